@@ -1,0 +1,90 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A library module, and the test target of the same name.
+func module(_ name: String, _ dependencies: [Target.Dependency], tests: [Target.Dependency] = []) -> [Target] {
+    [
+        .target(name: name, dependencies: dependencies, swiftSettings: strict),
+        .testTarget(
+            name: "\(name)Tests",
+            dependencies: [.target(name: name), "MafinTestSupport"] + tests,
+            resources: [.copy("Goldens")],
+            swiftSettings: strict),
+    ]
+}
+
+let package = Package(
+    name: "mafin",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "Mafin", targets: ["Mafin"]),
+        .library(name: "MafinEncoder", targets: ["MafinEncoder"]),
+        .library(name: "MafinText", targets: ["MafinText"]),
+        .library(name: "MafinRetrieval", targets: ["MafinRetrieval"]),
+        .library(name: "MafinProviders", targets: ["MafinProviders"]),
+        .executable(name: "mafin", targets: ["MafinCLI"]),
+    ],
+    dependencies: [
+        // Parsing and help of every command.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // SHA-256 of weights, data and cache keys.
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        // Warnings of long runs reach the log of whoever embeds the library.
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // HTTP: embedding APIs and the model hub. (URLSession crashes in teardown on Linux.)
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        // SQLite in WAL mode: the cache of paid vectors that survives a kill at any moment.
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        // C: the numeric kernels, and the only place that knows which CPU they run on.
+        .target(
+            name: "CMafinKernels",
+            cSettings: [.define("ACCELERATE_NEW_LAPACK", .when(platforms: [.macOS]))],
+            linkerSettings: [.linkedFramework("Accelerate", .when(platforms: [.macOS]))]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+        .target(name: "MafinTestSupport", path: "Tests/MafinTestSupport", swiftSettings: strict),
+    ]
+        + module("MafinNumerics", ["CMafinKernels"])
+        + module("MafinText", ["MafinNumerics"])
+        + module("MafinEncoder", ["MafinNumerics", "MafinText", "CMafinKernels"])
+        + module("MafinRetrieval", ["MafinNumerics", "CZlib"])
+        + module("MafinBlackBox", ["MafinNumerics", "MafinText", "MafinEncoder"])
+        + module(
+            "Mafin",
+            [
+                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ])
+        + module(
+            "MafinProviders",
+            [
+                "MafinNumerics", "MafinBlackBox",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ])
+        + module("MafinReport", ["Mafin", "MafinRetrieval"])
+        + [
+            .executableTarget(
+                name: "MafinCLI",
+                dependencies: [
+                    "Mafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinProviders",
+                    "MafinReport",
+                    .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                    .product(name: "Logging", package: "swift-log"),
+                ],
+                swiftSettings: strict),
+            .testTarget(
+                name: "MafinCLITests", dependencies: ["MafinCLI", "MafinTestSupport"], swiftSettings: strict),
+        ],
+    swiftLanguageModes: [.v6]
+)

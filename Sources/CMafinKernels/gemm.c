@@ -1,0 +1,1 @@
+#include "mafin_kernels.h"

@@ -1,0 +1,3 @@
+#ifndef MAFIN_KERNELS_H
+#define MAFIN_KERNELS_H
+#endif

@@ -1,0 +1,4 @@
+@main
+struct MafinCommand {
+    static func main() {}
+}

@@ -1,0 +1,43 @@
+/// A dense matrix of `Float`, flat and row-major.
+///
+/// A value: copies share storage until one of them is written to.
+public struct Matrix: Sendable, Equatable {
+    /// Number of rows.
+    public let rows: Int
+    /// Number of columns.
+    public let columns: Int
+    /// `rows × columns` values; row `r` is `values[r * columns ..< (r + 1) * columns]`.
+    public var values: [Float]
+
+    /// A matrix over the given values, row after row.
+    public init(rows: Int, columns: Int, values: [Float]) {
+        precondition(values.count == rows * columns, "\(values.count) values do not fill \(rows) × \(columns)")
+        self.rows = rows
+        self.columns = columns
+        self.values = values
+    }
+
+    /// A matrix filled with one value.
+    public init(rows: Int, columns: Int, repeating value: Float = 0) {
+        self.init(rows: rows, columns: columns, values: [Float](repeating: value, count: rows * columns))
+    }
+
+    /// The element in row `row` and column `column`.
+    public subscript(row: Int, column: Int) -> Float {
+        get { values[row * columns + column] }
+        set { values[row * columns + column] = newValue }
+    }
+
+    /// One row. Complexity: O(1), shares storage.
+    public func row(_ row: Int) -> ArraySlice<Float> {
+        values[row * columns..<(row + 1) * columns]
+    }
+
+    /// The given rows, in the given order; a row may be named more than once.
+    public func selecting(rows selection: some Collection<Int>) -> Matrix {
+        var selected: [Float] = []
+        selected.reserveCapacity(selection.count * columns)
+        for index in selection { selected.append(contentsOf: row(index)) }
+        return Matrix(rows: selection.count, columns: columns, values: selected)
+    }
+}
