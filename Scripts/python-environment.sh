@@ -40,7 +40,8 @@ if [ -n "${TORCH_WHEEL:-}" ]; then
 elif [ "$(uname -s)" = Darwin ]; then
     install torch || skip "torch could not be installed"
 else
-    install --no-index torch 2>/dev/null \
+    # Without its dependencies, which come from the index with sentence-transformers.
+    install --no-index --no-deps torch 2>/dev/null \
         || skip "no CPU wheel of torch is at hand (name one with TORCH_WHEEL, or a Python that has it with MAFIN_PYTHON)"
 fi
 
