@@ -18,6 +18,9 @@ struct ErrorReport: Equatable {
         case let error as CocoaError where error.isFileError:
             message = Self.describe(error)
             status = .data
+        case let error as DecodingError:
+            message = Self.describe(error)
+            status = .data
         default:
             message = String(describing: error)
             status = .failure
@@ -27,6 +30,23 @@ struct ErrorReport: Equatable {
             .map { $0.trimmingCharacters(in: .whitespaces) }
             .filter { !$0.isEmpty }
             .joined(separator: " ")
+    }
+
+    /// Swift prints a decoding error as a tree; this says where in the JSON, and what is wrong there.
+    private static func describe(_ error: DecodingError) -> String {
+        func place(_ path: [any CodingKey]) -> String {
+            path.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
+        }
+        func describe(_ context: DecodingError.Context) -> String {
+            let path = place(context.codingPath)
+            return path.isEmpty ? context.debugDescription : "\(path): \(context.debugDescription)"
+        }
+        switch error {
+        case .keyNotFound(let key, let context): return "the field \"\(place(context.codingPath + [key]))\" is missing"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+            return describe(context)
+        @unknown default: return String(describing: error)
+        }
     }
 
     /// Foundation's file errors print as domain, code and dictionary; this says path and reason.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MafinNumerics
 
 /// The flags that every command has.
 struct SharedOptions: ParsableArguments {
@@ -30,6 +31,11 @@ struct SharedOptions: ParsableArguments {
             throw ValidationError("MAFIN_THREADS must be a number of at least 1, found '\(text)'.")
         }
         return count
+    }
+
+    /// Sets the number of threads of every parallel loop of the process; the first thing that a command's `run` does.
+    func apply() throws {
+        if let count = try threadCount() { Parallelism.threads = count }
     }
 
     /// Says something to the person at the terminal, unless `--quiet`.

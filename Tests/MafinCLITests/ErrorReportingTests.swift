@@ -1,5 +1,7 @@
 import ArgumentParser
 import Foundation
+import MafinNumerics
+import MafinRetrieval
 import Testing
 
 @testable import MafinCLI
@@ -32,6 +34,31 @@ import Testing
         let report = ErrorReport(error)
         #expect(report.status == .data)
         #expect(report.message == "/nonexistent/corpus.jsonl: no such file or folder")
+    }
+
+    @Test func faultyJSONIsADataErrorThatSaysWhere() throws {
+        struct Manifest: Decodable {
+            struct Half: Decodable { var dimension: Int }
+            var halves: [Half]
+        }
+        func report(_ json: String) throws -> ErrorReport {
+            ErrorReport(
+                try #require(throws: (any Error).self) {
+                    try JSONDecoder().decode(Manifest.self, from: Data(json.utf8))
+                })
+        }
+        #expect(try report(#"{"halves": [{}]}"#) == report(#"{"halves": [{"width": 1}]}"#))
+        #expect(try report(#"{"halves": [{}]}"#).message == #"the field "halves.0.dimension" is missing"#)
+        #expect(try report(#"{"halves": [{"dimension": "x"}]}"#).message.hasPrefix("halves.0.dimension: "))
+        #expect(try report("{").status == .data)
+    }
+
+    @Test func moduleErrorsMapToStatuses() {
+        #expect(ErrorReport(RetrievalError.unknownMetric(name: "x")).status == .usage)
+        let malformed = RetrievalError.invalidGrade(path: "test.tsv", line: 3, found: "x")
+        #expect(ErrorReport(malformed).status == .data)
+        #expect(ErrorReport(malformed).message == malformed.description)
+        #expect(ErrorReport(NumericsError.file(path: "a.npy", reason: "too short")).status == .data)
     }
 
     @Test func helpListsEveryStatus() {
