@@ -6,8 +6,6 @@ public enum RetrievalError: Error, Equatable, Sendable {
     case missingFile(path: String, expected: String)
     /// The file is there, but could not be read to its end (permissions, a damaged gzip stream).
     case unreadableFile(path: String, reason: String)
-    /// A file could not be written.
-    case unwritableFile(path: String, reason: String)
     /// `path` is none of the formats that a collection is read from.
     case unknownFormat(path: String, found: String)
     /// Text that is not JSON. `column` counts bytes, from 1.
@@ -58,8 +56,6 @@ extension RetrievalError: CustomStringConvertible {
             "\(path): no such file; expected \(expected)"
         case .unreadableFile(let path, let reason):
             "\(path): cannot be read: \(reason)"
-        case .unwritableFile(let path, let reason):
-            "\(path): cannot be written: \(reason)"
         case .unknownFormat(let path, let found):
             "\(path): \(found); expected a folder with corpus.jsonl and queries.jsonl (BEIR), a .json file with "
                 + "\"queries\", \"corpus\" and \"relevant_docs\", or a .jsonl file of pairs"
