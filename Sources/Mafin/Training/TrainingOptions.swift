@@ -60,6 +60,9 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
     public var calibrationQueries = 300
     /// Adam's learning rate of λ's logit and τ's logarithm in the `learned` form.
     public var scaleLearningRate: Float = 0.01
+    /// A calibrated λ below it is raised to it for training (a is kept, b raised): at λ = 0 the encoder would get no gradient at all, and
+    /// could never earn its share. The scale that evaluations fit is not touched.
+    public var minimumLambda: Float = 0.05
     /// Whether training goes on at the scale that an evaluation fitted on dev. Off: the scale of the start is kept.
     public var refitScale = false
 
@@ -130,6 +133,7 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
         if let patience { try require(patience >= 1, "patience", "at least 1, or none", patience) }
         try require(calibrationQueries >= 1, "calibrationQueries", "at least 1", calibrationQueries)
         try require(scaleLearningRate > 0, "scaleLearningRate", "a number above 0", scaleLearningRate)
+        try require(minimumLambda >= 0 && minimumLambda < 1, "minimumLambda", "a share in 0 ..< 1", minimumLambda)
         try require(wholeCorpusLimit >= 0, "wholeCorpusLimit", "at least 0", wholeCorpusLimit)
         try require(minedPerQuery >= 0, "minedPerQuery", "at least 0", minedPerQuery)
         try require(randomCandidates >= 0, "randomCandidates", "at least 0", randomCandidates)
