@@ -2,7 +2,7 @@ import MafinNumerics
 import MafinRetrieval
 
 /// Hard negatives of each training query, from the mixed scores of the moment.
-struct MinedNegatives: Sendable, Equatable {
+struct MinedNegatives: Sendable, Codable, Equatable {
     /// By query: documents of high mixed score that are no positives and pass the guard, best first.
     var negatives: [Int: [Int]] = [:]
     /// By query: documents above the guard, taken for unlabelled positives.

@@ -79,17 +79,13 @@ struct ScoreHead {
         /// ∂L/∂u of the fresh columns, `(freshColumns, dimension)`, and ∂L/∂w, zeros in the unit form.
         var documents: Matrix
         var documentWeights: [Float]
-        /// ∂L/∂a and ∂L/∂b of the unit form's scale.
-        var blackBoxScale: Double
-        var localScale: Double
     }
 
     /// - Parameters:
     ///   - gradient: ∂L/∂z, `(rows, columns)`.
     ///   - freshColumns: the columns whose rows were encoded with gradient; the others are constants.
-    ///   - wantsScale: whether ∂L/∂a, ∂L/∂b are needed.
     func backward(
-        gradient: Matrix, pass: Pass, queries: LocalRows, documents: LocalRows, freshColumns: [Int], wantsScale: Bool
+        gradient: Matrix, pass: Pass, queries: LocalRows, documents: LocalRows, freshColumns: [Int]
     ) -> Gradients {
         var queryGradient = Matrix.multiply(gradient, documents.vectors)
         Self.scale(&queryGradient, by: localFactor)
@@ -98,16 +94,11 @@ struct ScoreHead {
         Self.scale(&documentGradient, by: localFactor)
         var result = Gradients(
             queries: queryGradient, queryWeights: [Float](repeating: 0, count: gradient.rows),
-            documents: documentGradient, documentWeights: [Float](repeating: 0, count: freshColumns.count),
-            blackBoxScale: 0, localScale: 0)
+            documents: documentGradient, documentWeights: [Float](repeating: 0, count: freshColumns.count))
         if case .norm = form, let blackBox = pass.blackBox {
             weightGradients(
                 gradient: gradient, blackBox: blackBox, queries: queries, documents: documents,
                 freshColumns: freshColumns, into: &result)
-        }
-        if wantsScale {
-            result.localScale = Self.inner(gradient, pass.local)
-            result.blackBoxScale = pass.blackBox.map { Self.inner(gradient, $0) } ?? 0
         }
         return result
     }
@@ -144,15 +135,5 @@ struct ScoreHead {
         matrix.values.withUnsafeMutableBufferPointer { values in
             for index in values.indices { values[index] *= factor }
         }
-    }
-
-    private static func inner(_ a: Matrix, _ b: Matrix) -> Double {
-        var sum: Double = 0
-        a.values.withUnsafeBufferPointer { a in
-            b.values.withUnsafeBufferPointer { b in
-                for index in a.indices { sum += Double(a[index] * b[index]) }
-            }
-        }
-        return sum
     }
 }

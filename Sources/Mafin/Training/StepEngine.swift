@@ -14,6 +14,7 @@ struct StepEngine<Encoder: TrainableEncoder> {
     struct Outcome {
         var loss: Float
         var tokens: Int
+        /// ∂L/∂a and ∂L/∂b of the unit form's scale; 0 where not wanted.
         var blackBoxScale: Double
         var localScale: Double
     }
@@ -60,9 +61,11 @@ struct StepEngine<Encoder: TrainableEncoder> {
         }
         let gradients = head.backward(
             gradient: value.gradient, pass: pass, queries: rows, documents: columns,
-            freshColumns: step.freshColumns.map(\.column), wantsScale: wantsScale)
-        outcome.blackBoxScale = gradients.blackBoxScale
-        outcome.localScale = gradients.localScale
+            freshColumns: step.freshColumns.map(\.column))
+        if wantsScale {
+            outcome.localScale = value.gradientOfWeight(on: pass.local)
+            outcome.blackBoxScale = pass.blackBox.map { value.gradientOfWeight(on: $0) } ?? 0
+        }
 
         let (queryGradient, queryWeightGradient) = gathered(
             gradients.queries, gradients.queryWeights, at: texts.position, count: texts.rows.count)

@@ -178,5 +178,3 @@ struct TrainingCheckpoints {
         }
     }
 }
-
-extension MinedNegatives: Codable {}
