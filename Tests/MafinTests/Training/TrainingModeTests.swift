@@ -45,9 +45,9 @@ import Testing
     }
 
     @Test func pairsCoverEveryLabel() throws {
-        let (index, plans) = try Self.plans(PairMode(batch: .rows(8)))
+        let (index, plans) = try Self.plans(PairMode(batch: .rows(7)))
         #expect(plans.map(\.queries.count).reduce(0, +) == index.pairCount)
-        #expect(plans.last?.queries.count == index.pairCount % 8)
+        #expect(plans.last?.queries.count == index.pairCount % 7)
         for plan in plans { #expect(plan.targets == plan.documents) }
     }
 
