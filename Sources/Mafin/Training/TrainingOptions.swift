@@ -170,7 +170,8 @@ public enum ScoreForm: String, Sendable, Codable {
 
 /// Where the scale of both halves comes from before the first step.
 public enum ScaleStart: Sendable, Codable, Equatable {
-    /// Fitted by maximum likelihood of training labels over full lists, untrained encoder. With ``ScoreForm/localOnly`` only τ is fitted.
+    /// Fitted by maximum likelihood of training labels over full lists, untrained encoder (``Calibration``, whose error ends the run where
+    /// neither half ranks the labels above chance). With ``ScoreForm/localOnly`` only τ is fitted.
     case calibrated
     /// As given, for instance ``ScoreScale/paper``. ``ScoreForm/localOnly`` takes the temperature only.
     case given(ScoreScale)

@@ -42,7 +42,7 @@ import Testing
         _ kind: Kind, folder: URL?, options: TrainingOptions? = nil, data: TrainingData<ToyInputs>? = nil,
         loss: any Loss = ListNet()
     ) throws -> Life {
-        let query = ToyEncoder(vocabulary: TrainingFixture.vocabulary)
+        let query = ToyEncoder(vocabulary: max(TrainingFixture.vocabulary, TrainingFixture.jargonVocabulary))
         let document = kind == .towers ? ToyEncoder(vocabulary: TrainingFixture.vocabulary, seed: 8) : nil
         let mode: any TrainingMode =
             switch kind {
@@ -54,14 +54,29 @@ import Testing
         return Life(
             query: query, document: document,
             trainer: try Trainer(
-                queryEncoder: query, documentEncoder: document, data: try data ?? TrainingFixture.random(), mode: mode,
-                loss: loss, options: options ?? Self.options(kind), checkpointFolder: folder))
+                queryEncoder: query, documentEncoder: document,
+                data: try data ?? (kind == .refitted ? TrainingFixture.jargon() : TrainingFixture.random()),
+                mode: mode, loss: loss, options: options ?? Self.options(kind), checkpointFolder: folder))
     }
 
     /// What is the same in equal runs: everything but the clock.
-    static func figures(_ outcome: TrainingOutcome) -> [String] {
-        outcome.history.map { "\($0.step) \($0.result) \(String(describing: $0.smoothedLoss)) \($0.tokens)" }
-            + ["\(outcome.best.step) \(outcome.trainingScale) \(outcome.localForm) \(outcome.steps) \(outcome.tokens)"]
+    struct Figures: Equatable {
+        var history: [EvaluationRecord]
+        var best: Int
+        var scale: ScoreScale
+        var form: LocalForm
+        var steps: Int
+        var tokens: Int
+    }
+
+    static func figures(_ outcome: TrainingOutcome) -> Figures {
+        Figures(
+            history: outcome.history.map { record in
+                var record = record
+                record.elapsed = 0
+                return record
+            }, best: outcome.best.step, scale: outcome.trainingScale, form: outcome.localForm, steps: outcome.steps,
+            tokens: outcome.tokens)
     }
 
     @Test(arguments: Kind.allCases) func aResumedRunIsBitwiseTheSame(kind: Kind) throws {
