@@ -77,7 +77,8 @@ let package = Package(
             .executableTarget(
                 name: "MafinCLI",
                 dependencies: [
-                    "Mafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinProviders",
+                    "Mafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                    "MafinProviders",
                     "MafinReport",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     .product(name: "Logging", package: "swift-log"),
