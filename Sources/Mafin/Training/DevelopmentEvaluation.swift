@@ -112,8 +112,18 @@ public struct DevelopmentEvaluator: Sendable {
         }
     }
 
+    /// Ranks that the metric looks at.
+    private var depth: Int {
+        switch metric {
+        case .nDCG(let cutoff), .reciprocalRank(let cutoff), .averagePrecision(let cutoff):
+            min(cutoff ?? index.documentCount, index.documentCount)
+        case .recall(let cutoff), .precision(let cutoff), .success(let cutoff): min(cutoff, index.documentCount)
+        case .rPrecision: index.documentCount
+        }
+    }
+
     private func sum(of logits: Matrix, queries: [Int]) -> Double {
-        let ranked = rank(scores: logits, count: min(100, index.documentCount))
+        let ranked = rank(scores: logits, count: depth)
         var sum = 0.0
         for (row, query) in queries.enumerated() {
             let grades = Dictionary(

@@ -151,7 +151,10 @@ import Testing
         try Data("mine".utf8).write(to: scratch.url.appendingPathComponent("notes.txt"))
         _ = try Self.life(.query, folder: scratch.url).trainer.run()
         let next = try FileManager.default.contentsOfDirectory(atPath: scratch.url.path).sorted()
-        #expect(next.map { $0.hasPrefix("step-23-") ? "step" : $0 } == ["bank.safetensors", "latest.json", "notes.txt", "step"])
+        #expect(
+            next.map { $0.hasPrefix("step-23-") ? "step" : $0 } == [
+                "bank.safetensors", "latest.json", "notes.txt", "step",
+            ])
     }
 
     @Test func anotherRunsCheckpointIsRefusedByName() throws {
@@ -168,7 +171,8 @@ import Testing
         var options = Self.options(.query)
         options.learningRate = 0.5
         let rate = message(try Self.life(.query, folder: scratch.url, options: options))
-        #expect(rate.contains("expected a run with options.learningRate = 0.5, found one with options.learningRate = 0.0"))
+        #expect(
+            rate.contains("expected a run with options.learningRate = 0.5, found one with options.learningRate = 0.0"))
         #expect(message(try Self.life(.pair, folder: scratch.url)).contains("mode."))
         #expect(message(try Self.life(.query, folder: scratch.url, loss: InfoNCE())).contains("loss."))
         let other = try Self.life(.query, folder: scratch.url, data: try TrainingFixture.random(seed: 2))
@@ -179,10 +183,12 @@ import Testing
         #expect(message(try Self.life(.query, folder: scratch.url, options: options)) == "")
 
         let empty = try ScratchFolder()
-        #expect(message(try Self.life(.query, folder: empty.url)).contains("expected a checkpoint to resume, found none"))
+        #expect(
+            message(try Self.life(.query, folder: empty.url)).contains("expected a checkpoint to resume, found none"))
         #expect(message(try Self.life(.query, folder: nil)).contains("checkpointFolder"))
         try Data("{".utf8).write(to: scratch.url.appendingPathComponent("latest.json"))
-        #expect(message(try Self.life(.query, folder: scratch.url)).contains("latest.json: expected the state of a run"))
+        #expect(
+            message(try Self.life(.query, folder: scratch.url)).contains("latest.json: expected the state of a run"))
     }
 
     @Test func cancellingBeforeTheFirstEvaluationLeavesNothing() throws {
