@@ -21,7 +21,11 @@ enum Base64Floats {
             for character in text {
                 let sextet = table[Int(character)]
                 guard sextet != invalid else {
-                    if character == UInt8(ascii: "=") { padding += 1 } else if character != UInt8(ascii: "\\") { return false }
+                    if character == UInt8(ascii: "=") {
+                        padding += 1
+                    } else if character != UInt8(ascii: "\\") {
+                        return false
+                    }
                     continue
                 }
                 guard padding == 0 else { return false }

@@ -11,8 +11,8 @@ struct BatchSchedule {
         var items: [Int]
         /// Failed attempts so far.
         var failures = 0
-        /// Not to be sent before.
-        var notBefore: Instant?
+        /// The last request for it asked for base64.
+        var askedBase64 = false
     }
 
     private let costs: [ItemCost]
@@ -34,7 +34,7 @@ struct BatchSchedule {
     mutating func next(at now: Instant) -> Batch? {
         if let pausedUntil, pausedUntil > now { return nil }
         pausedUntil = nil
-        if let index = returned.firstIndex(where: { ($0.notBefore ?? now) <= now }) { return returned.remove(at: index) }
+        if !returned.isEmpty { return returned.removeFirst() }
         guard cursor < costs.count else { return nil }
         var batch = Batch(items: [])
         var (tokens, bytes) = (0, 0)
@@ -49,21 +49,16 @@ struct BatchSchedule {
         return batch
     }
 
-    /// When ``next(at:)`` will have something, where it has nothing now.
-    var wakeTime: Instant? {
-        let ready = cursor < costs.count ? nil : returned.compactMap(\.notBefore).min()
-        switch (pausedUntil, ready) {
-        case (let paused?, let ready?): return max(paused, ready)
-        case (let paused, let ready): return paused ?? ready
-        }
-    }
+    /// When ``next(at:)`` will have something, where it has nothing for the pause.
+    var wakeTime: Instant? { isExhausted ? nil : pausedUntil }
 
-    /// Takes a batch back that is to be sent again.
-    mutating func retry(_ batch: Batch, notBefore: Instant?, pausingAll: Bool) {
-        var batch = batch
-        batch.notBefore = notBefore
+    /// Takes a batch back that is to be sent again, first of all.
+    ///
+    /// - Parameter time: nothing at all is sent before: what fails for one batch (overload, a lost connection) fails for the next, and a
+    ///   server in trouble must not meet every batch of a long call once.
+    mutating func retry(_ batch: Batch, after time: Instant?) {
         returned.append(batch)
-        if pausingAll, let notBefore { pausedUntil = max(pausedUntil ?? notBefore, notBefore) }
+        if let time { pausedUntil = max(pausedUntil ?? time, time) }
     }
 
     /// Takes a batch back that was too large: it is halved, and later batches stay below what failed.

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Foundation
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 
 /// Sends requests and gives whole answers; knows nothing of what they mean.
 struct HTTPTransport: Sendable {
@@ -91,13 +92,15 @@ struct HTTPTransport: Sendable {
     }
 
     private static func describe(_ error: any Error) -> String {
-        switch error {
-        case let error as NIOConnectionError:
+        if let error = error as? NIOConnectionError {
             let reason = error.connectionErrors.first.map { "\($0.error)" } ?? error.dnsAError.map { "\($0)" }
             return "no connection to \(error.host):\(error.port)" + (reason.map { " (\($0))" } ?? "")
-        case HTTPClientError.remoteConnectionClosed: return "the server closed the connection before its answer was complete"
-        case HTTPClientError.connectTimeout: return "the connection was not made in time"
-        case HTTPClientError.readTimeout: return "the server fell silent"
+        }
+        if let error = error as? IOError { return "connection failed: \(String(cString: strerror(error.errnoCode)))" }
+        switch error as? HTTPClientError {
+        case .remoteConnectionClosed?: return "the server closed the connection before its answer was complete"
+        case .connectTimeout?: return "the connection was not made in time"
+        case .readTimeout?: return "the server fell silent"
         default: return "\(error)"
         }
     }

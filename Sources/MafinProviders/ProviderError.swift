@@ -51,7 +51,8 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         case .badEndpoint(let endpoint, let reason):
             return "'\(endpoint)': \(reason)"
         case .emptyTexts(let role, let count, let first):
-            return "\(count) \(Self.plural(role)) to embed \(count == 1 ? "is" : "are") empty: \(Self.list(first, of: count))"
+            return
+                "\(count) \(Self.plural(role)) to embed \(count == 1 ? "is" : "are") empty: \(Self.list(first, of: count))"
         case .refused(let endpoint, let status, let message):
             return "\(endpoint) answered \(status): \(message)"
         case .unavailable(let endpoint, let attempts, let reason):
@@ -67,11 +68,13 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         case .cacheFull(let path):
             return "cache \(path): no space left on the disk; everything stored before is intact"
         case .dimensionChanged(let id, let found, let cached, let path):
-            return "the vector of '\(id)' has \(found) numbers, but those of the same model in the cache \(path) have \(cached)"
+            return
+                "the vector of '\(id)' has \(found) numbers, but those of the same model in the cache \(path) have \(cached)"
         case .badRepository(let name, let reason):
             return "model repository '\(name)': \(reason)"
         case .notOnHub(let repository, let revision, let endpoint, let message):
-            return "\(endpoint) has no '\(repository)' at revision '\(revision)', or shows it only with a token: \(message)"
+            return
+                "\(endpoint) has no '\(repository)' at revision '\(revision)', or shows it only with a token: \(message)"
         case .hubAccessDenied(let repository, let endpoint, let status, let message):
             return
                 "\(endpoint) answered \(status) for '\(repository)': \(message); set HF_TOKEN to a token that may read it"
@@ -92,7 +95,8 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     public var category: Category {
         switch self {
         case .badKey, .badEndpoint, .badRepository, .modelNotFound: .usage
-        case .emptyTexts, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .unusableRepository, .cannotStore:
+        case .emptyTexts, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .unusableRepository,
+            .cannotStore:
             .data
         case .refused, .unavailable, .badAnswer, .badVector, .notOnHub, .hubAccessDenied, .hubUnavailable,
             .corruptDownload:

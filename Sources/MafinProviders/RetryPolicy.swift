@@ -32,7 +32,9 @@ public struct RetryPolicy: Sendable, Hashable {
 
     /// The pause that a server asks for: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date; nil where it asks for none.
     static func serverDelay(milliseconds: String?, after: String?, now: Date = Date()) -> Duration? {
-        if let text = milliseconds, let value = Double(text.trimmingCharacters(in: .whitespaces)), value >= 0, value < 1e12 {
+        if let text = milliseconds, let value = Double(text.trimmingCharacters(in: .whitespaces)), value >= 0,
+            value < 1e12
+        {
             return .milliseconds(Int64(value.rounded(.up)))
         }
         guard let text = after?.trimmingCharacters(in: .whitespaces), !text.isEmpty else { return nil }

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Synchronization
 
@@ -86,17 +87,15 @@ public final class StubHTTPServer: Sendable {
     /// Where the server listens: `http://127.0.0.1:PORT`.
     public let url: String
     private let listener: Int32
+    private let address: sockaddr_in
+    private let listening = DispatchSemaphore(value: 0)
     private let state = Mutex(State())
     private let handler: @Sendable (Request) -> Response
 
     /// Starts a server on a free port of the loopback interface; ``stop()`` ends it.
     public init(handler: @escaping @Sendable (Request) -> Response) throws {
         signal(SIGPIPE, SIG_IGN)  // a client that has gone away must not end the test process
-        #if canImport(Glibc)
-            listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        #else
-            listener = socket(AF_INET, SOCK_STREAM, 0)
-        #endif
+        listener = Self.makeSocket()
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
@@ -110,6 +109,7 @@ public final class StubHTTPServer: Sendable {
         }
         guard status == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
         url = "http://127.0.0.1:\(UInt16(bigEndian: address.sin_port))"
+        self.address = address
         self.handler = handler
         Thread.detachNewThread { [self] in acceptLoop() }
     }
@@ -117,22 +117,47 @@ public final class StubHTTPServer: Sendable {
     /// All requests so far, in the order in which they were complete.
     public var requests: [Request] { state.withLock { $0.requests } }
 
-    /// Closes the listening socket and every connection.
+    /// Stops listening and closes every connection; returns when the port is free.
+    ///
+    /// The accepting thread closes its own socket: closed by another one, its number could belong to a new server's socket by the time
+    /// the thread accepts on it again. It is woken by a connection.
     public func stop() {
-        let connections = state.withLock { state -> [Int32] in
-            guard !state.stopped else { return [] }
-            state.stopped = true
-            shutdown(listener, Int32(SHUT_RDWR))
-            close(listener)
-            return state.connections
+        let wasStopped = state.withLock { state in
+            defer { state.stopped = true }
+            for connection in state.connections { shutdown(connection, Int32(SHUT_RDWR)) }
+            return state.stopped
         }
-        for connection in connections { shutdown(connection, Int32(SHUT_RDWR)) }
+        guard !wasStopped else { return }
+        let waker = Self.makeSocket()
+        var address = address
+        withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                _ = connect(waker, generic, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        close(waker)
+        listening.wait()
+        listening.signal()
+    }
+
+    private static func makeSocket() -> Int32 {
+        #if canImport(Glibc)
+            socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        #else
+            socket(AF_INET, SOCK_STREAM, 0)
+        #endif
     }
 
     private func acceptLoop() {
         while true {
             let connection = accept(listener, nil, nil)
-            guard connection >= 0 else { return }
+            let isStopped = state.withLock { $0.stopped }
+            guard connection >= 0, !isStopped else {
+                if connection >= 0 { close(connection) }
+                close(listener)
+                listening.signal()
+                return
+            }
             var noDelay: Int32 = 1
             setsockopt(connection, Int32(IPPROTO_TCP), TCP_NODELAY, &noDelay, socklen_t(MemoryLayout<Int32>.size))
             let number = state.withLock { state in
