@@ -340,8 +340,9 @@ import Testing
         async let other = #expect(processExitsWith: .success) {
             let folder = URL(fileURLWithPath: ProcessInfo.processInfo.environment["MAFIN_TEST_TWO"] ?? "")
             let cache = try EmbeddingCache(file: folder.appendingPathComponent("cache.sqlite"))
+            // Half of it is the same as this process's.
             for batch in 0..<60 {
-                let (rows, keys, source) = EmbeddingCacheTests.rows(batch, of: batch % 2)  // half of it the same as the other's
+                let (rows, keys, source) = EmbeddingCacheTests.rows(batch, of: batch % 2)
                 try await cache.store(rows, keys: keys, source: source)
             }
         }

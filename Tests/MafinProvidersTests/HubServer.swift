@@ -69,7 +69,8 @@ final class HubServer: Sendable {
     private static func answer(
         _ request: StubHTTPServer.Request, files: [String: [UInt8]], contents: String
     ) -> StubHTTPServer.Response {
-        let prefix = "/\(repository)/resolve/\(commit)/"
+        let base = "/\(repository)/resolve/"
+        let prefix = base + (request.target.hasPrefix(base + "main/") ? "main/" : "\(commit)/")
         if request.target.hasPrefix("/api/models/\(repository)/revision/") {
             let siblings = files.keys.sorted().map { ["rfilename": $0] }
             let object: [String: Any] = ["id": repository, "sha": commit, "siblings": siblings]

