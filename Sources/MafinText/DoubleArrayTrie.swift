@@ -43,7 +43,9 @@ struct DoubleArrayTrie {
                 let key = sorted[index].key
                 let label = key[key.startIndex + depth]
                 let start = index
-                while index < range.upperBound, sorted[index].key[sorted[index].key.startIndex + depth] == label { index += 1 }
+                while index < range.upperBound, sorted[index].key[sorted[index].key.startIndex + depth] == label {
+                    index += 1
+                }
                 labels.append(label)
                 groups.append(start..<index)
             }

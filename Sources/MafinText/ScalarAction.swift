@@ -73,7 +73,8 @@ struct ScalarActions {
     }
 
     private mutating func action(
-        of scalar: UInt32, _ settings: NormalizerSettings, _ unicode: UnicodeProperties, _ isolatedToken: (UInt32) -> Int32
+        of scalar: UInt32, _ settings: NormalizerSettings, _ unicode: UnicodeProperties,
+        _ isolatedToken: (UInt32) -> Int32
     ) -> ScalarAction {
         if settings.stripsAccents, UnicodeProperties.hangulSyllables.contains(scalar) {
             return ScalarAction(.decomposeHangul)
@@ -99,7 +100,8 @@ struct ScalarActions {
                 return ScalarAction(.isolate, payload: UInt32(isolatedToken(first)))
             }
             if first == scalar { return ScalarAction(.copy) }
-        } else if isIdeograph || output.contains(where: { !unicode[$0].isDisjoint(with: [.whitespace, .punctuation]) }) {
+        } else if isIdeograph || output.contains(where: { !unicode[$0].isDisjoint(with: [.whitespace, .punctuation]) })
+        {
             return ScalarAction(.examine)
         }
         return wordAction(bytes: output.flatMap(utf8Bytes))

@@ -26,7 +26,9 @@ final class Vocabulary: @unchecked Sendable {
     ///   - continuationPrefix: in front of each token that continues a word
     ///   - unknownToken: stands for words that cannot be pieced together; must be among the entries
     ///   - maximumWordLength: longer words, in scalars after normalization, are unknown as a whole
-    init(_ entries: VocabularyEntries, continuationPrefix: String, unknownToken: String, maximumWordLength: Int) throws(Failure) {
+    init(_ entries: VocabularyEntries, continuationPrefix: String, unknownToken: String, maximumWordLength: Int)
+        throws(Failure)
+    {
         self.entries = entries
         let size = Int(entries.ids.max() ?? -1) + 1
         // Ids may have gaps, but a table of mostly gaps is a damaged file.
