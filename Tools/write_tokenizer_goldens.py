@@ -154,10 +154,7 @@ def scalar_hashes(tokenizer):
         result["ids"].append(f"{state:016x}")
         for name, options in normal.items():
             normalize = normalizers.BertNormalizer(**options).normalize_str
-            state = 0xCBF29CE484222325
-            for c in scalars:
-                state = fnv([ord(x) for x in normalize(f"a{c}B")], state)
-            result[name].append(f"{state:016x}")
+            result[name].append(f"{fnv([ord(x) for c in scalars for x in normalize(f'a{c}B')]):016x}")
     return result
 
 
