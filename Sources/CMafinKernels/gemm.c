@@ -1,1 +1,171 @@
+// Single-precision matrix products on one thread.
+//
+// Why not a BLAS: Debian's and Ubuntu's OpenBLAS choose their kernels from a list of known CPUs and run newer ones at
+// half their speed (AVX2 kernels on AVX-512 machines); the encoder's shapes are few; and weights packed once a step are
+// shared by every product that reads them, which the BLAS interface cannot say. On macOS, Accelerate (AMX) does the work.
+//
+// The scheme is that of BLIS (Van Zee and van de Geijn, 2015), less the packing of A: a block of B (KC × NC) is packed
+// and stays in the second-level cache; strips of MR rows of A, read where they stand, stay in the first.
+
 #include "mafin_kernels.h"
+
+#ifdef __APPLE__
+
+#include <Accelerate/Accelerate.h>
+
+const char *mafin_instruction_set(void) { return "Accelerate"; }
+
+void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
+                 ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc) {
+    if (m == 0 || n == 0) return;
+    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, (int)m,
+                (int)n, (int)k, alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
+}
+
+size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k) { return (size_t)(n * k); }
+
+void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *packed) {
+    for (ptrdiff_t p = 0; p < k; p++)
+        for (ptrdiff_t j = 0; j < n; j++) packed[p * n + j] = transpose_b ? b[j * ldb + p] : b[p * ldb + j];
+}
+
+void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
+                        ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc) {
+    mafin_sgemm(transpose_a, false, m, n, k, alpha, a, lda, packed, n, beta, c, ldc);
+}
+
+#else
+
+#include <stdlib.h>
+#include <string.h>
+
+// A block of B: 384 × 320 floats are 480 KiB, half of a common second-level cache; 384 is a divisor of the encoders' widths.
+enum { KC = 384, NC = 320 };
+
+typedef void strip_function(int rows, ptrdiff_t k, float alpha, const float *a, ptrdiff_t row_stride,
+                            ptrdiff_t column_stride, const float *b, float beta, float *c, ptrdiff_t ldc, ptrdiff_t n);
+typedef void pack_function(bool transpose, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *out);
+
+typedef struct {
+    const char *name;
+    int rows, columns;  // of the full tile
+    strip_function *strip;
+    pack_function *pack;
+} kernel;
+
+#define SUFFIX portable
+#define TARGET
+#define LANES 4
+#ifdef __aarch64__
+#define VECTORS 2
+#define MR 8
+#else
+#define VECTORS 2
+#define MR 4
+#endif
+#include "gemm_micro.inc"
+
+#ifdef __x86_64__
+#define SUFFIX avx2
+#define TARGET __attribute__((target("avx2,fma")))
+#define LANES 8
+#define VECTORS 2
+#define MR 6
+#include "gemm_micro.inc"
+
+#define SUFFIX avx512
+#define TARGET __attribute__((target("avx512f,avx512vl,avx512dq,fma")))
+#define LANES 16
+#define VECTORS 2
+#define MR 12
+#include "gemm_micro.inc"
+#endif
+
+static const kernel *kernel_in_use(void) {
+#ifdef __x86_64__
+    static const kernel wide = {"AVX-512", 12, 32, strip_avx512, pack_avx512};
+    static const kernel narrow = {"AVX2", 6, 16, strip_avx2, pack_avx2};
+    static const kernel portable = {"SSE2", 4, 8, strip_portable, pack_portable};
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+        return &wide;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &narrow;
+    return &portable;
+#elif defined(__aarch64__)
+    static const kernel portable = {"NEON", 8, 8, strip_portable, pack_portable};
+    return &portable;
+#else
+    static const kernel portable = {"portable", 4, 8, strip_portable, pack_portable};
+    return &portable;
+#endif
+}
+
+const char *mafin_instruction_set(void) { return kernel_in_use()->name; }
+
+static ptrdiff_t rounded_up(ptrdiff_t value, ptrdiff_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
+size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k) { return (size_t)(rounded_up(n, kernel_in_use()->columns) * k); }
+
+// The layout: blocks of KC rows of op(B), one after the other; in each, slivers of `columns` columns.
+void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *packed) {
+    const kernel *const use = kernel_in_use();
+    for (ptrdiff_t p = 0; p < k; p += KC) {
+        const ptrdiff_t depth = smaller(KC, k - p);
+        use->pack(transpose_b, n, depth, b + (transpose_b ? p : p * ldb), ldb, packed);
+        packed += rounded_up(n, use->columns) * depth;
+    }
+}
+
+// The product with one packed block of B: (depth, n).
+static void multiply_block(const kernel *use, bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth, float alpha,
+                           const float *a, ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc) {
+    for (ptrdiff_t i = 0; i < m; i += use->rows) {
+        const int rows = (int)smaller(use->rows, m - i);
+        if (transpose_a)
+            use->strip(rows, depth, alpha, a + i, 1, lda, packed, beta, c + i * ldc, ldc, n);
+        else
+            use->strip(rows, depth, alpha, a + i * lda, lda, 1, packed, beta, c + i * ldc, ldc, n);
+    }
+}
+
+// k = 0: nothing to add, only beta to apply.
+static void scale(ptrdiff_t m, ptrdiff_t n, float beta, float *c, ptrdiff_t ldc) {
+    for (ptrdiff_t i = 0; i < m; i++)
+        for (ptrdiff_t j = 0; j < n; j++) c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
+}
+
+void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
+                        ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc) {
+    const kernel *const use = kernel_in_use();
+    if (k == 0) scale(m, n, beta, c, ldc);
+    for (ptrdiff_t p = 0; p < k; p += KC) {
+        const ptrdiff_t depth = smaller(KC, k - p);
+        const float *const from = a + (transpose_a ? p * lda : p);
+        for (ptrdiff_t j = 0; j < n; j += NC) {
+            multiply_block(use, transpose_a, m, smaller(NC, n - j), depth, alpha, from, lda, packed + j * depth,
+                           p == 0 ? beta : 1, c + j, ldc);
+        }
+        packed += rounded_up(n, use->columns) * depth;
+    }
+}
+
+void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
+                 ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc) {
+    // One block a thread, kept for the thread's life: half a megabyte that every product of the thread uses.
+    static _Thread_local float *block;
+    if (block == NULL && posix_memalign((void **)&block, 64, KC * NC * sizeof(float)) != 0) abort();
+    const kernel *const use = kernel_in_use();
+    if (k == 0) scale(m, n, beta, c, ldc);
+    for (ptrdiff_t p = 0; p < k; p += KC) {
+        const ptrdiff_t depth = smaller(KC, k - p);
+        for (ptrdiff_t j = 0; j < n; j += NC) {
+            const ptrdiff_t width = smaller(NC, n - j);
+            use->pack(transpose_b, width, depth, b + (transpose_b ? j * ldb + p : p * ldb + j), ldb, block);
+            multiply_block(use, transpose_a, m, width, depth, alpha, a + (transpose_a ? p * lda : p), lda, block,
+                           p == 0 ? beta : 1, c + j, ldc);
+        }
+    }
+}
+
+#endif

@@ -1,3 +1,110 @@
 #ifndef MAFIN_KERNELS_H
 #define MAFIN_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Every matrix is row-major. Every function works on the calling thread alone; callers split the work.
+
+// MARK: Matrix products (gemm.c)
+
+/// Name of the instruction set that the products and the elementwise kernels run on here.
+const char *mafin_instruction_set(void);
+
+/// C = alpha · op(A) · op(B) + beta · C.
+/// op(A) is (m, k), stored (k, m) if transpose_a; op(B) is (k, n), stored (n, k) if transpose_b. C is not read if beta is 0.
+void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha,
+                 const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc);
+
+/// Floats that `mafin_pack` writes for a (k, n) operand.
+size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k);
+
+/// Lays op(B) out as `mafin_sgemm_packed` reads it, so that many products share the work (weights, for instance).
+void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *packed);
+
+/// C = alpha · op(A) · B + beta · C, with B as written by `mafin_pack`.
+void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
+                        ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc);
+
+// MARK: Elementwise passes (elementwise.c)
+//
+// Rows are tokens. Dropout masks are functions of (seed, row number in the whole batch, column), never stored:
+// a backward pass, or a recomputed forward pass, sees the same mask whatever piece of the batch it works on.
+
+/// Which elements a dropout keeps: none is dropped if `threshold` is 0.
+typedef struct {
+    uint64_t seed;       // of this step, layer and place
+    uint64_t first_row;  // number in the whole batch of row 0 of the call
+    uint32_t threshold;  // probability · 2^32; an element is dropped if its 32 random bits are below
+    float scale;         // 1 / (1 − probability)
+} mafin_dropout;
+
+/// x[r, :] += bias.
+void mafin_add_bias(ptrdiff_t rows, ptrdiff_t width, float *x, const float *bias);
+
+/// h[r, :] += bias;  g = gelu(h) = h · Φ(h), Φ by erf to 4e-7 absolute (Hendrycks and Gimpel 2016, the exact form).
+void mafin_bias_gelu(ptrdiff_t rows, ptrdiff_t width, float *h, const float *bias, float *g);
+
+/// g = gelu(h), count elements.
+void mafin_gelu(ptrdiff_t count, const float *h, float *g);
+
+/// d = d · gelu'(h), in place; gelu'(h) = Φ(h) + h · φ(h).
+void mafin_gelu_backward(ptrdiff_t count, const float *h, float *d);
+
+/// With v = dropout(x[r, :] + bias) + residual[r, :]:  normalized = (v − mean(v)) · rstd, rstd = (var(v) + epsilon)^−½.
+/// `residual` or `bias` may be null. `normalized` may be x.
+void mafin_residual_layer_norm(ptrdiff_t rows, ptrdiff_t width, const float *x, const float *bias,
+                               const float *residual, mafin_dropout dropout, float epsilon, float *normalized,
+                               float *rstd);
+
+/// y = normalized · gain + bias, the affine half of layer normalisation; then dropout (the embedding layer has one).
+void mafin_affine(ptrdiff_t rows, ptrdiff_t width, const float *normalized, const float *gain, const float *bias,
+                  mafin_dropout dropout, float *y);
+
+/// Backward of both halves of layer normalisation: from dy to dv, in place; adds to dgain and dbias.
+void mafin_layer_norm_backward(ptrdiff_t rows, ptrdiff_t width, float *d, const float *normalized, const float *rstd,
+                               const float *gain, float *dgain, float *dbias);
+
+/// out = dropout(x); `out` may be x.
+void mafin_apply_dropout(ptrdiff_t rows, ptrdiff_t width, const float *x, mafin_dropout dropout, float *out);
+
+/// sum[:] += Σ_r x[r, :].
+void mafin_column_sum(ptrdiff_t rows, ptrdiff_t width, const float *x, float *sum);
+
+/// x[r, :] = exp(x[r, :] − lse[r]) with lse[r] = log Σ exp(x[r, :]), written to `lse`.
+void mafin_softmax(ptrdiff_t rows, ptrdiff_t columns, float *x, float *lse);
+
+/// x = exp(x − lse[r]): the probabilities again, from the scores and the saved lse.
+void mafin_softmax_again(ptrdiff_t rows, ptrdiff_t columns, float *x, const float *lse);
+
+/// d = probabilities · (dropout(d) − Σ(probabilities · dropout(d))) · scale, in place: gradient through dropout and softmax.
+void mafin_softmax_backward(ptrdiff_t rows, ptrdiff_t columns, const float *probabilities, float *d,
+                            mafin_dropout dropout, float scale);
+
+/// log Σ exp(z); −infinity where columns is 0.
+float mafin_log_sum_exp(ptrdiff_t columns, const float *z);
+
+/// out = exp(z − shift) · factor.
+void mafin_exp(ptrdiff_t columns, const float *z, float shift, float factor, float *out);
+
+/// y += a · x.
+void mafin_axpy(ptrdiff_t count, float a, const float *x, float *y);
+
+/// x *= factors[0]; x *= factors[1]; … one after the other.
+void mafin_scale_in_steps(ptrdiff_t count, float *x, ptrdiff_t steps, const float *factors);
+
+/// Σ x².
+double mafin_sum_of_squares(ptrdiff_t count, const float *x);
+
+/// One AdamW update (Loshchilov and Hutter 2019) of `count` weights, as PyTorch orders it: decay, moments, step.
+/// `gradient` may be null: the gradient is then 0. It is multiplied by `gradient_scale` first.
+typedef struct {
+    float learning_rate, beta1, beta2, epsilon, weight_decay;
+    float correction1, correction2;  // 1 − beta1^t and 1 − beta2^t
+    float gradient_scale;
+} mafin_adamw;
+void mafin_adamw_update(ptrdiff_t count, mafin_adamw options, const float *gradient, float *weights, float *first,
+                        float *second);
+
 #endif

@@ -1,0 +1,236 @@
+// The passes between the matrix products of an encoder layer, each fused into as few walks over memory as possible.
+
+#include "mafin_kernels.h"
+
+#include <math.h>
+
+#include "vector_math.h"
+
+// Sums may be taken in any order: that is what lets them run in vector registers.
+#pragma clang fp reassociate(on) contract(fast)
+
+INLINE float normal_distribution(float x) { return 0.5f + 0.5f * vector_erf(x * 0.70710678f); }
+
+INLINE float normal_density(float x) { return 0.39894228f * vector_exp(-0.5f * x * x); }
+
+// MARK: Dropout
+
+// SplitMix64's finaliser: one key for a row.
+INLINE uint32_t row_key(mafin_dropout dropout, ptrdiff_t row) {
+    uint64_t z = dropout.seed + (dropout.first_row + (uint64_t)row + 1) * 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return (uint32_t)(z ^ (z >> 31));
+}
+
+// 32 bits for an element, by a 32-bit mixer, so that a vector lane makes one.
+INLINE float kept(uint32_t key, uint32_t column, mafin_dropout dropout) {
+    uint32_t x = key ^ (column * 0x9E3779B9u);
+    x = (x ^ (x >> 16)) * 0x7FEB352Du;
+    x = (x ^ (x >> 15)) * 0x846CA68Bu;
+    x ^= x >> 16;
+    return x < dropout.threshold ? 0.0f : dropout.scale;
+}
+
+PER_CPU void mafin_apply_dropout(ptrdiff_t rows, ptrdiff_t width, const float *x, mafin_dropout dropout, float *out) {
+    for (ptrdiff_t r = 0; r < rows; r++, x += width, out += width) {
+        const uint32_t key = row_key(dropout, r);
+        for (ptrdiff_t i = 0; i < width; i++) out[i] = x[i] * kept(key, (uint32_t)i, dropout);
+    }
+}
+
+// MARK: Bias and GELU
+
+PER_CPU void mafin_add_bias(ptrdiff_t rows, ptrdiff_t width, float *restrict x, const float *restrict bias) {
+    for (ptrdiff_t r = 0; r < rows; r++, x += width)
+        for (ptrdiff_t i = 0; i < width; i++) x[i] += bias[i];
+}
+
+PER_CPU void mafin_bias_gelu(ptrdiff_t rows, ptrdiff_t width, float *restrict h, const float *restrict bias,
+                             float *restrict g) {
+    for (ptrdiff_t r = 0; r < rows; r++, h += width, g += width) {
+        for (ptrdiff_t i = 0; i < width; i++) {
+            const float x = h[i] + bias[i];
+            h[i] = x;
+            g[i] = x * normal_distribution(x);
+        }
+    }
+}
+
+PER_CPU void mafin_gelu(ptrdiff_t count, const float *restrict h, float *restrict g) {
+    for (ptrdiff_t i = 0; i < count; i++) g[i] = h[i] * normal_distribution(h[i]);
+}
+
+PER_CPU void mafin_gelu_backward(ptrdiff_t count, const float *restrict h, float *restrict d) {
+    for (ptrdiff_t i = 0; i < count; i++) d[i] *= normal_distribution(h[i]) + h[i] * normal_density(h[i]);
+}
+
+// MARK: Layer normalisation
+
+PER_CPU void mafin_residual_layer_norm(ptrdiff_t rows, ptrdiff_t width, const float *x, const float *bias,
+                                       const float *residual, mafin_dropout dropout, float epsilon, float *normalized,
+                                       float *restrict rstd) {
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        const float *const in = x + r * width;
+        float *const out = normalized + r * width;
+        if (bias) {
+            for (ptrdiff_t i = 0; i < width; i++) out[i] = in[i] + bias[i];
+        } else {
+            for (ptrdiff_t i = 0; i < width; i++) out[i] = in[i];
+        }
+        if (dropout.threshold) {
+            const uint32_t key = row_key(dropout, r);
+            for (ptrdiff_t i = 0; i < width; i++) out[i] *= kept(key, (uint32_t)i, dropout);
+        }
+        if (residual) {
+            const float *const add = residual + r * width;
+            for (ptrdiff_t i = 0; i < width; i++) out[i] += add[i];
+        }
+        float sum = 0;
+        for (ptrdiff_t i = 0; i < width; i++) sum += out[i];
+        const float mean = sum / (float)width;
+        float squares = 0;
+        for (ptrdiff_t i = 0; i < width; i++) squares += (out[i] - mean) * (out[i] - mean);
+        const float scale = 1 / sqrtf(squares / (float)width + epsilon);
+        for (ptrdiff_t i = 0; i < width; i++) out[i] = (out[i] - mean) * scale;
+        rstd[r] = scale;
+    }
+}
+
+PER_CPU void mafin_affine(ptrdiff_t rows, ptrdiff_t width, const float *restrict normalized,
+                          const float *restrict gain, const float *restrict bias, mafin_dropout dropout,
+                          float *restrict y) {
+    for (ptrdiff_t r = 0; r < rows; r++, normalized += width, y += width) {
+        for (ptrdiff_t i = 0; i < width; i++) y[i] = normalized[i] * gain[i] + bias[i];
+        if (dropout.threshold) {
+            const uint32_t key = row_key(dropout, r);
+            for (ptrdiff_t i = 0; i < width; i++) y[i] *= kept(key, (uint32_t)i, dropout);
+        }
+    }
+}
+
+PER_CPU void mafin_layer_norm_backward(ptrdiff_t rows, ptrdiff_t width, float *restrict d,
+                                       const float *restrict normalized, const float *restrict rstd,
+                                       const float *restrict gain, float *restrict dgain, float *restrict dbias) {
+    for (ptrdiff_t r = 0; r < rows; r++, d += width, normalized += width) {
+        float sum = 0, along = 0;
+        for (ptrdiff_t i = 0; i < width; i++) {
+            dgain[i] += d[i] * normalized[i];
+            dbias[i] += d[i];
+            d[i] *= gain[i];
+            sum += d[i];
+            along += d[i] * normalized[i];
+        }
+        sum /= (float)width;
+        along /= (float)width;
+        for (ptrdiff_t i = 0; i < width; i++) d[i] = (d[i] - sum - normalized[i] * along) * rstd[r];
+    }
+}
+
+PER_CPU void mafin_column_sum(ptrdiff_t rows, ptrdiff_t width, const float *restrict x, float *restrict sum) {
+    for (ptrdiff_t r = 0; r < rows; r++, x += width)
+        for (ptrdiff_t i = 0; i < width; i++) sum[i] += x[i];
+}
+
+// MARK: Softmax
+
+INLINE float largest(ptrdiff_t count, const float *x) {
+    float best = -INFINITY;
+    for (ptrdiff_t i = 0; i < count; i++) best = x[i] > best ? x[i] : best;
+    return best;
+}
+
+PER_CPU void mafin_softmax(ptrdiff_t rows, ptrdiff_t columns, float *restrict x, float *restrict lse) {
+    for (ptrdiff_t r = 0; r < rows; r++, x += columns) {
+        const float top = largest(columns, x);
+        float sum = 0;
+        for (ptrdiff_t i = 0; i < columns; i++) {
+            x[i] = vector_exp(x[i] - top);
+            sum += x[i];
+        }
+        const float scale = 1 / sum;
+        for (ptrdiff_t i = 0; i < columns; i++) x[i] *= scale;
+        lse[r] = top + logf(sum);
+    }
+}
+
+PER_CPU void mafin_softmax_again(ptrdiff_t rows, ptrdiff_t columns, float *restrict x, const float *restrict lse) {
+    for (ptrdiff_t r = 0; r < rows; r++, x += columns)
+        for (ptrdiff_t i = 0; i < columns; i++) x[i] = vector_exp(x[i] - lse[r]);
+}
+
+PER_CPU void mafin_softmax_backward(ptrdiff_t rows, ptrdiff_t columns, const float *restrict probabilities,
+                                    float *restrict d, mafin_dropout dropout, float scale) {
+    for (ptrdiff_t r = 0; r < rows; r++, d += columns, probabilities += columns) {
+        if (dropout.threshold) {
+            const uint32_t key = row_key(dropout, r);
+            for (ptrdiff_t i = 0; i < columns; i++) d[i] *= kept(key, (uint32_t)i, dropout);
+        }
+        float along = 0;
+        for (ptrdiff_t i = 0; i < columns; i++) along += d[i] * probabilities[i];
+        for (ptrdiff_t i = 0; i < columns; i++) d[i] = probabilities[i] * (d[i] - along) * scale;
+    }
+}
+
+PER_CPU float mafin_log_sum_exp(ptrdiff_t columns, const float *restrict z) {
+    if (columns == 0) return -INFINITY;
+    const float top = largest(columns, z);
+    // In pieces, so that the sum over a corpus of a million keeps its digits.
+    double total = 0;
+    for (ptrdiff_t start = 0; start < columns; start += 1024) {
+        const ptrdiff_t end = start + 1024 < columns ? start + 1024 : columns;
+        float sum = 0;
+        for (ptrdiff_t i = start; i < end; i++) sum += vector_exp(z[i] - top);
+        total += sum;
+    }
+    return top + (float)log(total);
+}
+
+PER_CPU void mafin_exp(ptrdiff_t columns, const float *restrict z, float shift, float factor, float *restrict out) {
+    for (ptrdiff_t i = 0; i < columns; i++) out[i] = vector_exp(z[i] - shift) * factor;
+}
+
+// MARK: Vectors and the optimiser
+
+PER_CPU void mafin_axpy(ptrdiff_t count, float a, const float *restrict x, float *restrict y) {
+    for (ptrdiff_t i = 0; i < count; i++) y[i] += a * x[i];
+}
+
+PER_CPU void mafin_scale_in_steps(ptrdiff_t count, float *restrict x, ptrdiff_t steps, const float *restrict factors) {
+    for (ptrdiff_t s = 0; s < steps; s++)
+        for (ptrdiff_t i = 0; i < count; i++) x[i] *= factors[s];
+}
+
+PER_CPU double mafin_sum_of_squares(ptrdiff_t count, const float *restrict x) {
+    double total = 0;
+    for (ptrdiff_t start = 0; start < count; start += 1024) {
+        const ptrdiff_t end = start + 1024 < count ? start + 1024 : count;
+        float sum = 0;
+        for (ptrdiff_t i = start; i < end; i++) sum += x[i] * x[i];
+        total += sum;
+    }
+    return total;
+}
+
+INLINE void adamw(ptrdiff_t count, mafin_adamw o, const float *restrict gradient, float *restrict weights,
+                  float *restrict first, float *restrict second) {
+    const float decay = 1 - o.learning_rate * o.weight_decay;
+    const float step = o.learning_rate / o.correction1;
+    const float root = 1 / sqrtf(o.correction2);
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const float g = gradient ? gradient[i] * o.gradient_scale : 0;
+        const float m = o.beta1 * first[i] + (1 - o.beta1) * g;
+        const float v = o.beta2 * second[i] + (1 - o.beta2) * g * g;
+        first[i] = m;
+        second[i] = v;
+        weights[i] = weights[i] * decay - step * m / (sqrtf(v) * root + o.epsilon);
+    }
+}
+
+PER_CPU void mafin_adamw_update(ptrdiff_t count, mafin_adamw options, const float *gradient, float *weights,
+                                float *first, float *second) {
+    if (gradient)
+        adamw(count, options, gradient, weights, first, second);
+    else
+        adamw(count, options, NULL, weights, first, second);
+}

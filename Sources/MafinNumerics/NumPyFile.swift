@@ -1,0 +1,136 @@
+import Foundation
+
+/// NumPy's `.npy` files of one- and two-dimensional `float32` or `float16` arrays (format versions 1 to 3).
+public enum NumPyFile {
+    /// The type of the stored elements.
+    public enum ElementType: String, Sendable {
+        /// IEEE 754 single precision, little-endian.
+        case float32 = "<f4"
+        /// IEEE 754 half precision, little-endian: half the size, about three decimal digits.
+        case float16 = "<f2"
+        /// IEEE 754 double precision, little-endian (read only).
+        case float64 = "<f8"
+
+        var size: Int {
+            switch self {
+            case .float16: 2
+            case .float32: 4
+            case .float64: 8
+            }
+        }
+    }
+
+    private static let magic = Data([0x93]) + Data("NUMPY".utf8)
+
+    /// The matrix in a file; a one-dimensional array becomes one row. Elements of other widths are converted to `Float`.
+    /// - Throws: ``NumericsError`` naming the file: unreadable, no `.npy`, Fortran order, other element types, wrong size.
+    public static func read(_ url: URL) throws -> Matrix {
+        let data: Data
+        do {
+            data = try Data(contentsOf: url, options: .alwaysMapped)
+        } catch {
+            throw NumericsError.file(path: url.path, reason: "cannot be read: \(reason(error))")
+        }
+        guard data.count >= 10, data.prefix(6) == magic else {
+            throw NumericsError.malformed(
+                path: url.path, expected: "a NumPy .npy file", found: "other bytes at its start")
+        }
+        let isShort = data[6] == 1
+        let headerStart = isShort ? 10 : 12
+        guard data.count >= headerStart else {
+            throw NumericsError.malformed(path: url.path, expected: "a NumPy header", found: "the end of the file")
+        }
+        let headerLength = (8..<headerStart).reversed().reduce(0) { $0 << 8 | Int(data[$1]) }
+        guard data.count >= headerStart + headerLength else {
+            throw NumericsError.malformed(path: url.path, expected: "a NumPy header", found: "the end of the file")
+        }
+        let header = String(decoding: data[headerStart..<headerStart + headerLength], as: UTF8.self)
+        let (type, shape) = try parse(header: header, path: url.path)
+        let rows = shape.count == 2 ? shape[0] : 1
+        let columns = shape[shape.count - 1]
+        let body = data.dropFirst(headerStart + headerLength)
+        let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
+        guard !overflow, count.multipliedReportingOverflow(by: type.size) == (body.count, false) else {
+            throw NumericsError.malformed(
+                path: url.path, expected: "\(rows) × \(columns) elements of \(type.size) bytes",
+                found: "\(body.count) bytes of data")
+        }
+        return Matrix(rows: rows, columns: columns, values: decode(body, as: type, count: count))
+    }
+
+    /// Writes a matrix in C order, whole or not at all.
+    /// - Throws: ``NumericsError/file(path:reason:)``
+    public static func write(_ matrix: Matrix, to url: URL, as type: ElementType = .float32) throws {
+        precondition(type != .float64, "float64 files are only read")
+        var header =
+            "{'descr': '\(type.rawValue)', 'fortran_order': False, 'shape': (\(matrix.rows), \(matrix.columns)), }"
+        // The format wants the data to start at a multiple of 64 bytes.
+        header += String(repeating: " ", count: 63 - (10 + header.utf8.count) % 64) + "\n"
+        try AtomicFile.write(to: url) { file in
+            try file.write(magic + Data([1, 0, UInt8(header.utf8.count & 255), UInt8(header.utf8.count >> 8)]))
+            try file.write(Data(header.utf8))
+            switch type {
+            case .float16:
+                try matrix.values.map(Float16Bits.bits).withUnsafeBytes { try file.write($0) }
+            default:
+                try matrix.values.withUnsafeBytes { try file.write($0) }
+            }
+        }
+    }
+
+    private static func parse(header: String, path: String) throws -> (ElementType, [Int]) {
+        func value(of key: String, upTo end: Character) -> Substring? {
+            guard let key = header.range(of: "'\(key)':") else { return nil }
+            let rest = header[key.upperBound...].drop { $0 == " " }
+            return rest.firstIndex(of: end).map { rest[..<$0] }
+        }
+        guard let order = value(of: "fortran_order", upTo: ","), order == "False" else {
+            throw NumericsError.malformed(path: path, expected: "C order", found: "Fortran order, or no order")
+        }
+        let description = value(of: "descr", upTo: ",")?.trimmingCharacters(in: ["'"]) ?? "none"
+        guard let type = ElementType(rawValue: description) else {
+            throw NumericsError.malformed(
+                path: path, expected: "elements of type <f4, <f2 or <f8", found: "type \(description)")
+        }
+        let shape = value(of: "shape", upTo: ")")?.dropFirst().split(separator: ",")
+            .map { Int($0.trimmingCharacters(in: .whitespaces)) }
+        guard let shape, let sizes = shape as? [Int], (1...2).contains(sizes.count), sizes.allSatisfy({ $0 >= 0 })
+        else {
+            throw NumericsError.malformed(path: path, expected: "an array of one or two dimensions", found: header)
+        }
+        return (type, sizes)
+    }
+
+    private static func decode(_ body: Data, as type: ElementType, count: Int) -> [Float] {
+        body.withUnsafeBytes { bytes in
+            [Float](unsafeUninitializedCapacity: count) { values, initialized in
+                switch type {
+                case .float32:
+                    UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
+                case .float16:
+                    for index in 0..<count {
+                        values[index] = Float16Bits.float(
+                            UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)))
+                    }
+                case .float64:
+                    for index in 0..<count {
+                        values[index] = Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self))
+                    }
+                }
+                initialized = count
+            }
+        }
+    }
+}
+
+/// The part of a Foundation error that a person wants to read.
+func reason(_ error: any Error) -> String {
+    let error = error as NSError
+    if let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError, underlying.domain == NSPOSIXErrorDomain {
+        return String(cString: strerror(Int32(underlying.code)))
+    }
+    if error.domain == NSCocoaErrorDomain, error.code == CocoaError.fileReadNoSuchFile.rawValue {
+        return "no such file"
+    }
+    return error.localizedDescription
+}

@@ -1,0 +1,33 @@
+import Foundation
+
+/// What can go wrong with a file of numbers, or with numbers that came from outside.
+public enum NumericsError: Error, CustomStringConvertible, Equatable {
+    /// The file could not be opened, read or written.
+    case file(path: String, reason: String)
+    /// The bytes are not what the format says.
+    case malformed(path: String, expected: String, found: String)
+    /// A tensor that was asked for is not in the file.
+    case missingTensor(path: String, name: String, available: [String])
+    /// A tensor is there, with another shape.
+    case shape(path: String, name: String, expected: [Int], found: [Int])
+
+    /// One sentence that names the file.
+    public var description: String {
+        switch self {
+        case .file(let path, let reason):
+            "\(path): \(reason)"
+        case .malformed(let path, let expected, let found):
+            "\(path): expected \(expected), found \(found)"
+        case .missingTensor(let path, let name, let available):
+            "\(path): no tensor '\(name)'; it holds \(available.count): "
+                + available.prefix(5).joined(separator: ", ") + (available.count > 5 ? ", …" : "")
+        case .shape(let path, let name, let expected, let found):
+            "\(path): tensor '\(name)' has shape \(found), expected \(expected)"
+        }
+    }
+
+    /// A `file` error from `errno`.
+    static func system(_ path: String) -> NumericsError {
+        .file(path: path, reason: String(cString: strerror(errno)))
+    }
+}

@@ -1,0 +1,51 @@
+import Dispatch
+import Synchronization
+
+/// How many threads our loops use.
+public enum Parallelism {
+    private static let configured = Atomic<Int>(0)
+
+    /// Threads used by every parallel loop of the process; the number of active processors unless set.
+    public static var threads: Int {
+        get {
+            let value = configured.load(ordering: .relaxed)
+            return value > 0 ? value : ProcessorCount.active
+        }
+        set {
+            precondition(newValue >= 1, "at least one thread is needed")
+            configured.store(newValue, ordering: .relaxed)
+        }
+    }
+}
+
+/// Runs `body(0) … body(count - 1)`, spread over ``Parallelism/threads`` threads, and returns when all have ended.
+///
+/// Which thread runs which index is not fixed; give each index its own output.
+public func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
+    let threads = min(Parallelism.threads, count)
+    guard threads > 1 else {
+        for index in 0..<count { body(index) }
+        return
+    }
+    let next = Atomic<Int>(0)
+    DispatchQueue.concurrentPerform(iterations: threads) { _ in
+        while true {
+            let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+            guard index < count else { return }
+            body(index)
+        }
+    }
+}
+
+/// Cuts `0 ..< count` into contiguous ranges, a multiple of `grain` long except the last, and runs `body` on each in parallel.
+public func parallelRanges(_ count: Int, grain: Int = 1, _ body: @Sendable (Range<Int>) -> Void) {
+    guard count > 0 else { return }
+    let grains = (count + grain - 1) / grain
+    // A few pieces a thread even out pieces of unequal cost.
+    let pieces = min(grains, Parallelism.threads == 1 ? 1 : 4 * Parallelism.threads)
+    parallelFor(pieces) { piece in
+        let lower = piece * grains / pieces * grain
+        let upper = min(count, (piece + 1) * grains / pieces * grain)
+        if lower < upper { body(lower..<upper) }
+    }
+}

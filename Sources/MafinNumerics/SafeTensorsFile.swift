@@ -1,0 +1,145 @@
+import Foundation
+
+/// A safetensors file: named tensors after a JSON header, mapped into memory and converted to `Float` when read.
+public struct SafeTensorsFile: Sendable {
+    private struct Entry: Codable {
+        var dtype: String
+        var shape: [Int]
+        var data_offsets: [Int]
+    }
+
+    private let path: String
+    private let data: Data
+    private let bodyStart: Int
+    private let entries: [String: Entry]
+    /// The file's own key-value pairs (`__metadata__`).
+    public let metadata: [String: String]
+
+    /// Opens a file and checks its header.
+    /// - Throws: ``NumericsError`` naming the file: unreadable, no safetensors header, offsets beyond its end.
+    public init(_ url: URL) throws {
+        path = url.path
+        do {
+            data = try Data(contentsOf: url, options: .alwaysMapped)
+        } catch {
+            throw NumericsError.file(path: url.path, reason: "cannot be read: \(reason(error))")
+        }
+        func malformed(_ found: String) -> NumericsError {
+            .malformed(path: url.path, expected: "a safetensors file", found: found)
+        }
+        guard data.count >= 8 else { throw malformed("\(data.count) bytes") }
+        let headerLength = data.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+        guard headerLength <= UInt64(data.count - 8) else {
+            throw malformed("a header of \(headerLength) bytes in a file of \(data.count): cut off, or another format")
+        }
+        bodyStart = 8 + Int(headerLength)
+        let header = data[8..<bodyStart]
+        guard let object = try? JSONSerialization.jsonObject(with: header) as? [String: Any] else {
+            throw malformed("a header that is no JSON object")
+        }
+        metadata = object["__metadata__"] as? [String: String] ?? [:]
+        var entries: [String: Entry] = [:]
+        for (name, value) in object where name != "__metadata__" {
+            guard let fields = value as? [String: Any], let dtype = fields["dtype"] as? String,
+                let shape = fields["shape"] as? [Int], let offsets = fields["data_offsets"] as? [Int],
+                offsets.count == 2, 0 <= offsets[0], offsets[0] <= offsets[1], shape.allSatisfy({ $0 >= 0 })
+            else { throw malformed("no type, shape and offsets for tensor '\(name)'") }
+            guard offsets[1] <= data.count - bodyStart else {
+                throw malformed(
+                    "tensor '\(name)' up to byte \(offsets[1]) of \(data.count - bodyStart): the file is cut off")
+            }
+            entries[name] = Entry(dtype: dtype, shape: shape, data_offsets: offsets)
+        }
+        self.entries = entries
+    }
+
+    /// The names of all tensors, sorted.
+    public var names: [String] { entries.keys.sorted() }
+
+    /// The shape of a tensor, or nil where the file has none of that name.
+    public func shape(of name: String) -> [Int]? { entries[name]?.shape }
+
+    /// A tensor's values in C order, converted from F32, F16, BF16 or F64.
+    /// - Parameters:
+    ///   - name: the tensor.
+    ///   - shape: the shape it must have, if given.
+    /// - Throws: ``NumericsError``: no such tensor, another shape, another element type.
+    public func floats(of name: String, shape expected: [Int]? = nil) throws -> [Float] {
+        guard let entry = entries[name] else {
+            throw NumericsError.missingTensor(path: path, name: name, available: names)
+        }
+        if let expected, expected != entry.shape {
+            throw NumericsError.shape(path: path, name: name, expected: expected, found: entry.shape)
+        }
+        let sizes = ["F32": 4, "F16": 2, "BF16": 2, "F64": 8]
+        guard let size = sizes[entry.dtype] else {
+            throw NumericsError.malformed(
+                path: path, expected: "tensor '\(name)' of type F32, F16, BF16 or F64", found: "type \(entry.dtype)")
+        }
+        let count = entry.shape.reduce(1, *)
+        guard entry.data_offsets[1] - entry.data_offsets[0] == count * size else {
+            throw NumericsError.malformed(
+                path: path, expected: "\(count * size) bytes for tensor '\(name)'",
+                found: "\(entry.data_offsets[1] - entry.data_offsets[0])")
+        }
+        let start = bodyStart + entry.data_offsets[0]
+        return data.withUnsafeBytes { all in
+            let bytes = UnsafeRawBufferPointer(rebasing: all[start..<start + count * size])
+            return [Float](unsafeUninitializedCapacity: count) { values, initialized in
+                switch entry.dtype {
+                case "F32":
+                    UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
+                case "F64":
+                    for index in 0..<count {
+                        values[index] = Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self))
+                    }
+                default:
+                    let isHalf = entry.dtype == "F16"
+                    for index in 0..<count {
+                        let bits = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self))
+                        values[index] = isHalf ? Float16Bits.float(bits) : BFloat16Bits.float(bits)
+                    }
+                }
+                initialized = count
+            }
+        }
+    }
+
+    /// A tensor to be written.
+    public struct Tensor {
+        /// Its name.
+        public var name: String
+        /// Its shape; the product is the number of values.
+        public var shape: [Int]
+        /// Its values in C order; borrowed only while the file is written.
+        public var values: UnsafeBufferPointer<Float>
+
+        /// A tensor over borrowed values.
+        public init(name: String, shape: [Int], values: UnsafeBufferPointer<Float>) {
+            precondition(shape.reduce(1, *) == values.count, "\(values.count) values do not fill \(shape)")
+            self.name = name
+            self.shape = shape
+            self.values = values
+        }
+    }
+
+    /// Writes tensors as F32, in the order given, whole or not at all.
+    /// - Throws: ``NumericsError/file(path:reason:)``
+    public static func write(_ tensors: [Tensor], metadata: [String: String] = ["format": "pt"], to url: URL) throws {
+        var header: [String: Any] = [:]
+        if !metadata.isEmpty { header["__metadata__"] = metadata }
+        var offset = 0
+        for tensor in tensors {
+            let end = offset + 4 * tensor.values.count
+            header[tensor.name] = ["dtype": "F32", "shape": tensor.shape, "data_offsets": [offset, end]]
+            offset = end
+        }
+        var json = try JSONSerialization.data(withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes])
+        json.append(Data(repeating: UInt8(ascii: " "), count: (8 - json.count % 8) % 8))
+        try AtomicFile.write(to: url) { file in
+            try withUnsafeBytes(of: UInt64(json.count).littleEndian) { try file.write($0) }
+            try file.write(json)
+            for tensor in tensors { try file.write(UnsafeRawBufferPointer(tensor.values)) }
+        }
+    }
+}

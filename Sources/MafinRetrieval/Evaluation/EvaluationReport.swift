@@ -1,0 +1,111 @@
+/// One system's difference to the baseline in one metric.
+public struct MetricDifference: Sendable, Equatable, Codable {
+    /// Mean over queries of system minus baseline.
+    public var mean: Double
+    /// Lower bound of the paired bootstrap interval.
+    public var low: Double
+    /// Upper bound of the paired bootstrap interval.
+    public var high: Double
+    /// Two-sided p of the paired randomization test.
+    public var p: Double
+    /// `p` after Holm's correction over all systems compared in this metric.
+    public var pHolm: Double
+
+    /// A difference from its parts.
+    public init(mean: Double, low: Double, high: Double, p: Double, pHolm: Double) {
+        self.mean = mean
+        self.low = low
+        self.high = high
+        self.p = p
+        self.pHolm = pHolm
+    }
+}
+
+/// One system's row of the comparison table.
+public struct SystemEvaluation: Sendable, Equatable, Codable {
+    /// The system: `bm25`, `black-box`, `mafin`, …
+    public var name: String
+    /// Mean of each metric over the judged queries.
+    public var metrics: [Metric: Double]
+    /// Difference to the baseline in each metric; absent for the baseline itself.
+    public var difference: [Metric: MetricDifference]?
+
+    /// A row from its parts.
+    public init(name: String, metrics: [Metric: Double], difference: [Metric: MetricDifference]?) {
+        self.name = name
+        self.metrics = metrics
+        self.difference = difference
+    }
+}
+
+/// Several systems on one split, each against one baseline: what `mafin evaluate --json` prints.
+public struct EvaluationReport: Sendable, Equatable, Codable {
+    /// The split that was measured.
+    public var split: String
+    /// Name of the system to which differences are taken.
+    public var baseline: String
+    /// Number of queries in every mean.
+    public var queries: Int
+    /// Judged queries left out because nothing is relevant for them.
+    public var queriesWithoutRelevantDocument: Int
+    /// The systems, in the order given.
+    public var systems: [SystemEvaluation]
+
+    /// Measures the systems and compares each with the baseline.
+    /// - Parameters:
+    ///   - runs: the systems by name, the baseline among them.
+    ///   - baseline: name of the system to which differences are taken.
+    ///   - metrics: in each metric, all differences share the resampled queries.
+    /// - Throws: ``RetrievalError/noJudgedQueries(path:)`` where no query has a relevant document.
+    public init(
+        split: String, runs: [(name: String, run: Run)], qrels: Qrels, baseline: String,
+        metrics: [Metric] = Metric.standard, bootstrap: PairedBootstrap = PairedBootstrap(),
+        test: PairedRandomizationTest = PairedRandomizationTest()
+    ) throws {
+        try self.init(
+            split: split,
+            evaluations: runs.map { (name: $0.name, evaluation: evaluate($0.run, against: qrels, metrics: metrics)) },
+            baseline: baseline, metrics: metrics, bootstrap: bootstrap, test: test)
+    }
+
+    /// Compares systems that are measured already, all on the same qrels.
+    /// - Throws: ``RetrievalError/noJudgedQueries(path:)`` where no query has a relevant document.
+    public init(
+        split: String, evaluations: [(name: String, evaluation: RunEvaluation)], baseline: String,
+        metrics: [Metric] = Metric.standard, bootstrap: PairedBootstrap = PairedBootstrap(),
+        test: PairedRandomizationTest = PairedRandomizationTest()
+    ) throws {
+        guard let reference = evaluations.first(where: { $0.name == baseline })?.evaluation else {
+            preconditionFailure("the baseline \(baseline) is not among the systems")
+        }
+        guard !reference.queryIds.isEmpty else { throw RetrievalError.noJudgedQueries(path: split) }
+        let contenders = evaluations.indices.filter { evaluations[$0].name != baseline }
+        // One column per contender and metric, so that all share one set of resamples.
+        let columns = metrics.flatMap { metric in
+            contenders.map { evaluations[$0].evaluation.differences(from: reference, in: metric) }
+        }
+        let intervals = bootstrap.intervals(of: columns)
+        let pValues = test.pValues(of: columns)
+        var differences = [[Metric: MetricDifference]](repeating: [:], count: evaluations.count)
+        for (row, metric) in metrics.enumerated() {
+            let slice = row * contenders.count..<(row + 1) * contenders.count
+            let adjusted = holmAdjusted(Array(pValues[slice]))
+            for (offset, system) in contenders.enumerated() {
+                let interval = intervals[slice.lowerBound + offset]
+                differences[system][metric] = MetricDifference(
+                    mean: interval.mean, low: interval.low, high: interval.high,
+                    p: pValues[slice.lowerBound + offset], pHolm: adjusted[offset])
+            }
+        }
+        self.split = split
+        self.baseline = baseline
+        queries = reference.queryIds.count
+        queriesWithoutRelevantDocument = reference.queriesWithoutRelevantDocument
+        systems = evaluations.indices.map { index in
+            let means = evaluations[index].evaluation.means.filter { metrics.contains($0.key) }
+            return SystemEvaluation(
+                name: evaluations[index].name, metrics: means,
+                difference: evaluations[index].name == baseline ? nil : differences[index])
+        }
+    }
+}

@@ -1,0 +1,49 @@
+/// The values of metrics for each judged query of a split.
+public struct RunEvaluation: Sendable, Equatable {
+    /// The measured queries, in the order of the qrels: those with at least one relevant document.
+    public let queryIds: [String]
+    /// For each metric one value per query, parallel to ``queryIds``.
+    public let values: [Metric: [Double]]
+    /// The mean over all of ``queryIds``.
+    public let means: [Metric: Double]
+    /// Judged queries that were left out because nothing is relevant for them.
+    public let queriesWithoutRelevantDocument: Int
+    /// Measured queries without a result list in the run; they count 0.
+    public let queriesWithoutResult: Int
+
+    /// The differences of a metric, query by query: this run minus `baseline`.
+    /// - Precondition: both were measured on the same qrels, with this metric.
+    public func differences(from baseline: RunEvaluation, in metric: Metric) -> [Double] {
+        guard let mine = values[metric], let theirs = baseline.values[metric] else {
+            preconditionFailure("\(metric) was not measured for both runs")
+        }
+        precondition(queryIds == baseline.queryIds, "the runs were measured on different queries")
+        return zip(mine, theirs).map { $0 - $1 }
+    }
+}
+
+/// Measures a run.
+///
+/// The mean is over every judged query with a relevant document: one that the run does not answer counts 0 (trec_eval
+/// `-c`). Queries that only the run names are ignored.
+/// - Complexity: linear in the rankings' length.
+public func evaluate(_ run: Run, against qrels: Qrels, metrics: [Metric] = Metric.standard) -> RunEvaluation {
+    var queryIds: [String] = []
+    var columns = [[Double]](repeating: [], count: metrics.count)
+    var unanswered = 0
+    for query in qrels.queryIds where qrels.hasRelevantDocument(query) {
+        queryIds.append(query)
+        if run[query] == nil { unanswered += 1 }
+        let ranking = JudgedRanking(run[query] ?? [], judgments: qrels[query] ?? [:])
+        for (column, metric) in metrics.enumerated() { columns[column].append(metric.value(of: ranking)) }
+    }
+    var values: [Metric: [Double]] = [:]
+    var means: [Metric: Double] = [:]
+    for (column, metric) in metrics.enumerated() {
+        values[metric] = columns[column]
+        means[metric] = queryIds.isEmpty ? 0 : columns[column].reduce(0, +) / Double(queryIds.count)
+    }
+    return RunEvaluation(
+        queryIds: queryIds, values: values, means: means,
+        queriesWithoutRelevantDocument: qrels.queryIds.count - queryIds.count, queriesWithoutResult: unanswered)
+}

@@ -1,0 +1,95 @@
+/// What can be wrong with a collection, judgments, a run or a metric's name.
+///
+/// Every case names the file and line (1-based) or the identifier at fault, and what was expected.
+public enum RetrievalError: Error, Equatable, Sendable {
+    /// Nothing lies at `path`, where `expected` should be.
+    case missingFile(path: String, expected: String)
+    /// The file is there, but could not be read to its end (permissions, a damaged gzip stream).
+    case unreadableFile(path: String, reason: String)
+    /// `path` is none of the formats that a collection is read from.
+    case unknownFormat(path: String, found: String)
+    /// Text that is not JSON. `column` counts bytes, from 1.
+    case malformedJSON(path: String, line: Int, column: Int, reason: String)
+    /// A line of a tabular file (qrels, run) without the columns it needs.
+    case malformedLine(path: String, line: Int, expected: String, found: String)
+    /// A JSON object without a field it needs.
+    case missingField(path: String, line: Int, field: String)
+    /// A JSON field of another type than expected.
+    case wrongType(path: String, line: Int, field: String, expected: String, found: String)
+    /// Two documents, or two queries, of one identifier.
+    case duplicateIdentifier(path: String, line: Int, kind: TextKind, identifier: String, firstLine: Int)
+    /// One pair of query and document named twice in qrels or in a run.
+    case duplicatePair(path: String, line: Int, query: String, document: String, firstLine: Int)
+    /// A label that names a document or query which the collection does not hold.
+    case unknownIdentifier(path: String, line: Int, kind: TextKind, identifier: String)
+    /// A grade that is no integer.
+    case invalidGrade(path: String, line: Int, found: String)
+    /// A score that is no finite number.
+    case invalidScore(path: String, line: Int, found: String)
+    /// A corpus without a document, or a file of queries without a query.
+    case emptyCollection(path: String, kind: TextKind)
+    /// The collection has no split of this name.
+    case unknownSplit(path: String, split: String, available: [String])
+    /// The split has no query with a relevant document, so there is nothing to measure or learn from.
+    case noJudgedQueries(path: String)
+    /// The labels hang together so closely that no split by document can fill every part.
+    case inseparableLabels(queries: Int, largestComponent: Int, parts: [String])
+    /// An identifier that a TREC file cannot hold, because its columns are separated by white space.
+    case unwritableIdentifier(identifier: String)
+    /// A metric's name that is not understood.
+    case unknownMetric(name: String)
+
+    /// Which of the two kinds of text an identifier names.
+    public enum TextKind: String, Sendable {
+        /// A document of the corpus.
+        case document
+        /// A query.
+        case query
+    }
+}
+
+extension RetrievalError: CustomStringConvertible {
+    /// One sentence that says where the fault lies, what was expected and what was found.
+    public var description: String {
+        switch self {
+        case .missingFile(let path, let expected):
+            "\(path): no such file; expected \(expected)"
+        case .unreadableFile(let path, let reason):
+            "\(path): cannot be read: \(reason)"
+        case .unknownFormat(let path, let found):
+            "\(path): \(found); expected a folder with corpus.jsonl and queries.jsonl (BEIR), a .json file with "
+                + "\"queries\", \"corpus\" and \"relevant_docs\", or a .jsonl file of pairs"
+        case .malformedJSON(let path, let line, let column, let reason):
+            "\(path):\(line):\(column): malformed JSON: \(reason)"
+        case .malformedLine(let path, let line, let expected, let found):
+            "\(path):\(line): expected \(expected), found \"\(found)\""
+        case .missingField(let path, let line, let field):
+            "\(path):\(line): the field \"\(field)\" is missing"
+        case .wrongType(let path, let line, let field, let expected, let found):
+            "\(path):\(line): the field \"\(field)\" should be \(expected), but is \(found)"
+        case .duplicateIdentifier(let path, let line, let kind, let identifier, let firstLine):
+            "\(path):\(line): the \(kind.rawValue) id \"\(identifier)\" was already used at line \(firstLine)"
+        case .duplicatePair(let path, let line, let query, let document, let firstLine):
+            "\(path):\(line): query \"\(query)\" and document \"\(document)\" were already paired at line \(firstLine)"
+        case .unknownIdentifier(let path, let line, let kind, let identifier):
+            "\(path):\(line): the collection has no \(kind.rawValue) with the id \"\(identifier)\""
+        case .invalidGrade(let path, let line, let found):
+            "\(path):\(line): a grade must be an integer, found \"\(found)\""
+        case .invalidScore(let path, let line, let found):
+            "\(path):\(line): a score must be a finite number, found \"\(found)\""
+        case .emptyCollection(let path, let kind):
+            "\(path): there is no \(kind.rawValue) in it"
+        case .unknownSplit(let path, let split, let available):
+            "\(path): there is no split \"\(split)\"; there is \(available.isEmpty ? "none" : available.joined(separator: ", "))"
+        case .noJudgedQueries(let path):
+            "\(path): no query has a relevant document (a grade of 1 or more)"
+        case .inseparableLabels(let queries, let largestComponent, let parts):
+            "the labels cannot be split by document into \(parts.joined(separator: ", ")): "
+                + "\(largestComponent) of \(queries) queries hang together through shared documents"
+        case .unwritableIdentifier(let identifier):
+            "the id \"\(identifier)\" holds white space, or nothing, and cannot stand in a TREC file"
+        case .unknownMetric(let name):
+            "unknown metric \"\(name)\"; known are nDCG@k, Recall@k (R@k), P@k, MRR@k (RR@k), MAP (AP), MAP@k, Success@k, Rprec"
+        }
+    }
+}

@@ -1,0 +1,78 @@
+import MafinNumerics
+
+/// Weighted sums of columns under many random weightings, the common core of bootstrap and randomization test.
+///
+/// One weighting of the queries serves every column (contender, metric): it is drawn once, and the comparison of the
+/// columns stays paired. 10,000 weightings of 5,000 queries for 10 columns are 5·10⁸ multiply-adds.
+enum Resampling {
+    /// Weightings drawn from one generator; each block has its own, so that the result does not depend on threads.
+    private static let blockLength = 64
+    private typealias Lanes = SIMD4<Double>
+
+    /// `result[c][r] = Σ_q weight[r][q] · columns[c][q]`.
+    /// - Parameters:
+    ///   - columns: one value per query each, all of one length.
+    ///   - count: number of weightings `r`.
+    ///   - draw: fills the weights of one weighting, one per query.
+    static func weightedSums(
+        of columns: [[Double]], count: Int, seed: UInt64,
+        draw: @Sendable (inout RandomGenerator, UnsafeMutableBufferPointer<Double>) -> Void
+    ) -> [[Double]] {
+        let length = columns.first?.count ?? 0
+        precondition(columns.allSatisfy { $0.count == length }, "columns of unequal length")
+        // Rows are padded with zeros to whole vectors.
+        let stride = (length + Lanes.scalarCount - 1) / Lanes.scalarCount * Lanes.scalarCount
+        var padded = [Double](repeating: 0, count: columns.count * stride)
+        for (index, column) in columns.enumerated() {
+            padded.replaceSubrange(index * stride..<index * stride + length, with: column)
+        }
+        let values = padded
+        let first = RandomGenerator.mix(seed)
+        var flat = [Double](repeating: 0, count: columns.count * count)
+        flat.withUnsafeMutableBufferPointer { output in
+            let output = UnsafeTransfer(output)
+            parallelFor((count + blockLength - 1) / blockLength) { block in
+                var generator = RandomGenerator(seed: first &+ UInt64(block))
+                var weights = [Double](repeating: 0, count: stride)
+                weights.withUnsafeMutableBufferPointer { weights in
+                    values.withUnsafeBufferPointer { values in
+                        for row in block * blockLength..<min(count, (block + 1) * blockLength) {
+                            draw(&generator, UnsafeMutableBufferPointer(rebasing: weights[..<length]))
+                            for column in 0..<columns.count {
+                                output.value[column * count + row] = dot(
+                                    UnsafeRawBufferPointer(weights), UnsafeRawBufferPointer(values),
+                                    bOffset: column * stride * MemoryLayout<Double>.stride)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        return columns.indices.map { Array(flat[$0 * count..<($0 + 1) * count]) }
+    }
+
+    /// Inner product of `a`, whole vectors, with as many bytes of `b` from `bOffset` on. Four accumulators hide the
+    /// latency of the additions.
+    private static func dot(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer, bOffset: Int) -> Double {
+        precondition(bOffset + a.count <= b.count)
+        func product(_ offset: Int) -> Lanes {
+            a.loadUnaligned(fromByteOffset: offset, as: Lanes.self)
+                * b.loadUnaligned(fromByteOffset: bOffset + offset, as: Lanes.self)
+        }
+        let width = MemoryLayout<Lanes>.size
+        var sums = (Lanes.zero, Lanes.zero, Lanes.zero, Lanes.zero)
+        var offset = 0
+        while offset + 4 * width <= a.count {
+            sums.0 += product(offset)
+            sums.1 += product(offset + width)
+            sums.2 += product(offset + 2 * width)
+            sums.3 += product(offset + 3 * width)
+            offset += 4 * width
+        }
+        while offset < a.count {
+            sums.0 += product(offset)
+            offset += width
+        }
+        return ((sums.0 + sums.1) + (sums.2 + sums.3)).sum()
+    }
+}

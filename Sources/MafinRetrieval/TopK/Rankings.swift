@@ -1,0 +1,39 @@
+/// A row of a corpus with its score.
+public struct ScoredIndex: Sendable, Hashable {
+    /// Index into the rows that were scored.
+    public var index: Int
+    /// Larger is better.
+    public var score: Float
+
+    /// An index with its score.
+    public init(index: Int, score: Float) {
+        self.index = index
+        self.score = score
+    }
+}
+
+/// Ranked rows for many queries, end to end in one array. Best first; equal scores by index, ascending.
+public struct Rankings: Sendable, Equatable {
+    /// All rankings, one after the other.
+    public private(set) var entries: [ScoredIndex]
+    /// `count + 1` offsets: ranking `i` is `entries[offsets[i] ..< offsets[i + 1]]`.
+    public private(set) var offsets: [Int]
+
+    /// No rankings.
+    public init() {
+        entries = []
+        offsets = [0]
+    }
+
+    /// Number of rankings.
+    public var count: Int { offsets.count - 1 }
+
+    /// The ranking of row `row`.
+    public subscript(row: Int) -> ArraySlice<ScoredIndex> { entries[offsets[row]..<offsets[row + 1]] }
+
+    /// Adds the ranking of the next row; the caller has ordered it.
+    public mutating func append(_ ranking: some Sequence<ScoredIndex>) {
+        entries.append(contentsOf: ranking)
+        offsets.append(entries.count)
+    }
+}
