@@ -106,6 +106,11 @@ struct ParityTests {
         #expect(one.count == texts.count)
         #expect(tokenizer.batchEncode(texts, threads: 2) == one)
         #expect(tokenizer.batchEncode(texts, threads: 7) == one)
+        #expect(tokenizer.batchEncode(texts) == one)
+        for parts in 1...9 {
+            let ranges = WordPieceTokenizer.evenRanges(of: texts, parts: parts)
+            #expect(ranges.count <= parts && Array(ranges.joined()) == Array(texts.indices))
+        }
         #expect(tokenizer.batchEncode([]).isEmpty)
         #expect(tokenizer.batchEncode([""]) == TokenBatch(rows: [[101, 102]]))
     }
