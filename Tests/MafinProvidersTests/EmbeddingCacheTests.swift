@@ -378,7 +378,7 @@ import Testing
     @Test func answeredBatchesAreKeptWhenTheCallIsCancelled() async throws {
         try await TemporaryFolder.with { folder in
             let server = try EmbeddingServer { call in
-                call.request.number >= 2 ? .text("", delivery: .silence(seconds: 5)) : nil
+                call.request.number >= 2 ? .text("", delivery: .silence(seconds: 60)) : nil
             }
             defer { server.stop() }
             let box = CachedBlackBox(

@@ -111,7 +111,7 @@ import Testing
                 print(len(info.warnings), [(r.repo_id, r.nb_files, [sorted(v.refs) for v in r.revisions]) for r in info.repos])
                 """
             let cache = folder.url.appendingPathComponent("hub").path
-            let output = try Python.run(python, ["-c", script, cache])
+            let output = try await Python.run(python, ["-c", script, cache])
             #expect(
                 output.split(separator: "\n").map(String.init) == [
                     snapshot.path, snapshot.appendingPathComponent("1_Pooling/config.json").path,
@@ -135,7 +135,7 @@ import Testing
                     huggingface_hub.hf_hub_download("org/tiny-encoder", name, cache_dir=sys.argv[1], endpoint=sys.argv[2])
                 """
             let cache = folder.url.appendingPathComponent("hub").path
-            _ = try Python.run(python, ["-c", script, cache, server.hub.url] + Self.wanted)
+            _ = try await Python.run(python, ["-c", script, cache, server.hub.url] + Self.wanted)
             let hub = try hub(server, folder)
             try expectWhole(try hub.resolve(HubServer.repository))
             let downloads = server.contents.requests.filter { $0.method == "GET" }.count
@@ -464,43 +464,5 @@ import Testing
             #expect(try location(["XDG_CACHE_HOME": "/x"]).cache.path == "/x/huggingface/hub")
             #expect(throws: ProviderError.self) { try location(["HF_ENDPOINT": "mirror"]) }
         }
-    }
-}
-
-/// The Python of the comparison tools, where it is installed.
-enum Python {
-    static let path: String? = {
-        let environment = ProcessInfo.processInfo.environment
-        let candidates = [
-            environment["MAFIN_PYTHON"], environment["HOME"].map { $0 + "/.cache/mafin-peers/venv/bin/python" },
-        ]
-        return candidates.compactMap { $0 }.first { python in
-            FileManager.default.isExecutableFile(atPath: python)
-                && (try? run(python, ["-c", "import huggingface_hub"])) != nil
-        }
-    }()
-
-    struct Failure: Error { let output: String }
-
-    /// Standard output of a run.
-    static func run(_ python: String, _ arguments: [String]) throws -> String {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: python)
-        process.arguments = arguments
-        var environment = ProcessInfo.processInfo.environment
-        environment["HF_HUB_DISABLE_TELEMETRY"] = "1"
-        environment["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-        environment.removeValue(forKey: "HF_HUB_OFFLINE")
-        process.environment = environment
-        let output = Pipe()
-        let errors = Pipe()
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        let complaint = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failure(output: String(decoding: complaint, as: UTF8.self)) }
-        return String(decoding: data, as: UTF8.self)
     }
 }
