@@ -56,7 +56,12 @@ let package = Package(
         + module("MafinText", ["MafinNumerics"])
         + module("MafinEncoder", ["MafinNumerics", "MafinText", "CMafinKernels"])
         + module("MafinRetrieval", ["MafinNumerics", "CZlib"])
-        + module("MafinBlackBox", ["MafinNumerics", "MafinText", "MafinEncoder"])
+        + module(
+            "MafinBlackBox",
+            [
+                "MafinNumerics", "MafinText", "MafinEncoder",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ])
         + module(
             "Mafin",
             [
@@ -77,7 +82,8 @@ let package = Package(
             .executableTarget(
                 name: "MafinCLI",
                 dependencies: [
-                    "Mafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinProviders",
+                    "Mafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                    "MafinProviders",
                     "MafinReport",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     .product(name: "Logging", package: "swift-log"),

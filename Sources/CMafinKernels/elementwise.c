@@ -196,6 +196,11 @@ PER_CPU void mafin_axpy(ptrdiff_t count, float a, const float *restrict x, float
     for (ptrdiff_t i = 0; i < count; i++) y[i] += a * x[i];
 }
 
+PER_CPU void mafin_scale_in_steps(ptrdiff_t count, float *restrict x, ptrdiff_t steps, const float *restrict factors) {
+    for (ptrdiff_t s = 0; s < steps; s++)
+        for (ptrdiff_t i = 0; i < count; i++) x[i] *= factors[s];
+}
+
 PER_CPU double mafin_sum_of_squares(ptrdiff_t count, const float *restrict x) {
     double total = 0;
     for (ptrdiff_t start = 0; start < count; start += 1024) {

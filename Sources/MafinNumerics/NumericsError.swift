@@ -11,6 +11,7 @@ public enum NumericsError: Error, CustomStringConvertible, Equatable {
     /// A tensor is there, with another shape.
     case shape(path: String, name: String, expected: [Int], found: [Int])
 
+    /// One sentence that names the file.
     public var description: String {
         switch self {
         case .file(let path, let reason):

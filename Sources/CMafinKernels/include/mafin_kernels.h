@@ -91,6 +91,9 @@ void mafin_exp(ptrdiff_t columns, const float *z, float shift, float factor, flo
 /// y += a · x.
 void mafin_axpy(ptrdiff_t count, float a, const float *x, float *y);
 
+/// x *= factors[0]; x *= factors[1]; … one after the other.
+void mafin_scale_in_steps(ptrdiff_t count, float *x, ptrdiff_t steps, const float *factors);
+
 /// Σ x².
 double mafin_sum_of_squares(ptrdiff_t count, const float *x);
 

@@ -8,9 +8,10 @@ extension RetrievalCollection {
         let bytes = try LineReader.contents(of: url, expected: "a JSON file of queries, corpus and relevant_docs")
         var reader = LlamaIndexReader(path: url.path)
         try bytes.withUnsafeBufferPointer { try reader.read($0) }
+        let qrels = try reader.qrels()
         self.init(
             source: url, format: .llamaIndex, documents: reader.documents, queries: reader.queries,
-            warnings: reader.warnings, qrels: try reader.qrels())
+            warnings: reader.warnings, qrels: qrels)
     }
 }
 

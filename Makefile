@@ -1,0 +1,41 @@
+# Every job of the repository. Each target does its own set-up; `make help` lists them.
+# What they run is in Scripts/, short enough to read.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup libraries build model demo test test-slow bench lint format clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: model ## system libraries, the program, the encoder's weights: all that the program needs
+
+libraries:
+	@Scripts/install-libraries.sh
+
+build: libraries ## the program, in release mode: .build/release/mafin
+	@swift build -c release --product mafin
+
+model: build
+	@Scripts/fetch-model.sh .build/release/mafin
+
+demo: model ## set up, then train on the bundled sample and print the comparison (ARGS=… goes to `mafin demo`)
+	@.build/release/mafin demo $(ARGS)
+
+test: ## lint, build, all tests (ARGS=… goes to `swift test`)
+	@Scripts/test.sh $(ARGS)
+
+test-slow: ## the same with the slow suites
+	@MAFIN_SLOW_TESTS=1 Scripts/test.sh $(ARGS)
+
+bench: model ## the benchmarks (ARGS=… goes to them)
+	@swift run -c release --package-path Benchmarks MafinBenchmarks $(ARGS)
+
+lint: ## style and the rules between modules
+	@Scripts/lint.sh
+	@Scripts/check-dependencies.sh
+
+format: ## rewrite the sources in the house style
+	@Scripts/lint.sh --fix
+
+clean: ## remove what was built; downloads stay (they are in .cache)
+	@rm -rf .build .build-test Benchmarks/.build

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Installs the system libraries that the package links, where they are missing: zlib (.gz collections), SQLite (the
+# cache of paid vectors) and pkg-config (with which SwiftPM finds them). Silent when there is nothing to do.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+command -v swift >/dev/null || die "swift is not on the PATH; mafin needs Swift 6.2 or later (https://www.swift.org/install)"
+
+# macOS ships both libraries with its SDK.
+[ "$(uname -s)" = Darwin ] && exit 0
+
+missing=()
+command -v pkg-config >/dev/null || missing+=(pkg-config)
+pkg-config --exists zlib 2>/dev/null || missing+=(zlib1g-dev)
+pkg-config --exists sqlite3 2>/dev/null || missing+=(libsqlite3-dev)
+[ "${#missing[@]}" -eq 0 ] && exit 0
+
+command -v apt-get >/dev/null \
+    || die "please install pkg-config and the development files of zlib and SQLite (on Debian: ${missing[*]})"
+apt_install "${missing[@]}"

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Prints the path of a Python that has sentence-transformers, for the tests that load our exports in it; prints
+# nothing, and says why on stderr, where that would cost gigabytes. Made once, at .cache/venv.
+#
+#   MAFIN_PYTHON   a Python that has sentence-transformers already; used as it is
+#   TORCH_WHEEL    a wheel of a CPU build of torch
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+if [ -n "${MAFIN_PYTHON:-}" ]; then
+    "$MAFIN_PYTHON" -c 'import sentence_transformers' || die "MAFIN_PYTHON=$MAFIN_PYTHON has no sentence-transformers"
+    echo "$MAFIN_PYTHON"
+    exit 0
+fi
+
+venv="$cache/venv"
+python="$venv/bin/python"
+if [ -f "$venv/ready" ]; then
+    echo "$python"
+    exit 0
+fi
+
+skip() {
+    rm -rf "$venv"
+    say "the tests that load our exports in Python's sentence-transformers will be skipped: $*"
+    exit 0
+}
+
+install() { "$python" -m pip --disable-pip-version-check install --quiet "$@" </dev/null >&2; }
+
+command -v python3 >/dev/null || skip "there is no python3"
+mkdir -p "$cache"
+rm -rf "$venv"
+python3 -m venv "$venv" >/dev/null 2>&1 || skip "'python3 -m venv' does not work here"
+
+# PyPI's torch is a small CPU build on macOS; on Linux it brings several gigabytes of CUDA, so there only a CPU wheel
+# will do: the one named, or one that this machine's pip finds without an index.
+if [ -n "${TORCH_WHEEL:-}" ]; then
+    install "$TORCH_WHEEL" || die "cannot install TORCH_WHEEL=$TORCH_WHEEL"
+elif [ "$(uname -s)" = Darwin ]; then
+    install torch || skip "torch could not be installed"
+else
+    # Without its dependencies, which come from the index with sentence-transformers.
+    install --no-index --no-deps torch 2>/dev/null \
+        || skip "no CPU wheel of torch is at hand (name one with TORCH_WHEEL, or a Python that has it with MAFIN_PYTHON)"
+fi
+
+say "installing sentence-transformers into .cache/venv"
+"$python" -c 'from importlib.metadata import version; print("torch==" + version("torch"))' >"$venv/constraints.txt"
+install --constraint "$venv/constraints.txt" sentence-transformers || skip "sentence-transformers could not be installed"
+touch "$venv/ready"
+echo "$python"

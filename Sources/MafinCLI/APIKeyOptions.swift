@@ -1,0 +1,81 @@
+import ArgumentParser
+import Foundation
+
+/// Where a key for an embedding API comes from. Never a flag: flags are seen in the process list and kept in the shell's history.
+struct APIKeyOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Environment variable that holds the API key, where it is not the provider's usual one.", valueName: "name")
+    )
+    var apiKeyEnv: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "File whose only line is the API key.", valueName: "path"),
+        completion: .file())
+    var apiKeyFile: String?
+
+    func validate() throws {
+        if apiKeyEnv != nil, apiKeyFile != nil {
+            throw ValidationError("--api-key-env and --api-key-file cannot both be given.")
+        }
+        if let apiKeyEnv, !apiKeyEnv.utf8.allSatisfy(Self.mayStandInAName) || apiKeyEnv.isEmpty {
+            // Someone put the key itself here; it must not be printed.
+            throw ValidationError("--api-key-env takes the name of an environment variable, not the key.")
+        }
+    }
+
+    /// The key, or nil if neither flag is given and `defaultVariable` is not set.
+    /// - Throws: ``APIKeyError``, which never holds the key.
+    func key(
+        defaultVariable: String, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws -> String? {
+        if let apiKeyFile {
+            guard let data = FileManager.default.contents(atPath: apiKeyFile) else {
+                throw APIKeyError.unreadable(path: apiKeyFile)
+            }
+            return try Self.checked(String(decoding: data, as: UTF8.self), origin: apiKeyFile)
+        }
+        if let apiKeyEnv {
+            guard let text = environment[apiKeyEnv] else { throw APIKeyError.notSet(variable: apiKeyEnv) }
+            return try Self.checked(text, origin: apiKeyEnv)
+        }
+        return try environment[defaultVariable].map { try Self.checked($0, origin: defaultVariable) }
+    }
+
+    private static func checked(_ text: String, origin: String) throws -> String {
+        let key = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        if key.isEmpty { throw APIKeyError.empty(origin: origin) }
+        // It becomes an HTTP header: anything but visible ASCII would break the request, or smuggle in another header.
+        guard key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { throw APIKeyError.malformed(origin: origin) }
+        return key
+    }
+
+    private static func mayStandInAName(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
+}
+
+/// Why there is no usable API key. Names where it was looked for, never what was found.
+enum APIKeyError: CommandStatusProviding, Equatable, CustomStringConvertible {
+    case unreadable(path: String)
+    case notSet(variable: String)
+    case empty(origin: String)
+    case malformed(origin: String)
+
+    var commandStatus: CommandStatus { .usage }
+
+    var description: String {
+        switch self {
+        case .unreadable(let path): "the API key file \(path) cannot be read"
+        case .notSet(let variable): "the environment variable \(variable), named by --api-key-env, is not set"
+        case .empty(let origin): "the API key in \(origin) is empty"
+        case .malformed(let origin): "the API key in \(origin) is not one word of printable ASCII"
+        }
+    }
+}

@@ -1,0 +1,31 @@
+import Foundation
+import Synchronization
+
+/// Ctrl-C and SIGTERM for commands that can end in a state to resume from: the first asks, the second exits at once.
+///
+/// ```swift
+/// Interruption.install()
+/// try trainer.run(shouldStop: { Interruption.isRequested })
+/// ```
+enum Interruption {
+    /// How many signals came. A global constant of trivial storage: safe to touch in a signal handler.
+    private static let count = Atomic<Int>(0)
+
+    /// Whether the user asked to end. Cheap enough to poll every step.
+    static var isRequested: Bool { count.load(ordering: .relaxed) > 0 }
+
+    /// Takes SIGINT and SIGTERM over from the system, which would end the process in the middle of a step.
+    static func install() {
+        _ = count.load(ordering: .relaxed)  // initialised here, not in the handler
+        for number in [SIGINT, SIGTERM] {
+            signal(number) { _ in Interruption.receive() }
+        }
+    }
+
+    /// Runs in the signal handler: only async-signal-safe calls (signal-safety(7)).
+    private static func receive() {
+        if count.add(1, ordering: .relaxed).newValue > 1 { _exit(CommandStatus.interrupted.rawValue) }
+        let message: StaticString = "\nending after this step; press Ctrl-C again to end at once\n"
+        _ = message.withUTF8Buffer { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}

@@ -1,0 +1,92 @@
+import Synchronization
+
+/// The progress of one job on standard error: on a terminal one line that is rewritten, else a plain line now and then.
+///
+/// May be updated from any thread.
+final class ProgressBar: Sendable {
+    /// Where the lines go, and what can be shown there.
+    struct Output: Sendable {
+        var terminal: Terminal
+        var write: @Sendable (String) -> Void
+
+        static let silent = Output(terminal: .none, write: { _ in })
+
+        static func standardError() -> Output {
+            Output(terminal: .standardError(), write: StandardError.write)
+        }
+    }
+
+    private struct State {
+        var line: ProgressLine
+        var throttle = ProgressThrottle()
+        var lastDrawn: ContinuousClock.Instant?
+        var isFinished = false
+    }
+
+    private let output: Output
+    private let start: ContinuousClock.Instant
+    private let state: Mutex<State>
+
+    /// Starts the clock; the first line appears with the first update.
+    init(title: String, total: Int, unit: String, output: Output = .standardError()) {
+        self.output = output
+        start = .now
+        state = Mutex(State(line: ProgressLine(title: title, completed: 0, total: total, unit: unit, elapsed: .zero)))
+    }
+
+    /// Tells how much is done by now, and anything more to show. Drawn at most ten times a second.
+    func update(completed: Int, detail: String? = nil) {
+        state.withLock { state in
+            guard !state.isFinished else { return }
+            state.line.completed = completed
+            if let detail { state.line.detail = detail }
+            draw(&state)
+        }
+    }
+
+    /// Adds to what is done; for work whose parts end in any order.
+    func advance(by count: Int = 1) {
+        state.withLock { state in
+            guard !state.isFinished else { return }
+            state.line.completed += count
+            draw(&state)
+        }
+    }
+
+    /// Replaces the line by a summary. Later updates are ignored; a second call does nothing.
+    func finish() {
+        state.withLock { state in
+            guard !state.isFinished else { return }
+            state.isFinished = true
+            state.line.elapsed = .now - start
+            output.write((output.terminal.isInteractive ? Self.clearLine : "") + state.line.summary + "\n")
+        }
+    }
+
+    /// Prints a line of its own above the bar.
+    func note(_ text: String) {
+        state.withLock { state in
+            let isDrawn = output.terminal.isInteractive && state.lastDrawn != nil && !state.isFinished
+            output.write((isDrawn ? Self.clearLine : "") + text + "\n")
+            if isDrawn { output.write(bar(state.line)) }
+        }
+    }
+
+    private static let clearLine = "\r\u{1B}[2K"
+
+    private func bar(_ line: ProgressLine) -> String {
+        line.bar(columns: output.terminal.columns, colour: output.terminal.usesColour)
+    }
+
+    private func draw(_ state: inout State) {
+        let now = ContinuousClock.now
+        state.line.elapsed = now - start
+        if output.terminal.isInteractive {
+            if let last = state.lastDrawn, now - last < .milliseconds(100) { return }
+            state.lastDrawn = now
+            output.write(Self.clearLine + bar(state.line))
+        } else if state.throttle.shouldPrint(state.line) {
+            output.write(state.line.plain + "\n")
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import Foundation
+import MafinReport
+
+/// How far a job is, and the lines that say so. Pure: ``ProgressBar`` holds clock and stream.
+struct ProgressLine: Equatable, Sendable {
+    var title: String
+    var completed: Int
+    var total: Int
+    /// What is counted, for the rate: "texts", "queries", "tokens".
+    var unit: String
+    /// Time since the job began.
+    var elapsed: Duration
+    /// More to say, such as the loss.
+    var detail: String = ""
+
+    /// Done so far, in 0…1; a job of nothing is done.
+    var fraction: Double {
+        total > 0 ? min(1, max(0, Double(completed) / Double(total))) : 1
+    }
+
+    /// Units a second on average, or nil before there is anything to tell it from.
+    var rate: Double? {
+        completed > 0 && elapsed.seconds > 0 ? Double(completed) / elapsed.seconds : nil
+    }
+
+    /// Time left at that rate.
+    var remaining: Duration? {
+        guard let rate, completed < total else { return nil }
+        return .milliseconds(Int(min(Double(total - completed) / rate, 1e9) * 1000))
+    }
+
+    /// The line of a terminal: title, bar, percent, rate, time left, detail; never wider than the terminal, since a line
+    /// that wraps cannot be rewritten. The bar takes what the rest leaves, up to 30 columns.
+    func bar(columns: Int, colour: Bool = false) -> String {
+        let tail = ([percent] + facts).joined(separator: "  ")
+        let room = min(30, columns - 1 - title.displayWidth - 2 - tail.displayWidth - 2)
+        guard room >= 5 else { return plain.truncated(toWidth: max(0, columns - 1)) }
+        let filled = Int((fraction * Double(room)).rounded(.down))
+        let full = String(repeating: "█", count: filled)
+        let empty = String(repeating: "░", count: room - filled)
+        return "\(title)  \(colour ? "\u{1B}[36m\(full)\u{1B}[0m" : full)\(empty)  \(tail)"
+    }
+
+    /// The line of a log file: the same in words, without a bar.
+    var plain: String {
+        "\(title): " + (["\(percent.drop { $0 == " " }) of \(total) \(unit)"] + facts).joined(separator: ", ")
+    }
+
+    /// The last line: what was done, in which time, how fast.
+    var summary: String {
+        var words = "\(title): \(completed) \(unit) in \(elapsed.shortText)"
+        if let rate { words += ", \(Self.short(rate)) \(unit)/s" }
+        return detail.isEmpty ? words : words + ", \(detail)"
+    }
+
+    private var percent: String {
+        let number = String(Int((fraction * 100).rounded(.down)))
+        return String(repeating: " ", count: 3 - number.utf8.count) + number + "%"
+    }
+
+    private var facts: [String] {
+        var facts: [String] = []
+        if let rate { facts.append("\(Self.short(rate)) \(unit)/s") }
+        if let remaining { facts.append("\(remaining.shortText) left") }
+        if !detail.isEmpty { facts.append(detail) }
+        return facts
+    }
+
+    /// Three significant digits and a suffix: `0.42`, `7.1`, `128`, `12.3k`, `4.56M`.
+    static func short(_ value: Double) -> String {
+        let (scaled, suffix): (Double, String) =
+            switch abs(value) {
+            case 999_500...: (value / 1e6, "M")
+            case 999.5...: (value / 1e3, "k")
+            default: (value, "")
+            }
+        let digits = abs(scaled) >= 99.95 ? 0 : abs(scaled) >= 9.995 ? 1 : 2
+        return String(format: "%.\(digits)f", scaled) + suffix
+    }
+}
+
+/// Which updates of a log file are worth a line: each tenth of the job, at most one in two seconds, at least one in thirty.
+struct ProgressThrottle: Equatable, Sendable {
+    private var lastTenth = 0
+    private var lastTime: Duration = .zero
+
+    /// Whether to print now; remembers it if so.
+    mutating func shouldPrint(_ line: ProgressLine) -> Bool {
+        let tenth = Int(line.fraction * 10)
+        let waited = line.elapsed - lastTime
+        guard (tenth > lastTenth && waited >= .seconds(2)) || waited >= .seconds(30) else { return false }
+        lastTenth = tenth
+        lastTime = line.elapsed
+        return true
+    }
+}

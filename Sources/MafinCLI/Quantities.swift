@@ -1,0 +1,102 @@
+import ArgumentParser
+
+/// A length of time given as `90s`, `10m`, `1h30m` or `1.5h`.
+struct TimeLimit: ExpressibleByArgument, Equatable, Sendable, CustomStringConvertible {
+    let duration: Duration
+
+    init(_ duration: Duration) {
+        self.duration = duration
+    }
+
+    /// Units `h`, `m`, `s`, `ms`, each at most once and in that order; only the last number may have a fraction. Nil for anything
+    /// else, a bare number too (is `10` seconds or minutes?), and for zero.
+    init?(argument: String) {
+        let units: [(suffix: String, seconds: Double)] = [("h", 3600), ("m", 60), ("s", 1), ("ms", 0.001)]
+        var rest = argument[...]
+        var nextUnit = 0
+        var total = 0.0
+        while !rest.isEmpty {
+            guard let (number, hasFraction) = Self.takeNumber(&rest) else { return nil }
+            let suffix = rest.prefix { $0.isASCII && $0.isLetter }
+            rest.removeFirst(suffix.count)
+            guard let unit = units[nextUnit...].firstIndex(where: { $0.suffix == suffix }) else { return nil }
+            guard rest.isEmpty || !hasFraction else { return nil }
+            total += number * units[unit].seconds
+            nextUnit = unit + 1
+        }
+        // A year is more than anybody means, and keeps what follows far from overflow.
+        guard total > 0, total < 366 * 86_400 else { return nil }
+        duration = .milliseconds(Int((total * 1000).rounded()))
+    }
+
+    private static func takeNumber(_ rest: inout Substring) -> (value: Double, hasFraction: Bool)? {
+        let digits = rest.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+        guard digits.first != ".", digits.last != ".", let value = Double(digits) else { return nil }
+        rest.removeFirst(digits.count)
+        return (value, digits.contains("."))
+    }
+
+    var description: String { duration.shortText }
+    var defaultValueDescription: String { description }
+}
+
+extension Duration {
+    /// In seconds.
+    var seconds: Double {
+        Double(components.seconds) + Double(components.attoseconds) * 1e-18
+    }
+
+    /// For people, to the second: `42s`, `3m05s`, `1h02m`.
+    var shortText: String {
+        let total = Int(seconds.rounded())
+        func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        if total < 60 { return "\(total)s" }
+        if total < 3600 { return "\(total / 60)m\(twoDigits(total % 60))s" }
+        return "\(total / 3600)h\(twoDigits(total / 60 % 60))m"
+    }
+}
+
+/// An amount of memory given as `4GiB`, `512MiB`, `2GB`, `800M` or a number of bytes.
+struct MemorySize: ExpressibleByArgument, Equatable, Sendable, CustomStringConvertible {
+    let bytes: Int
+
+    init(bytes: Int) {
+        self.bytes = bytes
+    }
+
+    /// `KiB`, `MiB`, … and the bare letters `K`, `M`, … are powers of 1024, `kB`, `MB`, … powers of 1000, in any case; the number may have a
+    /// fraction. Nil for anything else, for zero and for more than 64 bits hold.
+    init?(argument: String) {
+        let digits = argument.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+        let suffix = argument.dropFirst(digits.count).drop { $0 == " " }.lowercased()
+        guard digits.first != ".", digits.last != ".", let number = Double(digits) else { return nil }
+        guard let factor = Self.factors[suffix] else { return nil }
+        guard let bytes = Int(exactly: (number * factor).rounded()), bytes > 0 else { return nil }
+        self.bytes = bytes
+    }
+
+    private static let factors: [String: Double] = {
+        var factors = ["": 1.0, "b": 1.0]
+        var binary = 1024.0
+        var decimal = 1000.0
+        for letter in ["k", "m", "g", "t"] {
+            factors[letter] = binary
+            factors[letter + "ib"] = binary
+            factors[letter + "b"] = decimal
+            binary *= 1024
+            decimal *= 1000
+        }
+        return factors
+    }()
+
+    var description: String {
+        for (unit, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] where bytes >= 1 << shift {
+            let tenths = (Double(bytes) / Double(1 << shift) * 10).rounded() / 10
+            return tenths == tenths.rounded() ? "\(Int(tenths)) \(unit)" : "\(tenths) \(unit)"
+        }
+        return "\(bytes) B"
+    }
+
+    /// Printed by `--help` as it may be typed.
+    var defaultValueDescription: String { description.filter { $0 != " " } }
+}

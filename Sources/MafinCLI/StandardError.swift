@@ -1,0 +1,34 @@
+import Foundation
+
+/// Standard error, where everything goes that is not a result: progress, notes, errors.
+enum StandardError {
+    /// Writes a text at once, unbuffered.
+    static func write(_ text: String) {
+        // A closed standard error (`2>&-`) must not end a run that goes well.
+        try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+    }
+}
+
+/// What a stream can show: whether it is a terminal, how wide, and whether colour is wanted.
+struct Terminal: Sendable, Equatable {
+    /// Whether lines can be rewritten in place.
+    var isInteractive: Bool
+    /// Columns in a line.
+    var columns: Int
+    /// Whether to use colour: on a terminal, unless `NO_COLOR` is set and not empty (no-color.org).
+    var usesColour: Bool
+
+    /// A file or pipe.
+    static let none = Terminal(isInteractive: false, columns: 80, usesColour: false)
+
+    /// The terminal behind standard error.
+    static func standardError(environment: [String: String] = ProcessInfo.processInfo.environment) -> Terminal {
+        guard isatty(STDERR_FILENO) == 1, environment["TERM"] != "dumb" else { return .none }
+        var size = winsize()
+        let known = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+        return Terminal(
+            isInteractive: true,
+            columns: known ? Int(size.ws_col) : 80,
+            usesColour: (environment["NO_COLOR"] ?? "").isEmpty)
+    }
+}

@@ -1,0 +1,175 @@
+import CMafinKernels
+import Foundation
+import MafinNumerics
+
+/// Settings of the optimiser AdamW (Loshchilov and Hutter 2019, algorithm 2).
+public struct AdamWOptions: Sendable, Codable, Equatable {
+    /// How long the mean of the gradients remembers: β₁.
+    public var beta1: Float
+    /// How long the mean of their squares remembers: β₂.
+    public var beta2: Float
+    /// Added to the root of the second moment.
+    public var epsilon: Float
+    /// Share of a weight that decays in a step, times the learning rate; biases and layer normalisation do not decay.
+    public var weightDecay: Float
+
+    /// PyTorch's defaults.
+    public init(beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8, weightDecay: Float = 0.01) {
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+        self.weightDecay = weightDecay
+    }
+}
+
+/// AdamW over all parameters, equal bit for bit to updating every one in every step.
+///
+/// A step touches a few rows of the word embeddings; the rest get theirs late: before a row is read again, the steps that
+/// it missed, in which its gradient was 0, are done one by one.
+final class AdamW {
+    private let configuration: EncoderConfiguration
+    private let layout: ParameterLayout
+    private let parameters: FloatBuffer
+    private let first: FloatBuffer
+    private let second: FloatBuffer
+    /// Pieces of the dense part that are updated in parallel, each inside one tensor.
+    private let pieces: [(offset: Int, count: Int, decays: Bool)]
+    private var wordSteps: [Int]
+    /// Rows that had a gradient once: the others only decay.
+    private var isTouched: [Bool]
+    private var learningRates: [Float] = []
+    /// Steps before those in `learningRates`.
+    private var firstStep = 0
+    var options: AdamWOptions
+
+    /// Steps done.
+    var step: Int { firstStep + learningRates.count }
+
+    init(
+        _ configuration: EncoderConfiguration, _ layout: ParameterLayout, _ parameters: FloatBuffer,
+        options: AdamWOptions, trainable: (ParameterLayout.Tensor) -> Bool
+    ) {
+        self.configuration = configuration
+        self.layout = layout
+        self.parameters = parameters
+        self.options = options
+        first = FloatBuffer(count: layout.count, zeroed: true)
+        second = FloatBuffer(count: layout.count, zeroed: true)
+        let isWordTrainable = trainable(layout.tensors[0])
+        wordSteps = [Int](repeating: 0, count: isWordTrainable ? configuration.vocabularySize : 0)
+        isTouched = [Bool](repeating: false, count: configuration.vocabularySize)
+        pieces = layout.tensors.dropFirst().filter(trainable).flatMap { tensor in
+            stride(from: 0, to: tensor.count, by: 131_072).map { start in
+                (tensor.offset + start, min(131_072, tensor.count - start), tensor.decays)
+            }
+        }
+    }
+
+    /// One step. The gradients have been combined; each is multiplied by `gradientScale`.
+    func update(_ gradients: Gradients, learningRate: Float, gradientScale: Float) {
+        let touched = gradients.words.map(Int.init)
+        bringUpToDate(touched)
+        learningRates.append(learningRate)
+        var settings = settings(step: step)
+        settings.gradient_scale = gradientScale
+        let (pieces, parameters, first, second) = (pieces, parameters, first, second)
+        let base = UnsafeTransfer(gradients.dense(at: 0))
+        let prepared = settings
+        parallelFor(pieces.count) { index in
+            let piece = pieces[index]
+            var settings = prepared
+            if !piece.decays { settings.weight_decay = 0 }
+            mafin_adamw_update(
+                piece.count, settings, base.value + piece.offset, parameters.pointer + piece.offset,
+                first.pointer + piece.offset, second.pointer + piece.offset)
+        }
+        guard !wordSteps.isEmpty else { return }
+        let hidden = configuration.hiddenSize
+        gradients.forEachWord { word, gradient in
+            let offset = layout.wordEmbeddings + word * hidden
+            mafin_adamw_update(
+                hidden, settings, gradient, parameters.pointer + offset, first.pointer + offset, second.pointer + offset
+            )
+            wordSteps[word] = step
+            isTouched[word] = true
+        }
+    }
+
+    private func settings(step: Int) -> mafin_adamw {
+        mafin_adamw(
+            learning_rate: learningRates[step - 1 - firstStep], beta1: options.beta1, beta2: options.beta2,
+            epsilon: options.epsilon, weight_decay: options.weightDecay,
+            correction1: Float(1 - pow(Double(options.beta1), Double(step))),
+            correction2: Float(1 - pow(Double(options.beta2), Double(step))), gradient_scale: 1)
+    }
+
+    /// Does the steps that the given rows of the word embeddings missed.
+    func bringUpToDate(_ words: [Int]) {
+        let stale = words.filter { !self.wordSteps.isEmpty && self.wordSteps[$0] < step }
+        guard !stale.isEmpty else { return }
+        let hidden = configuration.hiddenSize
+        let steps = (firstStep..<step).map { settings(step: $0 + 1) }
+        let decays = steps.map { 1 - $0.learning_rate * $0.weight_decay }
+        let (start, wordSteps, isTouched) = (layout.wordEmbeddings, wordSteps, isTouched)
+        let (parameters, first, second, firstStep) = (parameters, first, second, firstStep)
+        parallelRanges(stale.count, grain: 64) { range in
+            for word in stale[range] {
+                let offset = start + word * hidden
+                let missed = (wordSteps[word] - firstStep)..<steps.count
+                if isTouched[word] {
+                    for step in missed {
+                        mafin_adamw_update(
+                            hidden, steps[step], nil, parameters.pointer + offset, first.pointer + offset,
+                            second.pointer + offset)
+                    }
+                } else {
+                    // Both moments are 0: the step is 0 and only the decay remains.
+                    decays.withUnsafeBufferPointer { factors in
+                        guard let factors = factors.baseAddress else { return }
+                        mafin_scale_in_steps(
+                            hidden, parameters.pointer + offset, missed.count, factors + missed.lowerBound)
+                    }
+                }
+            }
+        }
+        for word in stale { self.wordSteps[word] = step }
+    }
+
+    /// Does all missed steps of all rows.
+    func bringAllUpToDate() {
+        bringUpToDate(Array(wordSteps.indices))
+    }
+
+    // MARK: State
+
+    /// The moments of the dense part, and those of the touched rows of the word embeddings. All rows are up to date after it.
+    func moments() -> (dense: [UnsafeBufferPointer<Float>], words: [Int], wordMoments: [[Float]]) {
+        bringAllUpToDate()
+        let dense = [first, second].map { moment in
+            UnsafeBufferPointer(rebasing: UnsafeBufferPointer(moment.buffer)[layout.denseStart...])
+        }
+        let words = isTouched.indices.filter { isTouched[$0] }
+        let hidden = configuration.hiddenSize
+        let rows = [first, second].map { moment in
+            words.flatMap { UnsafeMutableBufferPointer(start: moment.pointer + $0 * hidden, count: hidden) }
+        }
+        return (dense, words, rows)
+    }
+
+    /// Takes over moments and step count; the word rows that are not named have moments 0.
+    func restore(step: Int, dense: [[Float]], words: [Int], wordMoments: [[Float]]) {
+        firstStep = step
+        learningRates = []
+        let hidden = configuration.hiddenSize
+        for (index, moment) in [first, second].enumerated() {
+            moment.clear()
+            moment.copy(from: dense[index], at: layout.denseStart)
+            for (slot, word) in words.enumerated() {
+                moment.copy(from: Array(wordMoments[index][slot * hidden..<(slot + 1) * hidden]), at: word * hidden)
+            }
+        }
+        for word in wordSteps.indices { wordSteps[word] = step }
+        for word in isTouched.indices { isTouched[word] = false }
+        for word in words { isTouched[word] = true }
+    }
+}

@@ -1,0 +1,159 @@
+import Foundation
+import MafinNumerics
+
+extension BERTEncoder {
+    /// Loads a checkpoint folder: `config.json`, `model.safetensors`, and the pooling of `modules.json`.
+    ///
+    /// - Parameters:
+    ///   - frozenLayers: the lowest layers whose parameters do not train.
+    ///   - freezesEmbeddings: whether the embeddings do not train.
+    /// - Throws: ``EncoderError`` or `NumericsError`, naming the file: missing, of another architecture, of another shape.
+    public convenience init(modelFolder: URL, frozenLayers: Int = 0, freezesEmbeddings: Bool = false) throws {
+        let configuration = try EncoderConfiguration(modelFolder: modelFolder)
+        let pooling = try Pooling.read(modelFolder: modelFolder)
+        guard 0...configuration.layerCount ~= frozenLayers else {
+            throw EncoderError.configuration(
+                path: modelFolder.path, key: "frozen layers", expected: "at most \(configuration.layerCount)",
+                found: "\(frozenLayers)")
+        }
+        let url = modelFolder.appendingPathComponent("model.safetensors")
+        if !FileManager.default.fileExists(atPath: url.path) {
+            throw EncoderError.file(path: url.path, reason: "no such file; only safetensors weights are read")
+        }
+        let file = try SafeTensorsFile(url)
+        self.init(
+            configuration: configuration, pooling: pooling, frozenLayers: frozenLayers,
+            freezesEmbeddings: freezesEmbeddings)
+        // Checkpoints of BERT with a head carry a prefix.
+        let prefix = file.names.contains { $0.hasPrefix("bert.") } ? "bert." : ""
+        for tensor in layout.tensors {
+            parameters.copy(from: try file.floats(of: prefix + tensor.name, shape: tensor.shape), at: tensor.offset)
+        }
+        for name in file.names where name.hasPrefix(prefix + "pooler.") {
+            guard let shape = file.shape(of: name) else { continue }
+            passedThrough.append((String(name.dropFirst(prefix.count)), shape, try file.floats(of: name)))
+        }
+    }
+
+    /// Files of a checkpoint that say how text becomes tokens, and are exported as they are.
+    private static let copiedFiles = [
+        "config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json",
+        "added_tokens.json", "sentence_bert_config.json", "config_sentence_transformers.json",
+    ]
+
+    /// Writes the encoder in the sentence-transformers layout, with a final normalisation, into an existing folder.
+    ///
+    /// - Parameter source: the checkpoint folder it was loaded from, whose tokenizer files are copied.
+    /// - Throws: ``EncoderError/file(path:reason:)`` or `NumericsError`.
+    public func save(to folder: URL, tokenizerFrom source: URL) throws {
+        let files = FileManager.default
+        for name in Self.copiedFiles {
+            guard let data = files.contents(atPath: source.appendingPathComponent(name).path) else { continue }
+            try AtomicFile.write(data, to: folder.appendingPathComponent(name))
+        }
+        let pooler = folder.appendingPathComponent("1_Pooling")
+        let normalize = folder.appendingPathComponent("2_Normalize")
+        for folder in [pooler, normalize] {
+            try files.createDirectory(at: folder, withIntermediateDirectories: true)
+        }
+        try writeJSON(
+            pooling.configuration(dimension: dimension), to: pooler.appendingPathComponent("config.json"))
+        let modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+        try writeJSON(
+            modules.enumerated().map { index, module in
+                [
+                    "idx": index, "name": "\(index)", "path": module.0,
+                    "type": "sentence_transformers.models.\(module.1)",
+                ] as [String: Any]
+            }, to: folder.appendingPathComponent("modules.json"))
+        try saveWeights(to: folder.appendingPathComponent("model.safetensors"))
+    }
+
+    private func saveWeights(to url: URL) throws {
+        let weights = weights()
+        try weights.withUnsafeBufferPointer { all in
+            var tensors = layout.tensors.map { tensor in
+                SafeTensorsFile.Tensor(
+                    name: tensor.name, shape: tensor.shape,
+                    values: UnsafeBufferPointer(rebasing: all[tensor.offset..<tensor.offset + tensor.count]))
+            }
+            let extra = passedThrough.flatMap(\.values)
+            try extra.withUnsafeBufferPointer { extra in
+                var offset = 0
+                for (name, shape, values) in passedThrough {
+                    tensors.append(
+                        SafeTensorsFile.Tensor(
+                            name: name, shape: shape,
+                            values: UnsafeBufferPointer(rebasing: extra[offset..<offset + values.count])))
+                    offset += values.count
+                }
+                try SafeTensorsFile.write(tensors, to: url)
+            }
+        }
+    }
+
+    private func writeJSON(_ object: Any, to url: URL) throws {
+        let data = try JSONSerialization.data(
+            withJSONObject: object, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
+        try AtomicFile.write(data, to: url)
+    }
+
+    // MARK: Training state
+
+    /// Writes weights, moments and step count into an existing folder.
+    /// - Throws: `NumericsError` when the file cannot be written.
+    public func saveTrainingState(to folder: URL) throws {
+        let moments = optimizerStep > 0 ? optimizer.moments() : nil
+        let weights = weights()
+        let words = (moments?.words ?? []).map(Float.init)
+        let rows = moments?.wordMoments ?? [[], []]
+        try weights.withUnsafeBufferPointer { weights in
+            try words.withUnsafeBufferPointer { words in
+                try rows[0].withUnsafeBufferPointer { first in
+                    try rows[1].withUnsafeBufferPointer { second in
+                        typealias Tensor = SafeTensorsFile.Tensor
+                        var tensors = [Tensor(name: "weights", shape: [weights.count], values: weights)]
+                        if let dense = moments?.dense {
+                            tensors += [
+                                Tensor(name: "dense.first", shape: [dense[0].count], values: dense[0]),
+                                Tensor(name: "dense.second", shape: [dense[1].count], values: dense[1]),
+                                Tensor(name: "words", shape: [words.count], values: words),
+                                Tensor(name: "words.first", shape: [first.count], values: first),
+                                Tensor(name: "words.second", shape: [second.count], values: second),
+                            ]
+                        }
+                        try SafeTensorsFile.write(
+                            tensors, metadata: ["step": "\(optimizerStep)"], to: Self.stateFile(in: folder))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads what ``saveTrainingState(to:)`` wrote; training goes on bitwise as if it had never stopped.
+    /// - Throws: ``EncoderError/trainingState(path:expected:found:)`` or `NumericsError`.
+    public func restoreTrainingState(from folder: URL) throws {
+        let url = Self.stateFile(in: folder)
+        let file = try SafeTensorsFile(url)
+        let weights = try file.floats(of: "weights")
+        guard weights.count == layout.count, let step = Int(file.metadata["step"] ?? "") else {
+            throw EncoderError.trainingState(
+                path: url.path, expected: "\(layout.count) weights and a step", found: "\(weights.count) weights")
+        }
+        restore(weights: weights)
+        gradients.clear()
+        guard step > 0 else { return }
+        let dense = try ["dense.first", "dense.second"].map {
+            try file.floats(of: $0, shape: [layout.count - layout.denseStart])
+        }
+        let words = try file.floats(of: "words").map { Int($0) }
+        let rows = try ["words.first", "words.second"].map {
+            try file.floats(of: $0, shape: [words.count * configuration.hiddenSize])
+        }
+        takeOver(step: step, dense: dense, words: words, wordMoments: rows)
+    }
+
+    private static func stateFile(in folder: URL) -> URL {
+        folder.appendingPathComponent("encoder-state.safetensors")
+    }
+}

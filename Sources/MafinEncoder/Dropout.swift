@@ -1,0 +1,46 @@
+import CMafinKernels
+import MafinNumerics
+
+/// The dropout masks of one pass: functions of the pass's seed and of where an element stands, so that any piece of the
+/// pass can be replayed.
+struct Dropout: Sendable {
+    /// Where in the network a mask is used.
+    enum Site: Sendable {
+        case embeddings
+        case attention(layer: Int, head: Int)
+        case attentionOutput(layer: Int)
+        case output(layer: Int)
+
+        fileprivate var code: UInt64 {
+            switch self {
+            case .embeddings: 1
+            case .attentionOutput(let layer): 2 | UInt64(layer) << 8
+            case .output(let layer): 3 | UInt64(layer) << 8
+            case .attention(let layer, let head): 4 | UInt64(layer) << 8 | UInt64(head) << 32
+            }
+        }
+    }
+
+    static let none = Dropout(seed: nil, hidden: 0, attention: 0)
+
+    private let seed: UInt64?
+    private let hidden: Float
+    private let attention: Float
+
+    init(seed: UInt64?, hidden: Float, attention: Float) {
+        self.seed = seed
+        self.hidden = hidden
+        self.attention = attention
+    }
+
+    /// The mask of a site, its row 0 being row `firstRow` of the batch.
+    func mask(_ site: Site, firstRow: Int) -> mafin_dropout {
+        let probability = if case .attention = site { attention } else { hidden }
+        guard let seed, probability > 0 else {
+            return mafin_dropout(seed: 0, first_row: 0, threshold: 0, scale: 1)
+        }
+        return mafin_dropout(
+            seed: RandomGenerator.mix(seed &+ RandomGenerator.mix(site.code)), first_row: UInt64(firstRow),
+            threshold: UInt32(Double(probability) * 0x1p32), scale: 1 / (1 - probability))
+    }
+}

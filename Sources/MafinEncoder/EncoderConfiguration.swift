@@ -1,0 +1,126 @@
+import Foundation
+
+/// The sizes and choices of a BERT encoder, as its checkpoint's `config.json` says.
+public struct EncoderConfiguration: Sendable, Equatable {
+    /// Width of the token vectors.
+    public var hiddenSize: Int
+    /// Number of transformer layers.
+    public var layerCount: Int
+    /// Attention heads in a layer; divides `hiddenSize`.
+    public var headCount: Int
+    /// Width of the feed-forward layer.
+    public var intermediateSize: Int
+    /// Rows of the word embedding matrix.
+    public var vocabularySize: Int
+    /// Longest input, in tokens, that has position embeddings.
+    public var maximumPositions: Int
+    /// Rows of the token type embedding matrix; single texts use row 0.
+    public var tokenTypeCount: Int
+    /// Added to the variance in layer normalisation.
+    public var layerNormEpsilon: Float
+    /// Probability of dropping an element of a layer's output, in training.
+    public var hiddenDropout: Float
+    /// Probability of dropping an attention weight, in training.
+    public var attentionDropout: Float
+
+    /// Width of one attention head.
+    public var headSize: Int { hiddenSize / headCount }
+
+    /// A configuration of the given sizes, with BERT's own choices for the rest.
+    public init(
+        hiddenSize: Int, layerCount: Int, headCount: Int, intermediateSize: Int, vocabularySize: Int,
+        maximumPositions: Int = 512, tokenTypeCount: Int = 2, layerNormEpsilon: Float = 1e-12,
+        hiddenDropout: Float = 0.1, attentionDropout: Float = 0.1
+    ) {
+        precondition(hiddenSize % headCount == 0, "\(headCount) heads do not divide width \(hiddenSize)")
+        self.hiddenSize = hiddenSize
+        self.layerCount = layerCount
+        self.headCount = headCount
+        self.intermediateSize = intermediateSize
+        self.vocabularySize = vocabularySize
+        self.maximumPositions = maximumPositions
+        self.tokenTypeCount = tokenTypeCount
+        self.layerNormEpsilon = layerNormEpsilon
+        self.hiddenDropout = hiddenDropout
+        self.attentionDropout = attentionDropout
+    }
+
+    /// Reads `config.json` of a checkpoint folder.
+    /// - Throws: ``EncoderError`` for a missing file, a size that makes no sense, or an architecture that is not BERT.
+    public init(modelFolder: URL) throws {
+        let url = modelFolder.appendingPathComponent("config.json")
+        let json = try JSONFile(url)
+        let architecture = json.string("model_type") ?? "none"
+        guard architecture == "bert" else {
+            throw EncoderError.unsupported(
+                path: url.path, what: "architecture (model_type)", found: architecture, supported: "bert")
+        }
+        let activation = json.string("hidden_act") ?? "gelu"
+        guard activation == "gelu" else {
+            throw EncoderError.unsupported(
+                path: url.path, what: "activation (hidden_act)", found: activation, supported: "gelu")
+        }
+        let positions = json.string("position_embedding_type") ?? "absolute"
+        guard positions == "absolute" else {
+            throw EncoderError.unsupported(
+                path: url.path, what: "position_embedding_type", found: positions, supported: "absolute")
+        }
+        hiddenSize = try json.size("hidden_size")
+        layerCount = try json.size("num_hidden_layers")
+        headCount = try json.size("num_attention_heads")
+        intermediateSize = try json.size("intermediate_size")
+        vocabularySize = try json.size("vocab_size")
+        maximumPositions = try json.size("max_position_embeddings")
+        tokenTypeCount = try json.size("type_vocab_size", default: 2)
+        layerNormEpsilon = Float(json.number("layer_norm_eps") ?? 1e-12)
+        hiddenDropout = try json.probability("hidden_dropout_prob", default: 0.1)
+        attentionDropout = try json.probability("attention_probs_dropout_prob", default: 0.1)
+        guard hiddenSize % headCount == 0 else {
+            throw EncoderError.configuration(
+                path: url.path, key: "hidden_size", expected: "a multiple of num_attention_heads (\(headCount))",
+                found: "\(hiddenSize)")
+        }
+    }
+}
+
+/// A JSON object read from a file, with errors that name the file and the key.
+struct JSONFile {
+    let path: String
+    let object: [String: Any]
+
+    init(_ url: URL) throws {
+        path = url.path
+        guard let data = FileManager.default.contents(atPath: url.path) else {
+            throw EncoderError.file(path: url.path, reason: "cannot be read")
+        }
+        guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any] else {
+            throw EncoderError.file(path: url.path, reason: "is no JSON object")
+        }
+        self.object = object
+    }
+
+    func string(_ key: String) -> String? { object[key] as? String }
+
+    func number(_ key: String) -> Double? { (object[key] as? NSNumber)?.doubleValue }
+
+    func flag(_ key: String) -> Bool? { (object[key] as? NSNumber)?.boolValue }
+
+    func size(_ key: String, default fallback: Int? = nil) throws -> Int {
+        if object[key] == nil, let fallback { return fallback }
+        guard let value = number(key), value >= 1, value < 1e9, value == value.rounded() else {
+            throw EncoderError.configuration(
+                path: path, key: key, expected: "a whole number above 0",
+                found: object[key].map { "\($0)" } ?? "nothing")
+        }
+        return Int(value)
+    }
+
+    func probability(_ key: String, default fallback: Float) throws -> Float {
+        guard let found = object[key] else { return fallback }
+        guard let value = number(key), 0 <= value, value < 1 else {
+            throw EncoderError.configuration(
+                path: path, key: key, expected: "a probability below 1", found: "\(found)")
+        }
+        return Float(value)
+    }
+}

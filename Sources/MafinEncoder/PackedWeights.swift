@@ -1,0 +1,103 @@
+import CMafinKernels
+import MafinNumerics
+
+/// The layers' weight matrices as the matrix products read them: packed once after each change, shared by all threads.
+final class PackedWeights: @unchecked Sendable {
+    /// A weight (outputs, inputs), packed for y = x · Wᵀ and, for training, for dx = dy · W.
+    struct Weight: Sendable {
+        var source: Int
+        var outputs: Int
+        var inputs: Int
+        var forward: Int
+        var backward: Int
+    }
+
+    struct Layer: Sendable {
+        var queryKeyValue: Weight
+        var attentionOutput: Weight
+        var up: Weight
+        var down: Weight
+    }
+
+    private(set) var layers: [Layer] = []
+    private var forwardCount = 0
+    private var backwardCount = 0
+    private let forwardBuffer: FloatBuffer
+    private var backwardBuffer: FloatBuffer?
+    private var forwardIsCurrent = false
+    private var backwardIsCurrent = false
+
+    init(_ configuration: EncoderConfiguration, _ layout: ParameterLayout) {
+        let hidden = configuration.hiddenSize
+        let intermediate = configuration.intermediateSize
+        var forwardCount = 0
+        var backwardCount = 0
+        func weight(_ source: Int, _ outputs: Int, _ inputs: Int) -> Weight {
+            defer {
+                forwardCount += mafin_packed_size(outputs, inputs)
+                backwardCount += mafin_packed_size(inputs, outputs)
+            }
+            return Weight(
+                source: source, outputs: outputs, inputs: inputs, forward: forwardCount, backward: backwardCount)
+        }
+        layers = layout.layers.map { layer in
+            Layer(
+                queryKeyValue: weight(layer.queryKeyValueWeight, 3 * hidden, hidden),
+                attentionOutput: weight(layer.attentionOutputWeight, hidden, hidden),
+                up: weight(layer.upWeight, intermediate, hidden),
+                down: weight(layer.downWeight, hidden, intermediate))
+        }
+        self.forwardCount = forwardCount
+        self.backwardCount = backwardCount
+        forwardBuffer = FloatBuffer(count: forwardCount)
+    }
+
+    func invalidate() {
+        forwardIsCurrent = false
+        backwardIsCurrent = false
+    }
+
+    /// Packs what is out of date.
+    func prepare(from parameters: FloatBuffer, forBackward: Bool) {
+        let all = layers.flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.up, $0.down] }
+        if !forwardIsCurrent {
+            let out = forwardBuffer
+            parallelFor(all.count) { index in
+                let weight = all[index]
+                mafin_pack(
+                    true, weight.outputs, weight.inputs, parameters.pointer + weight.source, weight.inputs,
+                    out.pointer + weight.forward)
+            }
+            forwardIsCurrent = true
+        }
+        if forBackward, !backwardIsCurrent {
+            let out = backwardBuffer ?? FloatBuffer(count: backwardCount)
+            backwardBuffer = out
+            parallelFor(all.count) { index in
+                let weight = all[index]
+                mafin_pack(
+                    false, weight.inputs, weight.outputs, parameters.pointer + weight.source, weight.inputs,
+                    out.pointer + weight.backward)
+            }
+            backwardIsCurrent = true
+        }
+    }
+
+    /// y = x · Wᵀ over `rows` rows of x `(rows, inputs)`; y is `(rows, outputs)`.
+    func forward(_ weight: Weight, rows: Int, _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>) {
+        mafin_sgemm_packed(
+            false, rows, weight.outputs, weight.inputs, 1, x, weight.inputs, forwardBuffer.pointer + weight.forward, 0,
+            y, weight.outputs)
+    }
+
+    /// dx = dy · W, or dx += dy · W if `adding`, over `rows` rows of dy `(rows, outputs)`; dx is `(rows, inputs)`.
+    func backward(
+        _ weight: Weight, rows: Int, _ dy: UnsafePointer<Float>, into dx: UnsafeMutablePointer<Float>,
+        adding: Bool = false
+    ) {
+        guard let buffer = backwardBuffer else { preconditionFailure("prepare(forBackward: true) comes first") }
+        mafin_sgemm_packed(
+            false, rows, weight.inputs, weight.outputs, 1, dy, weight.outputs, buffer.pointer + weight.backward,
+            adding ? 1 : 0, dx, weight.inputs)
+    }
+}

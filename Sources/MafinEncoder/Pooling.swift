@@ -1,0 +1,88 @@
+import CMafinKernels
+import Foundation
+
+/// How the token vectors of a text become its one vector.
+public enum Pooling: String, Sendable, Codable {
+    /// The first token's vector (`[CLS]`): bge, gte.
+    case firstToken = "cls"
+    /// The mean over all tokens: all-MiniLM, e5.
+    case mean
+
+    /// What `modules.json` and `1_Pooling/config.json` of a sentence-transformers folder say; `mean`, as
+    /// sentence-transformers itself assumes, where a folder has no `modules.json`.
+    /// - Throws: ``EncoderError`` for modules or pooling that this encoder does not compute.
+    public static func read(modelFolder: URL) throws -> Pooling {
+        let modules = modelFolder.appendingPathComponent("modules.json")
+        guard let data = FileManager.default.contents(atPath: modules.path) else { return .mean }
+        guard let list = try? JSONSerialization.jsonObject(with: data) as? [[String: Any]] else {
+            throw EncoderError.file(path: modules.path, reason: "is no JSON list of modules")
+        }
+        var folder: String?
+        for module in list {
+            let type = module["type"] as? String ?? "none"
+            switch type.split(separator: ".").last ?? "" {
+            case "Transformer", "Normalize": break
+            case "Pooling": folder = module["path"] as? String
+            default:
+                throw EncoderError.unsupported(
+                    path: modules.path, what: "module", found: type, supported: "Transformer, Pooling, Normalize")
+            }
+        }
+        guard let folder else {
+            throw EncoderError.configuration(
+                path: modules.path, key: "type", expected: "a Pooling module", found: "none")
+        }
+        return try read(JSONFile(modelFolder.appendingPathComponent(folder).appendingPathComponent("config.json")))
+    }
+
+    private static func read(_ json: JSONFile) throws -> Pooling {
+        let prefix = "pooling_mode_"
+        var modes = json.object.keys.filter { $0.hasPrefix(prefix) && json.flag($0) == true }
+            .map { String($0.dropFirst(prefix.count)) }.sorted()
+        // sentence-transformers 5.2 and later write one name in place of the flags.
+        if let name = json.string("pooling_mode") { modes = [name] }
+        switch modes {
+        case ["cls_token"], ["cls"]: return .firstToken
+        case ["mean_tokens"], ["mean"]: return .mean
+        default:
+            throw EncoderError.unsupported(
+                path: json.path, what: "pooling", found: modes.joined(separator: " + "), supported: "mean, cls")
+        }
+    }
+
+    /// The flags of `1_Pooling/config.json`.
+    func configuration(dimension: Int) -> [String: Any] {
+        [
+            "word_embedding_dimension": dimension,
+            "pooling_mode_cls_token": self == .firstToken,
+            "pooling_mode_mean_tokens": self == .mean,
+            "pooling_mode_max_tokens": false,
+            "pooling_mode_mean_sqrt_len_tokens": false,
+            "pooling_mode_weightedmean_tokens": false,
+            "pooling_mode_lasttoken": false,
+            "include_prompt": true,
+        ]
+    }
+
+    /// pooled = this pooling of the `length` rows of `tokens`, `(length, width)`.
+    func forward(_ tokens: UnsafePointer<Float>, length: Int, width: Int, into pooled: UnsafeMutablePointer<Float>) {
+        switch self {
+        case .firstToken:
+            pooled.update(from: tokens, count: width)
+        case .mean:
+            pooled.update(repeating: 0, count: width)
+            for row in 0..<length { mafin_axpy(width, 1 / Float(length), tokens + row * width, pooled) }
+        }
+    }
+
+    /// Sets the gradient with respect to the `length` rows of tokens from that with respect to the pooled vector.
+    func backward(_ gradient: UnsafePointer<Float>, length: Int, width: Int, into tokens: UnsafeMutablePointer<Float>) {
+        tokens.update(repeating: 0, count: length * width)
+        switch self {
+        case .firstToken:
+            tokens.update(from: gradient, count: width)
+        case .mean:
+            for row in 0..<length { mafin_axpy(width, 1 / Float(length), gradient, tokens + row * width) }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+import MafinRetrieval
+
+/// An evaluation as people read it: one table of systems × metrics, then what the first metric says in words.
+///
+/// The JSON of ``MafinRetrieval/EvaluationReport`` holds the same facts at full precision.
+public struct EvaluationSummary: Sendable {
+    /// What a difference to the baseline amounts to.
+    public enum Finding: Sendable, Equatable {
+        /// Higher, and unlikely by chance.
+        case better
+        /// Lower, and unlikely by chance.
+        case worse
+        /// Exactly equal on every query, as far as the interval tells.
+        case same
+        /// It may be chance.
+        case notShown
+    }
+
+    /// The facts.
+    public let report: EvaluationReport
+    /// A difference counts as shown where its p, corrected by Holm for the number of systems, is below this.
+    public let significanceLevel: Double
+
+    /// A summary of `report`; differences are marked where p after Holm's correction is below `significanceLevel`.
+    public init(_ report: EvaluationReport, significanceLevel: Double = 0.05) {
+        precondition(significanceLevel > 0 && significanceLevel < 1)
+        self.report = report
+        self.significanceLevel = significanceLevel
+    }
+
+    /// The metrics that the report holds: those of the standard table in its order, then all others by name.
+    public var metrics: [Metric] {
+        let found = Set(report.systems.flatMap(\.metrics.keys))
+        let others = found.subtracting(Metric.standard).sorted { $0.description < $1.description }
+        return Metric.standard.filter(found.contains) + others
+    }
+
+    /// What a difference amounts to.
+    public func finding(_ difference: MetricDifference) -> Finding {
+        if difference.pHolm < significanceLevel { return difference.mean < 0 ? .worse : .better }
+        if difference.mean == 0, difference.low == 0, difference.high == 0 { return .same }
+        return .notShown
+    }
+
+    /// The number of compared systems, for the legend.
+    var comparisons: Int { report.systems.count { $0.difference != nil } }
+}

@@ -1,0 +1,95 @@
+/// A table of texts, printed with aligned columns for a terminal or as Markdown.
+///
+/// ```swift
+/// var table = Table(columns: [.init("system"), .init("nDCG@10", .right)])
+/// table.append(["black-box", "0.329"])
+/// print(table.text())
+/// ```
+public struct Table: Sendable, Equatable {
+    /// On which side of a column its cells stand.
+    public enum Alignment: Sendable {
+        /// For words.
+        case left
+        /// For numbers.
+        case right
+    }
+
+    /// One column: its title, and how its cells are aligned.
+    public struct Column: Sendable, Equatable {
+        /// What stands above the column; may be empty.
+        public var title: String
+        /// On which side its cells stand.
+        public var alignment: Alignment
+
+        /// A column with a title, to the left unless told otherwise.
+        public init(_ title: String, _ alignment: Alignment = .left) {
+            self.title = title
+            self.alignment = alignment
+        }
+    }
+
+    /// The columns, from left to right.
+    public let columns: [Column]
+    /// The rows so far; each has as many cells as there are columns.
+    public private(set) var rows: [[String]] = []
+
+    /// An empty table.
+    public init(columns: [Column]) {
+        self.columns = columns
+    }
+
+    /// Adds a row at the bottom.
+    /// - Precondition: there are as many cells as columns.
+    public mutating func append(_ cells: [String]) {
+        precondition(
+            cells.count == columns.count, "a row of \(cells.count) cells in a table of \(columns.count) columns")
+        rows.append(cells)
+    }
+
+    /// The table for a terminal: titles, a rule, the rows; columns two spaces apart, no line ends in spaces.
+    /// Widths are terminal columns (``Swift/String/displayWidth``). Each line, the last too, ends in a newline.
+    public func text() -> String {
+        let widths = columns.indices.map { column in
+            rows.reduce(columns[column].title.displayWidth) { max($0, $1[column].displayWidth) }
+        }
+        func line(_ cells: [String]) -> String {
+            var line = ""
+            for (column, cell) in cells.enumerated() {
+                if column > 0 { line += "  " }
+                let space = String(repeating: " ", count: widths[column] - cell.displayWidth)
+                line += columns[column].alignment == .right ? space + cell : cell + space
+            }
+            return line.trimmingTrailingSpaces() + "\n"
+        }
+        let rule = widths.map { String(repeating: "─", count: $0) }.joined(separator: "  ")
+        return line(columns.map(\.title)) + rule + "\n" + rows.map(line).joined()
+    }
+
+    /// The table in GitHub's Markdown; vertical bars and line breaks inside cells are escaped.
+    public func markdown() -> String {
+        func line(_ cells: [String]) -> String {
+            "| " + cells.map(\.escapedForMarkdownTable).joined(separator: " | ") + " |\n"
+        }
+        let rule = columns.map { $0.alignment == .right ? "---:" : "---" }
+        return line(columns.map(\.title)) + "|" + rule.joined(separator: "|") + "|\n" + rows.map(line).joined()
+    }
+}
+
+extension String {
+    fileprivate func trimmingTrailingSpaces() -> String {
+        guard let last = lastIndex(where: { $0 != " " }) else { return "" }
+        return String(self[...last])
+    }
+
+    fileprivate var escapedForMarkdownTable: String {
+        var escaped = ""
+        for character in self {
+            switch character {
+            case "|": escaped += "\\|"
+            case "\n", "\r\n", "\r": escaped += "<br>"
+            default: escaped.append(character)
+            }
+        }
+        return escaped
+    }
+}
