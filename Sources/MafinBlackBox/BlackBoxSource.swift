@@ -65,7 +65,8 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
     private static func absolute(_ path: String, _ workingDirectory: URL) -> String {
         // The shell leaves a tilde alone that follows `vectors:`.
         let path = path.hasPrefix("~/") ? NSString(string: path).expandingTildeInPath : path
-        return URL(fileURLWithPath: path, relativeTo: workingDirectory).standardizedFileURL.path
+        let url = path.hasPrefix("/") ? URL(fileURLWithPath: path) : workingDirectory.appendingPathComponent(path)
+        return url.standardizedFileURL.path
     }
 }
 

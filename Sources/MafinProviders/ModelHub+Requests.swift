@@ -153,7 +153,7 @@ extension ModelHub {
                     repository: target.name, endpoint: location.endpoint, attempts: failures, reason: reason)
             }
             let delay = max(retry.delay(afterFailures: failures), serverDelay ?? .zero)
-            logger?.warning("asking the hub again", metadata: ["reason": "\(reason)", "after": "\(delay)"])
+            logger?.warning("asking the hub again", metadata: ["reason": "\(reason)", "after": "\(delay.logText)"])
             try await Task.sleep(for: delay)
         }
     }

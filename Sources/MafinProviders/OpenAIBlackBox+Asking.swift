@@ -132,7 +132,8 @@ extension OpenAIBlackBox {
             }
             let delay = max(policy.delay(afterFailures: batch.failures), serverDelay ?? .zero)
             box.options.logger?.warning(
-                "asking again", metadata: ["reason": "\(reason)", "after": "\(delay)", "failures": "\(batch.failures)"])
+                "asking again",
+                metadata: ["reason": "\(reason)", "after": "\(delay.logText)", "failures": "\(batch.failures)"])
             schedule.retry(batch, after: clock.now + delay)
         }
 

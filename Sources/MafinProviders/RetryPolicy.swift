@@ -54,3 +54,10 @@ public struct RetryPolicy: Sendable, Hashable {
         return formatter.date(from: text)
     }
 }
+
+extension Duration {
+    /// In seconds with one decimal, for log messages.
+    var logText: String {
+        String(format: "%.1f s", Double(components.seconds) + Double(components.attoseconds) * 1e-18)
+    }
+}

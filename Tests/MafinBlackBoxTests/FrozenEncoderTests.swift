@@ -22,7 +22,8 @@ import Testing
             to: "source/tokenizer_config.json")
         let source = folder.url.appendingPathComponent("source")
         let encoder = BERTEncoder(
-            configuration: try EncoderConfiguration(modelFolder: source), pooling: try Pooling.read(modelFolder: source),
+            configuration: try EncoderConfiguration(modelFolder: source),
+            pooling: try Pooling.read(modelFolder: source),
             seed: seed)
         let model = folder.url.appendingPathComponent("model-\(seed)")
         try FileManager.default.createDirectory(at: model, withIntermediateDirectories: true)

@@ -115,6 +115,25 @@ import Testing
         #expect(String(decoding: result.standardErrorContent, as: UTF8.self).contains("press Ctrl-C again"))
     }
 
+    @Test func waitingWorkIsCancelled() async {
+        await #expect(processExitsWith: .exitCode(7)) {
+            Interruption.install()
+            let task = Task {
+                try await Interruption.cancelling { try await Task.sleep(for: .seconds(60)) }
+            }
+            Self.interrupt(with: SIGINT)
+            if case .failure(is CancellationError) = await task.result { exit(7) }
+            exit(1)
+        }
+    }
+
+    @Test func undisturbedWorkEndsByItself() async throws {
+        #expect(try await Interruption.cancelling { 3 } == 3)
+        await #expect(throws: APIKeyError.empty(origin: "KEY")) {
+            try await Interruption.cancelling { throw APIKeyError.empty(origin: "KEY") }
+        }
+    }
+
     @Test func secondSignalEndsAtOnce() async {
         await #expect(processExitsWith: .exitCode(130)) {
             Interruption.install()

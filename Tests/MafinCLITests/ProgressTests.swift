@@ -1,8 +1,10 @@
+import Logging
 import MafinReport
 import Synchronization
 import Testing
 
 @testable import MafinCLI
+@testable import MafinProviders
 
 @Suite struct ProgressTests {
     private func line(_ completed: Int, of total: Int = 1000, after seconds: Int, detail: String = "") -> ProgressLine {
@@ -89,7 +91,7 @@ import Testing
         let text = written.text
         #expect(text.hasPrefix("\r\u{1B}[2Kjob  "))
         #expect(text.contains("\r\u{1B}[2Ksaid\njob  "))
-        #expect(text.contains("\r\u{1B}[2Kjob: 4 parts in 0s"))
+        #expect(text.contains("\r\u{1B}[2Kjob: 4 parts in "))
         #expect(text.filter { $0 == "\n" }.count == 2)
     }
 
@@ -101,13 +103,56 @@ import Testing
             for _ in 0..<100 { group.addTask { bar.advance() } }
         }
         bar.finish()
-        #expect(written.text.hasPrefix("job: 100 parts in 0s"))
+        #expect(written.text.hasPrefix("job: 100 parts in "))
         #expect(!written.text.contains("\u{1B}") && !written.text.contains("\r"))
     }
 
-    private final class Written: Sendable {
-        private let storage = Mutex("")
-        var text: String { storage.withLock { $0 } }
-        func append(_ more: String) { storage.withLock { $0 += more } }
+    @Test func whatWasThereBeforeIsNoSpeed() {
+        var resumed = line(600, after: 10)
+        resumed.skipped = 500
+        #expect(resumed.plain == "embedding: 60% of 1000 texts, 10.0 texts/s, 40s left")
+        resumed.completed = 500
+        #expect(resumed.plain == "embedding: 50% of 1000 texts")
     }
+
+    @Test func pullsShowABarOnlyForWhatTheyDownload() {
+        func update(_ progress: PullProgress, _ file: String, _ done: Int, _ bytes: Int64) {
+            var now = HubProgress(repository: "org/name", files: 2, totalBytes: 50_000_000)
+            (now.file, now.filesDone, now.bytes) = (file, done, bytes)
+            progress.update(now)
+        }
+        let written = Written()
+        let output = ProgressBar.Output(terminal: .none, write: written.append)
+        let cached = PullProgress(title: "org/name", output: output)
+        update(cached, "", 0, 0)
+        update(cached, "config.json", 1, 1_000_000)
+        update(cached, "model.safetensors", 2, 50_000_000)
+        cached.finish()
+        #expect(written.text.isEmpty)
+
+        let resumed = PullProgress(title: "org/name", output: output)
+        update(resumed, "", 0, 0)
+        update(resumed, "config.json", 1, 1_000_000)
+        for bytes in [20_000_000, 30_000_000, 50_000_000] as [Int64] { update(resumed, "model.safetensors", 1, bytes) }
+        update(resumed, "model.safetensors", 2, 50_000_000)
+        resumed.finish()
+        #expect(written.text.hasPrefix("org/name: 50 MB in "))
+        #expect(written.text.hasSuffix("2 of 2 files\n"))
+    }
+
+    @Test func logMessagesAreNotes() {
+        let written = Written()
+        var logger = Logger(label: "test") { _ in NoteLogHandler(logLevel: .notice, write: written.append) }
+        logger[metadataKey: "cache"] = "c.sqlite"
+        logger.warning("asking again", metadata: ["reason": "503", "after": "0.5 s"])
+        logger.info("not shown")
+        #expect(written.text == "asking again (after: 0.5 s, cache: c.sqlite, reason: 503)")
+    }
+}
+
+/// Takes what is written, from any thread.
+final class Written: Sendable {
+    private let storage = Mutex("")
+    var text: String { storage.withLock { $0 } }
+    func append(_ more: String) { storage.withLock { $0 += more } }
 }

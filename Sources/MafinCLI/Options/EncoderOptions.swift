@@ -72,12 +72,17 @@ struct EncoderOptions: ParsableArguments {
 
     /// The flags that say the same, for a command that runs another.
     var flags: [String] {
-        var flags = ["--encoder=\(encoder)"]
-        if let encoderRevision { flags.append("--encoder-revision=\(encoderRevision)") }
-        if let encoderQueryPrefix { flags.append("--encoder-query-prefix=\(encoderQueryPrefix)") }
-        if let encoderDocumentPrefix { flags.append("--encoder-document-prefix=\(encoderDocumentPrefix)") }
-        if let maxLength { flags.append("--max-length=\(maxLength)") }
-        if freezeLayers > 0 { flags.append("--freeze-layers=\(freezeLayers)") }
+        var flags: [String] = []
+        func add(_ name: String, _ value: String?) {
+            // A value that begins with a dash has to be joined to its name, an empty one must not be.
+            if let value { flags += value.isEmpty ? [name, value] : ["\(name)=\(value)"] }
+        }
+        add("--encoder", encoder)
+        add("--encoder-revision", encoderRevision)
+        add("--encoder-query-prefix", encoderQueryPrefix)
+        add("--encoder-document-prefix", encoderDocumentPrefix)
+        add("--max-length", maxLength.map(String.init))
+        add("--freeze-layers", freezeLayers > 0 ? String(freezeLayers) : nil)
         if freezeEmbeddings { flags.append("--freeze-embeddings") }
         return flags
     }
