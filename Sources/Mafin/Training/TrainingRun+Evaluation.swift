@@ -1,5 +1,5 @@
 extension TrainingRun {
-    /// Evaluates the present state, keeps it where it is the best, and leaves a checkpoint where one is due.
+    /// Evaluates the present state, and keeps it where it is the best.
     func evaluate() throws {
         let start = ContinuousClock.now
         if !options.evaluationUsesBank { try refreshBank() }
@@ -33,7 +33,6 @@ extension TrainingRun {
         }
         state.timing.evaluationSeconds = seconds(since: start)
         onEvent(.evaluated(record, isBest: isBest))
-        if seconds(since: lastCheckpoint) >= options.checkpointSeconds { try save() }
     }
 
     private func isBetter(_ a: DevelopmentResult, than b: DevelopmentResult) -> Bool {

@@ -73,11 +73,13 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         if state.stopped != nil { return try finish() }
         do {
             while true {
-                if evaluationIsDue { try evaluate() }
+                let evaluates = evaluationIsDue
+                if evaluates { try evaluate() }
                 if let reason = reasonToStop {
                     if state.history.last?.step != state.step { try evaluate() }
                     return try finish(reason)
                 }
+                if evaluates, seconds(since: lastCheckpoint) >= options.checkpointSeconds { try save() }
                 if isCancelled() { throw CancellationError() }
                 try planIfNeeded()
                 try prepareEpoch()
