@@ -56,7 +56,12 @@ let package = Package(
         + module("MafinText", ["MafinNumerics"])
         + module("MafinEncoder", ["MafinNumerics", "MafinText", "CMafinKernels"])
         + module("MafinRetrieval", ["MafinNumerics", "CZlib"])
-        + module("MafinBlackBox", ["MafinNumerics", "MafinText", "MafinEncoder"])
+        + module(
+            "MafinBlackBox",
+            [
+                "MafinNumerics", "MafinText", "MafinEncoder",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ])
         + module(
             "Mafin",
             [

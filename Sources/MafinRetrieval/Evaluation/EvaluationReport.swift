@@ -10,6 +10,15 @@ public struct MetricDifference: Sendable, Equatable, Codable {
     public var p: Double
     /// `p` after Holm's correction over all systems compared in this metric.
     public var pHolm: Double
+
+    /// A difference from its parts.
+    public init(mean: Double, low: Double, high: Double, p: Double, pHolm: Double) {
+        self.mean = mean
+        self.low = low
+        self.high = high
+        self.p = p
+        self.pHolm = pHolm
+    }
 }
 
 /// One system's row of the comparison table.
@@ -20,6 +29,13 @@ public struct SystemEvaluation: Sendable, Equatable, Codable {
     public var metrics: [Metric: Double]
     /// Difference to the baseline in each metric; absent for the baseline itself.
     public var difference: [Metric: MetricDifference]?
+
+    /// A row from its parts.
+    public init(name: String, metrics: [Metric: Double], difference: [Metric: MetricDifference]?) {
+        self.name = name
+        self.metrics = metrics
+        self.difference = difference
+    }
 }
 
 /// Several systems on one split, each against one baseline: what `mafin evaluate --json` prints.

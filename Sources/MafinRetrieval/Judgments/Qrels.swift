@@ -14,7 +14,7 @@ public struct Qrels: Sendable, Equatable {
     }
 
     /// Judgments from `(query, document, grade)`; a later grade of the same pair replaces the earlier one.
-    public init(_ labels: some Sequence<(query: String, document: String, grade: Int)>) {
+    public init(_ labels: [(query: String, document: String, grade: Int)]) {
         self.init()
         for label in labels { insert(query: label.query, document: label.document, grade: label.grade) }
     }

@@ -1,0 +1,193 @@
+import Foundation
+import MafinNumerics
+
+/// The negative log-likelihood of label distributions as a function of both halves' weights, with its first two derivatives.
+///
+/// For one query, with P = softmax(a x + b y): value `log Σ exp(a x + b y) − a E_Q[x] − b E_Q[y]`, gradient `E_P − E_Q`,
+/// Hessian the covariance of (x, y) under P. All in double precision.
+struct CalibrationObjective {
+    /// Means over the labelled rows.
+    struct Value {
+        var loss: Double
+        var gradient: (Double, Double)
+        /// (aa, ab, bb).
+        var hessian: (Double, Double, Double)
+    }
+
+    private let blocks: ScoreBlocks
+    private let labels: BlockLabels
+    /// Means over the labelled rows of E_Q[x] and E_Q[y].
+    private var expected: (Double, Double) = (0, 0)
+    /// Mean entropy of Q.
+    private(set) var labelEntropy: Double = 0
+    let labelledRows: Int
+    /// Whether the scores of a half differ within any labelled row; a half that is constant has no say in a softmax.
+    private(set) var blackBoxVaries = false
+    private(set) var localVaries = false
+
+    /// Goes over the scores once, for what the labels alone determine.
+    init(blocks: ScoreBlocks, labels: BlockLabels, target: ListNet.Target) throws {
+        precondition(labels.rows == blocks.rows, "labels of \(labels.rows) rows for \(blocks.rows) rows of scores")
+        self.blocks = blocks
+        self.labels = labels
+        labelledRows = labels.labelledRows
+        guard labelledRows > 0 else { throw CalibrationError.noLabelledRow(rows: labels.rows) }
+        var sums = LabelMoments()
+        try blocks.forEach { range, blackBox, local in
+            if let error = firstNotFinite(range, blackBox, local) { throw error }
+            for moments in Self.perLabelledRow(
+                range, blackBox, local, labels,
+                { x, y, columns, relevant, masked in
+                    LabelMoments(x, y, columns: columns, relevant: relevant, masked: masked, target: target)
+                })
+            {
+                sums.add(moments)
+            }
+        }
+        let count = Double(labelledRows)
+        expected = (sums.blackBox / count, sums.local / count)
+        labelEntropy = sums.entropy / count
+        blackBoxVaries = sums.blackBoxVaries
+        localVaries = sums.localVaries
+    }
+
+    /// Value and derivatives at the weights a and b.
+    func evaluate(blackBox a: Double, local b: Double) throws -> Value {
+        var sum = RowMoments()
+        try blocks.forEach { range, blackBox, local in
+            for moments in Self.perLabelledRow(
+                range, blackBox, local, labels,
+                { x, y, columns, _, masked in
+                    RowMoments(x, y, columns: columns, masked: masked, a: a, b: b)
+                })
+            {
+                sum.add(moments)
+            }
+        }
+        let count = Double(labelledRows)
+        return Value(
+            loss: sum.logSum / count - a * expected.0 - b * expected.1,
+            gradient: (sum.blackBox / count - expected.0, sum.local / count - expected.1),
+            hessian: (sum.covariance.0 / count, sum.covariance.1 / count, sum.covariance.2 / count))
+    }
+
+    /// `body` for each labelled row of a block, in parallel; the results in the order of the rows.
+    private static func perLabelledRow<Result: Sendable>(
+        _ range: Range<Int>, _ blackBox: Matrix, _ local: Matrix, _ labels: BlockLabels,
+        _ body:
+            @Sendable (
+                _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ columns: Int, _ relevant: [Judgement],
+                _ masked: [Int]
+            ) -> Result
+    ) -> [Result] {
+        let rows = range.filter { !labels.relevant[$0].isEmpty }
+        let columns = local.columns
+        return [Result](unsafeUninitializedCapacity: rows.count) { results, initialized in
+            initialized = rows.count
+            blackBox.values.withUnsafeBufferPointer { blackBox in
+                local.values.withUnsafeBufferPointer { local in
+                    guard let results = results.baseAddress, let blackBox = blackBox.baseAddress,
+                        let local = local.baseAddress
+                    else { return }
+                    let pointers = UnsafeTransfer((results: results, blackBox: blackBox, local: local))
+                    parallelFor(rows.count) { index in
+                        let row = rows[index]
+                        let offset = (row - range.lowerBound) * columns
+                        let result = body(
+                            pointers.value.blackBox + offset, pointers.value.local + offset, columns,
+                            labels.relevant[row],
+                            labels.masked[row])
+                        (pointers.value.results + index).initialize(to: result)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the label distribution Q of one row says about the scores.
+private struct LabelMoments: Sendable {
+    var blackBox: Double = 0
+    var local: Double = 0
+    var entropy: Double = 0
+    var blackBoxVaries = false
+    var localVaries = false
+
+    init() {}
+
+    init(
+        _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, columns: Int, relevant: [Judgement], masked: [Int],
+        target: ListNet.Target
+    ) {
+        var isOut = [Bool](repeating: false, count: columns)
+        for column in masked { isOut[column] = true }
+        for judgement in relevant {
+            precondition(!isOut[judgement.column], "relevant column \(judgement.column) is masked or named twice")
+            isOut[judgement.column] = true
+        }
+        var negatives = 0
+        var sums = (0.0, 0.0)
+        let first = relevant[0].column
+        for column in 0..<columns where !isOut[column] {
+            negatives += 1
+            sums.0 += Double(x[column])
+            sums.1 += Double(y[column])
+            if x[column] != x[first] { blackBoxVaries = true }
+            if y[column] != y[first] { localVaries = true }
+        }
+        let label = target.distribution(grades: relevant.map(\.grade), negatives: negatives)
+        blackBox = label.negative * sums.0
+        local = label.negative * sums.1
+        if label.negative > 0 { entropy -= Double(negatives) * label.negative * log(label.negative) }
+        for (judgement, share) in zip(relevant, label.relevant) {
+            blackBox += share * Double(x[judgement.column])
+            local += share * Double(y[judgement.column])
+            if share > 0 { entropy -= share * log(share) }
+            if x[judgement.column] != x[first] { blackBoxVaries = true }
+            if y[judgement.column] != y[first] { localVaries = true }
+        }
+    }
+
+    mutating func add(_ other: LabelMoments) {
+        blackBox += other.blackBox
+        local += other.local
+        entropy += other.entropy
+        blackBoxVaries = blackBoxVaries || other.blackBoxVaries
+        localVaries = localVaries || other.localVaries
+    }
+}
+
+/// What P = softmax(a x + b y) of one row says about the scores.
+private struct RowMoments: Sendable {
+    var logSum: Double = 0
+    var blackBox: Double = 0
+    var local: Double = 0
+    /// (xx, xy, yy).
+    var covariance: (Double, Double, Double) = (0, 0, 0)
+
+    init() {}
+
+    init(
+        _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, columns: Int, masked: [Int], a: Double, b: Double
+    ) {
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: columns) { buffer in
+            guard let logits = buffer.baseAddress else { return }
+            for column in 0..<columns { logits[column] = a * Double(x[column]) + b * Double(y[column]) }
+            for column in masked { logits[column] = -.infinity }
+            let moments = SoftmaxMoments(logits, x, y, count: columns)
+            logSum = moments.logSum
+            blackBox = moments.first
+            local = moments.second
+            covariance = moments.covariance
+        }
+    }
+
+    mutating func add(_ other: RowMoments) {
+        logSum += other.logSum
+        blackBox += other.blackBox
+        local += other.local
+        covariance.0 += other.covariance.0
+        covariance.1 += other.covariance.1
+        covariance.2 += other.covariance.2
+    }
+}

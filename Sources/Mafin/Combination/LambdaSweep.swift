@@ -1,0 +1,177 @@
+import MafinNumerics
+import MafinRetrieval
+
+/// A metric as a function of λ, measured on held-out queries from cached scores.
+///
+/// Choose λ on dev, never on test. With few dev queries the fit by likelihood (``Calibration``) is steadier.
+public struct LambdaSweep: Sendable, Codable, Hashable {
+    /// One λ and what the metric says there.
+    public struct Point: Sendable, Codable, Hashable {
+        /// Share of the local half, in 0…1.
+        public var lambda: Float
+        /// Mean of the metric over the queries that have a relevant document.
+        public var value: Double
+
+        /// A point of the sweep.
+        public init(lambda: Float, value: Double) {
+            self.lambda = lambda
+            self.value = value
+        }
+    }
+
+    /// Name of the metric, as ``MafinRetrieval/Metric`` prints it.
+    public let metric: String
+    /// The points, in the order in which they were asked for; at least one.
+    public let points: [Point]
+
+    /// 0, 0.05, …, 1.
+    public static let defaultLambdas: [Float] = (0...20).map { Float($0) / 20 }
+
+    /// A sweep of any measure of a ranking, larger being better.
+    /// - Parameters:
+    ///   - metric: the measure's name.
+    ///   - lambdas: at least one.
+    ///   - value: the measure at one λ.
+    public init(metric: String, lambdas: [Float] = defaultLambdas, value: (Float) throws -> Double) rethrows {
+        precondition(!lambdas.isEmpty, "a sweep over no λ")
+        self.metric = metric
+        points = try lambdas.map { Point(lambda: $0, value: try value($0)) }
+    }
+
+    /// The point of the largest value; of equal ones that of the smallest λ, so that 0 wins where the local half brings nothing.
+    public var best: Point {
+        points.reduce(points[0]) { best, point in
+            point.value > best.value || (point.value == best.value && point.lambda < best.lambda) ? point : best
+        }
+    }
+
+    /// Sweeps λ over all documents' scores, with the order of trec_eval: equal scores by document id, descending bytewise.
+    ///
+    /// Only the ranks of relevant documents are found, in one pass over a row for each λ; beside the block of the source
+    /// one row of mixed scores a thread is in memory. Masks are not looked at: every document is ranked.
+    /// - Parameters:
+    ///   - blocks: both halves' scores of the held-out queries.
+    ///   - labels: their relevant documents, one row a query; rows without one are left out.
+    ///   - documentIds: one a column.
+    ///   - metric: any metric of a ranking.
+    ///   - lambdas: at least one.
+    /// - Throws: ``CombinationError/notFinite(half:row:column:id:)``, ``CalibrationError/noLabelledRow(rows:)``, and what the source of the
+    ///   blocks throws.
+    /// - Complexity: O(λs · queries · documents · log(relevant documents)).
+    public init(
+        _ blocks: ScoreBlocks, labels: BlockLabels, documentIds: [String], metric: Metric,
+        lambdas: [Float] = defaultLambdas
+    ) throws {
+        precondition(!lambdas.isEmpty, "a sweep over no λ")
+        precondition(labels.rows == blocks.rows, "labels of \(labels.rows) rows for \(blocks.rows) rows of scores")
+        guard labels.labelledRows > 0 else { throw CalibrationError.noLabelledRow(rows: labels.rows) }
+        let ranker = RelevantRanks(documentIds: documentIds, metric: metric)
+        var values = [Double](repeating: 0, count: blocks.rows * lambdas.count)
+        try blocks.forEach { range, blackBox, local in
+            precondition(
+                local.columns == documentIds.count, "\(documentIds.count) identifiers for \(local.columns) documents")
+            if let error = firstNotFinite(range, blackBox, local) { throw error }
+            let columns = local.columns
+            values.withUnsafeMutableBufferPointer { values in
+                blackBox.values.withUnsafeBufferPointer { blackBox in
+                    local.values.withUnsafeBufferPointer { local in
+                        guard let values = values.baseAddress, let blackBox = blackBox.baseAddress,
+                            let local = local.baseAddress
+                        else { return }
+                        let pointers = UnsafeTransfer((values: values, blackBox: blackBox, local: local))
+                        parallelFor(range.count) { row in
+                            let judgements = labels.relevant[range.lowerBound + row]
+                            guard !judgements.isEmpty else { return }
+                            let (values, blackBox, local) = pointers.value
+                            withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { mixed in
+                                guard let target = mixed.baseAddress else { return }
+                                for (index, lambda) in lambdas.enumerated() {
+                                    MixedScores.mixRow(
+                                        blackBox: blackBox + row * columns, local: local + row * columns,
+                                        lambda: lambda,
+                                        into: target, count: columns)
+                                    values[(range.lowerBound + row) * lambdas.count + index] = ranker.value(
+                                        of: UnsafeBufferPointer(mixed), judgements: judgements)
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let count = Double(labels.labelledRows)
+        self.metric = metric.description
+        points = lambdas.indices.map { index in
+            var sum: Double = 0
+            for row in 0..<blocks.rows { sum += values[row * lambdas.count + index] }
+            return Point(lambda: lambdas[index], value: sum / count)
+        }
+    }
+}
+
+/// The first value of a block that is not finite, as an error.
+func firstNotFinite(_ rows: Range<Int>, _ blackBox: Matrix, _ local: Matrix) -> CombinationError? {
+    for (half, matrix) in [(Half.blackBox, blackBox), (Half.local, local)] {
+        // A sum of finite scores is finite in double precision; only a bad one is looked for.
+        let sum = matrix.values.withUnsafeBufferPointer { values in
+            values.baseAddress.map { ExponentialKernel.sum($0, count: values.count) } ?? 0
+        }
+        guard !sum.isFinite, let index = matrix.values.firstIndex(where: { !$0.isFinite }) else { continue }
+        return .notFinite(
+            half: half, row: rows.lowerBound + index / matrix.columns, column: index % matrix.columns, id: nil)
+    }
+    return nil
+}
+
+/// Finds the ranks of a query's relevant documents without sorting the others.
+private struct RelevantRanks: Sendable {
+    /// Place of each document among equal scores.
+    private let tieOrder: [Int32]
+    private let metric: Metric
+    private let cutoff: Int
+
+    init(documentIds: [String], metric: Metric) {
+        let order = documentIds.indices.sorted {
+            documentIds[$1].utf8.lexicographicallyPrecedes(documentIds[$0].utf8)
+        }
+        var tieOrder = [Int32](repeating: 0, count: documentIds.count)
+        for (place, document) in order.enumerated() { tieOrder[document] = Int32(place) }
+        self.tieOrder = tieOrder
+        self.metric = metric
+        switch metric {
+        case .nDCG(let k), .reciprocalRank(let k), .averagePrecision(let k): cutoff = k ?? .max
+        case .recall(let k), .precision(let k), .success(let k): cutoff = k
+        case .rPrecision: cutoff = .max
+        }
+    }
+
+    func value(of scores: UnsafeBufferPointer<Float>, judgements: [Judgement]) -> Double {
+        func precedes(_ a: Int, _ b: Int) -> Bool {
+            scores[a] > scores[b] || (scores[a] == scores[b] && tieOrder[a] < tieOrder[b])
+        }
+        let relevant = judgements.sorted { precedes($0.column, $1.column) }
+        // between[i]: documents that stand right before relevant[i], itself not counted.
+        var between = [Int](repeating: 0, count: relevant.count)
+        let last = relevant[relevant.count - 1].column
+        let lowest = scores[last]
+        for document in scores.indices where scores[document] >= lowest {
+            guard precedes(document, last) else { continue }
+            var (low, high) = (0, relevant.count - 1)
+            while low < high {
+                let middle = (low + high) / 2
+                if precedes(document, relevant[middle].column) { high = middle } else { low = middle + 1 }
+            }
+            between[low] += 1
+        }
+        // A relevant document was itself counted before its successor: that is its own rank.
+        var grades: [Int] = []
+        var rank = 0
+        for index in relevant.indices {
+            rank += between[index]
+            guard rank < cutoff else { break }
+            grades.append(contentsOf: repeatElement(0, count: rank - grades.count))
+            grades.append(Int(relevant[index].grade.rounded()))
+        }
+        return metric.value(of: JudgedRanking(grades: grades, judgedGrades: relevant.map { Int($0.grade.rounded()) }))
+    }
+}

@@ -1,0 +1,61 @@
+import MafinNumerics
+
+/// The scores of many queries against all documents by both halves, handed out block by block of queries, so that a large score
+/// matrix need never be in memory as a whole.
+public struct ScoreBlocks {
+    /// Number of queries.
+    public let rows: Int
+    /// Queries of one block; the last may have fewer.
+    public let rowsPerBlock: Int
+    private let scores: (Range<Int>) throws -> (blackBox: Matrix, local: Matrix)
+
+    /// Blocks made on demand, as often as they are asked for.
+    /// - Parameter scores: both halves' scores of a range of queries, `(range.count, documents)` each.
+    public init(
+        rows: Int, rowsPerBlock: Int, scores: @escaping (Range<Int>) throws -> (blackBox: Matrix, local: Matrix)
+    ) {
+        precondition(rowsPerBlock > 0, "a block of \(rowsPerBlock) rows")
+        self.rows = rows
+        self.rowsPerBlock = rowsPerBlock
+        self.scores = scores
+    }
+
+    /// Two cached score matrices, `(queries, documents)` each, as one block without a copy.
+    public init(blackBox: Matrix, local: Matrix) {
+        self.init(rows: blackBox.rows, rowsPerBlock: max(1, blackBox.rows)) { _ in (blackBox, local) }
+    }
+
+    /// Inner products of vectors, multiplied anew at each pass: for corpora whose score matrix does not fit into memory.
+    /// - Parameters:
+    ///   - blackBox: unit rows of both sides.
+    ///   - local: unit rows of both sides, the same queries and documents.
+    ///   - rowsPerBlock: queries of one block, which holds `2 · rowsPerBlock · documents` scores.
+    public init(
+        blackBox: (queries: Matrix, documents: Matrix), local: (queries: Matrix, documents: Matrix),
+        rowsPerBlock: Int = 64
+    ) {
+        precondition(
+            blackBox.queries.rows == local.queries.rows && blackBox.documents.rows == local.documents.rows,
+            "the halves have different queries or documents")
+        self.init(rows: local.queries.rows, rowsPerBlock: rowsPerBlock) { range in
+            (
+                Matrix.multiply(blackBox.queries.selecting(rows: range), transposed: blackBox.documents),
+                Matrix.multiply(local.queries.selecting(rows: range), transposed: local.documents)
+            )
+        }
+    }
+
+    /// Calls `body` with each block in turn: its queries, the black box's scores and the local ones.
+    /// - Throws: what the source of the blocks or `body` throws.
+    func forEach(_ body: (_ rows: Range<Int>, _ blackBox: Matrix, _ local: Matrix) throws -> Void) throws {
+        for start in stride(from: 0, to: rows, by: rowsPerBlock) {
+            let range = start..<min(start + rowsPerBlock, rows)
+            let (blackBox, local) = try scores(range)
+            precondition(
+                blackBox.rows == range.count && local.rows == range.count && blackBox.columns == local.columns,
+                "a block of \(range.count) rows has \(blackBox.rows) × \(blackBox.columns) and \(local.rows) × \(local.columns)"
+            )
+            try body(range, blackBox, local)
+        }
+    }
+}

@@ -1,0 +1,43 @@
+/// One known label of a score block: a column (candidate document) of a row (query), and how relevant it is.
+public struct Judgement: Sendable, Hashable {
+    /// Column of the block.
+    public var column: Int
+    /// Relevance grade, above zero; binary labels are grade 1.
+    public var grade: Float
+
+    /// A judgement of the given column.
+    public init(column: Int, grade: Float = 1) {
+        self.column = column
+        self.grade = grade
+    }
+}
+
+/// Labels of one score block: rows are queries, columns are candidate documents.
+public struct BlockLabels: Sendable {
+    /// For each row, the columns known to be relevant, each named once, grades above zero. May be empty: such a row takes
+    /// no part in a loss and receives a zero gradient.
+    public var relevant: [[Judgement]]
+    /// For each row, the columns that take no part: neither a positive nor a negative (a document with the text of a
+    /// positive, a known positive that is not in the target, …). Must not name a column of ``relevant`` of the same row.
+    public var masked: [[Int]]
+
+    /// Labels of `relevant.count` rows.
+    /// - Parameter masked: one entry a row, or empty where nothing is masked.
+    public init(relevant: [[Judgement]], masked: [[Int]] = []) {
+        precondition(
+            masked.isEmpty || masked.count == relevant.count,
+            "\(masked.count) rows of masks for \(relevant.count) rows of labels")
+        self.relevant = relevant
+        self.masked = masked.isEmpty ? [[Int]](repeating: [], count: relevant.count) : masked
+    }
+
+    /// Number of rows (queries).
+    public var rows: Int { relevant.count }
+
+    /// Number of rows that have at least one relevant column: the divisor of a loss's mean.
+    public var labelledRows: Int {
+        var count = 0
+        for judgements in relevant where !judgements.isEmpty { count += 1 }
+        return count
+    }
+}

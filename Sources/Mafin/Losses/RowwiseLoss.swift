@@ -1,0 +1,141 @@
+import Foundation
+import MafinNumerics
+
+/// A ``Loss`` that treats each query by itself and sees the documents without a label through their log-sum-exp alone.
+///
+/// All losses of this module are of this kind. It is what makes them cheap on lists of a whole corpus: one pass of
+/// exponentials a row, whatever the loss, and a hybrid of two losses shares it.
+public protocol RowwiseLoss: Loss {
+    /// Whether ``LossRow/negativeLogitSum`` is read; it costs a pass over the row.
+    var needsNegativeLogitSum: Bool { get }
+
+    /// The loss of one row and its gradient, not yet divided by the number of rows.
+    /// - Parameters:
+    ///   - row: a row with at least one relevant column.
+    ///   - gradient: receives `∂value/∂z` of the relevant columns, in the order of `row.logits`; zeros on entry.
+    func evaluate(row: LossRow, gradient: inout [Double]) -> RowTerms
+}
+
+/// One query of a score block as a ``RowwiseLoss`` sees it.
+public struct LossRow: Sendable {
+    /// Logits of the relevant columns.
+    public var logits: [Double]
+    /// Grades of the relevant columns, above zero.
+    public var grades: [Float]
+    /// Number of columns that are neither relevant nor masked: the negatives.
+    public var negativeCount: Int
+    /// `log Σ exp z` over the negatives; −∞ where there are none.
+    public var negativeLogSumExp: Double
+    /// `Σ z` over the negatives; 0 unless ``RowwiseLoss/needsNegativeLogitSum``.
+    public var negativeLogitSum: Double
+}
+
+/// What a ``RowwiseLoss`` says about one row, beside the gradient of its relevant columns.
+public struct RowTerms: Sendable {
+    /// The loss of the row.
+    public var value: Double
+    /// `∂value/∂z` of a negative is `negativeWeight · softmax_negatives(z) − negativeTarget`.
+    public var negativeWeight: Double
+    /// See ``negativeWeight``.
+    public var negativeTarget: Double
+
+    /// The terms of one row.
+    public init(value: Double, negativeWeight: Double, negativeTarget: Double = 0) {
+        self.value = value
+        self.negativeWeight = negativeWeight
+        self.negativeTarget = negativeTarget
+    }
+}
+
+extension RowwiseLoss {
+    /// See ``RowwiseLoss/needsNegativeLogitSum``.
+    public var needsNegativeLogitSum: Bool { false }
+
+    /// See ``Loss/evaluate(logits:labels:)``.
+    public func evaluate(logits: Matrix, labels: BlockLabels) -> LossValue {
+        precondition(labels.rows == logits.rows, "labels of \(labels.rows) rows for \(logits.rows) rows of logits")
+        let (rows, columns) = (logits.rows, logits.columns)
+        let labelled = labels.labelledRows
+        let share = labelled > 0 ? 1 / Double(labelled) : 0
+        var values = [Double](repeating: 0, count: rows)
+        let gradient = [Float](unsafeUninitializedCapacity: rows * columns) { buffer, initialized in
+            initialized = rows * columns
+            guard let target = buffer.baseAddress else { return }
+            logits.values.withUnsafeBufferPointer { source in
+                values.withUnsafeMutableBufferPointer { values in
+                    guard let source = source.baseAddress, let values = values.baseAddress else { return }
+                    let pointers = UnsafeTransfer((source: source, target: target, values: values))
+                    parallelFor(rows) { row in
+                        let (source, target, values) = pointers.value
+                        values[row] = evaluateRow(
+                            source + row * columns, into: target + row * columns, columns: columns,
+                            relevant: labels.relevant[row], masked: labels.masked[row], share: share)
+                    }
+                }
+            }
+        }
+        // Added in the order of the rows, so that the number of threads does not show.
+        let value = values.reduce(0, +) * share
+        return LossValue(value: Float(value), gradient: Matrix(rows: rows, columns: columns, values: gradient))
+    }
+
+    /// Writes one row of the gradient, times `share`; returns the row's loss.
+    private func evaluateRow(
+        _ logits: UnsafePointer<Float>, into gradient: UnsafeMutablePointer<Float>, columns: Int,
+        relevant: [Judgement], masked: [Int], share: Double
+    ) -> Double {
+        guard !relevant.isEmpty else {
+            gradient.initialize(repeating: 0, count: columns)
+            return 0
+        }
+        gradient.initialize(from: logits, count: columns)
+        var row = LossRow(
+            logits: [], grades: [], negativeCount: columns, negativeLogSumExp: -.infinity, negativeLogitSum: 0)
+        row.logits.reserveCapacity(relevant.count)
+        row.grades.reserveCapacity(relevant.count)
+        var excludedSum: Double = 0
+        for column in masked {
+            precondition(column >= 0 && column < columns, "masked column \(column) of \(columns)")
+            guard gradient[column] != -.infinity else { continue }
+            excludedSum += Double(gradient[column])
+            gradient[column] = -.infinity
+            row.negativeCount -= 1
+        }
+        for judgement in relevant {
+            let column = judgement.column
+            precondition(column >= 0 && column < columns, "relevant column \(column) of \(columns)")
+            precondition(judgement.grade > 0, "grade \(judgement.grade) of relevant column \(column)")
+            precondition(gradient[column] != -.infinity, "relevant column \(column) is masked, named twice, or −∞")
+            row.logits.append(Double(gradient[column]))
+            row.grades.append(judgement.grade)
+            excludedSum += Double(gradient[column])
+            gradient[column] = -.infinity
+            row.negativeCount -= 1
+        }
+        var sum: Double = 0
+        if row.negativeCount > 0 {
+            let largest = ExponentialKernel.maximum(gradient, count: columns)
+            sum = ExponentialKernel.exponentials(gradient, count: columns, shift: largest)
+            row.negativeLogSumExp = Double(largest) + log(sum)
+            if needsNegativeLogitSum {
+                row.negativeLogitSum = ExponentialKernel.sum(logits, count: columns) - excludedSum
+            }
+        }
+        var relevantGradient = [Double](repeating: 0, count: relevant.count)
+        let terms = evaluate(row: row, gradient: &relevantGradient)
+        if row.negativeCount > 0 {
+            ExponentialKernel.scale(
+                gradient, count: columns, by: Float(terms.negativeWeight * share / sum),
+                minus: Float(terms.negativeTarget * share))
+        }
+        for column in masked { gradient[column] = 0 }
+        for (judgement, value) in zip(relevant, relevantGradient) { gradient[judgement.column] = Float(value * share) }
+        return terms.value
+    }
+}
+
+/// `log(exp a + exp b)` without overflow; −∞ stands for an empty sum.
+func logAddExp(_ a: Double, _ b: Double) -> Double {
+    let (low, high) = a < b ? (a, b) : (b, a)
+    return low == -.infinity ? high : high + log1p(exp(low - high))
+}

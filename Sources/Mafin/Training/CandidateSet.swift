@@ -1,0 +1,94 @@
+/// The columns of a step's score block.
+enum CandidateSet: Equatable {
+    /// Every document, in order.
+    case corpus
+    /// These documents, texts all different.
+    case documents([Int])
+
+    /// Number of columns.
+    func count(in index: TrainingIndex) -> Int {
+        switch self {
+        case .corpus: index.documentCount
+        case .documents(let documents): documents.count
+        }
+    }
+}
+
+/// One step as it will be computed: the rows and columns of its score block, and the labels of both.
+struct TrainingStep {
+    /// The query of each row.
+    var queries: [Int]
+    /// The columns.
+    var candidates: CandidateSet
+    /// Documents to encode with gradient, texts all different.
+    var encoded: [Int]
+    /// For each column whose text is encoded: the column, and the position in ``encoded`` of its text.
+    var freshColumns: [(column: Int, position: Int)]
+    /// Labels of the block.
+    var labels: BlockLabels
+}
+
+extension StepPlan {
+    /// The step of this plan against every document: all rows of the bank, those of ``documents`` fresh.
+    ///
+    /// Documents that share the text of a positive without being labelled are masked.
+    func againstCorpus(_ index: TrainingIndex) -> TrainingStep {
+        let encoded = DistinctRows(documents, identities: index.documentIdentities)
+        var fresh: [(column: Int, position: Int)] = []
+        for (position, document) in encoded.rows.enumerated() {
+            for column in index.repeatedDocuments[index.documentIdentities[document]] ?? [document] {
+                fresh.append((column, position))
+            }
+        }
+        var labels = BlockLabels(relevant: [])
+        for (row, query) in queries.enumerated() {
+            let positives = index.labels[query]
+            let wanted = targets.map { targets in positives.filter { $0.column == targets[row] } } ?? positives
+            var masked = Set<Int>()
+            for positive in positives {
+                masked.insert(positive.column)
+                masked.formUnion(index.repeatedDocuments[index.documentIdentities[positive.column]] ?? [])
+            }
+            for judgement in wanted { masked.remove(judgement.column) }
+            labels.relevant.append(wanted)
+            labels.masked.append(masked.sorted())
+        }
+        return TrainingStep(
+            queries: queries, candidates: .corpus, encoded: encoded.rows, freshColumns: fresh, labels: labels)
+    }
+
+    /// The step of this plan against a list of candidates, the documents of the plan among them. Each distinct text is one column, so
+    /// a document with the text of a positive is that positive's column.
+    /// - Parameters:
+    ///   - others: candidates besides the documents of the plan.
+    ///   - suspects: for each query documents that may be unlabelled positives; masked.
+    func againstDocuments(
+        _ index: TrainingIndex, others: [Int] = [], suspects: (Int) -> [Int] = { _ in [] }
+    ) -> TrainingStep {
+        let columns = DistinctRows(documents + others, identities: index.documentIdentities)
+        let encodedCount = DistinctRows(documents, identities: index.documentIdentities).rows.count
+        func column(_ document: Int) -> Int? { columns.positionOfIdentity[index.documentIdentities[document]] }
+        var labels = BlockLabels(relevant: [])
+        for (row, query) in queries.enumerated() {
+            var grades: [Int: Float] = [:]
+            var masked = Set<Int>()
+            for positive in index.labels[query] {
+                guard let column = column(positive.column) else { continue }
+                masked.insert(column)
+                if let target = targets?[row], target != positive.column { continue }
+                grades[column] = max(grades[column] ?? 0, positive.grade)
+            }
+            for document in suspects(query) {
+                if let column = column(document) { masked.insert(column) }
+            }
+            masked.subtract(grades.keys)
+            labels.relevant.append(
+                grades.sorted { $0.key < $1.key }.map { Judgement(column: $0.key, grade: $0.value) })
+            labels.masked.append(masked.sorted())
+        }
+        // The documents of the plan come first, so their columns are their positions among the encoded.
+        return TrainingStep(
+            queries: queries, candidates: .documents(columns.rows), encoded: Array(columns.rows.prefix(encodedCount)),
+            freshColumns: (0..<encodedCount).map { ($0, $0) }, labels: labels)
+    }
+}

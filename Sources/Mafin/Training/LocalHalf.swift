@@ -1,0 +1,81 @@
+import MafinNumerics
+
+/// What is done to the local encoder's rows before they are compared.
+public enum LocalForm: Sendable, Codable, Equatable {
+    /// Divided by their norm.
+    case unit
+    /// λ-Mafin's norm form: a row e becomes `u = c e / √(1 + c²‖e‖²)`, and the black box's unit row is weighted by `w = 1 / √(1 + c²‖e‖²)`; the
+    /// joined row `[w e_bb ; u]` has unit length.
+    case norm(factor: Float)
+}
+
+/// Rows of the local encoder, made ready to be compared by inner product.
+public struct LocalRows: Sendable {
+    /// The rows u: unit length, or shorter in the norm form.
+    public var vectors: Matrix
+    /// The weight w of the black box's row beside each, where the form has one; empty in the unit form.
+    public var weights: [Float]
+
+    /// The rows in the given order.
+    func selecting(rows: [Int]) -> LocalRows {
+        LocalRows(
+            vectors: vectors.selecting(rows: rows), weights: weights.isEmpty ? [] : rows.map { weights[$0] })
+    }
+}
+
+extension LocalForm {
+    /// Rows as the encoder emits them, made ready to be compared.
+    /// - Parameter embeddings: `(count, dimension)`, not normalised.
+    public func prepare(_ embeddings: Matrix) -> LocalRows {
+        prepareKeeping(embeddings).rows
+    }
+
+    /// The same, with what ``backward(gradient:weightGradient:prepared:norms:)`` needs.
+    func prepareKeeping(_ embeddings: Matrix) -> (rows: LocalRows, norms: [Float]) {
+        let (unit, norms) = embeddings.normalizedRows()
+        switch self {
+        case .unit:
+            return (LocalRows(vectors: unit, weights: []), norms)
+        case .norm(let factor):
+            // u = (c‖e‖ / √(1 + c²‖e‖²)) ê: the same direction, shorter.
+            var vectors = unit
+            var weights = [Float](repeating: 0, count: norms.count)
+            for row in 0..<norms.count {
+                let length = factor * norms[row]
+                weights[row] = 1 / (1 + length * length).squareRoot()
+                let scale = length * weights[row]
+                for index in row * unit.columns..<(row + 1) * unit.columns { vectors.values[index] *= scale }
+            }
+            return (LocalRows(vectors: vectors, weights: weights), norms)
+        }
+    }
+
+    /// ∂L/∂e from ∂L/∂u and, in the norm form, ∂L/∂w.
+    ///
+    /// Unit: `(g − (g · ê) ê) / ‖e‖`. Norm, with w = (1 + c²‖e‖²)^(−½): `c w g − c² w² (g · u + w g_w) e`, where `u = c w e`.
+    /// - Parameters:
+    ///   - gradient: ∂L/∂u, `(count, dimension)`.
+    ///   - weightGradient: ∂L/∂w, `(count)`; not read in the unit form.
+    ///   - prepared: what ``prepareKeeping(_:)`` gave of `embeddings`.
+    func backward(
+        gradient: Matrix, weightGradient: [Float], embeddings: Matrix, prepared: LocalRows, norms: [Float]
+    ) -> Matrix {
+        switch self {
+        case .unit:
+            return Matrix.normalizedRowsBackward(gradient: gradient, unit: prepared.vectors, norms: norms)
+        case .norm(let factor):
+            var result = gradient
+            let columns = gradient.columns
+            for row in 0..<gradient.rows {
+                let weight = prepared.weights[row]
+                var along: Float = 0
+                for column in 0..<columns { along += gradient[row, column] * prepared.vectors[row, column] }
+                let radial = weight * weight * factor * factor * (along + weight * weightGradient[row])
+                for index in row * columns..<(row + 1) * columns {
+                    result.values[index] = factor * weight * gradient.values[index] - radial * embeddings.values[index]
+                }
+            }
+            return result
+        }
+    }
+}

@@ -1,0 +1,103 @@
+import MafinNumerics
+
+/// Which way to train, from the data and the time.
+///
+/// The rule, in order:
+/// 1. **Query tower** where the time or the speed is not known, or the time does not cover what blocks need. A step costs query
+///    tokens only, so it brings the most per minute, and the document index never changes.
+/// 2. **Blocks with a bank** where the time covers ``minimumBlockEpochs`` epochs of blocks, refreshes of the bank included, after the bank is made:
+///    documents learn too, which pays only once every document was seen several times. (Measured on NFCorpus, two cores: five minutes of
+///    blocks with a bank, about a thirtieth of that, stayed behind two minutes of the query tower.)
+///
+/// Pairs are never chosen: they encode a document anew for each query that knows it.
+public struct ModeChoice: Sendable, Codable, Equatable {
+    /// The chosen mode.
+    public enum Mode: String, Sendable, Codable, CaseIterable {
+        /// ``QueryTowerMode``.
+        case query
+        /// ``BlockMode``.
+        case block
+        /// ``PairMode``.
+        case pair
+    }
+
+    /// The mode.
+    public var mode: Mode
+    /// Why, in one sentence for the user.
+    public var reason: String
+    /// What an epoch of each mode costs.
+    public var estimate: Estimate
+
+    /// Epochs of blocks below which they are not worth beginning.
+    public static let minimumBlockEpochs = 10.0
+    /// Cost of a token that is only embedded, as a share of one that is trained: a third, the forward pass.
+    public static let embeddingShare = 1.0 / 3
+
+    /// Tokens an epoch of each mode, in tokens trained (a token that is only embedded counts ``embeddingShare``).
+    public struct Estimate: Sendable, Codable, Equatable {
+        /// Making the bank.
+        public var bank: Double
+        /// An epoch of the query tower: all training queries.
+        public var query: Double
+        /// An epoch of blocks: the known documents once, the queries with each block they belong to, and a refresh of the bank.
+        public var block: Double
+        /// An epoch of pairs: both texts of every pair.
+        public var pair: Double
+    }
+
+    /// Chooses by the rule above.
+    /// - Parameters:
+    ///   - time: seconds for training, if limited.
+    ///   - tokensPerSecond: tokens trained a second, measured or known.
+    ///   - hasBank: whether the released encoder's document vectors are there already.
+    public static func choose(
+        index: TrainingIndex, time: Double? = nil, tokensPerSecond: Double? = nil, hasBank: Bool = false,
+        block: BlockMode = BlockMode()
+    ) -> ModeChoice {
+        let estimate = estimate(index, block: block)
+        guard let time, let tokensPerSecond else {
+            return ModeChoice(
+                mode: .query,
+                reason: "the query side learns alone, as \(time == nil ? "no time is set" : "the speed is not known"): "
+                    + "an epoch is \(count(estimate.query)) tokens instead of \(count(estimate.block))",
+                estimate: estimate)
+        }
+        let available = time * tokensPerSecond - (hasBank ? 0 : estimate.bank)
+        let epochs = max(0, available / max(1, estimate.block))
+        if epochs >= minimumBlockEpochs {
+            return ModeChoice(
+                mode: .block,
+                reason: "documents learn too, as the time covers \(Int(epochs)) epochs of blocks "
+                    + "(\(count(estimate.block)) tokens each)",
+                estimate: estimate)
+        }
+        return ModeChoice(
+            mode: .query,
+            reason: "the query side learns alone, as the time covers only \(Int(epochs)) epochs of blocks "
+                + "(\(count(estimate.block)) tokens each; \(Int(minimumBlockEpochs)) are wanted) but "
+                + "\(Int(max(0, available / max(1, estimate.query)))) of queries",
+            estimate: estimate)
+    }
+
+    /// Tokens of an epoch of each mode. O(pairs), and one plan of blocks.
+    static func estimate(_ index: TrainingIndex, block: BlockMode) -> Estimate {
+        var (queries, documents, pairs, corpus) = (0, 0, 0, 0)
+        for query in index.trainQueries {
+            queries += index.queryLengths[query]
+            for judgement in index.labels[query] {
+                pairs += index.queryLengths[query] + index.documentLengths[judgement.column]
+            }
+        }
+        for length in index.documentLengths { corpus += length }
+        var generator = RandomGenerator(seed: 0)
+        for step in block.steps(of: index, using: &generator) { documents += step.tokens(in: index) }
+        let bank = embeddingShare * Double(corpus)
+        return Estimate(
+            bank: bank, query: Double(queries), block: Double(documents) + (block.usesBank ? bank : 0),
+            pair: Double(pairs))
+    }
+
+    private static func count(_ tokens: Double) -> String {
+        tokens >= 1e6 ? "\((tokens / 1e5).rounded() / 10) million" : "\(Int(tokens))"
+    }
+}

@@ -1,0 +1,34 @@
+import MafinNumerics
+
+/// (query, positive document) pairs with the other documents of the batch as negatives, as everybody trains.
+///
+/// A document that is another positive of the row, or has the text of one, is masked: two queries of one document in a batch can
+/// reach loss 0. Kept as the method to compare with: it encodes a document anew for every query that knows it.
+public struct PairMode: TrainingMode {
+    /// Pairs of a step.
+    public var batch: BatchSize
+
+    /// - Parameter batch: pairs of a step; 32 unless given.
+    public init(batch: BatchSize = .rows(32)) {
+        self.batch = batch
+    }
+
+    public var summary: TrainingModeSummary { TrainingModeSummary(name: "pair", parameters: batch.parameters("batch")) }
+    public var trainsDocuments: Bool { true }
+    public var usesBank: Bool { false }
+
+    /// All pairs once, shuffled anew every epoch; the last batch may be smaller.
+    public func steps(of index: TrainingIndex, using generator: inout RandomGenerator) -> [StepPlan] {
+        var pairs: [(query: Int, document: Int)] = []
+        pairs.reserveCapacity(index.pairCount)
+        for query in index.trainQueries {
+            for judgement in index.labels[query] { pairs.append((query, judgement.column)) }
+        }
+        pairs.shuffle(using: &generator)
+        let batches = batch.batches(of: pairs) { index.queryLengths[$0.query] + index.documentLengths[$0.document] }
+        return batches.map { batch in
+            let documents = batch.map(\.document)
+            return StepPlan(queries: batch.map(\.query), targets: documents, documents: documents)
+        }
+    }
+}

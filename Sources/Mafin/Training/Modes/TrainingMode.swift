@@ -1,0 +1,113 @@
+import MafinNumerics
+
+/// A way to train: which queries and documents each step of an epoch encodes with gradient, and against what.
+///
+/// Three are here: ``QueryTowerMode``, ``BlockMode``, ``PairMode``; ``ModeChoice`` picks one.
+public protocol TrainingMode: Sendable {
+    /// The mode by name with its parameters, for checkpoints and the artefact.
+    var summary: TrainingModeSummary { get }
+
+    /// Whether documents are encoded with gradient. If not, the bank stays as it was made.
+    var trainsDocuments: Bool { get }
+
+    /// Whether the candidates of a row are the documents of the bank; if not, they are the documents of the step alone.
+    var usesBank: Bool { get }
+
+    /// The steps of one epoch, in order. A function of its arguments alone, so that a resumed run makes the same steps.
+    func steps(of index: TrainingIndex, using generator: inout RandomGenerator) -> [StepPlan]
+}
+
+/// A mode by name, with every parameter by name.
+public struct TrainingModeSummary: Sendable, Codable, Equatable {
+    /// `"query"`, `"block"` or `"pair"`, or the name of a mode of your own.
+    public var name: String
+    /// Parameters by name; switches are 0 or 1.
+    public var parameters: [String: Double]
+
+    /// A summary of a mode.
+    public init(name: String, parameters: [String: Double]) {
+        self.name = name
+        self.parameters = parameters
+    }
+}
+
+/// What one step encodes with gradient.
+public struct StepPlan: Sendable, Equatable {
+    /// The query of each row of the score block. A query may have several rows.
+    public var queries: [Int]
+    /// For each row the one document that is its target, the row's other positives being masked; `nil`: all positives are targets.
+    public var targets: [Int]?
+    /// Documents to encode with gradient; texts named twice are encoded once.
+    public var documents: [Int]
+
+    /// A plan of one step.
+    public init(queries: [Int], targets: [Int]? = nil, documents: [Int] = []) {
+        precondition(targets.map { $0.count == queries.count } ?? true, "one target a row")
+        self.queries = queries
+        self.targets = targets
+        self.documents = documents
+    }
+
+    /// Tokens that the step encodes with gradient, each distinct text once.
+    public func tokens(in index: TrainingIndex) -> Int {
+        var count = 0
+        for query in DistinctRows(queries, identities: index.queryIdentities).rows { count += index.queryLengths[query] }
+        for document in DistinctRows(documents, identities: index.documentIdentities).rows {
+            count += index.documentLengths[document]
+        }
+        return count
+    }
+}
+
+/// How much goes into one batch.
+public enum BatchSize: Sendable, Codable, Equatable {
+    /// So many rows.
+    case rows(Int)
+    /// Rows until the next would exceed so many tokens; at least one. Steps of equal cost, whatever the lengths.
+    case tokens(Int)
+    /// As many tokens as that many rows of mean length have.
+    case meanRows(Int)
+
+    /// Cuts `items` in order into batches.
+    /// - Parameter length: tokens of an item.
+    func batches<Item>(of items: [Item], length: (Item) -> Int) -> [ArraySlice<Item>] {
+        var result: [ArraySlice<Item>] = []
+        switch self {
+        case .rows(let rows):
+            precondition(rows >= 1, "a batch needs a row")
+            for start in stride(from: 0, to: items.count, by: rows) {
+                result.append(items[start..<min(start + rows, items.count)])
+            }
+        case .tokens(let budget):
+            var start = 0
+            var tokens = 0
+            for (position, item) in items.enumerated() {
+                let cost = length(item)
+                if position > start, tokens + cost > budget {
+                    result.append(items[start..<position])
+                    start = position
+                    tokens = 0
+                }
+                tokens += cost
+            }
+            if start < items.count { result.append(items[start...]) }
+        case .meanRows(let rows):
+            precondition(rows >= 1, "a batch needs a row")
+            var tokens = 0
+            for item in items { tokens += length(item) }
+            guard tokens > 0 else { return BatchSize.rows(rows).batches(of: items, length: length) }
+            let budget = Int((Double(tokens) / Double(items.count) * Double(rows)).rounded(.up))
+            return BatchSize.tokens(budget).batches(of: items, length: length)
+        }
+        return result
+    }
+
+    /// The size as parameters of a summary.
+    func parameters(_ name: String) -> [String: Double] {
+        switch self {
+        case .rows(let rows): ["\(name)Rows": Double(rows)]
+        case .tokens(let tokens): ["\(name)Tokens": Double(tokens)]
+        case .meanRows(let rows): ["\(name)MeanRows": Double(rows)]
+        }
+    }
+}

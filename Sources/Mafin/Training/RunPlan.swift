@@ -1,0 +1,93 @@
+import Foundation
+
+/// How long a run is, when it is evaluated, and the learning rate of each of its steps. Part of the persisted state: once it is made
+/// the clock has no say in the course of the run.
+public struct RunPlan: Sendable, Codable, Equatable {
+    /// Updates of the whole run.
+    public let totalSteps: Int
+    /// Updates over which the learning rate rises.
+    public let warmupSteps: Int
+    /// Updates between evaluations; the last update is evaluated too.
+    public let evaluateEvery: Int
+    /// Updates that were made before the plan was.
+    let plannedAt: Int
+    /// The learning rate then, as a share of the peak: the warm-up rises from there without a jump.
+    let levelAtPlan: Double
+    let decay: LearningRateDecay
+
+    init(totalSteps: Int, evaluateEvery: Int, plannedAt: Int = 0, options: TrainingOptions) {
+        let total = max(totalSteps, plannedAt + 1)
+        let share = Int((options.warmupFraction * Double(total)).rounded())
+        self.totalSteps = total
+        warmupSteps = max(share, min(options.minimumWarmupSteps, total / 4), plannedAt)
+        self.evaluateEvery = max(1, evaluateEvery)
+        self.plannedAt = plannedAt
+        levelAtPlan = plannedAt == 0 ? 0 : Self.unplannedLevel(step: plannedAt - 1, options: options)
+        decay = options.decay
+    }
+
+    /// Share of the peak learning rate for the update after `step` updates.
+    public func level(step: Int) -> Double {
+        if step < warmupSteps {
+            return levelAtPlan + (1 - levelAtPlan) * Double(step + 1 - plannedAt) / Double(warmupSteps - plannedAt)
+        }
+        let progress = Double(step - warmupSteps) / Double(max(1, totalSteps - warmupSteps))
+        switch decay {
+        case .constant: return 1
+        case .linear: return max(0, 1 - progress)
+        case .cosine: return progress < 1 ? (1 + cos(.pi * progress)) / 2 : 0
+        }
+    }
+
+    /// Whether the state after `step` updates is evaluated.
+    public func evaluates(after step: Int) -> Bool {
+        step == totalSteps || step % evaluateEvery == 0
+    }
+
+    /// The level of the few steps that are made before a run with a time budget is planned.
+    static func unplannedLevel(step: Int, options: TrainingOptions) -> Double {
+        min(1, Double(step + 1) / Double(max(1, options.minimumWarmupSteps)))
+    }
+
+    /// The plan of a run limited by updates and epochs alone.
+    static func bySteps(options: TrainingOptions, stepsPerEpoch: Int) -> RunPlan {
+        let total = limit(options: options, stepsPerEpoch: stepsPerEpoch) ?? 20 * stepsPerEpoch
+        return RunPlan(
+            totalSteps: total, evaluateEvery: options.evaluateEvery ?? evaluationInterval(total, options.evaluations),
+            options: options)
+    }
+
+    /// The plan of a run with a time budget.
+    /// - Parameters:
+    ///   - remaining: seconds that are left.
+    ///   - stepSeconds: measured, everything included that recurs with steps.
+    ///   - evaluationSeconds: of one evaluation.
+    static func byTime(
+        options: TrainingOptions, stepsPerEpoch: Int, done: Int, remaining: Double, stepSeconds: Double,
+        evaluationSeconds: Double
+    ) -> RunPlan {
+        let affordable = Int(options.evaluationShare * remaining / max(evaluationSeconds, 1e-9))
+        let count = max(1, min(options.evaluations, affordable))
+        let forSteps: Double
+        if let every = options.evaluateEvery {
+            // n steps cost n (stepSeconds + evaluationSeconds / every).
+            forSteps = remaining * stepSeconds / (stepSeconds + evaluationSeconds / Double(every))
+        } else {
+            forSteps = remaining - Double(count) * evaluationSeconds
+        }
+        var total = done + max(1, Int(min(1e9, forSteps / max(stepSeconds, 1e-9))))
+        if let limit = limit(options: options, stepsPerEpoch: stepsPerEpoch) { total = min(total, limit) }
+        return RunPlan(
+            totalSteps: total, evaluateEvery: options.evaluateEvery ?? evaluationInterval(total, count),
+            plannedAt: done, options: options)
+    }
+
+    private static func limit(options: TrainingOptions, stepsPerEpoch: Int) -> Int? {
+        let limits = [options.steps, options.epochs.map { $0 * stepsPerEpoch }].compactMap { $0 }
+        return limits.min()
+    }
+
+    private static func evaluationInterval(_ total: Int, _ evaluations: Int) -> Int {
+        (total + evaluations - 1) / evaluations
+    }
+}

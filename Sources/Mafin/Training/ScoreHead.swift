@@ -1,0 +1,139 @@
+import MafinNumerics
+
+/// From the two halves' scores to logits, and back: `z_ij = A w_i w_j s_bb(i, j) + B u_i · u_j`.
+///
+/// In the unit form w = 1, A = a, B = b; in the norm form A = B = 1/τ. With A = 0 the black box is not looked at.
+struct ScoreHead {
+    var scale: ScoreScale
+    var form: LocalForm
+
+    /// A, the factor of the black box's score.
+    var blackBoxFactor: Float {
+        switch form {
+        case .unit: scale.blackBox
+        case .norm: 1 / scale.temperature
+        }
+    }
+
+    /// B, the factor of the local score.
+    var localFactor: Float {
+        switch form {
+        case .unit: scale.local
+        case .norm: 1 / scale.temperature
+        }
+    }
+
+    /// What ``backward(gradient:pass:queries:documents:freshColumns:)`` needs of a forward pass.
+    struct Pass {
+        /// `(rows, columns)`.
+        var logits: Matrix
+        /// u_i · u_j, `(rows, columns)`.
+        var local: Matrix
+        /// The black box's scores, `(rows, columns)`; `nil` where they have no part.
+        var blackBox: Matrix?
+    }
+
+    /// - Parameters:
+    ///   - queries: one row a row of the block.
+    ///   - documents: one row a column of the block.
+    ///   - blackBox: `(queries, documents)`; `nil` stands for zeros.
+    func forward(queries: LocalRows, documents: LocalRows, blackBox: Matrix?) -> Pass {
+        let local = Matrix.multiply(queries.vectors, transposed: documents.vectors)
+        var logits = local
+        let (columns, blackBoxFactor, localFactor) = (local.columns, blackBoxFactor, localFactor)
+        guard let blackBox, blackBoxFactor != 0 else {
+            logits.values.withUnsafeMutableBufferPointer { logits in
+                for index in logits.indices { logits[index] *= localFactor }
+            }
+            return Pass(logits: logits, local: local, blackBox: nil)
+        }
+        precondition(blackBox.rows == local.rows && blackBox.columns == columns)
+        logits.values.withUnsafeMutableBufferPointer { logits in
+            blackBox.values.withUnsafeBufferPointer { blackBox in
+                documents.weights.withUnsafeBufferPointer { documentWeights in
+                    for row in 0..<local.rows {
+                        let range = row * columns..<(row + 1) * columns
+                        if documentWeights.isEmpty {
+                            for index in range {
+                                logits[index] = blackBoxFactor * blackBox[index] + localFactor * logits[index]
+                            }
+                        } else {
+                            let factor = blackBoxFactor * queries.weights[row]
+                            for (column, index) in range.enumerated() {
+                                logits[index] =
+                                    factor * documentWeights[column] * blackBox[index] + localFactor * logits[index]
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        return Pass(logits: logits, local: local, blackBox: blackBox)
+    }
+
+    /// Gradients of one block.
+    struct Gradients {
+        /// ∂L/∂u of the queries, `(rows, dimension)`, and ∂L/∂w, `(rows)`, zeros in the unit form.
+        var queries: Matrix
+        var queryWeights: [Float]
+        /// ∂L/∂u of the fresh columns, `(freshColumns, dimension)`, and ∂L/∂w, zeros in the unit form.
+        var documents: Matrix
+        var documentWeights: [Float]
+    }
+
+    /// - Parameters:
+    ///   - gradient: ∂L/∂z, `(rows, columns)`.
+    ///   - freshColumns: the columns whose rows were encoded with gradient; the others are constants.
+    func backward(
+        gradient: Matrix, pass: Pass, queries: LocalRows, documents: LocalRows, freshColumns: [Int]
+    ) -> Gradients {
+        var queryGradient = Matrix.multiply(gradient, documents.vectors)
+        Self.scale(&queryGradient, by: localFactor)
+        let fresh = Self.transposedColumns(freshColumns, of: gradient)
+        var documentGradient = Matrix.multiply(fresh, queries.vectors)
+        Self.scale(&documentGradient, by: localFactor)
+        var result = Gradients(
+            queries: queryGradient, queryWeights: [Float](repeating: 0, count: gradient.rows),
+            documents: documentGradient, documentWeights: [Float](repeating: 0, count: freshColumns.count))
+        if case .norm = form, let blackBox = pass.blackBox {
+            weightGradients(
+                gradient: gradient, blackBox: blackBox, queries: queries, documents: documents,
+                freshColumns: freshColumns, into: &result)
+        }
+        return result
+    }
+
+    private func weightGradients(
+        gradient: Matrix, blackBox: Matrix, queries: LocalRows, documents: LocalRows, freshColumns: [Int],
+        into result: inout Gradients
+    ) {
+        let columns = gradient.columns
+        for row in 0..<gradient.rows {
+            var sum: Float = 0
+            for column in 0..<columns {
+                let index = row * columns + column
+                sum += gradient.values[index] * blackBox.values[index] * documents.weights[column]
+            }
+            result.queryWeights[row] = blackBoxFactor * sum
+        }
+        for (position, column) in freshColumns.enumerated() {
+            var sum: Float = 0
+            for row in 0..<gradient.rows { sum += gradient[row, column] * blackBox[row, column] * queries.weights[row] }
+            result.documentWeights[position] = blackBoxFactor * sum
+        }
+    }
+
+    private static func transposedColumns(_ columns: [Int], of matrix: Matrix) -> Matrix {
+        var result = Matrix(rows: columns.count, columns: matrix.rows)
+        for (position, column) in columns.enumerated() {
+            for row in 0..<matrix.rows { result[position, row] = matrix[row, column] }
+        }
+        return result
+    }
+
+    private static func scale(_ matrix: inout Matrix, by factor: Float) {
+        matrix.values.withUnsafeMutableBufferPointer { values in
+            for index in values.indices { values[index] *= factor }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+import Foundation
+import MafinNumerics
+
+/// The checkpoints of one run in a folder of their own, written whole: a new folder each time, then the file that names it.
+///
+/// `latest.json` names the folder that counts; it holds `state.json`, the encoders' own states, and `tensors.safetensors` with the best weights
+/// and, where it changes, the bank. A frozen bank lies once beside them.
+struct TrainingCheckpoints {
+    let folder: URL
+
+    private struct Latest: Codable {
+        var folder: String
+    }
+
+    private var latest: URL { folder.appendingPathComponent("latest.json") }
+    private var frozenBank: URL { folder.appendingPathComponent("bank.safetensors") }
+
+    /// Everything a checkpoint holds besides the encoders' own states.
+    struct Contents {
+        var state: TrainingState
+        /// Best weights of each trained encoder.
+        var best: [[Float]]
+        var bank: DocumentBank
+        var mined: MinedNegatives
+    }
+
+    /// Removes what an earlier run left; other files in the folder stay.
+    func clear() throws {
+        let files = FileManager.default
+        try files.createDirectory(at: folder, withIntermediateDirectories: true)
+        for name in try files.contentsOfDirectory(atPath: folder.path)
+        where name == latest.lastPathComponent || name == frozenBank.lastPathComponent || name.hasPrefix("step-") {
+            try files.removeItem(at: folder.appendingPathComponent(name))
+        }
+    }
+
+    /// Writes a checkpoint and, once it counts, removes the one before.
+    func write<Encoder: TrainableEncoder>(
+        _ contents: Contents, encoders: [Encoder], bankChanges: Bool
+    ) throws {
+        let files = FileManager.default
+        if !bankChanges, !files.fileExists(atPath: frozenBank.path) {
+            try Self.write(tensors: Self.tensors(of: contents.bank), to: frozenBank)
+        }
+        // A name of its own, so that the one that counts stays untouched even when the same step is written again.
+        let name = "step-\(contents.state.step)-\(UUID().uuidString.prefix(8))"
+        try AtomicFile.replaceDirectory(at: folder.appendingPathComponent(name)) { folder in
+            try Self.encode(contents.state, to: folder.appendingPathComponent("state.json"))
+            var tensors = contents.best.enumerated().map {
+                (name: "best.\($0)", shape: [$1.count], values: $1)
+            }
+            if bankChanges { tensors += Self.tensors(of: contents.bank) }
+            try Self.write(tensors: tensors, to: folder.appendingPathComponent("tensors.safetensors"))
+            if !contents.mined.negatives.isEmpty {
+                try Self.encode(contents.mined, to: folder.appendingPathComponent("negatives.json"))
+            }
+            for (number, encoder) in encoders.enumerated() {
+                let url = folder.appendingPathComponent("encoder-\(number)")
+                try files.createDirectory(at: url, withIntermediateDirectories: true)
+                try encoder.saveTrainingState(to: url)
+            }
+        }
+        try Self.encode(Latest(folder: name), to: latest)
+        for other in try files.contentsOfDirectory(atPath: folder.path) where other.hasPrefix("step-") && other != name {
+            try files.removeItem(at: folder.appendingPathComponent(other))
+        }
+    }
+
+    /// Reads the state of the latest checkpoint, before anything else of it is touched.
+    /// - Throws: ``TrainingError/checkpoint(path:expected:found:)`` where there is none, or it is of another run.
+    func readState(of identity: RunIdentity) throws -> (state: TrainingState, folder: URL) {
+        guard FileManager.default.fileExists(atPath: latest.path) else {
+            throw TrainingError.checkpoint(
+                path: folder.path, expected: "a checkpoint to resume", found: "none (no latest.json)")
+        }
+        let folder = folder.appendingPathComponent(try Self.decode(Latest.self, from: latest).folder)
+        let url = folder.appendingPathComponent("state.json")
+        let state = try Self.decode(TrainingState.self, from: url)
+        if let difference = try Self.difference(expected: identity, found: state.identity) {
+            throw TrainingError.checkpoint(path: url.path, expected: difference.expected, found: difference.found)
+        }
+        return (state, folder)
+    }
+
+    /// Reads the rest of a checkpoint, and sets the encoders back to it.
+    func read<Encoder: TrainableEncoder>(
+        _ state: TrainingState, from folder: URL, encoders: [Encoder], bankChanges: Bool
+    ) throws -> Contents {
+        for (number, encoder) in encoders.enumerated() {
+            try encoder.restoreTrainingState(from: folder.appendingPathComponent("encoder-\(number)"))
+        }
+        let tensors = try SafeTensorsFile(folder.appendingPathComponent("tensors.safetensors"))
+        let best = try encoders.indices.map { try tensors.floats(of: "best.\($0)") }
+        let source = bankChanges ? tensors : try SafeTensorsFile(frozenBank)
+        guard let shape = source.shape(of: "bank.vectors"), shape.count == 2 else {
+            throw TrainingError.checkpoint(
+                path: folder.path, expected: "a bank of document vectors", found: source.names.joined(separator: ", "))
+        }
+        var bank = DocumentBank(
+            rows: LocalRows(
+                vectors: Matrix(rows: shape[0], columns: shape[1], values: try source.floats(of: "bank.vectors")),
+                weights: try source.floats(of: "bank.weights")))
+        bank.driftState = state.drift
+        let negatives = folder.appendingPathComponent("negatives.json")
+        let mined =
+            FileManager.default.fileExists(atPath: negatives.path)
+            ? try Self.decode(MinedNegatives.self, from: negatives) : MinedNegatives()
+        return Contents(state: state, best: best, bank: bank, mined: mined)
+    }
+
+    private static func tensors(of bank: DocumentBank) -> [(name: String, shape: [Int], values: [Float])] {
+        [
+            ("bank.vectors", [bank.rows.vectors.rows, bank.rows.vectors.columns], bank.rows.vectors.values),
+            ("bank.weights", [bank.rows.weights.count], bank.rows.weights),
+        ]
+    }
+
+    private static func write(
+        tensors: [(name: String, shape: [Int], values: [Float])], to url: URL
+    ) throws {
+        // The writer borrows all values at once, so one scope is opened a tensor, each inside the last.
+        func open(_ position: Int, _ borrowed: [SafeTensorsFile.Tensor]) throws {
+            guard position < tensors.count else {
+                try SafeTensorsFile.write(borrowed, to: url)
+                return
+            }
+            let tensor = tensors[position]
+            try tensor.values.withUnsafeBufferPointer { values in
+                try open(
+                    position + 1,
+                    borrowed + [SafeTensorsFile.Tensor(name: tensor.name, shape: tensor.shape, values: values)])
+            }
+        }
+        try open(0, [])
+    }
+
+    private static func encode(_ value: some Encodable, to url: URL) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+        try AtomicFile.write(try encoder.encode(value), to: url)
+    }
+
+    private static func decode<Value: Decodable>(_ type: Value.Type, from url: URL) throws -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: Data(contentsOf: url))
+        } catch {
+            throw TrainingError.checkpoint(path: url.path, expected: "the state of a run", found: "\(error)")
+        }
+    }
+
+    /// The first field in which two identities differ, in words.
+    private static func difference(
+        expected: RunIdentity, found: RunIdentity
+    ) throws -> (expected: String, found: String)? {
+        guard expected != found else { return nil }
+        if expected.dataHash != found.dataHash {
+            return ("a run on this data", "one whose labels, splits or black-box vectors differ")
+        }
+        func fields(_ identity: RunIdentity) throws -> [String: String] {
+            let data = try JSONEncoder().encode(identity)
+            var result: [String: String] = [:]
+            flatten(try JSONSerialization.jsonObject(with: data), path: "", into: &result)
+            return result
+        }
+        let (wanted, present) = (try fields(expected), try fields(found))
+        let names = Set(wanted.keys).union(present.keys).sorted()
+        guard let name = names.first(where: { wanted[$0] != present[$0] }) else {
+            return ("a run of these options", "one whose options differ")
+        }
+        return ("a run with \(name) = \(wanted[name] ?? "none")", "one with \(name) = \(present[name] ?? "none")")
+    }
+
+    private static func flatten(_ value: Any, path: String, into result: inout [String: String]) {
+        if let object = value as? [String: Any] {
+            for (key, value) in object { flatten(value, path: path.isEmpty ? key : "\(path).\(key)", into: &result) }
+        } else {
+            result[path] = "\(value)"
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import MafinNumerics
+
+/// Everything a training run learns from: inputs, graded labels, and the black box's vectors, all by index.
+///
+/// A query is a row of ``queries``, a document a row of ``documents``; the column of a label is a document.
+public struct TrainingData<Inputs: EncoderInputs>: Sendable {
+    /// What the local encoder reads of every query: training, development and any other.
+    public let queries: Inputs
+    /// What the local encoder reads of every document of the corpus.
+    public let documents: Inputs
+    /// The black box's query vectors, unit rows, `(queries, width)`.
+    public let blackBoxQueries: Matrix
+    /// The black box's document vectors, unit rows, `(documents, width)`.
+    public let blackBoxDocuments: Matrix
+    /// The labels and which queries they may be used for.
+    public let index: TrainingIndex
+
+    /// Checks that all parts fit together.
+    ///
+    /// - Parameters:
+    ///   - queries: inputs of all queries.
+    ///   - documents: inputs of all documents.
+    ///   - labels: for each query its judged documents; `column` is the document. Grades of 0 and below are no positives.
+    ///   - trainQueries: queries to learn from. Those without a positive label, and those with the text of a development query,
+    ///     are left out; see ``TrainingIndex/leftOut``.
+    ///   - devQueries: queries to choose on; never learned from. May be empty only where the trainer gets a closure of its own.
+    ///   - blackBoxQueries: the black box's vectors of `queries`; rows are normalised here.
+    ///   - blackBoxDocuments: the black box's vectors of `documents`; rows are normalised here.
+    ///   - queryIdentities: equal numbers for equal texts (``TextIdentity/classes(of:)``); `nil`: all texts differ.
+    ///   - documentIdentities: the same of the documents.
+    /// - Throws: ``TrainingError`` naming the part, query or document that does not fit.
+    public init(
+        queries: Inputs, documents: Inputs, labels: [[Judgement]], trainQueries: [Int], devQueries: [Int],
+        blackBoxQueries: Matrix, blackBoxDocuments: Matrix, queryIdentities: [Int]? = nil,
+        documentIdentities: [Int]? = nil
+    ) throws {
+        func check(_ part: String, _ found: Int, _ expected: Int) throws {
+            guard found == expected else { throw TrainingError.size(part: part, expected: expected, found: found) }
+        }
+        try check("black-box query vectors", blackBoxQueries.rows, queries.count)
+        try check("black-box document vectors", blackBoxDocuments.rows, documents.count)
+        try check("black-box query dimension", blackBoxQueries.columns, blackBoxDocuments.columns)
+        self.queries = queries
+        self.documents = documents
+        self.blackBoxQueries = blackBoxQueries.normalizedRows().matrix
+        self.blackBoxDocuments = blackBoxDocuments.normalizedRows().matrix
+        index = try TrainingIndex(
+            labels: labels, trainQueries: trainQueries, devQueries: devQueries,
+            queryLengths: (0..<queries.count).map { queries.length(of: $0) },
+            documentLengths: (0..<documents.count).map { documents.length(of: $0) },
+            queryIdentities: queryIdentities, documentIdentities: documentIdentities)
+    }
+}

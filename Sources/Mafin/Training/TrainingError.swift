@@ -1,0 +1,39 @@
+import Foundation
+
+/// What can end a training run, or keep it from starting.
+public enum TrainingError: Error, CustomStringConvertible, Equatable {
+    /// A part of the training data has another size than the parts it goes with.
+    case size(part: String, expected: Int, found: Int)
+    /// A query's label names a document that is not there.
+    case unknownDocument(query: Int, document: Int, documents: Int)
+    /// A list of queries names one that is not there, or names one twice.
+    case badQuery(list: String, query: Int, reason: String)
+    /// Nothing is left to train on, or to choose on.
+    case noQueries(list: String, reason: String)
+    /// A value among the options is out of its range.
+    case option(name: String, expected: String, found: String)
+    /// The loss, the gradient or the figure on dev is not a finite number. The encoder is back at its best state.
+    case notFinite(what: String, step: Int, value: Float)
+    /// A checkpoint is not of this run, or is damaged.
+    case checkpoint(path: String, expected: String, found: String)
+
+    public var description: String {
+        switch self {
+        case .size(let part, let expected, let found):
+            "training data: \(part): expected \(expected), found \(found)"
+        case .unknownDocument(let query, let document, let documents):
+            "training data: a label of query \(query) names document \(document), but there are \(documents) documents"
+        case .badQuery(let list, let query, let reason):
+            "training data: \(list): query \(query) \(reason)"
+        case .noQueries(let list, let reason):
+            "training data: no \(list): \(reason)"
+        case .option(let name, let expected, let found):
+            "training option \(name): expected \(expected), found \(found)"
+        case .notFinite(let what, let step, let value):
+            "step \(step): the \(what) is \(value); the encoder was set back to its best state "
+                + "(a lower learning rate or a higher temperature usually helps)"
+        case .checkpoint(let path, let expected, let found):
+            "\(path): expected \(expected), found \(found)"
+        }
+    }
+}

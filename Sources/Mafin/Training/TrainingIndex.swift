@@ -1,0 +1,149 @@
+import MafinNumerics
+
+/// The labels of a training run, with what the modes need to plan steps: lengths, identities, who knows whom. Free of inputs.
+public struct TrainingIndex: Sendable {
+    /// For each query its documents of grade above zero, in order of document; `column` is the document.
+    public let labels: [[Judgement]]
+    /// Queries to learn from, ascending; each has a positive.
+    public let trainQueries: [Int]
+    /// Queries to choose on, in the order given; each has a positive.
+    public let devQueries: [Int]
+    /// Cost of each query, in tokens.
+    public let queryLengths: [Int]
+    /// Cost of each document, in tokens.
+    public let documentLengths: [Int]
+    /// Equal numbers for queries of equal text.
+    public let queryIdentities: [Int]
+    /// Equal numbers for documents of equal text.
+    public let documentIdentities: [Int]
+    /// For each document the training queries that it is a positive of, ascending.
+    public let queriesKnowing: [[Int]]
+    /// Documents that share their text with another, by identity; texts that occur once are not in it.
+    public let repeatedDocuments: [Int: [Int]]
+    /// Why given queries take no part, for a message to the user.
+    public let leftOut: LeftOut
+
+    /// Counts of queries that were given but take no part.
+    public struct LeftOut: Sendable, Equatable {
+        /// Training queries without a positive label.
+        public var unlabelledTrain = 0
+        /// Training queries with the text of a development query: they would leak into the choice.
+        public var trainWithTextOfDev = 0
+        /// Development queries without a positive label.
+        public var unlabelledDev = 0
+    }
+
+    /// Checks and indexes labels; see ``TrainingData`` for the parameters.
+    /// - Throws: ``TrainingError`` naming the part, query or document that does not fit.
+    public init(
+        labels: [[Judgement]], trainQueries: [Int], devQueries: [Int], queryLengths: [Int], documentLengths: [Int],
+        queryIdentities: [Int]? = nil, documentIdentities: [Int]? = nil
+    ) throws {
+        let queryCount = queryLengths.count
+        let documentCount = documentLengths.count
+        func check(_ part: String, _ found: Int, _ expected: Int) throws {
+            guard found == expected else { throw TrainingError.size(part: part, expected: expected, found: found) }
+        }
+        try check("labels (one list a query)", labels.count, queryCount)
+        let queryIdentities = queryIdentities ?? Array(0..<queryCount)
+        let documentIdentities = documentIdentities ?? Array(0..<documentCount)
+        try check("query identities", queryIdentities.count, queryCount)
+        try check("document identities", documentIdentities.count, documentCount)
+
+        let positives = try Self.positives(of: labels, documentCount: documentCount)
+        try Self.checkDistinct(trainQueries, list: "train", count: queryCount)
+        try Self.checkDistinct(devQueries, list: "dev", count: queryCount)
+
+        var leftOut = LeftOut()
+        let dev = devQueries.filter { !positives[$0].isEmpty }
+        leftOut.unlabelledDev = devQueries.count - dev.count
+        let devTexts = Set(devQueries.map { queryIdentities[$0] })
+        let labelled = trainQueries.filter { !positives[$0].isEmpty }
+        leftOut.unlabelledTrain = trainQueries.count - labelled.count
+        let train = labelled.filter { !devTexts.contains(queryIdentities[$0]) }.sorted()
+        leftOut.trainWithTextOfDev = labelled.count - train.count
+        guard !train.isEmpty else {
+            throw TrainingError.noQueries(
+                list: "training queries",
+                reason: "\(trainQueries.count) were given, \(leftOut.unlabelledTrain) of them without a positive label and "
+                    + "\(leftOut.trainWithTextOfDev) with the text of a development query")
+        }
+
+        var knowing = [[Int]](repeating: [], count: documentCount)
+        for query in train {
+            for judgement in positives[query] { knowing[judgement.column].append(query) }
+        }
+        var byIdentity: [Int: [Int]] = [:]
+        for (document, identity) in documentIdentities.enumerated() { byIdentity[identity, default: []].append(document) }
+
+        self.labels = positives
+        self.trainQueries = train
+        self.devQueries = dev
+        self.queryLengths = queryLengths
+        self.documentLengths = documentLengths
+        self.queryIdentities = queryIdentities
+        self.documentIdentities = documentIdentities
+        self.queriesKnowing = knowing
+        self.repeatedDocuments = byIdentity.filter { $0.value.count > 1 }
+        self.leftOut = leftOut
+    }
+
+    /// Number of documents.
+    public var documentCount: Int { documentLengths.count }
+
+    /// Number of (training query, positive document) pairs.
+    public var pairCount: Int {
+        var count = 0
+        for query in trainQueries { count += labels[query].count }
+        return count
+    }
+
+    /// Cuts a share of `queries` off to choose on, where the data has no development split of its own. Queries of one text
+    /// stay on one side.
+    /// - Parameters:
+    ///   - queries: queries to cut.
+    ///   - identities: equal numbers for queries of equal text, over all queries.
+    ///   - fraction: share of the distinct texts to hold out, above 0 and below 1; at least one text stays on each side where
+    ///     there are two.
+    ///   - seed: the same seed cuts the same way.
+    public static func holdOut(
+        _ queries: [Int], identities: [Int], fraction: Double, seed: UInt64
+    ) -> (train: [Int], dev: [Int]) {
+        precondition(fraction > 0 && fraction < 1, "a share of \(fraction) cannot be held out")
+        var texts = DistinctRows(queries, identities: identities).rows.map { identities[$0] }
+        var generator = RandomGenerator(seed: seed)
+        texts.shuffle(using: &generator)
+        let count = min(max(1, Int((Double(texts.count) * fraction).rounded())), max(0, texts.count - 1))
+        let held = Set(texts.prefix(count))
+        return (
+            queries.filter { !held.contains(identities[$0]) }, queries.filter { held.contains(identities[$0]) }
+        )
+    }
+
+    private static func positives(of labels: [[Judgement]], documentCount: Int) throws -> [[Judgement]] {
+        try labels.enumerated().map { query, judgements in
+            for judgement in judgements where !(0..<documentCount).contains(judgement.column) {
+                throw TrainingError.unknownDocument(
+                    query: query, document: judgement.column, documents: documentCount)
+            }
+            let positives = judgements.filter { $0.grade > 0 }.sorted { $0.column < $1.column }
+            for (judgement, next) in zip(positives, positives.dropFirst()) where judgement.column == next.column {
+                throw TrainingError.badQuery(
+                    list: "labels", query: query, reason: "judges document \(judgement.column) twice")
+            }
+            return positives
+        }
+    }
+
+    private static func checkDistinct(_ queries: [Int], list: String, count: Int) throws {
+        var seen = Set<Int>()
+        for query in queries {
+            guard (0..<count).contains(query) else {
+                throw TrainingError.badQuery(list: list, query: query, reason: "is not among the \(count) queries")
+            }
+            guard seen.insert(query).inserted else {
+                throw TrainingError.badQuery(list: list, query: query, reason: "is named twice")
+            }
+        }
+    }
+}

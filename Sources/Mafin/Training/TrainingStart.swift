@@ -1,0 +1,93 @@
+import MafinNumerics
+
+/// The state before the first step: the bank of the released encoder, and the scale of both halves.
+struct TrainingStart {
+    var state: TrainingState
+    var bank: DocumentBank
+
+    init<Encoder: TrainableEncoder>(
+        trainer: Trainer<Encoder>, scores: ScoreSource, isCancelled: () -> Bool,
+        _ onEvent: (TrainingEvent) -> Void
+    ) throws {
+        let options = trainer.options
+        let index = trainer.data.index
+        let start = ContinuousClock.now
+        let documents = try trainer.releasedBank ?? trainer.embedDocuments(isCancelled: isCancelled, onEvent)
+        var timing = TrainingState.Timing()
+        if trainer.releasedBank == nil {
+            timing.embeddingSecondsPerToken = seconds(since: start) / Double(max(1, index.documentLengths.reduce(0, +)))
+        }
+
+        var generator = RandomGenerator(seed: RandomGenerator.mix(options.seed))
+        let sample = Array(index.trainQueries.shuffled(using: &generator).prefix(options.calibrationQueries))
+        let needsSample = options.scale == .calibrated || options.form == .norm
+        let queries =
+            needsSample
+            ? try embedInPieces(
+                trainer.data.queries.selecting(rows: sample), with: trainer.queryEncoder,
+                tokensPerPass: options.tokensPerPass, isCancelled: isCancelled)
+            : Matrix(rows: 0, columns: trainer.queryEncoder.dimension)
+
+        var scale: ScoreScale
+        switch (options.scale, options.form) {
+        case (.given(let given), .localOnly):
+            scale = ScoreScale(blackBox: 0, local: 1 / given.temperature)
+        case (.given(let given), _):
+            scale = given
+        case (.calibrated, let form):
+            scale = try Self.calibrate(
+                sample, queries: LocalForm.unit.prepare(queries), documents: LocalForm.unit.prepare(documents),
+                scores: form == .localOnly ? nil : scores, index: index, byteBudget: options.scoreByteBudget)
+            if form != .localOnly { scale = scale.raised(toLambda: options.minimumLambda) }
+        }
+
+        var form = LocalForm.unit
+        if options.form == .norm {
+            form = Self.normForm(lambda: scale.lambda, queries: queries, documents: documents)
+        }
+        var optimizer: ScaleOptimizer?
+        if options.form == .learned {
+            let learned = ScaleOptimizer(scale: scale)
+            optimizer = learned
+            scale = learned.scale
+        }
+        bank = DocumentBank(rows: form.prepare(documents))
+        state = TrainingState(
+            identity: trainer.identity, scale: scale, localForm: form, scaleOptimizer: optimizer, bestScale: scale,
+            timing: timing)
+        onEvent(.calibrated(scale))
+    }
+
+    private static func calibrate(
+        _ sample: [Int], queries: LocalRows, documents: LocalRows, scores: ScoreSource?, index: TrainingIndex,
+        byteBudget: Int
+    ) throws -> ScoreScale {
+        // Two score matrices and the fit's own copy.
+        let fitting = byteBudget / (3 * MemoryLayout<Float>.stride * max(1, index.documentCount))
+        let rows = Array(sample.prefix(max(1, fitting)))
+        return try ScaleFit.fit(
+            blackBox: scores?.block(queries: rows),
+            local: Matrix.multiply(
+                queries.vectors.selecting(rows: 0..<rows.count), transposed: documents.vectors),
+            labels: StepPlan(queries: rows).againstCorpus(index).labels)
+    }
+
+    /// The norm form in which a query and a document of typical norms weigh the local score as λ does: c² ‖q‖ ‖d‖ = λ / (1 − λ).
+    private static func normForm(lambda: Float, queries: Matrix, documents: Matrix) -> LocalForm {
+        func meanNorm(_ matrix: Matrix) -> Float {
+            let norms = matrix.normalizedRows().norms
+            return norms.reduce(0, +) / Float(max(1, norms.count))
+        }
+        let typical = meanNorm(queries) * meanNorm(documents)
+        let share = min(max(lambda, 0.01), 0.99)
+        return .norm(factor: typical > 0 ? (share / (1 - share) / typical).squareRoot() : 1)
+    }
+}
+
+extension ScoreScale {
+    /// This scale, with the local weight raised where λ is below `minimum`; the black box's weight is kept.
+    func raised(toLambda minimum: Float) -> ScoreScale {
+        guard lambda < minimum else { return self }
+        return ScoreScale(blackBox: blackBox, local: blackBox * minimum / (1 - minimum))
+    }
+}

@@ -1,0 +1,69 @@
+/// What a run is of: a checkpoint goes on only with the same.
+struct RunIdentity: Codable, Equatable {
+    var options: TrainingOptions
+    var mode: TrainingModeSummary
+    var loss: LossSummary
+    var towers: Int
+    var dimension: Int
+    var dataHash: UInt64
+}
+
+/// The course of a run, besides weights, moments and the bank: everything that its next step depends on.
+struct TrainingState: Codable {
+    var identity: RunIdentity
+    /// Updates made.
+    var step = 0
+    /// The epoch under way, and how many of its step plans are done.
+    var epoch = 0
+    var position = 0
+    /// The epoch for which bank and negatives were last made ready.
+    var preparedEpoch = -1
+    /// The update before which the bank was last encoded as a whole.
+    var refreshedAt = 0
+    var drift = DocumentBank.DriftState()
+
+    var scale: ScoreScale
+    var localForm: LocalForm
+    var scaleOptimizer: ScaleOptimizer?
+    var plan: RunPlan?
+
+    var history: [EvaluationRecord] = []
+    /// Position in ``history`` of the best evaluation, and the scale of training then.
+    var best = 0
+    var bestScale: ScoreScale
+    /// Evaluations since the best.
+    var withoutGain = 0
+
+    var loss = SmoothedLoss()
+    var tokens = 0
+    var timing = Timing()
+    var stopped: StopReason?
+
+    /// What was measured; enters the course of the run only through ``plan``.
+    struct Timing: Codable {
+        var elapsed: Double = 0
+        var stepSeconds: Double = 0
+        var stepTokens = 0
+        var measuredSteps = 0
+        var evaluationSeconds: Double = 0
+        var preparationSeconds: Double = 0
+        var embeddingSecondsPerToken: Double = 0
+    }
+}
+
+/// An exponential moving mean of the loss that starts unbiased, as Adam's moments do.
+struct SmoothedLoss: Codable {
+    private var mean: Float = 0
+    private var weight: Float = 0
+
+    /// Weight of the newest loss.
+    static let momentum: Float = 0.05
+
+    /// The mean; `nil` before the first loss.
+    var value: Float? { weight > 0 ? mean / weight : nil }
+
+    mutating func add(_ loss: Float) {
+        mean += Self.momentum * (loss - mean)
+        weight += Self.momentum * (1 - weight)
+    }
+}

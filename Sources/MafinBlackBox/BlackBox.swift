@@ -1,0 +1,51 @@
+import MafinNumerics
+
+/// Something that turns texts into vectors and can only be asked: an embedding API, a file of its answers, a frozen model.
+///
+/// One call takes many texts and gives one matrix; how the call is cut into requests is the black box's own affair.
+/// ```swift
+/// let vectors = try await blackBox.embed(items, as: .document)   // (items.count, dimension)
+/// ```
+public protocol BlackBox: Sendable {
+    /// Everything that determines a vector. Two black boxes of equal identity give the same answers.
+    var identity: BlackBoxIdentity { get }
+
+    /// Vectors of the items, one row each in the order given: shape `(items.count, dimension)`, every element finite, no zero row.
+    ///
+    /// - Throws: whatever stops the black box from answering; the error names the item where one item is to blame.
+    func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix
+
+    /// Like ``embed(_:as:)``, but hands over each batch of rows as soon as it has been answered, so that nothing paid for has to
+    /// wait for the rest: a cache writes it down before the next request is sent.
+    ///
+    /// - Parameter answered: called once per batch, never by two tasks at a time; together the batches cover every item exactly once,
+    ///   in any order. An error thrown by it ends the call.
+    func embed(
+        _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
+    ) async throws
+}
+
+/// Some rows of one call to a black box, as they arrive.
+public struct AnsweredRows: Sendable {
+    /// For each row of ``vectors``, which of the items asked it belongs to.
+    public let indices: [Int]
+    /// The vectors: shape `(indices.count, dimension)`.
+    public let vectors: Matrix
+
+    /// Rows of a call; `indices` and `vectors` must be of one length.
+    public init(indices: [Int], vectors: Matrix) {
+        precondition(indices.count == vectors.rows, "\(indices.count) indices for \(vectors.rows) vectors")
+        self.indices = indices
+        self.vectors = vectors
+    }
+}
+
+extension BlackBox {
+    /// For black boxes that answer at once: the whole call is one batch.
+    public func embed(
+        _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
+    ) async throws {
+        guard !items.isEmpty else { return }
+        try await answered(AnsweredRows(indices: Array(items.indices), vectors: embed(items, as: role)))
+    }
+}

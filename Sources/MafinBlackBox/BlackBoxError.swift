@@ -1,0 +1,60 @@
+/// What can be wrong with a black box's files, ids and vectors.
+public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// `--black-box` names no black box.
+    case badSpecification(String, reason: String)
+    /// Nothing lies at the path, or what lies there lacks a part.
+    case missingFile(path: String, expected: String)
+    /// A file cannot be read.
+    case unreadable(path: String, reason: String)
+    /// A line of a file is malformed; lines count from 1.
+    case malformedLine(path: String, line: Int, reason: String)
+    /// There are more or fewer ids than vectors.
+    case countMismatch(path: String, vectors: Int, idsPath: String, ids: Int)
+    /// Vectors of one black box differ in length.
+    case dimensionMismatch(path: String, found: Int, expected: Int, expectedIn: String)
+    /// A vector is of another length than those before it; lines count from 1.
+    case lineDimensionMismatch(path: String, line: Int, id: String, found: Int, expected: Int)
+    /// An element is NaN or infinite; rows and columns count from 0.
+    case notFinite(path: String, id: String, row: Int, column: Int, value: Float)
+    /// A vector of nothing but zeros has no direction; rows count from 0.
+    case zeroVector(path: String, id: String, row: Int)
+    /// An id stands twice; rows count from 0.
+    case duplicateID(path: String, id: String, firstRow: Int, row: Int)
+    /// Vectors were asked for ids that are not stored.
+    case missingIDs(path: String, role: TextRole, count: Int, asked: Int, first: [String])
+    /// There are vectors of the other role only.
+    case missingRole(path: String, role: TextRole)
+
+    /// One sentence: what is wrong, where, and what was expected.
+    public var description: String {
+        switch self {
+        case .badSpecification(let text, let reason):
+            return "black box '\(text)': \(reason)"
+        case .missingFile(let path, let expected):
+            return "\(path): not found; expected \(expected)"
+        case .unreadable(let path, let reason):
+            return "\(path): cannot be read: \(reason)"
+        case .malformedLine(let path, let line, let reason):
+            return "\(path):\(line): \(reason)"
+        case .countMismatch(let path, let vectors, let idsPath, let ids):
+            return "\(path) holds \(vectors) vectors but \(idsPath) holds \(ids) ids; there must be one id per vector"
+        case .dimensionMismatch(let path, let found, let expected, let expectedIn):
+            return "\(path): vectors of \(found) numbers, but \(expected) in \(expectedIn); both must come from one model"
+        case .lineDimensionMismatch(let path, let line, let id, let found, let expected):
+            return "\(path):\(line): vector of '\(id)' has \(found) numbers, those before it have \(expected)"
+        case .notFinite(let path, let id, let row, let column, let value):
+            return "\(path): vector of '\(id)' (row \(row)) has \(value) at position \(column); every element must be finite"
+        case .zeroVector(let path, let id, let row):
+            return "\(path): vector of '\(id)' (row \(row)) is all zeros and so has no direction"
+        case .duplicateID(let path, let id, let firstRow, let row):
+            return "\(path): id '\(id)' stands twice (rows \(firstRow) and \(row))"
+        case .missingIDs(let path, let role, let count, let asked, let first):
+            let names = first.map { "'\($0)'" }.joined(separator: ", ") + (count > first.count ? ", …" : "")
+            let subject = role == .query ? "queries" : "documents"
+            return "\(path): no vectors for \(count) of \(asked) \(subject): \(names)"
+        case .missingRole(let path, let role):
+            let name = role == .query ? "query" : "document"
+            return "\(path): holds no \(name) vectors"
+        }
+    }
+}

@@ -1,0 +1,25 @@
+/// What a text is to the retrieval: something asked, or something to be found.
+///
+/// Many black boxes answer differently for the two (an input type, a prefix), so nothing is ever embedded without saying which.
+public enum TextRole: String, Sendable, Codable, Hashable, CaseIterable {
+    /// A text that searches.
+    case query
+    /// A text that is searched for.
+    case document
+}
+
+/// One text to be embedded, with the id under which the collection knows it.
+///
+/// Stored vectors answer by `id`, APIs by `text`; errors name the `id` in either case.
+public struct EmbeddingItem: Sendable, Hashable {
+    /// Id of the query or document in its collection.
+    public let id: String
+    /// The text itself, without any prefix: prefixes belong to the black box.
+    public let text: String
+
+    /// An item of a collection.
+    public init(id: String, text: String) {
+        self.id = id
+        self.text = text
+    }
+}

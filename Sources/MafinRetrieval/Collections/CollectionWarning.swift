@@ -1,0 +1,24 @@
+/// Something in a collection that is no error, but that its owner should know.
+public struct CollectionWarning: Sendable, Equatable, CustomStringConvertible {
+    /// What was noticed.
+    public enum Kind: String, Sendable {
+        /// A document without title and text.
+        case emptyDocument = "the document has no text"
+        /// A query without text.
+        case emptyQuery = "the query has no text"
+        /// A pair that was labelled more than once, with the same grade.
+        case repeatedPair = "the pair was labelled before"
+    }
+
+    /// The file.
+    public var path: String
+    /// The line, from 1.
+    public var line: Int
+    /// What was noticed.
+    public var kind: Kind
+    /// The text it was noticed at.
+    public var identifier: String
+
+    /// Where, what, and at which text.
+    public var description: String { "\(path):\(line): \(kind.rawValue) (id \"\(identifier)\")" }
+}

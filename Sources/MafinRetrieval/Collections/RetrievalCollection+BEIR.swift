@@ -1,0 +1,49 @@
+import Foundation
+
+extension RetrievalCollection {
+    /// Reads a BEIR folder: `corpus.jsonl`, `queries.jsonl` (or `.gz`) and `qrels/{split}.tsv` (or `.txt`, `.qrels`, `.gz`).
+    /// Labels are read when they are asked for.
+    init(beirFolder folder: URL) throws {
+        let corpusFile = folder.plainOrCompressed("corpus.jsonl")
+        let queriesFile = folder.plainOrCompressed("queries.jsonl")
+        guard corpusFile.exists else {
+            throw RetrievalError.missingFile(path: corpusFile.path, expected: "the corpus of a BEIR folder")
+        }
+        var warnings: [CollectionWarning] = []
+        var documents = TextTable<Document>(path: corpusFile.path, kind: .document)
+        var corpus = try DocumentReader(contentsOf: corpusFile)
+        while let document = try corpus.next() {
+            try documents.append(document, line: corpus.line, warnings: &warnings)
+        }
+        try documents.requireAny()
+        var queries = TextTable<Query>(path: queriesFile.path, kind: .query)
+        var questions = try QueryReader(contentsOf: queriesFile)
+        while let query = try questions.next() {
+            try queries.append(query, line: questions.line, warnings: &warnings)
+        }
+        try queries.requireAny()
+        self.init(
+            source: folder, format: .beir, documents: documents, queries: queries, warnings: warnings,
+            qrelsFiles: try Self.qrelsFiles(in: folder.appendingPathComponent("qrels")))
+    }
+
+    /// The label files of a folder by the name of their split. A folder without labels is a corpus to search.
+    private static func qrelsFiles(in folder: URL) throws -> [String: URL] {
+        guard folder.isFolder else { return [:] }
+        let names: [String]
+        do {
+            names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+        } catch {
+            throw RetrievalError.unreadableFile(path: folder.path, reason: "\(error)")
+        }
+        var files: [String: URL] = [:]
+        for name in names where !name.hasPrefix(".") {
+            let plain = name.hasSuffix(".gz") ? String(name.dropLast(3)) : name
+            guard let ending = [".tsv", ".txt", ".qrels"].first(where: plain.hasSuffix) else { continue }
+            let split = String(plain.dropLast(ending.count))
+            // Sorted order puts `dev.tsv` before `dev.tsv.gz`: the plain file is the one that is meant.
+            if files[split] == nil { files[split] = folder.appendingPathComponent(name) }
+        }
+        return files
+    }
+}

@@ -1,0 +1,93 @@
+import Foundation
+import MafinNumerics
+
+extension Qrels {
+    /// Reads qrels (plain or gzip).
+    ///
+    /// BEIR's three columns `query document grade`, with or without a header line, or TREC's four
+    /// `query iteration document grade`; separated by tabs or white space.
+    /// - Throws: ``RetrievalError``, naming file and line, for a missing file, a line with too few or too many columns,
+    ///   a grade that is no integer, or a pair that stands twice.
+    public init(contentsOf url: URL) throws {
+        try self.init(contentsOf: url) { _, _, _, _, _ in }
+    }
+
+    /// As above; `check` is called with path, line, query and document and grade of each label before it is kept.
+    init(
+        contentsOf url: URL,
+        check: (_ path: String, _ line: Int, _ query: String, _ document: String, _ grade: Int) throws -> Void
+    ) throws {
+        self.init()
+        try Self.forEachLabel(in: url) { path, line, query, document, grade in
+            try check(path, line, query, document, grade)
+            if insert(query: query, document: document, grade: grade) != nil {
+                throw RetrievalError.duplicatePair(
+                    path: path, line: line, query: query, document: document,
+                    firstLine: try Self.firstLine(of: query, document, in: url) ?? line)
+            }
+        }
+    }
+
+    private static func forEachLabel(
+        in url: URL, _ body: (String, Int, String, String, Int) throws -> Void
+    ) throws {
+        let expected = "query, document and grade, or query, iteration, document and grade"
+        var reader = try ColumnReader(contentsOf: url, expected: "qrels: \(expected)")
+        var isFirst = true
+        while let columns = try reader.next() {
+            defer { isFirst = false }
+            guard columns.count == 3 || columns.count == 4, let last = columns.last else {
+                throw reader.malformed(expected, columns)
+            }
+            guard let grade = Int(last) else {
+                // The header that BEIR writes: `query-id corpus-id score`.
+                if isFirst, !last.isEmpty, last.allSatisfy({ $0.isLetter || $0 == "-" || $0 == "_" }) { continue }
+                throw RetrievalError.invalidGrade(path: reader.path, line: reader.line, found: last)
+            }
+            let query = columns[0]
+            let document = columns[columns.count - 2]
+            guard !query.isEmpty, !document.isEmpty else { throw reader.malformed(expected, columns) }
+            try body(reader.path, reader.line, query, document, grade)
+        }
+    }
+
+    /// Where a pair stands first. Looked up only for an error, so that reading needs no line number for every label.
+    private static func firstLine(of query: String, _ document: String, in url: URL) throws -> Int? {
+        var found: Int?
+        try forEachLabel(in: url) { _, line, otherQuery, otherDocument, _ in
+            if found == nil, otherQuery == query, otherDocument == document { found = line }
+        }
+        return found
+    }
+
+    /// How a qrels file is laid out.
+    public enum FileFormat: Sendable {
+        /// `query <tab> document <tab> grade`, with BEIR's header.
+        case beir
+        /// `query 0 document grade`.
+        case trec
+    }
+
+    /// Writes qrels, whole or not at all: queries in their order, documents of a query by grade and identifier.
+    /// - Throws: ``RetrievalError/unwritableIdentifier(identifier:)``, or `NumericsError` where the file cannot be written.
+    public func write(to url: URL, as format: FileFormat = .beir) throws {
+        var text = format == .beir ? "query-id\tcorpus-id\tscore\n" : ""
+        for query in queryIds {
+            try requireWritable(query)
+            let labels = (self[query] ?? [:]).sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+            for (document, grade) in labels {
+                try requireWritable(document)
+                text +=
+                    format == .beir ? "\(query)\t\(document)\t\(grade)\n" : "\(query) 0 \(document) \(grade)\n"
+            }
+        }
+        try AtomicFile.write(Data(text.utf8), to: url)
+    }
+}
+
+/// Refuses an identifier that would break a file whose columns are separated by white space.
+func requireWritable(_ identifier: String) throws {
+    guard !identifier.isEmpty, !identifier.unicodeScalars.contains(where: { $0.properties.isWhitespace }) else {
+        throw RetrievalError.unwritableIdentifier(identifier: identifier)
+    }
+}

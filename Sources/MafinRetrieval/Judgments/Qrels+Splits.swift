@@ -1,0 +1,67 @@
+import MafinNumerics
+
+extension Qrels {
+    /// Cuts the labels into parts such that no relevant document of one part is relevant in another.
+    ///
+    /// Queries that share a relevant document, directly or through others, form a group. Groups are dealt out largest first,
+    /// equal ones in an order that `seed` decides, each to the part that lacks most queries. Queries without a relevant
+    /// document are groups of their own.
+    /// - Parameters:
+    ///   - shares: name and relative size of each part, for instance `[("train", 0.7), ("dev", 0.1), ("test", 0.2)]`.
+    ///   - seed: the same seed, the same labels: the same parts.
+    /// - Returns: for each name its labels, queries in their order here.
+    /// - Throws: ``RetrievalError/inseparableLabels(queries:largestComponent:parts:)`` where a part would stay empty.
+    public func split(byDocument shares: [(name: String, share: Double)], seed: UInt64) throws -> [String: Qrels] {
+        precondition(!shares.isEmpty && shares.allSatisfy { $0.share > 0 }, "every part needs a share above 0")
+        var groups = connectedQueries()
+        var generator = RandomGenerator(seed: seed)
+        groups.shuffle(using: &generator)
+        let total = shares.reduce(0) { $0 + $1.share }
+        let targets = shares.map { $0.share / total * Double(queryIds.count) }
+        var filled = [Double](repeating: 0, count: shares.count)
+        var part: [String: Int] = [:]
+        // Large groups first, while there is room for them; `sort` is not promised to be stable, so the shuffle decides ties.
+        let bySize = groups.enumerated().sorted { ($1.element.count, $0.offset) < ($0.element.count, $1.offset) }
+        for (_, group) in bySize {
+            let neediest = shares.indices.max { targets[$0] - filled[$0] < targets[$1] - filled[$1] } ?? 0
+            filled[neediest] += Double(group.count)
+            for query in group { part[query] = neediest }
+        }
+        guard filled.allSatisfy({ $0 > 0 }) else {
+            throw RetrievalError.inseparableLabels(
+                queries: queryIds.count, largestComponent: groups.map(\.count).max() ?? 0, parts: shares.map(\.name))
+        }
+        return Dictionary(
+            uniqueKeysWithValues: shares.indices.map { index in
+                (shares[index].name, filter { part[$0] == index })
+            })
+    }
+
+    /// The queries in groups that share relevant documents; groups and their members in the order of ``queryIds``.
+    private func connectedQueries() -> [[String]] {
+        var parent = Array(queryIds.indices)
+        func root(_ index: Int) -> Int {
+            var index = index
+            while parent[index] != index {
+                parent[index] = parent[parent[index]]
+                index = parent[index]
+            }
+            return index
+        }
+        var firstQuery: [String: Int] = [:]
+        for (index, query) in queryIds.enumerated() {
+            for (document, grade) in self[query] ?? [:] where grade > 0 {
+                if let other = firstQuery[document] {
+                    // The earlier query stays root, whatever order the dictionary has.
+                    let (a, b) = (root(index), root(other))
+                    parent[max(a, b)] = min(a, b)
+                } else {
+                    firstQuery[document] = index
+                }
+            }
+        }
+        var members: [Int: [String]] = [:]
+        for (index, query) in queryIds.enumerated() { members[root(index), default: []].append(query) }
+        return queryIds.indices.compactMap { members[$0] }
+    }
+}

@@ -1,0 +1,69 @@
+import MafinNumerics
+
+/// An inverted index with a weight for each posting; a score is a sum of weights over the query's terms.
+///
+/// Weights are above 0. A query touches the postings of its terms and nothing else of the index.
+struct WeightedPostings: Sendable {
+    let index: InvertedIndex
+    /// Parallel to the index' postings.
+    let weights: [Float]
+
+    /// Scores of the documents in which some term of a query stands, kept between queries by one thread.
+    struct Accumulator {
+        fileprivate var scores: [Float]
+        fileprivate var touched: [Int32] = []
+    }
+
+    func makeAccumulator() -> Accumulator { Accumulator(scores: [Float](repeating: 0, count: index.documentCount)) }
+
+    /// Adds `factor × weight` for each posting of each term, in the order given.
+    private func accumulate(_ query: [(term: Int, factor: Float)], into accumulator: inout Accumulator) {
+        for (term, factor) in query {
+            for posting in index.offsets[term]..<index.offsets[term + 1] {
+                let document = Int(index.postingDocuments[posting])
+                if accumulator.scores[document] == 0 { accumulator.touched.append(Int32(document)) }
+                accumulator.scores[document] += factor * weights[posting]
+            }
+        }
+    }
+
+    /// The best documents of a query, of those that share a term with it.
+    func ranking(
+        of query: [(term: Int, factor: Float)], count: Int, with accumulator: inout Accumulator
+    ) -> [ScoredIndex] {
+        accumulate(query, into: &accumulator)
+        var selector = TopKSelector(count: min(count, accumulator.touched.count))
+        for document in accumulator.touched {
+            selector.offer(accumulator.scores[Int(document)], at: Int(document))
+            accumulator.scores[Int(document)] = 0
+        }
+        accumulator.touched.removeAll(keepingCapacity: true)
+        return selector.take()
+    }
+
+    /// The score of every document; 0 where it shares no term with the query.
+    func scores(of query: [(term: Int, factor: Float)]) -> [Float] {
+        var accumulator = makeAccumulator()
+        accumulate(query, into: &accumulator)
+        return accumulator.scores
+    }
+
+    /// The rankings of many queries, on all threads.
+    func rankings(
+        of queries: [String], count: Int, terms: @Sendable (String) -> [(term: Int, factor: Float)]
+    ) -> Rankings {
+        var best = [[ScoredIndex]](repeating: [], count: queries.count)
+        best.withUnsafeMutableBufferPointer { best in
+            let output = UnsafeTransfer(best)
+            parallelRanges(queries.count) { range in
+                var accumulator = makeAccumulator()
+                for row in range {
+                    output.value[row] = ranking(of: terms(queries[row]), count: count, with: &accumulator)
+                }
+            }
+        }
+        var rankings = Rankings()
+        for ranking in best { rankings.append(ranking) }
+        return rankings
+    }
+}

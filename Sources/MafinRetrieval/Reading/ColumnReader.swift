@@ -1,0 +1,43 @@
+import Foundation
+
+/// The columns of a tabular file (qrels, run), line by line; empty lines are skipped.
+struct ColumnReader {
+    private let reader: LineReader
+    var path: String { reader.path }
+    var line: Int { reader.line }
+
+    init(contentsOf url: URL, expected: String) throws {
+        reader = try LineReader(contentsOf: url, expected: expected)
+    }
+
+    /// The columns of the next line that holds any: separated by tabs where it has tabs, else by runs of white space.
+    mutating func next() throws -> [String]? {
+        while true {
+            guard let columns = try reader.next({ try split($0) }) else { return nil }
+            if !columns.isEmpty { return columns }
+        }
+    }
+
+    private func split(_ bytes: UnsafeBufferPointer<UInt8>) throws -> [String] {
+        func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+        let pieces =
+            bytes.contains(0x09)
+            ? bytes.split(separator: 0x09, omittingEmptySubsequences: false)
+            : bytes.split(whereSeparator: isBlank)
+        if bytes.allSatisfy(isBlank) { return [] }
+        return try pieces.map { piece in
+            var trimmed = piece
+            while let first = trimmed.first, isBlank(first) { trimmed.removeFirst() }
+            while let last = trimmed.last, isBlank(last) { trimmed.removeLast() }
+            guard let text = String(validating: trimmed, as: UTF8.self) else {
+                throw RetrievalError.malformedLine(
+                    path: path, line: line, expected: "UTF-8", found: String(decoding: bytes, as: UTF8.self))
+            }
+            return text
+        }
+    }
+
+    func malformed(_ expected: String, _ columns: [String]) -> RetrievalError {
+        .malformedLine(path: path, line: line, expected: expected, found: columns.joined(separator: " "))
+    }
+}

@@ -1,0 +1,121 @@
+import Foundation
+
+/// The objects of a JSON Lines file (one to a line, plain or gzip), read one at a time in bounded memory.
+///
+/// ```swift
+/// var lines = try JSONLines(contentsOf: url, fields: ["_id", "text"])
+/// while let object = try lines.next() { print(object.line, try object.string("text")) }
+/// ```
+/// Only the named fields are kept; the rest of an object is checked and passed over. Empty lines are skipped.
+public struct JSONLines {
+    private let reader: LineReader
+    private let fields: [String]
+
+    /// Opens a file.
+    /// - Parameters:
+    ///   - fields: the members of each object that the caller wants.
+    ///   - expected: what the file is, for the error where it is missing.
+    /// - Throws: ``RetrievalError/missingFile(path:expected:)``, ``RetrievalError/unreadableFile(path:reason:)``.
+    public init(contentsOf url: URL, fields: [String], expected: String = "a file of JSON lines") throws {
+        reader = try LineReader(contentsOf: url, expected: expected)
+        self.fields = fields
+    }
+
+    /// The next object; `nil` at the end of the file.
+    /// - Throws: ``RetrievalError/malformedJSON(path:line:column:reason:)``.
+    public mutating func next() throws -> Object? {
+        while true {
+            guard let object = try reader.next({ try parse($0) }) else { return nil }
+            if let object { return object }
+        }
+    }
+
+    /// The object of a line; `nil` for a line of white space.
+    private func parse(_ bytes: UnsafeBufferPointer<UInt8>) throws -> Object? {
+        var scanner = JSONScanner(bytes)
+        do {
+            if scanner.isAtEnd() { return nil }
+            var values = [JSONValue?](repeating: nil, count: fields.count)
+            try scanner.objectWithRawKeys { scanner, key in
+                var index = fields.firstIndex { scanner.equals(key, $0) }
+                if index == nil {
+                    // A key may be written with escapes; any other is only checked.
+                    let name = try scanner.text(of: key)
+                    index = fields.firstIndex(of: name)
+                }
+                if let index { values[index] = try scanner.value(depth: 1) } else { try scanner.skip(depth: 1) }
+            }
+            try scanner.finish()
+            return Object(path: reader.path, line: reader.line, fields: fields, values: values)
+        } catch let error as JSONSyntaxError {
+            throw RetrievalError.malformedJSON(
+                path: reader.path, line: reader.line, column: error.offset + 1, reason: error.reason)
+        }
+    }
+
+    /// The wanted members of one line.
+    public struct Object {
+        /// The file, as errors name it.
+        public let path: String
+        /// Number of the line in its file, from 1.
+        public let line: Int
+        private let fields: [String]
+        private let values: [JSONValue?]
+
+        init(path: String, line: Int, fields: [String], values: [JSONValue?]) {
+            self.path = path
+            self.line = line
+            self.fields = fields
+            self.values = values
+        }
+
+        /// A member; `nil` where it is missing or `null`.
+        public subscript(field: String) -> JSONValue? {
+            guard let index = fields.firstIndex(of: field) else {
+                preconditionFailure("the field \(field) was not asked for")
+            }
+            return values[index] == .null ? nil : values[index]
+        }
+
+        /// A member that must be there and a string.
+        /// - Throws: ``RetrievalError/missingField(path:line:field:)``, ``RetrievalError/wrongType(path:line:field:expected:found:)``.
+        public func string(_ field: String) throws -> String {
+            guard let text = try optionalString(field) else { throw missing(field) }
+            return text
+        }
+
+        /// A member that is a string where it is there.
+        /// - Throws: ``RetrievalError/wrongType(path:line:field:expected:found:)``.
+        public func optionalString(_ field: String) throws -> String? {
+            switch self[field] {
+            case nil: return nil
+            case .string(let text): return text
+            case .some(let other): throw wrongType(field, expected: "a string", other)
+            }
+        }
+
+        /// A member that must be there and serve as an identifier: a string or a number, not empty.
+        /// - Throws: ``RetrievalError/missingField(path:line:field:)``, ``RetrievalError/wrongType(path:line:field:expected:found:)``.
+        public func identifier(_ field: String) throws -> String {
+            guard let identifier = try optionalIdentifier(field) else { throw missing(field) }
+            return identifier
+        }
+
+        /// A member that serves as an identifier where it is there.
+        /// - Throws: ``RetrievalError/wrongType(path:line:field:expected:found:)``.
+        public func optionalIdentifier(_ field: String) throws -> String? {
+            guard let value = self[field] else { return nil }
+            guard let identifier = value.identifier else {
+                throw wrongType(field, expected: "a string or a number", value)
+            }
+            guard !identifier.isEmpty else { throw missing(field) }
+            return identifier
+        }
+
+        func missing(_ field: String) -> RetrievalError { .missingField(path: path, line: line, field: field) }
+
+        func wrongType(_ field: String, expected: String, _ found: JSONValue) -> RetrievalError {
+            .wrongType(path: path, line: line, field: field, expected: expected, found: found.kind)
+        }
+    }
+}

@@ -1,0 +1,118 @@
+extension JSONScanner {
+    /// A string in the text: the bytes between its quotation marks.
+    struct StringBounds {
+        let range: Range<Int>
+        let hasEscapes: Bool
+    }
+
+    /// The next value, which must be a string.
+    mutating func string() throws -> String {
+        guard try peek() == UInt8(ascii: "\"") else { throw failure("expected a string") }
+        return try text(of: try stringBounds())
+    }
+
+    /// Consumes a string whose opening quotation mark is next. Its escapes and UTF-8 are checked by ``text(of:)``.
+    mutating func stringBounds() throws -> StringBounds {
+        offset += 1
+        let start = offset
+        var hasEscapes = false
+        while offset < bytes.count {
+            switch bytes[offset] {
+            case UInt8(ascii: "\""):
+                offset += 1
+                return StringBounds(range: start..<offset - 1, hasEscapes: hasEscapes)
+            case UInt8(ascii: "\\"):
+                hasEscapes = true
+                offset += 2
+            case 0..<0x20:
+                throw failure("a control character in a string must be escaped")
+            default:
+                offset += 1
+            }
+        }
+        offset = bytes.count
+        throw failure("a string without an end")
+    }
+
+    /// Whether a string without escapes equals `text`, byte for byte.
+    func equals(_ bounds: StringBounds, _ text: String) -> Bool {
+        !bounds.hasEscapes && bounds.range.count == text.utf8.count && bytes[bounds.range].elementsEqual(text.utf8)
+    }
+
+    /// The text of a string, escapes resolved.
+    func text(of bounds: StringBounds) throws -> String {
+        let raw = UnsafeBufferPointer(rebasing: bytes[bounds.range])
+        let text =
+            bounds.hasEscapes
+            ? String(validating: try unescaped(bounds.range), as: UTF8.self) : String(validating: raw, as: UTF8.self)
+        guard let text else {
+            throw JSONSyntaxError(offset: bounds.range.lowerBound, reason: "a string that is not UTF-8")
+        }
+        return text
+    }
+
+    private func unescaped(_ range: Range<Int>) throws -> [UInt8] {
+        var result: [UInt8] = []
+        result.reserveCapacity(range.count)
+        var index = range.lowerBound
+        while index < range.upperBound {
+            let byte = bytes[index]
+            guard byte == UInt8(ascii: "\\") else {
+                result.append(byte)
+                index += 1
+                continue
+            }
+            // The string ends with an unescaped quotation mark, so a byte follows every backslash.
+            index += 2
+            switch bytes[index - 1] {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): result.append(bytes[index - 1])
+            case UInt8(ascii: "b"): result.append(0x08)
+            case UInt8(ascii: "f"): result.append(0x0C)
+            case UInt8(ascii: "n"): result.append(0x0A)
+            case UInt8(ascii: "r"): result.append(0x0D)
+            case UInt8(ascii: "t"): result.append(0x09)
+            case UInt8(ascii: "u"): result.append(contentsOf: try escapedScalar(&index, end: range.upperBound))
+            default: throw JSONSyntaxError(offset: index - 2, reason: "an unknown escape")
+            }
+        }
+        return result
+    }
+
+    /// The UTF-8 bytes of a `\u` escape, or of two that form a surrogate pair; `index` stands behind the `u`.
+    private func escapedScalar(_ index: inout Int, end: Int) throws -> Unicode.UTF8.EncodedScalar {
+        let start = index - 2
+        let first = try hexadecimal(&index, end: end)
+        var code = UInt32(first)
+        if UTF16.isLeadSurrogate(first), index + 2 <= end, bytes[index] == UInt8(ascii: "\\"),
+            bytes[index + 1] == UInt8(ascii: "u")
+        {
+            index += 2
+            let second = try hexadecimal(&index, end: end)
+            if UTF16.isTrailSurrogate(second) {
+                code = 0x10000 + (UInt32(first & 0x3FF) << 10 | UInt32(second & 0x3FF))
+            }
+        }
+        // Half a pair stands for no character.
+        guard let scalar = Unicode.Scalar(code), let encoded = UTF8.encode(scalar) else {
+            throw JSONSyntaxError(offset: start, reason: "half a surrogate pair")
+        }
+        return encoded
+    }
+
+    private func hexadecimal(_ index: inout Int, end: Int) throws -> UInt16 {
+        guard index + 4 <= end else { throw JSONSyntaxError(offset: index, reason: "\\u needs four digits") }
+        var code: UInt16 = 0
+        for byte in bytes[index..<index + 4] {
+            let digit: UInt8
+            switch byte {
+            case 0x30...0x39: digit = byte - 0x30
+            case 0x41...0x46: digit = byte - 0x41 + 10
+            case 0x61...0x66: digit = byte - 0x61 + 10
+            default: throw JSONSyntaxError(offset: index, reason: "\\u needs four digits")
+            }
+            code = code << 4 | UInt16(digit)
+        }
+        index += 4
+        return code
+    }
+}

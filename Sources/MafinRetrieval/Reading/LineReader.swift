@@ -1,0 +1,112 @@
+import CZlib
+import Foundation
+
+/// The lines of a file, plain or gzip, in bounded memory: one buffer, as long as the longest line at least.
+///
+/// Whether a file is compressed is seen from its first bytes, not from its name. A byte order mark at the start and a
+/// carriage return at the end of a line are left out.
+final class LineReader {
+    /// The path as errors name it.
+    let path: String
+    /// Number of the line returned last, from 1.
+    private(set) var line = 0
+
+    private let file: gzFile
+    private var buffer: [UInt8]
+    private var start = 0
+    private var end = 0
+    private var atEnd = false
+
+    /// Opens a file.
+    /// - Parameter expected: what the file is, for the error where it is missing.
+    init(contentsOf url: URL, expected: String, bufferSize: Int = 1 << 20) throws {
+        path = url.path
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            throw RetrievalError.missingFile(path: path, expected: expected)
+        }
+        guard !isFolder.boolValue else { throw RetrievalError.unreadableFile(path: path, reason: "it is a folder") }
+        guard let file = gzopen(path, "rb") else {
+            throw RetrievalError.unreadableFile(path: path, reason: String(cString: strerror(errno)))
+        }
+        gzbuffer(file, 1 << 17)
+        self.file = file
+        buffer = [UInt8](repeating: 0, count: bufferSize)
+    }
+
+    deinit { gzclose(file) }
+
+    /// Hands the next line, without its end, to `body`; the bytes are valid only inside it.
+    /// - Returns: what `body` returned; `nil` at the end of the file.
+    /// - Throws: ``RetrievalError/unreadableFile(path:reason:)`` for a damaged stream, or what `body` throws.
+    func next<Result>(_ body: (UnsafeBufferPointer<UInt8>) throws -> Result) throws -> Result? {
+        guard let range = try nextRange() else { return nil }
+        return try buffer.withUnsafeBufferPointer { try body(UnsafeBufferPointer(rebasing: $0[range])) }
+    }
+
+    private func nextRange() throws -> Range<Int>? {
+        var searched = start
+        while true {
+            let newline = buffer.withUnsafeBufferPointer { bytes -> Int? in
+                guard let base = bytes.baseAddress, searched < end,
+                    let found = memchr(base + searched, 10, end - searched)
+                else { return nil }
+                return UnsafeRawPointer(found) - UnsafeRawPointer(base)
+            }
+            if let newline { return finishLine(at: newline, next: newline + 1) }
+            searched = end
+            if atEnd { return start < end ? finishLine(at: end, next: end) : nil }
+            searched -= try fill()
+        }
+    }
+
+    private func finishLine(at lineEnd: Int, next: Int) -> Range<Int> {
+        var first = start
+        var last = lineEnd
+        if line == 0, last - first >= 3, buffer[first] == 0xEF, buffer[first + 1] == 0xBB, buffer[first + 2] == 0xBF {
+            first += 3
+        }
+        if last > first, buffer[last - 1] == 13 { last -= 1 }
+        start = next
+        line += 1
+        return first..<last
+    }
+
+    /// Reads on behind what is not consumed yet.
+    /// - Returns: by how many bytes the unconsumed part moved toward the start of the buffer.
+    private func fill() throws -> Int {
+        let moved = start
+        if start > 0 {
+            buffer.replaceSubrange(0..<end - start, with: buffer[start..<end])
+            end -= start
+            start = 0
+        }
+        if end == buffer.count { buffer.append(contentsOf: repeatElement(0, count: buffer.count)) }
+        let count = buffer.withUnsafeMutableBytes { bytes in
+            gzread(file, bytes.baseAddress.map { $0 + end }, UInt32(min(bytes.count - end, 1 << 30)))
+        }
+        var status: Int32 = Z_OK
+        let message = gzerror(file, &status)
+        // A stream cut off in the middle ends with Z_BUF_ERROR, after all its good bytes.
+        if count < 0 || (count == 0 && status != Z_OK && status != Z_STREAM_END) {
+            let reason = status == Z_ERRNO ? String(cString: strerror(errno)) : message.map { String(cString: $0) }
+            throw RetrievalError.unreadableFile(path: path, reason: reason ?? "zlib error \(status)")
+        }
+        if count == 0 { atEnd = true }
+        end += Int(count)
+        return moved
+    }
+}
+
+extension LineReader {
+    /// A whole file, plain or gzip.
+    static func contents(of url: URL, expected: String) throws -> [UInt8] {
+        let reader = try LineReader(contentsOf: url, expected: expected)
+        while !reader.atEnd {
+            let moved = try reader.fill()
+            precondition(moved == 0, "nothing was consumed")
+        }
+        reader.buffer.removeSubrange(reader.end...)
+        return reader.buffer
+    }
+}

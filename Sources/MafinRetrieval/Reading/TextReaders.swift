@@ -1,0 +1,68 @@
+import Foundation
+
+/// The documents of a `corpus.jsonl` (or `.jsonl.gz`), one at a time: a corpus of any size in bounded memory.
+///
+/// Fields `_id` and `text`, optionally `title`. Duplicate identifiers are not looked for, since that takes memory for every
+/// one; ``RetrievalCollection`` does look.
+public struct DocumentReader {
+    private var lines: JSONLines
+    /// Line of the document returned last, from 1.
+    public private(set) var line = 0
+
+    /// Opens a file, or the corpus of a BEIR folder.
+    /// - Throws: ``RetrievalError/missingFile(path:expected:)``, ``RetrievalError/unreadableFile(path:reason:)``.
+    public init(contentsOf url: URL) throws {
+        let file = url.isFolder ? url.plainOrCompressed("corpus.jsonl") : url
+        lines = try JSONLines(
+            contentsOf: file, fields: ["_id", "title", "text"], expected: "a corpus, one JSON object to a line")
+    }
+
+    /// The next document; `nil` at the end of the file.
+    /// - Throws: ``RetrievalError`` for a malformed line or a missing field.
+    public mutating func next() throws -> Document? {
+        guard let object = try lines.next() else { return nil }
+        line = object.line
+        return Document(
+            id: try object.identifier("_id"), title: try object.optionalString("title") ?? "",
+            text: try object.string("text"))
+    }
+}
+
+/// The queries of a `queries.jsonl` (or `.jsonl.gz`), one at a time. Fields `_id` and `text`.
+public struct QueryReader {
+    private var lines: JSONLines
+    /// Line of the query returned last, from 1.
+    public private(set) var line = 0
+
+    /// Opens a file, or the queries of a BEIR folder.
+    /// - Throws: ``RetrievalError/missingFile(path:expected:)``, ``RetrievalError/unreadableFile(path:reason:)``.
+    public init(contentsOf url: URL) throws {
+        let file = url.isFolder ? url.plainOrCompressed("queries.jsonl") : url
+        lines = try JSONLines(
+            contentsOf: file, fields: ["_id", "text"], expected: "queries, one JSON object to a line")
+    }
+
+    /// The next query; `nil` at the end of the file.
+    /// - Throws: ``RetrievalError`` for a malformed line or a missing field.
+    public mutating func next() throws -> Query? {
+        guard let object = try lines.next() else { return nil }
+        line = object.line
+        return Query(id: try object.identifier("_id"), text: try object.string("text"))
+    }
+}
+
+extension URL {
+    var isFolder: Bool {
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+    }
+
+    var exists: Bool { FileManager.default.fileExists(atPath: path) }
+
+    /// The file `name` in this folder, or `name.gz` where only that is there.
+    func plainOrCompressed(_ name: String) -> URL {
+        let plain = appendingPathComponent(name)
+        let compressed = appendingPathComponent(name + ".gz")
+        return !plain.exists && compressed.exists ? compressed : plain
+    }
+}

@@ -1,0 +1,68 @@
+import Foundation
+import MafinNumerics
+
+extension Run {
+    /// Reads a TREC run file (plain or gzip): `query Q0 document rank score tag` on each line.
+    ///
+    /// As for trec_eval, the score decides, not the rank nor the order of lines.
+    /// - Throws: ``RetrievalError``, naming file and line, for a missing file, a line without six columns, a score that is
+    ///   no finite number, or a document that stands twice for a query.
+    public init(contentsOf url: URL) throws {
+        var answers: [String: [ScoredDocument]] = [:]
+        var seen: [String: Set<String>] = [:]
+        var order: [String] = []
+        try Self.forEachLine(in: url) { path, line, query, document, score in
+            if answers[query] == nil { order.append(query) }
+            guard seen[query, default: []].insert(document).inserted else {
+                throw RetrievalError.duplicatePair(
+                    path: path, line: line, query: query, document: document,
+                    firstLine: try Self.firstLine(of: query, document, in: url) ?? line)
+            }
+            answers[query, default: []].append(ScoredDocument(id: document, score: score))
+        }
+        self.init()
+        for query in order { setRanking(answers[query] ?? [], for: query) }
+    }
+
+    private static func forEachLine(in url: URL, _ body: (String, Int, String, String, Float) throws -> Void) throws {
+        let expected = "query, Q0, document, rank, score and tag"
+        var reader = try ColumnReader(contentsOf: url, expected: "a TREC run: \(expected)")
+        while let columns = try reader.next() {
+            guard columns.count == 6 else { throw reader.malformed(expected, columns) }
+            guard let score = Float(columns[4]), score.isFinite else {
+                throw RetrievalError.invalidScore(path: reader.path, line: reader.line, found: columns[4])
+            }
+            try body(reader.path, reader.line, columns[0], columns[2], score)
+        }
+    }
+
+    private static func firstLine(of query: String, _ document: String, in url: URL) throws -> Int? {
+        var found: Int?
+        try forEachLine(in: url) { _, line, otherQuery, otherDocument, _ in
+            if found == nil, otherQuery == query, otherDocument == document { found = line }
+        }
+        return found
+    }
+
+    /// Writes a TREC run file, whole or not at all: `query Q0 document rank score tag`, ranks from 1.
+    ///
+    /// Scores are written so that reading gives the same `Float` again.
+    /// - Parameter tag: name of the system; one word.
+    /// - Throws: ``RetrievalError/unwritableIdentifier(identifier:)``, or `NumericsError` where the file cannot be written.
+    public func write(to url: URL, tag: String = "mafin") throws {
+        try requireWritable(tag)
+        try AtomicFile.write(to: url) { writer in
+            var text = ""
+            for query in queryIds {
+                try requireWritable(query)
+                for (index, document) in (self[query] ?? []).enumerated() {
+                    try requireWritable(document.id)
+                    text += "\(query) Q0 \(document.id) \(index + 1) \(document.score) \(tag)\n"
+                }
+                // One query's lines at a time, so that a long run is never held twice.
+                try writer.write(Data(text.utf8))
+                text.removeAll(keepingCapacity: true)
+            }
+        }
+    }
+}

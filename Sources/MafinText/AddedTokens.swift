@@ -1,0 +1,134 @@
+/// A token that is looked for in the text itself, before words are: `[SEP]`, `[MASK]`, and what somebody added.
+struct AddedToken: Sendable, Equatable {
+    var content: String
+    var id: Int32
+    /// Left out by `decode(tokens:skipSpecialTokens:)`.
+    var isSpecial = true
+    /// Looked for in the normalized text, in its own normalized form.
+    var isNormalized = false
+    /// Found only where no letter, digit or underscore touches it.
+    var isSingleWord = false
+    /// Swallows the white space in front of it.
+    var stripsLeft = false
+    /// Swallows the white space behind it.
+    var stripsRight = false
+}
+
+/// Added tokens, and how to find them in a text as Rust's `AddedVocabulary` does: at each place the longest one, from the
+/// left, without overlaps.
+struct AddedTokens: Sendable {
+    let tokens: [AddedToken]
+    private let raw: [Pattern]
+    private let normalized: [Pattern]
+    /// Whether the fast path can find them all: each literally in the text, wherever it stands.
+    let areLiteral: Bool
+    /// The patterns of the fast path by their first byte, the longest first.
+    private let literals: [UInt8: [(bytes: [UInt8], id: Int32)]]
+
+    private struct Pattern: Sendable {
+        let token: AddedToken
+        let scalars: [UInt32]
+    }
+
+    /// A stretch of text: an added token, or what lies between two of them.
+    struct Segment: Equatable {
+        let range: Range<Int>
+        let token: Int32?
+    }
+
+    init(_ tokens: [AddedToken], settings: NormalizerSettings, unicode: UnicodeProperties) {
+        self.tokens = tokens
+        let used = tokens.filter { !$0.content.isEmpty }
+        raw = used.filter { !$0.isNormalized }.map {
+            Pattern(token: $0, scalars: $0.content.unicodeScalars.map(\.value))
+        }
+        normalized = used.filter(\.isNormalized).map { token in
+            var text = NormalizedText()
+            text.append(token.content.unicodeScalars.map(\.value)[...], sources: nil, settings, unicode)
+            return Pattern(token: token, scalars: text.scalars)
+        }.filter { !$0.scalars.isEmpty }
+        areLiteral =
+            normalized.isEmpty
+            && raw.allSatisfy { !$0.token.isSingleWord && !unicode[$0.scalars[0]].contains(.whitespace) }
+        var literals: [UInt8: [(bytes: [UInt8], id: Int32)]] = [:]
+        for pattern in raw {
+            let bytes = Array(pattern.token.content.utf8)
+            literals[bytes[0], default: []].append((bytes, pattern.token.id))
+        }
+        self.literals = literals.mapValues { $0.sorted { $0.bytes.count > $1.bytes.count } }
+    }
+
+    /// The bytes with which a literal added token may start.
+    var firstBytes: some Sequence<UInt8> { literals.keys }
+
+    /// The longest literal added token at a place in a text.
+    func literal(at position: Int, in text: UnsafeBufferPointer<UInt8>) -> (id: Int32, length: Int)? {
+        for candidate in literals[text[position]] ?? [] where candidate.bytes.count <= text.count - position {
+            if text[position..<position + candidate.bytes.count].elementsEqual(candidate.bytes) {
+                return (candidate.id, candidate.bytes.count)
+            }
+        }
+        return nil
+    }
+
+    /// Splits the raw text at those added tokens that are looked for there.
+    func segments(ofRaw text: ArraySlice<UInt32>, _ unicode: UnicodeProperties) -> [Segment] {
+        segments(of: text, raw, unicode)
+    }
+
+    /// Splits the normalized text at those added tokens that are looked for there.
+    func segments(ofNormalized text: ArraySlice<UInt32>, _ unicode: UnicodeProperties) -> [Segment] {
+        segments(of: text, normalized, unicode)
+    }
+
+    private func segments(of text: ArraySlice<UInt32>, _ patterns: [Pattern], _ unicode: UnicodeProperties) -> [Segment]
+    {
+        var segments: [Segment] = []
+        var handled = text.startIndex
+        var position = text.startIndex
+        while !patterns.isEmpty, position < text.endIndex {
+            var longest: Pattern?
+            for pattern in patterns where pattern.scalars[0] == text[position] {
+                if pattern.scalars.count > longest?.scalars.count ?? 0, text[position...].starts(with: pattern.scalars)
+                {
+                    longest = pattern
+                }
+            }
+            guard let found = longest else {
+                position += 1
+                continue
+            }
+            var start = position
+            var end = position + found.scalars.count
+            // A match that is turned down has still been consumed.
+            position = end
+            if found.token.isSingleWord, isWordScalar(before: start, text) || isWordScalar(at: end, text) { continue }
+            if found.token.stripsLeft {
+                while start > handled, unicode[text[start - 1]].contains(.whitespace) { start -= 1 }
+            }
+            if found.token.stripsRight {
+                while end < text.endIndex, unicode[text[end]].contains(.whitespace) { end += 1 }
+            }
+            if handled < start { segments.append(Segment(range: handled..<start, token: nil)) }
+            segments.append(Segment(range: start..<end, token: found.token.id))
+            handled = end
+        }
+        if handled < text.endIndex { segments.append(Segment(range: handled..<text.endIndex, token: nil)) }
+        return segments
+    }
+
+    private func isWordScalar(before position: Int, _ text: ArraySlice<UInt32>) -> Bool {
+        position > text.startIndex && isWordScalar(at: position - 1, text)
+    }
+
+    /// `\w` of Unicode regular expressions: alphabetic, mark, decimal digit, connector, join control.
+    private func isWordScalar(at position: Int, _ text: ArraySlice<UInt32>) -> Bool {
+        guard position < text.endIndex, let scalar = Unicode.Scalar(text[position]) else { return false }
+        let properties = scalar.properties
+        if properties.isAlphabetic || properties.isJoinControl { return true }
+        return switch properties.generalCategory {
+        case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,78 @@
+/// A text after BertNormalizer, each scalar with the bytes of the original that it came from.
+///
+/// The careful way: it allocates, sorts combining marks and keeps track of places. ``ScalarActions`` is the fast one.
+struct NormalizedText {
+    private(set) var scalars: [UInt32] = []
+    /// For each scalar, the bytes of the original text.
+    private(set) var sources: [Range<Int>] = []
+
+    /// Adds the normalized form of a stretch of text. Combining marks are not sorted across its ends.
+    ///
+    /// - Parameter sources: the bytes each scalar of `text` came from, by the same indices; nil if nobody asks
+    mutating func append(
+        _ text: ArraySlice<UInt32>, sources textSources: [Range<Int>]?, _ settings: NormalizerSettings,
+        _ unicode: UnicodeProperties
+    ) {
+        var current: [UInt32] = []
+        var currentSources: [Range<Int>] = []
+        for index in text.indices {
+            let source = textSources?[index] ?? 0..<0
+            settings.forEachBeforeStripping(text[index], unicode) { scalar in
+                let isolates = settings.splitsIdeographs && unicode[scalar].contains(.ideograph)
+                for output in isolates ? [0x20, scalar, 0x20] : [scalar] {
+                    current.append(output)
+                    currentSources.append(source)
+                }
+            }
+        }
+        if settings.stripsAccents { stripAccents(&current, &currentSources, unicode) }
+        for (scalar, source) in zip(current, currentSources) {
+            settings.finish(scalar, unicode) {
+                scalars.append($0)
+                sources.append(source)
+            }
+        }
+    }
+
+    /// Decomposes, sorts each run of combining marks by class, and drops nonspacing marks.
+    ///
+    /// A sorted scalar takes the place of the one that stood where it stands now, as in the Rust library, which hands the
+    /// original places out in order to all scalars that are the first of their decomposition.
+    private func stripAccents(_ text: inout [UInt32], _ sources: inout [Range<Int>], _ unicode: UnicodeProperties) {
+        var parts: [(scalar: UInt32, isFirst: Bool, combiningClass: UInt32)] = []
+        for scalar in text {
+            var isFirst = true
+            unicode.forEachDecomposed(of: scalar) { part in
+                parts.append((part, isFirst, unicode.combiningClass(of: part)))
+                isFirst = false
+            }
+        }
+        var start = 0
+        while start < parts.count {
+            var end = start
+            while end < parts.count, parts[end].combiningClass != 0 { end += 1 }
+            if end - start > 1 {
+                // Insertion sort: stable, and runs are short.
+                for index in start + 1..<end {
+                    var place = index
+                    while place > start, parts[place - 1].combiningClass > parts[place].combiningClass {
+                        parts.swapAt(place - 1, place)
+                        place -= 1
+                    }
+                }
+            }
+            start = end + 1
+        }
+        var stripped: [UInt32] = []
+        var strippedSources: [Range<Int>] = []
+        var next = 0
+        for part in parts {
+            if part.isFirst { next += 1 }
+            if unicode[part.scalar].contains(.nonspacingMark) { continue }
+            stripped.append(part.scalar)
+            strippedSources.append(next == 0 ? 0..<0 : sources[next - 1])
+        }
+        text = stripped
+        sources = strippedSources
+    }
+}

@@ -1,0 +1,90 @@
+/// The parts of `tokenizer_config.json` that matter to a BERT WordPiece tokenizer.
+struct TokenizerConfigurationFile: Decodable {
+    var tokenizerClass: String?
+    var lowercases: Bool?
+    var stripsAccents: Bool?
+    var splitsIdeographs: Bool?
+    var splitsBasically: Bool?
+    var neverSplit: [String]?
+    /// A float: transformers writes 1e30 for "no limit".
+    var maximumLength: Double?
+    var truncationSide: String?
+    var unknownToken: TokenName?
+    var separatorToken: TokenName?
+    var paddingToken: TokenName?
+    var classifierToken: TokenName?
+    var maskToken: TokenName?
+    var addedTokens: [String: AddedTokenFields]?
+
+    enum CodingKeys: String, CodingKey {
+        case tokenizerClass = "tokenizer_class"
+        case lowercases = "do_lower_case"
+        case stripsAccents = "strip_accents"
+        case splitsIdeographs = "tokenize_chinese_chars"
+        case splitsBasically = "do_basic_tokenize"
+        case neverSplit = "never_split"
+        case maximumLength = "model_max_length"
+        case truncationSide = "truncation_side"
+        case unknownToken = "unk_token"
+        case separatorToken = "sep_token"
+        case paddingToken = "pad_token"
+        case classifierToken = "cls_token"
+        case maskToken = "mask_token"
+        case addedTokens = "added_tokens_decoder"
+    }
+
+    /// Either a string or an object with `content`.
+    struct TokenName: Decodable {
+        var content: String
+
+        private struct Fields: Decodable {
+            var content: String
+        }
+
+        init(from decoder: any Decoder) throws {
+            if let name = try? decoder.singleValueContainer().decode(String.self) {
+                content = name
+            } else {
+                content = try Fields(from: decoder).content
+            }
+        }
+    }
+
+    struct AddedTokenFields: Decodable {
+        var content: String
+        var isSpecial: Bool?
+        var isNormalized: Bool?
+        var isSingleWord: Bool?
+        var stripsLeft: Bool?
+        var stripsRight: Bool?
+
+        enum CodingKeys: String, CodingKey {
+            case content
+            case isSpecial = "special"
+            case isNormalized = "normalized"
+            case isSingleWord = "single_word"
+            case stripsLeft = "lstrip"
+            case stripsRight = "rstrip"
+        }
+    }
+}
+
+/// `sentence_bert_config.json`, which sentence-transformers puts above the tokenizer's own files.
+struct SentenceEncoderFile: Decodable {
+    var maximumLength: Int?
+    var lowercases: Bool?
+
+    enum CodingKeys: String, CodingKey {
+        case maximumLength = "max_seq_length"
+        case lowercases = "do_lower_case"
+    }
+}
+
+/// The part of the encoder's `config.json` that limits the length of a text.
+struct EncoderLimitsFile: Decodable {
+    var maximumPositions: Int?
+
+    enum CodingKeys: String, CodingKey {
+        case maximumPositions = "max_position_embeddings"
+    }
+}

@@ -1,0 +1,201 @@
+import Foundation
+
+/// Reads a tokenizer from the files of a checkpoint.
+struct TokenizerFolder {
+    let folder: URL
+
+    /// Tokenizers of transformers that are BERT's by another name.
+    private static let bertClasses = ["Bert", "DistilBert", "Electra", "MobileBert"].flatMap {
+        ["\($0)Tokenizer", "\($0)TokenizerFast"]
+    }
+
+    /// From `tokenizer.json`, else from `vocab.txt` and `tokenizer_config.json`.
+    func read() throws -> (settings: TokenizerSettings, vocabulary: Vocabulary) {
+        let configuration = try decode(TokenizerConfigurationFile.self, "tokenizer_config.json")
+        var settings: TokenizerSettings
+        let entries: VocabularyEntries
+        let path: String
+        if let file = try bytes("tokenizer.json") {
+            path = self.path("tokenizer.json")
+            (settings, entries) = try readTokenizer(file, path)
+        } else if let file = try bytes("vocab.txt") {
+            path = self.path("vocab.txt")
+            entries = VocabularyEntries(lines: file)
+            settings = try settingsOfVocabulary(configuration)
+        } else {
+            throw TokenizerError.noTokenizer(folder: folder.path)
+        }
+        guard settings.maximumWordLength > 0 else {
+            throw TokenizerError.malformed(
+                path: path, location: "max_input_chars_per_word",
+                reason: "expected at least 1, found \(settings.maximumWordLength)")
+        }
+        let vocabulary: Vocabulary
+        do {
+            vocabulary = try Vocabulary(
+                entries, continuationPrefix: settings.continuationPrefix, unknownToken: settings.unknownToken,
+                maximumWordLength: settings.maximumWordLength)
+        } catch {
+            throw TokenizerError.malformed(path: path, location: "vocabulary", reason: error.reason)
+        }
+        if path.hasSuffix("vocab.txt") { try addSpecialTokens(&settings, configuration, vocabulary) }
+        for token in settings.addedTokens {
+            if let id = vocabulary.identifier(of: token.content.utf8), id != token.id {
+                throw TokenizerError.malformed(
+                    path: path, location: "added_tokens",
+                    reason: "'\(token.content)' has id \(token.id), but \(id) in the vocabulary")
+            }
+        }
+        try readLimits(&settings, configuration)
+        return (settings, vocabulary)
+    }
+
+    // MARK: The two sources
+
+    private func readTokenizer(_ file: [UInt8], _ path: String) throws -> (TokenizerSettings, VocabularyEntries) {
+        let rest: [UInt8]
+        let entries: VocabularyEntries?
+        do {
+            (rest, entries) = try JSONVocabularyScanner.separate(file)
+        } catch {
+            throw TokenizerError.malformed(path: path, location: "byte \(error.byte)", reason: error.reason)
+        }
+        let settings = try decode(TokenizerFile.self, Data(rest), path).settings(path: path)
+        guard let entries else {
+            throw TokenizerError.malformed(
+                path: path, location: "model.vocab", reason: "expected an object of tokens and ids")
+        }
+        return (settings, entries)
+    }
+
+    private func settingsOfVocabulary(_ configuration: TokenizerConfigurationFile?) throws -> TokenizerSettings {
+        let path = self.path("tokenizer_config.json")
+        // Without tokenizer_config.json, what BERT's own tokenizer does by default.
+        if let name = configuration?.tokenizerClass, !Self.bertClasses.contains(name) {
+            throw TokenizerError.unsupported(
+                path: path, component: "tokenizer_class", found: name,
+                expected: "one of \(Self.bertClasses.joined(separator: ", "))")
+        }
+        if configuration?.splitsBasically == false {
+            throw TokenizerError.unsupported(
+                path: path, component: "do_basic_tokenize", found: "false", expected: "true")
+        }
+        if let words = configuration?.neverSplit, !words.isEmpty {
+            throw TokenizerError.unsupported(
+                path: path, component: "never_split", found: words.joined(separator: ", "),
+                expected: "nothing (or tokenizer.json)")
+        }
+        if FileManager.default.fileExists(atPath: self.path("added_tokens.json")), configuration?.addedTokens == nil {
+            throw TokenizerError.unsupported(
+                path: self.path("added_tokens.json"), component: "the list of added tokens",
+                found: "a file without their properties",
+                expected: "tokenizer.json, or added_tokens_decoder in tokenizer_config.json")
+        }
+        var settings = TokenizerSettings()
+        let lowercases = configuration?.lowercases ?? true
+        settings.normalizer = NormalizerSettings(
+            splitsIdeographs: configuration?.splitsIdeographs ?? true,
+            stripsAccents: configuration?.stripsAccents ?? lowercases, lowercases: lowercases)
+        settings.unknownToken = configuration?.unknownToken?.content ?? "[UNK]"
+        return settings
+    }
+
+    /// With `vocab.txt` the ids of the special tokens come from the vocabulary.
+    private func addSpecialTokens(
+        _ settings: inout TokenizerSettings, _ configuration: TokenizerConfigurationFile?, _ vocabulary: Vocabulary
+    ) throws {
+        func id(of token: String, _ role: String) throws -> Int32 {
+            guard let id = vocabulary.identifier(of: token.utf8) else {
+                throw TokenizerError.missingToken(path: path("vocab.txt"), token: token, role: role)
+            }
+            return id
+        }
+        let classifier = configuration?.classifierToken?.content ?? "[CLS]"
+        let separator = configuration?.separatorToken?.content ?? "[SEP]"
+        settings.prefix = [try id(of: classifier, "classifier token")]
+        settings.suffix = [try id(of: separator, "separator token")]
+
+        for (key, fields) in configuration?.addedTokens ?? [:] {
+            guard let id = Int32(key) else {
+                throw TokenizerError.malformed(
+                    path: path("tokenizer_config.json"), location: "added_tokens_decoder",
+                    reason: "'\(key)' is not an id")
+            }
+            settings.addedTokens.append(
+                AddedToken(
+                    content: fields.content, id: id, isSpecial: fields.isSpecial ?? false,
+                    isNormalized: fields.isNormalized ?? !(fields.isSpecial ?? false),
+                    isSingleWord: fields.isSingleWord ?? false,
+                    stripsLeft: fields.stripsLeft ?? false, stripsRight: fields.stripsRight ?? false))
+        }
+        settings.addedTokens.sort { $0.id < $1.id }
+        let padding = configuration?.paddingToken?.content ?? "[PAD]"
+        let mask = configuration?.maskToken?.content ?? "[MASK]"
+        for token in [settings.unknownToken, separator, padding, classifier, mask]
+        where !settings.addedTokens.contains(where: { $0.content.utf8.elementsEqual(token.utf8) }) {
+            // Padding and masks are not needed to encode a text; a vocabulary may lack them.
+            if let id = vocabulary.identifier(of: token.utf8) {
+                settings.addedTokens.append(AddedToken(content: token, id: id))
+            }
+        }
+    }
+
+    /// The limits in the order in which sentence-transformers lets them win, never more than the encoder has positions.
+    private func readLimits(_ settings: inout TokenizerSettings, _ configuration: TokenizerConfigurationFile?) throws {
+        let encoder = try decode(SentenceEncoderFile.self, "sentence_bert_config.json")
+        let limits = try decode(EncoderLimitsFile.self, "config.json")
+        if encoder?.lowercases == true { settings.normalizer.lowercasesFirst = true }
+        if let side = configuration?.truncationSide { settings.truncatesLeft = side == "left" }
+        if let length = encoder?.maximumLength {
+            settings.maximumLength = length
+        } else if let length = configuration?.maximumLength, length < Double(Int32.max) {
+            settings.maximumLength = Int(length)
+        }
+        if let positions = limits?.maximumPositions, positions > 0 {
+            settings.maximumLength = min(settings.maximumLength, positions)
+        }
+        let needed = settings.prefix.count + settings.suffix.count
+        guard settings.maximumLength >= needed else {
+            throw TokenizerError.malformed(
+                path: folder.path, location: "maximum length",
+                reason: "\(settings.maximumLength) tokens have no room for the \(needed) special ones")
+        }
+    }
+
+    // MARK: Files
+
+    private func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
+
+    /// The bytes of a file; nil if there is none.
+    private func bytes(_ name: String) throws -> [UInt8]? {
+        let path = self.path(name)
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        do {
+            return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+        } catch {
+            throw TokenizerError.unreadable(path: path, reason: error.localizedDescription)
+        }
+    }
+
+    private func decode<File: Decodable>(_ type: File.Type, _ name: String) throws -> File? {
+        guard let bytes = try bytes(name) else { return nil }
+        return try decode(type, Data(bytes), path(name))
+    }
+
+    private func decode<File: Decodable>(_ type: File.Type, _ data: Data, _ path: String) throws -> File {
+        do {
+            return try JSONDecoder().decode(type, from: data)
+        } catch let error as DecodingError {
+            let (context, problem) =
+                switch error {
+                case .typeMismatch(let expected, let context): (context, "expected \(expected)")
+                case .valueNotFound(let expected, let context): (context, "expected \(expected), found null")
+                case .keyNotFound(let key, let context): (context, "'\(key.stringValue)' is missing")
+                case .dataCorrupted(let context): (context, context.debugDescription)
+                @unknown default: (DecodingError.Context(codingPath: [], debugDescription: ""), "\(error)")
+                }
+            let field = context.codingPath.map(\.stringValue).joined(separator: ".")
+            throw TokenizerError.malformed(path: path, location: field.isEmpty ? "JSON" : field, reason: problem)
+        }
+    }
+}

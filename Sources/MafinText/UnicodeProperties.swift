@@ -1,0 +1,125 @@
+/// What the measured tables say of one scalar.
+struct ScalarProperties: OptionSet, Sendable {
+    let rawValue: UInt8
+
+    static let removed = ScalarProperties(rawValue: 1)
+    static let whitespace = ScalarProperties(rawValue: 2)
+    static let punctuation = ScalarProperties(rawValue: 4)
+    static let ideograph = ScalarProperties(rawValue: 8)
+    static let nonspacingMark = ScalarProperties(rawValue: 16)
+    /// Has a lower case.
+    static let lowercased = ScalarProperties(rawValue: 32)
+    /// Has a canonical decomposition, Hangul syllables included.
+    static let decomposed = ScalarProperties(rawValue: 64)
+    /// Has a canonical combining class other than 0, so that decomposition may move it.
+    static let combining = ScalarProperties(rawValue: 128)
+}
+
+/// ``UnicodeTables`` spread out for look-up by scalar: one byte per scalar (1.1 MB), and what the few scalars with a mapping
+/// turn into.
+struct UnicodeProperties: Sendable {
+    /// Spread out once, on first use (about a millisecond).
+    static let shared = UnicodeProperties()
+
+    static let scalarCount: UInt32 = 0x11_0000
+    static let hangulSyllables: ClosedRange<UInt32> = 0xAC00...0xD7A3
+
+    private let properties: [UInt8]
+    private let lowercaseOf: [UInt32: UInt32]
+    /// Where a scalar's entry in `UnicodeTables.decompositions` starts.
+    private let decompositionIndex: [UInt32: Int]
+
+    private init() {
+        var properties = [UInt8](repeating: 0, count: Int(Self.scalarCount))
+        func mark(_ ranges: [UInt32], _ property: ScalarProperties) {
+            for index in stride(from: 0, to: ranges.count, by: 2) {
+                for scalar in ranges[index]...ranges[index + 1] { properties[Int(scalar)] |= property.rawValue }
+            }
+        }
+        mark(UnicodeTables.removed, .removed)
+        mark(UnicodeTables.whitespace, .whitespace)
+        mark(UnicodeTables.punctuation, .punctuation)
+        mark(UnicodeTables.ideographs, .ideograph)
+        mark(UnicodeTables.nonspacingMarks, .nonspacingMark)
+        mark([Self.hangulSyllables.lowerBound, Self.hangulSyllables.upperBound], .decomposed)
+
+        let classes = UnicodeTables.combiningClasses
+        for index in stride(from: 0, to: classes.count, by: 3) {
+            mark([classes[index], classes[index + 1]], .combining)
+        }
+
+        var lowercaseOf: [UInt32: UInt32] = [:]
+        let lowercase = UnicodeTables.lowercase
+        for index in stride(from: 0, to: lowercase.count, by: 4) {
+            for scalar in stride(from: lowercase[index], through: lowercase[index + 1], by: Int(lowercase[index + 2])) {
+                properties[Int(scalar)] |= ScalarProperties.lowercased.rawValue
+                lowercaseOf[UInt32(scalar)] = UInt32(scalar + lowercase[index + 3])
+            }
+        }
+        mark([0x130, 0x130], .lowercased)
+
+        var decompositionIndex: [UInt32: Int] = [:]
+        let decompositions = UnicodeTables.decompositions
+        var index = 0
+        while index < decompositions.count {
+            properties[Int(decompositions[index])] |= ScalarProperties.decomposed.rawValue
+            decompositionIndex[decompositions[index]] = index
+            index += 2 + Int(decompositions[index + 1])
+        }
+        self.properties = properties
+        self.lowercaseOf = lowercaseOf
+        self.decompositionIndex = decompositionIndex
+    }
+
+    subscript(scalar: UInt32) -> ScalarProperties { ScalarProperties(rawValue: properties[Int(scalar)]) }
+
+    /// Whether all scalars of `range` have the same properties, and no mapping among them.
+    func areUniform(_ range: Range<Int>) -> Bool {
+        let mapped = ScalarProperties([.lowercased, .decomposed]).rawValue
+        let first = properties[range.lowerBound]
+        return first & mapped == 0 && properties[range].allSatisfy { $0 == first }
+    }
+
+    /// Calls `body` with each scalar of the full lower case of `scalar`, without regard to its neighbours (so a final sigma
+    /// is an ordinary one), as Rust's `char::to_lowercase` does.
+    func forEachLowercase(of scalar: UInt32, _ body: (UInt32) -> Void) {
+        guard self[scalar].contains(.lowercased) else { return body(scalar) }
+        if scalar == 0x130 {
+            body(0x69)
+            body(0x307)
+        } else {
+            body(lowercaseOf[scalar] ?? scalar)
+        }
+    }
+
+    /// Calls `body` with each scalar of the full canonical decomposition of `scalar`, not yet sorted by combining class.
+    func forEachDecomposed(of scalar: UInt32, _ body: (UInt32) -> Void) {
+        guard self[scalar].contains(.decomposed) else { return body(scalar) }
+        if Self.hangulSyllables.contains(scalar) {
+            // The Unicode standard, section 3.12: 19 leading consonants, 21 vowels, 27 trailing consonants or none.
+            let index = scalar - Self.hangulSyllables.lowerBound
+            body(0x1100 + index / 588)
+            body(0x1161 + index % 588 / 28)
+            if index % 28 != 0 { body(0x11A7 + index % 28) }
+        } else if let entry = decompositionIndex[scalar] {
+            for value in UnicodeTables.decompositions[(entry + 2)...].prefix(
+                Int(UnicodeTables.decompositions[entry + 1]))
+            {
+                body(value)
+            }
+        }
+    }
+
+    /// The canonical combining class: 0 for a scalar that starts a sequence of its own.
+    func combiningClass(of scalar: UInt32) -> UInt32 {
+        guard self[scalar].contains(.combining) else { return 0 }
+        let classes = UnicodeTables.combiningClasses
+        var low = 0
+        var high = classes.count / 3
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if classes[middle * 3] <= scalar { low = middle } else { high = middle }
+        }
+        return classes[low * 3 + 2]
+    }
+}

@@ -1,0 +1,42 @@
+import Foundation
+
+extension WordPieceTokenizer {
+    /// A readable text of these ids, as `tokenizers`' WordPiece decoder writes it. Encoding is not undone: case, accents and
+    /// white space stay lost.
+    ///
+    /// - Parameters:
+    ///   - tokens: ids; those without a token are left out
+    ///   - skipSpecialTokens: leave out `[CLS]`, `[SEP]` and their like
+    public func decode(tokens: some Sequence<Int32>, skipSpecialTokens: Bool = false) -> String {
+        let special = Set(skipSpecialTokens ? addedTokens.tokens.lazy.filter(\.isSpecial).map(\.id) : [])
+        let prefix = settings.decoderPrefix
+        var text = ""
+        var isFirst = true
+        for id in tokens where !special.contains(id) {
+            guard var token = convertIdToToken(id) else { continue }
+            if !isFirst {
+                if token.utf8.starts(with: prefix.utf8) {
+                    token = String(token.unicodeScalars.dropFirst(prefix.unicodeScalars.count))
+                } else {
+                    token = " " + token
+                }
+            }
+            isFirst = false
+            text.unicodeScalars += (settings.cleansDecodedText ? clean(token) : token).unicodeScalars
+        }
+        return text
+    }
+
+    /// Closes up the spaces that splitting at punctuation made, token by token.
+    private func clean(_ token: String) -> String {
+        var token = token
+        for (spaced, closed) in [
+            (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"),
+            (" do not", " don't"),
+            (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
+        ] {
+            token = token.replacingOccurrences(of: spaced, with: closed, options: .literal)
+        }
+        return token
+    }
+}

@@ -1,0 +1,83 @@
+import Foundation
+import Testing
+
+@testable import MafinRetrieval
+
+@Suite struct LexicalTests {
+    struct Goldens: Decodable {
+        let texts: [String]
+        let queries: [String]
+        let terms: [[String]]
+        let queryTerms: [[String]]
+        let bm25: [[Float]]
+        let tuned: [[Float]]
+        let tfidf: [[Float]]
+    }
+
+    @Test func stemsEqualPyStemmer() throws {
+        let stemmer = SnowballEnglishStemmer()
+        var count = 0
+        for line in String(decoding: try Golden.data("stems.tsv"), as: UTF8.self).split(separator: "\n") {
+            let columns = line.split(separator: "\t", omittingEmptySubsequences: false)
+            let stem = stemmer.stem(String(columns[0]))
+            #expect(stem == columns[1], "\(columns[0])")
+            count += 1
+        }
+        #expect(count >= 5_000)
+        #expect(stemmer.stem("") == "")
+    }
+
+    @Test func termsEqualBM25S() throws {
+        let goldens = try Golden.decode("lexical.json", as: Goldens.self)
+        for (text, terms) in zip(goldens.texts + goldens.queries, goldens.terms + goldens.queryTerms) {
+            #expect(TextAnalyzer().terms(in: text) == terms, "\(text)")
+        }
+        #expect(
+            TextAnalyzer(stopWords: [], stems: false).terms(in: "The Pumps of a pump") == [
+                "the", "pumps", "of", "pump",
+            ])
+        #expect(StopWords.english.count == 33)
+    }
+
+    @Test func scoresEqualBM25SAndScikitLearn() throws {
+        let goldens = try Golden.decode("lexical.json", as: Goldens.self)
+        let index = InvertedIndex(texts: goldens.texts)
+        #expect(index.documentLengths.map(Int.init) == goldens.terms.map(\.count))
+        let bm25 = BM25(index: index)
+        let tuned = BM25(index: index, k1: 0.9, b: 0.4)
+        let tfidf = TFIDF(index: index)
+        for (row, query) in goldens.queries.enumerated() {
+            #expect(bm25.scores(of: query) == goldens.bm25[row], "\(query)")
+            #expect(tuned.scores(of: query) == goldens.tuned[row], "\(query)")
+            for (score, expected) in zip(tfidf.scores(of: query), goldens.tfidf[row]) {
+                #expect(abs(score - expected) < 1e-6, "\(query)")
+            }
+        }
+        let rankings = bm25.rankings(of: goldens.queries, count: 5)
+        for (row, query) in goldens.queries.enumerated() {
+            let scores = goldens.bm25[row]
+            let expected = scores.indices.filter { scores[$0] > 0 }
+                .sorted { (-scores[$0], $0) < (-scores[$1], $1) }.prefix(5)
+            #expect(rankings[row].map(\.index) == Array(expected), "\(query)")
+            #expect(bm25.ranking(of: query, count: 5) == Array(rankings[row]))
+        }
+    }
+
+    @Test func emptyCorporaAndTextsAreNoTrouble() {
+        #expect(BM25(texts: []).ranking(of: "pump", count: 3).isEmpty)
+        #expect(TFIDF(texts: ["", "the"]).ranking(of: "pump the", count: 3).isEmpty)
+        #expect(BM25(texts: ["", "pump"]).ranking(of: "pumps", count: 3).map(\.index) == [1])
+        #expect(BM25(texts: ["pump"]).ranking(of: "pumps", count: 0).isEmpty)
+    }
+
+    @Test func aTermTableKeepsWhatItIsGiven() {
+        var table = TermTable()
+        let words = (0..<5_000).map { Array("term\($0 * 7919 % 5_000)".utf8) }
+        for word in words + words {
+            let number = word.withUnsafeBufferPointer { table.insert($0) }
+            #expect(Array(table[number]) == word)
+        }
+        #expect(table.count == 5_000)
+        #expect(Array("absent".utf8).withUnsafeBufferPointer { table.find($0) } == nil)
+    }
+}

@@ -1,0 +1,63 @@
+import Foundation
+import MafinRetrieval
+import Testing
+
+/// The frozen answers of other programs, written by Tools/write_retrieval_goldens.py.
+enum Golden {
+    static func data(_ name: String) throws -> Data {
+        let folder = try #require(Bundle.module.url(forResource: "Goldens", withExtension: nil))
+        return try Data(contentsOf: folder.appendingPathComponent(name))
+    }
+
+    static func decode<Value: Decodable>(_ name: String, as type: Value.Type) throws -> Value {
+        try JSONDecoder().decode(type, from: data(name))
+    }
+}
+
+/// The collections that lie beside the repository where it is developed; a user's clone has none.
+enum SharedData {
+    static let folder: URL? = {
+        let shared =
+            ProcessInfo.processInfo.environment["MAFIN_SHARED"].map { URL(fileURLWithPath: $0) }
+            ?? URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared")
+        let data = shared.appendingPathComponent("data")
+        return FileManager.default.fileExists(atPath: data.path) ? data : nil
+    }()
+
+    static let isThere = folder != nil
+    static let absence: Comment =
+        "the folder 'shared' does not lie beside the repository (MAFIN_SHARED says where else)"
+
+    static func collection(_ name: String) throws -> RetrievalCollection {
+        try RetrievalCollection(contentsOf: #require(folder).appendingPathComponent(name))
+    }
+}
+
+/// Runs `body` with the URL of a fresh folder that holds the given files, and removes it.
+func withFiles<Result>(_ files: [String: String], _ body: (URL) throws -> Result) throws -> Result {
+    try withFiles(files.mapValues { Data($0.utf8) }, body)
+}
+
+func withFiles<Result>(_ files: [String: Data], _ body: (URL) throws -> Result) throws -> Result {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mafin-retrieval-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    for (name, contents) in files {
+        let file = folder.appendingPathComponent(name)
+        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try contents.write(to: file)
+    }
+    return try body(folder)
+}
+
+/// The ``RetrievalError`` that `body` throws, with the folder's name taken out of its sentence.
+func errorMessage(in folder: URL, _ body: () throws -> Void) -> String {
+    do {
+        try body()
+        return "no error"
+    } catch {
+        return "\(error)".replacingOccurrences(of: folder.path + "/", with: "").replacingOccurrences(
+            of: folder.path, with: "")
+    }
+}

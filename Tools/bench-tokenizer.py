@@ -1,0 +1,118 @@
+"""Speed of MafinText against Python `tokenizers` (Rust), on the same texts, in one run, and whether all ids are equal.
+
+    swift build -c release --package-path Benchmarks --product bench-tokenizer
+    python Tools/bench-tokenizer.py --model MODEL-FOLDER [--shared ../shared] [--threads 1 2] [--rounds 7]
+
+Both sides keep the tokenizer and the texts in memory; a round encodes them all, once; sides take turns, and the best round
+of each counts. `encode_batch` is what sentence-transformers calls; `encode_batch_fast` keeps no offsets, as our
+`batchEncode` does not.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SOURCES = {
+    "nfcorpus": ["corpus.jsonl", "queries.jsonl"],
+    "fae-10k": ["corpus.jsonl", "queries.jsonl"],
+    "scifact": ["corpus.jsonl", "queries.jsonl"],
+}
+
+
+def texts_of(folder, files):
+    texts = []
+    for name in files:
+        with open(folder / name, encoding="utf-8") as lines:
+            for line in lines:
+                row = json.loads(line)
+                texts.append((row.get("title", "") + " " + row["text"]).strip())
+    return texts
+
+
+def peer(arguments):
+    """One process of Python `tokenizers`: its thread pool is set up once. Prints seconds per round as JSON."""
+    import numpy
+    from tokenizers import Tokenizer
+
+    model, texts_path, length, rounds, method, output = arguments
+    tokenizer = Tokenizer.from_file(str(pathlib.Path(model) / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(int(length))
+    texts = json.load(open(texts_path, encoding="utf-8"))
+    encode = getattr(tokenizer, method)
+    seconds = []
+    for _ in range(int(rounds)):
+        encodings = None
+        start = time.perf_counter()
+        encodings = encode(texts)
+        seconds.append(time.perf_counter() - start)
+    rows = [encoding.ids for encoding in encodings]
+    offsets = numpy.cumsum([0] + [len(row) for row in rows], dtype="<i8")
+    with open(output, "wb") as file:
+        file.write(numpy.array([len(rows)], dtype="<i8").tobytes() + offsets.tobytes())
+        file.write(numpy.concatenate([numpy.array(row, dtype="<i4") for row in rows]).tobytes())
+    print(json.dumps({"tokens": int(offsets[-1]), "seconds": seconds}))
+
+
+def main():
+    if sys.argv[1:2] == ["--peer"]:
+        return peer(sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=pathlib.Path, required=True)
+    parser.add_argument("--shared", type=pathlib.Path, default=ROOT.parent / "shared")
+    parser.add_argument("--ours", type=pathlib.Path, default=ROOT / "Benchmarks/.build/release/bench-tokenizer")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--max-length", type=int, default=256)
+    options = parser.parse_args()
+
+    print("| texts | threads | bytes | tokens | tokenizers `encode_batch` | `encode_batch_fast` | mafin | ratio | ratio to `_fast` |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    equal = True
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, files in SOURCES.items():
+            texts = texts_of(options.shared / "data" / name, files)
+            texts_path = f"{scratch}/texts.json"
+            json.dump(texts, open(texts_path, "w", encoding="utf-8"), ensure_ascii=False)
+            for threads in options.threads:
+                environment = {**os.environ, "RAYON_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false"}
+
+                def run(command, output):
+                    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+                    return json.loads(done.stdout), open(output, "rb").read()
+
+                best = {}
+                answers = {}
+                for turn in range(3):
+                    rounds = str(max(1, options.rounds // 3))
+                    for side in ["encode_batch", "encode_batch_fast", "mafin"]:
+                        output = f"{scratch}/{side}"
+                        command = (
+                            [str(options.ours), str(options.model), texts_path, str(options.max_length), str(threads), rounds, output]
+                            if side == "mafin"
+                            else [sys.executable, __file__, "--peer", str(options.model), texts_path, str(options.max_length), rounds, side, output]
+                        )
+                        figures, answers[side] = run(command, output)
+                        best[side] = min([best.get(side, 1e9)] + figures["seconds"])
+                        tokens = figures["tokens"]
+                        load = figures.get("loadSeconds")
+                equal &= answers["mafin"] == answers["encode_batch"]
+                size = sum(len(text.encode()) for text in texts)
+                print(
+                    f"| {name} | {threads} | {size / 1e6:.1f} MB | {tokens} | {best['encode_batch'] * 1e3:.0f} ms "
+                    f"| {best['encode_batch_fast'] * 1e3:.0f} ms | {best['mafin'] * 1e3:.1f} ms ({size / 1e6 / best['mafin']:.0f} MB/s) "
+                    f"| {best['encode_batch'] / best['mafin']:.1f} | {best['encode_batch_fast'] / best['mafin']:.1f} |",
+                    flush=True,
+                )
+    print(f"tokenizer read in {load * 1e3:.0f} ms; ids of all texts {'equal' if equal else 'DIFFER'}")
+    return 0 if equal else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

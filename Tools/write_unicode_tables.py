@@ -1,0 +1,176 @@
+"""Writes Sources/MafinText/UnicodeTables.swift: what Python `tokenizers` (Rust) does to every Unicode scalar.
+
+The Rust library takes white space, lower case, decomposition, nonspacing marks, punctuation and "other" characters from
+five crates of different ages, so that no single Unicode version describes it (and Swift's own tables change with the
+operating system). The tables are therefore measured: every scalar goes through each step of BertNormalizer and
+BertPreTokenizer, and what comes out is written down as ranges.
+
+    pip install tokenizers==0.23.3
+    python Tools/write_unicode_tables.py
+"""
+
+import pathlib
+import unicodedata
+
+import tokenizers
+from tokenizers import normalizers, pre_tokenizers
+
+OUTPUT = pathlib.Path(__file__).resolve().parent.parent / "Sources/MafinText/UnicodeTables.swift"
+SCALARS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+HANGUL = range(0xAC00, 0xD7A4)
+
+
+def step(**chosen):
+    options = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
+    return normalizers.BertNormalizer(**{**options, **chosen}).normalize_str
+
+
+def ranges(scalars):
+    """Inclusive ranges; one may run over the surrogates, which no text holds."""
+    out = []
+    for c in sorted(scalars):
+        if out and (out[-1][1] == c - 1 or (out[-1][1] == 0xD7FF and c == 0xE000)):
+            out[-1][1] = c
+        else:
+            out.append([c, c])
+    return out
+
+
+def progressions(mapping):
+    """(first, last, stride, difference) with mapping[c] = c + difference for c in first, first + stride, ..., last."""
+    out = []
+    for c in sorted(mapping):
+        difference = mapping[c] - c
+        if out and out[-1][3] == difference:
+            first, last, stride, _ = out[-1]
+            if first == last and c - last in (1, 2):
+                out[-1] = [first, c, c - last, difference]
+                continue
+            if first != last and c - last == stride:
+                out[-1][1] = c
+                continue
+        out.append([c, c, 1, difference])
+    return out
+
+
+def combining_classes(decompose):
+    """The canonical combining class that NFD sorts by, found by trying which known marks a scalar changes places with."""
+    swaps = lambda a, b: a != b and decompose(a + b) == b + a
+    lowest, highest = "\u0334", "\u0345"  # classes 1 and 240, in Unicode from the start
+    known = {1: lowest, 240: highest}
+    for c in SCALARS:
+        k = unicodedata.combining(chr(c))
+        # A representative must be unchanged alone, and known as a mark by the (older) table in use.
+        if k and k not in known and decompose(chr(c)) == chr(c) and swaps(chr(c), lowest) and swaps(highest, chr(c)):
+            known[k] = chr(c)
+    levels = sorted(known)
+    # The representatives themselves must sort as their classes say.
+    for low, high in zip(levels, levels[1:]):
+        assert swaps(known[high], known[low]) and not swaps(known[low], known[high]), (low, high)
+    result = {}
+    for c in SCALARS:
+        ch = chr(c)
+        if decompose(ch) != ch:
+            continue
+        if not (swaps(ch, lowest) or swaps(highest, ch)):
+            continue
+        exact = [k for k in levels if k == unicodedata.combining(ch)] + levels
+        result[c] = next(k for k in exact if not swaps(ch, known[k]) and not swaps(known[k], ch))
+    return result
+
+
+def main():
+    clean, strip, lower = step(clean_text=True), step(strip_accents=True), step(lowercase=True)
+    chinese = step(handle_chinese_chars=True)
+    decompose = normalizers.NFD().normalize_str
+    pieces = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
+
+    removed, spaces, punctuation, marks, ideographs, lowered, decomposed = [], [], [], [], [], {}, {}
+    for c in SCALARS:
+        ch = chr(c)
+        count = len(pieces("a" + ch + "a"))
+        if count == 2:
+            spaces.append(c)
+        elif count == 3:
+            punctuation.append(c)
+        cleaned = clean(ch)
+        if cleaned == "":
+            removed.append(c)
+        else:
+            assert cleaned == (" " if c in spaces[-1:] else ch), hex(c)
+        if chinese(ch) != ch:
+            assert chinese(ch) == f" {ch} "
+            ideographs.append(c)
+        if lower(ch) != ch:
+            lowered[c] = lower(ch)
+        nfd = decompose(ch)
+        if nfd != ch:
+            decomposed[c] = nfd
+        elif strip(ch) == "":
+            marks.append(c)
+    mark_set = set(marks)
+    for c in SCALARS:  # Stripping is decomposition, then dropping the marks: nothing else.
+        ch = chr(c)
+        assert strip(ch) == "".join(x for x in decomposed.get(c, ch) if ord(x) not in mark_set), hex(c)
+
+    special = {c: [ord(x) for x in s] for c, s in lowered.items() if len(s) > 1}
+    assert special == {0x130: [0x69, 0x307]}, special
+    single = {c: ord(s) for c, s in lowered.items() if len(s) == 1}
+
+    for c in HANGUL:  # By the algorithm of the Unicode standard, so not in the table.
+        index = c - 0xAC00
+        jamo = [0x1100 + index // 588, 0x1161 + index % 588 // 28] + ([0x11A7 + index % 28] if index % 28 else [])
+        assert [ord(x) for x in decomposed.pop(c)] == jamo
+
+    classes = combining_classes(decompose)
+    class_ranges = []
+    for c in sorted(classes):
+        if class_ranges and class_ranges[-1][1] == c - 1 and class_ranges[-1][2] == classes[c]:
+            class_ranges[-1][1] = c
+        else:
+            class_ranges.append([c, c, classes[c]])
+
+    sections = [
+        ("removed", "Dropped by `clean_text`: control, format, private-use and unassigned characters, NUL and U+FFFD. "
+                    "Ranges: first, last.", "UInt32", [x for r in ranges(removed) for x in r], 1),
+        ("whitespace", "Separates words. Ranges: first, last.", "UInt32", [x for r in ranges(spaces) for x in r], 1),
+        ("punctuation", "A word of its own. Ranges: first, last.", "UInt32",
+         [x for r in ranges(punctuation) for x in r], 1),
+        ("ideographs", "A word of its own under `handle_chinese_chars`. Ranges: first, last.", "UInt32",
+         [x for r in ranges(ideographs) for x in r], 1),
+        ("nonspacingMarks", "Dropped by `strip_accents`, after decomposition. Ranges: first, last.", "UInt32",
+         [x for r in ranges(marks) for x in r], 1),
+        ("combiningClasses", "Canonical combining classes other than 0. Triples: first, last, class.", "UInt32",
+         [x for r in class_ranges for x in r], 1),
+        ("lowercase", "Simple lower case. Quadruples: first, last, stride, difference. (U+0130 alone becomes two scalars.)",
+         "Int32", [x for r in progressions(single) for x in r], 1),
+        ("decompositions", "Full canonical decompositions but those of Hangul syllables. Scalar, count, then as many scalars.",
+         "UInt32", [x for c in sorted(decomposed) for x in [c, len(decomposed[c]), *map(ord, decomposed[c])]], 1),
+    ]
+    lines = [
+        "// swift-format-ignore-file",
+        "//",
+        f"// Written by Tools/write_unicode_tables.py from Python `tokenizers` {tokenizers.__version__}. Do not edit.",
+        "",
+        "/// What the Rust `tokenizers` library does to each Unicode scalar, as ranges.",
+        "enum UnicodeTables {",
+    ]
+    for name, text, kind, values, _ in sections:
+        lines += [f"    /// {text}", f"    static let {name}: [{kind}] = ["]
+        line = "       "
+        for value in values:
+            item = f" {hex(value)}," if value >= 0 and kind == "UInt32" else f" {value},"
+            if len(line) + len(item) > 120:
+                lines.append(line)
+                line = "       "
+            line += item
+        lines += [line, "    ]", ""]
+        print(f"{name}: {len(values)} numbers")
+    lines[-1] = "}"
+    OUTPUT.write_text("\n".join(lines) + "\n")
+    reordered = [hex(c) for c in classes if c not in mark_set]
+    print("in need of sorting though not stripped:", len(reordered), reordered)
+
+
+if __name__ == "__main__":
+    main()
