@@ -198,17 +198,7 @@ public final class BERTEncoder {
             let base = encoder.gradients.base(lane: lane)
             for index in stride(from: lane, to: chunks.count, by: lanes) {
                 let chunk = chunks[index]
-                var saved = pass.saved[index]
-                if saved == nil {
-                    let layers = encoder.configuration.layerCount
-                    let again = Activations(
-                        encoder.configuration, tokens: chunk.tokens, keeping: layers,
-                        storage: FloatBuffer(
-                            count: chunk.tokens * Activations.floatsPerToken(encoder.configuration, layers: layers)))
-                    encoder.forward(chunk, pass.batch, dropout: pass.dropout, again, workspaces[lane], pooled: nil)
-                    saved = again
-                }
-                guard let saved else { return }
+                let saved = pass.saved[index] ?? encoder.activationsAgain(chunk, of: pass, workspaces[lane])
                 encoder.backward(
                     chunk, dropout: pass.dropout, saved, workspaces[lane], gradient: gradient, gradients: base)
                 if !encoder.freezesEmbeddings {
@@ -256,9 +246,11 @@ public final class BERTEncoder {
     /// Steps that the optimiser has made.
     var optimizerStep: Int { hasOptimizer ? optimizer.step : 0 }
 
-    func takeOver(step: Int, dense: [[Float]], words: [Int], wordMoments: [[Float]]) {
+    func restoreOptimizer(step: Int, _ moments: OptimizerMoments) {
+        // Without an optimiser, step 0 is where it will start anyway.
+        guard step > 0 || hasOptimizer else { return }
         hasOptimizer = true
-        optimizer.restore(step: step, dense: dense, words: words, wordMoments: wordMoments)
+        optimizer.restore(step: step, moments)
     }
 
     // MARK: One chunk
@@ -290,6 +282,15 @@ public final class BERTEncoder {
                 length: chunk.starts[number + 1] - chunk.starts[number], width: dimension,
                 into: pooled + text * dimension)
         }
+    }
+
+    /// The activations that a forward pass did not keep.
+    private func activationsAgain(_ chunk: Chunk, of pass: ForwardPass, _ workspace: Workspace) -> Activations {
+        let count = chunk.tokens * Activations.floatsPerToken(configuration, layers: configuration.layerCount)
+        let again = Activations(
+            configuration, tokens: chunk.tokens, keeping: configuration.layerCount, storage: FloatBuffer(count: count))
+        forward(chunk, pass.batch, dropout: pass.dropout, again, workspace, pooled: nil)
+        return again
     }
 
     private func backward(
