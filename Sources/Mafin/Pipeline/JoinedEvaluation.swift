@@ -50,12 +50,13 @@ public struct JoinedEvaluation {
         let lexical = BM25(texts: texts).rankings(of: queries.map(\.text), count: Self.depth)
         add("bm25", lexical)
 
-        func halves(_ model: JoinedModel, _ combination: Combination) throws -> HalfVectors {
+        func halves(_ model: JoinedModel) throws -> HalfVectors {
             let documents = try model.localVectors(
                 of: collection.documents, cache: cache, isCancelled: isCancelled
             ) { onProgress("Encoding documents", $0, texts.count) }
             let queries = try model.localVectors(of: queries.map(\.text), as: .query, isCancelled: isCancelled)
-            return halves(queries: queries, documents: documents, combination.localForm)
+            return self.halves(
+                queries: queries, documents: documents, model.manifest.mixing.combination.localForm)
         }
 
         let start = try releasedHalves(
@@ -71,7 +72,7 @@ public struct JoinedEvaluation {
         }
         let rivals = try model.rivals(released: released)
         for rival in rivals {
-            let halves = try halves(rival, rival.manifest.mixing.combination)
+            let halves = try halves(rival)
             if rival.manifest.contender == .tunedAlone {
                 add("tuned-alone", halves.rankings(.lambda(1), count: Self.depth))
                 add("tuned-alone-mixed", halves.rankings(rival.manifest.mixing.combination.mixing, count: Self.depth))
@@ -81,7 +82,7 @@ public struct JoinedEvaluation {
                     halves.rankings(rival.manifest.mixing.combination.mixing, count: Self.depth))
             }
         }
-        let trained = try halves(model, model.manifest.mixing.combination)
+        let trained = try halves(model)
         if start == nil { add(Self.baseline, trained.rankings(.lambda(0), count: Self.depth)) }
         add(
             model.manifest.contender.rawValue,

@@ -20,7 +20,7 @@ public final class JoinedModel {
     /// - Parameter released: the folder of a released checkpoint that the artefact names instead of holding it.
     /// - Throws: ``ArtefactError``, `EncoderError`, and what `released` throws.
     public init(artefact folder: URL, released: (EncoderRecord) throws -> URL) throws {
-        artefact = try Artefact(readingFrom: folder, verification: .length)
+        let artefact = try Artefact(readingFrom: folder, verification: .length)
         func load(_ tower: Artefact.Tower) throws -> TextEncoder {
             let record = artefact.encoder(tower)
             let encoder = try TextEncoder(
@@ -30,8 +30,10 @@ public final class JoinedModel {
             try artefact.require(encoderDimension: encoder.encoder.dimension, tower)
             return encoder
         }
-        documentEncoder = try load(.document)
-        queryEncoder = artefact.manifest.queryEncoder == nil ? documentEncoder : try load(.query)
+        self.artefact = artefact
+        let documents = try load(.document)
+        documentEncoder = documents
+        queryEncoder = artefact.manifest.queryEncoder == nil ? documents : try load(.query)
     }
 
     /// Checks that vectors are those of the artefact's black box.

@@ -50,15 +50,11 @@ public final class TrainedEncoder {
             mixing = ArtefactManifest.Mixing(
                 combination: .norm(localFactor: factor), lambdaForm: .norm, scale: outcome.trainingScale)
         default:
-            let fit = try ScaleFit.fit(
-                queries: dev, local: halves.localQueries.vectors, documents: halves.localDocuments.vectors,
-                scores: ScoreSource(
-                    queries: dev, queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
-                    byteBudget: options.scoreByteBudget),
-                index: data.index, byteBudget: options.scoreByteBudget)
+            let fit = try Self.fit(halves, dev: dev, of: training, byteBudget: options.scoreByteBudget)
+            let scale = fit?.scale ?? outcome.best.result.scale
             mixing = ArtefactManifest.Mixing(
-                combination: training.settings.joins.combination(lambda: fit.scale.lambda), lambdaForm: .calibrated,
-                scale: fit.scale, lambdaStandardError: fit.lambdaStandardError)
+                combination: training.settings.joins.combination(lambda: scale.lambda), lambdaForm: .calibrated,
+                scale: scale, lambdaStandardError: fit?.lambdaStandardError)
         }
 
         let ids = dev.map { training.vectors.queries[$0].id }
@@ -75,6 +71,22 @@ public final class TrainedEncoder {
             ], qrels: training.devQrels.filter { wanted.contains($0) }, baseline: "black-box")
         verdict = Verdict(
             lambda: mixing.combination.lambda, development: development, system: contender.rawValue)
+    }
+
+    /// The scale that makes the dev labels most likely; `nil` where neither half ranks them above chance.
+    private static func fit(
+        _ halves: HalfVectors, dev: [Int], of training: JoinedTraining, byteBudget: Int
+    ) throws -> Calibration? {
+        let scores = ScoreSource(
+            queries: dev, queryVectors: training.data.blackBoxQueries,
+            documentVectors: training.data.blackBoxDocuments, byteBudget: byteBudget)
+        do {
+            return try ScaleFit.fit(
+                queries: dev, local: halves.localQueries.vectors, documents: halves.localDocuments.vectors,
+                scores: scores, index: training.data.index, byteBudget: byteBudget)
+        } catch CalibrationError.uninformative {
+            return nil
+        }
     }
 
     /// Writes the artefact, whole or not at all.
