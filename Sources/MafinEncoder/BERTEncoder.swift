@@ -37,8 +37,8 @@ public final class BERTEncoder {
     public var optimizerOptions = AdamWOptions()
     /// Tensors of the checkpoint that play no part here (BERT's pooler) and are exported as they came.
     var passedThrough: [(name: String, shape: [Int], values: [Float])] = []
-    private var workspaces: [Workspace] = []
-    private var spareBuffers: [FloatBuffer] = []
+    private(set) var workspaces: [Workspace] = []
+    private(set) var spareBuffers: [FloatBuffer] = []
 
     /// Tokens of a chunk: in training large, so that weight gradients are sums over many rows; else small, for the caches.
     private static let trainingChunk = 2048

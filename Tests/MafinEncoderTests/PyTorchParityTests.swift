@@ -100,7 +100,8 @@ import Testing
         for first in stride(from: 0, to: 200, by: 20) {
             let piece = batch.selecting(rows: Array(first..<first + 20))
             let tokens = try encoder.tokenVectors(piece)
-            let embeddings = try encoder.embed(piece)
+            // Every third piece also by the path that only embeds.
+            let embeddings = first % 60 == 0 ? try encoder.embed(piece) : nil
             for row in 0..<20 {
                 let text = first + row
                 for place in 0..<piece.length(of: row) {
@@ -116,7 +117,9 @@ import Testing
                     let place = piece.offsets[row] + (7 * text) % piece.length(of: row)
                     worst = max(worst, largestDifference(tokens.row(place), full.row(text / 2)))
                 }
-                worstPooled = max(worstPooled, largestDifference(embeddings.row(row).prefix(16), pooled.row(text)))
+                if let embeddings {
+                    worstPooled = max(worstPooled, largestDifference(embeddings.row(row).prefix(16), pooled.row(text)))
+                }
             }
         }
         #expect(worst < 1e-5 && worstPooled < 1e-5, "the gate is 1e-4: \(worst), \(worstPooled)")

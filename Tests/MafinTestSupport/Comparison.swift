@@ -25,3 +25,11 @@ where A.Element: BinaryFloatingPoint, B.Element: BinaryFloatingPoint {
     }
     return (difference / norm).squareRoot()
 }
+
+/// How many elements differ in any bit. (Failed comparisons of whole arrays print all of both.)
+public func differingElements<A: Collection<Float>, B: Collection<Float>>(_ a: A, _ b: B) -> Int {
+    precondition(a.count == b.count, "\(a.count) values against \(b.count)")
+    var count = 0
+    for (x, y) in zip(a, b) where x.bitPattern != y.bitPattern { count += 1 }
+    return count
+}
