@@ -16,6 +16,8 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     public var contender: Contender
     /// Whose vectors the first half is.
     public var blackBox: BlackBoxIdentity
+    /// How to reach the black box again, where that is known: no secret, and no part of what determines a vector.
+    public var blackBoxSource: BlackBoxSource?
     /// Numbers in the black box's vectors: the width of the first half.
     public var blackBoxDimension: Int
     /// How both halves become one vector and one score.
@@ -134,7 +136,8 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
 
     /// A manifest in the current format, written by this library.
     public init(
-        contender: Contender = .mafin, blackBox: BlackBoxIdentity, blackBoxDimension: Int, mixing: Mixing,
+        contender: Contender = .mafin, blackBox: BlackBoxIdentity, blackBoxSource: BlackBoxSource? = nil,
+        blackBoxDimension: Int, mixing: Mixing,
         documentEncoder: EncoderRecord, queryEncoder: EncoderRecord? = nil, objective: LossSummary? = nil,
         training: Training? = nil, untrainedScale: ScoreScale? = nil, seeds: [String: UInt64] = [:], data: [DataRecord] = [], development: EvaluationReport? = nil,
         test: EvaluationReport? = nil, verdict: Verdict
@@ -143,6 +146,7 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
         library = .current
         self.contender = contender
         self.blackBox = blackBox
+        self.blackBoxSource = blackBoxSource
         self.blackBoxDimension = blackBoxDimension
         self.mixing = mixing
         self.documentEncoder = documentEncoder

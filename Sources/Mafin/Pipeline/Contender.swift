@@ -6,10 +6,12 @@ public enum Contender: String, Sendable, Codable, CaseIterable {
     case paperMafin = "paper-mafin"
     /// Joint training with λ and τ learned along: the paper's λ-Mafin with one λ, refitted on dev.
     case lambdaMafin = "lambda-mafin"
+    /// λ-Mafin's form without a λ: the local vector's length is its weight.
+    case normMafin = "norm-mafin"
     /// The encoder tuned without the black box: what joint training has to beat, alone and mixed afterwards.
     case tunedAlone = "tuned-alone"
 
-    /// Everything but ``mafin`` itself.
+    /// The rivals that are trained unless others are asked for.
     public static let rivals: [Contender] = [.tunedAlone, .paperMafin, .lambdaMafin]
 
     /// The options that make it what it is.
@@ -24,6 +26,9 @@ public enum Contender: String, Sendable, Codable, CaseIterable {
             options.fitsScaleOnDev = false
         case .lambdaMafin:
             options.form = .learned
+            options.scale = .calibrated
+        case .normMafin:
+            options.form = .norm
             options.scale = .calibrated
         case .tunedAlone:
             options.form = .localOnly

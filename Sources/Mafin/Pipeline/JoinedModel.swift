@@ -75,10 +75,10 @@ public final class JoinedModel {
         return try manifest.mixing.combination.join(blackBox: blackBox, local: local, as: side, ids: ids)
     }
 
-    /// The artefacts of rivals that were trained beside this one, in the order of ``Contender/rivals``.
+    /// The artefacts of rivals that were trained beside this one, in the order of ``Contender``.
     /// - Throws: as ``init(artefact:released:)`` for a damaged one.
     public func rivals(released: (EncoderRecord) throws -> URL) throws -> [JoinedModel] {
-        try Contender.rivals.compactMap { rival in
+        try Contender.allCases.compactMap { rival in
             let folder = Self.rivalFolder(rival, in: artefact.folder)
             guard FileManager.default.fileExists(atPath: folder.path) else { return nil }
             return try JoinedModel(artefact: folder, released: released)

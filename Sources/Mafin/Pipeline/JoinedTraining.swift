@@ -14,6 +14,8 @@ public final class JoinedTraining {
     public struct Settings: Sendable {
         /// Options of the trainer; the time is that of one contender.
         public var options = TrainingOptions()
+        /// Peak learning rate; `nil`: the one that is known to work for the mode.
+        public var learningRate: Float?
         /// How to train; `nil`: chosen from the data and the time.
         public var mode: ModeChoice.Mode?
         /// The objective.
@@ -128,7 +130,8 @@ public final class JoinedTraining {
         _ contender: Contender, checkpointFolder: URL?, resume: Bool = false,
         isCancelled: @escaping () -> Bool = { false }, onEvent: @escaping (TrainingEvent) -> Void = { _ in }
     ) throws -> TrainedEncoder {
-        let options = contender.options(from: settings.options)
+        var options = contender.options(from: settings.options)
+        options.learningRate = settings.learningRate ?? (choice.mode == .query ? 1.5e-4 : 5e-5)
         let encoder = try released.load(
             frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
         encoder.encoder.optimizerOptions.weightDecay = options.weightDecay
@@ -151,10 +154,11 @@ public final class JoinedTraining {
     }
 
     /// Manifest of a trained contender.
-    func manifest(of trained: TrainedEncoder) throws -> ArtefactManifest {
+    func manifest(of trained: TrainedEncoder, source: BlackBoxSource?) throws -> ArtefactManifest {
         let trainsDocuments = trained.mode.trainsDocuments
         return ArtefactManifest(
-            contender: trained.contender, blackBox: vectors.identity, blackBoxDimension: vectors.dimension,
+            contender: trained.contender, blackBox: vectors.identity, blackBoxSource: source,
+            blackBoxDimension: vectors.dimension,
             mixing: trained.mixing,
             documentEncoder: released.record(
                 of: trained.encoder, saved: trainsDocuments ? EncoderRecord.documentFolder : nil),

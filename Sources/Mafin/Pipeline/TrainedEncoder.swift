@@ -1,4 +1,5 @@
 import Foundation
+import MafinBlackBox
 import MafinEncoder
 import MafinNumerics
 import MafinRetrieval
@@ -91,11 +92,12 @@ public final class TrainedEncoder {
 
     /// Writes the artefact, whole or not at all.
     /// - Parameters:
+    ///   - source: how to open the black box again.
     ///   - force: whether a verdict against it is overridden.
     /// - Throws: ``ArtefactError``, `NumericsError`.
     @discardableResult
-    public func write(to folder: URL, force: Bool) throws -> Artefact {
-        var manifest = try training.manifest(of: self)
+    public func write(to folder: URL, source: BlackBoxSource? = nil, force: Bool = false) throws -> Artefact {
+        var manifest = try training.manifest(of: self, source: source)
         if force { manifest.verdict = manifest.verdict.forced() }
         let save: (URL) throws -> Void = { [encoder] in
             try encoder.encoder.save(to: $0, tokenizerFrom: encoder.folder)

@@ -76,6 +76,11 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
     /// the corpus an evaluation; the figures are then those of partly stale vectors.
     public var evaluationUsesBank = false
 
+    // MARK: Candidates
+
+    /// Which documents a row of the score block is a distribution over, in modes that use the bank.
+    public var candidates: CandidateScope = .corpus
+
     // MARK: Candidates of large corpora
 
     /// The loss sees the whole corpus up to so many documents; above, mined and random candidates.
@@ -178,6 +183,15 @@ public enum ScaleStart: Sendable, Codable, Equatable {
     case calibrated
     /// As given, for instance ``ScoreScale/paper``. ``ScoreForm/localOnly`` takes the temperature only.
     case given(ScoreScale)
+}
+
+/// Which documents the loss sees.
+public enum CandidateScope: String, Sendable, Codable, CaseIterable {
+    /// Every document. Those that no training query knows are then negatives of every query.
+    case corpus
+    /// Documents that some training query knows: what is not labelled is not pushed away. For collections whose held-out answers
+    /// are documents of their own.
+    case labelled
 }
 
 /// When the bank of document vectors is encoded anew as a whole.
