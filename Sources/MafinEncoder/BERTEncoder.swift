@@ -30,6 +30,9 @@ public final class BERTEncoder {
     private(set) lazy var optimizer = AdamW(
         configuration, layout, parameters, options: optimizerOptions, trainable: isTrainable)
     private var hasOptimizer = false
+    /// Probability of dropping an element in training, of layers' outputs and of attention weights alike; `nil`: what the
+    /// checkpoint's configuration says of each.
+    public var dropoutProbability: Float?
     /// Settings of the optimiser; read when the first update is made.
     public var optimizerOptions = AdamWOptions()
     /// Tensors of the checkpoint that play no part here (BERT's pooler) and are exported as they came.
@@ -147,7 +150,8 @@ public final class BERTEncoder {
         let lanes = min(threads, chunks.count)
         reserveWorkspaces(lanes, for: chunks, training: true)
         let dropout = Dropout(
-            seed: dropoutSeed, hidden: configuration.hiddenDropout, attention: configuration.attentionDropout)
+            seed: dropoutSeed, hidden: dropoutProbability ?? configuration.hiddenDropout,
+            attention: dropoutProbability ?? configuration.attentionDropout)
         let perToken = Activations.floatsPerToken(configuration, layers: configuration.layerCount)
         var budget = activationBudget / MemoryLayout<Float>.stride
         let saved: [Activations?] = chunks.map { chunk in

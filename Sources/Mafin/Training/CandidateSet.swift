@@ -31,7 +31,7 @@ struct TrainingStep {
 extension StepPlan {
     /// The step of this plan against every document: all rows of the bank, those of ``documents`` fresh.
     ///
-    /// Documents that share the text of a positive without being labelled are masked.
+    /// Documents that share the text of a positive without being labelled are masked, and so are positives of queries of the same text.
     func againstCorpus(_ index: TrainingIndex) -> TrainingStep {
         let encoded = DistinctRows(documents, identities: index.documentIdentities)
         var fresh: [(column: Int, position: Int)] = []
@@ -45,9 +45,9 @@ extension StepPlan {
             let positives = index.labels[query]
             let wanted = targets.map { targets in positives.filter { $0.column == targets[row] } } ?? positives
             var masked = Set<Int>()
-            for positive in positives {
-                masked.insert(positive.column)
-                masked.formUnion(index.repeatedDocuments[index.documentIdentities[positive.column]] ?? [])
+            for document in positives.map(\.column) + (index.positivesOfSameText[query] ?? []) {
+                masked.insert(document)
+                masked.formUnion(index.repeatedDocuments[index.documentIdentities[document]] ?? [])
             }
             for judgement in wanted { masked.remove(judgement.column) }
             labels.relevant.append(wanted)
@@ -78,7 +78,7 @@ extension StepPlan {
                 if let target = targets?[row], target != positive.column { continue }
                 grades[column] = max(grades[column] ?? 0, positive.grade)
             }
-            for document in suspects(query) {
+            for document in suspects(query) + (index.positivesOfSameText[query] ?? []) {
                 if let column = column(document) { masked.insert(column) }
             }
             masked.subtract(grades.keys)

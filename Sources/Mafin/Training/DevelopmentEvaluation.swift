@@ -65,10 +65,12 @@ public struct DevelopmentEvaluator: Sendable {
         self.metric = metric
     }
 
-    /// Figures of a state: `metric`, `logLikelihood`, and under "local" the metric of the local half alone.
+    /// Figures of a state: `metric`, `logLikelihood`; under "local" the metric of the local half alone, under "fitted" 1 where a scale was
+    /// fitted, and 0 where the state's own was kept: in the norm form, and where neither half ranks the labels above chance.
     /// - Complexity: O(queries · documents · (black-box width + local width)).
     public func evaluate(_ state: DevelopmentState) throws -> DevelopmentResult {
-        let scale = try fittedScale(state)
+        let fitted = try fittedScale(state)
+        let scale = fitted ?? state.scale
         let head = ScoreHead(scale: scale, form: state.documents.weights.isEmpty ? .unit : .norm(factor: 1))
         let likelihood = ListNet(target: .exponentialGain)
         var (mixed, alone, logLikelihood) = (0.0, 0.0, 0.0)
@@ -86,7 +88,7 @@ public struct DevelopmentEvaluator: Sendable {
         let count = Double(index.devQueries.count)
         return DevelopmentResult(
             metric: mixed / count, logLikelihood: logLikelihood / count, scale: scale,
-            figures: ["local": alone / count])
+            figures: ["local": alone / count, "fitted": fitted == nil ? 0 : 1])
     }
 
     /// Rows of queries whose three score matrices fit the budget.
@@ -97,20 +99,31 @@ public struct DevelopmentEvaluator: Sendable {
         }
     }
 
-    private func fittedScale(_ state: DevelopmentState) throws -> ScoreScale {
-        if state.form == .norm { return state.scale }
-        // As many queries as fit; with a corpus so large that they do not all fit, those are still hundreds of full lists.
-        let rows = blocks(state).first ?? 0..<0
-        let queries = Array(index.devQueries[rows])
-        let local = Matrix.multiply(
-            state.queries.vectors.selecting(rows: rows), transposed: state.documents.vectors)
-        return try ScaleFit.fit(
-            blackBox: state.form == .localOnly ? nil : scores.block(queries: queries), local: local,
-            labels: StepPlan(queries: queries).againstCorpus(index).labels)
+    private func fittedScale(_ state: DevelopmentState) throws -> ScoreScale? {
+        if state.form == .norm { return nil }
+        do {
+            return try ScaleFit.fit(
+                queries: index.devQueries, local: state.queries.vectors, documents: state.documents.vectors,
+                scores: state.form == .localOnly ? nil : scores, index: index, byteBudget: byteBudget,
+                startingAt: state.scale
+            ).scale
+        } catch CalibrationError.uninformative {
+            return nil
+        }
+    }
+
+    /// Ranks that the metric looks at.
+    private var depth: Int {
+        switch metric {
+        case .nDCG(let cutoff), .reciprocalRank(let cutoff), .averagePrecision(let cutoff):
+            min(cutoff ?? index.documentCount, index.documentCount)
+        case .recall(let cutoff), .precision(let cutoff), .success(let cutoff): min(cutoff, index.documentCount)
+        case .rPrecision: index.documentCount
+        }
     }
 
     private func sum(of logits: Matrix, queries: [Int]) -> Double {
-        let ranked = rank(scores: logits, count: min(100, index.documentCount))
+        let ranked = rank(scores: logits, count: depth)
         var sum = 0.0
         for (row, query) in queries.enumerated() {
             let grades = Dictionary(

@@ -79,6 +79,18 @@ public struct ModeChoice: Sendable, Codable, Equatable {
             estimate: estimate)
     }
 
+    /// Tokens trained a second, estimated from embedding a sample: no weight is touched. A few thousand tokens are enough.
+    public static func measureTokensPerSecond<Encoder: TrainableEncoder>(
+        _ encoder: Encoder, sample: Encoder.Inputs
+    ) throws -> Double {
+        let tokens = (0..<sample.count).reduce(0) { $0 + sample.length(of: $1) }
+        // Once to fill caches and buffers, once for the clock.
+        _ = try encoder.embed(sample)
+        let start = ContinuousClock.now
+        _ = try encoder.embed(sample)
+        return Double(tokens) / max(seconds(since: start), 1e-9) * embeddingShare
+    }
+
     /// Tokens of an epoch of each mode. O(pairs), and one plan of blocks.
     static func estimate(_ index: TrainingIndex, block: BlockMode) -> Estimate {
         var (queries, documents, pairs, corpus) = (0, 0, 0, 0)

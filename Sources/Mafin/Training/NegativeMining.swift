@@ -32,10 +32,12 @@ struct MinedNegatives: Sendable, Codable, Equatable {
                 blackBox: head.blackBoxFactor == 0 ? nil : scores.block(queries: block)
             ).logits
             // Enough for the wanted ones even where positives and suspects fill the top.
-            let most = block.map { index.labels[$0].count }.max() ?? 0
+            let most =
+                block.map { index.labels[$0].count + (index.positivesOfSameText[$0]?.count ?? 0) }.max() ?? 0
             let ranked = rank(scores: logits, count: 2 * count + most + repeats(of: block, index))
             for (row, query) in block.enumerated() {
-                let positives = Set(index.labels[query].map { index.documentIdentities[$0.column] })
+                let known = index.labels[query].map(\.column) + (index.positivesOfSameText[query] ?? [])
+                let positives = Set(known.map { index.documentIdentities[$0] })
                 let best = index.labels[query].map { logits[row, $0.column] * toMixed }.max() ?? .infinity
                 var negatives: [Int] = []
                 var suspects: [Int] = []

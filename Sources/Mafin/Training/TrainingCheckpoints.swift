@@ -61,7 +61,8 @@ struct TrainingCheckpoints {
             }
         }
         try Self.encode(Latest(folder: name), to: latest)
-        for other in try files.contentsOfDirectory(atPath: folder.path) where other.hasPrefix("step-") && other != name {
+        for other in try files.contentsOfDirectory(atPath: folder.path) where other.hasPrefix("step-") && other != name
+        {
             try files.removeItem(at: folder.appendingPathComponent(other))
         }
     }

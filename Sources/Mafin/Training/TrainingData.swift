@@ -24,11 +24,12 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
     ///   - trainQueries: queries to learn from. Those without a positive label, and those with the text of a development query,
     ///     are left out; see ``TrainingIndex/leftOut``.
     ///   - devQueries: queries to choose on; never learned from. May be empty only where the trainer gets a closure of its own.
-    ///   - blackBoxQueries: the black box's vectors of `queries`; rows are normalised here.
-    ///   - blackBoxDocuments: the black box's vectors of `documents`; rows are normalised here.
+    ///   - blackBoxQueries: the black box's vectors of `queries`; rows are made unit length here (``UnitRows``).
+    ///   - blackBoxDocuments: the black box's vectors of `documents`; likewise.
     ///   - queryIdentities: equal numbers for equal texts (``TextIdentity/classes(of:)``); `nil`: all texts differ.
     ///   - documentIdentities: the same of the documents.
-    /// - Throws: ``TrainingError`` naming the part, query or document that does not fit.
+    /// - Throws: ``TrainingError`` naming the part, query or document that does not fit; ``CombinationError`` naming a black-box row that is
+    ///   all zeros or not finite.
     public init(
         queries: Inputs, documents: Inputs, labels: [[Judgement]], trainQueries: [Int], devQueries: [Int],
         blackBoxQueries: Matrix, blackBoxDocuments: Matrix, queryIdentities: [Int]? = nil,
@@ -42,8 +43,8 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
         try check("black-box query dimension", blackBoxQueries.columns, blackBoxDocuments.columns)
         self.queries = queries
         self.documents = documents
-        self.blackBoxQueries = blackBoxQueries.normalizedRows().matrix
-        self.blackBoxDocuments = blackBoxDocuments.normalizedRows().matrix
+        self.blackBoxQueries = try UnitRows.make(blackBoxQueries, half: .blackBox)
+        self.blackBoxDocuments = try UnitRows.make(blackBoxDocuments, half: .blackBox)
         index = try TrainingIndex(
             labels: labels, trainQueries: trainQueries, devQueries: devQueries,
             queryLengths: (0..<queries.count).map { queries.length(of: $0) },

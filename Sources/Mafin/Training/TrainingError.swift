@@ -17,6 +17,7 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
     /// A checkpoint is not of this run, or is damaged.
     case checkpoint(path: String, expected: String, found: String)
 
+    /// One sentence: what, where, what was expected and what was found.
     public var description: String {
         switch self {
         case .size(let part, let expected, let found):

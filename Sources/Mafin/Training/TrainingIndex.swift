@@ -20,6 +20,9 @@ public struct TrainingIndex: Sendable {
     public let queriesKnowing: [[Int]]
     /// Documents that share their text with another, by identity; texts that occur once are not in it.
     public let repeatedDocuments: [Int: [Int]]
+    /// For training queries that share their text with another: the positives of the others that are none of their own. They are never
+    /// negatives, as the text cannot tell which of the queries asks.
+    public let positivesOfSameText: [Int: [Int]]
     /// Why given queries take no part, for a message to the user.
     public let leftOut: LeftOut
 
@@ -65,7 +68,8 @@ public struct TrainingIndex: Sendable {
         guard !train.isEmpty else {
             throw TrainingError.noQueries(
                 list: "training queries",
-                reason: "\(trainQueries.count) were given, \(leftOut.unlabelledTrain) of them without a positive label and "
+                reason:
+                    "\(trainQueries.count) were given, \(leftOut.unlabelledTrain) of them without a positive label and "
                     + "\(leftOut.trainWithTextOfDev) with the text of a development query")
         }
 
@@ -74,9 +78,12 @@ public struct TrainingIndex: Sendable {
             for judgement in positives[query] { knowing[judgement.column].append(query) }
         }
         var byIdentity: [Int: [Int]] = [:]
-        for (document, identity) in documentIdentities.enumerated() { byIdentity[identity, default: []].append(document) }
+        for (document, identity) in documentIdentities.enumerated() {
+            byIdentity[identity, default: []].append(document)
+        }
 
         self.labels = positives
+        positivesOfSameText = Self.positivesOfSameText(train, identities: queryIdentities, labels: positives)
         self.trainQueries = train
         self.devQueries = dev
         self.queryLengths = queryLengths
@@ -133,6 +140,21 @@ public struct TrainingIndex: Sendable {
             }
             return positives
         }
+    }
+
+    private static func positivesOfSameText(
+        _ queries: [Int], identities: [Int], labels: [[Judgement]]
+    ) -> [Int: [Int]] {
+        let groups = Dictionary(grouping: queries) { identities[$0] }
+        var result: [Int: [Int]] = [:]
+        for group in groups.values where group.count > 1 {
+            let all = Set(group.flatMap { labels[$0].map(\.column) })
+            for query in group {
+                let others = all.subtracting(labels[query].map(\.column))
+                if !others.isEmpty { result[query] = others.sorted() }
+            }
+        }
+        return result
     }
 
     private static func checkDistinct(_ queries: [Int], list: String, count: Int) throws {

@@ -56,6 +56,8 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
     public var form: ScoreForm = .fixed
     /// Where the scale of both halves comes from.
     public var scale: ScaleStart = .calibrated
+    /// Whether evaluations rank at the scale fitted on dev; off: at the scale of training, as the paper's fixed λ = ½ wants it.
+    public var fitsScaleOnDev = true
     /// Training queries, drawn by seed, on which the scale is calibrated before training.
     public var calibrationQueries = 300
     /// Adam's learning rate of λ's logit and τ's logarithm in the `learned` form.
@@ -93,7 +95,8 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
     /// Tokens of one forward pass. A step of more tokens is cut: embed all, then each piece again with its backward pass (GradCache),
     /// the same gradient at a third more time. Bounds the memory for activations.
     public var tokensPerPass = 32_768
-    /// Seconds that lie at least between two checkpoints made at evaluations; 0: one at each. An interrupted run always leaves one.
+    /// Seconds that lie at least between two checkpoints made at evaluations; 0: one at each. A run that ends or is cancelled always
+    /// leaves one.
     public var checkpointSeconds: Double = 30
 
     /// All defaults.
@@ -170,7 +173,8 @@ public enum ScoreForm: String, Sendable, Codable {
 
 /// Where the scale of both halves comes from before the first step.
 public enum ScaleStart: Sendable, Codable, Equatable {
-    /// Fitted by maximum likelihood of training labels over full lists, untrained encoder. With ``ScoreForm/localOnly`` only τ is fitted.
+    /// Fitted by maximum likelihood of training labels over full lists, untrained encoder (``Calibration``, whose error ends the run where
+    /// neither half ranks the labels above chance). With ``ScoreForm/localOnly`` only τ is fitted.
     case calibrated
     /// As given, for instance ``ScoreScale/paper``. ``ScoreForm/localOnly`` takes the temperature only.
     case given(ScoreScale)

@@ -14,12 +14,12 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     var bank: DocumentBank
     var mined = MinedNegatives()
 
-    /// The step plans of epoch `plannedEpoch`.
-    private var plans: [StepPlan] = []
-    private var plannedEpoch = -1
-    private var tokensPerSecond: Double?
-    private var secondsPerStep: Double?
-    private var lastCheckpoint: ContinuousClock.Instant?
+    // For the extensions in other files: the step plans of epoch `plannedEpoch`, moving means for progress, the last checkpoint.
+    var plans: [StepPlan] = []
+    var plannedEpoch = -1
+    var tokensPerSecond: Double?
+    var secondsPerStep: Double?
+    var lastCheckpoint: ContinuousClock.Instant
     private let began: ContinuousClock.Instant
     private let elapsedBefore: Double
 
@@ -34,6 +34,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         self.isCancelled = isCancelled
         self.onEvent = onEvent
         began = ContinuousClock.now
+        lastCheckpoint = began
         let data = trainer.data
         engine = StepEngine(
             queryEncoder: trainer.queryEncoder, documentEncoder: trainer.documentEncoder, data: data,
@@ -72,11 +73,13 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         if state.stopped != nil { return try finish() }
         do {
             while true {
-                if evaluationIsDue { try evaluate() }
+                let evaluates = evaluationIsDue
+                if evaluates { try evaluate() }
                 if let reason = reasonToStop {
                     if state.history.last?.step != state.step { try evaluate() }
                     return try finish(reason)
                 }
+                if evaluates, seconds(since: lastCheckpoint) >= options.checkpointSeconds { try save() }
                 if isCancelled() { throw CancellationError() }
                 try planIfNeeded()
                 try prepareEpoch()
@@ -133,7 +136,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     // MARK: Epochs
 
     /// The step plans of the present epoch: a function of seed and epoch.
-    private func stepPlans() -> [StepPlan] {
+    func stepPlans() -> [StepPlan] {
         if plannedEpoch != state.epoch {
             var generator = RandomGenerator(seed: randomSeed(.order, state.epoch))
             plans = trainer.mode.steps(of: index, using: &generator)
@@ -144,18 +147,19 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     }
 
     /// What a seed is for; each has a sequence of its own.
-    private enum Purpose: UInt64 {
+    enum Purpose: UInt64 {
         case order = 1
         case dropout = 2
         case candidates = 3
     }
 
-    private func randomSeed(_ purpose: Purpose, _ counter: Int, _ part: Int = 0) -> UInt64 {
+    func randomSeed(_ purpose: Purpose, _ counter: Int, _ part: Int = 0) -> UInt64 {
         let stream = RandomGenerator.mix(options.seed &+ purpose.rawValue &* 0x9E37_79B9_7F4A_7C15)
         return RandomGenerator.mix(RandomGenerator.mix(stream &+ UInt64(counter)) &+ UInt64(part))
     }
 
-    private var mines: Bool { trainer.mode.usesBank && index.documentCount > options.wholeCorpusLimit }
+    /// Whether the corpus is so large that candidates are mined.
+    var mines: Bool { trainer.mode.usesBank && index.documentCount > options.wholeCorpusLimit }
 
     private func prepareEpoch() throws {
         guard state.preparedEpoch != state.epoch else { return }
@@ -184,178 +188,11 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     }
 
     /// Encodes all documents with the weights of the moment, unless that was just done or nothing can have changed.
-    private func refreshBank() throws {
+    func refreshBank() throws {
         guard trainer.mode.trainsDocuments, state.refreshedAt != state.step else { return }
         let embeddings = try embedDocuments()
         bank = DocumentBank(rows: state.localForm.prepare(embeddings))
         state.refreshedAt = state.step
-    }
-
-    // MARK: Updates
-
-    private func materialize(_ plan: StepPlan, part: Int) -> TrainingStep {
-        guard trainer.mode.usesBank else { return plan.againstDocuments(index) }
-        guard mines else { return plan.againstCorpus(index) }
-        var generator = RandomGenerator(seed: randomSeed(.candidates, state.step, part))
-        let others = mined.candidates(
-            of: plan.queries, index: index, random: options.randomCandidates, using: &generator)
-        return plan.againstDocuments(index, others: others) { self.mined.suspects[$0] ?? [] }
-    }
-
-    private func update() throws {
-        let start = ContinuousClock.now
-        let plans = stepPlans()
-        let group = plans[state.position..<min(state.position + options.accumulation, plans.count)]
-        let head = ScoreHead(scale: state.scale, form: state.localForm)
-        let level = state.plan?.level(step: state.step) ?? RunPlan.unplannedLevel(step: state.step, options: options)
-        let learningRate = options.learningRate * Float(level)
-        var (loss, blackBoxScale, localScale) = (Float(0), 0.0, 0.0)
-        var (tokens, plannedTokens) = (0, 0)
-        for (part, plan) in group.enumerated() {
-            let outcome = try engine.run(
-                materialize(plan, part: part), head: head, bank: &bank,
-                seed: options.dropout > 0 ? randomSeed(.dropout, state.step, part) : nil,
-                gradientFactor: 1 / Float(group.count), wantsScale: state.scaleOptimizer != nil)
-            guard outcome.loss.isFinite else { throw notFinite("loss", outcome.loss) }
-            loss += outcome.loss / Float(group.count)
-            blackBoxScale += outcome.blackBoxScale
-            localScale += outcome.localScale
-            tokens += outcome.tokens
-            plannedTokens += plan.tokens(in: index)
-        }
-        var norm: Float = 0
-        for encoder in trainer.trained {
-            let one = try encoder.update(
-                learningRate: learningRate, maximumGradientNorm: options.maximumGradientNorm)
-            guard one.isFinite else { throw notFinite("gradient's norm", one) }
-            norm = max(norm, one)
-        }
-        if state.scaleOptimizer != nil {
-            state.scaleOptimizer?.update(
-                blackBox: blackBoxScale, local: localScale,
-                learningRate: Double(options.scaleLearningRate) * level)
-            if let optimizer = state.scaleOptimizer { state.scale = optimizer.scale }
-        }
-        state.step += 1
-        state.position += group.count
-        let epoch = state.epoch
-        if state.position >= plans.count {
-            state.epoch += 1
-            state.position = 0
-        }
-        state.loss.add(loss)
-        state.tokens += tokens
-
-        let spent = seconds(since: start)
-        // The first update touches everything for the first time, and is no measure of the others.
-        if state.plan == nil, state.step > 1 || options.timingSteps == 1 {
-            state.timing.stepSeconds += spent
-            state.timing.stepTokens += plannedTokens
-        }
-        secondsPerStep = secondsPerStep.map { $0 + 0.1 * (spent - $0) } ?? spent
-        let rate = Double(tokens) / max(spent, 1e-9)
-        tokensPerSecond = tokensPerSecond.map { $0 + 0.1 * (rate - $0) } ?? rate
-        onEvent(
-            .step(
-                StepReport(
-                    step: state.step, totalSteps: state.plan?.totalSteps, epoch: epoch, loss: loss,
-                    smoothedLoss: state.loss.value ?? loss, learningRate: learningRate, gradientNorm: norm,
-                    scale: state.scale, tokens: state.tokens, tokensPerSecond: tokensPerSecond ?? rate,
-                    elapsed: elapsed, timeLeft: timeLeft)))
-    }
-
-    private var timeLeft: Double? {
-        guard let plan = state.plan, let secondsPerStep else { return nil }
-        let steps = plan.totalSteps - state.step
-        let evaluations = (steps + plan.evaluateEvery - 1) / plan.evaluateEvery
-        return Double(steps) * secondsPerStep + Double(evaluations) * state.timing.evaluationSeconds
-    }
-
-    private func notFinite(_ what: String, _ value: Float) -> TrainingError {
-        restoreBest()
-        return .notFinite(what: what, step: state.step + 1, value: value)
-    }
-
-    // MARK: Evaluation and the end
-
-    private func evaluate() throws {
-        let start = ContinuousClock.now
-        if !options.evaluationUsesBank { try refreshBank() }
-        let embedded = ContinuousClock.now
-        let queries = state.localForm.prepare(try embedQueries(index.devQueries))
-        if state.timing.embeddingSecondsPerToken == 0 {
-            let tokens = index.devQueries.reduce(0) { $0 + index.queryLengths[$1] }
-            state.timing.embeddingSecondsPerToken = seconds(since: embedded) / Double(max(1, tokens))
-        }
-        let result = try trainer.evaluation(
-            DevelopmentState(
-                step: state.step, queries: queries, documents: bank.rows, scale: state.scale, form: options.form))
-        for (what, value) in [("metric on dev", result.metric), ("likelihood on dev", result.logLikelihood)]
-        where !value.isFinite {
-            throw notFinite(what, Float(value))
-        }
-        let record = EvaluationRecord(
-            step: state.step, result: result, smoothedLoss: state.loss.value, tokens: state.tokens, elapsed: elapsed)
-        let isBest = state.history.isEmpty || isBetter(result, than: state.history[state.best].result)
-        state.history.append(record)
-        if isBest {
-            state.best = state.history.count - 1
-            state.bestScale = state.scale
-            state.withoutGain = 0
-            best = trainer.trained.map { $0.weights() }
-        } else {
-            state.withoutGain += 1
-        }
-        if options.refitScale, options.form == .fixed {
-            state.scale = result.scale.raised(toLambda: options.minimumLambda)
-        }
-        state.timing.evaluationSeconds = seconds(since: start)
-        onEvent(.evaluated(record, isBest: isBest))
-        if lastCheckpoint.map({ seconds(since: $0) >= options.checkpointSeconds }) ?? true { try save() }
-    }
-
-    private func isBetter(_ a: DevelopmentResult, than b: DevelopmentResult) -> Bool {
-        switch options.selection {
-        case .metric: a.metric > b.metric || (a.metric == b.metric && a.logLikelihood > b.logLikelihood)
-        case .likelihood: a.logLikelihood > b.logLikelihood
-        }
-    }
-
-    private func save() throws {
-        guard let checkpoints = trainer.checkpoints else { return }
-        state.timing.elapsed = elapsed
-        state.drift = bank.driftState
-        try checkpoints.write(
-            TrainingCheckpoints.Contents(state: state, best: best, bank: bank, mined: mined),
-            encoders: trainer.trained, bankChanges: trainer.mode.trainsDocuments)
-        lastCheckpoint = .now
-        onEvent(.checkpoint(step: state.step))
-    }
-
-    private func restoreBest() {
-        for (encoder, weights) in zip(trainer.trained, best) { encoder.restore(weights: weights) }
-    }
-
-    private func finish(_ reason: StopReason) throws -> TrainingOutcome {
-        if reason != .cancelled {
-            state.stopped = reason
-            try save()
-        }
-        onEvent(.stopped(reason))
-        restoreBest()
-        return outcome(reason)
-    }
-
-    private func finish() throws -> TrainingOutcome {
-        restoreBest()
-        return outcome(state.stopped ?? .completed)
-    }
-
-    private func outcome(_ reason: StopReason) -> TrainingOutcome {
-        TrainingOutcome(
-            reason: reason, steps: state.step, start: state.history[0], best: state.history[state.best],
-            history: state.history, trainingScale: state.bestScale, localForm: state.localForm, tokens: state.tokens,
-            elapsed: state.stopped == nil ? elapsed : state.timing.elapsed)
     }
 }
 

@@ -35,9 +35,11 @@ struct TrainingStart {
         case (.given(let given), _):
             scale = given
         case (.calibrated, let form):
-            scale = try Self.calibrate(
-                sample, queries: LocalForm.unit.prepare(queries), documents: LocalForm.unit.prepare(documents),
-                scores: form == .localOnly ? nil : scores, index: index, byteBudget: options.scoreByteBudget)
+            scale = try ScaleFit.fit(
+                queries: sample, local: LocalForm.unit.prepare(queries).vectors,
+                documents: LocalForm.unit.prepare(documents).vectors, scores: form == .localOnly ? nil : scores,
+                index: index, byteBudget: options.scoreByteBudget
+            ).scale
             if form != .localOnly { scale = scale.raised(toLambda: options.minimumLambda) }
         }
 
@@ -56,20 +58,6 @@ struct TrainingStart {
             identity: trainer.identity, scale: scale, localForm: form, scaleOptimizer: optimizer, bestScale: scale,
             timing: timing)
         onEvent(.calibrated(scale))
-    }
-
-    private static func calibrate(
-        _ sample: [Int], queries: LocalRows, documents: LocalRows, scores: ScoreSource?, index: TrainingIndex,
-        byteBudget: Int
-    ) throws -> ScoreScale {
-        // Two score matrices and the fit's own copy.
-        let fitting = byteBudget / (3 * MemoryLayout<Float>.stride * max(1, index.documentCount))
-        let rows = Array(sample.prefix(max(1, fitting)))
-        return try ScaleFit.fit(
-            blackBox: scores?.block(queries: rows),
-            local: Matrix.multiply(
-                queries.vectors.selecting(rows: 0..<rows.count), transposed: documents.vectors),
-            labels: StepPlan(queries: rows).againstCorpus(index).labels)
     }
 
     /// The norm form in which a query and a document of typical norms weigh the local score as λ does: c² ‖q‖ ‖d‖ = λ / (1 − λ).

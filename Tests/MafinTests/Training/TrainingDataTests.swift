@@ -15,7 +15,10 @@ import Testing
 
     @Test func queriesWithoutUseAreLeftOut() throws {
         let index = try Self.index(
-            labels: [[Judgement(column: 1)], [Judgement(column: 0, grade: 0)], [Judgement(column: 2)], [], [Judgement(column: 2)]],
+            labels: [
+                [Judgement(column: 1)], [Judgement(column: 0, grade: 0)], [Judgement(column: 2)], [],
+                [Judgement(column: 2)],
+            ],
             train: [0, 1, 2], dev: [3, 4], queryIdentities: [0, 1, 2, 3, 2])
         // 1 has no positive; 2 has the text of dev query 4.
         #expect(index.trainQueries == [0])

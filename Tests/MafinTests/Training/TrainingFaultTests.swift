@@ -47,7 +47,8 @@ import Testing
         let data = try TrainingData(
             queries: ToyInputs(rows: [[10], [11], [12]]), documents: ToyInputs(rows: documents),
             labels: (0..<3).map { [Judgement(column: $0)] }, trainQueries: [0, 1, 2], devQueries: [],
-            blackBoxQueries: TrainingFixture.vectors(3, 6, seed: 1), blackBoxDocuments: vectors.selecting(rows: [0, 1, 2, 0]),
+            blackBoxQueries: TrainingFixture.vectors(3, 6, seed: 1),
+            blackBoxDocuments: vectors.selecting(rows: [0, 1, 2, 0]),
             documentIdentities: TextIdentity.classes(of: documents))
         #expect(try Self.lastLoss(data, QueryTowerMode(), ListNet()) < 0.01)
         #expect(try Self.lastLoss(data, BlockMode(), ListNet()) < 0.01)

@@ -85,6 +85,24 @@ import Testing
         #expect(step.labels.masked.map(\.first) == [1, 0])
     }
 
+    @Test func queriesOfOneTextSpareEachOthersPositives() throws {
+        let index = try TrainingDataTests.index(
+            labels: [[Judgement(column: 0)], [Judgement(column: 2)], [Judgement(column: 1)]], train: [0, 1, 2],
+            queryIdentities: [0, 0, 2])
+        #expect(index.positivesOfSameText == [0: [2], 1: [0]])
+        let corpus = StepPlan(queries: [0, 1, 2]).againstCorpus(index)
+        #expect(corpus.labels.masked == [[2], [0], []])
+        let pairs = StepPlan(queries: [1, 0], targets: [2, 0], documents: [2, 0]).againstDocuments(index)
+        #expect(pairs.labels.masked == [[1], [0]])
+    }
+
+    @Test func speedIsMeasuredWithoutTouchingWeights() throws {
+        let encoder = ToyEncoder(vocabulary: TrainingFixture.vocabulary)
+        let before = encoder.parameters
+        let speed = try ModeChoice.measureTokensPerSecond(encoder, sample: try TrainingFixture.random().documents)
+        #expect(speed > 0 && speed.isFinite && encoder.parameters == before && encoder.forwarded.isEmpty)
+    }
+
     @Test func scoresComeFromTheVectors() throws {
         let data = try TrainingFixture.random()
         func source(_ budget: Int) -> ScoreSource {

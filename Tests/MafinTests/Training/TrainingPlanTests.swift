@@ -87,6 +87,9 @@ import Testing
         #expect(message { $0.patience = 0 }.contains("patience"))
         #expect(message { $0.bankRefresh = .everySteps(0) }.contains("bankRefresh"))
         #expect(message { $0.time = -1 }.contains("time"))
-        #expect(message { $0.minedPerQuery = 0; $0.randomCandidates = 0 }.contains("at least 1 candidate"))
+        #expect(
+            message {
+                $0.minedPerQuery = 0; $0.randomCandidates = 0
+            }.contains("at least 1 candidate"))
     }
 }

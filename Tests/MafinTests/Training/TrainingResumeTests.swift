@@ -42,7 +42,7 @@ import Testing
         _ kind: Kind, folder: URL?, options: TrainingOptions? = nil, data: TrainingData<ToyInputs>? = nil,
         loss: any Loss = ListNet()
     ) throws -> Life {
-        let query = ToyEncoder(vocabulary: TrainingFixture.vocabulary)
+        let query = ToyEncoder(vocabulary: max(TrainingFixture.vocabulary, TrainingFixture.jargonVocabulary))
         let document = kind == .towers ? ToyEncoder(vocabulary: TrainingFixture.vocabulary, seed: 8) : nil
         let mode: any TrainingMode =
             switch kind {
@@ -54,14 +54,29 @@ import Testing
         return Life(
             query: query, document: document,
             trainer: try Trainer(
-                queryEncoder: query, documentEncoder: document, data: try data ?? TrainingFixture.random(), mode: mode,
-                loss: loss, options: options ?? Self.options(kind), checkpointFolder: folder))
+                queryEncoder: query, documentEncoder: document,
+                data: try data ?? (kind == .refitted ? TrainingFixture.jargon() : TrainingFixture.random()),
+                mode: mode, loss: loss, options: options ?? Self.options(kind), checkpointFolder: folder))
     }
 
     /// What is the same in equal runs: everything but the clock.
-    static func figures(_ outcome: TrainingOutcome) -> [String] {
-        outcome.history.map { "\($0.step) \($0.result) \(String(describing: $0.smoothedLoss)) \($0.tokens)" }
-            + ["\(outcome.best.step) \(outcome.trainingScale) \(outcome.localForm) \(outcome.steps) \(outcome.tokens)"]
+    struct Figures: Equatable {
+        var history: [EvaluationRecord]
+        var best: Int
+        var scale: ScoreScale
+        var form: LocalForm
+        var steps: Int
+        var tokens: Int
+    }
+
+    static func figures(_ outcome: TrainingOutcome) -> Figures {
+        Figures(
+            history: outcome.history.map { record in
+                var record = record
+                record.elapsed = 0
+                return record
+            }, best: outcome.best.step, scale: outcome.trainingScale, form: outcome.localForm, steps: outcome.steps,
+            tokens: outcome.tokens)
     }
 
     @Test(arguments: Kind.allCases) func aResumedRunIsBitwiseTheSame(kind: Kind) throws {
@@ -136,7 +151,10 @@ import Testing
         try Data("mine".utf8).write(to: scratch.url.appendingPathComponent("notes.txt"))
         _ = try Self.life(.query, folder: scratch.url).trainer.run()
         let next = try FileManager.default.contentsOfDirectory(atPath: scratch.url.path).sorted()
-        #expect(next.map { $0.hasPrefix("step-23-") ? "step" : $0 } == ["bank.safetensors", "latest.json", "notes.txt", "step"])
+        #expect(
+            next.map { $0.hasPrefix("step-23-") ? "step" : $0 } == [
+                "bank.safetensors", "latest.json", "notes.txt", "step",
+            ])
     }
 
     @Test func anotherRunsCheckpointIsRefusedByName() throws {
@@ -153,7 +171,8 @@ import Testing
         var options = Self.options(.query)
         options.learningRate = 0.5
         let rate = message(try Self.life(.query, folder: scratch.url, options: options))
-        #expect(rate.contains("expected a run with options.learningRate = 0.5, found one with options.learningRate = 0.0"))
+        #expect(
+            rate.contains("expected a run with options.learningRate = 0.5, found one with options.learningRate = 0.0"))
         #expect(message(try Self.life(.pair, folder: scratch.url)).contains("mode."))
         #expect(message(try Self.life(.query, folder: scratch.url, loss: InfoNCE())).contains("loss."))
         let other = try Self.life(.query, folder: scratch.url, data: try TrainingFixture.random(seed: 2))
@@ -164,10 +183,12 @@ import Testing
         #expect(message(try Self.life(.query, folder: scratch.url, options: options)) == "")
 
         let empty = try ScratchFolder()
-        #expect(message(try Self.life(.query, folder: empty.url)).contains("expected a checkpoint to resume, found none"))
+        #expect(
+            message(try Self.life(.query, folder: empty.url)).contains("expected a checkpoint to resume, found none"))
         #expect(message(try Self.life(.query, folder: nil)).contains("checkpointFolder"))
         try Data("{".utf8).write(to: scratch.url.appendingPathComponent("latest.json"))
-        #expect(message(try Self.life(.query, folder: scratch.url)).contains("latest.json: expected the state of a run"))
+        #expect(
+            message(try Self.life(.query, folder: scratch.url)).contains("latest.json: expected the state of a run"))
     }
 
     @Test func cancellingBeforeTheFirstEvaluationLeavesNothing() throws {

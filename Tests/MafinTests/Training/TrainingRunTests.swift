@@ -31,7 +31,9 @@ final class EventLog {
         ToyEncoder(vocabulary: TrainingFixture.jargonVocabulary, hidden: 12, dimension: 12, seed: seed)
     }
 
-    @Test(arguments: ["query", "block", "pair", "learned", "norm"]) func learnsWhatTheBlackBoxMisses(kind: String) throws {
+    @Test(arguments: ["query", "block", "pair", "learned", "norm"]) func learnsWhatTheBlackBoxMisses(kind: String)
+        throws
+    {
         let data = try TrainingFixture.jargon()
         let mode: any TrainingMode =
             switch kind {
@@ -46,7 +48,8 @@ final class EventLog {
         }
         let encoder = Self.jargonEncoder()
         let outcome = try Trainer(
-            queryEncoder: encoder, data: data, mode: mode, loss: kind == "pair" ? InfoNCE() : ListNet(), options: options
+            queryEncoder: encoder, data: data, mode: mode, loss: kind == "pair" ? InfoNCE() : ListNet(),
+            options: options
         ).run()
         // The black box knows the topic: one of four documents, in no order.
         let blackBox = try DevelopmentEvaluator(data: data, byteBudget: 1 << 20).evaluate(
@@ -66,7 +69,8 @@ final class EventLog {
         let released = LocalForm.unit.prepare(try encoder.embed(data.documents))
         var seen: [Matrix] = []
         _ = try Trainer(
-            queryEncoder: encoder, data: data, mode: QueryTowerMode(batch: .rows(24)), loss: ListNet(), options: Self.options(20)
+            queryEncoder: encoder, data: data, mode: QueryTowerMode(batch: .rows(24)), loss: ListNet(),
+            options: Self.options(20)
         ) { state in
             seen.append(state.documents.vectors)
             return DevelopmentResult(metric: Double(state.step), logLikelihood: 0, scale: state.scale)
@@ -101,7 +105,8 @@ final class EventLog {
             let encoder = ToyEncoder(vocabulary: TrainingFixture.vocabulary)
             let options = Self.options(9) { $0.seed = seed }
             _ = try Trainer(
-                queryEncoder: encoder, data: data, mode: BlockMode(documents: .rows(3)), loss: ListNet(), options: options
+                queryEncoder: encoder, data: data, mode: BlockMode(documents: .rows(3)), loss: ListNet(),
+                options: options
             ) { state in
                 DevelopmentResult(metric: Double(state.step), logLikelihood: 0, scale: state.scale)
             }.run()
@@ -230,7 +235,8 @@ final class EventLog {
         #expect(seconds(since: began) < 3)
         let plans = log.events.filter { if case .planned = $0 { true } else { false } }
         #expect(plans.count == 1)
-        #expect(log.steps[2].totalSteps == nil && log.steps[3].totalSteps == outcome.steps || outcome.reason == .timeSpent)
+        #expect(
+            log.steps[2].totalSteps == nil && log.steps[3].totalSteps == outcome.steps || outcome.reason == .timeSpent)
         #expect(outcome.steps > 3 && outcome.history.last?.step == outcome.steps)
     }
 

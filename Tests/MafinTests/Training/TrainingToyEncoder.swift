@@ -92,7 +92,9 @@ final class ToyEncoder: TrainableEncoder {
             for output in 0..<dimension {
                 let slope = upstream[row, output]
                 gradient[biasOffset + output] += slope
-                for unit in 0..<hidden { gradient[mapOffset + output * hidden + unit] += slope * pass.pooled[row, unit] }
+                for unit in 0..<hidden {
+                    gradient[mapOffset + output * hidden + unit] += slope * pass.pooled[row, unit]
+                }
             }
             for unit in 0..<hidden {
                 var slope: Float = 0

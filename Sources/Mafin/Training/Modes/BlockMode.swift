@@ -24,6 +24,7 @@ public struct BlockMode: TrainingMode {
         self.usesBank = usesBank
     }
 
+    /// The name, and what a step holds.
     public var summary: TrainingModeSummary {
         var parameters = documents.parameters("documents")
         parameters["maximumQueries"] = Double(maximumQueries)
@@ -31,6 +32,7 @@ public struct BlockMode: TrainingMode {
         return TrainingModeSummary(name: "block", parameters: parameters)
     }
 
+    /// Yes: the documents of each block.
     public var trainsDocuments: Bool { true }
 
     /// All documents that a training query knows once, shuffled, and with each block the queries that know one of its documents.

@@ -13,8 +13,11 @@ public struct PairMode: TrainingMode {
         self.batch = batch
     }
 
+    /// The name, and what a step holds.
     public var summary: TrainingModeSummary { TrainingModeSummary(name: "pair", parameters: batch.parameters("batch")) }
+    /// Yes: the document of each pair.
     public var trainsDocuments: Bool { true }
+    /// No: the candidates are the documents of the batch.
     public var usesBank: Bool { false }
 
     /// All pairs once, shuffled anew every epoch; the last batch may be smaller.

@@ -13,8 +13,13 @@ public struct QueryTowerMode: TrainingMode {
         self.batch = batch
     }
 
-    public var summary: TrainingModeSummary { TrainingModeSummary(name: "query", parameters: batch.parameters("batch")) }
+    /// The name, and what a step holds.
+    public var summary: TrainingModeSummary {
+        TrainingModeSummary(name: "query", parameters: batch.parameters("batch"))
+    }
+    /// No: the bank stays as the released encoder made it.
     public var trainsDocuments: Bool { false }
+    /// Yes: every document is a candidate.
     public var usesBank: Bool { true }
 
     /// All training queries once, shuffled; the last batch may be smaller.

@@ -51,7 +51,9 @@ public struct StepPlan: Sendable, Equatable {
     /// Tokens that the step encodes with gradient, each distinct text once.
     public func tokens(in index: TrainingIndex) -> Int {
         var count = 0
-        for query in DistinctRows(queries, identities: index.queryIdentities).rows { count += index.queryLengths[query] }
+        for query in DistinctRows(queries, identities: index.queryIdentities).rows {
+            count += index.queryLengths[query]
+        }
         for document in DistinctRows(documents, identities: index.documentIdentities).rows {
             count += index.documentLengths[document]
         }
