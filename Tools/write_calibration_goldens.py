@@ -115,7 +115,7 @@ def main():
     cases = {
         "both halves": make(1, 20, 45, (0.3, 0.1, 0.08), (0.2, 0.12, 0.15)),
         "narrow black box": make(2, 16, 50, (0.85, 0.02, 0.03), (0.1, 0.11, 0.08)),
-        "softmax target": make(3, 16, 31, (0.4, 0.05, 0.04), (0.1, 0.1, 0.1), target_temperature=0.4),
+        "softmax target": make(3, 16, 31, (0.4, 0.05, 0.04), (0.1, 0.1, 0.1), target_temperature=0.5),
         "local half against the labels": make(4, 16, 40, (0.3, 0.1, 0.1), (0.1, 0.1, -0.1)),
         "black box against the labels": make(5, 16, 40, (0.3, 0.1, -0.1), (0.1, 0.1, 0.12)),
     }

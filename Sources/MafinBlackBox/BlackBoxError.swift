@@ -39,11 +39,13 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
         case .countMismatch(let path, let vectors, let idsPath, let ids):
             return "\(path) holds \(vectors) vectors but \(idsPath) holds \(ids) ids; there must be one id per vector"
         case .dimensionMismatch(let path, let found, let expected, let expectedIn):
-            return "\(path): vectors of \(found) numbers, but \(expected) in \(expectedIn); both must come from one model"
+            return
+                "\(path): vectors of \(found) numbers, but \(expected) in \(expectedIn); both must come from one model"
         case .lineDimensionMismatch(let path, let line, let id, let found, let expected):
             return "\(path):\(line): vector of '\(id)' has \(found) numbers, those before it have \(expected)"
         case .notFinite(let path, let id, let row, let column, let value):
-            return "\(path): vector of '\(id)' (row \(row)) has \(value) at position \(column); every element must be finite"
+            return
+                "\(path): vector of '\(id)' (row \(row)) has \(value) at position \(column); every element must be finite"
         case .zeroVector(let path, let id, let row):
             return "\(path): vector of '\(id)' (row \(row)) is all zeros and so has no direction"
         case .duplicateID(let path, let id, let firstRow, let row):

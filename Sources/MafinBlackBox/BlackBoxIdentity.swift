@@ -65,7 +65,9 @@ public struct BlackBoxIdentity: Sendable, Codable, Hashable {
     /// A dimension that only the first answer tells agrees with any; the name of files does not count where their content is the same.
     public func differences(from expected: BlackBoxIdentity) -> [String] {
         var found: [String] = []
-        func compare<Value: Equatable>(_ name: String, _ path: KeyPath<BlackBoxIdentity, Value>, _ show: (Value) -> String) {
+        func compare<Value: Equatable>(
+            _ name: String, _ path: KeyPath<BlackBoxIdentity, Value>, _ show: (Value) -> String
+        ) {
             let (mine, theirs) = (self[keyPath: path], expected[keyPath: path])
             if mine != theirs { found.append("\(name) \(show(mine)) instead of \(show(theirs))") }
         }

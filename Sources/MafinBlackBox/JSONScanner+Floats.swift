@@ -57,7 +57,9 @@ extension JSONScanner {
         offset = position
         if mantissa == 0 { return negative ? -0.0 : 0.0 }
         if let value = Self.nearest(mantissa: mantissa, exponent: exponent) { return negative ? -value : value }
-        guard let value = Float(String(decoding: bytes[start..<position], as: UTF8.self)) else { throw failure("number") }
+        guard let value = Float(String(decoding: bytes[start..<position], as: UTF8.self)) else {
+            throw failure("number")
+        }
         return value
     }
 

@@ -68,17 +68,29 @@ public final class TextEncoder {
     ///
     /// - Parameters:
     ///   - prefix: ``TextPrefixes/query`` or ``TextPrefixes/document``.
+    ///   - isCancelled: asked between pieces of the work.
     ///   - progress: called with the number of texts done.
-    /// - Throws: `CancellationError` when the task was cancelled.
-    public func embed(_ texts: [String], prefix: String, progress: (Int) -> Void = { _ in }) throws -> Matrix {
+    /// - Throws: `CancellationError` when cancelled.
+    public func embed(
+        _ texts: [String], prefix: String, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
+    ) throws -> Matrix {
+        try embedUnnormalized(texts, prefix: prefix, isCancelled: isCancelled, progress: progress).normalizedRows()
+            .matrix
+    }
+
+    /// The same vectors as the encoder emits them, before they are brought to unit length.
+    /// - Throws: `CancellationError` when cancelled.
+    public func embedUnnormalized(
+        _ texts: [String], prefix: String, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
+    ) throws -> Matrix {
         var values: [Float] = []
         values.reserveCapacity(texts.count * encoder.dimension)
         // Pieces bound the memory for tokens, and give progress something to say.
-        for start in stride(from: 0, to: texts.count, by: 512) {
-            try Task.checkCancellation()
-            let end = min(start + 512, texts.count)
+        for start in stride(from: 0, to: texts.count, by: 256) {
+            if isCancelled() { throw CancellationError() }
+            let end = min(start + 256, texts.count)
             let batch = tokens(of: Array(texts[start..<end]), prefix: prefix)
-            values += try encoder.embed(batch).normalizedRows().matrix.values
+            values += try encoder.embed(batch).values
             progress(end)
         }
         return Matrix(rows: texts.count, columns: encoder.dimension, values: values)

@@ -24,7 +24,7 @@ final class ActionTables: @unchecked Sendable {
 
     init(settings: NormalizerSettings, vocabulary: Vocabulary, addedTokens: AddedTokens) {
         let table = ScalarActions(settings: settings, unicode: .shared) { scalar in
-            vocabulary.identifier(of: utf8Bytes(scalar)) ?? vocabulary.unknownToken
+            vocabulary.identifier(of: encodedScalar(scalar)) ?? vocabulary.unknownToken
         }
         var firstBytes = [UInt16](repeating: Self.scalar, count: 256)
         var isolatedASCII = [Int32](repeating: vocabulary.unknownToken, count: 128)

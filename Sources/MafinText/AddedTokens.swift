@@ -39,7 +39,9 @@ struct AddedTokens: Sendable {
     init(_ tokens: [AddedToken], settings: NormalizerSettings, unicode: UnicodeProperties) {
         self.tokens = tokens
         let used = tokens.filter { !$0.content.isEmpty }
-        raw = used.filter { !$0.isNormalized }.map { Pattern(token: $0, scalars: $0.content.unicodeScalars.map(\.value)) }
+        raw = used.filter { !$0.isNormalized }.map {
+            Pattern(token: $0, scalars: $0.content.unicodeScalars.map(\.value))
+        }
         normalized = used.filter(\.isNormalized).map { token in
             var text = NormalizedText()
             text.append(token.content.unicodeScalars.map(\.value)[...], sources: nil, settings, unicode)
@@ -79,14 +81,16 @@ struct AddedTokens: Sendable {
         segments(of: text, normalized, unicode)
     }
 
-    private func segments(of text: ArraySlice<UInt32>, _ patterns: [Pattern], _ unicode: UnicodeProperties) -> [Segment] {
+    private func segments(of text: ArraySlice<UInt32>, _ patterns: [Pattern], _ unicode: UnicodeProperties) -> [Segment]
+    {
         var segments: [Segment] = []
         var handled = text.startIndex
         var position = text.startIndex
         while !patterns.isEmpty, position < text.endIndex {
             var longest: Pattern?
             for pattern in patterns where pattern.scalars[0] == text[position] {
-                if pattern.scalars.count > longest?.scalars.count ?? 0, text[position...].starts(with: pattern.scalars) {
+                if pattern.scalars.count > longest?.scalars.count ?? 0, text[position...].starts(with: pattern.scalars)
+                {
                     longest = pattern
                 }
             }

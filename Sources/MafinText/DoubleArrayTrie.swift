@@ -21,29 +21,34 @@ struct DoubleArrayTrie {
     private var firstFree: Int32 = -1
     private var isBaseTaken: [Bool] = []
 
+    /// A key that lies among the bytes that all keys share.
+    struct Key {
+        let start: Int
+        let count: Int
+        let value: Int32
+    }
+
     /// Adds a trie of its own over these keys, and returns the base of its root; all tries share the units.
     ///
-    /// - Parameter keys: not empty keys with values ≥ 0; of equal keys the last wins
+    /// - Parameters:
+    ///   - keys: keys that are not empty, with values ≥ 0; of equal keys the last wins
+    ///   - bytes: what the keys point into
     /// - Returns: nil if there are more nodes than 23 bits can number
-    mutating func add(_ keys: [(key: ArraySlice<UInt8>, value: Int32)]) -> Int? {
-        let sorted = keys.enumerated().sorted { first, second in
-            if first.element.key.lexicographicallyPrecedes(second.element.key) { return true }
-            if second.element.key.lexicographicallyPrecedes(first.element.key) { return false }
-            return first.offset < second.offset
-        }.map(\.element)
-
+    mutating func add(_ keys: [Key], bytes: UnsafeBufferPointer<UInt8>) -> Int? {
+        let sorted = Self.sorted(keys, bytes)
         // Nodes still to be given children: the keys that run through it, and the depth at which they part.
         var pending: [(node: Int?, keys: Range<Int>, depth: Int)] = [(nil, sorted.indices, 0)]
         var rootBase: Int?
+        var labels: [UInt8] = []
+        var groups: [Range<Int>] = []
         while let (node, range, depth) = pending.popLast() {
-            var labels: [UInt8] = []
-            var groups: [Range<Int>] = []
+            labels.removeAll(keepingCapacity: true)
+            groups.removeAll(keepingCapacity: true)
             var index = range.lowerBound
             while index < range.upperBound {
-                let key = sorted[index].key
-                let label = key[key.startIndex + depth]
+                let label = bytes[sorted[index].start + depth]
                 let start = index
-                while index < range.upperBound, sorted[index].key[sorted[index].key.startIndex + depth] == label { index += 1 }
+                while index < range.upperBound, bytes[sorted[index].start + depth] == label { index += 1 }
                 labels.append(label)
                 groups.append(start..<index)
             }
@@ -54,7 +59,7 @@ struct DoubleArrayTrie {
                 let child = base ^ Int(label)
                 var rest = group
                 var value: Int32 = -1
-                while let first = rest.first, sorted[first].key.count == depth + 1 {
+                while let first = rest.first, sorted[first].count == depth + 1 {
                     value = sorted[first].value
                     rest = first + 1..<rest.upperBound
                 }
@@ -63,6 +68,25 @@ struct DoubleArrayTrie {
             }
         }
         return rootBase
+    }
+
+    /// By key, equal ones in the order given. Most keys differ in their first eight bytes, which compare as one number.
+    private static func sorted(_ keys: [Key], _ bytes: UnsafeBufferPointer<UInt8>) -> [Key] {
+        let order = keys.indices.map { index in
+            var head: UInt64 = 0
+            for place in 0..<8 {
+                head = head << 8 | (place < keys[index].count ? UInt64(bytes[keys[index].start + place]) : 0)
+            }
+            return (head: head, index: index)
+        }
+        return order.sorted { first, second in
+            if first.head != second.head { return first.head < second.head }
+            let (one, other) = (keys[first.index], keys[second.index])
+            for place in 0..<min(one.count, other.count) where bytes[one.start + place] != bytes[other.start + place] {
+                return bytes[one.start + place] < bytes[other.start + place]
+            }
+            return one.count == other.count ? first.index < second.index : one.count < other.count
+        }.map { keys[$0.index] }
     }
 
     /// Finds a base at which the units of all labels are free, and takes them.

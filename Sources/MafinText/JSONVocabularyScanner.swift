@@ -19,16 +19,23 @@ struct JSONVocabularyScanner {
         var scanner = JSONVocabularyScanner(file: file)
         try scanner.scanFile()
         guard let range = scanner.vocabularyRange else { return (file, nil) }
-        return (file[..<range.lowerBound] + [UInt8(ascii: "{"), UInt8(ascii: "}")] + file[range.upperBound...], scanner.entries)
+        return (
+            file[..<range.lowerBound] + [UInt8(ascii: "{"), UInt8(ascii: "}")] + file[range.upperBound...],
+            scanner.entries
+        )
     }
 
     private init(file: [UInt8]) { self.file = file }
 
     private mutating func scanFile() throws(Failure) {
         try scanObject { (scanner, key) throws(Failure) in
-            guard key.elementsEqual("model".utf8), scanner.peek() == UInt8(ascii: "{") else { return try scanner.skipValue() }
+            guard key.elementsEqual("model".utf8), scanner.peek() == UInt8(ascii: "{") else {
+                return try scanner.skipValue()
+            }
             try scanner.scanObject { (scanner, key) throws(Failure) in
-                guard key.elementsEqual("vocab".utf8), scanner.peek() == UInt8(ascii: "{") else { return try scanner.skipValue() }
+                guard key.elementsEqual("vocab".utf8), scanner.peek() == UInt8(ascii: "{") else {
+                    return try scanner.skipValue()
+                }
                 try scanner.scanVocabulary()
             }
         }
@@ -47,7 +54,9 @@ struct JSONVocabularyScanner {
     private mutating func scanIdentifier() throws(Failure) -> Int32 {
         let start = position
         var value = 0
-        while position < file.count, case let digit = file[position], (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) {
+        while position < file.count, case let digit = file[position],
+            (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit)
+        {
             value = value * 10 + Int(digit - UInt8(ascii: "0"))
             guard value <= Int(Int32.max) else { throw Failure(byte: start, reason: "a token id exceeds 2147483647") }
             position += 1
@@ -64,7 +73,9 @@ struct JSONVocabularyScanner {
     }
 
     private mutating func expect(_ character: Unicode.Scalar) throws(Failure) {
-        guard peek() == UInt8(ascii: character) else { throw Failure(byte: position, reason: "expected '\(character)'") }
+        guard peek() == UInt8(ascii: character) else {
+            throw Failure(byte: position, reason: "expected '\(character)'")
+        }
         position += 1
     }
 

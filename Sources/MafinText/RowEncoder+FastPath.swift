@@ -64,7 +64,9 @@ extension RowEncoder {
     }
 
     /// Does what one scalar asks for; false if that cannot be told from the scalar alone.
-    private mutating func appendScalar(_ bytes: UnsafePointer<UInt8>, _ position: inout Int, _ length: inout Int) -> Bool {
+    private mutating func appendScalar(_ bytes: UnsafePointer<UInt8>, _ position: inout Int, _ length: inout Int)
+        -> Bool
+    {
         let (scalar, width) = decodeScalar(bytes + position)
         let tables = tokenizer.tables
         let action = tables.action(of: scalar)

@@ -53,17 +53,20 @@ struct ScalarActions {
             let first = block * size
             if unicode.areUniform(first..<first + size) {
                 let action = self.action(of: UInt32(first), settings, unicode, isolatedToken)
-                // Isolated scalars have ids of their own, so that a block of them is not uniform after all.
-                if action.kind != .isolate {
-                    if let known = shared[action.rawValue] {
-                        blocks.append(known)
-                    } else {
-                        shared[action.rawValue] = UInt16(actions.count / size)
-                        blocks.append(UInt16(actions.count / size))
-                        actions.append(contentsOf: repeatElement(action, count: size))
+                if action.kind == .isolate {
+                    // Each has an id of its own, so that a block of ideographs is not uniform after all.
+                    blocks.append(UInt16(actions.count / size))
+                    for scalar in first..<first + size {
+                        actions.append(ScalarAction(.isolate, payload: UInt32(isolatedToken(UInt32(scalar)))))
                     }
-                    continue
+                } else if let known = shared[action.rawValue] {
+                    blocks.append(known)
+                } else {
+                    shared[action.rawValue] = UInt16(actions.count / size)
+                    blocks.append(UInt16(actions.count / size))
+                    actions.append(contentsOf: repeatElement(action, count: size))
                 }
+                continue
             }
             blocks.append(UInt16(actions.count / size))
             for scalar in first..<first + size {
@@ -73,8 +76,10 @@ struct ScalarActions {
     }
 
     private mutating func action(
-        of scalar: UInt32, _ settings: NormalizerSettings, _ unicode: UnicodeProperties, _ isolatedToken: (UInt32) -> Int32
+        of scalar: UInt32, _ settings: NormalizerSettings, _ unicode: UnicodeProperties,
+        _ isolatedToken: (UInt32) -> Int32
     ) -> ScalarAction {
+        if unicode[scalar].isEmpty { return ScalarAction(.copy) }
         if settings.stripsAccents, UnicodeProperties.hangulSyllables.contains(scalar) {
             return ScalarAction(.decomposeHangul)
         }
@@ -99,7 +104,8 @@ struct ScalarActions {
                 return ScalarAction(.isolate, payload: UInt32(isolatedToken(first)))
             }
             if first == scalar { return ScalarAction(.copy) }
-        } else if isIdeograph || output.contains(where: { !unicode[$0].isDisjoint(with: [.whitespace, .punctuation]) }) {
+        } else if isIdeograph || output.contains(where: { !unicode[$0].isDisjoint(with: [.whitespace, .punctuation]) })
+        {
             return ScalarAction(.examine)
         }
         return wordAction(bytes: output.flatMap(utf8Bytes))
@@ -118,7 +124,10 @@ struct ScalarActions {
     }
 }
 
-/// The UTF-8 bytes of a scalar; of U+FFFD for a surrogate, which no text holds.
-func utf8Bytes(_ scalar: UInt32) -> [UInt8] {
-    Array(String(Character(Unicode.Scalar(scalar) ?? "\u{FFFD}")).utf8)
+/// A scalar in UTF-8, without an array; U+FFFD for a surrogate, which no text holds.
+func encodedScalar(_ scalar: UInt32) -> UTF8.EncodedScalar {
+    Unicode.Scalar(scalar).flatMap(UTF8.encode) ?? UTF8.encodedReplacementCharacter
 }
+
+/// The UTF-8 bytes of a scalar; of U+FFFD for a surrogate, which no text holds.
+func utf8Bytes(_ scalar: UInt32) -> [UInt8] { Array(encodedScalar(scalar)) }

@@ -163,7 +163,9 @@ extension TokenizerFile {
             settings.truncatesLeft = truncation.direction == "Left"
         }
         if let decoder {
-            guard decoder.type == "WordPiece" else { throw unsupported("the decoder", decoder.type, expected: "WordPiece") }
+            guard decoder.type == "WordPiece" else {
+                throw unsupported("the decoder", decoder.type, expected: "WordPiece")
+            }
             settings.decoderPrefix = decoder.prefix ?? settings.decoderPrefix
             settings.cleansDecodedText = decoder.cleanup ?? settings.cleansDecodedText
         }
@@ -212,6 +214,7 @@ extension TokenizerFile {
                 expected: "TemplateProcessing or BertProcessing")
         }
         throw TokenizerError.malformed(
-            path: path, location: "post_processor", reason: "expected special tokens around one sequence in \(postProcessor.type)")
+            path: path, location: "post_processor",
+            reason: "expected special tokens around one sequence in \(postProcessor.type)")
     }
 }

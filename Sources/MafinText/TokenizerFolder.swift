@@ -5,7 +5,9 @@ struct TokenizerFolder {
     let folder: URL
 
     /// Tokenizers of transformers that are BERT's by another name.
-    private static let bertClasses = ["Bert", "DistilBert", "Electra", "MobileBert"].flatMap { ["\($0)Tokenizer", "\($0)TokenizerFast"] }
+    private static let bertClasses = ["Bert", "DistilBert", "Electra", "MobileBert"].flatMap {
+        ["\($0)Tokenizer", "\($0)TokenizerFast"]
+    }
 
     /// From `tokenizer.json`, else from `vocab.txt` and `tokenizer_config.json`.
     func read() throws -> (settings: TokenizerSettings, vocabulary: Vocabulary) {
@@ -25,7 +27,8 @@ struct TokenizerFolder {
         }
         guard settings.maximumWordLength > 0 else {
             throw TokenizerError.malformed(
-                path: path, location: "max_input_chars_per_word", reason: "expected at least 1, found \(settings.maximumWordLength)")
+                path: path, location: "max_input_chars_per_word",
+                reason: "expected at least 1, found \(settings.maximumWordLength)")
         }
         let vocabulary: Vocabulary
         do {
@@ -39,7 +42,8 @@ struct TokenizerFolder {
         for token in settings.addedTokens {
             if let id = vocabulary.identifier(of: token.content.utf8), id != token.id {
                 throw TokenizerError.malformed(
-                    path: path, location: "added_tokens", reason: "'\(token.content)' has id \(token.id), but \(id) in the vocabulary")
+                    path: path, location: "added_tokens",
+                    reason: "'\(token.content)' has id \(token.id), but \(id) in the vocabulary")
             }
         }
         try readLimits(&settings, configuration)
@@ -58,7 +62,8 @@ struct TokenizerFolder {
         }
         let settings = try decode(TokenizerFile.self, Data(rest), path).settings(path: path)
         guard let entries else {
-            throw TokenizerError.malformed(path: path, location: "model.vocab", reason: "expected an object of tokens and ids")
+            throw TokenizerError.malformed(
+                path: path, location: "model.vocab", reason: "expected an object of tokens and ids")
         }
         return (settings, entries)
     }
@@ -68,18 +73,22 @@ struct TokenizerFolder {
         // Without tokenizer_config.json, what BERT's own tokenizer does by default.
         if let name = configuration?.tokenizerClass, !Self.bertClasses.contains(name) {
             throw TokenizerError.unsupported(
-                path: path, component: "tokenizer_class", found: name, expected: "one of \(Self.bertClasses.joined(separator: ", "))")
+                path: path, component: "tokenizer_class", found: name,
+                expected: "one of \(Self.bertClasses.joined(separator: ", "))")
         }
         if configuration?.splitsBasically == false {
-            throw TokenizerError.unsupported(path: path, component: "do_basic_tokenize", found: "false", expected: "true")
+            throw TokenizerError.unsupported(
+                path: path, component: "do_basic_tokenize", found: "false", expected: "true")
         }
         if let words = configuration?.neverSplit, !words.isEmpty {
             throw TokenizerError.unsupported(
-                path: path, component: "never_split", found: words.joined(separator: ", "), expected: "nothing (or tokenizer.json)")
+                path: path, component: "never_split", found: words.joined(separator: ", "),
+                expected: "nothing (or tokenizer.json)")
         }
         if FileManager.default.fileExists(atPath: self.path("added_tokens.json")), configuration?.addedTokens == nil {
             throw TokenizerError.unsupported(
-                path: self.path("added_tokens.json"), component: "the list of added tokens", found: "a file without their properties",
+                path: self.path("added_tokens.json"), component: "the list of added tokens",
+                found: "a file without their properties",
                 expected: "tokenizer.json, or added_tokens_decoder in tokenizer_config.json")
         }
         var settings = TokenizerSettings()
@@ -109,12 +118,14 @@ struct TokenizerFolder {
         for (key, fields) in configuration?.addedTokens ?? [:] {
             guard let id = Int32(key) else {
                 throw TokenizerError.malformed(
-                    path: path("tokenizer_config.json"), location: "added_tokens_decoder", reason: "'\(key)' is not an id")
+                    path: path("tokenizer_config.json"), location: "added_tokens_decoder",
+                    reason: "'\(key)' is not an id")
             }
             settings.addedTokens.append(
                 AddedToken(
                     content: fields.content, id: id, isSpecial: fields.isSpecial ?? false,
-                    isNormalized: fields.isNormalized ?? !(fields.isSpecial ?? false), isSingleWord: fields.isSingleWord ?? false,
+                    isNormalized: fields.isNormalized ?? !(fields.isSpecial ?? false),
+                    isSingleWord: fields.isSingleWord ?? false,
                     stripsLeft: fields.stripsLeft ?? false, stripsRight: fields.stripsRight ?? false))
         }
         settings.addedTokens.sort { $0.id < $1.id }
@@ -123,7 +134,9 @@ struct TokenizerFolder {
         for token in [settings.unknownToken, separator, padding, classifier, mask]
         where !settings.addedTokens.contains(where: { $0.content.utf8.elementsEqual(token.utf8) }) {
             // Padding and masks are not needed to encode a text; a vocabulary may lack them.
-            if let id = vocabulary.identifier(of: token.utf8) { settings.addedTokens.append(AddedToken(content: token, id: id)) }
+            if let id = vocabulary.identifier(of: token.utf8) {
+                settings.addedTokens.append(AddedToken(content: token, id: id))
+            }
         }
     }
 

@@ -44,7 +44,9 @@ struct UnicodeProperties: Sendable {
         mark([Self.hangulSyllables.lowerBound, Self.hangulSyllables.upperBound], .decomposed)
 
         let classes = UnicodeTables.combiningClasses
-        for index in stride(from: 0, to: classes.count, by: 3) { mark([classes[index], classes[index + 1]], .combining) }
+        for index in stride(from: 0, to: classes.count, by: 3) {
+            mark([classes[index], classes[index + 1]], .combining)
+        }
 
         var lowercaseOf: [UInt32: UInt32] = [:]
         let lowercase = UnicodeTables.lowercase
@@ -100,7 +102,9 @@ struct UnicodeProperties: Sendable {
             body(0x1161 + index % 588 / 28)
             if index % 28 != 0 { body(0x11A7 + index % 28) }
         } else if let entry = decompositionIndex[scalar] {
-            for value in UnicodeTables.decompositions[(entry + 2)...].prefix(Int(UnicodeTables.decompositions[entry + 1])) {
+            for value in UnicodeTables.decompositions[(entry + 2)...].prefix(
+                Int(UnicodeTables.decompositions[entry + 1]))
+            {
                 body(value)
             }
         }

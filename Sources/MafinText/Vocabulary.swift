@@ -26,7 +26,9 @@ final class Vocabulary: @unchecked Sendable {
     ///   - continuationPrefix: in front of each token that continues a word
     ///   - unknownToken: stands for words that cannot be pieced together; must be among the entries
     ///   - maximumWordLength: longer words, in scalars after normalization, are unknown as a whole
-    init(_ entries: VocabularyEntries, continuationPrefix: String, unknownToken: String, maximumWordLength: Int) throws(Failure) {
+    init(_ entries: VocabularyEntries, continuationPrefix: String, unknownToken: String, maximumWordLength: Int)
+        throws(Failure)
+    {
         self.entries = entries
         let size = Int(entries.ids.max() ?? -1) + 1
         // Ids may have gaps, but a table of mostly gaps is a damaged file.
@@ -35,23 +37,27 @@ final class Vocabulary: @unchecked Sendable {
         }
         var entryOfIdentifier = [Int32](repeating: -1, count: size)
         let prefix = Array(continuationPrefix.utf8)
-        var words: [(key: ArraySlice<UInt8>, value: Int32)] = []
-        var continuations: [(key: ArraySlice<UInt8>, value: Int32)] = []
+        var words: [DoubleArrayTrie.Key] = []
+        var continuations: [DoubleArrayTrie.Key] = []
         words.reserveCapacity(entries.count)
         for entry in 0..<entries.count {
             let token = entries.token(entry)
             let id = entries.ids[entry]
             entryOfIdentifier[Int(id)] = Int32(entry)
             if token.isEmpty { continue }
-            words.append((token, id))
+            words.append(.init(start: token.startIndex, count: token.count, value: id))
             if token.count > prefix.count, token.starts(with: prefix) {
-                continuations.append((token.dropFirst(prefix.count), id))
+                let rest = token.dropFirst(prefix.count)
+                continuations.append(.init(start: rest.startIndex, count: rest.count, value: id))
             }
         }
         self.entryOfIdentifier = entryOfIdentifier
 
         var builder = DoubleArrayTrie()
-        guard let wordRoot = builder.add(words), let continuationRoot = builder.add(continuations) else {
+        let roots = entries.bytes.withUnsafeBufferPointer { bytes in
+            (builder.add(words, bytes: bytes), builder.add(continuations, bytes: bytes))
+        }
+        guard let wordRoot = roots.0, let continuationRoot = roots.1 else {
             throw Failure(reason: "the vocabulary is too large: more than 8 million trie nodes")
         }
         let unknown = builder.units.withUnsafeBufferPointer { units in

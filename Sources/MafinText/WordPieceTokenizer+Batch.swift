@@ -1,5 +1,4 @@
-import Dispatch
-import Foundation
+import MafinNumerics
 import Synchronization
 
 extension WordPieceTokenizer {
@@ -9,21 +8,40 @@ extension WordPieceTokenizer {
     ///   - texts: any texts
     ///   - maxLength: the most ids of a row, special tokens included; nil for the checkpoint's ``maxLength``. Longer texts are
     ///     cut before `[SEP]` is added. Not below ``specialTokenCount``.
-    ///   - threads: how many threads may work; nil for as many as there are cores. The result does not depend on it.
+    ///   - threads: the most threads to work with, where that is below `Parallelism.threads`. The result does not depend on it.
     public func batchEncode(_ texts: [String], maxLength: Int? = nil, threads: Int? = nil) -> TokenBatch {
-        // Several parts per thread, so that a part of long texts does not keep the others waiting.
-        let threads = max(1, threads ?? ProcessInfo.processInfo.activeProcessorCount)
-        let partCount = threads == 1 ? 1 : min(texts.count / 16 + 1, threads * 8)
-        if partCount == 1 {
-            return TokenBatch(part(texts[...], maxLength))
-        }
-        let parts = Mutex([EncodedPart?](repeating: nil, count: partCount))
-        parallelFor(count: partCount, threads: threads) { index in
-            let range = texts.count * index / partCount..<texts.count * (index + 1) / partCount
-            let encoded = part(texts[range], maxLength)
+        // One part per thread where the caller counts them, else several, which evens out other load.
+        let shares = threads ?? (Parallelism.threads == 1 ? 1 : 4 * Parallelism.threads)
+        let ranges = Self.evenRanges(of: texts, parts: max(1, shares))
+        if ranges.count == 1 { return TokenBatch(part(texts[...], maxLength)) }
+        let parts = Mutex([EncodedPart?](repeating: nil, count: ranges.count))
+        parallelFor(ranges.count) { index in
+            let encoded = part(texts[ranges[index]], maxLength)
             parts.withLock { $0[index] = encoded }
         }
         return TokenBatch(joining: parts.withLock { $0.compactMap(\.self) })
+    }
+
+    /// Cuts texts into at most so many ranges of about as many bytes each.
+    static func evenRanges(of texts: [String], parts: Int) -> [Range<Int>] {
+        // What a text costs however short it is, in bytes; and a part that is not worth a thread.
+        let fixedCost = 32
+        let smallestPart = 4096
+        let total = texts.reduce(0) { $0 + $1.utf8.count + fixedCost }
+        let share = max(smallestPart, (total + parts - 1) / parts)
+        var ranges: [Range<Int>] = []
+        var start = 0
+        var cost = 0
+        for (index, text) in texts.enumerated() {
+            cost += text.utf8.count + fixedCost
+            if cost >= share, ranges.count < parts - 1 {
+                ranges.append(start..<index + 1)
+                start = index + 1
+                cost = 0
+            }
+        }
+        if start < texts.count || ranges.isEmpty { ranges.append(start..<texts.count) }
+        return ranges
     }
 
     /// One worker's share, on one thread.
@@ -62,15 +80,5 @@ extension TokenBatch {
             for end in part.ends { offsets.append(shift + end) }
         }
         self.init(ids: ids, offsets: offsets)
-    }
-}
-
-/// Runs `body` for each index below `count` on up to `threads` threads, and returns when all are done.
-private func parallelFor(count: Int, threads: Int, body: @Sendable (Int) -> Void) {
-    let next = Atomic(0)
-    withoutActuallyEscaping(body) { body in
-        DispatchQueue.concurrentPerform(iterations: min(threads, count)) { _ in
-            while case let index = next.wrappingAdd(1, ordering: .relaxed).oldValue, index < count { body(index) }
-        }
     }
 }

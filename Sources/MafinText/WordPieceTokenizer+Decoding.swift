@@ -31,7 +31,8 @@ extension WordPieceTokenizer {
     private func clean(_ token: String) -> String {
         var token = token
         for (spaced, closed) in [
-            (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't"),
+            (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"),
+            (" do not", " don't"),
             (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
         ] {
             token = token.replacingOccurrences(of: spaced, with: closed, options: .literal)

@@ -16,7 +16,9 @@ extension WordPieceTokenizer {
     ///   - text: any text
     ///   - addSpecialTokens: put `[CLS]` in front and `[SEP]` behind
     ///   - maxLength: the most ids, special tokens included; nil for the checkpoint's ``maxLength``
-    public func encodeWithOffsets(_ text: String, addSpecialTokens: Bool = true, maxLength: Int? = nil) -> OffsetEncoding {
+    public func encodeWithOffsets(_ text: String, addSpecialTokens: Bool = true, maxLength: Int? = nil)
+        -> OffsetEncoding
+    {
         let prefix = addSpecialTokens ? settings.prefix : []
         let suffix = addSpecialTokens ? settings.suffix : []
         let room = (maxLength ?? self.maxLength) - prefix.count - suffix.count

@@ -64,7 +64,8 @@ public struct WordPieceTokenizer: Sendable {
 
     /// The id of a token as the vocabulary writes it (`"##ing"` for a piece that continues a word); nil if there is none.
     public func convertTokenToId(_ token: String) -> Int32? {
-        addedTokens.tokens.first { $0.content.utf8.elementsEqual(token.utf8) }?.id ?? vocabulary.identifier(of: token.utf8)
+        addedTokens.tokens.first { $0.content.utf8.elementsEqual(token.utf8) }?.id
+            ?? vocabulary.identifier(of: token.utf8)
     }
 
     /// The token with this id, as the vocabulary writes it; nil if there is none.

@@ -52,34 +52,41 @@ import Testing
     }
 
     /// Random documents and random damage: Foundation's parser is the judge of both value and validity.
-    @Test func agreesWithFoundation() throws {
-        var generator = SystemRandomNumberGenerator()
-        let seed = generator.next()
+    @Test(arguments: UInt64(1)...4)
+    func agreesWithFoundation(seed: UInt64) throws {
         var random = SeededBits(state: seed)
         var refused = 0
-        for round in 0..<3_000 {
+        for round in 0..<1_000 {
             var text = Array(random.json(depth: 0).utf8)
             if round % 2 == 1, !text.isEmpty {
                 let place = Int(random.next() % UInt64(text.count))
                 switch random.next() % 3 {
                 case 0: text.remove(at: place)
-                case 1: text[place] = UInt8(random.next() % 128)
+                // (A NUL makes Foundation take the text for UTF-16.)
+                case 1: text[place] = UInt8(1 + random.next() % 127)
                 default: text.insert(Array("\",:{}[]0-\\u".utf8)[Int(random.next() % 11)], at: place)
                 }
             }
+            // Foundation lets a comma stand before a closing bracket; RFC 8259 does not.
+            if hasTrailingComma(text) { continue }
             let theirs = try? JSONSerialization.jsonObject(with: Data(text), options: .fragmentsAllowed)
             let ours = try? parse(text)
             if theirs == nil { refused += 1 }
             #expect(
                 (theirs == nil) == (ours == nil),
-                "seed \(seed), round \(round): \(String(decoding: text, as: UTF8.self))")
+                "round \(round): \(String(decoding: text, as: UTF8.self))")
             if let theirs, let ours {
                 #expect(
                     NSArray(array: [theirs]).isEqual(to: [ours.foundation]),
-                    "seed \(seed), round \(round): \(String(decoding: text, as: UTF8.self))")
+                    "round \(round): \(String(decoding: text, as: UTF8.self))")
             }
         }
-        #expect(refused > 300)
+        #expect(refused > 100)
+    }
+
+    private func hasTrailingComma(_ text: [UInt8]) -> Bool {
+        let dense = text.filter { !Array(" \n\t\r".utf8).contains($0) }
+        return zip(dense, dense.dropFirst()).contains { $0 == UInt8(ascii: ",") && ($1 == 0x5D || $1 == 0x7D) }
     }
 }
 

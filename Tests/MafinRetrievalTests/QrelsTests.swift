@@ -30,6 +30,7 @@ import Testing
             "qrels:1: expected query, document and grade, or query, iteration, document and grade, found \"q1 d1\""
         ),
         ("q1\td1\t1\nq1\td2\t1.5\n", "qrels:2: a grade must be an integer, found \"1.5\""),
+        ("q1\td1\thigh\n", "qrels:1: a grade must be an integer, found \"high\""),
         ("q1\td1\t1\nq1\td2\thigh\n", "qrels:2: a grade must be an integer, found \"high\""),
         (
             "q1\td1\t1\nq2\td1\t1\nq1\td1\t2\n",

@@ -16,7 +16,8 @@ enum BenchTokenizer {
 
     static func main() throws {
         let arguments = CommandLine.arguments
-        guard arguments.count == 7, let maxLength = Int(arguments[3]), let threads = Int(arguments[4]), let rounds = Int(arguments[5])
+        guard arguments.count == 7, let maxLength = Int(arguments[3]), let threads = Int(arguments[4]),
+            let rounds = Int(arguments[5])
         else {
             FileHandle.standardError.write(
                 Data("usage: bench-tokenizer MODEL-FOLDER TEXTS.json MAX-LENGTH THREADS ROUNDS OUTPUT\n".utf8))
@@ -24,7 +25,9 @@ enum BenchTokenizer {
         }
         let clock = ContinuousClock()
         var loaded: WordPieceTokenizer?
-        let loadTime = try clock.measure { loaded = try WordPieceTokenizer(modelFolder: URL(fileURLWithPath: arguments[1])) }
+        let loadTime = try clock.measure {
+            loaded = try WordPieceTokenizer(modelFolder: URL(fileURLWithPath: arguments[1]))
+        }
         guard let tokenizer = loaded else { return }
         let texts = try JSONDecoder().decode([String].self, from: Data(contentsOf: URL(fileURLWithPath: arguments[2])))
 
@@ -36,7 +39,9 @@ enum BenchTokenizer {
         }
 
         var output = Data()
-        for value in [batch.count] + batch.offsets { withUnsafeBytes(of: Int64(value).littleEndian) { output.append(contentsOf: $0) } }
+        for value in [batch.count] + batch.offsets {
+            withUnsafeBytes(of: Int64(value).littleEndian) { output.append(contentsOf: $0) }
+        }
         for id in batch.ids { withUnsafeBytes(of: id.littleEndian) { output.append(contentsOf: $0) } }
         try output.write(to: URL(fileURLWithPath: arguments[6]))
 

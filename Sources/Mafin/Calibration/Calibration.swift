@@ -89,12 +89,14 @@ public struct Calibration: Sendable, Codable, Hashable {
     /// Fits the scale to labels, from two cached score matrices `(queries, documents)`.
     ///
     /// See ``fit(_:labels:target:minimumTemperature:startingAt:)``.
+    /// - Parameter blackBox: `nil` fits the temperature of the local half alone.
     public static func fit(
-        blackBox: Matrix, local: Matrix, labels: BlockLabels, target: ListNet.Target = .exponentialGain,
+        blackBox: Matrix?, local: Matrix, labels: BlockLabels, target: ListNet.Target = .exponentialGain,
         minimumTemperature: Float = 0.001, startingAt start: ScoreScale? = nil
     ) throws -> Calibration {
         try fit(
-            ScoreBlocks(blackBox: blackBox, local: local), labels: labels, target: target,
+            ScoreBlocks(blackBox: blackBox ?? Matrix(rows: local.rows, columns: local.columns), local: local),
+            labels: labels, target: target,
             minimumTemperature: minimumTemperature, startingAt: start)
     }
 

@@ -56,6 +56,8 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
     public var form: ScoreForm = .fixed
     /// Where the scale of both halves comes from.
     public var scale: ScaleStart = .calibrated
+    /// Whether evaluations rank at the scale fitted on dev; off: at the scale of training, as the paper's fixed λ = ½ wants it.
+    public var fitsScaleOnDev = true
     /// Training queries, drawn by seed, on which the scale is calibrated before training.
     public var calibrationQueries = 300
     /// Adam's learning rate of λ's logit and τ's logarithm in the `learned` form.

@@ -28,6 +28,9 @@ extension Qrels {
         }
     }
 
+    /// What the third column is called where the first line is a header.
+    private static let headerNames: Set<String> = ["score", "grade", "rel", "relevance", "label"]
+
     private static func forEachLabel(
         in url: URL, _ body: (String, Int, String, String, Int) throws -> Void
     ) throws {
@@ -41,7 +44,7 @@ extension Qrels {
             }
             guard let grade = Int(last) else {
                 // The header that BEIR writes: `query-id corpus-id score`.
-                if isFirst, !last.isEmpty, last.allSatisfy({ $0.isLetter || $0 == "-" || $0 == "_" }) { continue }
+                if isFirst, columns.count == 3, headerNames.contains(last.lowercased()) { continue }
                 throw RetrievalError.invalidGrade(path: reader.path, line: reader.line, found: last)
             }
             let query = columns[0]

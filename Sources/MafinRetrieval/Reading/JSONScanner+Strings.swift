@@ -56,12 +56,11 @@ extension JSONScanner {
         result.reserveCapacity(range.count)
         var index = range.lowerBound
         while index < range.upperBound {
-            let byte = bytes[index]
-            guard byte == UInt8(ascii: "\\") else {
-                result.append(byte)
-                index += 1
-                continue
-            }
+            let run = bytes[index..<range.upperBound]
+            let backslash = run.firstIndex(of: UInt8(ascii: "\\")) ?? range.upperBound
+            result.append(contentsOf: run[..<backslash])
+            index = backslash
+            if index == range.upperBound { break }
             // The string ends with an unescaped quotation mark, so a byte follows every backslash.
             index += 2
             switch bytes[index - 1] {

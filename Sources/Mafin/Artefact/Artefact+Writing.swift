@@ -1,0 +1,107 @@
+import Foundation
+import MafinBlackBox
+import MafinNumerics
+
+extension Artefact {
+    /// Writes an artefact whole or not at all: to a temporary folder beside `folder`, synced to disk, then renamed.
+    ///
+    /// An artefact that is there is replaced; it stays until the new one is complete. Hashes of the files, and of the
+    /// weights of saved encoders, are computed here.
+    /// - Parameters:
+    ///   - manifest: an encoder that is not saved (``EncoderRecord/folder`` is `nil`) carries its hash already.
+    ///   - folder: where to; its parent folders are made.
+    ///   - saveDocumentEncoder: writes the encoder into the (empty) folder that it is given. Needed where
+    ///     `manifest.documentEncoder` has a folder.
+    ///   - saveQueryEncoder: the same for `manifest.queryEncoder`.
+    /// - Returns: the artefact as written.
+    /// - Throws: ``ArtefactError``, `NumericsError` where a file cannot be written, and what the closures throw; `folder` is then
+    ///   as it was before.
+    @discardableResult
+    public static func write(
+        _ manifest: ArtefactManifest, to folder: URL, saveDocumentEncoder: ((URL) throws -> Void)? = nil,
+        saveQueryEncoder: ((URL) throws -> Void)? = nil
+    ) throws -> Artefact {
+        precondition(
+            (manifest.documentEncoder.folder != nil) == (saveDocumentEncoder != nil),
+            "an encoder of documents is saved where, and only where, the manifest gives it a folder")
+        precondition(
+            (manifest.queryEncoder?.folder != nil) == (saveQueryEncoder != nil),
+            "an encoder of queries is saved where, and only where, the manifest gives it a folder")
+        var written = manifest
+        written.files = []
+        let path = folder.appendingPathComponent(manifestName).path
+        if let (field, expected, found) = written.firstContradiction() {
+            throw ArtefactError.contradiction(path: path, field: field, expected: expected, found: found)
+        }
+        try requireReplaceable(folder)
+        try AtomicFile.replaceDirectory(at: folder) { temporary in
+            if let saveDocumentEncoder {
+                try save(&written.documentEncoder, in: temporary, final: folder, by: saveDocumentEncoder)
+            }
+            if var encoder = written.queryEncoder, let saveQueryEncoder {
+                try save(&encoder, in: temporary, final: folder, by: saveQueryEncoder)
+                written.queryEncoder = encoder
+            }
+            written.files = try records(of: temporary)
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            let data: Data
+            do {
+                data = try encoder.encode(written)
+            } catch EncodingError.invalidValue(let value, let context) {
+                throw ArtefactError.contradiction(
+                    path: path, field: context.codingPath.map(\.stringValue).joined(separator: "."),
+                    expected: "a number that JSON can hold", found: "\(value)")
+            }
+            try AtomicFile.write(data, to: temporary.appendingPathComponent(manifestName))
+        }
+        return Artefact(folder: folder, manifest: written)
+    }
+
+    private init(folder: URL, manifest: ArtefactManifest) {
+        self.folder = folder
+        self.manifest = manifest
+    }
+
+    /// A folder may be replaced that is an artefact, or empty: never somebody's other files.
+    private static func requireReplaceable(_ folder: URL) throws {
+        let files = FileManager.default
+        var isFolder: ObjCBool = false
+        guard files.fileExists(atPath: folder.path, isDirectory: &isFolder) else { return }
+        if isFolder.boolValue {
+            let contents = try files.contentsOfDirectory(atPath: folder.path)
+            if contents.isEmpty || contents.contains(manifestName) { return }
+        }
+        throw ArtefactError.occupied(path: folder.path)
+    }
+
+    private static func save(
+        _ encoder: inout EncoderRecord, in temporary: URL, final: URL, by save: (URL) throws -> Void
+    ) throws {
+        guard let name = encoder.folder else { return }
+        let target = temporary.appendingPathComponent(name, isDirectory: true)
+        try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true)
+        try save(target)
+        let weights = target.appendingPathComponent(encoder.weightsFile)
+        guard FileManager.default.fileExists(atPath: weights.path) else {
+            throw ArtefactError.incompleteEncoder(
+                path: final.appendingPathComponent(name).path, missing: encoder.weightsFile)
+        }
+        encoder.weightsSHA256 = try ContentHash.sha256(of: weights)
+    }
+
+    /// Every file below a folder, by path.
+    private static func records(of folder: URL) throws -> [ArtefactManifest.FileRecord] {
+        var records: [ArtefactManifest.FileRecord] = []
+        for path in try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted() {
+            let url = folder.appendingPathComponent(path)
+            let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
+            guard attributes[.type] as? FileAttributeType == .typeRegular else { continue }
+            records.append(
+                ArtefactManifest.FileRecord(
+                    path: path, bytes: (attributes[.size] as? NSNumber)?.intValue ?? 0,
+                    sha256: try ContentHash.sha256(of: url)))
+        }
+        return records
+    }
+}

@@ -1,0 +1,172 @@
+import Foundation
+import MafinBlackBox
+
+/// A trained joined embedding on disk: what `train` writes and everything else reads.
+///
+/// A folder of `manifest.json` and, unless they are released checkpoints named by id and hash, `document-encoder/` and
+/// `query-encoder/`. It knows nothing of what is encoded: saving and loading encoders is left to whoever has them.
+public struct Artefact: Sendable {
+    /// The folder.
+    public let folder: URL
+    /// Its manifest.
+    public let manifest: ArtefactManifest
+
+    /// Name of the manifest's file.
+    public static let manifestName = "manifest.json"
+
+    /// How closely the files are looked at when an artefact is read.
+    public enum Verification: Sendable {
+        /// Every file is read and its SHA-256 compared: about a second for a gigabyte.
+        case content
+        /// Every file is there, with its length.
+        case length
+    }
+
+    /// Reads the manifest of a folder and checks that the folder is as its manifest says.
+    /// - Throws: ``ArtefactError``, naming the file or the field.
+    public init(readingFrom folder: URL, verification: Verification = .content) throws {
+        let url = folder.appendingPathComponent(Self.manifestName)
+        guard let data = FileManager.default.contents(atPath: url.path) else {
+            throw ArtefactError.notAnArtefact(path: folder.path)
+        }
+        self.folder = folder
+        manifest = try Self.decode(data, path: url.path)
+        for file in manifest.files {
+            try Self.verify(file, in: folder, verification: verification)
+        }
+        for encoder in [manifest.documentEncoder, manifest.queryEncoder].compactMap({ $0 }) {
+            guard let name = encoder.folder else { continue }
+            let weights = "\(name)/\(encoder.weightsFile)"
+            guard let record = manifest.files.first(where: { $0.path == weights }) else {
+                throw ArtefactError.contradiction(
+                    path: url.path, field: "files", expected: "a record of \(weights)", found: "none")
+            }
+            guard record.sha256 == encoder.weightsSHA256 else {
+                throw ArtefactError.contradiction(
+                    path: url.path, field: "files", expected: "\(weights) with SHA-256 \(encoder.weightsSHA256)",
+                    found: record.sha256)
+            }
+        }
+    }
+
+    /// Which encoder of the artefact.
+    public enum Tower: String, Sendable {
+        /// Of documents.
+        case document
+        /// Of queries; the same encoder where the towers are one.
+        case query
+    }
+
+    /// The record of one tower's encoder.
+    public func encoder(_ tower: Tower) -> EncoderRecord {
+        tower == .query ? manifest.queryEncoder ?? manifest.documentEncoder : manifest.documentEncoder
+    }
+
+    /// The folder to load one tower's encoder from.
+    /// - Parameter released: finds a released checkpoint by name and revision, such as in the model hub's cache; its weights
+    ///   are then compared with the recorded hash.
+    /// - Throws: ``ArtefactError/missingFile(path:)`` or ``ArtefactError/wrongContent(path:expected:found:)`` for a released checkpoint
+    ///   that is not the recorded one; what `released` throws.
+    public func encoderFolder(_ tower: Tower, released: (EncoderRecord) throws -> URL) throws -> URL {
+        let record = encoder(tower)
+        if let name = record.folder { return folder.appendingPathComponent(name, isDirectory: true) }
+        let found = try released(record)
+        let weights = found.appendingPathComponent(record.weightsFile)
+        guard FileManager.default.fileExists(atPath: weights.path) else {
+            throw ArtefactError.missingFile(path: weights.path)
+        }
+        let hash = try ContentHash.sha256(of: weights)
+        guard hash == record.weightsSHA256 else {
+            throw ArtefactError.wrongContent(path: weights.path, expected: record.weightsSHA256, found: hash)
+        }
+        return found
+    }
+
+    /// Checks that a black box is the one of the manifest.
+    /// - Parameter dimension: numbers in its vectors, where an answer has been seen.
+    /// - Throws: ``ArtefactError/otherBlackBox(path:differences:)`` or ``ArtefactError/dimension(path:of:expected:found:)``.
+    public func require(blackBox: BlackBoxIdentity, dimension: Int? = nil) throws {
+        let differences = blackBox.differences(from: manifest.blackBox)
+        guard differences.isEmpty else {
+            throw ArtefactError.otherBlackBox(path: folder.path, differences: differences)
+        }
+        if let dimension = dimension ?? blackBox.dimension { try require(blackBoxDimension: dimension) }
+    }
+
+    /// Checks that vectors of the black box are as wide as the manifest says.
+    /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``.
+    public func require(blackBoxDimension dimension: Int) throws {
+        guard dimension == manifest.blackBoxDimension else {
+            throw ArtefactError.dimension(
+                path: folder.path, of: "the black box", expected: manifest.blackBoxDimension, found: dimension)
+        }
+    }
+
+    /// Checks that a loaded encoder's vectors are as wide as the manifest says.
+    /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``.
+    public func require(encoderDimension dimension: Int, _ tower: Tower) throws {
+        guard dimension == encoder(tower).dimension else {
+            throw ArtefactError.dimension(
+                path: folder.path, of: "the \(tower.rawValue) encoder", expected: encoder(tower).dimension,
+                found: dimension)
+        }
+    }
+
+    private static func verify(
+        _ file: ArtefactManifest.FileRecord, in folder: URL, verification: Verification
+    ) throws {
+        let url = folder.appendingPathComponent(file.path)
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: url.path),
+            attributes[.type] as? FileAttributeType == .typeRegular
+        else { throw ArtefactError.missingFile(path: url.path) }
+        let length = (attributes[.size] as? NSNumber)?.intValue ?? -1
+        guard length == file.bytes else {
+            throw ArtefactError.wrongLength(path: url.path, expected: file.bytes, found: length)
+        }
+        guard verification == .content else { return }
+        let hash = try ContentHash.sha256(of: url)
+        guard hash == file.sha256 else {
+            throw ArtefactError.wrongContent(path: url.path, expected: file.sha256, found: hash)
+        }
+    }
+
+    private static func decode(_ data: Data, path: String) throws -> ArtefactManifest {
+        /// Enough to know whether the rest can be understood.
+        struct Format: Decodable { let formatVersion: Int }
+        let manifest: ArtefactManifest
+        do {
+            let version = try JSONDecoder().decode(Format.self, from: data).formatVersion
+            guard (1...ArtefactManifest.currentFormatVersion).contains(version) else {
+                throw ArtefactError.unknownFormat(
+                    path: path, newestKnown: ArtefactManifest.currentFormatVersion, found: version)
+            }
+            manifest = try JSONDecoder().decode(ArtefactManifest.self, from: data)
+        } catch let error as DecodingError {
+            throw Self.malformed(path, error)
+        }
+        if let (field, expected, found) = manifest.firstContradiction() {
+            throw ArtefactError.contradiction(path: path, field: field, expected: expected, found: found)
+        }
+        return manifest
+    }
+
+    private static func malformed(_ path: String, _ error: DecodingError) -> ArtefactError {
+        func field(_ codingPath: [any CodingKey], _ key: (any CodingKey)? = nil) -> String {
+            (codingPath + (key.map { [$0] } ?? [])).map { $0.intValue.map(String.init) ?? $0.stringValue }
+                .joined(separator: ".")
+        }
+        return switch error {
+        case .keyNotFound(let key, let context):
+            .malformedManifest(path: path, field: field(context.codingPath, key), reason: "is missing")
+        case .valueNotFound(let type, let context):
+            .malformedManifest(path: path, field: field(context.codingPath), reason: "expected \(type), found null")
+        case .typeMismatch(let type, let context):
+            .malformedManifest(
+                path: path, field: field(context.codingPath), reason: "expected \(type), found another type")
+        case .dataCorrupted(let context):
+            .malformedManifest(path: path, field: field(context.codingPath), reason: context.debugDescription)
+        @unknown default:
+            .malformedManifest(path: path, field: "", reason: "\(error)")
+        }
+    }
+}

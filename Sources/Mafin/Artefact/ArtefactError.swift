@@ -1,0 +1,54 @@
+/// Why an artefact cannot be read, used or written.
+public enum ArtefactError: Error, Equatable, CustomStringConvertible {
+    /// The folder has no `manifest.json`.
+    case notAnArtefact(path: String)
+    /// The manifest is of a format that this library does not know.
+    case unknownFormat(path: String, newestKnown: Int, found: Int)
+    /// The manifest is not JSON, or a field is missing or of another type.
+    case malformedManifest(path: String, field: String, reason: String)
+    /// A field contradicts another.
+    case contradiction(path: String, field: String, expected: String, found: String)
+    /// A file that the manifest names is not there.
+    case missingFile(path: String)
+    /// A file has another length than the manifest says.
+    case wrongLength(path: String, expected: Int, found: Int)
+    /// A file has another content than the manifest says.
+    case wrongContent(path: String, expected: String, found: String)
+    /// The black box is not the one that the encoder was trained beside.
+    case otherBlackBox(path: String, differences: [String])
+    /// Vectors are not as wide as the manifest says.
+    case dimension(path: String, of: String, expected: Int, found: Int)
+    /// The folder to write holds something else than an artefact.
+    case occupied(path: String)
+    /// An encoder was saved without the file that holds its weights.
+    case incompleteEncoder(path: String, missing: String)
+
+    /// One sentence.
+    public var description: String {
+        switch self {
+        case .notAnArtefact(let path):
+            "\(path) is no artefact: it holds no manifest.json"
+        case .unknownFormat(let path, let newestKnown, let found):
+            "\(path) is of format version \(found); \(LibraryVersion.current) reads version"
+                + (newestKnown == 1 ? " 1" : "s 1 to \(newestKnown)")
+        case .malformedManifest(let path, let field, let reason):
+            field.isEmpty ? "\(path): \(reason)" : "\(path): '\(field)': \(reason)"
+        case .contradiction(let path, let field, let expected, let found):
+            "\(path): '\(field)': expected \(expected), found \(found)"
+        case .missingFile(let path):
+            "\(path) is missing: the artefact's manifest names it"
+        case .wrongLength(let path, let expected, let found):
+            "\(path) has \(found) bytes, \(expected) by the artefact's manifest: it was cut or changed"
+        case .wrongContent(let path, let expected, let found):
+            "\(path) has SHA-256 \(found), \(expected) by the artefact's manifest: it was changed"
+        case .otherBlackBox(let path, let differences):
+            "\(path) was trained beside another black box: " + differences.joined(separator: ", ")
+        case .dimension(let path, let of, let expected, let found):
+            "\(path): vectors of \(of) have \(found) numbers, expected \(expected)"
+        case .occupied(let path):
+            "\(path) holds files that are not an artefact's; nothing was written: choose another folder or empty it"
+        case .incompleteEncoder(let path, let missing):
+            "the encoder saved for \(path) has no \(missing)"
+        }
+    }
+}

@@ -1,0 +1,48 @@
+/// Which encoder makes the local half of one tower, and everything that determines its vectors.
+public struct EncoderRecord: Sendable, Codable, Hashable {
+    /// The checkpoint: a repository id such as `sentence-transformers/all-MiniLM-L6-v2`, or the name of a folder. Of a trained encoder
+    /// the checkpoint that training began with.
+    public var name: String
+    /// Revision of the repository, where it is known.
+    public var revision: String?
+    /// The folder inside the artefact that holds the encoder; `nil` where it is the released checkpoint ``name`` as it is,
+    /// which is not copied and has to be found by whoever reads the artefact.
+    public var folder: String?
+    /// The file with the weights, inside the encoder's folder.
+    public var weightsFile: String
+    /// SHA-256 of ``weightsFile``, lower-case hexadecimal. Filled in by ``Artefact`` for an encoder that it saves.
+    public var weightsSHA256: String
+    /// Numbers in a vector.
+    public var dimension: Int
+    /// How token vectors become one (`mean`, `cls`); `nil` where there is no such thing.
+    public var pooling: String?
+    /// Put before each query.
+    public var queryPrefix: String
+    /// Put before each document.
+    public var documentPrefix: String
+    /// Texts are cut to so many tokens; `nil` where the inputs have no length.
+    public var maximumLength: Int?
+
+    /// An encoder.
+    public init(
+        name: String, revision: String? = nil, folder: String?, weightsFile: String = "model.safetensors",
+        weightsSHA256: String = "", dimension: Int, pooling: String? = nil, queryPrefix: String = "",
+        documentPrefix: String = "", maximumLength: Int? = nil
+    ) {
+        self.name = name
+        self.revision = revision
+        self.folder = folder
+        self.weightsFile = weightsFile
+        self.weightsSHA256 = weightsSHA256
+        self.dimension = dimension
+        self.pooling = pooling
+        self.queryPrefix = queryPrefix
+        self.documentPrefix = documentPrefix
+        self.maximumLength = maximumLength
+    }
+
+    /// The folder of the encoder of documents (and of queries, where both towers are one).
+    public static let documentFolder = "document-encoder"
+    /// The folder of the encoder of queries, where training made the towers differ.
+    public static let queryFolder = "query-encoder"
+}

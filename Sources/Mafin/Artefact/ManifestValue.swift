@@ -1,0 +1,61 @@
+import Foundation
+
+/// Any JSON value: how a manifest keeps hyper-parameters by name without knowing which there are.
+public enum ManifestValue: Sendable, Hashable {
+    /// `null`.
+    case null
+    /// `true` or `false`.
+    case boolean(Bool)
+    /// A whole number.
+    case integer(Int64)
+    /// Any other number.
+    case number(Double)
+    /// A text.
+    case text(String)
+    /// A list.
+    case list([ManifestValue])
+    /// Values by name.
+    case record([String: ManifestValue])
+
+    /// What `value` encodes as: all its stored properties by name, where its coding is the synthesised one.
+    /// - Throws: `EncodingError`, for instance for a number that JSON cannot hold.
+    public init(encoding value: some Encodable) throws {
+        self = try JSONDecoder().decode(ManifestValue.self, from: JSONEncoder().encode(value))
+    }
+}
+
+extension ManifestValue: Codable {
+    /// Reads any JSON value.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let value = try? container.decode(Bool.self) {
+            self = .boolean(value)
+        } else if let value = try? container.decode(Int64.self) {
+            self = .integer(value)
+        } else if let value = try? container.decode(Double.self) {
+            self = .number(value)
+        } else if let value = try? container.decode(String.self) {
+            self = .text(value)
+        } else if let value = try? container.decode([ManifestValue].self) {
+            self = .list(value)
+        } else {
+            self = .record(try container.decode([String: ManifestValue].self))
+        }
+    }
+
+    /// Writes the JSON value.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .null: try container.encodeNil()
+        case .boolean(let value): try container.encode(value)
+        case .integer(let value): try container.encode(value)
+        case .number(let value): try container.encode(value)
+        case .text(let value): try container.encode(value)
+        case .list(let value): try container.encode(value)
+        case .record(let value): try container.encode(value)
+        }
+    }
+}

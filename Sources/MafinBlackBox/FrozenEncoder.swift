@@ -1,0 +1,100 @@
+import Foundation
+import MafinEncoder
+import MafinNumerics
+
+/// An encoder on this machine that is only asked and never trained: a stronger model as the black box, without any network.
+///
+/// Over-long texts are cut as the checkpoint says. Batches are computed one after the other, each on all cores.
+public struct FrozenEncoder: BlackBox {
+    /// Provider `local`; the content hash is that of weights, settings and vocabulary.
+    public let identity: BlackBoxIdentity
+    /// Numbers in a vector.
+    public let dimension: Int
+    private let engine: Engine
+    private let path: String
+
+    /// Texts in a batch that is handed over at a time.
+    private static let batchSize = 512
+
+    /// The files that determine a vector, where they are there.
+    private static let files = [
+        "config.json", "model.safetensors", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+    ]
+
+    /// Loads a checkpoint folder.
+    ///
+    /// - Parameters:
+    ///   - modelFolder: in the sentence-transformers layout.
+    ///   - name: for the identity; the folder's name where none is given.
+    ///   - prefixes: what stands before queries and documents; nil: what the checkpoint says.
+    ///   - maximumLength: tokens at most; nil: what the checkpoint says.
+    /// - Throws: what `TextEncoder` throws, naming the file; ``BlackBoxError/unreadable(path:reason:)``
+    public init(
+        modelFolder: URL, name: String? = nil, prefixes: TextPrefixes? = nil, maximumLength: Int? = nil
+    ) async throws {
+        engine = try Engine(modelFolder: modelFolder, prefixes: prefixes, maximumLength: maximumLength)
+        path = modelFolder.path
+        let facts = await engine.facts
+        dimension = facts.dimension
+        var digests: [String] = []
+        for file in Self.files {
+            let url = modelFolder.appendingPathComponent(file)
+            guard FileManager.default.fileExists(atPath: url.path) else { continue }
+            do {
+                digests.append("\(file) \(try ContentHash.sha256(of: url))")
+            } catch {
+                throw BlackBoxError.unreadable(path: url.path, reason: "its content cannot be hashed")
+            }
+        }
+        identity = BlackBoxIdentity(
+            provider: "local", model: name ?? modelFolder.lastPathComponent, dimension: facts.dimension,
+            queryPrefix: facts.prefixes.query, documentPrefix: facts.prefixes.document, normalisation: .unit,
+            truncation: "\(facts.maximumLength) tokens",
+            contentHash: ContentHash.sha256(of: digests.joined(separator: "\n")))
+    }
+
+    /// Unit vectors of the items' texts, in order.
+    ///
+    /// - Throws: ``BlackBoxError`` where the weights give no finite vector; `CancellationError`
+    public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        let vectors = try await engine.embed(items.map(\.text), prefix: identity.prefix(for: role))
+        for row in 0..<vectors.rows {
+            switch VectorCheck(vectors.row(row)) {
+            case .good: continue
+            case .zero: throw BlackBoxError.zeroVector(path: path, id: items[row].id, row: row)
+            case .notFinite(let column, let value):
+                throw BlackBoxError.notFinite(path: path, id: items[row].id, row: row, column: column, value: value)
+            }
+        }
+        return vectors
+    }
+
+    /// Unit vectors of the items' texts, in batches of 512.
+    ///
+    /// - Throws: ``BlackBoxError`` where the weights give no finite vector; `CancellationError`
+    public func embed(
+        _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
+    ) async throws {
+        for start in stride(from: 0, to: items.count, by: Self.batchSize) {
+            let batch = start..<min(start + Self.batchSize, items.count)
+            let vectors = try await embed(Array(items[batch]), as: role)
+            try await answered(AnsweredRows(indices: Array(batch), vectors: vectors))
+        }
+    }
+
+    /// Keeps the encoder, whose buffers belong to one computation at a time.
+    private actor Engine {
+        private let encoder: TextEncoder
+
+        init(modelFolder: URL, prefixes: TextPrefixes?, maximumLength: Int?) throws {
+            encoder = try TextEncoder(modelFolder: modelFolder, prefixes: prefixes, maximumLength: maximumLength)
+        }
+
+        var facts: (dimension: Int, prefixes: TextPrefixes, maximumLength: Int) {
+            (encoder.encoder.dimension, encoder.prefixes, encoder.maximumLength)
+        }
+
+        func embed(_ texts: [String], prefix: String) throws -> Matrix { try encoder.embed(texts, prefix: prefix) }
+    }
+}

@@ -1,0 +1,99 @@
+import Foundation
+import MafinNumerics
+
+/// A black box's answers as files, asked once and frozen: it answers by id.
+///
+/// | what | holds |
+/// |---|---|
+/// | folder | `corpus.npy` + `corpus.ids`, `queries.npy` + `queries.ids` (one id a line, in the order of the rows) |
+/// | `.safetensors` | tensors `corpus` and `queries`; metadata `corpus_ids` and `queries_ids`: JSON arrays of strings |
+/// | `.npy` with `.ids` beside it | one table, for both roles |
+/// | `.jsonl` | one object a line, `_id` or `id` and `embedding` or `vector`; one table, for both roles |
+///
+/// A folder or `.safetensors` file may lack one of the two roles as long as nobody asks for it.
+/// Everything is checked when it is opened: as many ids as rows, no id twice, one dimension, every element finite, no zero vector.
+/// Vectors that are not of unit length are brought to it, and ``identity`` says so; those that are stay bit by bit as stored.
+public struct StoredVectors: BlackBox {
+    /// Who the vectors are from: provider `vectors`, the file's name, the dimension, the SHA-256 of the files.
+    public let identity: BlackBoxIdentity
+    /// Numbers in a vector.
+    public let dimension: Int
+
+    private let path: String
+    private let queries: VectorTable?
+    private let documents: VectorTable?
+
+    /// Opens a folder or file of stored vectors and checks all of it.
+    ///
+    /// - Throws: ``BlackBoxError`` naming the file, and the id and row or line at fault; `NumericsError` for a malformed array file.
+    public init(contentsOf url: URL) throws {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
+            throw BlackBoxError.missingFile(path: url.path, expected: "a folder or file of stored vectors")
+        }
+        var tables: VectorTables
+        if isFolder.boolValue {
+            tables = try VectorTables(folder: url)
+        } else {
+            switch url.pathExtension {
+            case "npy": tables = try VectorTables(numPyFile: url)
+            case "safetensors": tables = try VectorTables(safeTensorsFile: url)
+            case "jsonl": tables = try VectorTables(jsonLinesFile: url)
+            default:
+                throw BlackBoxError.missingFile(path: url.path, expected: "a folder, .npy, .safetensors or .jsonl file")
+            }
+        }
+        try self.init(name: url.lastPathComponent, path: url.path, tables: &tables)
+    }
+
+    private init(name: String, path: String, tables: inout VectorTables) throws {
+        guard let dimension = (tables.documents ?? tables.queries)?.vectors.columns else {
+            throw BlackBoxError.missingFile(path: path, expected: "vectors of documents or queries")
+        }
+        if let documents = tables.documents, let queries = tables.queries, queries.vectors.columns != dimension {
+            throw BlackBoxError.dimensionMismatch(
+                path: queries.path, found: queries.vectors.columns, expected: dimension, expectedIn: documents.path)
+        }
+        let shared = tables.isShared
+        var normalised = tables.documents?.normalise() ?? false
+        if shared {
+            tables.queries = tables.documents
+        } else if tables.queries?.normalise() ?? false {
+            normalised = true
+        }
+        self.path = path
+        self.dimension = dimension
+        documents = tables.documents
+        queries = tables.queries
+        identity = BlackBoxIdentity(
+            provider: "vectors", model: name, dimension: dimension, normalisation: normalised ? .unit : .none,
+            contentHash: tables.contentHash)
+    }
+
+    /// All ids of a role in the order of their rows; empty where there are no vectors of that role.
+    public func ids(for role: TextRole) -> [String] { table(for: role)?.ids ?? [] }
+
+    /// All vectors of a role, rows in the order of ``ids(for:)``, or nil where there are none. Complexity: O(1), shares storage.
+    public func vectors(for role: TextRole) -> Matrix? { table(for: role)?.vectors }
+
+    private func table(for role: TextRole) -> VectorTable? {
+        switch role {
+        case .query: queries
+        case .document: documents
+        }
+    }
+
+    /// The stored vectors of the items' ids; their texts are not looked at.
+    ///
+    /// - Throws: ``BlackBoxError/missingIDs(path:role:count:asked:first:)``, ``BlackBoxError/missingRole(path:role:)``
+    public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        guard let table = table(for: role) else { throw BlackBoxError.missingRole(path: path, role: role) }
+        let rows = items.map { table.rowOfID[$0.id] }
+        let missing = zip(items, rows).filter { $0.1 == nil }.map(\.0.id)
+        guard missing.isEmpty else {
+            throw BlackBoxError.missingIDs(
+                path: table.path, role: role, count: missing.count, asked: items.count, first: Array(missing.prefix(5)))
+        }
+        return table.vectors.selecting(rows: rows.compactMap { $0 })
+    }
+}

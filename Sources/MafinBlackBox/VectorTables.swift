@@ -1,0 +1,97 @@
+import Foundation
+import MafinNumerics
+
+/// The tables of one folder or file of stored vectors.
+struct VectorTables {
+    var documents: VectorTable?
+    var queries: VectorTable?
+    /// Both roles answer from one table.
+    var isShared = false
+    /// SHA-256 over the content of all files that were read.
+    let contentHash: String
+
+    /// `corpus.npy` + `corpus.ids` and `queries.npy` + `queries.ids`.
+    init(folder: URL) throws {
+        var digests: [String] = []
+        func table(_ name: String) throws -> VectorTable? {
+            let file = folder.appendingPathComponent("\(name).npy")
+            guard FileManager.default.fileExists(atPath: file.path) else { return nil }
+            let (table, digest) = try Self.numPyTable(file)
+            digests.append("\(name) \(digest)")
+            return table
+        }
+        documents = try table("corpus")
+        queries = try table("queries")
+        guard documents != nil || queries != nil else {
+            throw BlackBoxError.missingFile(
+                path: folder.path, expected: "corpus.npy and corpus.ids, queries.npy and queries.ids in the folder")
+        }
+        contentHash = ContentHash.sha256(of: digests.joined(separator: "\n"))
+    }
+
+    /// One `.npy` file with its `.ids` beside it.
+    init(numPyFile file: URL) throws {
+        let (table, digest) = try Self.numPyTable(file)
+        documents = table
+        queries = table
+        isShared = true
+        contentHash = ContentHash.sha256(of: digest)
+    }
+
+    /// Tensors `corpus` and `queries`, ids in the metadata.
+    init(safeTensorsFile file: URL) throws {
+        let tensors = try SafeTensorsFile(file)
+        func table(_ name: String) throws -> VectorTable? {
+            guard let shape = tensors.shape(of: name) else { return nil }
+            let key = "\(name)_ids"
+            guard shape.count == 2 else {
+                throw BlackBoxError.unreadable(
+                    path: file.path, reason: "tensor '\(name)' has shape \(shape), not two axes")
+            }
+            guard let json = tensors.metadata[key],
+                let ids = try? JSONDecoder().decode([String].self, from: Data(json.utf8))
+            else {
+                throw BlackBoxError.missingFile(
+                    path: file.path, expected: "metadata '\(key)', a JSON array of the ids of tensor '\(name)'")
+            }
+            let vectors = Matrix(rows: shape[0], columns: shape[1], values: try tensors.floats(of: name))
+            return try VectorTable(
+                path: "\(file.path)[\(name)]", vectors: vectors, ids: ids, idsPath: "\(file.path)[\(key)]")
+        }
+        documents = try table("corpus")
+        queries = try table("queries")
+        guard documents != nil || queries != nil else {
+            throw BlackBoxError.missingFile(path: file.path, expected: "a tensor 'corpus' or 'queries' in the file")
+        }
+        contentHash = try ContentHash.sha256(of: file)
+    }
+
+    /// One JSON object a line.
+    init(jsonLinesFile file: URL) throws {
+        let table = try JSONLinesVectors.read(file)
+        documents = table
+        queries = table
+        isShared = true
+        contentHash = try ContentHash.sha256(of: file)
+    }
+
+    private static func numPyTable(_ file: URL) throws -> (VectorTable, digest: String) {
+        let idsFile = file.deletingPathExtension().appendingPathExtension("ids")
+        guard let data = try? Data(contentsOf: idsFile) else {
+            throw BlackBoxError.missingFile(
+                path: idsFile.path, expected: "one id a line for each row of \(file.lastPathComponent)")
+        }
+        let table = try VectorTable(
+            path: file.path, vectors: try NumPyFile.read(file), ids: lines(of: data), idsPath: idsFile.path)
+        return (table, try ContentHash.sha256(of: file) + " " + ContentHash.sha256(of: idsFile))
+    }
+
+    /// Lines of a text file; ends of lines may be of either kind, the last one may be missing.
+    private static func lines(of data: Data) -> [String] {
+        var lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        if lines.last?.isEmpty == true { lines.removeLast() }
+        return lines.map { line in
+            String(decoding: line.last == UInt8(ascii: "\r") ? line.dropLast() : line, as: UTF8.self)
+        }
+    }
+}

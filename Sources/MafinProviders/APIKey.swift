@@ -1,0 +1,48 @@
+import Foundation
+
+/// A secret that is sent to a server and shown nowhere: every way of printing it gives `APIKey(redacted)`.
+public struct APIKey: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// The secret itself, for the header of a request only.
+    let secret: String
+
+    /// A key that is at hand already.
+    ///
+    /// - Parameter source: where it comes from, for the error message.
+    /// - Throws: ``ProviderError/badKey(source:reason:)`` where it is empty or holds anything but visible ASCII characters.
+    public init(_ secret: String, source: String = "API key") throws {
+        let trimmed = secret.trimmingCharacters(in: .whitespacesAndNewlines)
+        guard !trimmed.isEmpty else { throw ProviderError.badKey(source: source, reason: "is empty") }
+        guard trimmed.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw ProviderError.badKey(source: source, reason: "holds characters that cannot stand in a header")
+        }
+        self.secret = trimmed
+    }
+
+    /// The key in an environment variable, or nil where the variable is not set.
+    public init?(
+        environmentVariable name: String, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws {
+        guard let value = environment[name] else { return nil }
+        try self.init(value, source: "environment variable \(name)")
+    }
+
+    /// The key in a file: all of it, white space around it left out.
+    public init(file: URL) throws {
+        guard let text = try? String(contentsOf: file, encoding: .utf8) else {
+            throw ProviderError.badKey(source: file.path, reason: "cannot be read")
+        }
+        try self.init(text, source: file.path)
+    }
+
+    /// Never the secret.
+    public var description: String { "APIKey(redacted)" }
+    /// Never the secret.
+    public var debugDescription: String { description }
+    /// Nothing to look into.
+    public var customMirror: Mirror { Mirror(self, children: []) }
+
+    /// A text with every occurrence of the secret taken out: vendors quote keys in their messages.
+    func redacting(_ text: String) -> String {
+        text.replacingOccurrences(of: secret, with: "[key]")
+    }
+}

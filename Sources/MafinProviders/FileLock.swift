@@ -1,0 +1,34 @@
+import Foundation
+
+/// An advisory lock on a file, as `huggingface_hub` takes it (`flock`): one process pulls, the others wait.
+///
+/// Released when it is let go of, and by the system when the process ends, however it ends.
+final class FileLock: Sendable {
+    private let descriptor: Int32
+
+    /// Waits for the lock.
+    ///
+    /// - Parameter waiting: called once if another process holds it.
+    /// - Throws: ``ProviderError/cannotStore(path:reason:)``, `CancellationError`
+    init(_ file: URL, waiting: () -> Void) async throws {
+        try? FileManager.default.createDirectory(
+            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        let descriptor = open(file.path, O_RDWR | O_CREAT, 0o664)
+        guard descriptor >= 0 else {
+            throw ProviderError.cannotStore(path: file.path, reason: String(cString: strerror(errno)))
+        }
+        self.descriptor = descriptor
+        var said = false
+        // Tried again and again rather than waited for: a blocked thread could not be cancelled.
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            guard errno == EWOULDBLOCK || errno == EINTR else {
+                throw ProviderError.cannotStore(path: file.path, reason: String(cString: strerror(errno)))
+            }
+            if !said { waiting() }
+            said = true
+            try await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    deinit { close(descriptor) }
+}

@@ -1,0 +1,69 @@
+import Foundation
+
+/// Where models come from and where they are kept: the settings that Python's `huggingface_hub` reads, read in the same way.
+public struct HubLocation: Sendable {
+    /// Address of the hub (`HF_ENDPOINT`).
+    public var endpoint: String
+    /// Folder of the cache (`HF_HUB_CACHE`, else `HUGGINGFACE_HUB_CACHE`, else `HF_HOME/hub`).
+    public var cache: URL
+    /// Sent to the hub, and to no other host.
+    public var token: APIKey?
+    /// Nothing is asked over the network (`HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`).
+    public var isOffline: Bool
+    /// Further folders in which models lie under their plain names (`MAFIN_MODELS`, and `.cache/models` in the working directory).
+    public var modelFolders: [URL]
+
+    /// A hub and a cache of one's own.
+    public init(
+        endpoint: String = "https://huggingface.co", cache: URL, token: APIKey? = nil, isOffline: Bool = false,
+        modelFolders: [URL] = []
+    ) {
+        self.endpoint = endpoint
+        self.cache = cache
+        self.token = token
+        self.isOffline = isOffline
+        self.modelFolders = modelFolders
+    }
+
+    /// What the environment says: `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN` or the file `HF_TOKEN_PATH` (else `HF_HOME/token`),
+    /// `HF_HUB_OFFLINE`, `MAFIN_MODELS`.
+    ///
+    /// - Throws: ``ProviderError/badKey(source:reason:)``, ``ProviderError/badEndpoint(_:reason:)``
+    public init(
+        environment: [String: String] = ProcessInfo.processInfo.environment,
+        workingDirectory: URL = URL(fileURLWithPath: FileManager.default.currentDirectoryPath)
+    ) throws {
+        func value(_ names: String...) -> String? {
+            names.lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
+        }
+        func isTrue(_ name: String) -> Bool {
+            ["1", "on", "yes", "true"].contains(environment[name]?.lowercased() ?? "")
+        }
+        let userHome = value("HOME") ?? FileManager.default.homeDirectoryForCurrentUser.path
+        func url(_ path: String) -> URL {
+            URL(fileURLWithPath: path.hasPrefix("~/") ? userHome + path.dropFirst() : path)
+        }
+        let home =
+            value("HF_HOME").map(url)
+            ?? (value("XDG_CACHE_HOME").map(url) ?? url(userHome).appendingPathComponent(".cache"))
+            .appendingPathComponent("huggingface")
+        cache = value("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE").map(url) ?? home.appendingPathComponent("hub")
+        var endpoint = value("HF_ENDPOINT") ?? "https://huggingface.co"
+        while endpoint.hasSuffix("/") { endpoint.removeLast() }
+        guard let parts = URLComponents(string: endpoint), parts.host != nil, ["http", "https"].contains(parts.scheme)
+        else {
+            throw ProviderError.badEndpoint(
+                endpoint, reason: "HF_ENDPOINT must be a whole address, like https://huggingface.co")
+        }
+        self.endpoint = endpoint
+        let tokenFile = value("HF_TOKEN_PATH").map(url) ?? home.appendingPathComponent("token")
+        if let text = value("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") {
+            token = try APIKey(text, source: "environment variable HF_TOKEN")
+        } else if let text = try? String(contentsOf: tokenFile, encoding: .utf8), !text.allSatisfy(\.isWhitespace) {
+            token = try APIKey(text, source: tokenFile.path)
+        }
+        isOffline = isTrue("HF_HUB_OFFLINE") || isTrue("TRANSFORMERS_OFFLINE")
+        modelFolders =
+            [value("MAFIN_MODELS").map(url), workingDirectory.appendingPathComponent(".cache/models")].compactMap { $0 }
+    }
+}

@@ -1,0 +1,174 @@
+import AsyncHTTPClient
+import Foundation
+import Logging
+import MafinNumerics
+
+/// Pulls encoders from a Hugging Face hub, and finds those that are there already.
+///
+/// The cache is that of Python's `huggingface_hub`, byte for byte and link for link: what one has pulled the other finds.
+/// ```swift
+/// let hub = try ModelHub(location: HubLocation())
+/// let folder = try await hub.pull("sentence-transformers/all-MiniLM-L6-v2")
+/// ```
+public struct ModelHub: Sendable {
+    /// Where models come from and are kept.
+    public let location: HubLocation
+    let retry: RetryPolicy
+    let logger: Logger?
+    let transport: HTTPTransport
+    private let progress: (@Sendable (HubProgress) -> Void)?
+
+    /// A hub.
+    ///
+    /// - Parameters:
+    ///   - location: where models come from and are kept.
+    ///   - retry: for 429, 5xx and connections that are cut; each new attempt goes on where the last one stopped.
+    ///   - logger: told of retries and of waiting for another process.
+    ///   - client: for proxies and certificates of one's own; redirects must be disallowed. nil: one shared by the process.
+    ///   - progress: told of the bytes that are there.
+    public init(
+        location: HubLocation, retry: RetryPolicy = RetryPolicy(), logger: Logger? = nil, client: HTTPClient? = nil,
+        progress: (@Sendable (HubProgress) -> Void)? = nil
+    ) {
+        self.location = location
+        self.retry = retry
+        self.logger = logger
+        self.progress = progress
+        transport = client.map(HTTPTransport.init(client:)) ?? .forDownloads
+    }
+
+    /// Pulls what an encoder needs (settings, vocabulary, `model.safetensors`, the settings of its modules) and returns the snapshot's folder.
+    ///
+    /// Only what is missing is downloaded. Each file is checked against the hash that the hub gives for it, and `mafin-<commit>.json`
+    /// beside the snapshots records the SHA-256 of all. The name of the revision is written last: a pull that was cut short is not
+    /// mistaken for a model.
+    ///
+    /// - Parameters:
+    ///   - repository: `ORGANISATION/NAME`.
+    ///   - revision: branch, tag or commit.
+    /// - Throws: ``ProviderError``; `CancellationError`
+    public func pull(_ repository: String, revision: String = "main") async throws -> URL {
+        let target = try HubRepository(repository, revision: revision, cache: location.cache)
+        if location.isOffline {
+            guard let snapshot = target.cachedSnapshot else {
+                throw ProviderError.modelNotFound(
+                    name: repository, reason: "not in \(location.cache.path), and HF_HUB_OFFLINE forbids to pull it")
+            }
+            return snapshot
+        }
+        let listing = try await listing(of: target)
+        let paths = try ModelFiles.wanted(of: listing.siblings.map(\.rfilename), repository: repository)
+        var files: [HubFile] = []
+        for path in paths { files.append(try await metadata(of: path, commit: listing.sha, in: target)) }
+
+        var tally = HubProgress(
+            repository: repository, files: files.count, totalBytes: files.reduce(0) { $0 + ($1.size ?? 0) })
+        progress?(tally)
+        var record: [String: ModelRecord.File] = [:]
+        for file in files {
+            tally.file = file.path
+            let before = tally.bytes
+            let stored = try await store(file, in: target) { [tally, progress] bytes in
+                var now = tally
+                now.bytes = before + bytes
+                progress?(now)
+            }
+            try target.link(file.path, to: file.etag, in: listing.sha)
+            record[file.path] = stored
+            tally.bytes = before + stored.bytes
+            tally.filesDone += 1
+            progress?(tally)
+        }
+        try writeRecord(
+            ModelRecord(repository: repository, revision: revision, commit: listing.sha, files: record), in: target)
+        if revision != listing.sha { try write(Data(listing.sha.utf8), to: target.reference) }
+        return target.snapshot(listing.sha)
+    }
+
+    /// The folder of an encoder: a local folder, a model under its plain name in one of ``HubLocation/modelFolders``, or a snapshot in the
+    /// cache. Asks nothing over the network.
+    ///
+    /// - Throws: ``ProviderError/modelNotFound(name:reason:)``, which says how to get it.
+    public func resolve(_ nameOrPath: String, revision: String = "main") throws -> URL {
+        let path = nameOrPath.hasPrefix("~/") ? NSString(string: nameOrPath).expandingTildeInPath : nameOrPath
+        let local = URL(fileURLWithPath: path)
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: local.path, isDirectory: &isFolder), isFolder.boolValue {
+            guard ModelFiles.isEncoder(local) else {
+                throw ProviderError.modelNotFound(
+                    name: nameOrPath, reason: "the folder lacks config.json or model.safetensors")
+            }
+            return local
+        }
+        guard let target = try? HubRepository(nameOrPath, revision: revision, cache: location.cache) else {
+            throw ProviderError.modelNotFound(name: nameOrPath, reason: "no such folder")
+        }
+        if let snapshot = target.cachedSnapshot { return snapshot }
+        let baseName = String(nameOrPath.split(separator: "/").last ?? "")
+        if revision == "main" {
+            for folder in location.modelFolders {
+                for name in [nameOrPath, baseName] {
+                    let candidate = folder.appendingPathComponent(name)
+                    if ModelFiles.isEncoder(candidate) { return candidate }
+                }
+            }
+        }
+        let option = revision == "main" ? "" : " --revision \(revision)"
+        throw ProviderError.modelNotFound(
+            name: nameOrPath, reason: "not on this machine; pull it with: mafin model pull \(nameOrPath)\(option)")
+    }
+
+    private func writeRecord(_ record: ModelRecord, in target: HubRepository) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        try write(try encoder.encode(record), to: target.record(record.commit))
+    }
+
+    private func write(_ data: Data, to file: URL) throws {
+        do {
+            try FileManager.default.createDirectory(
+                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try AtomicFile.write(data, to: file)
+        } catch {
+            throw ProviderError.cannotStore(path: file.path, reason: "\(error)")
+        }
+    }
+}
+
+/// How far a pull has got.
+public struct HubProgress: Sendable, Hashable {
+    /// What is being pulled.
+    public var repository: String
+    /// The file at hand; empty before the first.
+    public var file = ""
+    /// Files that are complete.
+    public var filesDone = 0
+    /// Files in all.
+    public var files: Int
+    /// Bytes that are there, those of earlier pulls included.
+    public var bytes: Int64 = 0
+    /// Bytes in all, as far as the hub tells sizes.
+    public var totalBytes: Int64
+}
+
+/// What was pulled: written beside the snapshots as `mafin-<commit>.json`.
+public struct ModelRecord: Sendable, Codable, Hashable {
+    /// One file.
+    public struct File: Sendable, Codable, Hashable {
+        /// SHA-256 of its content, lower-case hexadecimal.
+        public var sha256: String
+        /// Its size.
+        public var bytes: Int64
+        /// The hub's name for the content: SHA-256 of large files, git's hash of small ones.
+        public var etag: String
+    }
+
+    /// `ORGANISATION/NAME`.
+    public var repository: String
+    /// Branch, tag or commit as it was asked for.
+    public var revision: String
+    /// The commit that it stood for.
+    public var commit: String
+    /// The files by their paths.
+    public var files: [String: File]
+}

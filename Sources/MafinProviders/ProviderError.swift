@@ -1,0 +1,127 @@
+import MafinBlackBox
+
+/// What can go wrong between this machine and an embedding API, the cache of its answers, or a model hub.
+public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// A key is there but cannot be used.
+    case badKey(source: String, reason: String)
+    /// An address or an option of a server makes no sense.
+    case badEndpoint(String, reason: String)
+    /// APIs refuse empty texts, so none is sent.
+    case emptyTexts(role: TextRole, count: Int, first: [String])
+    /// The server refuses, and asking again would not help.
+    case refused(endpoint: String, status: Int, message: String)
+    /// The server did not answer, or asked to come back later, at every attempt.
+    case unavailable(endpoint: String, attempts: Int, reason: String)
+    /// The server answered with something that cannot be used.
+    case badAnswer(endpoint: String, reason: String)
+    /// One vector of an answer cannot be used.
+    case badVector(endpoint: String, id: String, reason: String)
+    /// The server refuses these texts for themselves (too long); all others were answered.
+    case textsRefused(endpoint: String, role: TextRole, count: Int, first: [String], message: String)
+
+    /// The cache cannot be opened, read or written.
+    case cacheUnusable(path: String, reason: String)
+    /// There is no room for the cache.
+    case cacheFull(path: String)
+    /// The server's vectors are of another length than those it gave before under the same name.
+    case dimensionChanged(id: String, found: Int, cached: Int, path: String)
+
+    /// A repository id or revision is malformed.
+    case badRepository(String, reason: String)
+    /// The hub has no such repository, revision or file, or shows it to nobody without a token.
+    case notOnHub(repository: String, revision: String, endpoint: String, message: String)
+    /// The hub wants a token, or another one.
+    case hubAccessDenied(repository: String, endpoint: String, status: Int, message: String)
+    /// The hub cannot be reached or keeps failing.
+    case hubUnavailable(repository: String, endpoint: String, attempts: Int, reason: String)
+    /// The repository lacks what an encoder needs.
+    case unusableRepository(String, reason: String)
+    /// A downloaded file is not what the hub announced.
+    case corruptDownload(file: String, expected: String, found: String)
+    /// A downloaded file or its folder cannot be written.
+    case cannotStore(path: String, reason: String)
+    /// No local folder and no downloaded model of that name.
+    case modelNotFound(name: String, reason: String)
+
+    /// One sentence: what failed, where, and what to do about it where that is known.
+    public var description: String {
+        switch self {
+        case .badKey(let source, let reason):
+            return "\(source): the key \(reason)"
+        case .badEndpoint(let endpoint, let reason):
+            return "'\(endpoint)': \(reason)"
+        case .emptyTexts(let role, let count, let first):
+            return
+                "\(count) \(Self.plural(role)) to embed \(count == 1 ? "is" : "are") empty: \(Self.list(first, of: count))"
+        case .refused(let endpoint, let status, let message):
+            return "\(endpoint) answered \(status): \(message)"
+        case .unavailable(let endpoint, let attempts, let reason):
+            return "\(endpoint): no answer after \(attempts) attempts; the last: \(reason)"
+        case .badAnswer(let endpoint, let reason):
+            return "\(endpoint): unusable answer: \(reason)"
+        case .badVector(let endpoint, let id, let reason):
+            return "\(endpoint): unusable vector for '\(id)': \(reason)"
+        case .textsRefused(let endpoint, let role, let count, let first, let message):
+            return "\(endpoint) refuses \(count) \(Self.plural(role)) (\(Self.list(first, of: count))): \(message)"
+        case .cacheUnusable(let path, let reason):
+            return "cache \(path): \(reason)"
+        case .cacheFull(let path):
+            return "cache \(path): no space left on the disk; everything stored before is intact"
+        case .dimensionChanged(let id, let found, let cached, let path):
+            return
+                "the vector of '\(id)' has \(found) numbers, but those of the same model in the cache \(path) have \(cached)"
+        case .badRepository(let name, let reason):
+            return "model repository '\(name)': \(reason)"
+        case .notOnHub(let repository, let revision, let endpoint, let message):
+            return
+                "\(endpoint) has no '\(repository)' at revision '\(revision)', or shows it only with a token: \(message)"
+        case .hubAccessDenied(let repository, let endpoint, let status, let message):
+            return
+                "\(endpoint) answered \(status) for '\(repository)': \(message); set HF_TOKEN to a token that may read it"
+        case .hubUnavailable(let repository, let endpoint, let attempts, let reason):
+            return "\(endpoint): '\(repository)' could not be pulled after \(attempts) attempts; the last: \(reason)"
+        case .unusableRepository(let repository, let reason):
+            return "model repository '\(repository)': \(reason)"
+        case .corruptDownload(let file, let expected, let found):
+            return "\(file): downloaded content is not what was announced: expected \(expected), found \(found)"
+        case .cannotStore(let path, let reason):
+            return "\(path): cannot be written: \(reason)"
+        case .modelNotFound(let name, let reason):
+            return "encoder '\(name)': \(reason)"
+        }
+    }
+
+    /// Who can mend it; commands turn this into their exit code.
+    public var category: Category {
+        switch self {
+        case .badKey, .badEndpoint, .badRepository, .modelNotFound: .usage
+        case .emptyTexts, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .unusableRepository,
+            .cannotStore:
+            .data
+        case .refused, .unavailable, .badAnswer, .badVector, .notOnHub, .hubAccessDenied, .hubUnavailable,
+            .corruptDownload:
+            .network
+        }
+    }
+
+    /// Who can mend an error.
+    public enum Category: Sendable {
+        /// Whoever typed the command.
+        case usage
+        /// Whoever has the files.
+        case data
+        /// Whoever runs the server, or time.
+        case network
+    }
+
+    private static func plural(_ role: TextRole) -> String {
+        switch role {
+        case .query: "queries"
+        case .document: "documents"
+        }
+    }
+
+    private static func list(_ first: [String], of count: Int) -> String {
+        first.map { "'\($0)'" }.joined(separator: ", ") + (count > first.count ? ", …" : "")
+    }
+}

@@ -1,0 +1,114 @@
+import Foundation
+import MafinBlackBox
+import MafinProviders
+import MafinTestSupport
+import Synchronization
+
+/// An OpenAI-compatible server for tests: answers rightly unless told otherwise, and keeps a bill.
+final class EmbeddingServer: Sendable {
+    /// One request, as a misbehaving answer needs it.
+    struct Call: Sendable {
+        let request: StubHTTPServer.Request
+        let texts: [String]
+        let wantsBase64: Bool
+    }
+
+    static let dimension = 8
+
+    private let stub: StubHTTPServer
+    private let paidTexts: PaidTexts
+
+    private final class PaidTexts: Sendable {
+        let texts = Mutex<[String]>([])
+    }
+
+    /// - Parameter misbehave: the answer to a request, or nil for the right one. Texts are paid for where the status is 200 and the answer
+    ///   is sent whole.
+    init(misbehave: @escaping @Sendable (Call) -> StubHTTPServer.Response? = { _ in nil }) throws {
+        let paid = PaidTexts()
+        paidTexts = paid
+        stub = try StubHTTPServer { request in
+            let texts = request.json?["input"] as? [String] ?? []
+            let call = Call(
+                request: request, texts: texts, wantsBase64: request.json?["encoding_format"] as? String == "base64")
+            let response = misbehave(call) ?? .text(Self.answer(texts, base64: call.wantsBase64))
+            switch response.delivery {
+            case .cut, .hangUp, .silence: break
+            default: if response.status == 200 { paid.texts.withLock { $0 += texts } }
+            }
+            return response
+        }
+    }
+
+    var url: String { stub.url }
+    var requests: [StubHTTPServer.Request] { stub.requests }
+    /// Every text that was answered and so paid for, in order.
+    var paid: [String] { paidTexts.texts.withLock { $0 } }
+
+    func stop() { stub.stop() }
+
+    /// The vector of a text: unit length, the same every time, another for another text.
+    static func vector(_ text: String, dimension: Int = dimension) -> [Float] {
+        var state: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in text.utf8 { state = (state ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        var values: [Float] = []
+        for _ in 0..<dimension {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            values.append(Float(Int32(truncatingIfNeeded: state >> 32)) / Float(Int32.max))
+        }
+        let length = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        return values.map { $0 / length }
+    }
+
+    static func vectors(_ texts: [String]) -> [Float] { texts.flatMap { vector($0) } }
+
+    static func base64(_ vector: [Float]) -> String { vector.withUnsafeBytes { Data($0) }.base64EncodedString() }
+
+    static func numbers(_ vector: [Float]) -> String { "[" + vector.map { "\($0)" }.joined(separator: ", ") + "]" }
+
+    /// A right answer: `embedding` as base64 or numbers.
+    static func answer(_ texts: [String], base64: Bool) -> String {
+        answer(
+            texts.enumerated().map { index, text in
+                (index, base64 ? "\"\(Self.base64(vector(text)))\"" : numbers(vector(text)))
+            })
+    }
+
+    /// An answer of the given indices (nil: none) and JSON embeddings.
+    static func answer(_ rows: [(index: Int?, embedding: String)]) -> String {
+        let data = rows.map { row in
+            let index = row.index.map { #""index": \#($0), "# } ?? ""
+            return #"{"object": "embedding", \#(index)"embedding": \#(row.embedding)}"#
+        }
+        return #"{"object": "list", "data": ["# + data.joined(separator: ", ")
+            + #"], "model": "m", "usage": {"prompt_tokens": 8, "total_tokens": 8}}"#
+    }
+
+    /// A black box that asks this server, with pauses too short to notice.
+    func blackBox(
+        key: String? = nil, dimensions: Int? = nil, limits: BatchLimits = BatchLimits(items: 4), concurrency: Int = 3,
+        attempts: Int = 6, timeout: Duration = .seconds(20), queryPrefix: String = ""
+    ) throws -> OpenAIBlackBox {
+        try OpenAIBlackBox(
+            baseURL: url, model: "m", apiKey: key.map { try APIKey($0) }, dimensions: dimensions,
+            queryPrefix: queryPrefix,
+            options: .init(
+                limits: limits, maximumConcurrentRequests: concurrency,
+                retry: RetryPolicy(
+                    maximumAttempts: attempts, firstDelay: .milliseconds(5), longestDelay: .milliseconds(20)),
+                timeout: timeout))
+    }
+}
+
+/// Items with ids `d0`, `d1`, …
+func items(_ texts: [String]) -> [EmbeddingItem] {
+    texts.enumerated().map { EmbeddingItem(id: "d\($0)", text: $1) }
+}
+
+/// What a failing call tells the user.
+func message(_ body: () async throws -> Void) async -> String {
+    do {
+        try await body()
+        return "nothing was thrown"
+    } catch { return "\(error)" }
+}
