@@ -28,7 +28,7 @@ extension TrainingRun {
         } else {
             state.withoutGain += 1
         }
-        if options.refitScale, options.form == .fixed {
+        if options.refitScale, options.form == .fixed, options.scale == .calibrated {
             state.scale = result.scale.raised(toLambda: options.minimumLambda)
         }
         state.timing.evaluationSeconds = seconds(since: start)
