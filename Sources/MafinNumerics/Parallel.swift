@@ -22,6 +22,8 @@ public enum Parallelism {
     }
 
     /// Runs `body` with loops of `count` threads, whatever the rest of the process uses at the same time.
+    ///
+    /// It holds for loops that `body` starts on its own task; a loop inside a loop's threads has the process's number.
     public static func withThreads<Result>(_ count: Int, _ body: () throws -> Result) rethrows -> Result {
         precondition(count >= 1, "at least one thread is needed")
         return try $scoped.withValue(count, operation: body)
