@@ -5,13 +5,14 @@ import Foundation
 struct APIKeyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Environment variable that holds the API key, where it is not the provider's usual one.", valueName: "name")
+            "Environment variable that holds the API key. (default: the provider's usual one, OPENAI_API_KEY for openai:) The key itself is never a flag.",
+            valueName: "name")
     )
     var apiKeyEnv: String?
 
     @Option(
         help: ArgumentHelp(
-            "File whose only line is the API key.", valueName: "path"),
+            "File whose only line is the API key, in place of a variable.", valueName: "path"),
         completion: .file())
     var apiKeyFile: String?
 
@@ -67,6 +68,7 @@ enum APIKeyError: CommandStatusProviding, Equatable, CustomStringConvertible {
     case notSet(variable: String)
     case empty(origin: String)
     case malformed(origin: String)
+    case missing(endpoint: String, variable: String)
 
     var commandStatus: CommandStatus { .usage }
 
@@ -76,6 +78,8 @@ enum APIKeyError: CommandStatusProviding, Equatable, CustomStringConvertible {
         case .notSet(let variable): "the environment variable \(variable), named by --api-key-env, is not set"
         case .empty(let origin): "the API key in \(origin) is empty"
         case .malformed(let origin): "the API key in \(origin) is not one word of printable ASCII"
+        case .missing(let endpoint, let variable):
+            "\(endpoint) wants an API key: set \(variable), or say with --api-key-env or --api-key-file where it is"
         }
     }
 }

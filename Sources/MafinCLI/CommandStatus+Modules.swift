@@ -1,5 +1,10 @@
+import Mafin
+import MafinBlackBox
+import MafinEncoder
 import MafinNumerics
+import MafinProviders
 import MafinRetrieval
+import MafinText
 
 // How a command ends on each module's errors. A module that is added here needs one conformance.
 
@@ -7,10 +12,66 @@ extension NumericsError: CommandStatusProviding {
     var commandStatus: CommandStatus { .data }
 }
 
+extension TokenizerError: CommandStatusProviding {
+    var commandStatus: CommandStatus { .data }
+}
+
+extension EncoderError: CommandStatusProviding {
+    var commandStatus: CommandStatus { .data }
+}
+
 extension RetrievalError: CommandStatusProviding {
     var commandStatus: CommandStatus {
         switch self {
         case .unknownMetric: .usage
+        default: .data
+        }
+    }
+}
+
+extension BlackBoxError: CommandStatusProviding {
+    var commandStatus: CommandStatus {
+        switch self {
+        case .badSpecification: .usage
+        default: .data
+        }
+    }
+}
+
+extension ProviderError: CommandStatusProviding {
+    var commandStatus: CommandStatus {
+        switch category {
+        case .usage: .usage
+        case .data: .data
+        case .network: .network
+        }
+    }
+}
+
+extension CombinationError: CommandStatusProviding {
+    var commandStatus: CommandStatus { .data }
+}
+
+extension CalibrationError: CommandStatusProviding {
+    var commandStatus: CommandStatus { .data }
+}
+
+extension TrainingError: CommandStatusProviding {
+    var commandStatus: CommandStatus {
+        switch self {
+        case .option: .usage
+        case .notFinite: .failure
+        case .size, .unknownDocument, .badQuery, .noQueries, .checkpoint: .data
+        }
+    }
+}
+
+extension ArtefactError: CommandStatusProviding {
+    var commandStatus: CommandStatus {
+        switch self {
+        // The folder to write to is the wrong one; nothing is wrong with what lies in it.
+        case .occupied: .usage
+        case .incompleteEncoder: .failure
         default: .data
         }
     }

@@ -79,7 +79,7 @@ extension ParsableArguments {
             exit(withError: error)
         }
         let report = ErrorReport(error)
-        StandardError.write("error: \(report.message)\n")
+        StandardError.writeLine("error: \(report.message)")
         Foundation.exit(report.status.rawValue)
     }
 }

@@ -22,6 +22,23 @@ enum Interruption {
         }
     }
 
+    /// Runs `body` as a task that is cancelled when the user asks to end; for work that waits for others and polls nothing.
+    /// - Throws: `CancellationError` after that, once `body` has ended; else what `body` throws.
+    static func cancelling<Result: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        try await withThrowingTaskGroup(of: Result?.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                while !isRequested { try await Task.sleep(for: .milliseconds(100)) }
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next(), let result = first else { throw CancellationError() }
+            return result
+        }
+    }
+
     /// Runs in the signal handler: only async-signal-safe calls (signal-safety(7)).
     private static func receive() {
         if count.add(1, ordering: .relaxed).newValue > 1 { _exit(CommandStatus.interrupted.rawValue) }

@@ -13,7 +13,7 @@ struct MafinCommand: AsyncParsableCommand {
             \(CommandStatus.table)
             """,
         version: version,
-        subcommands: [])
+        subcommands: [ModelCommand.self])
 
     /// The version that `--version` prints and artefacts record; CONTRIBUTING.md says how a release sets it.
     static let version = "0.1.0-dev"

@@ -35,10 +35,12 @@ final class ProgressBar: Sendable {
     }
 
     /// Tells how much is done by now, and anything more to show. Drawn at most ten times a second.
-    func update(completed: Int, detail: String? = nil) {
+    /// - Parameter skipped: part of it that was there before the job began.
+    func update(completed: Int, skipped: Int = 0, detail: String? = nil) {
         state.withLock { state in
             guard !state.isFinished else { return }
             state.line.completed = completed
+            state.line.skipped = skipped
             if let detail { state.line.detail = detail }
             draw(&state)
         }
@@ -72,7 +74,7 @@ final class ProgressBar: Sendable {
         }
     }
 
-    private static let clearLine = "\r\u{1B}[2K"
+    private static let clearLine = StandardError.clearLine
 
     private func bar(_ line: ProgressLine) -> String {
         line.bar(columns: output.terminal.columns, colour: output.terminal.usesColour)

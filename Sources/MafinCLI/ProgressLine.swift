@@ -6,6 +6,8 @@ struct ProgressLine: Equatable, Sendable {
     var title: String
     var completed: Int
     var total: Int
+    /// Part of `completed` that was there before the job began (cached, resumed): it counts as done, not as speed.
+    var skipped = 0
     /// What is counted, for the rate: "texts", "queries", "tokens".
     var unit: String
     /// Time since the job began.
@@ -20,7 +22,7 @@ struct ProgressLine: Equatable, Sendable {
 
     /// Units a second on average, or nil before there is anything to tell it from.
     var rate: Double? {
-        completed > 0 && elapsed.seconds > 0 ? Double(completed) / elapsed.seconds : nil
+        completed > skipped && elapsed.seconds > 0 ? Double(completed - skipped) / elapsed.seconds : nil
     }
 
     /// Time left at that rate.

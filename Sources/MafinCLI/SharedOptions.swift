@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Logging
 import MafinNumerics
 
 /// The flags that every command has.
@@ -7,7 +8,7 @@ struct SharedOptions: ParsableArguments {
     @Flag(help: "Print the result as JSON on standard output instead of a table.")
     var json = false
 
-    @Flag(name: .shortAndLong, help: "No progress and no notes on standard error; errors still appear.")
+    @Flag(name: .shortAndLong, help: "No progress and no notes on standard error; warnings and errors still appear.")
     var quiet = false
 
     @Option(
@@ -40,12 +41,25 @@ struct SharedOptions: ParsableArguments {
 
     /// Says something to the person at the terminal, unless `--quiet`.
     func note(_ text: String) {
-        if !quiet { StandardError.write(text + "\n") }
+        if !quiet { StandardError.writeLine(text) }
+    }
+
+    /// Says something that may spoil the result, `--quiet` or not.
+    func warn(_ text: String) {
+        StandardError.writeLine("warning: \(text)")
+    }
+
+    /// Where progress goes.
+    var progressOutput: ProgressBar.Output { quiet ? .silent : .standardError() }
+
+    /// What the modules have to say (retries, waiting, damaged entries), as notes; under `--quiet` nothing but errors.
+    var logger: Logger {
+        Logger(label: "mafin") { _ in NoteLogHandler(logLevel: quiet ? .error : .notice) }
     }
 
     /// A progress bar on standard error, silent under `--quiet`.
     func progressBar(_ title: String, total: Int, unit: String) -> ProgressBar {
-        ProgressBar(title: title, total: total, unit: unit, output: quiet ? .silent : .standardError())
+        ProgressBar(title: title, total: total, unit: unit, output: progressOutput)
     }
 }
 

@@ -30,7 +30,8 @@ extension ModelHub {
     func listing(of target: HubRepository) async throws -> Listing {
         let url =
             "\(location.endpoint)/api/models/\(target.name)/revision/\(Self.escaped(target.revision, slash: true))"
-        let answer = try await request(.GET, url, for: target)
+        // The first thing asked of the hub: where there is no network, that should be known at once.
+        let answer = try await request(.GET, url, for: target, connectionAttempts: 2)
         guard let listing = try? JSONDecoder().decode(Listing.self, from: Data(answer.body.readableBytesView)),
             HubRepository.isCommit(listing.sha)
         else {
@@ -97,10 +98,10 @@ extension ModelHub {
 
     /// A small request to the hub, tried until it is answered. Redirects on the hub itself are followed (a renamed repository); one
     /// that leads elsewhere is the answer to a HEAD request, since it carries what is asked for.
-    private func request(_ method: HTTPMethod, _ start: String, for target: HubRepository) async throws
-        -> HTTPTransport.Answer
-    {
-        try await retrying(target) {
+    private func request(
+        _ method: HTTPMethod, _ start: String, for target: HubRepository, connectionAttempts: Int = .max
+    ) async throws -> HTTPTransport.Answer {
+        try await retrying(target, connectionAttempts: connectionAttempts) {
             var url = start
             for _ in 0..<10 {
                 let answer = try await transport.send(
@@ -126,10 +127,13 @@ extension ModelHub {
     }
 
     /// Attempts until one is done, with pauses.
+    ///
+    /// - Parameter connectionAttempts: attempts that may end without any answer, where that is fewer than the policy's.
     func retrying<Result>(
-        _ target: HubRepository, _ body: () async throws -> Attempt<Result>
+        _ target: HubRepository, connectionAttempts: Int = .max, _ body: () async throws -> Attempt<Result>
     ) async throws -> Result {
         var failures = 0
+        var brokenConnections = 0
         while true {
             let (reason, serverDelay): (String, Duration?)
             do {
@@ -139,9 +143,12 @@ extension ModelHub {
                 }
             } catch let failure as HTTPTransport.ConnectionFailure {
                 (reason, serverDelay) = (failure.description, nil)
+                brokenConnections += 1
             }
             failures += 1
-            guard failures < retry.maximumAttempts, (serverDelay ?? .zero) <= retry.longestServerDelay else {
+            guard failures < retry.maximumAttempts, brokenConnections < connectionAttempts,
+                (serverDelay ?? .zero) <= retry.longestServerDelay
+            else {
                 throw ProviderError.hubUnavailable(
                     repository: target.name, endpoint: location.endpoint, attempts: failures, reason: reason)
             }

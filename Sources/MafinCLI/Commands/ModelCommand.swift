@@ -1,0 +1,88 @@
+import ArgumentParser
+import Foundation
+import MafinProviders
+import MafinReport
+
+/// `mafin model`: encoders from the model hub.
+struct ModelCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "model",
+        abstract: "Pull encoders from the model hub, and see which are here.",
+        discussion: """
+            The cache is that of Python's huggingface_hub: what one has pulled the other finds. Also read: HF_HOME, HF_HUB_CACHE, \
+            HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE; and MAFIN_MODELS, a folder of models under their plain names.
+            """,
+        subcommands: [ModelPullCommand.self, ModelListCommand.self, ModelPathCommand.self])
+}
+
+/// `mafin model list`
+struct ModelListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List the encoders on this machine, with commit and size.")
+
+    @OptionGroup var shared: SharedOptions
+
+    private struct Row: Encodable {
+        var name: String
+        var revisions: [String]
+        var commit: String?
+        var bytes: Int64
+        var folder: String
+    }
+
+    func run() async throws {
+        let hub = try ModelHub()
+        let models = hub.models()
+        if shared.json {
+            try JSONOutput.print(
+                models.map {
+                    Row(
+                        name: $0.name, revisions: $0.revisions, commit: $0.commit, bytes: $0.bytes,
+                        folder: $0.folder.path)
+                })
+            return
+        }
+        guard !models.isEmpty else {
+            shared.note(
+                "no encoder in \(hub.location.cache.path); get one with: mafin model pull \(EncoderOptions.standardEncoder)"
+            )
+            return
+        }
+        print(Self.table(models).text(), terminator: "")
+    }
+
+    static func table(_ models: [CachedModel]) -> Table {
+        var table = Table(columns: [.init("model"), .init("revision"), .init("commit"), .init("size", .right)])
+        for model in models {
+            table.append([
+                model.name, model.revisions.isEmpty ? "–" : model.revisions.joined(separator: ", "),
+                model.commit.map { String($0.prefix(12)) } ?? "–", MemorySize(bytes: Int(model.bytes)).description,
+            ])
+        }
+        return table
+    }
+}
+
+/// `mafin model path`
+struct ModelPathCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "path", abstract: "Print the folder of an encoder that is on this machine.")
+
+    @OptionGroup var shared: SharedOptions
+
+    @Argument(
+        help: ArgumentHelp("ORGANISATION/NAME, the name of a model in MAFIN_MODELS, or a folder.", valueName: "name"))
+    var name: String
+
+    @Option(help: "Branch, tag or commit.")
+    var revision = "main"
+
+    func run() async throws {
+        let folder = try ModelHub().resolve(name, revision: revision)
+        if shared.json {
+            try JSONOutput.print(["name": name, "folder": folder.path])
+        } else {
+            print(folder.path)
+        }
+    }
+}

@@ -1,0 +1,115 @@
+import ArgumentParser
+import Foundation
+import MafinEncoder
+import MafinProviders
+import MafinText
+import Synchronization
+
+/// `mafin model pull`
+struct ModelPullCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pull",
+        abstract: "Download an encoder from the model hub, unless it is here, and print its folder.",
+        discussion: """
+            Only what an encoder needs is downloaded: settings, vocabulary, model.safetensors. A pull that was cut short goes on \
+            where it stopped; every file is checked against the hash that the hub gives for it.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+
+    @Argument(help: ArgumentHelp("ORGANISATION/NAME, such as \(EncoderOptions.standardEncoder)."))
+    var repository: String
+
+    @Option(help: "Branch, tag or commit. A commit always gives the same files.")
+    var revision = "main"
+
+    /// What `--json` prints.
+    private struct Summary: Encodable {
+        struct File: Encodable {
+            var name: String
+            var sha256: String
+            var bytes: Int64
+        }
+
+        var repository: String
+        var revision: String
+        var commit: String
+        var folder: String
+        var files: [File]
+    }
+
+    func run() async throws {
+        let progress = PullProgress(title: repository, output: shared.progressOutput)
+        let hub = ModelHub(location: try HubLocation(), logger: shared.logger, progress: progress.update)
+        let folder = try await hub.pull(repository, revision: revision)
+        progress.finish()
+        if let problem = Self.problem(in: folder) {
+            shared.warn("mafin cannot compute with \(repository): \(problem)")
+        }
+        guard shared.json else {
+            print(folder.path)
+            return
+        }
+        let record = try hub.record(of: folder, repository: repository, revision: revision)
+        try JSONOutput.print(
+            Summary(
+                repository: repository, revision: revision, commit: record.commit, folder: folder.path,
+                files: record.files.sorted { $0.key < $1.key }.map {
+                    Summary.File(name: $0.key, sha256: $0.value.sha256, bytes: $0.value.bytes)
+                }))
+    }
+
+    /// Why the encoder in a folder could not be used: its architecture, its pooling, its tokenizer; nil where all are known.
+    static func problem(in folder: URL) -> String? {
+        do {
+            _ = try EncoderConfiguration(modelFolder: folder)
+            _ = try Pooling.read(modelFolder: folder)
+            _ = try WordPieceTokenizer(modelFolder: folder)
+            return nil
+        } catch {
+            return ErrorReport(error).message
+        }
+    }
+}
+
+/// The progress of a pull as a bar, which appears with the first byte that has to be downloaded.
+final class PullProgress: Sendable {
+    private struct State {
+        var bar: ProgressBar?
+        var last: HubProgress?
+        /// Bytes that this pull has downloaded; the others were there.
+        var downloaded: Int64 = 0
+    }
+
+    private let title: String
+    private let output: ProgressBar.Output
+    private let state = Mutex(State())
+
+    init(title: String, output: ProgressBar.Output) {
+        self.title = title
+        self.output = output
+    }
+
+    func update(_ now: HubProgress) {
+        state.withLock { state in
+            // The first report of a file tells what was there of it; only what comes after was downloaded.
+            if let last = state.last, last.file == now.file, last.filesDone == now.filesDone, now.bytes > last.bytes {
+                state.downloaded += now.bytes - last.bytes
+            }
+            state.last = now
+            guard state.downloaded > 0 else { return }
+            let (unit, scale): (String, Int64) = now.totalBytes < 10_000_000 ? ("kB", 1000) : ("MB", 1_000_000)
+            let bar =
+                state.bar
+                ?? ProgressBar(title: title, total: Int(now.totalBytes / scale), unit: unit, output: output)
+            state.bar = bar
+            bar.update(
+                completed: Int(now.bytes / scale), skipped: Int((now.bytes - state.downloaded) / scale),
+                detail: "\(now.filesDone) of \(now.files) files")
+        }
+    }
+
+    func finish() {
+        state.withLock { $0.bar?.finish() }
+    }
+}
