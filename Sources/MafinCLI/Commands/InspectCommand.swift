@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Mafin
+import MafinBlackBox
 import MafinReport
 
 /// `mafin inspect`: what an artefact is.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Mafin
 import MafinBlackBox
+import MafinNumerics
 import MafinReport
 import MafinRetrieval
 

@@ -135,9 +135,10 @@ struct TrainingSession {
     private func plan(_ training: JoinedTraining, _ checkpoints: URL) throws -> Plan {
         if let stored = try storedPlan(checkpoints) {
             guard stored.contenders == contenders else {
-                throw CLIError.resumeDiffers(
-                    path: checkpoints.path, expected: stored.contenders.map(\.rawValue).joined(separator: ", "),
-                    found: contenders.map(\.rawValue).joined(separator: ", "))
+                throw TrainingError.checkpoint(
+                    path: checkpoints.path,
+                    expected: "the methods \(contenders.map(\.rawValue).joined(separator: ", "))",
+                    found: stored.contenders.map(\.rawValue).joined(separator: ", "))
             }
             return stored
         }
