@@ -139,7 +139,8 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
         contender: Contender = .mafin, blackBox: BlackBoxIdentity, blackBoxSource: BlackBoxSource? = nil,
         blackBoxDimension: Int, mixing: Mixing,
         documentEncoder: EncoderRecord, queryEncoder: EncoderRecord? = nil, objective: LossSummary? = nil,
-        training: Training? = nil, untrainedScale: ScoreScale? = nil, seeds: [String: UInt64] = [:], data: [DataRecord] = [], development: EvaluationReport? = nil,
+        training: Training? = nil, untrainedScale: ScoreScale? = nil, seeds: [String: UInt64] = [:],
+        data: [DataRecord] = [], development: EvaluationReport? = nil,
         test: EvaluationReport? = nil, verdict: Verdict
     ) {
         formatVersion = Self.currentFormatVersion

@@ -14,6 +14,12 @@ public enum Contender: String, Sendable, Codable, CaseIterable {
     /// The rivals that are trained unless others are asked for.
     public static let rivals: [Contender] = [.tunedAlone, .paperMafin, .lambdaMafin]
 
+    /// The name of its joined vectors in tables and JSON.
+    var joinedName: String { self == .tunedAlone ? "tuned-alone-mixed" : rawValue }
+
+    /// The name of its local half alone.
+    var aloneName: String { self == .tunedAlone ? rawValue : "\(rawValue)-local-half" }
+
     /// The options that make it what it is.
     func options(from options: TrainingOptions) -> TrainingOptions {
         var options = options

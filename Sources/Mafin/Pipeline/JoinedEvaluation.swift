@@ -73,19 +73,16 @@ public struct JoinedEvaluation {
         let rivals = try model.rivals(released: released)
         for rival in rivals {
             let halves = try halves(rival)
-            if rival.manifest.contender == .tunedAlone {
-                add("tuned-alone", halves.rankings(.lambda(1), count: Self.depth))
-                add("tuned-alone-mixed", halves.rankings(rival.manifest.mixing.combination.mixing, count: Self.depth))
-            } else {
-                add(
-                    rival.manifest.contender.rawValue,
-                    halves.rankings(rival.manifest.mixing.combination.mixing, count: Self.depth))
-            }
+            let contender = rival.manifest.contender
+            if contender == .tunedAlone { add(contender.aloneName, halves.rankings(.lambda(1), count: Self.depth)) }
+            add(
+                contender.joinedName,
+                halves.rankings(rival.manifest.mixing.combination.mixing, count: Self.depth))
         }
         let trained = try halves(model)
         if start == nil { add(Self.baseline, trained.rankings(.lambda(0), count: Self.depth)) }
         add(
-            model.manifest.contender.rawValue,
+            model.manifest.contender.joinedName,
             trained.rankings(model.manifest.mixing.combination.mixing, count: Self.depth))
         let there = rivals.map(\.manifest.contender)
         for rival in Contender.rivals where rival != model.manifest.contender && !there.contains(rival) {

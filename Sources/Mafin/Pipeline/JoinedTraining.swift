@@ -111,7 +111,8 @@ public final class JoinedTraining {
             choice = ModeChoice.choose(
                 index: data.index, time: settings.options.time,
                 tokensPerSecond: settings.options.time == nil
-                    ? nil : try ModeChoice.measureTokensPerSecond(
+                    ? nil
+                    : try ModeChoice.measureTokensPerSecond(
                         encoder.encoder,
                         sample: documentTokens.selecting(rows: Array(0..<min(32, documentTokens.count)))),
                 hasBank: true)

@@ -67,11 +67,11 @@ public final class TrainedEncoder {
         development = try EvaluationReport(
             split: JudgedSplits.Part.dev.rawValue,
             runs: [
-                ("black-box", run(.lambda(0))), ("local", run(.lambda(1))),
-                (contender.rawValue, run(mixing.combination.mixing)),
-            ], qrels: training.devQrels.filter { wanted.contains($0) }, baseline: "black-box")
+                (JoinedEvaluation.baseline, run(.lambda(0))), (contender.aloneName, run(.lambda(1))),
+                (contender.joinedName, run(mixing.combination.mixing)),
+            ], qrels: training.devQrels.filter { wanted.contains($0) }, baseline: JoinedEvaluation.baseline)
         verdict = Verdict(
-            lambda: mixing.combination.lambda, development: development, system: contender.rawValue)
+            lambda: mixing.combination.lambda, development: development, system: contender.joinedName)
     }
 
     /// The scale that makes the dev labels most likely; `nil` where neither half ranks them above chance.

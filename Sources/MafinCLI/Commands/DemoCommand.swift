@@ -5,7 +5,8 @@ import Foundation
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "Train on the bundled sample, a handbook full of house jargon, and print the comparison on held-out queries.",
+        abstract:
+            "Train on the bundled sample, a handbook full of house jargon, and print the comparison on held-out queries.",
         discussion: "Needs no API key: the black box's answers for the sample are stored beside it.")
 
     @OptionGroup var shared: SharedOptions
@@ -39,6 +40,7 @@ struct DemoCommand: AsyncParsableCommand {
             flags + (shared.json ? ["--json"] : []) + [output, "--data", sample, "--split", "test"])
         if !shared.json { print("On test, queries and passages that training never saw:") }
         try await evaluate.run()
+        fflush(stdout)
         shared.note("\nAll of it took \((ContinuousClock.now - start).shortText). Try a search:")
         shared.note("  mafin search \(output) --data \(sample) \"who brings the soup report\"")
     }

@@ -21,7 +21,8 @@ struct EmbedCommand: AsyncParsableCommand {
     @Option(help: "Texts: a .jsonl file with '_id' and 'text' (documents also 'title'), also .gz.")
     var input: String
 
-    @Option(help: ArgumentHelp("What the texts are; both halves treat the two differently.", valueName: "query|document"))
+    @Option(
+        help: ArgumentHelp("What the texts are; both halves treat the two differently.", valueName: "query|document"))
     var `as`: TextRole
 
     @Option(name: .shortAndLong, help: "The .npy file to write; ids go to the same name with .ids.")

@@ -33,9 +33,12 @@ struct InspectCommand: AsyncParsableCommand {
         table.append(["written by", "\(manifest.library), format \(manifest.formatVersion)"])
         table.append(["method", manifest.contender.rawValue])
         table.append([
-            "black box", "\(box.provider) \(box.model)\(box.endpoint.map { " at \($0)" } ?? ""), \(manifest.blackBoxDimension)-d",
+            "black box",
+            "\(box.provider) \(box.model)\(box.endpoint.map { " at \($0)" } ?? ""), \(manifest.blackBoxDimension)-d",
         ])
-        for (name, encoder) in [("documents", manifest.documentEncoder), ("queries", manifest.queryEncoder ?? manifest.documentEncoder)] {
+        for (name, encoder) in [
+            ("documents", manifest.documentEncoder), ("queries", manifest.queryEncoder ?? manifest.documentEncoder),
+        ] {
             let state = encoder.folder.map { "trained, in \($0)/" } ?? "as released"
             table.append([
                 "encoder of \(name)",
@@ -46,13 +49,18 @@ struct InspectCommand: AsyncParsableCommand {
         let error = mixing.lambdaStandardError.map { String(format: " ± %.3f", $0) } ?? ""
         table.append([
             "mixing",
-            String(format: "%@, λ %.3f%@, τ %.4f", mixing.lambdaForm.rawValue, mixing.lambda, error, mixing.temperature),
+            String(
+                format: "%@, λ %.3f%@, τ %.4f", mixing.lambdaForm.rawValue, mixing.lambda, error, mixing.temperature),
         ])
         if let training = manifest.training {
             table.append(["training", "mode \(training.mode), best at step \(training.steps)"])
         }
-        table.append(["seeds", manifest.seeds.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")])
-        for record in manifest.data { table.append([record.role, "\(record.name), SHA-256 \(record.sha256.prefix(16))…"]) }
+        table.append([
+            "seeds", manifest.seeds.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "),
+        ])
+        for record in manifest.data {
+            table.append([record.role, "\(record.name), SHA-256 \(record.sha256.prefix(16))…"])
+        }
         table.append(["verdict", verdict.decision.rawValue + (verdict.isForced ? " (overridden by --force)" : "")])
         var text = table.text() + "\n\(verdict.reason)"
         if let development = manifest.development {

@@ -28,7 +28,8 @@ struct TrainCommand: AsyncParsableCommand {
     @OptionGroup(title: "Black box") var blackBox: BlackBoxOptions
     @OptionGroup(title: "Local encoder") var encoder: EncoderOptions
 
-    @Option(name: .shortAndLong, help: "Folder to write the artefact to. An artefact that is there is replaced at the end.")
+    @Option(
+        name: .shortAndLong, help: "Folder to write the artefact to. An artefact that is there is replaced at the end.")
     var output: String
 
     @Option(
@@ -103,7 +104,9 @@ struct RivalList: ExpressibleByArgument, Equatable {
         case "none": contenders = []
         case "all": contenders = Contender.allCases.filter { $0 != .mafin }
         default:
-            let names = argument.split(separator: ",").map { Contender(rawValue: $0.trimmingCharacters(in: .whitespaces)) }
+            let names = argument.split(separator: ",").map {
+                Contender(rawValue: $0.trimmingCharacters(in: .whitespaces))
+            }
             guard let known = names as? [Contender], !known.isEmpty, Set(known).count == known.count else { return nil }
             contenders = known
         }
@@ -114,7 +117,10 @@ struct RivalList: ExpressibleByArgument, Equatable {
 
 /// Flags of the optimiser and the objective.
 struct TuningOptions: ParsableArguments {
-    @Option(help: "Training objective: listnet (graded labels, whole list), infonce (positives only), listmle (ideal order), hybrid.")
+    @Option(
+        help:
+            "Training objective: listnet (graded labels, whole list), infonce (positives only), listmle (ideal order), hybrid."
+    )
     var loss: LossName = .listnet
 
     @Option(help: "Peak learning rate. Default: 1.5e-4 for the query side alone, 5e-5 where documents learn too.")

@@ -26,7 +26,8 @@ final class TrainingProgress {
             bar?.update(
                 completed: report.step,
                 detail: String(
-                    format: "loss %.3f (%.3f) · %.0f tokens/s", report.loss, report.smoothedLoss, report.tokensPerSecond))
+                    format: "loss %.3f (%.3f) · %.0f tokens/s", report.loss, report.smoothedLoss, report.tokensPerSecond
+                ))
         case .evaluated(let record, let isBest):
             let result = record.result
             say(

@@ -183,7 +183,7 @@ struct TrainingSession {
 
     private func text(_ summary: Summary, _ reports: [EvaluationReport]) -> String {
         var combined = reports[0]
-        for report in reports.dropFirst() { combined.systems += report.systems.filter { $0.name == report.systems.last?.name } }
+        for report in reports.dropFirst() { combined.systems += report.systems.suffix(1) }
         let verdict = summary.verdict
         return """
             On dev, on which everything was chosen:

@@ -158,7 +158,8 @@ struct JudgedSplitsTests {
         let parts = try JudgedSplits.Part.allCases.map { try splits.qrels($0) }
         #expect(parts.reduce(0) { $0 + $1.queryIds.count } == 200)
         #expect(parts.allSatisfy { !$0.isEmpty })
-        let answers = parts.map { part in Set(part.queryIds.flatMap { part.relevantDocuments(of: $0).map(\.document) }) }
+        let answers = parts.map { part in Set(part.queryIds.flatMap { part.relevantDocuments(of: $0).map(\.document) })
+        }
         #expect(answers[0].isDisjoint(with: answers[1]) && answers[1].isDisjoint(with: answers[2]))
     }
 }
