@@ -40,7 +40,7 @@ struct DemoCommand: AsyncParsableCommand {
             flags + (shared.json ? ["--json"] : []) + [output, "--data", sample, "--split", "test"])
         if !shared.json { print("On test, queries and passages that training never saw:") }
         try await evaluate.run()
-        fflush(stdout)
+        fflush(nil)
         shared.note("\nAll of it took \((ContinuousClock.now - start).shortText). Try a search:")
         shared.note("  mafin search \(output) --data \(sample) \"who brings the soup report\"")
     }
