@@ -40,6 +40,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         // HTTP: embedding APIs and the model hub. (URLSession crashes in teardown on Linux.)
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        // The client's own types for addresses, headers and time limits.
+        .package(url: "https://github.com/apple/swift-nio", from: "2.81.0"),
         // SQLite in WAL mode: the cache of paid vectors that survives a kill at any moment.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
@@ -75,6 +77,13 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            tests: [
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ])
         + module("MafinReport", ["Mafin", "MafinRetrieval"])

@@ -175,6 +175,7 @@ PER_CPU void mafin_softmax_backward(ptrdiff_t rows, ptrdiff_t columns, const flo
 PER_CPU float mafin_log_sum_exp(ptrdiff_t columns, const float *restrict z) {
     if (columns == 0) return -INFINITY;
     const float top = largest(columns, z);
+    if (top == -INFINITY) return top;
     // In pieces, so that the sum over a corpus of a million keeps its digits.
     double total = 0;
     for (ptrdiff_t start = 0; start < columns; start += 1024) {
@@ -214,7 +215,6 @@ PER_CPU double mafin_sum_of_squares(ptrdiff_t count, const float *restrict x) {
 
 INLINE void adamw(ptrdiff_t count, mafin_adamw o, const float *restrict gradient, float *restrict weights,
                   float *restrict first, float *restrict second) {
-    const float decay = 1 - o.learning_rate * o.weight_decay;
     const float step = o.learning_rate / o.correction1;
     const float root = 1 / sqrtf(o.correction2);
     for (ptrdiff_t i = 0; i < count; i++) {
@@ -223,7 +223,7 @@ INLINE void adamw(ptrdiff_t count, mafin_adamw o, const float *restrict gradient
         const float v = o.beta2 * second[i] + (1 - o.beta2) * g * g;
         first[i] = m;
         second[i] = v;
-        weights[i] = weights[i] * decay - step * m / (sqrtf(v) * root + o.epsilon);
+        weights[i] = weights[i] * o.decay - step * m / (sqrtf(v) * root + o.epsilon);
     }
 }
 

@@ -36,8 +36,8 @@ void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
 
 #else
 
+#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 // A block of B: 384 × 320 floats are 480 KiB, half of a common second-level cache; 384 is a divisor of the encoders' widths.
 enum { KC = 384, NC = 320 };
@@ -150,11 +150,27 @@ void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
     }
 }
 
+static pthread_key_t block_key;
+
+static void make_block_key(void) {
+    if (pthread_key_create(&block_key, free) != 0) abort();
+}
+
+// Room for a packed block of B, half a megabyte that every product of the thread uses; freed when the thread ends.
+static float *thread_block(void) {
+    static _Thread_local float *block;
+    if (block) return block;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_block_key);
+    void *memory;
+    if (posix_memalign(&memory, 64, KC * NC * sizeof(float)) != 0) abort();
+    if (pthread_setspecific(block_key, memory) != 0) abort();
+    return block = memory;
+}
+
 void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
                  ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc) {
-    // One block a thread, kept for the thread's life: half a megabyte that every product of the thread uses.
-    static _Thread_local float *block;
-    if (block == NULL && posix_memalign((void **)&block, 64, KC * NC * sizeof(float)) != 0) abort();
+    float *const block = thread_block();
     const kernel *const use = kernel_in_use();
     if (k == 0) scale(m, n, beta, c, ldc);
     for (ptrdiff_t p = 0; p < k; p += KC) {

@@ -13,7 +13,10 @@ struct MafinCommand: AsyncParsableCommand {
             \(CommandStatus.table)
             """,
         version: version,
-        subcommands: [ModelCommand.self])
+        subcommands: [
+            DemoCommand.self, ModelCommand.self, TrainCommand.self, EvaluateCommand.self, EmbedCommand.self,
+            SearchCommand.self, InspectCommand.self,
+        ])
 
     /// The version that `--version` prints and artefacts record; CONTRIBUTING.md says how a release sets it.
     static let version = "0.1.0-dev"

@@ -22,6 +22,15 @@ public struct AdamWOptions: Sendable, Codable, Equatable {
     }
 }
 
+/// The two moments of every gradient as they were stored: of each pair, the mean first, then that of the squares.
+struct OptimizerMoments {
+    /// Of all parameters but the word embeddings; empty: all 0.
+    var dense: [[Float]]
+    /// Rows of the word embeddings whose moments are not 0, and those moments, row after row.
+    var words: [Int]
+    var wordMoments: [[Float]]
+}
+
 /// AdamW over all parameters, equal bit for bit to updating every one in every step.
 ///
 /// A step touches a few rows of the word embeddings; the rest get theirs late: before a row is read again, the steps that
@@ -34,16 +43,17 @@ final class AdamW {
     private let second: FloatBuffer
     /// Pieces of the dense part that are updated in parallel, each inside one tensor.
     private let pieces: [(offset: Int, count: Int, decays: Bool)]
+    /// Steps that each row of the word embeddings has had; empty where they do not train.
     private var wordSteps: [Int]
     /// Rows that had a gradient once: the others only decay.
     private var isTouched: [Bool]
-    private var learningRates: [Float] = []
-    /// Steps before those in `learningRates`.
-    private var firstStep = 0
-    var options: AdamWOptions
+    /// What the steps after `historyStart` were made with: a row that missed some makes them up from here.
+    private var history: [mafin_adamw] = []
+    private var historyStart = 0
+    let options: AdamWOptions
 
     /// Steps done.
-    var step: Int { firstStep + learningRates.count }
+    private(set) var step = 0
 
     init(
         _ configuration: EncoderConfiguration, _ layout: ParameterLayout, _ parameters: FloatBuffer,
@@ -69,8 +79,9 @@ final class AdamW {
     func update(_ gradients: Gradients, learningRate: Float, gradientScale: Float) {
         let touched = gradients.words.map(Int.init)
         bringUpToDate(touched)
-        learningRates.append(learningRate)
-        var settings = settings(step: step)
+        step += 1
+        var settings = settings(learningRate: learningRate)
+        if !wordSteps.isEmpty { history.append(settings) }
         settings.gradient_scale = gradientScale
         let (pieces, parameters, first, second) = (pieces, parameters, first, second)
         let base = UnsafeTransfer(gradients.dense(at: 0))
@@ -78,7 +89,7 @@ final class AdamW {
         parallelFor(pieces.count) { index in
             let piece = pieces[index]
             var settings = prepared
-            if !piece.decays { settings.weight_decay = 0 }
+            if !piece.decays { settings.decay = 1 }
             mafin_adamw_update(
                 piece.count, settings, base.value + piece.offset, parameters.pointer + piece.offset,
                 first.pointer + piece.offset, second.pointer + piece.offset)
@@ -95,27 +106,28 @@ final class AdamW {
         }
     }
 
-    private func settings(step: Int) -> mafin_adamw {
+    /// The kernel's settings for the step that is being made, its gradients not scaled.
+    private func settings(learningRate: Float) -> mafin_adamw {
         mafin_adamw(
-            learning_rate: learningRates[step - 1 - firstStep], beta1: options.beta1, beta2: options.beta2,
-            epsilon: options.epsilon, weight_decay: options.weightDecay,
+            learning_rate: learningRate, beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon,
+            decay: Float(1 - Double(learningRate) * Double(options.weightDecay)),
             correction1: Float(1 - pow(Double(options.beta1), Double(step))),
             correction2: Float(1 - pow(Double(options.beta2), Double(step))), gradient_scale: 1)
     }
 
-    /// Does the steps that the given rows of the word embeddings missed.
+    /// Does the steps that the given rows of the word embeddings missed; no row may be named twice.
     func bringUpToDate(_ words: [Int]) {
-        let stale = words.filter { !self.wordSteps.isEmpty && self.wordSteps[$0] < step }
+        guard !wordSteps.isEmpty else { return }
+        let stale = words.filter { self.wordSteps[$0] < step }
         guard !stale.isEmpty else { return }
         let hidden = configuration.hiddenSize
-        let steps = (firstStep..<step).map { settings(step: $0 + 1) }
-        let decays = steps.map { 1 - $0.learning_rate * $0.weight_decay }
-        let (start, wordSteps, isTouched) = (layout.wordEmbeddings, wordSteps, isTouched)
-        let (parameters, first, second, firstStep) = (parameters, first, second, firstStep)
+        let (steps, start, wordSteps, isTouched) = (history, layout.wordEmbeddings, wordSteps, isTouched)
+        let (parameters, first, second, historyStart) = (parameters, first, second, historyStart)
+        let decays = steps.map(\.decay)
         parallelRanges(stale.count, grain: 64) { range in
             for word in stale[range] {
                 let offset = start + word * hidden
-                let missed = (wordSteps[word] - firstStep)..<steps.count
+                let missed = (wordSteps[word] - historyStart)..<steps.count
                 if isTouched[word] {
                     for step in missed {
                         mafin_adamw_update(
@@ -138,6 +150,8 @@ final class AdamW {
     /// Does all missed steps of all rows.
     func bringAllUpToDate() {
         bringUpToDate(Array(wordSteps.indices))
+        history.removeAll(keepingCapacity: true)
+        historyStart = step
     }
 
     // MARK: State
@@ -157,19 +171,21 @@ final class AdamW {
     }
 
     /// Takes over moments and step count; the word rows that are not named have moments 0.
-    func restore(step: Int, dense: [[Float]], words: [Int], wordMoments: [[Float]]) {
-        firstStep = step
-        learningRates = []
+    func restore(step: Int, _ moments: OptimizerMoments) {
+        self.step = step
+        history = []
+        historyStart = step
         let hidden = configuration.hiddenSize
         for (index, moment) in [first, second].enumerated() {
             moment.clear()
-            moment.copy(from: dense[index], at: layout.denseStart)
-            for (slot, word) in words.enumerated() {
-                moment.copy(from: Array(wordMoments[index][slot * hidden..<(slot + 1) * hidden]), at: word * hidden)
+            moment.copy(from: moments.dense[index], at: layout.denseStart)
+            for (slot, word) in moments.words.enumerated() {
+                moment.copy(
+                    from: Array(moments.wordMoments[index][slot * hidden..<(slot + 1) * hidden]), at: word * hidden)
             }
         }
         for word in wordSteps.indices { wordSteps[word] = step }
         for word in isTouched.indices { isTouched[word] = false }
-        for word in words { isTouched[word] = true }
+        for word in moments.words { isTouched[word] = true }
     }
 }

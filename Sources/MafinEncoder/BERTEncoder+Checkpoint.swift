@@ -37,16 +37,20 @@ extension BERTEncoder {
 
     /// Files of a checkpoint that say how text becomes tokens, and are exported as they are.
     private static let copiedFiles = [
-        "config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json",
-        "added_tokens.json", "sentence_bert_config.json", "config_sentence_transformers.json",
+        "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json", "added_tokens.json",
+        "sentence_bert_config.json", "config_sentence_transformers.json",
     ]
 
     /// Writes the encoder in the sentence-transformers layout, with a final normalisation, into an existing folder.
     ///
-    /// - Parameter source: the checkpoint folder it was loaded from, whose tokenizer files are copied.
+    /// Weights are written as F32, and `config.json` says so whatever type they were loaded from.
+    /// - Parameter source: the checkpoint folder it was loaded from, whose configuration and tokenizer files are copied.
     /// - Throws: ``EncoderError/file(path:reason:)`` or `NumericsError`.
     public func save(to folder: URL, tokenizerFrom source: URL) throws {
         let files = FileManager.default
+        var configuration = try JSONFile(source.appendingPathComponent("config.json")).object
+        for key in ["torch_dtype", "dtype"] where configuration[key] != nil { configuration[key] = "float32" }
+        try writeJSON(configuration, to: folder.appendingPathComponent("config.json"))
         for name in Self.copiedFiles {
             guard let data = files.contents(atPath: source.appendingPathComponent(name).path) else { continue }
             try AtomicFile.write(data, to: folder.appendingPathComponent(name))
@@ -136,21 +140,34 @@ extension BERTEncoder {
         let url = Self.stateFile(in: folder)
         let file = try SafeTensorsFile(url)
         let weights = try file.floats(of: "weights")
-        guard weights.count == layout.count, let step = Int(file.metadata["step"] ?? "") else {
+        guard weights.count == layout.count else {
             throw EncoderError.trainingState(
-                path: url.path, expected: "\(layout.count) weights and a step", found: "\(weights.count) weights")
+                path: url.path, expected: "\(layout.count) weights", found: "\(weights.count)")
+        }
+        let found = file.metadata["step"]
+        guard let step = Int(found ?? ""), step >= 0 else {
+            throw EncoderError.trainingState(path: url.path, expected: "a step count", found: found ?? "nothing")
+        }
+        // All is read before anything is changed.
+        var moments = OptimizerMoments(dense: [[], []], words: [], wordMoments: [[], []])
+        if step > 0 {
+            moments.dense = try ["dense.first", "dense.second"].map {
+                try file.floats(of: $0, shape: [layout.count - layout.denseStart])
+            }
+            moments.words = try file.floats(of: "words").map { word in
+                guard let word = Int(exactly: word), 0..<configuration.vocabularySize ~= word else {
+                    throw EncoderError.trainingState(
+                        path: url.path, expected: "words below \(configuration.vocabularySize)", found: "\(word)")
+                }
+                return word
+            }
+            moments.wordMoments = try ["words.first", "words.second"].map {
+                try file.floats(of: $0, shape: [moments.words.count * configuration.hiddenSize])
+            }
         }
         restore(weights: weights)
         gradients.clear()
-        guard step > 0 else { return }
-        let dense = try ["dense.first", "dense.second"].map {
-            try file.floats(of: $0, shape: [layout.count - layout.denseStart])
-        }
-        let words = try file.floats(of: "words").map { Int($0) }
-        let rows = try ["words.first", "words.second"].map {
-            try file.floats(of: $0, shape: [words.count * configuration.hiddenSize])
-        }
-        takeOver(step: step, dense: dense, words: words, wordMoments: rows)
+        restoreOptimizer(step: step, moments)
     }
 
     private static func stateFile(in folder: URL) -> URL {

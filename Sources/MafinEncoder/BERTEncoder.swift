@@ -30,12 +30,15 @@ public final class BERTEncoder {
     private(set) lazy var optimizer = AdamW(
         configuration, layout, parameters, options: optimizerOptions, trainable: isTrainable)
     private var hasOptimizer = false
+    /// Probability of dropping an element in training, of layers' outputs and of attention weights alike; `nil`: what the
+    /// checkpoint's configuration says of each.
+    public var dropoutProbability: Float?
     /// Settings of the optimiser; read when the first update is made.
     public var optimizerOptions = AdamWOptions()
     /// Tensors of the checkpoint that play no part here (BERT's pooler) and are exported as they came.
     var passedThrough: [(name: String, shape: [Int], values: [Float])] = []
-    private var workspaces: [Workspace] = []
-    private var spareBuffers: [FloatBuffer] = []
+    private(set) var workspaces: [Workspace] = []
+    private(set) var spareBuffers: [FloatBuffer] = []
 
     /// Tokens of a chunk: in training large, so that weight gradients are sums over many rows; else small, for the caches.
     private static let trainingChunk = 2048
@@ -147,7 +150,8 @@ public final class BERTEncoder {
         let lanes = min(threads, chunks.count)
         reserveWorkspaces(lanes, for: chunks, training: true)
         let dropout = Dropout(
-            seed: dropoutSeed, hidden: configuration.hiddenDropout, attention: configuration.attentionDropout)
+            seed: dropoutSeed, hidden: dropoutProbability ?? configuration.hiddenDropout,
+            attention: dropoutProbability ?? configuration.attentionDropout)
         let perToken = Activations.floatsPerToken(configuration, layers: configuration.layerCount)
         var budget = activationBudget / MemoryLayout<Float>.stride
         let saved: [Activations?] = chunks.map { chunk in
@@ -194,17 +198,7 @@ public final class BERTEncoder {
             let base = encoder.gradients.base(lane: lane)
             for index in stride(from: lane, to: chunks.count, by: lanes) {
                 let chunk = chunks[index]
-                var saved = pass.saved[index]
-                if saved == nil {
-                    let layers = encoder.configuration.layerCount
-                    let again = Activations(
-                        encoder.configuration, tokens: chunk.tokens, keeping: layers,
-                        storage: FloatBuffer(
-                            count: chunk.tokens * Activations.floatsPerToken(encoder.configuration, layers: layers)))
-                    encoder.forward(chunk, pass.batch, dropout: pass.dropout, again, workspaces[lane], pooled: nil)
-                    saved = again
-                }
-                guard let saved else { return }
+                let saved = pass.saved[index] ?? encoder.activationsAgain(chunk, of: pass, workspaces[lane])
                 encoder.backward(
                     chunk, dropout: pass.dropout, saved, workspaces[lane], gradient: gradient, gradients: base)
                 if !encoder.freezesEmbeddings {
@@ -252,9 +246,11 @@ public final class BERTEncoder {
     /// Steps that the optimiser has made.
     var optimizerStep: Int { hasOptimizer ? optimizer.step : 0 }
 
-    func takeOver(step: Int, dense: [[Float]], words: [Int], wordMoments: [[Float]]) {
+    func restoreOptimizer(step: Int, _ moments: OptimizerMoments) {
+        // Without an optimiser, step 0 is where it will start anyway.
+        guard step > 0 || hasOptimizer else { return }
         hasOptimizer = true
-        optimizer.restore(step: step, dense: dense, words: words, wordMoments: wordMoments)
+        optimizer.restore(step: step, moments)
     }
 
     // MARK: One chunk
@@ -286,6 +282,15 @@ public final class BERTEncoder {
                 length: chunk.starts[number + 1] - chunk.starts[number], width: dimension,
                 into: pooled + text * dimension)
         }
+    }
+
+    /// The activations that a forward pass did not keep.
+    private func activationsAgain(_ chunk: Chunk, of pass: ForwardPass, _ workspace: Workspace) -> Activations {
+        let count = chunk.tokens * Activations.floatsPerToken(configuration, layers: configuration.layerCount)
+        let again = Activations(
+            configuration, tokens: chunk.tokens, keeping: configuration.layerCount, storage: FloatBuffer(count: count))
+        forward(chunk, pass.batch, dropout: pass.dropout, again, workspace, pooled: nil)
+        return again
     }
 
     private func backward(

@@ -12,8 +12,8 @@ struct Chunk: Sendable {
     var tokens: Int { starts[starts.count - 1] }
     var longest: Int { zip(starts.dropFirst(), starts).map { $0 - $1 }.max() ?? 0 }
 
-    /// Cuts a batch into chunks of about equal token counts, at least one a thread where there are texts enough, and none
-    /// above `maximumTokens` unless one text alone is longer.
+    /// Cuts a batch into chunks of about equal token counts: at least one a thread where there are texts enough, and so many
+    /// that their mean is at most `maximumTokens` (which a chunk may exceed by a part of its last text).
     static func cut(_ batch: TokenBatch, threads: Int, maximumTokens: Int) -> [Chunk] {
         let total = batch.ids.count
         guard batch.count > 0 else { return [] }

@@ -65,6 +65,10 @@ public struct EncoderConfiguration: Sendable, Equatable {
             throw EncoderError.unsupported(
                 path: url.path, what: "position_embedding_type", found: positions, supported: "absolute")
         }
+        guard json.flag("is_decoder") != true else {
+            throw EncoderError.unsupported(
+                path: url.path, what: "is_decoder", found: "true", supported: "false: attention to both sides")
+        }
         hiddenSize = try json.size("hidden_size")
         layerCount = try json.size("num_hidden_layers")
         headCount = try json.size("num_attention_heads")

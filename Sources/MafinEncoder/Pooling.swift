@@ -13,7 +13,10 @@ public enum Pooling: String, Sendable, Codable {
     /// - Throws: ``EncoderError`` for modules or pooling that this encoder does not compute.
     public static func read(modelFolder: URL) throws -> Pooling {
         let modules = modelFolder.appendingPathComponent("modules.json")
-        guard let data = FileManager.default.contents(atPath: modules.path) else { return .mean }
+        guard FileManager.default.fileExists(atPath: modules.path) else { return .mean }
+        guard let data = FileManager.default.contents(atPath: modules.path) else {
+            throw EncoderError.file(path: modules.path, reason: "cannot be read")
+        }
         guard let list = try? JSONSerialization.jsonObject(with: data) as? [[String: Any]] else {
             throw EncoderError.file(path: modules.path, reason: "is no JSON list of modules")
         }

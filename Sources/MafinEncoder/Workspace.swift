@@ -41,12 +41,15 @@ final class Workspace {
     /// Makes room for a chunk of `tokens` tokens whose longest text has `longest`.
     func reserve(tokens: Int, longest: Int, training: Bool) {
         let hiddenSize = configuration.hiddenSize
-        if tokens > tokenCapacity || (training && !isForTraining) {
+        let startsTraining = training && !isForTraining
+        isForTraining = isForTraining || training
+        // Once there are gradients, they grow with the rest, or a capacity would promise room that they do not have.
+        if tokens > tokenCapacity || startsTraining {
             tokenCapacity = max(tokens, tokenCapacity)
             hidden = FloatBuffer(count: tokenCapacity * hiddenSize)
             dense = FloatBuffer(count: tokenCapacity * hiddenSize)
             activated = FloatBuffer(count: tokenCapacity * configuration.intermediateSize)
-            if training {
+            if isForTraining {
                 gradient = FloatBuffer(count: tokenCapacity * hiddenSize)
                 droppedGradient = FloatBuffer(count: tokenCapacity * hiddenSize)
                 contextGradient = FloatBuffer(count: tokenCapacity * hiddenSize)
@@ -54,7 +57,7 @@ final class Workspace {
                 queryKeyValueGradient = FloatBuffer(count: tokenCapacity * 3 * hiddenSize)
             }
         }
-        if longest > lengthCapacity || (training && !isForTraining) {
+        if longest > lengthCapacity || startsTraining {
             lengthCapacity = max(longest, lengthCapacity)
             let tile = min(Self.attentionTile, lengthCapacity) * lengthCapacity
             let head = configuration.headSize
@@ -63,12 +66,11 @@ final class Workspace {
             // The same room serves values as they stand and transposed.
             packedValues = FloatBuffer(
                 count: max(mafin_packed_size(head, lengthCapacity), mafin_packed_size(lengthCapacity, head)))
-            if training {
+            if isForTraining {
                 droppedAttention = FloatBuffer(count: tile)
                 attentionGradient = FloatBuffer(count: tile)
                 packedKeyRows = FloatBuffer(count: mafin_packed_size(head, lengthCapacity))
             }
         }
-        isForTraining = isForTraining || training
     }
 }

@@ -13,7 +13,7 @@ public enum AtomicFile {
     public static func write(to url: URL, _ body: (inout FileWriter) throws -> Void) throws {
         let temporary = temporarySibling(of: url)
         do {
-            var writer = try FileWriter(creating: temporary)
+            var writer = try FileWriter(creating: temporary, for: url)
             do {
                 try body(&writer)
                 try writer.finish()
@@ -87,12 +87,14 @@ public enum AtomicFile {
 
 /// A file being written piece by piece.
 public struct FileWriter: ~Copyable {
-    private let descriptor: Int32
+    /// -1 once it is closed.
+    private var descriptor: Int32
+    /// The name that the file gets in the end: errors speak of it, not of the temporary one.
     private let path: String
 
-    init(creating url: URL) throws {
-        path = url.path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL, 0o644)
+    init(creating temporary: URL, for target: URL) throws {
+        path = target.path
+        descriptor = open(temporary.path, O_WRONLY | O_CREAT | O_EXCL, 0o644)
         guard descriptor >= 0 else { throw NumericsError.system(path) }
     }
 
@@ -120,11 +122,14 @@ public struct FileWriter: ~Copyable {
 
     fileprivate mutating func finish() throws {
         guard fsync(descriptor) == 0 else { throw NumericsError.system(path) }
+        // Closed even if close reports an error: the number may be another file's by now.
+        defer { descriptor = -1 }
         guard close(descriptor) == 0 else { throw NumericsError.system(path) }
     }
 
     fileprivate mutating func abandon() {
-        close(descriptor)
+        if descriptor >= 0 { close(descriptor) }
+        descriptor = -1
     }
 }
 

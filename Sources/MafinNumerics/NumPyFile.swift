@@ -35,6 +35,10 @@ public enum NumPyFile {
             throw NumericsError.malformed(
                 path: url.path, expected: "a NumPy .npy file", found: "other bytes at its start")
         }
+        guard 1...3 ~= data[6] else {
+            throw NumericsError.malformed(
+                path: url.path, expected: "version 1, 2 or 3 of the .npy format", found: "version \(data[6])")
+        }
         let isShort = data[6] == 1
         let headerStart = isShort ? 10 : 12
         guard data.count >= headerStart else {

@@ -4,10 +4,14 @@ import Synchronization
 /// How many threads our loops use.
 public enum Parallelism {
     private static let configured = Atomic<Int>(0)
+    @TaskLocal private static var scoped: Int?
 
     /// Threads used by every parallel loop of the process; the number of active processors unless set.
+    ///
+    /// Inside ``withThreads(_:_:)``, reading gives the number that was asked for there.
     public static var threads: Int {
         get {
+            if let scoped { return scoped }
             let value = configured.load(ordering: .relaxed)
             return value > 0 ? value : ProcessorCount.active
         }
@@ -15,6 +19,14 @@ public enum Parallelism {
             precondition(newValue >= 1, "at least one thread is needed")
             configured.store(newValue, ordering: .relaxed)
         }
+    }
+
+    /// Runs `body` with loops of `count` threads, whatever the rest of the process uses at the same time.
+    ///
+    /// It holds for loops that `body` starts on its own task; a loop inside a loop's threads has the process's number.
+    public static func withThreads<Result>(_ count: Int, _ body: () throws -> Result) rethrows -> Result {
+        precondition(count >= 1, "at least one thread is needed")
+        return try $scoped.withValue(count, operation: body)
     }
 }
 

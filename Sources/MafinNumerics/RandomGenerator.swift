@@ -4,15 +4,15 @@ import Foundation
 ///
 /// xoshiro256** (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021), seeded by SplitMix64.
 public struct RandomGenerator: RandomNumberGenerator, Sendable, Codable, Equatable {
-    private var state: [UInt64]
+    private var s0, s1, s2, s3: UInt64
 
     /// A generator whose whole sequence follows from `seed`.
     public init(seed: UInt64) {
-        var mixed = seed
-        state = (0..<4).map { _ in
-            mixed &+= 0x9E37_79B9_7F4A_7C15
-            return Self.mix(mixed)
-        }
+        let step: UInt64 = 0x9E37_79B9_7F4A_7C15
+        s0 = Self.mix(seed &+ step)
+        s1 = Self.mix(seed &+ 2 &* step)
+        s2 = Self.mix(seed &+ 3 &* step)
+        s3 = Self.mix(seed &+ 4 &* step)
     }
 
     /// The finaliser of SplitMix64: a bijection that scatters every input bit over the output.
@@ -28,14 +28,14 @@ public struct RandomGenerator: RandomNumberGenerator, Sendable, Codable, Equatab
     /// The next 64 random bits.
     public mutating func next() -> UInt64 {
         func rotate(_ x: UInt64, _ k: UInt64) -> UInt64 { (x << k) | (x >> (64 - k)) }
-        let result = rotate(state[1] &* 5, 7) &* 9
-        let shifted = state[1] << 17
-        state[2] ^= state[0]
-        state[3] ^= state[1]
-        state[1] ^= state[2]
-        state[0] ^= state[3]
-        state[2] ^= shifted
-        state[3] = rotate(state[3], 45)
+        let result = rotate(s1 &* 5, 7) &* 9
+        let shifted = s1 << 17
+        s2 ^= s0
+        s3 ^= s1
+        s1 ^= s2
+        s0 ^= s3
+        s2 ^= shifted
+        s3 = rotate(s3, 45)
         return result
     }
 

@@ -76,11 +76,12 @@ public struct SafeTensorsFile: Sendable {
             throw NumericsError.malformed(
                 path: path, expected: "tensor '\(name)' of type F32, F16, BF16 or F64", found: "type \(entry.dtype)")
         }
-        let count = entry.shape.reduce(1, *)
-        guard entry.data_offsets[1] - entry.data_offsets[0] == count * size else {
+        let found = entry.data_offsets[1] - entry.data_offsets[0]
+        guard let count = Self.product(entry.shape), count.multipliedReportingOverflow(by: size) == (found, false)
+        else {
             throw NumericsError.malformed(
-                path: path, expected: "\(count * size) bytes for tensor '\(name)'",
-                found: "\(entry.data_offsets[1] - entry.data_offsets[0])")
+                path: path, expected: "\(size) bytes for each element of tensor '\(name)' of shape \(entry.shape)",
+                found: "\(found) bytes")
         }
         let start = bodyStart + entry.data_offsets[0]
         return data.withUnsafeBytes { all in
@@ -103,6 +104,17 @@ public struct SafeTensorsFile: Sendable {
                 initialized = count
             }
         }
+    }
+
+    /// The number of elements of a shape; nil where a header claims more than an `Int` holds.
+    private static func product(_ shape: [Int]) -> Int? {
+        var count = 1
+        for size in shape {
+            let (product, overflow) = count.multipliedReportingOverflow(by: size)
+            if overflow { return nil }
+            count = product
+        }
+        return count
     }
 
     /// A tensor to be written.

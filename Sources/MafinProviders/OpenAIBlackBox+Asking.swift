@@ -80,10 +80,13 @@ extension OpenAIBlackBox {
             }
             try Task.checkCancellation()
             if let failure { throw failure }
-            guard let first = refused.first else { return }
-            throw ProviderError.textsRefused(
+            if !refused.isEmpty { throw refusal }
+        }
+
+        private var refusal: ProviderError {
+            .textsRefused(
                 endpoint: box.url, role: role, count: refused.count, first: refused.prefix(5).map { items[$0.item].id },
-                message: first.message)
+                message: refused.first?.message ?? "")
         }
 
         private mutating func handle(
@@ -110,6 +113,7 @@ extension OpenAIBlackBox {
             case .tooLarge(let batch, let cause, let message):
                 guard schedule.halve(batch, because: cause) else {
                     refused.append((batch.items[0], message))
+                    if refused.count == OpenAIBlackBox.maximumRefusedTexts { throw refusal }
                     return
                 }
                 let limits = schedule.limits

@@ -51,6 +51,9 @@ public struct OpenAIBlackBox: BlackBox {
         }
     }
 
+    /// So many texts that the server refuses one by one end the call: then it is not the texts that are wrong.
+    static let maximumRefusedTexts = 100
+
     /// OpenAI's own address.
     public static let openAIBaseURL = "https://api.openai.com/v1"
 

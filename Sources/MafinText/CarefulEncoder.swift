@@ -32,6 +32,7 @@ struct CarefulEncoder {
             offset += width
         }
         var pieces: [Piece] = []
+        var word = Word()
         for segment in addedTokens.segments(ofRaw: scalars[...], unicode) {
             if let token = segment.token {
                 pieces.append(Piece(id: token, source: span(sources, segment.range)))
@@ -43,7 +44,7 @@ struct CarefulEncoder {
                 if let token = part.token {
                     pieces.append(Piece(id: token, source: span(normalized.sources, part.range)))
                 } else {
-                    appendWords(normalized, part.range, to: &pieces)
+                    appendWords(normalized, part.range, &word, to: &pieces)
                 }
             }
         }
@@ -51,35 +52,49 @@ struct CarefulEncoder {
     }
 
     /// BertPreTokenizer: words end at white space, and punctuation is a word of its own.
-    private func appendWords(_ text: NormalizedText, _ range: Range<Int>, to pieces: inout [Piece]) {
+    private func appendWords(_ text: NormalizedText, _ range: Range<Int>, _ word: inout Word, to pieces: inout [Piece])
+    {
         var start = range.lowerBound
         for index in range {
             let properties = unicode[text.scalars[index]]
             guard !properties.isDisjoint(with: [.whitespace, .punctuation]) else { continue }
-            appendWord(text, start..<index, to: &pieces)
-            if !properties.contains(.whitespace) { appendWord(text, index..<index + 1, to: &pieces) }
+            appendWord(text, start..<index, &word, to: &pieces)
+            if !properties.contains(.whitespace) { appendWord(text, index..<index + 1, &word, to: &pieces) }
             start = index + 1
         }
-        appendWord(text, start..<range.upperBound, to: &pieces)
+        appendWord(text, start..<range.upperBound, &word, to: &pieces)
     }
 
-    private func appendWord(_ text: NormalizedText, _ range: Range<Int>, to pieces: inout [Piece]) {
-        if range.isEmpty { return }
+    /// Memory for one word, used again for the next.
+    private struct Word {
+        /// In UTF-8, and for each byte the normalized scalar that it belongs to.
         var bytes: [UInt8] = []
-        var sources: [Range<Int>] = []
+        var scalars: [Int] = []
+        var ids: [Int32] = []
+        var ends: [Int] = []
+    }
+
+    private func appendWord(_ text: NormalizedText, _ range: Range<Int>, _ word: inout Word, to pieces: inout [Piece]) {
+        if range.isEmpty { return }
+        word.bytes.removeAll(keepingCapacity: true)
+        word.scalars.removeAll(keepingCapacity: true)
         for index in range {
-            for byte in utf8Bytes(text.scalars[index]) {
-                bytes.append(byte)
-                sources.append(text.sources[index])
+            for byte in encodedScalar(text.scalars[index]) {
+                word.bytes.append(byte)
+                word.scalars.append(index)
             }
         }
-        var ids = [Int32](repeating: 0, count: bytes.count)
-        var ends = [Int](repeating: 0, count: bytes.count)
-        let count = vocabulary.split(word: bytes, count: bytes.count, into: &ids, ends: &ends)
+        // A word has at most as many pieces as scalars.
+        if word.ids.count < range.count {
+            word.ids = [Int32](repeating: 0, count: range.count)
+            word.ends = [Int](repeating: 0, count: range.count)
+        }
+        let count = vocabulary.split(word: word.bytes, count: word.bytes.count, into: &word.ids, ends: &word.ends)
         var start = 0
         for index in 0..<count {
-            pieces.append(Piece(id: ids[index], source: span(sources, start..<ends[index])))
-            start = ends[index]
+            let scalars = word.scalars[start]..<word.scalars[word.ends[index] - 1] + 1
+            pieces.append(Piece(id: word.ids[index], source: span(text.sources, scalars)))
+            start = word.ends[index]
         }
     }
 

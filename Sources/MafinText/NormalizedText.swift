@@ -15,17 +15,32 @@ struct NormalizedText {
     ) {
         var current: [UInt32] = []
         var currentSources: [Range<Int>] = []
+        current.reserveCapacity(text.count)
+        currentSources.reserveCapacity(text.count)
+        var found: ScalarProperties = []
         for index in text.indices {
             let source = textSources?[index] ?? 0..<0
+            func add(_ scalar: UInt32) {
+                current.append(scalar)
+                currentSources.append(source)
+            }
             settings.forEachBeforeStripping(text[index], unicode) { scalar in
-                let isolates = settings.splitsIdeographs && unicode[scalar].contains(.ideograph)
-                for output in isolates ? [0x20, scalar, 0x20] : [scalar] {
-                    current.append(output)
-                    currentSources.append(source)
+                let properties = unicode[scalar]
+                found.formUnion(properties)
+                if settings.splitsIdeographs, properties.contains(.ideograph) {
+                    add(0x20)
+                    add(scalar)
+                    add(0x20)
+                } else {
+                    add(scalar)
                 }
             }
         }
-        if settings.stripsAccents { stripAccents(&current, &currentSources, unicode) }
+        if settings.stripsAccents, !found.isDisjoint(with: [.decomposed, .nonspacingMark, .combining]) {
+            stripAccents(&current, &currentSources, unicode)
+        }
+        scalars.reserveCapacity(scalars.count + current.count)
+        sources.reserveCapacity(sources.count + current.count)
         for (scalar, source) in zip(current, currentSources) {
             settings.finish(scalar, unicode) {
                 scalars.append($0)

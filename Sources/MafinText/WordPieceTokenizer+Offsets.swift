@@ -10,7 +10,7 @@ public struct OffsetEncoding: Sendable, Equatable {
 extension WordPieceTokenizer {
     /// The ids of one text with the places they come from, to show which part of a text did what.
     ///
-    /// Some ten times slower than ``encode(_:addSpecialTokens:maxLength:)``, which keeps no places.
+    /// Some forty times slower than ``encode(_:addSpecialTokens:maxLength:)``, which keeps no places.
     ///
     /// - Parameters:
     ///   - text: any text

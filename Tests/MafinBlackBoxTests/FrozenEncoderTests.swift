@@ -21,10 +21,8 @@ import Testing
             #"{"do_lower_case": true, "model_max_length": 32, "tokenizer_class": "BertTokenizer"}"#,
             to: "source/tokenizer_config.json")
         let source = folder.url.appendingPathComponent("source")
-        let encoder = BERTEncoder(
-            configuration: try EncoderConfiguration(modelFolder: source),
-            pooling: try Pooling.read(modelFolder: source),
-            seed: seed)
+        let configuration = try EncoderConfiguration(modelFolder: source)
+        let encoder = BERTEncoder(configuration: configuration, pooling: .mean, seed: seed)
         let model = folder.url.appendingPathComponent("model-\(seed)")
         try FileManager.default.createDirectory(at: model, withIntermediateDirectories: true)
         try encoder.save(to: model, tokenizerFrom: source)

@@ -370,6 +370,15 @@ import Testing
         #expect(server.paid.count == texts.count - 1)
     }
 
+    @Test func whenEveryTextIsTooLongItIsNotTheTexts() async throws {
+        let server = try EmbeddingServer { _ in .text(#"{"error":"input is too long"}"#, status: 400) }
+        defer { server.stop() }
+        let texts = (0..<3000).map { "t\($0)" }
+        let text = await message { _ = try await server.blackBox().embed(items(texts), as: .document) }
+        #expect(text.contains("refuses 100 documents ('d"), "\(text)")
+        #expect(server.requests.count < 300)
+    }
+
     @Test func emptyTextsAreNotSent() async throws {
         let server = try EmbeddingServer()
         defer { server.stop() }

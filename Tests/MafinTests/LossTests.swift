@@ -198,13 +198,9 @@ private func scores(rows: Int, columns: Int, seed: UInt64, spread: Float = 2) ->
     @Test func resultDoesNotDependOnTheNumberOfThreads() {
         let labels = labels(rows: 33, columns: 257, seed: 10)
         let logits = scores(rows: 33, columns: 257, seed: 11)
-        let threads = Parallelism.threads
-        defer { Parallelism.threads = threads }
         for loss in allLosses {
-            Parallelism.threads = 1
-            let alone = loss.evaluate(logits: logits, labels: labels)
-            Parallelism.threads = 4
-            let together = loss.evaluate(logits: logits, labels: labels)
+            let alone = Parallelism.withThreads(1) { loss.evaluate(logits: logits, labels: labels) }
+            let together = Parallelism.withThreads(4) { loss.evaluate(logits: logits, labels: labels) }
             #expect(alone.value == together.value && alone.gradient == together.gradient)
         }
     }

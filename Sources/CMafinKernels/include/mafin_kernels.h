@@ -82,7 +82,7 @@ void mafin_softmax_again(ptrdiff_t rows, ptrdiff_t columns, float *x, const floa
 void mafin_softmax_backward(ptrdiff_t rows, ptrdiff_t columns, const float *probabilities, float *d,
                             mafin_dropout dropout, float scale);
 
-/// log Σ exp(z); −infinity where columns is 0.
+/// log Σ exp(z); −infinity where columns is 0 or all z are −infinity.
 float mafin_log_sum_exp(ptrdiff_t columns, const float *z);
 
 /// out = exp(z − shift) · factor.
@@ -100,7 +100,8 @@ double mafin_sum_of_squares(ptrdiff_t count, const float *x);
 /// One AdamW update (Loshchilov and Hutter 2019) of `count` weights, as PyTorch orders it: decay, moments, step.
 /// `gradient` may be null: the gradient is then 0. It is multiplied by `gradient_scale` first.
 typedef struct {
-    float learning_rate, beta1, beta2, epsilon, weight_decay;
+    float learning_rate, beta1, beta2, epsilon;
+    float decay;                     // 1 − learning rate · weight decay; 1 for a weight that does not decay
     float correction1, correction2;  // 1 − beta1^t and 1 − beta2^t
     float gradient_scale;
 } mafin_adamw;

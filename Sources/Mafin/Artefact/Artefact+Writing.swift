@@ -64,7 +64,8 @@ extension Artefact {
     }
 
     /// A folder may be replaced that is an artefact, or empty: never somebody's other files.
-    private static func requireReplaceable(_ folder: URL) throws {
+    /// - Throws: ``ArtefactError/occupied(path:)`` for any other folder.
+    public static func requireReplaceable(_ folder: URL) throws {
         let files = FileManager.default
         var isFolder: ObjCBool = false
         guard files.fileExists(atPath: folder.path, isDirectory: &isFolder) else { return }

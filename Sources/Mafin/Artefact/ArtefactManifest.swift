@@ -12,8 +12,12 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     public var formatVersion: Int
     /// What wrote it.
     public var library: LibraryVersion
+    /// What it was trained as.
+    public var contender: Contender
     /// Whose vectors the first half is.
     public var blackBox: BlackBoxIdentity
+    /// How to reach the black box again, where that is known: no secret, and no part of what determines a vector.
+    public var blackBoxSource: BlackBoxSource?
     /// Numbers in the black box's vectors: the width of the first half.
     public var blackBoxDimension: Int
     /// How both halves become one vector and one score.
@@ -26,6 +30,8 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     public var objective: LossSummary?
     /// How the encoder was trained; `nil` for halves that were joined without training.
     public var training: Training?
+    /// The scale fitted on dev with the encoder as released: the untrained concatenation to compare with.
+    public var untrainedScale: ScoreScale?
     /// Every seed by what it was for.
     public var seeds: [String: UInt64]
     /// What it was trained, chosen and measured on.
@@ -130,20 +136,25 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
 
     /// A manifest in the current format, written by this library.
     public init(
-        blackBox: BlackBoxIdentity, blackBoxDimension: Int, mixing: Mixing, documentEncoder: EncoderRecord,
-        queryEncoder: EncoderRecord? = nil, objective: LossSummary? = nil, training: Training? = nil,
-        seeds: [String: UInt64] = [:], data: [DataRecord] = [], development: EvaluationReport? = nil,
+        contender: Contender = .mafin, blackBox: BlackBoxIdentity, blackBoxSource: BlackBoxSource? = nil,
+        blackBoxDimension: Int, mixing: Mixing,
+        documentEncoder: EncoderRecord, queryEncoder: EncoderRecord? = nil, objective: LossSummary? = nil,
+        training: Training? = nil, untrainedScale: ScoreScale? = nil, seeds: [String: UInt64] = [:],
+        data: [DataRecord] = [], development: EvaluationReport? = nil,
         test: EvaluationReport? = nil, verdict: Verdict
     ) {
         formatVersion = Self.currentFormatVersion
         library = .current
+        self.contender = contender
         self.blackBox = blackBox
+        self.blackBoxSource = blackBoxSource
         self.blackBoxDimension = blackBoxDimension
         self.mixing = mixing
         self.documentEncoder = documentEncoder
         self.queryEncoder = queryEncoder
         self.objective = objective
         self.training = training
+        self.untrainedScale = untrainedScale
         self.seeds = seeds
         self.data = data
         self.development = development

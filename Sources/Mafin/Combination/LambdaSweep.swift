@@ -57,7 +57,7 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
     ///   - lambdas: at least one.
     /// - Throws: ``CombinationError/notFinite(half:row:column:id:)``, ``CalibrationError/noLabelledRow(rows:)``, and what the source of the
     ///   blocks throws.
-    /// - Complexity: O(λs · queries · documents · log(relevant documents)).
+    /// - Complexity: O(λs · queries · documents), times the logarithm of the number of relevant documents for a metric without cutoff.
     public init(
         _ blocks: ScoreBlocks, labels: BlockLabels, documentIds: [String], metric: Metric,
         lambdas: [Float] = defaultLambdas
@@ -149,7 +149,11 @@ private struct RelevantRanks: Sendable {
         func precedes(_ a: Int, _ b: Int) -> Bool {
             scores[a] > scores[b] || (scores[a] == scores[b] && tieOrder[a] < tieOrder[b])
         }
-        let relevant = judgements.sorted { precedes($0.column, $1.column) }
+        // Nothing below the last rank that counts is looked at.
+        let least = threshold(scores)
+        let relevant = judgements.filter { scores[$0.column] >= least }.sorted { precedes($0.column, $1.column) }
+        let judged = judgements.map { Int($0.grade.rounded()) }
+        guard !relevant.isEmpty else { return metric.value(of: JudgedRanking(grades: [], judgedGrades: judged)) }
         // between[i]: documents that stand right before relevant[i], itself not counted.
         var between = [Int](repeating: 0, count: relevant.count)
         let last = relevant[relevant.count - 1].column
@@ -172,6 +176,24 @@ private struct RelevantRanks: Sendable {
             grades.append(contentsOf: repeatElement(0, count: rank - grades.count))
             grades.append(Int(relevant[index].grade.rounded()))
         }
-        return metric.value(of: JudgedRanking(grades: grades, judgedGrades: relevant.map { Int($0.grade.rounded()) }))
+        return metric.value(of: JudgedRanking(grades: grades, judgedGrades: judged))
+    }
+
+    /// The score of the last rank that counts, or −∞ where all or very many do.
+    private func threshold(_ scores: UnsafeBufferPointer<Float>) -> Float {
+        guard cutoff < min(scores.count, 1_000) else { return -.infinity }
+        return withUnsafeTemporaryAllocation(of: Float.self, capacity: cutoff) { best in
+            // The best so far, falling; most scores are below the last of them and cost one comparison.
+            best.initialize(repeating: -.infinity)
+            for score in scores where score > best[cutoff - 1] {
+                var place = cutoff - 1
+                while place > 0, best[place - 1] < score {
+                    best[place] = best[place - 1]
+                    place -= 1
+                }
+                best[place] = score
+            }
+            return best[cutoff - 1]
+        }
     }
 }

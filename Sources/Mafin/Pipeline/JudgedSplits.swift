@@ -18,6 +18,9 @@ public struct JudgedSplits: Sendable {
     /// Share of `train` that becomes `dev` where a collection has none.
     public static let heldOutShare = 0.15
 
+    /// The seed of every command, so that what one trains on another does not measure on.
+    public static let standardSeed: UInt64 = 1
+
     private let collection: RetrievalCollection
     /// Seed of the cuts, which are the same for the same seed.
     public let seed: UInt64

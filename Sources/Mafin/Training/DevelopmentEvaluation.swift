@@ -44,13 +44,15 @@ public struct DevelopmentEvaluator: Sendable {
     private let scores: ScoreSource
     private let byteBudget: Int
     private let metric: Metric
+    private let fitsScale: Bool
 
     /// - Parameters:
     ///   - byteBudget: bytes of score matrices held at a time.
     ///   - metric: what to choose by.
+    ///   - fitsScale: whether ranks are taken at the scale fitted on dev; if not, at the scale of training.
     /// - Throws: ``TrainingError/noQueries(list:reason:)`` where there is no development query.
     public init<Inputs>(
-        data: TrainingData<Inputs>, byteBudget: Int, metric: Metric = .nDCG(cutoff: 10)
+        data: TrainingData<Inputs>, byteBudget: Int, metric: Metric = .nDCG(cutoff: 10), fitsScale: Bool = true
     ) throws {
         guard !data.index.devQueries.isEmpty else {
             throw TrainingError.noQueries(
@@ -63,6 +65,7 @@ public struct DevelopmentEvaluator: Sendable {
             documentVectors: data.blackBoxDocuments, byteBudget: byteBudget)
         self.byteBudget = byteBudget
         self.metric = metric
+        self.fitsScale = fitsScale
     }
 
     /// Figures of a state: `metric`, `logLikelihood`; under "local" the metric of the local half alone, under "fitted" 1 where a scale was
@@ -100,7 +103,7 @@ public struct DevelopmentEvaluator: Sendable {
     }
 
     private func fittedScale(_ state: DevelopmentState) throws -> ScoreScale? {
-        if state.form == .norm { return nil }
+        if state.form == .norm || !fitsScale { return nil }
         do {
             return try ScaleFit.fit(
                 queries: index.devQueries, local: state.queries.vectors, documents: state.documents.vectors,

@@ -62,7 +62,9 @@ public final class Trainer<Encoder: TrainableEncoder> {
         if let evaluation {
             self.evaluation = evaluation
         } else {
-            self.evaluation = try DevelopmentEvaluator(data: data, byteBudget: options.scoreByteBudget).evaluate
+            self.evaluation = try DevelopmentEvaluator(
+                data: data, byteBudget: options.scoreByteBudget, fitsScale: options.fitsScaleOnDev
+            ).evaluate
         }
     }
 

@@ -1,5 +1,5 @@
 extension TrainingRun {
-    /// Evaluates the present state, keeps it where it is the best, and leaves a checkpoint where one is due.
+    /// Evaluates the present state, and keeps it where it is the best.
     func evaluate() throws {
         let start = ContinuousClock.now
         if !options.evaluationUsesBank { try refreshBank() }
@@ -28,12 +28,11 @@ extension TrainingRun {
         } else {
             state.withoutGain += 1
         }
-        if options.refitScale, options.form == .fixed {
+        if options.refitScale, options.form == .fixed, options.scale == .calibrated {
             state.scale = result.scale.raised(toLambda: options.minimumLambda)
         }
         state.timing.evaluationSeconds = seconds(since: start)
         onEvent(.evaluated(record, isBest: isBest))
-        if seconds(since: lastCheckpoint) >= options.checkpointSeconds { try save() }
     }
 
     private func isBetter(_ a: DevelopmentResult, than b: DevelopmentResult) -> Bool {

@@ -3,7 +3,12 @@ import MafinNumerics
 extension TrainingRun {
     private func materialize(_ plan: StepPlan, part: Int) -> TrainingStep {
         guard trainer.mode.usesBank else { return plan.againstDocuments(index) }
-        guard mines else { return plan.againstCorpus(index) }
+        guard mines else {
+            switch options.candidates {
+            case .corpus: return plan.againstCorpus(index)
+            case .labelled: return plan.againstDocuments(index, others: labelledDocuments)
+            }
+        }
         var generator = RandomGenerator(seed: randomSeed(.candidates, state.step, part))
         let others = mined.candidates(
             of: plan.queries, index: index, random: options.randomCandidates, using: &generator)

@@ -26,6 +26,9 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     var options: TrainingOptions { trainer.options }
     var index: TrainingIndex { trainer.data.index }
 
+    /// Documents that some training query knows.
+    private(set) lazy var labelledDocuments = index.queriesKnowing.indices.filter { !index.queriesKnowing[$0].isEmpty }
+
     init(
         trainer: Trainer<Encoder>, resume: Bool, isCancelled: @escaping () -> Bool,
         onEvent: @escaping (TrainingEvent) -> Void
@@ -73,11 +76,13 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         if state.stopped != nil { return try finish() }
         do {
             while true {
-                if evaluationIsDue { try evaluate() }
+                let evaluates = evaluationIsDue
+                if evaluates { try evaluate() }
                 if let reason = reasonToStop {
                     if state.history.last?.step != state.step { try evaluate() }
                     return try finish(reason)
                 }
+                if evaluates, seconds(since: lastCheckpoint) >= options.checkpointSeconds { try save() }
                 if isCancelled() { throw CancellationError() }
                 try planIfNeeded()
                 try prepareEpoch()

@@ -240,6 +240,39 @@ final class EventLog {
         #expect(outcome.steps > 3 && outcome.history.last?.step == outcome.steps)
     }
 
+    @Test func aCalibratedScaleFollowsDevAndAGivenOneIsKept() throws {
+        let data = try TrainingFixture.jargon()
+        func scales(_ change: (inout TrainingOptions) -> Void) throws -> [ScoreScale] {
+            let log = EventLog()
+            var fits: [ScoreScale] = []
+            let evaluator = try DevelopmentEvaluator(data: data, byteBudget: 1 << 20)
+            _ = try Trainer(
+                queryEncoder: Self.jargonEncoder(), data: data, mode: QueryTowerMode(batch: .rows(24)), loss: ListNet(),
+                options: Self.options(20) {
+                    $0.evaluateEvery = 10
+                    change(&$0)
+                }
+            ) { state in
+                let result = try evaluator.evaluate(state)
+                fits.append(result.scale)
+                return result
+            }.run(onEvent: log.add)
+            let steps = log.steps.map(\.scale)
+            // The fits of the start and of step 10 with what was trained at after them.
+            return [fits[0], steps[0], fits[1], steps[10]]
+        }
+        let followed = try scales { $0.scale = .calibrated }
+        #expect(followed[0].raised(toLambda: 0.05) == followed[1] && followed[2].raised(toLambda: 0.05) == followed[3])
+        #expect(followed[1] != followed[3] && followed[3].lambda >= 0.05 - 1e-6)
+        let kept = try scales {
+            $0.scale = .calibrated
+            $0.refitScale = false
+        }
+        #expect(kept[1] == kept[3] && kept[1] != kept[0])
+        let given = try scales { $0.scale = .given(.paper) }
+        #expect(given[1] == .paper && given[3] == .paper)
+    }
+
     @Test func localOnlyNeverLooksAtTheBlackBox() throws {
         let data = try TrainingFixture.jargon()
         let outcome = try Trainer(

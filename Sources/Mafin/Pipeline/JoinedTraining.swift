@@ -1,0 +1,194 @@
+import Foundation
+import MafinBlackBox
+import MafinEncoder
+import MafinNumerics
+import MafinRetrieval
+import MafinText
+
+/// Training on one collection: from texts, labels and a black box's vectors to an artefact for each contender.
+///
+/// What contenders share is made once: tokens, labels, scores of the black box, and the released encoder's vectors of all
+/// documents.
+public final class JoinedTraining {
+    /// Choices that all contenders of a comparison share.
+    public struct Settings: Sendable {
+        /// Options of the trainer; the time is that of one contender.
+        public var options = TrainingOptions()
+        /// Peak learning rate; `nil`: the one that is known to work for the mode.
+        public var learningRate: Float?
+        /// How to train; `nil`: chosen from the data and the time.
+        public var mode: ModeChoice.Mode?
+        /// The objective.
+        public var loss: any Loss = ListNet(target: .exponentialGain)
+        /// The form of joined vectors.
+        public var joins: JoinedForm = .querySided
+        /// The lowest layers that do not train.
+        public var frozenLayers = 0
+        /// Whether the embedding matrices do not train.
+        public var freezesEmbeddings = false
+
+        /// All defaults.
+        public init() {}
+    }
+
+    /// The form of joined vectors, whatever λ is.
+    public enum JoinedForm: String, Sendable, Codable, CaseIterable {
+        /// ``Combination/querySided(lambda:)``.
+        case querySided = "query-sided"
+        /// ``Combination/symmetric(lambda:)``.
+        case symmetric
+
+        func combination(lambda: Float) -> Combination {
+            self == .querySided ? .querySided(lambda: lambda) : .symmetric(lambda: lambda)
+        }
+    }
+
+    /// What is being trained on.
+    public let data: TrainingData<TokenBatch>
+    /// How it is trained, and why.
+    public let choice: ModeChoice
+    /// Settings of all contenders.
+    public let settings: Settings
+
+    let collection: RetrievalCollection
+    let vectors: BlackBoxVectors
+    let released: ReleasedEncoder
+    let devQrels: Qrels
+    /// The released encoder's vectors of all documents, as it emits them.
+    let documentBank: Matrix
+    private let dataRecords: [ArtefactManifest.DataRecord]
+
+    /// Prepares training: tokens, labels, the bank of document vectors.
+    ///
+    /// - Parameters:
+    ///   - vectors: the black box's answers for all documents and at least the queries of `train` and `dev`.
+    ///   - onProgress: what is being done, and how much of it: (name, done, total).
+    /// - Throws: `RetrievalError`, ``TrainingError``, `EncoderError`; `CancellationError` when cancelled.
+    public init(
+        collection: RetrievalCollection, splits: JudgedSplits, vectors: BlackBoxVectors, released: ReleasedEncoder,
+        settings: Settings, cache: LocalVectorCache, isCancelled: () -> Bool = { false },
+        onProgress: (String, Int, Int) -> Void = { _, _, _ in }
+    ) throws {
+        self.collection = collection
+        self.vectors = vectors
+        self.released = released
+        self.settings = settings
+        let encoder = try released.load()
+        let trainQrels = try splits.qrels(.train)
+        devQrels = try splits.qrels(.dev)
+
+        let documentTexts = collection.documents.map(\.textForEncoding)
+        let queryTexts = vectors.queries.map(\.text)
+        let documentTokens = encoder.tokens(of: documentTexts, prefix: encoder.prefixes.document)
+        let queryTokens = encoder.tokens(of: queryTexts, prefix: encoder.prefixes.query)
+        var labels = [[Judgement]](repeating: [], count: vectors.queries.count)
+        func rows(_ qrels: Qrels) -> [Int] {
+            let rows = vectors.rows(of: collection.queries(judgedIn: qrels))
+            for row in rows {
+                labels[row] = qrels.relevantDocuments(of: vectors.queries[row].id).compactMap { judged in
+                    collection.documentIndex[judged.document].map {
+                        Judgement(column: $0, grade: Float(judged.grade))
+                    }
+                }
+            }
+            return rows
+        }
+        let trainRows = rows(trainQrels)
+        let devRows = rows(devQrels)
+        data = try TrainingData(
+            queries: queryTokens, documents: documentTokens, labels: labels, trainQueries: trainRows,
+            devQueries: devRows, blackBoxQueries: vectors.queryVectors, blackBoxDocuments: vectors.documentVectors,
+            queryIdentities: TextIdentity.classes(of: queryTexts),
+            documentIdentities: TextIdentity.classes(of: documentTexts))
+        documentBank = try cache.documentVectors(
+            of: documentTexts, encoder: encoder, weights: released.weightsHash, isCancelled: isCancelled
+        ) { onProgress("Encoding documents", $0, documentTexts.count) }
+
+        if let mode = settings.mode {
+            choice = ModeChoice(
+                mode: mode, reason: "as asked", estimate: ModeChoice.choose(index: data.index).estimate)
+        } else {
+            choice = ModeChoice.choose(
+                index: data.index, time: settings.options.time,
+                tokensPerSecond: settings.options.time == nil
+                    ? nil
+                    : try ModeChoice.measureTokensPerSecond(
+                        encoder.encoder,
+                        sample: documentTokens.selecting(rows: Array(0..<min(32, documentTokens.count)))),
+                hasBank: true)
+        }
+        dataRecords = try Self.records(of: collection)
+    }
+
+    /// Trains one contender.
+    ///
+    /// - Parameters:
+    ///   - checkpointFolder: where its checkpoints go.
+    ///   - resume: whether to go on from a checkpoint that is there.
+    /// - Throws: ``TrainingError`` and what the encoder and files throw; `CancellationError` where cancelled before there was
+    ///   anything to keep.
+    public func train(
+        _ contender: Contender, checkpointFolder: URL?, resume: Bool = false,
+        isCancelled: @escaping () -> Bool = { false }, onEvent: @escaping (TrainingEvent) -> Void = { _ in }
+    ) throws -> TrainedEncoder {
+        var options = contender.options(from: settings.options)
+        options.learningRate = settings.learningRate ?? (choice.mode == .query ? 1.5e-4 : 5e-5)
+        let encoder = try released.load(
+            frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
+        encoder.encoder.optimizerOptions.weightDecay = options.weightDecay
+        encoder.encoder.dropoutProbability = options.dropout
+        let mode = mode()
+        let trainer = try Trainer(
+            queryEncoder: encoder.encoder, data: data, mode: mode, loss: settings.loss, options: options,
+            documentBank: documentBank, checkpointFolder: checkpointFolder)
+        let outcome = try trainer.run(resume: resume, isCancelled: isCancelled, onEvent: onEvent)
+        return try TrainedEncoder(
+            contender: contender, encoder: encoder, outcome: outcome, mode: mode, options: options, of: self)
+    }
+
+    private func mode() -> any TrainingMode {
+        switch choice.mode {
+        case .query: QueryTowerMode()
+        case .block: BlockMode()
+        case .pair: PairMode()
+        }
+    }
+
+    /// Manifest of a trained contender.
+    func manifest(of trained: TrainedEncoder, source: BlackBoxSource?) throws -> ArtefactManifest {
+        let trainsDocuments = trained.mode.trainsDocuments
+        return ArtefactManifest(
+            contender: trained.contender, blackBox: vectors.identity, blackBoxSource: source,
+            blackBoxDimension: vectors.dimension,
+            mixing: trained.mixing,
+            documentEncoder: released.record(
+                of: trained.encoder, saved: trainsDocuments ? EncoderRecord.documentFolder : nil),
+            queryEncoder: trainsDocuments
+                ? nil : released.record(of: trained.encoder, saved: EncoderRecord.queryFolder),
+            objective: settings.loss.summary,
+            training: ArtefactManifest.Training(
+                mode: choice.mode.rawValue, steps: trained.outcome.best.step,
+                hyperparameters: [
+                    "options": try ManifestValue(encoding: trained.options),
+                    "mode": try ManifestValue(encoding: trained.mode.summary),
+                    "modeReason": .text(choice.reason),
+                    "frozenLayers": .integer(Int64(settings.frozenLayers)),
+                    "freezesEmbeddings": .boolean(settings.freezesEmbeddings),
+                    "history": try ManifestValue(encoding: trained.outcome.history),
+                    "seconds": .number(trained.outcome.elapsed),
+                ]),
+            untrainedScale: trained.outcome.start.result.scale, seeds: ["training": trained.options.seed],
+            data: dataRecords, development: trained.development, verdict: trained.verdict)
+    }
+
+    private static func records(of collection: RetrievalCollection) throws -> [ArtefactManifest.DataRecord] {
+        try collection.sourceFiles.map { file in
+            let name = file.lastPathComponent
+            let role = name.hasPrefix("corpus") ? "corpus" : name.hasPrefix("queries") ? "queries" : "labels"
+            let count =
+                role == "corpus" ? collection.documents.count : role == "queries" ? collection.queries.count : 0
+            return ArtefactManifest.DataRecord(
+                role: role, name: name, sha256: try ContentHash.sha256(of: file), count: count)
+        }
+    }
+}

@@ -1,0 +1,37 @@
+import ArgumentParser
+import Foundation
+import Mafin
+import MafinBlackBox
+import MafinProviders
+
+/// The artefact that a command works with, and how its black box is reached.
+struct ArtefactOptions: ParsableArguments {
+    @Argument(help: "Folder that 'mafin train' wrote.")
+    var artefact: String
+
+    @OptionGroup(title: "Black box (default: the artefact's own)") var blackBox: BlackBoxOptions
+
+    var folder: URL { URL(fileURLWithPath: artefact) }
+
+    /// Finds the released checkpoints that an artefact names.
+    func released(_ record: EncoderRecord) throws -> URL {
+        try ModelHub().resolve(record.name, revision: record.revision ?? "main")
+    }
+
+    func load() throws -> JoinedModel {
+        try JoinedModel(artefact: folder, released: released)
+    }
+
+    /// The black box of the artefact, or the one named by flags.
+    func makeBlackBox(_ model: JoinedModel, _ shared: SharedOptions) async throws -> any BlackBox {
+        try await blackBox.make(shared: shared, default: model.manifest.blackBoxSource)
+    }
+}
+
+extension LocalVectorCache {
+    /// Beside the cache of paid vectors, unless `MAFIN_CACHE` says otherwise.
+    static var shared: LocalVectorCache {
+        LocalVectorCache(
+            folder: EmbeddingCache.defaultFile().deletingLastPathComponent().appendingPathComponent("local-vectors"))
+    }
+}

@@ -1,0 +1,85 @@
+import ArgumentParser
+import Foundation
+import Mafin
+import MafinReport
+import MafinRetrieval
+
+/// `mafin evaluate`: every system on one split, each against the black box.
+struct EvaluateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evaluate",
+        abstract: "Compare an artefact with the black box and with everything simpler, on one split.",
+        discussion: """
+            Differences are to the black box, query by query, with a 95 % paired-bootstrap interval and the p of a paired
+            randomization test, Holm-corrected over the systems.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+    @OptionGroup var options: ArtefactOptions
+
+    @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
+    var data: String
+
+    @Option(help: "Split of the labels to measure on. Choose on dev, look at test once.")
+    var split = "test"
+
+    @Option(
+        help: ArgumentHelp("Metrics as trec_eval or ir-measures name them, separated by commas.", valueName: "names"))
+    var metrics: MetricList = .standard
+
+    @Option(help: ArgumentHelp("Folder to write each system's ranking to, as a TREC run file.", valueName: "folder"))
+    var runs: String?
+
+    @Flag(help: "Print the table as Markdown.")
+    var markdown = false
+
+    func run() async throws {
+        try shared.apply()
+        Interruption.install()
+        let model = try options.load()
+        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
+        let qrels = try JudgedSplits(collection, seed: JudgedSplits.standardSeed).qrels(split)
+        let vectors = try await BlackBoxVectors(
+            asking: options.makeBlackBox(model, shared), documents: collection.documents,
+            queries: collection.queries(judgedIn: qrels))
+        let progress = EncodingProgress(shared)
+        let evaluation = try JoinedEvaluation(
+            of: model, on: collection, qrels: qrels, vectors: vectors, cache: .shared, released: options.released,
+            isCancelled: { Interruption.isRequested }, onProgress: progress.update)
+        let report = try evaluation.report(split: split, metrics: metrics.metrics)
+        if let runs { try write(evaluation, to: URL(fileURLWithPath: runs)) }
+        for (name, reason) in evaluation.omitted { shared.note("no row \(name): \(reason)") }
+        if shared.json {
+            try JSONOutput.print(report)
+        } else {
+            let summary = EvaluationSummary(report)
+            print(markdown ? summary.markdown() : summary.text())
+        }
+    }
+
+    private func write(_ evaluation: JoinedEvaluation, to folder: URL) throws {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        for (name, run) in evaluation.systems {
+            try run.write(to: folder.appendingPathComponent("\(name).\(split).run"), tag: name)
+        }
+    }
+}
+
+/// `--metrics`: a list of metric names.
+struct MetricList: ExpressibleByArgument {
+    var metrics: [Metric]
+
+    static let standard = MetricList(metrics: Metric.standard)
+
+    init(metrics: [Metric]) {
+        self.metrics = metrics
+    }
+
+    init?(argument: String) {
+        let parsed = argument.split(separator: ",").map { Metric(String($0).trimmingCharacters(in: .whitespaces)) }
+        guard let metrics = parsed as? [Metric], !metrics.isEmpty else { return nil }
+        self.metrics = metrics
+    }
+
+    var defaultValueDescription: String { metrics.map(\.description).joined(separator: ",") }
+}

@@ -1,0 +1,152 @@
+import ArgumentParser
+import Foundation
+import Mafin
+import MafinBlackBox
+import MafinReport
+import MafinRetrieval
+
+/// `mafin train`: from texts, labels and a black box to an artefact.
+struct TrainCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train",
+        abstract: "Train a local encoder beside a black box and write the artefact that every other command reads.",
+        discussion: """
+            Learns from the split 'train' and chooses on 'dev'; 'test' is not looked at. The black box is asked for the
+            documents and the queries of those two splits only, and never twice for the same text.
+
+            By default the rivals are trained too, each for as long as mafin itself, so that 'mafin evaluate' can say what
+            each part of the method brought. --rivals none gives all of the time to one training.
+
+            Ctrl-C ends after the step at hand; the same command with --resume goes on as if it had never stopped.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+
+    @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
+    var data: String
+
+    @OptionGroup(title: "Black box") var blackBox: BlackBoxOptions
+    @OptionGroup(title: "Local encoder") var encoder: EncoderOptions
+
+    @Option(
+        name: .shortAndLong, help: "Folder to write the artefact to. An artefact that is there is replaced at the end.")
+    var output: String
+
+    @Option(
+        help: ArgumentHelp(
+            "Time for all training together: more time, more passes over the labels. Encoding the documents once, at the start, comes on top.",
+            valueName: "duration"))
+    var time = TimeLimit(.seconds(600))
+
+    @Option(help: "Everything random follows from it: the same seed, threads and data give the same weights.")
+    var seed: UInt64 = 1
+
+    @Option(
+        help: ArgumentHelp(
+            "How to train. query: only the query side learns, the index never changes. block: documents learn too. pair: in-batch negatives, as most trainers do. Default: chosen from data and time.",
+            valueName: "query|block|pair"))
+    var mode: ModeChoice.Mode?
+
+    @Option(
+        help: ArgumentHelp(
+            "What is trained. mafin: calibrated scale. paper-mafin: λ = ½ as in the paper. lambda-mafin: λ learned along. norm-mafin: the vector's length is its weight. tuned-alone: without the black box.",
+            valueName: "method"))
+    var method: Contender = .mafin
+
+    @Option(
+        help: ArgumentHelp(
+            "Rivals to train beside it, each for the same time, separated by commas: tuned-alone, paper-mafin, lambda-mafin, norm-mafin; all; none.",
+            valueName: "names"))
+    var rivals: RivalList = .standard
+
+    @Option(
+        help: ArgumentHelp(
+            "Form of joined vectors. query-sided: λ may change later without touching the index. symmetric: unit length, also good for comparing documents.",
+            valueName: "query-sided|symmetric"))
+    var form: JoinedTraining.JoinedForm = .querySided
+
+    @OptionGroup(title: "Training") var tuning: TuningOptions
+
+    @Flag(help: "Go on from the checkpoints of an interrupted run with the same flags.")
+    var resume = false
+
+    @Flag(help: "Mark the artefact as usable even where dev says that it does not beat the black box.")
+    var force = false
+
+    func run() async throws {
+        try shared.apply()
+        Interruption.install()
+        let result = try await TrainingSession(self).run()
+        if shared.json {
+            try JSONOutput.print(result.summary)
+        } else {
+            print(result.text)
+        }
+    }
+}
+
+extension ModeChoice.Mode: ExpressibleByArgument {}
+extension Contender: ExpressibleByArgument {}
+extension JoinedTraining.JoinedForm: ExpressibleByArgument {}
+
+/// `--rivals`: a list of contenders.
+struct RivalList: ExpressibleByArgument, Equatable {
+    var contenders: [Contender]
+
+    static let standard = RivalList(contenders: Contender.rivals)
+
+    init(contenders: [Contender]) {
+        self.contenders = contenders
+    }
+
+    init?(argument: String) {
+        switch argument {
+        case "none": contenders = []
+        case "all": contenders = Contender.allCases.filter { $0 != .mafin }
+        default:
+            let names = argument.split(separator: ",").map {
+                Contender(rawValue: $0.trimmingCharacters(in: .whitespaces))
+            }
+            guard let known = names as? [Contender], !known.isEmpty, Set(known).count == known.count else { return nil }
+            contenders = known
+        }
+    }
+
+    var defaultValueDescription: String { contenders.map(\.rawValue).joined(separator: ",") }
+}
+
+/// Flags of the optimiser and the objective.
+struct TuningOptions: ParsableArguments {
+    @Option(
+        help:
+            "Training objective: listnet (graded labels, whole list), infonce (positives only), listmle (ideal order), hybrid."
+    )
+    var loss: LossName = .listnet
+
+    @Option(help: "Peak learning rate. Default: 1.5e-4 for the query side alone, 5e-5 where documents learn too.")
+    var learningRate: Float?
+
+    @Option(help: "Dropout rate; 0 trains faster and over-fits few labels sooner.")
+    var dropout: Float?
+
+    @Option(help: ArgumentHelp("Passes over the training labels at most.", valueName: "n"))
+    var epochs: Int?
+
+    @Option(help: ArgumentHelp("Evaluations without a gain on dev after which training ends early.", valueName: "n"))
+    var patience: Int?
+
+    /// The objectives by name.
+    enum LossName: String, ExpressibleByArgument, CaseIterable {
+        case listnet, infonce, listmle, hybrid
+
+        var loss: any Loss {
+            switch self {
+            case .listnet: ListNet(target: .exponentialGain)
+            case .infonce: InfoNCE()
+            case .listmle: ListMLE(cutoff: 10)
+            case .hybrid:
+                HybridLoss(listwise: ListNet(target: .exponentialGain), contrastive: InfoNCE(), weight: 0.5)
+            }
+        }
+    }
+}

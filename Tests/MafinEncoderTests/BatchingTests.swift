@@ -1,0 +1,162 @@
+import MafinNumerics
+import MafinTestSupport
+import MafinText
+import Testing
+
+@testable import MafinEncoder
+
+/// The result does not depend on how a batch is put together, cut or spread over threads.
+@Suite struct BatchingTests {
+    /// From one token to as many as there are positions.
+    private let batch = randomBatch(
+        lengths: [1, 40, 2, 17, 1, 39, 8, 3, 25, 40, 12, 5], vocabulary: 100, seed: 1)
+    private var loss: GoldenLoss {
+        get throws { try Golden("small-mean").loss(.listwise) }
+    }
+
+    @Test(arguments: [Pooling.mean, .firstToken]) func manyAreAsOneByOne(_ pooling: Pooling) throws {
+        let encoder = try BERTEncoder.small(pooling)
+        let together = try encoder.embed(batch)
+        #expect(together.rows == batch.count && together.columns == 32)
+        for row in 0..<batch.count {
+            let alone = try encoder.embed(batch.selecting(rows: [row]))
+            #expect(largestDifference(alone.values, together.row(row)) < 1e-5)
+        }
+        let backwards = try encoder.embed(batch.selecting(rows: (0..<batch.count).reversed()))
+        for row in 0..<batch.count {
+            #expect(largestDifference(backwards.row(batch.count - 1 - row), together.row(row)) < 1e-5)
+        }
+    }
+
+    @Test func embeddingIsTheForwardPass() throws {
+        let encoder = try BERTEncoder.small()
+        let pass = try encoder.forward(batch, dropoutSeed: nil)
+        #expect(largestDifference(pass.embeddings.values, try encoder.embed(batch).values) < 1e-6)
+    }
+
+    /// More threads than texts too: twelve texts on sixteen threads.
+    @Test(arguments: [2, 3, 5, 16]) func anyNumberOfThreads(_ threads: Int) throws {
+        let loss = try loss
+        let (embeddings, passEmbeddings, gradients) = try Parallelism.withThreads(1) {
+            let encoder = try BERTEncoder.small()
+            return try (
+                encoder.embed(batch), encoder.forward(batch, dropoutSeed: 7).embeddings,
+                encoder.gradients(loss, batch, dropoutSeed: 7)
+            )
+        }
+        try Parallelism.withThreads(threads) {
+            let encoder = try BERTEncoder.small()
+            #expect(largestDifference(try encoder.embed(batch).values, embeddings.values) < 1e-5)
+            let pass = try encoder.forward(batch, dropoutSeed: 7)
+            #expect(pass.chunks.count >= min(threads, batch.count) / 2, "the batch is cut otherwise")
+            // Dropout included: masks belong to a token's place in the batch, not to the cut.
+            #expect(largestDifference(pass.embeddings.values, passEmbeddings.values) < 1e-5)
+            #expect(relativeDifference(try encoder.gradients(loss, batch, dropoutSeed: 7), from: gradients) < 1e-5)
+        }
+    }
+
+    @Test func batchesLargerThanAChunk() throws {
+        let loss = GoldenLoss(kind: .infoNCE, grades: Matrix(rows: 75, columns: 75))
+        let large = randomBatch(
+            lengths: (0..<150).map { [40, 31, 1, 37][$0 % 4] }, vocabulary: 100, seed: 2)
+        let encoder = try BERTEncoder.small()
+        let many = try Parallelism.withThreads(1) {
+            #expect(Chunk.cut(large, threads: 1, maximumTokens: 2048).count > 1)
+            return try encoder.gradients(loss, large, dropoutSeed: 3)
+        }
+        let few = try Parallelism.withThreads(7) { try encoder.gradients(loss, large, dropoutSeed: 3) }
+        #expect(relativeDifference(few, from: many) < 1e-5)
+    }
+
+    @Test func theSameTwice() throws {
+        let encoder = try BERTEncoder.small()
+        try Parallelism.withThreads(3) {
+            let first = try encoder.gradients(loss, batch, dropoutSeed: 3)
+            _ = try encoder.embed(randomBatch(lengths: [40, 40, 1], vocabulary: 100, seed: 3))
+            #expect(differingElements(try encoder.gradients(loss, batch, dropoutSeed: 3), first) == 0)
+            #expect(try encoder.embed(batch) == encoder.embed(batch))
+        }
+    }
+
+    /// Scratch memory grows with what is asked of it, in any order of embedding and training.
+    @Test func trainingAfterEmbeddingLongerTexts() throws {
+        let short = randomBatch(lengths: [2, 3, 1, 2], vocabulary: 100, seed: 4)
+        let long = randomBatch(lengths: [30, 20, 33, 28], vocabulary: 100, seed: 5)
+        let longest = randomBatch(lengths: [40, 40, 40, 40, 40, 40, 40], vocabulary: 100, seed: 6)
+        let loss = GoldenLoss(kind: .infoNCE, grades: Matrix(rows: 2, columns: 2))
+        try Parallelism.withThreads(1) {
+            let expected = try BERTEncoder.small().gradients(loss, long)
+            let encoder = try BERTEncoder.small()
+            _ = try encoder.gradients(loss, short)
+            _ = try encoder.embed(longest)
+            // The room for gradients must have grown with the rest: writing beyond it was silent.
+            let workspace = try #require(encoder.workspaces.first)
+            #expect(workspace.gradient.count == workspace.hidden.count)
+            #expect(workspace.upGradient.count == workspace.activated.count)
+            #expect(workspace.attentionGradient.count == workspace.attention.count)
+            #expect(differingElements(try encoder.gradients(loss, long), expected) == 0)
+        }
+    }
+
+    /// Memory kept between passes does not grow with their number.
+    @Test func sparesAreFew() throws {
+        let encoder = try BERTEncoder.small()
+        let loss = GoldenLoss(kind: .infoNCE, grades: Matrix(rows: 6, columns: 6))
+        try Parallelism.withThreads(2) {
+            var most = 0
+            for round in 0..<40 {
+                let lengths = (0..<12).map { 1 + ($0 * 7 + round * 5) % 40 }
+                let batch = randomBatch(lengths: lengths, vocabulary: 100, seed: UInt64(round))
+                _ = try encoder.gradients(loss, batch)
+                _ = try encoder.embed(batch)
+                most = max(most, encoder.spareBuffers.count)
+            }
+            #expect(most <= 12)
+        }
+    }
+
+    @Test func emptyBatch() throws {
+        let encoder = try BERTEncoder.small()
+        #expect(try encoder.embed(TokenBatch()) == Matrix(rows: 0, columns: 32))
+        let pass = try encoder.forward(TokenBatch(), dropoutSeed: 1)
+        #expect(pass.embeddings == Matrix(rows: 0, columns: 32))
+        encoder.backward(pass, gradient: Matrix(rows: 0, columns: 32))
+        #expect(encoder.gradients.isEmpty)
+    }
+
+    @Test(arguments: [
+        ([3, 0, 2], "input 1: expected 1 to 40 tokens, found 0"),
+        ([3, 2, 41], "input 2: expected 1 to 40 tokens, found 41"),
+    ])
+    func lengthsThatCannotBe(_ lengths: [Int], _ sentence: String) throws {
+        let encoder = try BERTEncoder.small()
+        let batch = randomBatch(lengths: lengths, vocabulary: 100, seed: 1)
+        #expect(try #require(#expect(throws: EncoderError.self) { try encoder.embed(batch) }).description == sentence)
+        #expect(throws: EncoderError.self) { try encoder.forward(batch, dropoutSeed: nil) }
+    }
+
+    @Test(arguments: [Int32(100), -1]) func idsBeyondTheVocabulary(_ id: Int32) throws {
+        let encoder = try BERTEncoder.small()
+        let batch = TokenBatch(rows: [[1, 2], [3], [4, id, 5]] as [[Int32]])
+        let expected = EncoderError.input(row: 2, expected: "token ids below 100", found: "\(id)")
+        #expect(throws: expected) { try encoder.embed(batch) }
+        #expect(throws: expected) { try encoder.forward(batch, dropoutSeed: nil) }
+    }
+
+    @Test(arguments: [1, 2, 3, 16], [1, 30, 100, 10_000]) func chunksCoverTheBatch(_ threads: Int, _ maximum: Int) {
+        for count in [1, 2, 5, 60] {
+            let batch = randomBatch(lengths: (0..<count).map { 1 + $0 * 7 % 40 }, vocabulary: 100, seed: 1)
+            let chunks = Chunk.cut(batch, threads: threads, maximumTokens: maximum)
+            #expect(chunks.flatMap { Array($0.texts) } == Array(0..<count), "each text once, in order")
+            for chunk in chunks {
+                #expect(chunk.firstToken == batch.offsets[chunk.texts.lowerBound])
+                #expect(
+                    chunk.starts
+                        == batch.offsets[chunk.texts.lowerBound...chunk.texts.upperBound].map { $0 - chunk.firstToken })
+                #expect(chunk.longest == chunk.texts.map(batch.length).max())
+                #expect(chunk.tokens <= maximum + 40, "above the limit by a part of a text at most")
+            }
+        }
+        #expect(Chunk.cut(TokenBatch(), threads: threads, maximumTokens: maximum).isEmpty)
+    }
+}

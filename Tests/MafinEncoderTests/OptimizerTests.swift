@@ -1,0 +1,221 @@
+import CMafinKernels
+import Foundation
+import MafinNumerics
+import MafinTestSupport
+import MafinText
+import Testing
+
+@testable import MafinEncoder
+
+@Suite struct OptimizerTests {
+    private var loss: GoldenLoss {
+        get throws { try Golden("small-mean").loss(.infoNCE) }
+    }
+    /// Words of one are not all in the other: rows miss steps.
+    private let batches = [
+        randomBatch(lengths: [3, 9, 1, 4, 20, 2, 7, 6, 12, 8, 3, 5], vocabulary: 100, seed: 1),
+        randomBatch(lengths: [2, 5, 30, 1, 4, 2, 3, 9, 2, 6, 1, 40], vocabulary: 20, seed: 2),
+        randomBatch(lengths: [1, 1, 2, 3, 2, 1, 1, 2, 1, 2, 2, 1], vocabulary: 8, seed: 3),
+    ]
+    private let rates: [Float] = (0..<12).map { 1e-3 * Float(1 + $0 % 5) }
+
+    /// AdamW in its plain form: every weight in every step.
+    private struct DenseAdamW {
+        var weights: [Float]
+        var first: [Float]
+        var second: [Float]
+        var step = 0
+
+        init(_ weights: [Float]) {
+            self.weights = weights
+            first = weights.map { _ in 0 }
+            second = first
+        }
+
+        mutating func update(
+            _ tensors: [ParameterLayout.Tensor], _ gradients: [Float], norm: Float, rate: Float, clip: Float,
+            _ options: AdamWOptions
+        ) {
+            step += 1
+            for tensor in tensors {
+                let decay = tensor.decays ? options.weightDecay : 0
+                let settings = mafin_adamw(
+                    learning_rate: rate, beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon,
+                    decay: Float(1 - Double(rate) * Double(decay)),
+                    correction1: Float(1 - pow(Double(options.beta1), Double(step))),
+                    correction2: Float(1 - pow(Double(options.beta2), Double(step))),
+                    gradient_scale: min(1, clip / (norm + 1e-6)))
+                gradients.withUnsafeBufferPointer { gradients in
+                    weights.withUnsafeMutableBufferPointer { weights in
+                        first.withUnsafeMutableBufferPointer { first in
+                            second.withUnsafeMutableBufferPointer { second in
+                                guard let g = gradients.baseAddress, let w = weights.baseAddress,
+                                    let m = first.baseAddress, let v = second.baseAddress
+                                else { return }
+                                let at = tensor.offset
+                                mafin_adamw_update(tensor.count, settings, g + at, w + at, m + at, v + at)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [false, true]) func lateRowsEqualDenseAdamW(_ looksBetweenSteps: Bool) throws {
+        let loss = try loss
+        let encoder = try BERTEncoder.small()
+        encoder.optimizerOptions.weightDecay = 0.3
+        var dense = DenseAdamW(encoder.weights())
+        for (step, rate) in rates.enumerated() {
+            try encoder.accumulate(loss, batches[[0, 2, 1, 2, 2][step % 5]], dropoutSeed: UInt64(step))
+            let gradients = encoder.gradients.all()
+            let norm = encoder.update(learningRate: rate, maximumGradientNorm: 0.5)
+            dense.update(
+                encoder.layout.tensors, gradients, norm: norm, rate: rate, clip: 0.5, encoder.optimizerOptions)
+            // Looking brings some or all rows up to date, which must change nothing.
+            if looksBetweenSteps, step % 3 == 0 { _ = try encoder.embed(batches[1]) }
+            if looksBetweenSteps, step % 4 == 1 { #expect(differingElements(encoder.weights(), dense.weights) == 0) }
+        }
+        #expect(differingElements(encoder.weights(), dense.weights) == 0, "bit for bit")
+    }
+
+    @Test func gradientsAccumulate() throws {
+        let loss = try loss
+        let encoder = try BERTEncoder.small()
+        let parts = try batches.map { try encoder.gradients(loss, $0) }
+        for batch in batches { try encoder.accumulate(loss, batch) }
+        let sum = parts[0].indices.map { Double(parts[0][$0]) + Double(parts[1][$0]) + Double(parts[2][$0]) }
+        #expect(relativeDifference(encoder.gradients.all(), from: sum) < 1e-6)
+        let norm = sum.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        let returned = encoder.update(learningRate: 1e-3, maximumGradientNorm: nil)
+        #expect(abs(Double(returned) / norm - 1) < 1e-5, "the norm before clipping")
+        #expect(encoder.gradients.isEmpty)
+    }
+
+    /// The most that can be frozen, and what the lowest layers and the embeddings hold then.
+    @Test(arguments: [(0, true), (1, false), (2, false)]) func frozenParametersStay(_ layers: Int, _ embeddings: Bool)
+        throws
+    {
+        let encoder = try BERTEncoder.small(frozenLayers: layers, freezesEmbeddings: embeddings)
+        #expect(encoder.freezesEmbeddings)
+        let before = encoder.weights()
+        encoder.optimizerOptions.weightDecay = 0.3
+        _ = try encoder.train(loss, batches, rates: rates, dropoutSeed: 1)
+        let after = encoder.weights()
+        for tensor in encoder.layout.tensors {
+            let range = tensor.offset..<tensor.offset + tensor.count
+            let isFrozen =
+                tensor.name.hasPrefix("embeddings.")
+                || (0..<layers).contains { tensor.name.hasPrefix("encoder.layer.\($0).") }
+            #expect((differingElements(before[range], after[range]) == 0) == isFrozen, "\(tensor.name)")
+        }
+    }
+
+    @Test func gradientsAboveFrozenLayersAreThoseOfTheWholeModel() throws {
+        let whole = try BERTEncoder.small().gradients(loss, batches[0], dropoutSeed: 2)
+        let encoder = try BERTEncoder.small(frozenLayers: 1)
+        let found = try encoder.gradients(loss, batches[0], dropoutSeed: 2)
+        let start = encoder.layout.layers[1].queryKeyValueWeight
+        #expect(differingElements(found[start...], whole[start...]) == 0)
+        #expect(found[..<start].allSatisfy { $0 == 0 })
+    }
+
+    @Test(arguments: [false, true]) func storedStateContinuesBitForBit(_ freezesEmbeddings: Bool) async throws {
+        let loss = try loss
+        try await TemporaryFolder.with { folder in
+            try Parallelism.withThreads(2) {
+                func fresh() throws -> BERTEncoder { try BERTEncoder.small(freezesEmbeddings: freezesEmbeddings) }
+                let straight = try fresh()
+                _ = try straight.train(loss, batches, rates: rates, dropoutSeed: 9)
+
+                let interrupted = try fresh()
+                _ = try interrupted.train(loss, batches, rates: Array(rates[..<5]), dropoutSeed: 9)
+                try interrupted.saveTrainingState(to: folder.url)
+                let resumed = try fresh()
+                try resumed.restoreTrainingState(from: folder.url)
+                _ = try resumed.train(loss, batches, rates: Array(rates[5...]), dropoutSeed: 9, firstStep: 5)
+                #expect(differingElements(resumed.weights(), straight.weights()) == 0)
+                // Saving changes nothing for the one that goes on.
+                _ = try interrupted.train(loss, batches, rates: Array(rates[5...]), dropoutSeed: 9, firstStep: 5)
+                #expect(differingElements(interrupted.weights(), straight.weights()) == 0)
+            }
+        }
+    }
+
+    @Test func stateFromBeforeTheFirstStep() async throws {
+        let loss = try loss
+        try await TemporaryFolder.with { folder in
+            try Parallelism.withThreads(2) {
+                let encoder = try BERTEncoder.small()
+                try encoder.saveTrainingState(to: folder.url)
+                let first = try encoder.train(loss, batches, rates: rates)
+                let weights = encoder.weights()
+                // The moments of the run that is given up must not reach into the next.
+                try encoder.restoreTrainingState(from: folder.url)
+                #expect(try encoder.train(loss, batches, rates: rates).losses == first.losses)
+                #expect(differingElements(encoder.weights(), weights) == 0)
+            }
+        }
+    }
+
+    @Test func restoringWeights() throws {
+        let encoder = try BERTEncoder.small()
+        let start = encoder.weights()
+        let before = try encoder.embed(batches[0])
+        _ = try encoder.train(loss, batches, rates: rates)
+        let trained = encoder.weights()
+        let after = try encoder.embed(batches[0])
+        #expect(differingElements(trained, start) > 0 && differingElements(after.values, before.values) > 0)
+        encoder.restore(weights: start)
+        #expect(differingElements(encoder.weights(), start) == 0)
+        #expect(differingElements(try encoder.embed(batches[0]).values, before.values) == 0)
+        encoder.restore(weights: trained)
+        #expect(differingElements(try encoder.embed(batches[0]).values, after.values) == 0)
+    }
+
+    @Test func statesThatDoNotFit() async throws {
+        let encoder = try BERTEncoder.small()
+        let weights = encoder.weights()
+        try await TemporaryFolder.with { folder in
+            #expect(throws: NumericsError.self) { try encoder.restoreTrainingState(from: folder.url) }
+            let url = folder.url.appendingPathComponent("encoder-state.safetensors")
+            func write(_ tensors: [(String, [Float])], step: String) throws {
+                let all = tensors.flatMap(\.1)
+                try all.withUnsafeBufferPointer { all in
+                    var start = 0
+                    try SafeTensorsFile.write(
+                        tensors.map { name, values in
+                            defer { start += values.count }
+                            return .init(
+                                name: name, shape: [values.count],
+                                values: UnsafeBufferPointer(rebasing: all[start..<start + values.count]))
+                        }, metadata: ["step": step], to: url)
+                }
+            }
+            let other = weights.map { $0 + 1 }
+            let dense = [Float](repeating: 0, count: weights.count - encoder.layout.denseStart)
+            func moments(_ words: [Float]) -> [(String, [Float])] {
+                let rows = [Float](repeating: 0, count: words.count * 32)
+                return [
+                    ("weights", other), ("dense.first", dense), ("dense.second", dense), ("words", words),
+                    ("words.first", rows), ("words.second", rows),
+                ]
+            }
+            let bad: [([(String, [Float])], String)] = [
+                ([("weights", [1, 2])], "0"), ([("weights", other)], "none"), ([("weights", other)], "-1"),
+                ([("weights", other)], "3"), (moments([100]), "3"), (moments([-1]), "3"), (moments([.nan]), "3"),
+                (moments([1.5]), "3"),
+            ]
+            for (tensors, step) in bad {
+                try write(tensors, step: step)
+                let error = #expect(throws: (any Error).self) { try encoder.restoreTrainingState(from: folder.url) }
+                #expect("\(try #require(error))".contains(url.path))
+                #expect(differingElements(encoder.weights(), weights) == 0, "nothing has changed")
+            }
+            try write(moments([3, 99]), step: "3")
+            try encoder.restoreTrainingState(from: folder.url)
+            #expect(encoder.weights() == other && encoder.optimizerStep == 3)
+        }
+    }
+}

@@ -1,0 +1,95 @@
+import Foundation
+import MafinNumerics
+import MafinTestSupport
+import Testing
+
+/// Whole or not at all.
+@Suite struct AtomicFileTests {
+    private struct Failure: Error {}
+
+    private func names(_ folder: TemporaryFolder) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder.url.path).sorted()
+    }
+
+    @Test func writesAndReplaces() async throws {
+        try await TemporaryFolder.with { folder in
+            let url = folder.url.appendingPathComponent("file")
+            for text in ["first", "a longer second", ""] {
+                try AtomicFile.write(Data(text.utf8), to: url)
+                #expect(try Data(contentsOf: url) == Data(text.utf8))
+            }
+            #expect(try names(folder) == ["file"], "no temporary file stays")
+        }
+    }
+
+    @Test func writesInPieces() async throws {
+        try await TemporaryFolder.with { folder in
+            let url = folder.url.appendingPathComponent("file")
+            try AtomicFile.write(to: url) { file in
+                try file.write(Data("one ".utf8))
+                #expect(!FileManager.default.fileExists(atPath: url.path), "the name is given last")
+                try [UInt8]("two".utf8).withUnsafeBytes { try file.write($0) }
+            }
+            #expect(try String(contentsOf: url, encoding: .utf8) == "one two")
+        }
+    }
+
+    @Test func whenTheBodyThrowsTheOldContentStays() async throws {
+        try await TemporaryFolder.with { folder in
+            let url = try folder.write("old", to: "file")
+            #expect(throws: Failure.self) {
+                try AtomicFile.write(to: url) { file in
+                    try file.write(Data("new".utf8))
+                    throw Failure()
+                }
+            }
+            #expect(try String(contentsOf: url, encoding: .utf8) == "old")
+            #expect(try names(folder) == ["file"])
+        }
+    }
+
+    @Test func errorsNameTheTarget() async throws {
+        try await TemporaryFolder.with { folder in
+            let url = folder.url.appendingPathComponent("missing/file")
+            let error = #expect(throws: NumericsError.self) { try AtomicFile.write(Data("x".utf8), to: url) }
+            #expect(error?.description.hasPrefix("\(url.path): ") == true, "\(String(describing: error))")
+            // A folder of that name cannot be replaced by a file.
+            let taken = folder.url.appendingPathComponent("taken")
+            try folder.write("inside", to: "taken/inside")
+            #expect(throws: NumericsError.self) { try AtomicFile.write(Data("x".utf8), to: taken) }
+            #expect(try names(folder) == ["taken"])
+        }
+    }
+
+    @Test func replacesAFolder() async throws {
+        try await TemporaryFolder.with { folder in
+            let url = folder.url.appendingPathComponent("artefact")
+            for round in 1...2 {
+                try AtomicFile.replaceDirectory(at: url) { temporary in
+                    try AtomicFile.write(Data("\(round)".utf8), to: temporary.appendingPathComponent("only-\(round)"))
+                    try FileManager.default.createDirectory(
+                        at: temporary.appendingPathComponent("deep"), withIntermediateDirectories: true)
+                    try AtomicFile.write(Data("x".utf8), to: temporary.appendingPathComponent("deep/file"))
+                }
+                let found = try FileManager.default.contentsOfDirectory(atPath: url.path).sorted()
+                #expect(found == ["deep", "only-\(round)"], "what was there before is gone")
+            }
+            #expect(try names(folder) == ["artefact"])
+        }
+    }
+
+    @Test func whenTheBodyThrowsTheOldFolderStays() async throws {
+        try await TemporaryFolder.with { folder in
+            let url = folder.url.appendingPathComponent("artefact")
+            try folder.write("old", to: "artefact/file")
+            #expect(throws: Failure.self) {
+                try AtomicFile.replaceDirectory(at: url) { temporary in
+                    try AtomicFile.write(Data("new".utf8), to: temporary.appendingPathComponent("file"))
+                    throw Failure()
+                }
+            }
+            #expect(try String(contentsOf: url.appendingPathComponent("file"), encoding: .utf8) == "old")
+            #expect(try names(folder) == ["artefact"])
+        }
+    }
+}

@@ -1,0 +1,212 @@
+import CMafinKernels
+import Foundation
+import MafinNumerics
+import MafinTestSupport
+import Testing
+
+/// The forward passes of elementwise.c against `Double`, at widths around those of vector registers.
+@Suite struct ElementwiseKernelTests {
+    static let widths = [1, 7, 15, 16, 17, 63, 64, 65, 384]
+    static let noDropout = mafin_dropout(seed: 0, first_row: 0, threshold: 0, scale: 1)
+
+    static func values(_ count: Int, seed: UInt64, scale: Float = 1) -> [Float] {
+        var random = RandomGenerator(seed: seed)
+        return (0..<count).map { _ in scale * random.normal() }
+    }
+
+    @Test func expIsWithinItsStatedError() {
+        // A dense sweep of [-87, 88], 2^20 points.
+        let count = 1 << 20
+        let x = (0..<count).map { -87 + 175 * Float($0) / Float(count - 1) }
+        var y = [Float](repeating: 0, count: count)
+        mafin_exp(count, x, 0, 1, &y)
+        var worst = 0.0
+        for index in x.indices {
+            let expected = exp(Double(x[index]))
+            worst = max(worst, abs(Double(y[index]) - expected) / expected)
+        }
+        #expect(worst < 2e-7)
+    }
+
+    @Test func expIsClampedOutside() {
+        var y = [Float](repeating: 0, count: 4)
+        mafin_exp(4, [-.infinity, -1000, 1000, .infinity], 0, 1, &y)
+        #expect(y[0] == y[1] && y[0] >= 0 && y[0] < 2e-38)
+        #expect(y[2] == y[3] && y[2].isFinite && y[2] > 1e38)
+        mafin_exp(1, [.nan], 0, 1, &y)
+        #expect(y[0].isNaN)
+        mafin_exp(3, [1, 2, 3], 2, 0.5, &y)
+        #expect(largestDifference(y[0..<3], [0.5 * exp(-1.0), 0.5, 0.5 * exp(1.0)]) < 3e-7)
+    }
+
+    @Test func erfIsWithinItsStatedError() {
+        // gelu(x) / x = Φ(x) = ½ + ½ erf(x / √2): the error of erf is twice that of Φ, plus Φ's own rounding.
+        let count = 1 << 20
+        let x = (0..<count).map { -8 + 16 * (Float($0) + 0.5) / Float(count) }
+        var y = [Float](repeating: 0, count: count)
+        mafin_gelu(count, x, &y)
+        var worst = 0.0
+        for index in x.indices {
+            let distribution = Double(y[index]) / Double(x[index])
+            worst = max(worst, abs(distribution - NaiveKernels.normalDistribution(Double(x[index]))))
+        }
+        #expect(worst < 2e-7 + 0x1p-24 + 0x1p-24, "\(worst)")
+    }
+
+    @Test(arguments: widths) func bias(_ width: Int) {
+        let x = Self.values(3 * width, seed: 1)
+        let bias = Self.values(width, seed: 2)
+        var y = x
+        mafin_add_bias(3, width, &y, bias)
+        #expect(y == x.indices.map { x[$0] + bias[$0 % width] })
+
+        var (h, g) = (x, [Float](repeating: .nan, count: x.count))
+        mafin_bias_gelu(3, width, &h, bias, &g)
+        #expect(h == y)
+        #expect(largestDifference(g, h.map { NaiveKernels.gelu(Double($0)) }) < 1e-6)
+    }
+
+    @Test(arguments: widths) func residualLayerNorm(_ width: Int) {
+        let rows = 3
+        let x = Self.values(rows * width, seed: 1, scale: 2)
+        let residual = Self.values(rows * width, seed: 2)
+        let bias = Self.values(width, seed: 3)
+        let dropout = mafin_dropout(seed: 5, first_row: 9, threshold: 1 << 30, scale: 4 / 3)
+        let mask = DropoutKernelTests.mask(rows: rows, width: width, dropout)
+        for (hasBias, hasResidual, drops) in [
+            (true, true, true), (true, true, false), (false, true, true), (false, false, false),
+        ] {
+            var (normalized, scales) = (x, [Float](repeating: .nan, count: rows))
+            bias.withUnsafeBufferPointer { bias in
+                residual.withUnsafeBufferPointer { residual in
+                    mafin_residual_layer_norm(
+                        rows, width, x, hasBias ? bias.baseAddress : nil, hasResidual ? residual.baseAddress : nil,
+                        drops ? dropout : Self.noDropout, 1e-5, &normalized, &scales)
+                }
+            }
+            for row in 0..<rows {
+                let range = row * width..<(row + 1) * width
+                let v = range.map { index in
+                    (Double(x[index]) + (hasBias ? Double(bias[index % width]) : 0)) * (drops ? Double(mask[index]) : 1)
+                        + (hasResidual ? Double(residual[index]) : 0)
+                }
+                let expected = NaiveKernels.layerNorm(v, epsilon: 1e-5)
+                #expect(largestDifference(normalized[range], expected.normalized) < 1e-5)
+                #expect(abs(Double(scales[row]) / expected.scale - 1) < 1e-5)
+            }
+        }
+    }
+
+    @Test func layerNormInPlace() {
+        let x = Self.values(2 * 65, seed: 1)
+        var (apart, inPlace, scales) = (x, x, [Float](repeating: 0, count: 2))
+        mafin_residual_layer_norm(2, 65, x, nil, nil, Self.noDropout, 1e-12, &apart, &scales)
+        inPlace.withUnsafeMutableBufferPointer { x in
+            guard let x = x.baseAddress else { return }
+            mafin_residual_layer_norm(2, 65, x, nil, nil, Self.noDropout, 1e-12, x, &scales)
+        }
+        #expect(apart == inPlace)
+    }
+
+    @Test(arguments: widths) func affine(_ width: Int) {
+        let x = Self.values(2 * width, seed: 1)
+        let (gain, bias) = (Self.values(width, seed: 2), Self.values(width, seed: 3))
+        let dropout = mafin_dropout(seed: 5, first_row: 9, threshold: 1 << 31, scale: 2)
+        let mask = DropoutKernelTests.mask(rows: 2, width: width, dropout)
+        for drops in [false, true] {
+            var y = [Float](repeating: .nan, count: x.count)
+            mafin_affine(2, width, x, gain, bias, drops ? dropout : Self.noDropout, &y)
+            let expected = x.indices.map { index in
+                (Double(x[index]) * Double(gain[index % width]) + Double(bias[index % width]))
+                    * (drops ? Double(mask[index]) : 1)
+            }
+            #expect(largestDifference(y, expected) < 2e-6)
+        }
+    }
+
+    @Test(arguments: [1, 2, 15, 16, 17, 128, 511]) func softmax(_ columns: Int) {
+        // Scores as far apart as attention's never are: the largest must not overflow, the smallest must not turn NaN.
+        for scale: Float in [1, 30] {
+            let z = Self.values(3 * columns, seed: 1, scale: scale)
+            var (p, shifts) = (z, [Float](repeating: 0, count: 3))
+            mafin_softmax(3, columns, &p, &shifts)
+            var again = z
+            mafin_softmax_again(3, columns, &again, shifts)
+            for row in 0..<3 {
+                let range = row * columns..<(row + 1) * columns
+                let expected = z[range].map(Double.init)
+                #expect(largestDifference(p[range], NaiveKernels.softmax(expected)) < 1e-6)
+                #expect(largestDifference(again[range], p[range]) < 1e-5)
+                #expect(abs(Double(shifts[row]) - NaiveKernels.logSumExp(expected)) < 1e-5 * Double(scale))
+            }
+        }
+    }
+
+    @Test func logSumExp() {
+        for count in [1, 2, 1023, 1024, 1025, 100_003] {
+            let z = Self.values(count, seed: UInt64(count), scale: 5)
+            #expect(abs(Double(mafin_log_sum_exp(count, z)) - NaiveKernels.logSumExp(z.map(Double.init))) < 5e-6)
+        }
+        #expect(mafin_log_sum_exp(0, [0]) == -.infinity)
+        #expect(mafin_log_sum_exp(2, [-.infinity, -.infinity]) == -.infinity)
+        #expect(mafin_log_sum_exp(2, [-.infinity, 3]) == 3)
+    }
+
+    @Test func sums() {
+        for count in [1, 7, 1024, 1025, 5000] {
+            let x = Self.values(count, seed: UInt64(count))
+            let squares = x.reduce(0.0) { $0 + Double($1) * Double($1) }
+            #expect(abs(mafin_sum_of_squares(count, x) - squares) < 1e-6 * squares)
+            var y = Self.values(count, seed: 77)
+            let expected = x.indices.map { Double(y[$0]) + 0.3 * Double(x[$0]) }
+            mafin_axpy(count, 0.3, x, &y)
+            #expect(largestDifference(y, expected) < 1e-6)
+        }
+        #expect(mafin_sum_of_squares(0, [0]) == 0)
+        for width in Self.widths {
+            let x = Self.values(5 * width, seed: 4)
+            var sum = Self.values(width, seed: 5)
+            let expected = (0..<width).map { column in
+                (0..<5).reduce(Double(sum[column])) { $0 + Double(x[$1 * width + column]) }
+            }
+            mafin_column_sum(5, width, x, &sum)
+            #expect(largestDifference(sum, expected) < 3e-6)
+        }
+    }
+
+    @Test func scalingInSteps() {
+        let x = Self.values(65, seed: 1)
+        let factors: [Float] = [0.99, 0.98, 1.01]
+        var y = x
+        mafin_scale_in_steps(65, &y, 3, factors)
+        #expect(y == x.map { $0 * factors[0] * factors[1] * factors[2] }, "one rounding a step, in this order")
+    }
+
+    @Test(arguments: [1, 17, 100]) func adamW(_ count: Int) {
+        var w = Self.values(count, seed: 1)
+        var (m, v) = ([Float](repeating: 0, count: count), [Float](repeating: 0, count: count))
+        var exact = w.map(Double.init)
+        var (exactM, exactV) = (m.map(Double.init), v.map(Double.init))
+        for step in 1...10 {
+            // From the fifth step on without a gradient: both ways of saying so.
+            let gradient = step < 5 ? Self.values(count, seed: UInt64(step)) : [Float](repeating: 0, count: count)
+            let rate = 0.01 * Double(step)
+            let settings = mafin_adamw(
+                learning_rate: Float(rate), beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: Float(1 - rate * 0.1),
+                correction1: Float(1 - pow(0.9, Double(step))), correction2: Float(1 - pow(0.999, Double(step))),
+                gradient_scale: 0.5)
+            if step < 8 {
+                mafin_adamw_update(count, settings, gradient, &w, &m, &v)
+            } else {
+                mafin_adamw_update(count, settings, nil, &w, &m, &v)
+            }
+            for index in 0..<count {
+                NaiveKernels.adamW(
+                    weight: &exact[index], first: &exactM[index], second: &exactV[index],
+                    gradient: 0.5 * Double(gradient[index]), step: step, learningRate: rate, beta1: 0.9, beta2: 0.999,
+                    epsilon: 1e-8, weightDecay: 0.1)
+            }
+            #expect(largestDifference(w, exact) < 1e-5)
+        }
+    }
+}

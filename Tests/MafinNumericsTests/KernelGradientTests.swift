@@ -1,0 +1,93 @@
+import CMafinKernels
+import MafinNumerics
+import MafinTestSupport
+import Testing
+
+/// The backward passes of elementwise.c against finite differences of `Double` forward passes.
+@Suite struct KernelGradientTests {
+    private func values(_ count: Int, seed: UInt64) -> [Float] { ElementwiseKernelTests.values(count, seed: seed) }
+
+    @Test func gelu() {
+        let h: [Float] = (0..<400).map { -5 + 0.025 * Float($0) } + [0, -20, 20]
+        let upstream = values(h.count, seed: 1)
+        var d = upstream
+        mafin_gelu_backward(h.count, h, &d)
+        let expected = NaiveKernels.gradient(
+            of: { $0.map(NaiveKernels.gelu) }, at: h.map(Double.init), weights: upstream.map(Double.init))
+        #expect(largestDifference(d, expected) < 2e-6)
+    }
+
+    @Test(arguments: [2, 17, 64, 65]) func layerNorm(_ width: Int) {
+        let rows = 3
+        let v = values(rows * width, seed: 1)
+        let (gain, bias) = (values(width, seed: 2), values(width, seed: 3))
+        let upstream = values(rows * width, seed: 4)
+        var (normalized, scales) = (v, [Float](repeating: 0, count: rows))
+        mafin_residual_layer_norm(
+            rows, width, v, nil, nil, ElementwiseKernelTests.noDropout, 1e-5, &normalized, &scales)
+        var d = upstream
+        // The parameters' gradients are added to what is there.
+        var (dgain, dbias) = ([Float](repeating: 1, count: width), [Float](repeating: 2, count: width))
+        mafin_layer_norm_backward(rows, width, &d, normalized, scales, gain, &dgain, &dbias)
+
+        func forward(_ v: [Double], _ gain: [Double], _ bias: [Double]) -> [Double] {
+            (0..<rows).flatMap { row in
+                let normalized = NaiveKernels.layerNorm(Array(v[row * width..<(row + 1) * width]), epsilon: 1e-5)
+                return normalized.normalized.indices.map { normalized.normalized[$0] * gain[$0] + bias[$0] }
+            }
+        }
+        let (v64, gain64, bias64) = (v.map(Double.init), gain.map(Double.init), bias.map(Double.init))
+        let weights = upstream.map(Double.init)
+        let expected = NaiveKernels.gradient(of: { forward($0, gain64, bias64) }, at: v64, weights: weights)
+        #expect(largestDifference(d, expected) < 2e-5 * Double(scales.max() ?? 1))
+        let expectedGain = NaiveKernels.gradient(of: { forward(v64, $0, bias64) }, at: gain64, weights: weights)
+        #expect(largestDifference(dgain, expectedGain.map { $0 + 1 }) < 1e-5)
+        let expectedBias = NaiveKernels.gradient(of: { forward(v64, gain64, $0) }, at: bias64, weights: weights)
+        #expect(largestDifference(dbias, expectedBias.map { $0 + 2 }) < 1e-5)
+    }
+
+    @Test(arguments: [1, 2, 17, 65]) func softmaxWithDropout(_ columns: Int) {
+        let rows = 3
+        let scale: Float = 0.25
+        let raw = values(rows * columns, seed: 1)
+        let upstream = values(rows * columns, seed: 2)
+        for dropout in [ElementwiseKernelTests.noDropout, DropoutKernelTests.dropout(0.3, firstRow: 4)] {
+            let mask = DropoutKernelTests.mask(rows: rows, width: columns, dropout).map(Double.init)
+            var (p, shifts) = (raw.map { scale * $0 }, [Float](repeating: 0, count: rows))
+            mafin_softmax(rows, columns, &p, &shifts)
+            var d = upstream
+            mafin_softmax_backward(rows, columns, p, &d, dropout, scale)
+            // With respect to the raw products, before they are scaled.
+            let expected = NaiveKernels.gradient(
+                of: { raw in
+                    let p = (0..<rows).flatMap { row in
+                        NaiveKernels.softmax(raw[row * columns..<(row + 1) * columns].map { Double(scale) * $0 })
+                    }
+                    return p.indices.map { p[$0] * mask[$0] }
+                }, at: raw.map(Double.init), weights: upstream.map(Double.init))
+            #expect(largestDifference(d, expected) < 1e-6)
+        }
+    }
+
+    @Test func normalizedRows() {
+        let x = Matrix(rows: 4, columns: 17, values: values(51, seed: 1) + [Float](repeating: 0, count: 17))
+        let upstream = Matrix(rows: 4, columns: 17, values: values(68, seed: 2))
+        let (unit, norms) = x.normalizedRows()
+        for row in 0..<3 {
+            let norm = x.row(row).reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+            #expect(abs(Double(norms[row]) - norm) < 1e-6)
+            #expect(largestDifference(unit.row(row), x.row(row).map { Double($0) / norm }) < 1e-7)
+        }
+        #expect(norms[3] == 0 && unit.row(3).allSatisfy { $0 == 0 }, "a row of zeros stays zeros")
+        let gradient = Matrix.normalizedRowsBackward(gradient: upstream, unit: unit, norms: norms)
+        for row in 0..<3 {
+            let expected = NaiveKernels.gradient(
+                of: { x in
+                    let norm = x.reduce(0) { $0 + $1 * $1 }.squareRoot()
+                    return x.map { $0 / norm }
+                }, at: x.row(row).map(Double.init), weights: upstream.row(row).map(Double.init))
+            #expect(largestDifference(gradient.row(row), expected) < 1e-6)
+        }
+        #expect(gradient.row(3).allSatisfy { $0 == 0 })
+    }
+}
