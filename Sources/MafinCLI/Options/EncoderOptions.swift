@@ -10,7 +10,7 @@ struct EncoderOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The encoder that makes the local half: ORGANISATION/NAME as pulled by 'mafin model pull', or a folder. A larger one gains more and costs time in proportion to its size.",
+            "The encoder that makes the local half: ORGANISATION/NAME as pulled by 'mafin model pull', or a folder. A larger one costs time in proportion to its size.",
             valueName: "name-or-folder"))
     var encoder = Self.standardEncoder
 
@@ -43,7 +43,7 @@ struct EncoderOptions: ParsableArguments {
             valueName: "n"))
     var freezeLayers = 0
 
-    @Flag(help: "Do not train the embedding matrix, most of the weights of a small encoder.")
+    @Flag(help: "Do not train the embedding matrix, half the weights of a small encoder.")
     var freezeEmbeddings = false
 
     func validate() throws {
