@@ -27,8 +27,9 @@ test: ## lint, build, all tests (ARGS=… goes to `swift test`)
 test-slow: ## the same with the slow suites
 	@MAFIN_SLOW_TESTS=1 Scripts/test.sh $(ARGS)
 
-bench: model ## the benchmarks (ARGS=… goes to them)
-	@swift run -c release --package-path Benchmarks MafinBenchmarks $(ARGS)
+bench: model ## build the benchmarks; Benchmarks/RESULTS.md says how each is run
+	@swift build -c release --package-path Benchmarks
+	@echo "built Benchmarks/.build/release/bench-*; Benchmarks/RESULTS.md has the command of each table"
 
 lint: ## style and the rules between modules
 	@Scripts/lint.sh

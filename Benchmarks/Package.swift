@@ -7,11 +7,23 @@ let package = Package(
     name: "mafin-benchmarks",
     platforms: [.macOS(.v15)],
     products: [
-        .executable(name: "bench-tokenizer", targets: ["BenchTokenizer"])
+        .executable(name: "bench-tokenizer", targets: ["BenchTokenizer"]),
+        .executable(name: "bench-training", targets: ["BenchTraining"]),
     ],
-    dependencies: [.package(name: "mafin", path: "..")],
+    dependencies: [
+        .package(name: "mafin", path: ".."),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    ],
     targets: [
-        .executableTarget(name: "BenchTokenizer", dependencies: [.product(name: "MafinText", package: "mafin")])
+        .executableTarget(name: "BenchTokenizer", dependencies: [.product(name: "MafinText", package: "mafin")]),
+        .executableTarget(
+            name: "BenchTraining",
+            dependencies: [
+                .product(name: "Mafin", package: "mafin"),
+                .product(name: "MafinEncoder", package: "mafin"),
+                .product(name: "MafinText", package: "mafin"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )
