@@ -22,8 +22,8 @@ public struct JoinedEvaluation {
     private let blackBoxQueries: Matrix
     private let blackBoxDocuments: Matrix
 
-    /// Documents of a ranking that are kept.
-    private static let depth = 100
+    /// Documents of a ranking that are kept, as many as trec_eval's users keep; a metric cannot look deeper.
+    public static let depth = 1000
 
     /// Ranks all systems.
     ///

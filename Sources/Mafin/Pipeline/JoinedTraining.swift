@@ -18,6 +18,8 @@ public final class JoinedTraining {
         public var learningRate: Float?
         /// How to train; `nil`: chosen from the data and the time.
         public var mode: ModeChoice.Mode?
+        /// Why ``mode`` is given, for the record; `nil`: because it was asked for.
+        public var modeReason: String?
         /// The objective.
         public var loss: any Loss = ListNet(target: .exponentialGain)
         /// The form of joined vectors.
@@ -106,7 +108,8 @@ public final class JoinedTraining {
 
         if let mode = settings.mode {
             choice = ModeChoice(
-                mode: mode, reason: "as asked", estimate: ModeChoice.choose(index: data.index).estimate)
+                mode: mode, reason: settings.modeReason ?? "as asked",
+                estimate: ModeChoice.choose(index: data.index).estimate)
         } else {
             choice = ModeChoice.choose(
                 index: data.index, time: settings.options.time,
@@ -142,8 +145,14 @@ public final class JoinedTraining {
             queryEncoder: encoder.encoder, data: data, mode: mode, loss: settings.loss, options: options,
             documentBank: documentBank, checkpointFolder: checkpointFolder)
         let outcome = try trainer.run(resume: resume, isCancelled: isCancelled, onEvent: onEvent)
+        if outcome.reason == .cancelled { throw CancellationError() }
         return try TrainedEncoder(
             contender: contender, encoder: encoder, outcome: outcome, mode: mode, options: options, of: self)
+    }
+
+    /// Whether a folder of checkpoints holds one from which ``train(_:checkpointFolder:resume:isCancelled:onEvent:)`` can go on.
+    public static func canResume(from folder: URL) -> Bool {
+        FileManager.default.fileExists(atPath: folder.appendingPathComponent(TrainingCheckpoints.latestName).path)
     }
 
     private func mode() -> any TrainingMode {
@@ -177,7 +186,8 @@ public final class JoinedTraining {
                     "history": try ManifestValue(encoding: trained.outcome.history),
                     "seconds": .number(trained.outcome.elapsed),
                 ]),
-            untrainedScale: trained.outcome.start.result.scale, seeds: ["training": trained.options.seed],
+            untrainedScale: trained.startIsCalibrated ? trained.outcome.start.result.scale : nil,
+            seeds: ["training": trained.options.seed],
             data: dataRecords, development: trained.development, verdict: trained.verdict)
     }
 

@@ -23,6 +23,11 @@ public final class TrainedEncoder {
     let options: TrainingOptions
     private let training: JoinedTraining
 
+    /// Whether the evaluation of the untrained start fitted the scale of both halves.
+    var startIsCalibrated: Bool {
+        outcome.start.result.figures["fitted"] == 1 && options.form != .localOnly
+    }
+
     init(
         contender: Contender, encoder: TextEncoder, outcome: TrainingOutcome, mode: any TrainingMode,
         options: TrainingOptions, of training: JoinedTraining
@@ -61,7 +66,7 @@ public final class TrainedEncoder {
         let ids = dev.map { training.vectors.queries[$0].id }
         let documentIds = training.collection.documentIds
         func run(_ mixing: HalfVectors.Mixing) -> Run {
-            Run(halves.rankings(mixing, count: 100), queryIds: ids, documentIds: documentIds)
+            Run(halves.rankings(mixing, count: JoinedEvaluation.depth), queryIds: ids, documentIds: documentIds)
         }
         let wanted = Set(ids)
         development = try EvaluationReport(

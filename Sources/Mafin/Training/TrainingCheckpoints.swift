@@ -12,7 +12,10 @@ struct TrainingCheckpoints {
         var folder: String
     }
 
-    private var latest: URL { folder.appendingPathComponent("latest.json") }
+    /// The file whose presence says that there is something to resume.
+    static let latestName = "latest.json"
+
+    private var latest: URL { folder.appendingPathComponent(Self.latestName) }
     private var frozenBank: URL { folder.appendingPathComponent("bank.safetensors") }
 
     /// Everything a checkpoint holds besides the encoders' own states.

@@ -58,6 +58,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             mined = contents.mined
             elapsedBefore = state.timing.elapsed
             onEvent(.resumed(step: state.step))
+            if let plan = state.plan { onEvent(.planned(plan)) }
         } else {
             try trainer.checkpoints?.clear()
             let start = try TrainingStart(trainer: trainer, scores: engine.scores, isCancelled: isCancelled, onEvent)

@@ -18,8 +18,12 @@ struct ArtefactOptions: ParsableArguments {
         try ModelHub().resolve(record.name, revision: record.revision ?? "main")
     }
 
-    func load() throws -> JoinedModel {
-        try JoinedModel(artefact: folder, released: released)
+    /// - Parameter shared: where a warning goes if the artefact is marked `do-not-ship`.
+    func load(_ shared: SharedOptions) throws -> JoinedModel {
+        let model = try JoinedModel(artefact: folder, released: released)
+        let verdict = model.manifest.verdict
+        if !verdict.allowsUse { shared.warn("\(artefact) is marked \(verdict.decision.rawValue). \(verdict.reason)") }
+        return model
     }
 
     /// The black box of the artefact, or the one named by flags.

@@ -27,11 +27,17 @@ struct DemoCommand: AsyncParsableCommand {
         let start = ContinuousClock.now
         try FileManager.default.createDirectory(
             at: URL(fileURLWithPath: output).deletingLastPathComponent(), withIntermediateDirectories: true)
-        let train = try TrainCommand.parse(
+        guard FileManager.default.fileExists(atPath: sample) else {
+            throw ValidationError(
+                "\(sample) is not here: run the demo in the repository, or name the sample by --sample.")
+        }
+        // A demo that was interrupted starts anew.
+        try? FileManager.default.removeItem(atPath: output + ".training")
+        var train = try TrainCommand.parse(
             flags + encoder.flags + [
-                "--data", sample, "--black-box", "vectors:\(sample)/black-box", "--output", output, "--time",
-                "\(time)",
+                "--data", sample, "--black-box", "vectors:\(sample)/black-box", "--output", output,
             ])
+        train.time = time
         try shared.apply()
         Interruption.install()
         let trained = try await TrainingSession(train).run()

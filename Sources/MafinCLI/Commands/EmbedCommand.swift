@@ -31,10 +31,17 @@ struct EmbedCommand: AsyncParsableCommand {
     @Flag(help: "Store 16-bit floats: half the size, three digits.")
     var float16 = false
 
+    func validate() throws {
+        if !output.hasSuffix(".npy") { throw ValidationError("--output must end in .npy, found \(output).") }
+    }
+
     func run() async throws {
         try shared.apply()
+        // An output that cannot be written is found before anything is asked or computed.
+        try FileManager.default.createDirectory(
+            at: URL(fileURLWithPath: output).deletingLastPathComponent(), withIntermediateDirectories: true)
         Interruption.install()
-        let model = try options.load()
+        let model = try options.load(shared)
         let items = try texts()
         let side: RetrievalSide = self.as == .query ? .query : .document
         let blackBox = try await options.makeBlackBox(model, shared)

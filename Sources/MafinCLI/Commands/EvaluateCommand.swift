@@ -11,7 +11,8 @@ struct EvaluateCommand: AsyncParsableCommand {
         abstract: "Compare an artefact with the black box and with everything simpler, on one split.",
         discussion: """
             Differences are to the black box, query by query, with a 95 % paired-bootstrap interval and the p of a paired
-            randomization test, Holm-corrected over the systems.
+            randomization test; ▲ and ▼ go by p after Holm's correction over the systems (pHolm in JSON). Rankings are
+            \(JoinedEvaluation.depth) documents deep.
             """)
 
     @OptionGroup var shared: SharedOptions
@@ -36,7 +37,9 @@ struct EvaluateCommand: AsyncParsableCommand {
     func run() async throws {
         try shared.apply()
         Interruption.install()
-        let model = try options.load()
+        let runsFolder = runs.map { URL(fileURLWithPath: $0) }
+        if let runsFolder { try FileManager.default.createDirectory(at: runsFolder, withIntermediateDirectories: true) }
+        let model = try options.load(shared)
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
         let qrels = try JudgedSplits(collection, seed: JudgedSplits.standardSeed).qrels(split)
         let vectors = try await BlackBoxVectors(
@@ -47,7 +50,7 @@ struct EvaluateCommand: AsyncParsableCommand {
             of: model, on: collection, qrels: qrels, vectors: vectors, cache: .shared, released: options.released,
             isCancelled: { Interruption.isRequested }, onProgress: progress.update)
         let report = try evaluation.report(split: split, metrics: metrics.metrics)
-        if let runs { try write(evaluation, to: URL(fileURLWithPath: runs)) }
+        if let runsFolder { try write(evaluation, to: runsFolder) }
         for (name, reason) in evaluation.omitted { shared.note("no row \(name): \(reason)") }
         if shared.json {
             try JSONOutput.print(report)
@@ -58,7 +61,6 @@ struct EvaluateCommand: AsyncParsableCommand {
     }
 
     private func write(_ evaluation: JoinedEvaluation, to folder: URL) throws {
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         for (name, run) in evaluation.systems {
             try run.write(to: folder.appendingPathComponent("\(name).\(split).run"), tag: name)
         }

@@ -41,7 +41,10 @@ struct SearchCommand: AsyncParsableCommand {
     func run() async throws {
         try shared.apply()
         Interruption.install()
-        let model = try options.load()
+        let model = try options.load(shared)
+        if lambda != nil, model.manifest.mixing.combination.lambda == nil {
+            throw ValidationError("--lambda does not go with norm-mafin: each vector's length is its weight.")
+        }
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
         let blackBox = try await options.makeBlackBox(model, shared)
         let documents = try await blackBox.embed(

@@ -73,6 +73,11 @@ struct TrainCommand: AsyncParsableCommand {
     @Flag(help: "Mark the artefact as usable even where dev says that it does not beat the black box.")
     var force = false
 
+    func validate() throws {
+        _ = try blackBox.source(default: nil)
+        if output.isEmpty { throw ValidationError("--output names no folder.") }
+    }
+
     func run() async throws {
         try shared.apply()
         Interruption.install()
@@ -134,6 +139,17 @@ struct TuningOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Evaluations without a gain on dev after which training ends early.", valueName: "n"))
     var patience: Int?
+
+    func validate() throws {
+        if let learningRate, !(learningRate > 0 && learningRate.isFinite) {
+            throw ValidationError("--learning-rate must be above 0, found \(learningRate).")
+        }
+        if let dropout, !(0..<1).contains(dropout) {
+            throw ValidationError("--dropout must be at least 0 and below 1, found \(dropout).")
+        }
+        if let epochs, epochs < 1 { throw ValidationError("--epochs must be at least 1, found \(epochs).") }
+        if let patience, patience < 1 { throw ValidationError("--patience must be at least 1, found \(patience).") }
+    }
 
     /// The objectives by name.
     enum LossName: String, ExpressibleByArgument, CaseIterable {

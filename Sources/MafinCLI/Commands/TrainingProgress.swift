@@ -35,7 +35,12 @@ final class TrainingProgress {
                     format: "step %d: dev nDCG@10 %.4f, λ %.3f, likelihood %.4f%@", record.step, result.metric,
                     result.scale.lambda, result.logLikelihood, isBest ? "  best" : ""))
         case .stopped(let reason):
-            if reason == .noGain { say("ended early: dev does not rise any more") }
+            switch reason {
+            case .noGain: say("ended early: dev does not rise any more")
+            case .timeSpent: say("time is up")
+            case .cancelled: say("interrupted; the same command with --resume goes on from here")
+            case .completed: break
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 import Foundation
 import Mafin
 import MafinBlackBox
+import MafinEncoder
 import MafinNumerics
 import MafinReport
 import MafinRetrieval
@@ -19,8 +20,38 @@ struct TrainingSession {
     /// What is decided at the start and must not change when a run is resumed.
     private struct Plan: Codable {
         var contenders: [Contender]
+        /// Mode as asked for, `nil` where it was chosen; and what it was then.
+        var askedMode: ModeChoice.Mode?
         var mode: ModeChoice.Mode
+        var modeReason: String
         var secondsEach: Double
+        var encoder: EncoderFacts
+        var form: JoinedTraining.JoinedForm
+
+        /// What the trained weights begin with.
+        struct EncoderFacts: Codable, Equatable {
+            var weights: String
+            var queryPrefix: String?
+            var documentPrefix: String?
+            var maximumLength: Int?
+            var frozenLayers: Int
+            var freezesEmbeddings: Bool
+        }
+
+        /// The first thing in which a resumed command differs from the one that was interrupted: (name, then, now).
+        func difference(from now: Plan) -> (name: String, then: String, now: String)? {
+            func names(_ plan: Plan) -> String { plan.contenders.map(\.rawValue).joined(separator: ", ") }
+            if contenders != now.contenders { return ("methods", names(self), names(now)) }
+            if askedMode != now.askedMode {
+                return ("--mode", askedMode?.rawValue ?? "none", now.askedMode?.rawValue ?? "none")
+            }
+            if abs(secondsEach - now.secondsEach) > 1e-6 {
+                return ("seconds a method", "\(secondsEach)", "\(now.secondsEach)")
+            }
+            if form != now.form { return ("--form", form.rawValue, now.form.rawValue) }
+            if encoder != now.encoder { return ("the local encoder or its flags", "\(encoder)", "\(now.encoder)") }
+            return nil
+        }
     }
 
     /// What `--json` prints.
@@ -52,7 +83,7 @@ struct TrainingSession {
     }
 
     func run() async throws -> Result {
-        let checkpoints = try prepareOutput()
+        try Artefact.requireReplaceable(output)
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: command.data))
         for warning in collection.warnings.prefix(5) { shared.note("warning: \(warning)") }
         if collection.warnings.count > 5 { shared.note("warning: … and \(collection.warnings.count - 5) more") }
@@ -66,11 +97,16 @@ struct TrainingSession {
         let released = try ReleasedEncoder(
             name: name, revision: command.encoder.encoderRevision, folder: folder, prefixes: prefixes,
             maximumLength: command.encoder.maxLength)
+        let checkpoints = try prepareCheckpoints()
+        // Whatever is wrong with the encoder or the labels is found before anything is paid for.
+        _ = try released.load(
+            frozenLayers: command.encoder.freezeLayers, freezesEmbeddings: command.encoder.freezeEmbeddings)
+        let stored = try storedPlan(checkpoints)
         let vectors = try await BlackBoxVectors(
             asking: command.blackBox.make(shared: shared), documents: collection.documents, queries: queries)
-        let training = try prepare(collection, splits, vectors, released, checkpoints)
-        let plan = try plan(training, checkpoints)
-        shared.note("mode \(training.choice.mode.rawValue): \(training.choice.reason)")
+        let training = try prepare(collection, splits, vectors, released, stored)
+        let plan = try plan(training, released, stored, checkpoints)
+        shared.note("mode \(plan.mode.rawValue): \(plan.modeReason)")
 
         var rows: [Summary.Row] = []
         var systems: [EvaluationReport] = []
@@ -86,19 +122,26 @@ struct TrainingSession {
         guard let written else { preconditionFailure("the method is the first contender") }
         try? FileManager.default.removeItem(at: checkpoints)
         let summary = Summary(
-            artefact: output.path, mode: plan.mode, modeReason: training.choice.reason,
+            artefact: output.path, mode: plan.mode, modeReason: plan.modeReason,
             verdict: written.manifest.verdict, contenders: rows, development: systems[0])
         return Result(summary: summary, text: text(summary, systems))
     }
 
-    /// Finds out before any work whether the artefact could be written.
-    private func prepareOutput() throws -> URL {
-        try Artefact.requireReplaceable(output)
+    /// The folder of checkpoints beside the artefact: made before anything is paid for or trained, which also shows that the
+    /// artefact can be written there.
+    private func prepareCheckpoints() throws -> URL {
         let checkpoints = output.deletingLastPathComponent()
             .appendingPathComponent(output.lastPathComponent + ".training")
         let files = FileManager.default
-        if !command.resume, files.fileExists(atPath: checkpoints.path) {
-            try files.removeItem(at: checkpoints)
+        let holdsRun = files.fileExists(atPath: checkpoints.appendingPathComponent(Self.planName).path)
+        if holdsRun, !command.resume {
+            throw SessionError.interruptedRun(path: checkpoints.path)
+        }
+        if command.resume, !holdsRun {
+            if files.fileExists(atPath: output.appendingPathComponent(Artefact.manifestName).path) {
+                throw SessionError.nothingToResume(path: output.path)
+            }
+            shared.note("nothing to resume; starting anew")
         }
         try files.createDirectory(at: checkpoints, withIntermediateDirectories: true)
         return checkpoints
@@ -106,7 +149,7 @@ struct TrainingSession {
 
     private func prepare(
         _ collection: RetrievalCollection, _ splits: JudgedSplits, _ vectors: BlackBoxVectors,
-        _ released: ReleasedEncoder, _ checkpoints: URL
+        _ released: ReleasedEncoder, _ stored: Plan?
     ) throws -> JoinedTraining {
         var settings = JoinedTraining.Settings()
         settings.joins = command.form
@@ -117,9 +160,9 @@ struct TrainingSession {
         if let dropout = command.tuning.dropout { settings.options.dropout = dropout }
         if let patience = command.tuning.patience { settings.options.patience = patience }
         settings.options.epochs = command.tuning.epochs
-        let plan = try storedPlan(checkpoints)
-        settings.mode = plan?.mode ?? command.mode
-        settings.options.time = plan?.secondsEach ?? command.time.duration.seconds / Double(contenders.count)
+        settings.mode = stored?.mode ?? command.mode
+        settings.modeReason = stored?.modeReason
+        settings.options.time = secondsEach
         settings.learningRate = command.tuning.learningRate
         let progress = EncodingProgress(shared)
         defer { progress.finish() }
@@ -132,25 +175,35 @@ struct TrainingSession {
         [command.method] + command.rivals.contenders.filter { $0 != command.method }
     }
 
-    private func plan(_ training: JoinedTraining, _ checkpoints: URL) throws -> Plan {
-        if let stored = try storedPlan(checkpoints) {
-            guard stored.contenders == contenders else {
-                throw TrainingError.checkpoint(
-                    path: checkpoints.path,
-                    expected: "the methods \(contenders.map(\.rawValue).joined(separator: ", "))",
-                    found: stored.contenders.map(\.rawValue).joined(separator: ", "))
+    private var secondsEach: Double { command.time.duration.seconds / Double(contenders.count) }
+
+    private static let planName = "plan.json"
+
+    /// The plan of this command; that of the interrupted run must agree with it.
+    private func plan(
+        _ training: JoinedTraining, _ released: ReleasedEncoder, _ stored: Plan?, _ checkpoints: URL
+    ) throws -> Plan {
+        let plan = Plan(
+            contenders: contenders, askedMode: command.mode, mode: training.choice.mode,
+            modeReason: training.choice.reason, secondsEach: secondsEach,
+            encoder: Plan.EncoderFacts(
+                weights: released.weightsHash, queryPrefix: released.prefixes?.query,
+                documentPrefix: released.prefixes?.document, maximumLength: released.maximumLength,
+                frozenLayers: command.encoder.freezeLayers, freezesEmbeddings: command.encoder.freezeEmbeddings),
+            form: command.form)
+        if let stored {
+            if let (name, then, now) = stored.difference(from: plan) {
+                throw SessionError.resumeDiffers(path: checkpoints.path, what: name, then: then, now: now)
             }
             return stored
         }
-        let plan = Plan(
-            contenders: contenders, mode: training.choice.mode,
-            secondsEach: command.time.duration.seconds / Double(contenders.count))
-        try AtomicFile.write(JSONEncoder().encode(plan), to: checkpoints.appendingPathComponent("plan.json"))
+        try AtomicFile.write(
+            JSONEncoder().encode(plan), to: checkpoints.appendingPathComponent(Self.planName))
         return plan
     }
 
     private func storedPlan(_ checkpoints: URL) throws -> Plan? {
-        let file = checkpoints.appendingPathComponent("plan.json")
+        let file = checkpoints.appendingPathComponent(Self.planName)
         guard command.resume, let data = FileManager.default.contents(atPath: file.path) else { return nil }
         return try JSONDecoder().decode(Plan.self, from: data)
     }
@@ -159,18 +212,11 @@ struct TrainingSession {
         _ contender: Contender, _ training: JoinedTraining, _ plan: Plan, _ checkpoints: URL
     ) throws -> TrainedEncoder {
         let folder = checkpoints.appendingPathComponent(contender.rawValue)
-        let hasCheckpoint = FileManager.default.fileExists(atPath: folder.path)
         let progress = TrainingProgress(contender, shared)
         defer { progress.finish() }
-        let trained = try training.train(
-            contender, checkpointFolder: folder, resume: command.resume && hasCheckpoint,
+        return try training.train(
+            contender, checkpointFolder: folder, resume: command.resume && JoinedTraining.canResume(from: folder),
             isCancelled: { Interruption.isRequested }, onEvent: progress.report)
-        if trained.outcome.reason == .cancelled {
-            progress.finish()
-            shared.note("interrupted at step \(trained.outcome.steps) of \(contender.rawValue); go on with --resume")
-            throw CancellationError()
-        }
-        return trained
     }
 
     private func row(_ trained: TrainedEncoder, _ artefact: Artefact) -> Summary.Row {
@@ -185,12 +231,36 @@ struct TrainingSession {
         var combined = reports[0]
         for report in reports.dropFirst() { combined.systems += report.systems.suffix(1) }
         let verdict = summary.verdict
+        let idle = summary.contenders.filter { $0.bestStep == 0 }.map(\.name)
+        let note =
+            idle.isEmpty
+            ? "" : "\nTraining gained nothing on dev over the encoder as released: \(idle.joined(separator: ", ")).\n"
         return """
             On dev, on which everything was chosen:
             \(EvaluationSummary(combined).text())
-
+            \(note)
             Verdict: \(verdict.decision.rawValue)\(verdict.isForced ? " (overridden by --force)" : ""). \(verdict.reason)
             Written to \(command.output). On held-out queries: mafin evaluate \(command.output) --data \(command.data) --split test
             """
+    }
+}
+
+/// What keeps a training from being started or resumed.
+enum SessionError: CommandStatusProviding, CustomStringConvertible {
+    case interruptedRun(path: String)
+    case nothingToResume(path: String)
+    case resumeDiffers(path: String, what: String, then: String, now: String)
+
+    var commandStatus: CommandStatus { .usage }
+
+    var description: String {
+        switch self {
+        case .interruptedRun(let path):
+            "\(path) holds an interrupted training: go on with --resume, or remove that folder to start anew"
+        case .nothingToResume(let path):
+            "\(path) is finished, there is nothing to resume; leave out --resume to train anew"
+        case .resumeDiffers(let path, let what, let then, let now):
+            "\(path) was begun with other flags: \(what) was \(then), now \(now)"
+        }
     }
 }
