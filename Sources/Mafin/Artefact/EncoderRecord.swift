@@ -5,6 +5,9 @@ public struct EncoderRecord: Sendable, Codable, Hashable {
     public var name: String
     /// Revision of the repository, where it is known.
     public var revision: String?
+    /// Where the checkpoint lay when the artefact was written, if ``name`` is a folder: the first place to look for it. Its hash
+    /// says whether it is still the same.
+    public var path: String?
     /// The folder inside the artefact that holds the encoder; `nil` where it is the released checkpoint ``name`` as it is,
     /// which is not copied and has to be found by whoever reads the artefact.
     public var folder: String?
@@ -25,12 +28,14 @@ public struct EncoderRecord: Sendable, Codable, Hashable {
 
     /// An encoder.
     public init(
-        name: String, revision: String? = nil, folder: String?, weightsFile: String = "model.safetensors",
+        name: String, revision: String? = nil, path: String? = nil, folder: String?,
+        weightsFile: String = "model.safetensors",
         weightsSHA256: String = "", dimension: Int, pooling: String? = nil, queryPrefix: String = "",
         documentPrefix: String = "", maximumLength: Int? = nil
     ) {
         self.name = name
         self.revision = revision
+        self.path = path
         self.folder = folder
         self.weightsFile = weightsFile
         self.weightsSHA256 = weightsSHA256

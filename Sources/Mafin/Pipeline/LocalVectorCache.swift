@@ -25,6 +25,23 @@ public struct LocalVectorCache: Sendable {
         of texts: [String], encoder: TextEncoder, weights: String, isCancelled: () -> Bool = { false },
         progress: (Int) -> Void = { _ in }
     ) throws -> Matrix {
+        var values: [Float] = []
+        values.reserveCapacity(texts.count * encoder.encoder.dimension)
+        // A file for so many texts: an interruption loses no more than one of them.
+        for start in stride(from: 0, to: texts.count, by: Self.textsPerFile) {
+            let part = Array(texts[start..<min(start + Self.textsPerFile, texts.count)])
+            values += try vectors(of: part, encoder: encoder, weights: weights, isCancelled: isCancelled) {
+                progress(start + $0)
+            }.values
+        }
+        return Matrix(rows: texts.count, columns: encoder.encoder.dimension, values: values)
+    }
+
+    private static let textsPerFile = 8192
+
+    private func vectors(
+        of texts: [String], encoder: TextEncoder, weights: String, isCancelled: () -> Bool, progress: (Int) -> Void
+    ) throws -> Matrix {
         let file = try folder?.appendingPathComponent(Self.key(texts, encoder, weights) + ".npy")
         if let file, let stored = try? NumPyFile.read(file), stored.rows == texts.count,
             stored.columns == encoder.encoder.dimension, stored.values.allSatisfy(\.isFinite)

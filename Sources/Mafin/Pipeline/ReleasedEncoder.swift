@@ -44,8 +44,10 @@ public struct ReleasedEncoder: Sendable {
     /// Its record in a manifest.
     /// - Parameter saved: the folder inside the artefact where trained weights are saved; `nil`: the checkpoint as released.
     func record(of encoder: TextEncoder, saved: String?) -> EncoderRecord {
-        EncoderRecord(
-            name: name, revision: revision, folder: saved, weightsSHA256: saved == nil ? weightsHash : "",
+        let isFolder = FileManager.default.fileExists(atPath: name)
+        return EncoderRecord(
+            name: name, revision: revision, path: isFolder ? folder.standardizedFileURL.path : nil, folder: saved,
+            weightsSHA256: saved == nil ? weightsHash : "",
             dimension: encoder.encoder.dimension, pooling: encoder.encoder.pooling.rawValue,
             queryPrefix: encoder.prefixes.query, documentPrefix: encoder.prefixes.document,
             maximumLength: encoder.maximumLength)

@@ -63,7 +63,7 @@ public final class TrainedEncoder {
                 scale: scale, lambdaStandardError: fit?.lambdaStandardError)
         }
 
-        let ids = dev.map { training.vectors.queries[$0].id }
+        let ids = dev.map { training.queries[$0].id }
         let documentIds = training.collection.documentIds
         func run(_ mixing: HalfVectors.Mixing) -> Run {
             Run(halves.rankings(mixing, count: JoinedEvaluation.depth), queryIds: ids, documentIds: documentIds)

@@ -15,7 +15,8 @@ struct ArtefactOptions: ParsableArguments {
 
     /// Finds the released checkpoints that an artefact names.
     func released(_ record: EncoderRecord) throws -> URL {
-        try ModelHub().resolve(record.name, revision: record.revision ?? "main")
+        if let path = record.path, FileManager.default.fileExists(atPath: path) { return URL(fileURLWithPath: path) }
+        return try ModelHub().resolve(record.name, revision: record.revision ?? "main")
     }
 
     /// - Parameter shared: where a warning goes if the artefact is marked `do-not-ship`.

@@ -134,7 +134,10 @@ struct TuningOptions: ParsableArguments {
     @Option(help: "Dropout rate; 0 trains faster and over-fits few labels sooner.")
     var dropout: Float?
 
-    @Option(help: ArgumentHelp("Passes over the training labels at most.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Passes over the training labels at most; with more, few labels are learned by heart. (default: \(JoinedTraining.queryTowerEpochs) for the query side alone, else none)",
+            valueName: "n"))
     var epochs: Int?
 
     @Option(help: ArgumentHelp("Evaluations without a gain on dev after which training ends early.", valueName: "n"))

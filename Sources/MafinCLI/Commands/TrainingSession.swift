@@ -112,7 +112,13 @@ struct TrainingSession {
         var systems: [EvaluationReport] = []
         var written: Artefact?
         for contender in plan.contenders {
-            let trained = try train(contender, training, plan, checkpoints)
+            let trained: TrainedEncoder
+            do {
+                trained = try train(contender, training, plan, checkpoints)
+            } catch let error as TrainingError where contender != command.method {
+                shared.warn("no rival \(contender.rawValue): \(error)")
+                continue
+            }
             let target = contender == command.method ? output : JoinedModel.rivalFolder(contender, in: output)
             let artefact = try trained.write(to: target, source: command.blackBox.source, force: command.force)
             if contender == command.method { written = artefact }
