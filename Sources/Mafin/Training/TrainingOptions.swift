@@ -82,8 +82,7 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
 
     /// Which documents a row of the score block is a distribution over, in modes that use the bank. The whole corpus would make
     /// every document that no training query knows a negative of all queries, and push the very documents away that held-out
-    /// queries look for. (Measured on the bundled sample and on fae-10k, whose splits share no answer: nDCG@10 on test .609
-    /// against .571, and .725 against .704; on NFCorpus, where nearly all documents are known, equal.)
+    /// queries look for.
     public var candidates: CandidateScope = .labelled
 
     // MARK: Candidates of large corpora
