@@ -1,6 +1,6 @@
 import MafinNumerics
 
-/// Only the query side learns, against the whole corpus, listwise.
+/// Only the query side learns, listwise, against all documents of ``TrainingOptions/candidates``.
 ///
 /// The documents' vectors are a bank made once by the released encoder and frozen, so a step costs query tokens only, every label
 /// counts at once, there is no sampling bias, and the index never changes when the model is trained again.
