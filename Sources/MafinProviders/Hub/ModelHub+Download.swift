@@ -120,7 +120,7 @@ extension ModelHub {
         try Task.checkCancellation()  // a cancelled body ends like a complete one
         try writer.close()
         if let size = file.size, bytes < size {
-            throw HTTPTransport.ConnectionFailure(description: "\(file.path) ended after \(bytes) of \(size) bytes")
+            throw ConnectionFailure(description: "\(file.path) ended after \(bytes) of \(size) bytes")
         }
         return .complete
     }

@@ -57,5 +57,5 @@ public struct EmbeddingKey: Sendable, Hashable {
         }
     }
 
-    private init(bytes: Data) { self.bytes = bytes }
+    init(bytes: Data) { self.bytes = bytes }
 }

@@ -100,7 +100,7 @@ extension ModelHub {
     /// that leads elsewhere is the answer to a HEAD request, since it carries what is asked for.
     private func request(
         _ method: HTTPMethod, _ start: String, for target: HubRepository, connectionAttempts: Int = .max
-    ) async throws -> HTTPTransport.Answer {
+    ) async throws -> HTTPAnswer {
         try await retrying(target, connectionAttempts: connectionAttempts) {
             var url = start
             for _ in 0..<10 {
@@ -141,7 +141,7 @@ extension ModelHub {
                 case .done(let result): return result
                 case .again(let why, let after): (reason, serverDelay) = (why, after)
                 }
-            } catch let failure as HTTPTransport.ConnectionFailure {
+            } catch let failure as ConnectionFailure {
                 (reason, serverDelay) = (failure.description, nil)
                 brokenConnections += 1
             }
