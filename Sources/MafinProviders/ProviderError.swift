@@ -25,6 +25,8 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     case badVector(endpoint: String, id: String, reason: String)
     /// The server refuses these texts for themselves, or gave no usable vector for them; all others were answered.
     case textsRefused(endpoint: String, role: TextRole, texts: [RefusedText])
+    /// Texts are longer than the model takes; nothing was asked.
+    case textsTooLong(role: TextRole, limit: Int, count: Int, first: [String])
     /// Going on would go beyond what may be spent; nothing beyond it was sent.
     case overBudget(endpoint: String, reason: String)
 
@@ -83,6 +85,9 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
             return "certificates \(path): \(reason)"
         case .textsRefused(let endpoint, let role, let texts):
             return RefusedText.description(endpoint: endpoint, role: role, texts: texts)
+        case .textsTooLong(let role, let limit, let count, let first):
+            return
+                "\(count) \(Self.plural(role)) \(count == 1 ? "is" : "are") longer than the \(limit) tokens that the model takes: \(Self.list(first, of: count)); cut them, or pass --on-overflow truncate or split-mean"
         case .overBudget(let endpoint, let reason):
             return "\(endpoint): \(reason)"
         case .cacheUnusable(let path, let reason):
@@ -123,7 +128,7 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     public var category: Category {
         switch self {
         case .badKey, .badProfile, .unknownProvider, .badEndpoint, .badCertificates, .overBudget, .badRepository, .modelNotFound: .usage
-        case .emptyTexts, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .modelDrifted, .cacheMisuse, .unusableRepository,
+        case .emptyTexts, .textsTooLong, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .modelDrifted, .cacheMisuse, .unusableRepository,
             .cannotStore:
             .data
         case .refused, .unavailable, .badAnswer, .badVector, .notOnHub, .hubAccessDenied, .hubUnavailable,

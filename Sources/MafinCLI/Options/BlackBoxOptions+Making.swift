@@ -30,34 +30,67 @@ extension BlackBoxOptions {
                 modelFolder: folder, name: path == nil ? name : nil,
                 prefixes: TextPrefixes(query: source.queryPrefix, document: source.documentPrefix, elseOf: folder))
             return try cached(encoder, shared, environment)
-        case .openAI(let model):
-            let key = try apiKey.key(defaultVariable: Self.keyVariable, environment: environment)
-            let server = try OpenAIBlackBox(
-                baseURL: source.baseURL ?? OpenAIBlackBox.openAIBaseURL, model: model,
-                apiKey: key.map { try APIKey($0) },
-                dimensions: source.dimensions, queryPrefix: source.queryPrefix ?? "",
-                documentPrefix: source.documentPrefix ?? "",
-                options: OpenAIBlackBox.Options(
-                    limits: BatchLimits(items: blackBoxBatch), maximumConcurrentRequests: concurrency,
-                    logger: shared.logger))
-            guard key != nil || source.baseURL != nil else {
-                let missing = APIKeyError.missing(
-                    endpoint: OpenAIBlackBox.openAIBaseURL, variable: Self.keyVariable)
-                return try cached(
-                    UnaskableBlackBox(identity: server.identity, error: missing), shared, environment)
-            }
-            return try cached(server, shared, environment)
+        case .provider(let name, let model):
+            let provider = try provider(name, model: model, source: source, shared: shared, environment: environment)
+            let cached = try cached(provider.blackBox, shared, environment, cache: provider.cache)
+            let policy = source.overflow ?? .error
+            return OverflowBlackBox(
+                cached, policy: policy, limit: provider.profile.limits.textTokens,
+                ruler: try TokenRuler(provider.profile, tokenizer: asking.tokenizer), logger: shared.logger)
         }
     }
 
-    private func cached(
-        _ blackBox: some BlackBox, _ shared: SharedOptions, _ environment: [String: String]
-    ) throws -> any BlackBox {
+    /// A provider's model and the cache before it.
+    struct OpenedProvider {
+        var blackBox: any BlackBox
+        var profile: ProviderProfile
+        var cache: EmbeddingCache
+    }
+
+    /// Opens a model of a provider. Without a key that it needs it can be looked up in the cache but not asked.
+    func provider(
+        _ name: String, model: String, source: BlackBoxSource, shared: SharedOptions, environment: [String: String]
+    ) throws -> OpenedProvider {
+        let profile = try catalog(environment: environment).profile(name)
+        let cache = try openCache(shared, environment)
+        let variables = profile.endpoint.keyVariables
+        let variable = variables.first { environment[$0] != nil } ?? variables.first ?? "API_KEY"
+        let key = try apiKey.key(defaultVariable: variable, environment: environment)
+        let address = source.baseURL ?? profile.endpoint.baseURL ?? ""
+        let server = try ProviderBlackBox(
+            profile, model: model, baseURL: source.baseURL, apiKey: key.map { try APIKey($0) },
+            dimensions: source.dimensions, queryPrefix: source.queryPrefix, documentPrefix: source.documentPrefix,
+            options: ProviderBlackBox.Options(
+                limits: BatchLimits(items: asking.blackBoxBatch), maximumConcurrentRequests: asking.concurrency,
+                connection: asking.connection(to: address, environment: environment),
+                headers: try asking.headerFields(), requestsPerMinute: asking.requestsPerMinute,
+                tokensPerMinute: asking.tokensPerMinute, spending: try asking.spending(profile), sharing: cache,
+                logger: shared.logger),
+            environment: environment)
+        guard key != nil || source.baseURL != nil || !profile.endpoint.isKeyRequired else {
+            let missing = APIKeyError.missing(endpoint: profile.endpoint.baseURL ?? name, variable: variable)
+            return OpenedProvider(
+                blackBox: UnaskableBlackBox(identity: server.identity, error: missing), profile: server.profile,
+                cache: cache)
+        }
+        return OpenedProvider(blackBox: server, profile: server.profile, cache: cache)
+    }
+
+    /// The cache that the flags name, else the user's own.
+    func openCache(_ shared: SharedOptions, _ environment: [String: String]) throws -> EmbeddingCache {
         let file = cache.map { URL(fileURLWithPath: $0) } ?? EmbeddingCache.defaultFile(environment: environment)
+        return try EmbeddingCache(file: file, precision: asking.cachePrecision, logger: shared.logger)
+    }
+
+    private func cached(
+        _ blackBox: some BlackBox, _ shared: SharedOptions, _ environment: [String: String],
+        cache: EmbeddingCache? = nil
+    ) throws -> any BlackBox {
         let progress = AskingProgress(output: shared.progressOutput)
         return InterruptibleBlackBox(
             base: CachedBlackBox(
-                blackBox, cache: try EmbeddingCache(file: file, logger: shared.logger), progress: progress.update))
+                blackBox, cache: try cache ?? openCache(shared, environment),
+                drift: asking.driftCheck.map { DriftCheck(rate: $0) }, progress: progress.update))
     }
 }
 

@@ -16,6 +16,7 @@ extension Asking {
         switch outcome {
         case .answered(let vectors, let rates):
             answers += 1
+            answeredTexts += vectors.items.count
             failuresInRow = 0
             lastProgress = box.time.now
             window.answered()
@@ -65,7 +66,12 @@ extension Asking {
         for fault in vectors.faults {
             refuse(batch.items[fault.item], .unusableVector, fault.reason)
         }
-        if refused.count >= Self.maximumRefusedTexts { throw refusal }
+        if areTooManyRefused { throw refusal }
+    }
+
+    /// Many texts are refused, and more than are answered: then it is not the texts that are wrong.
+    private var areTooManyRefused: Bool {
+        refused.count >= Self.maximumRefusedTexts && refused.count > answeredTexts
     }
 
     private mutating func refuse(_ item: Int, _ reason: RefusedText.Reason, _ message: String) {
@@ -130,7 +136,7 @@ extension Asking {
                 refuse(batch.items[0], .refused, complaint.message)
                 let doubtful = answers == 0 && refused.count >= Self.refusalsBeforeDoubt
                 if doubtful || (items.count == 1 && answers == 0) { throw refusal(complaint) }
-                if refused.count >= Self.maximumRefusedTexts { throw refusal }
+                if areTooManyRefused { throw refusal }
                 return
             }
             box.options.logger?.notice(
@@ -152,7 +158,7 @@ extension Asking {
         if cause == .text, let named { box.knowledge.update { $0.textTokens = named.allowed } }
         guard schedule.shrink(batch, because: cause, named: named) else {
             refuse(batch.items[0], .tooLong, complaint.message)
-            if refused.count >= Self.maximumRefusedTexts { throw refusal }
+            if areTooManyRefused { throw refusal }
             return
         }
         let (limits, before) = (schedule.limits, box.knowledge.current.limits)
@@ -236,7 +242,7 @@ extension Asking {
                 throw ProviderError.unavailable(endpoint: box.url, attempts: batch.failures, reason: reason)
             }
             refuse(batch.items[0], .refused, reason)
-            if refused.count >= Self.maximumRefusedTexts { throw refusal }
+            if areTooManyRefused { throw refusal }
             return
         }
         let wait = policy.delay(afterFailures: batch.failures)

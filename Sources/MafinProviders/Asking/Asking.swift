@@ -16,7 +16,7 @@ struct Asking {
         case wake
     }
 
-    /// So many texts that the server refuses one by one end the call: then it is not the texts that are wrong.
+    /// So many texts that the server refuses one by one end the call, unless more are answered.
     static let maximumRefusedTexts = 100
     /// So many refusals of single texts, and not one answer, and it is not the texts either.
     static let refusalsBeforeDoubt = 2
@@ -38,6 +38,7 @@ struct Asking {
     var refused: [RefusedText] = []
     /// Requests of this call that were answered, and how often in a row requests have failed since.
     var answers = 0
+    var answeredTexts = 0
     var failuresInRow = 0
     var lastProgress: Duration
     private var inFlight = 0

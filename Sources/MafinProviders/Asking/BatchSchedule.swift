@@ -15,11 +15,15 @@ struct BatchSchedule {
         var encoding = 0
         /// Not to be sent before.
         var due: Duration?
+        /// Its longest text has been taken out already.
+        var isWithoutLongest = false
     }
 
     private let costs: [ItemCost]
     private let requestBytes: Int
     private(set) var limits: BatchLimits
+    /// Texts of so many estimated tokens have been refused for their length: such ones go alone, so that no others are refused with them.
+    private var tokensOfLongTexts = Int.max
     private var cursor = 0
     private var returned: [Batch] = []
     /// Nothing is sent before (the server asked for a pause).
@@ -84,8 +88,10 @@ struct BatchSchedule {
         while end < items.endIndex, end - start < limits.items {
             let cost = costs[items[end]]
             (tokens, bytes) = (tokens + cost.tokens, bytes + cost.bytes)
+            if cost.tokens >= tokensOfLongTexts, end > start { break }
             guard end == start || (tokens <= limits.tokens && bytes <= limits.bytes) else { break }
             end += 1
+            if cost.tokens >= tokensOfLongTexts { break }
         }
         return items[start..<end]
     }
@@ -124,7 +130,16 @@ struct BatchSchedule {
         _ batch: Batch, because cause: BatchLimits.Cause, named: (allowed: Int, sent: Int?)? = nil
     ) -> Bool {
         let count = batch.items.count
-        guard count > 1 else { return false }
+        guard count > 1 else {
+            if cause == .text, let item = batch.items.first {
+                tokensOfLongTexts = min(tokensOfLongTexts, costs[item].tokens)
+            }
+            return false
+        }
+        if cause == .text {
+            separateLongest(batch)
+            return true
+        }
         let sum = batch.items.reduce((tokens: 0, bytes: requestBytes)) { sum, item in
             (sum.tokens + costs[item].tokens, sum.bytes + costs[item].bytes)
         }
@@ -142,7 +157,7 @@ struct BatchSchedule {
             }
             limits.tokens = max(1, min(limits.tokens, allowed))
         case .bytes: limits.bytes = max(1, min(limits.bytes, sum.bytes / 2))
-        case .text: break  // one text is at fault, not the size of the batch
+        case .text: break
         }
         let parts = cut(batch.items)
         if parts.count > 1 {
@@ -151,6 +166,18 @@ struct BatchSchedule {
             bisect(batch)
         }
         return true
+    }
+
+    /// One text is too long, and most likely the longest is it; if it was not, the others are halved.
+    private mutating func separateLongest(_ batch: Batch) {
+        let longest = batch.items.max { costs[$0].tokens < costs[$1].tokens } ?? batch.items[0]
+        guard !batch.isWithoutLongest, batch.items.contains(where: { costs[$0].tokens < costs[longest].tokens }) else {
+            return bisect(batch)
+        }
+        returned.insert(
+            contentsOf: [
+                Batch(items: [longest]), Batch(items: batch.items.filter { $0 != longest }, isWithoutLongest: true),
+            ], at: 0)
     }
 
     /// Takes a batch back in two halves, to find which of its texts is at fault; they are sent before anything else.

@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 
 /// What servers really do (see the list of compatibility traps): for each, what the user gets, and that nothing is paid for twice.
-@Suite struct OpenAIBlackBoxTests {
+@Suite struct ProviderBlackBoxTests {
     typealias Response = StubHTTPServer.Response
 
     static let texts = (0..<11).map { "text number \($0)" } + ["tab\t\"quote\" \\ \u{1} line\n é 日本 😀"]
@@ -29,7 +29,7 @@ import Testing
 
     /// What the user sees when the call fails.
     private func failure(
-        _ texts: [String] = Self.texts, key: String? = nil, dimensions: Int? = nil, attempts: Int = 3,
+        _ texts: [String] = Self.texts, key: String? = Dialect.key, dimensions: Int? = nil, attempts: Int = 3,
         timeout: Duration = .seconds(20),
         misbehave: @escaping @Sendable (EmbeddingServer.Call) -> Response?
     ) async throws -> (message: String, requests: Int) {
@@ -45,19 +45,23 @@ import Testing
         one.count == other.count && zip(one, other).allSatisfy { abs($0 - $1) < 1e-6 }
     }
 
+    private static func openAI(_ base: String) throws -> ProviderBlackBox {
+        try ProviderBlackBox(ProfileCatalog.builtIn.profile("openai"), model: "m", baseURL: base)
+    }
+
     // MARK: - Right answers
 
     @Test func base64InBatches() async throws {
         let server = try EmbeddingServer()
         defer { server.stop() }
-        let box = try server.blackBox(key: "sk-secret")
+        let box = try server.blackBox()
         let vectors = try await box.embed(items(Self.texts), as: .document)
         #expect(vectors.values == EmbeddingServer.vectors(Self.texts))  // base64 carries every bit
         #expect(server.requests.count == 3)
         #expect(server.paid.sorted() == Self.texts.sorted())
         let request = try #require(server.requests.first)
         #expect(request.target == "/v1/embeddings" && request.method == "POST")
-        #expect(request.headers["authorization"] == "Bearer sk-secret")
+        #expect(request.headers["authorization"] == "Bearer \(Dialect.key)")
         #expect(request.json?["model"] as? String == "m")
         #expect(request.json?["encoding_format"] as? String == "base64")
         #expect(request.json?["dimensions"] == nil)
@@ -82,13 +86,13 @@ import Testing
         ("https://h/openai/v1", "https://h/openai/v1/embeddings"), ("http://h/embeddings", "http://h/embeddings"),
     ])
     func baseAddresses(base: String, url: String) throws {
-        let box = try OpenAIBlackBox(baseURL: base, model: "m", apiKey: nil)
+        let box = try Self.openAI(base)
         #expect((box.identity.endpoint ?? "") + "/embeddings" == url)
     }
 
     @Test(arguments: ["localhost:8080", "ftp://h/v1", "", "https://name:secret@h/v1", "https://h/v1?key=secret"])
     func badAddresses(base: String) async {
-        let text = await message { _ = try OpenAIBlackBox(baseURL: base, model: "m", apiKey: nil) }
+        let text = await message { _ = try Self.openAI(base) }
         #expect(text.contains("address") && !text.contains("name:secret"), "\(text)")
     }
 
@@ -162,7 +166,7 @@ import Testing
 
     @Test func emptyDataForNumbersTooIsAnError() async throws {
         let (text, requests) = try await failure { _ in .text(#"{"data":[]}"#) }
-        #expect(text.hasSuffix("unusable answer: no vectors in it, asked as base64 and as numbers"), "\(text)")
+        #expect(text.hasSuffix("unusable answer: no vectors in it, asked as base64 and as float"), "\(text)")
         #expect(requests == 2)
     }
 
@@ -225,7 +229,7 @@ import Testing
         let (text, _) = try await failure { call in
             call.request.number < 1 ? nil : .text(EmbeddingServer.answer(call.texts.indices.map { ($0, "[0.6, 0.8]") }))
         }
-        #expect(text.hasSuffix("unusable vector for 'd4': 2 numbers where earlier answers had 8"), "\(text)")
+        #expect(text.hasSuffix("unusable vector for 'd4': 2 numbers where 8 were in earlier answers"), "\(text)")
     }
 
     @Test func ignoredDimensions() async throws {
@@ -239,7 +243,9 @@ import Testing
         }
         defer { server.stop() }
         #expect(try await server.blackBox().embed(items(["a"]), as: .document).values == [0.6, 0.8])
-        let raw = try OpenAIBlackBox(baseURL: server.url, model: "m", apiKey: nil, normalisation: .none)
+        let raw = try ProviderBlackBox(
+            ProfileCatalog.builtIn.profile("openai"), model: "m", baseURL: server.url, apiKey: APIKey(Dialect.key),
+            normalisation: .none)
         #expect(try await raw.embed(items(["a"]), as: .document).values == [3, 4])
     }
 
@@ -264,11 +270,24 @@ import Testing
         ("Forbidden by policy", "Forbidden by policy"),
     ])
     func finalErrorsStopAtOnceInTheVendorsWords(body: String, words: String) async throws {
-        for status in [401, 403, 404, 400] {
+        for status in [401, 403, 404] {
             let (text, requests) = try await failure { _ in .text(body, status: status) }
             #expect(text.hasSuffix("/v1/embeddings answered \(status): \(words)"), "\(text)")
             #expect(requests == 1)
         }
+        // A text could be to blame for a 400: when two of them are refused alone and nothing is answered, it is not the texts.
+        let (text, requests) = try await failure { _ in .text(body, status: 400) }
+        #expect(text.hasSuffix("/v1/embeddings answered 400: \(words)"), "\(text)")
+        #expect(requests <= 4)
+    }
+
+    @Test(arguments: [
+        #"{"error":{"message":"The model `m` does not exist","code":"model_not_found"}}"#,
+        #"{"message":"invalid model: m"}"#, #"{"detail":"Invalid API key"}"#,
+    ])
+    func refusalsOfTheAccountAreNotBlamedOnTexts(body: String) async throws {
+        let (text, requests) = try await failure { _ in .text(body, status: 400) }
+        #expect(text.contains("/v1/embeddings answered 400: ") && requests == 1, "\(text)")
     }
 
     @Test func quotaIsFinalThough429() async throws {
@@ -280,8 +299,8 @@ import Testing
     }
 
     @Test func theKeyIsInNoMessage() async throws {
-        let (text, _) = try await failure(key: "sk-very-secret") { call in
-            .text(#"{"error":{"message":"Incorrect API key provided: sk-very-secret."}}"#, status: 401)
+        let (text, _) = try await failure { call in
+            .text(#"{"error":{"message":"Incorrect API key provided: \#(Dialect.key)."}}"#, status: 401)
         }
         #expect(text.hasSuffix("answered 401: Incorrect API key provided: [key]."), "\(text)")
         let key = try APIKey("sk-very-secret")
