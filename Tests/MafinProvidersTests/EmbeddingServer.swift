@@ -52,7 +52,8 @@ final class EmbeddingServer: Sendable {
                     call.texts.map { Self.vector($0, dimension: call.dimensions ?? Self.dimension) },
                     base64: call.wantsBase64, tokens: call.texts.reduce(0) { $0 + Self.tokens($1) }))
             switch response.delivery {
-            case .cut, .hangUp, .silence: break
+            case .hangUp, .silence: break
+            case .cut(let bytes) where bytes < response.body.count: break
             default: if response.status == 200 { paid.texts.withLock { $0 += call.texts } }
             }
             return response

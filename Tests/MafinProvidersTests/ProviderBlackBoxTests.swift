@@ -233,7 +233,9 @@ import Testing
     }
 
     @Test func ignoredDimensions() async throws {
-        let (text, _) = try await failure(dimensions: 4) { _ in nil }
+        let (text, _) = try await failure(dimensions: 4) { call in
+            .text(EmbeddingServer.answer(call.texts, base64: true))
+        }
         #expect(text.hasSuffix("unusable vector for 'd0': 8 numbers where 4 were asked for"), "\(text)")
     }
 

@@ -131,7 +131,6 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         guard !absent.isEmpty else { return others }
         let counter = base as? any TokenCounting
         let before = counter?.counted ?? (bytes: 0, tokens: 0)
-        defer { tally.report() }
         let dimension = try await cache.dimension(of: texts.source) ?? tally.dimension
         do {
             let asked = absent.map { items[texts.first[$0]] }
