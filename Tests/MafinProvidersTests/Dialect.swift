@@ -30,13 +30,13 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
         let message: String
     }
 
-    var path: String {
+    func path(_ model: String) -> String {
         switch self {
         case .openAI, .voyage, .mistral, .jina: "/v1/embeddings"
         case .azure: "/openai/v1/embeddings"
-        case .azureClassic: "/openai/deployments/m/embeddings?api-version=2024-10-21"
+        case .azureClassic: "/openai/deployments/\(model)/embeddings?api-version=2024-10-21"
         case .cohere: "/v2/embed"
-        case .gemini: "/v1beta/models/m:batchEmbedContents"
+        case .gemini: "/v1beta/models/\(model):batchEmbedContents"
         case .ollama: "/api/embed"
         case .textEmbeddingsInference: "/embed"
         }
@@ -94,8 +94,8 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
     }
 
     /// Reads a request as the vendor's server would.
-    func read(_ request: StubHTTPServer.Request) throws -> Call {
-        guard request.method == "POST", request.target == path else {
+    func read(_ request: StubHTTPServer.Request, model: String = "m") throws -> Call {
+        guard request.method == "POST", request.target == path(model) else {
             throw Objection(status: 404, message: "no route \(request.method) \(request.target)")
         }
         if let keyHeader, request.headers[keyHeader.name] != keyHeader.value {
@@ -107,7 +107,7 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
         if let unknown = Set(body.keys).subtracting(members).min() {
             throw Objection(status: 400, message: "unknown member \(unknown)")
         }
-        var call = try self == .gemini ? readGemini(body) : readFlat(body)
+        var call = try self == .gemini ? readGemini(body, model) : readFlat(body, model)
         guard !call.texts.isEmpty else { throw Objection(status: 400, message: "no texts") }
         if let cap, call.texts.count > cap {
             throw Objection(status: 400, message: "total number of texts must be at most \(cap) - received \(call.texts.count)")
@@ -122,11 +122,11 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
         return call
     }
 
-    private func readGemini(_ body: [String: Any]) throws -> Call {
+    private func readGemini(_ body: [String: Any], _ model: String) throws -> Call {
         guard let requests = body["requests"] as? [[String: Any]] else { throw Objection(status: 400, message: "no requests") }
         var call = Call(texts: [])
         for request in requests {
-            guard request["model"] as? String == "models/m", let content = request["content"] as? [String: Any],
+            guard request["model"] as? String == "models/\(model)", let content = request["content"] as? [String: Any],
                 let parts = content["parts"] as? [[String: String]], parts.count == 1, let text = parts[0]["text"]
             else { throw Objection(status: 400, message: "malformed request") }
             call.texts.append(text)
@@ -136,8 +136,8 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
         return call
     }
 
-    private func readFlat(_ body: [String: Any]) throws -> Call {
-        if self != .azureClassic, self != .textEmbeddingsInference, body["model"] as? String != "m" {
+    private func readFlat(_ body: [String: Any], _ model: String) throws -> Call {
+        if self != .azureClassic, self != .textEmbeddingsInference, body["model"] as? String != model {
             throw Objection(status: 404, message: "model not found")
         }
         let texts: Any? = body[self == .cohere ? "texts" : self == .textEmbeddingsInference ? "inputs" : "input"]
