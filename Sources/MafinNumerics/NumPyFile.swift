@@ -65,20 +65,34 @@ public enum NumPyFile {
     /// Writes a matrix in C order, whole or not at all.
     /// - Throws: ``NumericsError/file(path:reason:)``
     public static func write(_ matrix: Matrix, to url: URL, as type: ElementType = .float32) throws {
+        try write(rows: matrix.rows, columns: matrix.columns, to: url, as: type) { write in
+            try matrix.values.withUnsafeBufferPointer { try write($0) }
+        }
+    }
+
+    /// Writes a matrix that need not fit into memory, whole or not at all: `body` hands over its values in C order, in pieces of any size.
+    /// - Throws: ``NumericsError/file(path:reason:)``, or what `body` throws.
+    public static func write(
+        rows: Int, columns: Int, to url: URL, as type: ElementType = .float32,
+        _ body: (_ write: (UnsafeBufferPointer<Float>) throws -> Void) throws -> Void
+    ) throws {
         precondition(type != .float64, "float64 files are only read")
-        var header =
-            "{'descr': '\(type.rawValue)', 'fortran_order': False, 'shape': (\(matrix.rows), \(matrix.columns)), }"
+        var header = "{'descr': '\(type.rawValue)', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
         // The format wants the data to start at a multiple of 64 bytes.
         header += String(repeating: " ", count: 63 - (10 + header.utf8.count) % 64) + "\n"
         try AtomicFile.write(to: url) { file in
             try file.write(magic + Data([1, 0, UInt8(header.utf8.count & 255), UInt8(header.utf8.count >> 8)]))
             try file.write(Data(header.utf8))
-            switch type {
-            case .float16:
-                try matrix.values.map(Float16Bits.bits).withUnsafeBytes { try file.write($0) }
-            default:
-                try matrix.values.withUnsafeBytes { try file.write($0) }
+            var count = 0
+            try body { values in
+                count += values.count
+                if type == .float16 {
+                    try values.map(Float16Bits.bits).withUnsafeBytes { try file.write($0) }
+                } else {
+                    try file.write(UnsafeRawBufferPointer(values))
+                }
             }
+            precondition(count == rows * columns, "\(count) values do not fill \(rows) × \(columns)")
         }
     }
 

@@ -27,6 +27,8 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     case textsRefused(endpoint: String, role: TextRole, texts: [RefusedText])
     /// Texts are longer than the model takes; nothing was asked.
     case textsTooLong(role: TextRole, limit: Int, count: Int, first: [String])
+    /// Jobs of a batch API are sent and not answered yet; nobody wanted to wait.
+    case batchPending(jobs: [String], texts: Int)
     /// Going on would go beyond what may be spent; nothing beyond it was sent.
     case overBudget(endpoint: String, reason: String)
 
@@ -88,6 +90,9 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         case .textsTooLong(let role, let limit, let count, let first):
             return
                 "\(count) \(Self.plural(role)) \(count == 1 ? "is" : "are") longer than the \(limit) tokens that the model takes: \(Self.list(first, of: count)); cut them, or pass --on-overflow truncate or split-mean"
+        case .batchPending(let jobs, let texts):
+            return
+                "\(texts) texts are in \(jobs.count) batch\(jobs.count == 1 ? "" : "es") that the provider has not answered yet (\(Self.list(Array(jobs.prefix(3)), of: jobs.count))); the same command, or mafin batch resume, collects them"
         case .overBudget(let endpoint, let reason):
             return "\(endpoint): \(reason)"
         case .cacheUnusable(let path, let reason):
@@ -131,7 +136,7 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         case .emptyTexts, .textsTooLong, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .modelDrifted, .cacheMisuse, .unusableRepository,
             .cannotStore:
             .data
-        case .refused, .unavailable, .badAnswer, .badVector, .notOnHub, .hubAccessDenied, .hubUnavailable,
+        case .refused, .unavailable, .batchPending, .badAnswer, .badVector, .notOnHub, .hubAccessDenied, .hubUnavailable,
             .corruptDownload:
             .network
         }

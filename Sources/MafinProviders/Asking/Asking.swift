@@ -236,7 +236,7 @@ struct Asking {
     mutating func keep(_ vectors: EmbeddingAnswer.Vectors, of batch: Batch) {
         guard !vectors.items.isEmpty else { return }
         var rows = vectors.rows
-        if box.identity.normalisation == .unit { Self.normalise(&rows) }
+        if box.identity.normalisation == .unit { rows.bringRowsToUnitLength() }
         waiting.append(AnsweredRows(indices: vectors.items.map { batch.items[$0] }, vectors: rows))
     }
 
@@ -246,14 +246,5 @@ struct Asking {
     /// Bytes of the texts of a batch, prefixes included.
     func bytes(of batch: Batch) -> Int {
         batch.items.reduce(0) { $0 + items[$1].text.utf8.count + prefix.utf8.count }
-    }
-
-    private static func normalise(_ vectors: inout Matrix) {
-        let columns = vectors.columns
-        vectors.values.withUnsafeMutableBufferPointer { values in
-            for start in stride(from: 0, to: values.count, by: columns) {
-                _ = VectorCheck.normalise(UnsafeMutableBufferPointer(rebasing: values[start..<start + columns]))
-            }
-        }
     }
 }

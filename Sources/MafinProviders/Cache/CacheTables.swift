@@ -80,6 +80,7 @@ enum CacheTables {
         ALTER TABLE vector ADD COLUMN precision INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE source ADD COLUMN counted_bytes INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE source ADD COLUMN counted_tokens INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX vector_source ON vector (source, precision, added);
         CREATE TABLE account (
             name TEXT PRIMARY KEY, requests REAL, requests_time REAL, tokens REAL, tokens_time REAL,
             paused_until REAL NOT NULL DEFAULT 0, items INTEGER, batch_tokens INTEGER, bytes INTEGER, encoding INTEGER,
@@ -87,8 +88,8 @@ enum CacheTables {
         CREATE TABLE owner (id INTEGER PRIMARY KEY, machine TEXT NOT NULL, process INTEGER NOT NULL, expires REAL NOT NULL);
         CREATE TABLE claim (key BLOB PRIMARY KEY, owner INTEGER NOT NULL) WITHOUT ROWID;
         CREATE TABLE job (
-            id INTEGER PRIMARY KEY, source TEXT NOT NULL, account TEXT NOT NULL, remote TEXT, state TEXT NOT NULL,
-            made INTEGER NOT NULL, checked INTEGER, note TEXT);
+            id INTEGER PRIMARY KEY, tag TEXT NOT NULL UNIQUE, source TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
+            base TEXT NOT NULL, state TEXT NOT NULL, file TEXT, remote TEXT, made INTEGER NOT NULL, note TEXT);
         CREATE TABLE job_item (
             job INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE, line INTEGER NOT NULL, position INTEGER NOT NULL,
             key BLOB NOT NULL, PRIMARY KEY (job, line, position)) WITHOUT ROWID;

@@ -21,6 +21,7 @@ public struct EmbeddingKey: Sendable, Hashable {
         /// The same in words, for whoever looks into the cache.
         let description: String
         private let hasher: SHA256
+        private let canHash: Bool
 
         init(identity: BlackBoxIdentity, role: TextRole) {
             let fields: [(name: String, value: String?)] = [
@@ -38,10 +39,29 @@ public struct EmbeddingKey: Sendable, Hashable {
             var hasher = SHA256()
             for (_, value) in fields { Self.update(&hasher, with: value) }
             self.hasher = hasher
+            canHash = true
             description = fields.compactMap { name, value in value.map { "\(name)=\($0)" } }.joined(separator: "\n")
         }
 
+        /// A source as the cache describes it, to which vectors with known keys belong.
+        init(description: String) {
+            self.description = description
+            hasher = SHA256()
+            canHash = false
+        }
+
+        /// The fields of a description.
+        static func fields(of description: String) -> [String: String] {
+            var fields: [String: String] = [:]
+            for line in description.split(separator: "\n") {
+                guard let equals = line.firstIndex(of: "=") else { continue }
+                fields[String(line[..<equals])] = String(line[line.index(after: equals)...])
+            }
+            return fields
+        }
+
         func key(of text: String) -> EmbeddingKey {
+            precondition(canHash, "a source that is only described makes no keys")
             var hasher = hasher
             Self.update(&hasher, with: text)
             return EmbeddingKey(bytes: Data(hasher.finalize()))
@@ -58,4 +78,17 @@ public struct EmbeddingKey: Sendable, Hashable {
     }
 
     init(bytes: Data) { self.bytes = bytes }
+
+    /// The key that is written so; nil for anything but 64 hexadecimal digits.
+    init?(hexadecimal text: String) {
+        guard text.utf8.count == 64 else { return nil }
+        var bytes = Data(capacity: 32)
+        var rest = text[...]
+        while !rest.isEmpty {
+            guard rest.first?.isHexDigit == true, let byte = UInt8(rest.prefix(2), radix: 16) else { return nil }
+            bytes.append(byte)
+            rest = rest.dropFirst(2)
+        }
+        self.bytes = bytes
+    }
 }
