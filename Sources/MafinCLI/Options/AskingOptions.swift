@@ -64,6 +64,13 @@ struct AskingOptions: ParsableArguments {
             valueName: "float32|float16"))
     var cachePrecision: VectorPrecision = .float32
 
+    @Flag(
+        help: "Ask through the provider's batch API, where it has one: cheaper, answered within a day. An interrupted command goes on where it was.")
+    var batch = false
+
+    @Flag(help: "With --batch: end once the batches are sent; the same command collects the answers later.")
+    var noWait = false
+
     @Option(
         name: .customLong("header"),
         help: ArgumentHelp(
@@ -101,6 +108,7 @@ struct AskingOptions: ParsableArguments {
         if let driftCheck, !(0...1).contains(driftCheck) {
             throw ValidationError("--drift-check must be between 0 and 1, found \(driftCheck).")
         }
+        if noWait, !batch { throw ValidationError("--no-wait goes with --batch.") }
         _ = try headerFields()
     }
 

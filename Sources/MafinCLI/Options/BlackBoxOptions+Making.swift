@@ -32,17 +32,22 @@ extension BlackBoxOptions {
             return try cached(encoder, shared, environment)
         case .provider(let name, let model):
             let provider = try provider(name, model: model, source: source, shared: shared, environment: environment)
+            let ruler = try TokenRuler(provider.profile, tokenizer: asking.tokenizer)
             let cached = try cached(provider.blackBox, shared, environment, cache: provider.cache)
-            let policy = source.overflow ?? .error
-            return OverflowBlackBox(
-                cached, policy: policy, limit: provider.profile.limits.textTokens,
-                ruler: try TokenRuler(provider.profile, tokenizer: asking.tokenizer), logger: shared.logger)
+            let whole = OverflowBlackBox(
+                cached, policy: source.overflow ?? .error, limit: provider.profile.limits.textTokens, ruler: ruler,
+                logger: shared.logger)
+            if shared.quiet { return whole }
+            return PlannedBlackBox(base: whole, server: provider.server, cache: provider.cache, ruler: ruler, note: shared.note)
         }
     }
 
     /// A provider's model and the cache before it.
     struct OpenedProvider {
+        /// What may be asked: the server, its batch API, or nothing for want of a key.
         var blackBox: any BlackBox
+        /// The server itself, for what sends nothing.
+        var server: ProviderBlackBox
         var profile: ProviderProfile
         var cache: EmbeddingCache
     }
@@ -70,10 +75,16 @@ extension BlackBoxOptions {
         guard key != nil || source.baseURL != nil || !profile.endpoint.isKeyRequired else {
             let missing = APIKeyError.missing(endpoint: profile.endpoint.baseURL ?? name, variable: variable)
             return OpenedProvider(
-                blackBox: UnaskableBlackBox(identity: server.identity, error: missing), profile: server.profile,
-                cache: cache)
+                blackBox: UnaskableBlackBox(identity: server.identity, error: missing), server: server,
+                profile: server.profile, cache: cache)
         }
-        return OpenedProvider(blackBox: server, profile: server.profile, cache: cache)
+        var asked: any BlackBox = server
+        if asking.batch {
+            asked = try BatchedBlackBox(server, cache: cache, waiting: asking.noWait ? .no : .untilAnswered) { jobs in
+                for job in jobs { shared.note("batch \(job.remote ?? "–"), \(job.texts) texts: \(job.note ?? job.state.rawValue)") }
+            }
+        }
+        return OpenedProvider(blackBox: asked, server: server, profile: server.profile, cache: cache)
     }
 
     /// The cache that the flags name, else the user's own.
@@ -100,6 +111,34 @@ struct UnaskableBlackBox: BlackBox {
     let error: APIKeyError
 
     func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix { throw error }
+}
+
+/// A black box that says what a call will ask and cost before it begins.
+struct PlannedBlackBox: BlackBox {
+    let base: OverflowBlackBox
+    let server: ProviderBlackBox
+    let cache: EmbeddingCache
+    let ruler: TokenRuler
+    let note: @Sendable (String) -> Void
+
+    var identity: BlackBoxIdentity { base.identity }
+
+    func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await say(items, role)
+        return try await base.embed(items, as: role)
+    }
+
+    func embed(
+        _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
+    ) async throws {
+        try await say(items, role)
+        try await base.embed(items, as: role, answered: answered)
+    }
+
+    private func say(_ items: [EmbeddingItem], _ role: TextRole) async throws {
+        let plan = try await EmbeddingPlan(server, cache: cache, texts: [(role, items)], ruler: ruler)
+        if plan.toAsk > 1 { note(plan.summary) }
+    }
 }
 
 /// A black box whose calls end with `CancellationError` soon after Ctrl-C.

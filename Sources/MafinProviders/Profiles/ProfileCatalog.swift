@@ -81,6 +81,18 @@ public struct ProfileCatalog: Sendable {
             Entry(definition: definition, source: source, text: toml, isBuiltIn: isBuiltIn))
     }
 
+    /// The profile of a text that is not among these but may stand upon one of them.
+    ///
+    /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
+    public func reading(_ toml: String, source: String = "profile") throws -> ProviderProfile {
+        var catalog = self
+        try catalog.add(toml: toml, source: source)
+        guard case .text(let name)? = try ProfileValue.table(toml: toml, source: source)["name"] else {
+            throw ProviderError.badProfile(source: source, place: "name", reason: "it is missing")
+        }
+        return try catalog.profile(name)
+    }
+
     /// Reads every profile.
     ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` of the first faulty one.
