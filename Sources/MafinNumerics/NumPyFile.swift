@@ -65,22 +65,20 @@ public enum NumPyFile {
     /// Writes a matrix in C order, whole or not at all.
     /// - Throws: ``NumericsError/file(path:reason:)``
     public static func write(_ matrix: Matrix, to url: URL, as type: ElementType = .float32) throws {
-        precondition(type != .float64, "float64 files are only read")
-        var header =
-            "{'descr': '\(type.rawValue)', 'fortran_order': False, 'shape': (\(matrix.rows), \(matrix.columns)), }"
-        // The format wants the data to start at a multiple of 64 bytes.
-        header += String(repeating: " ", count: 63 - (10 + header.utf8.count) % 64) + "\n"
-        try AtomicFile.write(to: url) { file in
-            try file.write(magic + Data([1, 0, UInt8(header.utf8.count & 255), UInt8(header.utf8.count >> 8)]))
-            try file.write(Data(header.utf8))
-            switch type {
-            case .float16:
-                try matrix.values.map(Float16Bits.bits).withUnsafeBytes { try file.write($0) }
-            default:
-                try matrix.values.withUnsafeBytes { try file.write($0) }
-            }
-        }
+        let rows = try PendingRows(to: url, columns: matrix.columns, as: type)
+        try rows.append(matrix)
+        try rows.commit()
     }
+
+    /// Everything before the elements, ``headerSize`` bytes whatever the shape: so it can be written again when the rows are counted.
+    static func header(rows: Int, columns: Int, type: ElementType) -> Data {
+        var text = "{'descr': '\(type.rawValue)', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
+        text += String(repeating: " ", count: headerSize - 11 - text.utf8.count) + "\n"
+        return magic + Data([1, 0, UInt8(text.utf8.count & 255), UInt8(text.utf8.count >> 8)]) + Data(text.utf8)
+    }
+
+    /// The format wants the elements to start at a multiple of 64 bytes; this is the smallest with room for any shape.
+    private static let headerSize = 128
 
     private static func parse(header: String, path: String) throws -> (ElementType, [Int]) {
         func value(of key: String, upTo end: Character) -> Substring? {
