@@ -14,6 +14,10 @@ struct TopKSelector {
     /// Scores below this one do not get in.
     var threshold: Float { heap.count < capacity ? -.infinity : (heap.first?.score ?? .infinity) }
 
+    /// For scores that are offered by index, ascending: those at or below this one do not get in. NaN, to which no score
+    /// compares, where every score does.
+    var strictThreshold: Float { heap.count < capacity ? .nan : threshold }
+
     /// Whether `a` stands behind `b` in the ranking.
     private static func isWorse(_ a: ScoredIndex, _ b: ScoredIndex) -> Bool {
         a.score < b.score || (a.score == b.score && a.index > b.index)
@@ -48,6 +52,11 @@ struct TopKSelector {
                 index += 1
             }
         }
+    }
+
+    /// Offers what another selector has kept.
+    mutating func offer(contentsOf other: TopKSelector) {
+        for entry in other.heap { offer(entry.score, at: entry.index) }
     }
 
     /// The kept entries, best first; the selector is empty afterwards.
