@@ -1,0 +1,153 @@
+import ArgumentParser
+import Foundation
+import MafinNumerics
+import MafinRetrieval
+
+/// Speed of exact search over a mapped `.npy` file, beside what this machine's products and memory reach in the same process.
+/// Prints one JSON line. Run by Tools/bench-search.py.
+@main
+struct BenchSearch: ParsableCommand {
+    @Argument(help: "Rows: a .npy file of float32 or float16.") var rows: String
+    @Argument(help: "Queries: a .npy file.") var queries: String
+    @Option(help: "Results of a query.") var top = 100
+    @Option(help: "Batch sizes.") var batches: [Int] = [1, 100]
+    @Option(help: "Threads; 0: one a core.") var threads = 0
+    @Option(help: "Rounds of each batch; no more are begun after 15 s.") var rounds = 15
+    @Option(help: "Writes the rows as float16 here first, and searches those.") var float16: String?
+    @Option(help: "Receives the indices that the last batch found, as a .npy file of float32.") var output: String?
+
+    private struct Batch: Encodable {
+        var size: Int
+        var bestMilliseconds: Double
+        var medianMilliseconds: Double
+        var bestCPUMilliseconds: Double
+        var gigaflops: Double
+        var gigabytesPerSecond: Double
+    }
+
+    private struct Row: Encodable {
+        var threads: Int
+        var element: String
+        var rows: Int
+        var columns: Int
+        var indexMegabytes: Double
+        var peakMegabytes: Double
+        var conversionSeconds: Double?
+        var openSeconds: Double
+        /// Of matrix products of 1,536 × 1,536 × 1,536, and of reading the file's bytes: the best before and after.
+        var productGigaflops: Double
+        var readGigabytesPerSecond: Double
+        var batches: [Batch]
+    }
+
+    func run() throws {
+        if threads > 0 { Parallelism.threads = threads }
+        var file = URL(fileURLWithPath: rows)
+        var conversion: Double?
+        if let float16 {
+            let halves = URL(fileURLWithPath: float16)
+            conversion = try seconds { try VectorRows(contentsOf: file).write(to: halves, as: .float16) }
+            file = halves
+        }
+        var opened: VectorRows?
+        let opening = try seconds { opened = try VectorRows(contentsOf: file) }
+        guard let opened else { return }
+        let index = VectorIndex(opened)
+        let asked = try NumPyFile.read(URL(fileURLWithPath: queries))
+        var product = productSpeed()
+        var read = try readSpeed(file)
+        var found = Rankings()
+        var measured: [Batch] = []
+        for size in batches {
+            let batch = asked.selecting(rows: 0..<size)
+            found = try index.search(queries: batch, count: top)
+            var walls: [Double] = []
+            var cpus: [Double] = []
+            let start = ContinuousClock.now
+            while walls.count < rounds, ContinuousClock.now - start < .seconds(15) {
+                Thread.sleep(forTimeInterval: 0.05)
+                let cpu = cpuSeconds()
+                walls.append(try seconds { found = try index.search(queries: batch, count: top) })
+                cpus.append(cpuSeconds() - cpu)
+            }
+            walls.sort()
+            let work = 2 * Double(index.count) * Double(index.columns) * Double(size)
+            measured.append(
+                Batch(
+                    size: size, bestMilliseconds: 1e3 * walls[0], medianMilliseconds: 1e3 * walls[walls.count / 2],
+                    bestCPUMilliseconds: 1e3 * (cpus.min() ?? 0), gigaflops: work / walls[0] / 1e9,
+                    gigabytesPerSecond: Double(index.byteCount) / walls[0] / 1e9))
+        }
+        product = max(product, productSpeed())
+        read = max(read, try readSpeed(file))
+        if let output {
+            let indices = found.entries.map { Float($0.index) }
+            try NumPyFile.write(
+                Matrix(rows: found.count, columns: indices.count / max(1, found.count), values: indices),
+                to: URL(fileURLWithPath: output))
+        }
+        let row = Row(
+            threads: Parallelism.threads, element: opened.element.rawValue, rows: index.count, columns: index.columns,
+            indexMegabytes: Double(index.byteCount) / 1_048_576, peakMegabytes: peakMegabytes(),
+            conversionSeconds: conversion, openSeconds: opening, productGigaflops: product,
+            readGigabytesPerSecond: read, batches: measured)
+        print(String(decoding: try JSONEncoder().encode(row), as: UTF8.self))
+    }
+
+    /// What the packed products reach on all threads, where nothing else gets in their way.
+    private func productSpeed() -> Double {
+        let size = 1_536
+        let a = Matrix(rows: size, columns: size, repeating: 0.5)
+        var best = Double.infinity
+        for _ in 0..<6 {
+            best = min(best, seconds { precondition(Matrix.multiply(a, transposed: a)[0, 0] > 0) })
+        }
+        return 2 * Double(size * size * size) / best / 1e9
+    }
+
+    /// Reading the bytes of the file, which are in memory by now, on all threads.
+    private func readSpeed(_ file: URL) throws -> Double {
+        try NumPyFile.map(file).withUnsafeBytes { bytes in
+            let vectors = UnsafeTransfer(bytes.bindMemory(to: SIMD16<UInt32>.self))
+            var best = Double.infinity
+            for _ in 0..<6 {
+                best = min(
+                    best,
+                    seconds {
+                        parallelRanges(vectors.value.count, grain: 1 << 14) { range in
+                            var one = SIMD16<UInt32>()
+                            var other = SIMD16<UInt32>()
+                            for place in stride(from: range.lowerBound, to: range.upperBound - 1, by: 2) {
+                                one ^= vectors.value[place]
+                                other ^= vectors.value[place + 1]
+                            }
+                            // All ones is no sum of these numbers; the compiler does not know it.
+                            precondition((one ^ other) != SIMD16(repeating: .max))
+                        }
+                    })
+            }
+            return Double(bytes.count) / best / 1e9
+        }
+    }
+
+    private func seconds(_ body: () throws -> Void) rethrows -> Double {
+        try ContinuousClock().measure(body) / .seconds(1)
+    }
+
+    private func cpuSeconds() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+
+    private func peakMegabytes() -> Double {
+        var usage = rusage()
+        // RUSAGE_SELF, which the C libraries import as different types.
+        getrusage(0, &usage)
+        #if os(macOS)
+            return Double(usage.ru_maxrss) / 1_048_576
+        #else
+            return Double(usage.ru_maxrss) / 1024
+        #endif
+    }
+}
