@@ -19,7 +19,17 @@
 enum { DEPTH = 384 };
 
 // Bytes that one query's walk over the rows asks memory for ahead of itself; pieces of DEPTH that it holds unfolded.
-enum { LINE_AHEAD = 4096, LINE_PIECES = 8 };
+enum { LINE_AHEAD = 8192, LINE_PIECES = 8 };
+
+static inline ptrdiff_t size_of(mafin_element element) {
+    return element == MAFIN_FLOAT32 ? 4 : element == MAFIN_FLOAT16 ? 2 : 1;
+}
+
+// Addresses beyond the rows are asked for too; as numbers, because such a pointer may not be made.
+static inline __attribute__((always_inline)) void prefetch_address(uintptr_t address) {
+    __builtin_prefetch((const char *)address, 0, 3);
+}
+#define prefetch(pointer) prefetch_address((uintptr_t)(pointer))
 
 // The part of the width that a pass works on: the full vectors from `start` to `end`, then what is left of the row.
 typedef struct {
@@ -69,8 +79,8 @@ typedef ptrdiff_t above_function(ptrdiff_t queries, ptrdiff_t rows, const float 
 typedef struct {
     const char *name;
     ptrdiff_t lanes, queries;
-    block_function *block_single, *block_half;
-    line_function *line_single, *line_half;
+    block_function *block[3];  // by element
+    line_function *line[3];
     above_function *above;
 } kernel;
 
@@ -127,10 +137,16 @@ static inline __attribute__((always_inline)) four_floats portable_halves(const u
 // Those that this CPU runs, the widest first.
 static const kernel *kernel_at(int place) {
 #ifdef __x86_64__
-    static const kernel wide = {"AVX-512", 16, 4, block_single_avx512, block_half_avx512,
-                                line_single_avx512, line_half_avx512, above_avx512};
-    static const kernel narrow = {"AVX2", 8, 2, block_single_avx2, block_half_avx2,
-                                  line_single_avx2, line_half_avx2, above_avx2};
+    static const kernel wide = {
+        "AVX-512", 16, 4,
+        {block_single_avx512, block_half_avx512, block_byte_avx512},
+        {line_single_avx512, line_half_avx512, line_byte_avx512},
+        above_avx512};
+    static const kernel narrow = {
+        "AVX2", 8, 2,
+        {block_single_avx2, block_half_avx2, block_byte_avx2},
+        {line_single_avx2, line_half_avx2, line_byte_avx2},
+        above_avx2};
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
         place-- == 0)
         return &wide;
@@ -146,7 +162,10 @@ static const kernel *kernel_at(int place) {
 #else
         "portable",
 #endif
-        4, 4, block_single_portable, block_half_portable, line_single_portable, line_half_portable, above_portable};
+        4, 4,
+        {block_single_portable, block_half_portable, block_byte_portable},
+        {line_single_portable, line_half_portable, line_byte_portable},
+        above_portable};
     return place == 0 ? &portable : NULL;
 }
 
@@ -165,6 +184,8 @@ size_t mafin_prepared_size(int place, ptrdiff_t queries, ptrdiff_t width) {
     return (size_t)(rounded_up(queries, use->queries) * rounded_up(width, use->lanes));
 }
 
+ptrdiff_t mafin_prepared_stride(int place, ptrdiff_t width) { return rounded_up(width, kernel_at(place)->lanes); }
+
 // Each query behind the other, each of whole vectors. In the last vector of a width that is no multiple of them, the
 // elements stand at its end, because rows are read up to their end and not beyond.
 void mafin_prepare_queries(int place, ptrdiff_t queries, ptrdiff_t width, const float *from, ptrdiff_t stride,
@@ -179,27 +200,25 @@ void mafin_prepare_queries(int place, ptrdiff_t queries, ptrdiff_t width, const 
     }
 }
 
-void mafin_inner_products(int place, ptrdiff_t rows, ptrdiff_t width, const void *vectors, bool half,
+void mafin_inner_products(int place, ptrdiff_t rows, ptrdiff_t width, const void *vectors, mafin_element element,
                           ptrdiff_t row_stride, ptrdiff_t queries, const float *prepared, float *scores,
                           ptrdiff_t score_stride) {
     const kernel *const use = kernel_at(place);
-    const ptrdiff_t element = half ? 2 : 4, full = width / use->lanes * use->lanes;
+    const ptrdiff_t size = size_of(element), full = width / use->lanes * use->lanes;
     if (queries == 1) {
-        line_function *const line = half ? use->line_half : use->line_single;
-        line(rows, width, vectors, row_stride * element, prepared, scores);
+        use->line[element](rows, width, vectors, row_stride * size, prepared, scores);
         return;
     }
-    block_function *const block = half ? use->block_half : use->block_single;
     piece piece = {.width = width,
-                   .row_bytes = row_stride * element,
+                   .row_bytes = row_stride * size,
                    .query_stride = rounded_up(width, use->lanes),
                    .score_stride = score_stride};
     do {
         piece.end = full - piece.start < DEPTH ? full : piece.start + DEPTH;
-        piece.start_bytes = piece.start * element;
-        piece.bytes = (piece.end - piece.start) * element;
+        piece.start_bytes = piece.start * size;
+        piece.bytes = (piece.end - piece.start) * size;
         piece.tail = piece.end == full && full < width;
-        block(&piece, rows, vectors, queries, prepared, scores);
+        use->block[element](&piece, rows, vectors, queries, prepared, scores);
         piece.start = piece.end;
     } while (piece.start < full);
 }

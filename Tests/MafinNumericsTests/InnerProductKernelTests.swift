@@ -10,6 +10,7 @@ import Testing
     struct Case: CustomTestStringConvertible {
         var kernel: Int32
         var half: Bool
+        var element: mafin_element { half ? MAFIN_FLOAT16 : MAFIN_FLOAT32 }
         var testDescription: String {
             "\(String(cString: mafin_search_kernel_name(kernel))), \(half ? "float16" : "float32")"
         }
@@ -36,7 +37,7 @@ import Testing
         mafin_prepare_queries(which.kernel, count, width, queries, width, &prepared)
         var scores = [Float](repeating: .nan, count: count * rows.count)
         mafin_inner_products(
-            which.kernel, rows.count, width, vectors + rows.lowerBound * stride * (which.half ? 2 : 4), which.half,
+            which.kernel, rows.count, width, vectors + rows.lowerBound * stride * (which.half ? 2 : 4), which.element,
             stride, count, prepared, &scores, rows.count)
         return scores
     }
@@ -92,6 +93,84 @@ import Testing
                     which, rows: 0..<3, width: width, UnsafeRawPointer(start) + room - bytes, stride: width,
                     queries: Self.values(queries * width, seed: 3))
                 #expect(found.allSatisfy { $0 == 0 })
+            }
+        }
+    }
+
+    /// No score lies above its bound, and bounds are near; on rows of every size and shape.
+    @Test(arguments: cases) func approximationsBoundEveryScore(_ which: Case) {
+        var random = RandomGenerator(seed: 4)
+        for width in [1, 5, 16, 50, 384, 1_025, 3_100] {
+            let rowCount = 67
+            var rows = (0..<rowCount * width).map { _ in random.normal() }
+            // Sizes from too small to be bounded up to too large, one element that dwarfs the rest, constants, zeros.
+            for row in 0..<40 {
+                let size = which.half ? Float(pow(2, Double(row) / 3 - 10)) : Float(pow(2, Double(row) * 5 - 100))
+                for column in 0..<width { rows[row * width + column] *= size }
+            }
+            for row in 40..<50 { rows[row * width + row % width] = 100 * Float(row - 40) }
+            for row in 50..<52 {
+                for column in 0..<width { rows[row * width + column] = row == 50 ? 0 : 0.7 }
+            }
+            let halves = rows.map(Float16Bits.bits)
+            let queryCount = 5
+            let queries = (0..<queryCount * width).map { _ in random.normal() }
+            let norms = (0..<queryCount).map { query in
+                Float(
+                    queries[query * width..<(query + 1) * width].reduce(0.0) { $0 + Double($1) * Double($1) }
+                        .squareRoot()
+                )
+                .nextUp
+            }
+            let lengths = (0..<rowCount).map { row in
+                rows[row * width..<(row + 1) * width].reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+            }
+            let steps = (0..<rowCount).map { row in
+                Double(rows[row * width..<(row + 1) * width].reduce(0) { max($0, abs($1)) }) / 127
+                    * Double(width).squareRoot()
+            }
+            func check(_ vectors: UnsafeRawPointer) {
+                let found = scores(which, rows: 0..<rowCount, width: width, vectors, stride: width, queries: queries)
+                var codes = [Int8](repeating: 0, count: rows.count)
+                var scales = [Float](repeating: 0, count: rowCount)
+                var margins = scales
+                mafin_approximate(rowCount, width, vectors, which.element, width, &codes, &scales, &margins)
+                for count in [1, queryCount] {
+                    var prepared = [Float](repeating: 0, count: mafin_prepared_size(which.kernel, count, width))
+                    mafin_prepare_queries(which.kernel, count, width, queries, width, &prepared)
+                    var bounds = [Float](repeating: 0, count: count * rowCount)
+                    mafin_inner_products(
+                        which.kernel, rowCount, width, codes, MAFIN_INT8, width, count, prepared, &bounds, rowCount)
+                    var twice = bounds
+                    let products = bounds
+                    mafin_upper_bounds(count, rowCount, products, rowCount, norms, scales, margins, false, &bounds)
+                    twice = bounds
+                    mafin_upper_bounds(count, rowCount, products, rowCount, norms, scales, margins, true, &twice)
+                    // (Checks by the thousand: only what fails goes through `#expect`.)
+                    for place in bounds.indices {
+                        let row = place % rowCount
+                        let isInRange = which.half || (12...28).contains(row) || row >= 40
+                        let gap = Double(bounds[place] - found[place])
+                        // Twice: the error of the score at most, and the margin; both ½ a step in every element.
+                        let room = Double(norms[place / rowCount]) * (1.1 * steps[row] + 1e-5 * lengths[row])
+                        let difference = Double(abs(twice[place] - 2 * bounds[place]))
+                        // An infinite margin claims nothing, and is only for what is out of range.
+                        let isGood =
+                            bounds[place].isFinite
+                            ? (0...room).contains(gap)
+                                && difference <= 1e-6 * lengths[row] * Double(norms[place / rowCount])
+                            : !isInRange
+                        if !isGood {
+                            Issue.record(
+                                "width \(width), row \(row): \(found[place]), bound \(bounds[place]), room \(room)")
+                        }
+                    }
+                }
+            }
+            if which.half {
+                halves.withUnsafeBytes { check($0.baseAddress!) }
+            } else {
+                rows.withUnsafeBytes { check($0.baseAddress!) }
             }
         }
     }

@@ -95,6 +95,50 @@ private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
         }
     }
 
+    /// Bytes in the place of rows change no bit of a result, for few queries and many, rows of every size, ties included.
+    @Test(arguments: VectorRows.Element.allCases) func approximationsFindTheSame(element: VectorRows.Element) throws {
+        var first = randomMatrix(2_003, 130, seed: 11)
+        // Near the top all alike, so that bounds tell nothing; copies; rows of zeros; large and small ones.
+        for row in stride(from: 0, to: 600, by: 3) {
+            for column in 0..<130 { first[row, column] = Float(column % 7) + first[row, column] * 1e-3 }
+        }
+        for row in 700..<720 {
+            for column in 0..<130 { first[row, column] = row < 710 ? 0 : first[3, column] }
+        }
+        if element == .float32 {
+            for row in 720..<740 {
+                for column in 0..<130 { first[row, column] *= row < 730 ? 1e-30 : 1e25 }
+            }
+        }
+        let second = randomMatrix(2_003, 20, seed: 12)
+        let parts = [try VectorRows(first, as: element), try VectorRows(second, as: element)]
+        let plain = VectorIndex(parts: parts)
+        let index = VectorIndex(parts: parts, isApproximated: true)
+        #expect(plain.approximationByteCount == 0 && index.approximationByteCount == 2_003 * (150 + 16))
+        var queries = randomMatrix(10, 150, seed: 13)
+        for column in 0..<150 {
+            queries[0, column] = column < 130 ? Float(column % 7) : 0
+            queries[1, column] = column < 130 ? 0 : queries[1, column]
+            queries[2, column] *= 1e-20
+            queries[3, column] *= 1e18
+            queries[4, column] = 0
+        }
+        for kernel in 0..<mafin_search_kernels() {
+            let whole = try plain.search(queries: queries, count: 40, tiling: SearchTiling(kernel: kernel))
+            for threads in [1, 3] {
+                for (perPass, perBlock) in [(1, nil), (1, 16), (3, 96), (8, 7), (128, nil)] as [(Int, Int?)] {
+                    let tiling = SearchTiling(
+                        kernel: kernel, queries: perPass, rows: perBlock, approximatedQueries: 128)
+                    let found = try Parallelism.withThreads(threads) {
+                        try index.search(queries: queries, count: 40, tiling: tiling)
+                    }
+                    #expect(found == whole, "kernel \(kernel), \(threads) threads, \(perPass) × \(perBlock ?? 0)")
+                }
+            }
+        }
+        #expect(try index.search(queries: queries, count: 5_000) == plain.search(queries: queries, count: 5_000))
+    }
+
     @Test func equalRowsAreRankedByIndex() throws {
         let rows = Matrix(rows: 500, columns: 3, values: (0..<1_500).map { $0 < 1_497 ? 0.1 : 0.2 })
         let index = VectorIndex(try VectorRows(rows))

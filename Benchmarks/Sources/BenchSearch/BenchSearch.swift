@@ -14,6 +14,7 @@ struct BenchSearch: ParsableCommand {
     @Option(help: "Threads; 0: one a core.") var threads = 0
     @Option(help: "Rounds of each batch; no more are begun after 15 s.") var rounds = 15
     @Option(help: "Writes the rows as float16 here first, and searches those.") var float16: String?
+    @Flag(help: "Holds a byte of every element beside the rows.") var approximated = false
     @Option(help: "Receives the indices that the last batch found, as a .npy file of float32.") var output: String?
 
     private struct Batch: Encodable {
@@ -34,6 +35,8 @@ struct BenchSearch: ParsableCommand {
         var peakMegabytes: Double
         var conversionSeconds: Double?
         var openSeconds: Double
+        var approximationSeconds: Double
+        var approximationMegabytes: Double
         /// Of matrix products of 1,536 × 1,536 × 1,536, and of reading the file's bytes: the best before and after.
         var productGigaflops: Double
         var readGigabytesPerSecond: Double
@@ -52,7 +55,9 @@ struct BenchSearch: ParsableCommand {
         var opened: VectorRows?
         let opening = try seconds { opened = try VectorRows(contentsOf: file) }
         guard let opened else { return }
-        let index = VectorIndex(opened)
+        var built: VectorIndex?
+        let approximation = seconds { built = VectorIndex(opened, isApproximated: approximated) }
+        guard let index = built else { return }
         let asked = try NumPyFile.read(URL(fileURLWithPath: queries))
         var product = productSpeed()
         var read = try readSpeed(file)
@@ -89,7 +94,9 @@ struct BenchSearch: ParsableCommand {
         let row = Row(
             threads: Parallelism.threads, element: opened.element.rawValue, rows: index.count, columns: index.columns,
             indexMegabytes: Double(index.byteCount) / 1_048_576, peakMegabytes: peakMegabytes(),
-            conversionSeconds: conversion, openSeconds: opening, productGigaflops: product,
+            conversionSeconds: conversion, openSeconds: opening,
+            approximationSeconds: approximation,
+            approximationMegabytes: Double(index.approximationByteCount) / 1_048_576, productGigaflops: product,
             readGigabytesPerSecond: read, batches: measured)
         print(String(decoding: try JSONEncoder().encode(row), as: UTF8.self))
     }

@@ -32,6 +32,9 @@ void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
 // `kernel` is a place among the instruction sets that run here, 0 the widest: what is laid out for one is for it alone.
 // The score of a row and a query is summed in the same order in every call of one kernel, whatever stands beside them.
 
+/// Types of stored elements.
+typedef enum { MAFIN_FLOAT32, MAFIN_FLOAT16, MAFIN_INT8 } mafin_element;
+
 /// How many instruction sets there are to choose from: at least 1.
 int mafin_search_kernels(void);
 
@@ -45,9 +48,12 @@ size_t mafin_prepared_size(int kernel, ptrdiff_t queries, ptrdiff_t width);
 void mafin_prepare_queries(int kernel, ptrdiff_t queries, ptrdiff_t width, const float *from, ptrdiff_t stride,
                            float *prepared);
 
-/// scores[q · score_stride + r] = ⟨row r, query q⟩. Rows are float, or float16 if `half`, `row_stride` elements apart; all
-/// elements must be finite.
-void mafin_inner_products(int kernel, ptrdiff_t rows, ptrdiff_t width, const void *vectors, bool half,
+/// Floats from one prepared query to the next.
+ptrdiff_t mafin_prepared_stride(int kernel, ptrdiff_t width);
+
+/// scores[q · score_stride + r] = ⟨row r, query q⟩. Rows are `row_stride` elements apart; all elements must be finite. (The
+/// sums of int8 rows are taken in an order of their own.)
+void mafin_inner_products(int kernel, ptrdiff_t rows, ptrdiff_t width, const void *vectors, mafin_element element,
                           ptrdiff_t row_stride, ptrdiff_t queries, const float *prepared, float *scores,
                           ptrdiff_t score_stride);
 
@@ -60,6 +66,19 @@ typedef struct {
 /// row, and returns how many; `hits` has room for all.
 ptrdiff_t mafin_scores_above(int kernel, ptrdiff_t queries, ptrdiff_t rows, const float *scores, ptrdiff_t stride,
                              const float *thresholds, mafin_hit *hits);
+
+// MARK: Approximations of rows in bytes (approximation.c)
+
+/// codes[r, :] · scales[r] ≈ row r, `row_stride` elements apart, float32 or float16, so near that for every query with a
+/// norm from 1e-15 to 1e15 the score that `mafin_inner_products` computes, rounding included, is at most
+/// scales[r] · ⟨codes[r, :], query⟩ + ‖query‖ · margins[r] as `mafin_upper_bounds` computes it. A margin may be infinite.
+void mafin_approximate(ptrdiff_t rows, ptrdiff_t width, const void *vectors, mafin_element element,
+                       ptrdiff_t row_stride, int8_t *codes, float *scales, float *margins);
+
+/// bounds[q · stride + r] = scales[r] · products[q · stride + r] + norms[q] · margins[r], plus what was there if `add`.
+/// `bounds` may be `products` unless `add`.
+void mafin_upper_bounds(ptrdiff_t queries, ptrdiff_t rows, const float *products, ptrdiff_t stride, const float *norms,
+                        const float *scales, const float *margins, bool add, float *bounds);
 
 // MARK: Half precision (half_precision.c)
 

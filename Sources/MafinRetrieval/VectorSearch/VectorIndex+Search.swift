@@ -10,6 +10,10 @@ struct SearchTiling {
     var queries = 128
     /// Rows that are scored at a time; `nil` is chosen for the number of queries.
     var rows: Int?
+    /// Queries at most, and entries kept of so many rows at most, for which approximations are read instead of rows: more
+    /// queries are bound by arithmetic, not by memory, and of too few rows most are among the best.
+    var approximatedQueries = 8
+    var approximatedShare = 1.0 / 32
     /// Bytes at most of the entries that all threads keep.
     var entryBytes = 256 << 20
 
@@ -28,7 +32,8 @@ extension VectorIndex {
     ///
     /// Row `i` of the result belongs to row `i` of `queries`; where there are fewer rows than `count`, all are ranked. For
     /// cosines, normalise rows and queries first. A score that overflows to NaN counts as −∞. Scores are never held beyond a
-    /// block: most fall to one vector comparison with what the query has already found. Runs on all threads.
+    /// block: most fall to one vector comparison with what the query has already found. Runs on all threads. Few queries are
+    /// bound by how fast memory gives the rows: ``init(parts:isApproximated:)`` says what helps.
     /// - Complexity: O(queries × rows × columns); memory O(queries × count × threads), at most 256 MiB at a time.
     /// - Throws: ``RetrievalError/invalidElement(source:row:column:expected:found:)`` for a query that holds an infinity or NaN.
     public func search(queries: Matrix, count: Int) throws -> Rankings {
@@ -63,7 +68,10 @@ extension VectorIndex {
     private func best(
         _ count: Int, queries: Matrix, _ range: Range<Int>, _ tiling: SearchTiling
     ) -> [[ScoredIndex]] {
-        let rowBytes = parts.reduce(0) { $0 + $1.columns * $1.element.size }
+        let isApproximated =
+            !approximations.isEmpty && range.count <= tiling.approximatedQueries
+            && Double(count) <= tiling.approximatedShare * Double(self.count)
+        let rowBytes = parts.reduce(0) { $0 + $1.columns * (isApproximated ? 1 : $1.element.size) }
         let block = tiling.rowsPerBlock(queries: range.count, rowBytes: rowBytes)
         // Several pieces a thread even out what else runs on the cores.
         let share = self.count / (16 * Parallelism.threads)
@@ -81,7 +89,10 @@ extension VectorIndex {
                     parallelFor(workers) { worker in
                         let (scorer, selectors, _) = shared.value
                         let own = worker * range.count..<(worker + 1) * range.count
-                        scorer.collect(UnsafeMutableBufferPointer(rebasing: selectors[own]), block: block) {
+                        scorer.collect(
+                            UnsafeMutableBufferPointer(rebasing: selectors[own]), block: block,
+                            isBounded: isApproximated && scorer.hasBounds
+                        ) {
                             let taken = next.wrappingAdd(1, ordering: .relaxed).oldValue
                             return taken < pieces ? taken * piece..<min((taken + 1) * piece, self.count) : nil
                         }
@@ -104,9 +115,11 @@ extension BlockScorer {
     /// Offers every score to its query's selector.
     /// - Parameters:
     ///   - block: rows that are scored at a time.
+    ///   - isBounded: whether bounds are computed first, and scores only where they leave a chance.
     ///   - nextPiece: the rows to go on with, each time behind all that were given before; `nil` at the end.
     fileprivate func collect(
-        _ selectors: UnsafeMutableBufferPointer<TopKSelector>, block: Int, nextPiece: () -> Range<Int>?
+        _ selectors: UnsafeMutableBufferPointer<TopKSelector>, block: Int, isBounded: Bool,
+        nextPiece: () -> Range<Int>?
     ) {
         let room = queryCount * block
         let floats = room + scratchSize(rows: block) + queryCount
@@ -121,13 +134,23 @@ extension BlockScorer {
                 while let piece = nextPiece() {
                     for start in stride(from: piece.lowerBound, to: piece.upperBound, by: block) {
                         let rows = start..<min(start + block, piece.upperBound)
-                        score(rows, into: scores, scratch: scratch)
+                        if isBounded {
+                            bound(rows, into: scores, scratch: scratch)
+                        } else {
+                            score(rows, into: scores, scratch: scratch)
+                        }
                         let count = mafin_scores_above(
                             kernel, queryCount, rows.count, scores, rows.count, thresholds, hits)
                         for place in 0..<count {
                             let query = Int(hits[place].query)
                             let row = Int(hits[place].row)
-                            selectors[query].offer(scores[query * rows.count + row], at: start + row)
+                            var score = scores[query * rows.count + row]
+                            if isBounded {
+                                // The threshold may have risen since.
+                                if score <= thresholds[query] { continue }
+                                score = self.score(row: start + row, query: query)
+                            }
+                            selectors[query].offer(score, at: start + row)
                             thresholds[query] = selectors[query].strictThreshold
                         }
                     }

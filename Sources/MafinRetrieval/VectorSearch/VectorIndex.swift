@@ -11,19 +11,25 @@ import MafinNumerics
 public struct VectorIndex: Sendable {
     /// The parts, each of the same number of rows.
     public let parts: [VectorRows]
+    /// The parts in bytes, or none.
+    let approximations: [RowApproximation]
 
     /// An index of rows whose parts lie side by side.
-    public init(parts: [VectorRows]) {
+    /// - Parameter isApproximated: whether to hold a byte of every element beside the rows. Searches with few queries then read
+    ///   a quarter of what float32 rows take, and only those rows that may be among the best; what they find is the same. The
+    ///   rows of a mapped file, once approximated, need not stay in memory. Making it reads all rows once.
+    public init(parts: [VectorRows], isApproximated: Bool = false) {
         precondition(!parts.isEmpty, "an index needs a part")
         precondition(
             parts.allSatisfy { $0.count == parts[0].count },
             "parts of \(parts.map { "\($0.count)" }.joined(separator: " and ")) rows")
         self.parts = parts
+        approximations = isApproximated ? parts.map { RowApproximation($0) } : []
     }
 
-    /// An index of rows in one part.
-    public init(_ rows: VectorRows) {
-        self.init(parts: [rows])
+    /// An index of rows in one part; see ``init(parts:isApproximated:)``.
+    public init(_ rows: VectorRows, isApproximated: Bool = false) {
+        self.init(parts: [rows], isApproximated: isApproximated)
     }
 
     /// Number of rows.
@@ -32,4 +38,6 @@ public struct VectorIndex: Sendable {
     public var columns: Int { parts.reduce(0) { $0 + $1.columns } }
     /// Bytes that the rows take, in memory or in files.
     public var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
+    /// Bytes of memory that the approximation takes beside them.
+    public var approximationByteCount: Int { approximations.reduce(0) { $0 + $1.byteCount } }
 }

@@ -15,6 +15,7 @@ public struct VectorRows: Sendable {
         case float16
 
         var size: Int { self == .float16 ? 2 : 4 }
+        var kernelElement: mafin_element { self == .float16 ? MAFIN_FLOAT16 : MAFIN_FLOAT32 }
         var fileType: NumPyFile.ElementType { self == .float16 ? .float16 : .float32 }
     }
 
