@@ -4,7 +4,8 @@
     PEER-HOME/venv/bin/python Tools/bench-search.py --shared ../shared [--shapes 50000x1920 1000000x384] [--threads 1 2] [--rounds 3]
 
 The peers are `bench/search_speed.py` of the shared folder: random unit rows in memory, float32, 100 queries. Ours are the
-same rows in a `.npy` file that is mapped, as float32 and as float16. Each process warms up and counts its best round of 15;
+same rows in a `.npy` file that is mapped: float32, float32 with a byte of every element beside it ("approximated", for
+few queries), and float16. Each process warms up and counts its best round of 15;
 the medians of these over the rounds here are compared. Products (1,536 cubed) and reading the file are timed in our own
 process: "of GEMM" and "of read" are shares of them. What was found is held against numpy's products.
 """
@@ -23,6 +24,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ["faiss", "numpy", "usearch"]
 TOP = 100
+OURS = {"mafin": [], "mafin approximated": ["--approximated"], "mafin float16": ["--float16", "half.npy"]}
 
 
 def last_json(command, **options):
@@ -74,14 +76,15 @@ def main():
             best = make_vectors(folder, rows, columns)
             for threads in arguments.threads:
                 environment = dict(os.environ, PEER_THREADS=str(threads))
-                results = {name: [] for name in [*arguments.peers, "mafin", "mafin float16"]}
+                results = {name: [] for name in [*arguments.peers, *OURS]}
                 for _ in range(arguments.rounds):
                     for peer in arguments.peers:
                         row = last_json([sys.executable, bench, peer, rows, columns], env=environment)
                         results[peer].append({
                             **{f"wall {size}": row[f"b{size}_ms"] for size in (1, 100)},
                             **{f"cpu {size}": row[f"b{size}_cpu_ms"] for size in (1, 100)}, "memory": row["rss_mb"]})
-                    for name, options in [("mafin", []), ("mafin float16", ["--float16", folder / "half.npy"])]:
+                    for name, options in OURS.items():
+                        options = [folder / option if option.endswith(".npy") else option for option in options]
                         row = last_json(
                             [ours, folder / "rows.npy", folder / "queries.npy", "--threads", threads,
                              "--output", folder / f"{name}.npy", *options])
@@ -89,7 +92,7 @@ def main():
                         results[name].append({
                             **{f"wall {size}": batch["bestMilliseconds"] for size, batch in batches.items()},
                             **{f"cpu {size}": batch["bestCPUMilliseconds"] for size, batch in batches.items()},
-                            "memory": row["peakMegabytes"], "index": row["indexMegabytes"],
+                            "memory": row["peakMegabytes"], "index": row["indexMegabytes"] + row["approximationMegabytes"],
                             "of read": batches[1]["gigabytesPerSecond"] / row["readGigabytesPerSecond"],
                             "of GEMM": batches[100]["gigaflops"] / row["productGigaflops"],
                             "GEMM": row["productGigaflops"], "read": row["readGigabytesPerSecond"]})

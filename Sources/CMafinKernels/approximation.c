@@ -37,16 +37,19 @@ PER_CPU void mafin_approximate(ptrdiff_t rows, ptrdiff_t width, const void *vect
     const char *row = vectors;
     float x[SPAN];
     for (ptrdiff_t r = 0; r < rows; r++, row += row_stride * (element == MAFIN_FLOAT16 ? 2 : 4), codes += width) {
-        float largest = 0, squares = 0;
+        // Sizes of floats are ordered as their bits are.
+        uint32_t largest_bits = 0;
+        float squares = 0;
         for (ptrdiff_t start = 0; start < width; start += SPAN) {
             const ptrdiff_t count = width - start < SPAN ? width - start : SPAN;
             floats_of(element, row, start, count, x);
             for (ptrdiff_t i = 0; i < count; i++) {
-                const float size = fabsf(x[i]);
-                largest = size > largest ? size : largest;
+                const uint32_t size = bits_of_float(x[i]) & 0x7FFFFFFF;
+                largest_bits = size > largest_bits ? size : largest_bits;
                 squares += x[i] * x[i];
             }
         }
+        const float largest = float_of_bits(largest_bits);
         const float scale = largest / 127, inverse = largest > SMALLEST ? 127 / largest : 0;
         float errors = 0;
         for (ptrdiff_t start = 0; start < width; start += SPAN) {

@@ -7,11 +7,6 @@
 // Elements between two looks at whether one did not fit.
 enum { STRETCH = 4096 };
 
-INLINE uint32_t bits_of_float(float x) {
-    union { float value; uint32_t bits; } u = {x};
-    return u.bits;
-}
-
 // 0x7C00, and its negative, stand for what does not fit.
 INLINE uint16_t half_of(float x) {
     const uint32_t bits = bits_of_float(x), magnitude = bits & 0x7FFFFFFF;

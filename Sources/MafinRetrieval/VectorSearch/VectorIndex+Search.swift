@@ -12,7 +12,7 @@ struct SearchTiling {
     var rows: Int?
     /// Queries at most, and entries kept of so many rows at most, for which approximations are read instead of rows: more
     /// queries are bound by arithmetic, not by memory, and of too few rows most are among the best.
-    var approximatedQueries = 8
+    var approximatedQueries = 4
     var approximatedShare = 1.0 / 32
     /// Bytes at most of the entries that all threads keep.
     var entryBytes = 256 << 20
