@@ -25,11 +25,10 @@ static inline ptrdiff_t size_of(mafin_element element) {
     return element == MAFIN_FLOAT32 ? 4 : element == MAFIN_FLOAT16 ? 2 : 1;
 }
 
-// Addresses beyond the rows are asked for too; as numbers, because such a pointer may not be made.
-static inline __attribute__((always_inline)) void prefetch_address(uintptr_t address) {
-    __builtin_prefetch((const char *)address, 0, 3);
+// Addresses beyond the rows are asked for too: reckoned as numbers, because a pointer there may not be made.
+static inline __attribute__((always_inline)) void prefetch(const char *row, ptrdiff_t offset) {
+    __builtin_prefetch((const char *)((uintptr_t)row + (uintptr_t)offset), 0, 3);
 }
-#define prefetch(pointer) prefetch_address((uintptr_t)(pointer))
 
 // The part of the width that a pass works on: the full vectors from `start` to `end`, then what is left of the row.
 typedef struct {
