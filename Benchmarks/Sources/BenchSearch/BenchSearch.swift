@@ -17,13 +17,30 @@ struct BenchSearch: ParsableCommand {
     @Flag(help: "Holds a byte of every element beside the rows.") var approximated = false
     @Option(help: "Receives the indices that the last batch found, as a .npy file of float32.") var output: String?
 
+    /// Work by the clock, and by the seconds of all cores that it took: these tell more where others use the machine too.
+    private struct Speed: Encodable {
+        var gigaPerSecond = 0.0
+        var gigaPerCPUSecond = 0.0
+
+        mutating func note(_ work: Double, _ time: Time) {
+            gigaPerSecond = max(gigaPerSecond, work / time.wall / 1e9)
+            gigaPerCPUSecond = max(gigaPerCPUSecond, work / time.cpu / 1e9)
+        }
+    }
+
+    private struct Time {
+        var wall: Double
+        var cpu: Double
+    }
+
     private struct Batch: Encodable {
         var size: Int
         var bestMilliseconds: Double
         var medianMilliseconds: Double
         var bestCPUMilliseconds: Double
-        var gigaflops: Double
-        var gigabytesPerSecond: Double
+        /// Additions and multiplications, and bytes of the rows.
+        var operations = Speed()
+        var bytes = Speed()
     }
 
     private struct Row: Encodable {
@@ -38,8 +55,8 @@ struct BenchSearch: ParsableCommand {
         var approximationSeconds: Double
         var approximationMegabytes: Double
         /// Of matrix products of 1,536 × 1,536 × 1,536, and of reading the file's bytes: the best before and after.
-        var productGigaflops: Double
-        var readGigabytesPerSecond: Double
+        var product: Speed
+        var read: Speed
         var batches: [Batch]
     }
 
@@ -59,32 +76,33 @@ struct BenchSearch: ParsableCommand {
         let approximation = seconds { built = VectorIndex(opened, isApproximated: approximated) }
         guard let index = built else { return }
         let asked = try NumPyFile.read(URL(fileURLWithPath: queries))
-        var product = productSpeed()
-        var read = try readSpeed(file)
+        var product = Speed()
+        var read = Speed()
+        measureProducts(&product)
+        try measureReading(file, &read)
         var found = Rankings()
         var measured: [Batch] = []
         for size in batches {
             let batch = asked.selecting(rows: 0..<size)
             found = try index.search(queries: batch, count: top)
-            var walls: [Double] = []
-            var cpus: [Double] = []
+            var times: [Time] = []
             let start = ContinuousClock.now
-            while walls.count < rounds, ContinuousClock.now - start < .seconds(15) {
-                Thread.sleep(forTimeInterval: 0.05)
-                let cpu = cpuSeconds()
-                walls.append(try seconds { found = try index.search(queries: batch, count: top) })
-                cpus.append(cpuSeconds() - cpu)
+            while times.count < rounds, ContinuousClock.now - start < .seconds(15) {
+                OtherLoad.waitForQuiet()
+                times.append(try time { found = try index.search(queries: batch, count: top) })
             }
-            walls.sort()
-            let work = 2 * Double(index.count) * Double(index.columns) * Double(size)
-            measured.append(
-                Batch(
-                    size: size, bestMilliseconds: 1e3 * walls[0], medianMilliseconds: 1e3 * walls[walls.count / 2],
-                    bestCPUMilliseconds: 1e3 * (cpus.min() ?? 0), gigaflops: work / walls[0] / 1e9,
-                    gigabytesPerSecond: Double(index.byteCount) / walls[0] / 1e9))
+            let walls = times.map(\.wall).sorted()
+            var row = Batch(
+                size: size, bestMilliseconds: 1e3 * walls[0], medianMilliseconds: 1e3 * walls[walls.count / 2],
+                bestCPUMilliseconds: 1e3 * (times.map(\.cpu).min() ?? 0))
+            for time in times {
+                row.operations.note(2 * Double(index.count) * Double(index.columns) * Double(size), time)
+                row.bytes.note(Double(index.byteCount), time)
+            }
+            measured.append(row)
         }
-        product = max(product, productSpeed())
-        read = max(read, try readSpeed(file))
+        measureProducts(&product)
+        try measureReading(file, &read)
         if let output {
             let indices = found.entries.map { Float($0.index) }
             try NumPyFile.write(
@@ -96,55 +114,53 @@ struct BenchSearch: ParsableCommand {
             indexMegabytes: Double(index.byteCount) / 1_048_576, peakMegabytes: peakMegabytes(),
             conversionSeconds: conversion, openSeconds: opening,
             approximationSeconds: approximation,
-            approximationMegabytes: Double(index.approximationByteCount) / 1_048_576, productGigaflops: product,
-            readGigabytesPerSecond: read, batches: measured)
+            approximationMegabytes: Double(index.approximationByteCount) / 1_048_576, product: product, read: read,
+            batches: measured)
         print(String(decoding: try JSONEncoder().encode(row), as: UTF8.self))
     }
 
     /// What the packed products reach on all threads, where nothing else gets in their way.
-    private func productSpeed() -> Double {
+    private func measureProducts(_ speed: inout Speed) {
         let size = 1_536
         let a = Matrix(rows: size, columns: size, repeating: 0.5)
-        var best = Double.infinity
         for _ in 0..<6 {
-            best = min(best, seconds { precondition(Matrix.multiply(a, transposed: a)[0, 0] > 0) })
+            OtherLoad.waitForQuiet()
+            let time = time { precondition(Matrix.multiply(a, transposed: a)[0, 0] > 0) }
+            speed.note(2 * Double(size * size * size), time)
         }
-        return 2 * Double(size * size * size) / best / 1e9
     }
 
     /// Reading the bytes of the file, which are in memory by now, on all threads.
-    private func readSpeed(_ file: URL) throws -> Double {
+    private func measureReading(_ file: URL, _ speed: inout Speed) throws {
         try NumPyFile.map(file).withUnsafeBytes { bytes in
             let vectors = UnsafeTransfer(bytes.bindMemory(to: SIMD16<UInt32>.self))
-            var best = Double.infinity
             for _ in 0..<6 {
-                best = min(
-                    best,
-                    seconds {
-                        parallelRanges(vectors.value.count, grain: 1 << 14) { range in
-                            var one = SIMD16<UInt32>()
-                            var other = SIMD16<UInt32>()
-                            for place in stride(from: range.lowerBound, to: range.upperBound - 1, by: 2) {
-                                one ^= vectors.value[place]
-                                other ^= vectors.value[place + 1]
-                            }
-                            // All ones is no sum of these numbers; the compiler does not know it.
-                            precondition((one ^ other) != SIMD16(repeating: .max))
+                OtherLoad.waitForQuiet()
+                let time = time {
+                    parallelRanges(vectors.value.count, grain: 1 << 14) { range in
+                        var one = SIMD16<UInt32>()
+                        var other = SIMD16<UInt32>()
+                        for place in stride(from: range.lowerBound, to: range.upperBound - 1, by: 2) {
+                            one ^= vectors.value[place]
+                            other ^= vectors.value[place + 1]
                         }
-                    })
+                        // All ones is no sum of these numbers; the compiler does not know it.
+                        precondition((one ^ other) != SIMD16(repeating: .max))
+                    }
+                }
+                speed.note(Double(bytes.count), time)
             }
-            return Double(bytes.count) / best / 1e9
         }
+    }
+
+    private func time(_ body: () throws -> Void) rethrows -> Time {
+        let cpu = OtherLoad.ownSeconds()
+        let wall = try seconds(body)
+        return Time(wall: wall, cpu: OtherLoad.ownSeconds() - cpu)
     }
 
     private func seconds(_ body: () throws -> Void) rethrows -> Double {
         try ContinuousClock().measure(body) / .seconds(1)
-    }
-
-    private func cpuSeconds() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
     private func peakMegabytes() -> Double {
