@@ -25,6 +25,32 @@ import Testing
         #expect(topK(repeatElement(1 as Float, count: 20), count: 2).map(\.index) == [0, 1])
     }
 
+    /// Orders that make bad pivots, and offers that come back to front.
+    @Test(arguments: [1, 3, 50, 700]) func anyOrderOfOffers(count: Int) {
+        var generator = RandomGenerator(seed: 9)
+        let orders: [[Float]] = [
+            (0..<2_000).map { Float($0) }, (0..<2_000).map { Float(-$0) }, (0..<2_000).map { Float($0 % 2) },
+            (0..<2_000).map { Float(abs(1_000 - $0)) }, (0..<2_000).map { Float(($0 * 1_103) % 1_999) - 1_000 },
+            [Float](repeating: -0.0, count: 1_000) + [Float](repeating: 0, count: 1_000),
+            (0..<2_000).map { _ in -.infinity }, (0..<2_000).map { $0 % 3 == 0 ? .nan : -.greatestFiniteMagnitude },
+            (0..<2_000).map { _ in generator.normal() * Float(0x1p-130) },
+        ]
+        for scores in orders {
+            let expected = sorted(scores.map { $0.isNaN ? -.infinity : $0 }, count)
+            #expect(topK(scores, count: count).map(\.index) == expected)
+            var backwards = TopKSelector(count: count)
+            for index in scores.indices.reversed() { backwards.offer(scores[index], at: index) }
+            let best = backwards.take()
+            #expect(best.map(\.index) == expected)
+            #expect(best.allSatisfy { $0.score == scores[$0.index] || scores[$0.index].isNaN })
+            #expect(backwards.take().isEmpty && backwards.threshold.isNaN)
+            var halves = [TopKSelector(count: count), TopKSelector(count: count)]
+            for index in scores.indices { halves[index % 2].offer(scores[index], at: index) }
+            halves[0].offer(contentsOf: halves[1])
+            #expect(halves[0].take() == best)
+        }
+    }
+
     @Test func rankingsOfAScoreMatrix() {
         var generator = RandomGenerator(seed: 6)
         let scores = Matrix(

@@ -54,7 +54,7 @@ extension VectorIndex {
             for _ in 0..<queries.rows { rankings.append([]) }
             return rankings
         }
-        let bytesPerQuery = kept * MemoryLayout<ScoredIndex>.stride * Parallelism.threads
+        let bytesPerQuery = 2 * kept * MemoryLayout<UInt64>.stride * Parallelism.threads
         let most = max(1, min(tiling.queries, tiling.entryBytes / bytesPerQuery))
         // Blocks of about equal size.
         let blocks = (queries.rows + most - 1) / most
@@ -130,7 +130,7 @@ extension BlockScorer {
                 }
                 let scratch = scores + room
                 let thresholds = scores + floats - queryCount
-                for query in 0..<queryCount { thresholds[query] = selectors[query].strictThreshold }
+                for query in 0..<queryCount { thresholds[query] = selectors[query].threshold }
                 while let piece = nextPiece() {
                     for start in stride(from: piece.lowerBound, to: piece.upperBound, by: block) {
                         let rows = start..<min(start + block, piece.upperBound)
@@ -151,7 +151,7 @@ extension BlockScorer {
                                 score = self.score(row: start + row, query: query)
                             }
                             selectors[query].offer(score, at: start + row)
-                            thresholds[query] = selectors[query].strictThreshold
+                            thresholds[query] = selectors[query].threshold
                         }
                     }
                 }

@@ -23,6 +23,7 @@ public struct VectorIndex: Sendable {
         precondition(
             parts.allSatisfy { $0.count == parts[0].count },
             "parts of \(parts.map { "\($0.count)" }.joined(separator: " and ")) rows")
+        precondition(parts[0].count <= UInt32.max, "\(parts[0].count) rows; an index holds up to 2^32")
         self.parts = parts
         approximations = isApproximated ? parts.map { RowApproximation($0) } : []
     }
