@@ -7,6 +7,7 @@ let package = Package(
     name: "mafin-benchmarks",
     platforms: [.macOS(.v15)],
     products: [
+        .executable(name: "bench-search", targets: ["BenchSearch"]),
         .executable(name: "bench-tokenizer", targets: ["BenchTokenizer"]),
         .executable(name: "bench-training", targets: ["BenchTraining"]),
     ],
@@ -15,6 +16,12 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     ],
     targets: [
+        .executableTarget(
+            name: "BenchSearch",
+            dependencies: [
+                .product(name: "MafinRetrieval", package: "mafin"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         .executableTarget(name: "BenchTokenizer", dependencies: [.product(name: "MafinText", package: "mafin")]),
         .executableTarget(
             name: "BenchTraining",

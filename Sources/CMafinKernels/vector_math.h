@@ -20,6 +20,11 @@ INLINE float float_of_bits(uint32_t bits) {
     return u.value;
 }
 
+INLINE uint32_t bits_of_float(float x) {
+    union { float value; uint32_t bits; } u = {x};
+    return u.bits;
+}
+
 // Relative error below 2e-7 in [-87, 88]; clamped outside (so exp(-infinity) is 1e-38, not 0).
 INLINE float vector_exp(float x) {
     x = x < -87.0f ? -87.0f : x;

@@ -21,7 +21,7 @@ extension NumPyFile {
             self.columns = columns
             self.type = type
             file = try PendingFile(at: url)
-            try file.writer.write(NumPyFile.header(rows: 0, columns: columns, type: type))
+            try file.writer.write(NumPyFile.header(rows: 0, columns: columns, as: type))
         }
 
         /// Adds the rows of a matrix of ``columns`` columns.
@@ -41,7 +41,7 @@ extension NumPyFile {
         /// - Throws: ``NumericsError/file(path:reason:)``
         public func synchronize() throws {
             guard !isSynchronized else { return }
-            try file.writer.overwrite(NumPyFile.header(rows: rows, columns: columns, type: type), at: 0)
+            try file.writer.overwrite(NumPyFile.header(rows: rows, columns: columns, as: type), at: 0)
             try file.synchronize()
             isSynchronized = true
         }

@@ -1,4 +1,4 @@
-/// What can be wrong with a collection, judgments, a run or a metric's name.
+/// What can be wrong with a collection, judgments, a run, a metric's name or vectors to search among.
 ///
 /// Every case names the file and line (1-based) or the identifier at fault, and what was expected.
 public enum RetrievalError: Error, Equatable, Sendable {
@@ -38,6 +38,8 @@ public enum RetrievalError: Error, Equatable, Sendable {
     case unwritableIdentifier(identifier: String)
     /// A metric's name that is not understood.
     case unknownMetric(name: String)
+    /// An element of a vector that cannot be searched with: row and column count from 0, as in NumPy.
+    case invalidElement(source: String, row: Int, column: Int, expected: String, found: String)
 
     /// Which of the two kinds of text an identifier names.
     public enum TextKind: String, Sendable {
@@ -90,6 +92,8 @@ extension RetrievalError: CustomStringConvertible {
             "the id \"\(identifier)\" holds white space, or nothing, and cannot stand in a TREC file"
         case .unknownMetric(let name):
             "unknown metric \"\(name)\"; known are nDCG@k, Recall@k (R@k), P@k, MRR@k (RR@k), MAP (AP), MAP@k, Success@k, Rprec"
+        case .invalidElement(let source, let row, let column, let expected, let found):
+            "\(source): row \(row), column \(column) (both from 0): expected \(expected), found \(found)"
         }
     }
 }
