@@ -86,16 +86,19 @@ struct SphericalMotion: Sendable {
         var ends: [Float] = []
         for (row, document) in pull.documents.enumerated() {
             let (v, c) = (base.documents.row(document), pull.sums.row(row))
-            var (along, square) = (0.0, 0.0)
+            var (along, square, length) = (0.0, 0.0, 0.0)
             for (v, c) in zip(v, c) {
                 along += Double(v) * Double(c)
                 square += Double(c) * Double(c)
+                length += Double(v) * Double(v)
             }
-            // The length of c at right angles to v; a millionth of c is rounding error.
-            let across = max(0, square - along * along).squareRoot()
+            // What of c is at right angles to v, and its length, which would lose digits as √(c² − (c · v)²).
+            let rest = zip(v, c).map { Double($1) - along / length * Double($0) }
+            let across = rest.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            // A millionth of c is rounding error.
             guard along >= 0, across > 1e-6 * square.squareRoot() else { continue }
             moved.append(document)
-            for (v, c) in zip(v, c) { tangents.append(Float((Double(c) - along * Double(v)) / across)) }
+            for value in rest { tangents.append(Float(value / across)) }
             ends.append(Float(atan2(across, along)))
         }
         self.moved = moved
