@@ -34,6 +34,9 @@ public enum RetrievalError: Error, Equatable, Sendable {
     case noJudgedQueries(path: String)
     /// The labels hang together so closely that no split by document can fill every part.
     case inseparableLabels(queries: Int, largestComponent: Int, parts: [String])
+    /// Queries to measure on that are also, or nearly, among those that were learned from or chosen on.
+    case leakedQueries(
+        affected: Int, measured: Int, learned: String, example: String, comparedBy: String, threshold: Double)
     /// An identifier that a TREC file cannot hold, because its columns are separated by white space.
     case unwritableIdentifier(identifier: String)
     /// A metric's name that is not understood.
@@ -88,6 +91,9 @@ extension RetrievalError: CustomStringConvertible {
         case .inseparableLabels(let queries, let largestComponent, let parts):
             "the labels cannot be split by document into \(parts.joined(separator: ", ")): "
                 + "\(largestComponent) of \(queries) queries hang together through shared documents"
+        case .leakedQueries(let affected, let measured, let learned, let example, let comparedBy, let threshold):
+            "\(affected) of \(measured) queries to measure on are also among those that were learned from or chosen on "
+                + "(\(comparedBy) alike by \(threshold) or more), for instance \"\(example)\" and \"\(learned)\""
         case .unwritableIdentifier(let identifier):
             "the id \"\(identifier)\" holds white space, or nothing, and cannot stand in a TREC file"
         case .unknownMetric(let name):

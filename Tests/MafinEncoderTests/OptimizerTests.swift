@@ -19,6 +19,29 @@ import Testing
     ]
     private let rates: [Float] = (0..<12).map { 1e-3 * Float(1 + $0 % 5) }
 
+    @Test func flatArraysAsPyTorchUpdatesThem() {
+        // torch.optim.AdamW([1, −2, .5], lr=.1, weight_decay=.3), three steps in double precision.
+        var optimizer = FlatAdamW(count: 3, options: AdamWOptions(weightDecay: 0.3))
+        var weights: [Float] = [1, -2, 0.5]
+        for gradient in [[0.2, -1, 0], [0.1, 3, -0.5], [-0.4, 0.2, 0.1]] as [[Float]] {
+            optimizer.update(&weights, gradient: gradient, learningRate: 0.1)
+        }
+        #expect(largestDifference(weights, [0.7487972873995139, -1.8213515406082785, 0.5723874435829251]) < 1e-6)
+        #expect(optimizer.step == 3)
+        // Cut into pieces for threads, the same numbers.
+        let many = (0..<40_000).map { Float($0 % 7) - 3 }
+        func run(_ threads: Int) -> [Float] {
+            Parallelism.withThreads(threads) {
+                var optimizer = FlatAdamW(count: many.count)
+                var weights = many
+                for _ in 0..<3 { optimizer.update(&weights, gradient: many, learningRate: 0.01) }
+                return weights
+            }
+        }
+        #expect(run(1) == run(3))
+        #expect(run(2)[39_999] == run(2)[39_999 % 7])
+    }
+
     /// AdamW in its plain form: every weight in every step.
     private struct DenseAdamW {
         var weights: [Float]

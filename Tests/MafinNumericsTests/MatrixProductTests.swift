@@ -115,10 +115,17 @@ import Testing
                 strideC: columns)
             #expect(largestDifference(product.values, expected) <= 1e-7 * Double(depth) + 1e-6)
         }
+        let left = Matrix(rows: depth, columns: rows, values: Self.values(rows * depth, seed: 4))
+        let leftTransposed = Parallelism.withThreads(1) { Matrix.multiply(transposed: left, right) }
+        let expected = NaiveKernels.product(
+            transposeA: true, transposeB: false, m: rows, n: columns, k: depth, alpha: 1, left.values, strideA: rows,
+            right.values, strideB: columns, beta: 0, leftTransposed.values, strideC: columns)
+        #expect(largestDifference(leftTransposed.values, expected) <= 1e-7 * Double(depth) + 1e-6)
         for threads in [2, 3, 8] {
             Parallelism.withThreads(threads) {
                 #expect(Matrix.multiply(a, transposed: b) == transposed, "equal to the last bit")
                 #expect(Matrix.multiply(a, right) == plain)
+                #expect(Matrix.multiply(transposed: left, right) == leftTransposed)
             }
         }
     }
@@ -130,6 +137,7 @@ import Testing
         #expect(Matrix.multiply(some, transposed: nothing) == Matrix(rows: 2, columns: 0))
         #expect(
             Matrix.multiply(Matrix(rows: 2, columns: 0), Matrix(rows: 0, columns: 3)) == Matrix(rows: 2, columns: 3))
+        #expect(Matrix.multiply(transposed: nothing, nothing) == Matrix(rows: 3, columns: 3))
     }
 
     @Test func namesItsInstructionSet() {

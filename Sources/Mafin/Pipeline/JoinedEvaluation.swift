@@ -92,7 +92,7 @@ public struct JoinedEvaluation {
 
     private static let order = [
         "bm25", baseline, "local", "concatenation", "concatenation-calibrated", "tuned-alone", "tuned-alone-mixed",
-        "paper-mafin", "lambda-mafin", "norm-mafin", "mafin",
+        "paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin", "mafin",
     ]
 
     private static func place(_ name: String) -> Int { order.firstIndex(of: name) ?? order.count }

@@ -136,6 +136,31 @@ public final class JoinedTraining {
         dataRecords = try Self.records(of: collection, labels: [(.train, trainQrels), (.dev, devQrels)])
     }
 
+    /// The same with fewer labels, for a learning curve; all that costs time to make is shared.
+    private init(_ whole: JoinedTraining, data: TrainingData<TokenBatch>, settings: Settings) {
+        self.data = data
+        self.settings = settings
+        choice = whole.choice
+        collection = whole.collection
+        blackBox = whole.blackBox
+        queries = whole.queries
+        released = whole.released
+        devQrels = whole.devQrels
+        documentBank = whole.documentBank
+        dataRecords = whole.dataRecords
+    }
+
+    /// The same training with labels of some of the training queries alone. Development stays as it is.
+    /// - Parameters:
+    ///   - rows: rows of ``data``, among its training queries.
+    ///   - seed: of the training.
+    /// - Throws: ``TrainingError`` where no query is left.
+    public func limited(toTrainQueries rows: [Int], seed: UInt64) throws -> JoinedTraining {
+        var settings = settings
+        settings.options.seed = seed
+        return JoinedTraining(self, data: try data.limited(toTrainQueries: rows), settings: settings)
+    }
+
     /// Trains one contender.
     ///
     /// - Parameters:
@@ -167,8 +192,9 @@ public final class JoinedTraining {
                     isCancelled: isCancelled)
             }
         let trainer = try Trainer(
-            queryEncoder: encoder.encoder, data: data, mode: mode, loss: settings.loss, options: options,
-            documentBank: documentBank, checkpointFolder: checkpointFolder, untrainedQueries: untrainedQueries)
+            queryEncoder: encoder.encoder, data: data, mode: mode,
+            loss: contender.objective(from: settings.loss), options: options, documentBank: documentBank,
+            checkpointFolder: checkpointFolder, untrainedQueries: untrainedQueries)
         let outcome = try trainer.run(resume: resume, isCancelled: isCancelled, onEvent: onEvent)
         if outcome.reason == .cancelled { throw CancellationError() }
         return try TrainedEncoder(
@@ -200,7 +226,7 @@ public final class JoinedTraining {
             queryEncoder: trainsDocuments
                 ? nil : released.record(of: trained.encoder, saved: EncoderRecord.queryFolder),
             released: released.record(of: trained.encoder, saved: nil),
-            objective: settings.loss.summary,
+            objective: trained.contender.objective(from: settings.loss).summary,
             training: ArtefactManifest.Training(
                 mode: choice.mode.rawValue, steps: trained.outcome.best.step,
                 hyperparameters: [

@@ -21,7 +21,7 @@ public final class TrainedEncoder {
 
     let mode: any TrainingMode
     let options: TrainingOptions
-    private let training: JoinedTraining
+    let training: JoinedTraining
 
     /// Whether the evaluation of the untrained start fitted the scale of both halves.
     var startIsCalibrated: Bool {
