@@ -9,6 +9,8 @@ enum Program {
         var status: Int32
         var output: String
         var error: String
+        /// From its start to its end.
+        var duration: Duration
     }
 
     /// Where it was built: beside the bundle of tests.
@@ -42,7 +44,14 @@ enum Program {
         private let process: UncheckedProcess
         private let output: URL
         private let error: URL
-        private let end = Mutex((status: Int32?.none, waiting: CheckedContinuation<Int32, Never>?.none))
+        private let start: ContinuousClock.Instant
+        private let end = Mutex(End())
+
+        private struct End {
+            var status: Int32?
+            var duration = Duration.zero
+            var waiting: CheckedContinuation<Void, Never>?
+        }
 
         /// `Process` is not marked as sendable; it is started once, and only asked for its number after that.
         private struct UncheckedProcess: @unchecked Sendable { let value = Process() }
@@ -60,6 +69,7 @@ enum Program {
             process.standardOutput = try FileHandle(forWritingTo: output)
             process.standardError = try FileHandle(forWritingTo: error)
             process.standardInput = FileHandle.nullDevice
+            start = .now
             process.terminationHandler = { [weak self] in self?.ended($0.terminationStatus) }
             try process.run()
         }
@@ -73,38 +83,67 @@ enum Program {
         /// Whether it has ended.
         var hasEnded: Bool { end.withLock { $0.status != nil } }
 
-        /// Waits until standard error holds `text`; false where the run ends before.
-        func says(_ text: String) async throws -> Bool {
-            while !errorSoFar.contains(text) {
-                if hasEnded { return errorSoFar.contains(text) }
-                try await Task.sleep(for: .milliseconds(2))
+        /// Sends a signal as soon as standard error, given as far as it is written, is what `condition` waits for.
+        ///
+        /// A thread of its own looks for it: the tests' tasks may wait for seconds while others compute.
+        func signal(_ number: Int32, when condition: @escaping @Sendable (String) -> Bool) {
+            let run = self
+            Thread.detachNewThread {
+                while !run.hasEnded {
+                    if condition(run.errorSoFar) {
+                        kill(run.identifier, number)
+                        return
+                    }
+                    usleep(2000)
+                }
             }
-            return true
         }
 
-        /// Sends a signal.
-        func signal(_ number: Int32) { kill(identifier, number) }
+        /// Looks at its memory until it ends; a thread of its own, as for signals.
+        /// - Returns: what tells the largest amount that was seen, in bytes; nil where the system does not tell.
+        func watchMemory() -> @Sendable () -> Int? {
+            final class Peak: Sendable { let bytes = Mutex(Int?.none) }
+            let (run, peak) = (self, Peak())
+            Thread.detachNewThread {
+                while !run.hasEnded {
+                    if let bytes = Self.largestMemory(of: run.identifier) { peak.bytes.withLock { $0 = bytes } }
+                    usleep(2000)
+                }
+            }
+            return { peak.bytes.withLock { $0 } }
+        }
+
+        /// The largest memory that a process has had so far, where the system tells (Linux).
+        private static func largestMemory(of process: Int32) -> Int? {
+            guard let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8),
+                let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+                let kibibytes = Int(line.split(whereSeparator: \.isWhitespace)[1])
+            else { return nil }
+            return kibibytes << 10
+        }
 
         /// Waits for the end. To be called once.
         func outcome() async throws -> Outcome {
-            let status = await withCheckedContinuation { continuation in
-                let status = end.withLock { end in
+            await withCheckedContinuation { continuation in
+                let hasEnded = end.withLock { end in
                     if end.status == nil { end.waiting = continuation }
-                    return end.status
+                    return end.status != nil
                 }
-                if let status { continuation.resume(returning: status) }
+                if hasEnded { continuation.resume() }
             }
+            let (status, duration) = end.withLock { ($0.status ?? -1, $0.duration) }
             return Outcome(
                 status: status, output: try String(contentsOf: output, encoding: .utf8),
-                error: try String(contentsOf: error, encoding: .utf8))
+                error: try String(contentsOf: error, encoding: .utf8), duration: duration)
         }
 
         private func ended(_ status: Int32) {
             let waiting = end.withLock { end in
                 end.status = status
+                end.duration = .now - start
                 return end.waiting
             }
-            waiting?.resume(returning: status)
+            waiting?.resume()
         }
     }
 }

@@ -260,7 +260,8 @@ struct TrainingSession {
         var combined = reports[0]
         for report in reports.dropFirst() { combined.systems += report.systems.suffix(1) }
         let verdict = summary.verdict
-        let idle = summary.contenders.filter { $0.bestStep == 0 }.map(\.name)
+        // Of the method itself the verdict says it.
+        let idle = summary.contenders.dropFirst().filter { $0.bestStep == 0 }.map(\.name)
         let note =
             idle.isEmpty
             ? "" : "\nTraining gained nothing on dev over the encoder as released: \(idle.joined(separator: ", ")).\n"
