@@ -39,6 +39,25 @@ INLINE float vector_exp(float x) {
     return p * float_of_bits((uint32_t)((int32_t)n + 127) << 23);
 }
 
+// Relative error below 2e-7, or absolute below 1e-7 near 1, for finite x above 1e-37: the exponent's multiple of ln 2, and Cephes' polynomial
+// in the rest, which is between √½ and √2.
+INLINE float vector_log(float x) {
+    union { float value; uint32_t bits; } u = {x};
+    const int32_t exponent = (int32_t)(u.bits - 0x3F3504F3u) >> 23;
+    const float t = float_of_bits(u.bits - ((uint32_t)exponent << 23)) - 1.0f;
+    float p = 7.0376836292e-2f;
+    p = p * t - 1.1514610310e-1f;
+    p = p * t + 1.1676998740e-1f;
+    p = p * t - 1.2420140846e-1f;
+    p = p * t + 1.4249322787e-1f;
+    p = p * t - 1.6668057665e-1f;
+    p = p * t + 2.0000714765e-1f;
+    p = p * t - 2.4999993993e-1f;
+    p = p * t + 3.3333331174e-1f;
+    const float n = (float)exponent;
+    return n * 0.693359375f + (t + (t * t * (p * t - 0.5f) - n * 2.12194440e-4f));
+}
+
 // Absolute error below 4e-7: x · P(x²) / Q(x²), fitted to erf on [-3.92, 3.92]; beyond, erf is 1 to 3e-8.
 INLINE float vector_erf(float x) {
     x = x < -3.92f ? -3.92f : x;
