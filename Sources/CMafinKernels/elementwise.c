@@ -61,11 +61,11 @@ PER_CPU void mafin_gelu(ptrdiff_t count, const float *restrict h, float *restric
     for (ptrdiff_t i = 0; i < count; i++) g[i] = h[i] * normal_distribution(h[i]);
 }
 
-PER_CPU void mafin_gelu_backward(ptrdiff_t count, const float *restrict h, float *restrict d, float *restrict g) {
+PER_CPU void mafin_gelu_backward(ptrdiff_t count, const float *restrict d, float *restrict h, float *restrict g) {
     for (ptrdiff_t i = 0; i < count; i++) {
         const float x = h[i];
         const float distribution = normal_distribution(x);
-        d[i] *= distribution + x * normal_density(x);
+        h[i] = d[i] * (distribution + x * normal_density(x));
         g[i] = x * distribution;
     }
 }
@@ -139,9 +139,9 @@ PER_CPU void mafin_column_sum(ptrdiff_t rows, ptrdiff_t width, const float *rest
 
 // MARK: Softmax
 
-// In 64 strands: a maximum that NaN does not enter is no reduction that the compiler would reorder by itself.
+// In 32 strands: a maximum that NaN does not enter is no reduction that the compiler would reorder by itself.
 INLINE float largest(ptrdiff_t count, const float *x) {
-    enum { STRANDS = 64 };
+    enum { STRANDS = 32 };
     float best[STRANDS];
     for (int s = 0; s < STRANDS; s++) best[s] = -INFINITY;
     ptrdiff_t i = 0;

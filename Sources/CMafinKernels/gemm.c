@@ -42,9 +42,9 @@ void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
 #include <stdlib.h>
 #include <string.h>
 
-// A block of B: 384 × 256 floats are 384 KiB, which leave room for A and C in a common second-level cache; 384 is a divisor
+// A block of B: 384 × 128 floats are 192 KiB, which leave room for A and C in a common second-level cache; both are divisors
 // of the encoders' widths.
-enum { KC = 384, NC = 256 };
+enum { KC = 384, NC = 128 };
 
 typedef void strip_function(int rows, ptrdiff_t k, float alpha, const float *a, ptrdiff_t row_stride,
                             ptrdiff_t column_stride, const float *b, float beta, float *c, ptrdiff_t ldc, ptrdiff_t n);
@@ -162,7 +162,7 @@ static void make_block_key(void) {
     if (pthread_key_create(&block_key, free) != 0) abort();
 }
 
-// Room for a packed block of B, half a megabyte that every product of the thread uses; freed when the thread ends.
+// Room for a packed block of B that every product of the thread uses; freed when the thread ends.
 static float *thread_block(void) {
     static _Thread_local float *block;
     if (block) return block;

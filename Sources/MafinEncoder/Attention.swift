@@ -37,8 +37,8 @@ struct Attention {
                 }
                 let logSumExp = saved.logSumExp + head * chunk.tokens + start
                 let context = saved.context + start * hidden + head * headSize
-                for first in Swift.stride(from: 0, to: length, by: Workspace.rowBlock) {
-                    let rows = min(Workspace.rowBlock, length - first)
+                for first in Swift.stride(from: 0, to: length, by: Workspace.forwardTile) {
+                    let rows = min(Workspace.forwardTile, length - first)
                     let product = 2 * rows * length * headSize
                     let size = rows * length + (rows + length) * headSize
                     clock.time(.scores, operations: product, floats: size) {
@@ -63,7 +63,7 @@ struct Attention {
         }
     }
 
-    /// Sets `workspace.queryKeyValueGradient` from `workspace.contextGradient`.
+    /// From ∂L/∂context in `saved.context` to the gradients of queries, keys and values, which take their places.
     func backward(_ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace) {
         let keys = workspace.packedKeys.pointer
         let keyRows = workspace.packedKeyRows.pointer
@@ -102,9 +102,8 @@ struct Attention {
         let weights = workspace.attention.pointer
         let dweights = workspace.attentionGradient.pointer
         let query = saved.queryKeyValue + start * stride + head * headSize
-        let dquery = workspace.queryKeyValueGradient.pointer + start * stride + head * headSize
-        let drows = workspace.contextGradient.pointer + (start + first) * hidden + head * headSize
-        // The first tile writes the gradients of keys and values, the others add to them.
+        let drows = saved.context + (start + first) * hidden + head * headSize
+        // The first tile writes the gradients over keys and values, which have been packed; the others add to them.
         let adding: Float = first == 0 ? 0 : 1
 
         clock.time(.scoresAgain, operations: product, floats: size) {
@@ -125,7 +124,7 @@ struct Attention {
         // dv += weightsᵀ · dcontext
         clock.time(.valueGradient, operations: product, floats: size + length * headSize) {
             mafin_sgemm(
-                true, false, length, headSize, rows, 1, used, columns, drows, hidden, adding, dquery + 2 * hidden,
+                true, false, length, headSize, rows, 1, used, columns, drows, hidden, adding, query + 2 * hidden,
                 stride)
         }
         // dweights = dcontext · vᵀ, then through dropout, softmax and the scale
@@ -136,16 +135,16 @@ struct Attention {
         clock.time(.softmaxBackward, floats: 3 * rows * length) {
             mafin_softmax_backward(rows, length, columns, weights, dweights, mask, scale)
         }
-        // dq = dscores · k;  dk += dscoresᵀ · q
-        clock.time(.queryGradient, operations: product, floats: size) {
-            mafin_sgemm_packed(
-                false, rows, headSize, length, 1, dweights, columns, workspace.packedKeyRows.pointer, 0,
-                dquery + first * stride, stride)
-        }
+        // dk += dscoresᵀ · q;  dq = dscores · k, over the queries, which nobody reads any more
         clock.time(.keyGradient, operations: product, floats: size + length * headSize) {
             mafin_sgemm(
                 true, false, length, headSize, rows, 1, dweights, columns, query + first * stride, stride, adding,
-                dquery + hidden, stride)
+                query + hidden, stride)
+        }
+        clock.time(.queryGradient, operations: product, floats: size) {
+            mafin_sgemm_packed(
+                false, rows, headSize, length, 1, dweights, columns, workspace.packedKeyRows.pointer, 0,
+                query + first * stride, stride)
         }
     }
 }

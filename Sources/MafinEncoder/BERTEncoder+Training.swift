@@ -18,7 +18,7 @@ final class ActivationStore {
 extension BERTEncoder {
     /// Tokens of a chunk: enough for weight gradients to be sums over many rows, few enough for a thread's scratch memory to be
     /// small beside the activations.
-    static let trainingChunk = 1024
+    static let trainingChunk = 768
 
     /// A forward pass, kept for its backward pass.
     public final class ForwardPass {

@@ -141,6 +141,7 @@ public final class BERTEncoder {
                 sums[operation, default: OperationTime()].seconds += time.seconds
                 sums[operation, default: OperationTime()].operations += time.operations
                 sums[operation, default: OperationTime()].bytes += time.bytes
+                sums[operation, default: OperationTime()].overhead += time.overhead
             }
         }
         return sums.filter { $0.value.seconds > 0 }

@@ -67,7 +67,8 @@ struct EncoderLayer {
         }
     }
 
-    /// From ∂L/∂output to ∂L/∂input, both in `workspace.gradient`; adds to the layer's parameter gradients.
+    /// From ∂L/∂output to ∂L/∂input, both in `workspace.gradient`; adds to the layer's parameter gradients. Uses `saved` up: gradients
+    /// take the place of what they are the gradients of.
     ///
     /// - Parameters:
     ///   - gradients: the gradient of every parameter, at the parameters' own offsets.
@@ -96,7 +97,7 @@ struct EncoderLayer {
         }
         feedForwardBackward(chunk, saved, workspace, gradients: gradients)
         weightGradient(.downGradient, weights.down, dropped, workspace.activated.pointer)
-        weightGradient(.upGradient, weights.up, workspace.upGradient.pointer, middle)
+        weightGradient(.upGradient, weights.up, saved.up, middle)
         forEachRowBlock(tokens) { first, rows in
             let d = d + first * hidden
             let dropped = dropped + first * hidden
@@ -105,15 +106,16 @@ struct EncoderLayer {
                 gain: offsets.attentionNormGain, bias: offsets.attentionNormBias)
             drop(clock, rows, d, .attentionOutput(layer: index), chunk.firstToken + first, into: dropped)
             columnSum(clock, rows, hidden, dropped, gradients + offsets.attentionOutputBias)
-            product(.attentionOutputBackward, clock, rows, weights.attentionOutput) {
-                packed.backward(
-                    weights.attentionOutput, rows: rows, dropped,
-                    into: workspace.contextGradient.pointer + first * hidden)
-            }
         }
         weightGradient(.attentionOutputGradient, weights.attentionOutput, dropped, saved.context)
+        forEachRowBlock(tokens) { first, rows in
+            product(.attentionOutputBackward, clock, rows, weights.attentionOutput) {
+                packed.backward(
+                    weights.attentionOutput, rows: rows, dropped + first * hidden, into: saved.context + first * hidden)
+            }
+        }
         attention.backward(chunk, saved, workspace)
-        let dqkv = workspace.queryKeyValueGradient.pointer
+        let dqkv = saved.queryKeyValue
         forEachRowBlock(tokens) { first, rows in
             let dqkv = dqkv + first * 3 * hidden
             columnSum(clock, rows, 3 * hidden, dqkv, gradients + offsets.queryKeyValueBias)
@@ -126,7 +128,7 @@ struct EncoderLayer {
     }
 
     /// From the gradient of the layer's output to that of its first norm's output, in `workspace.gradient`; leaves what the
-    /// weights' gradients are made of: `droppedGradient`, `upGradient`, `activated`, and the first norm's output in `hidden`.
+    /// weights' gradients are made of: `droppedGradient`, `saved.up`, `activated`, and the first norm's output in `hidden`.
     private func feedForwardBackward(
         _ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, gradients: UnsafeMutablePointer<Float>
     ) {
@@ -135,19 +137,19 @@ struct EncoderLayer {
         forEachRowBlock(chunk.tokens) { first, rows in
             let d = workspace.gradient.pointer + first * hidden
             let dropped = workspace.droppedGradient.pointer + first * hidden
-            let dup = workspace.upGradient.pointer + first * intermediate
+            let dup = saved.up + first * intermediate
+            let dactivated = workspace.activatedGradient.pointer
             layerNormBackward(
                 clock, rows, d, saved.outputNorm + first * hidden, saved.outputScale + first, gradients,
                 gain: offsets.outputNormGain, bias: offsets.outputNormBias)
             drop(clock, rows, d, .output(layer: index), chunk.firstToken + first, into: dropped)
             columnSum(clock, rows, hidden, dropped, gradients + offsets.downBias)
             product(.downBackward, clock, rows, weights.down) {
-                packed.backward(weights.down, rows: rows, dropped, into: dup)
+                packed.backward(weights.down, rows: rows, dropped, into: dactivated)
             }
             clock.time(.geluBackward, floats: 4 * rows * intermediate) {
                 mafin_gelu_backward(
-                    rows * intermediate, saved.up + first * intermediate, dup,
-                    workspace.activated.pointer + first * intermediate)
+                    rows * intermediate, dactivated, dup, workspace.activated.pointer + first * intermediate)
             }
             columnSum(clock, rows, intermediate, dup, gradients + offsets.upBias)
             product(.upBackward, clock, rows, weights.up) {

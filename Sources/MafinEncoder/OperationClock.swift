@@ -19,14 +19,24 @@ public struct OperationTime: Sendable {
     public var operations = 0.0
     /// Bytes that it has to read and write at least.
     public var bytes = 0.0
+    /// Seconds that went into reading the clock, beside `seconds`.
+    public var overhead = 0.0
 }
 
 /// Adds up the time of operations on one thread.
 final class OperationClock {
     private(set) var times = [OperationTime](repeating: OperationTime(), count: Operation.allCases.count)
 
+    /// What one reading of the clock takes: about half of it falls before the moment that is read, half behind it.
+    private static let cost: Double = {
+        let start = now()
+        for _ in 0..<1000 { _ = now() }
+        return (now() - start) / 1001
+    }()
+
     func add(_ operation: Operation, seconds: Double, operations: Int, floats: Int) {
-        times[operation.rawValue].seconds += seconds
+        times[operation.rawValue].seconds += max(0, seconds - Self.cost)
+        times[operation.rawValue].overhead += 2 * Self.cost
         times[operation.rawValue].operations += Double(operations)
         times[operation.rawValue].bytes += Double(floats * MemoryLayout<Float>.stride)
     }

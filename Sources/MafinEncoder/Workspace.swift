@@ -5,6 +5,8 @@ final class Workspace {
     /// Rows that go through a layer's dense part together, and query rows of one attention tile: their vectors stay in the
     /// second-level cache. A multiple of the rows of every instruction set's product tile.
     static let rowBlock = 96
+    /// Query rows of one attention tile when nothing is kept of it: half as many stay nearer.
+    static let forwardTile = 48
 
     private let configuration: EncoderConfiguration
     private var tokenCapacity = 0
@@ -30,13 +32,10 @@ final class Workspace {
     private(set) var packedKeys = FloatBuffer(count: 0)
     private(set) var packedValues = FloatBuffer(count: 0)
     private(set) var packedKeyRows = FloatBuffer(count: 0)
-    /// Gradients, training only: `(tokens, hidden)` of a layer's output, behind dropout and of a context;
-    /// `(tokens, intermediate)`; `(tokens, 3 · hidden)`.
+    /// Gradients, training only: `(tokens, hidden)` of a layer's output, and behind dropout; `(rowBlock, intermediate)`.
     private(set) var gradient = FloatBuffer(count: 0)
     private(set) var droppedGradient = FloatBuffer(count: 0)
-    private(set) var contextGradient = FloatBuffer(count: 0)
-    private(set) var upGradient = FloatBuffer(count: 0)
-    private(set) var queryKeyValueGradient = FloatBuffer(count: 0)
+    private(set) var activatedGradient = FloatBuffer(count: 0)
     /// Activations of a chunk that are not kept from its forward to its backward pass.
     private var transient = FloatBuffer(count: 0)
 
@@ -60,9 +59,7 @@ final class Workspace {
             if isForTraining {
                 gradient = FloatBuffer(count: tokenCapacity * hiddenSize)
                 droppedGradient = FloatBuffer(count: tokenCapacity * hiddenSize)
-                contextGradient = FloatBuffer(count: tokenCapacity * hiddenSize)
-                upGradient = FloatBuffer(count: tokenCapacity * configuration.intermediateSize)
-                queryKeyValueGradient = FloatBuffer(count: tokenCapacity * 3 * hiddenSize)
+                activatedGradient = FloatBuffer(count: Self.rowBlock * configuration.intermediateSize)
             }
         }
         if longest > lengthCapacity || startsTraining {

@@ -10,8 +10,8 @@ import Testing
     @Test func gelu() {
         let h: [Float] = (0..<400).map { -5 + 0.025 * Float($0) } + [0, -20, 20]
         let upstream = values(h.count, seed: 1)
-        var (d, activated) = (upstream, [Float](repeating: .nan, count: h.count))
-        mafin_gelu_backward(h.count, h, &d, &activated)
+        var (d, activated) = (h, [Float](repeating: .nan, count: h.count))
+        mafin_gelu_backward(h.count, upstream, &d, &activated)
         #expect(largestDifference(activated, h.map { NaiveKernels.gelu(Double($0)) }) < 2e-6)
         let expected = NaiveKernels.gradient(
             of: { $0.map(NaiveKernels.gelu) }, at: h.map(Double.init), weights: upstream.map(Double.init))

@@ -38,6 +38,8 @@ struct BenchOperations: ParsableCommand {
             seconds += lap.processor
         }
         let after = ProductRate.measure(encoder.configuration, seconds: 1.5, training: !embedding)
+        let times = encoder.operationTimes()
+        seconds -= times.values.reduce(0) { $0 + $1.overhead }
         let ceiling = max(before.perProcessorSecond, after.perProcessorSecond)
         let perToken = Double((embedding ? 2 : 6) * encoder.configuration.linearWeights)
         print("| operation | µs a token | share of the time | GFLOP/s | of the ceiling | GB/s |")
@@ -49,7 +51,6 @@ struct BenchOperations: ParsableCommand {
                     + (rate > 0 ? "\(rounded(rate * 1e-9, 0)) | \(rounded(rate / ceiling, 2))" : "|")
                     + " | \(bytes > 0 ? rounded(bytes / time * 1e-9, 1) : "") |")
         }
-        let times = encoder.operationTimes()
         for (operation, time) in times.sorted(by: { $0.value.seconds > $1.value.seconds }) {
             line("\(operation)", seconds: time.seconds, operations: time.operations, bytes: time.bytes)
         }

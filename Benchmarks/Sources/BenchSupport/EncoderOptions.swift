@@ -6,18 +6,24 @@ import MafinText
 
 /// Which encoder a benchmark runs, and on how many threads.
 public struct EncoderOptions: ParsableArguments {
+    /// Checkpoint folder.
     @Option(help: "Checkpoint folder; its tokenizer is used whatever the shape.") public var model: String
+    /// What is run of it.
     @Option(help: "minilm: the checkpoint's weights; bge-small or bge-base: random weights of that shape.")
     public var shape = Shape.minilm
+    /// Where texts are cut.
     @Option(help: "Tokens of a text at most.") public var maxLength = 256
+    /// Threads of all parallel loops.
     @Option(help: "Threads; 0: one a core.") public var threads = 0
 
+    /// An encoder's sizes.
     public enum Shape: String, ExpressibleByArgument, CaseIterable, Sendable {
         case minilm
         case bgeSmall = "bge-small"
         case bgeBase = "bge-base"
     }
 
+    /// What the command line says.
     public init() {}
 
     /// Sets the number of threads, and loads the tokenizer and the encoder.

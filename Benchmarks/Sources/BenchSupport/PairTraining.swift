@@ -11,6 +11,7 @@ public struct PairTraining {
     private let maxLength: Int
     private let scale: Float = 20
 
+    /// Training of `encoder`, texts cut at `maxLength` tokens.
     public init(_ tokenizer: WordPieceTokenizer, _ encoder: BERTEncoder, maxLength: Int) {
         (self.tokenizer, self.encoder, self.maxLength) = (tokenizer, encoder, maxLength)
     }

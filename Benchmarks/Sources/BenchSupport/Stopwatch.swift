@@ -2,7 +2,9 @@ import Foundation
 
 /// Seconds on the wall, and of the process's processor time.
 public struct Lap: Sendable {
+    /// By the clock on the wall.
     public var wall: Double
+    /// Over all threads.
     public var processor: Double
 
     /// What `body` takes.

@@ -53,8 +53,8 @@ void mafin_bias_gelu(ptrdiff_t rows, ptrdiff_t width, float *h, const float *bia
 /// g = gelu(h), count elements.
 void mafin_gelu(ptrdiff_t count, const float *h, float *g);
 
-/// d = d · gelu'(h), in place, and g = gelu(h) again; gelu'(h) = Φ(h) + h · φ(h).
-void mafin_gelu_backward(ptrdiff_t count, const float *h, float *d, float *g);
+/// g = gelu(h) again, and h = d · gelu'(h): the gradient takes the place of what it is the gradient of; gelu'(h) = Φ(h) + h · φ(h).
+void mafin_gelu_backward(ptrdiff_t count, const float *d, float *h, float *g);
 
 /// With v = dropout(x[r, :] + bias) + residual[r, :]:  normalized = (v − mean(v)) · rstd, rstd = (var(v) + epsilon)^−½.
 /// `residual` or `bias` may be null. `normalized` may be x.
