@@ -2,6 +2,14 @@
 
 import PackageDescription
 
+/// A benchmark: an executable, and what it needs of mafin.
+func benchmark(_ name: String, _ products: [String]) -> Target {
+    .executableTarget(
+        name: name,
+        dependencies: ["BenchSupport", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+            + products.map { .product(name: $0, package: "mafin") })
+}
+
 // Benchmarks are a package of their own, so that who depends on mafin does not build them.
 let package = Package(
     name: "mafin-benchmarks",
@@ -10,6 +18,8 @@ let package = Package(
         .executable(name: "bench-search", targets: ["BenchSearch"]),
         .executable(name: "bench-tokenizer", targets: ["BenchTokenizer"]),
         .executable(name: "bench-training", targets: ["BenchTraining"]),
+        .executable(name: "bench-embedding", targets: ["BenchEmbedding"]),
+        .executable(name: "bench-operations", targets: ["BenchOperations"]),
     ],
     dependencies: [
         .package(name: "mafin", path: ".."),
@@ -23,14 +33,15 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(name: "BenchTokenizer", dependencies: [.product(name: "MafinText", package: "mafin")]),
-        .executableTarget(
-            name: "BenchTraining",
+        .target(
+            name: "BenchSupport",
             dependencies: [
-                .product(name: "Mafin", package: "mafin"),
                 .product(name: "MafinEncoder", package: "mafin"),
-                .product(name: "MafinText", package: "mafin"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        benchmark("BenchTraining", ["MafinEncoder"]),
+        benchmark("BenchEmbedding", ["MafinEncoder"]),
+        benchmark("BenchOperations", ["MafinEncoder"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -24,6 +24,8 @@ void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, p
 
 size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k) { return (size_t)(n * k); }
 
+ptrdiff_t mafin_packed_columns(ptrdiff_t n) { return n; }
+
 void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *packed) {
     for (ptrdiff_t p = 0; p < k; p++)
         for (ptrdiff_t j = 0; j < n; j++) packed[p * n + j] = transpose_b ? b[j * ldb + p] : b[p * ldb + j];
@@ -38,9 +40,11 @@ void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
-// A block of B: 384 × 320 floats are 480 KiB, half of a common second-level cache; 384 is a divisor of the encoders' widths.
-enum { KC = 384, NC = 320 };
+// A block of B: 384 × 128 floats are 192 KiB, which leave room for A and C in a common second-level cache; both are divisors
+// of the encoders' widths.
+enum { KC = 384, NC = 128 };
 
 typedef void strip_function(int rows, ptrdiff_t k, float alpha, const float *a, ptrdiff_t row_stride,
                             ptrdiff_t column_stride, const float *b, float beta, float *c, ptrdiff_t ldc, ptrdiff_t n);
@@ -105,7 +109,9 @@ static ptrdiff_t rounded_up(ptrdiff_t value, ptrdiff_t multiple) { return (value
 
 static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
-size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k) { return (size_t)(rounded_up(n, kernel_in_use()->columns) * k); }
+ptrdiff_t mafin_packed_columns(ptrdiff_t n) { return rounded_up(n, kernel_in_use()->columns); }
+
+size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k) { return (size_t)(mafin_packed_columns(n) * k); }
 
 // The layout: blocks of KC rows of op(B), one after the other; in each, slivers of `columns` columns.
 void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *packed) {
@@ -156,7 +162,7 @@ static void make_block_key(void) {
     if (pthread_key_create(&block_key, free) != 0) abort();
 }
 
-// Room for a packed block of B, half a megabyte that every product of the thread uses; freed when the thread ends.
+// Room for a packed block of B that every product of the thread uses; freed when the thread ends.
 static float *thread_block(void) {
     static _Thread_local float *block;
     if (block) return block;

@@ -23,6 +23,10 @@ size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k);
 /// Lays op(B) out as `mafin_sgemm_packed` reads it, so that many products share the work (weights, for instance).
 void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *packed);
 
+/// Columns that a packed operand of `n` columns has: those beyond n are 0, and may be multiplied with like the others, which is
+/// faster than to stop at n.
+ptrdiff_t mafin_packed_columns(ptrdiff_t n);
+
 /// C = alpha · op(A) · B + beta · C, with B as written by `mafin_pack`.
 void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
                         ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc);
@@ -114,8 +118,8 @@ void mafin_bias_gelu(ptrdiff_t rows, ptrdiff_t width, float *h, const float *bia
 /// g = gelu(h), count elements.
 void mafin_gelu(ptrdiff_t count, const float *h, float *g);
 
-/// d = d · gelu'(h), in place; gelu'(h) = Φ(h) + h · φ(h).
-void mafin_gelu_backward(ptrdiff_t count, const float *h, float *d);
+/// g = gelu(h) again, and h = d · gelu'(h): the gradient takes the place of what it is the gradient of; gelu'(h) = Φ(h) + h · φ(h).
+void mafin_gelu_backward(ptrdiff_t count, const float *d, float *h, float *g);
 
 /// With v = dropout(x[r, :] + bias) + residual[r, :]:  normalized = (v − mean(v)) · rstd, rstd = (var(v) + epsilon)^−½.
 /// `residual` or `bias` may be null. `normalized` may be x.
@@ -137,15 +141,21 @@ void mafin_apply_dropout(ptrdiff_t rows, ptrdiff_t width, const float *x, mafin_
 /// sum[:] += Σ_r x[r, :].
 void mafin_column_sum(ptrdiff_t rows, ptrdiff_t width, const float *x, float *sum);
 
-/// x[r, :] = exp(x[r, :] − lse[r]) with lse[r] = log Σ exp(x[r, :]), written to `lse`.
-void mafin_softmax(ptrdiff_t rows, ptrdiff_t columns, float *x, float *lse);
+// The softmax of rows that lie `stride` floats apart; what lies between a row's columns and the next row is overwritten.
+
+/// x[r, :] = exp(x[r, :] − max), scales[r] = 1 / Σ x[r, :], so that scales[r] · x[r, :] are probabilities; and the logarithm
+/// of the sum of the exponentials of the scores that were in x[r, :], in lse[r].
+void mafin_softmax(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float *x, float *scales, float *lse);
 
 /// x = exp(x − lse[r]): the probabilities again, from the scores and the saved lse.
-void mafin_softmax_again(ptrdiff_t rows, ptrdiff_t columns, float *x, const float *lse);
+void mafin_softmax_again(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float *x, const float *lse);
 
 /// d = probabilities · (dropout(d) − Σ(probabilities · dropout(d))) · scale, in place: gradient through dropout and softmax.
-void mafin_softmax_backward(ptrdiff_t rows, ptrdiff_t columns, const float *probabilities, float *d,
+void mafin_softmax_backward(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, const float *probabilities, float *d,
                             mafin_dropout dropout, float scale);
+
+/// x[r, :] *= scales[r]; rows are `stride` floats apart.
+void mafin_scale_rows(ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride, const float *scales, float *x);
 
 /// log Σ exp(z); −infinity where columns is 0 or all z are −infinity.
 float mafin_log_sum_exp(ptrdiff_t columns, const float *z);

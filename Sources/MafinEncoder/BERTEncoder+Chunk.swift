@@ -1,0 +1,115 @@
+import MafinNumerics
+import MafinText
+
+/// One chunk on one thread, and what has to be ready before.
+extension BERTEncoder {
+    private func layer(_ index: Int, _ dropout: Dropout) -> EncoderLayer {
+        EncoderLayer(
+            index: index, configuration: configuration, parameters: parameters.pointer, offsets: layout.layers[index],
+            packed: packed, dropout: dropout)
+    }
+
+    private func embeddingLayer(_ dropout: Dropout) -> EmbeddingLayer {
+        EmbeddingLayer(
+            configuration: configuration, parameters: parameters.pointer, layout: layout, dropout: dropout)
+    }
+
+    /// - Parameter pooled: where the embeddings of the whole batch go; `nil`: only the activations are wanted.
+    func forward(
+        _ chunk: Chunk, _ batch: TokenBatch, dropout: Dropout, _ saved: Activations, _ workspace: Workspace,
+        pooled: UnsafeMutablePointer<Float>?
+    ) {
+        let clock = workspace.clock
+        clock.time(.embeddings, floats: 6 * chunk.tokens * dimension) {
+            batch.ids.withUnsafeBufferPointer { ids in
+                guard let ids = ids.baseAddress else { return }
+                embeddingLayer(dropout).forward(chunk, ids: ids + chunk.firstToken, saved, workspace)
+            }
+        }
+        for index in 0..<configuration.layerCount { layer(index, dropout).forward(chunk, saved[index], workspace) }
+        guard let pooled else { return }
+        clock.time(.pooling, floats: chunk.tokens * dimension) {
+            for (number, text) in chunk.texts.enumerated() {
+                pooling.forward(
+                    workspace.hidden.pointer + chunk.starts[number] * dimension,
+                    length: chunk.starts[number + 1] - chunk.starts[number], width: dimension,
+                    into: pooled + text * dimension)
+            }
+        }
+    }
+
+    /// The activations that a forward pass did not keep.
+    func activationsAgain(_ chunk: Chunk, of pass: ForwardPass, _ workspace: Workspace) -> Activations {
+        let again = workspace.transientActivations(tokens: chunk.tokens, keeping: configuration.layerCount)
+        forward(chunk, pass.batch, dropout: pass.dropout, again, workspace, pooled: nil)
+        return again
+    }
+
+    /// - Parameters:
+    ///   - gradient: ∂L/∂embeddings of the whole batch.
+    ///   - gradients: the gradient of every parameter, at the parameters' own offsets.
+    ///   - adding: whether the gradients of weight matrices are added to what is there, or take its place.
+    func backward(
+        _ chunk: Chunk, dropout: Dropout, _ saved: Activations, _ workspace: Workspace,
+        gradient: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>, adding: Bool
+    ) {
+        let clock = workspace.clock
+        clock.time(.pooling, floats: chunk.tokens * dimension) {
+            for (number, text) in chunk.texts.enumerated() {
+                pooling.backward(
+                    gradient + text * dimension, length: chunk.starts[number + 1] - chunk.starts[number],
+                    width: dimension, into: workspace.gradient.pointer + chunk.starts[number] * dimension)
+            }
+        }
+        for index in (frozenLayers..<configuration.layerCount).reversed() {
+            layer(index, dropout).backward(chunk, saved[index], workspace, gradients: gradients, adding: adding) {
+                input in
+                if index == 0 {
+                    embeddingLayer(dropout).output(chunk, saved, into: input)
+                } else {
+                    layer(index - 1, dropout).output(tokens: chunk.tokens, saved[index - 1], into: input)
+                }
+            }
+        }
+        guard !freezesEmbeddings else { return }
+        clock.time(.embeddingGradients, floats: 5 * chunk.tokens * dimension) {
+            embeddingLayer(dropout).backward(chunk, saved, workspace, gradients: gradients)
+        }
+    }
+
+    // MARK: Preparation
+
+    func check(_ batch: TokenBatch) throws {
+        for row in 0..<batch.count {
+            let length = batch.offsets[row + 1] - batch.offsets[row]
+            guard 1...configuration.maximumPositions ~= length else {
+                throw EncoderError.input(
+                    row: row, expected: "1 to \(configuration.maximumPositions) tokens", found: "\(length)")
+            }
+        }
+        guard let bad = batch.ids.firstIndex(where: { $0 < 0 || $0 >= configuration.vocabularySize }) else { return }
+        throw EncoderError.input(
+            row: (batch.offsets.firstIndex { $0 > bad } ?? 1) - 1,
+            expected: "token ids below \(configuration.vocabularySize)", found: "\(batch.ids[bad])")
+    }
+
+    func prepare(_ batch: TokenBatch, forBackward: Bool) {
+        if hasOptimizer {
+            let words = Array(Set(batch.ids.map(Int.init)))
+            timed(.adamW, floats: 6 * words.count * dimension) { optimizer.bringUpToDate(words) }
+        }
+        timed(.weightPacking, floats: (forBackward ? 4 : 2) * (layout.count - layout.denseStart)) {
+            packed.prepare(from: parameters, forBackward: forBackward)
+        }
+    }
+
+    func reserveWorkspaces(_ lanes: Int, for chunks: [Chunk], training: Bool) {
+        let tokens = chunks.map(\.tokens).max() ?? 0
+        let longest = chunks.map(\.longest).max() ?? 0
+        while workspaces.count < lanes { workspaces.append(Workspace(configuration)) }
+        for workspace in workspaces.prefix(lanes) {
+            workspace.reserve(tokens: tokens, longest: longest, training: training)
+            if timesOperations, workspace.clock == nil { workspace.clock = OperationClock() }
+        }
+    }
+}
