@@ -132,10 +132,10 @@ struct EmbeddingEndToEndTests {
         #expect(try ids(world.url("long.ids")) == (0..<25_000).map { "x\($0)" })
         let differences = zip(few.values, many.values).map { abs($0 - $1) }
         #expect((differences.max() ?? 1) < 1e-6)
-        // 20,000 more rows: 41 MB of vectors of both halves, as much again joined.
+        // 20,000 more rows are 23 MB of joined vectors, and 81 MB more in memory where all is held at once.
         #if os(Linux)
             let growth = try #require(long) - #require(short)
-            #expect(growth < 24 << 20, "\(growth) bytes more")
+            #expect(growth < 48 << 20, "\(growth) bytes more")
         #endif
         let left = try FileManager.default.contentsOfDirectory(atPath: world.folder.url.path)
         #expect(!left.contains { $0.hasSuffix(".tmp") })
