@@ -147,6 +147,7 @@ public final class JoinedTraining {
         released = whole.released
         devQrels = whole.devQrels
         documentBank = whole.documentBank
+        cache = whole.cache
         dataRecords = whole.dataRecords
     }
 
