@@ -3,7 +3,7 @@ import MafinText
 
 /// One chunk on one thread, and what has to be ready before.
 extension BERTEncoder {
-    private func layer(_ index: Int, _ dropout: Dropout) -> EncoderLayer {
+    func layer(_ index: Int, _ dropout: Dropout) -> EncoderLayer {
         EncoderLayer(
             index: index, configuration: configuration, parameters: parameters.pointer, offsets: layout.layers[index],
             packed: packed, dropout: dropout)
@@ -19,16 +19,26 @@ extension BERTEncoder {
         _ chunk: Chunk, _ batch: TokenBatch, dropout: Dropout, _ saved: Activations, _ workspace: Workspace,
         pooled: UnsafeMutablePointer<Float>?
     ) {
-        let clock = workspace.clock
-        clock.time(.embeddings, floats: 6 * chunk.tokens * dimension) {
+        lookUp(chunk, batch, dropout: dropout, saved, workspace)
+        for index in 0..<configuration.layerCount { layer(index, dropout).forward(chunk, saved[index], workspace) }
+        if let pooled { pool(chunk, workspace, into: pooled) }
+    }
+
+    /// The embeddings of a chunk's tokens, in `workspace.hidden`.
+    func lookUp(
+        _ chunk: Chunk, _ batch: TokenBatch, dropout: Dropout, _ saved: Activations, _ workspace: Workspace
+    ) {
+        workspace.clock.time(.embeddings, floats: 6 * chunk.tokens * dimension) {
             batch.ids.withUnsafeBufferPointer { ids in
                 guard let ids = ids.baseAddress else { return }
                 embeddingLayer(dropout).forward(chunk, ids: ids + chunk.firstToken, saved, workspace)
             }
         }
-        for index in 0..<configuration.layerCount { layer(index, dropout).forward(chunk, saved[index], workspace) }
-        guard let pooled else { return }
-        clock.time(.pooling, floats: chunk.tokens * dimension) {
+    }
+
+    /// The texts' vectors from those of their tokens in `workspace.hidden`.
+    func pool(_ chunk: Chunk, _ workspace: Workspace, into pooled: UnsafeMutablePointer<Float>) {
+        workspace.clock.time(.pooling, floats: chunk.tokens * dimension) {
             for (number, text) in chunk.texts.enumerated() {
                 pooling.forward(
                     workspace.hidden.pointer + chunk.starts[number] * dimension,
@@ -103,12 +113,15 @@ extension BERTEncoder {
         }
     }
 
-    func reserveWorkspaces(_ lanes: Int, for chunks: [Chunk], training: Bool) {
+    func reserveWorkspaces(
+        _ lanes: Int, for chunks: [Chunk], training: Bool, activatedRows: Int = Workspace.rowBlock
+    ) {
         let tokens = chunks.map(\.tokens).max() ?? 0
         let longest = chunks.map(\.longest).max() ?? 0
         while workspaces.count < lanes { workspaces.append(Workspace(configuration)) }
         for workspace in workspaces.prefix(lanes) {
-            workspace.reserve(tokens: tokens, longest: longest, training: training)
+            workspace.reserve(
+                tokens: tokens, longest: longest, training: training, activatedRows: activatedRows)
             if timesOperations, workspace.clock == nil { workspace.clock = OperationClock() }
         }
     }

@@ -20,7 +20,7 @@ final class Workspace {
     private(set) var hidden = FloatBuffer(count: 0)
     /// `(rowBlock, hidden)`: the output of a dense layer before its norm.
     let dense: FloatBuffer
-    /// `(rowBlock, intermediate)` or, for training, `(tokens, intermediate)`: after GELU.
+    /// `(rowBlock, intermediate)` or, for training and teams, `(tokens, intermediate)`: after GELU.
     private(set) var activated = FloatBuffer(count: 0)
     /// `(rowBlock, longest text)`: attention weights, and in training what dropout left of them, and their gradients.
     private(set) var attention = FloatBuffer(count: 0)
@@ -45,7 +45,8 @@ final class Workspace {
     }
 
     /// Makes room for a chunk of `tokens` tokens whose longest text has `longest`.
-    func reserve(tokens: Int, longest: Int, training: Bool) {
+    /// - Parameter activatedRows: rows that `activated` has at least.
+    func reserve(tokens: Int, longest: Int, training: Bool, activatedRows: Int = rowBlock) {
         let hiddenSize = configuration.hiddenSize
         let startsTraining = training && !isForTraining
         isForTraining = isForTraining || training
@@ -53,15 +54,15 @@ final class Workspace {
         if tokens > tokenCapacity || startsTraining {
             tokenCapacity = max(tokens, tokenCapacity)
             hidden = FloatBuffer(count: tokenCapacity * hiddenSize)
-            activated = FloatBuffer(
-                count: (isForTraining ? max(tokenCapacity, Self.rowBlock) : Self.rowBlock)
-                    * configuration.intermediateSize)
             if isForTraining {
                 gradient = FloatBuffer(count: tokenCapacity * hiddenSize)
                 droppedGradient = FloatBuffer(count: tokenCapacity * hiddenSize)
                 activatedGradient = FloatBuffer(count: Self.rowBlock * configuration.intermediateSize)
             }
         }
+        let activatedCount =
+            max(activatedRows, isForTraining ? tokenCapacity : Self.rowBlock) * configuration.intermediateSize
+        if activatedCount > activated.count { activated = FloatBuffer(count: activatedCount) }
         if longest > lengthCapacity || startsTraining {
             lengthCapacity = max(longest, lengthCapacity)
             let tile = min(Self.rowBlock, lengthCapacity) * mafin_packed_columns(lengthCapacity)

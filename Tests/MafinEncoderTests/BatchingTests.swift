@@ -28,6 +28,33 @@ import Testing
         }
     }
 
+    /// Fewer texts than threads: the threads take them through the layers together, in the same way whoever comes when.
+    @Test(arguments: [1, 2, 3]) func fewTextsOnManyThreads(_ count: Int) throws {
+        let few = batch.selecting(rows: Array(1...count))
+        let encoder = try BERTEncoder.small()
+        let expected = try Parallelism.withThreads(1) { try encoder.embed(few) }
+        for threads in [count + 1, 4, 16] {
+            try Parallelism.withThreads(threads) {
+                #expect(Team(encoder, few, threads: threads) != nil)
+                let first = try encoder.embed(few)
+                #expect(largestDifference(first.values, expected.values) < 1e-6)
+                for _ in 0..<50 { #expect(try encoder.embed(few) == first) }
+            }
+        }
+    }
+
+    /// A width that is no multiple of the products' tile: every thread takes whole texts then.
+    @Test func widthsThatATeamCannotShare() throws {
+        let encoder = BERTEncoder(
+            configuration: EncoderConfiguration(
+                hiddenSize: 20, layerCount: 1, headCount: 5, intermediateSize: 12, vocabularySize: 100),
+            pooling: .mean, seed: 1)
+        let few = batch.selecting(rows: [1])
+        let alone = try Parallelism.withThreads(1) { try encoder.embed(few) }
+        let together = try Parallelism.withThreads(3) { try encoder.embed(few) }
+        #expect(largestDifference(together.values, alone.values) < 1e-6)
+    }
+
     @Test func embeddingIsTheForwardPass() throws {
         let encoder = try BERTEncoder.small()
         let pass = try encoder.forward(batch, dropoutSeed: nil)
