@@ -14,13 +14,22 @@ extension BERTEncoder {
             configuration: configuration, parameters: parameters.pointer, layout: layout, dropout: dropout)
     }
 
-    /// - Parameter pooled: where the embeddings of the whole batch go; `nil`: only the activations are wanted.
+    /// - Parameters:
+    ///   - inputs: what goes into the first layer that trains, of the whole batch; `nil`: all layers run, from the embeddings on.
+    ///   - pooled: where the embeddings of the whole batch go; `nil`: only the activations are wanted.
     func forward(
         _ chunk: Chunk, _ batch: TokenBatch, dropout: Dropout, _ saved: Activations, _ workspace: Workspace,
-        pooled: UnsafeMutablePointer<Float>?
+        inputs: UnsafePointer<Float>? = nil, pooled: UnsafeMutablePointer<Float>?
     ) {
-        lookUp(chunk, batch, dropout: dropout, saved, workspace)
-        for index in 0..<configuration.layerCount { layer(index, dropout).forward(chunk, saved[index], workspace) }
+        if let inputs {
+            workspace.hidden.pointer.update(
+                from: inputs + chunk.firstToken * dimension, count: chunk.tokens * dimension)
+        } else {
+            lookUp(chunk, batch, dropout: dropout, saved, workspace)
+        }
+        for index in inputs == nil ? 0..<configuration.layerCount : trainableLayers {
+            layer(index, dropout).forward(chunk, saved[index], workspace)
+        }
         if let pooled { pool(chunk, workspace, into: pooled) }
     }
 
@@ -50,8 +59,9 @@ extension BERTEncoder {
 
     /// The activations that a forward pass did not keep.
     func activationsAgain(_ chunk: Chunk, of pass: ForwardPass, _ workspace: Workspace) -> Activations {
-        let again = workspace.transientActivations(tokens: chunk.tokens, keeping: configuration.layerCount)
-        forward(chunk, pass.batch, dropout: pass.dropout, again, workspace, pooled: nil)
+        let again = workspace.transientActivations(tokens: chunk.tokens, keeping: trainableLayers)
+        forward(
+            chunk, pass.batch, dropout: pass.dropout, again, workspace, inputs: pass.inputs?.pointer, pooled: nil)
         return again
     }
 
@@ -60,10 +70,11 @@ extension BERTEncoder {
     ///   - gradients: the gradient of every parameter, at the parameters' own offsets.
     ///   - adding: whether the gradients of weight matrices are added to what is there, or take its place.
     func backward(
-        _ chunk: Chunk, dropout: Dropout, _ saved: Activations, _ workspace: Workspace,
+        _ chunk: Chunk, of pass: ForwardPass, _ saved: Activations, _ workspace: Workspace,
         gradient: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>, adding: Bool
     ) {
         let clock = workspace.clock
+        let dropout = pass.dropout
         clock.time(.pooling, floats: chunk.tokens * dimension) {
             for (number, text) in chunk.texts.enumerated() {
                 pooling.backward(
@@ -71,10 +82,13 @@ extension BERTEncoder {
                     width: dimension, into: workspace.gradient.pointer + chunk.starts[number] * dimension)
             }
         }
-        for index in (frozenLayers..<configuration.layerCount).reversed() {
+        for index in trainableLayers.reversed() {
             layer(index, dropout).backward(chunk, saved[index], workspace, gradients: gradients, adding: adding) {
                 input in
-                if index == 0 {
+                if index == frozenLayers, let inputs = pass.inputs {
+                    input.update(
+                        from: inputs.pointer + chunk.firstToken * dimension, count: chunk.tokens * dimension)
+                } else if index == 0 {
                     embeddingLayer(dropout).output(chunk, saved, into: input)
                 } else {
                     layer(index - 1, dropout).output(tokens: chunk.tokens, saved[index - 1], into: input)

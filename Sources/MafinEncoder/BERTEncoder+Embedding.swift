@@ -26,7 +26,7 @@ extension BERTEncoder {
                 while true {
                     let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
                     guard index < chunks.count else { return }
-                    let saved = workspaces[lane].transientActivations(tokens: chunks[index].tokens, keeping: 1)
+                    let saved = workspaces[lane].transientActivations(tokens: chunks[index].tokens)
                     encoder.forward(chunks[index], batch, dropout: .none, saved, workspaces[lane], pooled: pooled)
                 }
             }

@@ -54,7 +54,7 @@ final class Team: @unchecked Sendable {
         }
         (self.encoder, self.batch, self.threads) = (encoder, batch, threads)
         encoder.reserveWorkspaces(threads, for: [chunk], training: false, activatedRows: chunk.tokens)
-        saved = encoder.workspaces[0].transientActivations(tokens: chunk.tokens, keeping: 1)
+        saved = encoder.workspaces[0].transientActivations(tokens: chunk.tokens)
     }
 
     /// Contiguous ranges of whole grains (the last may have less), at most so many.

@@ -81,8 +81,9 @@ final class Workspace {
     }
 
     /// Room for activations that are gone when the thread takes its next chunk.
-    func transientActivations(tokens: Int, keeping layers: Int) -> Activations {
-        let count = Activations.count(configuration, tokens: tokens, layers: layers)
+    /// - Parameter layers: which are kept apart; `nil`: one layer's worth is shared by all.
+    func transientActivations(tokens: Int, keeping layers: Range<Int>? = nil) -> Activations {
+        let count = Activations.count(configuration, tokens: tokens, layers: layers?.count ?? 1)
         if count > transient.count { transient = FloatBuffer(count: count) }
         return Activations(configuration, tokens: tokens, keeping: layers, storage: transient.pointer)
     }
