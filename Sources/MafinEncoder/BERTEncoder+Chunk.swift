@@ -67,14 +67,15 @@ extension BERTEncoder {
 
     /// - Parameters:
     ///   - gradient: ∂L/∂embeddings of the whole batch.
-    ///   - gradients: the gradient of every parameter, at the parameters' own offsets.
+    ///   - lane: whose gradients it adds to.
     ///   - adding: whether the gradients of weight matrices are added to what is there, or take its place.
     func backward(
         _ chunk: Chunk, of pass: ForwardPass, _ saved: Activations, _ workspace: Workspace,
-        gradient: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>, adding: Bool
+        gradient: UnsafePointer<Float>, lane: Int, adding: Bool
     ) {
         let clock = workspace.clock
         let dropout = pass.dropout
+        let gradients = gradients.base(lane: lane)
         clock.time(.pooling, floats: chunk.tokens * dimension) {
             for (number, text) in chunk.texts.enumerated() {
                 pooling.backward(
@@ -96,8 +97,13 @@ extension BERTEncoder {
             }
         }
         guard !freezesEmbeddings else { return }
-        clock.time(.embeddingGradients, floats: 5 * chunk.tokens * dimension) {
+        clock.time(.embeddingGradients, floats: 7 * chunk.tokens * dimension) {
             embeddingLayer(dropout).backward(chunk, saved, workspace, gradients: gradients)
+            pass.batch.ids.withUnsafeBufferPointer { ids in
+                self.gradients.addWords(
+                    UnsafeBufferPointer(rebasing: ids[chunk.firstToken..<chunk.firstToken + chunk.tokens]),
+                    workspace.gradient.pointer, lane: lane)
+            }
         }
     }
 

@@ -125,8 +125,6 @@ extension BERTEncoder {
         let lanes = min(Parallelism.threads, chunks.count)
         reserveWorkspaces(lanes, for: chunks, training: true)
         let lanesInUse = gradients.reserve(lanes: lanes)
-        let tokenGradientCount = freezesEmbeddings ? 0 : pass.batch.ids.count * dimension
-        if tokenGradients.count < tokenGradientCount { tokenGradients = FloatBuffer(count: tokenGradientCount) }
         gradient.values.withUnsafeBufferPointer { values in
             guard let values = values.baseAddress else { return }
             let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pass: pass, gradient: values))
@@ -138,17 +136,10 @@ extension BERTEncoder {
                     let saved = pass.saved[index] ?? encoder.activationsAgain(chunk, of: pass, workspace)
                     encoder.backward(
                         chunk, of: pass, saved, workspace, gradient: gradient,
-                        gradients: encoder.gradients.base(lane: lane), adding: lane < lanesInUse || index >= lanes)
-                    if !encoder.freezesEmbeddings {
-                        (encoder.tokenGradients.pointer + chunk.firstToken * encoder.dimension)
-                            .update(from: workspace.gradient.pointer, count: chunk.tokens * encoder.dimension)
-                    }
+                        lane: lane, adding: lane < lanesInUse || index >= lanes)
                 }
             }
         }
-        guard !freezesEmbeddings else { return }
-        timed(.embeddingGradients, floats: 3 * tokenGradientCount) {
-            gradients.addWords(pass.batch.ids, tokenGradients.pointer)
-        }
+        timed(.embeddingGradients, floats: 3 * gradients.words.count * dimension) { gradients.joinWords() }
     }
 }

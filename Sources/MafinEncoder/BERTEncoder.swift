@@ -43,7 +43,6 @@ public final class BERTEncoder {
     var workspaces: [Workspace] = []
     let activationStore = ActivationStore()
     let frozenRows = FrozenRows()
-    var tokenGradients = FloatBuffer(count: 0)
     let clock = OperationClock()
 
     var trainableLayers: Range<Int> { frozenLayers..<configuration.layerCount }

@@ -37,7 +37,7 @@ final class Workspace {
     private(set) var droppedGradient = FloatBuffer(count: 0)
     private(set) var activatedGradient = FloatBuffer(count: 0)
     /// Activations of a chunk that are not kept from its forward to its backward pass.
-    private var transient = FloatBuffer(count: 0)
+    private(set) var transient = FloatBuffer(count: 0)
 
     init(_ configuration: EncoderConfiguration) {
         self.configuration = configuration

@@ -142,6 +142,38 @@ import Testing
         }
     }
 
+    /// A block of 1,024 texts trains in the memory of one of 64, with equal gradients: what does not fit is computed again.
+    @Test(arguments: [1, 2]) func memoryOfLargeBlocks(_ threads: Int) throws {
+        let lengths = (0..<1024).map { 40 - $0 % 8 }
+        let large = randomBatch(lengths: lengths, vocabulary: 100, seed: 9)
+        func floats(of encoder: BERTEncoder) -> Int {
+            encoder.workspaces.reduce(0) { sum, workspace in
+                let buffers = [
+                    workspace.hidden, workspace.activated, workspace.gradient, workspace.droppedGradient,
+                    workspace.activatedGradient, workspace.attention, workspace.transient,
+                ]
+                return sum + buffers.reduce(0) { $0 + $1.count }
+            } + encoder.activationStore.spares.reduce(0) { $0 + $1.count }
+        }
+        func loss(_ count: Int) -> GoldenLoss {
+            GoldenLoss(kind: .infoNCE, grades: Matrix(rows: count / 2, columns: count / 2))
+        }
+        try Parallelism.withThreads(threads) {
+            let encoder = try BERTEncoder.small()
+            // Half of what 64 texts need.
+            encoder.activationBudget = 4 * Activations.count(encoder.configuration, tokens: 1200, layers: 2)
+            _ = try encoder.gradients(loss(64), large.selecting(rows: Array(0..<64)), dropoutSeed: 1)
+            let small = floats(of: encoder)
+            let pass = try encoder.forward(large, dropoutSeed: 1)
+            #expect(pass.saved.count { $0 == nil } > pass.saved.count / 2, "most is computed again")
+            let gradients = try encoder.gradients(loss(1024), large, dropoutSeed: 1)
+            #expect(Double(floats(of: encoder)) < 1.25 * Double(small), "chunks are cut a little larger")
+            let unbounded = try BERTEncoder.small()
+            let expected = try unbounded.gradients(loss(1024), large, dropoutSeed: 1)
+            #expect(differingElements(gradients, expected) == 0)
+        }
+    }
+
     @Test func emptyBatch() throws {
         let encoder = try BERTEncoder.small()
         #expect(try encoder.embed(TokenBatch()) == Matrix(rows: 0, columns: 32))
