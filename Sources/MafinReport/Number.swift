@@ -23,6 +23,15 @@ enum Number {
         withoutLeadingZero("\(value)")
     }
 
+    /// A score or quantity with so many decimals: `0.374`, `1,204`.
+    static func decimal(_ value: Double, _ decimals: Int = 3) -> String {
+        let text = String(format: "%.\(decimals)f", value)
+        return decimals == 0 ? count(Int(value.rounded())) : text
+    }
+
+    /// A share of a score with its sign: `+0.0312`.
+    static func signedDecimal(_ value: Double) -> String { String(format: "%+.4f", value) }
+
     /// A whole number with a comma between thousands: `3,633`, `−12`.
     static func count(_ value: Int) -> String {
         let digits = String(value.magnitude)

@@ -17,9 +17,16 @@ struct Markup: Sendable, Equatable {
         return Markup(source: source)
     }
 
-    static func + (first: Markup, second: Markup) -> Markup { Markup(source: first.source + second.source) }
+    static func + (first: Markup, second: Markup?) -> Markup {
+        second.map { Markup(source: first.source + $0.source) } ?? first
+    }
 
     static func += (first: inout Markup, second: Markup) { first.source += second.source }
+
+    /// Several pieces, one after the other.
+    static func joined(_ parts: [Markup]) -> Markup {
+        parts.count == 1 ? parts[0] : Markup(source: parts.reduce(into: "") { $0 += $1.source })
+    }
 
     /// The page's text with its document type.
     var document: String { "<!DOCTYPE html>\n\(source)\n" }
@@ -60,15 +67,11 @@ extension Markup {
     static func buildExpression(_ text: String) -> Markup { .text(text) }
     static func buildExpression(_ markup: Markup) -> Markup { markup }
     static func buildExpression(_ markup: Markup?) -> Markup { markup ?? .empty }
-    static func buildBlock(_ parts: Markup...) -> Markup { joined(parts) }
+    static func buildBlock(_ parts: Markup...) -> Markup { .joined(parts) }
     static func buildOptional(_ part: Markup?) -> Markup { part ?? .empty }
     static func buildEither(first part: Markup) -> Markup { part }
     static func buildEither(second part: Markup) -> Markup { part }
-    static func buildArray(_ parts: [Markup]) -> Markup { joined(parts) }
-
-    private static func joined(_ parts: [Markup]) -> Markup {
-        parts.count == 1 ? parts[0] : Markup(verbatim: parts.reduce(into: "") { $0 += $1.source })
-    }
+    static func buildArray(_ parts: [Markup]) -> Markup { .joined(parts) }
 }
 
 extension String {
