@@ -23,6 +23,7 @@ struct Activations: @unchecked Sendable {
     let embeddingNorm: UnsafeMutablePointer<Float>
     let embeddingScale: UnsafeMutablePointer<Float>
     private let layers: [Layer]
+    private let first: Int
 
     /// Floats that `tokens` tokens take in `layers` layers.
     static func count(_ configuration: EncoderConfiguration, tokens: Int, layers: Int) -> Int {
@@ -38,9 +39,12 @@ struct Activations: @unchecked Sendable {
     private static func aligned(_ count: Int) -> Int { (count + 15) / 16 * 16 }
 
     /// - Parameters:
-    ///   - keeping: layers whose activations are kept apart; one layer's worth is shared by all if this is 1.
-    ///   - storage: at least ``count(_:tokens:layers:)`` floats.
-    init(_ configuration: EncoderConfiguration, tokens: Int, keeping: Int, storage: UnsafeMutablePointer<Float>) {
+    ///   - keeping: layers whose activations are kept apart; `nil`: one layer's worth is shared by all.
+    ///   - storage: at least ``count(_:tokens:layers:)`` floats for so many layers, or one.
+    init(
+        _ configuration: EncoderConfiguration, tokens: Int, keeping: Range<Int>?, storage: UnsafeMutablePointer<Float>
+    ) {
+        first = keeping?.lowerBound ?? 0
         var next = storage
         func take(_ width: Int) -> UnsafeMutablePointer<Float> {
             defer { next += Self.aligned(tokens * width) }
@@ -49,7 +53,7 @@ struct Activations: @unchecked Sendable {
         let hidden = configuration.hiddenSize
         embeddingNorm = take(hidden)
         embeddingScale = take(1)
-        layers = (0..<keeping).map { _ in
+        layers = (keeping ?? 0..<1).map { _ in
             Layer(
                 queryKeyValue: take(3 * hidden), logSumExp: take(configuration.headCount), context: take(hidden),
                 attentionNorm: take(hidden), attentionScale: take(1), up: take(configuration.intermediateSize),
@@ -58,5 +62,5 @@ struct Activations: @unchecked Sendable {
     }
 
     /// The place of a layer's activations.
-    subscript(layer: Int) -> Layer { layers[layers.count == 1 ? 0 : layer] }
+    subscript(layer: Int) -> Layer { layers.count == 1 ? layers[0] : layers[layer - first] }
 }

@@ -18,47 +18,50 @@ struct Attention {
 
     /// - Parameters:
     ///   - saved: `queryKeyValue` is read; `context` and `logSumExp` are written.
-    func forward(_ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace) {
+    ///   - heads: which are computed; `nil`: all.
+    func forward(_ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, heads: Range<Int>? = nil) {
+        for text in 0..<chunk.texts.count {
+            for head in heads ?? 0..<configuration.headCount {
+                forward(chunk, saved, workspace, text: text, head: head)
+            }
+        }
+    }
+
+    private func forward(_ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, text: Int, head: Int) {
         let keys = workspace.packedKeys.pointer
         let values = workspace.packedValues.pointer
         let weights = workspace.attention.pointer
         let scales = workspace.attentionScale.pointer
         let clock = workspace.clock
-        for text in 0..<chunk.texts.count {
-            let start = chunk.starts[text]
-            let length = chunk.starts[text + 1] - start
-            // A tile's rows are as long as the products' full tiles: edges would cost more than the few columns of zeros.
-            let columns = mafin_packed_columns(length)
-            for head in 0..<configuration.headCount {
-                let query = saved.queryKeyValue + start * stride + head * headSize
-                clock.time(.packing, floats: 4 * length * headSize) {
-                    mafin_pack(true, length, headSize, query + hidden, stride, keys)
-                    mafin_pack(false, headSize, length, query + 2 * hidden, stride, values)
-                }
-                let logSumExp = saved.logSumExp + head * chunk.tokens + start
-                let context = saved.context + start * hidden + head * headSize
-                for first in Swift.stride(from: 0, to: length, by: Workspace.forwardTile) {
-                    let rows = min(Workspace.forwardTile, length - first)
-                    let product = 2 * rows * length * headSize
-                    let size = rows * length + (rows + length) * headSize
-                    clock.time(.scores, operations: product, floats: size) {
-                        mafin_sgemm_packed(
-                            false, rows, columns, headSize, scale, query + first * stride, stride, keys, 0, weights,
-                            columns)
-                    }
-                    let mask = dropout.mask(
-                        .attention(layer: layer, head: head), firstRow: chunk.firstToken + start + first)
-                    clock.time(.softmax, floats: 2 * rows * length) {
-                        mafin_softmax(rows, length, columns, weights, scales, logSumExp + first)
-                        if mask.threshold > 0 { mafin_apply_dropout(rows, columns, weights, mask, weights) }
-                    }
-                    clock.time(.context, operations: product, floats: size) {
-                        mafin_sgemm_packed(
-                            false, rows, headSize, length, 1, weights, columns, values, 0, context + first * hidden,
-                            hidden)
-                        mafin_scale_rows(rows, headSize, hidden, scales, context + first * hidden)
-                    }
-                }
+        let start = chunk.starts[text]
+        let length = chunk.starts[text + 1] - start
+        // A tile's rows are as long as the products' full tiles: edges would cost more than the few columns of zeros.
+        let columns = mafin_packed_columns(length)
+        let query = saved.queryKeyValue + start * stride + head * headSize
+        clock.time(.packing, floats: 4 * length * headSize) {
+            mafin_pack(true, length, headSize, query + hidden, stride, keys)
+            mafin_pack(false, headSize, length, query + 2 * hidden, stride, values)
+        }
+        let logSumExp = saved.logSumExp + head * chunk.tokens + start
+        let context = saved.context + start * hidden + head * headSize
+        for first in Swift.stride(from: 0, to: length, by: Workspace.forwardTile) {
+            let rows = min(Workspace.forwardTile, length - first)
+            let product = 2 * rows * length * headSize
+            let size = rows * length + (rows + length) * headSize
+            clock.time(.scores, operations: product, floats: size) {
+                mafin_sgemm_packed(
+                    false, rows, columns, headSize, scale, query + first * stride, stride, keys, 0, weights, columns)
+            }
+            let mask = dropout.mask(
+                .attention(layer: layer, head: head), firstRow: chunk.firstToken + start + first)
+            clock.time(.softmax, floats: 2 * rows * length) {
+                mafin_softmax(rows, length, columns, weights, scales, logSumExp + first)
+                if mask.threshold > 0 { mafin_apply_dropout(rows, columns, weights, mask, weights) }
+            }
+            clock.time(.context, operations: product, floats: size) {
+                mafin_sgemm_packed(
+                    false, rows, headSize, length, 1, weights, columns, values, 0, context + first * hidden, hidden)
+                mafin_scale_rows(rows, headSize, hidden, scales, context + first * hidden)
             }
         }
     }

@@ -13,6 +13,7 @@ extension BERTEncoder {
         prepare(batch, forBackward: false)
         let threads = Parallelism.threads
         let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.embeddingChunk)
+        if chunks.count < threads, let team = Team(self, batch, threads: threads) { return team.embed() }
         let lanes = min(threads, chunks.count)
         reserveWorkspaces(lanes, for: chunks, training: false)
         var pooled = Matrix(rows: batch.count, columns: dimension)
@@ -25,7 +26,7 @@ extension BERTEncoder {
                 while true {
                     let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
                     guard index < chunks.count else { return }
-                    let saved = workspaces[lane].transientActivations(tokens: chunks[index].tokens, keeping: 1)
+                    let saved = workspaces[lane].transientActivations(tokens: chunks[index].tokens)
                     encoder.forward(chunks[index], batch, dropout: .none, saved, workspaces[lane], pooled: pooled)
                 }
             }

@@ -29,18 +29,21 @@ extension BERTEncoder {
         let dropout: Dropout
         /// A chunk's activations; none where they have to be computed again.
         let saved: [Activations?]
+        /// What goes into the first layer that trains, `(tokens, dimension)`, where layers below it are frozen.
+        let inputs: FloatBuffer?
         private var storage: FloatBuffer?
         private let store: ActivationStore
 
         init(
             embeddings: Matrix, batch: TokenBatch, chunks: [Chunk], dropout: Dropout, saved: [Activations?],
-            storage: FloatBuffer, of store: ActivationStore
+            inputs: FloatBuffer?, storage: FloatBuffer, of store: ActivationStore
         ) {
             self.embeddings = embeddings
             self.batch = batch
             self.chunks = chunks
             self.dropout = dropout
             self.saved = saved
+            self.inputs = inputs
             self.storage = storage
             self.store = store
         }
@@ -72,6 +75,7 @@ extension BERTEncoder {
         let dropout = Dropout(
             seed: dropoutSeed, hidden: dropoutProbability ?? configuration.hiddenDropout,
             attention: dropoutProbability ?? configuration.attentionDropout)
+        let inputs = frozenOutputs(of: batch)
         let (storage, saved) = reserveActivations(for: chunks)
         var pooled = Matrix(rows: batch.count, columns: dimension)
         pooled.values.withUnsafeMutableBufferPointer { values in
@@ -82,14 +86,15 @@ extension BERTEncoder {
                 let workspace = workspaces[lane]
                 for index in stride(from: lane, to: chunks.count, by: lanes) {
                     let chunk = chunks[index]
-                    let kept = saved[index] ?? workspace.transientActivations(tokens: chunk.tokens, keeping: 1)
-                    encoder.forward(chunk, batch, dropout: dropout, kept, workspace, pooled: pooled)
+                    let kept = saved[index] ?? workspace.transientActivations(tokens: chunk.tokens)
+                    encoder.forward(
+                        chunk, batch, dropout: dropout, kept, workspace, inputs: inputs?.pointer, pooled: pooled)
                 }
             }
         }
         return ForwardPass(
-            embeddings: pooled, batch: batch, chunks: chunks, dropout: dropout, saved: saved, storage: storage,
-            of: activationStore)
+            embeddings: pooled, batch: batch, chunks: chunks, dropout: dropout, saved: saved, inputs: inputs,
+            storage: storage, of: activationStore)
     }
 
     /// Room for the activations of as many chunks as the budget allows, one behind the other.
@@ -99,11 +104,11 @@ extension BERTEncoder {
         let storage = activationStore.take(budget)
         var used = 0
         let saved: [Activations?] = chunks.map { chunk in
-            let count = Activations.count(configuration, tokens: chunk.tokens, layers: configuration.layerCount)
+            let count = Activations.count(configuration, tokens: chunk.tokens, layers: trainableLayers.count)
             guard used + count <= budget else { return nil }
             defer { used += count }
             return Activations(
-                configuration, tokens: chunk.tokens, keeping: configuration.layerCount,
+                configuration, tokens: chunk.tokens, keeping: trainableLayers,
                 storage: storage.pointer + used)
         }
         return (storage, saved)
@@ -120,8 +125,6 @@ extension BERTEncoder {
         let lanes = min(Parallelism.threads, chunks.count)
         reserveWorkspaces(lanes, for: chunks, training: true)
         let lanesInUse = gradients.reserve(lanes: lanes)
-        let tokenGradientCount = freezesEmbeddings ? 0 : pass.batch.ids.count * dimension
-        if tokenGradients.count < tokenGradientCount { tokenGradients = FloatBuffer(count: tokenGradientCount) }
         gradient.values.withUnsafeBufferPointer { values in
             guard let values = values.baseAddress else { return }
             let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pass: pass, gradient: values))
@@ -132,18 +135,11 @@ extension BERTEncoder {
                     let chunk = chunks[index]
                     let saved = pass.saved[index] ?? encoder.activationsAgain(chunk, of: pass, workspace)
                     encoder.backward(
-                        chunk, dropout: pass.dropout, saved, workspace, gradient: gradient,
-                        gradients: encoder.gradients.base(lane: lane), adding: lane < lanesInUse || index >= lanes)
-                    if !encoder.freezesEmbeddings {
-                        (encoder.tokenGradients.pointer + chunk.firstToken * encoder.dimension)
-                            .update(from: workspace.gradient.pointer, count: chunk.tokens * encoder.dimension)
-                    }
+                        chunk, of: pass, saved, workspace, gradient: gradient,
+                        lane: lane, adding: lane < lanesInUse || index >= lanes)
                 }
             }
         }
-        guard !freezesEmbeddings else { return }
-        timed(.embeddingGradients, floats: 3 * tokenGradientCount) {
-            gradients.addWords(pass.batch.ids, tokenGradients.pointer)
-        }
+        timed(.embeddingGradients, floats: 3 * gradients.words.count * dimension) { gradients.joinWords() }
     }
 }

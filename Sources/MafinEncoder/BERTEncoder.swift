@@ -16,8 +16,11 @@ public final class BERTEncoder {
     /// Memory that a forward pass may keep for its backward pass, in bytes; what does not fit is computed again
     /// (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"), with equal gradients.
     public var activationBudget = 2 << 30
-    /// Parameters below this layer stay as they are; above 0, the embeddings do too.
+    /// Parameters below this layer stay as they are; above 0, the embeddings do too. What lies below is a fixed function then:
+    /// it runs without dropout, and in training once a text, as far as ``frozenOutputBudget`` goes.
     public let frozenLayers: Int
+    /// Memory for what comes out of the frozen layers, in bytes; texts whose outputs do not fit go through them every time.
+    public var frozenOutputBudget = 1 << 30
     /// Whether the embedding matrices stay as they are.
     public let freezesEmbeddings: Bool
     /// Whether the time of every operation is taken, for ``operationTimes()``.
@@ -39,8 +42,10 @@ public final class BERTEncoder {
     var passedThrough: [(name: String, shape: [Int], values: [Float])] = []
     var workspaces: [Workspace] = []
     let activationStore = ActivationStore()
-    var tokenGradients = FloatBuffer(count: 0)
+    let frozenRows = FrozenRows()
     let clock = OperationClock()
+
+    var trainableLayers: Range<Int> { frozenLayers..<configuration.layerCount }
 
     /// Length of an embedding.
     public var dimension: Int { configuration.hiddenSize }
@@ -118,6 +123,7 @@ public final class BERTEncoder {
         if hasOptimizer { optimizer.bringAllUpToDate() }
         parameters.copy(from: weights)
         packed.invalidate()
+        frozenRows.clear()
     }
 
     /// Steps that the optimiser has made.

@@ -36,7 +36,7 @@ struct EmbeddingLayer {
     }
 
     /// From ∂L/∂output to the gradient of each token's sum of embeddings, both in `workspace.gradient`; adds to the dense
-    /// parameters' gradients. The word embeddings' part is added up by the caller, who sees all chunks.
+    /// parameters' gradients. The word embeddings' part is left to the caller.
     func backward(
         _ chunk: Chunk, _ saved: Activations, _ workspace: Workspace, gradients: UnsafeMutablePointer<Float>
     ) {

@@ -12,7 +12,7 @@ struct EncoderLayer {
 
     private var hidden: Int { configuration.hiddenSize }
     private var intermediate: Int { configuration.intermediateSize }
-    private var attention: Attention { Attention(configuration: configuration, layer: index, dropout: dropout) }
+    var attention: Attention { Attention(configuration: configuration, layer: index, dropout: dropout) }
 
     private func forEachRowBlock(_ tokens: Int, _ body: (_ first: Int, _ rows: Int) -> Void) {
         for first in stride(from: 0, to: tokens, by: Workspace.rowBlock) {
@@ -168,7 +168,7 @@ struct EncoderLayer {
         affine(tokens, saved.outputNorm, offsets.outputNormGain, offsets.outputNormBias, y)
     }
 
-    private func affine(
+    func affine(
         _ rows: Int, _ normalized: UnsafePointer<Float>, _ gain: Int, _ bias: Int, _ y: UnsafeMutablePointer<Float>
     ) {
         mafin_affine(

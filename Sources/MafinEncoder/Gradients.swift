@@ -12,17 +12,15 @@ final class Gradients {
     private(set) var lanes: [FloatBuffer] = []
     /// Lanes that hold a gradient; what is in the others is not.
     private(set) var laneCount = 0
-    /// Touched rows of the word embedding matrix, in the order in which they were first touched.
-    private(set) var words: [Int32] = []
-    private var slots: [Int32]
-    private var wordValues: [Float] = []
+    /// The word embeddings' part: a table for each lane of a pass, and at 0 of all passes.
+    private var tables: [WordGradients]
 
     /// - Parameter firstTrainable: the offset of the first parameter of the dense part that trains.
     init(_ configuration: EncoderConfiguration, _ layout: ParameterLayout, firstTrainable: Int) {
         self.configuration = configuration
         self.layout = layout
         trainable = firstTrainable..<layout.count
-        slots = [Int32](repeating: -1, count: configuration.vocabularySize)
+        tables = [WordGradients(configuration)]
         var small: [Range<Int>] = []
         var start = layout.denseStart
         for layer in layout.layers {
@@ -50,6 +48,7 @@ final class Gradients {
     /// A lane that had no gradient has 0 now, but for the layers' weight matrices: the first gradient takes their place.
     /// - Returns: lanes that had a gradient before.
     func reserve(lanes count: Int) -> Int {
+        while tables.count < count { tables.append(WordGradients(configuration)) }
         while lanes.count < count { lanes.append(FloatBuffer(count: layout.count - layout.denseStart, zeroed: true)) }
         let before = laneCount
         for lane in before..<max(before, count) {
@@ -59,19 +58,19 @@ final class Gradients {
         return before
     }
 
-    /// Adds the gradient of each token's embedding to its word's row, token after token.
-    func addWords(_ ids: [Int32], _ gradients: UnsafePointer<Float>) {
-        let hidden = configuration.hiddenSize
-        for id in ids where slots[Int(id)] < 0 {
-            slots[Int(id)] = Int32(words.count)
-            words.append(id)
-        }
-        wordValues.append(contentsOf: repeatElement(0, count: words.count * hidden - wordValues.count))
-        wordValues.withUnsafeMutableBufferPointer { values in
-            guard let base = values.baseAddress else { return }
-            for (token, id) in ids.enumerated() {
-                mafin_axpy(hidden, 1, gradients + token * hidden, base + Int(slots[Int(id)]) * hidden)
-            }
+    /// Rows of the word embedding matrix that have a gradient.
+    var words: [Int32] { tables[0].words }
+
+    /// Adds the gradient of each token's embedding to its word's row in the lane's table, token after token.
+    func addWords(_ ids: UnsafeBufferPointer<Int32>, _ gradients: UnsafePointer<Float>, lane: Int) {
+        tables[lane].add(ids, gradients)
+    }
+
+    /// Brings the tables of all lanes together, once a pass is through.
+    func joinWords() {
+        for table in tables.dropFirst() {
+            table.withRows { words, values in tables[0].add(words, values) }
+            table.clear()
         }
     }
 
@@ -105,21 +104,19 @@ final class Gradients {
                 }
             }
         }
-        let words = wordValues.withUnsafeBufferPointer { values in
-            values.baseAddress.map { mafin_sum_of_squares(values.count, $0) } ?? 0
+        let words = tables[0].withRows { words, values in
+            mafin_sum_of_squares(words.count * configuration.hiddenSize, values)
         }
         return (0..<blocks).reduce(words) { $0 + sums.pointer[$1] }
     }
 
     /// Calls `body` with each touched word and the gradient of its row, on all threads.
     func forEachWord(_ body: @Sendable (Int, UnsafePointer<Float>) -> Void) {
-        let words = words
         let hidden = configuration.hiddenSize
-        wordValues.withUnsafeBufferPointer { values in
-            guard let base = values.baseAddress else { return }
-            let rows = UnsafeTransfer(base)
+        tables[0].withRows { words, values in
+            let rows = UnsafeTransfer((words: words, values: values))
             parallelRanges(words.count, grain: 64) { range in
-                for slot in range { body(Int(words[slot]), rows.value + slot * hidden) }
+                for slot in range { body(Int(rows.value.words[slot]), rows.value.values + slot * hidden) }
             }
         }
     }
@@ -128,8 +125,10 @@ final class Gradients {
     func all() -> [Float] {
         var result = [Float](repeating: 0, count: layout.count)
         let hidden = configuration.hiddenSize
-        for (slot, word) in words.enumerated() {
-            for column in 0..<hidden { result[Int(word) * hidden + column] = wordValues[slot * hidden + column] }
+        tables[0].withRows { words, values in
+            for (slot, word) in words.enumerated() {
+                for column in 0..<hidden { result[Int(word) * hidden + column] = values[slot * hidden + column] }
+            }
         }
         result.withUnsafeMutableBufferPointer { values in
             guard let values = values.baseAddress, laneCount > 0 else { return }
@@ -141,10 +140,58 @@ final class Gradients {
 
     /// Forgets all gradients.
     func clear() {
+        for table in tables { table.clear() }
+        laneCount = 0
+    }
+}
+
+/// Gradients of rows of the word embedding matrix, of those that have one.
+private final class WordGradients {
+    /// The rows, in the order in which they were first touched.
+    private(set) var words: [Int32] = []
+    /// Where a word stands in `words`; -1: nowhere.
+    private var slots: [Int32]
+    private var values: [Float] = []
+    private let width: Int
+
+    init(_ configuration: EncoderConfiguration) {
+        slots = [Int32](repeating: -1, count: configuration.vocabularySize)
+        width = configuration.hiddenSize
+    }
+
+    /// Adds a gradient to the row of each id, one after the other.
+    func add(_ ids: UnsafeBufferPointer<Int32>, _ gradients: UnsafePointer<Float>) {
+        for id in ids where slots[Int(id)] < 0 {
+            slots[Int(id)] = Int32(words.count)
+            words.append(id)
+        }
+        values.append(contentsOf: repeatElement(0, count: words.count * width - values.count))
+        values.withUnsafeMutableBufferPointer { values in
+            guard let base = values.baseAddress else { return }
+            for (index, id) in ids.enumerated() {
+                mafin_axpy(width, 1, gradients + index * width, base + Int(slots[Int(id)]) * width)
+            }
+        }
+    }
+
+    /// The words and their gradients, row after row.
+    func withRows<Result>(_ body: (UnsafeBufferPointer<Int32>, UnsafePointer<Float>) -> Result) -> Result {
+        // An empty array has no address; for no rows any will do.
+        if values.isEmpty {
+            return withUnsafePointer(to: Float(0)) { body(UnsafeBufferPointer(start: nil, count: 0), $0) }
+        }
+        return words.withUnsafeBufferPointer { words in
+            values.withUnsafeBufferPointer { values in
+                guard let base = values.baseAddress else { preconditionFailure("an array without an address") }
+                return body(words, base)
+            }
+        }
+    }
+
+    func clear() {
         for word in words { slots[Int(word)] = -1 }
         words.removeAll(keepingCapacity: true)
-        wordValues.removeAll(keepingCapacity: true)
-        laneCount = 0
+        values.removeAll(keepingCapacity: true)
     }
 }
 

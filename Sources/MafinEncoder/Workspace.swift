@@ -20,7 +20,7 @@ final class Workspace {
     private(set) var hidden = FloatBuffer(count: 0)
     /// `(rowBlock, hidden)`: the output of a dense layer before its norm.
     let dense: FloatBuffer
-    /// `(rowBlock, intermediate)` or, for training, `(tokens, intermediate)`: after GELU.
+    /// `(rowBlock, intermediate)` or, for training and teams, `(tokens, intermediate)`: after GELU.
     private(set) var activated = FloatBuffer(count: 0)
     /// `(rowBlock, longest text)`: attention weights, and in training what dropout left of them, and their gradients.
     private(set) var attention = FloatBuffer(count: 0)
@@ -37,7 +37,7 @@ final class Workspace {
     private(set) var droppedGradient = FloatBuffer(count: 0)
     private(set) var activatedGradient = FloatBuffer(count: 0)
     /// Activations of a chunk that are not kept from its forward to its backward pass.
-    private var transient = FloatBuffer(count: 0)
+    private(set) var transient = FloatBuffer(count: 0)
 
     init(_ configuration: EncoderConfiguration) {
         self.configuration = configuration
@@ -45,7 +45,8 @@ final class Workspace {
     }
 
     /// Makes room for a chunk of `tokens` tokens whose longest text has `longest`.
-    func reserve(tokens: Int, longest: Int, training: Bool) {
+    /// - Parameter activatedRows: rows that `activated` has at least.
+    func reserve(tokens: Int, longest: Int, training: Bool, activatedRows: Int = rowBlock) {
         let hiddenSize = configuration.hiddenSize
         let startsTraining = training && !isForTraining
         isForTraining = isForTraining || training
@@ -53,15 +54,15 @@ final class Workspace {
         if tokens > tokenCapacity || startsTraining {
             tokenCapacity = max(tokens, tokenCapacity)
             hidden = FloatBuffer(count: tokenCapacity * hiddenSize)
-            activated = FloatBuffer(
-                count: (isForTraining ? max(tokenCapacity, Self.rowBlock) : Self.rowBlock)
-                    * configuration.intermediateSize)
             if isForTraining {
                 gradient = FloatBuffer(count: tokenCapacity * hiddenSize)
                 droppedGradient = FloatBuffer(count: tokenCapacity * hiddenSize)
                 activatedGradient = FloatBuffer(count: Self.rowBlock * configuration.intermediateSize)
             }
         }
+        let activatedCount =
+            max(activatedRows, isForTraining ? tokenCapacity : Self.rowBlock) * configuration.intermediateSize
+        if activatedCount > activated.count { activated = FloatBuffer(count: activatedCount) }
         if longest > lengthCapacity || startsTraining {
             lengthCapacity = max(longest, lengthCapacity)
             let tile = min(Self.rowBlock, lengthCapacity) * mafin_packed_columns(lengthCapacity)
@@ -80,8 +81,9 @@ final class Workspace {
     }
 
     /// Room for activations that are gone when the thread takes its next chunk.
-    func transientActivations(tokens: Int, keeping layers: Int) -> Activations {
-        let count = Activations.count(configuration, tokens: tokens, layers: layers)
+    /// - Parameter layers: which are kept apart; `nil`: one layer's worth is shared by all.
+    func transientActivations(tokens: Int, keeping layers: Range<Int>? = nil) -> Activations {
+        let count = Activations.count(configuration, tokens: tokens, layers: layers?.count ?? 1)
         if count > transient.count { transient = FloatBuffer(count: count) }
         return Activations(configuration, tokens: tokens, keeping: layers, storage: transient.pointer)
     }

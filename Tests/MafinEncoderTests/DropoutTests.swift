@@ -46,7 +46,7 @@ import Testing
         func output(_ dropout: Dropout) -> [Float] {
             let workspace = Workspace(encoder.configuration)
             workspace.reserve(tokens: 10, longest: 10, training: false)
-            let saved = workspace.transientActivations(tokens: 10, keeping: 1)
+            let saved = workspace.transientActivations(tokens: 10)
             EmbeddingLayer(
                 configuration: encoder.configuration, parameters: encoder.parameters.pointer, layout: layout,
                 dropout: dropout

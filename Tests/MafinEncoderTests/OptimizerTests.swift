@@ -136,12 +136,40 @@ import Testing
     }
 
     @Test func gradientsAboveFrozenLayersAreThoseOfTheWholeModel() throws {
-        let whole = try BERTEncoder.small().gradients(loss, batches[0], dropoutSeed: 2)
+        let whole = try BERTEncoder.small().gradients(loss, batches[0])
         let encoder = try BERTEncoder.small(frozenLayers: 1)
-        let found = try encoder.gradients(loss, batches[0], dropoutSeed: 2)
+        let found = try encoder.gradients(loss, batches[0])
         let start = encoder.layout.layers[1].queryKeyValueWeight
         #expect(differingElements(found[start...], whole[start...]) == 0)
         #expect(found[..<start].allSatisfy { $0 == 0 })
+    }
+
+    /// What is looked up is what would be computed, to the last bit: with room for all texts, for some, for none.
+    @Test func frozenLayersRunOnceAText() throws {
+        let loss = try loss
+        func trained(budget: Int, activations: Int = 1 << 30) throws -> (BERTEncoder, [Float]) {
+            let encoder = try BERTEncoder.small(frozenLayers: 1)
+            encoder.frozenOutputBudget = budget
+            encoder.activationBudget = activations
+            _ = try encoder.train(loss, batches, rates: rates, dropoutSeed: 4)
+            return (encoder, encoder.weights())
+        }
+        let (none, expected) = try trained(budget: 0)
+        #expect(none.frozenRows.bytes == 0)
+        let (all, weights) = try trained(budget: 1 << 30)
+        let tokens = Set(batches.flatMap { batch in (0..<batch.count).map { Array(batch[$0]) } }).reduce(0) {
+            $0 + $1.count
+        }
+        #expect(all.frozenRows.bytes == tokens * 33 * 4, "every text once")
+        #expect(differingElements(weights, expected) == 0)
+        let (some, mixed) = try trained(budget: 5000)
+        #expect(1...5000 ~= some.frozenRows.bytes)
+        #expect(differingElements(mixed, expected) == 0)
+        #expect(
+            try differingElements(trained(budget: 1 << 30, activations: 0).1, expected) == 0, "recomputed above them")
+        // Other weights give other outputs.
+        all.restore(weights: weights.map { 0.9 * $0 })
+        #expect(all.frozenRows.bytes == 0)
     }
 
     @Test(arguments: [false, true]) func storedStateContinuesBitForBit(_ freezesEmbeddings: Bool) async throws {

@@ -87,6 +87,30 @@ import Testing
         }
     }
 
+    /// Parts of a product's columns, put together, are the product to the last bit.
+    @Test(arguments: [(5, 96, 33), (13, 200, 385), (12, 333, 769)])
+    func partsOfTheColumns(_ m: Int, _ n: Int, _ k: Int) {
+        let a = Self.values(m * k, seed: 1)
+        let b = Self.values(n * k, seed: 2)
+        var packed = [Float](repeating: .nan, count: mafin_packed_size(n, k))
+        mafin_pack(true, n, k, b, k, &packed)
+        var whole = [Float](repeating: .nan, count: m * n)
+        mafin_sgemm_packed(false, m, n, k, 1, a, k, packed, 0, &whole, n)
+        let tile = mafin_packed_columns(1)
+        #expect(mafin_packed_columns(n) >= n && mafin_packed_columns(n) % tile == 0)
+        for width in [tile, 3 * tile, 1000 * tile] {
+            var parts = [Float](repeating: .nan, count: m * n)
+            for first in stride(from: 0, to: n, by: width) {
+                parts.withUnsafeMutableBufferPointer { parts in
+                    guard let base = parts.baseAddress else { return }
+                    mafin_sgemm_packed_columns(
+                        false, m, n, k, first, min(width, n - first), 1, a, k, packed, 0, base + first, n)
+                }
+            }
+            #expect(parts == whole)
+        }
+    }
+
     @Test func emptyOperands() {
         // k = 0: only beta has something to do.
         var c: [Float] = [1, 2, .nan, 4]

@@ -41,7 +41,7 @@ struct BenchEmbedding: ParsableCommand {
         var ceilings = [measureCeiling()]
         var tokens = 0
         var laps: [Lap] = []
-        for round in 0...(documents.isEmpty ? -1 : rounds) {
+        for round in 0..<(documents.isEmpty ? 0 : rounds + 1) {
             let lap = try Lap {
                 let batch = tokenizer.batchEncode(documents, maxLength: options.maxLength)
                 tokens = batch.tokenCount

@@ -96,6 +96,20 @@ void mafin_from_half(ptrdiff_t count, const uint16_t *x, float *out);
 /// How many elements stand before the first infinity or NaN; `count` where there is none.
 ptrdiff_t mafin_finite_prefix(ptrdiff_t count, const void *x, bool half);
 
+/// `count` columns of that product from `first` on, which is a multiple of `mafin_packed_columns(1)`; C is theirs alone, (m, count).
+void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first,
+                                ptrdiff_t count, float alpha, const float *a, ptrdiff_t lda, const float *packed,
+                                float beta, float *c, ptrdiff_t ldc);
+
+/// Tells the processor that the thread is waiting for another in a loop.
+static inline void mafin_spin_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
 // MARK: Elementwise passes (elementwise.c)
 //
 // Rows are tokens. Dropout masks are functions of (seed, row number in the whole batch, column), never stored:
