@@ -44,7 +44,8 @@ public enum BlackBoxSpecification: Sendable, Hashable, CustomStringConvertible {
     private static func isProviderName(_ text: String) -> Bool {
         !text.isEmpty
             && text.utf8.allSatisfy {
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
                     || $0 == UInt8(ascii: "-")
             }
     }

@@ -3,6 +3,7 @@ import MafinBlackBox
 import MafinEncoder
 import MafinNumerics
 import MafinProviders
+import MafinReport
 import MafinRetrieval
 import MafinText
 
@@ -75,4 +76,8 @@ extension ArtefactError: CommandStatusProviding {
         default: .data
         }
     }
+}
+
+extension ReportError: CommandStatusProviding {
+    var commandStatus: CommandStatus { .data }
 }

@@ -15,14 +15,15 @@ struct MafinCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             DemoCommand.self, ModelCommand.self, TrainCommand.self, EvaluateCommand.self, EmbedCommand.self,
-            SearchCommand.self, InspectCommand.self, PlanCommand.self, ProviderCommand.self, CacheCommand.self,
-            BatchCommand.self,
+            SearchCommand.self, InspectCommand.self, DiffCommand.self, PlanCommand.self, ProviderCommand.self,
+            CacheCommand.self, BatchCommand.self,
         ])
 
     /// The version that `--version` prints and artefacts record; CONTRIBUTING.md says how a release sets it.
     static let version = "0.1.0-dev"
 
     static func main() async {
+        _ = CommandClock.start
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

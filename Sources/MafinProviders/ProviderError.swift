@@ -132,11 +132,15 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Who can mend it; commands turn this into their exit code.
     public var category: Category {
         switch self {
-        case .badKey, .badProfile, .unknownProvider, .badEndpoint, .badCertificates, .overBudget, .badRepository, .modelNotFound: .usage
-        case .emptyTexts, .textsTooLong, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .modelDrifted, .cacheMisuse, .unusableRepository,
+        case .badKey, .badProfile, .unknownProvider, .badEndpoint, .badCertificates, .overBudget, .badRepository,
+            .modelNotFound:
+            .usage
+        case .emptyTexts, .textsTooLong, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .modelDrifted,
+            .cacheMisuse, .unusableRepository,
             .cannotStore:
             .data
-        case .refused, .unavailable, .batchPending, .badAnswer, .badVector, .notOnHub, .hubAccessDenied, .hubUnavailable,
+        case .refused, .unavailable, .batchPending, .badAnswer, .badVector, .notOnHub, .hubAccessDenied,
+            .hubUnavailable,
             .corruptDownload:
             .network
         }

@@ -37,6 +37,10 @@ public struct EvaluationSummary: Sendable {
 
     /// What a difference amounts to.
     public func finding(_ difference: MetricDifference) -> Finding {
+        Self.finding(difference, significanceLevel: significanceLevel)
+    }
+
+    static func finding(_ difference: MetricDifference, significanceLevel: Double) -> Finding {
         if difference.pHolm < significanceLevel { return difference.mean < 0 ? .worse : .better }
         if difference.mean == 0, difference.low == 0, difference.high == 0 { return .same }
         return .notShown

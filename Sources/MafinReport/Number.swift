@@ -23,7 +23,66 @@ enum Number {
         withoutLeadingZero("\(value)")
     }
 
-    private static func withoutLeadingZero(_ text: String) -> String {
-        text.hasPrefix("0.") ? String(text.dropFirst()) : text
+    /// A score or quantity with so many decimals: `0.374`, `1,204`.
+    static func decimal(_ value: Double, _ decimals: Int = 3) -> String {
+        let text = String(format: "%.\(decimals)f", value)
+        return decimals == 0 ? count(Int(value.rounded())) : text
+    }
+
+    /// A share of a score with its sign: `+0.0312`.
+    static func signedDecimal(_ value: Double) -> String { String(format: "%+.4f", value) }
+
+    /// A whole number with a comma between thousands: `3,633`, `−12`.
+    static func count(_ value: Int) -> String {
+        let digits = String(value.magnitude)
+        var text = ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index) % 3 == 0 { text += "," }
+            text.append(digit)
+        }
+        return value < 0 ? "−" + text : text
+    }
+
+    /// A share in per cent, without decimals but for what would round to 0 or 100: `38 %`, `0.4 %`.
+    static func percent(_ share: Double) -> String {
+        let percent = share * 100
+        let isNearEnd = (percent > 0 && percent < 1) || (percent > 99 && percent < 100)
+        return String(format: isNearEnd ? "%.1f %%" : "%.0f %%", percent)
+    }
+
+    /// Memory in powers of 1024: `12.4 MiB`, `512 B`.
+    static func bytes(_ bytes: Int) -> String {
+        for (unit, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] where bytes >= 1 << shift {
+            let value = Double(bytes) / Double(1 << shift)
+            return String(format: value < 100 ? "%.1f" : "%.0f", value) + " " + unit
+        }
+        return "\(count(bytes)) B"
+    }
+
+    /// A time for people: `0.8 ms`, `42 s`, `3 min 5 s`, `1 h 2 min`.
+    static func duration(seconds: Double) -> String {
+        if seconds < 1 { return milliseconds(seconds * 1000) }
+        if seconds < 10 { return String(format: "%.1f s", seconds) }
+        let total = Int(seconds.rounded())
+        if total < 60 { return "\(total) s" }
+        if total < 3600 { return total % 60 == 0 ? "\(total / 60) min" : "\(total / 60) min \(total % 60) s" }
+        return total / 60 % 60 == 0 ? "\(total / 3600) h" : "\(total / 3600) h \(total / 60 % 60) min"
+    }
+
+    /// Milliseconds with two digits that count: `0.8 ms`, `12 ms`.
+    static func milliseconds(_ value: Double) -> String {
+        String(format: value < 0.95 ? "%.2f ms" : value < 9.5 ? "%.1f ms" : "%.0f ms", value)
+    }
+
+    /// The same text with minus signs in place of hyphens before digits: `−.012`.
+    static func typographic(_ text: String) -> String {
+        text.replacingOccurrences(of: "-.", with: "−.").replacingOccurrences(
+            of: "-(?=[0-9])", with: "−", options: .regularExpression)
+    }
+
+    /// `.5` for `0.5`, `-.5` for `-0.5`.
+    static func withoutLeadingZero(_ text: String) -> String {
+        if text.hasPrefix("0.") { return String(text.dropFirst()) }
+        return text.hasPrefix("-0.") ? "-" + text.dropFirst(2) : text
     }
 }

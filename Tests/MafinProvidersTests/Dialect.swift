@@ -82,7 +82,8 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
         case .openAI, .azure: ["model", "input", "dimensions", "encoding_format", "user"]
         case .azureClassic: ["input", "dimensions", "encoding_format", "user"]
         case .cohere: ["model", "texts", "input_type", "embedding_types", "output_dimension", "truncate", "max_tokens"]
-        case .voyage: ["model", "input", "input_type", "truncation", "output_dimension", "output_dtype", "encoding_format"]
+        case .voyage:
+            ["model", "input", "input_type", "truncation", "output_dimension", "output_dtype", "encoding_format"]
         case .gemini: ["requests"]
         case .mistral: ["model", "input", "output_dimension", "output_dtype", "encoding_format"]
         case .jina:
@@ -110,7 +111,8 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
         var call = try self == .gemini ? readGemini(body, model) : readFlat(body, model)
         guard !call.texts.isEmpty else { throw Objection(status: 400, message: "no texts") }
         if let cap, call.texts.count > cap {
-            throw Objection(status: 400, message: "total number of texts must be at most \(cap) - received \(call.texts.count)")
+            throw Objection(
+                status: 400, message: "total number of texts must be at most \(cap) - received \(call.texts.count)")
         }
         if let inputTypes {
             guard let found = call.inputType, [inputTypes.query, inputTypes.document].contains(found) else {
@@ -123,7 +125,9 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
     }
 
     private func readGemini(_ body: [String: Any], _ model: String) throws -> Call {
-        guard let requests = body["requests"] as? [[String: Any]] else { throw Objection(status: 400, message: "no requests") }
+        guard let requests = body["requests"] as? [[String: Any]] else {
+            throw Objection(status: 400, message: "no requests")
+        }
         var call = Call(texts: [])
         for request in requests {
             guard request["model"] as? String == "models/\(model)", let content = request["content"] as? [String: Any],
@@ -141,7 +145,9 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
             throw Objection(status: 404, message: "model not found")
         }
         let texts: Any? = body[self == .cohere ? "texts" : self == .textEmbeddingsInference ? "inputs" : "input"]
-        guard let texts = texts as? [String] else { throw Objection(status: 400, message: "texts must be an array of strings") }
+        guard let texts = texts as? [String] else {
+            throw Objection(status: 400, message: "texts must be an array of strings")
+        }
         var call = Call(texts: texts)
         call.dimensions = (body["dimensions"] ?? body["output_dimension"]) as? Int
         switch self {
@@ -149,7 +155,9 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
             call.inputType = body["input_type"] as? String
             let types = body["embedding_types"] as? [String] ?? ["float"]
             call.wantsBase64 = types == ["base64"]
-            guard body["truncate"] as? String == "NONE" else { throw Objection(status: 400, message: "cuts in silence") }
+            guard body["truncate"] as? String == "NONE" else {
+                throw Objection(status: 400, message: "cuts in silence")
+            }
         case .voyage:
             call.inputType = body["input_type"] as? String
             call.wantsBase64 = body["encoding_format"] as? String == "base64"
@@ -170,22 +178,26 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
         let list = rows.joined(separator: ",")
         switch self {
         case .cohere:
-            return #"{"id":"1","embeddings":{"\#(base64 ? "base64" : "float")":[\#(list)]},"texts":[],"# +
-                #""meta":{"api_version":{"version":"2"},"billed_units":{"input_tokens":\#(tokens)}},"response_type":"embeddings_by_type"}"#
+            return #"{"id":"1","embeddings":{"\#(base64 ? "base64" : "float")":[\#(list)]},"texts":[],"#
+                + #""meta":{"api_version":{"version":"2"},"billed_units":{"input_tokens":\#(tokens)}},"response_type":"embeddings_by_type"}"#
         case .gemini:
             return #"{"embeddings":["# + rows.map { #"{"values":\#($0)}"# }.joined(separator: ",") + "]}"
         case .ollama:
-            return #"{"model":"m","embeddings":[\#(list)],"total_duration":14143917,"load_duration":1019500,"prompt_eval_count":\#(tokens)}"#
+            return
+                #"{"model":"m","embeddings":[\#(list)],"total_duration":14143917,"load_duration":1019500,"prompt_eval_count":\#(tokens)}"#
         case .textEmbeddingsInference: return "[\(list)]"
         default:
             let data = rows.enumerated().map { #"{"object":"embedding","index":\#($0),"embedding":\#($1)}"# }
-            return #"{"object":"list","data":[\#(data.joined(separator: ","))],"model":"m","usage":{"prompt_tokens":\#(tokens),"total_tokens":\#(tokens)}}"#
+            return
+                #"{"object":"list","data":[\#(data.joined(separator: ","))],"model":"m","usage":{"prompt_tokens":\#(tokens),"total_tokens":\#(tokens)}}"#
         }
     }
 
     /// The vendor's refusal.
     func refusal(_ message: String, code: String = "null", status: Int) -> String {
-        let quoted = String(decoding: (try? JSONSerialization.data(withJSONObject: message, options: .fragmentsAllowed)) ?? Data(), as: UTF8.self)
+        let quoted = String(
+            decoding: (try? JSONSerialization.data(withJSONObject: message, options: .fragmentsAllowed)) ?? Data(),
+            as: UTF8.self)
         switch self {
         case .openAI, .azure, .azureClassic:
             return #"{"error":{"message":\#(quoted),"type":"invalid_request_error","param":null,"code":\#(code)}}"#

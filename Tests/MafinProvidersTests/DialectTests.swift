@@ -84,7 +84,8 @@ import Testing
     func answersThatAreNotOfUnitLengthAreBroughtToIt(dialect: Dialect) async throws {
         let outcome = try await outcome(dialect) { call in
             .text(
-                dialect.answer(call.texts.map { EmbeddingServer.vector($0).map { $0 * 3.5 } }, base64: call.wantsBase64))
+                dialect.answer(call.texts.map { EmbeddingServer.vector($0).map { $0 * 3.5 } }, base64: call.wantsBase64)
+            )
         }
         expectAnswered(outcome)
     }
@@ -92,7 +93,9 @@ import Testing
     @Test(arguments: Dialect.allCases)
     func numbersThoughBase64WasAsked(dialect: Dialect) async throws {
         expectAnswered(
-            try await outcome(dialect) { .text(dialect.answer($0.texts.map { EmbeddingServer.vector($0) }, base64: false)) })
+            try await outcome(dialect) {
+                .text(dialect.answer($0.texts.map { EmbeddingServer.vector($0) }, base64: false))
+            })
     }
 
     @Test(arguments: Dialect.allCases)
@@ -113,7 +116,11 @@ import Testing
     static let comeBack: [@Sendable (Dialect) -> Response] = [
         { .text($0.refusal("slow down", status: 429), status: 429, headers: ["retry-after-ms": "20"]) },
         { .text($0.refusal("slow down", status: 429), status: 429, headers: ["Retry-After": "0.02"]) },
-        { .text($0.refusal("slow down", status: 429), status: 429, headers: ["retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"]) },
+        {
+            .text(
+                $0.refusal("slow down", status: 429), status: 429,
+                headers: ["retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"])
+        },
         { .text($0.refusal("slow down", status: 503), status: 503, headers: ["retry-after": "20ms"]) },
         { .text($0.refusal("Please retry after 0.02 seconds.", status: 429), status: 429) },
         { .text($0.refusal("Limit reached. Please try again in 20ms. Visit us.", status: 429), status: 429) },
@@ -156,7 +163,9 @@ import Testing
     func htmlOfAProxy(dialect: Dialect) async throws {
         let page = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
         expectAnswered(
-            try await outcome(dialect) { $0.request.number % 2 == 0 ? .text(page, status: 502, type: "text/html") : nil })
+            try await outcome(dialect) {
+                $0.request.number % 2 == 0 ? .text(page, status: 502, type: "text/html") : nil
+            })
         let signIn = try await outcome(dialect) { _ in .text("<html>Please sign in</html>", type: "text/html") }
         #expect(signIn.message.hasSuffix("unusable answer: no JSON object: HTML page: Please sign in"))
         #expect(signIn.requests == 1 && signIn.stored == 0)
@@ -164,12 +173,14 @@ import Testing
 
     // MARK: - Too much
 
-    @Test(arguments: Dialect.allCases, [
-        (413, "Payload Too Large"), (400, "Too many tokens in batch. Max is 12 got 24"),
-        (400, "invalid request: total number of texts must be at most 2 - received 4"),
-        (400, "Requested 24 tokens, max 12 tokens per request"),
-        (400, "The max allowed tokens per submitted batch is 12. Your batch has 24 tokens after truncation."),
-    ])
+    @Test(
+        arguments: Dialect.allCases,
+        [
+            (413, "Payload Too Large"), (400, "Too many tokens in batch. Max is 12 got 24"),
+            (400, "invalid request: total number of texts must be at most 2 - received 4"),
+            (400, "Requested 24 tokens, max 12 tokens per request"),
+            (400, "The max allowed tokens per submitted batch is 12. Your batch has 24 tokens after truncation."),
+        ])
     func batchesThatAreTooLargeAreCutAndTheBoundRemembered(dialect: Dialect, refusal: (Int, String)) async throws {
         let (status, words) = refusal
         let server = try EmbeddingServer(dialect) { call in
@@ -197,7 +208,8 @@ import Testing
         }
         #expect(
             outcome.message.contains(
-                "refuses 1 documents ('d10'): Input is too long: maximum context length is 50 tokens"), "\(outcome.message)")
+                "refuses 1 documents ('d10'): Input is too long: maximum context length is 50 tokens"),
+            "\(outcome.message)")
         #expect(outcome.paid == texts.filter { $0.utf8.count <= 200 }.sorted())
         #expect(outcome.stored == texts.count - 1)
         #expect(outcome.requests <= 6)  // the longest of a batch is suspected first
@@ -209,7 +221,8 @@ import Testing
     func aPoisonousTextIsFoundAndTheRestGoesOn(dialect: Dialect, status: Int) async throws {
         let texts = Self.texts + ["poison"] + (0..<10).map { "later \($0)" }
         let outcome = try await outcome(dialect, texts: texts, attempts: 4) { call in
-            call.texts.contains("poison") ? .text(dialect.refusal("cannot process", status: status), status: status) : nil
+            call.texts.contains("poison")
+                ? .text(dialect.refusal("cannot process", status: status), status: status) : nil
         }
         #expect(outcome.message.contains("refuses 1 documents ('d10'): "), "\(outcome.message)")
         #expect(outcome.message.hasSuffix("cannot process"))
@@ -258,11 +271,14 @@ import Testing
 
     // MARK: - Final
 
-    @Test(arguments: Dialect.allCases, [
-        (401, "Incorrect API key provided: \(Dialect.key)"), (403, "forbidden"), (404, "The model `m` does not exist"),
-        (402, "no credit"), (429, "You exceeded your current quota, please check your plan and billing details."),
-        (400, "unknown model: m not found"),
-    ])
+    @Test(
+        arguments: Dialect.allCases,
+        [
+            (401, "Incorrect API key provided: \(Dialect.key)"), (403, "forbidden"),
+            (404, "The model `m` does not exist"),
+            (402, "no credit"), (429, "You exceeded your current quota, please check your plan and billing details."),
+            (400, "unknown model: m not found"),
+        ])
     func refusalsOfTheAccountStopAtOnce(dialect: Dialect, refusal: (Int, String)) async throws {
         let (status, words) = refusal
         let outcome = try await outcome(dialect) { call in

@@ -289,7 +289,9 @@ import Testing
         for batch in 0..<limit {
             let (expected, keys, source) = rows(batch, of: process)
             let (found, missing) = try await cache.vectors(for: keys, of: source)
-            let wrong = found.indices.enumerated().filter { !expected.vectors.row($1).elementsEqual(found.vectors.row($0)) }
+            let wrong = found.indices.enumerated().filter {
+                !expected.vectors.row($1).elementsEqual(found.vectors.row($0))
+            }
             #expect(wrong.isEmpty)
             #expect(missing.isEmpty || missing.count == keys.count, "batch \(batch) is torn")
             if missing.isEmpty { whole += 1 }

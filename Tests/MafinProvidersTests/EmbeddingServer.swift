@@ -47,10 +47,12 @@ final class EmbeddingServer: Sendable {
             let call = Call(
                 request: request, texts: read.texts, wantsBase64: read.wantsBase64, inputType: read.inputType,
                 dimensions: read.dimensions)
-            let response = misbehave(call) ?? .text(
-                dialect.answer(
-                    call.texts.map { Self.vector($0, dimension: call.dimensions ?? Self.dimension) },
-                    base64: call.wantsBase64, tokens: call.texts.reduce(0) { $0 + Self.tokens($1) }))
+            let response =
+                misbehave(call)
+                ?? .text(
+                    dialect.answer(
+                        call.texts.map { Self.vector($0, dimension: call.dimensions ?? Self.dimension) },
+                        base64: call.wantsBase64, tokens: call.texts.reduce(0) { $0 + Self.tokens($1) }))
             switch response.delivery {
             case .hangUp, .silence: break
             case .cut(let bytes) where bytes < response.body.count: break
@@ -109,7 +111,8 @@ final class EmbeddingServer: Sendable {
 
     /// A black box that asks this server, with pauses too short to notice.
     func blackBox(
-        key: String? = Dialect.key, dimensions: Int? = nil, limits: BatchLimits = BatchLimits(items: 4), concurrency: Int = 3,
+        key: String? = Dialect.key, dimensions: Int? = nil, limits: BatchLimits = BatchLimits(items: 4),
+        concurrency: Int = 3,
         attempts: Int = 6, timeout: Duration = .seconds(20), queryPrefix: String? = nil,
         change: (inout ProviderBlackBox.Options) -> Void = { _ in }
     ) throws -> ProviderBlackBox {

@@ -54,7 +54,8 @@ final class FakeTransport: RequestTransport {
     var highestInFlight: Int { state.withLock { $0.highestInFlight } }
 
     func send(
-        _ method: HTTPMethod, _ url: String, headers: HTTPHeaders, body: ByteBuffer?, timeout: Duration, maximumBytes: Int
+        _ method: HTTPMethod, _ url: String, headers: HTTPHeaders, body: ByteBuffer?, timeout: Duration,
+        maximumBytes: Int
     ) async throws -> HTTPAnswer {
         let number = state.withLock { state in
             state.requests += 1
@@ -68,7 +69,8 @@ final class FakeTransport: RequestTransport {
         let target = url.replacingOccurrences(of: "http://fake", with: "")
         let fields = Dictionary(headers.map { ($0.name.lowercased(), $0.value) }) { first, _ in first }
         let request = StubHTTPServer.Request(
-            method: method.rawValue, target: target, headers: fields, body: body.map { Array($0.readableBytesView) } ?? [],
+            method: method.rawValue, target: target, headers: fields,
+            body: body.map { Array($0.readableBytesView) } ?? [],
             number: number)
         let call: Dialect.Call
         do {
@@ -82,13 +84,15 @@ final class FakeTransport: RequestTransport {
             let tokens = call.texts.reduce(0) { $0 + EmbeddingServer.tokens($1) }
             return answer(
                 dialect.answer(
-                    call.texts.map { EmbeddingServer.vector($0) }, base64: call.wantsBase64 && number % 3 != 0, tokens: tokens))
+                    call.texts.map { EmbeddingServer.vector($0) }, base64: call.wantsBase64 && number % 3 != 0,
+                    tokens: tokens))
         case .respond(let status, let headers, let body): return answer(body, status: status, headers: headers)
         case .fail(let reason): throw ConnectionFailure(description: reason)
         }
     }
 
     private func answer(_ body: String, status: Int = 200, headers: [String: String] = [:]) -> HTTPAnswer {
-        HTTPAnswer(status: status, headers: HTTPHeaders(headers.map { ($0.key, $0.value) }), body: ByteBuffer(string: body))
+        HTTPAnswer(
+            status: status, headers: HTTPHeaders(headers.map { ($0.key, $0.value) }), body: ByteBuffer(string: body))
     }
 }

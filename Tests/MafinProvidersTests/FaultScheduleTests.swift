@@ -9,9 +9,9 @@ import Testing
 
 /// Seeded schedules of faults, over as many runs as it takes: nothing that was answered is lost or asked again.
 @Suite struct FaultScheduleTests {
-    /// All of them in the slow suite (about a minute), a share always.
+    /// All of them in the slow suite (about three minutes), a share always.
     static let isSlow = ProcessInfo.processInfo.environment["MAFIN_SLOW_TESTS"] == "1"
-    static let blocks = isSlow ? 100 : 10
+    static let blocks = isSlow ? 100 : 5
     static let schedulesInBlock = 100
 
     @Test(arguments: 0..<blocks)
@@ -44,7 +44,8 @@ import Testing
             let count = 1 + random.index(below: 24)
             var texts: [String] = []
             for _ in 0..<count {
-                texts.append("t\(random.index(below: 30)) " + String(repeating: "word ", count: random.index(below: 12)))
+                texts.append(
+                    "t\(random.index(below: 30)) " + String(repeating: "word ", count: random.index(below: 12)))
             }
             poison = random.uniform() < 0.2 ? texts[random.index(below: count)] : nil
             self.texts = texts
@@ -62,7 +63,9 @@ import Testing
                 .respond(status: status, headers: headers, body: dialect.refusal(words, status: status))
             }
             if call.texts.count > itemCap { return refuse("batch size too large: at most \(itemCap) inputs", 413) }
-            if call.texts.count > 1, call.texts.reduce(0, { $0 + $1.utf8.count }) > byteCap { return refuse("too many tokens in batch", 400) }
+            if call.texts.count > 1, call.texts.reduce(0, { $0 + $1.utf8.count }) > byteCap {
+                return refuse("too many tokens in batch", 400)
+            }
             if let poison, call.texts.contains(poison) { return refuse("cannot process", seed % 2 == 0 ? 400 : 422) }
             guard random.uniform() < faultRate else { return .answer }
             switch random.index(below: 14) {

@@ -14,7 +14,8 @@ import Testing
         try EmbeddingServer { call in
             call.texts.contains { $0.split(separator: " ").count > limit }
                 ? .text(
-                    #"{"error":{"message":"This model's maximum context length is \#(limit) tokens"}}"#, status: 400) : nil
+                    #"{"error":{"message":"This model's maximum context length is \#(limit) tokens"}}"#, status: 400)
+                : nil
         }
     }
 
@@ -47,8 +48,11 @@ import Testing
             let server = try server(20)
             defer { server.stop() }
             let texts = [words(5), words(30), words(6), words(40)]
-            let text = await message { _ = try await box(server, folder, .error, limit: 20).embed(items(texts), as: .document) }
-            #expect(text.contains("refuses 2 documents ('d1', 'd3'): This model's maximum context length is 20"), "\(text)")
+            let text = await message {
+                _ = try await box(server, folder, .error, limit: 20).embed(items(texts), as: .document)
+            }
+            #expect(
+                text.contains("refuses 2 documents ('d1', 'd3'): This model's maximum context length is 20"), "\(text)")
             #expect(server.paid.sorted() == [texts[0], texts[2]].sorted())
         }
     }
@@ -82,7 +86,8 @@ import Testing
             let box = try box(server, folder, .splitMean, limit: 20)
             let vectors = try await box.embed(items(texts), as: .document)
             let pieces = server.paid.filter { !texts.contains($0) }.sorted { first, second in
-                texts[1].range(of: first)?.lowerBound ?? texts[1].startIndex < texts[1].range(of: second)?.lowerBound ?? texts[1].startIndex
+                texts[1].range(of: first)?.lowerBound ?? texts[1].startIndex < texts[1].range(of: second)?.lowerBound
+                    ?? texts[1].startIndex
             }
             #expect(pieces.joined() == texts[1] && pieces.count >= 4)
             #expect(zip(vectors.row(1), unitMean(pieces)).allSatisfy { abs($0 - $1) < 1e-5 })
@@ -131,11 +136,15 @@ import Testing
             let error = await message {
                 _ = try await box(server, temporary, .error, limit: 64, ruler: ruler).embed(items(texts), as: .document)
             }
-            #expect(error.hasPrefix("2 documents are longer than the 64 tokens that the model takes: 'd1', 'd2'; cut them"))
+            #expect(
+                error.hasPrefix("2 documents are longer than the 64 tokens that the model takes: 'd1', 'd2'; cut them"))
             #expect(server.requests.isEmpty)
             _ = try await box(server, temporary, .splitMean, limit: 64, ruler: ruler).embed(items(texts), as: .document)
             #expect(ruler.counts(of: server.paid).allSatisfy { $0 <= 64 })
-            #expect(texts[1...].allSatisfy { text in server.paid.filter { text.contains($0) }.map(\.utf8.count).reduce(0, +) == text.utf8.count })
+            #expect(
+                texts[1...].allSatisfy { text in
+                    server.paid.filter { text.contains($0) }.map(\.utf8.count).reduce(0, +) == text.utf8.count
+                })
         }
     }
 

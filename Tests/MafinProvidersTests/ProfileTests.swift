@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinNumerics
 import MafinTestSupport
 import Testing
 
@@ -16,30 +17,43 @@ import Testing
         #expect(again.definition == profile.definition)
     }
 
-    @Test(arguments: [
-        ("openai", nil, "m", "https://api.openai.com/v1/embeddings", "https://api.openai.com/v1"),
-        ("azure", "https://r.openai.azure.com", "dep", "https://r.openai.azure.com/openai/v1/embeddings", "https://r.openai.azure.com/openai/v1"),
-        ("azure", "https://r.openai.azure.com/openai/v1/", "dep", "https://r.openai.azure.com/openai/v1/embeddings", "https://r.openai.azure.com/openai/v1"),
-        (
-            "azure-classic", "https://r.openai.azure.com", "dep",
-            "https://r.openai.azure.com/openai/deployments/dep/embeddings?api-version=2024-10-21",
-            "https://r.openai.azure.com/openai"
-        ),
-        ("cohere", nil, "embed-v4.0", "https://api.cohere.com/v2/embed", "https://api.cohere.com/v2"),
-        ("voyage", nil, "voyage-3.5", "https://api.voyageai.com/v1/embeddings", "https://api.voyageai.com/v1"),
-        (
-            "gemini", nil, "gemini-embedding-001",
-            "https://generativelanguage.googleapis.com/v1beta/models/gemini-embedding-001:batchEmbedContents",
-            "https://generativelanguage.googleapis.com/v1beta"
-        ),
-        ("mistral", nil, "mistral-embed", "https://api.mistral.ai/v1/embeddings", "https://api.mistral.ai/v1"),
-        ("jina", nil, "jina-embeddings-v3", "https://api.jina.ai/v1/embeddings", "https://api.jina.ai/v1"),
-        ("ollama", nil, "nomic-embed-text:latest", "http://localhost:11434/api/embed", "http://localhost:11434/api"),
-        ("ollama", "http://box:11434", "m", "http://box:11434/api/embed", "http://box:11434/api"),
-        ("tei", "http://h:8080", "m", "http://h:8080/embed", "http://h:8080"),
-        ("infinity", "http://h:7997", "m", "http://h:7997/embeddings", "http://h:7997"),
-        ("openai", "http://h:7997/proxy/openai", "m", "http://h:7997/proxy/openai/embeddings", "http://h:7997/proxy/openai"),
-    ] as [(String, String?, String, String, String)])
+    @Test(
+        arguments: [
+            ("openai", nil, "m", "https://api.openai.com/v1/embeddings", "https://api.openai.com/v1"),
+            (
+                "azure", "https://r.openai.azure.com", "dep", "https://r.openai.azure.com/openai/v1/embeddings",
+                "https://r.openai.azure.com/openai/v1"
+            ),
+            (
+                "azure", "https://r.openai.azure.com/openai/v1/", "dep",
+                "https://r.openai.azure.com/openai/v1/embeddings", "https://r.openai.azure.com/openai/v1"
+            ),
+            (
+                "azure-classic", "https://r.openai.azure.com", "dep",
+                "https://r.openai.azure.com/openai/deployments/dep/embeddings?api-version=2024-10-21",
+                "https://r.openai.azure.com/openai"
+            ),
+            ("cohere", nil, "embed-v4.0", "https://api.cohere.com/v2/embed", "https://api.cohere.com/v2"),
+            ("voyage", nil, "voyage-3.5", "https://api.voyageai.com/v1/embeddings", "https://api.voyageai.com/v1"),
+            (
+                "gemini", nil, "gemini-embedding-001",
+                "https://generativelanguage.googleapis.com/v1beta/models/gemini-embedding-001:batchEmbedContents",
+                "https://generativelanguage.googleapis.com/v1beta"
+            ),
+            ("mistral", nil, "mistral-embed", "https://api.mistral.ai/v1/embeddings", "https://api.mistral.ai/v1"),
+            ("jina", nil, "jina-embeddings-v3", "https://api.jina.ai/v1/embeddings", "https://api.jina.ai/v1"),
+            (
+                "ollama", nil, "nomic-embed-text:latest", "http://localhost:11434/api/embed",
+                "http://localhost:11434/api"
+            ),
+            ("ollama", "http://box:11434", "m", "http://box:11434/api/embed", "http://box:11434/api"),
+            ("tei", "http://h:8080", "m", "http://h:8080/embed", "http://h:8080"),
+            ("infinity", "http://h:7997", "m", "http://h:7997/embeddings", "http://h:7997"),
+            (
+                "openai", "http://h:7997/proxy/openai", "m", "http://h:7997/proxy/openai/embeddings",
+                "http://h:7997/proxy/openai"
+            ),
+        ] as [(String, String?, String, String, String)])
     func addresses(name: String, base: String?, model: String, url: String, endpoint: String) throws {
         let box = try ProviderBlackBox(ProfileCatalog.builtIn.profile(name), model: model, baseURL: base)
         #expect(box.url == url)
@@ -70,7 +84,9 @@ import Testing
         #expect(try cohere.adapted(to: "embed-v4.0").limits.textTokens == 128_000)
         #expect(try cohere.adapted(to: "embed-english-v3.0").limits.textTokens == 512)
         #expect(try cohere.adapted(to: "embed-english-light-v3.0").vectors.nativeDimension == 384)
-        #expect(try ProfileCatalog.builtIn.profile("openai").adapted(to: "text-embedding-3-large").vectors.nativeDimension == 3072)
+        #expect(
+            try ProfileCatalog.builtIn.profile("openai").adapted(to: "text-embedding-3-large").vectors.nativeDimension
+                == 3072)
     }
 
     @Test(arguments: [
@@ -126,7 +142,8 @@ import Testing
             #expect(house.limits.items == 16 && house.limits.requestsPerMinute == 500 && house.title == "Our own")
             #expect(house.endpoint.keyVariables == ["HOUSE_KEY"])
             let headers = house.endpoint.resolvedHeaders(environment: ["HOUSE_SECRET": "s3cret-value"])
-            #expect(headers.map(\.name) == ["X-Secret", "X-Team"] && headers.map(\.value) == ["s3cret-value", "search"])
+            #expect(
+                headers.map(\.name) == ["X-Secret", "X-Team"] && headers.map(\.value) == ["s3cret-value", "search"])
             let box = try ProviderBlackBox(house, model: "m", environment: [:])
             #expect(box.identity.queryPrefix == "query: " && box.url == "https://embeddings.example.org/v2/embeddings")
         }
@@ -142,8 +159,14 @@ import Testing
         ("name = \"x\"\nextends = \"nobody\"", "extends: the name of another profile expected"),
         ("name = \"x\"\nextends = \"x\"", "extends: the name of another profile expected"),
         ("name = \"x\"\n[request]\nbody = '{\"input\":\"$txts\"}'", "request.body: unknown variable $txts"),
-        ("name = \"x\"\n[request]\nbody = '{\"input\":\"$text\"}'", "request.body: \"$text\" must stand within an array"),
-        ("name = \"x\"\n[request]\nbody = '{\"input\":[]}'", "request.body: \"$texts\" or \"$text\" must stand in it exactly once"),
+        (
+            "name = \"x\"\n[request]\nbody = '{\"input\":\"$text\"}'",
+            "request.body: \"$text\" must stand within an array"
+        ),
+        (
+            "name = \"x\"\n[request]\nbody = '{\"input\":[]}'",
+            "request.body: \"$texts\" or \"$text\" must stand in it exactly once"
+        ),
         ("name = \"x\"\n[request]\nbody = '{\"input\"'", "request.body: malformed JSON"),
         ("name = \"x\"\n[request]\nquery_type = \"q\"", "request.query_type: query_type and document_type go together"),
         (
@@ -151,7 +174,10 @@ import Testing
             "request.body: $input_type is missing in it"
         ),
         ("name = \"x\"\n[answer]\nvectors = \"data[0]\"", "answer.vectors: 'data[0]' is no path"),
-        ("name = \"x\"\n[vectors]\nunit_length = \"maybe\"", "vectors.unit_length: one of always, native, never, unknown expected"),
+        (
+            "name = \"x\"\n[vectors]\nunit_length = \"maybe\"",
+            "vectors.unit_length: one of always, native, never, unknown expected"
+        ),
         ("name = \"x\"\n[endpoint]\nkey_format = \"Bearer\"", "endpoint.key_format: $key is missing in it"),
         ("name = \"x\"\n[[model]]\nlimits = { items = 1 }", "model.match: it is missing"),
     ])
@@ -210,7 +236,9 @@ import Testing
         #expect(abs(vectors[0, 0] - 4 / 32.0.squareRoot().float) < 1e-6)
         let request = try #require(server.requests.first)
         #expect(request.target == "/do/a%20b/vectors" && request.headers["x-key"] == "Token token=k")
-        #expect(String(decoding: request.body, as: UTF8.self) == #"{"batch":[{"t":"abc.","kind":"ask"},{"t":".","kind":"ask"},{"t":"abcdefgh.","kind":"ask"}]}"#)
+        #expect(
+            String(decoding: request.body, as: UTF8.self)
+                == #"{"batch":[{"t":"abc.","kind":"ask"},{"t":".","kind":"ask"},{"t":"abcdefgh.","kind":"ask"}]}"#)
         #expect(box.spent.tokens == 7)
     }
 }

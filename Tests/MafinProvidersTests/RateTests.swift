@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinNumerics
 import MafinTestSupport
 import NIOHTTP1
 import Synchronization
@@ -11,7 +12,8 @@ import Testing
     // MARK: - What servers say
 
     @Test(arguments: [
-        ("1s", 1), ("6m0s", 360), ("20ms", 0.02), ("1h2m3.5s", 3723.5), ("34s", 34), ("0.5", 0.5), ("7", 7), ("1µs", 1e-6),
+        ("1s", 1), ("6m0s", 360), ("20ms", 0.02), ("1h2m3.5s", 3723.5), ("34s", 34), ("0.5", 0.5), ("7", 7),
+        ("1µs", 1e-6),
     ])
     func lengthsOfTime(text: String, seconds: Double) throws {
         let duration = try #require(RetryPolicy.duration(text))
@@ -34,7 +36,10 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{"@type":"Help"},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34s"}]}}"#, 34),
+        (
+            #"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{"@type":"Help"},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34s"}]}}"#,
+            34
+        ),
         (#"[{"error":{"code":429,"message":"m","details":[{"retryDelay":"3.5s"}]}}]"#, 3.5),
         (#"{"error":{"message":"Please retry after 9 seconds."}}"#, 9),
         (#"{"error":{"message":"Rate limit reached. Please try again in 6m12.5s. Visit"}}"#, 372.5),
@@ -46,17 +51,21 @@ import Testing
         #expect(abs(delay.inSeconds - seconds) < 1e-9)
     }
 
-    @Test(arguments: [
-        ("Requested 453357 tokens, max 300000 tokens per request", 300_000, 453_357),
-        ("invalid request: total number of texts must be at most 96 - received 104", 96, 104),
-        ("The max allowed tokens per submitted batch is 120000. Your batch has 124417 tokens after truncation.", 120_000, 124_417),
-        ("Too many tokens in batch. Max is 16384 got 17555", 16384, 17555),
-        ("batch size 33 > maximum allowed batch size 32", 32, 33),
-        ("This model's maximum context length is 8192 tokens, however you requested 9000 tokens", 8192, 9000),
-        ("at most 100 requests can be in one batch", 100, nil),
-        ("Request too large for m on tokens per min (TPM): Limit 40000, Requested 120000", 40000, 120_000),
-        ("input must have less than 8,192 tokens", 8192, nil), ("something else went wrong", nil, nil),
-    ] as [(String, Int?, Int?)])
+    @Test(
+        arguments: [
+            ("Requested 453357 tokens, max 300000 tokens per request", 300_000, 453_357),
+            ("invalid request: total number of texts must be at most 96 - received 104", 96, 104),
+            (
+                "The max allowed tokens per submitted batch is 120000. Your batch has 124417 tokens after truncation.",
+                120_000, 124_417
+            ),
+            ("Too many tokens in batch. Max is 16384 got 17555", 16384, 17555),
+            ("batch size 33 > maximum allowed batch size 32", 32, 33),
+            ("This model's maximum context length is 8192 tokens, however you requested 9000 tokens", 8192, 9000),
+            ("at most 100 requests can be in one batch", 100, nil),
+            ("Request too large for m on tokens per min (TPM): Limit 40000, Requested 120000", 40000, 120_000),
+            ("input must have less than 8,192 tokens", 8192, nil), ("something else went wrong", nil, nil),
+        ] as [(String, Int?, Int?)])
     func boundsInWords(words: String, allowed: Int?, sent: Int?) {
         let complaint = ServerComplaint(status: 400, body: words.utf8)
         #expect(complaint.namedLimit?.allowed == allowed && complaint.namedLimit?.sent == sent)
@@ -64,13 +73,15 @@ import Testing
 
     @Test func rateHeaders() throws {
         let headers = RateHeaders([
-            "x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s",
+            "x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": "1s",
             "X-RateLimit-Limit-Tokens": "150000", "x-ratelimit-remaining-tokens": "149984",
             "x-ratelimit-reset-tokens": "6m0s", "x-should-retry": "false",
         ])
         #expect(headers.pause(beforeTokens: 10) == .seconds(1) && headers.shouldRetry == false)
         let few = RateHeaders([
-            "x-ratelimit-limit-tokens": "1000", "x-ratelimit-remaining-tokens": "200", "x-ratelimit-reset-tokens": "40s",
+            "x-ratelimit-limit-tokens": "1000", "x-ratelimit-remaining-tokens": "200",
+            "x-ratelimit-reset-tokens": "40s",
         ])
         #expect(few.pause(beforeTokens: 200) == nil)
         #expect(few.pause(beforeTokens: 600) == .seconds(20))  // half of what is missing to full
@@ -150,7 +161,8 @@ import Testing
         options.requestsPerMinute = 60
         let boxes = try (0..<2).map { _ in
             try ProviderBlackBox(
-                ProfileCatalog.builtIn.profile("openai"), model: "m", baseURL: "http://fake", apiKey: APIKey(Dialect.key),
+                ProfileCatalog.builtIn.profile("openai"), model: "m", baseURL: "http://fake",
+                apiKey: APIKey(Dialect.key),
                 options: options, transport: transport, time: time, ledger: ledger)
         }
         for box in boxes { _ = try await box.embed(items((0..<30).map { "t\($0)" }), as: .document) }

@@ -23,7 +23,8 @@ public final class StubHTTPServer: Sendable {
 
         /// A request that no server has received.
         public init(
-            method: String, target: String, headers: [String: String], body: [UInt8], number: Int = 0, connection: Int = 0
+            method: String, target: String, headers: [String: String], body: [UInt8], number: Int = 0,
+            connection: Int = 0
         ) {
             self.method = method
             self.target = target

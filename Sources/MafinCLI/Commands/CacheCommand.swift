@@ -52,7 +52,9 @@ struct CacheStatsCommand: AsyncParsableCommand {
         }
         print(Self.table(statistics).text(), terminator: "")
         print("\(statistics.vectors) vectors, \(MemorySize(bytes: statistics.bytes)) in \(statistics.path)")
-        if statistics.pendingJobs > 0 { print("\(statistics.pendingJobs) batches are not collected yet: mafin batch list") }
+        if statistics.pendingJobs > 0 {
+            print("\(statistics.pendingJobs) batches are not collected yet: mafin batch list")
+        }
     }
 
     static func table(_ statistics: CacheStatistics) -> Table {
@@ -62,12 +64,15 @@ struct CacheStatsCommand: AsyncParsableCommand {
         ])
         for source in statistics.sources {
             let fields = source.fields
-            let details = [fields["inputType"], fields["prefix"].flatMap { $0.isEmpty ? nil : "'\($0)'" }].compactMap { $0 }
+            let details = [fields["inputType"], fields["prefix"].flatMap { $0.isEmpty ? nil : "'\($0)'" }].compactMap {
+                $0
+            }
             table.append([
                 "\(source.id)", "\(fields["provider"] ?? "?"):\(fields["model"] ?? "?")",
                 details.isEmpty ? "–" : details.joined(separator: ", "), "\(source.dimension)",
                 "\(source.vectors)" + (source.float16 > 0 ? " (\(source.float16) float16)" : ""),
-                MemorySize(bytes: source.bytes).description, source.last.map { $0.formatted(.iso8601.year().month().day()) } ?? "–",
+                MemorySize(bytes: source.bytes).description,
+                source.last.map { $0.formatted(.iso8601.year().month().day()) } ?? "–",
             ])
         }
         return table
@@ -96,7 +101,9 @@ struct CacheVerifyCommand: AsyncParsableCommand {
         if shared.json {
             try JSONOutput.print(result)
         } else {
-            print("\(result.checked) vectors checked, \(result.damaged) damaged\(repair && result.damaged > 0 ? " and removed" : "")")
+            print(
+                "\(result.checked) vectors checked, \(result.damaged) damaged\(repair && result.damaged > 0 ? " and removed" : "")"
+            )
             for line in result.file.map({ "file: \($0)" }) + result.examples { print(line) }
         }
         if !result.isSound, !(repair && result.file.isEmpty) { throw ExitCode(CommandStatus.data.rawValue) }
@@ -113,7 +120,8 @@ struct CacheCleanCommand: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
     @OptionGroup var options: CacheOptions
 
-    @Option(help: ArgumentHelp("Source to remove, by its number in 'mafin cache stats'; may be repeated.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("Source to remove, by its number in 'mafin cache stats'; may be repeated.", valueName: "n"))
     var source: [Int64] = []
 
     @Option(help: ArgumentHelp("Remove only vectors stored longer ago than so many days.", valueName: "days"))
@@ -126,7 +134,9 @@ struct CacheCleanCommand: AsyncParsableCommand {
     var compact = false
 
     func validate() throws {
-        if let olderThan, !(olderThan >= 0 && olderThan < 1e6) { throw ValidationError("--older-than takes a number of days.") }
+        if let olderThan, !(olderThan >= 0 && olderThan < 1e6) {
+            throw ValidationError("--older-than takes a number of days.")
+        }
     }
 
     func run() async throws {
@@ -141,7 +151,9 @@ struct CacheCleanCommand: AsyncParsableCommand {
         }
         print("\(result.vectors) vectors \(dryRun ? "would be " : "")removed")
         if compact, !dryRun {
-            print("\(MemorySize(bytes: max(1, result.bytesBefore))) before, \(MemorySize(bytes: max(1, result.bytesAfter))) now")
+            print(
+                "\(MemorySize(bytes: max(1, result.bytesBefore))) before, \(MemorySize(bytes: max(1, result.bytesAfter))) now"
+            )
         }
     }
 }

@@ -119,7 +119,9 @@ struct CacheCollectionOptions: ParsableArguments {
     @OptionGroup(title: "Black box") var blackBox: BlackBoxOptions
 
     func validate() throws {
-        if data != nil, blackBox.blackBox == nil { throw ValidationError("--data needs --black-box: whose vectors they are.") }
+        if data != nil, blackBox.blackBox == nil {
+            throw ValidationError("--data needs --black-box: whose vectors they are.")
+        }
     }
 
     /// Documents and queries of the collection.
@@ -164,6 +166,8 @@ private struct NothingAsked: BlackBox {
 
     func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         throw ProviderError.cacheMisuse(
-            path: "cache", reason: "\(items.count) texts are not cached, for instance '\(items.first?.id ?? "")'; nothing is asked here")
+            path: "cache",
+            reason:
+                "\(items.count) texts are not cached, for instance '\(items.first?.id ?? "")'; nothing is asked here")
     }
 }

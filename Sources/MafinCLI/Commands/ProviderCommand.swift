@@ -57,7 +57,8 @@ struct ProviderListCommand: AsyncParsableCommand {
 /// `mafin provider show`
 struct ProviderShowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Print a provider's profile: what is sent, what is expected, which limits are kept.")
+        commandName: "show",
+        abstract: "Print a provider's profile: what is sent, what is expected, which limits are kept.")
 
     @OptionGroup var shared: SharedOptions
 
@@ -116,7 +117,9 @@ struct ProviderProbeCommand: AsyncParsableCommand {
     @OptionGroup var asking: AskingOptions
 
     func validate() throws {
-        if provider == nil, baseURL == nil { throw ValidationError("Say which server: --base-url, or --provider for its own.") }
+        if provider == nil, baseURL == nil {
+            throw ValidationError("Say which server: --base-url, or --provider for its own.")
+        }
     }
 
     func run() async throws {

@@ -65,7 +65,9 @@ struct AskingOptions: ParsableArguments {
     var cachePrecision: VectorPrecision = .float32
 
     @Flag(
-        help: "Ask through the provider's batch API, where it has one: cheaper, answered within a day. An interrupted command goes on where it was.")
+        help:
+            "Ask through the provider's batch API, where it has one: cheaper, answered within a day. An interrupted command goes on where it was."
+    )
     var batch = false
 
     @Flag(help: "With --batch: end once the batches are sent; the same command collects the answers later.")
@@ -119,7 +121,8 @@ struct AskingOptions: ParsableArguments {
             guard let colon = header.firstIndex(of: ":"), colon > header.startIndex else {
                 throw ValidationError("--header takes 'Name: value'.")  // it may hold a secret: not shown
             }
-            fields[String(header[..<colon])] = header[header.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+            fields[String(header[..<colon])] = header[header.index(after: colon)...].trimmingCharacters(
+                in: .whitespaces)
         }
         return fields
     }
@@ -136,7 +139,9 @@ struct AskingOptions: ParsableArguments {
     /// - Throws: `ValidationError` where a cost is bounded and no price is known.
     func spending(_ profile: ProviderProfile) throws -> SpendingLimit {
         let price = price ?? profile.price.perMillionTokens
-        if maxCost != nil, price == nil { throw ValidationError("--max-cost needs --price, what a million tokens cost.") }
+        if maxCost != nil, price == nil {
+            throw ValidationError("--max-cost needs --price, what a million tokens cost.")
+        }
         return SpendingLimit(requests: maxRequests, cost: maxCost, pricePerMillionTokens: price)
     }
 }

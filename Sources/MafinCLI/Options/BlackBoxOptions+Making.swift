@@ -11,11 +11,13 @@ extension BlackBoxOptions {
     ///
     /// - Parameters:
     ///   - stored: what is meant where there is no `--black-box`: the artefact's own.
+    ///   - progress: told of each call's counts, instead of a progress bar a call.
     ///   - environment: for keys and the places of caches.
     /// - Throws: `ValidationError` where nothing is named; `BlackBoxError`, `ProviderError`, `EncoderError` … for what cannot be
     ///   opened. A missing API key is an error only when there is something to ask.
     func make(
         shared: SharedOptions, default stored: BlackBoxSource? = nil,
+        progress: (@Sendable (EmbeddingCounts) -> Void)? = nil,
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) async throws -> any BlackBox {
         let source = try source(default: stored)
@@ -29,16 +31,17 @@ extension BlackBoxOptions {
             let encoder = try await FrozenEncoder(
                 modelFolder: folder, name: path == nil ? name : nil,
                 prefixes: TextPrefixes(query: source.queryPrefix, document: source.documentPrefix, elseOf: folder))
-            return try cached(encoder, shared, environment)
+            return try cached(encoder, shared, progress, environment)
         case .provider(let name, let model):
             let provider = try provider(name, model: model, source: source, shared: shared, environment: environment)
             let ruler = try TokenRuler(provider.profile, tokenizer: asking.tokenizer)
-            let cached = try cached(provider.blackBox, shared, environment, cache: provider.cache)
+            let cached = try cached(provider.blackBox, shared, progress, environment, cache: provider.cache)
             let whole = OverflowBlackBox(
                 cached, policy: source.overflow ?? .error, limit: provider.profile.limits.textTokens, ruler: ruler,
                 logger: shared.logger)
             if shared.quiet { return whole }
-            return PlannedBlackBox(base: whole, server: provider.server, cache: provider.cache, ruler: ruler, note: shared.note)
+            return PlannedBlackBox(
+                base: whole, server: provider.server, cache: provider.cache, ruler: ruler, note: shared.note)
         }
     }
 
@@ -81,7 +84,9 @@ extension BlackBoxOptions {
         var asked: any BlackBox = server
         if asking.batch {
             asked = try BatchedBlackBox(server, cache: cache, waiting: asking.noWait ? .no : .untilAnswered) { jobs in
-                for job in jobs { shared.note("batch \(job.remote ?? "–"), \(job.texts) texts: \(job.note ?? job.state.rawValue)") }
+                for job in jobs {
+                    shared.note("batch \(job.remote ?? "–"), \(job.texts) texts: \(job.note ?? job.state.rawValue)")
+                }
             }
         }
         return OpenedProvider(blackBox: asked, server: server, profile: server.profile, cache: cache)
@@ -94,14 +99,14 @@ extension BlackBoxOptions {
     }
 
     private func cached(
-        _ blackBox: some BlackBox, _ shared: SharedOptions, _ environment: [String: String],
-        cache: EmbeddingCache? = nil
+        _ blackBox: some BlackBox, _ shared: SharedOptions, _ progress: (@Sendable (EmbeddingCounts) -> Void)?,
+        _ environment: [String: String], cache: EmbeddingCache? = nil
     ) throws -> any BlackBox {
-        let progress = AskingProgress(output: shared.progressOutput)
+        let progress = progress ?? AskingProgress(output: shared.progressOutput).update
         return InterruptibleBlackBox(
             base: CachedBlackBox(
                 blackBox, cache: try cache ?? openCache(shared, environment),
-                drift: asking.driftCheck.map { DriftCheck(rate: $0) }, progress: progress.update))
+                drift: asking.driftCheck.map { DriftCheck(rate: $0) }, progress: progress))
     }
 }
 

@@ -78,7 +78,8 @@ struct BlackBoxOptions: ParsableArguments {
     func source(default stored: BlackBoxSource?) throws -> BlackBoxSource {
         if let source { return source }
         guard var source = stored else {
-            throw ValidationError("--black-box is missing: vectors:PATH, local:NAME-OR-FOLDER or PROVIDER:MODEL such as openai:MODEL.")
+            throw ValidationError(
+                "--black-box is missing: vectors:PATH, local:NAME-OR-FOLDER or PROVIDER:MODEL such as openai:MODEL.")
         }
         try requireFit(to: source.specification)
         source.baseURL = baseURL ?? source.baseURL

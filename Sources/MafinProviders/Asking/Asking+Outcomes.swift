@@ -59,7 +59,9 @@ extension Asking {
         }
         keep(vectors, of: batch)
         guard let first = vectors.faults.first else { return }
-        if let fault = vectors.faults.first(where: \.isDimension) ?? (vectors.items.isEmpty && batch.items.count > 1 ? first : nil) {
+        if let fault = vectors.faults.first(where: \.isDimension)
+            ?? (vectors.items.isEmpty && batch.items.count > 1 ? first : nil)
+        {
             throw ProviderError.badVector(
                 endpoint: box.url, id: items[batch.items[fault.item]].id, reason: fault.reason)
         }
@@ -86,7 +88,9 @@ extension Asking {
             facts.answeredBytes += bytes
             facts.answeredTokens += tokens
             facts.answers += 1
-            guard SilentTruncation.isCertain(words: words, tokens: tokens), !facts.warnedOfTruncation else { return false }
+            guard SilentTruncation.isCertain(words: words, tokens: tokens), !facts.warnedOfTruncation else {
+                return false
+            }
             facts.warnedOfTruncation = true
             return true
         }

@@ -81,7 +81,8 @@ struct BatchSchedule {
     }
 
     /// As many items from a position on as one request may hold; at least one.
-    private func nextItems<Items: RandomAccessCollection<Int>>(from start: Items.Index, in items: Items) -> Items.SubSequence
+    private func nextItems<Items: RandomAccessCollection<Int>>(from start: Items.Index, in items: Items)
+        -> Items.SubSequence
     where Items.Index == Int {
         var (tokens, bytes) = (0, requestBytes)
         var end = start
@@ -185,6 +186,7 @@ struct BatchSchedule {
         precondition(batch.items.count > 1, "a single text cannot be halved")
         let middle = batch.items.count / 2
         returned.insert(
-            contentsOf: [Batch(items: Array(batch.items[..<middle])), Batch(items: Array(batch.items[middle...]))], at: 0)
+            contentsOf: [Batch(items: Array(batch.items[..<middle])), Batch(items: Array(batch.items[middle...]))],
+            at: 0)
     }
 }

@@ -63,9 +63,11 @@ struct Cutting {
     mutating func shorten(_ round: Round, _ text: RefusedText, policy: OverflowPolicy, allBytes: Int) {
         let place = round.places[text.position]
         // Pieces before it in the same text may have been cut in this round already: it is found by its text.
-        guard let index = pieces[place.item].firstIndex(where: {
-            $0.vector == nil && $0.text == round.items[text.position].text
-        }) else { return }
+        guard
+            let index = pieces[place.item].firstIndex(where: {
+                $0.vector == nil && $0.text == round.items[text.position].text
+            })
+        else { return }
         let shorter = TokenRuler.pieces(of: pieces[place.item][index].text, maximumBytes: max(1, allBytes))
         guard shorter.count > 1 else {
             refuse(round, [text])
@@ -96,14 +98,17 @@ struct Cutting {
             var sum = [Double](repeating: 0, count: first.count)
             for (piece, vector) in zip(pieces[item], vectors) {
                 let weight = Double(piece.text.utf8.count)
-                for (column, value) in vector.enumerated() where column < sum.count { sum[column] += weight * Double(value) }
+                for (column, value) in vector.enumerated() where column < sum.count {
+                    sum[column] += weight * Double(value)
+                }
             }
             let length = sum.reduce(0) { $0 + $1 * $1 }.squareRoot()
             guard length > 0 else { continue }
             isDone[item] = true
             rows.append(
                 AnsweredRows(
-                    indices: [item], vectors: Matrix(rows: 1, columns: first.count, values: sum.map { Float($0 / length) })))
+                    indices: [item],
+                    vectors: Matrix(rows: 1, columns: first.count, values: sum.map { Float($0 / length) })))
         }
         return rows
     }
@@ -153,7 +158,8 @@ struct Cutting {
                 guard !selection.isEmpty else { return nil }
                 return AnsweredRows(
                     indices: selection.map { places[rows.indices[$0]].item },
-                    vectors: selection.count == rows.indices.count ? rows.vectors : rows.vectors.selecting(rows: selection))
+                    vectors: selection.count == rows.indices.count
+                        ? rows.vectors : rows.vectors.selecting(rows: selection))
             }
         }
 

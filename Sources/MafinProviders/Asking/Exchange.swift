@@ -49,7 +49,9 @@ struct Exchange: Sendable {
             headers.replaceOrAdd(name: profile.endpoint.keyHeader, value: value)
             secrets.append(apiKey.secret)
         }
-        let all = profile.endpoint.resolvedHeaders(environment: environment) + given.sorted { $0.key < $1.key }
+        let all =
+            profile.endpoint.resolvedHeaders(environment: environment)
+            + given.sorted { $0.key < $1.key }
             .map { (name: $0.key, value: $0.value) }
         for (name, value) in all {
             guard Self.isHeaderName(name), Self.isHeaderValue(value) else {
@@ -78,7 +80,8 @@ struct Exchange: Sendable {
         values[.dimensions] = identity.dimension.map(String.init)
         values[.inputType] = identity.inputType(for: role)
         let encodings = profile.request.encodings
-        values[.encoding] = encodings.indices.contains(encoding) && !encodings[encoding].isEmpty ? encodings[encoding] : nil
+        values[.encoding] =
+            encodings.indices.contains(encoding) && !encodings[encoding].isEmpty ? encodings[encoding] : nil
         return profile.request.template.bound(values)
     }
 
@@ -99,7 +102,8 @@ struct Exchange: Sendable {
         guard answer.status == 200 else {
             if (300..<400).contains(answer.status) {
                 let target = answer.headers.first(name: "location") ?? "nowhere"
-                return complaint(ServerComplaint(status: answer.status, body: "redirects to \(target)".utf8), answer, rates)
+                return complaint(
+                    ServerComplaint(status: answer.status, body: "redirects to \(target)".utf8), answer, rates)
             }
             return complaint(ServerComplaint(status: answer.status, body: answer.body.readableBytesView), answer, rates)
         }
@@ -141,7 +145,8 @@ struct Exchange: Sendable {
         } else if body == nil {
             headers.remove(name: "content-type")
         }
-        return try await transport.send(method, url, headers: headers, body: body, timeout: timeout, maximumBytes: 1 << 32)
+        return try await transport.send(
+            method, url, headers: headers, body: body, timeout: timeout, maximumBytes: 1 << 32)
     }
 
     private static func isHeaderName(_ name: String) -> Bool {

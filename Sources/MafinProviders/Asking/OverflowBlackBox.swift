@@ -122,7 +122,8 @@ public struct OverflowBlackBox: BlackBox {
                 ? "texts are longer than the model takes: only their beginnings are embedded"
                 : "texts are longer than the model takes: the mean of their pieces stands for them",
             metadata: [
-                "count": "\(cut.count)", "first": "\(cut.prefix(5).map { cutting.items[$0].id }.joined(separator: ", "))",
+                "count": "\(cut.count)",
+                "first": "\(cut.prefix(5).map { cutting.items[$0].id }.joined(separator: ", "))",
             ])
     }
 }

@@ -139,7 +139,9 @@ public struct ProviderBlackBox: BlackBox {
         guard profile.request.hasDimensions else { throw fault("this provider cannot shorten its vectors") }
         let known = profile.vectors.dimensions
         guard known.isEmpty || known.contains(dimensions) else {
-            throw fault("\(dimensions) dimensions are not among those it has: \(known.map(String.init).joined(separator: ", "))")
+            throw fault(
+                "\(dimensions) dimensions are not among those it has: \(known.map(String.init).joined(separator: ", "))"
+            )
         }
     }
 

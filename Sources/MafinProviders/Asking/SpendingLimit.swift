@@ -45,12 +45,14 @@ final class Spending: Sendable {
     func objection(requests: Int, tokens: Int) -> String? {
         let (usedRequests, usedTokens) = soFar
         if let allowed = limit.requests, usedRequests + requests > allowed {
-            return "\(requests) requests are needed and \(max(0, allowed - usedRequests)) are left of the \(allowed) allowed; nothing was sent"
+            return
+                "\(requests) requests are needed and \(max(0, allowed - usedRequests)) are left of the \(allowed) allowed; nothing was sent"
         }
         if let allowed = limit.tokens, let price = limit.pricePerMillionTokens, usedTokens + tokens > allowed {
             let needed = Money.text(Double(tokens) * price / 1e6)
             let left = Money.text(Double(max(0, allowed - usedTokens)) * price / 1e6)
-            return "up to \(needed) is needed (\(tokens) tokens at most) and \(left) is left of the \(Money.text(limit.cost ?? 0)) allowed; nothing was sent"
+            return
+                "up to \(needed) is needed (\(tokens) tokens at most) and \(left) is left of the \(Money.text(limit.cost ?? 0)) allowed; nothing was sent"
         }
         return nil
     }

@@ -119,7 +119,8 @@ struct BatchAPI: Sendable {
                 throw ProviderError.unavailable(endpoint: url, attempts: attempt, reason: reason)
             }
             let wait = max(delay ?? .zero, retry.delay(afterFailures: attempt))
-            logger?.warning("asking again", metadata: ["url": "\(url)", "reason": "\(reason)", "after": "\(wait.logText)"])
+            logger?.warning(
+                "asking again", metadata: ["url": "\(url)", "reason": "\(reason)", "after": "\(wait.logText)"])
             try await time.sleep(until: time.now + wait)
         }
         throw ProviderError.unavailable(endpoint: url, attempts: allowed, reason: "no attempt was made")

@@ -184,7 +184,8 @@ struct BatchOutputLine {
         self.number = number
         self.status = status
         self.body = body.map { Data(line[$0]) }
-        complaint = error ?? body.map { ServerComplaint(status: status, body: line[$0]).message } ?? "it was not answered"
+        complaint =
+            error ?? body.map { ServerComplaint(status: status, body: line[$0]).message } ?? "it was not answered"
     }
 
     /// What stands as `custom_id` of a line.

@@ -95,7 +95,8 @@ extension EmbeddingCache {
         let tag = UUID().uuidString.lowercased()
         let id = try await write { database -> Int64 in
             try database.execute(
-                sql: "INSERT INTO job (tag, source, provider, model, base, state, made) VALUES (?, ?, ?, ?, ?, 'made', ?)",
+                sql:
+                    "INSERT INTO job (tag, source, provider, model, base, state, made) VALUES (?, ?, ?, ?, ?, 'made', ?)",
                 arguments: [tag, source.description, provider, model, base, Int64(Date().timeIntervalSince1970)])
             let id = database.lastInsertedRowID
             let statement = try database.cachedStatement(
@@ -128,7 +129,8 @@ extension EmbeddingCache {
             try await pool.read { database in
                 var lines: [[EmbeddingKey]] = []
                 let cursor = try Row.fetchCursor(
-                    database, sql: "SELECT line, key FROM job_item WHERE job = ? ORDER BY line, position", arguments: [job.id])
+                    database, sql: "SELECT line, key FROM job_item WHERE job = ? ORDER BY line, position",
+                    arguments: [job.id])
                 while let row = try cursor.next() {
                     let line: Int = row[0]
                     while lines.count <= line { lines.append([]) }

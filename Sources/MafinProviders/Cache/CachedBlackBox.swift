@@ -71,7 +71,8 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
             }
             let isPlain = selection.count == rows.indices.count
             try await answered(
-                AnsweredRows(indices: indices, vectors: isPlain ? rows.vectors : rows.vectors.selecting(rows: selection)))
+                AnsweredRows(
+                    indices: indices, vectors: isPlain ? rows.vectors : rows.vectors.selecting(rows: selection)))
         }
     }
 

@@ -100,7 +100,8 @@ extension EmbeddingCache {
             try await pool.read { database in
                 (
                     try Self.sources(database),
-                    try Int.fetchOne(database, sql: "SELECT count(*) FROM job WHERE state NOT IN ('done', 'failed')") ?? 0
+                    try Int.fetchOne(database, sql: "SELECT count(*) FROM job WHERE state NOT IN ('done', 'failed')")
+                        ?? 0
                 )
             }
         }
@@ -116,11 +117,13 @@ extension EmbeddingCache {
         for row in known {
             let (id, description, dimension): (Int64, String, Int) = (row[0], row[1], row[2])
             var source = CacheStatistics.Source(
-                id: id, fields: EmbeddingKey.Source.fields(of: description), vectors: 0, float16: 0, dimension: dimension,
+                id: id, fields: EmbeddingKey.Source.fields(of: description), vectors: 0, float16: 0,
+                dimension: dimension,
                 bytes: 0, countedBytes: row[3], countedTokens: row[4])
             let counts = try Row.fetchAll(
                 database,
-                sql: "SELECT precision, count(*), min(added), max(added) FROM vector WHERE source = ? GROUP BY precision",
+                sql:
+                    "SELECT precision, count(*), min(added), max(added) FROM vector WHERE source = ? GROUP BY precision",
                 arguments: [id])
             for count in counts {
                 let (code, vectors, first, last): (Int, Int, Double, Double) = (count[0], count[1], count[2], count[3])
@@ -160,7 +163,9 @@ extension EmbeddingCache {
             last = part.last
             result.checked += part.checked
             result.damaged += part.damaged.count
-            result.examples += part.damaged.prefix(max(0, 20 - result.examples.count)).map { "vector \($0.id): \($0.reason)" }
+            result.examples += part.damaged.prefix(max(0, 20 - result.examples.count)).map {
+                "vector \($0.id): \($0.reason)"
+            }
             if repairing, !part.damaged.isEmpty {
                 try await write { database in
                     for row in part.damaged {
@@ -199,7 +204,9 @@ extension EmbeddingCache {
                     return "\(value?.count ?? 0) bytes where \(dimension * precision.width) are expected"
                 }
                 return value.withUnsafeBytes { bytes in
-                    guard checksum == StoredVector.checksum(key: key, value: bytes) else { return "its checksum does not match" }
+                    guard checksum == StoredVector.checksum(key: key, value: bytes) else {
+                        return "its checksum does not match"
+                    }
                     numbers.removeAll(keepingCapacity: true)
                     StoredVector.append(bytes, as: precision, to: &numbers)
                     switch VectorCheck(numbers) {
@@ -222,14 +229,17 @@ extension EmbeddingCache {
         let path = path
         var result = try await write { database -> CacheCleaning.Result in
             for id in cleaning.sources {
-                guard try Int.fetchOne(database, sql: "SELECT 1 FROM source WHERE id = ?", arguments: [id]) != nil else {
-                    throw ProviderError.cacheMisuse(path: path, reason: "it has no source \(id); see: mafin cache stats")
+                guard try Int.fetchOne(database, sql: "SELECT 1 FROM source WHERE id = ?", arguments: [id]) != nil
+                else {
+                    throw ProviderError.cacheMisuse(
+                        path: path, reason: "it has no source \(id); see: mafin cache stats")
                 }
             }
             let (condition, arguments) = Self.condition(cleaning)
             var result = CacheCleaning.Result(vectors: 0, sources: 0, bytesBefore: before, bytesAfter: before)
             result.vectors =
-                try Int.fetchOne(database, sql: "SELECT count(*) FROM vector WHERE \(condition)", arguments: arguments) ?? 0
+                try Int.fetchOne(database, sql: "SELECT count(*) FROM vector WHERE \(condition)", arguments: arguments)
+                ?? 0
             guard !cleaning.isTrial else { return result }
             try database.execute(sql: "DELETE FROM vector WHERE \(condition)", arguments: arguments)
             try database.execute(
@@ -238,7 +248,8 @@ extension EmbeddingCache {
                     AND NOT EXISTS (SELECT 1 FROM job WHERE job.source = source.description)
                     """)
             result.sources = database.changesCount
-            try database.execute(sql: "DELETE FROM job_item WHERE job IN (SELECT id FROM job WHERE state IN ('done', 'failed'))")
+            try database.execute(
+                sql: "DELETE FROM job_item WHERE job IN (SELECT id FROM job WHERE state IN ('done', 'failed'))")
             try database.execute(sql: "DELETE FROM job WHERE state IN ('done', 'failed')")
             try database.execute(sql: "DELETE FROM claim WHERE NOT EXISTS (SELECT 1 FROM owner WHERE id = claim.owner)")
             return result

@@ -39,7 +39,8 @@ extension EmbeddingCache {
         let sidecar = file.deletingPathExtension().appendingPathExtension("source")
         guard let description = try? String(contentsOf: sidecar, encoding: .utf8) else {
             throw ProviderError.cacheMisuse(
-                path: sidecar.path, reason: "not found; it says what the vectors of \(file.lastPathComponent) come from")
+                path: sidecar.path, reason: "not found; it says what the vectors of \(file.lastPathComponent) come from"
+            )
         }
         let fields = EmbeddingKey.Source.fields(of: description)
         guard fields["provider"] != nil, fields["model"] != nil else {
@@ -94,14 +95,12 @@ private struct CacheExport {
     func write(to file: URL) throws {
         switch file.pathExtension {
         case "npy":
-            var ids = Data()
-            try NumPyFile.write(rows: count, columns: dimension, to: file) { write in
-                try eachVector { key, values in
-                    ids.append(contentsOf: (ContentHash.hexadecimal(key) + "\n").utf8)
-                    try values.withUnsafeBufferPointer { try write($0) }
-                }
+            let vectors = try PendingVectors(to: file, dimension: dimension)
+            try eachVector { key, values in
+                try vectors.append(
+                    Matrix(rows: 1, columns: dimension, values: values), ids: [ContentHash.hexadecimal(key)])
             }
-            try AtomicFile.write(ids, to: file.deletingPathExtension().appendingPathExtension("ids"))
+            try vectors.commit()
         case "safetensors":
             var ids: [String] = []
             try eachKey { ids.append(ContentHash.hexadecimal($0)) }
@@ -116,11 +115,13 @@ private struct CacheExport {
             try AtomicFile.write(to: file) { writer in
                 try eachVector { key, values in
                     let numbers = values.map { "\($0)" }.joined(separator: ",")
-                    try writer.write(Data("{\"_id\":\"\(ContentHash.hexadecimal(key))\",\"vector\":[\(numbers)]}\n".utf8))
+                    try writer.write(
+                        Data("{\"_id\":\"\(ContentHash.hexadecimal(key))\",\"vector\":[\(numbers)]}\n".utf8))
                 }
             }
         default:
-            throw ProviderError.cacheMisuse(path: file.path, reason: "a name that ends in .npy, .safetensors or .jsonl expected")
+            throw ProviderError.cacheMisuse(
+                path: file.path, reason: "a name that ends in .npy, .safetensors or .jsonl expected")
         }
         try AtomicFile.write(Data(description.utf8), to: file.deletingPathExtension().appendingPathExtension("source"))
     }

@@ -7,7 +7,8 @@ extension EmbeddingPlan {
         let distinct = parts.reduce(0) { $0 + $1.distinct }
         guard toAsk > 0 else { return "\(model): all \(distinct) distinct texts are cached, nothing is asked" }
         var words = [
-            "\(toAsk) of \(distinct) distinct texts to ask", tokenText, "\(requests) request\(requests == 1 ? "" : "s")",
+            "\(toAsk) of \(distinct) distinct texts to ask", tokenText,
+            "\(requests) request\(requests == 1 ? "" : "s")",
         ]
         if let minutes, minutes >= 0.5 { words.append("at least \(Self.time(minutes))") }
         if let cost { words.append("at most \(Money.text(cost))") }
@@ -28,10 +29,11 @@ extension EmbeddingPlan {
     public var rows: [(name: String, value: String)] {
         var rows: [(String, String)] = []
         for part in parts {
-            rows.append((
-                part.role == .query ? "queries" : "documents",
-                "\(part.texts) texts, \(part.distinct) distinct, \(part.cached) cached, \(part.toAsk) to ask"
-            ))
+            rows.append(
+                (
+                    part.role == .query ? "queries" : "documents",
+                    "\(part.texts) texts, \(part.distinct) distinct, \(part.cached) cached, \(part.toAsk) to ask"
+                ))
         }
         rows.append(("tokens", tokenText))
         rows.append(("requests", "\(requests)"))
@@ -39,9 +41,11 @@ extension EmbeddingPlan {
         rows.append(("price", priceText))
         if let batchDiscount {
             let percent = "\(Int((batchDiscount * 100).rounded())) %"
-            rows.append((
-                "batch API", batchSaving.map { "saves \(Money.text($0)) (\(percent)); answers within a day" } ?? "\(percent) off"
-            ))
+            rows.append(
+                (
+                    "batch API",
+                    batchSaving.map { "saves \(Money.text($0)) (\(percent)); answers within a day" } ?? "\(percent) off"
+                ))
         }
         rows.append(("text limit", limitText))
         rows.append(("dimension", dimensionText))
@@ -49,7 +53,9 @@ extension EmbeddingPlan {
     }
 
     private var timeText: String {
-        guard let minutes else { return "unknown: no rate of the account is known (--requests-per-minute, --tokens-per-minute)" }
+        guard let minutes else {
+            return "unknown: no rate of the account is known (--requests-per-minute, --tokens-per-minute)"
+        }
         var bounds: [String] = []
         if let requestsPerMinute {
             bounds.append("\(requestsPerMinute) \(itemsAreRequests ? "texts" : "requests") a minute")
@@ -69,8 +75,12 @@ extension EmbeddingPlan {
         let (over, may) = (parts.flatMap(\.overLimit), parts.flatMap(\.mayBeOverLimit))
         var words = ["\(textTokens) tokens"]
         if over.isEmpty, may.isEmpty { words.append("all texts fit") }
-        if !over.isEmpty { words.append("\(over.count) texts are longer: \(ProviderError.list(Array(over.prefix(5)), of: over.count))") }
-        if !may.isEmpty { words.append("\(may.count) may be longer: \(ProviderError.list(Array(may.prefix(5)), of: may.count))") }
+        if !over.isEmpty {
+            words.append("\(over.count) texts are longer: \(ProviderError.list(Array(over.prefix(5)), of: over.count))")
+        }
+        if !may.isEmpty {
+            words.append("\(may.count) may be longer: \(ProviderError.list(Array(may.prefix(5)), of: may.count))")
+        }
         return words.joined(separator: "; ")
     }
 
@@ -78,7 +88,10 @@ extension EmbeddingPlan {
         guard let dimension else { return "unknown before the first answer" }
         guard let joinedDimension, let localDimension else { return "\(dimension)" }
         let small = indexesTooSmall
-        let fits = small.isEmpty ? "fits all known indexes" : "too many for " + small.map { "\($0.name): \($0.dimension)" }.joined(separator: ", ")
+        let fits =
+            small.isEmpty
+            ? "fits all known indexes"
+            : "too many for " + small.map { "\($0.name): \($0.dimension)" }.joined(separator: ", ")
         return "\(dimension) + \(localDimension) local = \(joinedDimension); \(fits)"
     }
 

@@ -155,7 +155,8 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         let prefixLength = JSONText.escapedLength(of: prefix)
         let costs = asked.map { item in
             ItemCost(
-                tokens: blackBox.estimatedTokens(of: item.text, as: role), bytes: prefixLength + form.length(of: item.text))
+                tokens: blackBox.estimatedTokens(of: item.text, as: role),
+                bytes: prefixLength + form.length(of: item.text))
         }
         let schedule = BatchSchedule(costs: costs, limits: limits, requestBytes: form.emptyLength)
         var part = Part(

@@ -99,7 +99,9 @@ public struct Endpoint: Sendable, Hashable {
             while let start = rest.range(of: "${") {
                 value += rest[..<start.lowerBound]
                 guard let end = rest[start.upperBound...].firstIndex(of: "}") else { return nil }
-                guard let content = environment[String(rest[start.upperBound..<end])], !content.isEmpty else { return nil }
+                guard let content = environment[String(rest[start.upperBound..<end])], !content.isEmpty else {
+                    return nil
+                }
                 value += content
                 rest = rest[rest.index(after: end)...]
             }

@@ -36,7 +36,9 @@ public struct ProfileCatalog: Sendable {
     public init(folder: URL = ProfileCatalog.standardFolder()) throws {
         self = .builtIn
         let files = (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
-        for file in files.filter({ $0.pathExtension == "toml" }).sorted(by: { $0.path < $1.path }) { try add(file: file) }
+        for file in files.filter({ $0.pathExtension == "toml" }).sorted(by: { $0.path < $1.path }) {
+            try add(file: file)
+        }
         try check()
     }
 
@@ -46,7 +48,8 @@ public struct ProfileCatalog: Sendable {
         if let base = environment["XDG_CONFIG_HOME"], !base.isEmpty {
             return URL(fileURLWithPath: base).appendingPathComponent("mafin/providers")
         }
-        let home = environment["HOME"].map { URL(fileURLWithPath: $0) } ?? FileManager.default.homeDirectoryForCurrentUser
+        let home =
+            environment["HOME"].map { URL(fileURLWithPath: $0) } ?? FileManager.default.homeDirectoryForCurrentUser
         return home.appendingPathComponent(".config/mafin/providers")
     }
 
@@ -74,7 +77,8 @@ public struct ProfileCatalog: Sendable {
                 source: source, place: "name", reason: "a name of lower-case letters, digits and hyphens expected")
         }
         guard !["vectors", "local"].contains(name) else {
-            throw ProviderError.badProfile(source: source, place: "name", reason: "'\(name)' means something else already")
+            throw ProviderError.badProfile(
+                source: source, place: "name", reason: "'\(name)' means something else already")
         }
         if entries[name] == nil { order.append(name) }
         entries[name, default: []].append(
@@ -132,7 +136,9 @@ public struct ProfileCatalog: Sendable {
                 guard case .text(let base) = base, entries[base] != nil, base != name, !above.contains(base) else {
                     throw ProviderError.badProfile(
                         source: entry.source, place: "extends",
-                        reason: "the name of another profile expected: \(order.filter { $0 != name }.joined(separator: ", "))")
+                        reason:
+                            "the name of another profile expected: \(order.filter { $0 != name }.joined(separator: ", "))"
+                    )
                 }
                 merged = ProviderProfile.merging(merged, with: try definition(of: base, above: above + [name]))
             }

@@ -102,7 +102,8 @@ struct ProfileTable {
     ) throws -> Choice? where Choice.RawValue == String {
         guard let text = try text(key) else { return nil }
         guard let choice = Choice(rawValue: text) else {
-            throw fault(key, "one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")) expected, found '\(text)'")
+            throw fault(
+                key, "one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")) expected, found '\(text)'")
         }
         return choice
     }

@@ -53,7 +53,8 @@ enum ProfileValue: Sendable, Hashable {
             self = .table(try Self.members(of: table, place: place, source: source))
         } else {
             throw ProviderError.badProfile(
-                source: source, place: place.joined(separator: "."), reason: "dates and times have no place in a profile")
+                source: source, place: place.joined(separator: "."),
+                reason: "dates and times have no place in a profile")
         }
     }
 

@@ -72,7 +72,9 @@ public struct ProviderProbe: Sendable {
             isUnitLength: abs(length - 1) < 1e-3, encodings: [], agreement: 1, countsTokens: first.tokens != nil,
             truncation: .unknown, requests: 0)
         for (index, name) in box.profile.request.encodings.enumerated() where !name.isEmpty {
-            if try await asking.gives(Self.texts[0], encoding: index, dimension: dimension) { report.encodings.append(name) }
+            if try await asking.gives(Self.texts[0], encoding: index, dimension: dimension) {
+                report.encodings.append(name)
+            }
         }
         let both = try await asking.vectors(Self.texts, encoding: asking.encoding)
         let second = try await asking.vectors([Self.texts[1]], encoding: asking.encoding)
@@ -94,7 +96,9 @@ public struct ProviderProbe: Sendable {
             report.textTokens = tokens
         case .complaint(let complaint, _, _):
             report.truncation = .refused
-            if let named = complaint.namedLimit, (16...10_000_000).contains(named.allowed) { report.textTokens = named.allowed }
+            if let named = complaint.namedLimit, (16...10_000_000).contains(named.allowed) {
+                report.textTokens = named.allowed
+            }
         default: return
         }
     }
@@ -119,7 +123,8 @@ public struct ProviderProbe: Sendable {
             switch try await asking.ask((0..<count).map { "t\($0)" }, encoding: asking.encoding) {
             case .answered: taken = count
             case .complaint(let complaint, _, _):
-                report.items = complaint.namedLimit.flatMap { (taken..<count).contains($0.allowed) ? $0.allowed : nil } ?? taken
+                report.items =
+                    complaint.namedLimit.flatMap { (taken..<count).contains($0.allowed) ? $0.allowed : nil } ?? taken
                 return
             default: return
             }
@@ -162,7 +167,8 @@ public struct ProviderProbe: Sendable {
                     }
                     wait = policy.delay(afterFailures: attempt)
                 case .complaint(let complaint, let delay, _) where complaint.verdict(box.profile.errors) == .retry:
-                    guard attempt < policy.maximumAttempts, delay.map({ $0 <= policy.longestServerDelay }) ?? true else {
+                    guard attempt < policy.maximumAttempts, delay.map({ $0 <= policy.longestServerDelay }) ?? true
+                    else {
                         return outcome
                     }
                     wait = max(delay ?? .zero, policy.delay(afterFailures: attempt))
@@ -228,10 +234,13 @@ extension ProviderProbe.Report {
         if !limits.isEmpty { definition["limits"] = .table(limits) }
         definition["vectors"] = .table(vectors)
         let day = date.formatted(.iso8601.year().month().day())
-        var comments = ["# Learned by mafin provider probe on \(day) from \(requests) requests to \(url), model \(model)."]
+        var comments = [
+            "# Learned by mafin provider probe on \(day) from \(requests) requests to \(url), model \(model)."
+        ]
         switch truncation {
         case .refused: comments.append("# A text that is too long is refused.")
-        case .counted: comments.append("# A text that is too long is cut in silence; only the count of tokens shows it.")
+        case .counted:
+            comments.append("# A text that is too long is cut in silence; only the count of tokens shows it.")
         case .unknown: comments.append("# A text of 140,000 words was answered, and nothing shows whether it was cut.")
         }
         if canShorten == false { comments.append("# Shorter vectors cannot be asked for.") }

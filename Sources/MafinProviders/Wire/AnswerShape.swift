@@ -55,7 +55,8 @@ struct AnswerShape: Sendable, Hashable {
                 depth += 1
             }
             guard !name.contains("["), !name.contains("]") else {
-                throw Fault(description: "'\(path)' is no path: write names and [] separated by dots, like data[].embedding")
+                throw Fault(
+                    description: "'\(path)' is no path: write names and [] separated by dots, like data[].embedding")
             }
             if !name.isEmpty {
                 node = child(of: node, at: \.members[String(name)])

@@ -37,7 +37,9 @@ public struct ConnectionSettings: Sendable, Hashable {
             $0.trimmingCharacters(in: .whitespaces).lowercased()
         }
         for exception in exceptions where !exception.isEmpty {
-            let name = exception.hasPrefix("*.") || exception.hasPrefix(".") ? exception.drop { $0 == "*" || $0 == "." } : exception[...]
+            let name =
+                exception.hasPrefix("*.") || exception.hasPrefix(".")
+                ? exception.drop { $0 == "*" || $0 == "." } : exception[...]
             if exception == "*" || host.lowercased() == name || host.lowercased().hasSuffix("." + name) { return nil }
         }
         return variable("\(scheme)_PROXY".uppercased()) ?? variable("ALL_PROXY")
@@ -49,7 +51,8 @@ public struct ConnectionSettings: Sendable, Hashable {
     func proxyParts() throws -> (host: String, port: Int, user: String?, password: String?)? {
         guard let proxy else { return nil }
         let text = proxy.contains("://") ? proxy : "http://" + proxy
-        guard let parts = URLComponents(string: text), let host = parts.host, !host.isEmpty, parts.scheme == "http" else {
+        guard let parts = URLComponents(string: text), let host = parts.host, !host.isEmpty, parts.scheme == "http"
+        else {
             let shown = proxy.split(separator: "@").last.map(String.init) ?? ""
             throw ProviderError.badEndpoint(shown, reason: "a proxy is written http://host:port")
         }

@@ -112,7 +112,11 @@ struct RequestTemplate: Sendable, Hashable {
         case .literal: 0
         case .string(let pieces):
             pieces.reduce(0) { count, piece in
-                if case .variable(let variable) = piece, variable == .texts || variable == .text { count + 1 } else { count }
+                if case .variable(let variable) = piece, variable == .texts || variable == .text {
+                    count + 1
+                } else {
+                    count
+                }
             }
         case .object(let members): members.reduce(0) { $0 + textPlaces($1.value) }
         case .array(let elements): elements.reduce(0) { $0 + textPlaces($1) }

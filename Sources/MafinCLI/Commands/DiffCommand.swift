@@ -1,0 +1,137 @@
+import ArgumentParser
+import Foundation
+import Mafin
+import MafinNumerics
+import MafinReport
+import MafinRetrieval
+
+/// `mafin diff`: what changed between two runs or two reports.
+struct DiffCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "diff",
+        abstract: "Compare two TREC runs, or two reports: per-query changes, paired tests, queries that flip.",
+        discussion: """
+            A run is a TREC file of any tool, 'query Q0 document rank score tag' on each line (also .gz); labels come from --qrels, or \
+            from --data and --split. Without labels only ranks are compared. A report is the JSON of 'mafin evaluate' or of a \
+            comparison; its paired tests need a report that holds values of single queries.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+
+    @Argument(help: "The earlier run or report.", completion: .file())
+    var first: String
+
+    @Argument(help: "The later run or report.", completion: .file())
+    var second: String
+
+    @Option(
+        help: ArgumentHelp("Labels of two runs: qrels of BEIR's or TREC's format.", valueName: "file"),
+        completion: .file())
+    var qrels: String?
+
+    @Option(help: ArgumentHelp("Collection of two runs: its labels, and its texts for --html.", valueName: "path"))
+    var data: String?
+
+    @Option(help: "Split of --data to measure on.")
+    var split = "test"
+
+    @Option(
+        help: ArgumentHelp(
+            "Metric to compare query by query. (default: nDCG@10, and of reports the one that decides)",
+            valueName: "name"))
+    var metric: MetricName?
+
+    @Option(help: ArgumentHelp("Ranks that count as the first ones.", valueName: "k"))
+    var top = 10
+
+    @Option(
+        help: ArgumentHelp(
+            "System of two reports that --html shows. (default: the one of the second report's verdict, else the last)",
+            valueName: "name"))
+    var system: String?
+
+    @Option(help: ArgumentHelp("Also write a page to this file.", valueName: "file"), completion: .file())
+    var html: String?
+
+    func validate() throws {
+        if qrels != nil, data != nil, html == nil {
+            throw ValidationError(
+                "--qrels and --data both bring labels; give one of them (with --html, --data may bring the texts).")
+        }
+        if top < 1 { throw ValidationError("--top must be at least 1, found \(top).") }
+    }
+
+    func run() async throws {
+        try shared.apply()
+        let urls = (URL(fileURLWithPath: first), URL(fileURLWithPath: second))
+        switch (try ComparableFile(contentsOf: urls.0), try ComparableFile(contentsOf: urls.1)) {
+        case (.run(let before), .run(let after)): try runs(before, after)
+        case (.report(let before), .report(let after)): try reports(before, after)
+        default:
+            throw ReportError.incomparable(first: first, second: second, reason: "one is a run, the other a report")
+        }
+    }
+
+    private func runs(_ before: Run, _ after: Run) throws {
+        if system != nil { throw ValidationError("--system is for reports.") }
+        let collection = try data.map { try RetrievalCollection(contentsOf: URL(fileURLWithPath: $0)) }
+        let labels: Qrels? =
+            if let qrels {
+                try Qrels(contentsOf: URL(fileURLWithPath: qrels))
+            } else {
+                try collection.map { try JudgedSplits($0, seed: JudgedSplits.standardSeed).qrels(split) }
+            }
+        if html != nil, labels == nil { throw ValidationError("--html needs labels: give --qrels or --data.") }
+        let metric = metric?.metric ?? .nDCG(cutoff: 10)
+        let difference = try RunDifference(
+            first: (first, before), second: (second, after), qrels: labels, metric: metric, depth: top)
+        if let html, let labels {
+            let facts = try ComparisonFacts(
+                first: (first, before), second: (second, after), qrels: labels, split: split, metric: metric,
+                collection: collection)
+            try write(facts, to: html)
+        }
+        if shared.json { try JSONOutput.print(difference) } else { print(difference.text(), terminator: "") }
+    }
+
+    private func reports(_ before: ComparisonFacts, _ after: ComparisonFacts) throws {
+        if qrels != nil || data != nil {
+            throw ValidationError("--qrels and --data are for runs; reports hold figures.")
+        }
+        let difference = try ReportDifference(
+            first: (first, before), second: (second, after), metric: metric?.metric)
+        if let html {
+            let names = difference.systems.map(\.name)
+            let shown =
+                system ?? after.verdict.map(\.system).flatMap { names.contains($0) ? $0 : nil } ?? names.last ?? ""
+            guard names.contains(shown) else {
+                throw ValidationError("--system \(shown): in both reports there is \(names.joined(separator: ", ")).")
+            }
+            guard let facts = ComparisonFacts(difference, system: shown, first: before, second: after) else {
+                throw ReportError.incomparable(
+                    first: first, second: second,
+                    reason: "--html needs values of single queries of \(shown) in \(difference.metric), in both reports"
+                )
+            }
+            try write(facts, to: html)
+        } else if system != nil {
+            throw ValidationError("--system says which system --html shows; --html is not given.")
+        }
+        if shared.json { try JSONOutput.print(difference) } else { print(difference.text(), terminator: "") }
+    }
+
+    private func write(_ facts: ComparisonFacts, to path: String) throws {
+        try AtomicFile.write(Data(facts.html().utf8), to: URL(fileURLWithPath: path))
+        shared.note("wrote \(path)")
+    }
+}
+
+/// `--metric`: one metric's name.
+struct MetricName: ExpressibleByArgument {
+    var metric: Metric
+
+    init?(argument: String) {
+        guard let metric = Metric(argument) else { return nil }
+        self.metric = metric
+    }
+}

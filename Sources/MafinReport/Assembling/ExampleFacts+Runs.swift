@@ -1,0 +1,77 @@
+import Mafin
+import MafinRetrieval
+
+extension ExampleFacts {
+    /// How much is shown.
+    public struct Limits: Sendable {
+        /// Wins, and as many losses.
+        public var count = 20
+        /// Documents of each ranking.
+        public var depth = 10
+        /// Characters of a document's text; what is beyond is counted.
+        public var textLength = 4_000
+
+        /// 20 wins and losses, 10 documents, 4,000 characters.
+        public init() {}
+    }
+
+    /// A system's name and its rankings.
+    public typealias System = (name: String, run: Run)
+
+    /// The queries whose metric changed most between two systems, with both rankings.
+    ///
+    /// Equal changes stand in the order of the labels, and only changes are examples: there may be fewer than asked for.
+    /// - Parameters:
+    ///   - system: what is looked at.
+    ///   - baseline: what it is compared with.
+    ///   - metric: what says who won.
+    ///   - query: what a query asks; `nil` where that is not known: its identifier is shown.
+    ///   - document: a document; `nil` where that is not known: its identifier is shown.
+    ///   - parts: what each half adds to the system's score.
+    public init(
+        system: System, baseline: System, qrels: Qrels, metric: Metric, limits: Limits = Limits(),
+        query: (_ id: String) -> String? = { _ in nil }, document: (_ id: String) -> Document? = { _ in nil },
+        parts: (_ query: String, _ document: String) -> ScoreParts? = { _, _ in nil }
+    ) {
+        let mine = evaluate(system.run, against: qrels, metrics: [metric])
+        let theirs = evaluate(baseline.run, against: qrels, metrics: [metric])
+        let differences = mine.differences(from: theirs, in: metric)
+        func example(_ index: Int) -> QueryExample {
+            let id = mine.queryIds[index]
+            let rankings = (theirs: baseline.run[id] ?? [], mine: system.run[id] ?? [])
+            func places(_ ranking: [ScoredDocument]) -> [String: Int] {
+                Dictionary(ranking.enumerated().map { ($1.id, $0 + 1) }, uniquingKeysWith: min)
+            }
+            let placesOf = (theirs: places(rankings.theirs), mine: places(rankings.mine))
+            func ranked(_ ranking: [ScoredDocument], other: [String: Int]) -> [RankedDocument] {
+                ranking.prefix(limits.depth).enumerated().map { place, entry in
+                    RankedDocument(
+                        id: entry.id, rank: place + 1, score: Double(entry.score), parts: parts(id, entry.id),
+                        grade: qrels.grade(query: id, document: entry.id), otherRank: other[entry.id])
+                }
+            }
+            let shown = (
+                theirs: ranked(rankings.theirs, other: placesOf.mine),
+                mine: ranked(rankings.mine, other: placesOf.theirs)
+            )
+            var documents: [String: DocumentText] = [:]
+            for entry in shown.theirs + shown.mine where documents[entry.id] == nil {
+                documents[entry.id] = document(entry.id).map { DocumentText($0, limit: limits.textLength) }
+            }
+            return QueryExample(
+                queryId: id, query: query(id) ?? id, baselineValue: theirs.values[metric]?[index] ?? 0,
+                systemValue: mine.values[metric]?[index] ?? 0,
+                relevantDocuments: qrels.relevantDocuments(of: id).count, baselineRanking: shown.theirs,
+                systemRanking: shown.mine, documents: documents)
+        }
+        // Ties in the order of the labels: `sort` is not promised to be stable.
+        let wins = differences.indices.filter { differences[$0] > Balance.tolerance }
+            .sorted { (differences[$1], $0) < (differences[$0], $1) }
+        let losses = differences.indices.filter { differences[$0] < -Balance.tolerance }
+            .sorted { (differences[$0], $0) < (differences[$1], $1) }
+        self.init(
+            system: system.name, baseline: baseline.name, metric: metric, depth: limits.depth,
+            balance: Balance(differences: differences), wins: wins.prefix(limits.count).map(example),
+            losses: losses.prefix(limits.count).map(example))
+    }
+}

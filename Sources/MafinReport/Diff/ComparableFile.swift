@@ -1,0 +1,36 @@
+import Foundation
+import MafinRetrieval
+
+/// What a file that is to be compared holds.
+public enum ComparableFile: Sendable {
+    /// A TREC run.
+    case run(Run)
+    /// A report: of a comparison, or of an evaluation.
+    case report(ComparisonFacts)
+
+    /// Reads a TREC run (plain or gzip) or a report (JSON); a file that begins with `{` is taken for JSON.
+    /// - Throws: `RetrievalError` for a missing file or a faulty run, ``ReportError`` for a faulty report.
+    public init(contentsOf url: URL) throws {
+        guard let head = try? FileHandle(forReadingFrom: url).read(upToCount: 64) else {
+            throw RetrievalError.missingFile(path: url.path, expected: "a TREC run, or a report as JSON")
+        }
+        // The byte order mark of UTF-8 is no white space.
+        let first = head.first { ![0x20, 0x09, 0x0A, 0x0D, 0xEF, 0xBB, 0xBF].contains($0) }
+        guard first == UInt8(ascii: "{") else {
+            self = .run(try Run(contentsOf: url))
+            return
+        }
+        let data = try Data(contentsOf: url)
+        if !Self.hasSchema(data), let report = try? JSONDecoder().decode(EvaluationReport.self, from: data) {
+            self = .report(ComparisonFacts(title: url.deletingPathExtension().lastPathComponent, report))
+        } else {
+            self = .report(try ComparisonFacts(json: data, path: url.path))
+        }
+    }
+
+    /// Whether JSON says what it is; evaluations do not.
+    private static func hasSchema(_ data: Data) -> Bool {
+        struct Head: Decodable { var schema: String? }
+        return (try? JSONDecoder().decode(Head.self, from: data))?.schema != nil
+    }
+}

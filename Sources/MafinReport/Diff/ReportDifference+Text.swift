@@ -1,0 +1,59 @@
+import MafinRetrieval
+
+extension ReportDifference {
+    /// For a terminal.
+    public func text(shown: Int = RunDifference.shownQueries) -> String {
+        var parts = ["\(first) → \(second)\n"]
+        if !notes.isEmpty { parts.append(notes.joined(separator: "\n") + "\n") }
+        parts.append(overview.text())
+        if systems.contains(where: { $0.paired != nil }) {
+            parts.append(
+                "p of a paired randomization test over \(commonQueries) queries, after Holm's correction; 95 % paired-bootstrap intervals\n"
+            )
+        } else {
+            parts.append("no paired test: at least one report holds no values of single queries\n")
+        }
+        for (name, systems) in [(first, systemsOnlyInFirst), (second, systemsOnlyInSecond)] where !systems.isEmpty {
+            parts.append("only in \(name): \(systems.joined(separator: ", "))\n")
+        }
+        for (name, queries) in [(first, onlyInFirst), (second, onlyInSecond)] where !queries.isEmpty {
+            parts.append(
+                "\(queries.count) \(queries.count == 1 ? "query stands" : "queries stand") in \(name) only, not compared: "
+                    + queries.prefix(shown).joined(separator: ", ") + (queries.count > shown ? ", …" : "") + "\n")
+        }
+        for system in systems {
+            guard let paired = system.paired, !paired.changes.isEmpty else { continue }
+            var table = Table(columns: [
+                .init("query"), .init("first", .right), .init("second", .right), .init("change", .right),
+            ])
+            for change in paired.changes.prefix(shown) {
+                table.append([
+                    change.queryId.truncated(toWidth: 40), Number.mean(change.first), Number.mean(change.second),
+                    Number.signed(change.change),
+                ])
+            }
+            parts.append("Most changed, \(system.name):\n\n" + table.text())
+        }
+        return parts.joined(separator: "\n")
+    }
+
+    private var overview: Table {
+        var table = Table(columns: [
+            .init(metric.description), .init("first", .right), .init("second", .right), .init("difference", .right),
+            .init("95 % interval", .right), .init("p (Holm)", .right), .init("better/equal/worse", .right),
+        ])
+        for system in systems {
+            let (before, after) = (system.first[metric], system.second[metric])
+            var difference = "–"
+            if let before, let after { difference = Number.signed(system.paired?.difference.mean ?? after - before) }
+            let paired = system.paired
+            table.append([
+                system.name, Number.mean(before), Number.mean(after), difference,
+                paired.map { "\(Number.signed($0.difference.low))…\(Number.signed($0.difference.high))" } ?? "–",
+                paired.map { Number.probability($0.difference.pHolm) } ?? "–",
+                paired.map { "\($0.balance.wins)/\($0.balance.ties)/\($0.balance.losses)" } ?? "–",
+            ])
+        }
+        return table
+    }
+}

@@ -1,0 +1,162 @@
+import Mafin
+import MafinRetrieval
+
+/// What changed from one report to another, system by system.
+public struct ReportDifference: Sendable, Equatable, Codable {
+    /// One query's change with one system.
+    public struct QueryChange: Sendable, Equatable, Codable {
+        /// The query.
+        public var queryId: String
+        /// The metric in the first report.
+        public var first: Double
+        /// The metric in the second report.
+        public var second: Double
+
+        /// Second minus first.
+        public var change: Double { second - first }
+    }
+
+    /// A paired comparison of one system's values in both reports.
+    public struct Paired: Sendable, Equatable, Codable {
+        /// Second minus first, with interval and p; p is corrected over the systems of the reports.
+        public var difference: MetricDifference
+        /// Queries worse, equal and better in the second report.
+        public var balance: Balance
+        /// All queries of both reports whose value changed, the largest change first.
+        public var changes: [QueryChange]
+    }
+
+    /// One system that stands in both reports.
+    public struct System: Sendable, Equatable, Codable {
+        /// ``SystemFacts/name``.
+        public var name: String
+        /// Means in the first report.
+        public var first: [Metric: Double]
+        /// Means in the second report.
+        public var second: [Metric: Double]
+        /// Query by query in the metric that decides; `nil` where a report holds no values of single queries.
+        public var paired: Paired?
+    }
+
+    /// Name of the first report.
+    public var first: String
+    /// Name of the second report.
+    public var second: String
+    /// The metric that is compared query by query.
+    public var metric: Metric
+    /// Queries that both reports hold values of.
+    public var commonQueries: Int
+    /// Queries that only the first report holds values of; they are not compared.
+    public var onlyInFirst: [String]
+    /// Queries that only the second report holds values of; they are not compared.
+    public var onlyInSecond: [String]
+    /// Systems of both reports, in the order of the second.
+    public var systems: [System]
+    /// Systems of the first report alone.
+    public var systemsOnlyInFirst: [String]
+    /// Systems of the second report alone.
+    public var systemsOnlyInSecond: [String]
+    /// What else differs and may explain a change, each in a sentence.
+    public var notes: [String]
+
+    /// Compares two reports.
+    /// - Parameter metric: what is compared query by query; `nil`: the metric that decides in the second report.
+    /// - Throws: ``ReportError/incomparable(first:second:reason:)`` where no system stands in both, where no common system has the metric, or where both hold
+    ///   values of single queries, but of none in common.
+    public init(
+        first: (name: String, facts: ComparisonFacts), second: (name: String, facts: ComparisonFacts),
+        metric: Metric? = nil, bootstrap: PairedBootstrap = PairedBootstrap(),
+        test: PairedRandomizationTest = PairedRandomizationTest()
+    ) throws {
+        let metric = metric ?? second.facts.metric
+        let names = (Set(first.facts.systems.map(\.name)), Set(second.facts.systems.map(\.name)))
+        let common = second.facts.systems.map(\.name).filter(names.0.contains)
+        func refuse(_ reason: String) -> ReportError {
+            .incomparable(first: first.name, second: second.name, reason: reason)
+        }
+        guard !common.isEmpty else {
+            throw refuse(
+                "no system stands in both (\(names.0.sorted().joined(separator: ", ")) in one, "
+                    + "\(names.1.sorted().joined(separator: ", ")) in the other)")
+        }
+        let means = common.map { name in
+            (first.facts.system(named: name)?.metrics ?? [:], second.facts.system(named: name)?.metrics ?? [:])
+        }
+        guard means.contains(where: { $0.0[metric] != nil && $0.1[metric] != nil }) else {
+            throw refuse("no system has \(metric) in both")
+        }
+        let places = (Self.places(first.facts), Self.places(second.facts))
+        let queries = first.facts.perQuery?.queryIds.filter { places.1[$0] != nil } ?? []
+        if first.facts.perQuery != nil, second.facts.perQuery != nil, queries.isEmpty {
+            throw refuse("they hold values of single queries, but of none in common")
+        }
+        self.first = first.name
+        self.second = second.name
+        self.metric = metric
+        commonQueries = queries.count
+        let areBoth = first.facts.perQuery != nil && second.facts.perQuery != nil
+        onlyInFirst = areBoth ? (first.facts.perQuery?.queryIds ?? []).filter { places.1[$0] == nil } : []
+        onlyInSecond = areBoth ? (second.facts.perQuery?.queryIds ?? []).filter { places.0[$0] == nil } : []
+        systemsOnlyInFirst = first.facts.systems.map(\.name).filter { !names.1.contains($0) }
+        systemsOnlyInSecond = second.facts.systems.map(\.name).filter { !names.0.contains($0) }
+        notes = Self.notes(first.facts, second.facts)
+
+        // One column a system, so that all share their resamples.
+        let columns = common.map { name -> (first: [Double], second: [Double])? in
+            guard let mine = first.facts.perQuery?.values(of: name, in: metric),
+                let theirs = second.facts.perQuery?.values(of: name, in: metric), !queries.isEmpty
+            else { return nil }
+            return (
+                queries.compactMap { places.0[$0].map { mine[$0] } },
+                queries.compactMap { places.1[$0].map { theirs[$0] } }
+            )
+        }
+        let differences = columns.compactMap { $0.map { zip($0.second, $0.first).map { $0 - $1 } } }
+        let intervals = bootstrap.intervals(of: differences)
+        let pValues = test.pValues(of: differences)
+        let adjusted = holmAdjusted(pValues)
+        var next = 0
+        systems = []
+        for (index, name) in common.enumerated() {
+            var system = System(name: name, first: means[index].0, second: means[index].1, paired: nil)
+            if let values = columns[index] {
+                let changes = queries.indices.map {
+                    QueryChange(queryId: queries[$0], first: values.first[$0], second: values.second[$0])
+                }
+                system.paired = Paired(
+                    difference: MetricDifference(
+                        mean: intervals[next].mean, low: intervals[next].low, high: intervals[next].high,
+                        p: pValues[next], pHolm: adjusted[next]),
+                    balance: Balance(differences: differences[next]),
+                    changes: changes.filter { abs($0.change) > Balance.tolerance }
+                        .sorted { (abs($1.change), $0.queryId) < (abs($0.change), $1.queryId) })
+                next += 1
+            }
+            systems.append(system)
+        }
+    }
+
+    private static func places(_ facts: ComparisonFacts) -> [String: Int] {
+        Dictionary(
+            (facts.perQuery?.queryIds ?? []).enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    private static func notes(_ first: ComparisonFacts, _ second: ComparisonFacts) -> [String] {
+        var notes: [String] = []
+        if first.split != second.split { notes.append("The splits differ: \(first.split) and \(second.split).") }
+        if first.queries != second.queries {
+            notes.append("The means are over \(first.queries) and \(second.queries) queries.")
+        }
+        if first.baseline != second.baseline {
+            notes.append("The baselines differ: \(first.baseline) and \(second.baseline).")
+        }
+        func hashes(_ facts: ComparisonFacts) -> [String: String] {
+            Dictionary(
+                (facts.provenance?.inputs ?? []).map { ($0.role, $0.sha256) }, uniquingKeysWith: { first, _ in first })
+        }
+        let (mine, theirs) = (hashes(first), hashes(second))
+        let changed = mine.keys.filter { theirs[$0] != nil && theirs[$0] != mine[$0] }.sorted()
+        if !changed.isEmpty { notes.append("The inputs differ: \(changed.joined(separator: ", ")).") }
+        return notes
+    }
+}

@@ -1,0 +1,95 @@
+import MafinRetrieval
+
+extension RunDifference {
+    /// Queries to list on either side, and names to list of those in one run only.
+    public static let shownQueries = 10
+
+    /// For a terminal.
+    public func text(shown: Int = shownQueries) -> String {
+        var parts = [summary]
+        for (name, missing, queries) in [(first, second, onlyInFirst), (second, first, onlyInSecond)]
+        where !queries.isEmpty {
+            let names = queries.prefix(shown).joined(separator: ", ") + (queries.count > shown ? ", …" : "")
+            let count = "\(queries.count) \(queries.count == 1 ? "query stands" : "queries stand") in \(name) only"
+            parts.append(
+                count
+                    + (measured == nil
+                        ? "" : " and \(queries.count == 1 ? "counts" : "count") 0 for \(missing) where judged")
+                    + ": \(names)\n")
+        }
+        if measured == nil {
+            let changed = queries.filter(\.isTopChanged).sorted { ($0.overlap, $0.queryId) < ($1.overlap, $1.queryId) }
+            if !changed.isEmpty { parts.append("Least in common:\n\n" + table(Array(changed.prefix(shown))).text()) }
+        } else {
+            let order = { (first: QueryChange, second: QueryChange) in
+                (abs(second.change), first.queryId) < (abs(first.change), second.queryId)
+            }
+            let better = queries.filter { $0.change > Balance.tolerance }.sorted(by: order)
+            let worse = queries.filter { $0.change < -Balance.tolerance }.sorted(by: order)
+            if !better.isEmpty { parts.append("Most gained:\n\n" + table(Array(better.prefix(shown))).text()) }
+            if !worse.isEmpty { parts.append("Most lost:\n\n" + table(Array(worse.prefix(shown))).text()) }
+        }
+        return parts.joined(separator: "\n")
+    }
+
+    private var summary: String {
+        var text = "\(first) → \(second)\n\n"
+        if let measured {
+            var table = Table(columns: [
+                .init(""), .init("first", .right), .init("second", .right), .init("difference", .right),
+                .init("95 % interval", .right), .init("p", .right),
+            ])
+            table.append([
+                measured.metric.description, Number.mean(measured.first), Number.mean(measured.second),
+                Number.signed(measured.difference.mean),
+                "\(Number.signed(measured.difference.low))…\(Number.signed(measured.difference.high))",
+                Number.probability(measured.difference.p),
+            ])
+            let balance = measured.balance
+            text += table.text() + "\n"
+            text +=
+                "\(queries.count) judged queries: better \(balance.wins), equal \(balance.ties), worse \(balance.losses)"
+            if measured.queriesWithoutRelevantDocument > 0 {
+                text += " (\(measured.queriesWithoutRelevantDocument) without a relevant document left out)"
+            }
+            let moves = (
+                gained: queries.reduce(0) { $0 + $1.gained.count }, lost: queries.reduce(0) { $0 + $1.lost.count }
+            )
+            text += "\nrelevant documents in the first \(depth): \(moves.gained) gained, \(moves.lost) lost\n"
+        } else {
+            text += "\(queries.count) queries in both; without labels only ranks are compared\n"
+        }
+        text +=
+            "first document changed: \(changedTops) of \(queries.count); "
+            + "\(Number.decimal(meanOverlap, 1)) of the first \(depth) in common on average\n"
+        return text
+    }
+
+    private func table(_ changes: [QueryChange]) -> Table {
+        let hasValues = measured != nil
+        var columns = [Table.Column("query")]
+        if hasValues { columns += [.init("first", .right), .init("second", .right), .init("change", .right)] }
+        columns += [.init("in common", .right), .init("first document")]
+        if hasValues { columns += [.init("gained"), .init("lost")] }
+        var table = Table(columns: columns)
+        for change in changes {
+            var cells = [change.queryId.truncated(toWidth: 24)]
+            if hasValues {
+                cells += [Number.mean(change.first), Number.mean(change.second), Number.signed(change.change)]
+            }
+            let tops = [change.firstTop, change.secondTop].map { ($0 ?? "–").truncated(toWidth: 16) }
+            cells += ["\(change.overlap)", change.isTopChanged ? tops.joined(separator: " → ") : tops[0]]
+            if hasValues { cells += [Self.moves(change.gained), Self.moves(change.lost)] }
+            table.append(cells)
+        }
+        return table
+    }
+
+    private static func moves(_ moves: [Move]) -> String {
+        func rank(_ rank: Int?) -> String { rank.map { "\($0)" } ?? "–" }
+        let shown = moves.prefix(2).map {
+            "\($0.document.truncated(toWidth: 14)) \(rank($0.firstRank))→\(rank($0.secondRank))"
+        }
+        return shown.joined(separator: ", ") + (moves.count > 2 ? ", +\(moves.count - 2)" : "")
+    }
+}

@@ -1,0 +1,72 @@
+import MafinRetrieval
+
+/// Every query's values: what scatter plots, wins and losses, and paired tests of other people are made from.
+public struct PerQueryFacts: Sendable, Equatable, Codable {
+    /// One system's values.
+    public struct System: Sendable, Equatable, Codable {
+        /// ``SystemFacts/name``.
+        public var name: String
+        /// For each metric one value a query, in the order of ``PerQueryFacts/queryIds``.
+        public var values: [Metric: [Double]]
+
+        /// A system's values.
+        public init(name: String, values: [Metric: [Double]]) {
+            self.name = name
+            self.values = values
+        }
+    }
+
+    /// The queries.
+    public var queryIds: [String]
+    /// Their texts, in the same order; `nil`: not kept.
+    public var texts: [String]?
+    /// The systems.
+    public var systems: [System]
+
+    /// Values from their parts.
+    public init(queryIds: [String], texts: [String]? = nil, systems: [System]) {
+        self.queryIds = queryIds
+        self.texts = texts
+        self.systems = systems
+    }
+
+    /// The values of one system in one metric; `nil` where they are not here, or not as many as queries.
+    public func values(of system: String, in metric: Metric) -> [Double]? {
+        let values = systems.first { $0.name == system }?.values[metric]
+        return values?.count == queryIds.count ? values : nil
+    }
+
+    /// How many queries one system answers worse, equally well and better than another; `nil` where values are missing.
+    public func balance(of system: String, against baseline: String, in metric: Metric) -> Balance? {
+        guard let mine = values(of: system, in: metric), let theirs = values(of: baseline, in: metric) else {
+            return nil
+        }
+        return Balance(differences: zip(mine, theirs).map { $0 - $1 })
+    }
+}
+
+/// How many queries got worse, stayed equal and got better.
+public struct Balance: Sendable, Equatable, Codable {
+    /// Worse.
+    public var losses = 0
+    /// Equal.
+    public var ties = 0
+    /// Better.
+    public var wins = 0
+
+    /// Differences that are rounding errors of one and the same value.
+    public static let tolerance = 1e-9
+
+    /// Counts differences by their sign.
+    public init(differences: some Sequence<Double>) {
+        for difference in differences {
+            if difference > Self.tolerance {
+                wins += 1
+            } else if difference < -Self.tolerance {
+                losses += 1
+            } else {
+                ties += 1
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+import Mafin
+
+/// How the figures came about: all that is needed to make them again.
+public struct ProvenanceFacts: Sendable, Equatable, Codable {
+    /// Settings that belong together.
+    public struct Group: Sendable, Equatable, Codable {
+        /// What they are of: a contender, training, the black box.
+        public var title: String
+        /// The settings, in order.
+        public var settings: [Setting]
+
+        /// A group of settings.
+        public init(title: String, settings: [Setting]) {
+            self.title = title
+            self.settings = settings
+        }
+    }
+
+    /// A name and its value.
+    public struct Setting: Sendable, Equatable, Codable {
+        /// The name.
+        public var name: String
+        /// The value, as text.
+        public var value: String
+
+        /// A setting.
+        public init(_ name: String, _ value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    /// The exact command line.
+    public var command: String?
+    /// Every option by group.
+    public var configuration: [Group]?
+    /// Every seed by what it was for.
+    public var seeds: [String: UInt64]?
+    /// Programs and libraries with their versions.
+    public var versions: [Setting]?
+    /// What went in, with its hash.
+    public var inputs: [ArtefactManifest.DataRecord]?
+    /// What it ran on.
+    public var machine: String?
+    /// Seconds of the whole comparison.
+    public var seconds: Double?
+
+    /// Provenance from its parts.
+    public init(
+        command: String? = nil, configuration: [Group]? = nil, seeds: [String: UInt64]? = nil,
+        versions: [Setting]? = nil, inputs: [ArtefactManifest.DataRecord]? = nil, machine: String? = nil,
+        seconds: Double? = nil
+    ) {
+        self.command = command
+        self.configuration = configuration
+        self.seeds = seeds
+        self.versions = versions
+        self.inputs = inputs
+        self.machine = machine
+        self.seconds = seconds
+    }
+}

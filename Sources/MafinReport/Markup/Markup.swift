@@ -1,0 +1,103 @@
+/// HTML or SVG that is well-formed by construction, as HTML and as XML alike.
+///
+/// It is made of ``element(_:_:_:)`` and of texts, which are escaped on their way in: no text, however hostile, becomes a tag.
+struct Markup: Sendable, Equatable {
+    /// What goes into the file.
+    private(set) var source: String
+
+    /// Nothing.
+    static let empty = Markup(source: "")
+
+    /// A text, escaped.
+    static func text(_ text: String) -> Markup { Markup(source: text.escapedForMarkup) }
+
+    /// Style sheets and scripts of this module's own, which must not hold `<` or `&`.
+    static func trusted(_ source: String) -> Markup {
+        precondition(!source.utf8.contains { $0 == UInt8(ascii: "<") || $0 == UInt8(ascii: "&") })
+        return Markup(source: source)
+    }
+
+    static func + (first: Markup, second: Markup?) -> Markup {
+        second.map { Markup(source: first.source + $0.source) } ?? first
+    }
+
+    static func += (first: inout Markup, second: Markup) { first.source += second.source }
+
+    /// Several pieces, one after the other.
+    static func joined(_ parts: [Markup]) -> Markup {
+        parts.count == 1 ? parts[0] : Markup(source: parts.reduce(into: "") { $0 += $1.source })
+    }
+
+    /// The page's text with its document type.
+    var document: String { "<!DOCTYPE html>\n\(source)\n" }
+}
+
+/// An element. An attribute without a value (`nil`) is left out.
+///
+/// - Parameters:
+///   - name: of the tag.
+///   - attributes: in the order given; values are escaped.
+///   - content: children; a `String` among them is a text.
+func element(
+    _ name: StaticString, _ attributes: KeyValuePairs<StaticString, String?> = [:],
+    @MarkupBuilder _ content: () -> Markup = { .empty }
+) -> Markup {
+    let name = name.description
+    var source = "<" + name
+    for (key, value) in attributes {
+        guard let value else { continue }
+        source += " \(key)=\"\(value.escapedForMarkup)\""
+    }
+    let content = content().source
+    if content.isEmpty, emptyElements.contains(name) { return Markup(verbatim: source + "/>") }
+    return Markup(verbatim: source + ">" + content + "</" + name + ">")
+}
+
+/// Elements that are written `<br/>`: those that HTML knows as void, and SVG's shapes. Every other element needs its end tag in HTML.
+private let emptyElements: Set<String> = [
+    "br", "col", "hr", "link", "meta", "circle", "line", "path", "polygon", "rect",
+]
+
+extension Markup {
+    fileprivate init(verbatim source: String) { self.source = source }
+}
+
+/// Puts children of an element side by side.
+@resultBuilder enum MarkupBuilder {
+    static func buildExpression(_ text: String) -> Markup { .text(text) }
+    static func buildExpression(_ markup: Markup) -> Markup { markup }
+    static func buildExpression(_ markup: Markup?) -> Markup { markup ?? .empty }
+    static func buildBlock(_ parts: Markup...) -> Markup { .joined(parts) }
+    static func buildOptional(_ part: Markup?) -> Markup { part ?? .empty }
+    static func buildEither(first part: Markup) -> Markup { part }
+    static func buildEither(second part: Markup) -> Markup { part }
+    static func buildArray(_ parts: [Markup]) -> Markup { .joined(parts) }
+}
+
+extension String {
+    /// The text as it stands between tags and inside quoted attributes.
+    ///
+    /// Control characters, which neither HTML nor XML can hold, become U+FFFD.
+    var escapedForMarkup: String {
+        // Most texts need nothing. Non-ASCII has a look of its own: U+0080…U+009F and U+FFFE are among it.
+        guard utf8.contains(where: { $0 < 0x20 || $0 >= 0x7F || [0x22, 0x26, 0x27, 0x3C, 0x3E].contains($0) }) else {
+            return self
+        }
+        var escaped = ""
+        escaped.reserveCapacity(utf8.count + utf8.count / 8)
+        for scalar in unicodeScalars {
+            switch scalar.value {
+            case 0x26: escaped += "&amp;"
+            case 0x3C: escaped += "&lt;"
+            case 0x3E: escaped += "&gt;"
+            case 0x22: escaped += "&quot;"
+            case 0x27: escaped += "&#39;"
+            case 0x09, 0x0A, 0x0D: escaped.unicodeScalars.append(scalar)
+            case 0x00..<0x20, 0x7F...0x9F, 0xFDD0...0xFDEF: escaped += "\u{FFFD}"
+            case let value where value & 0xFFFE == 0xFFFE: escaped += "\u{FFFD}"
+            default: escaped.unicodeScalars.append(scalar)
+            }
+        }
+        return escaped
+    }
+}

@@ -1,0 +1,179 @@
+import MafinRetrieval
+
+extension ReportPage {
+    /// Every contender with its figures, and the differences drawn.
+    var contenders: Section? {
+        guard !facts.systems.isEmpty else { return nil }
+        return Section(
+            id: "contenders", title: "Contenders",
+            content: Markup.joined([lead(testing), contenderTable, differences].compactMap(\.self)))
+    }
+
+    private var testing: String {
+        var text = "Differences are to the baseline, \(title(of: facts.baseline)), query by query."
+        if let statistics = facts.statistics {
+            text +=
+                " Intervals are \(confidence) paired bootstrap intervals (\(Number.count(statistics.resamples)) resamples); ▲ better and ▼ worse "
+                + "go by the p of a paired randomization test (\(Number.count(statistics.permutations)) sign assignments), "
+                + "below \(Number.level(statistics.significanceLevel)) after Holm’s correction for \(statistics.comparisons) "
+                + "\(statistics.comparisons == 1 ? "system" : "systems")."
+            if let detectable = statistics.detectable {
+                text +=
+                    " Before training, the smallest gain that these queries could show with a chance of "
+                    + "\(Number.percent(detectable.power)) was \(signed(detectable.difference)) \(detectable.metric)."
+            }
+        }
+        return text
+    }
+
+    private var contenderTable: Markup {
+        let metrics = facts.metrics
+        let hasDifference = facts.systems.contains { $0.difference?[facts.metric] != nil }
+        let hasSeeds = facts.systems.contains { $0.seeds?[facts.metric] != nil }
+        let hasSeconds = facts.systems.contains { $0.seconds != nil }
+        var columns = [PageColumn("System")]
+        for metric in metrics {
+            columns.append(.number(metric.description))
+            if metric == facts.metric {
+                if hasDifference { columns += [.number("Difference"), .number("p (Holm)")] }
+                if hasSeeds { columns.append(.number("Over seeds")) }
+            }
+        }
+        if hasSeconds { columns.append(.number("Time")) }
+        let best = Dictionary(
+            uniqueKeysWithValues: metrics.map { metric in
+                (metric, facts.systems.compactMap { $0.metrics[metric] }.max() ?? 0)
+            })
+        return pageTable(
+            "All systems on the \(facts.split) split",
+            note: "The best value of each metric is bold."
+                + (hasSeeds ? " Over seeds: mean and standard deviation." : ""),
+            columns: columns,
+            rows: facts.systems.map { system in
+                var cells = [PageCell(name(of: system))]
+                for metric in metrics {
+                    cells.append(value(of: system, metric, isBest: system.metrics[metric] == best[metric]))
+                    guard metric == facts.metric else { continue }
+                    if hasDifference { cells += difference(of: system) }
+                    if hasSeeds { cells.append(seeds(of: system)) }
+                }
+                if hasSeconds {
+                    cells.append(
+                        system.seconds.map { PageCell(Number.duration(seconds: $0), value: $0) } ?? .absent)
+                }
+                return PageRow(cells, isChosen: system.name == facts.verdict?.system)
+            }, isSortable: true)
+    }
+
+    private func name(of system: SystemFacts) -> Markup {
+        element("span", ["class": "name"]) { system.displayName }
+            + small(
+                system.name == facts.baseline
+                    ? "baseline" + (system.summary.map { ": \($0)" } ?? "") : system.summary ?? "")
+    }
+
+    private func value(of system: SystemFacts, _ metric: Metric, isBest: Bool) -> PageCell {
+        guard let value = system.metrics[metric] else { return .absent }
+        let difference = system.difference?[metric]
+        let finding = difference.map(finding)
+        return PageCell(
+            element("span", ["class": isBest ? "best" : nil]) { mean(value) }
+                + mark(finding)
+                // The metric that decides has columns of its own for the rest.
+                + (metric == facts.metric ? .empty : difference.map { small(signed($0.mean)) } ?? .empty),
+            value: value)
+    }
+
+    /// The mark of a finding, with room kept where there is none so that figures stay in line.
+    private func mark(_ finding: EvaluationSummary.Finding?) -> Markup {
+        switch finding {
+        case .better:
+            element("span", ["class": "up", "aria-hidden": "true"]) { " ▲" }
+                + element("span", ["class": "hidden"]) { " better" }
+        case .worse:
+            element("span", ["class": "down", "aria-hidden": "true"]) { " ▼" }
+                + element("span", ["class": "hidden"]) { " worse" }
+        default: element("span", ["style": "visibility:hidden", "aria-hidden": "true"]) { " ▲" }
+        }
+    }
+
+    private func difference(of system: SystemFacts) -> [PageCell] {
+        guard let difference = system.difference?[facts.metric] else { return [.absent, .absent] }
+        return [
+            PageCell(
+                .text(signed(difference.mean)) + small(interval(difference)), value: difference.mean),
+            PageCell(
+                .text(Number.probability(difference.pHolm))
+                    + small("p \(Number.probability(difference.p))"),
+                value: difference.pHolm),
+        ]
+    }
+
+    private func seeds(of system: SystemFacts) -> PageCell {
+        guard let spread = system.seeds?[facts.metric] else { return .absent }
+        return PageCell(
+            .text(mean(spread.mean) + (spread.standardDeviation.map { " ± \(mean($0))" } ?? ""))
+                + small(spread.values.map { mean($0) }.joined(separator: " ")),
+            value: spread.mean)
+    }
+
+    /// The differences of the metric that decides, with their intervals.
+    private var differences: Markup? {
+        let rows = facts.systems.compactMap { system -> IntervalPlot.Row? in
+            guard let difference = system.difference?[facts.metric] else { return nil }
+            return IntervalPlot.Row(
+                label: system.displayName, value: difference.mean, low: difference.low, high: difference.high,
+                text: "\(signed(difference.mean)) (\(interval(difference)))", color: finding(difference).color,
+                isStrong: system.name == facts.verdict?.system)
+        }
+        guard !rows.isEmpty else { return nil }
+        let detectable = facts.statistics?.detectable.flatMap { $0.metric == facts.metric ? $0.difference : nil }
+        let plot = IntervalPlot(
+            title: "Difference of each system to \(title(of: facts.baseline)) in \(facts.metric)",
+            summary: rows.map { "\($0.label) \($0.text)" }.joined(separator: "; "),
+            label: "difference in \(facts.metric)", rows: rows, indifference: detectable.map { -$0...$0 })
+        return figure(
+            "Difference to \(title(of: facts.baseline)) in \(facts.metric), with \(confidence) intervals",
+            note: "Blue: better. Orange: worse. Grey: no difference shown."
+                + (detectable == nil ? "" : " Shaded: differences too small for these queries to show."),
+            id: "differences", plot.svg)
+    }
+
+    /// Groups of queries, such as those whose answers training had seen.
+    var subsets: Section? {
+        guard let subsets = facts.subsets, !subsets.isEmpty else { return nil }
+        var columns = [PageColumn("System")]
+        for subset in subsets {
+            columns += [.number(subset.title), .number("Difference, \(subset.title.lowercased())")]
+        }
+        let rows = facts.systems.compactMap { system -> PageRow? in
+            guard let results = system.subsets else { return nil }
+            var cells = [PageCell(name(of: system))]
+            for subset in subsets {
+                let result = results.first { $0.subset == subset.name }
+                cells.append(
+                    result?.metrics[facts.metric].map {
+                        PageCell(
+                            .text(mean($0)) + mark(result?.difference?[facts.metric].map(finding)), value: $0)
+                    } ?? .absent)
+                cells.append(
+                    result?.difference?[facts.metric].map {
+                        PageCell(.text(signed($0.mean)) + small(interval($0)), value: $0.mean)
+                    } ?? .absent)
+            }
+            return PageRow(cells, isChosen: system.name == facts.verdict?.system)
+        }
+        return Section(
+            id: "groups",
+            title: subsets.enumerated().map { $0 == 0 ? $1.title : $1.title.lowercased() }.joined(separator: " and "),
+            content: element("ul", ["class": "lead"]) {
+                for subset in subsets {
+                    element("li") {
+                        element("strong") { subset.title }
+                        ": \(subset.summary) (\(Number.count(subset.queries)) \(subset.queries == 1 ? "query" : "queries"))"
+                    }
+                }
+            }
+                + pageTable("\(facts.metric) by group of queries", columns: columns, rows: rows, isSortable: true))
+    }
+}

@@ -1,0 +1,308 @@
+import Mafin
+import MafinRetrieval
+
+extension ReportPage {
+    /// The queries that changed most, with both rankings side by side.
+    var examples: Section? {
+        guard let examples = facts.examples, !examples.wins.isEmpty || !examples.losses.isEmpty else { return nil }
+        let hasParts = (examples.wins + examples.losses).contains { $0.systemRanking.contains { $0.parts != nil } }
+        var content = lead(
+            "Both rankings of the queries whose \(examples.metric) changed most, \(title(of: examples.baseline)) on the left and "
+                + "\(title(of: examples.system)) on the right. Relevant documents are bold; those without a word nobody judged."
+        )
+        if hasParts {
+            content += element("ul", ["class": "keys"]) {
+                key("c-black-box", "black box’s part of the score")
+                key("c-accent", "local half’s part")
+                element("li") {
+                    "Bars count from the lowest part among the documents shown for a query, so that what differs can be seen; "
+                    "the numbers are the whole parts."
+                }
+            }
+        }
+        for (title, kind, list) in [
+            ("Biggest wins", "win", examples.wins), ("Biggest losses", "loss", examples.losses),
+        ]
+        where !list.isEmpty {
+            content += element("h3") { title }
+            content += element("div", ["class": "examples"]) {
+                for (index, example) in list.enumerated() {
+                    self.example(example, id: "\(kind)-\(index + 1)", isOpen: index == 0, of: examples)
+                }
+            }
+        }
+        return Section(id: "examples", title: "Wins and losses", content: content)
+    }
+
+    private func key(_ color: String, _ text: String) -> Markup {
+        element("li") {
+            element("span", ["class": "key \(color)", "aria-hidden": "true"])
+            text
+        }
+    }
+
+    private func example(_ example: QueryExample, id: String, isOpen: Bool, of examples: ExampleFacts) -> Markup {
+        element("details", ["class": "example", "id": id, "open": isOpen ? "open" : nil]) {
+            element("summary") {
+                element("span", ["class": "change \(example.change < 0 ? "down" : "up")"]) { signed(example.change) }
+                element("span", ["class": "query", "dir": "auto"]) { singleLine(example.query, 300) }
+                element("span", ["class": "values"]) { "\(mean(example.baselineValue)) → \(mean(example.systemValue))" }
+            }
+            element("div", ["class": "inside"]) {
+                note(
+                    "Query \(example.queryId), \(Number.count(example.relevantDocuments)) relevant "
+                        + (example.relevantDocuments == 1 ? "document." : "documents."))
+                if example.query.count > 300 {
+                    element("p") { foreignText(example.query, showing: 600) }
+                }
+                rankings(example, id: id, of: examples)
+                for attribution in example.attributions ?? [] { words(attribution, example) }
+                texts(example, id: id, of: examples)
+            }
+        }
+    }
+
+    private func rankings(_ example: QueryExample, id: String, of examples: ExampleFacts) -> Markup {
+        let bars = ScoreBars(example)
+        // Where every grade is 1, it says nothing.
+        let isGraded = (examples.wins + examples.losses).contains { example in
+            (example.baselineRanking + example.systemRanking).contains { ($0.grade ?? 0) > 1 }
+        }
+        let ids = documentIds(example)
+        func list(_ title: String, _ ranking: [RankedDocument], isBaseline: Bool) -> Markup {
+            element("div") {
+                element("h4") { title }
+                element("ol") {
+                    for entry in ranking {
+                        row(
+                            entry, text: example.documents[entry.id], isBaseline: isBaseline, isGraded: isGraded,
+                            bars: bars,
+                            link: ids.firstIndex(of: entry.id).map { "#\(id)-d\($0 + 1)" })
+                    }
+                }
+            }
+        }
+        return element("div", ["class": "rankings"]) {
+            list(title(of: examples.baseline), example.baselineRanking, isBaseline: true)
+            slopes(example)
+            list(title(of: examples.system), example.systemRanking, isBaseline: false)
+        }
+    }
+
+    private func row(
+        _ entry: RankedDocument, text: DocumentText?, isBaseline: Bool, isGraded: Bool, bars: ScoreBars,
+        link: String?
+    ) -> Markup {
+        element("li", ["class": entry.isRelevant ? "relevant" : nil]) {
+            element("span", ["class": "rank"]) { "\(entry.rank)" }
+            element("a", ["class": "doc", "dir": "auto", "href": link]) { Self.line(text, id: entry.id) }
+            element("span", ["class": "grade"]) {
+                switch entry.grade {
+                case .some(let grade) where grade > 0: isGraded ? "relevant, grade \(grade)" : "relevant"
+                case .some: "judged not relevant"
+                case nil: ""
+                }
+            }
+            element("span", ["class": "bar", "aria-hidden": "true"]) {
+                let widths = bars.widths(entry, isBaseline: isBaseline)
+                if widths.blackBox > 0 {
+                    element("i", ["class": "c-black-box", "style": "width:\(coordinate(widths.blackBox * 100))%"])
+                }
+                if widths.local > 0 {
+                    element("i", ["class": "c-accent", "style": "width:\(coordinate(widths.local * 100))%"])
+                }
+            }
+            element("span", ["class": "score"]) { Self.score(entry, isBaseline: isBaseline) }
+        }
+    }
+
+    /// Title and start of the text.
+    private static func line(_ text: DocumentText?, id: String) -> String {
+        guard let text else { return id }
+        let line = singleLine(text.title.isEmpty ? text.text : text.title, 160)
+        return line.isEmpty ? id : line
+    }
+
+    private static func score(_ entry: RankedDocument, isBaseline: Bool) -> String {
+        if !isBaseline, let parts = entry.parts {
+            return
+                "\(decimal(parts.total)) = \(decimal(parts.blackBox)) \(parts.local < 0 ? "−" : "+") \(decimal(abs(parts.local)))"
+        }
+        return entry.score.map(decimal) ?? ""
+    }
+
+    private static func decimal(_ value: Double) -> String {
+        Number.typographic(Number.withoutLeadingZero(Number.decimal(value)))
+    }
+
+    /// Lines between the places of a document in both rankings.
+    private func slopes(_ example: QueryExample) -> Markup {
+        let rows = Double(max(example.baselineRanking.count, example.systemRanking.count, 1))
+        func y(_ rank: Int) -> Double { Double(rank) - 0.5 }
+        func line(_ from: Int, _ to: Double, _ entry: RankedDocument, isEntering: Bool = false) -> Markup {
+            let isFallen = entry.isRelevant && (isEntering ? false : to > y(from) + 0.25)
+            return element(
+                "line",
+                [
+                    "x1": isEntering ? "70" : "4", "y1": coordinate(isEntering ? rows + 0.2 : y(from)),
+                    "x2": isEntering ? "96" : "96", "y2": coordinate(isEntering ? y(from) : to),
+                    "class": entry.isRelevant ? (isFallen ? "relevant fallen" : "relevant") : nil,
+                ])
+        }
+        let places = Dictionary(
+            example.systemRanking.map { ($0.id, $0.rank) }, uniquingKeysWith: { first, _ in first })
+        let before = Set(example.baselineRanking.map(\.id))
+        return element("div", ["class": "slopes", "aria-hidden": "true"]) {
+            element(
+                "svg",
+                [
+                    "viewBox": "0 0 100 \(coordinate(rows))", "preserveAspectRatio": "none",
+                    "style": "height:\(Int(rows) * 54)px",
+                ]
+            ) {
+                // Relevant documents lie above the others.
+                for isRelevant in [false, true] {
+                    for entry in example.baselineRanking where entry.isRelevant == isRelevant {
+                        if let place = places[entry.id] { line(entry.rank, y(place), entry) }
+                    }
+                    for entry in example.systemRanking
+                    where entry.isRelevant == isRelevant && !before.contains(entry.id) {
+                        line(entry.rank, 0, entry, isEntering: true)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The words that carried the local half's score.
+    private func words(_ attribution: DocumentAttribution, _ example: QueryExample) -> Markup {
+        let place = example.systemRanking.first { $0.id == attribution.documentId }?.rank
+        let name = Self.line(example.documents[attribution.documentId], id: attribution.documentId)
+        let method =
+            switch attribution.query.method {
+            case .leaveOneOut:
+                "Leave-one-out: the change of the local half’s part of the score when the word is taken out and the text encoded anew."
+            }
+        return element("div") {
+            element("p", ["style": "margin-top:24px"]) {
+                element("strong") { "Which words carried the local half’s score" }
+                " of “"
+                element("span", ["dir": "auto"]) { name }
+                "”" + (place.map { " (rank \($0))" } ?? "")
+            }
+            note(method + " Blue adds, orange with dots takes away.")
+            tinted(attribution.query, name: "Query")
+            if let document = attribution.document { tinted(document, name: "Document") }
+        }
+    }
+
+    /// Share of the strongest word below which a word is left plain: most words matter a little.
+    private static let faintest = 0.1
+
+    /// Words of a text that are shown at once; the rest is among the full texts.
+    private static let shownPieces = 320
+
+    /// Each text by its own strongest word: a query of two words has far stronger ones than a page of text.
+    private func tinted(_ attribution: ScoreAttribution, name: String) -> Markup {
+        let strongest = attribution.pieces.compactMap(\.contribution).max { abs($0) < abs($1) } ?? 0
+        return note(
+            "\(name): \(Self.decimal(attribution.score)) with all its words; the strongest is worth "
+                + "\(Number.typographic(Number.signedDecimal(strongest))).")
+            + element("p", ["class": "words", "dir": "auto"]) {
+                for piece in attribution.pieces.prefix(Self.shownPieces) { tinted(piece, strongest: abs(strongest)) }
+                if attribution.pieces.count > Self.shownPieces { " …" }
+            }
+    }
+
+    private func tinted(_ piece: ScoreAttribution.Piece, strongest: Double) -> Markup {
+        guard let contribution = piece.contribution, abs(contribution) >= Self.faintest * strongest, strongest > 0
+        else {
+            return .text(piece.text)
+        }
+        let tint = abs(contribution) / strongest * PageStyle.strongestTint * 100
+        return element(
+            "span",
+            [
+                "class": contribution < 0 ? "c-loss less" : "c-accent", "style": "--t:\(coordinate(tint))",
+                "title": Number.typographic(Number.signedDecimal(contribution)),
+            ]
+        ) { piece.text }
+    }
+
+    /// All documents of both rankings, each once.
+    private func documentIds(_ example: QueryExample) -> [String] {
+        var seen: Set<String> = []
+        return (example.systemRanking + example.baselineRanking).map(\.id)
+            .filter { example.documents[$0] != nil && seen.insert($0).inserted }
+    }
+
+    private func texts(_ example: QueryExample, id: String, of examples: ExampleFacts) -> Markup? {
+        let ids = documentIds(example)
+        guard !ids.isEmpty else { return nil }
+        return element("details", ["class": "more"]) {
+            element("summary") { "The texts of these \(ids.count) documents" }
+            element("dl", ["class": "texts"]) {
+                for (index, document) in ids.enumerated() {
+                    if let text = example.documents[document] {
+                        element("dt", ["id": "\(id)-d\(index + 1)"]) {
+                            element("span", ["dir": "auto"]) { text.title.isEmpty ? document : text.title }
+                            element("span", ["class": "note", "style": "font-weight:400"]) {
+                                " · "
+                                    + Self.places(
+                                        of: document, example, title(of: examples.baseline), title(of: examples.system))
+                            }
+                        }
+                        element("dd") {
+                            foreignText(text.text, showing: 600)
+                            if let omitted = text.omittedCharacters {
+                                element("span", ["class": "note"]) {
+                                    " (\(Number.count(omitted)) more characters are not in this report)"
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where a document stands in both rankings, and its parts.
+    private static func places(
+        of document: String, _ example: QueryExample, _ baseline: String, _ system: String
+    ) -> String {
+        let before = example.baselineRanking.first { $0.id == document }
+        let after = example.systemRanking.first { $0.id == document }
+        func place(_ rank: Int?) -> String { rank.map { "rank \($0)" } ?? "not ranked" }
+        var text =
+            "\(baseline): \(place(before?.rank ?? after?.otherRank)), \(system): \(place(after?.rank ?? before?.otherRank))"
+        if let parts = (after ?? before)?.parts {
+            text += ", parts \(decimal(parts.blackBox)) and \(decimal(parts.local))"
+        }
+        return text
+    }
+}
+
+/// The lengths of an example's bars.
+///
+/// Cosines of one query often lie within a few hundredths; bars from 0 would all look alike. So each half counts from its lowest part
+/// among the documents shown. Taking the same number from every document of a query leaves their order as it is.
+struct ScoreBars {
+    private let floor: ScoreParts
+    private let longest: Double
+
+    init(_ example: QueryExample) {
+        let parts = (example.baselineRanking + example.systemRanking).compactMap(\.parts)
+        let floor = ScoreParts(
+            blackBox: parts.map(\.blackBox).min() ?? 0, local: parts.map(\.local).min() ?? 0)
+        self.floor = floor
+        longest = parts.map { $0.total - floor.total }.max() ?? 0
+    }
+
+    /// Lengths as shares of the room. The baseline's ranking knows the black box's part alone.
+    func widths(_ entry: RankedDocument, isBaseline: Bool) -> (blackBox: Double, local: Double) {
+        guard let parts = entry.parts, longest > 0 else { return (0, 0) }
+        return (
+            (parts.blackBox - floor.blackBox) / longest, isBaseline ? 0 : (parts.local - floor.local) / longest
+        )
+    }
+}

@@ -1,0 +1,70 @@
+import Mafin
+
+extension ReportPage {
+    /// How the figures came about.
+    var provenance: Section? {
+        guard let provenance = facts.provenance else { return nil }
+        var content = Markup.empty
+        if let command = provenance.command {
+            content += element("h3") { "Command" }
+            content += element("pre", ["tabindex": "0"]) { element("code") { command } }
+        }
+        for group in provenance.configuration ?? [] where !group.settings.isEmpty {
+            content += factsTable(group.title, group.settings.map { ($0.name, code($0.value)) })
+        }
+        var rows: [(String, Markup)] = []
+        for (name, seed) in (provenance.seeds ?? [:]).sorted(by: { $0.key < $1.key }) {
+            rows.append(("Seed of \(name)", code("\(seed)")))
+        }
+        for version in provenance.versions ?? [] { rows.append((version.name, code(version.value))) }
+        if let machine = provenance.machine { rows.append(("Machine", .text(machine))) }
+        if let seconds = provenance.seconds {
+            rows.append(("Time of the comparison", .text(Number.duration(seconds: seconds))))
+        }
+        if !rows.isEmpty { content += factsTable("Seeds, versions and machine", rows) }
+        if let inputs = provenance.inputs, !inputs.isEmpty {
+            content += pageTable(
+                "What went in",
+                columns: [PageColumn("What"), PageColumn("File"), .number("Entries"), PageColumn("SHA-256")],
+                rows: inputs.map {
+                    PageRow([
+                        PageCell($0.role), PageCell($0.name), PageCell(Number.count($0.count)),
+                        PageCell(code($0.sha256)),
+                    ])
+                })
+        }
+        return content == .empty ? nil : Section(id: "provenance", title: "How it came about", content: content)
+    }
+
+    private func code(_ text: String) -> Markup { element("code") { text } }
+
+    /// What is not in the report, and why.
+    var omissions: Section? {
+        let omissions = facts.allOmissions
+        guard !omissions.isEmpty else { return nil }
+        return Section(
+            id: "left-out", title: "Left out",
+            content: factsTable("What is not in this report", omissions.map { ($0.what, .text($0.reason)) }))
+    }
+}
+
+extension ComparisonFacts {
+    /// What was left out, as stated and as seen from the facts that are absent.
+    ///
+    /// What is absent is only missed in a whole comparison, one with a verdict.
+    var allOmissions: [Omission] {
+        let stated = omissions ?? []
+        guard verdict != nil else { return stated }
+        let sections: [(what: String, isAbsent: Bool, reason: String)] = [
+            ("Query by query", perQuery == nil, "Values of single queries were not kept."),
+            ("Wins and losses", examples == nil, "Rankings were not kept."),
+            ("Training", trainingCurves == nil, "No course of training was recorded."),
+            ("Learning curve", learningCurve == nil, "Training with fewer labels was not run."),
+            ("Leaks", leaks == nil, "Training and \(split) were not searched for texts in common."),
+        ]
+        let names = Set(stated.map { $0.what.lowercased() })
+        return stated
+            + sections.filter { $0.isAbsent && !names.contains($0.what.lowercased()) }
+            .map { Omission(what: $0.what, reason: $0.reason) }
+    }
+}

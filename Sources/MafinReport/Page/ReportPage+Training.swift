@@ -1,0 +1,181 @@
+import Mafin
+import MafinRetrieval
+
+extension ReportPage {
+    /// Loss and dev metric in the course of training.
+    var training: Section? {
+        guard let curves = facts.trainingCurves?.filter({ !$0.loss.isEmpty || !$0.development.isEmpty }),
+            !curves.isEmpty
+        else { return nil }
+        let metrics = Set(curves.map(\.metric)).sorted().joined(separator: ", ")
+        var plots: [Markup] = []
+        if let plot = curvePlot(
+            curves, \.loss, title: "Training loss", label: "nats, moving mean", format: .decimal)
+        {
+            plots.append(figure("Training loss", id: "loss", wide: 500, plot.svg))
+        }
+        if let plot = curvePlot(
+            curves, \.development, title: "\(metrics) on dev", label: metrics, format: .share)
+        {
+            plots.append(
+                figure(
+                    "\(metrics) on dev",
+                    note: curves.contains { $0.keptStep != nil } ? "A dot: the state that was kept." : nil,
+                    id: "dev", wide: 500, plot.svg))
+        }
+        return Section(
+            id: "training", title: "Training",
+            content: element("div", ["class": "split"]) { Markup.joined(plots) })
+    }
+
+    private func curvePlot(
+        _ curves: [TrainingCurve], _ points: (TrainingCurve) -> [TrainingCurve.Point], title: String, label: String,
+        format: TickFormat
+    ) -> Plot? {
+        let shown = curves.filter { !points($0).isEmpty }
+        guard !shown.isEmpty else { return nil }
+        // One colour a system; its seeds share it, and only the first has the name at its end.
+        let systems = shown.reduce(into: [String]()) { if !$0.contains($1.system) { $0.append($1.system) } }
+        var marks: [Plot.Mark] = []
+        var named: Set<String> = []
+        for curve in shown {
+            let color = PlotColor.series(systems.firstIndex(of: curve.system) ?? 0)
+            let values = points(curve).map { Plot.Point(Double($0.step), $0.value) }
+            marks.append(
+                .line(values, color, label: named.insert(curve.system).inserted ? self.title(of: curve.system) : nil))
+            if format == .share, let kept = points(curve).last(where: { $0.step == curve.keptStep }) {
+                marks.append(
+                    .points(
+                        [
+                            .init(
+                                Double(kept.step), kept.value,
+                                note: "\(self.title(of: curve.system)): \(mean(kept.value)) at step \(kept.step)")
+                        ], color))
+            }
+        }
+        let all = shown.flatMap(points)
+        return Plot(
+            title: title,
+            summary: shown.compactMap { curve in
+                guard let first = points(curve).first, let last = points(curve).last else { return nil }
+                return "\(self.title(of: curve.system)) from \(mean(first.value)) to \(mean(last.value))"
+            }.joined(separator: "; "),
+            x: .init("updates", PlotScale(covering: all.map { Double($0.step) }, landmarks: [0], margin: 0), .count),
+            y: .init(label, PlotScale(covering: all.map(\.value), margin: 0.08), format), marks: marks, aspect: 0.66)
+    }
+
+    /// The metric by the share of the local half.
+    var lambda: Section? {
+        guard let sweeps = facts.lambdaSweeps, let first = sweeps.first else { return nil }
+        var marks: [Plot.Mark] = []
+        for (index, sweep) in sweeps.enumerated() {
+            let color: PlotColor = sweeps.count == 1 ? .accent : .series(index)
+            let points = sweep.sweep.points.sorted { $0.lambda < $1.lambda }
+            marks.append(
+                .line(
+                    points.map { .init(Double($0.lambda), $0.value) }, color,
+                    label: sweeps.count > 1 ? title(of: sweep.system) : nil))
+            if let chosen = sweep.chosen, let value = Self.value(at: chosen, in: points) {
+                if sweeps.count == 1 { marks.insert(.verticalRule(chosen, label: "λ = \(mean(chosen))"), at: 0) }
+                marks.append(
+                    .points(
+                        [
+                            .init(
+                                chosen, value,
+                                note: "\(title(of: sweep.system)): λ = \(mean(chosen)), about \(mean(value))")
+                        ],
+                        color))
+            }
+        }
+        let plot = Plot(
+            title: "\(first.sweep.metric) by λ",
+            summary: sweeps.map {
+                "\(title(of: $0.system)): best \(mean($0.sweep.best.value)) at λ = \(mean(Double($0.sweep.best.lambda)))"
+            }.joined(separator: "; "),
+            x: .init("λ, the share of the local half", PlotScale(0...1), .share),
+            y: .init(
+                first.sweep.metric, PlotScale(covering: sweeps.flatMap { $0.sweep.points.map(\.value) }, margin: 0.08),
+                .share),
+            marks: marks, aspect: 0.42)
+        let choices = sweeps.compactMap { sweep in
+            sweep.chosen.map { "\(title(of: sweep.system)): λ = \(mean($0))\(sweep.choice.map { ", \($0)" } ?? "")" }
+        }
+        return Section(
+            id: "lambda", title: "The share of the local half",
+            content: lead(
+                "At λ = 0 the ranking is the black box’s own, at λ = 1 the local encoder’s."
+                    + (choices.isEmpty ? "" : " Used: \(choices.joined(separator: "; ")).")
+            )
+                + figure("\(first.sweep.metric) by λ on \(first.split)", id: "lambda-plot", wide: 720, plot.svg))
+    }
+
+    /// The value of a sweep between its points.
+    private static func value(at lambda: Double, in points: [LambdaSweep.Point]) -> Double? {
+        guard let upper = points.firstIndex(where: { Double($0.lambda) >= lambda - 1e-6 }) else { return nil }
+        let high = points[upper]
+        guard upper > 0, Double(high.lambda) > lambda + 1e-6 else { return high.value }
+        let low = points[upper - 1]
+        let share = (lambda - Double(low.lambda)) / Double(high.lambda - low.lambda)
+        return low.value + share * (high.value - low.value)
+    }
+
+    /// The gain by the number of labelled queries.
+    var learningCurve: Section? {
+        guard let curve = facts.learningCurve, let first = curve.measured.first, let last = curve.measured.last else {
+            return nil
+        }
+        let foreseen = curve.foreseen ?? []
+        let all = curve.measured + foreseen
+        var marks: [Plot.Mark] = [.horizontalRule(0)]
+        if !foreseen.isEmpty {
+            marks.append(.band(foreseen.map { (Double($0.queries), $0.low, $0.high) }, .neutral))
+            marks.append(
+                .line(
+                    foreseen.map { .init(Double($0.queries), $0.gain) }, .neutral, label: "fitted", dashed: true))
+        }
+        marks.append(.whiskers(curve.measured.map { (Double($0.queries), $0.low, $0.high) }, .accent))
+        marks.append(.line(curve.measured.map { .init(Double($0.queries), $0.gain) }, .accent))
+        marks.append(
+            .points(
+                curve.measured.map {
+                    .init(
+                        Double($0.queries), $0.gain,
+                        note: "\($0.queries) queries: \(signed($0.gain)) (\(signed($0.low)) … \(signed($0.high)))")
+                }, .accent, label: foreseen.isEmpty ? nil : "measured"))
+        let plot = Plot(
+            title: "Gain in \(curve.metric) by number of labelled queries",
+            summary:
+                "From \(signed(first.gain)) with \(first.queries) to \(signed(last.gain)) with \(last.queries) queries. "
+                + (curve.expectation ?? ""),
+            x: .init(
+                "labelled queries",
+                PlotScale(covering: all.map { Double($0.queries) }, .logarithmic, margin: 0.04), .count),
+            y: .init(
+                "gain over \(title(of: facts.baseline))",
+                PlotScale(covering: all.flatMap { [$0.low, $0.high] } + [0]), .difference),
+            marks: marks, aspect: 0.42)
+        return Section(
+            id: "learning-curve", title: "Learning curve",
+            content: (curve.expectation.map(lead) ?? .empty)
+                + figure(
+                    "Gain of \(title(of: curve.system)) in \(curve.metric) by number of labelled queries",
+                    note: "Whiskers: \(confidence) intervals."
+                        + (foreseen.isEmpty
+                            ? ""
+                            : " Band: the fitted curve\(curve.model.map { ", \($0)," } ?? "") with its uncertainty."),
+                    id: "learning-plot", wide: 720, plot.svg)
+                + pageTable(
+                    "The points of the learning curve",
+                    columns: [
+                        PageColumn("Labelled queries"), PageColumn("How"), .number("Gain"), .number("Interval"),
+                    ],
+                    rows: (curve.measured.map { ($0, "measured") } + foreseen.map { ($0, "foreseen") }).map {
+                        point, kind in
+                        PageRow([
+                            PageCell(Number.count(point.queries)), PageCell(kind),
+                            PageCell(signed(point.gain), value: point.gain),
+                            PageCell("\(signed(point.low)) … \(signed(point.high))", value: point.low),
+                        ])
+                    }, isCompact: true))
+    }
+}

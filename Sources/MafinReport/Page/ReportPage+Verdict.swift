@@ -1,0 +1,132 @@
+import Mafin
+import MafinRetrieval
+
+extension ReportPage {
+    /// The top of the page: the answer, why, and what it costs.
+    var verdict: Markup {
+        guard let verdict = facts.verdict else {
+            return element("p", ["class": "overline"]) { overline } + element("h1") { facts.title }
+        }
+        return element("p", ["class": "overline"]) {
+            element("strong") { facts.title }
+            " · "
+            overline
+        }
+            + element("div", ["class": verdict.decision.rawValue]) {
+                element("h1") {
+                    element("span", ["class": "answer", "aria-hidden": "true"])
+                    Self.answer(verdict.decision, title(of: verdict.system))
+                }
+                element("p", ["class": "reason"]) { verdict.reason }
+            }
+            + figures(verdict)
+            + element("div", ["class": "split"]) {
+                if let costs = verdict.costs { self.costs(costs) }
+                if let command = verdict.command { shipping(command, verdict.decision) }
+            }
+    }
+
+    /// The answer in words.
+    static func answer(_ decision: Verdict.Decision, _ system: String) -> String {
+        switch decision {
+        case .ship: "Ship \(system)"
+        case .doNotShip: "Do not ship \(system)"
+        case .cannotTell: "Cannot tell whether \(system) pays"
+        }
+    }
+
+    private var overline: String {
+        var parts = ["\(facts.split) split", "\(Number.count(facts.queries)) queries"]
+        if facts.queriesWithoutRelevantDocument > 0 {
+            parts.append(
+                "\(Number.count(facts.queriesWithoutRelevantDocument)) without a relevant document left out")
+        }
+        if let created = facts.created { parts.append(created) }
+        return parts.joined(separator: " · ")
+    }
+
+    /// The few numbers that carry the answer.
+    private func figures(_ verdict: VerdictFacts) -> Markup? {
+        guard let system = facts.system(named: verdict.system), let after = system.metrics[facts.metric] else {
+            return nil
+        }
+        let before = facts.system(named: facts.baseline)?.metrics[facts.metric]
+        func figure(_ title: String, _ value: String, _ notes: String?) -> Markup {
+            element("div") {
+                element("dt") { title }
+                element("dd") { value }
+                if let notes { element("dd", ["class": "note"]) { notes } }
+            }
+        }
+        return element("dl", ["class": "figures"]) {
+            figure(
+                facts.metric.description, before.map { "\(mean($0)) → \(mean(after))" } ?? mean(after),
+                "\(title(of: facts.baseline)) → \(system.displayName)")
+            if let difference = system.difference?[facts.metric] {
+                figure("Difference", signed(difference.mean), "\(confidence) interval \(interval(difference))")
+                figure(
+                    "By chance alone", "p \(Self.probability(difference.pHolm))",
+                    "for a difference as large, after Holm’s correction")
+            }
+            if let balance = facts.perQuery?.balance(of: system.name, against: facts.baseline, in: facts.metric) {
+                figure(
+                    "Queries better / equal / worse",
+                    [balance.wins, balance.ties, balance.losses].map(Number.count).joined(separator: " / "), nil)
+            }
+        }
+    }
+
+    /// `= .031` or `< .001`.
+    static func probability(_ value: Double) -> String {
+        value < 0.001 ? "< .001" : "= \(Number.mean(value))"
+    }
+
+    private func costs(_ costs: CostFacts) -> Markup {
+        factsTable("What it costs", note: costs.machine.map { "Measured on \($0)." }, Self.costRows(costs))
+    }
+
+    /// The costs by name, for the page and for Markdown.
+    static func costRows(_ costs: CostFacts) -> [(name: String, value: Markup)] {
+        costTexts(costs).map { ($0.name, .text($0.value)) }
+    }
+
+    static func costTexts(_ costs: CostFacts) -> [(name: String, value: String)] {
+        var rows: [(String, String)] = []
+        func change(_ change: CostFacts.Change, _ text: (Double) -> String) -> String {
+            "\(text(change.before)) → \(text(change.after))"
+        }
+        if let dimensions = costs.dimensions {
+            let added = Int((dimensions.after - dimensions.before).rounded())
+            rows.append(
+                (
+                    "Dimensions",
+                    "\(added == 0 ? "none" : Number.count(added)) added: "
+                        + change(dimensions) { Number.count(Int($0.rounded())) }
+                ))
+        }
+        if let bytes = costs.indexBytes {
+            rows.append(("Index in memory", change(bytes) { Number.bytes(Int($0)) }))
+        }
+        if let search = costs.searchMilliseconds {
+            rows.append(("Search, per query", change(search, Number.milliseconds)))
+        }
+        if let encoder = costs.encoderMilliseconds {
+            rows.append(("Encoder, per query", Number.milliseconds(encoder)))
+        }
+        if let tokens = costs.tokensToBuyAgain {
+            rows.append(
+                ("Tokens to buy again", tokens == 0 ? "none: the black box’s vectors stay" : Number.count(tokens)))
+        }
+        if let seconds = costs.trainingSeconds { rows.append(("Training, once", Number.duration(seconds: seconds))) }
+        return rows
+    }
+
+    private func shipping(_ command: String, _ decision: Verdict.Decision) -> Markup {
+        element("div") {
+            element("h2", ["style": "font-size:1rem;letter-spacing:0;margin-top:20px"]) {
+                decision == .ship ? "The command that ships it" : "The command that would ship it"
+            }
+            element("pre", ["tabindex": "0"]) { element("code") { command } }
+        }
+    }
+}

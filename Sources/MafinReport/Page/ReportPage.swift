@@ -1,0 +1,118 @@
+import Mafin
+import MafinRetrieval
+
+extension ComparisonFacts {
+    /// The facts as one self-contained page: no file, no font and nothing of the network beside it; it works without its script.
+    public func html() -> String { ReportPage(self).markup.document }
+}
+
+/// Builds the page from the facts. Each section is in a file of its own; those without facts are not in the page.
+struct ReportPage {
+    let facts: ComparisonFacts
+
+    init(_ facts: ComparisonFacts) {
+        self.facts = facts
+    }
+
+    /// A part of the page, with its entry in the list of contents.
+    struct Section {
+        /// Where links to it lead.
+        var id: StaticString
+        /// Its heading.
+        var title: String
+        var content: Markup
+    }
+
+    /// The sections that there are facts for, in order.
+    var sections: [Section] {
+        [
+            contenders, subsets, perQuery, examples, training, lambda, learningCurve, scores, data, quality, provenance,
+            omissions,
+        ].compactMap(\.self)
+    }
+
+    var markup: Markup {
+        let sections = sections
+        return element("html", ["xmlns": "http://www.w3.org/1999/xhtml", "lang": "en"]) {
+            element("head") {
+                element("meta", ["charset": "utf-8"])
+                element("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"])
+                element("meta", ["name": "generator", "content": "mafin"])
+                // An icon of its own, or browsers ask for /favicon.ico.
+                element("link", ["rel": "icon", "href": "data:,"])
+                element("title") { facts.title }
+                element("style") { Markup.trusted(PageStyle.source) }
+            }
+            element("body") {
+                element("a", ["class": "skip", "href": "#\(sections.first?.id.description ?? "main")"]) {
+                    "Skip to the figures"
+                }
+                element("header", ["class": "column"]) { verdict }
+                element("main", ["class": "column", "id": "main"]) {
+                    element("nav", ["aria-label": "Sections"]) {
+                        element("ul") {
+                            for section in sections {
+                                element("li") { element("a", ["href": "#\(section.id)"]) { section.title } }
+                            }
+                        }
+                    }
+                    for section in sections {
+                        element("section", ["id": section.id.description, "aria-labelledby": "\(section.id)-h"]) {
+                            element("h2", ["id": "\(section.id)-h"]) { section.title }
+                            section.content
+                        }
+                    }
+                }
+                element("footer", ["class": "column"]) {
+                    "Written by mafin; the same facts are in the JSON (schema \(facts.schema), version \(facts.schemaVersion)). "
+                    "Nothing in this page comes from the network."
+                }
+                element("script") { Markup.trusted(PageStyle.script) }
+            }
+        }
+    }
+
+    /// The name for people of a system.
+    func title(of system: String) -> String { facts.system(named: system)?.displayName ?? system }
+
+    /// What the differences are measured against, corrected.
+    var significanceLevel: Double { facts.statistics?.significanceLevel ?? 0.05 }
+
+    /// What a difference amounts to.
+    func finding(_ difference: MetricDifference) -> EvaluationSummary.Finding {
+        EvaluationSummary.finding(difference, significanceLevel: significanceLevel)
+    }
+
+    /// `95 %`.
+    var confidence: String { Number.percent(facts.statistics?.confidenceLevel ?? 0.95) }
+}
+
+extension EvaluationSummary.Finding {
+    /// The colour of what it is about.
+    var color: PlotColor {
+        switch self {
+        case .better: .gain
+        case .worse: .loss
+        case .same, .notShown: .neutral
+        }
+    }
+
+    /// A mark that needs no colour.
+    var mark: String {
+        switch self {
+        case .better: "▲"
+        case .worse: "▼"
+        case .same, .notShown: ""
+        }
+    }
+
+    /// What it is in words.
+    var words: String {
+        switch self {
+        case .better: "better"
+        case .worse: "worse"
+        case .same: "the same"
+        case .notShown: "no difference shown"
+        }
+    }
+}

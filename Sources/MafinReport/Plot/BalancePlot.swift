@@ -1,0 +1,86 @@
+/// How often each of several things won and lost: bars to the right and to the left of one line.
+public struct BalancePlot: Sendable {
+    /// One row.
+    public struct Row: Sendable {
+        /// Whose it is.
+        public var label: String
+        /// Cases lost, won, and neither.
+        public var losses: Int
+        /// Neither won nor lost.
+        public var ties: Int
+        /// Cases won.
+        public var wins: Int
+        /// Whether the row stands out.
+        public var isStrong: Bool
+
+        /// A row.
+        public init(label: String, losses: Int, ties: Int, wins: Int, isStrong: Bool = false) {
+            self.label = label
+            self.losses = losses
+            self.ties = ties
+            self.wins = wins
+            self.isStrong = isStrong
+        }
+    }
+
+    /// What the plot shows: its accessible name.
+    public var title: String
+    /// What is to be seen in it, for who cannot see it.
+    public var summary: String
+    /// Rows from top to bottom.
+    public var rows: [Row]
+
+    /// A plot of these rows.
+    public init(title: String, summary: String = "", rows: [Row]) {
+        self.title = title
+        self.summary = summary
+        self.rows = rows
+    }
+
+    /// The plot as a file of its own.
+    public func svgFile(width: Double = 720) -> String { SVG.file(svg(width: width, id: "plot")) }
+
+    private static let narrow = 520.0
+
+    func svg(width: Double, id: String) -> Markup {
+        let isNarrow = width < Self.narrow
+        let rowHeight = isNarrow ? 44.0 : 28.0
+        let labels = rows.map { TextMetrics.width($0.label, fontSize: 13) }.max() ?? 0
+        let number =
+            (rows.flatMap { [Number.count($0.losses), Number.count($0.wins)] }.map {
+                TextMetrics.width($0, fontSize: 12)
+            }.max() ?? 0) + 10
+        let left = (isNarrow ? 0 : min(labels + 20, width * 0.34)) + number
+        let right = width - number
+        let top = PlotFrame.lineHeight + 12
+        // Both sides share one scale, and the line stands where the longest bars on either side just fit.
+        let most = (losses: rows.map(\.losses).max() ?? 0, wins: rows.map(\.wins).max() ?? 0)
+        let unit = (right - left) / Double(max(1, most.losses + most.wins))
+        let middle = left + Double(most.losses) * unit
+        return SVG.root(
+            size: (width, top + Double(rows.count) * rowHeight + 4), id: id, title: title, summary: summary
+        ) {
+            SVG.text("worse", at: (middle - 8, PlotFrame.fontSize), anchor: .end, class: "f loss")
+            SVG.text("better", at: (middle + 8, PlotFrame.fontSize), class: "f accent")
+            for (index, row) in rows.enumerated() {
+                let start = top + Double(index) * rowHeight
+                let barTop = isNarrow ? start + 22 : start + 6
+                let textY = barTop + 12
+                SVG.text(
+                    TextMetrics.fitted(row.label, into: isNarrow ? width : left - number - 8, fontSize: 13),
+                    at: (0, isNarrow ? start + 16 : textY), class: row.isStrong ? "strong heavy" : "strong")
+                let note = "\(row.label): better \(row.wins), equal \(row.ties), worse \(row.losses)"
+                SVG.rect(
+                    x: middle - Double(row.losses) * unit, y: barTop, width: Double(row.losses) * unit - 1, height: 16,
+                    class: "f loss", note: note)
+                SVG.rect(
+                    x: middle + 1, y: barTop, width: Double(row.wins) * unit - 1, height: 16, class: "f accent",
+                    note: note)
+                SVG.text(
+                    Number.count(row.losses), at: (middle - Double(row.losses) * unit - 6, textY), anchor: .end)
+                SVG.text(Number.count(row.wins), at: (middle + Double(row.wins) * unit + 6, textY))
+            }
+            SVG.line((middle, top - 4), (middle, top + Double(rows.count) * rowHeight), class: "rule")
+        }
+    }
+}

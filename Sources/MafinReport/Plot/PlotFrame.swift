@@ -1,0 +1,58 @@
+/// Where things of a plot stand, in pixels of the drawing; y grows downwards.
+struct PlotFrame: Equatable {
+    static let fontSize = 12.0
+    /// From the baseline of one line of text to the next.
+    static let lineHeight = 16.0
+
+    /// Width and height of the whole drawing.
+    let size: (width: Double, height: Double)
+    let left: Double
+    let right: Double
+    let top: Double
+    let bottom: Double
+    let xScale: PlotScale
+    let yScale: PlotScale
+
+    /// Leaves room around the area of the data: for the texts of the ticks, the axes' labels, and labels at the ends of lines.
+    init(_ plot: Plot, width: Double, yTickTexts: [String], endLabels: [String]) {
+        func widest(_ texts: [String]) -> Double {
+            texts.map { TextMetrics.width($0, fontSize: Self.fontSize) }.max() ?? 0
+        }
+        size = (width, (width * plot.aspect).rounded())
+        left = (widest(yTickTexts) + 10).rounded(.up)
+        // Labels take at most a third: the data come first.
+        right = width - max(14, min(widest(endLabels) + 12, width / 3)).rounded(.up)
+        top = Self.lineHeight + 12
+        bottom = size.height - 2 * Self.lineHeight - 10
+        xScale = plot.x.scale
+        yScale = plot.y.scale
+    }
+
+    static func == (first: PlotFrame, second: PlotFrame) -> Bool {
+        first.size == second.size && first.left == second.left && first.right == second.right
+            && first.top == second.top && first.bottom == second.bottom && first.xScale == second.xScale
+            && first.yScale == second.yScale
+    }
+
+    /// Pixels from the left edge.
+    func x(_ value: Double) -> Double { left + xScale.fraction(value) * (right - left) }
+
+    /// Pixels from the top edge.
+    func y(_ value: Double) -> Double { bottom - yScale.fraction(value) * (bottom - top) }
+
+    /// Where columns stand: at 0 if the axis holds it, else at its end nearest to 0.
+    var baseline: Double {
+        guard yScale.kind == .linear else { return bottom }
+        return y(min(max(0, yScale.domain.lowerBound), yScale.domain.upperBound))
+    }
+}
+
+/// Coordinates as SVG writes them: at most two decimals, which is finer than any screen.
+func coordinate(_ value: Double) -> String {
+    guard value.isFinite else { return "0" }
+    let hundredths = Int((value * 100).rounded())
+    if hundredths % 100 == 0 { return "\(hundredths / 100)" }
+    let sign = hundredths < 0 ? "-" : ""
+    let (whole, rest) = hundredths.magnitude.quotientAndRemainder(dividingBy: 100)
+    return sign + "\(whole)." + (rest % 10 == 0 ? "\(rest / 10)" : rest < 10 ? "0\(rest)" : "\(rest)")
+}

@@ -1,0 +1,86 @@
+/// The few elements that drawings are made of.
+enum SVG {
+    /// At which end of a text its place lies.
+    enum Anchor: String {
+        case start, middle, end
+    }
+
+    /// The drawing itself, with a name and a description for who cannot see it.
+    static func root(
+        size: (width: Double, height: Double), id: String, title: String, summary: String,
+        @MarkupBuilder _ content: () -> Markup
+    ) -> Markup {
+        let names = summary.isEmpty ? "\(id)-title" : "\(id)-title \(id)-summary"
+        return element(
+            "svg",
+            [
+                "xmlns": "http://www.w3.org/2000/svg", "class": "plot", "role": "img", "aria-labelledby": names,
+                "viewBox": "0 0 \(coordinate(size.width)) \(coordinate(size.height))",
+                "width": coordinate(size.width), "height": coordinate(size.height),
+            ]
+        ) {
+            element("title", ["id": "\(id)-title"]) { title }
+            if !summary.isEmpty { element("desc", ["id": "\(id)-summary"]) { summary } }
+            content()
+        }
+    }
+
+    /// A drawing as a file of its own, with its style sheet.
+    static func file(_ drawing: Markup) -> String {
+        // The style sheet goes in behind the opening tag.
+        guard let end = drawing.source.firstIndex(of: ">") else { return drawing.source }
+        let style = element("style") {
+            Markup.trusted(PlotTheme.properties + "\nsvg.plot{background:var(--page)}\n" + PlotTheme.plotRules)
+        }
+        let body = drawing.source.index(after: end)
+        return drawing.source[..<body] + style.source + drawing.source[body...] + "\n"
+    }
+
+    static func line(_ from: (Double, Double), _ to: (Double, Double), class name: String) -> Markup {
+        element(
+            "line",
+            [
+                "x1": coordinate(from.0), "y1": coordinate(from.1), "x2": coordinate(to.0), "y2": coordinate(to.1),
+                "class": name,
+            ])
+    }
+
+    static func rect(
+        x: Double, y: Double, width: Double, height: Double, class name: String, note: String? = nil
+    ) -> Markup {
+        element(
+            "rect",
+            [
+                "x": coordinate(x), "y": coordinate(y), "width": coordinate(max(0, width)),
+                "height": coordinate(max(0, height)), "class": name,
+            ]
+        ) {
+            if let note { element("title") { note } }
+        }
+    }
+
+    static func text(
+        _ text: String, at place: (Double, Double), anchor: Anchor = .start, class name: String? = nil
+    ) -> Markup {
+        element(
+            "text",
+            [
+                "x": coordinate(place.0), "y": coordinate(place.1),
+                "text-anchor": anchor == .start ? nil : anchor.rawValue, "class": name,
+            ]
+        ) { text }
+    }
+
+    static func path(_ data: String, class name: String) -> Markup {
+        data.isEmpty ? .empty : element("path", ["d": data, "class": name])
+    }
+
+    /// A path through points.
+    static func polyline(_ points: [(Double, Double)]) -> String {
+        var path = ""
+        for (index, point) in points.enumerated() {
+            path += "\(index == 0 ? "M" : "L")\(coordinate(point.0)) \(coordinate(point.1))"
+        }
+        return path
+    }
+}
