@@ -132,7 +132,7 @@ import Testing
         try await TemporaryFolder.with { temporary in
             let server = try server(1000)
             defer { server.stop() }
-            let texts = ["a short text", words(80), "naïve café 日本語 " + words(30)]
+            let texts = ["a short text", words(80), "naïve café 日本語 " + words(30, "mot")]
             let error = await message {
                 _ = try await box(server, temporary, .error, limit: 64, ruler: ruler).embed(items(texts), as: .document)
             }

@@ -44,7 +44,8 @@ struct Asking {
     private var inFlight = 0
     private var reserved: Batch?
     private var waiting: [AnsweredRows] = []
-    private var isHandingOver = false
+    /// Answered batches that the receiver has at hand.
+    private var handing = 0
     private var timerDue: Duration?
 
     init(
@@ -106,7 +107,7 @@ struct Asking {
                 }
                 handOver(&group)
                 if failure != nil { reserved = nil }
-                let isIdle = inFlight == 0 && reserved == nil && !isHandingOver && waiting.isEmpty
+                let isIdle = inFlight == 0 && reserved == nil && handing == 0 && waiting.isEmpty
                 if isIdle, failure != nil || schedule.isExhausted { break }
                 startTimer(&group)
                 guard let event = await group.next() else { break }
@@ -134,9 +135,13 @@ struct Asking {
     /// a mistake that the first batch shows.
     private var allowedInFlight: Int { answers == 0 && failuresInRow + refused.count > 0 ? 1 : window.limit }
 
+    /// What is answered must also be kept: a kill or a full disk may cost no more than what is in flight, and as much again.
+    private var mayAskMore: Bool {
+        failure == nil && inFlight < allowedInFlight && waiting.count + handing < window.maximum
+    }
+
     private mutating func sendWhatMay(_ group: inout TaskGroup<Event>) async throws {
-        // What is answered must also be kept: no more is asked than the receiver can follow.
-        while failure == nil, inFlight < allowedInFlight, waiting.count <= 2 * window.maximum {
+        while mayAskMore {
             guard let batch = reserved ?? schedule.next(at: box.time.now) else { return }
             guard let due = batch.due, reserved != nil else {
                 reserved = try await reserve(batch)
@@ -188,7 +193,7 @@ struct Asking {
 
     /// Wakes the call when the next batch may be sent.
     private mutating func startTimer(_ group: inout TaskGroup<Event>) {
-        guard failure == nil, inFlight < allowedInFlight, let due = reserved?.due ?? schedule.wakeTime,
+        guard mayAskMore, let due = reserved?.due ?? schedule.wakeTime,
             timerDue.map({ due < $0 }) ?? true
         else { return }
         timerDue = due
@@ -203,8 +208,8 @@ struct Asking {
 
     /// Gives answered rows to the receiver, one batch after the other, while requests go on.
     private mutating func handOver(_ group: inout TaskGroup<Event>) {
-        guard !isHandingOver, !waiting.isEmpty else { return }
-        isHandingOver = true
+        guard handing == 0, !waiting.isEmpty else { return }
+        handing = waiting.count
         let (rows, answered) = (waiting, answered)
         waiting = []
         group.addTask {
@@ -224,7 +229,7 @@ struct Asking {
         switch event {
         case .wake: timerDue = nil
         case .handedOver(let error):
-            isHandingOver = false
+            handing = 0
             if let error { throw error }
         case .outcome(let batch, let outcome, let number, let booked):
             inFlight -= 1

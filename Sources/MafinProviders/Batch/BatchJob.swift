@@ -24,12 +24,15 @@ public struct BatchJob: Sendable, Hashable, Codable {
     public let tag: String
     /// The profile's name, the model, and the base address.
     public let provider: String
+    /// The model asked.
     public let model: String
+    /// Base address of the provider.
     public let base: String
     /// How far it is.
     public var state: State
     /// The provider's id of the uploaded file, and of the batch.
     public var file: String?
+    /// The provider's id of the batch; nil before it has begun.
     public var remote: String?
     /// When it was made.
     public let made: Date

@@ -31,9 +31,11 @@ public struct CacheStatistics: Sendable, Codable {
         public var bytes: Int
         /// When the first and the last were stored.
         public var first: Date?
+        /// When the latest was stored.
         public var last: Date?
         /// UTF-8 bytes of texts for which the provider has said how many tokens they are, and that number.
         public var countedBytes: Int
+        /// Tokens that the provider has counted for them.
         public var countedTokens: Int
     }
 }
@@ -82,6 +84,7 @@ public struct CacheCleaning: Sendable {
         public var sources: Int
         /// Size of the file before and after.
         public var bytesBefore: Int
+        /// Size of the file afterwards.
         public var bytesAfter: Int
     }
 }

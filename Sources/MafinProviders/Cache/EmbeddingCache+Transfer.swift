@@ -173,6 +173,9 @@ public struct AdoptedVectors: BlackBox {
         self.identity = identity
     }
 
+    /// Vectors of the items by their ids.
+    ///
+    /// - Throws: `BlackBoxError` for an id that has none.
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         try await vectors.embed(items, as: role)
     }

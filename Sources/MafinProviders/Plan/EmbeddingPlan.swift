@@ -15,9 +15,11 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     public struct Part: Sendable, Codable, Hashable {
         /// What they are.
         public var role: TextRole
-        /// Texts, different ones among them, and those of them whose vectors are cached.
+        /// Texts in all.
         public var texts: Int
+        /// Different texts among them.
         public var distinct: Int
+        /// Those of the different ones whose vectors are cached.
         public var cached: Int
         /// Tokens of those that would be asked; see ``EmbeddingPlan/basis``.
         public var tokens: Int
@@ -36,7 +38,9 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
 
     /// `provider:model`
     public var model: String
+    /// Queries and documents apart.
     public var parts: [Part]
+    /// How tokens were counted.
     public var basis: TokenBasis
     /// Tokens that a text may have; nil: the provider states none.
     public var textTokens: Int?
@@ -44,6 +48,7 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     public var expectedTokens: Int?
     /// Requests and tokens a minute of the account; nil: unknown.
     public var requestsPerMinute: Int?
+    /// Tokens a minute of the account; nil: unknown.
     public var tokensPerMinute: Int?
     /// Whether each text counts as one request a minute.
     public var itemsAreRequests: Bool
@@ -53,6 +58,7 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     public var batchDiscount: Double?
     /// Numbers in the provider's vectors, where that is known before the first answer, and in the local half.
     public var dimension: Int?
+    /// Numbers in the local half; nil: none is to be joined.
     public var localDimension: Int?
 
     /// Tokens to be asked.

@@ -21,6 +21,7 @@ public struct ProviderProbe: Sendable {
 
         /// The profile that the server understands.
         public var profile: String
+        /// The model asked.
         public var model: String
         /// Where requests went.
         public var url: String
@@ -38,7 +39,9 @@ public struct ProviderProbe: Sendable {
         public var countsTokens: Bool
         /// Whether shorter vectors can be asked for, and whether those are of unit length; nil where it was not tried.
         public var canShorten: Bool?
+        /// Whether shortened vectors have unit length; nil: none came.
         public var isShortUnitLength: Bool?
+        /// What becomes of texts that are too long.
         public var truncation: Truncation
         /// Tokens that a text may have, in the server's words.
         public var textTokens: Int?
