@@ -20,6 +20,7 @@ let package = Package(
         .executable(name: "bench-training", targets: ["BenchTraining"]),
         .executable(name: "bench-embedding", targets: ["BenchEmbedding"]),
         .executable(name: "bench-operations", targets: ["BenchOperations"]),
+        .executable(name: "bench-providers", targets: ["BenchProviders"]),
     ],
     dependencies: [
         .package(name: "mafin", path: ".."),
@@ -42,6 +43,7 @@ let package = Package(
         benchmark("BenchTraining", ["MafinEncoder"]),
         benchmark("BenchEmbedding", ["MafinEncoder"]),
         benchmark("BenchOperations", ["MafinEncoder"]),
+        benchmark("BenchProviders", ["MafinProviders"]),
     ],
     swiftLanguageModes: [.v6]
 )
