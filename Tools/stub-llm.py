@@ -20,6 +20,11 @@ def lines(path):
         return [json.loads(line) for line in file if line.strip()]
 
 
+def plain(text):
+    """White space run together, as queries are written."""
+    return " ".join(text.split())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, type=pathlib.Path)
@@ -51,7 +56,7 @@ def main():
             matrix = np.load(arguments.vectors / f"{name}.npy")
             ids = (arguments.vectors / f"{name}.ids").read_text(encoding="utf-8").splitlines()
             for row, key in zip(matrix, ids):
-                vectors[texts[key]] = row
+                vectors[plain(texts[key])] = row
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -79,7 +84,7 @@ def main():
         def embeddings(self, body):
             texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
             return {
-                "data": [{"index": n, "embedding": [float(x) for x in vectors[text]]} for n, text in enumerate(texts)],
+                "data": [{"index": n, "embedding": [float(x) for x in vectors[plain(text)]]} for n, text in enumerate(texts)],
                 "usage": {"total_tokens": sum(len(text) // 4 + 1 for text in texts)},
             }
 

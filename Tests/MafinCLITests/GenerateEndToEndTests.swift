@@ -14,7 +14,7 @@ struct GenerateEndToEndTests {
     /// `w3 …` is asked for as `j3 …`, as in ``TinyWorld``.
     private static func text(_ number: Int) -> String {
         var random = RandomGenerator(seed: UInt64(5000 + number))
-        return "w\(number) " + (0..<14).map { _ in "f\(Int.random(in: 0..<20, using: &random))" }.joined(separator: " ")
+        return "w\(number) " + (0..<20).map { _ in "f\(Int.random(in: 0..<20, using: &random))" }.joined(separator: " ")
     }
 
     private static func query(_ number: Int, _ variant: Int) -> String {

@@ -78,14 +78,14 @@ import Testing
             #expect(written.vectors == 30 && written.dimension == 8)
             let other = try await filled(folder, "other.sqlite", texts: ["t1", "new"])
             let read = try await other.importVectors(from: file)
-            #expect(read.vectors == 30 && read.added == 29)
+            #expect(read.vectors == 30 && read.added == 30)
             #expect(try await other.verify().isSound)
             // Nobody is asked: all are there, and as they were.
             let server = try EmbeddingServer { _ in .text("{}", status: 500) }
             defer { server.stop() }
             let source = EmbeddingKey.Source(
                 description: try #require(
-                    try await other.pool.read {
+                    try await cache.pool.read {
                         try String.fetchOne($0, sql: "SELECT description FROM source ORDER BY id LIMIT 1")
                     }))
             let before = try await cache.vectors(for: try await keys(cache), of: source)

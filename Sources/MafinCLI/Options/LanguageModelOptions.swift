@@ -124,6 +124,10 @@ struct LanguageModelOptions: ParsableArguments {
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws -> (model: ChatModel, cached: CachedLanguageModel) {
         let profile = try catalog.profile(specification.provider)
+        guard profile.chat != nil else {
+            throw ProviderError.badEndpoint(
+                profile.name, reason: "no chat API of this provider is known; [chat] in a profile describes one")
+        }
         let variables = profile.endpoint.keyVariables
         let variable = variables.first { environment[$0] != nil } ?? variables.first ?? "API_KEY"
         let key = try APIKeyOptions.key(

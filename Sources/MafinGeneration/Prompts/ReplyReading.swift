@@ -51,9 +51,12 @@ enum ReplyReading {
         let bytes = Array(text.utf8)
         var position = 0
         while let start = bytes[position...].firstIndex(where: { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "[") }) {
-            if let end = end(of: bytes, from: start),
-                let value = try? JSONSerialization.jsonObject(with: Data(bytes[start...end])), isWanted(value)
-            {
+            guard let end = end(of: bytes, from: start) else {
+                if bytes[start] == UInt8(ascii: "{") { return nil }  // cut off: what is whole in it is read otherwise
+                position = start + 1
+                continue
+            }
+            if let value = try? JSONSerialization.jsonObject(with: Data(bytes[start...end])), isWanted(value) {
                 return value
             }
             position = start + 1
