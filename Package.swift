@@ -29,6 +29,7 @@ let package = Package(
         .library(name: "MafinText", targets: ["MafinText"]),
         .library(name: "MafinRetrieval", targets: ["MafinRetrieval"]),
         .library(name: "MafinProviders", targets: ["MafinProviders"]),
+        .library(name: "MafinReport", targets: ["MafinReport"]),
         .executable(name: "mafin", targets: ["MafinCLI"]),
     ],
     dependencies: [
