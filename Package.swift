@@ -43,8 +43,12 @@ let package = Package(
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         // The client's own types for addresses, headers and time limits.
         .package(url: "https://github.com/apple/swift-nio", from: "2.81.0"),
+        // Certificate authorities of one's own.
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         // SQLite in WAL mode: the cache of paid vectors that survives a kill at any moment.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        // Profiles of embedding providers are TOML files, which people can write.
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
         // C: the numeric kernels, and the only place that knows which CPU they run on.
@@ -74,14 +78,16 @@ let package = Package(
         + module(
             "MafinProviders",
             [
-                "MafinNumerics", "MafinBlackBox",
+                "MafinNumerics", "MafinText", "MafinBlackBox",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "TOMLKit", package: "TOMLKit"),
             ],
             tests: [
                 .product(name: "Crypto", package: "swift-crypto"),
