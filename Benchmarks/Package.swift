@@ -2,28 +2,46 @@
 
 import PackageDescription
 
+/// A benchmark: an executable, and what it needs of mafin.
+func benchmark(_ name: String, _ products: [String]) -> Target {
+    .executableTarget(
+        name: name,
+        dependencies: ["BenchSupport", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+            + products.map { .product(name: $0, package: "mafin") })
+}
+
 // Benchmarks are a package of their own, so that who depends on mafin does not build them.
 let package = Package(
     name: "mafin-benchmarks",
     platforms: [.macOS(.v15)],
     products: [
+        .executable(name: "bench-search", targets: ["BenchSearch"]),
         .executable(name: "bench-tokenizer", targets: ["BenchTokenizer"]),
         .executable(name: "bench-training", targets: ["BenchTraining"]),
+        .executable(name: "bench-embedding", targets: ["BenchEmbedding"]),
+        .executable(name: "bench-operations", targets: ["BenchOperations"]),
     ],
     dependencies: [
         .package(name: "mafin", path: ".."),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     ],
     targets: [
-        .executableTarget(name: "BenchTokenizer", dependencies: [.product(name: "MafinText", package: "mafin")]),
         .executableTarget(
-            name: "BenchTraining",
+            name: "BenchSearch",
             dependencies: [
-                .product(name: "Mafin", package: "mafin"),
-                .product(name: "MafinEncoder", package: "mafin"),
-                .product(name: "MafinText", package: "mafin"),
+                .product(name: "MafinRetrieval", package: "mafin"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        .executableTarget(name: "BenchTokenizer", dependencies: [.product(name: "MafinText", package: "mafin")]),
+        .target(
+            name: "BenchSupport",
+            dependencies: [
+                .product(name: "MafinEncoder", package: "mafin"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        benchmark("BenchTraining", ["MafinEncoder"]),
+        benchmark("BenchEmbedding", ["MafinEncoder"]),
+        benchmark("BenchOperations", ["MafinEncoder"]),
     ],
     swiftLanguageModes: [.v6]
 )

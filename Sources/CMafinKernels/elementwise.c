@@ -61,8 +61,13 @@ PER_CPU void mafin_gelu(ptrdiff_t count, const float *restrict h, float *restric
     for (ptrdiff_t i = 0; i < count; i++) g[i] = h[i] * normal_distribution(h[i]);
 }
 
-PER_CPU void mafin_gelu_backward(ptrdiff_t count, const float *restrict h, float *restrict d) {
-    for (ptrdiff_t i = 0; i < count; i++) d[i] *= normal_distribution(h[i]) + h[i] * normal_density(h[i]);
+PER_CPU void mafin_gelu_backward(ptrdiff_t count, const float *restrict d, float *restrict h, float *restrict g) {
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const float x = h[i];
+        const float distribution = normal_distribution(x);
+        h[i] = d[i] * (distribution + x * normal_density(x));
+        g[i] = x * distribution;
+    }
 }
 
 // MARK: Layer normalisation
@@ -134,42 +139,73 @@ PER_CPU void mafin_column_sum(ptrdiff_t rows, ptrdiff_t width, const float *rest
 
 // MARK: Softmax
 
+// In 32 strands: a maximum that NaN does not enter is no reduction that the compiler would reorder by itself.
 INLINE float largest(ptrdiff_t count, const float *x) {
-    float best = -INFINITY;
-    for (ptrdiff_t i = 0; i < count; i++) best = x[i] > best ? x[i] : best;
-    return best;
+    enum { STRANDS = 32 };
+    float best[STRANDS];
+    for (int s = 0; s < STRANDS; s++) best[s] = -INFINITY;
+    ptrdiff_t i = 0;
+    for (; i + STRANDS <= count; i += STRANDS)
+        for (int s = 0; s < STRANDS; s++) best[s] = x[i + s] > best[s] ? x[i + s] : best[s];
+    for (int s = 0; i + s < count; s++) best[s] = x[i + s] > best[s] ? x[i + s] : best[s];
+    for (int half = STRANDS / 2; half > 0; half /= 2)
+        for (int s = 0; s < half; s++) best[s] = best[s + half] > best[s] ? best[s + half] : best[s];
+    return best[0];
 }
 
-PER_CPU void mafin_softmax(ptrdiff_t rows, ptrdiff_t columns, float *restrict x, float *restrict lse) {
-    for (ptrdiff_t r = 0; r < rows; r++, x += columns) {
-        const float top = largest(columns, x);
+// Whole rows of `stride` floats run in vector registers without a rest: what is behind the last column gets a score that
+// exp makes nothing of.
+INLINE void fill_padding(ptrdiff_t columns, ptrdiff_t stride, float *x) {
+    for (ptrdiff_t i = columns; i < stride; i++) x[i] = -INFINITY;
+}
+
+PER_CPU void mafin_softmax(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float *restrict x,
+                           float *restrict scales, float *restrict lse) {
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        float *const row = x + r * stride;
+        fill_padding(columns, stride, row);
+        const float top = largest(stride, row);
         float sum = 0;
-        for (ptrdiff_t i = 0; i < columns; i++) {
-            x[i] = vector_exp(x[i] - top);
-            sum += x[i];
+        for (ptrdiff_t i = 0; i < stride; i++) {
+            row[i] = vector_exp(row[i] - top);
+            sum += row[i];
         }
-        const float scale = 1 / sum;
-        for (ptrdiff_t i = 0; i < columns; i++) x[i] *= scale;
-        lse[r] = top + logf(sum);
+        scales[r] = sum;
+        lse[r] = top;
+    }
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        lse[r] += vector_log(scales[r]);
+        scales[r] = 1 / scales[r];
     }
 }
 
-PER_CPU void mafin_softmax_again(ptrdiff_t rows, ptrdiff_t columns, float *restrict x, const float *restrict lse) {
-    for (ptrdiff_t r = 0; r < rows; r++, x += columns)
-        for (ptrdiff_t i = 0; i < columns; i++) x[i] = vector_exp(x[i] - lse[r]);
+PER_CPU void mafin_softmax_again(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float *restrict x,
+                                 const float *restrict lse) {
+    for (ptrdiff_t r = 0; r < rows; r++, x += stride) {
+        fill_padding(columns, stride, x);
+        for (ptrdiff_t i = 0; i < stride; i++) x[i] = vector_exp(x[i] - lse[r]);
+    }
 }
 
-PER_CPU void mafin_softmax_backward(ptrdiff_t rows, ptrdiff_t columns, const float *restrict probabilities,
-                                    float *restrict d, mafin_dropout dropout, float scale) {
-    for (ptrdiff_t r = 0; r < rows; r++, d += columns, probabilities += columns) {
+PER_CPU void mafin_softmax_backward(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride,
+                                    const float *restrict probabilities, float *restrict d, mafin_dropout dropout,
+                                    float scale) {
+    for (ptrdiff_t r = 0; r < rows; r++, d += stride, probabilities += stride) {
+        for (ptrdiff_t i = columns; i < stride; i++) d[i] = 0;
         if (dropout.threshold) {
             const uint32_t key = row_key(dropout, r);
-            for (ptrdiff_t i = 0; i < columns; i++) d[i] *= kept(key, (uint32_t)i, dropout);
+            for (ptrdiff_t i = 0; i < stride; i++) d[i] *= kept(key, (uint32_t)i, dropout);
         }
         float along = 0;
-        for (ptrdiff_t i = 0; i < columns; i++) along += d[i] * probabilities[i];
-        for (ptrdiff_t i = 0; i < columns; i++) d[i] = probabilities[i] * (d[i] - along) * scale;
+        for (ptrdiff_t i = 0; i < stride; i++) along += d[i] * probabilities[i];
+        for (ptrdiff_t i = 0; i < stride; i++) d[i] = probabilities[i] * (d[i] - along) * scale;
     }
+}
+
+PER_CPU void mafin_scale_rows(ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride, const float *restrict scales,
+                              float *restrict x) {
+    for (ptrdiff_t r = 0; r < rows; r++, x += stride)
+        for (ptrdiff_t i = 0; i < width; i++) x[i] *= scales[r];
 }
 
 PER_CPU float mafin_log_sum_exp(ptrdiff_t columns, const float *restrict z) {

@@ -24,6 +24,8 @@ void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, p
 
 size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k) { return (size_t)(n * k); }
 
+ptrdiff_t mafin_packed_columns(ptrdiff_t n) { return n; }
+
 void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *packed) {
     for (ptrdiff_t p = 0; p < k; p++)
         for (ptrdiff_t j = 0; j < n; j++) packed[p * n + j] = transpose_b ? b[j * ldb + p] : b[p * ldb + j];
@@ -34,16 +36,25 @@ void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
     mafin_sgemm(transpose_a, false, m, n, k, alpha, a, lda, packed, n, beta, c, ldc);
 }
 
+void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first,
+                                ptrdiff_t count, float alpha, const float *a, ptrdiff_t lda, const float *packed,
+                                float beta, float *c, ptrdiff_t ldc) {
+    mafin_sgemm(transpose_a, false, m, count, k, alpha, a, lda, packed + first, n, beta, c, ldc);
+}
+
 #else
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
-// A block of B: 384 × 320 floats are 480 KiB, half of a common second-level cache; 384 is a divisor of the encoders' widths.
-enum { KC = 384, NC = 320 };
+// A block of B: 384 × 128 floats are 192 KiB, which leave room for A and C in a common second-level cache; both are divisors
+// of the encoders' widths.
+enum { KC = 384, NC = 128 };
 
 typedef void strip_function(int rows, ptrdiff_t k, float alpha, const float *a, ptrdiff_t row_stride,
-                            ptrdiff_t column_stride, const float *b, float beta, float *c, ptrdiff_t ldc, ptrdiff_t n);
+                            ptrdiff_t column_stride, const float *b, ptrdiff_t b_stride, float beta, float *c,
+                            ptrdiff_t ldc, ptrdiff_t n);
 typedef void pack_function(bool transpose, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *out);
 
 typedef struct {
@@ -105,7 +116,9 @@ static ptrdiff_t rounded_up(ptrdiff_t value, ptrdiff_t multiple) { return (value
 
 static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
-size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k) { return (size_t)(rounded_up(n, kernel_in_use()->columns) * k); }
+ptrdiff_t mafin_packed_columns(ptrdiff_t n) { return rounded_up(n, kernel_in_use()->columns); }
+
+size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k) { return (size_t)(mafin_packed_columns(n) * k); }
 
 // The layout: blocks of KC rows of op(B), one after the other; in each, slivers of `columns` columns.
 void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *packed) {
@@ -117,15 +130,16 @@ void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrd
     }
 }
 
-// The product with one packed block of B: (depth, n).
+// The product with one packed block of B, (depth, n), its slivers `stride` floats apart.
 static void multiply_block(const kernel *use, bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth, float alpha,
-                           const float *a, ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc) {
+                           const float *a, ptrdiff_t lda, const float *packed, ptrdiff_t stride, float beta, float *c,
+                           ptrdiff_t ldc) {
     for (ptrdiff_t i = 0; i < m; i += use->rows) {
         const int rows = (int)smaller(use->rows, m - i);
         if (transpose_a)
-            use->strip(rows, depth, alpha, a + i, 1, lda, packed, beta, c + i * ldc, ldc, n);
+            use->strip(rows, depth, alpha, a + i, 1, lda, packed, stride, beta, c + i * ldc, ldc, n);
         else
-            use->strip(rows, depth, alpha, a + i * lda, lda, 1, packed, beta, c + i * ldc, ldc, n);
+            use->strip(rows, depth, alpha, a + i * lda, lda, 1, packed, stride, beta, c + i * ldc, ldc, n);
     }
 }
 
@@ -137,14 +151,20 @@ static void scale(ptrdiff_t m, ptrdiff_t n, float beta, float *c, ptrdiff_t ldc)
 
 void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
                         ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc) {
+    mafin_sgemm_packed_columns(transpose_a, m, n, k, 0, n, alpha, a, lda, packed, beta, c, ldc);
+}
+
+void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first,
+                                ptrdiff_t count, float alpha, const float *a, ptrdiff_t lda, const float *packed,
+                                float beta, float *c, ptrdiff_t ldc) {
     const kernel *const use = kernel_in_use();
-    if (k == 0) scale(m, n, beta, c, ldc);
+    if (k == 0) scale(m, count, beta, c, ldc);
     for (ptrdiff_t p = 0; p < k; p += KC) {
         const ptrdiff_t depth = smaller(KC, k - p);
         const float *const from = a + (transpose_a ? p * lda : p);
-        for (ptrdiff_t j = 0; j < n; j += NC) {
-            multiply_block(use, transpose_a, m, smaller(NC, n - j), depth, alpha, from, lda, packed + j * depth,
-                           p == 0 ? beta : 1, c + j, ldc);
+        for (ptrdiff_t j = 0; j < count; j += NC) {
+            multiply_block(use, transpose_a, m, smaller(NC, count - j), depth, alpha, from, lda,
+                           packed + (first + j) * depth, use->columns * depth, p == 0 ? beta : 1, c + j, ldc);
         }
         packed += rounded_up(n, use->columns) * depth;
     }
@@ -156,7 +176,7 @@ static void make_block_key(void) {
     if (pthread_key_create(&block_key, free) != 0) abort();
 }
 
-// Room for a packed block of B, half a megabyte that every product of the thread uses; freed when the thread ends.
+// Room for a packed block of B that every product of the thread uses; freed when the thread ends.
 static float *thread_block(void) {
     static _Thread_local float *block;
     if (block) return block;
@@ -179,7 +199,7 @@ void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, p
             const ptrdiff_t width = smaller(NC, n - j);
             use->pack(transpose_b, width, depth, b + (transpose_b ? j * ldb + p : p * ldb + j), ldb, block);
             multiply_block(use, transpose_a, m, width, depth, alpha, a + (transpose_a ? p * lda : p), lda, block,
-                           p == 0 ? beta : 1, c + j, ldc);
+                           use->columns * depth, p == 0 ? beta : 1, c + j, ldc);
         }
     }
 }

@@ -22,6 +22,8 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
     case duplicateID(path: String, id: String, firstRow: Int, row: Int)
     /// Vectors were asked for ids that are not stored.
     case missingIDs(path: String, role: TextRole, count: Int, asked: Int, first: [String])
+    /// An id that a file of one id a line cannot hold.
+    case unwritableID(path: String, id: String)
     /// There are vectors of the other role only.
     case missingRole(path: String, role: TextRole)
 
@@ -54,6 +56,9 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
             let names = first.map { "'\($0)'" }.joined(separator: ", ") + (count > first.count ? ", …" : "")
             let subject = role == .query ? "queries" : "documents"
             return "\(path): no vectors for \(count) of \(asked) \(subject): \(names)"
+        case .unwritableID(let path, let id):
+            return
+                "\(path): the id \(String(reflecting: id)) holds the end of a line, and cannot stand in a file of one id a line"
         case .missingRole(let path, let role):
             let name = role == .query ? "query" : "document"
             return "\(path): holds no \(name) vectors"

@@ -22,6 +22,7 @@ struct MafinCommand: AsyncParsableCommand {
     static let version = "0.1.0-dev"
 
     static func main() async {
+        _ = CommandClock.start
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

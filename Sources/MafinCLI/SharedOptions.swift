@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import MafinNumerics
+import MafinRetrieval
 
 /// The flags that every command has.
 struct SharedOptions: ParsableArguments {
@@ -47,6 +48,13 @@ struct SharedOptions: ParsableArguments {
     /// Says something that may spoil the result, `--quiet` or not.
     func warn(_ text: String) {
         StandardError.writeLine("warning: \(text)")
+    }
+
+    /// Says what was noticed in a collection that is no error: the first few, and how many more there are.
+    func warn(of warnings: [CollectionWarning]) {
+        let shown = 5
+        for warning in warnings.prefix(shown) { warn("\(warning)") }
+        if warnings.count > shown { warn("… and \(warnings.count - shown) more of that kind in the collection") }
     }
 
     /// Where progress goes.

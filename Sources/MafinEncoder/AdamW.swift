@@ -63,8 +63,8 @@ final class AdamW {
         self.layout = layout
         self.parameters = parameters
         self.options = options
-        first = FloatBuffer(count: layout.count, zeroed: true)
-        second = FloatBuffer(count: layout.count, zeroed: true)
+        first = FloatBuffer(count: layout.count, zeroed: true, sparsePrefix: layout.denseStart)
+        second = FloatBuffer(count: layout.count, zeroed: true, sparsePrefix: layout.denseStart)
         let isWordTrainable = trainable(layout.tensors[0])
         wordSteps = [Int](repeating: 0, count: isWordTrainable ? configuration.vocabularySize : 0)
         isTouched = [Bool](repeating: false, count: configuration.vocabularySize)
@@ -75,7 +75,7 @@ final class AdamW {
         }
     }
 
-    /// One step. The gradients have been combined; each is multiplied by `gradientScale`.
+    /// One step. Each gradient is multiplied by `gradientScale`.
     func update(_ gradients: Gradients, learningRate: Float, gradientScale: Float) {
         let touched = gradients.words.map(Int.init)
         bringUpToDate(touched)
@@ -84,23 +84,32 @@ final class AdamW {
         if !wordSteps.isEmpty { history.append(settings) }
         settings.gradient_scale = gradientScale
         let (pieces, parameters, first, second) = (pieces, parameters, first, second)
-        let base = UnsafeTransfer(gradients.dense(at: 0))
+        let dense = UnsafeTransfer(gradients)
         let prepared = settings
         parallelFor(pieces.count) { index in
             let piece = pieces[index]
             var settings = prepared
             if !piece.decays { settings.decay = 1 }
-            mafin_adamw_update(
-                piece.count, settings, base.value + piece.offset, parameters.pointer + piece.offset,
-                first.pointer + piece.offset, second.pointer + piece.offset)
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: Gradients.block) { scratch in
+                guard let scratch = scratch.baseAddress else { return }
+                for start in stride(from: 0, to: piece.count, by: Gradients.block) {
+                    let offset = piece.offset + start
+                    let count = min(Gradients.block, piece.count - start)
+                    mafin_adamw_update(
+                        count, settings, dense.value.dense(at: offset, count: count, scratch: scratch),
+                        parameters.pointer + offset, first.pointer + offset, second.pointer + offset)
+                }
+            }
         }
         guard !wordSteps.isEmpty else { return }
-        let hidden = configuration.hiddenSize
+        let (hidden, start) = (configuration.hiddenSize, layout.wordEmbeddings)
         gradients.forEachWord { word, gradient in
-            let offset = layout.wordEmbeddings + word * hidden
+            let offset = start + word * hidden
             mafin_adamw_update(
-                hidden, settings, gradient, parameters.pointer + offset, first.pointer + offset, second.pointer + offset
+                hidden, prepared, gradient, parameters.pointer + offset, first.pointer + offset, second.pointer + offset
             )
+        }
+        for word in touched {
             wordSteps[word] = step
             isTouched[word] = true
         }

@@ -27,7 +27,9 @@ extension BERTEncoder {
         // Checkpoints of BERT with a head carry a prefix.
         let prefix = file.names.contains { $0.hasPrefix("bert.") } ? "bert." : ""
         for tensor in layout.tensors {
-            parameters.copy(from: try file.floats(of: prefix + tensor.name, shape: tensor.shape), at: tensor.offset)
+            try file.read(
+                prefix + tensor.name, shape: tensor.shape,
+                into: UnsafeMutableBufferPointer(start: parameters.pointer + tensor.offset, count: tensor.count))
         }
         for name in file.names where name.hasPrefix(prefix + "pooler.") {
             guard let shape = file.shape(of: name) else { continue }
@@ -41,12 +43,14 @@ extension BERTEncoder {
         "sentence_bert_config.json", "config_sentence_transformers.json",
     ]
 
-    /// Writes the encoder in the sentence-transformers layout, with a final normalisation, into an existing folder.
+    /// Writes the encoder in the sentence-transformers layout into an existing folder.
     ///
     /// Weights are written as F32, and `config.json` says so whatever type they were loaded from.
-    /// - Parameter source: the checkpoint folder it was loaded from, whose configuration and tokenizer files are copied.
+    /// - Parameters:
+    ///   - source: the checkpoint folder it was loaded from, whose configuration and tokenizer files are copied.
+    ///   - normalizes: whether the layout ends with a module that makes vectors unit length; not where their length means something.
     /// - Throws: ``EncoderError/file(path:reason:)`` or `NumericsError`.
-    public func save(to folder: URL, tokenizerFrom source: URL) throws {
+    public func save(to folder: URL, tokenizerFrom source: URL, normalizes: Bool = true) throws {
         let files = FileManager.default
         var configuration = try JSONFile(source.appendingPathComponent("config.json")).object
         for key in ["torch_dtype", "dtype"] where configuration[key] != nil { configuration[key] = "float32" }
@@ -55,14 +59,13 @@ extension BERTEncoder {
             guard let data = files.contents(atPath: source.appendingPathComponent(name).path) else { continue }
             try AtomicFile.write(data, to: folder.appendingPathComponent(name))
         }
-        let pooler = folder.appendingPathComponent("1_Pooling")
-        let normalize = folder.appendingPathComponent("2_Normalize")
-        for folder in [pooler, normalize] {
-            try files.createDirectory(at: folder, withIntermediateDirectories: true)
+        var modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
+        if normalizes { modules.append(("2_Normalize", "Normalize")) }
+        for (path, _) in modules where !path.isEmpty {
+            try files.createDirectory(at: folder.appendingPathComponent(path), withIntermediateDirectories: true)
         }
         try writeJSON(
-            pooling.configuration(dimension: dimension), to: pooler.appendingPathComponent("config.json"))
-        let modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+            pooling.configuration(dimension: dimension), to: folder.appendingPathComponent("1_Pooling/config.json"))
         try writeJSON(
             modules.enumerated().map { index, module in
                 [

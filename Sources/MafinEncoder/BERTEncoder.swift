@@ -1,8 +1,6 @@
-import CMafinKernels
 import Foundation
 import MafinNumerics
 import MafinText
-import Synchronization
 
 /// A BERT-type text encoder that embeds and trains on the CPU.
 ///
@@ -18,10 +16,15 @@ public final class BERTEncoder {
     /// Memory that a forward pass may keep for its backward pass, in bytes; what does not fit is computed again
     /// (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"), with equal gradients.
     public var activationBudget = 2 << 30
-    /// Parameters below this layer stay as they are; above 0, the embeddings do too.
+    /// Parameters below this layer stay as they are; above 0, the embeddings do too. What lies below is a fixed function then:
+    /// it runs without dropout, and in training once a text, as far as ``frozenOutputBudget`` goes.
     public let frozenLayers: Int
+    /// Memory for what comes out of the frozen layers, in bytes; texts whose outputs do not fit go through them every time.
+    public var frozenOutputBudget = 1 << 30
     /// Whether the embedding matrices stay as they are.
     public let freezesEmbeddings: Bool
+    /// Whether the time of every operation is taken, for ``operationTimes()``.
+    public var timesOperations = false
 
     let layout: ParameterLayout
     let parameters: FloatBuffer
@@ -29,7 +32,7 @@ public final class BERTEncoder {
     let gradients: Gradients
     private(set) lazy var optimizer = AdamW(
         configuration, layout, parameters, options: optimizerOptions, trainable: isTrainable)
-    private var hasOptimizer = false
+    private(set) var hasOptimizer = false
     /// Probability of dropping an element in training, of layers' outputs and of attention weights alike; `nil`: what the
     /// checkpoint's configuration says of each.
     public var dropoutProbability: Float?
@@ -37,12 +40,12 @@ public final class BERTEncoder {
     public var optimizerOptions = AdamWOptions()
     /// Tensors of the checkpoint that play no part here (BERT's pooler) and are exported as they came.
     var passedThrough: [(name: String, shape: [Int], values: [Float])] = []
-    private(set) var workspaces: [Workspace] = []
-    private(set) var spareBuffers: [FloatBuffer] = []
+    var workspaces: [Workspace] = []
+    let activationStore = ActivationStore()
+    let frozenRows = FrozenRows()
+    let clock = OperationClock()
 
-    /// Tokens of a chunk: in training large, so that weight gradients are sums over many rows; else small, for the caches.
-    private static let trainingChunk = 2048
-    private static let embeddingChunk = 256
+    var trainableLayers: Range<Int> { frozenLayers..<configuration.layerCount }
 
     /// Length of an embedding.
     public var dimension: Int { configuration.hiddenSize }
@@ -56,7 +59,9 @@ public final class BERTEncoder {
         layout = ParameterLayout(configuration)
         parameters = FloatBuffer(count: layout.count)
         packed = PackedWeights(configuration, layout)
-        gradients = Gradients(configuration, layout)
+        let firstLayer = layout.layers.dropFirst(frozenLayers).first?.queryKeyValueWeight ?? layout.count
+        gradients = Gradients(
+            configuration, layout, firstTrainable: self.freezesEmbeddings ? firstLayer : layout.denseStart)
     }
 
     /// An encoder with random weights (normal, deviation 0.02, as BERT is initialised): for tests and benchmarks of shapes.
@@ -83,147 +88,24 @@ public final class BERTEncoder {
         return layer >= frozenLayers
     }
 
-    // MARK: Embedding
-
-    /// Embeddings of a batch: `(batch.count, dimension)`, pooled, not normalised, without dropout.
-    /// - Throws: ``EncoderError/input(row:expected:found:)`` for an empty or too long row, or an id beyond the vocabulary.
-    public func embed(_ batch: TokenBatch) throws -> Matrix {
-        try check(batch)
-        prepare(batch, forBackward: false)
-        let threads = Parallelism.threads
-        let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.embeddingChunk)
-        let lanes = min(threads, chunks.count)
-        reserveWorkspaces(lanes, for: chunks, training: false)
-        let largest = chunks.map(\.tokens).max() ?? 0
-        let buffers = (0..<lanes).map { _ in
-            takeBuffer(largest * Activations.floatsPerToken(configuration, layers: 1))
-        }
-        let pooled = FloatBuffer(count: batch.count * dimension)
-        let state = UnsafeTransfer((encoder: self, workspaces: workspaces))
-        let next = Atomic<Int>(0)
-        parallelFor(lanes) { lane in
-            let (encoder, workspaces) = state.value
-            while true {
-                let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                guard index < chunks.count else { return }
-                let saved = Activations(
-                    encoder.configuration, tokens: chunks[index].tokens, keeping: 1, storage: buffers[lane])
-                encoder.forward(
-                    chunks[index], batch, dropout: .none, saved, workspaces[lane], pooled: pooled.pointer)
-            }
-        }
-        spareBuffers.append(contentsOf: buffers)
-        return Matrix(rows: batch.count, columns: dimension, values: Array(pooled.buffer))
-    }
-
-    // MARK: Training
-
-    /// A forward pass, kept for its backward pass.
-    public final class ForwardPass {
-        /// `(batch.count, dimension)`, pooled, not normalised.
-        public let embeddings: Matrix
-        let batch: TokenBatch
-        let chunks: [Chunk]
-        let dropout: Dropout
-        /// A chunk's activations; none where they have to be computed again.
-        var saved: [Activations?]
-
-        init(embeddings: Matrix, batch: TokenBatch, chunks: [Chunk], dropout: Dropout, saved: [Activations?]) {
-            self.embeddings = embeddings
-            self.batch = batch
-            self.chunks = chunks
-            self.dropout = dropout
-            self.saved = saved
-        }
-    }
-
-    /// A forward pass that ``backward(_:gradient:)`` may follow.
-    ///
-    /// - Parameter dropoutSeed: the seed from which all dropout masks follow; `nil`: no dropout. The same inputs, weights and
-    ///   seed give the same embeddings, however the batch is cut.
-    /// - Throws: ``EncoderError/input(row:expected:found:)``
-    public func forward(_ batch: TokenBatch, dropoutSeed: UInt64?) throws -> ForwardPass {
-        try check(batch)
-        prepare(batch, forBackward: true)
-        let threads = Parallelism.threads
-        let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.trainingChunk)
-        let lanes = min(threads, chunks.count)
-        reserveWorkspaces(lanes, for: chunks, training: true)
-        let dropout = Dropout(
-            seed: dropoutSeed, hidden: dropoutProbability ?? configuration.hiddenDropout,
-            attention: dropoutProbability ?? configuration.attentionDropout)
-        let perToken = Activations.floatsPerToken(configuration, layers: configuration.layerCount)
-        var budget = activationBudget / MemoryLayout<Float>.stride
-        let saved: [Activations?] = chunks.map { chunk in
-            budget -= chunk.tokens * perToken
-            guard budget >= 0 else { return nil }
-            return Activations(
-                configuration, tokens: chunk.tokens, keeping: configuration.layerCount,
-                storage: takeBuffer(chunk.tokens * perToken))
-        }
-        let pooled = FloatBuffer(count: batch.count * dimension)
-        let state = UnsafeTransfer((encoder: self, workspaces: workspaces, saved: saved))
-        parallelFor(lanes) { lane in
-            let (encoder, workspaces, saved) = state.value
-            for index in stride(from: lane, to: chunks.count, by: lanes) {
-                let chunk = chunks[index]
-                let kept =
-                    saved[index]
-                    ?? Activations(
-                        encoder.configuration, tokens: chunk.tokens, keeping: 1,
-                        storage: FloatBuffer(
-                            count: chunk.tokens * Activations.floatsPerToken(encoder.configuration, layers: 1)))
-                encoder.forward(chunk, batch, dropout: dropout, kept, workspaces[lane], pooled: pooled.pointer)
-            }
-        }
-        return ForwardPass(
-            embeddings: Matrix(rows: batch.count, columns: dimension, values: Array(pooled.buffer)), batch: batch,
-            chunks: chunks, dropout: dropout, saved: saved)
-    }
-
-    /// Adds to the parameters' gradients what `gradient`, ∂L/∂embeddings `(count, dimension)`, brings. The pass is used up.
-    public func backward(_ pass: ForwardPass, gradient: Matrix) {
-        precondition(gradient.rows == pass.embeddings.rows && gradient.columns == dimension)
-        precondition(pass.saved.count == pass.chunks.count, "a pass goes backward once")
-        let chunks = pass.chunks
-        guard !chunks.isEmpty else { return }
-        packed.prepare(from: parameters, forBackward: true)
-        let lanes = min(Parallelism.threads, chunks.count)
-        reserveWorkspaces(lanes, for: chunks, training: true)
-        gradients.reserve(lanes: lanes)
-        let tokenGradients = takeBuffer(freezesEmbeddings ? 0 : pass.batch.ids.count * dimension)
-        let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pass: pass))
-        parallelFor(lanes) { lane in
-            let (encoder, workspaces, pass) = state.value
-            let base = encoder.gradients.base(lane: lane)
-            for index in stride(from: lane, to: chunks.count, by: lanes) {
-                let chunk = chunks[index]
-                let saved = pass.saved[index] ?? encoder.activationsAgain(chunk, of: pass, workspaces[lane])
-                encoder.backward(
-                    chunk, dropout: pass.dropout, saved, workspaces[lane], gradient: gradient, gradients: base)
-                if !encoder.freezesEmbeddings {
-                    let tokens = workspaces[lane].gradient.pointer
-                    (tokenGradients.pointer + chunk.firstToken * encoder.dimension)
-                        .update(from: tokens, count: chunk.tokens * encoder.dimension)
-                }
-            }
-        }
-        if !freezesEmbeddings { gradients.addWords(pass.batch.ids, tokenGradients.pointer) }
-        spareBuffers.append(tokenGradients)
-        spareBuffers.append(contentsOf: pass.saved.compactMap { $0?.storage })
-        pass.saved = []
-    }
+    // MARK: Weights
 
     /// One optimiser step on the gradients gathered since the last, which are then cleared.
     /// - Returns: the Euclidean norm of all gradients before clipping to `maximumGradientNorm`.
     public func update(learningRate: Float, maximumGradientNorm: Float?) -> Float {
         precondition(!gradients.isEmpty, "an update needs gradients")
-        let norm = Float(gradients.combine().squareRoot())
+        let floats = layout.count - layout.denseStart
+        var norm: Float = 0
+        timed(.gradientNorm, floats: gradients.laneCount * floats) {
+            norm = Float(gradients.squaredNorm().squareRoot())
+        }
         var scale: Float = 1
         // PyTorch's clip_grad_norm_ adds the same 1e-6.
         if let maximum = maximumGradientNorm { scale = min(1, maximum / (norm + 1e-6)) }
         hasOptimizer = true
-        optimizer.update(gradients, learningRate: learningRate, gradientScale: scale)
+        timed(.adamW, floats: (gradients.laneCount + 6) * floats) {
+            optimizer.update(gradients, learningRate: learningRate, gradientScale: scale)
+        }
         gradients.clear()
         packed.invalidate()
         return norm
@@ -241,6 +123,7 @@ public final class BERTEncoder {
         if hasOptimizer { optimizer.bringAllUpToDate() }
         parameters.copy(from: weights)
         packed.invalidate()
+        frozenRows.clear()
     }
 
     /// Steps that the optimiser has made.
@@ -253,109 +136,28 @@ public final class BERTEncoder {
         optimizer.restore(step: step, moments)
     }
 
-    // MARK: One chunk
+    // MARK: Time
 
-    private func layer(_ index: Int, _ dropout: Dropout) -> EncoderLayer {
-        EncoderLayer(
-            index: index, configuration: configuration, parameters: parameters.pointer, offsets: layout.layers[index],
-            packed: packed, dropout: dropout)
-    }
-
-    private func embeddingLayer(_ dropout: Dropout) -> EmbeddingLayer {
-        EmbeddingLayer(
-            configuration: configuration, parameters: parameters.pointer, layout: layout, dropout: dropout)
-    }
-
-    private func forward(
-        _ chunk: Chunk, _ batch: TokenBatch, dropout: Dropout, _ saved: Activations, _ workspace: Workspace,
-        pooled: UnsafeMutablePointer<Float>?
-    ) {
-        batch.ids.withUnsafeBufferPointer { ids in
-            guard let ids = ids.baseAddress else { return }
-            embeddingLayer(dropout).forward(chunk, ids: ids + chunk.firstToken, saved, workspace)
-        }
-        for index in 0..<configuration.layerCount { layer(index, dropout).forward(chunk, saved[index], workspace) }
-        guard let pooled else { return }
-        for (number, text) in chunk.texts.enumerated() {
-            pooling.forward(
-                workspace.hidden.pointer + chunk.starts[number] * dimension,
-                length: chunk.starts[number + 1] - chunk.starts[number], width: dimension,
-                into: pooled + text * dimension)
-        }
-    }
-
-    /// The activations that a forward pass did not keep.
-    private func activationsAgain(_ chunk: Chunk, of pass: ForwardPass, _ workspace: Workspace) -> Activations {
-        let count = chunk.tokens * Activations.floatsPerToken(configuration, layers: configuration.layerCount)
-        let again = Activations(
-            configuration, tokens: chunk.tokens, keeping: configuration.layerCount, storage: FloatBuffer(count: count))
-        forward(chunk, pass.batch, dropout: pass.dropout, again, workspace, pooled: nil)
-        return again
-    }
-
-    private func backward(
-        _ chunk: Chunk, dropout: Dropout, _ saved: Activations, _ workspace: Workspace, gradient: Matrix,
-        gradients: UnsafeMutablePointer<Float>
-    ) {
-        gradient.values.withUnsafeBufferPointer { values in
-            guard let values = values.baseAddress else { return }
-            for (number, text) in chunk.texts.enumerated() {
-                pooling.backward(
-                    values + text * dimension, length: chunk.starts[number + 1] - chunk.starts[number],
-                    width: dimension, into: workspace.gradient.pointer + chunk.starts[number] * dimension)
+    /// What each operation has taken since the encoder was made, where ``timesOperations`` was set.
+    public func operationTimes() -> [Operation: OperationTime] {
+        var sums: [Operation: OperationTime] = [:]
+        for clock in workspaces.compactMap(\.clock) + [clock] {
+            for operation in Operation.allCases {
+                let time = clock.times[operation.rawValue]
+                sums[operation, default: OperationTime()].seconds += time.seconds
+                sums[operation, default: OperationTime()].operations += time.operations
+                sums[operation, default: OperationTime()].bytes += time.bytes
+                sums[operation, default: OperationTime()].overhead += time.overhead
             }
         }
-        for index in (frozenLayers..<configuration.layerCount).reversed() {
-            layer(index, dropout).backward(chunk, saved[index], workspace, gradients: gradients) { input in
-                if index == 0 {
-                    embeddingLayer(dropout).output(chunk, saved, into: input)
-                } else {
-                    layer(index - 1, dropout).output(tokens: chunk.tokens, saved[index - 1], into: input)
-                }
-            }
-        }
-        guard !freezesEmbeddings else { return }
-        embeddingLayer(dropout).backward(chunk, saved, workspace, gradients: gradients)
+        return sums.filter { $0.value.seconds > 0 }
     }
 
-    // MARK: Preparation
-
-    private func check(_ batch: TokenBatch) throws {
-        for row in 0..<batch.count {
-            let length = batch.offsets[row + 1] - batch.offsets[row]
-            guard 1...configuration.maximumPositions ~= length else {
-                throw EncoderError.input(
-                    row: row, expected: "1 to \(configuration.maximumPositions) tokens", found: "\(length)")
-            }
-        }
-        guard let bad = batch.ids.firstIndex(where: { $0 < 0 || $0 >= configuration.vocabularySize }) else { return }
-        throw EncoderError.input(
-            row: (batch.offsets.firstIndex { $0 > bad } ?? 1) - 1,
-            expected: "token ids below \(configuration.vocabularySize)", found: "\(batch.ids[bad])")
-    }
-
-    private func prepare(_ batch: TokenBatch, forBackward: Bool) {
-        if hasOptimizer { optimizer.bringUpToDate(Array(Set(batch.ids.map(Int.init)))) }
-        packed.prepare(from: parameters, forBackward: forBackward)
-    }
-
-    private func reserveWorkspaces(_ lanes: Int, for chunks: [Chunk], training: Bool) {
-        let tokens = chunks.map(\.tokens).max() ?? 0
-        let longest = chunks.map(\.longest).max() ?? 0
-        while workspaces.count < lanes { workspaces.append(Workspace(configuration)) }
-        for workspace in workspaces.prefix(lanes) {
-            workspace.reserve(tokens: tokens, longest: longest, training: training)
-        }
-    }
-
-    /// A spare buffer that is large enough, the smallest such, or a new one.
-    private func takeBuffer(_ count: Int) -> FloatBuffer {
-        let fitting = spareBuffers.indices.filter { spareBuffers[$0].count >= count }
-        if let best = fitting.min(by: { spareBuffers[$0].count < spareBuffers[$1].count }) {
-            return spareBuffers.remove(at: best)
-        }
-        // What was too small this time would be kept in vain: sizes grow only.
-        if spareBuffers.count > 2 * Parallelism.threads { spareBuffers.removeFirst() }
-        return FloatBuffer(count: count)
+    /// Times what the calling thread and those that it starts do together.
+    func timed(_ operation: Operation, floats: Int, _ body: () -> Void) {
+        guard timesOperations else { return body() }
+        let start = OperationClock.processNow()
+        body()
+        clock.add(operation, seconds: OperationClock.processNow() - start, operations: 0, floats: floats)
     }
 }

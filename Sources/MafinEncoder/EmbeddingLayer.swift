@@ -11,7 +11,7 @@ struct EmbeddingLayer {
 
     /// Sets `workspace.hidden` to the embeddings of the chunk's tokens; fills `saved`.
     func forward(_ chunk: Chunk, ids: UnsafePointer<Int32>, _ saved: Activations, _ workspace: Workspace) {
-        let sum = workspace.dense.pointer
+        let sum = saved.embeddingNorm
         let type = parameters + layout.tokenTypeEmbeddings
         for text in 0..<chunk.texts.count {
             for token in chunk.starts[text]..<chunk.starts[text + 1] {
@@ -21,6 +21,7 @@ struct EmbeddingLayer {
                 for column in 0..<hidden { out[column] = word[column] + position[column] + type[column] }
             }
         }
+        // In place: the norm of a sum takes the sum's room.
         mafin_residual_layer_norm(
             chunk.tokens, hidden, sum, nil, nil, Dropout.none.mask(.embeddings, firstRow: 0),
             configuration.layerNormEpsilon, saved.embeddingNorm, saved.embeddingScale)
@@ -35,7 +36,7 @@ struct EmbeddingLayer {
     }
 
     /// From ∂L/∂output to the gradient of each token's sum of embeddings, both in `workspace.gradient`; adds to the dense
-    /// parameters' gradients. The word embeddings' part is added up by the caller, who sees all chunks.
+    /// parameters' gradients. The word embeddings' part is left to the caller.
     func backward(
         _ chunk: Chunk, _ saved: Activations, _ workspace: Workspace, gradients: UnsafeMutablePointer<Float>
     ) {

@@ -12,7 +12,7 @@ struct EncoderLayer {
 
     private var hidden: Int { configuration.hiddenSize }
     private var intermediate: Int { configuration.intermediateSize }
-    private var attention: Attention { Attention(configuration: configuration, layer: index, dropout: dropout) }
+    var attention: Attention { Attention(configuration: configuration, layer: index, dropout: dropout) }
 
     private func forEachRowBlock(_ tokens: Int, _ body: (_ first: Int, _ rows: Int) -> Void) {
         for first in stride(from: 0, to: tokens, by: Workspace.rowBlock) {
@@ -24,96 +24,143 @@ struct EncoderLayer {
     func forward(_ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace) {
         let weights = packed.layers[index]
         let x = workspace.hidden.pointer
+        let clock = workspace.clock
+        forEachRowBlock(chunk.tokens) { first, rows in
+            let queryKeyValue = saved.queryKeyValue + first * 3 * hidden
+            product(.queryKeyValue, clock, rows, weights.queryKeyValue) {
+                packed.forward(weights.queryKeyValue, rows: rows, x + first * hidden, into: queryKeyValue)
+                mafin_add_bias(rows, 3 * hidden, queryKeyValue, parameters + offsets.queryKeyValueBias)
+            }
+        }
+        attention.forward(chunk, saved, workspace)
         let dense = workspace.dense.pointer
         let activated = workspace.activated.pointer
         forEachRowBlock(chunk.tokens) { first, rows in
-            let queryKeyValue = saved.queryKeyValue + first * 3 * hidden
-            packed.forward(weights.queryKeyValue, rows: rows, x + first * hidden, into: queryKeyValue)
-            mafin_add_bias(rows, 3 * hidden, queryKeyValue, parameters + offsets.queryKeyValueBias)
-        }
-        attention.forward(chunk, saved, workspace)
-        forEachRowBlock(chunk.tokens) { first, rows in
             let x = x + first * hidden
-            let dense = dense + first * hidden
             let row = chunk.firstToken + first
-            packed.forward(weights.attentionOutput, rows: rows, saved.context + first * hidden, into: dense)
-            mafin_residual_layer_norm(
-                rows, hidden, dense, parameters + offsets.attentionOutputBias, x,
-                dropout.mask(.attentionOutput(layer: index), firstRow: row), configuration.layerNormEpsilon,
-                saved.attentionNorm + first * hidden, saved.attentionScale + first)
-            affine(rows, saved.attentionNorm + first * hidden, offsets.attentionNormGain, offsets.attentionNormBias, x)
+            product(.attentionOutput, clock, rows, weights.attentionOutput) {
+                packed.forward(weights.attentionOutput, rows: rows, saved.context + first * hidden, into: dense)
+            }
+            clock.time(.layerNorm, floats: 4 * rows * hidden) {
+                mafin_residual_layer_norm(
+                    rows, hidden, dense, parameters + offsets.attentionOutputBias, x,
+                    dropout.mask(.attentionOutput(layer: index), firstRow: row), configuration.layerNormEpsilon,
+                    saved.attentionNorm + first * hidden, saved.attentionScale + first)
+                affine(
+                    rows, saved.attentionNorm + first * hidden, offsets.attentionNormGain, offsets.attentionNormBias, x)
+            }
             let up = saved.up + first * intermediate
-            packed.forward(weights.up, rows: rows, x, into: up)
-            mafin_bias_gelu(rows, intermediate, up, parameters + offsets.upBias, activated)
-            packed.forward(weights.down, rows: rows, activated, into: dense)
-            mafin_residual_layer_norm(
-                rows, hidden, dense, parameters + offsets.downBias, x,
-                dropout.mask(.output(layer: index), firstRow: row), configuration.layerNormEpsilon,
-                saved.outputNorm + first * hidden, saved.outputScale + first)
-            affine(rows, saved.outputNorm + first * hidden, offsets.outputNormGain, offsets.outputNormBias, x)
+            product(.up, clock, rows, weights.up) { packed.forward(weights.up, rows: rows, x, into: up) }
+            clock.time(.gelu, floats: 3 * rows * intermediate) {
+                mafin_bias_gelu(rows, intermediate, up, parameters + offsets.upBias, activated)
+            }
+            product(.down, clock, rows, weights.down) {
+                packed.forward(weights.down, rows: rows, activated, into: dense)
+            }
+            clock.time(.layerNorm, floats: 4 * rows * hidden) {
+                mafin_residual_layer_norm(
+                    rows, hidden, dense, parameters + offsets.downBias, x,
+                    dropout.mask(.output(layer: index), firstRow: row), configuration.layerNormEpsilon,
+                    saved.outputNorm + first * hidden, saved.outputScale + first)
+                affine(rows, saved.outputNorm + first * hidden, offsets.outputNormGain, offsets.outputNormBias, x)
+            }
         }
     }
 
-    /// From ∂L/∂output to ∂L/∂input, both in `workspace.gradient`; adds to the layer's parameter gradients.
+    /// From ∂L/∂output to ∂L/∂input, both in `workspace.gradient`; adds to the layer's parameter gradients. Uses `saved` up: gradients
+    /// take the place of what they are the gradients of.
     ///
     /// - Parameters:
     ///   - gradients: the gradient of every parameter, at the parameters' own offsets.
+    ///   - adding: whether the weight matrices' gradients are added to what is there, or take its place. The others are added.
     ///   - input: writes the layer's input, `(tokens, hidden)`, to where it is told.
     func backward(
         _ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, gradients: UnsafeMutablePointer<Float>,
-        input: (UnsafeMutablePointer<Float>) -> Void
+        adding: Bool, input: (UnsafeMutablePointer<Float>) -> Void
     ) {
         let weights = packed.layers[index]
         let tokens = chunk.tokens
+        let clock = workspace.clock
         let d = workspace.gradient.pointer
         let dropped = workspace.droppedGradient.pointer
-        let dup = workspace.upGradient.pointer
-        let activated = workspace.activated.pointer
         let middle = workspace.hidden.pointer
-        let dcontext = workspace.contextGradient.pointer
+        func weightGradient(
+            _ operation: Operation, _ weight: PackedWeights.Weight, _ dy: UnsafePointer<Float>,
+            _ x: UnsafePointer<Float>
+        ) {
+            // dW += dyᵀ · x, `(outputs, inputs)`.
+            product(operation, clock, tokens, weight) {
+                mafin_sgemm(
+                    true, false, weight.outputs, weight.inputs, tokens, 1, dy, weight.outputs, x, weight.inputs,
+                    adding ? 1 : 0, gradients + weight.source, weight.inputs)
+            }
+        }
+        feedForwardBackward(chunk, saved, workspace, gradients: gradients)
+        weightGradient(.downGradient, weights.down, dropped, workspace.activated.pointer)
+        weightGradient(.upGradient, weights.up, saved.up, middle)
         forEachRowBlock(tokens) { first, rows in
             let d = d + first * hidden
             let dropped = dropped + first * hidden
-            let up = saved.up + first * intermediate
-            let dup = dup + first * intermediate
-            mafin_layer_norm_backward(
-                rows, hidden, d, saved.outputNorm + first * hidden, saved.outputScale + first,
-                parameters + offsets.outputNormGain, gradients + offsets.outputNormGain,
-                gradients + offsets.outputNormBias)
-            drop(rows, d, .output(layer: index), chunk.firstToken + first, into: dropped)
-            mafin_column_sum(rows, hidden, dropped, gradients + offsets.downBias)
-            packed.backward(weights.down, rows: rows, dropped, into: dup)
-            mafin_gelu_backward(rows * intermediate, up, dup)
-            mafin_gelu(rows * intermediate, up, activated + first * intermediate)
-            mafin_column_sum(rows, intermediate, dup, gradients + offsets.upBias)
-            packed.backward(weights.up, rows: rows, dup, into: d, adding: true)
-            affine(
-                rows, saved.attentionNorm + first * hidden, offsets.attentionNormGain, offsets.attentionNormBias,
-                middle + first * hidden)
+            layerNormBackward(
+                clock, rows, d, saved.attentionNorm + first * hidden, saved.attentionScale + first, gradients,
+                gain: offsets.attentionNormGain, bias: offsets.attentionNormBias)
+            drop(clock, rows, d, .attentionOutput(layer: index), chunk.firstToken + first, into: dropped)
+            columnSum(clock, rows, hidden, dropped, gradients + offsets.attentionOutputBias)
         }
-        weightGradient(tokens, dropped, hidden, activated, intermediate, gradients + offsets.downWeight)
-        weightGradient(tokens, dup, intermediate, middle, hidden, gradients + offsets.upWeight)
+        weightGradient(.attentionOutputGradient, weights.attentionOutput, dropped, saved.context)
         forEachRowBlock(tokens) { first, rows in
-            let d = d + first * hidden
-            let dropped = dropped + first * hidden
-            mafin_layer_norm_backward(
-                rows, hidden, d, saved.attentionNorm + first * hidden, saved.attentionScale + first,
-                parameters + offsets.attentionNormGain, gradients + offsets.attentionNormGain,
-                gradients + offsets.attentionNormBias)
-            drop(rows, d, .attentionOutput(layer: index), chunk.firstToken + first, into: dropped)
-            mafin_column_sum(rows, hidden, dropped, gradients + offsets.attentionOutputBias)
-            packed.backward(weights.attentionOutput, rows: rows, dropped, into: dcontext + first * hidden)
+            product(.attentionOutputBackward, clock, rows, weights.attentionOutput) {
+                packed.backward(
+                    weights.attentionOutput, rows: rows, dropped + first * hidden, into: saved.context + first * hidden)
+            }
         }
-        weightGradient(tokens, dropped, hidden, saved.context, hidden, gradients + offsets.attentionOutputWeight)
         attention.backward(chunk, saved, workspace)
-        let dqkv = workspace.queryKeyValueGradient.pointer
+        let dqkv = saved.queryKeyValue
         forEachRowBlock(tokens) { first, rows in
             let dqkv = dqkv + first * 3 * hidden
-            mafin_column_sum(rows, 3 * hidden, dqkv, gradients + offsets.queryKeyValueBias)
-            packed.backward(weights.queryKeyValue, rows: rows, dqkv, into: d + first * hidden, adding: true)
+            columnSum(clock, rows, 3 * hidden, dqkv, gradients + offsets.queryKeyValueBias)
+            product(.queryKeyValueBackward, clock, rows, weights.queryKeyValue) {
+                packed.backward(weights.queryKeyValue, rows: rows, dqkv, into: d + first * hidden, adding: true)
+            }
         }
-        input(middle)
-        weightGradient(tokens, dqkv, 3 * hidden, middle, hidden, gradients + offsets.queryKeyValueWeight)
+        clock.time(.layerNorm, floats: 2 * tokens * hidden) { input(middle) }
+        weightGradient(.queryKeyValueGradient, weights.queryKeyValue, dqkv, middle)
+    }
+
+    /// From the gradient of the layer's output to that of its first norm's output, in `workspace.gradient`; leaves what the
+    /// weights' gradients are made of: `droppedGradient`, `saved.up`, `activated`, and the first norm's output in `hidden`.
+    private func feedForwardBackward(
+        _ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, gradients: UnsafeMutablePointer<Float>
+    ) {
+        let weights = packed.layers[index]
+        let clock = workspace.clock
+        forEachRowBlock(chunk.tokens) { first, rows in
+            let d = workspace.gradient.pointer + first * hidden
+            let dropped = workspace.droppedGradient.pointer + first * hidden
+            let dup = saved.up + first * intermediate
+            let dactivated = workspace.activatedGradient.pointer
+            layerNormBackward(
+                clock, rows, d, saved.outputNorm + first * hidden, saved.outputScale + first, gradients,
+                gain: offsets.outputNormGain, bias: offsets.outputNormBias)
+            drop(clock, rows, d, .output(layer: index), chunk.firstToken + first, into: dropped)
+            columnSum(clock, rows, hidden, dropped, gradients + offsets.downBias)
+            product(.downBackward, clock, rows, weights.down) {
+                packed.backward(weights.down, rows: rows, dropped, into: dactivated)
+            }
+            clock.time(.geluBackward, floats: 4 * rows * intermediate) {
+                mafin_gelu_backward(
+                    rows * intermediate, dactivated, dup, workspace.activated.pointer + first * intermediate)
+            }
+            columnSum(clock, rows, intermediate, dup, gradients + offsets.upBias)
+            product(.upBackward, clock, rows, weights.up) {
+                packed.backward(weights.up, rows: rows, dup, into: d, adding: true)
+            }
+            clock.time(.layerNorm, floats: 2 * rows * hidden) {
+                affine(
+                    rows, saved.attentionNorm + first * hidden, offsets.attentionNormGain, offsets.attentionNormBias,
+                    workspace.hidden.pointer + first * hidden)
+            }
+        }
     }
 
     /// The layer's output again, from what was saved of it.
@@ -121,7 +168,7 @@ struct EncoderLayer {
         affine(tokens, saved.outputNorm, offsets.outputNormGain, offsets.outputNormBias, y)
     }
 
-    private func affine(
+    func affine(
         _ rows: Int, _ normalized: UnsafePointer<Float>, _ gain: Int, _ bias: Int, _ y: UnsafeMutablePointer<Float>
     ) {
         mafin_affine(
@@ -129,22 +176,44 @@ struct EncoderLayer {
             y)
     }
 
-    private func drop(
-        _ rows: Int, _ x: UnsafePointer<Float>, _ site: Dropout.Site, _ row: Int, into out: UnsafeMutablePointer<Float>
+    private func layerNormBackward(
+        _ clock: OperationClock?, _ rows: Int, _ d: UnsafeMutablePointer<Float>, _ normalized: UnsafePointer<Float>,
+        _ scale: UnsafePointer<Float>, _ gradients: UnsafeMutablePointer<Float>, gain: Int, bias: Int
     ) {
-        let mask = dropout.mask(site, firstRow: row)
-        if mask.threshold > 0 {
-            mafin_apply_dropout(rows, hidden, x, mask, out)
-        } else {
-            out.update(from: x, count: rows * hidden)
+        clock.time(.layerNormBackward, floats: 3 * rows * hidden) {
+            mafin_layer_norm_backward(
+                rows, hidden, d, normalized, scale, parameters + gain, gradients + gain, gradients + bias)
         }
     }
 
-    /// dW += dyᵀ · x, `(outputs, inputs)`.
-    private func weightGradient(
-        _ rows: Int, _ dy: UnsafePointer<Float>, _ outputs: Int, _ x: UnsafePointer<Float>, _ inputs: Int,
-        _ dweight: UnsafeMutablePointer<Float>
+    private func drop(
+        _ clock: OperationClock?, _ rows: Int, _ x: UnsafePointer<Float>, _ site: Dropout.Site, _ row: Int,
+        into out: UnsafeMutablePointer<Float>
     ) {
-        mafin_sgemm(true, false, outputs, inputs, rows, 1, dy, outputs, x, inputs, 1, dweight, inputs)
+        clock.time(.layerNormBackward, floats: 2 * rows * hidden) {
+            let mask = dropout.mask(site, firstRow: row)
+            if mask.threshold > 0 {
+                mafin_apply_dropout(rows, hidden, x, mask, out)
+            } else {
+                out.update(from: x, count: rows * hidden)
+            }
+        }
+    }
+
+    private func columnSum(
+        _ clock: OperationClock?, _ rows: Int, _ width: Int, _ x: UnsafePointer<Float>,
+        _ sum: UnsafeMutablePointer<Float>
+    ) {
+        clock.time(.biasGradients, floats: rows * width) { mafin_column_sum(rows, width, x, sum) }
+    }
+
+    /// A product of `rows` rows with a weight, or of two such for the weight's gradient, on the clock.
+    private func product(
+        _ operation: Operation, _ clock: OperationClock?, _ rows: Int, _ weight: PackedWeights.Weight,
+        _ body: () -> Void
+    ) {
+        let size = weight.outputs * weight.inputs
+        clock.time(
+            operation, operations: 2 * rows * size, floats: size + rows * (weight.outputs + weight.inputs), body)
     }
 }

@@ -59,6 +59,7 @@ final class PackedWeights: @unchecked Sendable {
 
     /// Packs what is out of date.
     func prepare(from parameters: FloatBuffer, forBackward: Bool) {
+        guard !forwardIsCurrent || forBackward && !backwardIsCurrent else { return }
         let all = layers.flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.up, $0.down] }
         if !forwardIsCurrent {
             let out = forwardBuffer
@@ -89,6 +90,19 @@ final class PackedWeights: @unchecked Sendable {
             false, rows, weight.outputs, weight.inputs, 1, x, weight.inputs, forwardBuffer.pointer + weight.forward, 0,
             y, weight.outputs)
     }
+
+    /// Some columns of that product, from a multiple of ``columnTile`` on; y is that of all columns.
+    func forward(
+        _ weight: Weight, columns: Range<Int>, rows: Int, _ x: UnsafePointer<Float>,
+        into y: UnsafeMutablePointer<Float>
+    ) {
+        mafin_sgemm_packed_columns(
+            false, rows, weight.outputs, weight.inputs, columns.lowerBound, columns.count, 1, x, weight.inputs,
+            forwardBuffer.pointer + weight.forward, 0, y + columns.lowerBound, weight.outputs)
+    }
+
+    /// Columns that belong together: a part of a product begins at a multiple of it.
+    static var columnTile: Int { mafin_packed_columns(1) }
 
     /// dx = dy · W, or dx += dy · W if `adding`, over `rows` rows of dy `(rows, outputs)`; dx is `(rows, inputs)`.
     func backward(

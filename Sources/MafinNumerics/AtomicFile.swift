@@ -11,22 +11,9 @@ public enum AtomicFile {
     /// Writes a file piece by piece; it gets its name only when `body` has returned and the bytes are on disk.
     /// - Throws: ``NumericsError/file(path:reason:)`` or what `body` throws; the target is then as it was before.
     public static func write(to url: URL, _ body: (inout FileWriter) throws -> Void) throws {
-        let temporary = temporarySibling(of: url)
-        do {
-            var writer = try FileWriter(creating: temporary, for: url)
-            do {
-                try body(&writer)
-                try writer.finish()
-            } catch {
-                writer.abandon()
-                throw error
-            }
-            guard rename(temporary.path, url.path) == 0 else { throw NumericsError.system(url.path) }
-            try synchronizeDirectory(url.deletingLastPathComponent())
-        } catch {
-            unlink(temporary.path)
-            throw error
-        }
+        let file = try PendingFile(at: url)
+        try body(&file.writer)
+        try file.commit()
     }
 
     /// Makes a folder whole or not at all: `body` fills a temporary folder beside `url`, which then takes the place of what was there.
@@ -61,7 +48,7 @@ public enum AtomicFile {
         if hadOld { try? files.removeItem(at: old) }
     }
 
-    private static func temporarySibling(of url: URL) -> URL {
+    static func temporarySibling(of url: URL) -> URL {
         let standardized = url.standardizedFileURL
         return standardized.deletingLastPathComponent().appendingPathComponent(
             ".\(standardized.lastPathComponent).\(UUID().uuidString.prefix(8)).tmp")
@@ -76,12 +63,53 @@ public enum AtomicFile {
     }
 
     /// Syncs a file's or folder's own entry to disk.
-    private static func synchronizeDirectory(_ url: URL) throws {
+    static func synchronizeDirectory(_ url: URL) throws {
         let descriptor = open(url.path.isEmpty ? "." : url.path, O_RDONLY)
         guard descriptor >= 0 else { throw NumericsError.system(url.path) }
         defer { close(descriptor) }
         // Some file systems refuse to sync a folder (EINVAL); their renames are then as safe as they get.
         guard fsync(descriptor) == 0 || errno == EINVAL else { throw NumericsError.system(url.path) }
+    }
+}
+
+/// A file that is written over time: it gets its name with ``commit()``, and where that never comes nothing of it stays.
+///
+/// Not to be used from two threads at a time.
+public final class PendingFile {
+    var writer: FileWriter
+    private let target: URL
+    private let temporary: URL
+    private var isCommitted = false
+
+    /// Begins a file under a temporary name beside `url`.
+    /// - Throws: ``NumericsError/file(path:reason:)``
+    public init(at url: URL) throws {
+        target = url
+        temporary = AtomicFile.temporarySibling(of: url)
+        writer = try FileWriter(creating: temporary, for: url)
+    }
+
+    deinit {
+        writer.abandon()
+        if !isCommitted { unlink(temporary.path) }
+    }
+
+    /// Appends bytes.
+    /// - Throws: ``NumericsError/file(path:reason:)``, for instance when the disk is full.
+    public func write(_ data: Data) throws { try writer.write(data) }
+
+    /// Puts the bytes on disk, still under the temporary name: the part of ``commit()`` that may fail for want of space. Nothing can be
+    /// written after it.
+    /// - Throws: ``NumericsError/file(path:reason:)``
+    public func synchronize() throws { try writer.finish() }
+
+    /// Gives the file its name; one that was there is replaced in one step.
+    /// - Throws: ``NumericsError/file(path:reason:)``; what was there is then as it was before.
+    public func commit() throws {
+        try synchronize()
+        guard rename(temporary.path, target.path) == 0 else { throw NumericsError.system(target.path) }
+        isCommitted = true
+        try AtomicFile.synchronizeDirectory(target.deletingLastPathComponent())
     }
 }
 
@@ -120,14 +148,23 @@ public struct FileWriter: ~Copyable {
         }
     }
 
-    fileprivate mutating func finish() throws {
+    /// Writes bytes over those that were written at `offset`; what follows them stays.
+    /// - Throws: ``NumericsError/file(path:reason:)``
+    mutating func overwrite(_ data: Data, at offset: Int) throws {
+        let count = data.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) }
+        guard count == data.count else { throw NumericsError.system(path) }
+    }
+
+    /// Puts everything on disk and closes the file. Does nothing where it is closed already.
+    mutating func finish() throws {
+        guard descriptor >= 0 else { return }
         guard fsync(descriptor) == 0 else { throw NumericsError.system(path) }
         // Closed even if close reports an error: the number may be another file's by now.
         defer { descriptor = -1 }
         guard close(descriptor) == 0 else { throw NumericsError.system(path) }
     }
 
-    fileprivate mutating func abandon() {
+    mutating func abandon() {
         if descriptor >= 0 { close(descriptor) }
         descriptor = -1
     }

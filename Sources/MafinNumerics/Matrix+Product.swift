@@ -36,6 +36,31 @@ extension Matrix {
         return product
     }
 
+    /// aᵀ · b, `(a.columns, b.columns)`; `a.rows == b.rows`. Runs on all threads; O(a.columns × b.columns × a.rows).
+    public static func multiply(transposed a: Matrix, _ b: Matrix) -> Matrix {
+        precondition(a.rows == b.rows, "\(a.rows) rows against \(b.rows)")
+        var product = Matrix(rows: a.columns, columns: b.columns)
+        guard a.columns > 0, b.columns > 0, a.rows > 0 else { return product }
+        let (rows, columns, depth) = (a.columns, b.columns, a.rows)
+        a.values.withUnsafeBufferPointer { left in
+            b.values.withUnsafeBufferPointer { right in
+                product.values.withUnsafeMutableBufferPointer { result in
+                    guard let a = left.baseAddress, let b = right.baseAddress, let c = result.baseAddress else {
+                        return
+                    }
+                    let pointers = UnsafeTransfer((a: a, b: b, c: c))
+                    parallelRanges(rows, grain: 64) { range in
+                        let (a, b, c) = pointers.value
+                        mafin_sgemm(
+                            true, false, range.count, columns, depth, 1, a + range.lowerBound, rows, b, columns, 0,
+                            c + range.lowerBound * columns, columns)
+                    }
+                }
+            }
+        }
+        return product
+    }
+
     /// The product over row-major buffers, cut along the longer side of the result.
     private static func multiply(
         _ left: UnsafeBufferPointer<Float>, rows: Int, _ right: UnsafeBufferPointer<Float>, transposed: Bool,

@@ -11,7 +11,8 @@ public enum NumPyFile {
         /// IEEE 754 double precision, little-endian (read only).
         case float64 = "<f8"
 
-        var size: Int {
+        /// Bytes of an element.
+        public var size: Int {
             switch self {
             case .float16: 2
             case .float32: 4
@@ -20,66 +21,103 @@ public enum NumPyFile {
         }
     }
 
-    private static let magic = Data([0x93]) + Data("NUMPY".utf8)
+    /// An array that lies in a mapped file: nothing of it is read before it is used.
+    public struct MappedArray: Sendable {
+        /// The file.
+        public let path: String
+        /// Type of the elements.
+        public let elementType: ElementType
+        /// Number of rows; 1 for a one-dimensional array.
+        public let rows: Int
+        /// Number of columns.
+        public let columns: Int
+        private let file: MappedFile
+        private let start: Int
+
+        fileprivate init(
+            path: String, elementType: ElementType, rows: Int, columns: Int, file: MappedFile, start: Int
+        ) {
+            self.path = path
+            self.elementType = elementType
+            self.rows = rows
+            self.columns = columns
+            self.file = file
+            self.start = start
+        }
+
+        /// Calls `body` with the elements, row after row; the pointer is good until it returns.
+        public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+            try file.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[start...])) }
+        }
+    }
+
+    private static let magic: [UInt8] = [0x93] + Array("NUMPY".utf8)
 
     /// The matrix in a file; a one-dimensional array becomes one row. Elements of other widths are converted to `Float`.
     /// - Throws: ``NumericsError`` naming the file: unreadable, no `.npy`, Fortran order, other element types, wrong size.
     public static func read(_ url: URL) throws -> Matrix {
-        let data: Data
-        do {
-            data = try Data(contentsOf: url, options: .alwaysMapped)
-        } catch {
-            throw NumericsError.file(path: url.path, reason: "cannot be read: \(reason(error))")
-        }
-        guard data.count >= 10, data.prefix(6) == magic else {
-            throw NumericsError.malformed(
-                path: url.path, expected: "a NumPy .npy file", found: "other bytes at its start")
-        }
-        guard 1...3 ~= data[6] else {
-            throw NumericsError.malformed(
-                path: url.path, expected: "version 1, 2 or 3 of the .npy format", found: "version \(data[6])")
-        }
-        let isShort = data[6] == 1
-        let headerStart = isShort ? 10 : 12
-        guard data.count >= headerStart else {
-            throw NumericsError.malformed(path: url.path, expected: "a NumPy header", found: "the end of the file")
-        }
-        let headerLength = (8..<headerStart).reversed().reduce(0) { $0 << 8 | Int(data[$1]) }
-        guard data.count >= headerStart + headerLength else {
-            throw NumericsError.malformed(path: url.path, expected: "a NumPy header", found: "the end of the file")
-        }
-        let header = String(decoding: data[headerStart..<headerStart + headerLength], as: UTF8.self)
-        let (type, shape) = try parse(header: header, path: url.path)
+        let array = try map(url)
+        let count = array.rows * array.columns
+        return Matrix(
+            rows: array.rows, columns: array.columns,
+            values: array.withUnsafeBytes { decode($0, as: array.elementType, count: count) })
+    }
+
+    /// The array in a file, left where it lies.
+    /// - Throws: ``NumericsError`` naming the file: unreadable, no `.npy`, Fortran order, other element types, wrong size.
+    public static func map(_ url: URL) throws -> MappedArray {
+        let file = try MappedFile(url)
+        let (type, shape, start) = try file.withUnsafeBytes { try parse($0, path: url.path) }
         let rows = shape.count == 2 ? shape[0] : 1
         let columns = shape[shape.count - 1]
-        let body = data.dropFirst(headerStart + headerLength)
         let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
-        guard !overflow, count.multipliedReportingOverflow(by: type.size) == (body.count, false) else {
+        guard !overflow, count.multipliedReportingOverflow(by: type.size) == (file.count - start, false) else {
             throw NumericsError.malformed(
                 path: url.path, expected: "\(rows) × \(columns) elements of \(type.size) bytes",
-                found: "\(body.count) bytes of data")
+                found: "\(file.count - start) bytes of data")
         }
-        return Matrix(rows: rows, columns: columns, values: decode(body, as: type, count: count))
+        return MappedArray(
+            path: url.path, elementType: type, rows: rows, columns: columns, file: file, start: start)
     }
 
     /// Writes a matrix in C order, whole or not at all.
     /// - Throws: ``NumericsError/file(path:reason:)``
     public static func write(_ matrix: Matrix, to url: URL, as type: ElementType = .float32) throws {
+        let rows = try PendingRows(to: url, columns: matrix.columns, as: type)
+        try rows.append(matrix)
+        try rows.commit()
+    }
+
+    /// Everything before the elements, ``headerSize`` bytes whatever the shape: so it can be written again when the rows are counted.
+    public static func header(rows: Int, columns: Int, as type: ElementType) -> Data {
         precondition(type != .float64, "float64 files are only read")
-        var header =
-            "{'descr': '\(type.rawValue)', 'fortran_order': False, 'shape': (\(matrix.rows), \(matrix.columns)), }"
-        // The format wants the data to start at a multiple of 64 bytes.
-        header += String(repeating: " ", count: 63 - (10 + header.utf8.count) % 64) + "\n"
-        try AtomicFile.write(to: url) { file in
-            try file.write(magic + Data([1, 0, UInt8(header.utf8.count & 255), UInt8(header.utf8.count >> 8)]))
-            try file.write(Data(header.utf8))
-            switch type {
-            case .float16:
-                try matrix.values.map(Float16Bits.bits).withUnsafeBytes { try file.write($0) }
-            default:
-                try matrix.values.withUnsafeBytes { try file.write($0) }
-            }
+        var text = "{'descr': '\(type.rawValue)', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
+        text += String(repeating: " ", count: headerSize - 11 - text.utf8.count) + "\n"
+        return magic + Data([1, 0, UInt8(text.utf8.count & 255), UInt8(text.utf8.count >> 8)]) + Data(text.utf8)
+    }
+
+    /// The format wants the elements to start at a multiple of 64 bytes; this is the smallest with room for any shape.
+    private static let headerSize = 128
+
+    /// Type, shape, and where the elements begin.
+    private static func parse(
+        _ bytes: UnsafeRawBufferPointer, path: String
+    ) throws -> (type: ElementType, shape: [Int], start: Int) {
+        guard bytes.count >= 10, bytes.prefix(6).elementsEqual(magic) else {
+            throw NumericsError.malformed(path: path, expected: "a NumPy .npy file", found: "other bytes at its start")
         }
+        guard 1...3 ~= bytes[6] else {
+            throw NumericsError.malformed(
+                path: path, expected: "version 1, 2 or 3 of the .npy format", found: "version \(bytes[6])")
+        }
+        let headerStart = bytes[6] == 1 ? 10 : 12
+        let cutOff = NumericsError.malformed(path: path, expected: "a NumPy header", found: "the end of the file")
+        guard bytes.count >= headerStart else { throw cutOff }
+        let headerLength = (8..<headerStart).reversed().reduce(0) { $0 << 8 | Int(bytes[$1]) }
+        guard bytes.count >= headerStart + headerLength else { throw cutOff }
+        let header = String(decoding: bytes[headerStart..<headerStart + headerLength], as: UTF8.self)
+        let (type, shape) = try parse(header: header, path: path)
+        return (type, shape, headerStart + headerLength)
     }
 
     private static func parse(header: String, path: String) throws -> (ElementType, [Int]) {
@@ -105,24 +143,22 @@ public enum NumPyFile {
         return (type, sizes)
     }
 
-    private static func decode(_ body: Data, as type: ElementType, count: Int) -> [Float] {
-        body.withUnsafeBytes { bytes in
-            [Float](unsafeUninitializedCapacity: count) { values, initialized in
-                switch type {
-                case .float32:
-                    UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
-                case .float16:
-                    for index in 0..<count {
-                        values[index] = Float16Bits.float(
-                            UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)))
-                    }
-                case .float64:
-                    for index in 0..<count {
-                        values[index] = Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self))
-                    }
+    private static func decode(_ bytes: UnsafeRawBufferPointer, as type: ElementType, count: Int) -> [Float] {
+        [Float](unsafeUninitializedCapacity: count) { values, initialized in
+            switch type {
+            case .float32:
+                UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
+            case .float16:
+                for index in 0..<count {
+                    values[index] = Float16Bits.float(
+                        UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)))
                 }
-                initialized = count
+            case .float64:
+                for index in 0..<count {
+                    values[index] = Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self))
+                }
             }
+            initialized = count
         }
     }
 }

@@ -65,6 +65,23 @@ public struct SafeTensorsFile: Sendable {
     ///   - shape: the shape it must have, if given.
     /// - Throws: ``NumericsError``: no such tensor, another shape, another element type.
     public func floats(of name: String, shape expected: [Int]? = nil) throws -> [Float] {
+        let (entry, count) = try checkedEntry(name, expected)
+        return [Float](unsafeUninitializedCapacity: count) { values, initialized in
+            decode(entry, into: UnsafeMutableBufferPointer(rebasing: values[..<count]))
+            initialized = count
+        }
+    }
+
+    /// Writes a tensor's values in C order to where they belong, without a copy on the way.
+    /// - Parameter values: as many as the shape has elements.
+    /// - Throws: as ``floats(of:shape:)``.
+    public func read(_ name: String, shape: [Int], into values: UnsafeMutableBufferPointer<Float>) throws {
+        let (entry, count) = try checkedEntry(name, shape)
+        precondition(values.count == count, "room for \(values.count) of \(count) values")
+        decode(entry, into: values)
+    }
+
+    private func checkedEntry(_ name: String, _ expected: [Int]?) throws -> (Entry, count: Int) {
         guard let entry = entries[name] else {
             throw NumericsError.missingTensor(path: path, name: name, available: names)
         }
@@ -83,25 +100,26 @@ public struct SafeTensorsFile: Sendable {
                 path: path, expected: "\(size) bytes for each element of tensor '\(name)' of shape \(entry.shape)",
                 found: "\(found) bytes")
         }
-        let start = bodyStart + entry.data_offsets[0]
-        return data.withUnsafeBytes { all in
-            let bytes = UnsafeRawBufferPointer(rebasing: all[start..<start + count * size])
-            return [Float](unsafeUninitializedCapacity: count) { values, initialized in
-                switch entry.dtype {
-                case "F32":
-                    UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
-                case "F64":
-                    for index in 0..<count {
-                        values[index] = Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self))
-                    }
-                default:
-                    let isHalf = entry.dtype == "F16"
-                    for index in 0..<count {
-                        let bits = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self))
-                        values[index] = isHalf ? Float16Bits.float(bits) : BFloat16Bits.float(bits)
-                    }
+        return (entry, count)
+    }
+
+    private func decode(_ entry: Entry, into values: UnsafeMutableBufferPointer<Float>) {
+        data.withUnsafeBytes { all in
+            let bytes = UnsafeRawBufferPointer(
+                rebasing: all[bodyStart + entry.data_offsets[0]..<bodyStart + entry.data_offsets[1]])
+            switch entry.dtype {
+            case "F32":
+                UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
+            case "F64":
+                for index in values.indices {
+                    values[index] = Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self))
                 }
-                initialized = count
+            default:
+                let isHalf = entry.dtype == "F16"
+                for index in values.indices {
+                    let bits = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self))
+                    values[index] = isHalf ? Float16Bits.float(bits) : BFloat16Bits.float(bits)
+                }
             }
         }
     }

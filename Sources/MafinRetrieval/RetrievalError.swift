@@ -1,4 +1,4 @@
-/// What can be wrong with a collection, judgments, a run or a metric's name.
+/// What can be wrong with a collection, judgments, a run, a metric's name or vectors to search among.
 ///
 /// Every case names the file and line (1-based) or the identifier at fault, and what was expected.
 public enum RetrievalError: Error, Equatable, Sendable {
@@ -34,10 +34,15 @@ public enum RetrievalError: Error, Equatable, Sendable {
     case noJudgedQueries(path: String)
     /// The labels hang together so closely that no split by document can fill every part.
     case inseparableLabels(queries: Int, largestComponent: Int, parts: [String])
+    /// Queries to measure on that are also, or nearly, among those that were learned from or chosen on.
+    case leakedQueries(
+        affected: Int, measured: Int, learned: String, example: String, comparedBy: String, threshold: Double)
     /// An identifier that a TREC file cannot hold, because its columns are separated by white space.
     case unwritableIdentifier(identifier: String)
     /// A metric's name that is not understood.
     case unknownMetric(name: String)
+    /// An element of a vector that cannot be searched with: row and column count from 0, as in NumPy.
+    case invalidElement(source: String, row: Int, column: Int, expected: String, found: String)
 
     /// Which of the two kinds of text an identifier names.
     public enum TextKind: String, Sendable {
@@ -86,10 +91,15 @@ extension RetrievalError: CustomStringConvertible {
         case .inseparableLabels(let queries, let largestComponent, let parts):
             "the labels cannot be split by document into \(parts.joined(separator: ", ")): "
                 + "\(largestComponent) of \(queries) queries hang together through shared documents"
+        case .leakedQueries(let affected, let measured, let learned, let example, let comparedBy, let threshold):
+            "\(affected) of \(measured) queries to measure on are also among those that were learned from or chosen on "
+                + "(\(comparedBy) alike by \(threshold) or more), for instance \"\(example)\" and \"\(learned)\""
         case .unwritableIdentifier(let identifier):
             "the id \"\(identifier)\" holds white space, or nothing, and cannot stand in a TREC file"
         case .unknownMetric(let name):
             "unknown metric \"\(name)\"; known are nDCG@k, Recall@k (R@k), P@k, MRR@k (RR@k), MAP (AP), MAP@k, Success@k, Rprec"
+        case .invalidElement(let source, let row, let column, let expected, let found):
+            "\(source): row \(row), column \(column) (both from 0): expected \(expected), found \(found)"
         }
     }
 }

@@ -9,6 +9,8 @@ enum Program {
         var status: Int32
         var output: String
         var error: String
+        /// From its start to its end.
+        var duration: Duration
     }
 
     /// Where it was built: beside the bundle of tests.
@@ -21,38 +23,127 @@ enum Program {
 
     static let skipMessage = "the program mafin was not built beside the tests"
 
-    /// Runs it with an environment of nothing but `environment`, `PATH`, a home folder and where libraries lie.
+    /// Runs it to its end; see ``start(_:in:environment:)``.
     static func run(
         _ arguments: [String], in folder: TemporaryFolder, environment: [String: String] = [:]
     ) async throws -> Outcome {
-        let process = Process()
-        process.executableURL = url
-        process.arguments = arguments
-        process.currentDirectoryURL = folder.url
+        try await start(arguments, in: folder, environment: environment).outcome()
+    }
+
+    /// Starts it with an environment of nothing but `environment`, `PATH`, a home folder and where libraries lie.
+    static func start(
+        _ arguments: [String], in folder: TemporaryFolder, environment: [String: String] = [:]
+    ) throws -> Running {
         var variables = ProcessInfo.processInfo.environment.filter { ["PATH", "LD_LIBRARY_PATH"].contains($0.key) }
         variables["HOME"] = folder.url.path
-        process.environment = variables.merging(environment) { _, given in given }
-        // Files, since a pipe that nobody empties stops the program.
-        func file(_ name: String) throws -> (URL, FileHandle) {
-            let url = try folder.write("", to: ".outcome-\(name)-\(UUID().uuidString)")
-            return (url, try FileHandle(forWritingTo: url))
+        return try Running(arguments, in: folder, environment: variables.merging(environment) { _, given in given })
+    }
+
+    /// A run that goes on.
+    final class Running: Sendable {
+        private let process: UncheckedProcess
+        private let output: URL
+        private let error: URL
+        private let start: ContinuousClock.Instant
+        private let end = Mutex(End())
+
+        private struct End {
+            var status: Int32?
+            var duration = Duration.zero
+            var waiting: CheckedContinuation<Void, Never>?
         }
-        let (output, outputHandle) = try file("output")
-        let (error, errorHandle) = try file("error")
-        process.standardOutput = outputHandle
-        process.standardError = errorHandle
-        process.standardInput = FileHandle.nullDevice
-        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-            process.terminationHandler = { _ in continuation.resume() }
-            do {
-                try process.run()
-            } catch {
-                process.terminationHandler = nil
-                continuation.resume(throwing: error)
+
+        /// `Process` is not marked as sendable; it is started once, and only asked for its number after that.
+        private struct UncheckedProcess: @unchecked Sendable { let value = Process() }
+
+        fileprivate init(_ arguments: [String], in folder: TemporaryFolder, environment: [String: String]) throws {
+            process = UncheckedProcess()
+            // Files, since a pipe that nobody empties stops the program.
+            output = try folder.write("", to: ".outcome-output-\(UUID().uuidString)")
+            error = try folder.write("", to: ".outcome-error-\(UUID().uuidString)")
+            let process = process.value
+            process.executableURL = Program.url
+            process.arguments = arguments
+            process.currentDirectoryURL = folder.url
+            process.environment = environment
+            process.standardOutput = try FileHandle(forWritingTo: output)
+            process.standardError = try FileHandle(forWritingTo: error)
+            process.standardInput = FileHandle.nullDevice
+            start = .now
+            process.terminationHandler = { [weak self] in self?.ended($0.terminationStatus) }
+            try process.run()
+        }
+
+        /// What it has written to standard error so far.
+        var errorSoFar: String { (try? String(contentsOf: error, encoding: .utf8)) ?? "" }
+
+        /// Number of the process.
+        var identifier: Int32 { process.value.processIdentifier }
+
+        /// Whether it has ended.
+        var hasEnded: Bool { end.withLock { $0.status != nil } }
+
+        /// Sends a signal as soon as standard error, given as far as it is written, is what `condition` waits for.
+        ///
+        /// A thread of its own looks for it: the tests' tasks may wait for seconds while others compute.
+        func signal(_ number: Int32, when condition: @escaping @Sendable (String) -> Bool) {
+            let run = self
+            Thread.detachNewThread {
+                while !run.hasEnded {
+                    if condition(run.errorSoFar) {
+                        kill(run.identifier, number)
+                        return
+                    }
+                    usleep(2000)
+                }
             }
         }
-        return Outcome(
-            status: process.terminationStatus, output: try String(contentsOf: output, encoding: .utf8),
-            error: try String(contentsOf: error, encoding: .utf8))
+
+        /// Looks at its memory until it ends; a thread of its own, as for signals.
+        /// - Returns: what tells the largest amount that was seen, in bytes; nil where the system does not tell.
+        func watchMemory() -> @Sendable () -> Int? {
+            final class Peak: Sendable { let bytes = Mutex(Int?.none) }
+            let (run, peak) = (self, Peak())
+            Thread.detachNewThread {
+                while !run.hasEnded {
+                    if let bytes = Self.largestMemory(of: run.identifier) { peak.bytes.withLock { $0 = bytes } }
+                    usleep(2000)
+                }
+            }
+            return { peak.bytes.withLock { $0 } }
+        }
+
+        /// The largest memory that a process has had so far, where the system tells (Linux).
+        private static func largestMemory(of process: Int32) -> Int? {
+            guard let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8),
+                let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+                let kibibytes = Int(line.split(whereSeparator: \.isWhitespace)[1])
+            else { return nil }
+            return kibibytes << 10
+        }
+
+        /// Waits for the end. To be called once.
+        func outcome() async throws -> Outcome {
+            await withCheckedContinuation { continuation in
+                let hasEnded = end.withLock { end in
+                    if end.status == nil { end.waiting = continuation }
+                    return end.status != nil
+                }
+                if hasEnded { continuation.resume() }
+            }
+            let (status, duration) = end.withLock { ($0.status ?? -1, $0.duration) }
+            return Outcome(
+                status: status, output: try String(contentsOf: output, encoding: .utf8),
+                error: try String(contentsOf: error, encoding: .utf8), duration: duration)
+        }
+
+        private func ended(_ status: Int32) {
+            let waiting = end.withLock { end in
+                end.status = status
+                end.duration = .now - start
+                return end.waiting
+            }
+            waiting?.resume()
+        }
     }
 }

@@ -44,11 +44,9 @@ import Testing
         let chunk = Chunk(texts: 0..<1, firstToken: 0, starts: [0, 10])
         let ids = (1...10).map { Int32($0) }
         func output(_ dropout: Dropout) -> [Float] {
-            let floats = Activations.floatsPerToken(encoder.configuration, layers: 1) * 10
-            let saved = Activations(
-                encoder.configuration, tokens: 10, keeping: 1, storage: FloatBuffer(count: floats))
             let workspace = Workspace(encoder.configuration)
             workspace.reserve(tokens: 10, longest: 10, training: false)
+            let saved = workspace.transientActivations(tokens: 10)
             EmbeddingLayer(
                 configuration: encoder.configuration, parameters: encoder.parameters.pointer, layout: layout,
                 dropout: dropout

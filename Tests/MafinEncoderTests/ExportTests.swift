@@ -11,12 +11,16 @@ import Testing
     private static let python = ProcessInfo.processInfo.environment["MAFIN_PYTHON"] ?? ""
 
     /// An encoder that is no longer the released one, and its export.
-    private func export(_ source: URL, vocabulary: Int, to folder: URL) throws -> BERTEncoder {
+    private func export(
+        _ source: URL, vocabulary: Int, to folder: URL, normalizes: Bool = true
+    ) throws -> BERTEncoder {
         let encoder = try BERTEncoder(modelFolder: source)
         let loss = GoldenLoss(kind: .infoNCE, grades: Matrix(rows: 2, columns: 2))
         let batch = randomBatch(lengths: [3, 5, 8, 2], vocabulary: vocabulary, seed: 1)
         _ = try encoder.train(loss, [batch], rates: [1e-3, 1e-3])
-        try AtomicFile.replaceDirectory(at: folder) { try encoder.save(to: $0, tokenizerFrom: source) }
+        try AtomicFile.replaceDirectory(at: folder) {
+            try encoder.save(to: $0, tokenizerFrom: source, normalizes: normalizes)
+        }
         return encoder
     }
 
@@ -47,6 +51,22 @@ import Testing
             let saved = try JSONFile(folder.appendingPathComponent("config.json"))
             #expect(saved.string("torch_dtype") == "float32")
             #expect(saved.number("layer_norm_eps") == 1e-12 && saved.number("hidden_dropout_prob") == 0.1)
+        }
+    }
+
+    /// Where a vector's length means something, nothing that reads the layout may bring it to one.
+    @Test func leavesLengthsAloneWhereTheyMeanSomething() async throws {
+        try await TemporaryFolder.with { temporary in
+            let source = try Golden.url("small-mean")
+            let folder = temporary.url.appendingPathComponent("export")
+            let encoder = try BERTEncoder(modelFolder: source)
+            try AtomicFile.replaceDirectory(at: folder) {
+                try encoder.save(to: $0, tokenizerFrom: source, normalizes: false)
+            }
+            let modules = try String(contentsOf: folder.appendingPathComponent("modules.json"), encoding: .utf8)
+            #expect(modules.contains("models.Pooling") && !modules.contains("Normalize"))
+            #expect(!FileManager.default.fileExists(atPath: folder.appendingPathComponent("2_Normalize").path))
+            #expect(try BERTEncoder(modelFolder: folder).weights() == encoder.weights())
         }
     }
 
@@ -81,21 +101,24 @@ import Testing
             "ak bl cm dn", "a", "The quay crane is greased every second Thursday, never after rain.", "br ci dj ak",
         ]
         try await TemporaryFolder.with { temporary in
-            var sources = [(try Golden.url("small-cls"), 100), (try Golden.url("small-mean"), 100)]
-            if let model = TestModel.folder() { sources.append((model, 30522)) }
-            var encoders: [(encoder: BERTEncoder, folder: URL)] = []
-            for (index, (source, vocabulary)) in sources.enumerated() {
+            let small = try Golden.url("small-mean")
+            var sources = [(try Golden.url("small-cls"), 100, true), (small, 100, true), (small, 100, false)]
+            if let model = TestModel.folder() { sources.append((model, 30522, true)) }
+            var encoders: [(encoder: BERTEncoder, folder: URL, isUnit: Bool)] = []
+            for (index, (source, vocabulary, isUnit)) in sources.enumerated() {
                 let folder = temporary.url.appendingPathComponent("export-\(index)")
-                encoders.append((try export(source, vocabulary: vocabulary, to: folder), folder))
+                let encoder = try export(source, vocabulary: vocabulary, to: folder, normalizes: isUnit)
+                encoders.append((encoder, folder, isUnit))
             }
             let output = try Self.run(
                 Self.python, ["-c", Self.program] + encoders.map(\.folder.path), input: JSONEncoder().encode(texts))
             let line = try #require(output.split(separator: "\n").last { $0.hasPrefix("ANSWER") }, "\(output)")
             let answers = try JSONDecoder().decode([Answer].self, from: Data(line.dropFirst(6).utf8))
             #expect(answers.count == encoders.count)
-            for ((encoder, folder), answer) in zip(encoders, answers) {
-                let unit = try encoder.embed(TokenBatch(rows: answer.ids)).normalizedRows().matrix
-                #expect(largestDifference(unit.values, answer.vectors.flatMap { $0 }) < 1e-4)
+            for ((encoder, folder, isUnit), answer) in zip(encoders, answers) {
+                let emitted = try encoder.embed(TokenBatch(rows: answer.ids))
+                let expected = isUnit ? emitted.normalizedRows().matrix : emitted
+                #expect(largestDifference(expected.values, answer.vectors.flatMap { $0 }) < 1e-4)
                 let tokenizer = try WordPieceTokenizer(modelFolder: folder)
                 #expect(texts.map { tokenizer.encode($0) } == answer.ids, "the tokenizer came along")
             }

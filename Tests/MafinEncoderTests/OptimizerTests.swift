@@ -19,6 +19,29 @@ import Testing
     ]
     private let rates: [Float] = (0..<12).map { 1e-3 * Float(1 + $0 % 5) }
 
+    @Test func flatArraysAsPyTorchUpdatesThem() {
+        // torch.optim.AdamW([1, −2, .5], lr=.1, weight_decay=.3), three steps in double precision.
+        var optimizer = FlatAdamW(count: 3, options: AdamWOptions(weightDecay: 0.3))
+        var weights: [Float] = [1, -2, 0.5]
+        for gradient in [[0.2, -1, 0], [0.1, 3, -0.5], [-0.4, 0.2, 0.1]] as [[Float]] {
+            optimizer.update(&weights, gradient: gradient, learningRate: 0.1)
+        }
+        #expect(largestDifference(weights, [0.7487972873995139, -1.8213515406082785, 0.5723874435829251]) < 1e-6)
+        #expect(optimizer.step == 3)
+        // Cut into pieces for threads, the same numbers.
+        let many = (0..<40_000).map { Float($0 % 7) - 3 }
+        func run(_ threads: Int) -> [Float] {
+            Parallelism.withThreads(threads) {
+                var optimizer = FlatAdamW(count: many.count)
+                var weights = many
+                for _ in 0..<3 { optimizer.update(&weights, gradient: many, learningRate: 0.01) }
+                return weights
+            }
+        }
+        #expect(run(1) == run(3))
+        #expect(run(2)[39_999] == run(2)[39_999 % 7])
+    }
+
     /// AdamW in its plain form: every weight in every step.
     private struct DenseAdamW {
         var weights: [Float]
@@ -113,12 +136,40 @@ import Testing
     }
 
     @Test func gradientsAboveFrozenLayersAreThoseOfTheWholeModel() throws {
-        let whole = try BERTEncoder.small().gradients(loss, batches[0], dropoutSeed: 2)
+        let whole = try BERTEncoder.small().gradients(loss, batches[0])
         let encoder = try BERTEncoder.small(frozenLayers: 1)
-        let found = try encoder.gradients(loss, batches[0], dropoutSeed: 2)
+        let found = try encoder.gradients(loss, batches[0])
         let start = encoder.layout.layers[1].queryKeyValueWeight
         #expect(differingElements(found[start...], whole[start...]) == 0)
         #expect(found[..<start].allSatisfy { $0 == 0 })
+    }
+
+    /// What is looked up is what would be computed, to the last bit: with room for all texts, for some, for none.
+    @Test func frozenLayersRunOnceAText() throws {
+        let loss = try loss
+        func trained(budget: Int, activations: Int = 1 << 30) throws -> (BERTEncoder, [Float]) {
+            let encoder = try BERTEncoder.small(frozenLayers: 1)
+            encoder.frozenOutputBudget = budget
+            encoder.activationBudget = activations
+            _ = try encoder.train(loss, batches, rates: rates, dropoutSeed: 4)
+            return (encoder, encoder.weights())
+        }
+        let (none, expected) = try trained(budget: 0)
+        #expect(none.frozenRows.bytes == 0)
+        let (all, weights) = try trained(budget: 1 << 30)
+        let tokens = Set(batches.flatMap { batch in (0..<batch.count).map { Array(batch[$0]) } }).reduce(0) {
+            $0 + $1.count
+        }
+        #expect(all.frozenRows.bytes == tokens * 33 * 4, "every text once")
+        #expect(differingElements(weights, expected) == 0)
+        let (some, mixed) = try trained(budget: 5000)
+        #expect(1...5000 ~= some.frozenRows.bytes)
+        #expect(differingElements(mixed, expected) == 0)
+        #expect(
+            try differingElements(trained(budget: 1 << 30, activations: 0).1, expected) == 0, "recomputed above them")
+        // Other weights give other outputs.
+        all.restore(weights: weights.map { 0.9 * $0 })
+        #expect(all.frozenRows.bytes == 0)
     }
 
     @Test(arguments: [false, true]) func storedStateContinuesBitForBit(_ freezesEmbeddings: Bool) async throws {

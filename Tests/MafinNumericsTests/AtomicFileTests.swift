@@ -48,6 +48,27 @@ import Testing
         }
     }
 
+    @Test func aPendingFileIsSeenOnceCommittedOrNever() async throws {
+        try await TemporaryFolder.with { folder in
+            let url = try folder.write("old", to: "file")
+            do {
+                let abandoned = try PendingFile(at: url)
+                try abandoned.write(Data("never".utf8))
+                #expect(try names(folder).count == 2)
+            }
+            #expect(try names(folder) == ["file"], "nothing stays of it")
+            let file = try PendingFile(at: url)
+            try file.write(Data("n".utf8))
+            try file.write(Data("ew".utf8))
+            try file.synchronize()
+            #expect(throws: NumericsError.self) { try file.write(Data("!".utf8)) }
+            #expect(try String(contentsOf: url, encoding: .utf8) == "old")
+            try file.commit()
+            #expect(try String(contentsOf: url, encoding: .utf8) == "new")
+            #expect(try names(folder) == ["file"])
+        }
+    }
+
     @Test func errorsNameTheTarget() async throws {
         try await TemporaryFolder.with { folder in
             let url = folder.url.appendingPathComponent("missing/file")

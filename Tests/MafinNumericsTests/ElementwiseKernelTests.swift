@@ -124,21 +124,53 @@ import Testing
         }
     }
 
-    @Test(arguments: [1, 2, 15, 16, 17, 128, 511]) func softmax(_ columns: Int) {
+    /// Rows end to end, and rows with room behind them, which may hold anything before and after.
+    @Test(arguments: [1, 2, 15, 16, 17, 128, 511], [0, 1, 15]) func softmax(_ columns: Int, _ gap: Int) {
+        let stride = columns + gap
         // Scores as far apart as attention's never are: the largest must not overflow, the smallest must not turn NaN.
         for scale: Float in [1, 30] {
-            let z = Self.values(3 * columns, seed: 1, scale: scale)
-            var (p, shifts) = (z, [Float](repeating: 0, count: 3))
-            mafin_softmax(3, columns, &p, &shifts)
-            var again = z
-            mafin_softmax_again(3, columns, &again, shifts)
+            var z = Self.values(3 * stride, seed: 1, scale: scale)
             for row in 0..<3 {
-                let range = row * columns..<(row + 1) * columns
+                for column in columns..<stride { z[row * stride + column] = .nan }
+            }
+            var (p, scales, shifts) = (z, [Float](repeating: 0, count: 3), [Float](repeating: 0, count: 3))
+            mafin_softmax(3, columns, stride, &p, &scales, &shifts)
+            mafin_scale_rows(3, columns, stride, scales, &p)
+            var again = z
+            mafin_softmax_again(3, columns, stride, &again, shifts)
+            for row in 0..<3 {
+                let range = row * stride..<row * stride + columns
                 let expected = z[range].map(Double.init)
                 #expect(largestDifference(p[range], NaiveKernels.softmax(expected)) < 1e-6)
                 #expect(largestDifference(again[range], p[range]) < 1e-5)
                 #expect(abs(Double(shifts[row]) - NaiveKernels.logSumExp(expected)) < 1e-5 * Double(scale))
             }
+            // The gradient of columns that are not there is nothing, and does not reach those that are.
+            var (upstream, together) = (Self.values(3 * stride, seed: 2), [Float]())
+            for row in 0..<3 {
+                for column in columns..<stride { upstream[row * stride + column] = .nan }
+                together += upstream[row * stride..<row * stride + columns]
+            }
+            let tight = (0..<3).flatMap { again[$0 * stride..<$0 * stride + columns] }
+            mafin_softmax_backward(3, columns, stride, again, &upstream, Self.noDropout, 0.5)
+            mafin_softmax_backward(3, columns, columns, tight, &together, Self.noDropout, 0.5)
+            for row in 0..<3 {
+                #expect(
+                    largestDifference(
+                        upstream[row * stride..<row * stride + columns],
+                        together[row * columns..<(row + 1) * columns]) < 1e-6)
+            }
+        }
+    }
+
+    /// The logarithm in it, over sums from 1 to more than a text has tokens.
+    @Test func logSumExpOfSoftmax() {
+        for columns in [1, 3, 100, 512, 4096] {
+            var z = [Float](repeating: 0.5, count: columns)
+            var (scale, lse): (Float, Float) = (0, 0)
+            mafin_softmax(1, columns, columns, &z, &scale, &lse)
+            #expect(abs(Double(lse) - (0.5 + log(Double(columns)))) < 1e-6)
+            #expect(abs(Double(scale) * Double(columns) - 1) < 1e-6)
         }
     }
 

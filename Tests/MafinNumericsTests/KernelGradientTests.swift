@@ -10,8 +10,9 @@ import Testing
     @Test func gelu() {
         let h: [Float] = (0..<400).map { -5 + 0.025 * Float($0) } + [0, -20, 20]
         let upstream = values(h.count, seed: 1)
-        var d = upstream
-        mafin_gelu_backward(h.count, h, &d)
+        var (d, activated) = (h, [Float](repeating: .nan, count: h.count))
+        mafin_gelu_backward(h.count, upstream, &d, &activated)
+        #expect(largestDifference(activated, h.map { NaiveKernels.gelu(Double($0)) }) < 2e-6)
         let expected = NaiveKernels.gradient(
             of: { $0.map(NaiveKernels.gelu) }, at: h.map(Double.init), weights: upstream.map(Double.init))
         #expect(largestDifference(d, expected) < 2e-6)
@@ -53,10 +54,13 @@ import Testing
         let upstream = values(rows * columns, seed: 2)
         for dropout in [ElementwiseKernelTests.noDropout, DropoutKernelTests.dropout(0.3, firstRow: 4)] {
             let mask = DropoutKernelTests.mask(rows: rows, width: columns, dropout).map(Double.init)
-            var (p, shifts) = (raw.map { scale * $0 }, [Float](repeating: 0, count: rows))
-            mafin_softmax(rows, columns, &p, &shifts)
+            var (p, scales, shifts) = (
+                raw.map { scale * $0 }, [Float](repeating: 0, count: rows), [Float](repeating: 0, count: rows)
+            )
+            mafin_softmax(rows, columns, columns, &p, &scales, &shifts)
+            mafin_scale_rows(rows, columns, columns, scales, &p)
             var d = upstream
-            mafin_softmax_backward(rows, columns, p, &d, dropout, scale)
+            mafin_softmax_backward(rows, columns, columns, p, &d, dropout, scale)
             // With respect to the raw products, before they are scaled.
             let expected = NaiveKernels.gradient(
                 of: { raw in

@@ -4,7 +4,7 @@ import MafinTestSupport
 import Testing
 
 /// The matrix products against a naive one in `Double`, around the edges of tiles (12 or 6 or 4 rows, 32 or 16 or 8
-/// columns) and blocks (384 deep, 320 wide).
+/// columns) and blocks (384 deep, 128 wide).
 @Suite struct MatrixProductTests {
     struct Shape: CustomTestStringConvertible {
         var m: Int
@@ -28,7 +28,7 @@ import Testing
                 Shape(m: 5, n: large, k: large),
             ]
         }
-        return shapes + [Shape(m: 3, n: 319, k: 5), Shape(m: 3, n: 321, k: 5), Shape(m: 2, n: 641, k: 769)]
+        return shapes + [Shape(m: 3, n: 127, k: 5), Shape(m: 3, n: 129, k: 5), Shape(m: 2, n: 641, k: 769)]
     }()
 
     static func values(_ count: Int, seed: UInt64) -> [Float] {
@@ -87,6 +87,30 @@ import Testing
         }
     }
 
+    /// Parts of a product's columns, put together, are the product to the last bit.
+    @Test(arguments: [(5, 96, 33), (13, 200, 385), (12, 333, 769)])
+    func partsOfTheColumns(_ m: Int, _ n: Int, _ k: Int) {
+        let a = Self.values(m * k, seed: 1)
+        let b = Self.values(n * k, seed: 2)
+        var packed = [Float](repeating: .nan, count: mafin_packed_size(n, k))
+        mafin_pack(true, n, k, b, k, &packed)
+        var whole = [Float](repeating: .nan, count: m * n)
+        mafin_sgemm_packed(false, m, n, k, 1, a, k, packed, 0, &whole, n)
+        let tile = mafin_packed_columns(1)
+        #expect(mafin_packed_columns(n) >= n && mafin_packed_columns(n) % tile == 0)
+        for width in [tile, 3 * tile, 1000 * tile] {
+            var parts = [Float](repeating: .nan, count: m * n)
+            for first in stride(from: 0, to: n, by: width) {
+                parts.withUnsafeMutableBufferPointer { parts in
+                    guard let base = parts.baseAddress else { return }
+                    mafin_sgemm_packed_columns(
+                        false, m, n, k, first, min(width, n - first), 1, a, k, packed, 0, base + first, n)
+                }
+            }
+            #expect(parts == whole)
+        }
+    }
+
     @Test func emptyOperands() {
         // k = 0: only beta has something to do.
         var c: [Float] = [1, 2, .nan, 4]
@@ -115,10 +139,17 @@ import Testing
                 strideC: columns)
             #expect(largestDifference(product.values, expected) <= 1e-7 * Double(depth) + 1e-6)
         }
+        let left = Matrix(rows: depth, columns: rows, values: Self.values(rows * depth, seed: 4))
+        let leftTransposed = Parallelism.withThreads(1) { Matrix.multiply(transposed: left, right) }
+        let expected = NaiveKernels.product(
+            transposeA: true, transposeB: false, m: rows, n: columns, k: depth, alpha: 1, left.values, strideA: rows,
+            right.values, strideB: columns, beta: 0, leftTransposed.values, strideC: columns)
+        #expect(largestDifference(leftTransposed.values, expected) <= 1e-7 * Double(depth) + 1e-6)
         for threads in [2, 3, 8] {
             Parallelism.withThreads(threads) {
                 #expect(Matrix.multiply(a, transposed: b) == transposed, "equal to the last bit")
                 #expect(Matrix.multiply(a, right) == plain)
+                #expect(Matrix.multiply(transposed: left, right) == leftTransposed)
             }
         }
     }
@@ -130,6 +161,7 @@ import Testing
         #expect(Matrix.multiply(some, transposed: nothing) == Matrix(rows: 2, columns: 0))
         #expect(
             Matrix.multiply(Matrix(rows: 2, columns: 0), Matrix(rows: 0, columns: 3)) == Matrix(rows: 2, columns: 3))
+        #expect(Matrix.multiply(transposed: nothing, nothing) == Matrix(rows: 3, columns: 3))
     }
 
     @Test func namesItsInstructionSet() {

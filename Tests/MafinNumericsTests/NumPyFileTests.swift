@@ -25,6 +25,20 @@ import Testing
         }
     }
 
+    @Test(arguments: [("float32", NumPyFile.ElementType.float32), ("float16", .float16), ("no_rows", .float32)])
+    func rowsThatComeOneByOneGiveTheSameBytes(_ name: String, _ type: NumPyFile.ElementType) async throws {
+        let original = try Goldens.url("\(name).npy")
+        let matrix = try NumPyFile.read(original)
+        try await TemporaryFolder.with { folder in
+            let url = folder.url.appendingPathComponent("rows.npy")
+            let file = try NumPyFile.PendingRows(to: url, columns: matrix.columns, as: type)
+            for row in 0..<matrix.rows { try file.append(matrix.selecting(rows: [row])) }
+            #expect(file.rows == matrix.rows && !FileManager.default.fileExists(atPath: url.path))
+            try file.commit()
+            #expect(try Data(contentsOf: url) == Data(contentsOf: original))
+        }
+    }
+
     @Test func roundsToHalfPrecision() async throws {
         try await TemporaryFolder.with { folder in
             let url = folder.url.appendingPathComponent("half.npy")

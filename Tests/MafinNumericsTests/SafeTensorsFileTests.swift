@@ -10,6 +10,9 @@ import Testing
         let expected = try Goldens.expected(name)
         #expect(file.shape(of: name) == expected.shape)
         #expect(try file.floats(of: name, shape: expected.shape).map(\.bitPattern) == expected.bits)
+        var values = [Float](repeating: 1, count: expected.bits.count)
+        try values.withUnsafeMutableBufferPointer { try file.read(name, shape: expected.shape, into: $0) }
+        #expect(values.map(\.bitPattern) == expected.bits)
     }
 
     @Test func namesAndMetadata() throws {

@@ -16,6 +16,33 @@ import Testing
         "qrels/dev.txt": "2 0 d2 1\n",
     ]
 
+    @Test func textsAreCheckedOneByOne() throws {
+        try withFiles(["corpus.jsonl": Self.corpus, "queries.jsonl": Self.queries]) { folder in
+            var documents = try CheckedTexts(documents: folder)
+            #expect(try documents.next()?.text == "Title first text" && documents.line == 1)
+            #expect(try documents.next()?.id == "d2")
+            #expect(try documents.next()?.id == "3" && documents.line == 4)
+            #expect(try documents.next() == nil && documents.count == 3 && documents.warnings.isEmpty)
+            var queries = try CheckedTexts(queries: folder.appendingPathComponent("queries.jsonl"))
+            #expect(try queries.next()?.text == "what?" && queries.count == 1)
+        }
+        let empty = #"{"_id": "q1", "text": " "}"# + "\n"
+        try withFiles(["queries.jsonl": empty + empty, "none.jsonl": "\n"]) { folder in
+            let file = folder.appendingPathComponent("queries.jsonl")
+            var queries = try CheckedTexts(queries: file)
+            #expect(try queries.next() != nil)
+            #expect(
+                queries.warnings.map(\.description) == ["\(file.path):1: the query has no text (id \"q1\")"])
+            #expect(
+                throws: RetrievalError.duplicateIdentifier(
+                    path: file.path, line: 2, kind: .query, identifier: "q1", firstLine: 1)
+            ) { try queries.next() }
+            let none = folder.appendingPathComponent("none.jsonl")
+            var nothing = try CheckedTexts(documents: none)
+            #expect(throws: RetrievalError.emptyCollection(path: none.path, kind: .document)) { try nothing.next() }
+        }
+    }
+
     @Test func beirFoldersAreRead() throws {
         try withFiles(Self.beir) { folder in
             let collection = try RetrievalCollection(contentsOf: folder)

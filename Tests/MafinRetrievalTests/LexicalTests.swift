@@ -1,4 +1,5 @@
 import Foundation
+import MafinNumerics
 import Testing
 
 @testable import MafinRetrieval
@@ -60,6 +61,42 @@ import Testing
                 .sorted { (-scores[$0], $0) < (-scores[$1], $1) }.prefix(5)
             #expect(rankings[row].map(\.index) == Array(expected), "\(query)")
             #expect(bm25.ranking(of: query, count: 5) == Array(rankings[row]))
+        }
+    }
+
+    @Test func settingsChosenOnLabels() throws {
+        let goldens = try Golden.decode("lexical.json", as: Goldens.self)
+        let index = InvertedIndex(texts: goldens.texts)
+        let ids = goldens.texts.indices.map { "d\($0)" }
+        let queries = goldens.queries.enumerated().map { Query(id: "q\($0)", text: $1) }
+        // Labels that the setting (.9, .4) ranks best by construction: its own first document.
+        var qrels = Qrels()
+        for (row, scores) in goldens.tuned.enumerated() where (scores.max() ?? 0) > 0 {
+            let best = scores.indices.max { (scores[$0], -$0) < (scores[$1], -$1) } ?? 0
+            qrels.insert(query: "q\(row)", document: ids[best], grade: 1)
+        }
+        let metric = Metric.success(cutoff: 1)
+        let found = try BM25.tuned(
+            index: index, queries: queries, qrels: qrels, documentIds: ids, metric: metric,
+            settings: [(3, 1), (0.9, 0.4), (1.5, 0.75)])
+        #expect(found.value == 1)
+        // The first of equal ones; every setting before it is worse.
+        for (k1, b) in [(3.0, 1.0), (0.9, 0.4), (1.5, 0.75)] {
+            let run = Run(
+                BM25(index: index, k1: k1, b: b).rankings(of: goldens.queries, count: 10),
+                queryIds: queries.map(\.id), documentIds: ids)
+            let value = evaluate(run, against: qrels, metrics: [metric]).means[metric] ?? 0
+            if k1 == found.system.k1, b == found.system.b { break }
+            #expect(value < 1)
+        }
+        #expect(throws: RetrievalError.self) {
+            try BM25.tuned(index: index, queries: queries, qrels: Qrels(), documentIds: ids)
+        }
+        let matrix = found.system.scores(of: goldens.queries)
+        let cosines = TFIDF(index: index).scores(of: goldens.queries)
+        for (row, query) in goldens.queries.enumerated() {
+            #expect(Array(matrix.row(row)) == found.system.scores(of: query))
+            #expect(Array(cosines.row(row)) == TFIDF(index: index).scores(of: query))
         }
     }
 

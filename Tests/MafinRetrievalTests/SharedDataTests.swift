@@ -1,5 +1,7 @@
 import Foundation
+import MafinNumerics
 import MafinRetrieval
+import MafinTestSupport
 import Testing
 
 /// Real collections, against what bm25s, scikit-learn and pytrec_eval give for the same files.
@@ -30,6 +32,38 @@ import Testing
                 let difference = try abs(mean - #require(expected[metric.description]))
                 #expect(difference < 1e-4, "\(name) \(metric): \(mean), off by \(difference)")
             }
+        }
+    }
+
+    /// A stored black box's ranking, against what the description of its vectors says; float16 costs nothing.
+    @Test func halfPrecisionRanksAsWell() async throws {
+        let folder = try SharedData.vectors("nfcorpus")
+        let collection = try SharedData.collection("nfcorpus")
+        let qrels = try collection.qrels(split: "test")
+        func ids(_ name: String) throws -> [String] {
+            try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8).split(separator: "\n").map(
+                String.init)
+        }
+        let documents = try VectorRows(contentsOf: folder.appendingPathComponent("corpus.npy"))
+        let queries = try NumPyFile.read(folder.appendingPathComponent("queries.npy"))
+        let documentIds = try ids("corpus.ids")
+        let queryIds = try ids("queries.ids")
+        let judged = Set(qrels.queryIds)
+        let rows = queryIds.indices.filter { judged.contains(queryIds[$0]) }
+        let metrics = [try Metric(parsing: "nDCG@10"), try Metric(parsing: "R@100")]
+        func means(_ index: VectorIndex) throws -> [Double] {
+            let rankings = try index.search(queries: queries.selecting(rows: rows), count: 100)
+            let run = Run(rankings, queryIds: rows.map { queryIds[$0] }, documentIds: documentIds)
+            let means = evaluate(run, against: qrels, metrics: metrics).means
+            return metrics.map { means[$0] ?? .nan }
+        }
+        let single = try means(VectorIndex(documents))
+        #expect(abs(single[0] - 0.329) < 5e-4 && abs(single[1] - 0.334) < 5e-4, "\(single)")
+        try await TemporaryFolder.with { temporary in
+            let file = temporary.url.appendingPathComponent("half.npy")
+            try documents.write(to: file, as: .float16)
+            let half = try means(VectorIndex(VectorRows(contentsOf: file)))
+            #expect(largestDifference(half, single) < 1e-3, "\(half), float32 \(single)")
         }
     }
 

@@ -4,9 +4,12 @@ import Testing
 
 /// The frozen answers of other programs, written by Tools/write_retrieval_goldens.py.
 enum Golden {
+    static func url(_ name: String) throws -> URL {
+        try #require(Bundle.module.url(forResource: "Goldens", withExtension: nil)).appendingPathComponent(name)
+    }
+
     static func data(_ name: String) throws -> Data {
-        let folder = try #require(Bundle.module.url(forResource: "Goldens", withExtension: nil))
-        return try Data(contentsOf: folder.appendingPathComponent(name))
+        try Data(contentsOf: url(name))
     }
 
     static func decode<Value: Decodable>(_ name: String, as type: Value.Type) throws -> Value {
@@ -26,6 +29,11 @@ enum SharedData {
     }()
 
     static let isThere = folder != nil
+
+    /// Stored answers of a black box, beside the collections.
+    static func vectors(_ name: String) throws -> URL {
+        try #require(folder).deletingLastPathComponent().appendingPathComponent("vectors/\(name)")
+    }
     static let absence: Comment =
         "the folder 'shared' does not lie beside the repository (MAFIN_SHARED says where else)"
 

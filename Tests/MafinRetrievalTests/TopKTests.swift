@@ -25,27 +25,42 @@ import Testing
         #expect(topK(repeatElement(1 as Float, count: 20), count: 2).map(\.index) == [0, 1])
     }
 
-    @Test(arguments: [1, 3, 64, 1_000])
-    func denseRankingEqualsSortingInnerProducts(block: Int) {
+    /// Orders that make bad pivots, and offers that come back to front.
+    @Test(arguments: [1, 3, 50, 700]) func anyOrderOfOffers(count: Int) {
+        var generator = RandomGenerator(seed: 9)
+        let orders: [[Float]] = [
+            (0..<2_000).map { Float($0) }, (0..<2_000).map { Float(-$0) }, (0..<2_000).map { Float($0 % 2) },
+            (0..<2_000).map { Float(abs(1_000 - $0)) }, (0..<2_000).map { Float(($0 * 1_103) % 1_999) - 1_000 },
+            [Float](repeating: -0.0, count: 1_000) + [Float](repeating: 0, count: 1_000),
+            (0..<2_000).map { _ in -.infinity }, (0..<2_000).map { $0 % 3 == 0 ? .nan : -.greatestFiniteMagnitude },
+            (0..<2_000).map { _ in generator.normal() * Float(0x1p-130) },
+        ]
+        for scores in orders {
+            let expected = sorted(scores.map { $0.isNaN ? -.infinity : $0 }, count)
+            #expect(topK(scores, count: count).map(\.index) == expected)
+            var backwards = TopKSelector(count: count)
+            for index in scores.indices.reversed() { backwards.offer(scores[index], at: index) }
+            let best = backwards.take()
+            #expect(best.map(\.index) == expected)
+            #expect(best.allSatisfy { $0.score == scores[$0.index] || scores[$0.index].isNaN })
+            #expect(backwards.take().isEmpty && backwards.threshold.isNaN)
+            var halves = [TopKSelector(count: count), TopKSelector(count: count)]
+            for index in scores.indices { halves[index % 2].offer(scores[index], at: index) }
+            halves[0].offer(contentsOf: halves[1])
+            #expect(halves[0].take() == best)
+        }
+    }
+
+    @Test func rankingsOfAScoreMatrix() {
         var generator = RandomGenerator(seed: 6)
-        func matrix(_ rows: Int) -> Matrix {
-            Matrix(rows: rows, columns: 5, values: (0..<rows * 5).map { _ in Float(generator.index(below: 5)) - 2 })
-        }
-        let queries = matrix(7)
-        let documents = matrix(90)
-        let rankings = rank(queryVectors: queries, documentVectors: documents, count: 12, block: block)
+        let scores = Matrix(
+            rows: 7, columns: 90, values: (0..<7 * 90).map { _ in Float(generator.index(below: 5)) - 2 })
+        let rankings = rank(scores: scores, count: 12)
         #expect(rankings.count == 7)
-        for row in 0..<7 {
-            // Small integers: the products are exact in any order of summation.
-            let scores = (0..<90).map { document in
-                zip(queries.row(row), documents.row(document)).reduce(Float(0)) { $0 + $1.0 * $1.1 }
-            }
-            #expect(rankings[row].map(\.index) == sorted(scores, 12))
-        }
-        #expect(rank(queryVectors: queries, documentVectors: documents, count: 12) == rankings)
+        for row in 0..<7 { #expect(rankings[row].map(\.index) == sorted(Array(scores.row(row)), 12)) }
         let run = Run(rankings, queryIds: (0..<7).map { "q\($0)" }, documentIds: (0..<90).map { "d\($0)" })
         #expect(run["q3"]?.count == 12)
         #expect(run["q3"]?.first?.score == rankings[3].first?.score)
-        #expect(rank(queryVectors: queries, documentVectors: matrix(0), count: 3)[6].isEmpty)
+        #expect(rank(scores: Matrix(rows: 7, columns: 0), count: 3)[6].isEmpty)
     }
 }

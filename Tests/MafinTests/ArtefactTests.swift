@@ -158,6 +158,38 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         }
     }
 
+    /// The checkpoint that training began with is known by its hash, whichever tower was trained.
+    @Test func theReleasedCheckpointIsRecorded() throws {
+        var trained = try manifest(towers: 1)
+        var released = trained.documentEncoder
+        released.folder = nil
+        released.weightsSHA256 = "9b16b44d0e0a5cac4f968befb0b5b5eba913f9ef3dfa1501ed728b6ead72a357"
+        trained.released = released
+        try Artefact.write(trained, to: url, saveDocumentEncoder: save("trained"))
+        let read = try Artefact(readingFrom: url)
+        #expect(read.manifest.releasedEncoder == released && read.manifest.documentEncoder.folder != nil)
+
+        let model = folder.url.appendingPathComponent("model")
+        try FileManager.default.createDirectory(at: model, withIntermediateDirectories: true)
+        try save("documents")(model)
+        #expect(try Artefact.releasedFolder(of: released) { _ in model } == model)
+        try save("another revision")(model)
+        #expect(throws: ArtefactError.self) { try Artefact.releasedFolder(of: released) { _ in model } }
+
+        try edit { object in
+            var record = object["released"] as? [String: Any] ?? [:]
+            record["folder"] = "document-encoder"
+            object["released"] = record
+        }
+        #expect(error()?.description.contains("'released.folder'") == true)
+        // Manifests of before: format 1 without that record.
+        try edit { $0["released"] = nil }
+        #expect(try Artefact(readingFrom: url).manifest.releasedEncoder == nil)
+        var towers = try manifest()
+        towers.documentEncoder = released
+        #expect(towers.released == nil && towers.releasedEncoder == released, "the tower that was left alone")
+    }
+
     @Test func replacingKeepsTheOldUntilTheNewIsComplete() throws {
         let first = try writeBoth()
         #expect(throws: Interruption.self) {
@@ -328,6 +360,23 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         let worse = verdict(0.3, -0.02, -0.05, 0.01)
         #expect(worse.decision == .doNotShip && !worse.allowsUse && worse.reason.contains("−0.0200"))
         #expect(worse.forced().allowsUse && worse.forced().isForced && worse.forced().decision == .doNotShip)
+        let better = verdict(0.4, 0.04, 0.03, 0.05)
+        #expect(better.forced() == better, "there is nothing to override")
+    }
+
+    /// Better than the black box, but not by training: the untrained concatenation does as well.
+    @Test(arguments: [0.0, -0.01]) func whatTrainingDidNotGainIsNotShipped(_ gain: Double) {
+        func verdict(_ gain: Double?, low: Double = 0.03) -> Verdict {
+            Verdict(lambda: 0.4, metric: "nDCG@10", difference: (0.04, low, 0.05), queries: 324, gain: gain)
+        }
+        let found = verdict(gain)
+        #expect(found.decision == .doNotShip && !found.allowsUse && found.forced().allowsUse)
+        #expect(
+            found.reason
+                == "nDCG@10 of 324 dev queries changes by +0.0400 over the black box (95 % interval +0.0300 to +0.0500), but training gained nothing: on dev no state of it did better than its start, the encoder as released."
+        )
+        #expect(verdict(0.001).decision == .ship && verdict(nil).decision == .ship)
+        #expect(verdict(gain, low: -0.01).decision == .doNotShip && verdict(0.001, low: -0.01).decision == .cannotTell)
     }
 
     @Test func aGainWithinChanceCannotBeTold() {

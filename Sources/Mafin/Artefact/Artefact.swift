@@ -70,6 +70,12 @@ public struct Artefact: Sendable {
     public func encoderFolder(_ tower: Tower, released: (EncoderRecord) throws -> URL) throws -> URL {
         let record = encoder(tower)
         if let name = record.folder { return folder.appendingPathComponent(name, isDirectory: true) }
+        return try Self.releasedFolder(of: record, released: released)
+    }
+
+    /// The folder of a released checkpoint, once its weights are known to be the recorded ones.
+    /// - Throws: as ``encoderFolder(_:released:)``.
+    static func releasedFolder(of record: EncoderRecord, released: (EncoderRecord) throws -> URL) throws -> URL {
         let found = try released(record)
         let weights = found.appendingPathComponent(record.weightsFile)
         guard FileManager.default.fileExists(atPath: weights.path) else {

@@ -14,6 +14,8 @@ public enum ArtefactError: Error, Equatable, CustomStringConvertible {
     case wrongLength(path: String, expected: Int, found: Int)
     /// A file has another content than the manifest says.
     case wrongContent(path: String, expected: String, found: String)
+    /// The manifest does not say which weights training began with, as manifests did not before that was recorded.
+    case releasedUnknown(path: String)
     /// The black box is not the one that the encoder was trained beside.
     case otherBlackBox(path: String, differences: [String])
     /// Vectors are not as wide as the manifest says.
@@ -41,6 +43,8 @@ public enum ArtefactError: Error, Equatable, CustomStringConvertible {
             "\(path) has \(found) bytes, \(expected) by the artefact's manifest: it was cut or changed"
         case .wrongContent(let path, let expected, let found):
             "\(path) has SHA-256 \(found), \(expected) by the artefact's manifest: it was changed"
+        case .releasedUnknown(let path):
+            "\(path) was written by an older version, which did not record the released encoder's hash: train it again to compare"
         case .otherBlackBox(let path, let differences):
             "\(path) was trained beside another black box: " + differences.joined(separator: ", ")
         case .dimension(let path, let of, let expected, let found):

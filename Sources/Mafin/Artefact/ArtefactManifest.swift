@@ -26,6 +26,9 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     public var documentEncoder: EncoderRecord
     /// The encoder of queries, where the towers differ.
     public var queryEncoder: EncoderRecord?
+    /// The checkpoint that training began with, as it was released: what "untrained" means in a comparison. ``EncoderRecord/folder`` is `nil`,
+    /// and the hash that of the released weights. `nil` in manifests that were written before it was recorded; see ``releasedEncoder``.
+    public var released: EncoderRecord?
     /// The training objective with every hyper-parameter; `nil` for halves that were joined without training.
     public var objective: LossSummary?
     /// How the encoder was trained; `nil` for halves that were joined without training.
@@ -138,7 +141,8 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     public init(
         contender: Contender = .mafin, blackBox: BlackBoxIdentity, blackBoxSource: BlackBoxSource? = nil,
         blackBoxDimension: Int, mixing: Mixing,
-        documentEncoder: EncoderRecord, queryEncoder: EncoderRecord? = nil, objective: LossSummary? = nil,
+        documentEncoder: EncoderRecord, queryEncoder: EncoderRecord? = nil, released: EncoderRecord? = nil,
+        objective: LossSummary? = nil,
         training: Training? = nil, untrainedScale: ScoreScale? = nil, seeds: [String: UInt64] = [:],
         data: [DataRecord] = [], development: EvaluationReport? = nil,
         test: EvaluationReport? = nil, verdict: Verdict
@@ -152,6 +156,7 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
         self.mixing = mixing
         self.documentEncoder = documentEncoder
         self.queryEncoder = queryEncoder
+        self.released = released
         self.objective = objective
         self.training = training
         self.untrainedScale = untrainedScale
@@ -165,6 +170,12 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
 
     /// Numbers in a joined vector.
     public var joinedDimension: Int { blackBoxDimension + documentEncoder.dimension }
+
+    /// The checkpoint as released, with its hash: ``released``, else the encoder of a tower that training left alone; `nil` where neither
+    /// is known.
+    public var releasedEncoder: EncoderRecord? {
+        released ?? [documentEncoder, queryEncoder].compactMap { $0 }.first { $0.folder == nil }
+    }
 }
 
 extension ArtefactManifest {
@@ -206,6 +217,13 @@ extension ArtefactManifest {
             }
             if !Self.isInside(encoder.weightsFile) {
                 return ("\(field).weightsFile", "the name of a file of the encoder", "'\(encoder.weightsFile)'")
+            }
+        }
+        if let released {
+            if let folder = released.folder { return ("released.folder", "none: it is not copied", "'\(folder)'") }
+            if released.weightsSHA256.isEmpty { return ("released.weightsSHA256", "the hash of its weights", "none") }
+            if !Self.isInside(released.weightsFile) {
+                return ("released.weightsFile", "the name of a file of the encoder", "'\(released.weightsFile)'")
             }
         }
         if let folder = documentEncoder.folder, folder == queryEncoder?.folder {

@@ -7,7 +7,7 @@ public struct Verdict: Sendable, Codable, Hashable {
     public enum Decision: String, Sendable, Codable {
         /// The whole interval of the difference lies above 0.
         case ship
-        /// λ = 0, or the metric does not rise.
+        /// λ = 0, or the metric does not rise: over the black box, or by training.
         case doNotShip = "do-not-ship"
         /// The metric rises, but its interval holds 0; or nothing was measured.
         case cannotTell = "cannot-tell"
@@ -28,10 +28,11 @@ public struct Verdict: Sendable, Codable, Hashable {
     ///   - metric: the metric's name.
     ///   - difference: mean over dev queries of joined minus black box, with its interval; `nil` where none was measured.
     ///   - queries: number of dev queries.
+    ///   - gain: the metric on dev of the state that training ended with, minus that of the untrained start; `nil` where nothing was trained.
     ///   - level: confidence of the interval.
     public init(
         lambda: Float?, metric: String, difference: (mean: Double, low: Double, high: Double)?, queries: Int,
-        level: Double = 0.95
+        gain: Double? = nil, level: Double = 0.95
     ) {
         let share = Int((level * 100).rounded())
         if lambda == 0 {
@@ -53,6 +54,10 @@ public struct Verdict: Sendable, Codable, Hashable {
         if difference.mean <= 0 {
             decision = .doNotShip
             reason = "\(figures): the joined embedding does not improve on the black box."
+        } else if let gain, !(gain > 0) {
+            decision = .doNotShip
+            reason =
+                "\(figures), but training gained nothing: on dev no state of it did better than its start, the encoder as released."
         } else if difference.low > 0 {
             decision = .ship
             reason = "\(figures): the whole interval lies above 0."
@@ -68,23 +73,25 @@ public struct Verdict: Sendable, Codable, Hashable {
     ///   - lambda: λ* as chosen on dev; `nil` where each text has a weight of its own.
     ///   - development: the comparison, with the black box as its baseline.
     ///   - system: the joined embedding's name there.
+    ///   - gain: what training brought over the untrained start, in the same metric; `nil` where nothing was trained.
     ///   - metric: the metric that decides.
     public init(
-        lambda: Float?, development: EvaluationReport, system: String = "mafin", metric: Metric = .nDCG(cutoff: 10)
+        lambda: Float?, development: EvaluationReport, system: String = "mafin", gain: Double? = nil,
+        metric: Metric = .nDCG(cutoff: 10)
     ) {
         let difference = development.systems.first { $0.name == system }?.difference?[metric]
         self.init(
             lambda: lambda, metric: metric.description, difference: difference.map { ($0.mean, $0.low, $0.high) },
-            queries: development.queries)
+            queries: development.queries, gain: gain)
     }
 
     /// Whether the artefact may be used: nothing speaks against it, or somebody insisted.
     public var allowsUse: Bool { decision != .doNotShip || isForced }
 
-    /// The same verdict, overridden (`--force`).
+    /// The same verdict, overridden (`--force`) where it is against use; any other stays as it is.
     public func forced() -> Verdict {
         var result = self
-        result.isForced = true
+        result.isForced = decision == .doNotShip
         return result
     }
 

@@ -8,6 +8,8 @@ public enum Contender: String, Sendable, Codable, CaseIterable {
     case lambdaMafin = "lambda-mafin"
     /// λ-Mafin's form without a λ: the local vector's length is its weight.
     case normMafin = "norm-mafin"
+    /// The method of this library with a mixture of its listwise loss and the contrastive one.
+    case hybridMafin = "hybrid-mafin"
     /// The encoder tuned without the black box: what joint training has to beat, alone and mixed afterwards.
     case tunedAlone = "tuned-alone"
 
@@ -24,7 +26,7 @@ public enum Contender: String, Sendable, Codable, CaseIterable {
     func options(from options: TrainingOptions) -> TrainingOptions {
         var options = options
         switch self {
-        case .mafin:
+        case .mafin, .hybridMafin:
             break
         case .paperMafin:
             options.form = .fixed
@@ -41,5 +43,12 @@ public enum Contender: String, Sendable, Codable, CaseIterable {
             options.scale = .calibrated
         }
         return options
+    }
+
+    /// The objective that makes it what it is.
+    /// - Parameter loss: the one that all contenders share unless they are about the loss.
+    func objective(from loss: any Loss) -> any Loss {
+        guard self == .hybridMafin, !(loss is HybridLoss) else { return loss }
+        return HybridLoss(listwise: (loss as? any RowwiseLoss) ?? ListNet(target: .exponentialGain))
     }
 }

@@ -59,33 +59,25 @@ public struct JoinedEvaluation {
                 queries: queries, documents: documents, model.manifest.mixing.combination.localForm)
         }
 
-        let start = try releasedHalves(
+        // One model's encoders and vectors at a time: each is released before the next is loaded.
+        try rankReleased(
             model, cache: cache, released: released, isCancelled: isCancelled,
             progress: { onProgress("Encoding documents", $0, texts.count) })
-        if let start {
-            add(Self.baseline, start.rankings(.lambda(0), count: Self.depth))
-            add("local", start.rankings(.lambda(1), count: Self.depth))
-            add("concatenation", start.rankings(.lambda(0.5), count: Self.depth))
-            if let scale = model.manifest.untrainedScale {
-                add("concatenation-calibrated", start.rankings(.lambda(scale.lambda), count: Self.depth))
-            }
-        }
-        let rivals = try model.rivals(released: released)
-        for rival in rivals {
+        let rivals = model.rivals
+        for contender in rivals {
+            let rival = try model.rival(contender, released: released)
             let halves = try halves(rival)
-            let contender = rival.manifest.contender
             if contender == .tunedAlone { add(contender.aloneName, halves.rankings(.lambda(1), count: Self.depth)) }
             add(
                 contender.joinedName,
                 halves.rankings(rival.manifest.mixing.combination.mixing, count: Self.depth))
         }
         let trained = try halves(model)
-        if start == nil { add(Self.baseline, trained.rankings(.lambda(0), count: Self.depth)) }
+        add(Self.baseline, trained.rankings(.lambda(0), count: Self.depth))
         add(
             model.manifest.contender.joinedName,
             trained.rankings(model.manifest.mixing.combination.mixing, count: Self.depth))
-        let there = rivals.map(\.manifest.contender)
-        for rival in Contender.rivals where rival != model.manifest.contender && !there.contains(rival) {
+        for rival in Contender.rivals where rival != model.manifest.contender && !rivals.contains(rival) {
             omitted.append((rival.rawValue, "not trained beside this artefact (mafin train --rivals)"))
         }
         systems.sort { Self.place($0.name) < Self.place($1.name) }
@@ -100,7 +92,7 @@ public struct JoinedEvaluation {
 
     private static let order = [
         "bm25", baseline, "local", "concatenation", "concatenation-calibrated", "tuned-alone", "tuned-alone-mixed",
-        "paper-mafin", "lambda-mafin", "norm-mafin", "mafin",
+        "paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin", "mafin",
     ]
 
     private static func place(_ name: String) -> Int { order.firstIndex(of: name) ?? order.count }
@@ -116,36 +108,49 @@ public struct JoinedEvaluation {
             localQueries: form.prepare(queries), localDocuments: form.prepare(documents))
     }
 
-    /// Both halves with the encoder as released; `nil` (and named in ``omitted``) where the checkpoint is not on this machine.
-    private mutating func releasedHalves(
+    /// Ranks by the encoder as released, alone and joined without training. Where that checkpoint is not on this machine, or is another
+    /// than training began with, the rows are named in ``omitted``.
+    private mutating func rankReleased(
         _ model: JoinedModel, cache: LocalVectorCache, released: (EncoderRecord) throws -> URL,
         isCancelled: () -> Bool, progress: (Int) -> Void
-    ) throws -> HalfVectors? {
-        let record = model.artefact.encoder(.document)
+    ) throws {
+        let scale = model.manifest.untrainedScale
         let encoder: TextEncoder
         let weights: String
-        if record.folder == nil {
-            (encoder, weights) = (model.documentEncoder, record.weightsSHA256)
-        } else {
-            let start: ReleasedEncoder
-            do {
-                start = try ReleasedEncoder(
-                    name: record.name, folder: released(record),
-                    prefixes: TextPrefixes(query: record.queryPrefix, document: record.documentPrefix),
-                    maximumLength: record.maximumLength)
-            } catch {
-                for name in ["local", "concatenation", "concatenation-calibrated"] {
-                    omitted.append((name, "the released encoder is not here: \(error)"))
-                }
-                return nil
+        do {
+            (encoder, weights) = try Self.releasedEncoder(of: model, released: released)
+        } catch {
+            for name in ["local", "concatenation"] + (scale == nil ? [] : ["concatenation-calibrated"]) {
+                omitted.append((name, "\(error)"))
             }
-            (encoder, weights) = (try start.load(), start.weightsHash)
+            return
         }
-        let documents = try cache.documentVectors(
-            of: collection.documents.map(\.textForEncoding), encoder: encoder, weights: weights,
+        let documents = try cache.vectors(
+            of: collection.documents.map(\.textForEncoding), as: .document, encoder: encoder, weights: weights,
             isCancelled: isCancelled, progress: progress)
         let queries = try encoder.embedUnnormalized(
             queries.map(\.text), prefix: encoder.prefixes.query, isCancelled: isCancelled)
-        return halves(queries: queries, documents: documents, .unit)
+        let halves = halves(queries: queries, documents: documents, .unit)
+        add("local", halves.rankings(.lambda(1), count: Self.depth))
+        add("concatenation", halves.rankings(.lambda(0.5), count: Self.depth))
+        if let scale {
+            add("concatenation-calibrated", halves.rankings(.lambda(scale.lambda), count: Self.depth))
+        }
+    }
+
+    /// The encoder that training began with, its weights known to be those, and their hash.
+    private static func releasedEncoder(
+        of model: JoinedModel, released: (EncoderRecord) throws -> URL
+    ) throws -> (encoder: TextEncoder, weights: String) {
+        guard let record = model.manifest.releasedEncoder else {
+            throw ArtefactError.releasedUnknown(path: model.artefact.folder.path)
+        }
+        // Its hash was compared when the model was loaded.
+        if model.manifest.documentEncoder.folder == nil { return (model.documentEncoder, record.weightsSHA256) }
+        let encoder = try TextEncoder(
+            modelFolder: Artefact.releasedFolder(of: record, released: released),
+            prefixes: TextPrefixes(query: record.queryPrefix, document: record.documentPrefix),
+            maximumLength: record.maximumLength)
+        return (encoder, record.weightsSHA256)
     }
 }

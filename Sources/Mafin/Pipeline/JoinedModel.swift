@@ -19,7 +19,12 @@ public final class JoinedModel {
     /// Loads an artefact.
     /// - Parameter released: the folder of a released checkpoint that the artefact names instead of holding it.
     /// - Throws: ``ArtefactError``, `EncoderError`, and what `released` throws.
-    public init(artefact folder: URL, released: (EncoderRecord) throws -> URL) throws {
+    public convenience init(artefact folder: URL, released: (EncoderRecord) throws -> URL) throws {
+        try self.init(artefact: folder, beside: nil, released: released)
+    }
+
+    /// - Parameter other: a model whose encoder of documents is taken where it is the one wanted.
+    private init(artefact folder: URL, beside other: JoinedModel?, released: (EncoderRecord) throws -> URL) throws {
         let artefact = try Artefact(readingFrom: folder, verification: .length)
         func load(_ tower: Artefact.Tower) throws -> TextEncoder {
             let record = artefact.encoder(tower)
@@ -31,7 +36,13 @@ public final class JoinedModel {
             return encoder
         }
         self.artefact = artefact
-        let documents = try load(.document)
+        let record = artefact.encoder(.document)
+        let documents: TextEncoder
+        if let other, record.folder == nil, other.artefact.encoder(.document) == record {
+            documents = other.documentEncoder
+        } else {
+            documents = try load(.document)
+        }
         documentEncoder = documents
         queryEncoder = artefact.manifest.queryEncoder == nil ? documents : try load(.query)
     }
@@ -59,8 +70,8 @@ public final class JoinedModel {
     func localVectors(
         of documents: [Document], cache: LocalVectorCache, isCancelled: () -> Bool, progress: (Int) -> Void
     ) throws -> Matrix {
-        try cache.documentVectors(
-            of: documents.map(\.textForEncoding), encoder: documentEncoder,
+        try cache.vectors(
+            of: documents.map(\.textForEncoding), as: .document, encoder: documentEncoder,
             weights: artefact.encoder(.document).weightsSHA256, isCancelled: isCancelled, progress: progress)
     }
 
@@ -75,14 +86,17 @@ public final class JoinedModel {
         return try manifest.mixing.combination.join(blackBox: blackBox, local: local, as: side, ids: ids)
     }
 
-    /// The artefacts of rivals that were trained beside this one, in the order of ``Contender``.
-    /// - Throws: as ``init(artefact:released:)`` for a damaged one.
-    public func rivals(released: (EncoderRecord) throws -> URL) throws -> [JoinedModel] {
-        try Contender.allCases.compactMap { rival in
-            let folder = Self.rivalFolder(rival, in: artefact.folder)
-            guard FileManager.default.fileExists(atPath: folder.path) else { return nil }
-            return try JoinedModel(artefact: folder, released: released)
+    /// The rivals that were trained beside this artefact and lie in it, in the order of ``Contender``.
+    public var rivals: [Contender] {
+        Contender.allCases.filter {
+            FileManager.default.fileExists(atPath: Self.rivalFolder($0, in: artefact.folder).path)
         }
+    }
+
+    /// Loads one of ``rivals``. A released encoder that serves both models is loaded once.
+    /// - Throws: as ``init(artefact:released:)``.
+    public func rival(_ rival: Contender, released: (EncoderRecord) throws -> URL) throws -> JoinedModel {
+        try JoinedModel(artefact: Self.rivalFolder(rival, in: artefact.folder), beside: self, released: released)
     }
 
     /// Where the artefact of a rival lies that was trained beside another.

@@ -64,25 +64,33 @@ public final class JoinedTraining {
     let devQrels: Qrels
     /// The released encoder's vectors of all documents, as it emits them.
     let documentBank: Matrix
+    private let cache: LocalVectorCache
     private let dataRecords: [ArtefactManifest.DataRecord]
+    /// The released encoder, loaded and not trained yet: the first contender takes it.
+    private var untrained: TextEncoder?
 
     /// Prepares training: tokens, labels, the bank of document vectors.
     ///
     /// - Parameters:
     ///   - vectors: the black box's answers for all documents and at least the queries of `train` and `dev`.
+    ///   - encoder: `released`, loaded with the frozen parts of `settings`, where that was done already; it will be trained.
     ///   - onProgress: what is being done, and how much of it: (name, done, total).
     /// - Throws: `RetrievalError`, ``TrainingError``, `EncoderError`; `CancellationError` when cancelled.
     public init(
         collection: RetrievalCollection, splits: JudgedSplits, vectors: BlackBoxVectors, released: ReleasedEncoder,
-        settings: Settings, cache: LocalVectorCache, isCancelled: () -> Bool = { false },
-        onProgress: (String, Int, Int) -> Void = { _, _, _ in }
+        encoder: TextEncoder? = nil, settings: Settings, cache: LocalVectorCache,
+        isCancelled: () -> Bool = { false }, onProgress: (String, Int, Int) -> Void = { _, _, _ in }
     ) throws {
         self.collection = collection
         blackBox = vectors.identity
         queries = vectors.queries
         self.released = released
         self.settings = settings
-        let encoder = try released.load()
+        self.cache = cache
+        let encoder =
+            try encoder
+            ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
+        untrained = encoder
         let trainQrels = try splits.qrels(.train)
         devQrels = try splits.qrels(.dev)
 
@@ -109,8 +117,8 @@ public final class JoinedTraining {
             devQueries: devRows, blackBoxQueries: vectors.queryVectors, blackBoxDocuments: vectors.documentVectors,
             queryIdentities: TextIdentity.classes(of: queryTexts),
             documentIdentities: TextIdentity.classes(of: documentTexts))
-        documentBank = try cache.documentVectors(
-            of: documentTexts, encoder: encoder, weights: released.weightsHash, isCancelled: isCancelled
+        documentBank = try cache.vectors(
+            of: documentTexts, as: .document, encoder: encoder, weights: released.weightsHash, isCancelled: isCancelled
         ) { onProgress("Encoding documents", $0, documentTexts.count) }
 
         if let mode = settings.mode {
@@ -122,12 +130,36 @@ public final class JoinedTraining {
                 index: data.index, time: settings.options.time,
                 tokensPerSecond: settings.options.time == nil
                     ? nil
-                    : try ModeChoice.measureTokensPerSecond(
-                        encoder.encoder,
-                        sample: documentTokens.selecting(rows: Array(0..<min(32, documentTokens.count)))),
+                    : try ModeChoice.measureTokensPerSecond(encoder.encoder, inputs: documentTokens),
                 hasBank: true)
         }
         dataRecords = try Self.records(of: collection, labels: [(.train, trainQrels), (.dev, devQrels)])
+    }
+
+    /// The same with fewer labels, for a learning curve; all that costs time to make is shared.
+    private init(_ whole: JoinedTraining, data: TrainingData<TokenBatch>, settings: Settings) {
+        self.data = data
+        self.settings = settings
+        choice = whole.choice
+        collection = whole.collection
+        blackBox = whole.blackBox
+        queries = whole.queries
+        released = whole.released
+        devQrels = whole.devQrels
+        documentBank = whole.documentBank
+        cache = whole.cache
+        dataRecords = whole.dataRecords
+    }
+
+    /// The same training with labels of some of the training queries alone. Development stays as it is.
+    /// - Parameters:
+    ///   - rows: rows of ``data``, among its training queries.
+    ///   - seed: of the training.
+    /// - Throws: ``TrainingError`` where no query is left.
+    public func limited(toTrainQueries rows: [Int], seed: UInt64) throws -> JoinedTraining {
+        var settings = settings
+        settings.options.seed = seed
+        return JoinedTraining(self, data: try data.limited(toTrainQueries: rows), settings: settings)
     }
 
     /// Trains one contender.
@@ -144,14 +176,26 @@ public final class JoinedTraining {
         var options = contender.options(from: settings.options)
         options.learningRate = settings.learningRate ?? (choice.mode == .query ? 1.5e-4 : 5e-5)
         if choice.mode == .query { options.epochs = options.epochs ?? Self.queryTowerEpochs }
-        let encoder = try released.load(
-            frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
+        let encoder =
+            try untrained
+            ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
+        untrained = nil
         encoder.encoder.optimizerOptions.weightDecay = options.weightDecay
         encoder.encoder.dropoutProbability = options.dropout
         let mode = mode()
+        // Where documents train too, the time that a corpus takes is measured on these queries instead.
+        let untrainedQueries: Trainer<BERTEncoder>.UntrainedQueries? =
+            mode.trainsDocuments
+            ? nil
+            : { [cache, queries, released] rows in
+                try cache.vectors(
+                    of: rows.map { queries[$0].text }, as: .query, encoder: encoder, weights: released.weightsHash,
+                    isCancelled: isCancelled)
+            }
         let trainer = try Trainer(
-            queryEncoder: encoder.encoder, data: data, mode: mode, loss: settings.loss, options: options,
-            documentBank: documentBank, checkpointFolder: checkpointFolder)
+            queryEncoder: encoder.encoder, data: data, mode: mode,
+            loss: contender.objective(from: settings.loss), options: options, documentBank: documentBank,
+            checkpointFolder: checkpointFolder, untrainedQueries: untrainedQueries)
         let outcome = try trainer.run(resume: resume, isCancelled: isCancelled, onEvent: onEvent)
         if outcome.reason == .cancelled { throw CancellationError() }
         return try TrainedEncoder(
@@ -182,7 +226,8 @@ public final class JoinedTraining {
                 of: trained.encoder, saved: trainsDocuments ? EncoderRecord.documentFolder : nil),
             queryEncoder: trainsDocuments
                 ? nil : released.record(of: trained.encoder, saved: EncoderRecord.queryFolder),
-            objective: settings.loss.summary,
+            released: released.record(of: trained.encoder, saved: nil),
+            objective: trained.contender.objective(from: settings.loss).summary,
             training: ArtefactManifest.Training(
                 mode: choice.mode.rawValue, steps: trained.outcome.best.step,
                 hyperparameters: [

@@ -1,4 +1,5 @@
 import MafinRetrieval
+import Synchronization
 
 /// The three parts that a collection's labels are used in, whatever its format brings: learned from, chosen on, measured on.
 ///
@@ -22,10 +23,16 @@ public struct JudgedSplits: Sendable {
     public static let standardSeed: UInt64 = 1
 
     private let collection: RetrievalCollection
+    /// Labels that were read or cut already.
+    private let known = Known()
     /// Seed of the cuts, which are the same for the same seed.
     public let seed: UInt64
 
-    /// Splits of a collection; nothing is read yet.
+    private final class Known: Sendable {
+        let splits = Mutex<[String: Qrels]>([:])
+    }
+
+    /// Splits of a collection; nothing is read yet. Labels are read once, when they are first asked for.
     public init(_ collection: RetrievalCollection, seed: UInt64) {
         self.collection = collection
         self.seed = seed
@@ -34,6 +41,13 @@ public struct JudgedSplits: Sendable {
     /// The labels of a split by name: a part, or any split that the collection has.
     /// - Throws: `RetrievalError` for an unknown split, damaged labels, or labels that cannot be cut by document.
     public func qrels(_ name: String) throws -> Qrels {
+        if let qrels = known.splits.withLock({ $0[name] }) { return qrels }
+        let qrels = try read(name)
+        known.splits.withLock { $0[name] = qrels }
+        return qrels
+    }
+
+    private func read(_ name: String) throws -> Qrels {
         let available = collection.splits
         if available == [RetrievalCollection.wholeSplit], let part = Part(rawValue: name) {
             let shares = [(name: "train", share: 0.6), (name: "dev", share: 0.15), (name: "test", share: 0.25)]

@@ -4,7 +4,7 @@ import MafinBlackBox
 import MafinEncoder
 import MafinNumerics
 
-/// Vectors of a frozen local encoder for whole corpora, kept on disk: they are made once, whoever needs them next.
+/// Vectors of a frozen local encoder for whole corpora and lists of queries, kept on disk: they are made once, whoever needs them next.
 ///
 /// The key is the SHA-256 of everything that determines a vector: weights, tokenizer, prefix, length, and all texts in order.
 public struct LocalVectorCache: Sendable {
@@ -15,24 +15,26 @@ public struct LocalVectorCache: Sendable {
         self.folder = folder
     }
 
-    /// Unnormalised vectors of documents as `encoder` emits them, from disk or made now.
+    /// Unnormalised vectors of texts as `encoder` emits them, from disk or made now.
     /// - Parameters:
+    ///   - side: what the texts are; the encoder's prefix follows from it.
     ///   - weights: SHA-256 of the encoder's weights.
     ///   - progress: number of texts done, of those that have to be made.
     /// - Throws: `CancellationError`, or what the encoder throws. A cache that cannot be written is no error: the next run
     ///   makes the vectors again.
-    public func documentVectors(
-        of texts: [String], encoder: TextEncoder, weights: String, isCancelled: () -> Bool = { false },
-        progress: (Int) -> Void = { _ in }
+    public func vectors(
+        of texts: [String], as side: RetrievalSide, encoder: TextEncoder, weights: String,
+        isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws -> Matrix {
+        let prefix = side == .query ? encoder.prefixes.query : encoder.prefixes.document
         var values: [Float] = []
         values.reserveCapacity(texts.count * encoder.encoder.dimension)
         // A file for so many texts: an interruption loses no more than one of them.
         for start in stride(from: 0, to: texts.count, by: Self.textsPerFile) {
             let part = Array(texts[start..<min(start + Self.textsPerFile, texts.count)])
-            values += try vectors(of: part, encoder: encoder, weights: weights, isCancelled: isCancelled) {
-                progress(start + $0)
-            }.values
+            values += try vectors(
+                ofPart: part, prefix: prefix, encoder: encoder, weights: weights, isCancelled: isCancelled
+            ) { progress(start + $0) }.values
         }
         return Matrix(rows: texts.count, columns: encoder.encoder.dimension, values: values)
     }
@@ -40,16 +42,17 @@ public struct LocalVectorCache: Sendable {
     private static let textsPerFile = 8192
 
     private func vectors(
-        of texts: [String], encoder: TextEncoder, weights: String, isCancelled: () -> Bool, progress: (Int) -> Void
+        ofPart texts: [String], prefix: String, encoder: TextEncoder, weights: String, isCancelled: () -> Bool,
+        progress: (Int) -> Void
     ) throws -> Matrix {
-        let file = try folder?.appendingPathComponent(Self.key(texts, encoder, weights) + ".npy")
+        let file = try folder?.appendingPathComponent(Self.key(texts, prefix, encoder, weights) + ".npy")
         if let file, let stored = try? NumPyFile.read(file), stored.rows == texts.count,
             stored.columns == encoder.encoder.dimension, stored.values.allSatisfy(\.isFinite)
         {
             return stored
         }
         let made = try encoder.embedUnnormalized(
-            texts, prefix: encoder.prefixes.document, isCancelled: isCancelled, progress: progress)
+            texts, prefix: prefix, isCancelled: isCancelled, progress: progress)
         if let file, let folder {
             try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             try? NumPyFile.write(made, to: file)
@@ -57,13 +60,15 @@ public struct LocalVectorCache: Sendable {
         return made
     }
 
-    private static func key(_ texts: [String], _ encoder: TextEncoder, _ weights: String) throws -> String {
+    private static func key(
+        _ texts: [String], _ prefix: String, _ encoder: TextEncoder, _ weights: String
+    ) throws -> String {
         var hasher = SHA256()
         func add(_ text: String) {
             withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { hasher.update(bufferPointer: $0) }
             hasher.update(data: Data(text.utf8))
         }
-        for part in ["1", weights, encoder.encoder.pooling.rawValue, encoder.prefixes.document] { add(part) }
+        for part in ["1", weights, encoder.encoder.pooling.rawValue, prefix] { add(part) }
         add("\(encoder.maximumLength)")
         for name in ["tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
             let file = encoder.folder.appendingPathComponent(name)

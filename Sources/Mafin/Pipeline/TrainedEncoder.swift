@@ -21,7 +21,7 @@ public final class TrainedEncoder {
 
     let mode: any TrainingMode
     let options: TrainingOptions
-    private let training: JoinedTraining
+    let training: JoinedTraining
 
     /// Whether the evaluation of the untrained start fitted the scale of both halves.
     var startIsCalibrated: Bool {
@@ -76,7 +76,8 @@ public final class TrainedEncoder {
                 (contender.joinedName, run(mixing.combination.mixing)),
             ], qrels: training.devQrels.filter { wanted.contains($0) }, baseline: JoinedEvaluation.baseline)
         verdict = Verdict(
-            lambda: mixing.combination.lambda, development: development, system: contender.joinedName)
+            lambda: mixing.combination.lambda, development: development, system: contender.joinedName,
+            gain: outcome.best.result.metric - outcome.start.result.metric)
     }
 
     /// The scale that makes the dev labels most likely; `nil` where neither half ranks them above chance.
@@ -104,8 +105,10 @@ public final class TrainedEncoder {
     public func write(to folder: URL, source: BlackBoxSource? = nil, force: Bool = false) throws -> Artefact {
         var manifest = try training.manifest(of: self, source: source)
         if force { manifest.verdict = manifest.verdict.forced() }
+        // In the norm form a vector's length is its weight.
+        let normalizes = mixing.lambdaForm != .norm
         let save: (URL) throws -> Void = { [encoder] in
-            try encoder.encoder.save(to: $0, tokenizerFrom: encoder.folder)
+            try encoder.encoder.save(to: $0, tokenizerFrom: encoder.folder, normalizes: normalizes)
         }
         return mode.trainsDocuments
             ? try Artefact.write(manifest, to: folder, saveDocumentEncoder: save)

@@ -12,6 +12,8 @@ import MafinNumerics
 public final class Trainer<Encoder: TrainableEncoder> {
     /// An evaluation of a state on development queries.
     public typealias Evaluation = (DevelopmentState) throws -> DevelopmentResult
+    /// Vectors of queries as the released encoder emits them, `(queries, dimension)`; asked for before the first update only.
+    public typealias UntrainedQueries = ([Int]) throws -> Matrix
 
     let queryEncoder: Encoder
     let documentEncoder: Encoder?
@@ -20,6 +22,7 @@ public final class Trainer<Encoder: TrainableEncoder> {
     let loss: any Loss
     let options: TrainingOptions
     let releasedBank: Matrix?
+    let untrainedQueries: UntrainedQueries?
     let checkpoints: TrainingCheckpoints?
     let evaluation: Evaluation
 
@@ -34,11 +37,14 @@ public final class Trainer<Encoder: TrainableEncoder> {
     ///     already; `nil`: they are made at the start of the run, one pass over the corpus.
     ///   - checkpointFolder: where checkpoints go; `nil`: none are written, and the run cannot be resumed.
     ///   - evaluation: what to choose by; `nil`: ``DevelopmentEvaluator``.
+    ///   - untrainedQueries: finds query vectors of the released encoder that are known already; `nil`: they are made. For a mode that
+    ///     trains documents they must be made, as that is what tells how long a corpus takes.
     /// - Throws: ``TrainingError`` for options out of range, a bank of the wrong size, or no development queries.
     public init(
         queryEncoder: Encoder, documentEncoder: Encoder? = nil, data: TrainingData<Encoder.Inputs>,
         mode: any TrainingMode, loss: any Loss, options: TrainingOptions = TrainingOptions(),
-        documentBank: Matrix? = nil, checkpointFolder: URL? = nil, evaluation: Evaluation? = nil
+        documentBank: Matrix? = nil, checkpointFolder: URL? = nil, evaluation: Evaluation? = nil,
+        untrainedQueries: UntrainedQueries? = nil
     ) throws {
         try options.validate()
         func check(_ part: String, _ found: Int, _ expected: Int) throws {
@@ -57,7 +63,11 @@ public final class Trainer<Encoder: TrainableEncoder> {
         self.mode = mode
         self.loss = loss
         self.options = options
+        precondition(
+            untrainedQueries == nil || !mode.trainsDocuments,
+            "where documents train, query vectors are made to be timed")
         releasedBank = documentBank
+        self.untrainedQueries = untrainedQueries
         checkpoints = checkpointFolder.map { TrainingCheckpoints(folder: $0) }
         if let evaluation {
             self.evaluation = evaluation

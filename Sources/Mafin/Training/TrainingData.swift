@@ -51,4 +51,18 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
             documentLengths: (0..<documents.count).map { documents.length(of: $0) },
             queryIdentities: queryIdentities, documentIdentities: documentIdentities)
     }
+
+    private init(_ whole: TrainingData, index: TrainingIndex) {
+        queries = whole.queries
+        documents = whole.documents
+        blackBoxQueries = whole.blackBoxQueries
+        blackBoxDocuments = whole.blackBoxDocuments
+        self.index = index
+    }
+
+    /// The same data, to learn from some of the training queries alone.
+    /// - Throws: ``TrainingError`` where no query is left.
+    public func limited(toTrainQueries rows: [Int]) throws -> TrainingData {
+        TrainingData(self, index: try index.limited(toTrainQueries: rows))
+    }
 }

@@ -95,6 +95,17 @@ public struct TrainingIndex: Sendable {
         self.leftOut = leftOut
     }
 
+    /// The same labels, to learn from some of the training queries alone. What is chosen on stays as it is.
+    /// - Parameter rows: among ``trainQueries``; others are left out.
+    /// - Throws: ``TrainingError`` where no query is left.
+    public func limited(toTrainQueries rows: [Int]) throws -> TrainingIndex {
+        let known = Set(trainQueries)
+        return try TrainingIndex(
+            labels: labels, trainQueries: rows.filter(known.contains), devQueries: devQueries,
+            queryLengths: queryLengths, documentLengths: documentLengths, queryIdentities: queryIdentities,
+            documentIdentities: documentIdentities)
+    }
+
     /// Number of documents.
     public var documentCount: Int { documentLengths.count }
 

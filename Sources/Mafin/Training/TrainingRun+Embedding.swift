@@ -4,9 +4,12 @@ extension TrainingRun {
     /// Queries as the query encoder emits them, without dropout: `(queries, dimension)`.
     func embedQueries(_ queries: [Int]) throws -> Matrix {
         let texts = DistinctRows(queries, identities: index.queryIdentities)
-        let embeddings = try embedInPieces(
-            trainer.data.queries.selecting(rows: texts.rows), with: trainer.queryEncoder,
-            tokensPerPass: options.tokensPerPass, isCancelled: isCancelled)
+        let known = state.step == 0 ? try trainer.untrainedQueries?(texts.rows) : nil
+        let embeddings =
+            try known
+            ?? embedInPieces(
+                trainer.data.queries.selecting(rows: texts.rows), with: trainer.queryEncoder,
+                tokensPerPass: options.tokensPerPass, isCancelled: isCancelled)
         return texts.hasRepeats ? embeddings.selecting(rows: texts.position) : embeddings
     }
 

@@ -24,7 +24,8 @@ extension TrainingRun {
             state.best = state.history.count - 1
             state.bestScale = state.scale
             state.withoutGain = 0
-            best = trainer.trained.map { $0.weights() }
+            // The untrained weights were taken when the run was made.
+            if state.step > 0 { best = trainer.trained.map { $0.weights() } }
         } else {
             state.withoutGain += 1
         }

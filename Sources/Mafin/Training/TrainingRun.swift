@@ -125,11 +125,17 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             let corpus =
                 Double(index.documentLengths.reduce(0, +)) * timing.embeddingSecondsPerToken
             let trains = trainer.mode.trainsDocuments
+            // The evaluation that was timed is that of the start. Where it found its query vectors made, the others will take longer.
+            let devTokens = index.devQueries.reduce(0) { $0 + index.queryLengths[$1] }
+            let queries =
+                trainer.untrainedQueries == nil
+                ? 0
+                : timing.stepSeconds / Double(max(1, timing.stepTokens)) * Double(devTokens) * ModeChoice.embeddingShare
             let refresh = trains && trainer.mode.usesBank && options.bankRefresh == .everyEpoch ? corpus : 0
             state.plan = .byTime(
                 options: options, stepsPerEpoch: stepsPerEpoch, done: state.step, remaining: time - elapsed,
                 stepSeconds: perStep + (refresh + timing.preparationSeconds) / Double(stepsPerEpoch),
-                evaluationSeconds: timing.evaluationSeconds
+                evaluationSeconds: timing.evaluationSeconds + queries
                     + (trains && !options.evaluationUsesBank ? corpus : 0))
         } else {
             state.plan = .bySteps(options: options, stepsPerEpoch: stepsPerEpoch)

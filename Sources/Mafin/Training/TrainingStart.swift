@@ -23,9 +23,10 @@ struct TrainingStart {
         let needsSample = options.scale == .calibrated || options.form == .norm
         let queries =
             needsSample
-            ? try embedInPieces(
-                trainer.data.queries.selecting(rows: sample), with: trainer.queryEncoder,
-                tokensPerPass: options.tokensPerPass, isCancelled: isCancelled)
+            ? try trainer.untrainedQueries?(sample)
+                ?? embedInPieces(
+                    trainer.data.queries.selecting(rows: sample), with: trainer.queryEncoder,
+                    tokensPerPass: options.tokensPerPass, isCancelled: isCancelled)
             : Matrix(rows: 0, columns: trainer.queryEncoder.dimension)
 
         var scale: ScoreScale

@@ -27,9 +27,15 @@ struct ArtefactOptions: ParsableArguments {
         return model
     }
 
-    /// The black box of the artefact, or the one named by flags.
-    func makeBlackBox(_ model: JoinedModel, _ shared: SharedOptions) async throws -> any BlackBox {
-        try await blackBox.make(shared: shared, default: model.manifest.blackBoxSource)
+    /// The black box of the artefact, or the one named by flags. One that the artefact was not trained beside is refused before it is asked.
+    /// - Parameter progress: told of each call's counts, instead of a progress bar a call.
+    func makeBlackBox(
+        _ model: JoinedModel, _ shared: SharedOptions, progress: (@Sendable (EmbeddingCounts) -> Void)? = nil
+    ) async throws -> any BlackBox {
+        let blackBox = try await blackBox.make(
+            shared: shared, default: model.manifest.blackBoxSource, progress: progress)
+        try model.artefact.require(blackBox: blackBox.identity)
+        return blackBox
     }
 }
 

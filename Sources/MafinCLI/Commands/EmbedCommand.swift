@@ -3,7 +3,9 @@ import Foundation
 import Mafin
 import MafinBlackBox
 import MafinNumerics
+import MafinProviders
 import MafinRetrieval
+import Synchronization
 
 /// `mafin embed`: joined vectors of texts, as files that NumPy and vector databases read.
 struct EmbedCommand: AsyncParsableCommand {
@@ -12,7 +14,8 @@ struct EmbedCommand: AsyncParsableCommand {
         abstract: "Write the joined vectors of texts to a .npy file, and their ids beside it.",
         discussion: """
             Each row is the black box's half followed by the local half. Documents go into the index, queries search it by
-            inner product (or cosine). The file OUTPUT.ids holds one id a line in the order of the rows.
+            inner product (or cosine). The file OUTPUT.ids holds one id a line in the order of the rows. Both files appear when
+            all is done; memory does not grow with the number of texts, but for their ids.
             """)
 
     @OptionGroup var shared: SharedOptions
@@ -31,38 +34,47 @@ struct EmbedCommand: AsyncParsableCommand {
     @Flag(help: "Store 16-bit floats: half the size, three digits.")
     var float16 = false
 
+    /// Texts that are held at a time, with their vectors: some hundred megabytes at the widths of today's black boxes.
+    private static let blockSize = 4096
+
     func validate() throws {
         if !output.hasSuffix(".npy") { throw ValidationError("--output must end in .npy, found \(output).") }
     }
 
     func run() async throws {
         try shared.apply()
-        // An output that cannot be written is found before anything is asked or computed.
-        try FileManager.default.createDirectory(
-            at: URL(fileURLWithPath: output).deletingLastPathComponent(), withIntermediateDirectories: true)
         Interruption.install()
         let model = try options.load(shared)
-        let items = try texts()
-        let side: RetrievalSide = self.as == .query ? .query : .document
-        let blackBox = try await options.makeBlackBox(model, shared)
-        let blackBoxVectors = try await blackBox.embed(items, as: self.as)
-        try model.artefact.require(blackBox: blackBox.identity, dimension: blackBoxVectors.columns)
-        let bar = shared.progressBar("Encoding", total: items.count, unit: "texts")
-        defer { bar.finish() }
-        let local = try model.localVectors(
-            of: items.map(\.text), as: side, isCancelled: { Interruption.isRequested }
-        ) { bar.update(completed: $0) }
-        let joined = try model.join(blackBox: blackBoxVectors, local: local, as: side, ids: items.map(\.id))
+        // Whatever is wrong with the texts or the place of the output is found before anything is asked or computed.
+        let count = try checkTexts()
         let file = URL(fileURLWithPath: output)
-        let ids = file.deletingPathExtension().appendingPathExtension("ids")
-        try AtomicFile.write(Data(items.map { $0.id + "\n" }.joined().utf8), to: ids)
-        try NumPyFile.write(joined, to: file, as: float16 ? .float16 : .float32)
-        bar.finish()
+        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        let vectors = try PendingVectors(
+            to: file, dimension: model.manifest.joinedDimension, as: float16 ? .float16 : .float32)
+
+        let progress = JoiningProgress(
+            ProgressBar(
+                title: "Embedding", total: count ?? 0, unit: "texts",
+                output: count == nil ? .silent : shared.progressOutput))
+        let blackBox = try await options.makeBlackBox(model, shared, progress: progress.asked)
+        var texts = try open()
+        while let block = try Self.block(&texts) {
+            if Interruption.isRequested { throw CancellationError() }
+            progress.begin(block.count)
+            let joined = try await model.embed(
+                block, as: self.as, asking: blackBox, isCancelled: { Interruption.isRequested },
+                progress: progress.computed)
+            try vectors.append(joined, ids: block.map(\.id))
+        }
+        if count == nil { shared.warn(of: texts.warnings) }
+        try vectors.commit()
+        progress.finish()
         if shared.json {
             try JSONOutput.print(
-                Summary(rows: joined.rows, dimension: joined.columns, output: file.path, ids: ids.path))
+                Summary(
+                    rows: vectors.count, dimension: vectors.dimension, output: file.path, ids: vectors.idsFile.path))
         } else {
-            print("\(joined.rows) × \(joined.columns) to \(output), ids to \(ids.relativePath)")
+            print("\(vectors.count) × \(vectors.dimension) to \(output), ids to \(vectors.idsFile.relativePath)")
         }
     }
 
@@ -73,20 +85,74 @@ struct EmbedCommand: AsyncParsableCommand {
         var ids: String
     }
 
-    private func texts() throws -> [EmbeddingItem] {
+    private func open() throws -> CheckedTexts {
         let url = URL(fileURLWithPath: input)
-        var items: [EmbeddingItem] = []
-        switch self.as {
-        case .query:
-            var reader = try QueryReader(contentsOf: url)
-            while let query = try reader.next() { items.append(EmbeddingItem(id: query.id, text: query.text)) }
-        case .document:
-            var reader = try DocumentReader(contentsOf: url)
-            while let document = try reader.next() {
-                items.append(EmbeddingItem(id: document.id, text: document.textForEncoding))
-            }
+        return try self.as == .query ? CheckedTexts(queries: url) : CheckedTexts(documents: url)
+    }
+
+    /// Reads all texts once, keeping none. A pipe can be read once only: its texts are checked as they come.
+    /// - Returns: their number; nil for a pipe.
+    private func checkTexts() throws -> Int? {
+        var status = stat()
+        if stat(input, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) { return nil }
+        var texts = try open()
+        while try texts.next() != nil {}
+        shared.warn(of: texts.warnings)
+        return texts.count
+    }
+
+    /// The next texts; nil at the end.
+    private static func block(_ texts: inout CheckedTexts) throws -> [EmbeddingItem]? {
+        var block: [EmbeddingItem] = []
+        while block.count < blockSize, let text = try texts.next() {
+            block.append(EmbeddingItem(id: text.id, text: text.text))
         }
-        return items
+        return block.isEmpty ? nil : block
+    }
+}
+
+/// The progress of embedding block by block, one bar for both halves: a text is done when both are.
+private final class JoiningProgress: Sendable {
+    private struct State {
+        /// Texts of earlier blocks.
+        var before = 0
+        /// Texts of this block, and for how many of them each half is there.
+        var texts = 0
+        var asked = 0
+        var computed = 0
+    }
+
+    private let bar: ProgressBar
+    private let state = Mutex(State())
+
+    init(_ bar: ProgressBar) {
+        self.bar = bar
+    }
+
+    func begin(_ texts: Int) {
+        state.withLock { $0 = State(before: $0.before + $0.texts, texts: texts) }
+    }
+
+    /// What the black box has answered of this block.
+    @Sendable func asked(_ counts: EmbeddingCounts) {
+        update {
+            $0.asked = counts.distinct == 0 ? 0 : $0.texts * (counts.distinct - counts.remaining) / counts.distinct
+        }
+    }
+
+    /// What the local encoder has made of this block; it begins when the black box has answered all.
+    func computed(_ texts: Int) {
+        update { ($0.asked, $0.computed) = ($0.texts, texts) }
+    }
+
+    func finish() { bar.finish() }
+
+    private func update(_ change: (inout State) -> Void) {
+        let done = state.withLock { state in
+            change(&state)
+            return state.before + (state.asked + state.computed) / 2
+        }
+        bar.update(completed: done)
     }
 }
 

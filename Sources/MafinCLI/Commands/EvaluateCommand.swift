@@ -41,6 +41,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         if let runsFolder { try FileManager.default.createDirectory(at: runsFolder, withIntermediateDirectories: true) }
         let model = try options.load(shared)
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
+        shared.warn(of: collection.warnings)
         let qrels = try JudgedSplits(collection, seed: JudgedSplits.standardSeed).qrels(split)
         let vectors = try await BlackBoxVectors(
             asking: options.makeBlackBox(model, shared), documents: collection.documents,
@@ -53,10 +54,29 @@ struct EvaluateCommand: AsyncParsableCommand {
         if let runsFolder { try write(evaluation, to: runsFolder) }
         for (name, reason) in evaluation.omitted { shared.note("no row \(name): \(reason)") }
         if shared.json {
-            try JSONOutput.print(report)
+            try JSONOutput.print(Answer(report: report, omitted: evaluation.omitted))
         } else {
             let summary = EvaluationSummary(report)
             print(markdown ? summary.markdown() : summary.text())
+        }
+    }
+
+    /// The report, and beside its members the rows that could not be made.
+    private struct Answer: Encodable {
+        struct Omission: Encodable {
+            var name: String
+            var reason: String
+        }
+
+        private enum CodingKeys: CodingKey { case omitted }
+
+        var report: EvaluationReport
+        var omitted: [(name: String, reason: String)]
+
+        func encode(to encoder: any Encoder) throws {
+            try report.encode(to: encoder)
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(omitted.map { Omission(name: $0.name, reason: $0.reason) }, forKey: .omitted)
         }
     }
 

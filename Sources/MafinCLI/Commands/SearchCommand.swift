@@ -46,6 +46,7 @@ struct SearchCommand: AsyncParsableCommand {
             throw ValidationError("--lambda does not go with norm-mafin: each vector's length is its weight.")
         }
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
+        shared.warn(of: collection.warnings)
         let blackBox = try await options.makeBlackBox(model, shared)
         let documents = try await blackBox.embed(
             collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }, as: .document)
@@ -86,9 +87,9 @@ struct SearchCommand: AsyncParsableCommand {
         {
             return vector.values
         }
-        StandardError.write(
-            "warning: the black box is a file of stored answers that does not hold this query; "
-                + "ranked by the local half alone (λ = 1)\n")
+        shared.warn(
+            "the black box is a file of stored answers that does not hold this query; "
+                + "ranked by the local half alone (λ = 1)")
         return nil
     }
 

@@ -49,13 +49,13 @@ struct TrainCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What is trained. mafin: calibrated scale. paper-mafin: λ = ½ as in the paper. lambda-mafin: λ learned along. norm-mafin: the vector's length is its weight. tuned-alone: without the black box.",
+            "What is trained. mafin: calibrated scale. paper-mafin: λ = ½ as in the paper. lambda-mafin: λ learned along. hybrid-mafin: listwise and contrastive loss together. norm-mafin: the vector's length is its weight. tuned-alone: without the black box.",
             valueName: "method"))
     var method: Contender = .mafin
 
     @Option(
         help: ArgumentHelp(
-            "Rivals to train beside it, each for the same time, separated by commas: tuned-alone, paper-mafin, lambda-mafin, norm-mafin; all; none.",
+            "Rivals to train beside it, each for the same time, separated by commas: tuned-alone, paper-mafin, lambda-mafin, hybrid-mafin, norm-mafin; all; none.",
             valueName: "names"))
     var rivals: RivalList = .standard
 
@@ -142,6 +142,12 @@ struct TuningOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Evaluations without a gain on dev after which training ends early.", valueName: "n"))
     var patience: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Time between checkpoints, the most that a power cut can cost; each writes the weights four times over. Ctrl-C always leaves one.",
+            valueName: "duration"))
+    var checkpointEvery = TimeLimit(.seconds(30))
 
     func validate() throws {
         if let learningRate, !(learningRate > 0 && learningRate.isFinite) {

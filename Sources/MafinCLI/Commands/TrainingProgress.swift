@@ -58,12 +58,18 @@ final class TrainingProgress {
 final class EncodingProgress {
     private let shared: SharedOptions
     private var bar: ProgressBar?
+    private var hasExplained = false
 
     init(_ shared: SharedOptions) {
         self.shared = shared
     }
 
     func update(_ name: String, _ done: Int, _ total: Int) {
+        if !hasExplained {
+            shared.note(
+                "The documents are encoded for the first time; their vectors are kept, and later runs begin at once.")
+            hasExplained = true
+        }
         let bar = bar ?? shared.progressBar(name, total: total, unit: "documents")
         self.bar = bar
         bar.update(completed: done)

@@ -72,6 +72,10 @@ struct TrainingSession {
         var artefact: String
         var mode: ModeChoice.Mode
         var modeReason: String
+        /// From the start of the command until the first step began, and what that step took; none where a resumed run had made
+        /// all its steps.
+        var secondsToFirstStep: Double?
+        var secondsOfFirstStep: Double?
         var verdict: Verdict
         var contenders: [Row]
         var development: EvaluationReport
@@ -84,38 +88,37 @@ struct TrainingSession {
 
     func run() async throws -> Result {
         try Artefact.requireReplaceable(output)
+        async let loading = Self.load(command.encoder.resolve(), command.encoder)
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: command.data))
-        for warning in collection.warnings.prefix(5) { shared.note("warning: \(warning)") }
-        if collection.warnings.count > 5 { shared.note("warning: … and \(collection.warnings.count - 5) more") }
+        shared.warn(of: collection.warnings)
         let splits = JudgedSplits(collection, seed: JudgedSplits.standardSeed)
         let judged = try [splits.qrels(.train), splits.qrels(.dev)]
         let queries = collection.queries.filter { query in judged.contains { $0[query.id] != nil } }
         shared.note(
             "\(collection.documents.count) documents, \(judged[0].queryIds.count) train and \(judged[1].queryIds.count) dev queries"
         )
-        let (name, folder, prefixes) = try command.encoder.resolve()
-        let released = try ReleasedEncoder(
-            name: name, revision: command.encoder.encoderRevision, folder: folder, prefixes: prefixes,
-            maximumLength: command.encoder.maxLength)
-        let checkpoints = try prepareCheckpoints()
+        let blackBox = try await command.blackBox.make(shared: shared)
         // Whatever is wrong with the encoder or the labels is found before anything is paid for.
-        _ = try released.load(
-            frozenLayers: command.encoder.freezeLayers, freezesEmbeddings: command.encoder.freezeEmbeddings)
+        let (released, encoder) = try await loading.value
+        let checkpoints = try prepareCheckpoints()
+        // Of a run that came to nothing no empty folder stays.
+        defer { rmdir(checkpoints.path) }
         let stored = try storedPlan(checkpoints)
-        let vectors = try await BlackBoxVectors(
-            asking: command.blackBox.make(shared: shared), documents: collection.documents, queries: queries)
-        let training = try prepare(collection, splits, vectors, released, stored)
+        let vectors = try await BlackBoxVectors(asking: blackBox, documents: collection.documents, queries: queries)
+        let training = try prepare(collection, splits, vectors, released, encoder, stored)
         let plan = try plan(training, released, stored, checkpoints)
         shared.note("mode \(plan.mode.rawValue): \(plan.modeReason)")
 
+        let firstStep = FirstStep(shared)
         var rows: [Summary.Row] = []
         var systems: [EvaluationReport] = []
         var written: Artefact?
         for contender in plan.contenders {
             let trained: TrainedEncoder
             do {
-                trained = try train(contender, training, plan, checkpoints)
-            } catch let error as TrainingError where contender != command.method {
+                trained = try train(contender, training, plan, checkpoints, firstStep)
+            } catch  where contender != command.method && (error is TrainingError || error is CalibrationError) {
+                // What the data does not allow one contender does not cost the others.
                 shared.warn("no rival \(contender.rawValue): \(error)")
                 continue
             }
@@ -129,8 +132,23 @@ struct TrainingSession {
         try? FileManager.default.removeItem(at: checkpoints)
         let summary = Summary(
             artefact: output.path, mode: plan.mode, modeReason: plan.modeReason,
-            verdict: written.manifest.verdict, contenders: rows, development: systems[0])
+            secondsToFirstStep: firstStep.began, secondsOfFirstStep: firstStep.took, verdict: written.manifest.verdict,
+            contenders: rows, development: systems[0])
         return Result(summary: summary, text: text(summary, systems))
+    }
+
+    /// The encoder with the hash of its weights, on another core than what is read beside it.
+    private static func load(
+        _ found: (name: String, folder: URL, prefixes: TextPrefixes?), _ options: EncoderOptions
+    ) async throws -> UnsafeTransfer<(ReleasedEncoder, TextEncoder)> {
+        let released = try ReleasedEncoder(
+            name: found.name, revision: options.encoderRevision, folder: found.folder, prefixes: found.prefixes,
+            maximumLength: options.maxLength)
+        return UnsafeTransfer(
+            (
+                released,
+                try released.load(frozenLayers: options.freezeLayers, freezesEmbeddings: options.freezeEmbeddings)
+            ))
     }
 
     /// The folder of checkpoints beside the artefact: made before anything is paid for or trained, which also shows that the
@@ -155,7 +173,7 @@ struct TrainingSession {
 
     private func prepare(
         _ collection: RetrievalCollection, _ splits: JudgedSplits, _ vectors: BlackBoxVectors,
-        _ released: ReleasedEncoder, _ stored: Plan?
+        _ released: ReleasedEncoder, _ encoder: TextEncoder, _ stored: Plan?
     ) throws -> JoinedTraining {
         var settings = JoinedTraining.Settings()
         settings.joins = command.form
@@ -166,6 +184,7 @@ struct TrainingSession {
         if let dropout = command.tuning.dropout { settings.options.dropout = dropout }
         if let patience = command.tuning.patience { settings.options.patience = patience }
         settings.options.epochs = command.tuning.epochs
+        settings.options.checkpointSeconds = command.tuning.checkpointEvery.duration.seconds
         settings.mode = stored?.mode ?? command.mode
         settings.modeReason = stored?.modeReason
         settings.options.time = secondsEach
@@ -173,8 +192,8 @@ struct TrainingSession {
         let progress = EncodingProgress(shared)
         defer { progress.finish() }
         return try JoinedTraining(
-            collection: collection, splits: splits, vectors: vectors, released: released, settings: settings,
-            cache: .shared, isCancelled: { Interruption.isRequested }, onProgress: progress.update)
+            collection: collection, splits: splits, vectors: vectors, released: released, encoder: encoder,
+            settings: settings, cache: .shared, isCancelled: { Interruption.isRequested }, onProgress: progress.update)
     }
 
     private var contenders: [Contender] {
@@ -215,14 +234,18 @@ struct TrainingSession {
     }
 
     private func train(
-        _ contender: Contender, _ training: JoinedTraining, _ plan: Plan, _ checkpoints: URL
+        _ contender: Contender, _ training: JoinedTraining, _ plan: Plan, _ checkpoints: URL, _ firstStep: FirstStep
     ) throws -> TrainedEncoder {
         let folder = checkpoints.appendingPathComponent(contender.rawValue)
         let progress = TrainingProgress(contender, shared)
         defer { progress.finish() }
         return try training.train(
             contender, checkpointFolder: folder, resume: command.resume && JoinedTraining.canResume(from: folder),
-            isCancelled: { Interruption.isRequested }, onEvent: progress.report)
+            isCancelled: { Interruption.isRequested }
+        ) { event in
+            firstStep.notice(event)
+            progress.report(event)
+        }
     }
 
     private func row(_ trained: TrainedEncoder, _ artefact: Artefact) -> Summary.Row {
@@ -237,7 +260,8 @@ struct TrainingSession {
         var combined = reports[0]
         for report in reports.dropFirst() { combined.systems += report.systems.suffix(1) }
         let verdict = summary.verdict
-        let idle = summary.contenders.filter { $0.bestStep == 0 }.map(\.name)
+        // Of the method itself the verdict says it.
+        let idle = summary.contenders.dropFirst().filter { $0.bestStep == 0 }.map(\.name)
         let note =
             idle.isEmpty
             ? "" : "\nTraining gained nothing on dev over the encoder as released: \(idle.joined(separator: ", ")).\n"

@@ -11,11 +11,13 @@ extension BlackBoxOptions {
     ///
     /// - Parameters:
     ///   - stored: what is meant where there is no `--black-box`: the artefact's own.
+    ///   - progress: told of each call's counts, instead of a progress bar a call.
     ///   - environment: for keys and the places of caches.
     /// - Throws: `ValidationError` where nothing is named; `BlackBoxError`, `ProviderError`, `EncoderError` … for what cannot be
     ///   opened. A missing API key is an error only when there is something to ask.
     func make(
         shared: SharedOptions, default stored: BlackBoxSource? = nil,
+        progress: (@Sendable (EmbeddingCounts) -> Void)? = nil,
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) async throws -> any BlackBox {
         let source = try source(default: stored)
@@ -29,7 +31,7 @@ extension BlackBoxOptions {
             let encoder = try await FrozenEncoder(
                 modelFolder: folder, name: path == nil ? name : nil,
                 prefixes: TextPrefixes(query: source.queryPrefix, document: source.documentPrefix, elseOf: folder))
-            return try cached(encoder, shared, environment)
+            return try cached(encoder, shared, progress, environment)
         case .openAI(let model):
             let key = try apiKey.key(defaultVariable: Self.keyVariable, environment: environment)
             let server = try OpenAIBlackBox(
@@ -44,20 +46,21 @@ extension BlackBoxOptions {
                 let missing = APIKeyError.missing(
                     endpoint: OpenAIBlackBox.openAIBaseURL, variable: Self.keyVariable)
                 return try cached(
-                    UnaskableBlackBox(identity: server.identity, error: missing), shared, environment)
+                    UnaskableBlackBox(identity: server.identity, error: missing), shared, progress, environment)
             }
-            return try cached(server, shared, environment)
+            return try cached(server, shared, progress, environment)
         }
     }
 
     private func cached(
-        _ blackBox: some BlackBox, _ shared: SharedOptions, _ environment: [String: String]
+        _ blackBox: some BlackBox, _ shared: SharedOptions, _ progress: (@Sendable (EmbeddingCounts) -> Void)?,
+        _ environment: [String: String]
     ) throws -> any BlackBox {
         let file = cache.map { URL(fileURLWithPath: $0) } ?? EmbeddingCache.defaultFile(environment: environment)
-        let progress = AskingProgress(output: shared.progressOutput)
+        let progress = progress ?? AskingProgress(output: shared.progressOutput).update
         return InterruptibleBlackBox(
             base: CachedBlackBox(
-                blackBox, cache: try EmbeddingCache(file: file, logger: shared.logger), progress: progress.update))
+                blackBox, cache: try EmbeddingCache(file: file, logger: shared.logger), progress: progress))
     }
 }
 

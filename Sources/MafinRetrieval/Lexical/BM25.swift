@@ -9,7 +9,7 @@ public struct BM25: Sendable {
     public let k1: Double
     /// How far scores are corrected for a document's length, 0 (not) to 1 (fully).
     public let b: Double
-    private let postings: WeightedPostings
+    let postings: WeightedPostings
 
     /// The index that is searched.
     public var index: InvertedIndex { postings.index }
@@ -57,7 +57,7 @@ public struct BM25: Sendable {
     /// The score of every document for a query; 0 where they share no term.
     public func scores(of query: String) -> [Float] { postings.scores(of: terms(of: query)) }
 
-    private func terms(of query: String) -> [(term: Int, factor: Float)] {
+    func terms(of query: String) -> [(term: Int, factor: Float)] {
         index.terms(ofQuery: query).map { ($0, 1) }
     }
 }

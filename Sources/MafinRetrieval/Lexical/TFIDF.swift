@@ -5,7 +5,7 @@ import Foundation
 /// Component `t` of a text is `tf · (ln((1 + N) / (1 + df)) + 1)`; vectors have unit length. A query's norm counts only its
 /// terms that the corpus knows.
 public struct TFIDF: Sendable {
-    private let postings: WeightedPostings
+    let postings: WeightedPostings
     private let inverseDocumentFrequencies: [Double]
 
     /// The index that is searched.
@@ -49,7 +49,7 @@ public struct TFIDF: Sendable {
     public func scores(of query: String) -> [Float] { postings.scores(of: terms(of: query)) }
 
     /// The query's unit vector, a component for each distinct term.
-    private func terms(of query: String) -> [(term: Int, factor: Float)] {
+    func terms(of query: String) -> [(term: Int, factor: Float)] {
         var frequencies: [Int: Double] = [:]
         for term in index.terms(ofQuery: query) { frequencies[term, default: 0] += 1 }
         // In a fixed order, so that sums round alike in every run.

@@ -31,11 +31,11 @@ public struct TextAnalyzer: Sendable {
         return bytes
     }
 
-    /// Calls `body` with each lower-case word of two characters or more; the bytes are valid only inside it.
-    static func forEachWord(in text: String, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+    /// Calls `body` with each lower-case word of `minimumLength` characters or more; the bytes are valid only inside it.
+    static func forEachWord(in text: String, minimumLength: Int = 2, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
         var text = text
         text.withUTF8 { bytes in
-            var splitter = WordSplitter()
+            var splitter = WordSplitter(minimumLength: minimumLength)
             splitter.split(bytes, body)
         }
     }
@@ -43,8 +43,11 @@ public struct TextAnalyzer: Sendable {
 
 /// One pass over UTF-8: a table for ASCII, Unicode properties for the rest.
 private struct WordSplitter {
+    let minimumLength: Int
     private var word: [UInt8] = []
     private var length = 0
+
+    init(minimumLength: Int) { self.minimumLength = minimumLength }
 
     /// The lower-case form of an ASCII letter, digit or underscore; 0 for a byte that ends a word.
     private static let lowercase: [UInt8] = (0..<128).map { (byte: UInt8) in
@@ -95,7 +98,7 @@ private struct WordSplitter {
     }
 
     private mutating func finish(_ body: (UnsafeBufferPointer<UInt8>) -> Void) {
-        if length >= 2 { word.withUnsafeBufferPointer(body) }
+        if length >= minimumLength { word.withUnsafeBufferPointer(body) }
         word.removeAll(keepingCapacity: true)
         length = 0
     }

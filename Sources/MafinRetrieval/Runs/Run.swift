@@ -46,7 +46,7 @@ public struct Run: Sendable, Equatable {
         }
     }
 
-    /// A run from rankings by index, as ``rank(queryVectors:documentVectors:count:)`` and ``BM25`` give them.
+    /// A run from rankings by index, as ``VectorIndex`` and ``BM25`` give them.
     /// - Parameters:
     ///   - rankings: row `i` belongs to `queryIds[i]`; its indices point into `documentIds`.
     public init(_ rankings: Rankings, queryIds: [String], documentIds: [String]) {

@@ -50,7 +50,19 @@ public struct PairedBootstrap: Sendable {
         guard let queries = columns.first?.count else { return [] }
         precondition(queries > 0, "no queries to resample")
         precondition(queries <= UInt32.max, "\(queries) queries are more than 32 bits can number")
-        let sums = Resampling.weightedSums(of: columns, count: resamples, seed: seed) { generator, weights in
+        let sums = Self.resampledSums(of: columns, resamples: resamples, seed: seed)
+        return zip(columns, sums).map { column, sums in
+            let sorted = sums.sorted()
+            return Interval(
+                mean: column.reduce(0, +) / Double(queries),
+                low: quantile((1 - level) / 2, ofSorted: sorted) / Double(queries),
+                high: quantile((1 + level) / 2, ofSorted: sorted) / Double(queries))
+        }
+    }
+
+    /// `result[c][r]`: the sum of column c over the r-th resample of the queries, which all columns share.
+    static func resampledSums(of columns: [[Double]], resamples: Int, seed: UInt64) -> [[Double]] {
+        Resampling.weightedSums(of: columns, count: resamples, seed: seed) { generator, weights in
             weights.update(repeating: 0)
             let count = UInt64(weights.count)
             // Two indices from 64 bits: (32 random bits × count) / 2³², off uniform by less than count / 2³².
@@ -61,13 +73,6 @@ public struct PairedBootstrap: Sendable {
                 if remaining > 1 { weights[Int(truncatingIfNeeded: ((bits & 0xFFFF_FFFF) &* count) >> 32)] += 1 }
                 remaining -= 2
             }
-        }
-        return zip(columns, sums).map { column, sums in
-            let sorted = sums.sorted()
-            return Interval(
-                mean: column.reduce(0, +) / Double(queries),
-                low: quantile((1 - level) / 2, ofSorted: sorted) / Double(queries),
-                high: quantile((1 + level) / 2, ofSorted: sorted) / Double(queries))
         }
     }
 }

@@ -95,6 +95,46 @@ struct PipelineTests {
         #expect(scores.parts(query: trained.collection.queries[0].id, document: trained.collection.documents[0].id) == nil)
     }
 
+    /// What rivals build on ranks as the artefact would; a curve over two sizes has its points.
+    @Test("Systems of a trained encoder, and its learning curve")
+    func systemsAndCurve() async throws {
+        let released = try #require(TestModel.folder())
+        let collection = try RetrievalCollection(contentsOf: Self.sample)
+        let blackBox = try StoredVectors(contentsOf: Self.sample.appendingPathComponent("black-box"))
+        let vectors = try await BlackBoxVectors(
+            asking: blackBox, documents: collection.documents, queries: collection.queries)
+        var settings = JoinedTraining.Settings()
+        settings.mode = .query
+        settings.options.steps = 4
+        settings.options.evaluations = 1
+        let splits = JudgedSplits(collection, seed: 1)
+        let training = try JoinedTraining(
+            collection: collection, splits: splits, vectors: vectors,
+            released: ReleasedEncoder(name: "all-MiniLM-L6-v2", folder: released), settings: settings,
+            cache: Self.cache)
+        let trained = try training.train(.hybridMafin, checkpointFolder: nil)
+        let systems = try trained.systems()
+        #expect(systems.name == "hybrid-mafin")
+        let dev = try splits.qrels(.dev)
+        let metric = Metric.nDCG(cutoff: 10)
+        for (name, system) in [("black-box", training.blackBoxSystem), ("hybrid-mafin", systems.vectors)] {
+            let expected = trained.development.systems.first { $0.name == name }?.metrics[metric]
+            let found = try training.evaluate(system, on: dev).means[metric]
+            #expect(abs((found ?? 0) - (expected ?? 1)) < 1e-3, "\(name)")
+        }
+        let data = try training.rivalData()
+        #expect(data.index.trainQueries == training.data.index.trainQueries)
+
+        let test = try splits.qrels(.test)
+        var trainings: [Int] = []
+        let curve = try training.learningCurve(
+            on: test, sizes: [20, 60], onTraining: { size, _ in trainings.append(size) })
+        #expect(trainings == [20, 60] && curve.points.map(\.labelledQueries) == [20, 60])
+        let baseline = try training.evaluate(training.blackBoxSystem, on: test, metrics: [metric])
+        #expect(curve.points.allSatisfy { $0.differences[0].count == baseline.queryIds.count })
+        #expect(curve.doubled != nil)
+    }
+
     /// Both parts add up to the score, and λ = 0 is the black box's own order.
     private func searches(_ model: JoinedModel, _ trained: Trained) throws {
         let search = try JoinedSearch(

@@ -99,7 +99,7 @@ import Testing
     @Test func speedIsMeasuredWithoutTouchingWeights() throws {
         let encoder = ToyEncoder(vocabulary: TrainingFixture.vocabulary)
         let before = encoder.parameters
-        let speed = try ModeChoice.measureTokensPerSecond(encoder, sample: try TrainingFixture.random().documents)
+        let speed = try ModeChoice.measureTokensPerSecond(encoder, inputs: try TrainingFixture.random().documents)
         #expect(speed > 0 && speed.isFinite && encoder.parameters == before && encoder.forwarded.isEmpty)
     }
 

@@ -99,6 +99,29 @@ final class EventLog {
         }
     }
 
+    /// Vectors that are known already are used before the first update, and never after it.
+    @Test func givenQueryVectorsAreUsedAtTheStart() throws {
+        let data = try TrainingFixture.jargon()
+        func history(given: Bool) throws -> (history: [EvaluationRecord], asked: [Int]) {
+            let encoder = Self.jargonEncoder()
+            var asked: [Int] = []
+            let known: Trainer<ToyEncoder>.UntrainedQueries = { queries in
+                asked.append(queries.count)
+                return try Self.jargonEncoder().embed(data.queries.selecting(rows: queries))
+            }
+            let outcome = try Trainer(
+                queryEncoder: encoder, data: data, mode: QueryTowerMode(), loss: ListNet(),
+                options: Self.options(6) { $0.scale = .calibrated },
+                untrainedQueries: given ? known : nil
+            ).run()
+            return (outcome.history, asked)
+        }
+        func results(_ history: [EvaluationRecord]) -> [DevelopmentResult] { history.map(\.result) }
+        let (plain, helped) = (try history(given: false), try history(given: true))
+        #expect(plain.history.count > 1 && results(plain.history) == results(helped.history))
+        #expect(helped.asked == [72, 24], "the sample of the calibration and dev")
+    }
+
     @Test func equalSeedsGiveEqualRuns() throws {
         let data = try TrainingFixture.random()
         func weights(_ seed: UInt64) throws -> [Float] {

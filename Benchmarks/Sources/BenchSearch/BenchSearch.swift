@@ -1,0 +1,176 @@
+import ArgumentParser
+import Foundation
+import MafinNumerics
+import MafinRetrieval
+
+/// Speed of exact search over a mapped `.npy` file, beside what this machine's products and memory reach in the same process.
+/// Prints one JSON line. Run by Tools/bench-search.py.
+@main
+struct BenchSearch: ParsableCommand {
+    @Argument(help: "Rows: a .npy file of float32 or float16.") var rows: String
+    @Argument(help: "Queries: a .npy file.") var queries: String
+    @Option(help: "Results of a query.") var top = 100
+    @Option(help: "Batch sizes.") var batches: [Int] = [1, 100]
+    @Option(help: "Threads; 0: one a core.") var threads = 0
+    @Option(help: "Rounds of each batch; no more are begun after 15 s.") var rounds = 15
+    @Option(help: "Writes the rows as float16 here first, and searches those.") var float16: String?
+    @Flag(help: "Holds a byte of every element beside the rows.") var approximated = false
+    @Option(help: "Receives the indices that the last batch found, as a .npy file of float32.") var output: String?
+
+    /// Work by the clock, and by the seconds of all cores that it took: these tell more where others use the machine too.
+    private struct Speed: Encodable {
+        var gigaPerSecond = 0.0
+        var gigaPerCPUSecond = 0.0
+
+        mutating func note(_ work: Double, _ time: Time) {
+            gigaPerSecond = max(gigaPerSecond, work / time.wall / 1e9)
+            gigaPerCPUSecond = max(gigaPerCPUSecond, work / time.cpu / 1e9)
+        }
+    }
+
+    private struct Time {
+        var wall: Double
+        var cpu: Double
+    }
+
+    private struct Batch: Encodable {
+        var size: Int
+        var bestMilliseconds: Double
+        var medianMilliseconds: Double
+        var bestCPUMilliseconds: Double
+        /// Additions and multiplications, and bytes of the rows.
+        var operations = Speed()
+        var bytes = Speed()
+    }
+
+    private struct Row: Encodable {
+        var threads: Int
+        var element: String
+        var rows: Int
+        var columns: Int
+        var indexMegabytes: Double
+        var peakMegabytes: Double
+        var conversionSeconds: Double?
+        var openSeconds: Double
+        var approximationSeconds: Double
+        var approximationMegabytes: Double
+        /// Of matrix products of 1,536 × 1,536 × 1,536, and of reading the file's bytes: the best before and after.
+        var product: Speed
+        var read: Speed
+        var batches: [Batch]
+    }
+
+    func run() throws {
+        if threads > 0 { Parallelism.threads = threads }
+        var file = URL(fileURLWithPath: rows)
+        var conversion: Double?
+        if let float16 {
+            let halves = URL(fileURLWithPath: float16)
+            conversion = try seconds { try VectorRows(contentsOf: file).write(to: halves, as: .float16) }
+            file = halves
+        }
+        var opened: VectorRows?
+        let opening = try seconds { opened = try VectorRows(contentsOf: file) }
+        guard let opened else { return }
+        var built: VectorIndex?
+        let approximation = seconds { built = VectorIndex(opened, isApproximated: approximated) }
+        guard let index = built else { return }
+        let asked = try NumPyFile.read(URL(fileURLWithPath: queries))
+        var product = Speed()
+        var read = Speed()
+        measureProducts(&product)
+        try measureReading(file, &read)
+        var found = Rankings()
+        var measured: [Batch] = []
+        for size in batches {
+            let batch = asked.selecting(rows: 0..<size)
+            found = try index.search(queries: batch, count: top)
+            var times: [Time] = []
+            let start = ContinuousClock.now
+            while times.count < rounds, ContinuousClock.now - start < .seconds(15) {
+                OtherLoad.waitForQuiet()
+                times.append(try time { found = try index.search(queries: batch, count: top) })
+            }
+            let walls = times.map(\.wall).sorted()
+            var row = Batch(
+                size: size, bestMilliseconds: 1e3 * walls[0], medianMilliseconds: 1e3 * walls[walls.count / 2],
+                bestCPUMilliseconds: 1e3 * (times.map(\.cpu).min() ?? 0))
+            for time in times {
+                row.operations.note(2 * Double(index.count) * Double(index.columns) * Double(size), time)
+                row.bytes.note(Double(index.byteCount), time)
+            }
+            measured.append(row)
+        }
+        measureProducts(&product)
+        try measureReading(file, &read)
+        if let output {
+            let indices = found.entries.map { Float($0.index) }
+            try NumPyFile.write(
+                Matrix(rows: found.count, columns: indices.count / max(1, found.count), values: indices),
+                to: URL(fileURLWithPath: output))
+        }
+        let row = Row(
+            threads: Parallelism.threads, element: opened.element.rawValue, rows: index.count, columns: index.columns,
+            indexMegabytes: Double(index.byteCount) / 1_048_576, peakMegabytes: peakMegabytes(),
+            conversionSeconds: conversion, openSeconds: opening,
+            approximationSeconds: approximation,
+            approximationMegabytes: Double(index.approximationByteCount) / 1_048_576, product: product, read: read,
+            batches: measured)
+        print(String(decoding: try JSONEncoder().encode(row), as: UTF8.self))
+    }
+
+    /// What the packed products reach on all threads, where nothing else gets in their way.
+    private func measureProducts(_ speed: inout Speed) {
+        let size = 1_536
+        let a = Matrix(rows: size, columns: size, repeating: 0.5)
+        for _ in 0..<6 {
+            OtherLoad.waitForQuiet()
+            let time = time { precondition(Matrix.multiply(a, transposed: a)[0, 0] > 0) }
+            speed.note(2 * Double(size * size * size), time)
+        }
+    }
+
+    /// Reading the bytes of the file, which are in memory by now, on all threads.
+    private func measureReading(_ file: URL, _ speed: inout Speed) throws {
+        try NumPyFile.map(file).withUnsafeBytes { bytes in
+            let vectors = UnsafeTransfer(bytes.bindMemory(to: SIMD16<UInt32>.self))
+            for _ in 0..<6 {
+                OtherLoad.waitForQuiet()
+                let time = time {
+                    parallelRanges(vectors.value.count, grain: 1 << 14) { range in
+                        var one = SIMD16<UInt32>()
+                        var other = SIMD16<UInt32>()
+                        for place in stride(from: range.lowerBound, to: range.upperBound - 1, by: 2) {
+                            one ^= vectors.value[place]
+                            other ^= vectors.value[place + 1]
+                        }
+                        // All ones is no sum of these numbers; the compiler does not know it.
+                        precondition((one ^ other) != SIMD16(repeating: .max))
+                    }
+                }
+                speed.note(Double(bytes.count), time)
+            }
+        }
+    }
+
+    private func time(_ body: () throws -> Void) rethrows -> Time {
+        let cpu = OtherLoad.ownSeconds()
+        let wall = try seconds(body)
+        return Time(wall: wall, cpu: OtherLoad.ownSeconds() - cpu)
+    }
+
+    private func seconds(_ body: () throws -> Void) rethrows -> Double {
+        try ContinuousClock().measure(body) / .seconds(1)
+    }
+
+    private func peakMegabytes() -> Double {
+        var usage = rusage()
+        // RUSAGE_SELF, which the C libraries import as different types.
+        getrusage(0, &usage)
+        #if os(macOS)
+            return Double(usage.ru_maxrss) / 1_048_576
+        #else
+            return Double(usage.ru_maxrss) / 1024
+        #endif
+    }
+}

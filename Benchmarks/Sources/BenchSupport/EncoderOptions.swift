@@ -1,0 +1,66 @@
+import ArgumentParser
+import Foundation
+import MafinEncoder
+import MafinNumerics
+import MafinText
+
+/// Which encoder a benchmark runs, and on how many threads.
+public struct EncoderOptions: ParsableArguments {
+    /// Checkpoint folder.
+    @Option(help: "Checkpoint folder; its tokenizer is used whatever the shape.") public var model: String
+    /// What is run of it.
+    @Option(help: "minilm: the checkpoint's weights; bge-small or bge-base: random weights of that shape.")
+    public var shape = Shape.minilm
+    /// Where texts are cut.
+    @Option(help: "Tokens of a text at most.") public var maxLength = 256
+    /// Threads of all parallel loops.
+    @Option(help: "Threads; 0: one a core.") public var threads = 0
+
+    /// An encoder's sizes.
+    public enum Shape: String, ExpressibleByArgument, CaseIterable, Sendable {
+        case minilm
+        case bgeSmall = "bge-small"
+        case bgeBase = "bge-base"
+    }
+
+    /// What the command line says.
+    public init() {}
+
+    /// Sets the number of threads, and loads the tokenizer and the encoder.
+    public func load() throws -> (tokenizer: WordPieceTokenizer, encoder: BERTEncoder) {
+        if threads > 0 { Parallelism.threads = threads }
+        let folder = URL(fileURLWithPath: model)
+        let tokenizer = try WordPieceTokenizer(modelFolder: folder)
+        let encoder =
+            switch shape {
+            case .minilm: try BERTEncoder(modelFolder: folder)
+            case .bgeSmall: BERTEncoder(configuration: .bge(width: 384), pooling: .firstToken, seed: 1)
+            case .bgeBase: BERTEncoder(configuration: .bge(width: 768), pooling: .firstToken, seed: 1)
+            }
+        return (tokenizer, encoder)
+    }
+}
+
+extension EncoderConfiguration {
+    fileprivate static func bge(width: Int) -> EncoderConfiguration {
+        EncoderConfiguration(
+            hiddenSize: width, layerCount: 12, headCount: 12, intermediateSize: 4 * width, vocabularySize: 30522)
+    }
+
+    /// Weights in the linear layers.
+    public var linearWeights: Int {
+        layerCount * (4 * hiddenSize * hiddenSize + 2 * hiddenSize * intermediateSize)
+    }
+}
+
+/// A JSON file's contents.
+public func readJSON<Value: Decodable>(_ path: String, as type: Value.Type) throws -> Value {
+    try JSONDecoder().decode(type, from: Data(contentsOf: URL(fileURLWithPath: path)))
+}
+
+/// Prints a value as one line of JSON.
+public func printJSON(_ value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    print(String(decoding: try encoder.encode(value), as: UTF8.self))
+}

@@ -1,0 +1,41 @@
+import Foundation
+
+/// Seconds on the wall, and of the process's processor time.
+public struct Lap: Sendable {
+    /// By the clock on the wall.
+    public var wall: Double
+    /// Over all threads.
+    public var processor: Double
+
+    /// What `body` takes.
+    public init(_ body: () throws -> Void) rethrows {
+        let start = (ContinuousClock.now, Self.processorSeconds())
+        try body()
+        wall = (ContinuousClock.now - start.0) / .seconds(1)
+        processor = Self.processorSeconds() - start.1
+    }
+
+    private static func processorSeconds() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+}
+
+/// The value below which a share of the values lies; 0 for none.
+public func quantile(_ share: Double, of values: [Double]) -> Double {
+    guard !values.isEmpty else { return 0 }
+    return values.sorted()[min(values.count - 1, Int(share * Double(values.count)))]
+}
+
+/// The largest amount of memory that the process has held so far.
+public func peakMegabytes() -> Double {
+    var usage = rusage()
+    // RUSAGE_SELF, which the C libraries import as different types.
+    getrusage(0, &usage)
+    #if os(macOS)
+        return Double(usage.ru_maxrss) / 1_048_576
+    #else
+        return Double(usage.ru_maxrss) / 1024
+    #endif
+}

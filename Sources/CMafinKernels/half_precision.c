@@ -1,0 +1,64 @@
+// Conversions to and from float16 in integer arithmetic that the compiler turns into vector code.
+
+#include "mafin_kernels.h"
+
+#include "vector_math.h"
+
+// Elements between two looks at whether one did not fit.
+enum { STRETCH = 4096 };
+
+// 0x7C00, and its negative, stand for what does not fit.
+INLINE uint16_t half_of(float x) {
+    const uint32_t bits = bits_of_float(x), magnitude = bits & 0x7FFFFFFF;
+    // Half of the last kept bit, and one more where that makes an odd mantissa even; the exponent's bias falls by 112.
+    const uint32_t normal = (magnitude + 0xFFF + ((magnitude >> 13) & 1) - 0x38000000) >> 13;
+    // Subnormal: adding ½ puts the wanted bits, correctly rounded, at the low end of the mantissa.
+    const uint32_t subnormal = bits_of_float(float_of_bits(magnitude) + 0.5f) - 0x3F000000;
+    const uint32_t half = magnitude < 0x38800000 ? subnormal : normal;
+    return (uint16_t)((bits >> 16 & 0x8000) | (magnitude >= 0x477FF000 ? 0x7C00 : half));
+}
+
+PER_CPU ptrdiff_t mafin_to_half(ptrdiff_t count, const float *restrict x, uint16_t *restrict out) {
+    for (ptrdiff_t start = 0; start < count; start += STRETCH) {
+        const ptrdiff_t end = count - start < STRETCH ? count : start + STRETCH;
+        uint32_t misfits = 0;
+        for (ptrdiff_t i = start; i < end; i++) {
+            const uint16_t half = half_of(x[i]);
+            out[i] = half;
+            misfits |= (half & 0x7C00) == 0x7C00;
+        }
+        if (!misfits) continue;
+        for (ptrdiff_t i = start; i < end; i++)
+            if ((out[i] & 0x7C00) == 0x7C00) return i;
+    }
+    return count;
+}
+
+PER_CPU void mafin_from_half(ptrdiff_t count, const uint16_t *restrict x, float *restrict out) {
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const uint32_t sign = (uint32_t)(x[i] & 0x8000) << 16, magnitude = (uint32_t)(x[i] & 0x7FFF) << 13;
+        // The exponent's bias is 112 less in float16; infinity and NaN have all bits of it set in both.
+        const uint32_t finite = bits_of_float(float_of_bits(magnitude) * 0x1p112f);
+        out[i] = float_of_bits(sign | (magnitude >= 0x0F800000 ? magnitude | 0x7F800000 : finite));
+    }
+}
+
+#define FINITE_PREFIX(name, type, exponent)                                        \
+    PER_CPU static ptrdiff_t name(ptrdiff_t count, const type *x) {                \
+        for (ptrdiff_t start = 0; start < count; start += STRETCH) {               \
+            const ptrdiff_t end = count - start < STRETCH ? count : start + STRETCH; \
+            type misfits = 0;                                                      \
+            for (ptrdiff_t i = start; i < end; i++) misfits |= (type)((x[i] & exponent) == exponent); \
+            if (!misfits) continue;                                                \
+            for (ptrdiff_t i = start; i < end; i++)                                \
+                if ((x[i] & exponent) == exponent) return i;                       \
+        }                                                                          \
+        return count;                                                              \
+    }
+
+FINITE_PREFIX(finite_prefix_single, uint32_t, 0x7F800000)
+FINITE_PREFIX(finite_prefix_half, uint16_t, 0x7C00)
+
+ptrdiff_t mafin_finite_prefix(ptrdiff_t count, const void *x, bool half) {
+    return half ? finite_prefix_half(count, x) : finite_prefix_single(count, x);
+}

@@ -1,0 +1,228 @@
+// Inner products of many stored rows with few or many queries, for exact search.
+//
+// Not the products of gemm.c: rows and queries both lie along the width here, so tiles of plain dot products need no
+// packing at all, waste nothing where the queries are not a multiple of 32, read float16 rows as they are, and sum every
+// pair in the same order whatever tile it falls in. A ranking then depends neither on the batch nor on the threads. That
+// is also why macOS has no Accelerate here, which promises no order. What it costs is the sum over lanes, once for DEPTH
+// products.
+
+#include <string.h>
+
+#include "mafin_kernels.h"
+
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+// Elements of the width that are taken at a time: 128 queries' worth stays in the second-level cache, a tile's rows in the
+// first. A multiple of every LANES, and a divisor of the encoders' widths.
+enum { DEPTH = 384 };
+
+// Bytes that one query's walk over the rows asks memory for ahead of itself; pieces of DEPTH that it holds unfolded.
+enum { LINE_AHEAD = 8192, LINE_PIECES = 8 };
+
+static inline ptrdiff_t size_of(mafin_element element) {
+    return element == MAFIN_FLOAT32 ? 4 : element == MAFIN_FLOAT16 ? 2 : 1;
+}
+
+// Addresses beyond the rows are asked for too: reckoned as numbers, because a pointer there may not be made.
+static inline __attribute__((always_inline)) void prefetch(const char *row, ptrdiff_t offset) {
+    __builtin_prefetch((const char *)((uintptr_t)row + (uintptr_t)offset), 0, 3);
+}
+
+// The part of the width that a pass works on: the full vectors from `start` to `end`, then what is left of the row.
+typedef struct {
+    ptrdiff_t start, end, width;
+    bool tail;
+    ptrdiff_t row_bytes, start_bytes, bytes;  // of a row, before this part, of this part
+    ptrdiff_t query_stride, score_stride;
+} piece;
+
+// Cache lines of a tile that are still to be fetched.
+typedef struct {
+    uintptr_t row;
+    ptrdiff_t at, row_bytes, bytes, lines;
+} cursor;
+
+// The rows from `row` on in this piece; past the last row, the first rows where the next pass begins.
+static inline cursor cursor_behind(const piece *piece, ptrdiff_t rows, ptrdiff_t row, ptrdiff_t count,
+                                   const char *vectors) {
+    uintptr_t from = (uintptr_t)vectors + (uintptr_t)piece->start_bytes;
+    if (row < rows)
+        from += (uintptr_t)(row * piece->row_bytes);
+    else if (piece->end < piece->width)
+        from += (uintptr_t)piece->bytes;
+    else
+        from += (uintptr_t)(rows * piece->row_bytes - piece->start_bytes);
+    return (cursor){from, 0, piece->row_bytes, piece->bytes, count * ((piece->bytes + 63) / 64)};
+}
+
+static inline __attribute__((always_inline)) void fetch(cursor *ahead, ptrdiff_t lines) {
+    for (; lines > 0 && ahead->lines > 0; lines--, ahead->lines--) {
+        __builtin_prefetch((const char *)(ahead->row + (uintptr_t)ahead->at), 0, 2);
+        ahead->at += 64;
+        if (ahead->at >= ahead->bytes) {
+            ahead->at = 0;
+            ahead->row += (uintptr_t)ahead->row_bytes;
+        }
+    }
+}
+
+typedef void block_function(const piece *piece, ptrdiff_t rows, const char *vectors, ptrdiff_t queries,
+                            const float *prepared, float *scores);
+typedef void line_function(ptrdiff_t rows, ptrdiff_t width, const char *vectors, ptrdiff_t row_bytes,
+                           const float *query, float *scores);
+typedef ptrdiff_t above_function(ptrdiff_t queries, ptrdiff_t rows, const float *scores, ptrdiff_t stride,
+                                 const float *thresholds, mafin_hit *hits);
+
+typedef struct {
+    const char *name;
+    ptrdiff_t lanes, queries;
+    block_function *block[3];  // by element
+    line_function *line[3];
+    above_function *above;
+} kernel;
+
+typedef float four_floats __attribute__((vector_size(16), aligned(4)));
+
+#ifdef __aarch64__
+typedef __fp16 four_halves __attribute__((vector_size(8), aligned(2)));
+
+static inline __attribute__((always_inline)) four_floats portable_halves(const uint16_t *from) {
+    return __builtin_convertvector(*(const four_halves *)from, four_floats);
+}
+#else
+typedef uint16_t four_shorts __attribute__((vector_size(8), aligned(2)));
+typedef uint32_t four_words __attribute__((vector_size(16), aligned(4)));
+
+// A finite float16's exponent and mantissa, moved to where a float has them, are the number times 2^-112.
+static inline __attribute__((always_inline)) four_floats portable_halves(const uint16_t *from) {
+    const four_words bits = __builtin_convertvector(*(const four_shorts *)from, four_words);
+    const four_floats magnitude = (four_floats)((bits & 0x7FFF) << 13) * 0x1p112f;
+    return (four_floats)((four_words)magnitude | (bits & 0x8000) << 16);
+}
+#endif
+
+#define SUFFIX portable
+#define TARGET
+#define LANES 4
+#define LOAD_HALVES(from) portable_halves(from)
+#define QUERIES 4
+#ifdef __aarch64__
+#define ROWS 6
+#else
+#define ROWS 2
+#endif
+#include "inner_products_micro.inc"
+
+#ifdef __x86_64__
+#define SUFFIX avx2
+#define TARGET __attribute__((target("avx2,fma,f16c")))
+#define LANES 8
+#define ROWS 6
+#define QUERIES 2
+#define LOAD_HALVES(from) (vector_avx2) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(from)))
+#include "inner_products_micro.inc"
+
+#define SUFFIX avx512
+#define TARGET __attribute__((target("avx512f,avx512vl,avx512dq,fma")))
+#define LANES 16
+#define ROWS 6
+#define QUERIES 4
+#define LOAD_HALVES(from) (vector_avx512) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(from)))
+#include "inner_products_micro.inc"
+#endif
+
+// Those that this CPU runs, the widest first.
+static const kernel *kernel_at(int place) {
+#ifdef __x86_64__
+    static const kernel wide = {
+        "AVX-512", 16, 4,
+        {block_single_avx512, block_half_avx512, block_byte_avx512},
+        {line_single_avx512, line_half_avx512, line_byte_avx512},
+        above_avx512};
+    static const kernel narrow = {
+        "AVX2", 8, 2,
+        {block_single_avx2, block_half_avx2, block_byte_avx2},
+        {line_single_avx2, line_half_avx2, line_byte_avx2},
+        above_avx2};
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+        place-- == 0)
+        return &wide;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
+        place-- == 0)
+        return &narrow;
+#endif
+    static const kernel portable = {
+#if defined(__x86_64__)
+        "SSE2",
+#elif defined(__aarch64__)
+        "NEON",
+#else
+        "portable",
+#endif
+        4, 4,
+        {block_single_portable, block_half_portable, block_byte_portable},
+        {line_single_portable, line_half_portable, line_byte_portable},
+        above_portable};
+    return place == 0 ? &portable : NULL;
+}
+
+int mafin_search_kernels(void) {
+    int count = 0;
+    while (kernel_at(count)) count++;
+    return count;
+}
+
+const char *mafin_search_kernel_name(int place) { return kernel_at(place)->name; }
+
+static ptrdiff_t rounded_up(ptrdiff_t value, ptrdiff_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+size_t mafin_prepared_size(int place, ptrdiff_t queries, ptrdiff_t width) {
+    const kernel *const use = kernel_at(place);
+    return (size_t)(rounded_up(queries, use->queries) * rounded_up(width, use->lanes));
+}
+
+ptrdiff_t mafin_prepared_stride(int place, ptrdiff_t width) { return rounded_up(width, kernel_at(place)->lanes); }
+
+// Each query behind the other, each of whole vectors. In the last vector of a width that is no multiple of them, the
+// elements stand at its end, because rows are read up to their end and not beyond.
+void mafin_prepare_queries(int place, ptrdiff_t queries, ptrdiff_t width, const float *from, ptrdiff_t stride,
+                           float *prepared) {
+    const kernel *const use = kernel_at(place);
+    const ptrdiff_t full = width / use->lanes * use->lanes, tail = width - full;
+    memset(prepared, 0, sizeof(float) * mafin_prepared_size(place, queries, width));
+    for (ptrdiff_t q = 0; q < queries; q++, from += stride, prepared += rounded_up(width, use->lanes)) {
+        memcpy(prepared, from, sizeof(float) * (size_t)full);
+        const ptrdiff_t shift = full > 0 ? use->lanes - tail : 0;
+        memcpy(prepared + full + (tail > 0 ? shift : 0), from + full, sizeof(float) * (size_t)tail);
+    }
+}
+
+void mafin_inner_products(int place, ptrdiff_t rows, ptrdiff_t width, const void *vectors, mafin_element element,
+                          ptrdiff_t row_stride, ptrdiff_t queries, const float *prepared, float *scores,
+                          ptrdiff_t score_stride) {
+    const kernel *const use = kernel_at(place);
+    const ptrdiff_t size = size_of(element), full = width / use->lanes * use->lanes;
+    if (queries == 1) {
+        use->line[element](rows, width, vectors, row_stride * size, prepared, scores);
+        return;
+    }
+    piece piece = {.width = width,
+                   .row_bytes = row_stride * size,
+                   .query_stride = rounded_up(width, use->lanes),
+                   .score_stride = score_stride};
+    do {
+        piece.end = full - piece.start < DEPTH ? full : piece.start + DEPTH;
+        piece.start_bytes = piece.start * size;
+        piece.bytes = (piece.end - piece.start) * size;
+        piece.tail = piece.end == full && full < width;
+        use->block[element](&piece, rows, vectors, queries, prepared, scores);
+        piece.start = piece.end;
+    } while (piece.start < full);
+}
+
+ptrdiff_t mafin_scores_above(int place, ptrdiff_t queries, ptrdiff_t rows, const float *scores, ptrdiff_t stride,
+                             const float *thresholds, mafin_hit *hits) {
+    return kernel_at(place)->above(queries, rows, scores, stride, thresholds, hits);
+}

@@ -1,0 +1,95 @@
+import MafinEncoder
+import MafinNumerics
+import MafinRetrieval
+
+extension TrainedEncoder {
+    /// The trained encoder's joined vectors and its half alone, of all queries that the black box was asked for and all documents: what rivals build on,
+    /// and what ranks test queries without writing an artefact.
+    ///
+    /// Rows are those of ``JoinedTraining/data``.
+    /// - Throws: ``CombinationError`` for vectors that cannot be joined; what the encoder throws.
+    public func systems() throws -> StandardRivals.Joined {
+        let data = training.data
+        let queries = try encoder.encoder.embed(data.queries)
+        let documents = mode.trainsDocuments ? try encoder.encoder.embed(data.documents) : training.documentBank
+        let combination = mixing.combination
+        let queryIds = training.queries.map(\.id)
+        let documentIds = training.collection.documentIds
+        return StandardRivals.Joined(
+            name: contender.joinedName,
+            vectors: VectorSystem(
+                queries: try combination.join(
+                    blackBox: data.blackBoxQueries, local: queries, as: .query, ids: queryIds),
+                documents: try combination.join(
+                    blackBox: data.blackBoxDocuments, local: documents, as: .document, ids: documentIds)),
+            local: VectorSystem(
+                queries: try UnitRows.make(queries, half: .local, ids: queryIds),
+                documents: try UnitRows.make(documents, half: .local, ids: documentIds)))
+    }
+}
+
+extension JoinedTraining {
+    /// The black box alone, over the rows of ``data``.
+    public var blackBoxSystem: VectorSystem {
+        VectorSystem(queries: data.blackBoxQueries, documents: data.blackBoxDocuments)
+    }
+
+    /// What rivals learn from and choose on: the same labels as the encoder.
+    /// - Throws: ``TrainingError/noQueries(list:reason:)`` without development queries.
+    public func rivalData(metric: Metric = .nDCG(cutoff: 10)) throws -> RivalData {
+        try RivalData(index: data.index, metric: metric)
+    }
+
+    /// Measures a system on the queries that `qrels` judges.
+    /// - Precondition: the black box was asked for those queries.
+    /// - Throws: what the system throws.
+    public func evaluate(
+        _ system: any RankingSystem, on qrels: Qrels, metrics: [Metric] = Metric.standard
+    ) throws -> RunEvaluation {
+        MafinRetrieval.evaluate(try run(of: system, on: qrels), against: qrels, metrics: metrics)
+    }
+
+    /// A system's ranking of the queries that `qrels` judges.
+    /// - Precondition: the black box was asked for those queries.
+    /// - Throws: what the system throws.
+    public func run(of system: any RankingSystem, on qrels: Qrels) throws -> Run {
+        let row = Dictionary(queries.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let judged = collection.queries(judgedIn: qrels).map(\.id)
+        let rows = judged.map { id in
+            guard let row = row[id] else { preconditionFailure("query \(id) was not asked") }
+            return row
+        }
+        return Run(
+            try system.rankings(queries: rows, count: JoinedEvaluation.depth), queryIds: judged,
+            documentIds: collection.documentIds)
+    }
+
+    /// The gain over the black box on `qrels` as a function of the number of labelled queries.
+    ///
+    /// Trains anew for each size and repeat; the sizes of a curve together cost less than two trainings with all labels, times the repeats.
+    /// - Parameters:
+    ///   - qrels: labels of test queries, for which the black box was asked.
+    ///   - sizes: `nil`: ``LearningCurve/sizes(upTo:_:)``.
+    ///   - repeats: subsets and seeds at each size.
+    ///   - onTraining: called before each training with the number of labelled queries and the repeat.
+    /// - Throws: what training throws; `CancellationError` when cancelled.
+    public func learningCurve(
+        of contender: Contender = .mafin, on qrels: Qrels, metric: Metric = .nDCG(cutoff: 10), sizes: [Int]? = nil,
+        repeats: Int = 1, isCancelled: @escaping () -> Bool = { false },
+        onTraining: (_ labelled: Int, _ repeated: Int) -> Void = { _, _ in }
+    ) throws -> LearningCurve {
+        let baseline = try evaluate(blackBoxSystem, on: qrels, metrics: [metric])
+        let labelled = data.index.trainQueries
+        let seed = settings.options.seed
+        return try LearningCurve(
+            labelled: labelled, sizes: sizes ?? LearningCurve.sizes(upTo: labelled.count), repeats: repeats, seed: seed
+        ) { learned, repeated in
+            if isCancelled() { throw CancellationError() }
+            onTraining(learned.count, repeated)
+            let trained = try limited(toTrainQueries: learned, seed: seed &+ UInt64(repeated)).train(
+                contender, checkpointFolder: nil, isCancelled: isCancelled)
+            return try evaluate(trained.systems().vectors, on: qrels, metrics: [metric])
+                .differences(from: baseline, in: metric)
+        }
+    }
+}

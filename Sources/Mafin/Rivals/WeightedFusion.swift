@@ -1,0 +1,77 @@
+import MafinNumerics
+import MafinRetrieval
+
+/// The weighted sum of several systems' scores, each normalised for each query over all documents.
+public struct WeightedFusion: RankingSystem {
+    /// A system with its weight in the sum.
+    public struct Part: Sendable {
+        /// Its name in records.
+        public var name: String
+        /// What scores.
+        public var system: any RankingSystem
+        /// Its weight; 0 leaves it out.
+        public var weight: Double
+
+        /// A system with its weight.
+        public init(_ name: String, _ system: any RankingSystem, weight: Double) {
+            self.name = name
+            self.system = system
+            self.weight = weight
+        }
+    }
+
+    /// What is added.
+    public let parts: [Part]
+    /// How scores are made comparable.
+    public let normalization: ScoreNormalization
+
+    /// - Precondition: at least one part, all over the same documents.
+    public init(_ parts: [Part], normalization: ScoreNormalization) {
+        precondition(!parts.isEmpty, "a fusion of nothing")
+        precondition(
+            parts.allSatisfy { $0.system.documentCount == parts[0].system.documentCount },
+            "the parts of a fusion rank different documents")
+        self.parts = parts
+        self.normalization = normalization
+    }
+
+    /// Number of documents.
+    public var documentCount: Int { parts[0].system.documentCount }
+
+    /// See ``RankingSystem/scores(queries:)``.
+    public func scores(queries: [Int]) throws -> Matrix {
+        var sum = Matrix(rows: queries.count, columns: documentCount)
+        for part in parts where part.weight != 0 {
+            let scores = Self.normalized(try part.system.scores(queries: queries), normalization)
+            Self.add(scores, times: Float(part.weight), to: &sum)
+        }
+        return sum
+    }
+
+    /// Every row normalised by itself.
+    static func normalized(_ scores: Matrix, _ normalization: ScoreNormalization) -> Matrix {
+        var result = scores
+        let columns = scores.columns
+        result.values.withUnsafeMutableBufferPointer { values in
+            let values = UnsafeTransfer(values)
+            parallelFor(scores.rows) { row in
+                normalization.normalize(
+                    UnsafeMutableBufferPointer(rebasing: values.value[row * columns..<(row + 1) * columns]))
+            }
+        }
+        return result
+    }
+
+    /// `sum += factor · scores`.
+    static func add(_ scores: Matrix, times factor: Float, to sum: inout Matrix) {
+        sum.values.withUnsafeMutableBufferPointer { sum in
+            scores.values.withUnsafeBufferPointer { scores in
+                let pointers = UnsafeTransfer((sum: sum, scores: scores))
+                parallelRanges(scores.count, grain: 4_096) { range in
+                    let (sum, scores) = pointers.value
+                    for index in range { sum[index] += factor * scores[index] }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+import Foundation
+import MafinNumerics
+
+/// Vectors and their ids being written as ``StoredVectors`` reads them: a `.npy` file, and `.ids` of the same name beside it.
+///
+/// Both appear with ``commit()``, whole or not at all, however many rows they get: memory is that of the rows at hand.
+/// Not to be used from two threads at a time.
+public final class PendingVectors {
+    /// The `.npy` file.
+    public let file: URL
+    /// The file of ids, one a line in the order of the rows.
+    public let idsFile: URL
+    /// Numbers in a vector.
+    public var dimension: Int { vectors.columns }
+    /// Rows written so far.
+    public var count: Int { vectors.rows }
+
+    private let vectors: NumPyFile.PendingRows
+    private let ids: PendingFile
+
+    /// Begins both files.
+    /// - Parameters:
+    ///   - file: where the `.npy` file will lie.
+    ///   - dimension: numbers in a vector.
+    ///   - type: `float32`, or `float16` for half the size.
+    /// - Throws: `NumericsError`, naming the file.
+    public init(to file: URL, dimension: Int, as type: NumPyFile.ElementType = .float32) throws {
+        self.file = file
+        idsFile = file.deletingPathExtension().appendingPathExtension("ids")
+        vectors = try NumPyFile.PendingRows(to: file, columns: dimension, as: type)
+        ids = try PendingFile(at: idsFile)
+    }
+
+    /// Adds rows of vectors, one id each.
+    /// - Throws: ``BlackBoxError/unwritableID(path:id:)``; `NumericsError`, for instance when the disk is full.
+    public func append(_ rows: Matrix, ids newIDs: [String]) throws {
+        precondition(rows.rows == newIDs.count, "\(newIDs.count) ids for \(rows.rows) vectors")
+        var text = ""
+        for id in newIDs {
+            guard !id.utf8.contains(where: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) else {
+                throw BlackBoxError.unwritableID(path: idsFile.path, id: id)
+            }
+            text += id
+            text += "\n"
+        }
+        try vectors.append(rows)
+        try ids.write(Data(text.utf8))
+    }
+
+    /// Gives both files their names, the `.npy` file last. To be called once.
+    /// - Throws: `NumericsError`, naming the file. As long as the disk is full neither appears.
+    public func commit() throws {
+        try vectors.synchronize()
+        try ids.synchronize()
+        try ids.commit()
+        try vectors.commit()
+    }
+}

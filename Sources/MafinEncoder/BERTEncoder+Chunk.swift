@@ -1,0 +1,148 @@
+import MafinNumerics
+import MafinText
+
+/// One chunk on one thread, and what has to be ready before.
+extension BERTEncoder {
+    func layer(_ index: Int, _ dropout: Dropout) -> EncoderLayer {
+        EncoderLayer(
+            index: index, configuration: configuration, parameters: parameters.pointer, offsets: layout.layers[index],
+            packed: packed, dropout: dropout)
+    }
+
+    private func embeddingLayer(_ dropout: Dropout) -> EmbeddingLayer {
+        EmbeddingLayer(
+            configuration: configuration, parameters: parameters.pointer, layout: layout, dropout: dropout)
+    }
+
+    /// - Parameters:
+    ///   - inputs: what goes into the first layer that trains, of the whole batch; `nil`: all layers run, from the embeddings on.
+    ///   - pooled: where the embeddings of the whole batch go; `nil`: only the activations are wanted.
+    func forward(
+        _ chunk: Chunk, _ batch: TokenBatch, dropout: Dropout, _ saved: Activations, _ workspace: Workspace,
+        inputs: UnsafePointer<Float>? = nil, pooled: UnsafeMutablePointer<Float>?
+    ) {
+        if let inputs {
+            workspace.hidden.pointer.update(
+                from: inputs + chunk.firstToken * dimension, count: chunk.tokens * dimension)
+        } else {
+            lookUp(chunk, batch, dropout: dropout, saved, workspace)
+        }
+        for index in inputs == nil ? 0..<configuration.layerCount : trainableLayers {
+            layer(index, dropout).forward(chunk, saved[index], workspace)
+        }
+        if let pooled { pool(chunk, workspace, into: pooled) }
+    }
+
+    /// The embeddings of a chunk's tokens, in `workspace.hidden`.
+    func lookUp(
+        _ chunk: Chunk, _ batch: TokenBatch, dropout: Dropout, _ saved: Activations, _ workspace: Workspace
+    ) {
+        workspace.clock.time(.embeddings, floats: 6 * chunk.tokens * dimension) {
+            batch.ids.withUnsafeBufferPointer { ids in
+                guard let ids = ids.baseAddress else { return }
+                embeddingLayer(dropout).forward(chunk, ids: ids + chunk.firstToken, saved, workspace)
+            }
+        }
+    }
+
+    /// The texts' vectors from those of their tokens in `workspace.hidden`.
+    func pool(_ chunk: Chunk, _ workspace: Workspace, into pooled: UnsafeMutablePointer<Float>) {
+        workspace.clock.time(.pooling, floats: chunk.tokens * dimension) {
+            for (number, text) in chunk.texts.enumerated() {
+                pooling.forward(
+                    workspace.hidden.pointer + chunk.starts[number] * dimension,
+                    length: chunk.starts[number + 1] - chunk.starts[number], width: dimension,
+                    into: pooled + text * dimension)
+            }
+        }
+    }
+
+    /// The activations that a forward pass did not keep.
+    func activationsAgain(_ chunk: Chunk, of pass: ForwardPass, _ workspace: Workspace) -> Activations {
+        let again = workspace.transientActivations(tokens: chunk.tokens, keeping: trainableLayers)
+        forward(
+            chunk, pass.batch, dropout: pass.dropout, again, workspace, inputs: pass.inputs?.pointer, pooled: nil)
+        return again
+    }
+
+    /// - Parameters:
+    ///   - gradient: ∂L/∂embeddings of the whole batch.
+    ///   - lane: whose gradients it adds to.
+    ///   - adding: whether the gradients of weight matrices are added to what is there, or take its place.
+    func backward(
+        _ chunk: Chunk, of pass: ForwardPass, _ saved: Activations, _ workspace: Workspace,
+        gradient: UnsafePointer<Float>, lane: Int, adding: Bool
+    ) {
+        let clock = workspace.clock
+        let dropout = pass.dropout
+        let gradients = gradients.base(lane: lane)
+        clock.time(.pooling, floats: chunk.tokens * dimension) {
+            for (number, text) in chunk.texts.enumerated() {
+                pooling.backward(
+                    gradient + text * dimension, length: chunk.starts[number + 1] - chunk.starts[number],
+                    width: dimension, into: workspace.gradient.pointer + chunk.starts[number] * dimension)
+            }
+        }
+        for index in trainableLayers.reversed() {
+            layer(index, dropout).backward(chunk, saved[index], workspace, gradients: gradients, adding: adding) {
+                input in
+                if index == frozenLayers, let inputs = pass.inputs {
+                    input.update(
+                        from: inputs.pointer + chunk.firstToken * dimension, count: chunk.tokens * dimension)
+                } else if index == 0 {
+                    embeddingLayer(dropout).output(chunk, saved, into: input)
+                } else {
+                    layer(index - 1, dropout).output(tokens: chunk.tokens, saved[index - 1], into: input)
+                }
+            }
+        }
+        guard !freezesEmbeddings else { return }
+        clock.time(.embeddingGradients, floats: 7 * chunk.tokens * dimension) {
+            embeddingLayer(dropout).backward(chunk, saved, workspace, gradients: gradients)
+            pass.batch.ids.withUnsafeBufferPointer { ids in
+                self.gradients.addWords(
+                    UnsafeBufferPointer(rebasing: ids[chunk.firstToken..<chunk.firstToken + chunk.tokens]),
+                    workspace.gradient.pointer, lane: lane)
+            }
+        }
+    }
+
+    // MARK: Preparation
+
+    func check(_ batch: TokenBatch) throws {
+        for row in 0..<batch.count {
+            let length = batch.offsets[row + 1] - batch.offsets[row]
+            guard 1...configuration.maximumPositions ~= length else {
+                throw EncoderError.input(
+                    row: row, expected: "1 to \(configuration.maximumPositions) tokens", found: "\(length)")
+            }
+        }
+        guard let bad = batch.ids.firstIndex(where: { $0 < 0 || $0 >= configuration.vocabularySize }) else { return }
+        throw EncoderError.input(
+            row: (batch.offsets.firstIndex { $0 > bad } ?? 1) - 1,
+            expected: "token ids below \(configuration.vocabularySize)", found: "\(batch.ids[bad])")
+    }
+
+    func prepare(_ batch: TokenBatch, forBackward: Bool) {
+        if hasOptimizer {
+            let words = Array(Set(batch.ids.map(Int.init)))
+            timed(.adamW, floats: 6 * words.count * dimension) { optimizer.bringUpToDate(words) }
+        }
+        timed(.weightPacking, floats: (forBackward ? 4 : 2) * (layout.count - layout.denseStart)) {
+            packed.prepare(from: parameters, forBackward: forBackward)
+        }
+    }
+
+    func reserveWorkspaces(
+        _ lanes: Int, for chunks: [Chunk], training: Bool, activatedRows: Int = Workspace.rowBlock
+    ) {
+        let tokens = chunks.map(\.tokens).max() ?? 0
+        let longest = chunks.map(\.longest).max() ?? 0
+        while workspaces.count < lanes { workspaces.append(Workspace(configuration)) }
+        for workspace in workspaces.prefix(lanes) {
+            workspace.reserve(
+                tokens: tokens, longest: longest, training: training, activatedRows: activatedRows)
+            if timesOperations, workspace.clock == nil { workspace.clock = OperationClock() }
+        }
+    }
+}

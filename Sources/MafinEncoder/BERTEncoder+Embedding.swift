@@ -1,0 +1,36 @@
+import MafinNumerics
+import MafinText
+import Synchronization
+
+extension BERTEncoder {
+    /// Tokens of a chunk: few, so that its vectors stay in the caches.
+    private static let embeddingChunk = 256
+
+    /// Embeddings of a batch: `(batch.count, dimension)`, pooled, not normalised, without dropout.
+    /// - Throws: ``EncoderError/input(row:expected:found:)`` for an empty or too long row, or an id beyond the vocabulary.
+    public func embed(_ batch: TokenBatch) throws -> Matrix {
+        try check(batch)
+        prepare(batch, forBackward: false)
+        let threads = Parallelism.threads
+        let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.embeddingChunk)
+        if chunks.count < threads, let team = Team(self, batch, threads: threads) { return team.embed() }
+        let lanes = min(threads, chunks.count)
+        reserveWorkspaces(lanes, for: chunks, training: false)
+        var pooled = Matrix(rows: batch.count, columns: dimension)
+        let next = Atomic<Int>(0)
+        pooled.values.withUnsafeMutableBufferPointer { values in
+            guard let values = values.baseAddress else { return }
+            let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pooled: values))
+            parallelFor(lanes) { lane in
+                let (encoder, workspaces, pooled) = state.value
+                while true {
+                    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                    guard index < chunks.count else { return }
+                    let saved = workspaces[lane].transientActivations(tokens: chunks[index].tokens)
+                    encoder.forward(chunks[index], batch, dropout: .none, saved, workspaces[lane], pooled: pooled)
+                }
+            }
+        }
+        return pooled
+    }
+}

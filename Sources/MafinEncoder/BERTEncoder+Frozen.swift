@@ -1,0 +1,81 @@
+import MafinNumerics
+import MafinText
+
+/// What comes out of the frozen layers for texts that have gone through them, by the texts' tokens.
+final class FrozenRows {
+    private var rows: [[Int32]: FloatBuffer] = [:]
+    private(set) var bytes = 0
+
+    subscript(ids: [Int32]) -> FloatBuffer? { rows[ids] }
+
+    /// Keeps a copy of `count` floats if they fit the budget, in bytes.
+    func keep(_ ids: [Int32], _ values: UnsafePointer<Float>, count: Int, budget: Int) {
+        let size = (count + ids.count) * MemoryLayout<Float>.stride
+        guard rows[ids] == nil, bytes + size <= budget else { return }
+        let buffer = FloatBuffer(count: count)
+        buffer.pointer.update(from: values, count: count)
+        rows[ids] = buffer
+        bytes += size
+    }
+
+    func clear() {
+        rows = [:]
+        bytes = 0
+    }
+}
+
+extension BERTEncoder {
+    /// The input of the first layer that trains, `(tokens, dimension)`; `nil` where no layer below it is frozen.
+    ///
+    /// No dropout, and the same however a batch is put together: texts that were here before are looked up.
+    func frozenOutputs(of batch: TokenBatch) -> FloatBuffer? {
+        guard frozenLayers > 0 else { return nil }
+        let outputs = FloatBuffer(count: batch.ids.count * dimension)
+        let ids = (0..<batch.count).map { Array(batch.ids[batch.offsets[$0]..<batch.offsets[$0 + 1]]) }
+        let known = ids.map { frozenRows[$0] }
+        let width = dimension
+        parallelRanges(batch.count) { range in
+            for row in range {
+                guard let values = known[row] else { continue }
+                (outputs.pointer + batch.offsets[row] * width).update(from: values.pointer, count: values.count)
+            }
+        }
+        let missing = known.indices.filter { known[$0] == nil }
+        runFrozenLayers(batch.selecting(rows: missing)) { row in
+            outputs.pointer + batch.offsets[missing[row]] * dimension
+        }
+        for row in missing {
+            frozenRows.keep(
+                ids[row], outputs.pointer + batch.offsets[row] * dimension, count: ids[row].count * dimension,
+                budget: frozenOutputBudget)
+        }
+        return outputs
+    }
+
+    /// Takes a batch through the frozen layers; `output` says where a row's vectors go.
+    private func runFrozenLayers(_ batch: TokenBatch, output: (Int) -> UnsafeMutablePointer<Float>) {
+        let threads = Parallelism.threads
+        let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.trainingChunk)
+        let lanes = min(threads, chunks.count)
+        reserveWorkspaces(lanes, for: chunks, training: false)
+        let state = UnsafeTransfer((encoder: self, workspaces: workspaces, outputs: (0..<batch.count).map(output)))
+        parallelFor(lanes) { lane in
+            let (encoder, workspaces, outputs) = state.value
+            let workspace = workspaces[lane]
+            for index in stride(from: lane, to: chunks.count, by: lanes) {
+                let chunk = chunks[index]
+                let saved = workspace.transientActivations(tokens: chunk.tokens)
+                encoder.lookUp(chunk, batch, dropout: .none, saved, workspace)
+                for layer in 0..<encoder.frozenLayers {
+                    encoder.layer(layer, .none).forward(chunk, saved[layer], workspace)
+                }
+                for (number, text) in chunk.texts.enumerated() {
+                    let start = chunk.starts[number]
+                    outputs[text].update(
+                        from: workspace.hidden.pointer + start * encoder.dimension,
+                        count: (chunk.starts[number + 1] - start) * encoder.dimension)
+                }
+            }
+        }
+    }
+}

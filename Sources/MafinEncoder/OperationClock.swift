@@ -1,0 +1,73 @@
+import Foundation
+
+/// What a pass of the encoder does, for the table of where its time goes.
+public enum Operation: Int, CaseIterable, Sendable {
+    case embeddings, queryKeyValue, packing, scores, softmax, context, attentionOutput, layerNorm, up, gelu, down
+    case pooling
+    case downBackward, geluBackward, upBackward, layerNormBackward, attentionOutputBackward
+    case scoresAgain, softmaxAgain, valueGradient, weightGradient, softmaxBackward, queryGradient, keyGradient
+    case queryKeyValueBackward
+    case downGradient, upGradient, attentionOutputGradient, queryKeyValueGradient, biasGradients, embeddingGradients
+    case gradientNorm, adamW, weightPacking
+}
+
+/// How long an operation took, and what it did meanwhile.
+public struct OperationTime: Sendable {
+    /// Seconds of processor time, over all threads.
+    public var seconds = 0.0
+    /// Floating-point operations of its matrix products; 0 for other operations.
+    public var operations = 0.0
+    /// Bytes that it has to read and write at least.
+    public var bytes = 0.0
+    /// Seconds that went into reading the clock, beside `seconds`.
+    public var overhead = 0.0
+}
+
+/// Adds up the time of operations on one thread.
+final class OperationClock {
+    private(set) var times = [OperationTime](repeating: OperationTime(), count: Operation.allCases.count)
+
+    /// What one reading of the clock takes: about half of it falls before the moment that is read, half behind it.
+    private static let cost: Double = {
+        let start = now()
+        for _ in 0..<1000 { _ = now() }
+        return (now() - start) / 1001
+    }()
+
+    func add(_ operation: Operation, seconds: Double, operations: Int, floats: Int) {
+        times[operation.rawValue].seconds += max(0, seconds - Self.cost)
+        times[operation.rawValue].overhead += 2 * Self.cost
+        times[operation.rawValue].operations += Double(operations)
+        times[operation.rawValue].bytes += Double(floats * MemoryLayout<Float>.stride)
+    }
+
+    /// Processor time of the calling thread: what other processes take does not count.
+    static func now() -> Double { read(CLOCK_THREAD_CPUTIME_ID) }
+
+    /// Processor time of all threads of the process.
+    static func processNow() -> Double { read(CLOCK_PROCESS_CPUTIME_ID) }
+
+    private static func read(_ clock: clockid_t) -> Double {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+}
+
+extension OperationClock? {
+    /// Runs `body`, on the clock if there is one.
+    /// - Parameters:
+    ///   - operations: floating-point operations of a product.
+    ///   - floats: read and written, each once.
+    @inline(__always)
+    func time(
+        _ operation: Operation, operations: @autoclosure () -> Int = 0, floats: @autoclosure () -> Int,
+        _ body: () -> Void
+    ) {
+        guard let clock = self else { return body() }
+        let start = OperationClock.now()
+        body()
+        clock.add(
+            operation, seconds: OperationClock.now() - start, operations: operations(), floats: floats())
+    }
+}

@@ -1,0 +1,98 @@
+import CMafinKernels
+import Foundation
+import MafinNumerics
+
+/// How fast this machine multiplies matrices of an encoder's linear layers: the ceiling that embedding and training are
+/// measured against.
+public struct ProductRate: Sendable {
+    /// Floating-point operations a second, by the clock on the wall, on all threads.
+    public var perSecond: Double
+    /// The same a second of processor time of one thread, which other processes' load does not lower.
+    public var perProcessorSecond: Double
+
+    /// The products of one layer's four linear layers, each the best of its repetitions.
+    ///
+    /// Every thread has its own rows and shares the weights, which have been packed before.
+    /// - Parameters:
+    ///   - rows: of the left operand, over all threads.
+    ///   - seconds: to measure for.
+    ///   - training: whether the two products of the backward pass count too, with equal shares.
+    public static func measure(
+        _ configuration: EncoderConfiguration, rows: Int = 1024, seconds: Double, training: Bool
+    ) -> ProductRate {
+        let (hidden, intermediate) = (configuration.hiddenSize, configuration.intermediateSize)
+        let shapes = [(3 * hidden, hidden), (hidden, hidden), (intermediate, hidden), (hidden, intermediate)]
+        let kinds: [Kind] = training ? [.forward, .inputs, .weights] : [.forward]
+        let share = seconds / Double(shapes.count * kinds.count)
+        var (operations, wall, processor) = (0.0, 0.0, 0.0)
+        for (outputs, inputs) in shapes {
+            let operands = Operands(rows: max(1, rows / Parallelism.threads), outputs: outputs, inputs: inputs)
+            for kind in kinds {
+                let best = operands.best(kind, seconds: share)
+                operations += 2 * Double(operands.rows * Parallelism.threads * outputs * inputs)
+                wall += best.wall
+                processor += best.processor
+            }
+        }
+        return ProductRate(perSecond: operations / wall, perProcessorSecond: operations / processor)
+    }
+
+    private enum Kind { case forward, inputs, weights }
+
+    /// Operands and results of every thread.
+    private final class Operands: @unchecked Sendable {
+        let rows: Int
+        private let outputs: Int
+        private let inputs: Int
+        private let lanes: [(x: FloatBuffer, y: FloatBuffer, weights: FloatBuffer)]
+        private let forward: FloatBuffer
+        private let backward: FloatBuffer
+
+        init(rows: Int, outputs: Int, inputs: Int) {
+            (self.rows, self.outputs, self.inputs) = (rows, outputs, inputs)
+            var random = RandomGenerator(seed: 1)
+            func filled(_ count: Int) -> FloatBuffer {
+                let buffer = FloatBuffer(count: count)
+                for index in 0..<count { buffer.pointer[index] = random.uniform() - 0.5 }
+                return buffer
+            }
+            lanes = (0..<Parallelism.threads).map { _ in
+                (filled(rows * inputs), filled(rows * outputs), filled(outputs * inputs))
+            }
+            forward = FloatBuffer(count: mafin_packed_size(outputs, inputs))
+            backward = FloatBuffer(count: mafin_packed_size(inputs, outputs))
+            mafin_pack(true, outputs, inputs, lanes[0].weights.pointer, inputs, forward.pointer)
+            mafin_pack(false, inputs, outputs, lanes[0].weights.pointer, inputs, backward.pointer)
+        }
+
+        /// Seconds of the fastest repetition: on the wall, and of all threads' processor time.
+        func best(_ kind: Kind, seconds: Double) -> (wall: Double, processor: Double) {
+            var best = (wall: Double.infinity, processor: Double.infinity)
+            let end = ContinuousClock.now + .seconds(seconds)
+            repeat {
+                let start = (ContinuousClock.now, OperationClock.processNow())
+                parallelFor(lanes.count) { self.multiply(kind, self.lanes[$0]) }
+                best.wall = min(best.wall, (ContinuousClock.now - start.0) / .seconds(1))
+                best.processor = min(best.processor, OperationClock.processNow() - start.1)
+            } while ContinuousClock.now < end
+            return best
+        }
+
+        private func multiply(_ kind: Kind, _ lane: (x: FloatBuffer, y: FloatBuffer, weights: FloatBuffer)) {
+            switch kind {
+            case .forward:
+                mafin_sgemm_packed(
+                    false, rows, outputs, inputs, 1, lane.x.pointer, inputs, forward.pointer, 0, lane.y.pointer,
+                    outputs)
+            case .inputs:
+                mafin_sgemm_packed(
+                    false, rows, inputs, outputs, 1, lane.y.pointer, outputs, backward.pointer, 0, lane.x.pointer,
+                    inputs)
+            case .weights:
+                mafin_sgemm(
+                    true, false, outputs, inputs, rows, 1, lane.y.pointer, outputs, lane.x.pointer, inputs, 0,
+                    lane.weights.pointer, inputs)
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+import Foundation
+
+extension NumPyFile {
+    /// A `.npy` file of a matrix that is written some rows at a time, however many there will be: memory is that of the rows at hand.
+    ///
+    /// It appears with ``commit()``, whole or not at all. Not to be used from two threads at a time.
+    public final class PendingRows {
+        /// Numbers in a row.
+        public let columns: Int
+        /// Rows written so far.
+        public private(set) var rows = 0
+        private let type: ElementType
+        private let file: PendingFile
+        private var isSynchronized = false
+
+        /// Begins a file that will lie at `url`.
+        /// - Precondition: `type` is not ``ElementType/float64``, which is only read.
+        /// - Throws: ``NumericsError/file(path:reason:)``
+        public init(to url: URL, columns: Int, as type: ElementType = .float32) throws {
+            precondition(type != .float64, "float64 files are only read")
+            self.columns = columns
+            self.type = type
+            file = try PendingFile(at: url)
+            try file.writer.write(NumPyFile.header(rows: 0, columns: columns, as: type))
+        }
+
+        /// Adds the rows of a matrix of ``columns`` columns.
+        /// - Throws: ``NumericsError/file(path:reason:)``
+        public func append(_ matrix: Matrix) throws {
+            precondition(matrix.columns == columns, "rows of \(matrix.columns) numbers in a file of \(columns)")
+            switch type {
+            case .float16:
+                try matrix.values.map(Float16Bits.bits).withUnsafeBytes { try file.writer.write($0) }
+            default:
+                try matrix.values.withUnsafeBytes { try file.writer.write($0) }
+            }
+            rows += matrix.rows
+        }
+
+        /// Writes the number of rows and puts all on disk, still under a temporary name. No rows can be added after it.
+        /// - Throws: ``NumericsError/file(path:reason:)``
+        public func synchronize() throws {
+            guard !isSynchronized else { return }
+            try file.writer.overwrite(NumPyFile.header(rows: rows, columns: columns, as: type), at: 0)
+            try file.synchronize()
+            isSynchronized = true
+        }
+
+        /// Gives the file its name. To be called once.
+        /// - Throws: ``NumericsError/file(path:reason:)``
+        public func commit() throws {
+            try synchronize()
+            try file.commit()
+        }
+    }
+}

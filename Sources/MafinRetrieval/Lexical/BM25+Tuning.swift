@@ -1,0 +1,71 @@
+import MafinNumerics
+
+extension BM25 {
+    /// Settings that are tried where `k1` and `b` are chosen on labels: around the defaults of Lucene (1.2, .75), of bm25s (1.5, .75) and of
+    /// Anserini (.9, .4).
+    public static let tunedSettings: [(k1: Double, b: Double)] = [0.6, 0.9, 1.2, 1.5, 2, 3].flatMap { k1 in
+        [0.2, 0.4, 0.6, 0.75, 0.9].map { (k1, $0) }
+    }
+
+    /// The setting that is best on labelled queries, which must not be those that are reported.
+    ///
+    /// Of equal settings the first wins.
+    /// - Parameters:
+    ///   - index: weighted anew for each setting, never made again.
+    ///   - queries: texts by id; those that `qrels` does not judge are left out.
+    ///   - documentIds: one a document of the index.
+    ///   - settings: at least one.
+    /// - Returns: the weighted index and the metric there.
+    /// - Throws: ``RetrievalError/noJudgedQueries(path:)`` where no query has a relevant document.
+    public static func tuned(
+        index: InvertedIndex, queries: [Query], qrels: Qrels, documentIds: [String],
+        metric: Metric = .nDCG(cutoff: 10), settings: [(k1: Double, b: Double)] = tunedSettings
+    ) throws -> (system: BM25, value: Double) {
+        precondition(documentIds.count == index.documentCount, "\(documentIds.count) ids")
+        let judged = queries.filter { qrels.hasRelevantDocument($0.id) }
+        guard !judged.isEmpty else {
+            throw RetrievalError.noJudgedQueries(path: "the labels to choose BM25's k1 and b on")
+        }
+        var best: (system: BM25, value: Double)?
+        for (k1, b) in settings {
+            let system = BM25(index: index, k1: k1, b: b)
+            let run = Run(
+                system.rankings(of: judged.map(\.text), count: 1_000), queryIds: judged.map(\.id),
+                documentIds: documentIds)
+            let value = evaluate(run, against: qrels, metrics: [metric]).means[metric] ?? 0
+            if value > best?.value ?? -1 { best = (system, value) }
+        }
+        guard let best else { preconditionFailure("no setting to try") }
+        return best
+    }
+
+    /// The scores of all documents for each query, `(queries, documents)`, 0 where they share no term; for fusion with scores of vectors.
+    /// - Complexity: O(queries × documents) memory; in blocks for large corpora.
+    public func scores(of queries: [String]) -> Matrix {
+        postings.scores(of: queries) { terms(of: $0) }
+    }
+}
+
+extension TFIDF {
+    /// The cosines of all documents with each query, `(queries, documents)`, 0 where they share no term.
+    /// - Complexity: O(queries × documents) memory.
+    public func scores(of queries: [String]) -> Matrix {
+        postings.scores(of: queries) { terms(of: $0) }
+    }
+}
+
+extension WeightedPostings {
+    /// The scores of many queries, on all threads.
+    func scores(of queries: [String], terms: @Sendable (String) -> [(term: Int, factor: Float)]) -> Matrix {
+        var result = Matrix(rows: queries.count, columns: index.documentCount)
+        let columns = result.columns
+        result.values.withUnsafeMutableBufferPointer { values in
+            let output = UnsafeTransfer(values)
+            parallelFor(queries.count) { row in
+                let scores = scores(of: terms(queries[row]))
+                for (column, score) in scores.enumerated() { output.value[row * columns + column] = score }
+            }
+        }
+        return result
+    }
+}

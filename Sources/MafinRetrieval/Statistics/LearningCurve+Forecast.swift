@@ -1,0 +1,105 @@
+import Foundation
+import MafinNumerics
+
+extension LearningCurve {
+    /// A gain that was not measured, with its uncertainty.
+    public struct Forecast: Sendable, Codable, Equatable {
+        /// Labelled queries it is for.
+        public let labelledQueries: Int
+        /// Gain over the baseline there.
+        public let gain: PairedBootstrap.Interval
+        /// Gain there minus gain with all labels that there are, both as the curve has them.
+        public let increase: PairedBootstrap.Interval
+    }
+
+    /// A curve `gain(n) = level + slope · φ(n)` with `φ(n) = (1 − (n/n₀)^−α) / α`, and ln(n/n₀) at α = 0; n₀ is the smallest size.
+    struct Fit {
+        var exponent: Double
+        var level: Double
+        var slope: Double
+
+        static func basis(_ size: Double, exponent: Double) -> Double {
+            exponent == 0 ? log(size) : (1 - pow(size, -exponent)) / exponent
+        }
+
+        func value(at size: Double) -> Double { level + slope * Self.basis(size, exponent: exponent) }
+
+        /// Least squares over the points; of the exponents the one that leaves the least.
+        init(sizes: [Double], gains: [Double], exponents: [Double]) {
+            var best: (error: Double, fit: (Double, Double, Double)) = (.infinity, (0, 0, 0))
+            for exponent in exponents {
+                let x = sizes.map { Self.basis($0, exponent: exponent) }
+                let meanX = x.reduce(0, +) / Double(x.count)
+                let meanY = gains.reduce(0, +) / Double(gains.count)
+                var (xx, xy) = (0.0, 0.0)
+                for (x, y) in zip(x, gains) {
+                    xx += (x - meanX) * (x - meanX)
+                    xy += (x - meanX) * (y - meanY)
+                }
+                let slope = xx > 0 ? xy / xx : 0
+                var error = 0.0
+                for (x, y) in zip(x, gains) {
+                    let rest = y - meanY - slope * (x - meanX)
+                    error += rest * rest
+                }
+                if error < best.error { best = (error, (exponent, meanY - slope * meanX, slope)) }
+            }
+            (exponent, level, slope) = best.fit
+        }
+    }
+
+    /// 0, which is a straight line over the logarithm of n, to 1.5, which has all but ended at ten times the smallest size.
+    static let exponents: [Double] = (0...15).map { Double($0) / 10 }
+
+    /// The gain expected with `labelledQueries` labels.
+    ///
+    /// An inverse power law through the measured points (Figueroa et al. 2012, "Predicting sample size required for classification
+    /// performance"; Hestness et al. 2017), whose exponent is free where there are four sizes or more; with fewer, a straight line over log n. The
+    /// interval is the bootstrap's over test queries and repeats, each resample fitted anew: it knows how sure the measured gains are
+    /// and not whether the law still holds further out, so go no further than a few times the largest size.
+    /// - Returns: `nil` where fewer than two sizes were measured.
+    public func forecast(labelledQueries wanted: Int) -> Forecast? {
+        guard points.count >= 2, let first = points.first, let last = points.last, wanted > 0 else { return nil }
+        let unit = Double(first.labelledQueries)
+        let sizes = points.map { Double($0.labelledQueries) / unit }
+        let exponents = points.count >= 4 ? Self.exponents : [0]
+        let (target, all) = (Double(wanted) / unit, Double(last.labelledQueries) / unit)
+        func fit(_ gains: [Double]) -> (gain: Double, increase: Double) {
+            let fit = Fit(sizes: sizes, gains: gains, exponents: exponents)
+            let gain = fit.value(at: target)
+            return (gain, gain - fit.value(at: all))
+        }
+        let observed = fit(points.map(\.gain.mean))
+        let drawn = resampledGains().map(fit)
+        func interval(_ mean: Double, _ values: [Double]) -> PairedBootstrap.Interval {
+            let sorted = values.sorted()
+            return PairedBootstrap.Interval(
+                mean: mean, low: quantile((1 - level) / 2, ofSorted: sorted),
+                high: quantile((1 + level) / 2, ofSorted: sorted))
+        }
+        return Forecast(
+            labelledQueries: wanted, gain: interval(observed.gain, drawn.map(\.gain)),
+            increase: interval(observed.increase, drawn.map(\.increase)))
+    }
+
+    /// With twice the labels, expect …
+    public var doubled: Forecast? { points.last.flatMap { forecast(labelledQueries: 2 * $0.labelledQueries) } }
+
+    /// For each resample the mean gain at each size: test queries drawn once for all sizes, repeats for each size.
+    private func resampledGains() -> [[Double]] {
+        let columns = points.flatMap(\.differences)
+        let queries = Double(columns.first?.count ?? 1)
+        let sums = PairedBootstrap.resampledSums(of: columns, resamples: resamples, seed: seed)
+        var generator = RandomGenerator(seed: RandomGenerator.mix(seed &+ 1))
+        return (0..<resamples).map { resample in
+            var offset = 0
+            return points.map { point in
+                let repeats = point.differences.count
+                var sum = 0.0
+                for _ in 0..<repeats { sum += sums[offset + generator.index(below: repeats)][resample] }
+                offset += repeats
+                return sum / (Double(repeats) * queries)
+            }
+        }
+    }
+}

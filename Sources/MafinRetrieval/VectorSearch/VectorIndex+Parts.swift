@@ -1,0 +1,81 @@
+import CMafinKernels
+import MafinNumerics
+
+extension VectorIndex {
+    /// Each part's share in the scores of some rows for one query, `(rows.count, parts.count)`.
+    ///
+    /// Added from left to right they are the scores that ``search(queries:count:)`` gives, bit for bit: what a joined score is
+    /// made of, for the rows that a person looks at. Complexity: O(rows.count × columns).
+    public func partScores(of rows: [Int], query: [Float]) -> Matrix {
+        precondition(rows.allSatisfy { $0 >= 0 && $0 < count }, "a row outside of 0 ..< \(count)")
+        var scores = Matrix(rows: rows.count, columns: parts.count)
+        withScorer(Matrix(rows: 1, columns: query.count, values: query), rows: 0..<1) { scorer in
+            scores.values.withUnsafeMutableBufferPointer { scores in
+                guard let out = scores.baseAddress else { return }
+                for (place, row) in rows.enumerated() {
+                    for part in parts.indices {
+                        scorer.score(row..<row + 1, part: part, into: out + place * parts.count + part)
+                    }
+                }
+            }
+        }
+        return scores
+    }
+
+    /// Where some rows stand among all rows for one query, from 1: the places that ``search(queries:count:)`` with all rows would
+    /// give them, without sorting them.
+    ///
+    /// With the index of one half, for instance, the black box's own places of the joint ranking's winners. Runs on all threads.
+    /// - Complexity: O(count × (columns + rows.count)).
+    public func places(of rows: [Int], query: [Float]) -> [Int] {
+        let own = partScores(of: rows, query: query)
+        let targets = rows.enumerated().map { place, row in
+            ScoredIndex(index: row, score: (0..<parts.count).dropFirst().reduce(own[place, 0]) { $0 + own[place, $1] })
+        }
+        let block = 256
+        let blocks = (count + block - 1) / block
+        let queries = Matrix(rows: 1, columns: query.count, values: query)
+        let better = withScorer(queries, rows: 0..<1) { scorer in
+            let shared = UnsafeTransfer(scorer)
+            // How many rows of each block stand before each target.
+            var counts = [Int32](repeating: 0, count: blocks * targets.count)
+            counts.withUnsafeMutableBufferPointer { counts in
+                let output = UnsafeTransfer(counts)
+                parallelFor(blocks) { number in
+                    let range = number * block..<min(count, (number + 1) * block)
+                    shared.value.count(
+                        before: targets, in: range,
+                        UnsafeMutableBufferPointer(
+                            rebasing: output.value[number * targets.count..<(number + 1) * targets.count]))
+                }
+            }
+            return counts
+        }
+        return targets.indices.map { target in
+            (0..<blocks).reduce(1) { $0 + Int(better[$1 * targets.count + target]) }
+        }
+    }
+}
+
+extension BlockScorer {
+    /// Counts the rows of a block that stand before each target in the ranking; NaN stands where −∞ does.
+    fileprivate func count(
+        before targets: [ScoredIndex], in rows: Range<Int>, _ counts: UnsafeMutableBufferPointer<Int32>
+    ) {
+        let floats = rows.count + scratchSize(rows: rows.count)
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: floats) { memory in
+            guard let base = memory.baseAddress else { return }
+            score(rows, into: base, scratch: base + rows.count)
+            let scores = UnsafeMutableBufferPointer(start: base, count: rows.count)
+            for place in scores.indices where scores[place].isNaN { scores[place] = -.infinity }
+            for (number, target) in targets.enumerated() {
+                let score = target.score.isNaN ? -.infinity : target.score
+                let earlier = max(0, min(rows.count, target.index - rows.lowerBound))
+                var before: Int32 = 0
+                for place in 0..<earlier { before += scores[place] >= score ? 1 : 0 }
+                for place in earlier..<rows.count { before += scores[place] > score ? 1 : 0 }
+                counts[number] = before
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+import CMafinKernels
+import MafinNumerics
+import Synchronization
+
+/// How a search is cut into pieces. No ranking depends on it: tests try many.
+struct SearchTiling {
+    /// Place among the instruction sets of this machine, 0 the widest.
+    var kernel: Int32 = 0
+    /// Queries at most that share one pass over the rows: what of them is in use stays in the second-level cache.
+    var queries = 128
+    /// Rows that are scored at a time; `nil` is chosen for the number of queries.
+    var rows: Int?
+    /// Queries at most, and entries kept of so many rows at most, for which approximations are read instead of rows: more
+    /// queries are bound by arithmetic, not by memory, and of too few rows most are among the best.
+    var approximatedQueries = 4
+    var approximatedShare = 1.0 / 32
+    /// Bytes at most of the entries that all threads keep.
+    var entryBytes = 256 << 20
+
+    func rowsPerBlock(queries: Int, rowBytes: Int) -> Int {
+        if let rows { return rows }
+        // Many queries: the rows' pieces and the scores fit the second-level cache beside the queries. A multiple of the
+        // kernels' tiles and of two of their vectors.
+        guard queries == 1 else { return 96 }
+        // One query: long enough to forget the cost of the loop, short enough that a second part finds its rows cached.
+        return max(1, min(32, (256 << 10) / max(1, rowBytes) / 16)) * 16
+    }
+}
+
+extension VectorIndex {
+    /// The `count` best rows for each query by inner product, exactly: best first, equal scores by index, ascending.
+    ///
+    /// Row `i` of the result belongs to row `i` of `queries`; where there are fewer rows than `count`, all are ranked. For
+    /// cosines, normalise rows and queries first. A score that overflows to NaN counts as −∞. Scores are never held beyond a
+    /// block: most fall to one vector comparison with what the query has already found. Runs on all threads. Few queries are
+    /// bound by how fast memory gives the rows: ``init(parts:isApproximated:)`` says what helps.
+    /// - Complexity: O(queries × rows × columns); memory O(queries × count × threads), at most 256 MiB at a time.
+    /// - Throws: ``RetrievalError/invalidElement(source:row:column:expected:found:)`` for a query that holds an infinity or NaN.
+    public func search(queries: Matrix, count: Int) throws -> Rankings {
+        try search(queries: queries, count: count, tiling: SearchTiling())
+    }
+
+    func search(queries: Matrix, count: Int, tiling: SearchTiling) throws -> Rankings {
+        precondition(queries.columns == columns, "queries of \(queries.columns) columns, rows of \(columns)")
+        precondition(count >= 0, "\(count) entries asked for")
+        if let fault = queries.values.firstIndex(where: { !$0.isFinite }) {
+            throw RetrievalError.invalidElement(
+                source: "the queries", row: fault / columns, column: fault % columns, expected: "a finite number",
+                found: "\(queries.values[fault])")
+        }
+        let kept = min(count, self.count)
+        var rankings = Rankings()
+        guard kept > 0, queries.rows > 0 else {
+            for _ in 0..<queries.rows { rankings.append([]) }
+            return rankings
+        }
+        let bytesPerQuery = 2 * kept * MemoryLayout<UInt64>.stride * Parallelism.threads
+        let most = max(1, min(tiling.queries, tiling.entryBytes / bytesPerQuery))
+        // Blocks of about equal size.
+        let blocks = (queries.rows + most - 1) / most
+        for block in 0..<blocks {
+            let rows = block * queries.rows / blocks..<(block + 1) * queries.rows / blocks
+            for best in best(kept, queries: queries, rows, tiling) { rankings.append(best) }
+        }
+        return rankings
+    }
+
+    private func best(
+        _ count: Int, queries: Matrix, _ range: Range<Int>, _ tiling: SearchTiling
+    ) -> [[ScoredIndex]] {
+        let isApproximated =
+            !approximations.isEmpty && range.count <= tiling.approximatedQueries
+            && Double(count) <= tiling.approximatedShare * Double(self.count)
+        let rowBytes = parts.reduce(0) { $0 + $1.columns * (isApproximated ? 1 : $1.element.size) }
+        let block = tiling.rowsPerBlock(queries: range.count, rowBytes: rowBytes)
+        // Several pieces a thread even out what else runs on the cores.
+        let share = self.count / (16 * Parallelism.threads)
+        let piece = max(1, share / block) * block
+        let pieces = (self.count + piece - 1) / piece
+        let workers = min(Parallelism.threads, pieces)
+        let next = Atomic<Int>(0)
+        // Those of worker w for query q lie at w · queries + q.
+        var selectors = (0..<workers * range.count).map { _ in TopKSelector(count: count) }
+        var best = [[ScoredIndex]](repeating: [], count: range.count)
+        withScorer(queries, rows: range, kernel: tiling.kernel) { scorer in
+            selectors.withUnsafeMutableBufferPointer { selectors in
+                best.withUnsafeMutableBufferPointer { best in
+                    let shared = UnsafeTransfer((scorer: scorer, selectors: selectors, best: best))
+                    parallelFor(workers) { worker in
+                        let (scorer, selectors, _) = shared.value
+                        let own = worker * range.count..<(worker + 1) * range.count
+                        scorer.collect(
+                            UnsafeMutableBufferPointer(rebasing: selectors[own]), block: block,
+                            isBounded: isApproximated && scorer.hasBounds
+                        ) {
+                            let taken = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                            return taken < pieces ? taken * piece..<min((taken + 1) * piece, self.count) : nil
+                        }
+                    }
+                    parallelFor(range.count) { query in
+                        let (_, selectors, best) = shared.value
+                        for worker in 1..<max(1, workers) {
+                            selectors[query].offer(contentsOf: selectors[worker * range.count + query])
+                        }
+                        best[query] = selectors[query].take()
+                    }
+                }
+            }
+        }
+        return best
+    }
+}
+
+extension BlockScorer {
+    /// Offers every score to its query's selector.
+    /// - Parameters:
+    ///   - block: rows that are scored at a time.
+    ///   - isBounded: whether bounds are computed first, and scores only where they leave a chance.
+    ///   - nextPiece: the rows to go on with, each time behind all that were given before; `nil` at the end.
+    fileprivate func collect(
+        _ selectors: UnsafeMutableBufferPointer<TopKSelector>, block: Int, isBounded: Bool,
+        nextPiece: () -> Range<Int>?
+    ) {
+        let room = queryCount * block
+        let floats = room + scratchSize(rows: block) + queryCount
+        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { memory in
+            withUnsafeTemporaryAllocation(of: mafin_hit.self, capacity: room) { hits in
+                guard let scores = memory.bindMemory(to: Float.self).baseAddress, let hits = hits.baseAddress else {
+                    return
+                }
+                let scratch = scores + room
+                let thresholds = scores + floats - queryCount
+                for query in 0..<queryCount { thresholds[query] = selectors[query].threshold }
+                while let piece = nextPiece() {
+                    for start in stride(from: piece.lowerBound, to: piece.upperBound, by: block) {
+                        let rows = start..<min(start + block, piece.upperBound)
+                        if isBounded {
+                            bound(rows, into: scores, scratch: scratch)
+                        } else {
+                            score(rows, into: scores, scratch: scratch)
+                        }
+                        let count = mafin_scores_above(
+                            kernel, queryCount, rows.count, scores, rows.count, thresholds, hits)
+                        for place in 0..<count {
+                            let query = Int(hits[place].query)
+                            let row = Int(hits[place].row)
+                            var score = scores[query * rows.count + row]
+                            if isBounded {
+                                // The threshold may have risen since.
+                                if score <= thresholds[query] { continue }
+                                score = self.score(row: start + row, query: query)
+                            }
+                            selectors[query].offer(score, at: start + row)
+                            thresholds[query] = selectors[query].threshold
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+import CMafinKernels
+import Foundation
+import MafinNumerics
+import Synchronization
+
+/// Vectors to search among, one a row: in memory or mapped from a `.npy` file, as float32 or as float16.
+///
+/// A value that shares its storage: copies and ``selecting(columns:)`` cost nothing. Every element is a finite number.
+public struct VectorRows: Sendable {
+    /// How elements are stored.
+    public enum Element: String, Sendable, CaseIterable {
+        /// IEEE 754 single precision.
+        case float32
+        /// IEEE 754 half precision: half the memory, eleven significant bits, numbers up to 65,504.
+        case float16
+
+        var size: Int { self == .float16 ? 2 : 4 }
+        var kernelElement: mafin_element { self == .float16 ? MAFIN_FLOAT16 : MAFIN_FLOAT32 }
+        var fileType: NumPyFile.ElementType { self == .float16 ? .float16 : .float32 }
+    }
+
+    private enum Storage: Sendable {
+        case floats([Float])
+        case halves([UInt16])
+        case file(NumPyFile.MappedArray)
+    }
+
+    private let storage: Storage
+    /// First element of row 0, and elements from one row to the next, in the storage.
+    private let offset: Int
+    let stride: Int
+    /// Number of rows.
+    public let count: Int
+    /// Number of columns.
+    public let columns: Int
+    /// How the elements are stored.
+    public let element: Element
+
+    /// What errors call these rows.
+    var source: String {
+        if case .file(let array) = storage { return array.path }
+        return "the vectors"
+    }
+
+    /// Bytes that the rows take, in memory or in the file.
+    public var byteCount: Int { count * columns * element.size }
+
+    /// Rows in memory; float32 rows share the matrix's storage.
+    /// - Throws: ``RetrievalError/invalidElement(source:row:column:expected:found:)`` for an element that is infinite, NaN, or
+    ///   beyond what `element` holds.
+    public init(_ matrix: Matrix, as element: Element = .float32) throws {
+        let storage: Storage
+        switch element {
+        case .float32: storage = .floats(matrix.values)
+        case .float16: storage = .halves(try Self.halves(of: matrix))
+        }
+        self.init(storage, offset: 0, stride: matrix.columns, matrix.rows, matrix.columns, element)
+        if element == .float32 { try requireFinite() }
+    }
+
+    /// The rows of a `.npy` file of float32 or float16, mapped: searches read them from the file's own pages.
+    ///
+    /// Reads the file once, to check it. While it is in use, replace it only as ``AtomicFile`` does, never in place.
+    /// - Throws: `NumericsError` naming the file: unreadable, not of that format, or of another element type;
+    ///   ``RetrievalError/invalidElement(source:row:column:expected:found:)`` for an element that is infinite or NaN.
+    public init(contentsOf url: URL) throws {
+        let array = try NumPyFile.map(url)
+        let element: Element
+        switch array.elementType {
+        case .float32: element = .float32
+        case .float16: element = .float16
+        case .float64:
+            throw NumericsError.malformed(
+                path: array.path, expected: "elements of type <f4 or <f2",
+                found: "type \(array.elementType.rawValue)")
+        }
+        let isAligned = array.withUnsafeBytes { Int(bitPattern: $0.baseAddress) % element.size == 0 }
+        guard isAligned else {
+            throw NumericsError.malformed(
+                path: array.path, expected: "elements that begin at a multiple of \(element.size) bytes",
+                found: "a header of another length")
+        }
+        self.init(.file(array), offset: 0, stride: array.columns, array.rows, array.columns, element)
+        try requireFinite()
+    }
+
+    private init(_ storage: Storage, offset: Int, stride: Int, _ count: Int, _ columns: Int, _ element: Element) {
+        self.storage = storage
+        self.offset = offset
+        self.stride = stride
+        self.count = count
+        self.columns = columns
+        self.element = element
+    }
+
+    /// The same rows, of which only some columns are seen: one half of joined vectors. Complexity: O(1), shares storage.
+    public func selecting(columns range: Range<Int>) -> VectorRows {
+        precondition(range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(columns)")
+        return VectorRows(storage, offset: offset + range.lowerBound, stride: stride, count, range.count, element)
+    }
+
+    /// Calls `body` with the address of row 0; the next row is `stride` elements behind it. Good until `body` returns.
+    func withUnsafeRows<Result>(_ body: (UnsafeRawPointer) throws -> Result) rethrows -> Result {
+        func call(_ bytes: UnsafeRawBufferPointer) throws -> Result {
+            // Without elements there is no address, and nobody who would read from one.
+            guard let base = bytes.baseAddress else { return try withUnsafeBytes(of: 0) { try call($0) } }
+            return try body(base + min(offset * element.size, bytes.count))
+        }
+        switch storage {
+        case .floats(let values): return try values.withUnsafeBytes(call)
+        case .halves(let values): return try values.withUnsafeBytes(call)
+        case .file(let array): return try array.withUnsafeBytes(call)
+        }
+    }
+
+    /// Row `row`, as floats.
+    public func row(_ row: Int) -> [Float] {
+        precondition(row >= 0 && row < count, "row \(row) of \(count)")
+        return [Float](unsafeUninitializedCapacity: columns) { values, initialized in
+            copy(rows: row..<row + 1, to: values)
+            initialized = columns
+        }
+    }
+
+    /// Writes rows as floats, one behind the other.
+    func copy(rows: Range<Int>, to values: UnsafeMutableBufferPointer<Float>) {
+        guard let out = values.baseAddress, columns > 0 else { return }
+        withUnsafeRows { base in
+            for (place, row) in rows.enumerated() {
+                let from = base + row * stride * element.size
+                switch element {
+                case .float32:
+                    UnsafeMutableRawPointer(out + place * columns).copyMemory(from: from, byteCount: columns * 4)
+                case .float16:
+                    mafin_from_half(columns, from.assumingMemoryBound(to: UInt16.self), out + place * columns)
+                }
+            }
+        }
+    }
+
+    private func requireFinite() throws {
+        guard columns > 0 else { return }
+        let place = withUnsafeRows { base in
+            let base = UnsafeTransfer(base)
+            return firstUnfit(of: count * columns) { range in
+                mafin_finite_prefix(
+                    range.count, base.value + range.lowerBound * element.size, element == .float16)
+            }
+        }
+        guard let place else { return }
+        let (row, column) = place.quotientAndRemainder(dividingBy: columns)
+        throw RetrievalError.invalidElement(
+            source: source, row: row, column: column, expected: "a finite number", found: "\(self.row(row)[column])")
+    }
+
+    private static func halves(of matrix: Matrix) throws -> [UInt16] {
+        try [UInt16](unsafeUninitializedCapacity: matrix.values.count) { halves, initialized in
+            try matrix.values.withUnsafeBufferPointer {
+                try toHalf($0, halves, columns: matrix.columns, of: "the vectors")
+            }
+            initialized = matrix.values.count
+        }
+    }
+
+    /// Rounds rows to float16, to nearest, ties to even.
+    /// - Parameter firstRow: number of the first of these rows among all.
+    static func toHalf(
+        _ values: UnsafeBufferPointer<Float>, _ halves: UnsafeMutableBufferPointer<UInt16>, columns: Int,
+        of source: String, firstRow: Int = 0
+    ) throws {
+        guard let from = values.baseAddress, let to = halves.baseAddress else { return }
+        let pointers = UnsafeTransfer((from: from, to: to))
+        let place = firstUnfit(of: values.count) { range in
+            mafin_to_half(range.count, pointers.value.from + range.lowerBound, pointers.value.to + range.lowerBound)
+        }
+        guard let place else { return }
+        throw RetrievalError.invalidElement(
+            source: source, row: firstRow + place / columns, column: place % columns,
+            expected: "a number that float16 holds, up to 65504", found: "\(values[place])")
+    }
+}
+
+/// The first element that one of the parallel calls of `prefix` stopped at: it gives the number of good elements of a range.
+private func firstUnfit(of count: Int, _ prefix: @Sendable (Range<Int>) -> Int) -> Int? {
+    let first = Atomic<Int>(Int.max)
+    parallelRanges(count, grain: 1 << 14) { range in
+        let good = prefix(range)
+        if good < range.count { first.min(range.lowerBound + good, ordering: .relaxed) }
+    }
+    let place = first.load(ordering: .relaxed)
+    return place == Int.max ? nil : place
+}

@@ -1,0 +1,186 @@
+import Foundation
+import MafinTestSupport
+import Testing
+
+@testable import MafinCLI
+
+/// `mafin train` and what reads its artefact, run as a user runs them.
+@Suite("Commands: train and evaluate", .enabled(if: Program.url != nil, Comment(rawValue: Program.skipMessage)))
+struct TrainingEndToEndTests {
+    private static let short = TinyWorld.training + ["--mode", "query", "--epochs", "20"]
+
+    /// Runs `body` in a world of its own.
+    private func withWorld(_ body: (TinyWorld) async throws -> Void) async throws {
+        let world = try TinyWorld()
+        defer { world.remove() }
+        try await body(world)
+    }
+
+    private func object(_ text: String) throws -> [String: Any] {
+        try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any], "\(text)")
+    }
+
+    @Test func trainThenEvaluateAsJSON() async throws {
+        try await withWorld { world in
+            let train = try await world.mafin(["train", "--output", "ART", "--json", "--quiet"] + Self.short)
+            #expect(train.status == 0 && train.error.isEmpty, "\(train.error)")
+            let summary = try object(train.output)
+            #expect(
+                Set(summary.keys) == [
+                    "artefact", "mode", "modeReason", "secondsToFirstStep", "secondsOfFirstStep", "verdict",
+                    "contenders",
+                    "development",
+                ])
+            #expect(summary["mode"] as? String == "query")
+            let seconds = try #require(summary["secondsToFirstStep"] as? Double)
+            #expect(seconds > 0 && seconds < 20)
+            let contenders = try #require(summary["contenders"] as? [[String: Any]])
+            #expect(
+                contenders.map { $0["name"] as? String } == ["mafin", "tuned-alone", "paper-mafin", "lambda-mafin"])
+            for contender in contenders {
+                #expect(
+                    Set(contender.keys) == [
+                        "name", "artefact", "lambda", "temperature", "steps", "bestStep", "stopped", "seconds",
+                        "tokens",
+                        "verdict",
+                    ])
+                let folder = try #require(contender["artefact"] as? String)
+                #expect(FileManager.default.fileExists(atPath: folder + "/manifest.json"))
+            }
+            #expect((summary["verdict"] as? [String: Any])?["decision"] as? String == "ship")
+            let left = try FileManager.default.contentsOfDirectory(atPath: world.folder.url.path)
+            #expect(left.contains("ART") && !left.contains("ART.training"))
+
+            try await evaluates(world)
+        }
+    }
+
+    /// The shape and the names that programs rely on.
+    private func evaluates(_ world: TinyWorld) async throws {
+        let evaluate = try await world.mafin(
+            ["evaluate", "ART", "--data", "data", "--split", "test", "--json", "--runs", "runs"])
+        #expect(evaluate.status == 0, "\(evaluate.error)")
+        let report = try object(evaluate.output)
+        #expect(report["split"] as? String == "test" && (report["omitted"] as? [Any])?.isEmpty == true)
+        let systems = try #require(report["systems"] as? [[String: Any]])
+        let names = systems.compactMap { $0["name"] as? String }
+        #expect(
+            names == [
+                "bm25", "black-box", "local", "concatenation", "concatenation-calibrated", "tuned-alone",
+                "tuned-alone-mixed", "paper-mafin", "lambda-mafin", "mafin",
+            ])
+        let metrics: Set = ["nDCG@10", "Recall@10", "Recall@100", "MRR@10", "MAP"]
+        var quality: [String: Double] = [:]
+        for system in systems {
+            let name = try #require(system["name"] as? String)
+            let values = try #require(system["metrics"] as? [String: Double])
+            #expect(Set(values.keys) == metrics)
+            quality[name] = values["nDCG@10"]
+            guard name != "black-box" else {
+                #expect(system["difference"] == nil)
+                continue
+            }
+            let difference = try #require(system["difference"] as? [String: [String: Double]])
+            #expect(Set(difference.keys) == metrics)
+            for interval in difference.values {
+                let (low, mean, high) = (interval["low"] ?? .nan, interval["mean"] ?? .nan, interval["high"] ?? .nan)
+                #expect(low <= mean && mean <= high && (0...1).contains(interval["p"] ?? -1))
+            }
+        }
+        // Only training can tell which document a query's word means.
+        #expect((quality["mafin"] ?? 0) > (quality["black-box"] ?? 1) + 0.1)
+        #expect((quality["mafin"] ?? 0) > (quality["local"] ?? 1) + 0.1)
+
+        let run = try String(contentsOf: world.url("runs/mafin.test.run"), encoding: .utf8)
+        #expect(run.split(separator: "\n").count == TinyWorld.documents * TinyWorld.documents)
+
+        let table = try await world.mafin(["evaluate", "ART", "--data", "data"])
+        #expect(table.status == 0 && table.output.contains("paper-mafin") && table.output.contains("p (Holm)"))
+        let inspect = try await world.mafin(["inspect", "ART"])
+        #expect(inspect.status == 0 && inspect.output.contains("method") && inspect.output.contains("ship"))
+        let manifest = try object(try await world.mafin(["inspect", "ART", "--json"]).output)
+        let released = try #require(manifest["released"] as? [String: Any])
+        #expect(released["name"] as? String == "model" && (released["weightsSHA256"] as? String)?.count == 64)
+    }
+
+    @Test func whatTrainingDidNotGainIsSaid() async throws {
+        try await withWorld { world in
+            // No weight moves at this rate.
+            let flags = ["--output", "ART", "--rivals", "none", "--quiet"] + Self.short + ["--learning-rate", "1e-30"]
+            let train = try await world.mafin(["train"] + flags)
+            #expect(train.status == 0, "\(train.error)")
+            #expect(train.output.contains("Verdict: do-not-ship."), "\(train.output)")
+            #expect(train.output.contains("training gained nothing"), "\(train.output)")
+            let search = try await world.mafin([
+                "search", "ART", "--data", "data", "--quiet", TinyWorld.text(ofQuery: 5),
+            ])
+            #expect(search.status == 0)
+            #expect(search.error.hasPrefix("warning: ART is marked do-not-ship."), "\(search.error)")
+
+            let forced = try await world.mafin(["train", "--force"] + flags)
+            #expect(forced.output.contains("Verdict: do-not-ship (overridden by --force)."), "\(forced.output)")
+            let again = try await world.mafin([
+                "search", "ART", "--data", "data", "--quiet", TinyWorld.text(ofQuery: 5),
+            ])
+            #expect(again.error.isEmpty, "\(again.error)")
+        }
+    }
+
+    /// The local encoder as released is what training began with, or it is not in the table.
+    @Test func anotherRevisionOfTheReleasedEncoderIsNotCompared() async throws {
+        try await withWorld { world in
+            func evaluate() async throws -> (names: [String], omitted: [String: String]) {
+                let outcome = try await world.mafin(["evaluate", "ART", "--data", "data", "--json", "--quiet"])
+                #expect(outcome.status == 0 && outcome.error.isEmpty, "\(outcome.error)")
+                let report = try object(outcome.output)
+                let omitted = try #require(report["omitted"] as? [[String: String]])
+                return (
+                    (report["systems"] as? [[String: Any]] ?? []).compactMap { $0["name"] as? String },
+                    Dictionary(uniqueKeysWithValues: omitted.map { ($0["name"] ?? "", $0["reason"] ?? "") })
+                )
+            }
+            let train = try await world.mafin(
+                ["train", "--output", "ART", "--rivals", "none", "--mode", "pair", "--epochs", "2"] + TinyWorld.training
+            )
+            #expect(train.status == 0, "\(train.error)")
+            #expect(try await evaluate().names.contains("local"))
+
+            try TinyWorld.writeModel(to: world.folder, name: "other", width: TinyWorld.localDimension, seed: 8)
+            let weights = world.url("model/model.safetensors")
+            try FileManager.default.removeItem(at: weights)
+            try FileManager.default.copyItem(at: world.url("other/model.safetensors"), to: weights)
+            let changed = try await evaluate()
+            #expect(changed.names == ["bm25", "black-box", "mafin"])
+            for name in ["local", "concatenation", "concatenation-calibrated"] {
+                #expect(changed.omitted[name]?.contains("model/model.safetensors has SHA-256") == true)
+            }
+
+            // A manifest from before the hash was recorded.
+            var manifest = try object(String(contentsOf: world.url("ART/manifest.json"), encoding: .utf8))
+            manifest["released"] = nil
+            try JSONSerialization.data(withJSONObject: manifest).write(to: world.url("ART/manifest.json"))
+            let old = try await evaluate()
+            #expect(old.names == ["bm25", "black-box", "mafin"])
+            #expect(old.omitted["local"]?.contains("older version") == true)
+        }
+    }
+
+    @Test func everyCommandSaysWhatItNoticedInTheTexts() async throws {
+        try await withWorld { world in
+            let corpus = world.url("data/corpus.jsonl")
+            var lines = try String(contentsOf: corpus, encoding: .utf8).split(separator: "\n").map(String.init)
+            lines[2] = #"{"_id": "d2", "title": "", "text": " "}"#
+            try lines.joined(separator: "\n").write(to: corpus, atomically: true, encoding: .utf8)
+            let warning = "warning: \(corpus.path):3: the document has no text (id \"d2\")\n"
+            for arguments in [
+                ["train", "--output", "ART", "--rivals", "none"] + Self.short,
+                ["evaluate", "ART", "--data", "data"],
+                ["search", "ART", "--data", "data", TinyWorld.text(ofQuery: 5)],
+                ["embed", "ART", "--input", "data/corpus.jsonl", "--as", "document", "--output", "out.npy"],
+            ] {
+                let outcome = try await world.mafin(arguments + ["--quiet"])
+                #expect(outcome.status == 0 && outcome.error == warning, "\(arguments): \(outcome.error)")
+            }
+        }
+    }
+}

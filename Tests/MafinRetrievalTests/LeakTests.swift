@@ -1,0 +1,107 @@
+import Foundation
+import MafinNumerics
+import Testing
+
+@testable import MafinRetrieval
+
+@Suite struct LeakTests {
+    @Test func normalizedTexts() {
+        #expect(TextShingles.normalized("  Dragon's  BLOOD?! ") == "dragon s blood")
+        #expect(TextShingles.normalized("Vitamin-C") == "vitamin c")
+        #expect(TextShingles.normalized("…") == "")
+        #expect(TextShingles.normalized("Ünïté 2") == "ünïté 2")
+    }
+
+    /// Jaccard coefficients by Swift's own sets.
+    private func coefficient(_ a: String, _ b: String, _ shingles: TextShingles) -> Double {
+        func pieces(_ text: String) -> Set<String> {
+            let normalized = TextShingles.normalized(text)
+            let (tokens, count, joiner): ([String], Int, String)
+            switch shingles {
+            case .characters(let length): (tokens, count, joiner) = (normalized.map { String($0) }, length, "")
+            case .words(let length):
+                (tokens, count, joiner) = (normalized.split(separator: " ").map(String.init), length, " ")
+            }
+            guard !tokens.isEmpty else { return [] }
+            guard tokens.count > count else { return [tokens.joined(separator: joiner)] }
+            return Set((0...tokens.count - count).map { tokens[$0..<$0 + count].joined(separator: joiner) })
+        }
+        let (first, second) = (pieces(a), pieces(b))
+        let union = first.union(second).count
+        return union == 0 ? 0 : Double(first.intersection(second).count) / Double(union)
+    }
+
+    @Test(arguments: [TextShingles.characters(5), .characters(2), .words(1), .words(2)], [0.3, 0.5, 0.8, 1])
+    func findsWhatComparingAllPairsFinds(shingles: TextShingles, threshold: Double) {
+        var generator = RandomGenerator(seed: 31)
+        let words = ["ab", "abc", "ba", "zz", "cabinet", "Zebra", "x", "yonder", "yond"]
+        func texts(_ count: Int) -> [String] {
+            (0..<count).map { _ in
+                (0..<generator.index(below: 7)).map { _ in words[generator.index(below: words.count)] }
+                    .joined(separator: " ")
+            }
+        }
+        let (first, second) = (texts(60), texts(70))
+        let found = SimilarTexts(shingles: shingles, threshold: threshold).pairs(first, second)
+        var expected: [SimilarPair] = []
+        for row in second.indices {
+            for other in first.indices {
+                let similarity = coefficient(first[other], second[row], shingles)
+                guard similarity >= threshold - 1e-12 else { continue }
+                expected.append(
+                    SimilarPair(
+                        first: other, second: row, similarity: similarity,
+                        isEqual: first[other].lowercased() == second[row].lowercased()))
+            }
+        }
+        #expect(found == expected && !expected.isEmpty)
+    }
+
+    @Test func queriesOnBothSides() throws {
+        let learned = [
+            Query(id: "t1", text: "Are avocados good for you?"), Query(id: "t2", text: "plant-based diets"),
+            Query(id: "t3", text: "vitamin D"),
+        ]
+        let measured = [
+            Query(id: "m1", text: "plant-based diet"), Query(id: "m2", text: "vitamin K"),
+            Query(id: "m3", text: "are avocados  GOOD for you"),
+        ]
+        let report = LeakReport(learned: learned, measured: measured)
+        #expect(report.pairs.map(\.measured.id) == ["m3", "m1"])
+        #expect(report.pairs.map(\.isEqual) == [true, false])
+        #expect(report.affectedQueries == ["m1", "m3"])
+        let message = errorMessage(in: .init(fileURLWithPath: "/")) { try report.requireNone() }
+        #expect(message.contains("2 of 3 queries") && message.contains("\"m3\" and \"t1\""))
+        try LeakReport(learned: [learned[2]], measured: measured).requireNone()
+    }
+
+    @Test func seenAndNewDocuments() throws {
+        let learned = Qrels([("t", "a", 1), ("t", "b", 2), ("u", "c", 0)])
+        let measured = Qrels([
+            ("p", "a", 1), ("p", "b", 1), ("q", "a", 1), ("q", "c", 1), ("r", "z", 1), ("s", "a", 0), ("p", "z", 0),
+        ])
+        let partition = QueryPartition(measured, learned: learned)
+        #expect(partition.seenDocuments == ["p"])
+        #expect(partition.newDocuments == ["q", "r"] && partition.seenShares == [0.5, 0])
+
+        func run(_ best: [String: String]) -> Run {
+            var run = Run()
+            for (query, document) in best { run.setRanking([ScoredDocument(id: document, score: 1)], for: query) }
+            return run
+        }
+        let metric = Metric.success(cutoff: 1)
+        let evaluations = [("base", run(["p": "a", "q": "x"])), ("other", run(["p": "x", "q": "a", "r": "z"]))]
+            .map { (name: $0.0, evaluation: evaluate($0.1, against: measured, metrics: [metric])) }
+        let reports = try partition.reports(
+            split: "test", evaluations: evaluations, baseline: "base", metrics: [metric])
+        #expect(reports[.seenDocuments]?.queries == 1 && reports[.newDocuments]?.queries == 2)
+        #expect(reports[.seenDocuments]?.systems.map { $0.metrics[metric] } == [1, 0])
+        #expect(reports[.newDocuments]?.systems.map { $0.metrics[metric] } == [0, 1])
+        let known = QueryPartition(learned, learned: learned)
+        #expect(known.newDocuments.isEmpty)
+        let all = try known.reports(
+            split: "train", evaluations: [("base", evaluate(run(["t": "a"]), against: learned, metrics: [metric]))],
+            baseline: "base", metrics: [metric])
+        #expect(Set(all.keys) == [.seenDocuments])
+    }
+}

@@ -1,0 +1,125 @@
+"""Speed and memory of exact top-100 search against faiss, numpy and usearch on the same vectors, all taking turns.
+
+    swift build -c release --package-path Benchmarks --product bench-search
+    PEER-HOME/venv/bin/python Tools/bench-search.py --shared ../shared [--shapes 50000x1920 1000000x384] [--threads 1 2] [--rounds 3]
+
+The peers are `bench/search_speed.py` of the shared folder: random unit rows in memory, float32, 100 queries. Ours are the
+same rows in a `.npy` file that is mapped: float32, float32 with a byte of every element beside it ("approximated", for
+few queries), and float16. Each process warms up and counts its best round of 15;
+the medians of these over the rounds here are compared. Products (1,536 cubed) and reading the file are timed in our own
+process: "of GEMM" and "of read" are shares of them. What was found is held against numpy's products.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PEERS = ["faiss", "numpy", "usearch"]
+TOP = 100
+OURS = {"mafin": [], "mafin approximated": ["--approximated"], "mafin float16": ["--float16", "half.npy"]}
+
+
+def last_json(command, **options):
+    lines = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True, **options).stdout
+    return json.loads(lines.splitlines()[-1])
+
+
+def make_vectors(folder, rows, columns):
+    """The rows and queries of search_speed.py, and the scores of each query's best rows, in numpy's float32."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((rows, columns), dtype=np.float32)
+    for start in range(0, rows, 50000):
+        vectors[start:start + 50000] /= np.linalg.norm(vectors[start:start + 50000], axis=1, keepdims=True)
+    queries = rng.standard_normal((100, columns), dtype=np.float32)
+    np.save(folder / "rows.npy", vectors)
+    np.save(folder / "queries.npy", queries)
+    best = np.empty((len(queries), TOP))
+    for number in range(0, len(queries), 10):
+        scores = queries[number:number + 10] @ vectors.T
+        best[number:number + 10] = -np.sort(-np.partition(scores, rows - TOP, axis=1)[:, rows - TOP:], axis=1)
+    return best
+
+
+def check(folder, name, best):
+    """The largest difference between the scores of what we found (in double precision) and of the best there are."""
+    vectors = np.load(folder / "rows.npy", mmap_mode="r")
+    queries = np.load(folder / "queries.npy").astype(np.float64)
+    found = np.load(folder / name).astype(np.int64)
+    assert all(len(set(row)) == TOP for row in found)
+    scores = np.stack([vectors[row].astype(np.float64) @ query for row, query in zip(found, queries)])
+    return float(np.abs(-np.sort(-scores, axis=1) - best).max())
+
+
+def shares(batches, row):
+    """Our speed as a share of what reading and products reach, by the clock and by processor seconds."""
+    figures = {}
+    for name, clock in [("", "gigaPerSecond"), (" by CPU", "gigaPerCPUSecond")]:
+        figures["of read" + name] = batches[1]["bytes"][clock] / row["read"][clock]
+        figures["of GEMM" + name] = batches[100]["operations"][clock] / row["product"][clock]
+        figures["GEMM" + name], figures["read" + name] = row["product"][clock], row["read"][clock]
+    return figures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=pathlib.Path, default=ROOT.parent / "shared")
+    parser.add_argument("--shapes", nargs="+", default=["50000x1920", "1000000x384"])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peers", nargs="*", default=PEERS)
+    parser.add_argument("--scratch", help="folder for the vectors (1.5 KB a row of 384 columns, and half again)")
+    arguments = parser.parse_args()
+    ours = ROOT / "Benchmarks/.build/release/bench-search"
+    bench = arguments.shared / "bench/search_speed.py"
+    for shape in arguments.shapes:
+        rows, columns = map(int, shape.split("x"))
+        with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
+            folder = pathlib.Path(folder)
+            best = make_vectors(folder, rows, columns)
+            for threads in arguments.threads:
+                environment = dict(os.environ, PEER_THREADS=str(threads))
+                results = {name: [] for name in [*arguments.peers, *OURS]}
+                for _ in range(arguments.rounds):
+                    for peer in arguments.peers:
+                        row = last_json([sys.executable, bench, peer, rows, columns], env=environment)
+                        results[peer].append({
+                            **{f"wall {size}": row[f"b{size}_ms"] for size in (1, 100)},
+                            **{f"cpu {size}": row[f"b{size}_cpu_ms"] for size in (1, 100)}, "memory": row["rss_mb"]})
+                    for name, options in OURS.items():
+                        options = [folder / option if option.endswith(".npy") else option for option in options]
+                        row = last_json(
+                            [ours, folder / "rows.npy", folder / "queries.npy", "--threads", threads,
+                             "--output", folder / f"{name}.npy", *options])
+                        batches = {batch["size"]: batch for batch in row["batches"]}
+                        results[name].append({
+                            **{f"wall {size}": batch["bestMilliseconds"] for size, batch in batches.items()},
+                            **{f"cpu {size}": batch["bestCPUMilliseconds"] for size, batch in batches.items()},
+                            "memory": row["peakMegabytes"], "index": row["indexMegabytes"] + row["approximationMegabytes"],
+                            **shares(batches, row)})
+                medians = {
+                    name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+                    for name, runs in results.items()}
+                for name, figures in medians.items():
+                    line = {"shape": shape, "threads": threads, "engine": name,
+                            **{key: round(value, 3) for key, value in figures.items()}}
+                    if name.startswith("mafin"):
+                        line["ratio"] = {
+                            f"{peer} {size}": round(medians[peer][f"wall {size}"] / figures[f"wall {size}"], 2)
+                            for size in (1, 100) for peer in arguments.peers}
+                        line["cpu ratio"] = {
+                            f"{peer} {size}": round(medians[peer][f"cpu {size}"] / figures[f"cpu {size}"], 2)
+                            for size in (1, 100) for peer in arguments.peers}
+                        line["largest score difference"] = float(f"{check(folder, f'{name}.npy', best):.1e}")
+                    print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
