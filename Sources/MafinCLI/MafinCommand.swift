@@ -14,8 +14,8 @@ struct MafinCommand: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            DemoCommand.self, ModelCommand.self, TrainCommand.self, EvaluateCommand.self, EmbedCommand.self,
-            SearchCommand.self, InspectCommand.self, DiffCommand.self,
+            DemoCommand.self, ModelCommand.self, TrainCommand.self, EvaluateCommand.self, CompareCommand.self,
+            EmbedCommand.self, SearchCommand.self, InspectCommand.self, DiffCommand.self,
         ])
 
     /// The version that `--version` prints and artefacts record; CONTRIBUTING.md says how a release sets it.

@@ -149,7 +149,8 @@ enum SampleFacts {
                 TrainingCurve(
                     system: name, seed: UInt64(seed),
                     loss: course(1, from: 5.1, to: 3.1 + 0.1 * Double(seed), every: 3),
-                    development: course(0, from: 0.331, to: 0.371 - 0.002 * Double(seed), every: 2), metric: "nDCG@10", keptStep: 350)
+                    development: course(0, from: 0.331, to: 0.371 - 0.002 * Double(seed), every: 2), metric: "nDCG@10",
+                    keptStep: 350)
             }
         }
         facts.lambdaSweeps = [

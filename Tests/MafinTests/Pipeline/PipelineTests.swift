@@ -92,7 +92,8 @@ struct PipelineTests {
             #expect(abs(parts.total - Double(hit.score)) < 1e-6)
         }
         #expect(scores.parts(query: query.id, document: "unknown") == nil)
-        #expect(scores.parts(query: trained.collection.queries[0].id, document: trained.collection.documents[0].id) == nil)
+        #expect(
+            scores.parts(query: trained.collection.queries[0].id, document: trained.collection.documents[0].id) == nil)
     }
 
     /// What rivals build on ranks as the artefact would; a curve over two sizes has its points.
