@@ -18,7 +18,7 @@ public final class Comparison {
         /// A training is over.
         case trained(TrainingRecord)
         /// Something is left out.
-        case leftOut(ComparisonResult.Omission)
+        case leftOut(ComparisonOutcome.Omission)
         /// The method that is best on dev.
         case chosen(TrainingRecord, development: Double)
     }
@@ -37,7 +37,7 @@ public final class Comparison {
     let source: BlackBoxSource?
     let isCancelled: () -> Bool
     let onEvent: (Event) -> Void
-    var result = ComparisonResult()
+    var result = ComparisonOutcome()
     /// All rows, those too that only serve to choose by.
     private(set) var rows: [ComparisonRow] = []
     private var secondsOf: [String: [Double]] = [:]
@@ -66,7 +66,7 @@ public final class Comparison {
 
     /// Makes all that fits the time.
     /// - Throws: `CancellationError` when cancelled; what training, vectors and files throw.
-    public func run() throws -> ComparisonResult {
+    public func run() throws -> ComparisonOutcome {
         for omission in plan.leftOut { leaveOut(omission.name, omission.reason) }
         let lexical = try measureLexical()
         try measureReleased()
@@ -83,7 +83,7 @@ public final class Comparison {
         return finished()
     }
 
-    private func finished() -> ComparisonResult {
+    private func finished() -> ComparisonOutcome {
         var result = result
         let shown = rows.filter { plan.wants($0.name) || $0.name == StandardRivals.blackBoxName }
         let order = shown.enumerated().sorted {

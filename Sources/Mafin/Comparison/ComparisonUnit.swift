@@ -54,7 +54,7 @@ struct ComparisonUnit: Codable {
 }
 
 /// What a comparison found out.
-public struct ComparisonResult: Sendable {
+public struct ComparisonOutcome: Sendable {
     /// A row that was asked for and could not be made, or a part of the report.
     public typealias Omission = (name: String, reason: String)
 

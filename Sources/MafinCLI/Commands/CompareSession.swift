@@ -56,7 +56,7 @@ struct CompareSession {
         let comparison = try Comparison(
             training, plan: plan, store: store, qrels: labels.measured, source: command.blackBox.source,
             isCancelled: { Interruption.isRequested }, onEvent: progress.report)
-        let result: ComparisonResult
+        let result: ComparisonOutcome
         do {
             result = try comparison.run()
         } catch is CancellationError {
@@ -125,7 +125,8 @@ struct CompareSession {
     // MARK: The report
 
     private func write(
-        _ comparison: Comparison, _ result: ComparisonResult, _ collection: RetrievalCollection, _ splits: JudgedSplits,
+        _ comparison: Comparison, _ result: ComparisonOutcome, _ collection: RetrievalCollection,
+        _ splits: JudgedSplits,
         _ vectors: BlackBoxVectors, _ detectable: MinimumDetectableDifference, _ leaks: LeakCheck
     ) throws -> ComparisonFacts {
         shared.note("writing the report: words of wins and losses are left out one by one")
@@ -196,8 +197,10 @@ struct CompareSession {
                         Setting("SHA-256 of its weights", record.weightsSHA256),
                         Setting("prefix of a query", "'\(record.queryPrefix)'"),
                         Setting("prefix of a document", "'\(record.documentPrefix)'"),
-                        Setting("tokens of a text, at most", "\(record.maximumLength)"),
-                        Setting("pooling", record.pooling), Setting("dimensions", "\(record.dimension)"),
+                        Setting(
+                            "tokens of a text, at most",
+                            record.maximumLength.map(String.init) ?? "as the checkpoint says"),
+                        Setting("pooling", record.pooling ?? "unknown"), Setting("dimensions", "\(record.dimension)"),
                     ]))
         }
         if let hyperparameters = model?.manifest.training?.hyperparameters,
@@ -207,7 +210,7 @@ struct CompareSession {
                 .init(
                     title: "Training of the artefact",
                     settings: options.sorted { $0.key < $1.key }.map {
-                        Setting($0.key, ComparisonReport.text($0.value))
+                        Setting($0.key, $0.value.text)
                     }))
         }
         return ProvenanceFacts(

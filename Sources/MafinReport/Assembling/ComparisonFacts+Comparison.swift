@@ -7,7 +7,7 @@ public struct ComparisonReport {
     /// What was run.
     public let comparison: Comparison
     /// What it found.
-    public let result: ComparisonResult
+    public let result: ComparisonOutcome
     /// Texts and labels.
     public let collection: RetrievalCollection
     /// Labels by part.
@@ -29,7 +29,7 @@ public struct ComparisonReport {
 
     /// All parts.
     public init(
-        comparison: Comparison, result: ComparisonResult, collection: RetrievalCollection, splits: JudgedSplits,
+        comparison: Comparison, result: ComparisonOutcome, collection: RetrievalCollection, splits: JudgedSplits,
         detectable: MinimumDetectableDifference, leaks: LeakFacts, model: JoinedModel?, scores: JoinedScores?,
         shippingCommand: String, provenance: ProvenanceFacts, machine: String
     ) {
@@ -84,8 +84,11 @@ public struct ComparisonReport {
         facts.learningCurve = result.learningCurve.flatMap {
             LearningCurveFacts($0, system: result.chosen?.name ?? "", metric: metric)
         }
-        facts.data = DataFacts(
-            collection, splits: try [.train, .dev].map { ($0.rawValue, try splits.qrels($0)) } + [(split, qrels)])
+        let labels = [
+            (name: JudgedSplits.Part.train.rawValue, qrels: try splits.qrels(.train)),
+            (name: JudgedSplits.Part.dev.rawValue, qrels: try splits.qrels(.dev)), (name: split, qrels: qrels),
+        ]
+        facts.data = DataFacts(collection, splits: labels)
         facts.leaks = leaks
         onProgress("looking for labels that may be missing")
         facts.suspectedFalseNegatives = try suspects(qrels)
@@ -131,13 +134,14 @@ public struct ComparisonReport {
 
     /// The sweeps of the first seed.
     private var sweeps: [LambdaSweepFacts]? {
-        let found = result.trainings.filter { $0.seed == plan.request.seed }.compactMap { record in
-            record.sweep.map { sweep in
+        var found: [LambdaSweepFacts] = []
+        for record in result.trainings where record.seed == plan.request.seed {
+            guard let sweep = record.sweep else { continue }
+            found.append(
                 LambdaSweepFacts(
                     system: record.name, split: JudgedSplits.Part.dev.rawValue, sweep: sweep,
                     chosen: Double(record.mixing.lambda),
-                    choice: record.mixing.lambdaForm == .fixed ? "given" : "fitted by likelihood on dev")
-            }
+                    choice: record.mixing.lambdaForm == .fixed ? "given" : "fitted by likelihood on dev"))
         }
         return found.isEmpty ? nil : found
     }
@@ -221,7 +225,7 @@ public struct ComparisonReport {
             settings.append(
                 .init(
                     name,
-                    row.choices.sorted { $0.key < $1.key }.map { "\($0.key) \(Self.text($0.value))" }.joined(
+                    row.choices.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.text)" }.joined(
                         separator: "; ")))
         }
         if !settings.isEmpty {
@@ -231,17 +235,20 @@ public struct ComparisonReport {
         provenance.seconds = result.spent
         return provenance
     }
+}
 
-    static func text(_ value: ManifestValue) -> String {
-        switch value {
+extension ManifestValue {
+    /// The value for people: numbers with four digits, lists and records on one line.
+    public var text: String {
+        switch self {
         case .null: "none"
         case .boolean(let value): value ? "yes" : "no"
         case .integer(let value): "\(value)"
         case .number(let value): String(format: "%.4g", value)
         case .text(let value): value
-        case .list(let values): values.map(text).joined(separator: ", ")
+        case .list(let values): values.map(\.text).joined(separator: ", ")
         case .record(let values):
-            values.sorted { $0.key < $1.key }.map { "\($0.key) \(text($0.value))" }.joined(separator: ", ")
+            values.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.text)" }.joined(separator: ", ")
         }
     }
 }

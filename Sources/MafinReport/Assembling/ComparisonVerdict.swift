@@ -35,7 +35,7 @@ struct ComparisonVerdict {
     ///   - report: all systems against the black box.
     ///   - metric: the one that decides.
     /// - Returns: `nil` where no encoder was trained.
-    init?(_ result: ComparisonResult, _ report: EvaluationReport, metric: Metric) {
+    init?(_ result: ComparisonOutcome, _ report: EvaluationReport, metric: Metric) {
         let all = result.systems
         func evaluation(_ name: String) -> RunEvaluation? { all.first { $0.name == name }?.evaluation }
         func best(_ kinds: Set<ComparedSystem.Kind>, and name: String? = nil) -> String? {
