@@ -153,7 +153,9 @@ extension Comparison {
             return
         }
         var differences = [labelled.count: whole.differences(from: baseline, in: plan.metric)]
-        for size in LearningCurve.sizes(upTo: labelled.count).dropLast() {
+        // A size close to all labels would show nothing but another draw.
+        for size in LearningCurve.sizes(upTo: labelled.count).dropLast()
+        where Double(size) < 0.85 * Double(labelled.count) {
             let name = "learning-curve.\(size)"
             let estimate = chosen.seconds * Double(size) / Double(labelled.count)
             if try store.unit(name) == nil, store.isFinished || secondsLeft < estimate { break }

@@ -17,7 +17,7 @@ final class CompareProgress {
             finish()
             shared.note("\(name)\(seed.map { ", seed \($0)" } ?? "") …")
         case .training(let contender, _, let event):
-            let progress = training ?? TrainingProgress(contender, shared)
+            let progress = training ?? TrainingProgress(contender, shared, resuming: CompareSession.resuming)
             training = progress
             progress.report(event)
         case .made(let rows, let seconds, let isKept):

@@ -12,6 +12,9 @@ struct CompareSession {
     private let store: ComparisonStore
     private var shared: SharedOptions { command.shared }
 
+    /// How an interrupted comparison goes on.
+    static let resuming = "the same command goes on from here"
+
     init(_ command: CompareCommand) {
         self.command = command
         store = ComparisonStore(folder: URL(fileURLWithPath: command.output))
@@ -61,7 +64,7 @@ struct CompareSession {
             result = try comparison.run()
         } catch is CancellationError {
             progress.finish()
-            shared.note("interrupted; the same command goes on from here")
+            shared.note("interrupted; \(Self.resuming)")
             throw CancellationError()
         }
         progress.finish()

@@ -17,6 +17,7 @@ struct CompareText {
         var parts = [EvaluationSummary(facts.evaluation).text()]
         if let verdict = facts.verdict {
             parts.append("Verdict on \(verdict.system): \(verdict.decision.rawValue). \(verdict.reason)")
+            parts += verdict.notes ?? []
         }
         if let expectation = facts.learningCurve?.expectation { parts.append(expectation) }
         for omission in facts.omissions ?? [] { parts.append("Left out: \(omission.what). \(omission.reason)") }

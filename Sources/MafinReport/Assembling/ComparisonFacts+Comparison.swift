@@ -98,7 +98,7 @@ public struct ComparisonReport {
             facts.examples = try examples(chosen, qrels)
             if let verdict = ComparisonVerdict(result, report, metric: metric) {
                 facts.verdict = VerdictFacts(
-                    decision: verdict.decision, system: verdict.system, reason: verdict.reason,
+                    decision: verdict.decision, system: verdict.system, reason: verdict.reason, notes: verdict.notes,
                     costs: try costs(chosen), command: shippingCommand)
             }
         }
@@ -257,7 +257,8 @@ extension TrainingCurve {
     /// The curve of a training.
     init(_ record: TrainingRecord, metric: Metric) {
         self.init(
-            system: record.name, seed: record.seed,
+            // On dev an encoder that is trained alone is looked at alone.
+            system: record.contender.rawValue, seed: record.seed,
             loss: record.history.compactMap { entry in
                 entry.smoothedLoss.map { Point(step: entry.step, value: Double($0)) }
             },

@@ -10,7 +10,10 @@ struct ComparisonVerdict {
     let decision: Verdict.Decision
     /// The system that the answer is about.
     let system: String
+    /// The figures against the black box and against the best rival.
     let reason: String
+    /// What else follows.
+    let notes: [String]
 
     private static let level = 0.05
 
@@ -105,16 +108,21 @@ struct ComparisonVerdict {
         } else {
             sentences.append("Nothing that trains no encoder did better on dev than the black box alone.")
         }
+        reason = sentences.joined(separator: " ")
+
+        var notes: [String] = []
         if subject != artefact {
-            sentences.append("The artefact by itself, \(title(artefact)), reaches \(value(artefact)).")
+            notes.append(
+                "The artefact by itself, \(title(artefact)), reaches \(value(artefact)); costs and command are those of the artefact, and what is "
+                    + "built on it comes on top.")
         } else if composed != artefact, let more = difference(composed, to: artefact) {
-            sentences.append(
+            notes.append(
                 "What is built on it, \(title(composed)), reaches \(value(composed)): \(figures(more)) over it.")
         }
         if let chosen = result.chosen?.contender, chosen != .tunedAlone,
             let joint = difference(artefact, to: "tuned-alone-mixed")
         {
-            sentences.append(
+            notes.append(
                 "Joint training’s own share, over the same encoder tuned alone and mixed afterwards: \(figures(joint))."
             )
         }
@@ -123,11 +131,11 @@ struct ComparisonVerdict {
             let mean = open.isEmpty ? 0 : open.reduce(0, +) / Double(open.count)
             if mean > 0, open.count > 1 {
                 let needed = MinimumDetectableDifference(differences: open).queriesNeeded(for: mean)
-                sentences.append(
+                notes.append(
                     "A difference of that size would be shown by about \(Number.count(needed)) labelled \(report.split) queries."
                 )
             }
         }
-        reason = sentences.joined(separator: " ")
+        self.notes = notes
     }
 }

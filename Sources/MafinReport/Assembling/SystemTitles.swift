@@ -5,7 +5,7 @@ import Mafin
 enum SystemTitles {
     private static let titles: [String: (title: String, summary: String)] = [
         "tf-idf": ("TF-IDF", "cosine, stop words and stems"),
-        "bm25": ("BM25", "stop words and stems, k1 1.5, b 0.75"),
+        "bm25": ("BM25", "stop words and stems"),
         "bm25-tuned": ("BM25, tuned", "k1 and b chosen on dev"),
         "black-box": ("Black box", "its vectors alone"),
         "local": ("Local encoder", "as released"),

@@ -36,6 +36,9 @@ struct MarkdownReport {
             lines.append(
                 "**\(ReportPage.answer(verdict.decision, title(of: verdict.system))).** \(verdict.reason.inlineMarkdown)"
             )
+            if let notes = verdict.notes, !notes.isEmpty {
+                lines.append(notes.map { "- \($0.inlineMarkdown)" }.joined(separator: "\n"))
+            }
         }
         var line = "\(facts.split) split, \(facts.queries) queries"
         if facts.queriesWithoutRelevantDocument > 0 {

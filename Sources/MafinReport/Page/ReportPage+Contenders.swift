@@ -174,6 +174,9 @@ extension ReportPage {
                     }
                 }
             }
-                + pageTable("\(facts.metric) by group of queries", columns: columns, rows: rows, isSortable: true))
+                // One group of all queries has the figures of the table above.
+                + (subsets.contains { $0.queries < facts.queries }
+                    ? pageTable("\(facts.metric) by group of queries", columns: columns, rows: rows, isSortable: true)
+                    : .empty))
     }
 }

@@ -18,6 +18,9 @@ extension ReportPage {
                     Self.answer(verdict.decision, title(of: verdict.system))
                 }
                 element("p", ["class": "reason"]) { verdict.reason }
+                if let notes = verdict.notes, !notes.isEmpty {
+                    element("ul", ["class": "notes"]) { for note in notes { element("li") { note } } }
+                }
             }
             + figures(verdict)
             + element("div", ["class": "split"]) {
