@@ -14,7 +14,8 @@ import Testing
         let page = try page(facts)
         #expect(
             page.all("section").compactMap { $0.attributes["id"] } == [
-                "contenders", "groups", "queries", "examples", "training", "lambda", "learning-curve", "scores", "data",
+                "contenders", "head-to-head", "groups", "queries", "examples", "training", "lambda", "learning-curve",
+                "scores", "data",
                 "quality", "provenance", "left-out",
             ])
         #expect(page.all("h1").map(\.text) == ["Ship Mafin + BM25"])

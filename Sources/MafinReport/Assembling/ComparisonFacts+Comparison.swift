@@ -97,6 +97,8 @@ public struct ComparisonReport {
             onProgress("explaining wins and losses")
             facts.examples = try examples(chosen, qrels)
             if let verdict = ComparisonVerdict(result, report, metric: metric) {
+                facts.headToHead = try HeadToHeadFacts(
+                    verdict.system, among: evaluations, split: split, metric: metric)
                 facts.verdict = VerdictFacts(
                     decision: verdict.decision, system: verdict.system, reason: verdict.reason, notes: verdict.notes,
                     costs: try costs(chosen), command: shippingCommand)

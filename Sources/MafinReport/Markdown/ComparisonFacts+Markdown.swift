@@ -16,7 +16,8 @@ struct MarkdownReport {
 
     var text: String {
         let sections = [
-            head, contenders, subsets, balances, examples, training, lambda, learningCurve, data, quality, provenance,
+            head, contenders, headToHead, subsets, balances, examples, training, lambda, learningCurve, data, quality,
+            provenance,
             omissions,
         ]
         return sections.compactMap(\.self).joined(separator: "\n\n") + "\n"
@@ -105,6 +106,22 @@ struct MarkdownReport {
             text += " and p after Holm's correction."
         }
         return text
+    }
+
+    private var headToHead: String? {
+        guard let versus = facts.headToHead, !versus.opponents.isEmpty else { return nil }
+        var table = Table(columns: [
+            .init("\(title(of: versus.system)) minus"), .init(versus.metric.description, .right),
+            .init("interval", .right), .init("p (Holm)", .right),
+        ])
+        for opponent in versus.opponents {
+            let difference = opponent.difference
+            table.append([
+                title(of: opponent.name), signed(difference.mean), interval(difference.low, difference.high),
+                Number.probability(difference.pHolm),
+            ])
+        }
+        return section("\(title(of: versus.system)) against every other", [table.markdown()])
     }
 
     private var subsets: String? {

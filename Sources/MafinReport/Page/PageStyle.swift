@@ -156,6 +156,7 @@ enum PageStyle {
         caption .cap{left:16px;margin-left:16px}
         .pinned th:first-child{position:sticky;left:0;background:var(--page);padding-right:12px;z-index:1}
         .pinned .chosen th:first-child{background:var(--panel)}
+        .pinned tbody th small{display:none}
         .example>summary{grid-template-columns:minmax(0,1fr) auto;gap:2px 12px}
         .example>summary .change{grid-row:1;grid-column:1}
         .example>summary .values{grid-row:1;grid-column:1;justify-self:end}

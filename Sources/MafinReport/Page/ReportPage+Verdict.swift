@@ -44,8 +44,14 @@ extension ReportPage {
             parts.append(
                 "\(Number.count(facts.queriesWithoutRelevantDocument)) without a relevant document left out")
         }
-        if let created = facts.created { parts.append(created) }
+        if let created = facts.created { parts.append(Self.time(created)) }
         return parts.joined(separator: " · ")
+    }
+
+    /// `2026-11-24 04:00 UTC` of `2026-11-24T04:00:47Z`; anything else as it is.
+    static func time(_ text: String) -> String {
+        guard text.utf8.count == 20, text.hasSuffix("Z"), let middle = text.firstIndex(of: "T") else { return text }
+        return "\(text[..<middle]) \(text[text.index(after: middle)...].prefix(5)) UTC"
     }
 
     /// The few numbers that carry the answer.
