@@ -76,7 +76,8 @@ public final class Comparison {
         choose()
         if let chosen = result.chosen {
             try derive(from: chosen.contender, lexical: lexical)
-            try measureLearningCurve(of: chosen)
+            // Who asks for single systems does not ask for the same one five times.
+            if plan.request.systems == nil { try measureLearningCurve(of: chosen) }
         }
         for seed in plan.seeds { try fit(plain.rivals, kind: .adapter, seed: seed) }
         try store.finish(result.chosen)
@@ -85,7 +86,9 @@ public final class Comparison {
 
     private func finished() -> ComparisonOutcome {
         var result = result
-        let shown = rows.filter { plan.wants($0.name) || $0.name == StandardRivals.blackBoxName }
+        // What others are compared with or built on is shown, asked for or not.
+        let always = [StandardRivals.blackBoxName, result.chosen?.name]
+        let shown = rows.filter { plan.wants($0.name) || always.contains($0.name) }
         let order = shown.enumerated().sorted {
             (ComparedSystem.place(of: $0.element.name), $0.element.name, $0.offset)
                 < (ComparedSystem.place(of: $1.element.name), $1.element.name, $1.offset)
