@@ -2,7 +2,7 @@
 # What they run is in Scripts/, short enough to read.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo test test-slow bench bench-guard lint format clean
+.PHONY: help setup libraries build model demo test test-slow test-pages bench bench-guard lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: ## lint, build, all tests (ARGS=… goes to `swift test`)
 
 test-slow: ## the same with the slow suites
 	@MAFIN_SLOW_TESTS=1 Scripts/test.sh $(ARGS)
+
+test-pages: libraries ## open the report's pages in headless Chromium (ARGS=… are pages to check too)
+	@Scripts/test-pages.sh $(ARGS)
 
 bench: model ## measure everything beside its peers (ARGS=… names some of Scripts/bench.sh)
 	@Scripts/bench.sh $(ARGS)

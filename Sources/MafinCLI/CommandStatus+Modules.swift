@@ -81,3 +81,12 @@ extension ArtefactError: CommandStatusProviding {
 extension ReportError: CommandStatusProviding {
     var commandStatus: CommandStatus { .data }
 }
+
+extension ComparisonError: CommandStatusProviding {
+    var commandStatus: CommandStatus {
+        switch self {
+        case .occupied, .differs: .usage
+        case .damaged: .data
+        }
+    }
+}
