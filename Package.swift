@@ -30,6 +30,7 @@ let package = Package(
         .library(name: "MafinRetrieval", targets: ["MafinRetrieval"]),
         .library(name: "MafinProviders", targets: ["MafinProviders"]),
         .library(name: "MafinReport", targets: ["MafinReport"]),
+        .library(name: "MafinGeneration", targets: ["MafinGeneration"]),
         .executable(name: "mafin", targets: ["MafinCLI"]),
     ],
     dependencies: [
@@ -93,13 +94,14 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ])
+        + module("MafinGeneration", ["MafinNumerics", "MafinBlackBox", "MafinRetrieval"])
         + module("MafinReport", ["Mafin", "MafinRetrieval"])
         + [
             .executableTarget(
                 name: "MafinCLI",
                 dependencies: [
                     "Mafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
-                    "MafinProviders",
+                    "MafinProviders", "MafinGeneration",
                     "MafinReport",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     .product(name: "Logging", package: "swift-log"),

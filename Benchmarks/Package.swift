@@ -22,6 +22,7 @@ let package = Package(
         .executable(name: "bench-operations", targets: ["BenchOperations"]),
         .executable(name: "bench-growth", targets: ["BenchGrowth"]),
         .executable(name: "bench-guard", targets: ["BenchGuard"]),
+        .executable(name: "bench-providers", targets: ["BenchProviders"]),
     ],
     dependencies: [
         .package(name: "mafin", path: ".."),
@@ -41,6 +42,7 @@ let package = Package(
         benchmark("BenchOperations", ["MafinEncoder"]),
         benchmark("BenchGrowth", ["MafinEncoder", "MafinRetrieval", "MafinReport"]),
         benchmark("BenchGuard", ["MafinEncoder", "MafinRetrieval"]),
+        benchmark("BenchProviders", ["MafinProviders"]),
     ],
     swiftLanguageModes: [.v6]
 )

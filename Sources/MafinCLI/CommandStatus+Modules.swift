@@ -1,6 +1,7 @@
 import Mafin
 import MafinBlackBox
 import MafinEncoder
+import MafinGeneration
 import MafinNumerics
 import MafinProviders
 import MafinReport
@@ -45,6 +46,15 @@ extension ProviderError: CommandStatusProviding {
         case .usage: .usage
         case .data: .data
         case .network: .network
+        }
+    }
+}
+
+extension GenerationError: CommandStatusProviding {
+    var commandStatus: CommandStatus {
+        switch self {
+        case .badMix: .usage
+        default: .data
         }
     }
 }

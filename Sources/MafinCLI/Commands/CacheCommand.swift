@@ -52,6 +52,7 @@ struct CacheStatsCommand: AsyncParsableCommand {
         }
         print(Self.table(statistics).text(), terminator: "")
         print("\(statistics.vectors) vectors, \(MemorySize(bytes: statistics.bytes)) in \(statistics.path)")
+        if statistics.replies > 0 { print("\(statistics.replies) replies of language models") }
         if statistics.pendingJobs > 0 {
             print("\(statistics.pendingJobs) batches are not collected yet: mafin batch list")
         }

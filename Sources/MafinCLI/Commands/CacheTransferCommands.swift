@@ -151,10 +151,17 @@ extension BlackBoxOptions {
     /// The provider's model that the flags name.
     /// - Throws: `ValidationError` where they name something else.
     func openedProvider(_ shared: SharedOptions) throws -> OpenedProvider {
-        let source = try source(default: nil)
-        guard case .provider(let name, let model) = source.specification else {
-            throw ValidationError("\(source.specification) is asked by nobody; name a provider's model.")
+        guard let opened = try openedProvider(shared, default: nil) else {
+            throw ValidationError(
+                "\(try source(default: nil).specification) is asked by nobody; name a provider's model.")
         }
+        return opened
+    }
+
+    /// The provider's model that the flags name, else the one stored; nil for anything that is no provider's.
+    func openedProvider(_ shared: SharedOptions, default stored: BlackBoxSource?) throws -> OpenedProvider? {
+        let source = try source(default: stored)
+        guard case .provider(let name, let model) = source.specification else { return nil }
         return try provider(
             name, model: model, source: source, shared: shared, environment: ProcessInfo.processInfo.environment)
     }

@@ -11,12 +11,13 @@ extension BlackBoxOptions {
     ///
     /// - Parameters:
     ///   - stored: what is meant where there is no `--black-box`: the artefact's own.
+    ///   - announcesPlan: whether each call to a provider says what it will ask.
     ///   - progress: told of each call's counts, instead of a progress bar a call.
     ///   - environment: for keys and the places of caches.
     /// - Throws: `ValidationError` where nothing is named; `BlackBoxError`, `ProviderError`, `EncoderError` … for what cannot be
     ///   opened. A missing API key is an error only when there is something to ask.
     func make(
-        shared: SharedOptions, default stored: BlackBoxSource? = nil,
+        shared: SharedOptions, default stored: BlackBoxSource? = nil, announcesPlan: Bool = true,
         progress: (@Sendable (EmbeddingCounts) -> Void)? = nil,
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) async throws -> any BlackBox {
@@ -39,7 +40,7 @@ extension BlackBoxOptions {
             let whole = OverflowBlackBox(
                 cached, policy: source.overflow ?? .error, limit: provider.profile.limits.textTokens, ruler: ruler,
                 logger: shared.logger)
-            if shared.quiet { return whole }
+            if shared.quiet || !announcesPlan { return whole }
             return PlannedBlackBox(
                 base: whole, server: provider.server, cache: provider.cache, ruler: ruler, note: shared.note)
         }

@@ -111,6 +111,10 @@ public struct ProviderBlackBox: BlackBox {
         ledger: (any AccountLedger)? = nil
     ) throws {
         guard !model.isEmpty else { throw ProviderError.badEndpoint(given.name, reason: "no model is named") }
+        guard given.embeds else {
+            throw ProviderError.badEndpoint(
+                given.name, reason: "this provider has no embedding API; it can only write queries")
+        }
         let profile = try given.adapted(to: model)
         try Self.check(dimensions: dimensions, of: profile, model: model)
         let address = try profile.endpoint.resolved(baseURL, model: model, profile: profile.name)
@@ -150,6 +154,9 @@ public struct ProviderBlackBox: BlackBox {
 
     /// Requests that were sent so far, and tokens as far as the server has counted them, else as estimated.
     public var spent: (requests: Int, tokens: Int) { spending.soFar }
+
+    /// What may be spent in all.
+    public var spendingLimit: SpendingLimit { options.spending }
 
     /// What the account may send in a minute.
     var rates: RateLimits {

@@ -35,6 +35,8 @@ struct BatchAPI: Sendable {
 
     let exchange: Exchange
     let form: BatchForm
+    /// What stands as `url` in each line and as `endpoint` of a batch.
+    let requestPath: String
     let base: String
     let retry: RetryPolicy
     let time: any TimeSource
@@ -61,7 +63,7 @@ struct BatchAPI: Sendable {
     /// Begins a batch over an uploaded file. It is sent once: whether a lost answer has begun one is found out by ``find(tag:)``.
     func begin(file: String, tag: String) async throws -> Remote {
         let body: [String: Any] = [
-            "input_file_id": file, "endpoint": form.requestPath, "completion_window": form.window,
+            "input_file_id": file, "endpoint": requestPath, "completion_window": form.window,
             "metadata": [Self.tagName: tag],
         ]
         let json = try JSONSerialization.data(withJSONObject: body, options: [.sortedKeys, .withoutEscapingSlashes])

@@ -17,6 +17,8 @@ struct BatchCollection: Sendable {
     let api: BatchAPI
     let cache: EmbeddingCache
 
+    var runner: BatchRunner { BatchRunner(api: api, cache: cache) }
+
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` where the provider has no batch API.
     init(_ box: ProviderBlackBox, cache: EmbeddingCache) throws {
         guard let form = box.profile.batch else {
@@ -25,46 +27,19 @@ struct BatchCollection: Sendable {
         self.box = box
         self.cache = cache
         api = BatchAPI(
-            exchange: box.exchange, form: form, base: box.identity.endpoint ?? "", retry: box.options.retry,
+            exchange: box.exchange, form: form, requestPath: form.requestPath, base: box.identity.endpoint ?? "",
+            retry: box.options.retry,
             time: box.time, logger: box.options.logger)
     }
 
     /// Asks how a job is. When it has ended, its answers are in the cache on return and its state says so.
     func advance(_ given: BatchJob) async throws -> (job: BatchJob, result: Result?) {
-        var job = given
-        if job.state == .beginning {
-            guard let remote = try await api.find(tag: job.tag) else {
-                // It was never begun: nothing was paid, and its texts are free again.
-                job.state = .failed
-                job.note = "was not begun"
-                try await cache.update(job)
-                return (job, Result())
-            }
-            job.remote = remote.id
-            job.state = .running
-            try await cache.update(job)
+        var result = Result()
+        let (job, hasEnded) = try await runner.advance(given) { remote, job in
+            result = try await collect(remote, of: job)
+            return result.answered
         }
-        guard let id = job.remote, job.state == .running else {
-            job.state = .failed
-            job.note = job.note ?? "was not begun"
-            try await cache.update(job)
-            return (job, Result())
-        }
-        let remote = try await api.status(of: id)
-        job.note = Self.note(remote)
-        guard remote.state.isFinal else {
-            try await cache.update(job)
-            return (job, nil)
-        }
-        let result = try await collect(remote, of: job)
-        job.state = result.answered > 0 || remote.state == .completed ? .done : .failed
-        try await cache.update(job)
-        return (job, result)
-    }
-
-    private static func note(_ remote: BatchAPI.Remote) -> String {
-        "\(remote.state.rawValue), \(remote.completed) of \(remote.total) requests answered"
-            + (remote.failed > 0 ? ", \(remote.failed) failed" : "") + (remote.complaint.map { ": \($0)" } ?? "")
+        return (job, hasEnded ? result : nil)
     }
 
     /// Brings what was answered into the cache, line by line, whatever the batch ended as.
@@ -72,16 +47,12 @@ struct BatchCollection: Sendable {
         let lines = try await cache.lines(of: job)
         let source = EmbeddingKey.Source(description: job.source)
         var result = Result()
-        for file in [remote.outputFile, remote.errorFile].compactMap({ $0 }) {
-            var content = try await api.content(of: file)
-            while let line = Self.nextLine(&content) {
-                let output = BatchOutputLine(line)
-                guard let output, lines.indices.contains(output.number) else {
-                    throw ProviderError.badAnswer(
-                        endpoint: api.base, reason: "a line of the batch's answers has no custom_id of this job")
-                }
-                try await take(output, keys: lines[output.number], source: source, &result)
+        try await runner.forEachLine(remote) { output in
+            guard lines.indices.contains(output.number) else {
+                throw ProviderError.badAnswer(
+                    endpoint: api.base, reason: "a line of the batch's answers has no custom_id of this job")
             }
+            try await take(output, keys: lines[output.number], source: source, &result)
         }
         return result
     }
@@ -119,18 +90,6 @@ struct BatchCollection: Sendable {
         try await cache.store(
             AnsweredRows(indices: vectors.items, vectors: rows), keys: vectors.items.map { keys[$0] }, source: source)
         result.answered += vectors.items.count
-    }
-
-    /// The bytes up to the next end of a line; nil at the end of the file. Empty lines are stepped over.
-    private static func nextLine(_ content: inout ByteBuffer) -> [UInt8]? {
-        while content.readableBytes > 0 {
-            let view = content.readableBytesView
-            let length = view.firstIndex(of: UInt8(ascii: "\n")).map { $0 - view.startIndex } ?? view.count
-            let line = content.readBytes(length: length) ?? []
-            if content.readableBytes > 0 { content.moveReaderIndex(forwardBy: 1) }
-            if !line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { return line }
-        }
-        return nil
     }
 }
 

@@ -164,44 +164,15 @@ public struct BatchedBlackBox: BlackBox {
         _ given: BatchJob, lines: [[String]], form: BoundRequest, tokens: Int
     ) async throws -> BatchJob {
         let collection = try BatchCollection(box, cache: cache)
-        var job = given
         var file = ByteBuffer()
         for (number, texts) in lines.enumerated() {
-            file.writeString("{\"custom_id\":\"\(BatchOutputLine.customID(number))\",\"method\":\"POST\",\"url\":\"")
-            file.writeString("\(collection.api.form.requestPath)\",\"body\":")
-            file.writeImmutableBuffer(form.body(texts))
-            file.writeString("}\n")
+            BatchRunner.write(line: number, path: collection.api.requestPath, body: form.body(texts), to: &file)
         }
-        do {
-            job.file = try await collection.api.upload(file, name: job.tag)
-        } catch {
-            job.state = .failed
-            job.note = "could not be uploaded"
-            try await cache.update(job)
-            throw error
-        }
-        job.state = .beginning
-        try await cache.update(job)
-        let remote: BatchAPI.Remote
-        do {
-            remote = try await collection.api.begin(file: job.file ?? "", tag: job.tag)
-        } catch let error as ProviderError {
-            if case .refused = error {
-                job.state = .failed
-                job.note = "was refused"
-                try await cache.update(job)
-                throw error
-            }
-            // The answer was lost: the provider may have begun it all the same.
-            guard let found = try await collection.api.find(tag: job.tag) else { throw error }
-            remote = found
-        }
+        let job = try await collection.runner.begin(given, file: file)
         _ = box.spending.book(tokens: discounted(tokens))
-        job.remote = remote.id
-        job.state = .running
-        try await cache.update(job)
         box.options.logger?.notice(
-            "batch begun", metadata: ["batch": "\(remote.id)", "texts": "\(job.texts)", "requests": "\(lines.count)"])
+            "batch begun",
+            metadata: ["batch": "\(job.remote ?? "")", "texts": "\(job.texts)", "requests": "\(lines.count)"])
         return job
     }
 
@@ -275,16 +246,23 @@ extension EmbeddingCache {
     public func resumeJobs(of box: ProviderBlackBox) async throws -> [BatchJob] {
         let collection = try BatchCollection(box, cache: self)
         var jobs: [BatchJob] = []
-        for job in try await pendingJobs()
-        where job.provider == box.profile.name && job.model == box.identity.model && job.base == box.identity.endpoint {
+        for job in try await pendingJobs() where job.belongs(to: box) {
             jobs.append(try await collection.advance(job).job)
         }
         return jobs
     }
 
-    /// Ends an unfinished job at the provider; what was answered until then can be collected.
+    /// Ends an unfinished job of a provider's model; what was answered until then can be collected. Does nothing for jobs of others.
     public func cancelJob(_ job: BatchJob, of box: ProviderBlackBox) async throws {
-        guard let remote = job.remote else { return }
+        guard let remote = job.remote, job.belongs(to: box) else { return }
         _ = try await BatchCollection(box, cache: self).api.cancel(remote)
+    }
+}
+
+extension BatchJob {
+    /// Whether it is one of a model's own, and one of vectors.
+    fileprivate func belongs(to box: ProviderBlackBox) -> Bool {
+        provider == box.profile.name && model == box.identity.model && base == box.identity.endpoint
+            && !source.hasPrefix(BatchedLanguageModel.sourceMark)
     }
 }

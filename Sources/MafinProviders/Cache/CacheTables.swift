@@ -4,7 +4,7 @@ import GRDB
 /// The tables of a cache file, and how a file is opened.
 enum CacheTables {
     /// Version of the tables below, kept in the file's `user_version`.
-    static let version = 2
+    static let version = 3
 
     /// Pages of 16 KiB: a vector of 1,536 numbers fits into one, so that a corpus is read in long runs.
     private static let pageSize = 16_384
@@ -63,6 +63,7 @@ enum CacheTables {
         }
         if found < 1 { try database.execute(sql: first) }
         if found < 2 { try database.execute(sql: second) }
+        if found < 3 { try database.execute(sql: third) }
         try database.execute(sql: "PRAGMA user_version = \(version)")
     }
 
@@ -94,5 +95,11 @@ enum CacheTables {
             job INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE, line INTEGER NOT NULL, position INTEGER NOT NULL,
             key BLOB NOT NULL, PRIMARY KEY (job, line, position)) WITHOUT ROWID;
         CREATE INDEX job_item_key ON job_item (key);
+        """
+
+    /// Replies of language models.
+    private static let third = """
+        CREATE TABLE reply (
+            key BLOB PRIMARY KEY, model TEXT NOT NULL, added INTEGER NOT NULL, checksum INTEGER NOT NULL, value BLOB NOT NULL);
         """
 }

@@ -14,6 +14,8 @@ public struct CacheStatistics: Sendable, Codable {
     public var sources: [Source]
     /// Jobs of batch APIs that are not collected yet.
     public var pendingJobs: Int
+    /// Replies of language models.
+    public var replies: Int
 
     /// Everything that was asked in one way.
     public struct Source: Sendable, Codable {
@@ -99,18 +101,18 @@ extension EmbeddingCache {
 
     /// What the file holds. Complexity: O(vectors) over an index, never over the vectors themselves.
     public func statistics() async throws -> CacheStatistics {
-        let (sources, jobs) = try await naming { [pool] in
+        let (sources, jobs, replies) = try await naming { [pool] in
             try await pool.read { database in
                 (
                     try Self.sources(database),
                     try Int.fetchOne(database, sql: "SELECT count(*) FROM job WHERE state NOT IN ('done', 'failed')")
-                        ?? 0
+                        ?? 0, try Int.fetchOne(database, sql: "SELECT count(*) FROM reply") ?? 0
                 )
             }
         }
         return CacheStatistics(
             path: path, bytes: fileBytes, vectors: sources.reduce(0) { $0 + $1.vectors }, sources: sources,
-            pendingJobs: jobs)
+            pendingJobs: jobs, replies: replies)
     }
 
     private static func sources(_ database: Database) throws -> [CacheStatistics.Source] {

@@ -102,6 +102,35 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         return IndexLimit.known.filter { $0.dimension < joinedDimension }
     }
 
+    /// This plan and another of the same model, one after the other. Texts that stand in both count twice.
+    public func adding(_ other: EmbeddingPlan) -> EmbeddingPlan {
+        var sum = self
+        for part in other.parts {
+            guard let index = sum.parts.firstIndex(where: { $0.role == part.role }) else {
+                sum.parts.append(part)
+                continue
+            }
+            sum.parts[index].texts += part.texts
+            sum.parts[index].distinct += part.distinct
+            sum.parts[index].cached += part.cached
+            sum.parts[index].tokens += part.tokens
+            sum.parts[index].bytes += part.bytes
+            sum.parts[index].requests += part.requests
+            sum.parts[index].overLimit += part.overLimit
+            sum.parts[index].mayBeOverLimit += part.mayBeOverLimit
+        }
+        if let tokens = expectedTokens, let more = other.expectedTokens { sum.expectedTokens = tokens + more }
+        return sum
+    }
+
+    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` where it is more than is allowed.
+    public func require(within limit: SpendingLimit, endpoint: String) throws {
+        let spending = Spending(limit: limit)
+        if let objection = spending.objection(requests: limit.requests == nil ? 0 : requests, tokens: tokens) {
+            throw ProviderError.overBudget(endpoint: endpoint, reason: objection)
+        }
+    }
+
     /// So many tokens must have been counted before their bytes are a measure.
     private static let tokensForMeasure = 500
 

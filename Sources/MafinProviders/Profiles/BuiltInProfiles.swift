@@ -7,7 +7,7 @@ enum BuiltInProfiles {
     static let texts: [(name: String, toml: String)] = [
         ("openai", openAI), ("azure", azure), ("azure-classic", azureClassic), ("cohere", cohere), ("voyage", voyage),
         ("gemini", gemini), ("mistral", mistral), ("jina", jina), ("ollama", ollama), ("tei", textEmbeddingsInference),
-        ("infinity", infinity), ("llama-cpp", llamaCpp), ("vllm", vllm),
+        ("infinity", infinity), ("llama-cpp", llamaCpp), ("vllm", vllm), ("anthropic", anthropic),
     ]
 
     private static let openAI = #"""
@@ -52,6 +52,11 @@ enum BuiltInProfiles {
         bytes = 200000000
         window = "24h"
 
+        [chat]
+        dialect = "openai"
+        batch_request_path = "/v1/chat/completions"
+        endpoint = { path = "/chat/completions" }
+
         [[model]]
         match = "text-embedding-3-small"
         vectors = { native_dimension = 1536 }
@@ -92,6 +97,11 @@ enum BuiltInProfiles {
 
         [request]
         body = '''{"input":"$texts","dimensions":"$dimensions","encoding_format":"$encoding"}'''
+
+        [chat]
+        batch_request_path = ""
+        dialect = "openai"
+        endpoint = { path = "/deployments/$model/chat/completions" }
 
         [batch]
         files_path = ""             # its batches are made at the v1 addresses: use azure
@@ -226,6 +236,10 @@ enum BuiltInProfiles {
         native_dimension = 3072
         unit_length = "native"      # shorter outputs are not of unit length
 
+        [chat]                      # at the addresses that speak OpenAI's language
+        dialect = "openai"
+        endpoint = { base_url = "https://generativelanguage.googleapis.com/v1beta/openai", root = "/v1beta/openai", path = "/chat/completions", key_header = "authorization", key_format = "Bearer $key" }
+
         # gemini-embedding-2 is said to take its task as an instruction in the text (unverified); if so, write in your own file:
         # [[model]]
         # match = "gemini-embedding-2*"
@@ -255,6 +269,10 @@ enum BuiltInProfiles {
         [errors]
         retry = ["rate_limited"]
         too_many_items = ["3210"]
+
+        [chat]
+        dialect = "openai"
+        endpoint = { path = "/chat/completions" }
 
         [[model]]
         match = "mistral-embed"
@@ -317,6 +335,10 @@ enum BuiltInProfiles {
         vectors = ["embeddings[]"]
         index = []
         tokens = ["prompt_eval_count"]
+
+        [chat]
+        dialect = "ollama"
+        endpoint = { path = "/chat" }
         """#
 
     private static let textEmbeddingsInference = #"""
@@ -398,5 +420,24 @@ enum BuiltInProfiles {
 
         [batch]
         files_path = ""
+        """#
+
+    private static let anthropic = #"""
+        # Source: docs.anthropic.com, api/overview, messages. It has no vectors of its own.
+        name = "anthropic"
+        title = "Anthropic, for writing queries (--llm)"
+        embeds = false
+
+        [endpoint]
+        base_url = "https://api.anthropic.com/v1"
+        root = "/v1"
+        key_variables = ["ANTHROPIC_API_KEY"]
+        key_header = "x-api-key"
+        key_format = "$key"
+        headers = { anthropic-version = "2023-06-01" }
+
+        [chat]
+        dialect = "anthropic"
+        endpoint = { path = "/messages" }
         """#
 }

@@ -96,6 +96,11 @@ struct ProfileTable {
         }
     }
 
+    /// A table, raw; empty where the key is absent.
+    mutating func raw(_ key: String) throws -> [String: ProfileValue] {
+        try take(key, "a table") { if case .table(let table) = $0 { table } else { nil } } ?? [:]
+    }
+
     /// One of the named values.
     mutating func choice<Choice: RawRepresentable & CaseIterable>(
         _ key: String, _: Choice.Type

@@ -36,6 +36,10 @@ public struct ProviderProfile: Sendable, Hashable {
     public let price: PriceFacts
     /// The API for large jobs at a discount, where there is one.
     public let batch: BatchForm?
+    /// How its chat API is asked, where it has one.
+    public let chat: ChatForm?
+    /// Whether it gives vectors at all.
+    public let embeds: Bool
     /// Where it was read; for error messages.
     let source: String
     /// The whole of it, merged.
@@ -66,6 +70,8 @@ public struct ProviderProfile: Sendable, Hashable {
         tokens = try table.table("tokens") { try TokenFacts(&$0) }
         price = try table.table("price") { try PriceFacts(&$0) }
         batch = try table.table("batch") { try BatchForm.read(&$0) }
+        chat = try table.table("chat") { try ChatForm.read(&$0) }
+        embeds = try table.flag("embeds") ?? true
         let models = try table.rawTables("model")
         try table.finish()
         self.source = source
