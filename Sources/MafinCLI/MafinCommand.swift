@@ -15,7 +15,7 @@ struct MafinCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             DemoCommand.self, ModelCommand.self, TrainCommand.self, EvaluateCommand.self, EmbedCommand.self,
-            SearchCommand.self, InspectCommand.self, DiffCommand.self,
+            SearchCommand.self, IndexCommand.self, ServeCommand.self, InspectCommand.self, DiffCommand.self,
         ])
 
     /// The version that `--version` prints and artefacts record; CONTRIBUTING.md says how a release sets it.
