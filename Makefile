@@ -2,7 +2,7 @@
 # What they run is in Scripts/, short enough to read.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo test test-slow bench lint format clean
+.PHONY: help setup libraries build model demo test test-slow test-service bench lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ test: ## lint, build, all tests (ARGS=… goes to `swift test`)
 
 test-slow: ## the same with the slow suites
 	@MAFIN_SLOW_TESTS=1 Scripts/test.sh $(ARGS)
+
+test-service: build ## ask `mafin serve` with the official clients, and use its page in Chromium
+	@Scripts/test-clients.sh .build/release/mafin
+	@Scripts/test-service-page.sh .build/release/mafin
 
 bench: model ## build the benchmarks; Benchmarks/RESULTS.md says how each is run
 	@swift build -c release --package-path Benchmarks

@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Foundation
+import MafinBlackBox
 import NIOCore
 import NIOHTTP1
 import Testing
@@ -54,6 +55,11 @@ struct Client: Sendable {
 
     func post(_ path: String, _ body: [String: Any], _ headers: [String: String] = [:]) async throws -> Answer {
         try await post(path, data: JSONSerialization.data(withJSONObject: body), headers)
+    }
+
+    /// Asks for the vector of one text.
+    func embed(_ text: String, as role: TextRole = .document) async throws -> Answer {
+        try await post("/v1/embeddings", ["input": text, "input_type": role.rawValue])
     }
 
     func post(_ path: String, data: Data, _ headers: [String: String] = [:]) async throws -> Answer {

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import Synchronization
 import Testing
 
 @testable import MafinServer
@@ -84,8 +85,10 @@ import Testing
                 (["input": "w1", "dimensions": 16], 400, "must be 48"),
                 (["input": "w1", "dimensions": 1.5], 400, "a whole number"),
                 (["input": "w1", "output_dtype": "int8"], 400, "must be float"),
-                (["input": Array(repeating: "w1", count: 3).map { $0 + String(repeating: " w2", count: 30) }], 413,
-                 "one request may have 60"),
+                (
+                    ["input": Array(repeating: "w1", count: 3).map { $0 + String(repeating: " w2", count: 30) }], 413,
+                    "one request may have 60"
+                ),
             ]
             for (body, status, words) in cases {
                 let answer = try await client.post("/v1/embeddings", body)
@@ -166,7 +169,7 @@ import Testing
             let texts = (0..<2000).map { "w\($0 % 50) w\($0 % 7) w\($0 % 11)" }
             async let many = client.post("/v1/embeddings", ["input": texts])
             try await Task.sleep(for: .milliseconds(5))
-            let few = try await (0..<8).asyncMap { try await client.post("/v1/embeddings", ["input": "w\($0)"]) }
+            let few = try await (0..<8).asyncMap { try await client.embed("w\($0)") }
             for (number, answer) in few.enumerated() {
                 #expect(distance(try answer.vectors()[0], try toy.expected("w\(number)", .document)) < 1e-6)
             }
@@ -184,7 +187,7 @@ import Testing
         try await toy.service().serving { client in
             let answers = try await (0..<40).concurrentMap { number -> Answer in
                 let text = number == 7 ? "w1 \(ToyArtefact.poison)" : number == 9 ? "w13" : "w\(number % 12)"
-                return try await client.post("/v1/embeddings", ["input": text, "input_type": "query"])
+                return try await client.embed(text, as: .query)
             }
             for (number, answer) in answers.enumerated() {
                 switch number {

@@ -1,3 +1,5 @@
+import HTTPTypes
+import Mafin
 import MafinBlackBox
 import MafinNumerics
 import MafinText
@@ -54,7 +56,9 @@ import Testing
     @Test func whoLeavesIsNotComputed() async throws {
         let toy = try ToyArtefact()
         let engine = try engine(toy, batch: 16, queue: 1_000_000)
-        let task = Task { try await engine.embed(self.rows(engine, Array(repeating: "w1 w2 w3", count: 20_000)), as: .query) }
+        let task = Task {
+            try await engine.embed(self.rows(engine, Array(repeating: "w1 w2 w3", count: 20_000)), as: .query)
+        }
         while engine.load == 0 { await Task.yield() }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }

@@ -1,5 +1,10 @@
+import AsyncHTTPClient
 import Foundation
+import HTTPTypes
 import MafinBlackBox
+import MafinNumerics
+import MafinTestSupport
+import NIOCore
 import Synchronization
 import Testing
 
@@ -30,7 +35,9 @@ import Testing
                 try await client.post("/v1/embeddings", ["input": "w1"], headers).status
             }
             let missing = try await client.post("/v1/embeddings", ["input": "w1"])
-            #expect(missing.status == 401 && missing.code == "missing_api_key" && missing.header("www-authenticate") == "Bearer")
+            #expect(
+                missing.status == 401 && missing.code == "missing_api_key"
+                    && missing.header("www-authenticate") == "Bearer")
             #expect(try await status(["authorization": "Bearer secret-one"]) == 200)
             #expect(try await status(["authorization": "bearer secret-two-of-nobody"]) == 200)
             #expect(try await status(["api-key": "from-the-environment"]) == 200)
@@ -52,7 +59,9 @@ import Testing
             #expect(try await status(["authorization": "Bearer secret-three"]) == 200)
         }
         let text = lines.all.joined(separator: "\n")
-        for secret in ["secret-one", "secret-two", "from-the-environment", "secret-three"] { #expect(!text.contains(secret)) }
+        for secret in ["secret-one", "secret-two", "from-the-environment", "secret-three"] {
+            #expect(!text.contains(secret))
+        }
         #expect(text.contains("\"key\":\"alice\""))
         #expect(throws: KeyError.self) { try KeyRing(keys: "short") }
         #expect(throws: KeyError.self) { try KeyRing(keys: "  , ") }
@@ -64,7 +73,8 @@ import Testing
         toy.blackBox.behaviour.withLock { $0.isAway = true }
         try await toy.service().serving { client in
             let answer = try await client.post("/v1/embeddings", ["input": "w1", "input_type": "query"])
-            #expect(answer.status == 503 && answer.code == "black_box_unavailable" && answer.message == "the toy is away")
+            #expect(
+                answer.status == 503 && answer.code == "black_box_unavailable" && answer.message == "the toy is away")
             #expect(Int(answer.header("retry-after") ?? "") ?? 0 >= 1)
             let ready = try await client.get("/readyz")
             #expect(ready.status == 503 && ready.json["black_box"] as? String == "the toy is away")
@@ -79,8 +89,10 @@ import Testing
             #expect(answer.status == 200 && answer.header("x-mafin-degraded") == "black_box")
             let vector = try answer.vectors()[0]
             let local = try toy.expected("w1", .query, lambda: 1)
-            #expect(vector.prefix(ToyBlackBox.dimension).allSatisfy { $0 == 0 } && distance(vector, local.map { $0 + 0 }) < 1e-6
-                || distance(Array(vector.dropFirst(16)), Array(local.dropFirst(16))) < 1e-6)
+            #expect(
+                vector.prefix(ToyBlackBox.dimension).allSatisfy { $0 == 0 }
+                    && distance(vector, local.map { $0 + 0 }) < 1e-6
+                    || distance(Array(vector.dropFirst(16)), Array(local.dropFirst(16))) < 1e-6)
             #expect((answer.json["degraded"] as? [String: Any])?["half"] as? String == "black_box")
             // A document's vector would stay wrong in an index.
             let document = try await client.post("/v1/embeddings", ["input": "w1", "input_type": "document"])
@@ -108,14 +120,20 @@ import Testing
                     let words = line.split(separator: " ")
                     #expect(types.updateValue(String(words[3]), forKey: String(words[2])) == nil, "\(line) twice")
                 } else if !line.hasPrefix("#") {
-                    #expect(line.wholeMatch(of: #/[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[0-9.e+-]+/#) != nil, "\(line)")
+                    #expect(
+                        line.wholeMatch(of: #/[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[0-9.e+-]+/#) != nil,
+                        "\(line)")
                     let name = line.prefix { $0 != "{" && $0 != " " }
-                    let base = ["_bucket", "_sum", "_count"].first { name.hasSuffix($0) }.map { String(name.dropLast($0.count)) }
+                    let base = ["_bucket", "_sum", "_count"].first { name.hasSuffix($0) }.map {
+                        String(name.dropLast($0.count))
+                    }
                     #expect(types[String(name)] != nil || base.map { types[$0] == "histogram" } == true, "\(line)")
                 }
             }
-            #expect(text.contains("mafin_http_requests_total{path=\"/v1/embeddings\",method=\"POST\",status=\"200\"} 3"))
-            #expect(text.contains("mafin_http_requests_total{path=\"/v1/embeddings\",method=\"POST\",status=\"400\"} 1"))
+            #expect(
+                text.contains("mafin_http_requests_total{path=\"/v1/embeddings\",method=\"POST\",status=\"200\"} 3"))
+            #expect(
+                text.contains("mafin_http_requests_total{path=\"/v1/embeddings\",method=\"POST\",status=\"400\"} 1"))
             #expect(text.contains("mafin_http_requests_total{path=\"other\",method=\"GET\",status=\"404\"} 1"))
             #expect(text.contains("mafin_inputs_total{role=\"document\"} 6"))
             #expect(text.contains("mafin_tokens_total{role=\"document\"} 24"))
@@ -133,8 +151,10 @@ import Testing
                 ["x-request-id": "my-id.1", "traceparent": trace])
             #expect(answer.header("x-request-id") == "my-id.1")
             let header = try #require(answer.header("traceparent"))
-            #expect(header.hasPrefix("00-0af7651916cd43dd8448eb211c80319c-") && header.hasSuffix("-01") && header != trace)
-            let other = try await client.get("/livez", ["x-request-id": "not \u{7F} usable", "traceparent": "00-0-0-0"])
+            #expect(
+                header.hasPrefix("00-0af7651916cd43dd8448eb211c80319c-") && header.hasSuffix("-01") && header != trace)
+            let other = try await client.get(
+                "/livez", ["x-request-id": "not \u{7F} usable", "traceparent": "00-0-0-0"])
             #expect(try #require(other.header("x-request-id")).count == 16)
         }
         let requests = try lines.requests()
@@ -147,6 +167,25 @@ import Testing
         #expect(RequestTrace.parse("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") == nil)
         #expect(RequestTrace.parse("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what") != nil)
         #expect(RequestTrace.parse(trace + "-more") == nil)
+    }
+
+    /// The black box is asked with the trace of the request.
+    @Test func theTraceGoesOnToTheBlackBox() async throws {
+        let seen = Mutex<[String]>([])
+        let stub = try StubHTTPServer { request in
+            seen.withLock { $0.append(request.headers["traceparent"] ?? "none") }
+            return .text("{}")
+        }
+        defer { stub.stop() }
+        let toy = toy
+        let service = try await MafinService(options: ServiceOptions(), keys: KeyRing()) { _ in
+            LoadedArtefact(model: try toy.model(), blackBox: CallingBlackBox(base: toy.blackBox, url: stub.url))
+        }
+        try await service.serving { client in
+            let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            let answer = try await client.post("/v1/embeddings", ["input": "w1"], ["traceparent": trace])
+            #expect(answer.status == 200 && seen.withLock { $0 } == [answer.header("traceparent")])
+        }
     }
 
     @Test func browsersElsewhereAreToldNothingUnlessAllowed() async throws {
@@ -178,6 +217,23 @@ import Testing
                 #expect(Set(methods) == Set(endpoint.methods.map { $0.rawValue.lowercased() }), "\(endpoint.path)")
             }
         }
+    }
+}
+
+/// A black box that calls somewhere over HTTP before it answers, as those behind an API do.
+private struct CallingBlackBox: BlackBox {
+    let base: ToyBlackBox
+    let url: String
+    var identity: BlackBoxIdentity { base.identity }
+
+    func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        var configuration = HTTPClient.Configuration()
+        configuration.tracing.tracer = TracePropagator()
+        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        let response = try await client.execute(HTTPClientRequest(url: url), timeout: TimeAmount.seconds(10))
+        _ = try await response.body.collect(upTo: 1000)
+        try await client.shutdown()
+        return try await base.embed(items, as: role)
     }
 }
 

@@ -1,4 +1,6 @@
 import Foundation
+import MafinBlackBox
+import MafinTestSupport
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -98,9 +100,10 @@ import Testing
         let toy = toy
         toy.blackBox.behaviour.withLock { $0.delay = .milliseconds(200) }
         try await toy.service(options).serving { client in
-            let answers = try await (0..<30).concurrentMap { try await client.post("/v1/embeddings", ["input": "w\($0)"]) }
+            let answers = try await (0..<30).concurrentMap { number in try await client.embed("w\(number)") }
+            let answered = answers.filter { $0.status == 200 }
             let refused = answers.filter { $0.status == 429 }
-            #expect(answers.count { $0.status == 200 } >= 4 && !refused.isEmpty)
+            #expect(answered.count >= 4 && !refused.isEmpty)
             #expect(refused.allSatisfy { $0.header("retry-after") == "1" && $0.code == "too_many_requests" })
         }
     }
@@ -114,7 +117,7 @@ import Testing
             async let asked = (0..<8).concurrentMap { _ -> [Answer] in
                 var answers: [Answer] = []
                 while !isEnding.withLock({ $0 }) {
-                    answers.append(try await client.post("/v1/embeddings", ["input": "w1", "input_type": "query"]))
+                    answers.append(try await client.embed("w1", as: .query))
                 }
                 return answers
             }
@@ -125,7 +128,7 @@ import Testing
             }
             let after = try toy.expected("w1", .query)
             #expect(distance(before, after) > 1e-3)
-            let last = try await client.post("/v1/embeddings", ["input": "w1", "input_type": "query"])
+            let last = try await client.embed("w1", as: .query)
             #expect(distance(try last.vectors()[0], after) < 1e-6)
             // What cannot be loaded is not served.
             try toy.folder.write("{", to: "ART/manifest.json")
@@ -133,7 +136,7 @@ import Testing
             isEnding.withLock { $0 = true }
             let answers = try await asked.flatMap { $0 }
             #expect(answers.count > 20 && answers.allSatisfy { $0.status == 200 })
-            let still = try await client.post("/v1/embeddings", ["input": "w1", "input_type": "query"])
+            let still = try await client.embed("w1", as: .query)
             #expect(distance(try still.vectors()[0], after) < 1e-6)
             #expect(try await client.get("/metrics").text.contains("mafin_reloads_total{outcome=\"failed\"} 1"))
         }

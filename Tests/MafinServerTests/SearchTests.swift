@@ -3,6 +3,7 @@ import Mafin
 import MafinBlackBox
 import MafinNumerics
 import MafinRetrieval
+import MafinTestSupport
 import Testing
 
 @testable import MafinServer
@@ -46,7 +47,9 @@ import Testing
                 for (hit, document) in zip(hits, expected) {
                     func number(_ name: String) -> Float { (hit[name] as? NSNumber)?.floatValue ?? .nan }
                     #expect(abs(number("local_score") - document.local) < 1e-5)
-                    #expect(abs(number("score") - (1 - lambda) * document.blackBox - lambda * document.local) < 1e-5 || lambda == 1)
+                    #expect(
+                        abs(number("score") - (1 - lambda) * document.blackBox - lambda * document.local) < 1e-5
+                            || lambda == 1)
                     guard lambda < 1 else { continue }
                     #expect(abs(number("black_box_score") - document.blackBox) < 1e-5)
                     #expect(abs(number("black_box_part") + number("local_part") - number("score")) < 1e-5)
@@ -83,7 +86,8 @@ import Testing
                 }
                 let mine = try documents.map { hit in
                     (
-                        try #require(hit["id"] as? String), try #require(hit["black_box_score"] as? NSNumber).floatValue,
+                        try #require(hit["id"] as? String),
+                        try #require(hit["black_box_score"] as? NSNumber).floatValue,
                         try #require(hit["local_score"] as? NSNumber).floatValue
                     )
                 }
@@ -103,7 +107,9 @@ import Testing
             default: [0.55 + noise, 0.55 - noise]
             }
         }
-        let halves = try (0..<2).map { half in try VectorRows(Matrix(rows: 4000, columns: 1, values: rows.map { $0[half] })) }
+        let halves = try (0..<2).map { half in
+            try VectorRows(Matrix(rows: 4000, columns: 1, values: rows.map { $0[half] }))
+        }
         let found = try LambdaCandidates(index: VectorIndex(parts: halves), query: [1, 1], split: 1, count: 5)
         let known = Set(found.rows)
         for step in 0...LambdaCandidates.steps {
@@ -177,7 +183,9 @@ import Testing
                 let sources = try #require(answer.json["sources"] as? [[String: Any]])
                 #expect(!sources.isEmpty && sources.count <= 30)
                 // Each word and each bracket or number of the toy is a token of its own.
-                let tokens = context.split(whereSeparator: \.isWhitespace).reduce(0) { $0 + ($1.hasPrefix("[") ? 3 : 1) }
+                let tokens = context.split(whereSeparator: \.isWhitespace).reduce(0) {
+                    $0 + ($1.hasPrefix("[") ? 3 : 1)
+                }
                 #expect(tokens <= budget && answer.json["tokens"] as? Int == tokens)
                 for (place, source) in sources.enumerated() {
                     #expect(source["source"] as? Int == place + 1)
@@ -192,7 +200,8 @@ import Testing
             let answer = try await client.post("/search", ["query": "w7", "bm25": 0.5])
             #expect(answer.status == 400 && answer.message.contains("--bm25"))
             for (body, words) in [
-                (["query": " "] as [String: Any], "query is missing"), (["query": "a", "top": 0], "top must lie between"),
+                (["query": " "] as [String: Any], "query is missing"),
+                (["query": "a", "top": 0], "top must lie between"),
                 (["query": "a", "lambda": 2], "between 0 and 1"), (["query": 3], "query must be a string"),
             ] {
                 let answer = try await client.post("/search", body)
@@ -212,7 +221,8 @@ import Testing
         let folder = toy.folder.url.appendingPathComponent("marks")
         options.feedbackFolder = folder
         try await toy.service(options, withIndex: true).serving { client in
-            for (query, document, grade) in [("w1  w2", "d3", 1), ("w1 w2", "d4", 0), ("w5", "d5", 1), ("w5", "d6", 1)] {
+            for (query, document, grade) in [("w1  w2", "d3", 1), ("w1 w2", "d4", 0), ("w5", "d5", 1), ("w5", "d6", 1)]
+            {
                 let answer = try await client.post("/feedback", ["query": query, "document": document, "grade": grade])
                 #expect(answer.status == 200, "\(answer.text)")
             }
@@ -251,7 +261,8 @@ import Testing
         // A short text: exactly what leaving out each word offline says.
         let model = try toy.model()
         let offline = try LeaveOneOut(model).query("w3 w4 w5", document: "w4 w9")
-        let online = try await WordShares(engine: service.generation.engine).shares(of: "w3 w4 w5", as: .query, against: "w4 w9")
+        let online = try await WordShares(engine: service.generation.engine).shares(
+            of: "w3 w4 w5", as: .query, against: "w4 w9")
         #expect(online.pieces.map(\.text) == offline.pieces.map(\.text))
         for (mine, theirs) in zip(online.pieces, offline.pieces) {
             #expect((mine.share == nil) == (theirs.contribution == nil))

@@ -68,7 +68,9 @@ final class ToyArtefact: Sendable {
             saveQueryEncoder: { try encoder(seed).save(to: $0, tokenizerFrom: source) })
     }
 
-    func model() throws -> JoinedModel { try JoinedModel(artefact: artefact, released: { _ in throw CancellationError() }) }
+    func model() throws -> JoinedModel {
+        try JoinedModel(artefact: artefact, released: { _ in throw CancellationError() })
+    }
 
     func writeIndex(_ options: SearchIndex.WritingOptions = .init(blockSize: 13)) async throws {
         try await SearchIndex.write(

@@ -23,10 +23,14 @@ struct IndexCommand: AsyncParsableCommand {
     @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
     var data: String
 
-    @Option(name: .shortAndLong, help: "Folder to write. An index that is there is replaced when the new one is complete.")
+    @Option(
+        name: .shortAndLong, help: "Folder to write. An index that is there is replaced when the new one is complete.")
     var output: String
 
-    @Flag(help: "Store 16-bit floats: half the size and twice the speed where memory is the limit; scores move by about 0.0002.")
+    @Flag(
+        help:
+            "Store 16-bit floats: half the size and twice the speed where memory is the limit; scores move by about 0.0002."
+    )
     var float16 = false
 
     func run() async throws {

@@ -32,7 +32,9 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Name of the model for clients. (default: the artefact folder's)", valueName: "name"))
     var name: String?
 
-    @Option(help: ArgumentHelp("Index that 'mafin index' wrote, for /search, /v1/context and the page.", valueName: "folder"))
+    @Option(
+        help: ArgumentHelp(
+            "Index that 'mafin index' wrote, for /search, /v1/context and the page.", valueName: "folder"))
     var index: String?
 
     @Option(
@@ -41,7 +43,10 @@ struct ServeCommand: AsyncParsableCommand {
             valueName: "path"))
     var data: String?
 
-    @Flag(help: "Hold BM25 over the index, for fusion in /search. Takes memory of about the texts' size, and time at the start.")
+    @Flag(
+        help:
+            "Hold BM25 over the index, for fusion in /search. Takes memory of about the texts' size, and time at the start."
+    )
     var bm25 = false
 
     @Option(
@@ -51,7 +56,9 @@ struct ServeCommand: AsyncParsableCommand {
     var defaultInputType: TextRole = .document
 
     @Flag(
-        help: "While the black box is away, answer queries by the local half alone (lambda 1, first half zeros), flagged; documents are refused all the same.")
+        help:
+            "While the black box is away, answer queries by the local half alone (lambda 1, first half zeros), flagged; documents are refused all the same."
+    )
     var degrade = false
 
     @OptionGroup(title: "Access") var access: AccessOptions
@@ -63,7 +70,8 @@ struct ServeCommand: AsyncParsableCommand {
             valueName: "folder"))
     var feedback: String?
 
-    @Option(help: ArgumentHelp("Page that 'mafin evaluate --report' wrote; the page at / links to it.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Page that 'mafin evaluate --report' wrote; the page at / links to it.", valueName: "file"))
     var report: String?
 
     @Option(
@@ -74,7 +82,9 @@ struct ServeCommand: AsyncParsableCommand {
     func validate() throws {
         if !(0...65535).contains(port) { throw ValidationError("--port must lie between 0 and 65535, found \(port).") }
         if bm25, index == nil { throw ValidationError("--bm25 needs --index: it ranks the index's documents.") }
-        if feedback != nil, index == nil { throw ValidationError("--feedback needs --index: it marks the index's documents.") }
+        if feedback != nil, index == nil {
+            throw ValidationError("--feedback needs --index: it marks the index's documents.")
+        }
         if let name, name.isEmpty || name.contains(":") || name.contains("/") {
             throw ValidationError("--name must be a word without ':' and '/', found '\(name)'.")
         }
@@ -83,6 +93,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         try shared.apply()
+        TracePropagator.install()
         let log = ServiceLog.standardError
         let service = try await MafinService(
             options: try serviceOptions(), keys: try access.keys(), log: quietened(log),
@@ -94,7 +105,9 @@ struct ServeCommand: AsyncParsableCommand {
         listening.drainTimeout = .seconds(bounds.drainTimeout)
         listening.maximumConnections = bounds.maxConnections
         listening.watched = [options.folder.appendingPathComponent(Artefact.manifestName)]
-        if let index { listening.watched.append(URL(fileURLWithPath: index).appendingPathComponent(IndexManifest.fileName)) }
+        if let index {
+            listening.watched.append(URL(fileURLWithPath: index).appendingPathComponent(IndexManifest.fileName))
+        }
         let scheme = access.tlsCertificate == nil ? "http" : "https"
         try await service.run(listening) { [host, shared] port in
             let place = host.contains(":") ? "[\(host)]" : host
@@ -160,7 +173,9 @@ struct AccessOptions: ParsableArguments {
         completion: .file())
     var keysFile: String?
 
-    @Option(help: ArgumentHelp("Certificate chain, PEM: the service then speaks HTTPS.", valueName: "file"), completion: .file())
+    @Option(
+        help: ArgumentHelp("Certificate chain, PEM: the service then speaks HTTPS.", valueName: "file"),
+        completion: .file())
     var tlsCertificate: String?
 
     @Option(help: ArgumentHelp("The certificate's private key, PEM.", valueName: "file"), completion: .file())
@@ -185,10 +200,16 @@ struct AccessOptions: ParsableArguments {
 
 /// What one client may take.
 struct ServingBounds: ParsableArguments {
-    @Option(help: ArgumentHelp("Tokens that the local encoder computes at a time. More are a little faster, and a query that just missed a batch waits longer. (default: 512 a thread)", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Tokens that the local encoder computes at a time. More are a little faster, and a query that just missed a batch waits longer. (default: 512 a thread)",
+            valueName: "n"))
     var batchTokens: Int?
 
-    @Option(help: ArgumentHelp("Tokens that may wait for it; beyond them requests get 429 with Retry-After. Also the most that one request may have.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Tokens that may wait for it; beyond them requests get 429 with Retry-After. Also the most that one request may have.",
+            valueName: "n"))
     var queueTokens = ServiceOptions().queueTokens
 
     @Option(help: ArgumentHelp("Texts in one request at most.", valueName: "n"))
@@ -206,13 +227,19 @@ struct ServingBounds: ParsableArguments {
     @Option(help: ArgumentHelp("Seconds that a request may take, its body included; then 504.", valueName: "s"))
     var deadline = 60.0
 
-    @Option(help: ArgumentHelp("Seconds that the black box may take; then 503, or the local half alone with --degrade.", valueName: "s"))
+    @Option(
+        help: ArgumentHelp(
+            "Seconds that the black box may take; then 503, or the local half alone with --degrade.", valueName: "s"))
     var blackBoxDeadline = 20.0
 
-    @Option(help: ArgumentHelp("Calls to the black box at a time; what comes meanwhile goes together into the next.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Calls to the black box at a time; what comes meanwhile goes together into the next.", valueName: "n"))
     var blackBoxCalls = ServiceOptions().upstreamCalls
 
-    @Option(help: ArgumentHelp("Seconds after SIGTERM during which /readyz says no and requests are still taken.", valueName: "s"))
+    @Option(
+        help: ArgumentHelp(
+            "Seconds after SIGTERM during which /readyz says no and requests are still taken.", valueName: "s"))
     var drainDelay = 0.0
 
     @Option(help: ArgumentHelp("Seconds that requests may then take to end.", valueName: "s"))

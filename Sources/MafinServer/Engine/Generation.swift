@@ -82,7 +82,8 @@ final class Generation: Sendable {
         metrics.recordStage(.tokenize, since: begin)
         guard batch.tokenCount <= maximumTokens else {
             throw ServiceError.tooLarge(
-                "the texts have \(batch.tokenCount) tokens, one request may have \(maximumTokens); send fewer texts at a time")
+                "the texts have \(batch.tokenCount) tokens, one request may have \(maximumTokens); send fewer texts at a time"
+            )
         }
         let tokens = (0..<batch.count).map(batch.length)
         metrics.recordInputs(role, texts: texts.count, tokens: batch.tokenCount)
@@ -107,7 +108,8 @@ final class Generation: Sendable {
         guard answer.columns == manifest.blackBoxDimension else {
             throw UpstreamFailure(
                 .refused,
-                "the black box gives vectors of \(answer.columns) numbers, the artefact was trained beside \(manifest.blackBoxDimension)")
+                "the black box gives vectors of \(answer.columns) numbers, the artefact was trained beside \(manifest.blackBoxDimension)"
+            )
         }
         return answer
     }

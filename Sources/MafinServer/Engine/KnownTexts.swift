@@ -31,7 +31,8 @@ public struct KnownTexts: BlackBox {
             guard let id = ids[Self.folded(item.text)] else {
                 throw UpstreamFailure(
                     .unknownText,
-                    "the black box is a file of stored answers that does not hold this text; only texts of its collection can be asked")
+                    "the black box is a file of stored answers that does not hold this text; only texts of its collection can be asked"
+                )
             }
             return EmbeddingItem(id: id, text: item.text)
         }

@@ -38,7 +38,8 @@ final class LocalEngine: Sendable {
     /// - Parameter model: from here on only the engine's own thread uses its encoders.
     init(_ model: sending JoinedModel, limits: Limits, observer: Observer = Observer()) {
         dimension = model.manifest.documentEncoder.dimension
-        tokenizers = Tokenizers(query: .init(model.queryEncoder, .query), document: .init(model.documentEncoder, .document))
+        tokenizers = Tokenizers(
+            query: .init(model.queryEncoder, .query), document: .init(model.documentEncoder, .document))
         core = Core(model, limits: limits, observer: observer)
         let thread = Thread { [core] in core.run() }
         thread.name = "mafin.encoder"
@@ -197,7 +198,8 @@ private final class Core: @unchecked Sendable {
             let waiting = state.jobs.filter { $0.next < $0.rows.count }
             guard let first = waiting.first else { return nil }
             // Both encoders in turn where both are asked for.
-            let role = waiting.contains { $0.role != state.lastRole } && waiting.contains { $0.role == state.lastRole }
+            let role =
+                waiting.contains { $0.role != state.lastRole } && waiting.contains { $0.role == state.lastRole }
                 ? (state.lastRole == .query ? .document : .query) : first.role
             state.lastRole = role
             let mine = waiting.filter { $0.role == role }
@@ -208,16 +210,18 @@ private final class Core: @unchecked Sendable {
                 var tokens = 0
                 while job.next < job.rows.count {
                     let length = job.rows.length(of: job.next)
-                    // A row that is longer than any share still has to be computed some time.
-                    guard tokens + length <= share || (pieces.isEmpty && tokens == 0) else { break }
+                    // A row at least for everybody, as long as there is room, and one at least in every batch.
+                    guard tokens + length <= share || tokens == 0,
+                        tokens + length <= left || pieces.isEmpty && tokens == 0
+                    else { break }
                     tokens += length
                     job.next += 1
                 }
                 left -= tokens
                 if job.next > start { pieces.append(.init(job: job, rows: start..<job.next)) }
             }
-            let share = max(1, left / mine.count)
-            for job in mine where left > 0 { take(from: job, upTo: min(share, left)) }
+            let share = left / mine.count
+            for job in mine where left > 0 { take(from: job, upTo: share) }
             // What small requests leave goes to the first ones.
             for job in mine where left > 0 { take(from: job, upTo: left) }
             return (role, pieces)
@@ -242,7 +246,7 @@ private final class Core: @unchecked Sendable {
                 deliver(piece, vectors, from: row)
                 row += piece.rows.count
             }
-        } catch where pieces.count > 1 {
+        } catch  where pieces.count > 1 {
             // One request may be to blame: each by itself, so that the others are answered.
             for piece in pieces { compute([piece], role) }
         } catch {
@@ -261,7 +265,8 @@ private final class Core: @unchecked Sendable {
                 job,
                 .failure(
                     ServiceError(
-                        .unprocessableContent, .invalidRequest, "the local encoder gives no finite vector for input \(row)",
+                        .unprocessableContent, .invalidRequest,
+                        "the local encoder gives no finite vector for input \(row)",
                         parameter: "input")))
         }
         job.output.replaceSubrange(piece.rows.lowerBound * columns..<piece.rows.upperBound * columns, with: values)

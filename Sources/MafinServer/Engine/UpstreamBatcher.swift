@@ -182,7 +182,8 @@ final class UpstreamBatcher: Sendable {
                 try await blackBox.embed(items, as: role)
             } elsewise: { [limits] in
                 UpstreamFailure(
-                    .unavailable, "the black box did not answer within \(ServiceError.plain(limits.timeout.inSeconds)) s")
+                    .unavailable,
+                    "the black box did not answer within \(ServiceError.plain(limits.timeout.inSeconds)) s")
             }
             observer.call(items.count, (ContinuousClock.now - start).inSeconds, nil)
             state.withLock { ($0.failures, $0.pausedUntil, $0.lastFailure) = (0, nil, nil) }

@@ -39,9 +39,13 @@ struct WordShares: Sendable {
         }
         var chosen = Array(words.words.indices)
         if chosen.count > maximumWords {
-            let stretches = Swift.stride(from: 0, to: chosen.count, by: stretch).map { $0..<min($0 + stretch, chosen.count) }
+            let stretches = Swift.stride(from: 0, to: chosen.count, by: stretch).map {
+                $0..<min($0 + stretch, chosen.count)
+            }
             let found = try await scores(
-                without: stretches.map { words.words[$0.lowerBound].tokens.lowerBound..<words.words[$0.upperBound - 1].tokens.upperBound })
+                without: stretches.map {
+                    words.words[$0.lowerBound].tokens.lowerBound..<words.words[$0.upperBound - 1].tokens.upperBound
+                })
             let ranked = stretches.indices.sorted { abs(found[0] - found[$0 + 1]) > abs(found[0] - found[$1 + 1]) }
             chosen = ranked.prefix(max(1, maximumWords / stretch)).flatMap { Array(stretches[$0]) }.sorted()
         }
@@ -65,13 +69,15 @@ private struct WordRanges {
         ids = encoding.ids
         bytes = Array(text.utf8)
         let prefixLength = tokenizer.prefix.utf8.count
-        for (place, range) in encoding.byteRanges.enumerated() where range.lowerBound >= prefixLength && !range.isEmpty {
+        for (place, range) in encoding.byteRanges.enumerated() where range.lowerBound >= prefixLength && !range.isEmpty
+        {
             let range = range.lowerBound - prefixLength..<range.upperBound - prefixLength
             if let last = words.last, last.tokens.upperBound == place,
                 tokenizer.tokenizer.continuesWord(encoding.ids[place]) || range.lowerBound < last.bytes.upperBound
             {
                 words[words.count - 1] = (
-                    last.tokens.lowerBound..<place + 1, last.bytes.lowerBound..<max(last.bytes.upperBound, range.upperBound)
+                    last.tokens.lowerBound..<place + 1,
+                    last.bytes.lowerBound..<max(last.bytes.upperBound, range.upperBound)
                 )
             } else {
                 words.append((place..<place + 1, range))

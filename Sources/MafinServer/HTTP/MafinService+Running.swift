@@ -71,7 +71,9 @@ extension MafinService {
             configuration: .init(additionalChannelHandlers: [watch.makeHandler()], idleTimeout: idle))
         let server: HTTPServerBuilder
         if let certificate = listening.certificate, let key = listening.privateKey {
-            let chain = try NIOSSLCertificate.fromPEMFile(certificate.path).map { NIOSSLCertificateSource.certificate($0) }
+            let chain = try NIOSSLCertificate.fromPEMFile(certificate.path).map {
+                NIOSSLCertificateSource.certificate($0)
+            }
             var tls = TLSConfiguration.makeServerConfiguration(
                 certificateChain: chain, privateKey: .privateKey(try NIOSSLPrivateKey(file: key.path, format: .pem)))
             tls.minimumTLSVersion = .tlsv12

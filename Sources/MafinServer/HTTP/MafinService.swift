@@ -64,10 +64,12 @@ public final class MafinService: Sendable {
     /// - Returns: whether it succeeded, or was not needed because another reload is under way.
     @discardableResult
     public func reload() async -> Bool {
-        guard state.withLock({ state in
-            defer { state.isReloading = true }
-            return !state.isReloading
-        }) else { return true }
+        guard
+            state.withLock({ state in
+                defer { state.isReloading = true }
+                return !state.isReloading
+            })
+        else { return true }
         defer { state.withLock { $0.isReloading = false } }
         do {
             let generation = try Generation(try await load(metrics).value, options: options, metrics: metrics)
@@ -75,7 +77,8 @@ public final class MafinService: Sendable {
             guard generation.dimension == before.dimension || generation.name != before.name else {
                 throw ServiceError(
                     .internalServerError, .server,
-                    "vectors would have \(generation.dimension) numbers instead of \(before.dimension); clients' indexes would break: restart the service to serve it")
+                    "vectors would have \(generation.dimension) numbers instead of \(before.dimension); clients' indexes would break: restart the service to serve it"
+                )
             }
             state.withLock { $0.generation = generation }
             metrics.describe(generation)
@@ -96,7 +99,9 @@ public final class MafinService: Sendable {
         var secret = headers[.apiKey] ?? headers[.xAPIKey]
         if let header = headers[.authorization] {
             let parts = header.split(separator: " ", maxSplits: 1)
-            if parts.count == 2, parts[0].lowercased() == "bearer" { secret = parts[1].trimmingCharacters(in: .whitespaces) }
+            if parts.count == 2, parts[0].lowercased() == "bearer" {
+                secret = parts[1].trimmingCharacters(in: .whitespaces)
+            }
         }
         guard let secret else {
             throw ServiceError(

@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Synchronization
+import Tracing
 
 /// Answers all requests: what is common to them is here (keys, bounds, time, errors, metrics, log), each endpoint in its own file.
 struct ServiceResponder: HTTPResponder {
@@ -74,10 +75,7 @@ struct ServiceResponder: HTTPResponder {
             }
             failure = known
             response = Answers.error(known, in: exchange.dialect.withLock { $0 }, id: exchange.id)
-            // A body that was not read to its end would be read in full before the next request.
-            if known.status == .contentTooLarge || known.status == .requestTimeout || known.status == .unauthorized {
-                response.headers[.connection] = "close"
-            }
+            if leavesMuch(exchange, after: known) { response.headers[.connection] = "close" }
         }
         response.headers[.requestID] = exchange.id
         response.headers[.traceparent] = exchange.trace.header
@@ -96,6 +94,14 @@ struct ServiceResponder: HTTPResponder {
         return response
     }
 
+    /// Whether much of the body was not read: it would be, to its end, before the next request of the connection.
+    private func leavesMuch(_ exchange: Exchange, after error: ServiceError) -> Bool {
+        if error.status == .contentTooLarge || error.status == .gatewayTimeout { return true }
+        guard exchange.facts.withLock({ $0.bytesIn }) == 0 else { return false }
+        let headers = exchange.request.headers
+        return headers[.transferEncoding] != nil || headers[.contentLength].flatMap { Int($0) } ?? 0 > 1 << 16
+    }
+
     private func answer(
         _ exchange: Exchange, endpoint: Endpoint?, context: ConnectionContext
     ) async throws -> Response {
@@ -106,7 +112,8 @@ struct ServiceResponder: HTTPResponder {
         else {
             var error = ServiceError(
                 .methodNotAllowed, .invalidRequest,
-                "\(request.uri.path) takes \(endpoint.methods.map(\.rawValue).joined(separator: " and ")), not \(Endpoint.known(request.method))")
+                "\(request.uri.path) takes \(endpoint.methods.map(\.rawValue).joined(separator: " and ")), not \(Endpoint.known(request.method))"
+            )
             error.allowed = endpoint.methods.map(\.rawValue)
             throw error
         }
@@ -121,16 +128,24 @@ struct ServiceResponder: HTTPResponder {
                 code: "too_many_requests", retryAfter: 1)
         }
         let service = service
-        let work = Task {
-            try await withDeadline(service.options.deadline) {
-                try await service.answer(exchange, endpoint)
-            } elsewise: {
-                ServiceError.deadline(seconds: service.options.deadline.inSeconds)
+        var tracing = ServiceContext.current ?? .topLevel
+        tracing[TracePropagator.Key.self] = exchange.trace
+        let work = ServiceContext.withValue(tracing) {
+            Task {
+                try await withDeadline(service.options.deadline) {
+                    try await service.answer(exchange, endpoint)
+                } elsewise: {
+                    ServiceError.deadline(seconds: service.options.deadline.inSeconds)
+                }
             }
         }
         watch.onLeave(of: context.channel) { work.cancel() }
         defer { watch.forget(context.channel) }
-        return try await withTaskCancellationHandler { try await work.value } onCancel: { work.cancel() }
+        return try await withTaskCancellationHandler {
+            try await work.value
+        } onCancel: {
+            work.cancel()
+        }
     }
 
     /// Any error as the client is told of it.
@@ -139,12 +154,15 @@ struct ServiceResponder: HTTPResponder {
         case let error as ServiceError: error
         case is NIOTooManyBytesError:
             .tooLarge(
-                "the body is longer than the \(options.maximumBodyBytes) bytes that a request may have; send fewer texts at a time")
+                "the body is longer than the \(options.maximumBodyBytes) bytes that a request may have; send fewer texts at a time"
+            )
         case is CancellationError:
             // Nobody reads it; for the log.
-            ServiceError(.init(code: 499, reasonPhrase: "Client Closed Request"), .invalidRequest, "the client has left")
+            ServiceError(
+                .init(code: 499, reasonPhrase: "Client Closed Request"), .invalidRequest, "the client has left")
         default:
-            ServiceError(.internalServerError, .server, "a fault of the server; its log says more under this request's id")
+            ServiceError(
+                .internalServerError, .server, "a fault of the server; its log says more under this request's id")
         }
     }
 
@@ -167,7 +185,8 @@ struct ServiceResponder: HTTPResponder {
         let facts = exchange.facts.withLock { $0 }
         var fields: [(String, ServiceLog.Value)] = [
             ("id", .text(exchange.id)), ("trace_id", .text(exchange.trace.traceID)),
-            ("method", .text(Endpoint.known(exchange.request.method))), ("path", .text(String(exchange.path.prefix(200)))),
+            ("method", .text(Endpoint.known(exchange.request.method))),
+            ("path", .text(String(exchange.path.prefix(200)))),
             ("status", .integer(response.status.code)), ("ms", .number((seconds * 1e5).rounded() / 100)),
             ("bytes_in", .integer(facts.bytesIn)), ("bytes_out", .integer(response.body.contentLength ?? 0)),
         ]

@@ -48,7 +48,8 @@ public final class ServiceMetrics: Sendable {
         labels: ["source"])
     private let cost = MetricFamily(
         "mafin_black_box_cost_estimate_total", .counter,
-        "Money for the texts that the black box was asked, from the price given and tokens as the local encoder counts them.")
+        "Money for the texts that the black box was asked, from the price given and tokens as the local encoder counts them."
+    )
     private let degraded = MetricFamily(
         "mafin_degraded_total", .counter, "Queries answered by the local half alone because the black box was away.")
     private let reloads = MetricFamily(
@@ -154,7 +155,9 @@ enum ProcessMetrics {
         // clock(3) counts microseconds everywhere (POSIX).
         line("process_cpu_seconds_total", "counter", "Time on all cores, user and system.", Double(clock()) * 1e-6)
         if let resident = residentBytes() {
-            line("process_resident_memory_bytes", "gauge", "Memory that is in use, mapped files included.", Double(resident))
+            line(
+                "process_resident_memory_bytes", "gauge", "Memory that is in use, mapped files included.",
+                Double(resident))
         }
         if let files = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count {
             line("process_open_fds", "gauge", "Open files and connections.", Double(files))

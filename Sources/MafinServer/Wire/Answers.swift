@@ -13,7 +13,9 @@ enum Answers {
         return bytes(ByteBuffer(bytes: try encoder.encode(value)), type: "application/json", status: status)
     }
 
-    static func text(_ text: String, type: String = "text/plain; charset=utf-8", status: HTTPResponse.Status = .ok) -> Response {
+    static func text(_ text: String, type: String = "text/plain; charset=utf-8", status: HTTPResponse.Status = .ok)
+        -> Response
+    {
         bytes(ByteBuffer(string: text), type: type, status: status)
     }
 
@@ -38,7 +40,8 @@ enum Answers {
         buffer.writeString(
             "],\"model\":\(JSONText.quoted(model)),\"usage\":{\"prompt_tokens\":\(tokens),\"total_tokens\":\(tokens)}")
         if let reason = joined.degraded {
-            buffer.writeString(",\"degraded\":{\"half\":\"black_box\",\"lambda\":1,\"reason\":\(JSONText.quoted(reason))}")
+            buffer.writeString(
+                ",\"degraded\":{\"half\":\"black_box\",\"lambda\":1,\"reason\":\(JSONText.quoted(reason))}")
         }
         buffer.writeString("}\n")
         return flagged(bytes(buffer, type: "application/json"), joined.degraded)

@@ -28,14 +28,15 @@ struct CohereRequest: Sendable {
             throw ServiceError.invalid(
                 "input_type says \(type), the model's name says \(suffix.rawValue)", parameter: "input_type")
         }
-        encodings = try fields.texts("embedding_types")?.map { name in
-            guard let encoding = VectorEncoding(rawValue: name) else {
-                throw ServiceError.invalid(
-                    "embedding_types may be float and base64, found '\(name)': joined vectors are not quantised here",
-                    parameter: "embedding_types")
-            }
-            return encoding
-        } ?? [.float]
+        encodings =
+            try fields.texts("embedding_types")?.map { name in
+                guard let encoding = VectorEncoding(rawValue: name) else {
+                    throw ServiceError.invalid(
+                        "embedding_types may be float and base64, found '\(name)': joined vectors are not quantised here",
+                        parameter: "embedding_types")
+                }
+                return encoding
+            } ?? [.float]
         guard !encodings.isEmpty, Set(encodings).count == encodings.count else {
             throw ServiceError.invalid(
                 "embedding_types names none, or one twice", parameter: "embedding_types")

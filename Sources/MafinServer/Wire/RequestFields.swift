@@ -41,7 +41,8 @@ struct RequestFields {
 
     func integer(_ name: String) throws -> Int? {
         try value(name).map { value in
-            guard let number = value as? NSNumber, !Self.isBoolean(number), let integer = Int(exactly: number.doubleValue)
+            guard let number = value as? NSNumber, !Self.isBoolean(number),
+                let integer = Int(exactly: number.doubleValue)
             else { throw wrong(name, "a whole number", value) }
             return integer
         }
@@ -52,7 +53,8 @@ struct RequestFields {
         guard let integer = try integer(name) else { return nil }
         guard range.contains(integer) else {
             throw ServiceError.invalid(
-                "\(name) must lie between \(range.lowerBound) and \(range.upperBound), found \(integer)", parameter: name)
+                "\(name) must lie between \(range.lowerBound) and \(range.upperBound), found \(integer)",
+                parameter: name)
         }
         return integer
     }
@@ -81,7 +83,8 @@ struct RequestFields {
     /// Texts to embed: one, or at least one; none of them empty.
     func inputs(_ name: String, maximum: Int, mayBeOne: Bool = true) throws -> [String] {
         guard let value = value(name) else {
-            throw ServiceError.invalid("\(name) is missing: \(mayBeOne ? "a string or " : "")an array of strings", parameter: name)
+            throw ServiceError.invalid(
+                "\(name) is missing: \(mayBeOne ? "a string or " : "")an array of strings", parameter: name)
         }
         let texts: [String]
         if mayBeOne, let text = value as? String {
