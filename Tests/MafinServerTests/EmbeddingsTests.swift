@@ -24,8 +24,8 @@ import Testing
                     #expect(answer.status == 200, "\(answer.text)")
                     let vectors = try answer.vectors()
                     #expect(vectors.count == 3 && vectors[0] == vectors[2])
-                    #expect(distance(vectors[0], try toy.expected("w1 f3", role)) < 1e-6)
-                    #expect(distance(vectors[1], try toy.expected("w2", role)) < 1e-6)
+                    #expect(distance(vectors[0], try toy.expected("w1 f3", role)) < 1e-5)
+                    #expect(distance(vectors[1], try toy.expected("w2", role)) < 1e-5)
                     #expect(answer.json["model"] as? String == body["model"] as? String)
                     let usage = try #require(answer.json["usage"] as? [String: Any])
                     // [CLS], the prefix, the words, [SEP].
@@ -34,7 +34,7 @@ import Testing
                 }
             }
             let plain = try await client.post("/v1/embeddings", ["input": "w5 w6"])
-            #expect(distance(try plain.vectors()[0], try toy.expected("w5 w6", .document)) < 1e-6)
+            #expect(distance(try plain.vectors()[0], try toy.expected("w5 w6", .document)) < 1e-5)
             let encoded = try await client.post("/embeddings", ["input": "w5 w6", "encoding_format": "base64"])
             #expect(try encoded.vectors() == plain.vectors())
             let whole = try await client.post("/v1/embeddings", ["input": "w5 w6", "dimensions": 48])
@@ -48,7 +48,7 @@ import Testing
             for lambda: Float in [0, 0.25, 1] {
                 let answer = try await client.post(
                     "/v1/embeddings", ["input": "w1", "input_type": "query", "lambda": lambda])
-                #expect(distance(try answer.vectors()[0], try toy.expected("w1", .query, lambda: lambda)) < 1e-6)
+                #expect(distance(try answer.vectors()[0], try toy.expected("w1", .query, lambda: lambda)) < 1e-5)
             }
             // The whole weight on the local half: the black box is not paid.
             #expect(toy.blackBox.calls.count == 2)
@@ -124,7 +124,7 @@ import Testing
             #expect(cohere.status == 200, "\(cohere.text)")
             let embeddings = try #require(cohere.json["embeddings"] as? [String: Any])
             let floats = try #require(embeddings["float"] as? [[NSNumber]]).map { $0.map(\.floatValue) }
-            #expect(distance(floats[1], try toy.expected("w2", .query)) < 1e-6)
+            #expect(distance(floats[1], try toy.expected("w2", .query)) < 1e-5)
             let encoded = try #require(embeddings["base64"] as? [String])
             #expect(try Answer.floats(base64: encoded[1]) == floats[1])
             #expect(cohere.json["response_type"] as? String == "embeddings_by_type")
@@ -147,7 +147,7 @@ import Testing
                     "input": ["w1"], "model": "toy", "input_type": "document", "truncation": true,
                     "output_dtype": "float", "encoding_format": "base64",
                 ])
-            #expect(distance(try voyage.vectors()[0], try toy.expected("w1", .document)) < 1e-6)
+            #expect(distance(try voyage.vectors()[0], try toy.expected("w1", .document)) < 1e-5)
             let refused = try await client.post(
                 "/v1/embeddings", ["input": ["w1"], "truncation": true, "lambda": 0.5])
             #expect((refused.json["detail"] as? String)?.contains("lambda") == true)
@@ -171,12 +171,12 @@ import Testing
             try await Task.sleep(for: .milliseconds(5))
             let few = try await (0..<8).asyncMap { try await client.embed("w\($0)") }
             for (number, answer) in few.enumerated() {
-                #expect(distance(try answer.vectors()[0], try toy.expected("w\(number)", .document)) < 1e-6)
+                #expect(distance(try answer.vectors()[0], try toy.expected("w\(number)", .document)) < 1e-5)
             }
             let vectors = try await many.vectors()
             #expect(vectors.count == 2000)
             for place in [0, 777, 1999] {
-                #expect(distance(vectors[place], try toy.expected(texts[place], .document)) < 1e-6)
+                #expect(distance(vectors[place], try toy.expected(texts[place], .document)) < 1e-5)
             }
         }
     }

@@ -88,11 +88,8 @@ import Testing
             let answer = try await client.post("/v1/embeddings", ["input": "w1", "input_type": "query"])
             #expect(answer.status == 200 && answer.header("x-mafin-degraded") == "black_box")
             let vector = try answer.vectors()[0]
-            let local = try toy.expected("w1", .query, lambda: 1)
-            #expect(
-                vector.prefix(ToyBlackBox.dimension).allSatisfy { $0 == 0 }
-                    && distance(vector, local.map { $0 + 0 }) < 1e-6
-                    || distance(Array(vector.dropFirst(16)), Array(local.dropFirst(16))) < 1e-6)
+            #expect(vector.prefix(ToyBlackBox.dimension).allSatisfy { $0 == 0 })
+            #expect(distance(vector, try toy.expected("w1", .query, lambda: 1)) < 1e-5)
             #expect((answer.json["degraded"] as? [String: Any])?["half"] as? String == "black_box")
             // A document's vector would stay wrong in an index.
             let document = try await client.post("/v1/embeddings", ["input": "w1", "input_type": "document"])
@@ -154,7 +151,7 @@ import Testing
             #expect(
                 header.hasPrefix("00-0af7651916cd43dd8448eb211c80319c-") && header.hasSuffix("-01") && header != trace)
             let other = try await client.get(
-                "/livez", ["x-request-id": "not \u{7F} usable", "traceparent": "00-0-0-0"])
+                "/livez", ["x-request-id": "not usable!", "traceparent": "00-0-0-0"])
             #expect(try #require(other.header("x-request-id")).count == 16)
         }
         let requests = try lines.requests()

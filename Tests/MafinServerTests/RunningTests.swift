@@ -84,7 +84,7 @@ import Testing
                 "POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + chunk + chunk + chunk)
             #expect(long.hasPrefix("HTTP/1.1 413") && long.contains("send fewer texts"), "\(long)")
             // No HTTP at all.
-            let garbage = try await self.raw(client.port, "\u{1}\u{2} nonsense\r\n\r\n")
+            let garbage = try await self.raw(client.port, "\u{1}\u{2} nonsense\r\n\r\n", wait: .seconds(1))
             #expect(garbage.hasPrefix("HTTP/1.1 400"), "\(garbage)")
             toy.blackBox.behaviour.withLock { $0.delay = .seconds(20) }
             let late = try await client.post("/v1/embeddings", ["input": "w1"])
@@ -129,7 +129,7 @@ import Testing
             let after = try toy.expected("w1", .query)
             #expect(distance(before, after) > 1e-3)
             let last = try await client.embed("w1", as: .query)
-            #expect(distance(try last.vectors()[0], after) < 1e-6)
+            #expect(distance(try last.vectors()[0], after) < 1e-5)
             // What cannot be loaded is not served.
             try toy.folder.write("{", to: "ART/manifest.json")
             #expect(await service.reload() == false)
@@ -137,7 +137,7 @@ import Testing
             let answers = try await asked.flatMap { $0 }
             #expect(answers.count > 20 && answers.allSatisfy { $0.status == 200 })
             let still = try await client.embed("w1", as: .query)
-            #expect(distance(try still.vectors()[0], after) < 1e-6)
+            #expect(distance(try still.vectors()[0], after) < 1e-5)
             #expect(try await client.get("/metrics").text.contains("mafin_reloads_total{outcome=\"failed\"} 1"))
         }
     }

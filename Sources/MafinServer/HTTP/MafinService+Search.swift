@@ -129,8 +129,8 @@ extension MafinService {
             let number = sources.count + 1
             let head = "[\(number)] " + (hit.title.isEmpty ? "" : hit.title + "\n")
             let left = budget - used - tokenizer.count(head)
-            // A stump of a passage helps nobody.
-            guard left >= 16 || (left > 0 && tokenizer.count(hit.text) <= left) else { break }
+            // A stump of a passage helps nobody, unless there is nothing else.
+            guard left >= 16 || (left > 0 && (sources.isEmpty || tokenizer.count(hit.text) <= left)) else { break }
             let text = tokenizer.prefix(of: hit.text, tokens: left)
             let passage = head + text
             let tokens = tokenizer.count(passage)

@@ -41,7 +41,7 @@ struct ServiceResponder: HTTPResponder {
             id = given.flatMap { Self.isUsable($0) ? $0 : nil } ?? RequestTrace.random(16)
             trace = RequestTrace(continuing: request.headers[.traceparent])
             let agent = request.headers[.userAgent] ?? ""
-            dialect = Mutex(endpoint?.dialect ?? (agent.hasPrefix("VoyageAI") ? .voyage : .openAI))
+            dialect = Mutex(endpoint?.dialect ?? (agent.hasPrefix("Voyage/") ? .voyage : .openAI))
         }
 
         private static func isUsable(_ id: String) -> Bool {
