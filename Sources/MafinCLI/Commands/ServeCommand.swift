@@ -94,9 +94,8 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         try shared.apply()
         TracePropagator.install()
-        let log = ServiceLog.standardError
         let service = try await MafinService(
-            options: try serviceOptions(), keys: try access.keys(), log: quietened(log),
+            options: try serviceOptions(), keys: try access.keys(), log: .standardError(errorsOnly: shared.quiet),
             load: { metrics in try await load(metrics) })
         var listening = MafinService.Listening(host: host, port: port)
         listening.certificate = access.tlsCertificate.map { URL(fileURLWithPath: $0) }
@@ -114,9 +113,6 @@ struct ServeCommand: AsyncParsableCommand {
             shared.note("serving at \(scheme)://\(place):\(port)")
         }
     }
-
-    /// Under `--quiet`, lines of requests stay out.
-    private func quietened(_ log: ServiceLog) -> ServiceLog { shared.quiet ? .none : log }
 
     private func serviceOptions() throws -> ServiceOptions {
         var service = ServiceOptions()
@@ -230,7 +226,7 @@ struct ServingBounds: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Seconds that the black box may take; then 503, or the local half alone with --degrade.", valueName: "s"))
-    var blackBoxDeadline = 20.0
+    var blackBoxDeadline = 10.0
 
     @Option(
         help: ArgumentHelp(

@@ -43,7 +43,7 @@ public struct ServiceOptions: Sendable {
     /// Calls to the black box under way at a time.
     public var upstreamCalls = 8
     /// Longest that a call to the black box may take.
-    public var upstreamTimeout: Duration = .seconds(20)
+    public var upstreamTimeout: Duration = .seconds(10)
     /// What one million tokens of the black box cost, for the metrics' estimate.
     public var pricePerMillionTokens: Double?
     /// Origins that browsers may ask from; none: CORS stays off.

@@ -71,6 +71,8 @@ final class UpstreamBatcher: Sendable {
         var calls = 0
         var failures = 0
         var pausedUntil: ContinuousClock.Instant?
+        /// Until when one request tries after a pause; `nil`: none does.
+        var triedUntil: ContinuousClock.Instant?
         var lastFailure: UpstreamFailure?
     }
 
@@ -133,13 +135,13 @@ final class UpstreamBatcher: Sendable {
     private func pause() -> UpstreamFailure? {
         state.withLock { state in
             guard let until = state.pausedUntil, let failure = state.lastFailure else { return nil }
-            let left = until - ContinuousClock.now
-            guard left > .zero else {
-                // One request may try; the others wait for what becomes of it.
-                state.pausedUntil = ContinuousClock.now + limits.timeout
+            let now = ContinuousClock.now
+            if now >= until, state.triedUntil.map({ now >= $0 }) ?? true {
+                // One request may try; the others are told so until it is known what became of it.
+                state.triedUntil = now + limits.timeout
                 return nil
             }
-            let seconds = max(1, Int(left.inSeconds.rounded(.up)))
+            let seconds = max(1, Int((until - now).inSeconds.rounded(.up)))
             return UpstreamFailure(failure.kind, failure.message, retryAfter: failure.retryAfter ?? seconds)
         }
     }
@@ -186,7 +188,7 @@ final class UpstreamBatcher: Sendable {
                     "the black box did not answer within \(ServiceError.plain(limits.timeout.inSeconds)) s")
             }
             observer.call(items.count, (ContinuousClock.now - start).inSeconds, nil)
-            state.withLock { ($0.failures, $0.pausedUntil, $0.lastFailure) = (0, nil, nil) }
+            isWellAgain()
             var row = 0
             for request in requests {
                 let rows = row..<row + request.items.count
@@ -207,7 +209,7 @@ final class UpstreamBatcher: Sendable {
                     return
                 }
                 // It does answer, only not to this.
-                state.withLock { ($0.failures, $0.pausedUntil, $0.lastFailure) = (0, nil, nil) }
+                isWellAgain()
             } else {
                 leaveAlone(after: failure)
             }
@@ -217,12 +219,19 @@ final class UpstreamBatcher: Sendable {
 
     private func leaveAlone(after failure: UpstreamFailure) {
         state.withLock { state in
-            let doubled = limits.firstPause * (1 << min(state.failures, 10))
-            state.failures += 1
-            let asked = failure.retryAfter.map { Duration.seconds($0) } ?? .zero
-            state.pausedUntil = ContinuousClock.now + max(min(doubled, limits.longestPause), min(asked, .seconds(120)))
             state.lastFailure = failure
+            // Calls that began before the pause say nothing new about how long it should be.
+            guard state.pausedUntil == nil || state.triedUntil != nil else { return }
+            let doubled = limits.firstPause * (1 << min(state.failures, 10))
+            let asked = failure.retryAfter.map { Duration.seconds($0) } ?? .zero
+            state.failures += 1
+            state.pausedUntil = ContinuousClock.now + max(min(doubled, limits.longestPause), min(asked, .seconds(120)))
+            state.triedUntil = nil
         }
+    }
+
+    private func isWellAgain() {
+        state.withLock { ($0.failures, $0.pausedUntil, $0.triedUntil, $0.lastFailure) = (0, nil, nil, nil) }
     }
 }
 

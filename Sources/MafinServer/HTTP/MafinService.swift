@@ -9,7 +9,7 @@ import Synchronization
 /// A trained artefact, served: answers requests with whichever generation of it is current.
 ///
 /// ```swift
-/// let service = try await MafinService(options: options, keys: keys, log: .standardError) { metrics in
+/// let service = try await MafinService(options: options, keys: keys, log: .standardError()) { metrics in
 ///     LoadedArtefact(model: try JoinedModel(artefact: folder, released: released), blackBox: blackBox, index: index)
 /// }
 /// try await service.run(at: .init(host: "127.0.0.1", port: 8080))

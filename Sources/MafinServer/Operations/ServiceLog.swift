@@ -3,14 +3,21 @@ import Foundation
 /// The service's log: a JSON object a line. No key, no text of a request is ever in it.
 public struct ServiceLog: Sendable {
     private let write: @Sendable (String) -> Void
+    private let hasErrorsOnly: Bool
 
     /// A log.
-    /// - Parameter write: gets each line, without its end.
-    public init(_ write: @escaping @Sendable (String) -> Void) { self.write = write }
+    /// - Parameters:
+    ///   - errorsOnly: whether lines of what goes well stay out.
+    ///   - write: gets each line, without its end.
+    public init(errorsOnly: Bool = false, _ write: @escaping @Sendable (String) -> Void) {
+        (hasErrorsOnly, self.write) = (errorsOnly, write)
+    }
 
     /// Writes to standard error.
-    public static let standardError = ServiceLog { line in
-        try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8))
+    public static func standardError(errorsOnly: Bool = false) -> ServiceLog {
+        ServiceLog(errorsOnly: errorsOnly) { line in
+            try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8))
+        }
     }
 
     /// Nothing is written.
@@ -24,6 +31,7 @@ public struct ServiceLog: Sendable {
     }
 
     func record(_ event: String, level: String = "info", _ fields: [(String, Value)]) {
+        if hasErrorsOnly, level != "error" { return }
         var line = "{\"time\":\"\(Self.now())\",\"level\":\"\(level)\",\"event\":\"\(event)\""
         for (name, value) in fields {
             line += ",\"\(name)\":"
