@@ -142,7 +142,14 @@ let package = Package(
                 ],
                 swiftSettings: strict),
             .testTarget(
-                name: "MafinCLITests", dependencies: ["MafinCLI", "MafinTestSupport"], swiftSettings: strict),
+                name: "MafinCLITests",
+                dependencies: [
+                    "MafinCLI", "MafinTestSupport",
+                    .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                    .product(name: "NIOCore", package: "swift-nio"),
+                    .product(name: "NIOHTTP1", package: "swift-nio"),
+                ],
+                swiftSettings: strict),
         ],
     swiftLanguageModes: [.v6]
 )

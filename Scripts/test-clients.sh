@@ -58,6 +58,11 @@ curl -sS --fail-with-body "$url/v1/embeddings" -H "authorization: Bearer a-key-f
     -H "content-type: application/json" -d @"$work/curl.json" >"$work/curl.answer"
 "$python" Tools/check_clients.py curl "$work"
 
+if command -v promtool >/dev/null; then
+    say "promtool"
+    curl -sS "$url/metrics" | promtool check metrics
+fi
+
 kill -TERM "$server"
 wait "$server" || die "the service ended with status $?: $(tail -3 "$work/log")"
 server=
