@@ -31,6 +31,7 @@ let package = Package(
         .library(name: "MafinText", targets: ["MafinText"]),
         .library(name: "MafinRetrieval", targets: ["MafinRetrieval"]),
         .library(name: "MafinProviders", targets: ["MafinProviders"]),
+        .library(name: "MafinReport", targets: ["MafinReport"]),
         .executable(name: "mafin", targets: ["MafinCLI"]),
     ],
     dependencies: [
@@ -48,8 +49,8 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.15.0"),
         // Signals and orderly ends of long-running services.
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.8.0"),
-        // Certificates and keys of the service.
-        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.29.0"),
+        // Certificate authorities of one's own; certificates and keys of the service.
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         // Requests, answers and header fields of the service.
         .package(url: "https://github.com/apple/swift-http-types", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.31.0"),
@@ -57,6 +58,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.3.0"),
         // SQLite in WAL mode: the cache of paid vectors that survives a kill at any moment.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        // Profiles of embedding providers are TOML files, which people can write.
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
         // C: the numeric kernels, and the only place that knows which CPU they run on.
@@ -86,7 +89,7 @@ let package = Package(
         + module(
             "MafinProviders",
             [
-                "MafinNumerics", "MafinBlackBox",
+                "MafinNumerics", "MafinText", "MafinBlackBox",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -95,7 +98,9 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "TOMLKit", package: "TOMLKit"),
             ],
             tests: [
                 .product(name: "Crypto", package: "swift-crypto"),

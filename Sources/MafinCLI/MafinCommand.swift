@@ -16,6 +16,7 @@ struct MafinCommand: AsyncParsableCommand {
         subcommands: [
             DemoCommand.self, ModelCommand.self, TrainCommand.self, EvaluateCommand.self, EmbedCommand.self,
             SearchCommand.self, IndexCommand.self, ServeCommand.self, InspectCommand.self, DiffCommand.self,
+            PlanCommand.self, ProviderCommand.self, CacheCommand.self, BatchCommand.self,
         ])
 
     /// The version that `--version` prints and artefacts record; CONTRIBUTING.md says how a release sets it.

@@ -133,7 +133,10 @@ struct ServeCommand: AsyncParsableCommand {
     private func load(_ metrics: ServiceMetrics) async throws -> sending LoadedArtefact {
         let model = try options.load(shared)
         let index = try index.map { try SearchIndex(readingFrom: URL(fileURLWithPath: $0)) }
-        let blackBox = try await options.makeBlackBox(model, shared) { counts in
+        // What each call will ask is in the metrics, not in the log.
+        var silent = shared
+        silent.quiet = true
+        let blackBox = try await options.makeBlackBox(model, silent) { counts in
             // The first report of a call has all that matters: what the cache holds, and so what will be asked.
             if counts.asked == 0 { metrics.recordCache(hits: counts.cached, asked: counts.remaining) }
         }
@@ -276,9 +279,9 @@ extension UpstreamFailure {
         case let error as UpstreamFailure: self = error
         case let error as ProviderError:
             switch error {
-            case .textsRefused, .emptyTexts: self.init(.textRefused, "\(error)")
+            case .textsRefused, .textsTooLong, .emptyTexts: self.init(.textRefused, "\(error)")
             case .refused(_, let status, _) where [400, 413, 422].contains(status): self.init(.textRefused, "\(error)")
-            case .unavailable, .badAnswer, .badVector, .cacheUnusable, .cacheFull: self.init(.unavailable, "\(error)")
+            case .unavailable, .batchPending, .badAnswer, .badVector, .cacheUnusable, .cacheFull: self.init(.unavailable, "\(error)")
             default: self.init(.refused, "\(error)")
             }
         case let error as BlackBoxError: self.init(.textRefused, "\(error)")
