@@ -222,7 +222,7 @@ def main():
 
         peers = [("fastapi", [sys.executable, ten_lines, given.model], "/v1/embeddings")]
         if given.infinity:
-            peers.append(("infinity", [given.infinity, "-m", "infinity_emb", "v2", "--model-id", given.model, "--engine", "torch",
+            peers.append(("infinity", [given.infinity, "-c", "from infinity_emb.infinity_server import cli; cli()", "v2", "--model-id", given.model, "--engine", "torch",
                                        "--device", "cpu", "--no-bettertransformer", "--host", "127.0.0.1", "--port"], "/embeddings"))
         for peer, command, path in peers:
             port = free_port()

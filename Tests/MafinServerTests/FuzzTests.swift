@@ -51,7 +51,7 @@ import Testing
         for _ in 0..<Self.inputs {
             let body = damaged(&random)
             do {
-                let request = try EmbeddingsRequest(body, for: reading)
+                let request = try EmbeddingsRequest(RequestFields(body), for: reading)
                 read += 1
                 #expect((1...8).contains(request.texts.count) && request.texts.allSatisfy { !$0.isEmpty })
             } catch let error as ServiceError {

@@ -281,7 +281,8 @@ extension UpstreamFailure {
             switch error {
             case .textsRefused, .textsTooLong, .emptyTexts: self.init(.textRefused, "\(error)")
             case .refused(_, let status, _) where [400, 413, 422].contains(status): self.init(.textRefused, "\(error)")
-            case .unavailable, .batchPending, .badAnswer, .badVector, .cacheUnusable, .cacheFull: self.init(.unavailable, "\(error)")
+            case .unavailable, .batchPending, .badAnswer, .badVector, .cacheUnusable, .cacheFull:
+                self.init(.unavailable, "\(error)")
             default: self.init(.refused, "\(error)")
             }
         case let error as BlackBoxError: self.init(.textRefused, "\(error)")

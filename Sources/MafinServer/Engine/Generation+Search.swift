@@ -171,7 +171,8 @@ private struct Searching {
         var candidateHits: [Generation.Hit] = []
         if request.withCandidates, blackBox != nil {
             let found = try LambdaCandidates(
-                index: index.joined, query: halves, split: index.manifest.blackBoxDimension, count: count)
+                index: index.joined, query: halves, split: index.manifest.blackBoxDimension, count: count,
+                lambda: lambda)
             candidateHits = try self.hits(found.rows, scores: found.rows.map { _ in 0 })
             candidates = found
         }

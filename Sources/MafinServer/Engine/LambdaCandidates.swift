@@ -22,8 +22,9 @@ struct LambdaCandidates: Sendable {
     ///   - query: both halves of the query, unweighted.
     ///   - split: columns of the first half.
     ///   - count: how many best of each ranking are wanted.
+    ///   - lambda: counts beside those of the grid.
     /// - Throws: `RetrievalError` for a query that is not finite.
-    init(index: VectorIndex, query: [Float], split: Int, count: Int) throws {
+    init(index: VectorIndex, query: [Float], split: Int, count: Int, lambda: Float = 0) throws {
         var depth = max(64, 4 * count)
         while true {
             depth = min(depth, index.count)
@@ -37,12 +38,11 @@ struct LambdaCandidates: Sendable {
             let parts = index.partScores(of: known, query: query)
             var needed = Set<Int>()
             var isComplete = true
-            for step in 0...Self.steps {
-                let lambda = Float(step) / Float(Self.steps)
+            for lambda in (0...Self.steps).map({ Float($0) / Float(Self.steps) }) + [lambda] {
                 let best = topK(
                     (0..<known.count).map { (1 - lambda) * parts[$0, 0] + lambda * parts[$0, 1] }, count: count)
                 needed.formUnion(best.map(\.index))
-                let left = min(step * Self.knots / Self.steps, Self.knots - 1)
+                let left = min(Int(lambda * Float(Self.knots)), Self.knots - 1)
                 let share = lambda * Float(Self.knots) - Float(left)
                 let bound = (1 - share) * (lists[left].last?.score ?? 0) + share * (lists[left + 1].last?.score ?? 0)
                 // Rounding of a sum of two halves of unit vectors.

@@ -40,8 +40,9 @@ struct ServiceResponder: HTTPResponder {
             let given = request.headers[.requestID]
             id = given.flatMap { Self.isUsable($0) ? $0 : nil } ?? RequestTrace.random(16)
             trace = RequestTrace(continuing: request.headers[.traceparent])
-            let agent = request.headers[.userAgent] ?? ""
-            dialect = Mutex(endpoint?.dialect ?? (agent.hasPrefix("Voyage/") ? .voyage : .openAI))
+            let isVoyage =
+                request.headers[.voyageAgent] != nil || request.headers[.userAgent]?.hasPrefix("Voyage/") == true
+            dialect = Mutex(endpoint?.dialect ?? (isVoyage ? .voyage : .openAI))
         }
 
         private static func isUsable(_ id: String) -> Bool {

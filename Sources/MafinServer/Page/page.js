@@ -48,7 +48,7 @@
     element('status').textContent = 'Searching …';
     const begun = performance.now();
     try {
-      const request = { query, top: count, candidates: true };
+      const request = { query, top: count, lambda: config.lambda, candidates: true };
       const wanted = [ask('/search', request)];
       const isFused = element('bm25').checked;
       if (isFused) wanted.push(ask('/search', { query, top: count, lambda: lambda(), bm25: 1 / 3 }));
@@ -74,13 +74,14 @@
 
   // ---- ranking, here and without asking
 
-  const lambda = () => Number(element('lambda').value);
+  // Not the slider's own value, whose steps need not hit the λ that was trained.
+  let share = config.lambda;
+  const lambda = () => share;
 
   // The best at a λ, from both halves' cosines of all that some λ brings up.
   function ranking() {
     if (fused) return fused.results;
     if (!answer.candidates) return answer.results;
-    const share = lambda();
     return answer.candidates.documents
       .map((hit, place) => ({
         ...hit, place, black_box_part: (1 - share) * hit.black_box_score, local_part: share * hit.local_score,
@@ -297,7 +298,7 @@
   }
 
   function remember() {
-    const parts = new URLSearchParams({ q: element('query').value, lambda: element('lambda').value });
+    const parts = new URLSearchParams({ q: element('query').value, lambda: String(share) });
     history.replaceState(null, '', '#' + parts);
   }
 
@@ -337,6 +338,7 @@
     search(element('query').value);
   });
   element('lambda').addEventListener('input', () => {
+    share = Number(element('lambda').value);
     element('lambda-value').textContent = lambda().toFixed(2);
     render(true);
   });
@@ -356,6 +358,7 @@
   new ResizeObserver(() => { if (answer) draw(blackBoxRanks(), new Map(ranking().map(hit => [hit.id, hit.rank]))); }).observe(element('board'));
 
   function setLambda(value) {
+    share = value;
     element('lambda').value = value;
     element('lambda-value').textContent = lambda().toFixed(2);
     render(true);

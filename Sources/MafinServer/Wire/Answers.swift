@@ -111,6 +111,7 @@ extension HTTPField.Name {
     static let requestID = name("x-request-id")
     static let traceparent = name("traceparent")
     static let apiKey = name("api-key")
+    static let voyageAgent = name("x-voyage-client-user-agent")
     static let xAPIKey = name("x-api-key")
     static let googAPIKey = name("x-goog-api-key")
 }

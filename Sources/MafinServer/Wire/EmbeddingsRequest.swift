@@ -9,8 +9,6 @@ struct EmbeddingsRequest: Sendable {
     var role: TextRole
     var encoding: VectorEncoding
     var lambda: Float?
-    /// Whether the client is Voyage's: its answers and errors differ a little.
-    var isVoyage: Bool
 
     /// Bounds and names of the service that a request is read for.
     struct Reading: Sendable {
@@ -22,8 +20,7 @@ struct EmbeddingsRequest: Sendable {
     }
 
     /// - Throws: ``ServiceError`` with the field that is wrong.
-    init(_ body: Data, for service: Reading) throws {
-        let fields = try RequestFields(body)
+    init(_ fields: RequestFields, for service: Reading) throws {
         let named = try ModelName(try fields.text("model"), served: service.model)
         texts = try fields.inputs("input", maximum: service.maximumInputs)
         let stated = try fields.text("input_type").map { try Self.role($0, parameter: "input_type") }
@@ -54,7 +51,6 @@ struct EmbeddingsRequest: Sendable {
                 parameter: "truncation")
         }
         lambda = try fields.number("lambda")
-        isVoyage = fields.has("output_dtype") || fields.has("truncation") || fields.has("output_dimension")
     }
 
     /// A role by its name at OpenAI's imitators, Voyage and Cohere.

@@ -81,6 +81,7 @@ public struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible 
 
     /// A number of seconds without a needless `.0`.
     static func plain(_ seconds: Double) -> String {
-        seconds == seconds.rounded() ? String(Int(seconds)) : String(seconds)
+        let rounded = (seconds * 1000).rounded() / 1000
+        return rounded == rounded.rounded() ? String(Int(rounded)) : String(rounded)
     }
 }
