@@ -2,7 +2,7 @@
 # What they run is in Scripts/, short enough to read.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo test test-slow test-pages bench bench-guard lint format clean
+.PHONY: help setup libraries build model demo test test-slow test-pages test-service bench bench-guard lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ test-slow: ## the same with the slow suites
 
 test-pages: libraries ## open the report's pages in headless Chromium (ARGS=… are pages to check too)
 	@Scripts/test-pages.sh $(ARGS)
+
+test-service: build ## ask `mafin serve` with the official clients, and use its page in Chromium
+	@Scripts/test-clients.sh .build/release/mafin
+	@Scripts/test-service-page.sh .build/release/mafin
 
 bench: model ## measure everything beside its peers (ARGS=… names some of Scripts/bench.sh)
 	@Scripts/bench.sh $(ARGS)
