@@ -6,6 +6,7 @@ import MafinNumerics
 import MafinProviders
 import MafinReport
 import MafinRetrieval
+import MafinServer
 import MafinText
 
 // How a command ends on each module's errors. A module that is added here needs one conformance.
@@ -90,4 +91,27 @@ extension ArtefactError: CommandStatusProviding {
 
 extension ReportError: CommandStatusProviding {
     var commandStatus: CommandStatus { .data }
+}
+
+extension ComparisonError: CommandStatusProviding {
+    var commandStatus: CommandStatus {
+        switch self {
+        case .occupied, .differs: .usage
+        case .damaged: .data
+        }
+    }
+}
+
+extension IndexError: CommandStatusProviding {
+    var commandStatus: CommandStatus {
+        switch self {
+        // The folder to write to is the wrong one; nothing is wrong with what lies in it.
+        case .occupied: .usage
+        default: .data
+        }
+    }
+}
+
+extension KeyError: CommandStatusProviding {
+    var commandStatus: CommandStatus { .usage }
 }

@@ -1,6 +1,9 @@
-/// How a command ended, as its exit status tells scripts. The numbers are those of sysexits(3), and 128 + SIGINT.
+/// How a command ended, as its exit status tells scripts. The numbers are those of sysexits(3), 128 + SIGINT, and 3 for a check
+/// that failed.
 enum CommandStatus: Int32, CaseIterable, Sendable {
     case success = 0
+    /// A condition of `mafin compare --fail-if` holds; everything was done and written.
+    case conditionMet = 3
     /// A wrong flag or argument; also argument-parser's own number for it.
     case usage = 64
     /// An input that is missing, malformed or does not fit another.
@@ -16,6 +19,7 @@ enum CommandStatus: Int32, CaseIterable, Sendable {
     var meaning: String {
         switch self {
         case .success: "success"
+        case .conditionMet: "a condition of 'mafin compare --fail-if' holds; the report is written"
         case .usage: "wrong flags or arguments"
         case .data: "an input is missing, malformed or does not fit another"
         case .network: "a server cannot be reached, or refuses"

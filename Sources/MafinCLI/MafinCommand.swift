@@ -15,8 +15,8 @@ struct MafinCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             DemoCommand.self, ModelCommand.self, GenerateCommand.self, AdaptCommand.self, TrainCommand.self,
-            EvaluateCommand.self, EmbedCommand.self,
-            SearchCommand.self, InspectCommand.self, DiffCommand.self, PlanCommand.self, ProviderCommand.self,
+            EvaluateCommand.self, CompareCommand.self, EmbedCommand.self, SearchCommand.self, IndexCommand.self,
+            ServeCommand.self, InspectCommand.self, DiffCommand.self, PlanCommand.self, ProviderCommand.self,
             CacheCommand.self, BatchCommand.self,
         ])
 

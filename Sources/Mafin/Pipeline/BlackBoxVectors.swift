@@ -29,6 +29,21 @@ public struct BlackBoxVectors: Sendable {
         identity = blackBox.identity
     }
 
+    /// How well the black box alone answers labelled queries of a collection, whose documents these vectors are of.
+    /// - Precondition: all of those queries were asked.
+    /// - Throws: ``CombinationError`` for a vector of zeros.
+    public func evaluation(
+        on qrels: Qrels, of collection: RetrievalCollection, metrics: [Metric] = Metric.standard
+    ) throws -> RunEvaluation {
+        let judged = collection.queries(judgedIn: qrels)
+        let system = VectorSystem(
+            queries: try UnitRows.make(queryVectors, half: .blackBox, ids: queries.map(\.id)),
+            documents: try UnitRows.make(documentVectors, half: .blackBox, ids: collection.documentIds))
+        let rankings = try system.rankings(queries: rows(of: judged), count: JoinedEvaluation.depth)
+        let run = Run(rankings, queryIds: judged.map(\.id), documentIds: collection.documentIds)
+        return evaluate(run, against: qrels, metrics: metrics)
+    }
+
     /// The rows of some of the queries.
     /// - Precondition: all of them were asked.
     func rows(of wanted: [Query]) -> [Int] {

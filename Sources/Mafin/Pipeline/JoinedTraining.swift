@@ -65,7 +65,7 @@ public final class JoinedTraining {
     /// The released encoder's vectors of all documents, as it emits them.
     let documentBank: Matrix
     private let cache: LocalVectorCache
-    private let dataRecords: [ArtefactManifest.DataRecord]
+    let dataRecords: [ArtefactManifest.DataRecord]
     /// The released encoder, loaded and not trained yet: the first contender takes it.
     private var untrained: TextEncoder?
 
@@ -160,6 +160,21 @@ public final class JoinedTraining {
         var settings = settings
         settings.options.seed = seed
         return JoinedTraining(self, data: try data.limited(toTrainQueries: rows), settings: settings)
+    }
+
+    /// The same training with another seed.
+    public func seeded(_ seed: UInt64) -> JoinedTraining {
+        var settings = settings
+        settings.options.seed = seed
+        return JoinedTraining(self, data: data, settings: settings)
+    }
+
+    /// The released encoder's vectors of all queries, as it emits them; made once, kept in the cache.
+    func releasedQueryVectors(isCancelled: () -> Bool) throws -> Matrix {
+        let encoder = try untrained ?? released.load()
+        return try cache.vectors(
+            of: queries.map(\.text), as: .query, encoder: encoder, weights: released.weightsHash,
+            isCancelled: isCancelled)
     }
 
     /// Trains one contender.

@@ -9,12 +9,29 @@ extension TrainedEncoder {
     /// Rows are those of ``JoinedTraining/data``.
     /// - Throws: ``CombinationError`` for vectors that cannot be joined; what the encoder throws.
     public func systems() throws -> StandardRivals.Joined {
+        let (queries, documents) = try localVectors()
+        return try training.systems(of: contender, mixing: mixing, queries: queries, documents: documents)
+    }
+
+    /// The encoder's vectors of all queries and all documents, as it emits them.
+    /// - Throws: what the encoder throws.
+    func localVectors() throws -> (queries: Matrix, documents: Matrix) {
         let data = training.data
-        let queries = try encoder.encoder.embed(data.queries)
-        let documents = mode.trainsDocuments ? try encoder.encoder.embed(data.documents) : training.documentBank
+        return (
+            try encoder.encoder.embed(data.queries),
+            mode.trainsDocuments ? try encoder.encoder.embed(data.documents) : training.documentBank
+        )
+    }
+}
+
+extension JoinedTraining {
+    /// Joined vectors and the local half alone from vectors of an encoder, as it emits them.
+    func systems(
+        of contender: Contender, mixing: ArtefactManifest.Mixing, queries: Matrix, documents: Matrix
+    ) throws -> StandardRivals.Joined {
         let combination = mixing.combination
-        let queryIds = training.queries.map(\.id)
-        let documentIds = training.collection.documentIds
+        let queryIds = self.queries.map(\.id)
+        let documentIds = collection.documentIds
         return StandardRivals.Joined(
             name: contender.joinedName,
             vectors: VectorSystem(
@@ -26,9 +43,7 @@ extension TrainedEncoder {
                 queries: try UnitRows.make(queries, half: .local, ids: queryIds),
                 documents: try UnitRows.make(documents, half: .local, ids: documentIds)))
     }
-}
 
-extension JoinedTraining {
     /// The black box alone, over the rows of ``data``.
     public var blackBoxSystem: VectorSystem {
         VectorSystem(queries: data.blackBoxQueries, documents: data.blackBoxDocuments)

@@ -14,7 +14,10 @@ struct ArtefactOptions: ParsableArguments {
     var folder: URL { URL(fileURLWithPath: artefact) }
 
     /// Finds the released checkpoints that an artefact names.
-    func released(_ record: EncoderRecord) throws -> URL {
+    func released(_ record: EncoderRecord) throws -> URL { try Self.releasedFolder(record) }
+
+    /// The folder of a released checkpoint: where it lay, else in the hub's folder on this machine.
+    static func releasedFolder(_ record: EncoderRecord) throws -> URL {
         if let path = record.path, FileManager.default.fileExists(atPath: path) { return URL(fileURLWithPath: path) }
         return try ModelHub().resolve(record.name, revision: record.revision ?? "main")
     }

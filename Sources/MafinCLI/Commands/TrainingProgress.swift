@@ -5,11 +5,17 @@ import Mafin
 final class TrainingProgress {
     private let contender: Contender
     private let shared: SharedOptions
+    private let resuming: String
     private var bar: ProgressBar?
 
-    init(_ contender: Contender, _ shared: SharedOptions) {
+    /// - Parameter resuming: how an interrupted training goes on.
+    init(
+        _ contender: Contender, _ shared: SharedOptions,
+        resuming: String = "the same command with --resume goes on from here"
+    ) {
         self.contender = contender
         self.shared = shared
+        self.resuming = resuming
     }
 
     func report(_ event: TrainingEvent) {
@@ -44,7 +50,7 @@ final class TrainingProgress {
             switch reason {
             case .noGain: say("ended early: dev does not rise any more")
             case .timeSpent: say("time is up")
-            case .cancelled: say("interrupted; the same command with --resume goes on from here")
+            case .cancelled: say("interrupted; \(resuming)")
             case .completed: break
             }
         }

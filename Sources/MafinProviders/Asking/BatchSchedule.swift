@@ -185,8 +185,10 @@ struct BatchSchedule {
     mutating func bisect(_ batch: Batch) {
         precondition(batch.items.count > 1, "a single text cannot be halved")
         let middle = batch.items.count / 2
-        returned.insert(
-            contentsOf: [Batch(items: Array(batch.items[..<middle])), Batch(items: Array(batch.items[middle...]))],
-            at: 0)
+        // That others were answered while the whole failed speaks against its halves too.
+        let halves = [batch.items[..<middle], batch.items[middle...]].map {
+            Batch(items: Array($0), answersBeforeFailure: batch.answersBeforeFailure)
+        }
+        returned.insert(contentsOf: halves, at: 0)
     }
 }

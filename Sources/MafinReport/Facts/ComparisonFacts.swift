@@ -36,6 +36,8 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
 
     /// Whether it pays, and what it costs.
     public var verdict: VerdictFacts?
+    /// The system of the verdict against every other one.
+    public var headToHead: HeadToHeadFacts?
     /// How differences were tested.
     public var statistics: StatisticsFacts?
     /// Groups of queries that are reported apart.

@@ -8,6 +8,8 @@ public struct VerdictFacts: Sendable, Equatable, Codable {
     public var system: String
     /// Why, in one or two sentences with the figures.
     public var reason: String
+    /// What else a careful reader wants to know, a sentence each.
+    public var notes: [String]?
     /// What it costs to use.
     public var costs: CostFacts?
     /// The command line that puts it to use.
@@ -15,11 +17,13 @@ public struct VerdictFacts: Sendable, Equatable, Codable {
 
     /// A verdict from its parts.
     public init(
-        decision: Verdict.Decision, system: String, reason: String, costs: CostFacts? = nil, command: String? = nil
+        decision: Verdict.Decision, system: String, reason: String, notes: [String]? = nil, costs: CostFacts? = nil,
+        command: String? = nil
     ) {
         self.decision = decision
         self.system = system
         self.reason = reason
+        self.notes = notes
         self.costs = costs
         self.command = command
     }

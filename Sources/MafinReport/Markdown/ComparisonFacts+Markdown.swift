@@ -16,7 +16,8 @@ struct MarkdownReport {
 
     var text: String {
         let sections = [
-            head, contenders, subsets, balances, examples, training, lambda, learningCurve, data, quality, provenance,
+            head, contenders, headToHead, subsets, balances, examples, training, lambda, learningCurve, data, quality,
+            provenance,
             omissions,
         ]
         return sections.compactMap(\.self).joined(separator: "\n\n") + "\n"
@@ -36,6 +37,9 @@ struct MarkdownReport {
             lines.append(
                 "**\(ReportPage.answer(verdict.decision, title(of: verdict.system))).** \(verdict.reason.inlineMarkdown)"
             )
+            if let notes = verdict.notes, !notes.isEmpty {
+                lines.append(notes.map { "- \($0.inlineMarkdown)" }.joined(separator: "\n"))
+            }
         }
         var line = "\(facts.split) split, \(facts.queries) queries"
         if facts.queriesWithoutRelevantDocument > 0 {
@@ -102,6 +106,22 @@ struct MarkdownReport {
             text += " and p after Holm's correction."
         }
         return text
+    }
+
+    private var headToHead: String? {
+        guard let versus = facts.headToHead, !versus.opponents.isEmpty else { return nil }
+        var table = Table(columns: [
+            .init("\(title(of: versus.system)) minus"), .init(versus.metric.description, .right),
+            .init("interval", .right), .init("p (Holm)", .right),
+        ])
+        for opponent in versus.opponents {
+            let difference = opponent.difference
+            table.append([
+                title(of: opponent.name), signed(difference.mean), interval(difference.low, difference.high),
+                Number.probability(difference.pHolm),
+            ])
+        }
+        return section("\(title(of: versus.system)) against every other", [table.markdown()])
     }
 
     private var subsets: String? {

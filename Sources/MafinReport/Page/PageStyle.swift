@@ -31,6 +31,8 @@ enum PageStyle {
         .lead{margin-top:8px}
         header{padding-top:64px}
         .overline{margin:0;color:var(--muted);max-width:none}
+        .notes{max-width:72ch;margin-top:14px;padding-left:1.2em;color:var(--muted)}
+        .notes li{margin-top:4px}
         .reason{font-size:1.25rem;line-height:1.45;max-width:58ch;margin-top:20px}
         .answer{display:inline-block;width:.62em;height:.62em;margin-right:.32em;vertical-align:.02em}
         .ship .answer{background:var(--accent);border-radius:50%}
@@ -114,11 +116,11 @@ enum PageStyle {
         .rankings .doc{grid-column:2;white-space:nowrap;overflow:hidden;text-overflow:ellipsis;color:var(--muted);text-decoration:none}
         .rankings .relevant .doc{color:var(--ink);font-weight:600}
         .rankings .doc:hover{text-decoration:underline}
-        .rankings .grade{grid-column:3;grid-row:1;font-size:.75rem;color:var(--muted);white-space:nowrap}
+        .rankings .grade{grid-column:3;grid-row:1;text-align:right;font-size:.75rem;color:var(--muted);white-space:nowrap}
         .rankings .relevant .grade{color:var(--ink)}
         .rankings .bar{grid-column:2;grid-row:2;display:flex;height:8px;gap:1px}
         .rankings .bar i{display:block;background:var(--c);min-width:0}
-        .rankings .score{grid-column:3;grid-row:2;font-size:.75rem;color:var(--muted);white-space:nowrap}
+        .rankings .score{grid-column:3;grid-row:2;text-align:right;font-size:.75rem;color:var(--muted);white-space:nowrap}
         .slopes{align-self:end}
         .slopes svg{display:block;width:100%;overflow:visible}
         .slopes line{stroke:var(--hairline);stroke-width:1.25;vector-effect:non-scaling-stroke}
@@ -154,6 +156,7 @@ enum PageStyle {
         caption .cap{left:16px;margin-left:16px}
         .pinned th:first-child{position:sticky;left:0;background:var(--page);padding-right:12px;z-index:1}
         .pinned .chosen th:first-child{background:var(--panel)}
+        .pinned tbody th small{display:none}
         .example>summary{grid-template-columns:minmax(0,1fr) auto;gap:2px 12px}
         .example>summary .change{grid-row:1;grid-column:1}
         .example>summary .values{grid-row:1;grid-column:1;justify-self:end}

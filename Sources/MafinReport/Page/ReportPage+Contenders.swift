@@ -139,6 +139,37 @@ extension ReportPage {
             id: "differences", plot.svg)
     }
 
+    /// The system of the verdict against every other one.
+    var headToHead: Section? {
+        guard let facts = facts.headToHead, !facts.opponents.isEmpty else { return nil }
+        let name = title(of: facts.system)
+        let beaten = facts.opponents.count { finding($0.difference) == .better }
+        let open = facts.opponents.filter { finding($0.difference) != .better }.map { title(of: $0.name) }
+        let plot = IntervalPlot(
+            title: "\(name) minus each other system in \(facts.metric)",
+            summary: facts.opponents.map {
+                "\(title(of: $0.name)) \(signed($0.difference.mean)), p \(Number.probability($0.difference.pHolm))"
+            }.joined(separator: "; "),
+            label: "difference in \(facts.metric)",
+            rows: facts.opponents.map { opponent in
+                IntervalPlot.Row(
+                    label: title(of: opponent.name), value: opponent.difference.mean, low: opponent.difference.low,
+                    high: opponent.difference.high,
+                    text: "\(signed(opponent.difference.mean)), p \(Number.probability(opponent.difference.pHolm))",
+                    color: finding(opponent.difference).color)
+            })
+        return Section(
+            id: "head-to-head", title: "\(name) against every other",
+            content: lead(
+                "\(name) is shown to be better than \(beaten) of \(facts.opponents.count) systems, after Holm’s correction over them."
+                    + (open.isEmpty ? "" : " Not than: \(open.joined(separator: ", ")).")
+            )
+                + figure(
+                    "\(name) minus each other system in \(facts.metric), with \(confidence) intervals",
+                    note: "Blue: \(name) is better. Orange: the other is. Grey: no difference shown.",
+                    id: "head-to-head-plot", plot.svg))
+    }
+
     /// Groups of queries, such as those whose answers training had seen.
     var subsets: Section? {
         guard let subsets = facts.subsets, !subsets.isEmpty else { return nil }
@@ -174,6 +205,9 @@ extension ReportPage {
                     }
                 }
             }
-                + pageTable("\(facts.metric) by group of queries", columns: columns, rows: rows, isSortable: true))
+                // One group of all queries has the figures of the table above.
+                + (subsets.contains { $0.queries < facts.queries }
+                    ? pageTable("\(facts.metric) by group of queries", columns: columns, rows: rows, isSortable: true)
+                    : .empty))
     }
 }

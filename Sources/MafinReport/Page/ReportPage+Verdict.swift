@@ -18,6 +18,9 @@ extension ReportPage {
                     Self.answer(verdict.decision, title(of: verdict.system))
                 }
                 element("p", ["class": "reason"]) { verdict.reason }
+                if let notes = verdict.notes, !notes.isEmpty {
+                    element("ul", ["class": "notes"]) { for note in notes { element("li") { note } } }
+                }
             }
             + figures(verdict)
             + element("div", ["class": "split"]) {
@@ -41,8 +44,14 @@ extension ReportPage {
             parts.append(
                 "\(Number.count(facts.queriesWithoutRelevantDocument)) without a relevant document left out")
         }
-        if let created = facts.created { parts.append(created) }
+        if let created = facts.created { parts.append(Self.time(created)) }
         return parts.joined(separator: " · ")
+    }
+
+    /// `2026-11-24 04:00 UTC` of `2026-11-24T04:00:47Z`; anything else as it is.
+    static func time(_ text: String) -> String {
+        guard text.utf8.count == 20, text.hasSuffix("Z"), let middle = text.firstIndex(of: "T") else { return text }
+        return "\(text[..<middle]) \(text[text.index(after: middle)...].prefix(5)) UTC"
     }
 
     /// The few numbers that carry the answer.

@@ -26,7 +26,8 @@ struct ReportPage {
     /// The sections that there are facts for, in order.
     var sections: [Section] {
         [
-            contenders, subsets, perQuery, examples, training, lambda, learningCurve, scores, data, quality, provenance,
+            contenders, headToHead, subsets, perQuery, examples, training, lambda, learningCurve, scores, data, quality,
+            provenance,
             omissions,
         ].compactMap(\.self)
     }

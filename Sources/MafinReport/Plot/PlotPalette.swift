@@ -79,7 +79,7 @@ public enum PlotTheme {
     /// On dark ground.
     public static let dark = PlotPalette(
         page: "#0f1216", panel: "#191d23", ink: "#e8ebef", muted: "#a4adb8", hairline: "#2f363e", grid: "#232930",
-        accent: "#7cb3f7", blackBox: "#8c97a4", loss: "#f0a06a", neutral: "#8c97a4",
+        accent: "#7cb3f7", blackBox: "#7f8a97", loss: "#f0a06a", neutral: "#7f8a97",
         series: [
             "#7cb3f7", "#f0a06a", "#4cc7b7", "#cba2ec", "#d9b94f", "#f291c1", "#9ccb6f", "#aab4bf",
         ])

@@ -40,7 +40,9 @@ public struct PlotScale: Sendable, Equatable {
         let usable = values.filter { $0.isFinite && (kind == .linear || $0 > 0) }
         var low = usable.min() ?? landmarks.min() ?? (kind == .linear ? 0 : 1)
         var high = usable.max() ?? landmarks.max() ?? 1
-        if kind == .linear {
+        if usable.isEmpty {
+            // Nothing to leave room for.
+        } else if kind == .linear {
             let room = (high - low) * margin
             (low, high) = (low - room, high + room)
         } else {

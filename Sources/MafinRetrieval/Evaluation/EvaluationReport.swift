@@ -51,6 +51,17 @@ public struct EvaluationReport: Sendable, Equatable, Codable {
     /// The systems, in the order given.
     public var systems: [SystemEvaluation]
 
+    /// A report from its parts.
+    public init(
+        split: String, baseline: String, queries: Int, queriesWithoutRelevantDocument: Int, systems: [SystemEvaluation]
+    ) {
+        self.split = split
+        self.baseline = baseline
+        self.queries = queries
+        self.queriesWithoutRelevantDocument = queriesWithoutRelevantDocument
+        self.systems = systems
+    }
+
     /// Measures the systems and compares each with the baseline.
     /// - Parameters:
     ///   - runs: the systems by name, the baseline among them.

@@ -1,5 +1,5 @@
 /// The values of metrics for each judged query of a split.
-public struct RunEvaluation: Sendable, Equatable {
+public struct RunEvaluation: Sendable, Equatable, Codable {
     /// The measured queries, in the order of the qrels: those with at least one relevant document.
     public let queryIds: [String]
     /// For each metric one value per query, parallel to ``queryIds``.

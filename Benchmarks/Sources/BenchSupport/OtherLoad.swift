@@ -1,16 +1,16 @@
 import Foundation
 
 /// What else the machine does; the Python peers wait for a quiet moment before each round, and so do we.
-enum OtherLoad {
+public enum OtherLoad {
     /// Processor seconds of this process.
-    static func ownSeconds() -> Double {
+    public static func ownSeconds() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
     /// Returns after a tenth of a second in which others used less than a tenth of the cores, or after a second.
-    static func waitForQuiet() {
+    public static func waitForQuiet() {
         let start = ContinuousClock.now
         while ContinuousClock.now - start < .seconds(1) {
             guard let before = busySeconds() else { return }

@@ -1,0 +1,44 @@
+import Foundation
+import Mafin
+import MafinRetrieval
+
+/// The progress of a comparison on standard error: a line a system, and the bar of the training at hand.
+final class CompareProgress {
+    private let shared: SharedOptions
+    private var training: TrainingProgress?
+
+    init(_ shared: SharedOptions) {
+        self.shared = shared
+    }
+
+    func report(_ event: Comparison.Event) {
+        switch event {
+        case .began(let name, let seed):
+            finish()
+            shared.note("\(name)\(seed.map { ", seed \($0)" } ?? "") …")
+        case .training(let contender, _, let event):
+            let progress = training ?? TrainingProgress(contender, shared, resuming: CompareSession.resuming)
+            training = progress
+            progress.report(event)
+        case .made(let rows, let seconds, let isKept):
+            finish()
+            // Figures of dev: nobody should choose by those of the measured split.
+            for row in rows {
+                shared.note(
+                    String(format: "  %@: dev %.4f", row.name, row.development)
+                        + (isKept ? ", from an earlier run" : String(format: " (%.1f s)", seconds)))
+            }
+        case .trained:
+            break
+        case .leftOut((let name, let reason)):
+            shared.note("left out: \(name). \(reason)")
+        case .chosen(let record, let development):
+            shared.note(String(format: "best on dev of the trained methods: %@ (%.4f)", record.name, development))
+        }
+    }
+
+    func finish() {
+        training?.finish()
+        training = nil
+    }
+}

@@ -1,0 +1,80 @@
+import Foundation
+import Mafin
+
+/// What people call a system, and what it is in a few words.
+enum SystemTitles {
+    private static let titles: [String: (title: String, summary: String)] = [
+        "tf-idf": ("TF-IDF", "cosine, stop words and stems"),
+        "bm25": ("BM25", "stop words and stems"),
+        "bm25-tuned": ("BM25, tuned", "k1 and b chosen on dev"),
+        "black-box": ("Black box", "its vectors alone"),
+        "local": ("Local encoder", "as released"),
+        "concatenation": ("Concatenation", "untrained, λ = ½"),
+        "concatenation-calibrated": ("Concatenation, calibrated", "untrained, λ fitted on dev"),
+        "black-box+bm25-rrf": ("Black box + BM25 by ranks", "reciprocal rank fusion"),
+        "black-box+bm25": ("Black box + BM25", "convex fusion, weight chosen on dev"),
+        "nudge-n": ("NUDGE-N", "answers moved toward their questions, on the sphere"),
+        "nudge-m": ("NUDGE-M", "answers moved toward their questions, all by one distance"),
+        "query-memory": ("Query memory", "answers of similar training queries"),
+        "composition-without-encoder": ("Composition, no encoder", "the best sum without a trained encoder"),
+        "linear-adapter": ("Linear adapter", "a map of query vectors"),
+        "two-layer-adapter": ("Two-layer adapter", "a network over query vectors"),
+        "linear-adapter-both": ("Linear adapter, both sides", "one map of query and document vectors"),
+        "tuned-alone": ("Local encoder, tuned alone", "trained without the black box"),
+        "tuned-alone-mixed": ("Tuned alone, then mixed", "trained without the black box, joined afterwards"),
+        "paper-mafin": ("Mafin, as published", "trained beside the black box, λ = ½"),
+        "lambda-mafin": ("λ-Mafin", "λ learned along, refitted on dev"),
+        "norm-mafin": ("λ-Mafin, norm", "the vector’s length is its weight"),
+        "hybrid-mafin": ("Mafin, hybrid loss", "listwise and contrastive"),
+        "mafin": ("Mafin", "trained beside the black box, calibrated"),
+        ComparedSystem.composition: ("Composition", "the best sum of all, the trained encoder among them"),
+    ]
+
+    private static let suffixes: [String: (title: String, summary: String)] = [
+        "bm25-rrf": ("+ BM25 by ranks", "reciprocal rank fusion"),
+        "bm25": ("+ BM25", "convex fusion, weight chosen on dev"),
+        "nudge-n": ("+ NUDGE-N", "joined vectors of answers moved"),
+        "nudge-m": ("+ NUDGE-M", "joined vectors of answers moved"),
+        "query-memory": ("+ query memory", "answers of similar training queries"),
+    ]
+
+    /// The name for people; the name itself for a system that is not known.
+    static func title(_ name: String) -> String { entry(name)?.title ?? name }
+
+    /// What it is, with what was chosen for it on dev.
+    static func summary(_ name: String, choices: [String: ManifestValue]) -> String? {
+        [entry(name)?.summary, text(of: choices)].compactMap(\.self).filter { !$0.isEmpty }.joined(separator: "; ")
+    }
+
+    private static func entry(_ name: String) -> (title: String, summary: String)? {
+        if let found = titles[name] { return found }
+        guard let plus = name.firstIndex(of: "+"), let base = titles[String(name[..<plus])],
+            let suffix = suffixes[String(name[name.index(after: plus)...])]
+        else { return nil }
+        return ("\(base.title) \(suffix.title)", suffix.summary)
+    }
+
+    /// Choices that say something to a reader, in words.
+    private static let words: [(key: String, text: String)] = [
+        ("lambda", "λ"), ("k1", "k1"), ("b", "b"), ("weight", "weight of BM25"), ("gamma", "γ"), ("bandwidth", "τ"),
+        ("learningRate", "learning rate"), ("strength", "strength"), ("steps", "step"),
+    ]
+
+    private static func text(of choices: [String: ManifestValue]) -> String {
+        if case .record(let weights)? = choices["weights"] {
+            return weights.compactMap { name, weight in weight.number.map { (name, $0) } }
+                .sorted { ($1.1, $0.0) < ($0.1, $1.0) }
+                .map { "\($0) \(Number.mean($1))" }.joined(separator: ", ")
+        }
+        // Weights of a memory's fusion are of no use without knowing its scale.
+        let isMemory = choices["bandwidth"] != nil
+        return words.compactMap { key, text in
+            guard let value = choices[key]?.number, !(isMemory && key == "weight") else { return nil }
+            return "\(text) \(number(value))"
+        }.joined(separator: ", ")
+    }
+
+    private static func number(_ value: Double) -> String {
+        value == value.rounded() && abs(value) < 1e6 ? "\(Int(value))" : String(format: "%.3g", value)
+    }
+}

@@ -1,0 +1,52 @@
+import MafinRetrieval
+
+/// One system against every other: does it beat them all?
+public struct HeadToHeadFacts: Sendable, Equatable, Codable {
+    /// Another system.
+    public struct Opponent: Sendable, Equatable, Codable {
+        /// ``SystemFacts/name``.
+        public var name: String
+        /// The system minus this one; p is corrected over all opponents.
+        public var difference: MetricDifference
+
+        /// Another system.
+        public init(name: String, difference: MetricDifference) {
+            self.name = name
+            self.difference = difference
+        }
+    }
+
+    /// ``SystemFacts/name`` of the system.
+    public var system: String
+    /// The metric.
+    public var metric: Metric
+    /// All others, in the order of the table.
+    public var opponents: [Opponent]
+
+    /// Differences from their parts.
+    public init(system: String, metric: Metric, opponents: [Opponent]) {
+        self.system = system
+        self.metric = metric
+        self.opponents = opponents
+    }
+
+    /// Tests a system against all others.
+    /// - Throws: `RetrievalError` where there is no query.
+    public init(
+        _ system: String, among evaluations: [(name: String, evaluation: RunEvaluation)], split: String, metric: Metric
+    ) throws {
+        let report = try EvaluationReport(
+            split: split, evaluations: evaluations, baseline: system, metrics: [metric])
+        self.init(
+            system: system, metric: metric,
+            opponents: report.systems.compactMap { other in
+                other.difference?[metric].map {
+                    // The report has the others minus the system.
+                    Opponent(
+                        name: other.name,
+                        difference: MetricDifference(
+                            mean: 0 - $0.mean, low: 0 - $0.high, high: 0 - $0.low, p: $0.p, pHolm: $0.pHolm))
+                }
+            })
+    }
+}

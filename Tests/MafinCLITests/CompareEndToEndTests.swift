@@ -1,0 +1,181 @@
+import Foundation
+import Mafin
+import MafinReport
+import MafinTestSupport
+import Testing
+
+@testable import MafinCLI
+
+/// `mafin compare`, run as a user runs it.
+@Suite("Commands: compare", .enabled(if: Program.url != nil, Comment(rawValue: Program.skipMessage)))
+struct CompareEndToEndTests {
+    /// A question of the small world stands once with each of its fillers, so near twins are on both sides by design.
+    private static let flags =
+        ["compare"] + TinyWorld.training + ["--output", "REPORT", "--mode", "query", "--epochs", "12", "--allow-leak"]
+
+    private func withWorld(_ body: (TinyWorld) async throws -> Void) async throws {
+        let world = try TinyWorld()
+        defer { world.remove() }
+        try await body(world)
+    }
+
+    private func facts(_ world: TinyWorld) throws -> ComparisonFacts {
+        let file = world.url("REPORT/report.json")
+        return try ComparisonFacts(json: Data(contentsOf: file), path: file.path)
+    }
+
+    @Test func everythingIsComparedAndWritten() async throws {
+        try await withWorld { world in
+            let outcome = try await world.mafin(Self.flags + ["--seeds", "2"])
+            #expect(outcome.status == 0, "\(outcome.error)")
+            // Before any training: the data, and what it could show.
+            let beginning = try #require(outcome.error.range(of: "best on dev"))
+            for text in ["60 documents, 360 queries", "train: 240 queries", "smallest gain that 60 test queries"] {
+                let found = try #require(outcome.error.range(of: text), "\(outcome.error)")
+                #expect(found.upperBound < beginning.lowerBound)
+            }
+            let facts = try facts(world)
+            let names = facts.systems.map(\.name)
+            for name in [
+                "tf-idf", "bm25", "bm25-tuned", "black-box", "local", "concatenation", "black-box+bm25-rrf",
+                "black-box+bm25",
+                "nudge-n", "nudge-m", "query-memory", "composition-without-encoder", "linear-adapter",
+                "two-layer-adapter",
+                "linear-adapter-both", "tuned-alone", "tuned-alone-mixed", "paper-mafin", "lambda-mafin", "norm-mafin",
+                "hybrid-mafin", "mafin", "composition",
+            ] {
+                #expect(names.contains(name), "\(name) is not in \(names)")
+            }
+            #expect(Set(names).count == names.count)
+            try complete(facts, world)
+            try await isShipped(facts, world)
+            try await goesOn(world)
+        }
+    }
+
+    /// All sections have their facts.
+    private func complete(_ facts: ComparisonFacts, _ world: TinyWorld) throws {
+        let verdict = try #require(facts.verdict)
+        // The fusion with BM25 is almost perfect here: more is not shown.
+        #expect(verdict.decision == .cannotTell && verdict.reason.contains("60 test queries"), "\(verdict)")
+        #expect(verdict.reason.contains("Black box + BM25") && verdict.notes?.isEmpty == false)
+        #expect(verdict.costs?.dimensions?.before == 16 && verdict.costs?.dimensions?.after == 48)
+        #expect(verdict.costs?.tokensToBuyAgain == 0)
+        let trained = try #require(facts.system(named: "mafin"))
+        #expect(trained.seeds?[facts.metric]?.values.count == 2)
+        #expect(
+            (trained.metrics[facts.metric] ?? 0) > (facts.system(named: "black-box")?.metrics[facts.metric] ?? 1) + 0.1)
+        // Every answer of this world was one in training.
+        #expect(facts.subsets?.map(\.name) == ["seen-documents"])
+        #expect(facts.perQuery?.queryIds.count == 60)
+        #expect(facts.trainingCurves?.count == 12)
+        #expect(facts.learningCurve?.measured.map(\.queries) == [50, 100, 200, 240])
+        #expect(facts.learningCurve?.expectation != nil && facts.lambdaSweeps?.isEmpty == false)
+        let examples = try #require(facts.examples)
+        #expect(examples.wins.first?.systemRanking.first?.parts != nil && examples.wins.first?.attributions != nil)
+        #expect(facts.scoreHistograms?.count == 2 && facts.data?.splits.count == 3)
+        #expect(facts.leaks?.isAllowed == true && facts.suspectedFalseNegatives != nil)
+        #expect(facts.provenance?.command?.contains("compare --data data") == true)
+        #expect(facts.omissions == nil, "\(facts.omissions ?? [])")
+        for file in ["index.html", "report.md", "runs/mafin.run", "runs/mafin.seed-2.run", "artefact/manifest.json"] {
+            #expect(FileManager.default.fileExists(atPath: world.url("REPORT/\(file)").path), "\(file)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: world.url("REPORT/state/artefacts").path))
+    }
+
+    /// The artefact measures as the report says, by another way; its runs too.
+    private func isShipped(_ facts: ComparisonFacts, _ world: TinyWorld) async throws {
+        let chosen = try #require(facts.examples?.system)
+        let evaluate = try await world.mafin(["evaluate", "REPORT/artefact", "--data", "data", "--json", "--quiet"])
+        #expect(evaluate.status == 0, "\(evaluate.error)")
+        let report = try #require(
+            try JSONSerialization.jsonObject(with: Data(evaluate.output.utf8)) as? [String: Any])
+        let row = (report["systems"] as? [[String: Any]])?.first { $0["name"] as? String == chosen }
+        let value = try #require((row?["metrics"] as? [String: Double])?["nDCG@10"])
+        let seeds = try #require(facts.system(named: chosen)?.seeds?[facts.metric]?.values)
+        #expect(seeds.contains { abs($0 - value) < 1e-3 }, "\(value) is none of \(seeds)")
+        let diff = try await world.mafin([
+            "diff", "REPORT/runs/black-box.run", "REPORT/runs/mafin.run", "--data", "data", "--json",
+        ])
+        #expect(diff.status == 0, "\(diff.error)")
+    }
+
+    /// A finished comparison is not made anew; another is not mixed with it.
+    private func goesOn(_ world: TinyWorld) async throws {
+        let again = try await world.mafin(Self.flags + ["--seeds", "2", "--json"])
+        #expect(again.status == 0 && !again.error.contains("…\n"), "\(again.error)")
+        #expect(again.error.contains("mafin: dev") && again.error.contains("from an earlier run"))
+        let summary = try #require(
+            try JSONSerialization.jsonObject(with: Data(again.output.utf8)) as? [String: Any])
+        #expect(summary["schema"] as? String == "mafin-comparison" && summary["perQuery"] == nil)
+        let other = try await world.mafin(Self.flags + ["--seeds", "3"])
+        #expect(other.status == CommandStatus.usage.rawValue && other.error.contains("--seeds was 2, now 3"))
+    }
+
+    @Test func goesOnAfterCtrlC() async throws {
+        try await withWorld { world in
+            let flags =
+                Self.flags + ["--seeds", "1", "--systems", "bm25,nudge-n,mafin,tuned-alone-mixed,lambda-mafin"]
+            let run = try Program.start(flags, in: world.folder)
+            run.signal(SIGINT) { $0.contains("tuned-alone-mixed: dev") }
+            let interrupted = try await run.outcome()
+            #expect(interrupted.status == CommandStatus.interrupted.rawValue, "\(interrupted.error)")
+            #expect(interrupted.error.contains("the same command goes on from here") && interrupted.output.isEmpty)
+            #expect(!FileManager.default.fileExists(atPath: world.url("REPORT/index.html").path))
+
+            let whole = try await world.mafin(flags)
+            #expect(whole.status == 0, "\(whole.error)")
+            let lines = Set(whole.error.split(separator: "\n"))
+            #expect(!lines.contains("mafin, seed 1 …") && !lines.contains("tuned-alone, seed 1 …"))
+            #expect(lines.contains { $0.hasPrefix("  mafin: dev") && $0.hasSuffix("from an earlier run") })
+            #expect(
+                try facts(world).systems.map(\.name) == [
+                    "bm25", "black-box", "nudge-n", "tuned-alone-mixed", "lambda-mafin", "mafin",
+                ])
+        }
+    }
+
+    @Test func leaksAreRefusedAndConditionsChecked() async throws {
+        try await withWorld { world in
+            var flags = Self.flags.filter { $0 != "--allow-leak" } + ["--systems", "bm25,mafin", "--seeds", "1"]
+            // One question of test in the words of one of train.
+            let queries = world.url("data/queries.jsonl")
+            let text = try String(contentsOf: queries, encoding: .utf8)
+            let twin = text.replacingOccurrences(
+                of: TinyWorld.text(ofQuery: 5), with: TinyWorld.text(ofQuery: 0).uppercased())
+            try twin.write(to: queries, atomically: true, encoding: .utf8)
+            let refused = try await world.mafin(flags)
+            #expect(refused.status == CommandStatus.data.rawValue && refused.error.contains("--allow-leak"))
+            #expect(refused.error.contains("q0-0 and q0-5, equal"), "\(refused.error)")
+            #expect(!FileManager.default.fileExists(atPath: world.url("REPORT").path))
+
+            flags += ["--allow-leak", "--quiet"]
+            let met = try await world.mafin(
+                flags + ["--fail-if", "nDCG@10 < 2", "--fail-if", "mafin R@100 < black-box"])
+            #expect(met.status == 3 && met.error.contains("error: --fail-if: nDCG@10 < 2\n"), "\(met.error)")
+            #expect(FileManager.default.fileExists(atPath: world.url("REPORT/index.html").path))
+            let passed = try await world.mafin(flags + ["--fail-if", "nDCG@10 < black-box"])
+            #expect(passed.status == 0, "\(passed.error)")
+            let unknown = try await world.mafin(flags + ["--fail-if", "nDCG@10 < nudge-n"])
+            #expect(unknown.status == CommandStatus.data.rawValue && unknown.error.contains("no figure of nudge-n"))
+        }
+    }
+
+    @Test func foldersOfOthersAreLeftAlone() async throws {
+        try await withWorld { world in
+            try world.folder.write("mine", to: "REPORT/notes.txt")
+            let outcome = try await world.mafin(Self.flags)
+            #expect(outcome.status == CommandStatus.usage.rawValue && outcome.error.contains("no comparison's"))
+            for (flags, reason) in [
+                (["--fail-if", "nDCG@10 <"], "--fail-if"), (["--systems", "mafin,nonsense"], "--systems"),
+                (["--split", "dev"], "chosen on"), (["--seeds", "0"], "--seeds"),
+                (["--fail-if", "nDCG@5 < .3"], "not among --metrics"),
+            ] {
+                let outcome = try await world.mafin(Self.flags + flags)
+                #expect(
+                    outcome.status == CommandStatus.usage.rawValue && outcome.error.contains(reason), "\(outcome.error)"
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+import Foundation
+import Mafin
+import MafinRetrieval
+import Testing
+
+@testable import MafinReport
+
+@Suite struct FactsTests {
+    @Test func jsonHoldsEverything() throws {
+        let facts = SampleFacts.whole()
+        let json = try facts.json()
+        #expect(try ComparisonFacts(json: Data(json.utf8), path: "a.json") == facts)
+        let minimal = try SampleFacts.minimal.json()
+        #expect(try ComparisonFacts(json: Data(minimal.utf8), path: "a.json") == SampleFacts.minimal)
+    }
+
+    /// The names that scripts rely upon.
+    @Test func jsonHasItsNames() throws {
+        let object = try #require(
+            JSONSerialization.jsonObject(with: Data(try SampleFacts.whole().json().utf8)) as? [String: Any])
+        #expect(object["schema"] as? String == "mafin-comparison")
+        #expect(object["schemaVersion"] as? Int == 1)
+        #expect(
+            Set(object.keys) == [
+                "schema", "schemaVersion", "title", "created", "split", "baseline", "metric", "queries",
+                "queriesWithoutRelevantDocument", "systems", "verdict", "statistics", "subsets", "perQuery",
+                "trainingCurves", "lambdaSweeps", "learningCurve", "examples", "scoreHistograms", "data", "leaks",
+                "suspectedFalseNegatives", "provenance", "omissions", "headToHead",
+            ])
+        let verdict = try #require(object["verdict"] as? [String: Any])
+        #expect(verdict["decision"] as? String == "ship")
+        let system = try #require((object["systems"] as? [[String: Any]])?.last)
+        #expect(
+            Set(system.keys) == ["name", "title", "summary", "metrics", "difference", "seeds", "subsets", "seconds"])
+        let spread = try #require((system["seeds"] as? [String: [String: Any]])?["nDCG@10"])
+        #expect(Set(spread.keys) == ["values", "mean", "standardDeviation"])
+    }
+
+    /// What reads `mafin evaluate --json` reads a comparison too.
+    @Test func aComparisonIsAnEvaluation() throws {
+        let facts = SampleFacts.whole()
+        let report = try JSONDecoder().decode(EvaluationReport.self, from: Data(try facts.json().utf8))
+        #expect(report.systems.map(\.name) == facts.systems.map(\.name))
+        #expect(report.systems.map(\.metrics) == facts.systems.map(\.metrics))
+        #expect(report.systems.map(\.difference) == facts.systems.map(\.difference))
+        let back = ComparisonFacts(title: "t", report)
+        #expect(back.queries == facts.queries && back.baseline == facts.baseline && back.metrics == facts.metrics)
+    }
+
+    @Test(arguments: [
+        ("[1, 2]", ReportError.notAReport(path: "r.json", found: "no JSON object")),
+        ("{\"a\": 1}", .notAReport(path: "r.json", found: "JSON without \"schema\": \"mafin-comparison\"")),
+        (
+            "{\"schema\": \"mafin-comparison\", \"schemaVersion\": 2}",
+            .unknownVersion(path: "r.json", found: 2, newest: 1)
+        ),
+        (
+            "{\"schema\": \"mafin-comparison\", \"schemaVersion\": 1}",
+            .field(path: "r.json", field: "title", reason: "is missing")
+        ),
+    ])
+    func faultyReportsAreNamed(_ json: String, _ error: ReportError) {
+        #expect(throws: error) { try ComparisonFacts(json: Data(json.utf8), path: "r.json") }
+        #expect(error.description.hasPrefix("r.json: "))
+    }
+
+    @Test func numbersThatAreNoneAreRefused() {
+        var facts = SampleFacts.minimal
+        facts.systems[0].metrics[SampleFacts.nDCG] = .nan
+        #expect(throws: EncodingError.self) { try facts.json() }
+    }
+
+    @Test func seedsHaveMeanAndSampleDeviation() {
+        // statistics.mean and statistics.stdev of Python.
+        let spread = SeedSpread(values: [0.371, 0.365, 0.374])
+        #expect(abs(spread.mean - 0.37) < 1e-12)
+        #expect(abs((spread.standardDeviation ?? 0) - 0.0045825756949558445) < 1e-12)
+        #expect(SeedSpread(values: [0.3]).standardDeviation == nil)
+    }
+
+    /// Counts as numpy.histogram gives them for these borders.
+    @Test func histograms() throws {
+        let scores = [0.11, 0.2, 0.25, 0.3, 0.35, 0.399, 0.4, 0.5, .nan]
+        let histogram = try #require(ScoreHistogramFacts(title: "h", groups: [("a", scores), ("b", [0.6])], bins: 5))
+        #expect(histogram.edges == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+        #expect(histogram.groups[0].counts == [1, 2, 3, 1, 1])
+        #expect(histogram.groups[1].counts == [0, 0, 0, 0, 1])
+        #expect(ScoreHistogramFacts(title: "h", groups: [("a", [.infinity])]) == nil)
+        let single = try #require(ScoreHistogramFacts(title: "h", groups: [("a", [0.7, 0.7])]))
+        #expect(single.groups[0].total == 2)
+    }
+
+    @Test func distributions() throws {
+        let values = try #require(DataFacts.Distribution([5, 1, 2, 10]))
+        #expect((values.minimum, values.median, values.mean, values.maximum) == (1, 3.5, 4.5, 10))
+        #expect(DataFacts.Distribution([]) == nil)
+    }
+
+    @Test func dataFactsCountWhatIsThere() {
+        let collection = RetrievalCollection(
+            documents: [
+                Document(id: "a", title: "one", text: "two  three\nfour"), Document(id: "b", text: "\u{3000}日本 語"),
+            ],
+            queries: [Query(id: "q", text: "a b"), Query(id: "r", text: "c")], qrels: [:])
+        let labels = Qrels([("q", "a", 2), ("q", "b", 0), ("r", "a", 1)])
+        let data = DataFacts(collection, name: "n", splits: [("test", labels)])
+        #expect(data.documentWords?.maximum == 4 && data.documentWords?.minimum == 2)
+        #expect(data.queryWords?.mean == 1.5)
+        #expect(data.splits[0].grades == ["0": 1, "1": 1, "2": 1])
+        #expect(
+            data.splits[0].queries == 2 && data.splits[0].labels == 3 && data.splits[0].relevantDocuments?.mean == 1)
+        #expect(data.warnings == nil)
+    }
+
+    @Test func numbersForPeople() {
+        #expect(Number.count(-1_234_567) == "−1,234,567" && Number.count(999) == "999" && Number.count(1000) == "1,000")
+        #expect(Number.percent(0.38) == "38 %" && Number.percent(0.004) == "0.4 %" && Number.percent(1) == "100 %")
+        #expect(Number.bytes(512) == "512 B" && Number.bytes(13_002_342) == "12.4 MiB")
+        #expect(
+            Number.milliseconds(0.61) == "0.61 ms" && Number.milliseconds(3.44) == "3.4 ms"
+                && Number.milliseconds(12) == "12 ms")
+        #expect(Number.duration(seconds: 0.02) == "20 ms" && Number.duration(seconds: 3725) == "1 h 2 min")
+        #expect(Number.typographic("-.012…+.031 -4 a-b") == "−.012…+.031 −4 a-b")
+    }
+}

@@ -1,0 +1,208 @@
+import Foundation
+import Mafin
+import MafinRetrieval
+import Testing
+
+@testable import MafinReport
+
+@Suite struct PageTests {
+    private let facts = SampleFacts.whole()
+
+    private func page(_ facts: ComparisonFacts) throws -> PageTree.Node { try PageTree(facts.html()).root }
+
+    @Test func everySectionIsThereInOrder() throws {
+        let page = try page(facts)
+        #expect(
+            page.all("section").compactMap { $0.attributes["id"] } == [
+                "contenders", "head-to-head", "groups", "queries", "examples", "training", "lambda", "learning-curve",
+                "scores", "data",
+                "quality", "provenance", "left-out",
+            ])
+        #expect(page.all("h1").map(\.text) == ["Ship Mafin + BM25"])
+        // The answer comes before everything else.
+        #expect(page.descendants.first { ["h1", "h2", "table", "svg"].contains($0.name) }?.name == "h1")
+    }
+
+    @Test func absentFactsHaveNoSection() throws {
+        let page = try page(SampleFacts.minimal)
+        #expect(page.all("section").compactMap { $0.attributes["id"] } == ["contenders"])
+        #expect(page.all("h1").map(\.text) == ["Nothing but means"])
+        #expect(page.all("svg").isEmpty)
+    }
+
+    @Test func whatAWholeComparisonLacksIsNamed() throws {
+        var facts = facts
+        (facts.learningCurve, facts.leaks, facts.examples) = (nil, nil, nil)
+        let left = try #require(try page(facts).all("section").first { $0.attributes["id"] == "left-out" })
+        #expect(left.all("th").map(\.text) == ["nudge-n", "Wins and losses", "Learning curve", "Leaks"])
+    }
+
+    @Test func identifiersAreUniqueAndReferencesLead() throws {
+        let nodes = try page(facts).descendants
+        let identifiers = nodes.compactMap { $0.attributes["id"] }
+        #expect(Set(identifiers).count == identifiers.count)
+        let targets = Set(identifiers)
+        for node in nodes {
+            if let link = node.attributes["href"], link.hasPrefix("#") {
+                #expect(targets.contains(String(link.dropFirst())), "\(link) leads nowhere")
+            }
+            for name in (node.attributes["aria-labelledby"] ?? "").split(separator: " ") {
+                #expect(targets.contains(String(name)), "\(name) names nothing")
+            }
+        }
+    }
+
+    @Test func headingsGoDownOneLevelAtATime() throws {
+        let levels = try page(facts).descendants.compactMap { node in
+            node.name.count == 2 && node.name.hasPrefix("h") ? Int(node.name.dropFirst()) : nil
+        }
+        #expect(levels.first == 1)
+        #expect(levels.count { $0 == 1 } == 1)
+        for (previous, next) in zip(levels, levels.dropFirst()) { #expect(next <= previous + 1) }
+    }
+
+    @Test func tablesHaveCaptionsAndHeads() throws {
+        let tables = try page(facts).all("table")
+        #expect(tables.count > 8)
+        for table in tables {
+            #expect(table.children.first?.name == "caption" && !table.all("caption")[0].text.isEmpty)
+            #expect(table.all("th").allSatisfy { ["row", "col"].contains($0.attributes["scope"]) })
+            for row in table.all("tbody")[0].all("tr") { #expect(row.children.first?.name == "th") }
+            let widths = Set(table.all("tr").map(\.children.count))
+            #expect(widths.count == 1, "rows of \(widths) cells in \(table.all("caption")[0].text)")
+            // It scrolls in a box of its own, which the keyboard reaches.
+            #expect(
+                table.parent?.attributes["tabindex"] == "0" && table.parent?.attributes["aria-label"]?.isEmpty == false)
+        }
+    }
+
+    @Test func drawingsHaveNamesAndDescriptions() throws {
+        let drawings = try page(facts).all("svg").filter { $0.parent?.attributes["aria-hidden"] != "true" }
+        #expect(drawings.count == 2 * 10)
+        for drawing in drawings {
+            #expect(drawing.attributes["role"] == "img")
+            #expect(drawing.children[0].name == "title" && !drawing.children[0].text.isEmpty)
+            #expect(drawing.children[1].name == "desc" && !drawing.children[1].text.isEmpty)
+        }
+    }
+
+    @Test func nothingComesFromTheNetwork() throws {
+        let page = try page(facts)
+        for node in page.descendants {
+            for (name, value) in node.attributes where !name.hasPrefix("xmlns") {
+                #expect(!value.contains("//"), "\(node.name) \(name)=\(value)")
+            }
+            #expect(node.attributes["src"] == nil)
+            #expect(node.attributes.keys.allSatisfy { !$0.hasPrefix("on") })
+        }
+        for node in page.all("style") + page.all("script") {
+            #expect(!node.text.contains("//") && !node.text.contains("url(") && !node.text.contains("@import"))
+        }
+    }
+
+    /// Every figure of the facts, as the page writes it.
+    @Test func everyFigureIsThere() throws {
+        let page = try page(facts)
+        func text(_ id: String) throws -> String {
+            try #require(page.all("section").first { $0.attributes["id"] == id }).text
+        }
+        let contenders = try text("contenders")
+        let groups = try text("groups")
+        let means = [SampleFacts.nDCG, .recall(cutoff: 100)]
+        for system in facts.systems {
+            for metric in means {
+                #expect(contenders.contains(Number.mean(system.metrics[metric])))
+                if let difference = system.difference?[metric] {
+                    #expect(contenders.contains(signed(difference.mean)))
+                    if metric == facts.metric {
+                        #expect(contenders.contains("\(signed(difference.low)) … \(signed(difference.high))"))
+                        #expect(contenders.contains(Number.probability(difference.pHolm)))
+                        #expect(contenders.contains("p \(Number.probability(difference.p))"))
+                    }
+                }
+            }
+            for value in system.seeds?[facts.metric]?.values ?? [] { #expect(contenders.contains(Number.mean(value))) }
+            for result in system.subsets ?? [] {
+                #expect(groups.contains(Number.mean(result.metrics[facts.metric])))
+                if let difference = result.difference?[facts.metric] {
+                    #expect(groups.contains("\(signed(difference.low)) … \(signed(difference.high))"))
+                }
+            }
+            #expect(contenders.contains(Number.duration(seconds: system.seconds ?? -1)))
+        }
+        #expect(contenders.contains("+.019"))  // the smallest gain that could have been shown
+        let header = page.all("header")[0].text
+        for figure in [
+            "384 added: 1,536 → 1,920", "19.9 MiB → 24.9 MiB", "0.61 ms → 0.92 ms", "3.4 ms", "none", "4 min 5 s",
+            "two cores",
+        ] {
+            #expect(header.contains(figure), "\(figure)")
+        }
+        let learning = try text("learning-curve")
+        let curve = try #require(facts.learningCurve)
+        for point in curve.measured + (curve.foreseen ?? []) {
+            #expect(learning.contains(Number.count(point.queries)))
+            #expect(learning.contains("\(signed(point.low)) … \(signed(point.high))"))
+        }
+        let examples = try text("examples")
+        for example in (facts.examples?.wins ?? []) + (facts.examples?.losses ?? []) {
+            #expect(examples.contains(signed(example.change)))
+            #expect(examples.contains("\(Number.mean(example.baselineValue)) → \(Number.mean(example.systemValue))"))
+        }
+        for figure in ["3,633", "110,575", "106,535", "12,334", "576", "from 12 to 951"] {
+            #expect(try text("data").contains(figure), "\(figure)")
+        }
+        for figure in ["7 pairs were found, and allowed", "93 %", "41 of them"] {
+            #expect(try text("quality").contains(figure), "\(figure)")
+        }
+        for figure in ["0.00015", "0.1.0", "27 min 10 s", String(repeating: "a1", count: 32), "--seeds 3"] {
+            #expect(try text("provenance").contains(figure), "\(figure)")
+        }
+        #expect(try text("lambda").contains("λ = .452, fitted by likelihood on dev"))
+        let plot = try #require(page.all("figure").first { $0.text.contains("is better and worse than") })
+        let balance = try #require(facts.perQuery?.balance(of: "mafin", against: "black-box", in: SampleFacts.nDCG))
+        #expect(plot.text.contains("Mafin: better \(balance.wins), equal \(balance.ties), worse \(balance.losses)"))
+    }
+
+    @Test func barsShowBothPartsInOrder() throws {
+        let facts = SampleFacts.examples()
+        let bars = ScoreBars(facts.wins[0])
+        let ranking = facts.wins[0].systemRanking
+        var longest = 0.0
+        for (a, b) in zip(ranking, ranking.dropFirst()) {
+            let lengths = [a, b].map { entry in
+                let widths = bars.widths(entry, isBaseline: false)
+                #expect(widths.blackBox >= 0 && widths.local >= 0 && widths.blackBox + widths.local <= 1 + 1e-12)
+                return widths.blackBox + widths.local
+            }
+            longest = max(longest, lengths[0], lengths[1])
+            // As the totals differ, so do the lengths.
+            let totals = [a, b].map { $0.parts?.total ?? 0 }
+            #expect((totals[0] < totals[1]) == (lengths[0] < lengths[1] - 1e-12))
+        }
+        #expect(longest <= 1 + 1e-12)
+        #expect(bars.widths(ranking[0], isBaseline: true).local == 0)
+    }
+
+    @Test func sortingHasTheFiguresAtFullPrecision() throws {
+        let table = try #require(try page(facts).all("table").first { $0.classes.contains("sortable") })
+        let values = table.all("tbody")[0].all("tr").compactMap { $0.children[1].attributes["data-value"] }
+        #expect(values.map { Double($0) } == facts.systems.map { $0.metrics[SampleFacts.nDCG] })
+    }
+
+    /// For the headless browser: `make test-pages` opens what this writes.
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["MAFIN_PAGES"] != nil, "MAFIN_PAGES names no folder"))
+    func pagesForABrowser() throws {
+        let folder = URL(fileURLWithPath: try #require(ProcessInfo.processInfo.environment["MAFIN_PAGES"]))
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        var refused = SampleFacts.whole(queries: 1500)
+        refused.verdict?.decision = .cannotTell
+        for (name, facts) in [
+            ("whole", facts), ("minimal", SampleFacts.minimal),
+            ("hostile", SampleFacts.whole(foreign: Hostile.mangled)),
+            ("many-queries", refused),
+        ] {
+            try Data(facts.html().utf8).write(to: folder.appendingPathComponent("\(name).html"))
+        }
+    }
+}
