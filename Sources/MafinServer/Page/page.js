@@ -251,19 +251,26 @@
       return head.top - shift + head.height / 2 - frame.top;
     };
     const right = new Map([...element('right').children].map(item => [item.dataset.id, middle(item)]));
+    const width = frame.width;
+    const line = (id, shape, isStub) => {
+      const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+      path.setAttribute('d', shape);
+      const [kind] = movement(before.get(id), after.get(id));
+      path.setAttribute('class', `${kind} ${isStub ? 'gone' : ''}`);
+      path.dataset.id = id;
+      return path;
+    };
+    // Who leaves, and who is new, goes down out of the picture, or comes up from there.
     const paths = [...element('left').children].map(item => {
       const id = item.dataset.id;
       const from = middle(item);
-      const isGone = !right.has(id);
-      const to = isGone ? frame.height - 4 : right.get(id);
-      const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
-      const width = frame.width;
-      path.setAttribute('d', `M0 ${from} C${width / 2} ${from} ${width / 2} ${to} ${width} ${to}`);
-      const [kind] = movement(before.get(id), after.get(id));
-      path.setAttribute('class', `${kind} ${isGone ? 'gone' : ''}`);
-      path.dataset.id = id;
-      return path;
+      if (!right.has(id)) return line(id, `M0 ${from} C${width * 0.25} ${from} ${width * 0.4} ${from + 4} ${width * 0.42} ${from + 24}`, true);
+      const to = right.get(id);
+      return line(id, `M0 ${from} C${width / 2} ${from} ${width / 2} ${to} ${width} ${to}`, false);
     });
+    for (const [id, to] of right) {
+      if (!before.has(id)) paths.push(line(id, `M${width * 0.58} ${to + 24} C${width * 0.6} ${to + 4} ${width * 0.75} ${to} ${width} ${to}`, true));
+    }
     svg.replaceChildren(...paths);
   }
 
@@ -290,7 +297,7 @@
     try {
       const state = await ask('/feedback', { query: answer.query, document: id, grade: marks[id] === grade ? null : grade });
       marks = state.grades;
-      element('status').textContent = `${state.labels} marks on ${state.queries} queries are kept for training.`;
+      element('status').textContent = `Kept for training: marks ${state.labels}, on queries ${state.queries}.`;
     } catch (error) {
       fail(error);
     }
