@@ -1,4 +1,5 @@
 import Foundation
+import Mafin
 import MafinReport
 import MafinTestSupport
 import Testing
