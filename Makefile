@@ -2,10 +2,10 @@
 # What they run is in Scripts/, short enough to read.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo test test-slow test-pages bench lint format clean
+.PHONY: help setup libraries build model demo test test-slow test-pages test-service bench bench-guard lint format clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: model ## system libraries, the program, the encoder's weights: all that the program needs
 
@@ -30,9 +30,16 @@ test-slow: ## the same with the slow suites
 test-pages: libraries ## open the report's pages in headless Chromium (ARGS=… are pages to check too)
 	@Scripts/test-pages.sh $(ARGS)
 
-bench: model ## build the benchmarks; Benchmarks/RESULTS.md says how each is run
-	@swift build -c release --package-path Benchmarks
-	@echo "built Benchmarks/.build/release/bench-*; Benchmarks/RESULTS.md has the command of each table"
+test-service: build ## ask `mafin serve` with the official clients, and use its page in Chromium
+	@Scripts/test-clients.sh .build/release/mafin
+	@Scripts/test-service-page.sh .build/release/mafin
+
+bench: model ## measure everything beside its peers (ARGS=… names some of Scripts/bench.sh)
+	@Scripts/bench.sh $(ARGS)
+
+bench-guard: libraries ## a minute: is the engine as fast as it should be on this machine?
+	@swift build -c release --package-path Benchmarks --product bench-guard
+	@Benchmarks/.build/release/bench-guard
 
 lint: ## style and the rules between modules
 	@Scripts/lint.sh

@@ -9,9 +9,11 @@ let strict: [SwiftSetting] = [
 ]
 
 /// A library module, and the test target of the same name.
-func module(_ name: String, _ dependencies: [Target.Dependency], tests: [Target.Dependency] = []) -> [Target] {
+func module(
+    _ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = [], tests: [Target.Dependency] = []
+) -> [Target] {
     [
-        .target(name: name, dependencies: dependencies, swiftSettings: strict),
+        .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict),
         .testTarget(
             name: "\(name)Tests",
             dependencies: [.target(name: name), "MafinTestSupport"] + tests,
@@ -29,6 +31,8 @@ let package = Package(
         .library(name: "MafinText", targets: ["MafinText"]),
         .library(name: "MafinRetrieval", targets: ["MafinRetrieval"]),
         .library(name: "MafinProviders", targets: ["MafinProviders"]),
+        .library(name: "MafinReport", targets: ["MafinReport"]),
+        .library(name: "MafinGeneration", targets: ["MafinGeneration"]),
         .executable(name: "mafin", targets: ["MafinCLI"]),
     ],
     dependencies: [
@@ -42,8 +46,21 @@ let package = Package(
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         // The client's own types for addresses, headers and time limits.
         .package(url: "https://github.com/apple/swift-nio", from: "2.81.0"),
+        // The HTTP service of `mafin serve`, and its TLS.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.15.0"),
+        // Signals and orderly ends of long-running services.
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.8.0"),
+        // Certificate authorities of one's own; certificates and keys of the service.
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        // Requests, answers and header fields of the service.
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.31.0"),
+        // What a request's trace is handed to the HTTP client by.
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.3.0"),
         // SQLite in WAL mode: the cache of paid vectors that survives a kill at any moment.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        // Profiles of embedding providers are TOML files, which people can write.
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
         // C: the numeric kernels, and the only place that knows which CPU they run on.
@@ -73,33 +90,73 @@ let package = Package(
         + module(
             "MafinProviders",
             [
-                "MafinNumerics", "MafinBlackBox",
+                "MafinNumerics", "MafinText", "MafinBlackBox",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "TOMLKit", package: "TOMLKit"),
             ],
             tests: [
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ])
+        + module("MafinGeneration", ["MafinNumerics", "MafinBlackBox", "MafinRetrieval"])
         + module("MafinReport", ["Mafin", "MafinRetrieval"])
+        + module(
+            "MafinServer",
+            [
+                "Mafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            // Compiled in, so that the program is one file.
+            resources: ["page.html", "page.css", "page.js", "openapi.json"].map { .embedInCode("Page/\($0)") },
+            tests: [
+                "Mafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ])
         + [
             .executableTarget(
                 name: "MafinCLI",
                 dependencies: [
                     "Mafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
-                    "MafinProviders",
-                    "MafinReport",
+                    "MafinProviders", "MafinGeneration",
+                    "MafinReport", "MafinServer",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     .product(name: "Logging", package: "swift-log"),
                 ],
                 swiftSettings: strict),
             .testTarget(
-                name: "MafinCLITests", dependencies: ["MafinCLI", "MafinTestSupport"], swiftSettings: strict),
+                name: "MafinCLITests",
+                dependencies: [
+                    "MafinCLI", "MafinTestSupport",
+                    .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                    .product(name: "NIOCore", package: "swift-nio"),
+                    .product(name: "NIOHTTP1", package: "swift-nio"),
+                ],
+                swiftSettings: strict),
         ],
     swiftLanguageModes: [.v6]
 )

@@ -20,18 +20,15 @@ let package = Package(
         .executable(name: "bench-training", targets: ["BenchTraining"]),
         .executable(name: "bench-embedding", targets: ["BenchEmbedding"]),
         .executable(name: "bench-operations", targets: ["BenchOperations"]),
+        .executable(name: "bench-growth", targets: ["BenchGrowth"]),
+        .executable(name: "bench-guard", targets: ["BenchGuard"]),
+        .executable(name: "bench-providers", targets: ["BenchProviders"]),
     ],
     dependencies: [
         .package(name: "mafin", path: ".."),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     ],
     targets: [
-        .executableTarget(
-            name: "BenchSearch",
-            dependencies: [
-                .product(name: "MafinRetrieval", package: "mafin"),
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]),
         .executableTarget(name: "BenchTokenizer", dependencies: [.product(name: "MafinText", package: "mafin")]),
         .target(
             name: "BenchSupport",
@@ -39,9 +36,13 @@ let package = Package(
                 .product(name: "MafinEncoder", package: "mafin"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        benchmark("BenchSearch", ["MafinRetrieval"]),
         benchmark("BenchTraining", ["MafinEncoder"]),
         benchmark("BenchEmbedding", ["MafinEncoder"]),
         benchmark("BenchOperations", ["MafinEncoder"]),
+        benchmark("BenchGrowth", ["MafinEncoder", "MafinRetrieval", "MafinReport"]),
+        benchmark("BenchGuard", ["MafinEncoder", "MafinRetrieval"]),
+        benchmark("BenchProviders", ["MafinProviders"]),
     ],
     swiftLanguageModes: [.v6]
 )

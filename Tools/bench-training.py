@@ -1,72 +1,84 @@
 """Training speed and memory against plain PyTorch on the same batches, in one run, the two taking turns.
 
     swift build -c release --package-path Benchmarks --product bench-training
-    PEER-HOME/venv/bin/python Tools/bench-training.py --shared ../shared [--text nfcorpus fae-10k] [--dropout 0] [--rounds 3]
+    PEER-HOME/venv/bin/python Tools/bench-training.py --shared ../shared [--model bge-small] [--quick]
 
 The peer is `bench/train_speed.py --mode loop` of the shared folder: batches of 32 (query, document) pairs of a collection,
-InfoNCE, clipping, AdamW. Tokens are real tokens, without padding; the best step of each run counts, and the medians over
-the rounds are printed.
+InfoNCE, clipping, AdamW, sdpa. Tokens are real tokens, without padding; the best step of each run counts, and the medians over
+the rounds are printed. "CPU" is by processor seconds, which other work on the machine does not slow as it does the clock.
+
+"Share" is 6 · (weights of the linear layers) · (real tokens a second) over the rate of matrix products alone: the faster of
+numpy's and our own, which are measured before and after each of our runs, on the encoder's shapes.
 """
 
 import argparse
-import json
-import os
-import pathlib
 import random
-import statistics
-import subprocess
-import sys
-import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import peers as P
 
-
-def last_json(command, **options):
-    lines = subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout.splitlines()
-    return json.loads(lines[-1])
+# (text, tokens of a text at most, dropout)
+ALL = [("fae-10k", 256, 0), ("fae-10k", 512, 0), ("nfcorpus", 256, 0), ("scifact", 256, 0),
+       ("fae-10k", 256, 0.1), ("nfcorpus", 256, 0.1)]
+QUICK = [("fae-10k", 256, 0), ("nfcorpus", 256, 0), ("nfcorpus", 256, 0.1)]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", default=str(ROOT.parent / "shared"))
-    parser.add_argument("--text", nargs="+", default=["nfcorpus", "fae-10k"])
-    parser.add_argument("--dropout", type=float, default=0)
-    parser.add_argument("--max-length", type=int, default=256)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--shared", default=str(P.ROOT.parent / "shared"))
+    parser.add_argument("--model", default="minilm", choices=["minilm", "bge-small", "bge-base"])
+    parser.add_argument("--text", nargs="+", help="only these texts")
+    parser.add_argument("--max-length", type=int, nargs="+", help="only these lengths")
+    parser.add_argument("--dropout", type=float, nargs="+", help="only these rates")
+    parser.add_argument("--threads", type=int, nargs="+", default=[2, 1])
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="three cases instead of six")
     arguments = parser.parse_args()
-    bench = pathlib.Path(arguments.shared) / "bench"
-    sys.path.insert(0, str(bench))
-    import common
-
-    ours = ROOT / "Benchmarks/.build/release/bench-training"
-    environment = dict(os.environ, PEER_THREADS=str(arguments.threads))
-    for text in arguments.text:
-        pairs = common.pairs(text)
+    peers = P.Peers(arguments.shared)
+    lines = []
+    for text, length, dropout in QUICK if arguments.quick else ALL:
+        if any(wanted and found not in wanted for wanted, found in (
+                (arguments.text, text), (arguments.max_length, length), (arguments.dropout, dropout))):
+            continue
+        pairs = peers.common.pairs(text)
         random.Random(0).shuffle(pairs)
-        batches = [pairs[i * 32:(i + 1) * 32] for i in range(arguments.steps + 1)]
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(batches, file)
-            file.flush()
-            rows = {"torch": [], "mafin": []}
-            for _ in range(arguments.rounds):
-                rows["torch"].append(last_json(
-                    [sys.executable, str(bench / "train_speed.py"), "--model", "minilm", "--text", text,
-                     "--seq", str(arguments.max_length), "--dropout", str(arguments.dropout),
-                     "--steps", str(arguments.steps)], env=environment))
-                rows["mafin"].append(last_json(
-                    [str(ours), "--model", common.MINILM, "--batches", file.name,
-                     "--max-length", str(arguments.max_length), "--dropout", str(arguments.dropout),
-                     "--threads", str(arguments.threads)]))
-        median = lambda name, key: statistics.median(row[key] for row in rows[name])
-        torch, mafin = median("torch", "real_tok_s"), median("mafin", "bestTokensPerSecond")
-        print(json.dumps({
-            "text": text, "max_length": arguments.max_length, "dropout": arguments.dropout,
-            "threads": arguments.threads, "rounds": arguments.rounds,
-            "torch_tokens_s": round(torch), "mafin_tokens_s": round(mafin), "ratio": round(mafin / torch, 2),
-            "torch_peak_mb": round(median("torch", "rss_mb")), "mafin_peak_mb": round(median("mafin", "peakMegabytes")),
-        }), flush=True)
+        with P.json_file([pairs[i * 32:(i + 1) * 32] for i in range(arguments.steps + 1)]) as batches:
+            for threads in arguments.threads:
+                lines.append(compare(peers, arguments, text, length, dropout, threads, batches.name))
+                print("|", " | ".join(map(str, lines[-1])), "|", flush=True)
+    print()
+    P.table(["model", "text", "tokens at most", "dropout", "threads", "PyTorch, tokens/s", "mafin, tokens/s", "ratio",
+             "ratio by CPU", "share", "share by CPU", "products: mafin / numpy / PyTorch, GFLOP/s",
+             "peak memory: PyTorch", "mafin", "ratio"], lines)
+
+
+def compare(peers, arguments, text, length, dropout, threads, batches):
+    torch, mafin, numpy = [], [], []
+    for _ in range(arguments.rounds):
+        torch.append(peers.run(
+            "train_speed.py", "--model", arguments.model, "--text", text, "--seq", length, "--dropout", dropout,
+            "--steps", arguments.steps, threads=threads))
+        numpy.append(peers.products(arguments.model, threads))
+        mafin.append(P.last_json(
+            [str(P.PROGRAMS / "bench-training"), "--model", peers.common.MINILM, "--shape", arguments.model,
+             "--batches", batches, "--max-length", str(length), "--dropout", str(dropout), "--threads", str(threads),
+             "--ceiling-seconds", "1.5"]))
+    for row in torch:
+        real = row["real_tok_s"] / row["padded_tok_s"]
+        row["cpu_tok_s"] = row["tokens_step"] * real / row["cpu_step"]
+    for row, rate in zip(mafin, numpy):
+        operations = row["operationsPerToken"]
+        row["share"] = operations * row["bestTokensPerSecond"] / max(row["ceiling"], rate * 1e9)
+        row["cpu_share"] = operations * row["medianTokensPerProcessorSecond"] / row["ceilingPerProcessorSecond"]
+    speeds = P.median(torch, "real_tok_s"), P.median(mafin, "bestTokensPerSecond")
+    by_cpu = P.median(mafin, "medianTokensPerProcessorSecond") / P.median(torch, "cpu_tok_s")
+    memory = P.median(torch, "rss_mb"), P.median(mafin, "peakMegabytes")
+    return [
+        arguments.model, text, length, dropout, threads, f"{speeds[0]:,.0f}", f"{speeds[1]:,.0f}",
+        f"{speeds[1] / speeds[0]:.2f}", f"{by_cpu:.2f}", f"{P.median(mafin, 'share'):.2f}",
+        f"{P.median(mafin, 'cpu_share'):.2f}",
+        f"{P.median(mafin, 'ceiling') / 1e9:.0f} / {P.statistics.median(numpy):.0f} / {P.median(torch, 'gemm'):.0f}",
+        f"{memory[0]:,.0f} MB", f"{memory[1]:,.0f} MB", f"{memory[1] / memory[0]:.2f}"]
 
 
 if __name__ == "__main__":

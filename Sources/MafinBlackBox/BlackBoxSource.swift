@@ -16,13 +16,15 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
     public var queryPrefix: String?
     /// Put before each document; nil: what the model wants by itself.
     public var documentPrefix: String?
+    /// What is done with texts that are too long for the model; nil: they are errors.
+    public var overflow: OverflowPolicy?
 
     /// A source; whatever is not given is what the black box does by itself.
     ///
     /// - Parameter workingDirectory: what relative paths are relative to.
     public init(
         _ specification: BlackBoxSpecification, baseURL: String? = nil, dimensions: Int? = nil,
-        queryPrefix: String? = nil, documentPrefix: String? = nil,
+        queryPrefix: String? = nil, documentPrefix: String? = nil, overflow: OverflowPolicy? = nil,
         workingDirectory: URL = URL(fileURLWithPath: FileManager.default.currentDirectoryPath)
     ) {
         self.specification = specification
@@ -30,6 +32,7 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
         self.dimensions = dimensions
         self.queryPrefix = queryPrefix
         self.documentPrefix = documentPrefix
+        self.overflow = overflow
         switch specification {
         case .vectors(let path):
             resolvedPath = Self.absolute(path, workingDirectory)
@@ -37,7 +40,7 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
             // What is no folder may be the name of a model, which is the same from everywhere.
             let path = Self.absolute(folder, workingDirectory)
             resolvedPath = FileManager.default.fileExists(atPath: path) ? path : nil
-        case .openAI:
+        case .provider:
             resolvedPath = nil
         }
     }
@@ -51,7 +54,7 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
     ) throws -> String? {
         let (given, kind, what): (String, String, String)
         switch specification {
-        case .openAI: return nil
+        case .provider: return nil
         case .vectors(let path): (given, kind, what) = (path, "vectors", "the black box's stored vectors")
         case .local(let folder): (given, kind, what) = (folder, "local", "the black box's encoder")
         }

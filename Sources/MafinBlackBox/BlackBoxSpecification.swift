@@ -3,43 +3,58 @@
 /// | written | meaning |
 /// |---|---|
 /// | `vectors:FOLDER_OR_FILE` | answers stored in `.npy` + `.ids`, `.safetensors` or JSONL |
-/// | `openai:MODEL` | a model behind an OpenAI-compatible `/v1/embeddings` |
 /// | `local:FOLDER` | a frozen encoder in a local folder |
+/// | `PROVIDER:MODEL` | a model behind an embedding API: `openai:…` (or any compatible server), `cohere:…`, a profile of one's own |
 public enum BlackBoxSpecification: Sendable, Hashable, CustomStringConvertible {
     /// Stored answers in a folder or file.
     case vectors(path: String)
-    /// A model of an OpenAI-compatible server.
-    case openAI(model: String)
+    /// A model of a provider, by the name of the provider's profile.
+    case provider(String, model: String)
     /// A frozen encoder: a folder, or a name that the model hub resolves to one.
     case local(folder: String)
 
+    /// A model of OpenAI's, or of a server that speaks its `/v1/embeddings`.
+    public static func openAI(model: String) -> BlackBoxSpecification { .provider("openai", model: model) }
+
     /// Reads `KIND:ARGUMENT`; only the first colon separates, so that model names may contain more (`openai:nomic-embed-text:latest`).
     ///
+    /// Whether there is a provider of that name is not known here.
     /// - Throws: ``BlackBoxError/badSpecification(_:reason:)``
     public init(parsing text: String) throws {
         guard let colon = text.firstIndex(of: ":") else {
             throw BlackBoxError.badSpecification(text, reason: "a kind and a colon are missing; \(Self.forms)")
         }
-        let kind = text[..<colon]
+        let kind = String(text[..<colon])
         let argument = String(text[text.index(after: colon)...])
         guard !argument.isEmpty else {
             throw BlackBoxError.badSpecification(text, reason: "nothing stands after '\(kind):'; \(Self.forms)")
         }
         switch kind {
         case "vectors": self = .vectors(path: argument)
-        case "openai": self = .openAI(model: argument)
         case "local": self = .local(folder: argument)
+        case _ where Self.isProviderName(kind): self = .provider(kind, model: argument)
         default: throw BlackBoxError.badSpecification(text, reason: "'\(kind)' is no kind of black box; \(Self.forms)")
         }
     }
 
-    private static let forms = "write vectors:FOLDER_OR_FILE, openai:MODEL or local:FOLDER"
+    /// How a black box can be named.
+    public static let forms = "write vectors:FOLDER_OR_FILE, local:FOLDER or PROVIDER:MODEL like openai:MODEL"
+
+    /// Lower-case letters, digits and hyphens.
+    private static func isProviderName(_ text: String) -> Bool {
+        !text.isEmpty
+            && text.utf8.allSatisfy {
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                    || $0 == UInt8(ascii: "-")
+            }
+    }
 
     /// The form that ``init(parsing:)`` reads.
     public var description: String {
         switch self {
         case .vectors(let path): "vectors:\(path)"
-        case .openAI(let model): "openai:\(model)"
+        case .provider(let name, let model): "\(name):\(model)"
         case .local(let folder): "local:\(folder)"
         }
     }

@@ -27,22 +27,7 @@ public struct StoredVectors: BlackBox {
     ///
     /// - Throws: ``BlackBoxError`` naming the file, and the id and row or line at fault; `NumericsError` for a malformed array file.
     public init(contentsOf url: URL) throws {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
-            throw BlackBoxError.missingFile(path: url.path, expected: "a folder or file of stored vectors")
-        }
-        var tables: VectorTables
-        if isFolder.boolValue {
-            tables = try VectorTables(folder: url)
-        } else {
-            switch url.pathExtension {
-            case "npy": tables = try VectorTables(numPyFile: url)
-            case "safetensors": tables = try VectorTables(safeTensorsFile: url)
-            case "jsonl": tables = try VectorTables(jsonLinesFile: url)
-            default:
-                throw BlackBoxError.missingFile(path: url.path, expected: "a folder, .npy, .safetensors or .jsonl file")
-            }
-        }
+        var tables = try VectorTables(contentsOf: url)
         try self.init(name: url.lastPathComponent, path: url.path, tables: &tables)
     }
 

@@ -1,12 +1,12 @@
 import MafinNumerics
 
 /// Vectors and their ids, checked.
-struct VectorTable: Sendable {
+package struct VectorTable: Sendable {
     /// Where they were read, for messages.
     let path: String
-    let ids: [String]
+    package let ids: [String]
     let rowOfID: [String: Int]
-    private(set) var vectors: Matrix
+    package private(set) var vectors: Matrix
 
     /// - Parameter idsPath: where the ids were read.
     /// - Throws: ``BlackBoxError``: count of ids, an id twice, a vector that is not finite or zero.

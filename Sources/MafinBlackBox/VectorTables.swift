@@ -2,13 +2,34 @@ import Foundation
 import MafinNumerics
 
 /// The tables of one folder or file of stored vectors.
-struct VectorTables {
-    var documents: VectorTable?
-    var queries: VectorTable?
+package struct VectorTables {
+    package var documents: VectorTable?
+    package var queries: VectorTable?
     /// Both roles answer from one table.
     var isShared = false
     /// SHA-256 over the content of all files that were read.
     let contentHash: String
+
+    /// The tables of a folder or file, by its kind; vectors are as they were stored.
+    ///
+    /// - Throws: ``BlackBoxError`` naming the file, and the id and row or line at fault; `NumericsError` for a malformed array file.
+    package init(contentsOf url: URL) throws {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
+            throw BlackBoxError.missingFile(path: url.path, expected: "a folder or file of stored vectors")
+        }
+        if isFolder.boolValue {
+            try self.init(folder: url)
+            return
+        }
+        switch url.pathExtension {
+        case "npy": try self.init(numPyFile: url)
+        case "safetensors": try self.init(safeTensorsFile: url)
+        case "jsonl": try self.init(jsonLinesFile: url)
+        default:
+            throw BlackBoxError.missingFile(path: url.path, expected: "a folder, .npy, .safetensors or .jsonl file")
+        }
+    }
 
     /// `corpus.npy` + `corpus.ids` and `queries.npy` + `queries.ids`.
     init(folder: URL) throws {

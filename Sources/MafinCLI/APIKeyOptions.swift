@@ -31,17 +31,26 @@ struct APIKeyOptions: ParsableArguments {
     func key(
         defaultVariable: String, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws -> String? {
-        if let apiKeyFile {
-            guard let data = FileManager.default.contents(atPath: apiKeyFile) else {
-                throw APIKeyError.unreadable(path: apiKeyFile)
+        try Self.key(
+            variable: apiKeyEnv, file: apiKeyFile, defaultVariable: defaultVariable, environment: environment)
+    }
+
+    /// The key in a file, else in a variable, else in the usual variable; nil where nothing is named and that is not set.
+    /// - Throws: ``APIKeyError``, which never holds the key.
+    static func key(
+        variable: String?, file: String?, defaultVariable: String, environment: [String: String]
+    ) throws -> String? {
+        if let file {
+            guard let data = FileManager.default.contents(atPath: file) else {
+                throw APIKeyError.unreadable(path: file)
             }
-            return try Self.checked(String(decoding: data, as: UTF8.self), origin: apiKeyFile)
+            return try checked(String(decoding: data, as: UTF8.self), origin: file)
         }
-        if let apiKeyEnv {
-            guard let text = environment[apiKeyEnv] else { throw APIKeyError.notSet(variable: apiKeyEnv) }
-            return try Self.checked(text, origin: apiKeyEnv)
+        if let variable {
+            guard let text = environment[variable] else { throw APIKeyError.notSet(variable: variable) }
+            return try checked(text, origin: variable)
         }
-        return try environment[defaultVariable].map { try Self.checked($0, origin: defaultVariable) }
+        return try environment[defaultVariable].map { try checked($0, origin: defaultVariable) }
     }
 
     private static func checked(_ text: String, origin: String) throws -> String {

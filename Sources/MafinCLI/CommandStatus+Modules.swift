@@ -1,10 +1,12 @@
 import Mafin
 import MafinBlackBox
 import MafinEncoder
+import MafinGeneration
 import MafinNumerics
 import MafinProviders
 import MafinReport
 import MafinRetrieval
+import MafinServer
 import MafinText
 
 // How a command ends on each module's errors. A module that is added here needs one conformance.
@@ -49,6 +51,15 @@ extension ProviderError: CommandStatusProviding {
     }
 }
 
+extension GenerationError: CommandStatusProviding {
+    var commandStatus: CommandStatus {
+        switch self {
+        case .badMix: .usage
+        default: .data
+        }
+    }
+}
+
 extension CombinationError: CommandStatusProviding {
     var commandStatus: CommandStatus { .data }
 }
@@ -89,4 +100,18 @@ extension ComparisonError: CommandStatusProviding {
         case .damaged: .data
         }
     }
+}
+
+extension IndexError: CommandStatusProviding {
+    var commandStatus: CommandStatus {
+        switch self {
+        // The folder to write to is the wrong one; nothing is wrong with what lies in it.
+        case .occupied: .usage
+        default: .data
+        }
+    }
+}
+
+extension KeyError: CommandStatusProviding {
+    var commandStatus: CommandStatus { .usage }
 }

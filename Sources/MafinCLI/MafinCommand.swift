@@ -14,8 +14,10 @@ struct MafinCommand: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            DemoCommand.self, ModelCommand.self, TrainCommand.self, EvaluateCommand.self, CompareCommand.self,
-            EmbedCommand.self, SearchCommand.self, InspectCommand.self, DiffCommand.self,
+            DemoCommand.self, ModelCommand.self, GenerateCommand.self, AdaptCommand.self, TrainCommand.self,
+            EvaluateCommand.self, CompareCommand.self, EmbedCommand.self, SearchCommand.self, IndexCommand.self,
+            ServeCommand.self, InspectCommand.self, DiffCommand.self, PlanCommand.self, ProviderCommand.self,
+            CacheCommand.self, BatchCommand.self,
         ])
 
     /// The version that `--version` prints and artefacts record; CONTRIBUTING.md says how a release sets it.

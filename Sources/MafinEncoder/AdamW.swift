@@ -84,22 +84,15 @@ final class AdamW {
         if !wordSteps.isEmpty { history.append(settings) }
         settings.gradient_scale = gradientScale
         let (pieces, parameters, first, second) = (pieces, parameters, first, second)
-        let dense = UnsafeTransfer(gradients)
+        let dense = UnsafeTransfer(gradients.base)
         let prepared = settings
         parallelFor(pieces.count) { index in
             let piece = pieces[index]
             var settings = prepared
             if !piece.decays { settings.decay = 1 }
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: Gradients.block) { scratch in
-                guard let scratch = scratch.baseAddress else { return }
-                for start in stride(from: 0, to: piece.count, by: Gradients.block) {
-                    let offset = piece.offset + start
-                    let count = min(Gradients.block, piece.count - start)
-                    mafin_adamw_update(
-                        count, settings, dense.value.dense(at: offset, count: count, scratch: scratch),
-                        parameters.pointer + offset, first.pointer + offset, second.pointer + offset)
-                }
-            }
+            mafin_adamw_update(
+                piece.count, settings, dense.value + piece.offset, parameters.pointer + piece.offset,
+                first.pointer + piece.offset, second.pointer + piece.offset)
         }
         guard !wordSteps.isEmpty else { return }
         let (hidden, start) = (configuration.hiddenSize, layout.wordEmbeddings)

@@ -67,15 +67,13 @@ extension BERTEncoder {
 
     /// - Parameters:
     ///   - gradient: ∂L/∂embeddings of the whole batch.
-    ///   - lane: whose gradients it adds to.
-    ///   - adding: whether the gradients of weight matrices are added to what is there, or take its place.
+    ///   - sink: what it adds to.
     func backward(
         _ chunk: Chunk, of pass: ForwardPass, _ saved: Activations, _ workspace: Workspace,
-        gradient: UnsafePointer<Float>, lane: Int, adding: Bool
+        gradient: UnsafePointer<Float>, into sink: GradientSink
     ) {
         let clock = workspace.clock
         let dropout = pass.dropout
-        let gradients = gradients.base(lane: lane)
         clock.time(.pooling, floats: chunk.tokens * dimension) {
             for (number, text) in chunk.texts.enumerated() {
                 pooling.backward(
@@ -84,7 +82,7 @@ extension BERTEncoder {
             }
         }
         for index in trainableLayers.reversed() {
-            layer(index, dropout).backward(chunk, saved[index], workspace, gradients: gradients, adding: adding) {
+            layer(index, dropout).backward(chunk, saved[index], workspace, into: sink) {
                 input in
                 if index == frozenLayers, let inputs = pass.inputs {
                     input.update(
@@ -98,11 +96,13 @@ extension BERTEncoder {
         }
         guard !freezesEmbeddings else { return }
         clock.time(.embeddingGradients, floats: 7 * chunk.tokens * dimension) {
-            embeddingLayer(dropout).backward(chunk, saved, workspace, gradients: gradients)
-            pass.batch.ids.withUnsafeBufferPointer { ids in
-                self.gradients.addWords(
-                    UnsafeBufferPointer(rebasing: ids[chunk.firstToken..<chunk.firstToken + chunk.tokens]),
-                    workspace.gradient.pointer, lane: lane)
+            sink.add { gradients in
+                embeddingLayer(dropout).backward(chunk, saved, workspace, gradients: gradients)
+                pass.batch.ids.withUnsafeBufferPointer { ids in
+                    sink.gradients.addWords(
+                        UnsafeBufferPointer(rebasing: ids[chunk.firstToken..<chunk.firstToken + chunk.tokens]),
+                        workspace.gradient.pointer)
+                }
             }
         }
     }
@@ -123,13 +123,14 @@ extension BERTEncoder {
             expected: "token ids below \(configuration.vocabularySize)", found: "\(batch.ids[bad])")
     }
 
-    func prepare(_ batch: TokenBatch, forBackward: Bool) {
+    /// Weights as a forward pass over a batch reads them.
+    func prepare(_ batch: TokenBatch) {
         if hasOptimizer {
             let words = Array(Set(batch.ids.map(Int.init)))
             timed(.adamW, floats: 6 * words.count * dimension) { optimizer.bringUpToDate(words) }
         }
-        timed(.weightPacking, floats: (forBackward ? 4 : 2) * (layout.count - layout.denseStart)) {
-            packed.prepare(from: parameters, forBackward: forBackward)
+        timed(.weightPacking, floats: 2 * (layout.count - layout.denseStart)) {
+            packed.prepare(from: parameters, forward: true, backward: false)
         }
     }
 

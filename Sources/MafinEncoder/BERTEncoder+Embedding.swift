@@ -10,7 +10,7 @@ extension BERTEncoder {
     /// - Throws: ``EncoderError/input(row:expected:found:)`` for an empty or too long row, or an id beyond the vocabulary.
     public func embed(_ batch: TokenBatch) throws -> Matrix {
         try check(batch)
-        prepare(batch, forBackward: false)
+        prepare(batch)
         let threads = Parallelism.threads
         let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.embeddingChunk)
         if chunks.count < threads, let team = Team(self, batch, threads: threads) { return team.embed() }

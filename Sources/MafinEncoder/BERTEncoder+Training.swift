@@ -1,5 +1,6 @@
 import MafinNumerics
 import MafinText
+import Synchronization
 
 /// Buffers for the activations that passes keep, handed from one pass to the next.
 final class ActivationStore {
@@ -67,7 +68,7 @@ extension BERTEncoder {
     /// - Throws: ``EncoderError/input(row:expected:found:)``
     public func forward(_ batch: TokenBatch, dropoutSeed: UInt64?) throws -> ForwardPass {
         try check(batch)
-        prepare(batch, forBackward: true)
+        prepare(batch)
         let threads = Parallelism.threads
         let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.trainingChunk)
         let lanes = min(threads, chunks.count)
@@ -81,10 +82,13 @@ extension BERTEncoder {
         pooled.values.withUnsafeMutableBufferPointer { values in
             guard let values = values.baseAddress else { return }
             let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pooled: values))
+            let next = Atomic<Int>(0)
             parallelFor(lanes) { lane in
                 let (encoder, workspaces, pooled) = state.value
                 let workspace = workspaces[lane]
-                for index in stride(from: lane, to: chunks.count, by: lanes) {
+                while true {
+                    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                    guard index < chunks.count else { return }
                     let chunk = chunks[index]
                     let kept = saved[index] ?? workspace.transientActivations(tokens: chunk.tokens)
                     encoder.forward(
@@ -121,25 +125,44 @@ extension BERTEncoder {
         defer { pass.release() }
         let chunks = pass.chunks
         guard !chunks.isEmpty else { return }
-        packed.prepare(from: parameters, forBackward: true)
+        let recomputes = pass.saved.contains { $0 == nil }
+        timed(.weightPacking, floats: 2 * (layout.count - layout.denseStart)) {
+            packed.prepare(from: parameters, forward: recomputes, backward: true)
+        }
         let lanes = min(Parallelism.threads, chunks.count)
         reserveWorkspaces(lanes, for: chunks, training: true)
-        let lanesInUse = gradients.reserve(lanes: lanes)
+        let isAdding = gradients.begin()
+        let turns = Turns(chunks: chunks.count)
+        let next = Atomic<Int>(0)
         gradient.values.withUnsafeBufferPointer { values in
             guard let values = values.baseAddress else { return }
             let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pass: pass, gradient: values))
             parallelFor(lanes) { lane in
                 let (encoder, workspaces, pass, gradient) = state.value
-                let workspace = workspaces[lane]
-                for index in stride(from: lane, to: chunks.count, by: lanes) {
+                while true {
+                    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                    guard index < chunks.count else { return }
                     let chunk = chunks[index]
-                    let saved = pass.saved[index] ?? encoder.activationsAgain(chunk, of: pass, workspace)
-                    encoder.backward(
-                        chunk, of: pass, saved, workspace, gradient: gradient,
-                        lane: lane, adding: lane < lanesInUse || index >= lanes)
+                    let saved = pass.saved[index] ?? encoder.activationsAgain(chunk, of: pass, workspaces[lane])
+                    let sink = GradientSink(
+                        gradients: encoder.gradients, isAdding: isAdding || index > 0, turns: turns, chunk: index)
+                    encoder.backward(chunk, of: pass, saved, workspaces[lane], gradient: gradient, into: sink)
                 }
             }
         }
-        timed(.embeddingGradients, floats: 3 * gradients.words.count * dimension) { gradients.joinWords() }
+    }
+}
+
+/// Where one chunk's gradients go, when it is its turn.
+struct GradientSink {
+    let gradients: Gradients
+    /// Whether the gradients of weight matrices are added to what is there, or take its place. The others are always added.
+    let isAdding: Bool
+    let turns: Turns
+    let chunk: Int
+
+    /// Calls `body` with where every parameter's gradient is, at the parameters' own offsets.
+    func add(_ body: (UnsafeMutablePointer<Float>) -> Void) {
+        turns.take(chunk: chunk) { body(gradients.base) }
     }
 }

@@ -96,14 +96,14 @@ public final class BERTEncoder {
         precondition(!gradients.isEmpty, "an update needs gradients")
         let floats = layout.count - layout.denseStart
         var norm: Float = 0
-        timed(.gradientNorm, floats: gradients.laneCount * floats) {
+        timed(.gradientNorm, floats: floats) {
             norm = Float(gradients.squaredNorm().squareRoot())
         }
         var scale: Float = 1
         // PyTorch's clip_grad_norm_ adds the same 1e-6.
         if let maximum = maximumGradientNorm { scale = min(1, maximum / (norm + 1e-6)) }
         hasOptimizer = true
-        timed(.adamW, floats: (gradients.laneCount + 6) * floats) {
+        timed(.adamW, floats: 7 * floats) {
             optimizer.update(gradients, learningRate: learningRate, gradientScale: scale)
         }
         gradients.clear()

@@ -71,12 +71,11 @@ struct EncoderLayer {
     /// take the place of what they are the gradients of.
     ///
     /// - Parameters:
-    ///   - gradients: the gradient of every parameter, at the parameters' own offsets.
-    ///   - adding: whether the weight matrices' gradients are added to what is there, or take its place. The others are added.
+    ///   - sink: where the gradients of the parameters go.
     ///   - input: writes the layer's input, `(tokens, hidden)`, to where it is told.
     func backward(
-        _ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, gradients: UnsafeMutablePointer<Float>,
-        adding: Bool, input: (UnsafeMutablePointer<Float>) -> Void
+        _ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, into sink: GradientSink,
+        input: (UnsafeMutablePointer<Float>) -> Void
     ) {
         let weights = packed.layers[index]
         let tokens = chunk.tokens
@@ -84,28 +83,32 @@ struct EncoderLayer {
         let d = workspace.gradient.pointer
         let dropped = workspace.droppedGradient.pointer
         let middle = workspace.hidden.pointer
+        let small = SmallGradients(workspace, configuration)
         func weightGradient(
             _ operation: Operation, _ weight: PackedWeights.Weight, _ dy: UnsafePointer<Float>,
-            _ x: UnsafePointer<Float>
+            _ x: UnsafePointer<Float>, and others: (UnsafeMutablePointer<Float>) -> Void = { _ in }
         ) {
-            // dW += dyᵀ · x, `(outputs, inputs)`.
-            product(operation, clock, tokens, weight) {
-                mafin_sgemm(
-                    true, false, weight.outputs, weight.inputs, tokens, 1, dy, weight.outputs, x, weight.inputs,
-                    adding ? 1 : 0, gradients + weight.source, weight.inputs)
+            sink.add { gradients in
+                // dW += dyᵀ · x, `(outputs, inputs)`.
+                product(operation, clock, tokens, weight) {
+                    mafin_sgemm(
+                        true, false, weight.outputs, weight.inputs, tokens, 1, dy, weight.outputs, x, weight.inputs,
+                        sink.isAdding ? 1 : 0, gradients + weight.source, weight.inputs)
+                }
+                others(gradients)
             }
         }
-        feedForwardBackward(chunk, saved, workspace, gradients: gradients)
+        feedForwardBackward(chunk, saved, workspace, small)
         weightGradient(.downGradient, weights.down, dropped, workspace.activated.pointer)
         weightGradient(.upGradient, weights.up, saved.up, middle)
         forEachRowBlock(tokens) { first, rows in
             let d = d + first * hidden
             let dropped = dropped + first * hidden
             layerNormBackward(
-                clock, rows, d, saved.attentionNorm + first * hidden, saved.attentionScale + first, gradients,
-                gain: offsets.attentionNormGain, bias: offsets.attentionNormBias)
+                clock, rows, d, saved.attentionNorm + first * hidden, saved.attentionScale + first,
+                offsets.attentionNormGain, gain: small.attentionNormGain, bias: small.attentionNormBias)
             drop(clock, rows, d, .attentionOutput(layer: index), chunk.firstToken + first, into: dropped)
-            columnSum(clock, rows, hidden, dropped, gradients + offsets.attentionOutputBias)
+            columnSum(clock, rows, hidden, dropped, small.attentionOutputBias)
         }
         weightGradient(.attentionOutputGradient, weights.attentionOutput, dropped, saved.context)
         forEachRowBlock(tokens) { first, rows in
@@ -118,19 +121,21 @@ struct EncoderLayer {
         let dqkv = saved.queryKeyValue
         forEachRowBlock(tokens) { first, rows in
             let dqkv = dqkv + first * 3 * hidden
-            columnSum(clock, rows, 3 * hidden, dqkv, gradients + offsets.queryKeyValueBias)
+            columnSum(clock, rows, 3 * hidden, dqkv, small.queryKeyValueBias)
             product(.queryKeyValueBackward, clock, rows, weights.queryKeyValue) {
                 packed.backward(weights.queryKeyValue, rows: rows, dqkv, into: d + first * hidden, adding: true)
             }
         }
         clock.time(.layerNorm, floats: 2 * tokens * hidden) { input(middle) }
-        weightGradient(.queryKeyValueGradient, weights.queryKeyValue, dqkv, middle)
+        weightGradient(.queryKeyValueGradient, weights.queryKeyValue, dqkv, middle) { gradients in
+            small.add(to: gradients, offsets)
+        }
     }
 
     /// From the gradient of the layer's output to that of its first norm's output, in `workspace.gradient`; leaves what the
     /// weights' gradients are made of: `droppedGradient`, `saved.up`, `activated`, and the first norm's output in `hidden`.
     private func feedForwardBackward(
-        _ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, gradients: UnsafeMutablePointer<Float>
+        _ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, _ small: SmallGradients
     ) {
         let weights = packed.layers[index]
         let clock = workspace.clock
@@ -140,10 +145,10 @@ struct EncoderLayer {
             let dup = saved.up + first * intermediate
             let dactivated = workspace.activatedGradient.pointer
             layerNormBackward(
-                clock, rows, d, saved.outputNorm + first * hidden, saved.outputScale + first, gradients,
-                gain: offsets.outputNormGain, bias: offsets.outputNormBias)
+                clock, rows, d, saved.outputNorm + first * hidden, saved.outputScale + first, offsets.outputNormGain,
+                gain: small.outputNormGain, bias: small.outputNormBias)
             drop(clock, rows, d, .output(layer: index), chunk.firstToken + first, into: dropped)
-            columnSum(clock, rows, hidden, dropped, gradients + offsets.downBias)
+            columnSum(clock, rows, hidden, dropped, small.downBias)
             product(.downBackward, clock, rows, weights.down) {
                 packed.backward(weights.down, rows: rows, dropped, into: dactivated)
             }
@@ -151,7 +156,7 @@ struct EncoderLayer {
                 mafin_gelu_backward(
                     rows * intermediate, dactivated, dup, workspace.activated.pointer + first * intermediate)
             }
-            columnSum(clock, rows, intermediate, dup, gradients + offsets.upBias)
+            columnSum(clock, rows, intermediate, dup, small.upBias)
             product(.upBackward, clock, rows, weights.up) {
                 packed.backward(weights.up, rows: rows, dup, into: d, adding: true)
             }
@@ -178,11 +183,12 @@ struct EncoderLayer {
 
     private func layerNormBackward(
         _ clock: OperationClock?, _ rows: Int, _ d: UnsafeMutablePointer<Float>, _ normalized: UnsafePointer<Float>,
-        _ scale: UnsafePointer<Float>, _ gradients: UnsafeMutablePointer<Float>, gain: Int, bias: Int
+        _ scale: UnsafePointer<Float>, _ parameter: Int, gain: UnsafeMutablePointer<Float>,
+        bias: UnsafeMutablePointer<Float>
     ) {
         clock.time(.layerNormBackward, floats: 3 * rows * hidden) {
             mafin_layer_norm_backward(
-                rows, hidden, d, normalized, scale, parameters + gain, gradients + gain, gradients + bias)
+                rows, hidden, d, normalized, scale, parameters + parameter, gain, bias)
         }
     }
 
@@ -215,5 +221,47 @@ struct EncoderLayer {
         let size = weight.outputs * weight.inputs
         clock.time(
             operation, operations: 2 * rows * size, floats: size + rows * (weight.outputs + weight.inputs), body)
+    }
+}
+
+/// One chunk's gradients of a layer's biases and norms, until it is the chunk's turn to add them.
+private struct SmallGradients {
+    let queryKeyValueBias: UnsafeMutablePointer<Float>
+    let attentionOutputBias: UnsafeMutablePointer<Float>
+    let attentionNormGain: UnsafeMutablePointer<Float>
+    let attentionNormBias: UnsafeMutablePointer<Float>
+    let upBias: UnsafeMutablePointer<Float>
+    let downBias: UnsafeMutablePointer<Float>
+    let outputNormGain: UnsafeMutablePointer<Float>
+    let outputNormBias: UnsafeMutablePointer<Float>
+    private let widths: (hidden: Int, intermediate: Int)
+
+    /// All 0, in the workspace's room for them.
+    init(_ workspace: Workspace, _ configuration: EncoderConfiguration) {
+        let (hidden, intermediate) = (configuration.hiddenSize, configuration.intermediateSize)
+        widths = (hidden, intermediate)
+        workspace.smallGradients.clear()
+        let start = workspace.smallGradients.pointer
+        queryKeyValueBias = start
+        attentionOutputBias = start + 3 * hidden
+        attentionNormGain = start + 4 * hidden
+        attentionNormBias = start + 5 * hidden
+        downBias = start + 6 * hidden
+        outputNormGain = start + 7 * hidden
+        outputNormBias = start + 8 * hidden
+        upBias = start + 9 * hidden
+        precondition(workspace.smallGradients.count == 9 * hidden + intermediate)
+    }
+
+    func add(to gradients: UnsafeMutablePointer<Float>, _ offsets: ParameterLayout.Layer) {
+        let (hidden, intermediate) = widths
+        mafin_axpy(3 * hidden, 1, queryKeyValueBias, gradients + offsets.queryKeyValueBias)
+        mafin_axpy(hidden, 1, attentionOutputBias, gradients + offsets.attentionOutputBias)
+        mafin_axpy(hidden, 1, attentionNormGain, gradients + offsets.attentionNormGain)
+        mafin_axpy(hidden, 1, attentionNormBias, gradients + offsets.attentionNormBias)
+        mafin_axpy(intermediate, 1, upBias, gradients + offsets.upBias)
+        mafin_axpy(hidden, 1, downBias, gradients + offsets.downBias)
+        mafin_axpy(hidden, 1, outputNormGain, gradients + offsets.outputNormGain)
+        mafin_axpy(hidden, 1, outputNormBias, gradients + offsets.outputNormBias)
     }
 }

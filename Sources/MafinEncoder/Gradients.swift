@@ -1,7 +1,8 @@
 import CMafinKernels
+import Foundation
 import MafinNumerics
 
-/// The gradients gathered since the last update: a dense block for each lane (thread), and the touched word embeddings.
+/// The gradients gathered since the last update: of the dense parameters, and of the word embeddings that were touched.
 final class Gradients {
     private let configuration: EncoderConfiguration
     private let layout: ParameterLayout
@@ -9,18 +10,17 @@ final class Gradients {
     private let small: [Range<Int>]
     /// The parameters of the dense part that train; the gradients of the others stay 0.
     private let trainable: Range<Int>
-    private(set) var lanes: [FloatBuffer] = []
-    /// Lanes that hold a gradient; what is in the others is not.
-    private(set) var laneCount = 0
-    /// The word embeddings' part: a table for each lane of a pass, and at 0 of all passes.
-    private var tables: [WordGradients]
+    private lazy var dense = FloatBuffer(count: layout.count - layout.denseStart, zeroed: true)
+    private let table: WordGradients
+    /// Whether nothing has been gathered.
+    private(set) var isEmpty = true
 
     /// - Parameter firstTrainable: the offset of the first parameter of the dense part that trains.
     init(_ configuration: EncoderConfiguration, _ layout: ParameterLayout, firstTrainable: Int) {
         self.configuration = configuration
         self.layout = layout
         trainable = firstTrainable..<layout.count
-        tables = [WordGradients(configuration)]
+        table = WordGradients(configuration)
         var small: [Range<Int>] = []
         var start = layout.denseStart
         for layer in layout.layers {
@@ -36,84 +36,49 @@ final class Gradients {
         self.small = small + [start..<layout.count]
     }
 
-    var isEmpty: Bool { laneCount == 0 }
+    /// Where the gradient of the parameter at an offset of the layout stands (dense parameters only).
+    var base: UnsafeMutablePointer<Float> { dense.pointer - layout.denseStart }
 
-    /// Where lane `lane` adds the gradient of the parameter at an offset of the layout (dense parameters only).
-    func base(lane: Int) -> UnsafeMutablePointer<Float> {
-        lanes[lane].pointer - layout.denseStart
-    }
-
-    /// Makes room for the given number of lanes.
+    /// Makes ready for a backward pass.
     ///
-    /// A lane that had no gradient has 0 now, but for the layers' weight matrices: the first gradient takes their place.
-    /// - Returns: lanes that had a gradient before.
-    func reserve(lanes count: Int) -> Int {
-        while tables.count < count { tables.append(WordGradients(configuration)) }
-        while lanes.count < count { lanes.append(FloatBuffer(count: layout.count - layout.denseStart, zeroed: true)) }
-        let before = laneCount
-        for lane in before..<max(before, count) {
-            for range in small { (base(lane: lane) + range.lowerBound).update(repeating: 0, count: range.count) }
-        }
-        laneCount = max(before, count)
-        return before
+    /// Where nothing had been gathered, all is 0 now but for the layers' weight matrices: the first gradients take their place.
+    /// - Returns: whether something had been gathered.
+    func begin() -> Bool {
+        guard isEmpty else { return true }
+        for range in small { (base + range.lowerBound).update(repeating: 0, count: range.count) }
+        isEmpty = false
+        return false
     }
 
     /// Rows of the word embedding matrix that have a gradient.
-    var words: [Int32] { tables[0].words }
+    var words: [Int32] { table.words }
 
-    /// Adds the gradient of each token's embedding to its word's row in the lane's table, token after token.
-    func addWords(_ ids: UnsafeBufferPointer<Int32>, _ gradients: UnsafePointer<Float>, lane: Int) {
-        tables[lane].add(ids, gradients)
+    /// Adds the gradient of each token's embedding to its word's row, token after token.
+    func addWords(_ ids: UnsafeBufferPointer<Int32>, _ gradients: UnsafePointer<Float>) {
+        table.add(ids, gradients)
     }
-
-    /// Brings the tables of all lanes together, once a pass is through.
-    func joinWords() {
-        for table in tables.dropFirst() {
-            table.withRows { words, values in tables[0].add(words, values) }
-            table.clear()
-        }
-    }
-
-    /// The gradient of `count` dense parameters from `offset` on, summed over the lanes: `scratch`, which has room for them,
-    /// or where it stands already.
-    func dense(at offset: Int, count: Int, scratch: UnsafeMutablePointer<Float>) -> UnsafePointer<Float> {
-        if laneCount == 1 { return UnsafePointer(base(lane: 0) + offset) }
-        scratch.update(from: base(lane: 0) + offset, count: count)
-        for lane in 1..<laneCount { mafin_axpy(count, 1, base(lane: lane) + offset, scratch) }
-        return UnsafePointer(scratch)
-    }
-
-    /// Floats that are summed over the lanes at a time: they stay in the first-level cache.
-    static let block = 4096
 
     /// The sum of the squares of all gradients.
     func squaredNorm() -> Double {
-        guard laneCount > 0 else { return 0 }
-        let blocks = (trainable.count + Self.block - 1) / Self.block
-        let sums = PartialSums(count: blocks)
-        let gradients = UnsafeTransfer(self)
-        parallelRanges(blocks) { range in
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.block) { scratch in
-                guard let scratch = scratch.baseAddress else { return }
-                let gradients = gradients.value
-                for block in range {
-                    let offset = gradients.trainable.lowerBound + block * Self.block
-                    let count = min(Self.block, gradients.trainable.upperBound - offset)
-                    sums.pointer[block] = mafin_sum_of_squares(
-                        count, gradients.dense(at: offset, count: count, scratch: scratch))
-                }
-            }
+        guard !isEmpty else { return 0 }
+        let pieces = (trainable.count + 65535) / 65536
+        let sums = PartialSums(count: pieces)
+        let (gradients, trainable) = (UnsafeTransfer(base), trainable)
+        parallelFor(pieces) { piece in
+            let start = trainable.lowerBound + piece * 65536
+            sums.pointer[piece] = mafin_sum_of_squares(
+                min(65536, trainable.upperBound - start), gradients.value + start)
         }
-        let words = tables[0].withRows { words, values in
+        let words = table.withRows { words, values in
             mafin_sum_of_squares(words.count * configuration.hiddenSize, values)
         }
-        return (0..<blocks).reduce(words) { $0 + sums.pointer[$1] }
+        return (0..<pieces).reduce(words) { $0 + sums.pointer[$1] }
     }
 
     /// Calls `body` with each touched word and the gradient of its row, on all threads.
     func forEachWord(_ body: @Sendable (Int, UnsafePointer<Float>) -> Void) {
         let hidden = configuration.hiddenSize
-        tables[0].withRows { words, values in
+        table.withRows { words, values in
             let rows = UnsafeTransfer((words: words, values: values))
             parallelRanges(words.count, grain: 64) { range in
                 for slot in range { body(Int(rows.value.words[slot]), rows.value.values + slot * hidden) }
@@ -125,23 +90,21 @@ final class Gradients {
     func all() -> [Float] {
         var result = [Float](repeating: 0, count: layout.count)
         let hidden = configuration.hiddenSize
-        tables[0].withRows { words, values in
+        table.withRows { words, values in
             for (slot, word) in words.enumerated() {
                 for column in 0..<hidden { result[Int(word) * hidden + column] = values[slot * hidden + column] }
             }
         }
-        result.withUnsafeMutableBufferPointer { values in
-            guard let values = values.baseAddress, laneCount > 0 else { return }
-            let from = dense(at: trainable.lowerBound, count: trainable.count, scratch: values + trainable.lowerBound)
-            if laneCount == 1 { (values + trainable.lowerBound).update(from: from, count: trainable.count) }
+        if !isEmpty {
+            for index in trainable { result[index] = base[index] }
         }
         return result
     }
 
     /// Forgets all gradients.
     func clear() {
-        for table in tables { table.clear() }
-        laneCount = 0
+        table.clear()
+        isEmpty = true
     }
 }
 
@@ -205,4 +168,31 @@ private final class PartialSums: @unchecked Sendable {
     }
 
     deinit { pointer.deallocate() }
+}
+
+/// Lets the chunks of a backward pass, whichever threads they are on, add to the same gradients one after the other.
+///
+/// A chunk adds in stages, the same for all, and to each stage's parameters after the chunk before it: sums have one order,
+/// one block of memory, and the last chunk's place is the only one where threads wait for each other for long.
+final class Turns: @unchecked Sendable {
+    private let condition = NSCondition()
+    /// Stages that each chunk is through with.
+    private var stages: [Int]
+
+    init(chunks: Int) {
+        stages = [Int](repeating: 0, count: chunks)
+    }
+
+    /// Runs the next stage of a chunk once the chunk before it is through with that stage.
+    func take(chunk: Int, _ body: () -> Void) {
+        condition.lock()
+        let stage = stages[chunk]
+        while chunk > 0, stages[chunk - 1] <= stage { condition.wait() }
+        condition.unlock()
+        body()
+        condition.lock()
+        stages[chunk] += 1
+        condition.broadcast()
+        condition.unlock()
+    }
 }

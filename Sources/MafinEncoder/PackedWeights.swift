@@ -22,7 +22,9 @@ final class PackedWeights: @unchecked Sendable {
     private(set) var layers: [Layer] = []
     private var forwardCount = 0
     private var backwardCount = 0
-    private let forwardBuffer: FloatBuffer
+    /// Room for one direction: a forward pass has ended when the backward pass begins. Both are kept where a backward pass
+    /// computes activations again.
+    private var forwardBuffer: FloatBuffer?
     private var backwardBuffer: FloatBuffer?
     private var forwardIsCurrent = false
     private var backwardIsCurrent = false
@@ -49,7 +51,6 @@ final class PackedWeights: @unchecked Sendable {
         }
         self.forwardCount = forwardCount
         self.backwardCount = backwardCount
-        forwardBuffer = FloatBuffer(count: forwardCount)
     }
 
     func invalidate() {
@@ -58,24 +59,23 @@ final class PackedWeights: @unchecked Sendable {
     }
 
     /// Packs what is out of date.
-    func prepare(from parameters: FloatBuffer, forBackward: Bool) {
-        guard !forwardIsCurrent || forBackward && !backwardIsCurrent else { return }
-        let all = layers.flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.up, $0.down] }
-        if !forwardIsCurrent {
-            let out = forwardBuffer
-            parallelFor(all.count) { index in
-                let weight = all[index]
+    ///
+    /// - Parameters:
+    ///   - forward: whether ``forward(_:rows:_:into:)`` will be called.
+    ///   - backward: whether ``backward(_:rows:_:into:adding:)`` will be called.
+    func prepare(from parameters: FloatBuffer, forward: Bool, backward: Bool) {
+        if forward, !forwardIsCurrent {
+            let out = room(&forwardBuffer, forwardCount, from: &backwardBuffer, unless: backward, &backwardIsCurrent)
+            pack { weight in
                 mafin_pack(
                     true, weight.outputs, weight.inputs, parameters.pointer + weight.source, weight.inputs,
                     out.pointer + weight.forward)
             }
             forwardIsCurrent = true
         }
-        if forBackward, !backwardIsCurrent {
-            let out = backwardBuffer ?? FloatBuffer(count: backwardCount)
-            backwardBuffer = out
-            parallelFor(all.count) { index in
-                let weight = all[index]
+        if backward, !backwardIsCurrent {
+            let out = room(&backwardBuffer, backwardCount, from: &forwardBuffer, unless: forward, &forwardIsCurrent)
+            pack { weight in
                 mafin_pack(
                     false, weight.inputs, weight.outputs, parameters.pointer + weight.source, weight.inputs,
                     out.pointer + weight.backward)
@@ -84,10 +84,35 @@ final class PackedWeights: @unchecked Sendable {
         }
     }
 
+    /// Room for one direction's weights: its own, that of the other where it is not needed, or new.
+    private func room(
+        _ own: inout FloatBuffer?, _ count: Int, from other: inout FloatBuffer?, unless isNeeded: Bool,
+        _ otherIsCurrent: inout Bool
+    ) -> FloatBuffer {
+        if own == nil, !isNeeded, let taken = other, taken.count >= count {
+            own = taken
+            other = nil
+            otherIsCurrent = false
+        }
+        let buffer = own ?? FloatBuffer(count: max(forwardCount, backwardCount))
+        own = buffer
+        return buffer
+    }
+
+    private func pack(_ body: @Sendable (Weight) -> Void) {
+        let all = layers.flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.up, $0.down] }
+        parallelFor(all.count) { body(all[$0]) }
+    }
+
+    private var forwardPointer: UnsafeMutablePointer<Float> {
+        guard let buffer = forwardBuffer else { preconditionFailure("prepare comes first") }
+        return buffer.pointer
+    }
+
     /// y = x · Wᵀ over `rows` rows of x `(rows, inputs)`; y is `(rows, outputs)`.
     func forward(_ weight: Weight, rows: Int, _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>) {
         mafin_sgemm_packed(
-            false, rows, weight.outputs, weight.inputs, 1, x, weight.inputs, forwardBuffer.pointer + weight.forward, 0,
+            false, rows, weight.outputs, weight.inputs, 1, x, weight.inputs, forwardPointer + weight.forward, 0,
             y, weight.outputs)
     }
 
@@ -98,7 +123,7 @@ final class PackedWeights: @unchecked Sendable {
     ) {
         mafin_sgemm_packed_columns(
             false, rows, weight.outputs, weight.inputs, columns.lowerBound, columns.count, 1, x, weight.inputs,
-            forwardBuffer.pointer + weight.forward, 0, y + columns.lowerBound, weight.outputs)
+            forwardPointer + weight.forward, 0, y + columns.lowerBound, weight.outputs)
     }
 
     /// Columns that belong together: a part of a product begins at a multiple of it.
@@ -109,7 +134,7 @@ final class PackedWeights: @unchecked Sendable {
         _ weight: Weight, rows: Int, _ dy: UnsafePointer<Float>, into dx: UnsafeMutablePointer<Float>,
         adding: Bool = false
     ) {
-        guard let buffer = backwardBuffer else { preconditionFailure("prepare(forBackward: true) comes first") }
+        guard let buffer = backwardBuffer else { preconditionFailure("prepare comes first") }
         mafin_sgemm_packed(
             false, rows, weight.inputs, weight.outputs, 1, dy, weight.outputs, buffer.pointer + weight.backward,
             adding ? 1 : 0, dx, weight.inputs)

@@ -36,12 +36,15 @@ final class Workspace {
     private(set) var gradient = FloatBuffer(count: 0)
     private(set) var droppedGradient = FloatBuffer(count: 0)
     private(set) var activatedGradient = FloatBuffer(count: 0)
+    /// Of a layer's biases and norms: `(9 · hidden + intermediate)`.
+    let smallGradients: FloatBuffer
     /// Activations of a chunk that are not kept from its forward to its backward pass.
     private(set) var transient = FloatBuffer(count: 0)
 
     init(_ configuration: EncoderConfiguration) {
         self.configuration = configuration
         dense = FloatBuffer(count: Self.rowBlock * configuration.hiddenSize)
+        smallGradients = FloatBuffer(count: 9 * configuration.hiddenSize + configuration.intermediateSize)
     }
 
     /// Makes room for a chunk of `tokens` tokens whose longest text has `longest`.

@@ -172,4 +172,29 @@ public struct SafeTensorsFile: Sendable {
             for tensor in tensors { try file.write(UnsafeRawBufferPointer(tensor.values)) }
         }
     }
+
+    /// Writes one tensor that need not fit into memory as F32, whole or not at all: `body` hands over its values in C order, in pieces of
+    /// any size.
+    /// - Throws: ``NumericsError/file(path:reason:)``, or what `body` throws.
+    public static func write(
+        tensor name: String, shape: [Int], metadata: [String: String], to url: URL,
+        _ body: (_ write: (UnsafeBufferPointer<Float>) throws -> Void) throws -> Void
+    ) throws {
+        let size = 4 * shape.reduce(1, *)
+        let header: [String: Any] = [
+            "__metadata__": metadata, name: ["dtype": "F32", "shape": shape, "data_offsets": [0, size]],
+        ]
+        var json = try JSONSerialization.data(withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes])
+        json.append(Data(repeating: UInt8(ascii: " "), count: (8 - json.count % 8) % 8))
+        try AtomicFile.write(to: url) { file in
+            try withUnsafeBytes(of: UInt64(json.count).littleEndian) { try file.write($0) }
+            try file.write(json)
+            var written = 0
+            try body { values in
+                written += 4 * values.count
+                try file.write(UnsafeRawBufferPointer(values))
+            }
+            precondition(written == size, "\(written) bytes do not fill \(shape)")
+        }
+    }
 }

@@ -1,11 +1,18 @@
+import Foundation
 import MafinBlackBox
 
 /// What can go wrong between this machine and an embedding API, the cache of its answers, or a model hub.
 public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A key is there but cannot be used.
     case badKey(source: String, reason: String)
+    /// A provider's profile is malformed; the place is a key or a line.
+    case badProfile(source: String, place: String, reason: String)
+    /// No profile bears the name.
+    case unknownProvider(String, known: [String])
     /// An address or an option of a server makes no sense.
     case badEndpoint(String, reason: String)
+    /// A file of certificate authorities is none.
+    case badCertificates(path: String, reason: String)
     /// APIs refuse empty texts, so none is sent.
     case emptyTexts(role: TextRole, count: Int, first: [String])
     /// The server refuses, and asking again would not help.
@@ -16,8 +23,14 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     case badAnswer(endpoint: String, reason: String)
     /// One vector of an answer cannot be used.
     case badVector(endpoint: String, id: String, reason: String)
-    /// The server refuses these texts for themselves (too long); all others were answered.
-    case textsRefused(endpoint: String, role: TextRole, count: Int, first: [String], message: String)
+    /// The server refuses these texts for themselves, or gave no usable vector for them; all others were answered.
+    case textsRefused(endpoint: String, role: TextRole, texts: [RefusedText])
+    /// Texts are longer than the model takes; nothing was asked.
+    case textsTooLong(role: TextRole, limit: Int, count: Int, first: [String])
+    /// Jobs of a batch API are sent and not answered yet; nobody wanted to wait.
+    case batchPending(jobs: [String], texts: Int)
+    /// Going on would go beyond what may be spent; nothing beyond it was sent.
+    case overBudget(endpoint: String, reason: String)
 
     /// The cache cannot be opened, read or written.
     case cacheUnusable(path: String, reason: String)
@@ -25,6 +38,11 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     case cacheFull(path: String)
     /// The server's vectors are of another length than those it gave before under the same name.
     case dimensionChanged(id: String, found: Int, cached: Int, path: String)
+
+    /// The model gives other vectors than those it gave before under the same name.
+    case modelDrifted(model: String, checked: Int, id: String, cosine: Double, path: String)
+    /// A file to be imported, or the way in which the cache is used, does not fit.
+    case cacheMisuse(path: String, reason: String)
 
     /// A repository id or revision is malformed.
     case badRepository(String, reason: String)
@@ -48,6 +66,10 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .badKey(let source, let reason):
             return "\(source): the key \(reason)"
+        case .badProfile(let source, let place, let reason):
+            return "\(source): \(place): \(reason)"
+        case .unknownProvider(let name, let known):
+            return "no provider is called '\(name)'; known are \(known.joined(separator: ", "))"
         case .badEndpoint(let endpoint, let reason):
             return "'\(endpoint)': \(reason)"
         case .emptyTexts(let role, let count, let first):
@@ -61,8 +83,18 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
             return "\(endpoint): unusable answer: \(reason)"
         case .badVector(let endpoint, let id, let reason):
             return "\(endpoint): unusable vector for '\(id)': \(reason)"
-        case .textsRefused(let endpoint, let role, let count, let first, let message):
-            return "\(endpoint) refuses \(count) \(Self.plural(role)) (\(Self.list(first, of: count))): \(message)"
+        case .badCertificates(let path, let reason):
+            return "certificates \(path): \(reason)"
+        case .textsRefused(let endpoint, let role, let texts):
+            return RefusedText.description(endpoint: endpoint, role: role, texts: texts)
+        case .textsTooLong(let role, let limit, let count, let first):
+            return
+                "\(count) \(Self.plural(role)) \(count == 1 ? "is" : "are") longer than the \(limit) tokens that the model takes: \(Self.list(first, of: count)); cut them, or pass --on-overflow truncate or split-mean"
+        case .batchPending(let jobs, let texts):
+            return
+                "\(texts) texts are in \(jobs.count) batch\(jobs.count == 1 ? "" : "es") that the provider has not answered yet (\(Self.list(Array(jobs.prefix(3)), of: jobs.count))); the same command, or mafin batch resume, collects them"
+        case .overBudget(let endpoint, let reason):
+            return "\(endpoint): \(reason)"
         case .cacheUnusable(let path, let reason):
             return "cache \(path): \(reason)"
         case .cacheFull(let path):
@@ -70,6 +102,12 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         case .dimensionChanged(let id, let found, let cached, let path):
             return
                 "the vector of '\(id)' has \(found) numbers, but those of the same model in the cache \(path) have \(cached)"
+        case .modelDrifted(let model, let checked, let id, let cosine, let path):
+            let shown = String(format: "%.4f", cosine)
+            return
+                "model '\(model)' has changed: of \(checked) texts asked again, '\(id)' has a cosine of \(shown) to its vector in the cache \(path); remove the old vectors (mafin cache gc --source) or use another cache"
+        case .cacheMisuse(let path, let reason):
+            return "\(path): \(reason)"
         case .badRepository(let name, let reason):
             return "model repository '\(name)': \(reason)"
         case .notOnHub(let repository, let revision, let endpoint, let message):
@@ -94,11 +132,15 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Who can mend it; commands turn this into their exit code.
     public var category: Category {
         switch self {
-        case .badKey, .badEndpoint, .badRepository, .modelNotFound: .usage
-        case .emptyTexts, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .unusableRepository,
+        case .badKey, .badProfile, .unknownProvider, .badEndpoint, .badCertificates, .overBudget, .badRepository,
+            .modelNotFound:
+            .usage
+        case .emptyTexts, .textsTooLong, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .modelDrifted,
+            .cacheMisuse, .unusableRepository,
             .cannotStore:
             .data
-        case .refused, .unavailable, .badAnswer, .badVector, .notOnHub, .hubAccessDenied, .hubUnavailable,
+        case .refused, .unavailable, .batchPending, .badAnswer, .badVector, .notOnHub, .hubAccessDenied,
+            .hubUnavailable,
             .corruptDownload:
             .network
         }
@@ -114,14 +156,14 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         case network
     }
 
-    private static func plural(_ role: TextRole) -> String {
+    static func plural(_ role: TextRole) -> String {
         switch role {
         case .query: "queries"
         case .document: "documents"
         }
     }
 
-    private static func list(_ first: [String], of count: Int) -> String {
+    static func list(_ first: [String], of count: Int) -> String {
         first.map { "'\($0)'" }.joined(separator: ", ") + (count > first.count ? ", …" : "")
     }
 }

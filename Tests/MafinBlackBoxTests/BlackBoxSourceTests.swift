@@ -9,7 +9,7 @@ import Testing
             BlackBoxSource(.vectors(path: "vectors/one")),
             BlackBoxSource(
                 .openAI(model: "nomic-embed-text:latest"), baseURL: "http://localhost:8080/v1", dimensions: 256,
-                queryPrefix: "", documentPrefix: "passage: "),
+                queryPrefix: "", documentPrefix: "passage: ", overflow: .splitMean),
             BlackBoxSource(.local(folder: "org/name"), queryPrefix: "query: "),
         ]
         let data = try JSONEncoder().encode(sources)
@@ -21,7 +21,7 @@ import Testing
         let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: String])
         #expect(object == ["specification": "openai:m:latest"])
         #expect(throws: DecodingError.self) {
-            try JSONDecoder().decode(BlackBoxSource.self, from: Data(#"{"specification": "pigeon:x"}"#.utf8))
+            try JSONDecoder().decode(BlackBoxSource.self, from: Data(#"{"specification": "pigeon"}"#.utf8))
         }
     }
 

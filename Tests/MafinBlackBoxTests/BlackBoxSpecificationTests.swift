@@ -6,6 +6,7 @@ import Testing
         ("vectors:../shared/vectors/nfcorpus", BlackBoxSpecification.vectors(path: "../shared/vectors/nfcorpus")),
         ("openai:text-embedding-3-small", .openAI(model: "text-embedding-3-small")),
         ("openai:nomic-embed-text:latest", .openAI(model: "nomic-embed-text:latest")),
+        ("cohere:embed-v4.0", .provider("cohere", model: "embed-v4.0")),
         ("local:/models/e5", .local(folder: "/models/e5")),
     ])
     func readsWhatIsWritten(text: String, expected: BlackBoxSpecification) throws {
@@ -16,7 +17,7 @@ import Testing
     @Test(arguments: [
         ("nfcorpus", "a kind and a colon are missing"),
         ("openai:", "nothing stands after 'openai:'"),
-        ("cohere:embed-v4", "'cohere' is no kind of black box"),
+        ("Cohere!:embed-v4", "'Cohere!' is no kind of black box"),
     ])
     func saysWhatIsWrong(text: String, reason: String) {
         let error = #expect(throws: BlackBoxError.self) { try BlackBoxSpecification(parsing: text) }

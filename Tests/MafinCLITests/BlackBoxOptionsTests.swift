@@ -34,7 +34,7 @@ import Testing
                 == BlackBoxSource(
                     .openAI(model: "nomic-embed-text:latest"), baseURL: "http://localhost:11434/v1", dimensions: 256,
                     queryPrefix: "search_query: ", documentPrefix: ""))
-        #expect(options.blackBoxBatch == 32 && options.concurrency == 2 && options.cache == "c.sqlite")
+        #expect(options.asking.blackBoxBatch == 32 && options.asking.concurrency == 2 && options.cache == "c.sqlite")
         #expect(
             try BlackBoxOptions.parse(["--black-box", "local:org/name"]).source?.specification
                 == .local(folder: "org/name"))

@@ -4,17 +4,20 @@ import MafinProviders
 import MafinTestSupport
 import Synchronization
 
-/// An OpenAI-compatible server for tests: answers rightly unless told otherwise, and keeps a bill.
+/// A server for tests that speaks a vendor's dialect: answers rightly unless told otherwise, and keeps a bill.
 final class EmbeddingServer: Sendable {
     /// One request, as a misbehaving answer needs it.
     struct Call: Sendable {
         let request: StubHTTPServer.Request
         let texts: [String]
         let wantsBase64: Bool
+        var inputType: String?
+        var dimensions: Int?
     }
 
     static let dimension = 8
 
+    let dialect: Dialect
     private let stub: StubHTTPServer
     private let paidTexts: PaidTexts
 
@@ -22,23 +25,45 @@ final class EmbeddingServer: Sendable {
         let texts = Mutex<[String]>([])
     }
 
-    /// - Parameter misbehave: the answer to a request, or nil for the right one. Texts are paid for where the status is 200 and the answer
-    ///   is sent whole.
-    init(misbehave: @escaping @Sendable (Call) -> StubHTTPServer.Response? = { _ in nil }) throws {
+    /// - Parameters:
+    ///   - dialect: whose server it plays; requests that the vendor would not take are refused in the vendor's way.
+    ///   - misbehave: the answer to a request, or nil for the right one. Texts are paid for where the status is 200 and the answer
+    ///     is sent whole.
+    init(
+        _ dialect: Dialect = .openAI, misbehave: @escaping @Sendable (Call) -> StubHTTPServer.Response? = { _ in nil }
+    ) throws {
+        self.dialect = dialect
         let paid = PaidTexts()
         paidTexts = paid
         stub = try StubHTTPServer { request in
-            let texts = request.json?["input"] as? [String] ?? []
+            let read: Dialect.Call
+            do {
+                read = try dialect.read(request)
+            } catch let error as Dialect.Objection {
+                return .text(dialect.refusal(error.message, status: error.status), status: error.status)
+            } catch {
+                return .text("\(error)", status: 500)
+            }
             let call = Call(
-                request: request, texts: texts, wantsBase64: request.json?["encoding_format"] as? String == "base64")
-            let response = misbehave(call) ?? .text(Self.answer(texts, base64: call.wantsBase64))
+                request: request, texts: read.texts, wantsBase64: read.wantsBase64, inputType: read.inputType,
+                dimensions: read.dimensions)
+            let response =
+                misbehave(call)
+                ?? .text(
+                    dialect.answer(
+                        call.texts.map { Self.vector($0, dimension: call.dimensions ?? Self.dimension) },
+                        base64: call.wantsBase64, tokens: call.texts.reduce(0) { $0 + Self.tokens($1) }))
             switch response.delivery {
-            case .cut, .hangUp, .silence: break
-            default: if response.status == 200 { paid.texts.withLock { $0 += texts } }
+            case .hangUp, .silence: break
+            case .cut(let bytes) where bytes < response.body.count: break
+            default: if response.status == 200 { paid.texts.withLock { $0 += call.texts } }
             }
             return response
         }
     }
+
+    /// As many as a server would count: words and a little.
+    static func tokens(_ text: String) -> Int { text.split(separator: " ").count + 2 }
 
     var url: String { stub.url }
     var requests: [StubHTTPServer.Request] { stub.requests }
@@ -86,17 +111,21 @@ final class EmbeddingServer: Sendable {
 
     /// A black box that asks this server, with pauses too short to notice.
     func blackBox(
-        key: String? = nil, dimensions: Int? = nil, limits: BatchLimits = BatchLimits(items: 4), concurrency: Int = 3,
-        attempts: Int = 6, timeout: Duration = .seconds(20), queryPrefix: String = ""
-    ) throws -> OpenAIBlackBox {
-        try OpenAIBlackBox(
-            baseURL: url, model: "m", apiKey: key.map { try APIKey($0) }, dimensions: dimensions,
-            queryPrefix: queryPrefix,
-            options: .init(
-                limits: limits, maximumConcurrentRequests: concurrency,
-                retry: RetryPolicy(
-                    maximumAttempts: attempts, firstDelay: .milliseconds(5), longestDelay: .milliseconds(20)),
-                timeout: timeout))
+        key: String? = Dialect.key, dimensions: Int? = nil, limits: BatchLimits = BatchLimits(items: 4),
+        concurrency: Int = 3,
+        attempts: Int = 6, timeout: Duration = .seconds(20), queryPrefix: String? = nil,
+        change: (inout ProviderBlackBox.Options) -> Void = { _ in }
+    ) throws -> ProviderBlackBox {
+        var options = ProviderBlackBox.Options(
+            limits: limits, maximumConcurrentRequests: concurrency,
+            retry: RetryPolicy(
+                maximumAttempts: attempts, firstDelay: .milliseconds(5), longestDelay: .milliseconds(20)),
+            connection: ConnectionSettings(timeout: timeout))
+        change(&options)
+        return try ProviderBlackBox(
+            ProfileCatalog.builtIn.profile(dialect.rawValue), model: "m", baseURL: url,
+            apiKey: key.map { try APIKey($0) }, dimensions: dimensions, queryPrefix: queryPrefix, options: options,
+            environment: [:])
     }
 }
 

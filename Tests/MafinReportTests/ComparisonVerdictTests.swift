@@ -10,14 +10,13 @@ import Testing
     private static let metric = Metric.nDCG(cutoff: 10)
     private static let queries = 200
 
-    /// Values of 200 queries whose mean is about the given one, with noise of their own.
+    /// Values of 200 queries; noise that all systems share, and noise of their own that moves no mean: differences of means are as given.
     private func evaluation(_ mean: Double, noise: Double = 0.05, seed: UInt64) -> RunEvaluation {
         var shared = RandomGenerator(seed: 1)
         var own = RandomGenerator(seed: seed)
-        let values = (0..<Self.queries).map { _ in
-            let common = 0.2 * Double(shared.normal())
-            return mean + common + noise * Double(own.normal())
-        }
+        let noises = (0..<Self.queries).map { _ in noise * Double(own.normal()) }
+        let shift = noises.reduce(0, +) / Double(Self.queries)
+        let values = noises.map { mean + 0.2 * Double(shared.normal()) + $0 - shift }
         return RunEvaluation(
             queryIds: (0..<Self.queries).map { "q\($0)" }, values: [Self.metric: values],
             means: [Self.metric: values.reduce(0, +) / Double(Self.queries)], queriesWithoutRelevantDocument: 0,

@@ -25,7 +25,7 @@ import Testing
                 "schema", "schemaVersion", "title", "created", "split", "baseline", "metric", "queries",
                 "queriesWithoutRelevantDocument", "systems", "verdict", "statistics", "subsets", "perQuery",
                 "trainingCurves", "lambdaSweeps", "learningCurve", "examples", "scoreHistograms", "data", "leaks",
-                "suspectedFalseNegatives", "provenance", "omissions",
+                "suspectedFalseNegatives", "provenance", "omissions", "headToHead",
             ])
         let verdict = try #require(object["verdict"] as? [String: Any])
         #expect(verdict["decision"] as? String == "ship")

@@ -78,7 +78,7 @@ import Testing
 
     @Test func drawingsHaveNamesAndDescriptions() throws {
         let drawings = try page(facts).all("svg").filter { $0.parent?.attributes["aria-hidden"] != "true" }
-        #expect(drawings.count == 2 * 9)
+        #expect(drawings.count == 2 * 10)
         for drawing in drawings {
             #expect(drawing.attributes["role"] == "img")
             #expect(drawing.children[0].name == "title" && !drawing.children[0].text.isEmpty)

@@ -21,6 +21,19 @@ public final class StubHTTPServer: Sendable {
         /// How many connections the server had had before this one's.
         public let connection: Int
 
+        /// A request that no server has received.
+        public init(
+            method: String, target: String, headers: [String: String], body: [UInt8], number: Int = 0,
+            connection: Int = 0
+        ) {
+            self.method = method
+            self.target = target
+            self.headers = headers
+            self.body = body
+            self.number = number
+            self.connection = connection
+        }
+
         /// The body as JSON.
         public var json: [String: Any]? {
             (try? JSONSerialization.jsonObject(with: Data(body))) as? [String: Any]

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BenchSupport
 import Foundation
 import MafinNumerics
 import MafinRetrieval
@@ -22,15 +23,10 @@ struct BenchSearch: ParsableCommand {
         var gigaPerSecond = 0.0
         var gigaPerCPUSecond = 0.0
 
-        mutating func note(_ work: Double, _ time: Time) {
-            gigaPerSecond = max(gigaPerSecond, work / time.wall / 1e9)
-            gigaPerCPUSecond = max(gigaPerCPUSecond, work / time.cpu / 1e9)
+        mutating func note(_ work: Double, _ lap: Lap) {
+            gigaPerSecond = max(gigaPerSecond, work / lap.wall / 1e9)
+            gigaPerCPUSecond = max(gigaPerCPUSecond, work / lap.processor / 1e9)
         }
-    }
-
-    private struct Time {
-        var wall: Double
-        var cpu: Double
     }
 
     private struct Batch: Encodable {
@@ -85,19 +81,19 @@ struct BenchSearch: ParsableCommand {
         for size in batches {
             let batch = asked.selecting(rows: 0..<size)
             found = try index.search(queries: batch, count: top)
-            var times: [Time] = []
+            var laps: [Lap] = []
             let start = ContinuousClock.now
-            while times.count < rounds, ContinuousClock.now - start < .seconds(15) {
+            while laps.count < rounds, ContinuousClock.now - start < .seconds(15) {
                 OtherLoad.waitForQuiet()
-                times.append(try time { found = try index.search(queries: batch, count: top) })
+                laps.append(try Lap { found = try index.search(queries: batch, count: top) })
             }
-            let walls = times.map(\.wall).sorted()
+            let walls = laps.map(\.wall).sorted()
             var row = Batch(
                 size: size, bestMilliseconds: 1e3 * walls[0], medianMilliseconds: 1e3 * walls[walls.count / 2],
-                bestCPUMilliseconds: 1e3 * (times.map(\.cpu).min() ?? 0))
-            for time in times {
-                row.operations.note(2 * Double(index.count) * Double(index.columns) * Double(size), time)
-                row.bytes.note(Double(index.byteCount), time)
+                bestCPUMilliseconds: 1e3 * (laps.map(\.processor).min() ?? 0))
+            for lap in laps {
+                row.operations.note(2 * Double(index.count) * Double(index.columns) * Double(size), lap)
+                row.bytes.note(Double(index.byteCount), lap)
             }
             measured.append(row)
         }
@@ -125,8 +121,8 @@ struct BenchSearch: ParsableCommand {
         let a = Matrix(rows: size, columns: size, repeating: 0.5)
         for _ in 0..<6 {
             OtherLoad.waitForQuiet()
-            let time = time { precondition(Matrix.multiply(a, transposed: a)[0, 0] > 0) }
-            speed.note(2 * Double(size * size * size), time)
+            let lap = Lap { precondition(Matrix.multiply(a, transposed: a)[0, 0] > 0) }
+            speed.note(2 * Double(size * size * size), lap)
         }
     }
 
@@ -136,7 +132,7 @@ struct BenchSearch: ParsableCommand {
             let vectors = UnsafeTransfer(bytes.bindMemory(to: SIMD16<UInt32>.self))
             for _ in 0..<6 {
                 OtherLoad.waitForQuiet()
-                let time = time {
+                let lap = Lap {
                     parallelRanges(vectors.value.count, grain: 1 << 14) { range in
                         var one = SIMD16<UInt32>()
                         var other = SIMD16<UInt32>()
@@ -148,29 +144,12 @@ struct BenchSearch: ParsableCommand {
                         precondition((one ^ other) != SIMD16(repeating: .max))
                     }
                 }
-                speed.note(Double(bytes.count), time)
+                speed.note(Double(bytes.count), lap)
             }
         }
     }
 
-    private func time(_ body: () throws -> Void) rethrows -> Time {
-        let cpu = OtherLoad.ownSeconds()
-        let wall = try seconds(body)
-        return Time(wall: wall, cpu: OtherLoad.ownSeconds() - cpu)
-    }
-
     private func seconds(_ body: () throws -> Void) rethrows -> Double {
         try ContinuousClock().measure(body) / .seconds(1)
-    }
-
-    private func peakMegabytes() -> Double {
-        var usage = rusage()
-        // RUSAGE_SELF, which the C libraries import as different types.
-        getrusage(0, &usage)
-        #if os(macOS)
-            return Double(usage.ru_maxrss) / 1_048_576
-        #else
-            return Double(usage.ru_maxrss) / 1024
-        #endif
     }
 }

@@ -9,16 +9,10 @@ public struct Lap: Sendable {
 
     /// What `body` takes.
     public init(_ body: () throws -> Void) rethrows {
-        let start = (ContinuousClock.now, Self.processorSeconds())
+        let start = (ContinuousClock.now, OtherLoad.ownSeconds())
         try body()
         wall = (ContinuousClock.now - start.0) / .seconds(1)
-        processor = Self.processorSeconds() - start.1
-    }
-
-    private static func processorSeconds() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+        processor = OtherLoad.ownSeconds() - start.1
     }
 }
 

@@ -32,6 +32,7 @@ public enum Contender: String, Sendable, Codable, CaseIterable {
             options.form = .fixed
             options.scale = .given(.paper)
             options.fitsScaleOnDev = false
+            options.trainedShares = []
         case .lambdaMafin:
             options.form = .learned
             options.scale = .calibrated

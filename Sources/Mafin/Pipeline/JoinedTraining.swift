@@ -252,6 +252,7 @@ public final class JoinedTraining {
                     "frozenLayers": .integer(Int64(settings.frozenLayers)),
                     "freezesEmbeddings": .boolean(settings.freezesEmbeddings),
                     "history": try ManifestValue(encoding: trained.outcome.history),
+                    "trainedShare": .number(Double(trained.outcome.trainedShare)),
                     "seconds": .number(trained.outcome.elapsed),
                 ]),
             untrainedScale: trained.startIsCalibrated ? trained.outcome.start.result.scale : nil,

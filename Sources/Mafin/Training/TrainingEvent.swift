@@ -14,6 +14,8 @@ public enum TrainingEvent: Sendable {
     case step(StepReport)
     /// A state was evaluated; whether it is the best so far.
     case evaluated(EvaluationRecord, isBest: Bool)
+    /// Training is over, and a mean with the released weights does better on dev than the best state.
+    case interpolated(Interpolation)
     /// A checkpoint lies on disk.
     case checkpoint(step: Int)
     /// The run is over.
@@ -82,10 +84,12 @@ public struct TrainingOutcome: Sendable {
     public var steps: Int
     /// The untrained start.
     public var start: EvaluationRecord
-    /// The best state; the start itself where training brought nothing.
+    /// The best state, with the figures of the mean where ``trainedShare`` is below 1; the start itself where training brought nothing.
     public var best: EvaluationRecord
     /// All evaluations in order.
     public var history: [EvaluationRecord]
+    /// Share of the best state's weights in what the query encoder holds; the rest is that of the released ones. 1: all.
+    public var trainedShare: Float
     /// The scale at which the best state was trained (not the one fitted on dev, which is `best.result.scale`).
     public var trainingScale: ScoreScale
     /// What is done to the encoder's rows.

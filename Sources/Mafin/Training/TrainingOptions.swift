@@ -50,6 +50,11 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
     /// What makes a state the best. With few dev queries the likelihood is the steadier choice.
     public var selection: Selection = .metric
 
+    /// Shares of the trained weights that are tried when training is over, the rest being that of the released ones; the mean (or the trained
+    /// weights themselves) that makes the dev labels most likely is kept. For modes whose document vectors stay as released. Empty: the trained
+    /// weights as they are.
+    public var trainedShares: [Float] = [0.85, 0.7, 0.5]
+
     // MARK: Score
 
     /// How the two halves' scores become one.
@@ -143,6 +148,9 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
         try require(
             evaluationShare > 0 && evaluationShare < 1, "evaluationShare", "a share between 0 and 1", evaluationShare)
         if let patience { try require(patience >= 1, "patience", "at least 1, or none", patience) }
+        for share in trainedShares {
+            try require(share > 0 && share < 1, "trainedShares", "shares between 0 and 1", share)
+        }
         try require(calibrationQueries >= 1, "calibrationQueries", "at least 1", calibrationQueries)
         try require(scaleLearningRate > 0, "scaleLearningRate", "a number above 0", scaleLearningRate)
         try require(minimumLambda >= 0 && minimumLambda < 1, "minimumLambda", "a share in 0 ..< 1", minimumLambda)

@@ -62,6 +62,7 @@ extension TrainingRun {
     /// Ends the run here.
     func finish(_ reason: StopReason) throws -> TrainingOutcome {
         if reason != .cancelled {
+            try interpolate()
             state.stopped = reason
             try save()
         }
@@ -77,9 +78,12 @@ extension TrainingRun {
     }
 
     private func outcome(_ reason: StopReason) -> TrainingOutcome {
-        TrainingOutcome(
-            reason: reason, steps: state.step, start: state.history[0], best: state.history[state.best],
-            history: state.history, trainingScale: state.bestScale, localForm: state.localForm, tokens: state.tokens,
+        var best = state.history[state.best]
+        if let interpolation = state.interpolation { best.result = interpolation.result }
+        return TrainingOutcome(
+            reason: reason, steps: state.step, start: state.history[0], best: best,
+            history: state.history, trainedShare: state.interpolation?.trainedShare ?? 1,
+            trainingScale: state.bestScale, localForm: state.localForm, tokens: state.tokens,
             elapsed: state.stopped == nil ? elapsed : state.timing.elapsed)
     }
 }

@@ -11,6 +11,8 @@ final class TrainingRun<Encoder: TrainableEncoder> {
 
     var state: TrainingState
     var best: [[Float]]
+    /// Weights of the query encoder before its first update.
+    let released: [Float]
     var bank: DocumentBank
     var mined = MinedNegatives()
 
@@ -38,6 +40,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         self.onEvent = onEvent
         began = ContinuousClock.now
         lastCheckpoint = began
+        released = trainer.queryEncoder.weights()
         let data = trainer.data
         engine = StepEngine(
             queryEncoder: trainer.queryEncoder, documentEncoder: trainer.documentEncoder, data: data,

@@ -38,6 +38,8 @@ struct TrainingState: Codable {
     var tokens = 0
     var timing = Timing()
     var stopped: StopReason?
+    /// What became of the best weights when training was over; `nil`: they stayed as they were.
+    var interpolation: Interpolation?
 
     /// What was measured; enters the course of the run only through ``plan``.
     struct Timing: Codable {

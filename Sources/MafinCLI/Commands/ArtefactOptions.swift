@@ -31,12 +31,15 @@ struct ArtefactOptions: ParsableArguments {
     }
 
     /// The black box of the artefact, or the one named by flags. One that the artefact was not trained beside is refused before it is asked.
-    /// - Parameter progress: told of each call's counts, instead of a progress bar a call.
+    /// - Parameters:
+    ///   - announcesPlan: whether each call says what it will ask; false where that has been said of all.
+    ///   - progress: told of each call's counts, instead of a progress bar a call.
     func makeBlackBox(
-        _ model: JoinedModel, _ shared: SharedOptions, progress: (@Sendable (EmbeddingCounts) -> Void)? = nil
+        _ model: JoinedModel, _ shared: SharedOptions, announcesPlan: Bool = true,
+        progress: (@Sendable (EmbeddingCounts) -> Void)? = nil
     ) async throws -> any BlackBox {
         let blackBox = try await blackBox.make(
-            shared: shared, default: model.manifest.blackBoxSource, progress: progress)
+            shared: shared, default: model.manifest.blackBoxSource, announcesPlan: announcesPlan, progress: progress)
         try model.artefact.require(blackBox: blackBox.identity)
         return blackBox
     }

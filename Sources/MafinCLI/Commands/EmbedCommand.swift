@@ -56,7 +56,9 @@ struct EmbedCommand: AsyncParsableCommand {
             ProgressBar(
                 title: "Embedding", total: count ?? 0, unit: "texts",
                 output: count == nil ? .silent : shared.progressOutput))
-        let blackBox = try await options.makeBlackBox(model, shared, progress: progress.asked)
+        try await announce(model, count: count)
+        let blackBox = try await options.makeBlackBox(
+            model, shared, announcesPlan: count == nil, progress: progress.asked)
         var texts = try open()
         while let block = try Self.block(&texts) {
             if Interruption.isRequested { throw CancellationError() }
@@ -76,6 +78,24 @@ struct EmbedCommand: AsyncParsableCommand {
         } else {
             print("\(vectors.count) × \(vectors.dimension) to \(output), ids to \(vectors.idsFile.relativePath)")
         }
+    }
+
+    /// Says what an embedding API will be asked in all, and stops where that is more than is allowed. A pipe is planned block by block.
+    private func announce(_ model: JoinedModel, count: Int?) async throws {
+        guard count != nil,
+            let opened = try options.blackBox.openedProvider(shared, default: model.manifest.blackBoxSource)
+        else { return }
+        let ruler = try TokenRuler(opened.profile, tokenizer: options.blackBox.asking.tokenizer)
+        var plan: EmbeddingPlan?
+        var texts = try open()
+        while let block = try Self.block(&texts) {
+            let part = try await EmbeddingPlan(
+                opened.server, cache: opened.cache, texts: [(self.as, block)], ruler: ruler)
+            plan = plan?.adding(part) ?? part
+        }
+        guard let plan else { return }
+        if plan.toAsk > 1 { shared.note(plan.summary) }
+        try plan.require(within: opened.server.spendingLimit, endpoint: opened.server.url)
     }
 
     private struct Summary: Encodable {

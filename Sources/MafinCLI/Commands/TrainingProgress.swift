@@ -40,6 +40,12 @@ final class TrainingProgress {
                 String(
                     format: "step %d: dev nDCG@10 %.4f, λ %.3f, likelihood %.4f%@", record.step, result.metric,
                     result.scale.lambda, result.logLikelihood, isBest ? "  best" : ""))
+        case .interpolated(let mean):
+            say(
+                String(
+                    format: "kept: %.0f %% trained and %.0f %% released weights, dev nDCG@10 %.4f, likelihood %.4f",
+                    100 * mean.trainedShare, 100 - 100 * mean.trainedShare, mean.result.metric,
+                    mean.result.logLikelihood))
         case .stopped(let reason):
             switch reason {
             case .noGain: say("ended early: dev does not rise any more")

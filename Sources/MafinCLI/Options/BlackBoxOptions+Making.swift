@@ -11,12 +11,13 @@ extension BlackBoxOptions {
     ///
     /// - Parameters:
     ///   - stored: what is meant where there is no `--black-box`: the artefact's own.
+    ///   - announcesPlan: whether each call to a provider says what it will ask.
     ///   - progress: told of each call's counts, instead of a progress bar a call.
     ///   - environment: for keys and the places of caches.
     /// - Throws: `ValidationError` where nothing is named; `BlackBoxError`, `ProviderError`, `EncoderError` … for what cannot be
     ///   opened. A missing API key is an error only when there is something to ask.
     func make(
-        shared: SharedOptions, default stored: BlackBoxSource? = nil,
+        shared: SharedOptions, default stored: BlackBoxSource? = nil, announcesPlan: Bool = true,
         progress: (@Sendable (EmbeddingCounts) -> Void)? = nil,
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) async throws -> any BlackBox {
@@ -32,35 +33,81 @@ extension BlackBoxOptions {
                 modelFolder: folder, name: path == nil ? name : nil,
                 prefixes: TextPrefixes(query: source.queryPrefix, document: source.documentPrefix, elseOf: folder))
             return try cached(encoder, shared, progress, environment)
-        case .openAI(let model):
-            let key = try apiKey.key(defaultVariable: Self.keyVariable, environment: environment)
-            let server = try OpenAIBlackBox(
-                baseURL: source.baseURL ?? OpenAIBlackBox.openAIBaseURL, model: model,
-                apiKey: key.map { try APIKey($0) },
-                dimensions: source.dimensions, queryPrefix: source.queryPrefix ?? "",
-                documentPrefix: source.documentPrefix ?? "",
-                options: OpenAIBlackBox.Options(
-                    limits: BatchLimits(items: blackBoxBatch), maximumConcurrentRequests: concurrency,
-                    logger: shared.logger))
-            guard key != nil || source.baseURL != nil else {
-                let missing = APIKeyError.missing(
-                    endpoint: OpenAIBlackBox.openAIBaseURL, variable: Self.keyVariable)
-                return try cached(
-                    UnaskableBlackBox(identity: server.identity, error: missing), shared, progress, environment)
-            }
-            return try cached(server, shared, progress, environment)
+        case .provider(let name, let model):
+            let provider = try provider(name, model: model, source: source, shared: shared, environment: environment)
+            let ruler = try TokenRuler(provider.profile, tokenizer: asking.tokenizer)
+            let cached = try cached(provider.blackBox, shared, progress, environment, cache: provider.cache)
+            let whole = OverflowBlackBox(
+                cached, policy: source.overflow ?? .error, limit: provider.profile.limits.textTokens, ruler: ruler,
+                logger: shared.logger)
+            if shared.quiet || !announcesPlan { return whole }
+            return PlannedBlackBox(
+                base: whole, server: provider.server, cache: provider.cache, ruler: ruler, note: shared.note)
         }
+    }
+
+    /// A provider's model and the cache before it.
+    struct OpenedProvider {
+        /// What may be asked: the server, its batch API, or nothing for want of a key.
+        var blackBox: any BlackBox
+        /// The server itself, for what sends nothing.
+        var server: ProviderBlackBox
+        var profile: ProviderProfile
+        var cache: EmbeddingCache
+    }
+
+    /// Opens a model of a provider. Without a key that it needs it can be looked up in the cache but not asked.
+    func provider(
+        _ name: String, model: String, source: BlackBoxSource, shared: SharedOptions, environment: [String: String]
+    ) throws -> OpenedProvider {
+        let profile = try catalog(environment: environment).profile(name)
+        let cache = try openCache(shared, environment)
+        let variables = profile.endpoint.keyVariables
+        let variable = variables.first { environment[$0] != nil } ?? variables.first ?? "API_KEY"
+        let key = try apiKey.key(defaultVariable: variable, environment: environment)
+        let address = source.baseURL ?? profile.endpoint.baseURL ?? ""
+        let server = try ProviderBlackBox(
+            profile, model: model, baseURL: source.baseURL, apiKey: key.map { try APIKey($0) },
+            dimensions: source.dimensions, queryPrefix: source.queryPrefix, documentPrefix: source.documentPrefix,
+            options: ProviderBlackBox.Options(
+                limits: BatchLimits(items: asking.blackBoxBatch), maximumConcurrentRequests: asking.concurrency,
+                connection: asking.connection(to: address, environment: environment),
+                headers: try asking.headerFields(), requestsPerMinute: asking.requestsPerMinute,
+                tokensPerMinute: asking.tokensPerMinute, spending: try asking.spending(profile), sharing: cache,
+                logger: shared.logger),
+            environment: environment)
+        guard key != nil || source.baseURL != nil || !profile.endpoint.isKeyRequired else {
+            let missing = APIKeyError.missing(endpoint: profile.endpoint.baseURL ?? name, variable: variable)
+            return OpenedProvider(
+                blackBox: UnaskableBlackBox(identity: server.identity, error: missing), server: server,
+                profile: server.profile, cache: cache)
+        }
+        var asked: any BlackBox = server
+        if asking.batch {
+            asked = try BatchedBlackBox(server, cache: cache, waiting: asking.noWait ? .no : .untilAnswered) { jobs in
+                for job in jobs {
+                    shared.note("batch \(job.remote ?? "–"), \(job.texts) texts: \(job.note ?? job.state.rawValue)")
+                }
+            }
+        }
+        return OpenedProvider(blackBox: asked, server: server, profile: server.profile, cache: cache)
+    }
+
+    /// The cache that the flags name, else the user's own.
+    func openCache(_ shared: SharedOptions, _ environment: [String: String]) throws -> EmbeddingCache {
+        let file = cache.map { URL(fileURLWithPath: $0) } ?? EmbeddingCache.defaultFile(environment: environment)
+        return try EmbeddingCache(file: file, precision: asking.cachePrecision, logger: shared.logger)
     }
 
     private func cached(
         _ blackBox: some BlackBox, _ shared: SharedOptions, _ progress: (@Sendable (EmbeddingCounts) -> Void)?,
-        _ environment: [String: String]
+        _ environment: [String: String], cache: EmbeddingCache? = nil
     ) throws -> any BlackBox {
-        let file = cache.map { URL(fileURLWithPath: $0) } ?? EmbeddingCache.defaultFile(environment: environment)
         let progress = progress ?? AskingProgress(output: shared.progressOutput).update
         return InterruptibleBlackBox(
             base: CachedBlackBox(
-                blackBox, cache: try EmbeddingCache(file: file, logger: shared.logger), progress: progress))
+                blackBox, cache: try cache ?? openCache(shared, environment),
+                drift: asking.driftCheck.map { DriftCheck(rate: $0) }, progress: progress))
     }
 }
 
@@ -70,6 +117,34 @@ struct UnaskableBlackBox: BlackBox {
     let error: APIKeyError
 
     func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix { throw error }
+}
+
+/// A black box that says what a call will ask and cost before it begins.
+struct PlannedBlackBox: BlackBox {
+    let base: OverflowBlackBox
+    let server: ProviderBlackBox
+    let cache: EmbeddingCache
+    let ruler: TokenRuler
+    let note: @Sendable (String) -> Void
+
+    var identity: BlackBoxIdentity { base.identity }
+
+    func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await say(items, role)
+        return try await base.embed(items, as: role)
+    }
+
+    func embed(
+        _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
+    ) async throws {
+        try await say(items, role)
+        try await base.embed(items, as: role, answered: answered)
+    }
+
+    private func say(_ items: [EmbeddingItem], _ role: TextRole) async throws {
+        let plan = try await EmbeddingPlan(server, cache: cache, texts: [(role, items)], ruler: ruler)
+        if plan.toAsk > 1 { note(plan.summary) }
+    }
 }
 
 /// A black box whose calls end with `CancellationError` soon after Ctrl-C.

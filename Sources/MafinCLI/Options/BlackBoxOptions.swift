@@ -12,16 +12,16 @@ import MafinProviders
 struct BlackBoxOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Whose vectors to build on. vectors:PATH reads stored answers (a folder of corpus.npy, corpus.ids, queries.npy, queries.ids; .npy with .ids; .safetensors; .jsonl). openai:MODEL asks a server that speaks OpenAI's /v1/embeddings. local:NAME-OR-FOLDER computes a frozen encoder here.",
+            "Whose vectors to build on. vectors:PATH reads stored answers (a folder of corpus.npy, corpus.ids, queries.npy, queries.ids; .npy with .ids; .safetensors; .jsonl). PROVIDER:MODEL asks an embedding API: openai:MODEL, with --base-url any server that speaks OpenAI's /v1/embeddings; cohere:, voyage:, gemini: and others (mafin provider list). local:NAME-OR-FOLDER computes a frozen encoder here.",
             valueName: "kind:argument"),
-        completion: .list(["vectors:", "openai:", "local:"]),
+        completion: .list(["vectors:", "local:"] + ProfileCatalog.builtIn.names.map { "\($0):" }),
         transform: BlackBoxSpecification.init(parsing:))
     var blackBox: BlackBoxSpecification?
 
     @Option(
         name: .customLong("base-url"),
         help: ArgumentHelp(
-            "Address of the server of openai:MODEL, such as http://localhost:8080/v1. (default: \(OpenAIBlackBox.openAIBaseURL)) The API key is sent there.",
+            "Address of the provider's server, such as http://localhost:8080/v1. (default: the provider's own) The API key is sent there.",
             valueName: "url"))
     var baseURL: String?
 
@@ -29,13 +29,13 @@ struct BlackBoxOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Numbers in a vector to ask openai:MODEL for, where the model can shorten its vectors. (default: all) Fewer make a smaller index and lose some quality.",
+            "Numbers in a vector to ask an API for, where the model can shorten its vectors. (default: all) Fewer make a smaller index and lose some quality.",
             valueName: "n"))
     var dimensions: Int?
 
     @Option(
         help: ArgumentHelp(
-            "Text put before each query of the black box, where its model wants one. (default: none; of local: the checkpoint's prompt)",
+            "Text put before each query of the black box, where its model wants one. (default: none, or the provider's; of local: the checkpoint's prompt)",
             valueName: "text"))
     var queryPrefix: String?
 
@@ -44,30 +44,22 @@ struct BlackBoxOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Texts in one request at most. More are faster; one request is what an interruption can lose.",
-            valueName: "n"))
-    var blackBoxBatch = BatchLimits().items
-
-    @Option(
-        help: ArgumentHelp(
-            "Requests in flight at a time. More are faster until the server's rate limit.", valueName: "n"))
-    var concurrency = OpenAIBlackBox.Options().maximumConcurrentRequests
-
-    @Option(
-        help: ArgumentHelp(
             "File that keeps every answer, so that no text is asked twice. (default: embeddings.sqlite in MAFIN_CACHE, else in mafin's folder among the user's caches, shared by all runs)",
             valueName: "file"),
         completion: .file())
     var cache: String?
 
-    /// The usual place of an API key for `openai:`.
-    static let keyVariable = "OPENAI_API_KEY"
+    @Option(
+        help: ArgumentHelp(
+            "A provider's profile to know besides those of 'mafin provider list': a TOML file.", valueName: "file"),
+        completion: .file(extensions: ["toml"]))
+    var providerFile: String?
+
+    @OptionGroup var asking: AskingOptions
 
     func validate() throws {
-        for (flag, value) in [
-            ("--dimensions", dimensions ?? 1), ("--black-box-batch", blackBoxBatch), ("--concurrency", concurrency),
-        ] where value < 1 {
-            throw ValidationError("\(flag) must be at least 1, found \(value).")
+        if let dimensions, dimensions < 1 {
+            throw ValidationError("--dimensions must be at least 1, found \(dimensions).")
         }
         if let blackBox { try requireFit(to: blackBox) }
     }
@@ -76,7 +68,8 @@ struct BlackBoxOptions: ParsableArguments {
     var source: BlackBoxSource? {
         blackBox.map {
             BlackBoxSource(
-                $0, baseURL: baseURL, dimensions: dimensions, queryPrefix: queryPrefix, documentPrefix: documentPrefix)
+                $0, baseURL: baseURL, dimensions: dimensions, queryPrefix: queryPrefix, documentPrefix: documentPrefix,
+                overflow: asking.onOverflow)
         }
     }
 
@@ -85,23 +78,37 @@ struct BlackBoxOptions: ParsableArguments {
     func source(default stored: BlackBoxSource?) throws -> BlackBoxSource {
         if let source { return source }
         guard var source = stored else {
-            throw ValidationError("--black-box is missing: vectors:PATH, openai:MODEL or local:NAME-OR-FOLDER.")
+            throw ValidationError(
+                "--black-box is missing: vectors:PATH, local:NAME-OR-FOLDER or PROVIDER:MODEL such as openai:MODEL.")
         }
         try requireFit(to: source.specification)
         source.baseURL = baseURL ?? source.baseURL
         source.dimensions = dimensions ?? source.dimensions
         source.queryPrefix = queryPrefix ?? source.queryPrefix
         source.documentPrefix = documentPrefix ?? source.documentPrefix
+        source.overflow = asking.onOverflow ?? source.overflow
         return source
+    }
+
+    /// The profiles that can be named: those of the library, of the user's folder, and of `--provider-file`.
+    func catalog(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> ProfileCatalog {
+        var catalog = try ProfileCatalog(folder: ProfileCatalog.standardFolder(environment: environment))
+        if let providerFile { try catalog.add(file: URL(fileURLWithPath: providerFile)) }
+        return catalog
     }
 
     /// Refuses flags that would change vectors but cannot; those that only say how to ask do no harm.
     private func requireFit(to specification: BlackBoxSpecification) throws {
-        let isServer = if case .openAI = specification { true } else { false }
+        let isServer = if case .provider = specification { true } else { false }
+        if case .provider(let name, _) = specification, !(try catalog().names.contains(name)) {
+            throw ValidationError(
+                "'\(name)' is no kind of black box, and no provider has that name; \(BlackBoxSpecification.forms).")
+        }
         let isStored = if case .vectors = specification { true } else { false }
         for (flag, isGiven, fits, reason) in [
             ("--base-url", baseURL != nil, isServer, "there is no server"),
             ("--dimensions", dimensions != nil, isServer, "its vectors have the length they have"),
+            ("--on-overflow", asking.onOverflow != nil, isServer, "no text of it is refused for its length"),
             ("--query-prefix", queryPrefix != nil, !isStored, "its vectors are made already"),
             ("--document-prefix", documentPrefix != nil, !isStored, "its vectors are made already"),
         ] where isGiven && !fits {

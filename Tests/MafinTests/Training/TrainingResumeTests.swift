@@ -21,6 +21,7 @@ import Testing
     static func options(_ kind: Kind) -> TrainingOptions {
         TrainingRunTests.options(23) {
             $0.evaluateEvery = 4
+            $0.trainedShares = TrainingOptions().trainedShares
             switch kind {
             case .mined:
                 $0.wholeCorpusLimit = 5

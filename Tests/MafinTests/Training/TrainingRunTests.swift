@@ -23,6 +23,7 @@ final class EventLog {
         options.scale = .given(ScoreScale(lambda: 0.5, temperature: 0.1))
         options.patience = nil
         options.checkpointSeconds = 0
+        options.trainedShares = []
         change(&options)
         return options
     }

@@ -1,0 +1,47 @@
+import ArgumentParser
+import BenchSupport
+import Foundation
+import MafinEncoder
+import MafinNumerics
+
+/// How cost grows: tokens a second against length, batch and threads; memory against the block; search against the number of vectors.
+/// Writes a chart (SVG) of each and the figures (JSON) into a folder.
+@main
+struct BenchGrowth: ParsableCommand {
+    /// What can be measured; each is a process of its own where memory is looked at.
+    enum Part: String, CaseIterable, ExpressibleByArgument {
+        case length
+        case batch
+        case threads
+        case memory
+        case search
+    }
+
+    @Option(help: "Checkpoint folder.") var model: String
+    @Option(help: "Folder for the charts and figures.") var output: String
+    @Option(parsing: .upToNextOption, help: "What to measure; memory comes first, as a process only ever grows.")
+    var parts: [Part] = Part.allCases
+    @Option(help: "Measurements of a point; the best counts.") var rounds = 3
+    @Option(help: "Texts of the largest batch.") var largestBatch = 4096
+    @Option(help: "Texts of the largest block whose memory is measured.") var largestBlock = 1024
+    @Option(help: "Vectors of the largest search.") var largestSearch = 1_000_000
+
+    func run() throws {
+        let folder = URL(fileURLWithPath: output)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let encoder = try BERTEncoder(modelFolder: URL(fileURLWithPath: model))
+        let growth = EncoderGrowth(encoder: encoder, rounds: rounds)
+        func write(_ name: String, _ chart: GrowthChart) throws {
+            try AtomicFile.write(Data(chart.svg.utf8), to: folder.appending(path: "\(name).svg"))
+            let json = JSONEncoder()
+            json.outputFormatting = [.prettyPrinted, .sortedKeys]
+            try AtomicFile.write(try json.encode(chart), to: folder.appending(path: "\(name).json"))
+            FileHandle.standardError.write(Data("wrote \(name).svg\n".utf8))
+        }
+        if parts.contains(.memory) { try write("memory", growth.memory(largest: largestBlock)) }
+        if parts.contains(.length) { try write("length", growth.length()) }
+        if parts.contains(.batch) { try write("batch", growth.batch(largest: largestBatch)) }
+        if parts.contains(.threads) { try write("threads", growth.threads()) }
+        if parts.contains(.search) { try write("search", SearchGrowth(rounds: rounds).chart(largest: largestSearch)) }
+    }
+}

@@ -1,0 +1,88 @@
+import BenchSupport
+import MafinEncoder
+import MafinNumerics
+import MafinText
+
+/// Tokens a second and memory of an encoder.
+struct EncoderGrowth {
+    let encoder: BERTEncoder
+    let rounds: Int
+
+    private enum Work: String, CaseIterable {
+        case embedding
+        case training
+
+        /// Floating-point operations of the linear layers for a token and a weight.
+        var operations: Double { self == .embedding ? 2 : 6 }
+    }
+
+    /// Tokens a second at this length of text, 8,192 tokens at a time.
+    func length() throws -> GrowthChart {
+        try speeds(
+            "Speed against length", x: "tokens of a text", sizes: [16, 32, 64, 128, 256, 512].map(Double.init)
+        ) { randomTexts(count: 8192 / Int($0), tokens: Int($0), vocabulary: encoder.configuration.vocabularySize) }
+    }
+
+    /// Tokens a second at so many texts of 32 tokens at a time.
+    func batch(largest: Int) throws -> GrowthChart {
+        let sizes = sequence(first: 1) { $0 * 4 }.prefix { $0 <= largest }.map(Double.init)
+        return try speeds("Speed against batch", x: "texts of 32 tokens at a time", sizes: sizes) {
+            randomTexts(count: Int($0), tokens: 32, vocabulary: encoder.configuration.vocabularySize)
+        }
+    }
+
+    /// Tokens a second on so many threads.
+    func threads() throws -> GrowthChart {
+        let all = Parallelism.threads
+        defer { Parallelism.threads = all }
+        return try speeds("Speed against threads", x: "threads", sizes: (1...all).map(Double.init)) {
+            Parallelism.threads = Int($0)
+            return randomTexts(count: 64, tokens: 128, vocabulary: encoder.configuration.vocabularySize)
+        }
+    }
+
+    /// The largest memory that the process has held after a training step on so many texts of 128 tokens, smallest block first.
+    func memory(largest: Int) throws -> GrowthChart {
+        var points: [[Double]] = []
+        for count in sequence(first: 16, next: { $0 * 2 }).prefix(while: { $0 <= largest }) {
+            let texts = randomTexts(count: count, tokens: 128, vocabulary: encoder.configuration.vocabularySize)
+            try trainingStep(encoder, texts)
+            points.append([Double(count), peakMegabytes()])
+        }
+        return GrowthChart(
+            title: "Memory of training against the block", x: "texts of 128 tokens in a step", y: "peak memory, MB",
+            lines: [GrowthChart.Line(label: "peak memory", points: points)])
+    }
+
+    private func speeds(
+        _ title: String, x: String, sizes: [Double], texts: (Double) throws -> TokenBatch
+    ) throws -> GrowthChart {
+        var lines: [GrowthChart.Line] = []
+        for work in Work.allCases {
+            var line = GrowthChart.Line(label: work.rawValue, points: [])
+            var bound = GrowthChart.Line(label: "linear layers alone", points: [], isBound: true)
+            for size in sizes {
+                let batch = try texts(size)
+                var best = 0.0
+                for round in 0...rounds {
+                    OtherLoad.waitForQuiet()
+                    let lap = try Lap {
+                        switch work {
+                        case .embedding: _ = try encoder.embed(batch)
+                        case .training: try trainingStep(encoder, batch)
+                        }
+                    }
+                    // The first touches memory for the first time.
+                    if round > 0 { best = max(best, Double(batch.tokenCount) / lap.wall) }
+                }
+                let rate = ProductRate.measure(encoder.configuration, seconds: 0.4, training: work == .training)
+                line.points.append([size, best.rounded()])
+                bound.points.append([
+                    size, (rate.perSecond / (work.operations * Double(encoder.configuration.linearWeights))).rounded(),
+                ])
+            }
+            lines += [line, bound]
+        }
+        return GrowthChart(title: title, x: x, y: "tokens a second", lines: lines)
+    }
+}

@@ -1,0 +1,34 @@
+import MafinReport
+
+/// Figures over a growing size, and their picture.
+struct GrowthChart: Encodable {
+    struct Line: Encodable {
+        var label: String
+        /// Sizes and figures.
+        var points: [[Double]]
+        /// Whether it is a bound that the machine sets, not a measurement of ours.
+        var isBound = false
+    }
+
+    var title: String
+    var x: String
+    var y: String
+    var lines: [Line]
+
+    var svg: String {
+        let sizes = Set(lines.flatMap { $0.points.map { $0[0] } }).sorted()
+        let values = lines.flatMap { $0.points.map { $0[1] } }
+        // Names stand at the ends of lines; beyond eight sizes not every one fits under the axis.
+        let ticks = sizes.count > 8 ? sizes.enumerated().filter { $0.offset % 2 == 0 }.map(\.element) : sizes
+        return Plot(
+            title: title, summary: "",
+            x: Plot.Axis(x, PlotScale(covering: sizes, .logarithmic), .count, ticks: ticks),
+            y: Plot.Axis(y, PlotScale(covering: values, .logarithmic), .decimal),
+            marks: lines.enumerated().map { index, line in
+                .line(
+                    line.points.map { Plot.Point($0[0], $0[1]) }, line.isBound ? .neutral : .series(index),
+                    label: line.label, dashed: line.isBound)
+            }
+        ).svgFile()
+    }
+}

@@ -1,0 +1,85 @@
+import ArgumentParser
+import BenchSupport
+import Foundation
+import MafinEncoder
+import MafinNumerics
+import MafinRetrieval
+import MafinText
+
+/// Notices that the engine became slower: each of its works as a share of what this machine's own matrix products reach in the same seconds, by
+/// processor time, against a bound well below what is usual. Needs no checkpoint and less than a minute.
+///
+/// Ends with status 1 where a share stays below its bound in every attempt while the products themselves are steady. Where they are not (others
+/// use the machine), it says that it cannot tell, and ends with 0.
+@main
+struct BenchGuard: ParsableCommand {
+    @Option(help: "Attempts at a share below its bound.") var attempts = 4
+    @Option(help: "The products are steady where they differ by less than this share between before and after.")
+    var steadiness = 0.15
+    @Flag(help: "Fail where the machine is too noisy to tell, too.") var strict = false
+
+    private enum Verdict: String {
+        case good = "ok"
+        case slow = "SLOW"
+        case unknown = "cannot tell"
+    }
+
+    func run() throws {
+        let shape = EncoderConfiguration(
+            hiddenSize: 384, layerCount: 6, headCount: 12, intermediateSize: 1536, vocabularySize: 30522)
+        let encoder = BERTEncoder(configuration: shape, pooling: .mean, seed: 1)
+        let long = randomTexts(count: 16, tokens: 256, vocabulary: shape.vocabularySize)
+        let short = randomTexts(count: 64, tokens: 16, vocabulary: shape.vocabularySize)
+        let weights = Double(shape.linearWeights)
+        var random = RandomGenerator(seed: 1)
+        func vectors(_ rows: Int) -> Matrix {
+            Matrix(rows: rows, columns: 384, values: (0..<rows * 384).map { _ in random.uniform() - 0.5 })
+        }
+        let rows = vectors(100_000)
+        let index = VectorIndex(try VectorRows(rows))
+        let queries = vectors(100)
+
+        var verdicts: [Verdict] = []
+        func check(
+            _ name: String, bound: Double, operations: Double, training: Bool = false, _ work: () throws -> Void
+        ) throws {
+            var best = 0.0
+            var wasSteady = false
+            var verdict = Verdict.unknown
+            try work()
+            for _ in 0..<attempts where verdict != .good {
+                let before = ProductRate.measure(shape, seconds: 0.4, training: training).perProcessorSecond
+                let lap = try Lap(work)
+                let after = ProductRate.measure(shape, seconds: 0.4, training: training).perProcessorSecond
+                best = max(best, operations / lap.processor / max(before, after))
+                wasSteady = wasSteady || abs(before - after) < steadiness * max(before, after)
+                verdict = best >= bound ? .good : wasSteady ? .slow : .unknown
+            }
+            verdicts.append(verdict)
+            print(
+                name.padding(toLength: 44, withPad: " ", startingAt: 0)
+                    + String(format: "share %.2f   bound %.2f   ", best, bound) + verdict.rawValue)
+        }
+
+        print("share of this machine's matrix products, by processor time, \(Parallelism.threads) threads")
+        try check(
+            "training, 16 texts of 256 tokens", bound: 0.40, operations: 6 * weights * Double(long.tokenCount),
+            training: true
+        ) { try trainingStep(encoder, long) }
+        try check(
+            "training, 64 texts of 16 tokens", bound: 0.30, operations: 6 * weights * Double(short.tokenCount),
+            training: true
+        ) { try trainingStep(encoder, short) }
+        try check("embedding, 16 texts of 256 tokens", bound: 0.45, operations: 2 * weights * Double(long.tokenCount)) {
+            _ = try encoder.embed(long)
+        }
+        try check("embedding, 64 texts of 16 tokens", bound: 0.45, operations: 2 * weights * Double(short.tokenCount)) {
+            _ = try encoder.embed(short)
+        }
+        try check(
+            "top 100 of 100,000 x 384, 100 queries", bound: 0.30,
+            operations: 2 * Double(rows.rows * rows.columns * queries.rows)
+        ) { _ = try index.search(queries: queries, count: 100) }
+        if verdicts.contains(.slow) || (strict && verdicts.contains(.unknown)) { throw ExitCode(1) }
+    }
+}

@@ -1,0 +1,33 @@
+import Foundation
+
+/// What else the machine does; the Python peers wait for a quiet moment before each round, and so do we.
+public enum OtherLoad {
+    /// Processor seconds of this process.
+    public static func ownSeconds() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+
+    /// Returns after a tenth of a second in which others used less than a tenth of the cores, or after a second.
+    public static func waitForQuiet() {
+        let start = ContinuousClock.now
+        while ContinuousClock.now - start < .seconds(1) {
+            guard let before = busySeconds() else { return }
+            let own = ownSeconds()
+            Thread.sleep(forTimeInterval: 0.1)
+            guard let after = busySeconds() else { return }
+            let others = (after - before) - (ownSeconds() - own)
+            if others < 0.01 * Double(ProcessInfo.processInfo.activeProcessorCount) { return }
+        }
+    }
+
+    /// Processor seconds of everybody but idle and niced work, where the system tells (Linux).
+    private static func busySeconds() -> Double? {
+        guard let text = try? String(contentsOfFile: "/proc/stat", encoding: .utf8) else { return nil }
+        // user nice system idle iowait irq softirq steal, in hundredths of a second
+        let fields = text.prefix { $0 != "\n" }.split(separator: " ").dropFirst().compactMap { Double($0) }
+        guard fields.count >= 8 else { return nil }
+        return (fields[0] + fields[2] + fields[5] + fields[6] + fields[7]) / 100
+    }
+}

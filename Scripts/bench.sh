@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Measures everything, each beside its peers in the same run, and writes a table of each into a folder. Best on an idle machine.
+#
+#   Scripts/bench.sh [NAME …]     of: training embedding queries tokenizer search operations growth guard; without a name, all
+#   MAFIN_SHARED                  the folder with collections and peers (default ../shared)
+#   PEER_HOME                     where its bench/setup.sh put the Python peers (default ~/.cache/mafin-peers)
+#   BENCH_OUTPUT                  where the tables go (default .cache/bench)
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+shared=${MAFIN_SHARED:-../shared}
+peers=${PEER_HOME:-$HOME/.cache/mafin-peers}
+output=${BENCH_OUTPUT:-$cache/bench}
+model="$cache/models/all-MiniLM-L6-v2"
+programs=Benchmarks/.build/release
+names=("$@")
+[ ${#names[@]} -gt 0 ] || names=(training embedding queries tokenizer search operations growth guard)
+
+say "building"
+swift build -c release --package-path Benchmarks >&2
+mkdir -p "$output"
+
+# Where Tools/NAME.py needs the peers, says so before anything is measured.
+peer() {
+    [ -x "$peers/venv/bin/python" ] || die "no Python peers at $peers: run $shared/bench/setup.sh, or set PEER_HOME"
+    [ -d "$shared/bench" ] || die "no folder $shared/bench: set MAFIN_SHARED"
+    local tool=$1
+    shift
+    "$peers/venv/bin/python" "Tools/$tool.py" "$@"
+}
+
+measure() {
+    case $1 in
+    training) peer bench-training --shared "$shared" ;;
+    embedding) peer bench-embedding --shared "$shared" ;;
+    queries) peer bench-embedding --shared "$shared" --queries ;;
+    tokenizer) peer bench-tokenizer --shared "$shared" --model "$model" ;;
+    search) peer bench-search --shared "$shared" ;;
+    operations) peer bench-operations --shared "$shared" ;;
+    growth) "$programs/bench-growth" --model "$model" --output "$output/growth" ;;
+    guard) "$programs/bench-guard" ;;
+    *) die "there is no benchmark $1" ;;
+    esac
+}
+
+for name in "${names[@]}"; do
+    say "$name"
+    measure "$name" | tee "$output/$name.md"
+done
+say "tables are in $output"

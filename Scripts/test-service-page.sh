@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Uses the page of `mafin serve` in headless Chromium as a person would: asks, moves λ, opens results, marks them, on a desktop in light and
+# dark and on a phone; console, network, accessibility (axe-core). Not part of `make test`, for the browser's sake. Chromium comes
+# from apt where there is none, Python's playwright and axe-core go to .cache/pages. Screenshots are left in .cache/service-page.
+#
+#   Scripts/test-service-page.sh [MAFIN]      the built program (default: .build/release/mafin)
+#   CHROMIUM                                  a Chromium or Chrome to use
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+mafin=$(realpath "${1:-.build/release/mafin}")
+[ -x "$mafin" ] || die "there is no $mafin; build it with 'make build'"
+
+find_chromium() {
+    local name
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v "$name" && return; done
+    for name in "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" /Applications/Chromium.app/Contents/MacOS/Chromium; do
+        [ -x "$name" ] && echo "$name" && return
+    done
+    return 1
+}
+
+chromium=${CHROMIUM:-$(find_chromium || true)}
+if [ -z "$chromium" ] && command -v apt-get >/dev/null; then
+    apt_install chromium fonts-liberation fonts-noto-core
+    chromium=$(find_chromium || true)
+fi
+[ -n "$chromium" ] || die "there is no Chromium; install one, or name it with CHROMIUM"
+
+python="$cache/pages/bin/python"
+if [ ! -f "$cache/pages/ready" ]; then
+    say "installing playwright and axe-core into .cache/pages"
+    rm -rf "$cache/pages"
+    python3 -m venv "$cache/pages"
+    "$python" -m pip --disable-pip-version-check install --quiet playwright==1.65.2 axe-playwright-python==0.1.8 </dev/null >&2 \
+        || die "playwright could not be installed"
+    touch "$cache/pages/ready"
+fi
+
+Scripts/fetch-model.sh "$mafin"
+work=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
+say "training on the sample for some seconds, and indexing it"
+"$mafin" train --data Samples/handbook --black-box vectors:Samples/handbook/black-box \
+    --encoder "$cache/models/all-MiniLM-L6-v2" --time 20s --rivals none --force --quiet --output "$work/handbook" >&2
+"$mafin" index "$work/handbook" --data Samples/handbook --output "$work/index" --quiet >&2
+echo '<!doctype html><html lang="en"><title>Report</title><h1>Report</h1></html>' >"$work/report.html"
+
+"$mafin" serve "$work/handbook" --index "$work/index" --data Samples/handbook --bm25 --degrade --feedback "$work/marks" \
+    --report "$work/report.html" --port 0 2>"$work/log" &
+server=$!
+url=
+for _ in $(seq 100); do
+    url=$(sed -n 's/^serving at //p' "$work/log")
+    [ -z "$url" ] || break
+    kill -0 "$server" || die "the service ended: $(cat "$work/log")"
+    sleep 0.1
+done
+[ -n "$url" ] || die "the service did not begin: $(cat "$work/log")"
+
+mkdir -p "$cache/service-page"
+"$python" Tools/check_service_page.py "$url" "$chromium" "$cache/service-page"
+say "the marks are a collection that train reads"
+test -s "$work/marks/queries.jsonl" && test -s "$work/marks/qrels/train.tsv"
+"$mafin" train --data "$work/marks" --help >/dev/null

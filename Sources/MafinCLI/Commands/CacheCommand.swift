@@ -1,0 +1,160 @@
+import ArgumentParser
+import Foundation
+import MafinBlackBox
+import MafinProviders
+import MafinReport
+
+/// `mafin cache`: the vectors that have been paid for.
+struct CacheCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cache",
+        abstract: "Look after the vectors that have been paid for: count, check, clean, take elsewhere.",
+        discussion: """
+            The cache is one SQLite file, by default embeddings.sqlite in MAFIN_CACHE or in mafin's folder among the user's caches. It may be
+            used by several processes at a time, and copied while nobody uses it.
+            """,
+        subcommands: [
+            CacheStatsCommand.self, CacheVerifyCommand.self, CacheCleanCommand.self, CacheExportCommand.self,
+            CacheImportCommand.self,
+        ])
+}
+
+/// Which cache.
+struct CacheOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp("The cache. (default: the user's own, see 'mafin cache --help')", valueName: "file"),
+        completion: .file())
+    var cache: String?
+
+    /// Opens the cache; one that must exist is not made.
+    func open(_ shared: SharedOptions, mustExist: Bool = true) throws -> EmbeddingCache {
+        let file = cache.map { URL(fileURLWithPath: $0) } ?? EmbeddingCache.defaultFile()
+        if mustExist, !FileManager.default.fileExists(atPath: file.path) {
+            throw ProviderError.cacheUnusable(path: file.path, reason: "there is no such file")
+        }
+        return try EmbeddingCache(file: file, logger: shared.logger)
+    }
+}
+
+/// `mafin cache stats`
+struct CacheStatsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stats", abstract: "Say how many vectors of which models there are, and what they take.")
+
+    @OptionGroup var shared: SharedOptions
+    @OptionGroup var options: CacheOptions
+
+    func run() async throws {
+        let statistics = try await options.open(shared).statistics()
+        if shared.json {
+            try JSONOutput.print(statistics)
+            return
+        }
+        print(Self.table(statistics).text(), terminator: "")
+        print("\(statistics.vectors) vectors, \(MemorySize(bytes: statistics.bytes)) in \(statistics.path)")
+        if statistics.replies > 0 { print("\(statistics.replies) replies of language models") }
+        if statistics.pendingJobs > 0 {
+            print("\(statistics.pendingJobs) batches are not collected yet: mafin batch list")
+        }
+    }
+
+    static func table(_ statistics: CacheStatistics) -> Table {
+        var table = Table(columns: [
+            .init("source", .right), .init("model"), .init("asked as"), .init("dimension", .right),
+            .init("vectors", .right), .init("size", .right), .init("last"),
+        ])
+        for source in statistics.sources {
+            let fields = source.fields
+            let details = [fields["inputType"], fields["prefix"].flatMap { $0.isEmpty ? nil : "'\($0)'" }].compactMap {
+                $0
+            }
+            table.append([
+                "\(source.id)", "\(fields["provider"] ?? "?"):\(fields["model"] ?? "?")",
+                details.isEmpty ? "–" : details.joined(separator: ", "), "\(source.dimension)",
+                "\(source.vectors)" + (source.float16 > 0 ? " (\(source.float16) float16)" : ""),
+                MemorySize(bytes: source.bytes).description,
+                source.last.map { $0.formatted(.iso8601.year().month().day()) } ?? "–",
+            ])
+        }
+        return table
+    }
+}
+
+/// `mafin cache verify`
+struct CacheVerifyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Read every vector and compare it with its checksum; ends with status 65 where one is damaged.")
+
+    @OptionGroup var shared: SharedOptions
+    @OptionGroup var options: CacheOptions
+
+    @Flag(help: "Remove damaged vectors, so that they are asked again when they are needed.")
+    var repair = false
+
+    func run() async throws {
+        let cache = try options.open(shared)
+        let bar = shared.progressBar("Verifying", total: try await cache.count(), unit: "vectors")
+        let result = try await Interruption.cancelling {
+            try await cache.verify(repairing: repair) { done, _ in bar.update(completed: done) }
+        }
+        bar.finish()
+        if shared.json {
+            try JSONOutput.print(result)
+        } else {
+            print(
+                "\(result.checked) vectors checked, \(result.damaged) damaged\(repair && result.damaged > 0 ? " and removed" : "")"
+            )
+            for line in result.file.map({ "file: \($0)" }) + result.examples { print(line) }
+        }
+        if !result.isSound, !(repair && result.file.isEmpty) { throw ExitCode(CommandStatus.data.rawValue) }
+    }
+}
+
+/// `mafin cache gc`
+struct CacheCleanCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gc",
+        abstract: "Remove vectors that are not wanted any more, and what dead processes have left.",
+        discussion: "Without --source and --older-than no vector is removed. What is removed has to be paid for again.")
+
+    @OptionGroup var shared: SharedOptions
+    @OptionGroup var options: CacheOptions
+
+    @Option(
+        help: ArgumentHelp("Source to remove, by its number in 'mafin cache stats'; may be repeated.", valueName: "n"))
+    var source: [Int64] = []
+
+    @Option(help: ArgumentHelp("Remove only vectors stored longer ago than so many days.", valueName: "days"))
+    var olderThan: Double?
+
+    @Flag(help: "Only say what would be removed.")
+    var dryRun = false
+
+    @Flag(help: "Give the room back to the disk. Needs as much free room as what remains.")
+    var compact = false
+
+    func validate() throws {
+        if let olderThan, !(olderThan >= 0 && olderThan < 1e6) {
+            throw ValidationError("--older-than takes a number of days.")
+        }
+    }
+
+    func run() async throws {
+        let cache = try options.open(shared)
+        let result = try await cache.clean(
+            CacheCleaning(
+                sources: source, before: olderThan.map { Date().addingTimeInterval(-$0 * 86_400) }, isTrial: dryRun,
+                compacts: compact))
+        if shared.json {
+            try JSONOutput.print(result)
+            return
+        }
+        print("\(result.vectors) vectors \(dryRun ? "would be " : "")removed")
+        if compact, !dryRun {
+            print(
+                "\(MemorySize(bytes: max(1, result.bytesBefore))) before, \(MemorySize(bytes: max(1, result.bytesAfter))) now"
+            )
+        }
+    }
+}

@@ -1,0 +1,180 @@
+import ArgumentParser
+import Foundation
+import MafinBlackBox
+import MafinNumerics
+import MafinProviders
+import MafinRetrieval
+
+/// `mafin cache export`
+struct CacheExportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export",
+        abstract: "Write vectors of the cache to files that NumPy, safetensors and 'vectors:' read.",
+        discussion: """
+            With --source: all vectors of one source, under their keys, to one file (.npy with .ids, .safetensors or .jsonl); 'mafin cache
+            import' reads it on another machine. With --data and --black-box: the vectors of a collection under its ids, to a folder that
+            --black-box vectors:FOLDER reads. Nothing is asked: what is not cached is an error.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+    @OptionGroup var options: CacheCollectionOptions
+
+    @Option(help: ArgumentHelp("Source to write, by its number in 'mafin cache stats'.", valueName: "n"))
+    var source: Int64?
+
+    @Option(name: .shortAndLong, help: "File, or with --data folder, to write.")
+    var output: String
+
+    func validate() throws {
+        if (source == nil) == (options.data == nil) { throw ValidationError("Pass either --source or --data.") }
+    }
+
+    func run() async throws {
+        let url = URL(fileURLWithPath: output)
+        if let source {
+            let cache = try options.blackBox.openCache(shared, ProcessInfo.processInfo.environment)
+            let transfer = try await cache.exportVectors(of: source, to: url)
+            try report(transfer.vectors, transfer.dimension)
+            return
+        }
+        let opened = try options.blackBox.openedProvider(shared)
+        let collection = try options.collection()
+        let cached = CachedBlackBox(NothingAsked(identity: opened.blackBox.identity), cache: opened.cache)
+        var written: [(String, Matrix, [String])] = []
+        for texts in collection where !texts.items.isEmpty {
+            written.append((texts.name, try await cached.embed(texts.items, as: texts.role), texts.items.map(\.id)))
+        }
+        try AtomicFile.replaceDirectory(at: url) { folder in
+            for (name, vectors, ids) in written {
+                try NumPyFile.write(vectors, to: folder.appendingPathComponent("\(name).npy"))
+                try AtomicFile.write(
+                    Data(ids.map { $0 + "\n" }.joined().utf8), to: folder.appendingPathComponent("\(name).ids"))
+            }
+        }
+        try report(written.reduce(0) { $0 + $1.1.rows }, written.first?.1.columns ?? 0)
+    }
+
+    private func report(_ vectors: Int, _ dimension: Int) throws {
+        if shared.json {
+            try JSONOutput.print(["vectors": vectors, "dimension": dimension])
+        } else {
+            print("\(vectors) vectors of \(dimension) numbers to \(output)")
+        }
+    }
+}
+
+/// `mafin cache import`
+struct CacheImportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import",
+        abstract: "Bring vectors into the cache that were paid for elsewhere.",
+        discussion: """
+            A file that 'mafin cache export --source' wrote needs nothing else. Vectors under the ids of a collection (as vectors:FOLDER reads
+            them) need --data, for their texts, and --black-box, for whose answers they are; nobody can check that they are.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+    @OptionGroup var options: CacheCollectionOptions
+
+    @Argument(help: "File or folder of vectors.")
+    var input: String
+
+    func run() async throws {
+        let url = URL(fileURLWithPath: input)
+        guard options.data != nil else {
+            let cache = try options.blackBox.openCache(shared, ProcessInfo.processInfo.environment)
+            let transfer = try await cache.importVectors(from: url)
+            try report(added: transfer.added, of: transfer.vectors)
+            return
+        }
+        let opened = try options.blackBox.openedProvider(shared)
+        let vectors = try StoredVectors(contentsOf: url)
+        let cached = CachedBlackBox(AdoptedVectors(vectors, as: opened.blackBox.identity), cache: opened.cache)
+        var (added, total) = (0, 0)
+        for texts in try options.collection() {
+            let ids = Set(vectors.ids(for: texts.role))
+            let known = texts.items.filter { ids.contains($0.id) }
+            guard !known.isEmpty else { continue }
+            let counts = try await cached.answer(known, as: texts.role).counts
+            added += counts.asked
+            total += known.count
+        }
+        try report(added: added, of: total)
+    }
+
+    private func report(added: Int, of total: Int) throws {
+        if shared.json {
+            try JSONOutput.print(["vectors": total, "added": added])
+        } else {
+            print("\(total) vectors read, \(added) of them new to the cache")
+        }
+    }
+}
+
+/// A collection and whose vectors are meant, besides the cache.
+struct CacheCollectionOptions: ParsableArguments {
+    @Option(help: "Collection whose texts are meant: a BEIR folder, a LlamaIndex .json, or a .jsonl of pairs.")
+    var data: String?
+
+    @OptionGroup(title: "Black box") var blackBox: BlackBoxOptions
+
+    func validate() throws {
+        if data != nil, blackBox.blackBox == nil {
+            throw ValidationError("--data needs --black-box: whose vectors they are.")
+        }
+    }
+
+    /// Documents and queries of the collection.
+    func collection() throws -> [CollectionTexts] { try data.map(CollectionTexts.read) ?? [] }
+}
+
+/// Texts of one role of a collection, those that are empty left out.
+struct CollectionTexts {
+    /// The name of their file of vectors.
+    var name: String
+    var role: TextRole
+    var items: [EmbeddingItem]
+
+    /// Documents and queries of a collection.
+    static func read(_ path: String) throws -> [CollectionTexts] {
+        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: path))
+        let documents = collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+        let queries = collection.queries.map { EmbeddingItem(id: $0.id, text: $0.text) }
+        return [
+            CollectionTexts(name: "corpus", role: .document, items: documents.filter { !$0.text.isEmpty }),
+            CollectionTexts(name: "queries", role: .query, items: queries.filter { !$0.text.isEmpty }),
+        ]
+    }
+}
+
+extension BlackBoxOptions {
+    /// The provider's model that the flags name.
+    /// - Throws: `ValidationError` where they name something else.
+    func openedProvider(_ shared: SharedOptions) throws -> OpenedProvider {
+        guard let opened = try openedProvider(shared, default: nil) else {
+            throw ValidationError(
+                "\(try source(default: nil).specification) is asked by nobody; name a provider's model.")
+        }
+        return opened
+    }
+
+    /// The provider's model that the flags name, else the one stored; nil for anything that is no provider's.
+    func openedProvider(_ shared: SharedOptions, default stored: BlackBoxSource?) throws -> OpenedProvider? {
+        let source = try source(default: stored)
+        guard case .provider(let name, let model) = source.specification else { return nil }
+        return try provider(
+            name, model: model, source: source, shared: shared, environment: ProcessInfo.processInfo.environment)
+    }
+}
+
+/// A black box that is not asked: what the cache does not have is an error.
+private struct NothingAsked: BlackBox {
+    let identity: BlackBoxIdentity
+
+    func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        throw ProviderError.cacheMisuse(
+            path: "cache",
+            reason:
+                "\(items.count) texts are not cached, for instance '\(items.first?.id ?? "")'; nothing is asked here")
+    }
+}

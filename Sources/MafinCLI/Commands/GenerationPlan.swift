@@ -1,0 +1,89 @@
+import Foundation
+import MafinBlackBox
+import MafinProviders
+import MafinReport
+
+/// What a generation would ask, and what that would cost at most.
+struct GenerationPlan: Encodable {
+    var documents: Int
+    var passages: Int
+    /// `provider:model`; nil: nobody is asked.
+    var model: String?
+    var prompts = 0
+    var cached = 0
+    /// At most: prompts estimated by their bytes, replies of the full length allowed.
+    var inputTokens = 0
+    var outputTokens = 0
+    /// At most; nil: no price is known.
+    var cost: Double?
+    /// At least; nil: no rate is known.
+    var minutes: Double?
+
+    var toAsk: Int { prompts - cached }
+
+    init(documents: Int, passages: Int) {
+        self.documents = documents
+        self.passages = passages
+    }
+
+    init(
+        documents: Int, passages: Int, model: ChatModel, prompts: Int, missing: [LanguagePrompt],
+        rates: LanguageModelOptions
+    ) {
+        self.init(documents: documents, passages: passages)
+        self.model = "\(model.identity.provider):\(model.identity.model)"
+        self.prompts = prompts
+        cached = prompts - missing.count
+        inputTokens = missing.reduce(0) { $0 + ChatModel.estimatedTokens(of: $1) }
+        outputTokens = missing.reduce(0) { $0 + $1.maximumTokens }
+        cost = rates.price?.cost(input: inputTokens, output: outputTokens)
+        let bounds = [
+            rates.requestsPerMinute.map { Double(missing.count) / Double($0) },
+            rates.tokensPerMinute.map { Double(inputTokens + outputTokens) / Double($0) },
+        ].compactMap { $0 }
+        minutes = bounds.max()
+    }
+
+    /// One line.
+    var summary: String {
+        guard let model else { return "nothing is asked" }
+        guard toAsk > 0 else { return "\(model): all \(prompts) replies are cached, nothing is asked" }
+        var words = [
+            "\(toAsk) of \(prompts) prompts to ask", "at most about \(inputTokens) tokens in and \(outputTokens) out",
+        ]
+        if let minutes, minutes >= 0.5 { words.append("at least \(Int(minutes.rounded(.up))) minutes") }
+        if let cost { words.append("at most \(Self.money(cost))") }
+        return "\(model): " + words.joined(separator: ", ")
+    }
+
+    /// Why it must not be begun, or nil.
+    func objection(_ limits: LanguageModelOptions) -> String? {
+        if let allowed = limits.maxRequests, toAsk > allowed {
+            return "\(toAsk) prompts are needed and \(allowed) allowed; nothing was sent"
+        }
+        if let allowed = limits.maxCost, let cost, cost > allowed {
+            return "up to \(Self.money(cost)) is needed and \(Self.money(allowed)) allowed; nothing was sent"
+        }
+        return nil
+    }
+
+    var table: Table {
+        var table = Table(columns: [.init(model ?? "without a language model"), .init("")])
+        table.append(["passages", "\(passages) of \(documents) documents"])
+        guard model != nil else { return table }
+        table.append(["prompts", "\(prompts), \(cached) cached, \(toAsk) to ask"])
+        table.append(["tokens", "at most about \(inputTokens) in and \(outputTokens) out"])
+        table.append([
+            "time",
+            minutes.map { "at least \(max(1, Int($0.rounded(.up)))) minutes" }
+                ?? "unknown: no rate of the account is known",
+        ])
+        table.append([
+            "price",
+            cost.map { "at most \(Self.money($0))" } ?? "unknown: pass --llm-price, what a million tokens cost",
+        ])
+        return table
+    }
+
+    private static func money(_ amount: Double) -> String { String(format: amount < 0.01 ? "%.5f" : "%.2f", amount) }
+}

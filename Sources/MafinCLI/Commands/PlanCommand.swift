@@ -1,0 +1,77 @@
+import ArgumentParser
+import Foundation
+import MafinBlackBox
+import MafinProviders
+import MafinReport
+
+/// `mafin plan`: what a collection would cost, before anything is asked.
+struct PlanCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan",
+        abstract: "Say what a collection's vectors would cost in requests, minutes and money; nothing is asked.",
+        discussion: """
+            Cached texts cost nothing. Tokens are counted exactly with --tokenizer, else estimated from above; where the provider has counted
+            earlier texts, its own measure is shown beside. Prices and rates are those of your account: --price, --requests-per-minute,
+            --tokens-per-minute, or in a file of your own (mafin provider --help).
+            """)
+
+    @OptionGroup var shared: SharedOptions
+
+    @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
+    var data: String
+
+    @OptionGroup(title: "Black box") var blackBox: BlackBoxOptions
+
+    @Option(help: ArgumentHelp("Numbers in a vector of the local encoder that is to be joined.", valueName: "n"))
+    var localDimension = 384
+
+    @Flag(help: "List all texts that are, or may be, longer than the model takes.")
+    var list = false
+
+    func validate() throws {
+        if localDimension < 1 { throw ValidationError("--local-dimension must be at least 1.") }
+        guard case .provider? = blackBox.blackBox else {
+            throw ValidationError("--black-box must name a provider's model: everything else costs nothing.")
+        }
+    }
+
+    /// The plan with what follows from it, for programs.
+    private struct Summary: Encodable {
+        var plan: EmbeddingPlan
+        var toAsk: Int
+        var tokens: Int
+        var requests: Int
+        var minutes: Double?
+        var cost: Double?
+        var expectedCost: Double?
+        var batchSaving: Double?
+        var joinedDimension: Int?
+        var indexesTooSmall: [IndexLimit]
+
+        init(_ plan: EmbeddingPlan) {
+            self.plan = plan
+            (toAsk, tokens, requests) = (plan.toAsk, plan.tokens, plan.requests)
+            (minutes, cost, expectedCost) = (plan.minutes, plan.cost, plan.expectedCost)
+            (batchSaving, joinedDimension) = (plan.batchSaving, plan.joinedDimension)
+            indexesTooSmall = plan.indexesTooSmall
+        }
+    }
+
+    func run() async throws {
+        let opened = try blackBox.openedProvider(shared)
+        let plan = try await EmbeddingPlan(
+            opened.server, cache: opened.cache, texts: try CollectionTexts.read(data).map { ($0.role, $0.items) },
+            ruler: try TokenRuler(opened.profile, tokenizer: blackBox.asking.tokenizer), localDimension: localDimension)
+        if shared.json {
+            try JSONOutput.print(Summary(plan))
+            return
+        }
+        var table = Table(columns: [.init(plan.model), .init("")])
+        for row in plan.rows { table.append([row.name, row.value]) }
+        print(table.text(), terminator: "")
+        if list {
+            for id in plan.parts.flatMap(\.overLimit) { print("too long: \(id)") }
+            for id in plan.parts.flatMap(\.mayBeOverLimit) { print("may be too long: \(id)") }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+import ArgumentParser
+import Foundation
+import MafinProviders
+import MafinReport
+
+/// `mafin provider`: the embedding APIs that can be asked.
+struct ProviderCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "provider",
+        abstract: "List the embedding APIs that can be asked, and find out what an unknown server is like.",
+        discussion: """
+            A provider is a profile: a small TOML file with its address, the form of its requests, its limits. Profiles of your own lie in
+            \(ProfileCatalog.standardFolder(environment: ["HOME": "~"]).relativePath) (or in MAFIN_PROVIDERS, or XDG_CONFIG_HOME/mafin/providers). One that bears the name of a built-in
+            profile changes what it states and leaves the rest; another one stands upon the profile that its 'extends' names.
+            """,
+        subcommands: [ProviderListCommand.self, ProviderShowCommand.self, ProviderProbeCommand.self])
+}
+
+/// `mafin provider list`
+struct ProviderListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List the providers, with their addresses and where their keys are looked for.")
+
+    @OptionGroup var shared: SharedOptions
+
+    private struct Row: Encodable {
+        var name: String
+        var title: String
+        var baseURL: String?
+        var keyVariables: [String]
+        var sources: [String]
+    }
+
+    func run() async throws {
+        let catalog = try ProfileCatalog()
+        let profiles = try catalog.names.map { try catalog.profile($0) }
+        if shared.json {
+            try JSONOutput.print(
+                profiles.map {
+                    Row(
+                        name: $0.name, title: $0.title, baseURL: $0.endpoint.baseURL,
+                        keyVariables: $0.endpoint.keyVariables, sources: catalog.sources(of: $0.name))
+                })
+            return
+        }
+        var table = Table(columns: [.init("provider"), .init("address"), .init("key"), .init("")])
+        for profile in profiles {
+            table.append([
+                profile.name, profile.endpoint.baseURL ?? "–", profile.endpoint.keyVariables.first ?? "–",
+                profile.title + (catalog.isCustom(profile.name) ? " (yours)" : ""),
+            ])
+        }
+        print(table.text(), terminator: "")
+    }
+}
+
+/// `mafin provider show`
+struct ProviderShowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Print a provider's profile: what is sent, what is expected, which limits are kept.")
+
+    @OptionGroup var shared: SharedOptions
+
+    @Argument(help: "Name of the provider, as in 'mafin provider list'.")
+    var name: String
+
+    @Option(help: "The profile as it is for one model, with what it says of that model.")
+    var model: String?
+
+    func run() async throws {
+        let catalog = try ProfileCatalog()
+        var profile = try catalog.profile(name)
+        if let model { profile = try profile.adapted(to: model) }
+        if shared.json {
+            try JSONOutput.print(["name": profile.name, "title": profile.title, "toml": profile.toml])
+            return
+        }
+        // As written, for its comments; merged where it stands on others.
+        let texts = catalog.texts(of: name)
+        let standsAlone = texts.count == 1 && !texts[0].contains("\nextends")
+        print(model == nil && standsAlone ? texts[0] : profile.toml, terminator: texts[0].hasSuffix("\n") ? "" : "\n")
+    }
+}
+
+/// `mafin provider probe`
+struct ProviderProbeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "probe",
+        abstract: "Send a few tiny requests to a server and write the profile that was learned.",
+        discussion: """
+            What is learned: dimension, unit length, encodings, whether vectors come back in their order, whether vectors can be shortened,
+            and what becomes of a text that is too long. A server that takes that text may charge for it (up to 140,000 words).
+            """)
+
+    @OptionGroup var shared: SharedOptions
+
+    @Option(name: .customLong("base-url"), help: "Address of the server, such as http://localhost:8080/v1.")
+    var baseURL: String?
+
+    @Option(help: "Name of the model at the server.")
+    var model: String
+
+    @Option(help: "Profile to compare with. (default: openai, ollama and tei are tried in this order)")
+    var provider: String?
+
+    @Option(help: "Name of the profile to write.")
+    var name = "probed"
+
+    @Option(name: .shortAndLong, help: "File to write the profile to. (default: standard output)")
+    var output: String?
+
+    @Flag(help: "Also send growing batches, to find how many texts a request may hold: a few thousand tokens.")
+    var limits = false
+
+    @OptionGroup var apiKey: APIKeyOptions
+    @OptionGroup var asking: AskingOptions
+
+    func validate() throws {
+        if provider == nil, baseURL == nil {
+            throw ValidationError("Say which server: --base-url, or --provider for its own.")
+        }
+    }
+
+    func run() async throws {
+        let report = try await Interruption.cancelling { try await probe() }
+        let toml = report.toml(name: name, baseURL: baseURL)
+        _ = try ProfileCatalog.builtIn.reading(toml)  // what is written can be read
+        if let output {
+            try Data(toml.utf8).write(to: URL(fileURLWithPath: output), options: .atomic)
+            shared.note("written to \(output); use it with --provider-file \(output) --black-box \(name):\(model)")
+        }
+        if shared.json {
+            try JSONOutput.print(report)
+        } else if output == nil {
+            print(toml, terminator: "")
+        }
+    }
+
+    private func probe() async throws -> ProviderProbe.Report {
+        let catalog = try ProfileCatalog()
+        let environment = ProcessInfo.processInfo.environment
+        var failure: (any Error)?
+        for candidate in provider.map({ [$0] }) ?? ["openai", "ollama", "tei"] {
+            let profile = try catalog.profile(candidate)
+            let variable = profile.endpoint.keyVariables.first { environment[$0] != nil } ?? "API_KEY"
+            let key = try apiKey.key(defaultVariable: variable, environment: environment)
+            let address = baseURL ?? profile.endpoint.baseURL ?? ""
+            let box = try ProviderBlackBox(
+                profile, model: model, baseURL: baseURL, apiKey: key.map { try APIKey($0) },
+                options: ProviderBlackBox.Options(
+                    connection: asking.connection(to: address, environment: environment),
+                    headers: try asking.headerFields(), logger: shared.logger))
+            do {
+                return try await ProviderProbe(box).run(limits: limits)
+            } catch let error as ProviderError where provider == nil {
+                shared.note("not \(candidate): \(error)")
+                failure = failure ?? error
+            }
+        }
+        throw failure ?? CancellationError()
+    }
+}

@@ -1,0 +1,293 @@
+import ArgumentParser
+import Foundation
+import Mafin
+import MafinBlackBox
+import MafinProviders
+import MafinRetrieval
+import MafinServer
+
+/// `mafin serve`: a trained artefact behind the endpoints that clients already call, and a page that shows what it does.
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serve an artefact over HTTP in OpenAI's, Cohere's and Voyage's shapes, and search an index.",
+        discussion: """
+            POST /v1/embeddings and /v2/embed give joined vectors, equal to those of 'mafin embed'. Say what a text is by 'input_type' \
+            (query or document), or by the model's name: NAME:query, NAME:document. With --index also POST /search, /v1/context and \
+            a page at /. GET /openapi.json describes all of it.
+
+            SIGTERM ends what has begun and then the service. SIGHUP, or a changed artefact, index or file of keys (also behind a \
+            symbolic link), is loaded anew without a request lost. Logs are JSON lines on standard error.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+    @OptionGroup var options: ArtefactOptions
+
+    @Option(help: "Address to listen at. 0.0.0.0 is all of the machine's, which wants keys and TLS.")
+    var host = "127.0.0.1"
+
+    @Option(help: "Port; 0 lets the system choose one, which the log names.")
+    var port = 8080
+
+    @Option(help: ArgumentHelp("Name of the model for clients. (default: the artefact folder's)", valueName: "name"))
+    var name: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Index that 'mafin index' wrote, for /search, /v1/context and the page.", valueName: "folder"))
+    var index: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Collection whose texts a black box of stored answers (vectors:) is asked by; it knows no others.",
+            valueName: "path"))
+    var data: String?
+
+    @Flag(
+        help:
+            "Hold BM25 over the index, for fusion in /search. Takes memory of about the texts' size, and time at the start."
+    )
+    var bm25 = false
+
+    @Option(
+        help: ArgumentHelp(
+            "What a text is where the request does not say. Documents are what most clients embed most of.",
+            valueName: "query|document"))
+    var defaultInputType: TextRole = .document
+
+    @Flag(
+        help:
+            "While the black box is away, answer queries by the local half alone (lambda 1, first half zeros), flagged; documents are refused all the same."
+    )
+    var degrade = false
+
+    @OptionGroup(title: "Access") var access: AccessOptions
+    @OptionGroup(title: "Bounds") var bounds: ServingBounds
+
+    @Option(
+        help: ArgumentHelp(
+            "Folder that marks of relevance made on the page go to: a collection that 'mafin train --data' reads.",
+            valueName: "folder"))
+    var feedback: String?
+
+    @Option(
+        help: ArgumentHelp("Page that 'mafin evaluate --report' wrote; the page at / links to it.", valueName: "file"))
+    var report: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Price of a million tokens of the black box, for the metrics' estimate of money.", valueName: "money"))
+    var price: Double?
+
+    func validate() throws {
+        if !(0...65535).contains(port) { throw ValidationError("--port must lie between 0 and 65535, found \(port).") }
+        if bm25, index == nil { throw ValidationError("--bm25 needs --index: it ranks the index's documents.") }
+        if feedback != nil, index == nil {
+            throw ValidationError("--feedback needs --index: it marks the index's documents.")
+        }
+        if let name, name.isEmpty || name.contains(":") || name.contains("/") {
+            throw ValidationError("--name must be a word without ':' and '/', found '\(name)'.")
+        }
+        if let price, !(price >= 0) { throw ValidationError("--price must be at least 0, found \(price).") }
+    }
+
+    func run() async throws {
+        try shared.apply()
+        TracePropagator.install()
+        let service = try await MafinService(
+            options: try serviceOptions(), keys: try access.keys(), log: .standardError(errorsOnly: shared.quiet),
+            load: { metrics in try await load(metrics) })
+        var listening = MafinService.Listening(host: host, port: port)
+        listening.certificate = access.tlsCertificate.map { URL(fileURLWithPath: $0) }
+        listening.privateKey = access.tlsKey.map { URL(fileURLWithPath: $0) }
+        listening.drainDelay = .seconds(bounds.drainDelay)
+        listening.drainTimeout = .seconds(bounds.drainTimeout)
+        listening.maximumConnections = bounds.maxConnections
+        listening.watched = [options.folder.appendingPathComponent(Artefact.manifestName)]
+        if let index {
+            listening.watched.append(URL(fileURLWithPath: index).appendingPathComponent(IndexManifest.fileName))
+        }
+        let scheme = access.tlsCertificate == nil ? "http" : "https"
+        try await service.run(listening) { [host, shared] port in
+            let place = host.contains(":") ? "[\(host)]" : host
+            shared.note("serving at \(scheme)://\(place):\(port)")
+        }
+    }
+
+    private func serviceOptions() throws -> ServiceOptions {
+        var service = ServiceOptions()
+        service.name = name
+        service.defaultRole = defaultInputType
+        service.degrades = degrade
+        service.usesBM25 = bm25
+        service.allowedOrigins = access.corsOrigin
+        service.feedbackFolder = feedback.map { URL(fileURLWithPath: $0) }
+        service.report = report.map { URL(fileURLWithPath: $0) }
+        service.pricePerMillionTokens = price
+        service.classify = UpstreamFailure.init(of:)
+        bounds.apply(to: &service)
+        return service
+    }
+
+    /// One generation: everything is opened anew.
+    private func load(_ metrics: ServiceMetrics) async throws -> sending LoadedArtefact {
+        let model = try options.load(shared)
+        let index = try index.map { try SearchIndex(readingFrom: URL(fileURLWithPath: $0)) }
+        // What each call will ask is in the metrics, not in the log.
+        var silent = shared
+        silent.quiet = true
+        let blackBox = try await options.makeBlackBox(model, silent) { counts in
+            // The first report of a call has all that matters: what the cache holds, and so what will be asked.
+            if counts.asked == 0 { metrics.recordCache(hits: counts.cached, asked: counts.remaining) }
+        }
+        return LoadedArtefact(model: model, blackBox: try askedByText(blackBox, index), index: index)
+    }
+
+    /// Stored answers know ids, clients send texts.
+    private func askedByText(_ blackBox: any BlackBox, _ index: SearchIndex?) throws -> any BlackBox {
+        guard blackBox is StoredVectors else { return blackBox }
+        if let data {
+            let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
+            return KnownTexts(
+                blackBox, queries: collection.queries.map { ($0.id, $0.text) },
+                documents: collection.documents.map { ($0.id, $0.textForEncoding) })
+        }
+        shared.warn(
+            "the black box is a file of stored answers, which knows ids and no texts; "
+                + (degrade ? "queries will be answered by the local half alone" : "no text can be embedded")
+                + " unless --data names its collection")
+        return KnownTexts(blackBox, queries: [], documents: [])
+    }
+}
+
+/// Who may ask, and how the line is kept private.
+struct AccessOptions: ParsableArguments {
+    /// Where keys are looked for besides the file.
+    static let keysVariable = "MAFIN_SERVE_KEYS"
+
+    @Option(
+        help: ArgumentHelp(
+            "File of keys that clients may send, one a line, with a name before it or none; read again when it changes. Keys are also read from \(keysVariable), separated by commas. (default: nobody needs a key)",
+            valueName: "file"),
+        completion: .file())
+    var keysFile: String?
+
+    @Option(
+        help: ArgumentHelp("Certificate chain, PEM: the service then speaks HTTPS.", valueName: "file"),
+        completion: .file())
+    var tlsCertificate: String?
+
+    @Option(help: ArgumentHelp("The certificate's private key, PEM.", valueName: "file"), completion: .file())
+    var tlsKey: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Origin that pages elsewhere may ask from; may be given more than once; '*' is every one. (default: none)",
+            valueName: "origin"))
+    var corsOrigin: [String] = []
+
+    func validate() throws {
+        if (tlsCertificate == nil) != (tlsKey == nil) {
+            throw ValidationError("--tls-certificate and --tls-key go together.")
+        }
+    }
+
+    func keys(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> KeyRing {
+        try KeyRing(keys: environment[Self.keysVariable], file: keysFile.map { URL(fileURLWithPath: $0) })
+    }
+}
+
+/// What one client may take.
+struct ServingBounds: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Tokens that the local encoder computes at a time. More are a little faster, and a query that just missed a batch waits longer. (default: 512 a thread)",
+            valueName: "n"))
+    var batchTokens: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Tokens that may wait for it; beyond them requests get 429 with Retry-After. Also the most that one request may have.",
+            valueName: "n"))
+    var queueTokens = ServiceOptions().queueTokens
+
+    @Option(help: ArgumentHelp("Texts in one request at most.", valueName: "n"))
+    var maxInputs = ServiceOptions().maximumInputs
+
+    @Option(help: ArgumentHelp("Bytes in a request's body at most; beyond them 413.", valueName: "n"))
+    var maxBody = ServiceOptions().maximumBodyBytes
+
+    @Option(help: ArgumentHelp("Requests being answered at a time; beyond them 429.", valueName: "n"))
+    var maxRequests = ServiceOptions().maximumRequests
+
+    @Option(help: ArgumentHelp("Connections at a time; more wait to be accepted.", valueName: "n"))
+    var maxConnections = 4096
+
+    @Option(help: ArgumentHelp("Seconds that a request may take, its body included; then 504.", valueName: "s"))
+    var deadline = 60.0
+
+    @Option(
+        help: ArgumentHelp(
+            "Seconds that the black box may take; then 503, or the local half alone with --degrade.", valueName: "s"))
+    var blackBoxDeadline = 10.0
+
+    @Option(
+        help: ArgumentHelp(
+            "Calls to the black box at a time; what comes meanwhile goes together into the next.", valueName: "n"))
+    var blackBoxCalls = ServiceOptions().upstreamCalls
+
+    @Option(
+        help: ArgumentHelp(
+            "Seconds after SIGTERM during which /readyz says no and requests are still taken.", valueName: "s"))
+    var drainDelay = 0.0
+
+    @Option(help: ArgumentHelp("Seconds that requests may then take to end.", valueName: "s"))
+    var drainTimeout = 30.0
+
+    func validate() throws {
+        for (flag, value) in [
+            ("--batch-tokens", batchTokens ?? 1), ("--queue-tokens", queueTokens), ("--max-inputs", maxInputs),
+            ("--max-body", maxBody), ("--max-requests", maxRequests), ("--max-connections", maxConnections),
+            ("--black-box-calls", blackBoxCalls),
+        ] where value < 1 {
+            throw ValidationError("\(flag) must be at least 1, found \(value).")
+        }
+        for (flag, value) in [("--deadline", deadline), ("--black-box-deadline", blackBoxDeadline)] where !(value > 0) {
+            throw ValidationError("\(flag) must be above 0, found \(value).")
+        }
+        for (flag, value) in [("--drain-delay", drainDelay), ("--drain-timeout", drainTimeout)] where !(value >= 0) {
+            throw ValidationError("\(flag) must be at least 0, found \(value).")
+        }
+    }
+
+    func apply(to service: inout ServiceOptions) {
+        if let batchTokens { service.batchTokens = batchTokens }
+        service.queueTokens = queueTokens
+        service.maximumInputs = maxInputs
+        service.maximumBodyBytes = maxBody
+        service.maximumRequests = maxRequests
+        service.deadline = .seconds(deadline)
+        service.upstreamTimeout = .seconds(blackBoxDeadline)
+        service.upstreamCalls = blackBoxCalls
+    }
+}
+
+extension UpstreamFailure {
+    /// Whom a provider's error is to be blamed on.
+    init(of error: any Error) {
+        switch error {
+        case let error as UpstreamFailure: self = error
+        case let error as ProviderError:
+            switch error {
+            case .textsRefused, .textsTooLong, .emptyTexts: self.init(.textRefused, "\(error)")
+            case .refused(_, let status, _) where [400, 413, 422].contains(status): self.init(.textRefused, "\(error)")
+            case .unavailable, .batchPending, .badAnswer, .badVector, .cacheUnusable, .cacheFull:
+                self.init(.unavailable, "\(error)")
+            default: self.init(.refused, "\(error)")
+            }
+        case let error as BlackBoxError: self.init(.textRefused, "\(error)")
+        case let error as APIKeyError: self.init(.refused, "\(error)")
+        default: self.init(.unavailable, "\(error)")
+        }
+    }
+}

@@ -1,0 +1,155 @@
+import ArgumentParser
+import Foundation
+import MafinBlackBox
+import MafinProviders
+
+/// Which language model writes queries, how it is asked, and for how much money.
+struct LanguageModelOptions: ParsableArguments {
+    /// `PROVIDER:MODEL`
+    struct Specification: ExpressibleByArgument, Equatable, CustomStringConvertible {
+        var provider: String
+        var model: String
+
+        init?(argument: String) {
+            let parts = argument.split(separator: ":", maxSplits: 1).map(String.init)
+            guard parts.count == 2, !parts[1].isEmpty else { return nil }
+            (provider, model) = (parts[0], parts[1])
+        }
+
+        var description: String { "\(provider):\(model)" }
+    }
+
+    @Option(
+        help: ArgumentHelp(
+            "Who writes the queries: a provider with a chat API and its model, like openai:MODEL (with --llm-base-url any server that speaks OpenAI's /v1/chat/completions), anthropic:MODEL, ollama:MODEL, mistral:MODEL.",
+            valueName: "provider:model"))
+    var llm: Specification?
+
+    @Option(
+        name: .customLong("llm-base-url"),
+        help: ArgumentHelp(
+            "Address of its server. (default: the provider's own) The key is sent there.", valueName: "url"))
+    var baseURL: String?
+
+    @Option(
+        name: .customLong("llm-key-env"),
+        help: ArgumentHelp(
+            "Environment variable that holds its key. (default: the provider's usual one)", valueName: "name"))
+    var keyVariable: String?
+
+    @Option(
+        name: .customLong("llm-key-file"),
+        help: ArgumentHelp("File whose only line is its key, in place of a variable.", valueName: "path"),
+        completion: .file())
+    var keyFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A model that grades each query for its passage; what it gives less than 2 of 3 is not kept. It may be the same as --llm; another address is not asked.",
+            valueName: "provider:model"))
+    var judge: Specification?
+
+    @Option(
+        name: .customLong("llm-price"),
+        help: ArgumentHelp(
+            "What a million tokens cost, of prompts and of replies, like 0.15,0.60. Needed for --llm-max-cost.",
+            valueName: "in,out"), transform: Self.price)
+    var price: ChatPrice?
+
+    @Option(
+        name: .customLong("llm-max-cost"),
+        help: ArgumentHelp(
+            "Nothing is sent that could cost more than this in all, in the currency of --llm-price.",
+            valueName: "amount"))
+    var maxCost: Double?
+
+    @Option(
+        name: .customLong("llm-max-requests"),
+        help: ArgumentHelp("No more prompts than this are sent in all, failing ones included.", valueName: "n"))
+    var maxRequests: Int?
+
+    @Option(
+        name: .customLong("llm-concurrency"),
+        help: ArgumentHelp("Prompts in flight at a time, at most.", valueName: "n"))
+    var concurrency = ChatModel.Options().maximumConcurrentRequests
+
+    @Option(
+        name: .customLong("llm-requests-per-minute"),
+        help: ArgumentHelp(
+            "Prompts a minute that the account may send, all processes on this machine together.", valueName: "n"))
+    var requestsPerMinute: Int?
+
+    @Option(
+        name: .customLong("llm-tokens-per-minute"), help: ArgumentHelp("The same for tokens.", valueName: "n"))
+    var tokensPerMinute: Int?
+
+    @Flag(
+        name: .customLong("llm-batch"),
+        help:
+            "Ask through the provider's batch API, where it has one: cheaper, answered within a day. The same command goes on where it was."
+    )
+    var batch = false
+
+    func validate() throws {
+        for (flag, value) in [
+            ("--llm-concurrency", concurrency), ("--llm-requests-per-minute", requestsPerMinute ?? 1),
+            ("--llm-tokens-per-minute", tokensPerMinute ?? 1), ("--llm-max-requests", maxRequests ?? 1),
+        ] where value < 1 {
+            throw ValidationError("\(flag) must be at least 1, found \(value).")
+        }
+        if let maxCost {
+            guard maxCost >= 0, maxCost.isFinite else { throw ValidationError("--llm-max-cost must be at least 0.") }
+            if price == nil { throw ValidationError("--llm-max-cost needs --llm-price, what a million tokens cost.") }
+        }
+        if keyVariable != nil, keyFile != nil {
+            throw ValidationError("--llm-key-env and --llm-key-file cannot both be given.")
+        }
+        if judge != nil, llm == nil { throw ValidationError("--judge goes with --llm.") }
+    }
+
+    @Sendable private static func price(_ text: String) throws -> ChatPrice {
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false).map {
+            Double($0.trimmingCharacters(in: .whitespaces))
+        }
+        guard parts.count == 2, let input = parts[0], let output = parts[1], input >= 0, output >= 0, input.isFinite,
+            output.isFinite
+        else { throw ValidationError("--llm-price takes two amounts, of prompts and of replies, like 0.15,0.60.") }
+        return ChatPrice(input: input, output: output)
+    }
+
+    /// A model, ready to be asked, behind the cache.
+    func open(
+        _ specification: Specification, cache: EmbeddingCache, catalog: ProfileCatalog, asking: AskingOptions,
+        shared: SharedOptions,
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws -> (model: ChatModel, cached: CachedLanguageModel) {
+        let profile = try catalog.profile(specification.provider)
+        guard profile.chat != nil else {
+            throw ProviderError.badEndpoint(
+                profile.name, reason: "no chat API of this provider is known; [chat] in a profile describes one")
+        }
+        let variables = profile.endpoint.keyVariables
+        let variable = variables.first { environment[$0] != nil } ?? variables.first ?? "API_KEY"
+        let key = try APIKeyOptions.key(
+            variable: keyVariable, file: keyFile, defaultVariable: variable, environment: environment)
+        if key == nil, baseURL == nil, profile.endpoint.isKeyRequired {
+            throw APIKeyError.missing(endpoint: profile.endpoint.baseURL ?? profile.name, variable: variable)
+        }
+        let address = baseURL ?? profile.endpoint.baseURL ?? ""
+        let model = try ChatModel(
+            profile, model: specification.model, baseURL: baseURL, apiKey: key.map { try APIKey($0) },
+            options: ChatModel.Options(
+                maximumConcurrentRequests: concurrency,
+                connection: asking.connection(to: address, environment: environment),
+                requestsPerMinute: requestsPerMinute, tokensPerMinute: tokensPerMinute, price: price ?? ChatPrice(),
+                maximumRequests: maxRequests, maximumCost: maxCost, sharing: cache, logger: shared.logger),
+            environment: environment)
+        guard batch else { return (model, CachedLanguageModel(model, cache: cache)) }
+        let batched = try BatchedLanguageModel(model, cache: cache) { jobs in
+            for job in jobs {
+                shared.note("batch \(job.remote ?? "–"), \(job.texts) prompts: \(job.note ?? job.state.rawValue)")
+            }
+        }
+        return (model, CachedLanguageModel(batched, cache: cache))
+    }
+}

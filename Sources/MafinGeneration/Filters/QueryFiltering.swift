@@ -1,0 +1,107 @@
+import MafinBlackBox
+import MafinNumerics
+import MafinRetrieval
+
+/// Queries on their way through the filters, one filter after the other: those that are left, and those that are not, with the reason.
+public struct QueryFiltering: Sendable {
+    /// Queries that have passed so far, in the order in which they were made.
+    public private(set) var kept: [GeneratedQuery]
+    /// Queries that have not, in the order in which they were rejected.
+    public private(set) var rejected: [RejectedQuery] = []
+
+    /// All of them, before any filter.
+    public init(_ queries: [GeneratedQuery]) {
+        kept = queries
+    }
+
+    /// How many were rejected for each reason.
+    public var rejections: [RejectionReason: Int] { rejected.reduce(into: [:]) { $0[$1.reason, default: 0] += 1 } }
+
+    private mutating func reject(_ objection: (Int, GeneratedQuery) -> (reason: RejectionReason, detail: String)?) {
+        var passed: [GeneratedQuery] = []
+        for (index, query) in kept.enumerated() {
+            if let (reason, detail) = objection(index, query) {
+                rejected.append(RejectedQuery(query: query, reason: reason, detail: detail))
+            } else {
+                passed.append(query)
+            }
+        }
+        kept = passed
+    }
+
+    /// Length, wording, and runs that stand in the passage.
+    public mutating func byText(_ documents: [Document]) {
+        let filters: [any TextFilter] = [LengthFilter(), DeicticFilter(), CopyFilter()]
+        reject { _, query in
+            filters.lazy.compactMap { $0.objection(to: query, of: documents[query.passage]) }.first
+        }
+    }
+
+    /// Queries that say the same as an earlier one, or as one that is known: of any passage, so that no two parts of a split share one.
+    ///
+    /// - Parameter known: queries that are used otherwise, for instance to measure on.
+    public mutating func byDuplicates(known: [String] = [], comparison: SimilarTexts = SimilarTexts()) {
+        let texts = kept.map(\.text)
+        var twins = [String?](repeating: nil, count: texts.count)
+        for pair in comparison.pairs(known, texts) where twins[pair.second] == nil {
+            twins[pair.second] = "a query that is there already"
+        }
+        // By row of the second, so that what an earlier one lost to is known.
+        for pair in comparison.pairs(texts, texts)
+        where pair.first < pair.second && twins[pair.first] == nil && twins[pair.second] == nil {
+            twins[pair.second] = kept[pair.first].id
+        }
+        let found = twins
+        reject { index, _ in found[index].map { (.duplicate, "like \($0)") } }
+    }
+
+    /// Queries whose own passage is not among the first `count` that the black box finds for them, of all documents. (Round-trip
+    /// consistency: Alberti et al. 2019; Dai et al. 2022.) Documents of equal text are one.
+    ///
+    /// A strict bound throws away what a black box gets wrong, and that is what a local encoder is trained for: 1 is for a strong black box
+    /// alone.
+    /// - Parameters:
+    ///   - documents: vectors of all documents, row by row, of unit length.
+    ///   - queries: vectors of ``kept``, row by row, of unit length.
+    ///   - texts: the documents that the vectors belong to.
+    ///   - rowOfPassage: for each document of the corpus its row among `texts`.
+    ///   - count: how many are looked at.
+    /// - Throws: `RetrievalError` for vectors that are not finite.
+    public mutating func byRoundTrip(
+        documents: Matrix, queries: Matrix, texts: [Document], rowOfPassage: [Int], count: Int
+    ) throws {
+        precondition(
+            queries.rows == kept.count && documents.rows == texts.count, "a vector for each query and document")
+        guard !kept.isEmpty else { return }
+        var firstRow: [String: Int] = [:]
+        let identity = texts.enumerated().map { row, document -> Int in
+            let text = document.textForEncoding
+            if let first = firstRow[text] { return first }
+            firstRow[text] = row
+            return row
+        }
+        // Copies of a text take places that are not theirs; so a few more are looked at.
+        let rankings = try VectorIndex(VectorRows(documents)).search(
+            queries: queries, count: min(texts.count, 2 * count + 16))
+        let ranks = kept.indices.map { index -> Int? in
+            let own = identity[rowOfPassage[kept[index].passage]]
+            var seen = Set<Int>()
+            for entry in rankings[index] {
+                seen.insert(identity[entry.index])
+                if identity[entry.index] == own { return seen.count }
+            }
+            return nil
+        }
+        reject { index, _ in
+            guard let rank = ranks[index] else { return (.roundTrip, "its passage is not among the first \(count)") }
+            return rank > count ? (.roundTrip, "its passage is number \(rank)") : nil
+        }
+    }
+
+    /// Queries that a judge gave less than ``JudgePrompt/leastGrade``.
+    mutating func byGrades(_ grades: [Int]) {
+        reject { index, _ in
+            grades[index] < JudgePrompt.leastGrade ? (.judged, "grade \(grades[index])") : nil
+        }
+    }
+}

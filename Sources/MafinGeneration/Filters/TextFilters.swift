@@ -1,0 +1,94 @@
+import MafinRetrieval
+
+/// A test that a query passes or not, by its text and that of its passage alone.
+protocol TextFilter: Sendable {
+    /// Why a query is not kept; nil where it passes.
+    func objection(to query: GeneratedQuery, of document: Document) -> (reason: RejectionReason, detail: String)?
+}
+
+/// Too short to mean anything, or too long for anybody to type.
+struct LengthFilter: TextFilter {
+    var words = 1...48
+    var characters = 6...400
+    /// A single word must be as long as this: shorter ones mean too much.
+    var singleWordCharacters = 8
+
+    func objection(to query: GeneratedQuery, of document: Document) -> (reason: RejectionReason, detail: String)? {
+        let normal = TextShingles.normalized(query.text)
+        let count = normal.isEmpty ? 0 : normal.utf8.reduce(1) { $0 + ($1 == UInt8(ascii: " ") ? 1 : 0) }
+        // A character of Chinese, Japanese or Korean says about as much as three letters.
+        let length = normal.unicodeScalars.reduce(0) { $0 + ($1.isIdeographic ? 3 : 1) }
+        if count == 0 { return (.length, "no word") }
+        if !words.contains(count) { return (.length, "\(count) words") }
+        if !characters.contains(length) || (count == 1 && length < singleWordCharacters) {
+            return (.length, "\(normal.unicodeScalars.count) characters")
+        }
+        return nil
+    }
+}
+
+/// A long run of the query stands in the passage as it is: whoever searches has not read the passage yet.
+struct CopyFilter: TextFilter {
+    /// Words in a row that are always too many.
+    var longestRun = 8
+    /// Words in a row that are too many where they are most of the query.
+    var longestRunOfMost = 5
+    /// What "most" means.
+    var share = 0.7
+
+    func objection(to query: GeneratedQuery, of document: Document) -> (reason: RejectionReason, detail: String)? {
+        guard !query.origin.isCopy else { return nil }
+        let asked = Self.units(query.text)
+        let run = Self.longestCommonRun(asked, Self.units(document.textForEncoding))
+        guard run >= longestRun || (run >= longestRunOfMost && Double(run) >= share * Double(asked.count)) else {
+            return nil
+        }
+        return (.copied, "\(run) of \(asked.count) words in a row")
+    }
+
+    /// Words; where a script sets none apart, three characters at a time stand for one.
+    private static func units(_ text: String) -> [Substring] {
+        TextShingles.normalized(text).split(separator: " ").flatMap { word -> [Substring] in
+            let scalars = word.unicodeScalars
+            guard scalars.contains(where: \.isIdeographic) else { return [word] }
+            return stride(from: 0, to: scalars.count, by: 3).map { start in
+                let from = scalars.index(scalars.startIndex, offsetBy: start)
+                let to = scalars.index(from, offsetBy: 3, limitedBy: scalars.endIndex) ?? scalars.endIndex
+                return Substring(scalars[from..<to])
+            }
+        }
+    }
+
+    /// Length of the longest run of elements that stands in both. Complexity: O(`a` · `b`).
+    static func longestCommonRun<Element: Hashable>(_ a: [Element], _ b: [Element]) -> Int {
+        guard !a.isEmpty, !b.isEmpty else { return 0 }
+        var numbers: [Element: Int32] = [:]
+        for element in a where numbers[element] == nil { numbers[element] = Int32(numbers.count) }
+        let first = a.map { numbers[$0] ?? -1 }
+        var runs = [Int](repeating: 0, count: a.count + 1)
+        var longest = 0
+        for element in b {
+            guard let number = numbers[element] else {
+                for place in runs.indices { runs[place] = 0 }
+                continue
+            }
+            // From the end, so that each still sees its neighbour's run of the element before.
+            for place in stride(from: a.count, through: 1, by: -1) {
+                runs[place] = first[place - 1] == number ? runs[place - 1] + 1 : 0
+                longest = max(longest, runs[place])
+            }
+        }
+        return longest
+    }
+}
+
+extension Unicode.Scalar {
+    /// Han, Hiragana, Katakana, Hangul: scripts that are written without spaces, or with few letters a word.
+    var isIdeographic: Bool {
+        switch value {
+        case 0x3040...0x30FF, 0x3400...0x4DBF, 0x4E00...0x9FFF, 0xAC00...0xD7AF, 0xF900...0xFAFF, 0x20000...0x2FA1F:
+            true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,72 @@
+/// A query that nobody has asked, and the passage that it was made from.
+public struct GeneratedQuery: Sendable, Hashable, Codable {
+    /// Where a query comes from.
+    public enum Origin: String, Sendable, Codable, Hashable, CaseIterable {
+        /// Written by a language model, in one of the styles.
+        case question, keywords, situation
+        /// Taken from the passage itself.
+        case title, heading, sentence, crop
+
+        init(_ style: QueryStyle) {
+            self =
+                switch style {
+                case .question: .question
+                case .keywords: .keywords
+                case .situation: .situation
+                }
+        }
+
+        /// Whether it was taken from the passage, word for word.
+        public var isCopy: Bool { [.title, .heading, .sentence, .crop].contains(self) }
+    }
+
+    /// Unique within its generation: the row of the passage, and a number.
+    public var id: String
+    /// What is asked.
+    public var text: String
+    /// Row of the passage among the documents of the corpus.
+    public var passage: Int
+    /// How it came about.
+    public var origin: Origin
+
+    /// A query from its parts.
+    public init(id: String, text: String, passage: Int, origin: Origin) {
+        self.id = id
+        self.text = text
+        self.passage = passage
+        self.origin = origin
+    }
+}
+
+/// Why a query was not kept.
+public enum RejectionReason: String, Sendable, Codable, Hashable, CaseIterable {
+    /// Too few or too many words.
+    case length
+    /// It points at the text instead of naming its subject: "in this passage".
+    case deictic
+    /// A long run of its words stands in the passage.
+    case copied
+    /// Another query says the same.
+    case duplicate
+    /// Its own passage is not among the first that the black box finds.
+    case roundTrip = "round trip"
+    /// The judge holds that the passage does not answer it, or that nobody would ask so.
+    case judged
+}
+
+/// A query that was not kept, and why.
+public struct RejectedQuery: Sendable, Hashable, Codable {
+    /// The query.
+    public var query: GeneratedQuery
+    /// Which filter it did not pass.
+    public var reason: RejectionReason
+    /// What that filter saw.
+    public var detail: String
+
+    /// A rejection.
+    public init(query: GeneratedQuery, reason: RejectionReason, detail: String) {
+        self.query = query
+        self.reason = reason
+        self.detail = detail
+    }
+}

@@ -1,0 +1,171 @@
+import MafinBlackBox
+import MafinRetrieval
+import Synchronization
+
+/// Queries that a language model writes for passages.
+public struct LanguageQueries: Sendable {
+    /// How queries are asked for.
+    public struct Options: Sendable {
+        /// Queries of one passage.
+        public var perPassage: Int
+        /// In which styles.
+        public var mix: StyleMix
+        /// Real queries, with a passage that answers each where that is known.
+        public var examples: [(query: String, passage: String?)]
+        /// How freely words are chosen; nil: as the server likes.
+        public var temperature: Double?
+        /// Part of every prompt: another seed, other queries.
+        public var seed: UInt64
+
+        /// Three queries a passage (more repeat themselves), at a temperature that varies them.
+        public init(
+            perPassage: Int = 3, mix: StyleMix = .standard, examples: [(query: String, passage: String?)] = [],
+            temperature: Double? = 0.7, seed: UInt64 = 1
+        ) {
+            precondition(perPassage >= 1, "at least one query")
+            self.perPassage = perPassage
+            self.mix = mix
+            self.examples = examples
+            self.temperature = temperature
+            self.seed = seed
+        }
+    }
+
+    /// What came of the prompts.
+    public struct Replies: Sendable, Codable, Hashable {
+        /// Prompts, one a passage.
+        public var prompts = 0
+        /// Replies without a query: the model found nothing worth a search.
+        public var withoutQuery = 0
+        /// Prompts that the server refused, and its words for the first of them.
+        public var refused = 0
+        /// The server's words for the first refusal.
+        public var firstRefusal: String?
+        /// Replies that were cut off at the bound on their length; what was whole in them is used.
+        public var cutOff = 0
+        /// Tokens as the server counted them, those of cached replies included.
+        public var inputTokens = 0
+        /// Tokens of replies, likewise.
+        public var outputTokens = 0
+    }
+
+    private let selection: PassageSelection
+    private let template: QueryPrompt
+    /// One for each passage of the selection.
+    public let prompts: [LanguagePrompt]
+
+    /// The prompts for some passages; nothing is asked yet.
+    public init(for selection: PassageSelection, options: Options = Options()) {
+        let template = QueryPrompt(
+            queriesPerPassage: options.perPassage, mix: options.mix,
+            examples: options.examples.map { QueryPrompt.Example(query: $0.query, passage: $0.passage) },
+            temperature: options.temperature, seed: options.seed)
+        self.selection = selection
+        self.template = template
+        prompts = selection.passages.enumerated().map { template.prompt(for: $1, index: $0) }
+    }
+
+    /// Asks, and reads what comes.
+    ///
+    /// - Parameter progress: told how many passages have their reply.
+    /// - Throws: what the model throws.
+    public func ask(
+        _ model: some LanguageModel, progress: @escaping @Sendable (Int) -> Void = { _ in }
+    ) async throws -> (queries: [GeneratedQuery], replies: Replies) {
+        let collected = Mutex<(replies: [LanguageReply?], count: Int)>((Array(repeating: nil, count: prompts.count), 0))
+        try await model.answer(prompts) { index, reply in
+            let count = collected.withLock { state in
+                state.replies[index] = reply
+                state.count += 1
+                return state.count
+            }
+            progress(count)
+        }
+        return read(collected.withLock { $0.replies })
+    }
+
+    private func read(_ replies: [LanguageReply?]) -> (queries: [GeneratedQuery], replies: Replies) {
+        var facts = Replies(prompts: prompts.count)
+        var queries: [GeneratedQuery] = []
+        for (index, reply) in replies.enumerated() {
+            guard let reply else { continue }
+            facts.inputTokens += reply.inputTokens ?? 0
+            facts.outputTokens += reply.outputTokens ?? 0
+            if reply.isCutOff { facts.cutOff += 1 }
+            if let refusal = reply.refusal {
+                facts.refused += 1
+                facts.firstRefusal = facts.firstRefusal ?? refusal
+                continue
+            }
+            let row = selection.passages[index].row
+            let styles = template.mix.styles(forPassage: index, count: template.queriesPerPassage)
+            let found = ReplyReading.queries(in: reply.text).prefix(template.queriesPerPassage)
+            if found.isEmpty { facts.withoutQuery += 1 }
+            for (number, query) in found.enumerated() {
+                queries.append(
+                    GeneratedQuery(
+                        id: "g\(row + 1)-\(number + 1)", text: query.text.oneLine, passage: row,
+                        origin: .init(query.style ?? styles[number])))
+            }
+        }
+        return (queries, facts)
+    }
+}
+
+/// A language model's opinion on queries, passage by passage.
+public struct QueryJudge: Sendable {
+    private let queries: [GeneratedQuery]
+    private let groups: [Range<Int>]
+    /// One for each passage that has queries.
+    public let prompts: [LanguagePrompt]
+
+    /// The prompts for what is left of some queries; those of a passage stand side by side.
+    public init(_ filtering: QueryFiltering, of selection: PassageSelection, seed: UInt64) {
+        queries = filtering.kept
+        let passages = Dictionary(uniqueKeysWithValues: selection.passages.map { ($0.row, $0) })
+        var groups: [Range<Int>] = []
+        var start = 0
+        while start < queries.count {
+            var end = start + 1
+            while end < queries.count, queries[end].passage == queries[start].passage { end += 1 }
+            groups.append(start..<end)
+            start = end
+        }
+        self.groups = groups
+        let queries = queries
+        let template = JudgePrompt(seed: seed)
+        prompts = groups.compactMap { group in
+            passages[queries[group.lowerBound].passage].map {
+                template.prompt(for: $0, queries: queries[group].map(\.text))
+            }
+        }
+        precondition(prompts.count == groups.count, "queries of passages that were not chosen")
+    }
+
+    /// Asks for grades and rejects what is below 2 of 3. A passage whose grades cannot be read keeps its queries.
+    ///
+    /// - Returns: passages whose grades could not be read.
+    public func apply(
+        to filtering: inout QueryFiltering, _ model: some LanguageModel,
+        progress: @escaping @Sendable (Int) -> Void = { _ in }
+    ) async throws -> Int {
+        precondition(filtering.kept == queries, "the queries have changed since the prompts were made")
+        let state = Mutex<(grades: [Int], unread: Int, count: Int)>(
+            (Array(repeating: .max, count: queries.count), 0, 0))
+        let groups = groups
+        try await model.answer(prompts) { index, reply in
+            let count = state.withLock { state in
+                state.count += 1
+                if let found = ReplyReading.grades(in: reply.text), found.count == groups[index].count {
+                    for (place, grade) in zip(groups[index], found) { state.grades[place] = grade }
+                } else {
+                    state.unread += 1
+                }
+                return state.count
+            }
+            progress(count)
+        }
+        filtering.byGrades(state.withLock { $0.grades })
+        return state.withLock { $0.unread }
+    }
+}

@@ -1,0 +1,281 @@
+import Logging
+import MafinBlackBox
+import MafinNumerics
+
+extension Asking {
+    /// What an outcome means for the call.
+    mutating func take(
+        _ outcome: Exchange.Outcome, of batch: Batch, number: Int, booked: Int
+    ) async throws {
+        var actual = 0
+        if case .answered(let vectors, _) = outcome { actual = vectors.tokens ?? booked }
+        box.spending.settle(booked: booked, actual: actual)
+        if actual != booked {
+            try await box.ledger.correct(tokens: actual - booked, account: box.exchange.account, rates: box.rates)
+        }
+        switch outcome {
+        case .answered(let vectors, let rates):
+            answers += 1
+            answeredTexts += vectors.items.count
+            failuresInRow = 0
+            lastProgress = box.time.now
+            window.answered()
+            try take(vectors, of: batch)
+            respect(rates)
+        case .noVectors:
+            try await changeEncoding(
+                after: batch, or: .badAnswer(endpoint: box.url, reason: noVectorsReason(batch)))
+        case .unusable(let reason): throw ProviderError.badAnswer(endpoint: box.url, reason: reason)
+        case .cancelled: throw CancellationError()
+        case .unreachable(let reason):
+            failuresInRow += 1
+            try retry(batch, reason: reason, status: nil)
+        case .complaint(let complaint, let delay, let rates):
+            try await take(complaint, of: batch, delay: delay, rates: rates, number: number)
+        }
+    }
+
+    private func noVectorsReason(_ batch: Batch) -> String {
+        let asked = box.profile.request.encodings.prefix(batch.encoding + 1).filter { !$0.isEmpty }
+        return "no vectors in it" + (asked.count > 1 ? ", asked as \(asked.joined(separator: " and as "))" : "")
+    }
+
+    // MARK: - Answers
+
+    private mutating func take(_ vectors: EmbeddingAnswer.Vectors, of batch: Batch) throws {
+        if let tokens = vectors.tokens, tokens > 0 { noteTokens(tokens, of: batch) }
+        if !vectors.items.isEmpty {
+            let expected = box.knowledge.update { facts -> Int in
+                let expected = facts.dimension ?? vectors.rows.columns
+                facts.dimension = expected
+                return expected
+            }
+            guard expected == vectors.rows.columns else {
+                // Two first answers at once, of two lengths.
+                throw ProviderError.badVector(
+                    endpoint: box.url, id: items[batch.items[0]].id,
+                    reason: "\(vectors.rows.columns) numbers where \(expected) were in earlier answers")
+            }
+        }
+        keep(vectors, of: batch)
+        guard let first = vectors.faults.first else { return }
+        if let fault = vectors.faults.first(where: \.isDimension)
+            ?? (vectors.items.isEmpty && batch.items.count > 1 ? first : nil)
+        {
+            throw ProviderError.badVector(
+                endpoint: box.url, id: items[batch.items[fault.item]].id, reason: fault.reason)
+        }
+        for fault in vectors.faults {
+            refuse(batch.items[fault.item], .unusableVector, fault.reason)
+        }
+        if areTooManyRefused { throw refusal }
+    }
+
+    /// Many texts are refused, and more than are answered: then it is not the texts that are wrong.
+    private var areTooManyRefused: Bool {
+        refused.count >= Self.maximumRefusedTexts && refused.count > answeredTexts
+    }
+
+    private mutating func refuse(_ item: Int, _ reason: RefusedText.Reason, _ message: String) {
+        refused.append(RefusedText(position: item, id: items[item].id, reason: reason, message: message))
+        box.options.logger?.warning(
+            "one text has no vector, the rest goes on", metadata: ["id": "\(items[item].id)", "reason": "\(message)"])
+    }
+
+    private func noteTokens(_ tokens: Int, of batch: Batch) {
+        let (bytes, words) = (bytes(of: batch), words(of: batch))
+        let isNew = box.knowledge.update { facts -> Bool in
+            facts.answeredBytes += bytes
+            facts.answeredTokens += tokens
+            facts.answers += 1
+            guard SilentTruncation.isCertain(words: words, tokens: tokens), !facts.warnedOfTruncation else {
+                return false
+            }
+            facts.warnedOfTruncation = true
+            return true
+        }
+        guard isNew, let longest = batch.items.max(by: { items[$0].text.utf8.count < items[$1].text.utf8.count }) else {
+            return
+        }
+        box.options.logger?.warning(
+            "the server cuts long texts in silence: it counted fewer tokens than there are words",
+            metadata: [
+                "tokens": "\(tokens)", "words": "\(words)", "longest": "\(items[longest].id)", "url": "\(box.url)",
+            ])
+    }
+
+    /// Slows down before the server has to refuse.
+    private mutating func respect(_ rates: RateHeaders) {
+        let next = min(schedule.limits.tokens, averageTokens * schedule.limits.items)
+        guard !schedule.isExhausted, let pause = rates.pause(beforeTokens: next),
+            pause <= box.options.retry.longestServerDelay
+        else { return }
+        schedule.pause(until: box.time.now + pause)
+    }
+
+    // MARK: - Complaints
+
+    private mutating func take(
+        _ complaint: ServerComplaint, of batch: Batch, delay: Duration?, rates: RateHeaders, number: Int
+    ) async throws {
+        var verdict = complaint.verdict(box.profile.errors)
+        if let shouldRetry = rates.shouldRetry, verdict == .retry || verdict == .final {
+            verdict = shouldRetry ? .retry : .final
+        }
+        switch verdict {
+        case .retry:
+            failuresInRow += 1
+            if [429, 503, 529].contains(complaint.status) { window.overloaded(number: number) }
+            let reason = "\(complaint.status) \(complaint.message)"
+            if let delay {
+                try await comeBack(batch, after: delay, reason: reason)
+            } else {
+                try retry(batch, reason: reason, status: complaint.status)
+            }
+        case .tooLarge(let cause): try await shrink(batch, cause, complaint)
+        case .noEncoding: try await changeEncoding(after: batch, or: refusal(complaint))
+        case .refused:
+            failuresInRow += 1
+            guard batch.items.count > 1 else {
+                refuse(batch.items[0], .refused, complaint.message)
+                let doubtful = answers == 0 && refused.count >= Self.refusalsBeforeDoubt
+                if doubtful || (items.count == 1 && answers == 0) { throw refusal(complaint) }
+                if areTooManyRefused { throw refusal }
+                return
+            }
+            box.options.logger?.notice(
+                "batch refused, looking for the text at fault",
+                metadata: ["texts": "\(batch.items.count)", "message": "\(complaint.message)"])
+            schedule.bisect(batch)
+        case .final: throw refusal(complaint)
+        }
+    }
+
+    private func refusal(_ complaint: ServerComplaint) -> ProviderError {
+        .refused(endpoint: box.url, status: complaint.status, message: complaint.message)
+    }
+
+    private mutating func shrink(
+        _ batch: Batch, _ cause: BatchLimits.Cause, _ complaint: ServerComplaint
+    ) async throws {
+        let named = complaint.namedLimit
+        if cause == .text, let named { box.knowledge.update { $0.textTokens = named.allowed } }
+        guard schedule.shrink(batch, because: cause, named: named) else {
+            refuse(batch.items[0], .tooLong, complaint.message)
+            if areTooManyRefused { throw refusal }
+            return
+        }
+        let (limits, before) = (schedule.limits, box.knowledge.current.limits)
+        box.options.logger?.notice(
+            "request too large for the server, cut",
+            metadata: ["texts": "\(batch.items.count)", "message": "\(complaint.message)"])
+        guard limits != before else { return }
+        box.knowledge.update { $0.limits = limits }
+        try await remember()
+    }
+
+    private mutating func changeEncoding(after batch: Batch, or error: ProviderError) async throws {
+        let encodings = box.profile.request.encodings
+        guard batch.encoding + 1 < encodings.count else { throw error }
+        let isNews = box.knowledge.update { facts -> Bool in
+            guard facts.encoding == batch.encoding else { return false }
+            facts.encoding += 1
+            return true
+        }
+        schedule.retry(batch)
+        guard isNews else { return }
+        box.options.logger?.warning(
+            "server does not give the encoding, asking for another",
+            metadata: ["url": "\(box.url)", "encoding": "\(encodings[batch.encoding])"])
+        try await remember()
+    }
+
+    /// What the server has taught is kept for later runs.
+    private func remember() async throws {
+        let (facts, stated) = (box.knowledge.current, box.options.limits.within(box.profile.limits))
+        try await box.ledger.remember(
+            ServerLessons(
+                items: facts.limits.items < stated.items ? facts.limits.items : nil,
+                tokens: facts.limits.tokens < stated.tokens ? facts.limits.tokens : nil,
+                bytes: facts.limits.bytes < stated.bytes ? facts.limits.bytes : nil,
+                encoding: facts.encoding > 0 ? facts.encoding : nil),
+            account: box.exchange.account)
+    }
+
+    // MARK: - Asking again
+
+    /// The server named a time: nothing is sent before, by nobody who shares the account.
+    private mutating func comeBack(_ batch: Batch, after delay: Duration, reason: String) async throws {
+        let (policy, now) = (box.options.retry, box.time.now)
+        guard delay <= policy.longestServerDelay else {
+            throw ProviderError.unavailable(
+                endpoint: box.url, attempts: batch.failures + 1,
+                reason: "\(reason) (asks to come back after \(delay.logText))")
+        }
+        guard now - lastProgress + delay <= policy.patience else {
+            throw ProviderError.unavailable(
+                endpoint: box.url, attempts: failuresInRow,
+                reason: "\(reason) (nothing was answered for \((now - lastProgress).logText))")
+        }
+        // A little later than asked, each its own: those who were sent away together do not come back together.
+        let wait = delay + min(delay * 0.1, .seconds(1)) * Double.random(in: 0...1)
+        log(batch, reason: reason, wait: wait)
+        schedule.retry(batch)
+        schedule.pause(until: now + wait)
+        try await box.ledger.pause(account: box.exchange.account, for: wait)
+    }
+
+    /// Nobody knows when: after a pause that doubles, a limited number of times.
+    private mutating func retry(_ given: Batch, reason: String, status: Int?) throws {
+        let policy = box.options.retry
+        var batch = given
+        batch.failures += 1
+        let before = batch.answersBeforeFailure ?? answers
+        batch.answersBeforeFailure = before
+        // Others are answered and this one fails again and again: something in it is what the server cannot bear.
+        let isAlone = status.map { $0 >= 500 || $0 == 424 } ?? false && answers > before
+        if isAlone, batch.failures >= 3, batch.items.count > 1 {
+            box.options.logger?.notice(
+                "batch fails while others are answered, looking for the text at fault",
+                metadata: ["texts": "\(batch.items.count)", "reason": "\(reason)"])
+            schedule.bisect(batch)
+            return
+        }
+        guard batch.failures < policy.maximumAttempts else {
+            guard isAlone, batch.items.count == 1 else {
+                throw ProviderError.unavailable(endpoint: box.url, attempts: batch.failures, reason: reason)
+            }
+            refuse(batch.items[0], .refused, reason)
+            if areTooManyRefused { throw refusal }
+            return
+        }
+        let wait = policy.delay(afterFailures: batch.failures)
+        log(batch, reason: reason, wait: wait)
+        schedule.retry(batch, due: box.time.now + wait)
+        if status != 500 || failuresInRow > 1 { schedule.pause(until: box.time.now + wait) }
+    }
+
+    private func log(_ batch: Batch, reason: String, wait: Duration) {
+        box.options.logger?.warning(
+            "asking again",
+            metadata: ["reason": "\(reason)", "after": "\(wait.logText)", "failures": "\(batch.failures)"])
+    }
+}
+
+/// Texts that a server has cut without a word, known by the number of tokens that it reports.
+enum SilentTruncation {
+    /// Words of a text: runs of bytes between ASCII white space. A tokenizer makes at least one token of each.
+    static func words(in text: String) -> Int {
+        var count = 0
+        var inWord = false
+        for byte in text.utf8 {
+            let isSpace = byte == 0x20 || (0x09...0x0D).contains(byte)
+            if !isSpace, !inWord { count += 1 }
+            inWord = !isSpace
+        }
+        return count
+    }
+
+    /// Whether fewer tokens than words were counted, and not by a little: some servers leave special tokens out of the count.
+    static func isCertain(words: Int, tokens: Int) -> Bool { words > 32 && Double(tokens) < 0.9 * Double(words) }
+}

@@ -1,0 +1,255 @@
+import Logging
+import MafinBlackBox
+import MafinNumerics
+
+/// One call to a provider: its batches, those in flight, and what came of them.
+///
+/// Requests run as child tasks that make one attempt each; everything else (what is sent next, pauses, cutting, handing over) is
+/// decided by the one task that waits for them, so there is no state to guard.
+struct Asking {
+    typealias Batch = BatchSchedule.Batch
+
+    enum Event: Sendable {
+        case outcome(Batch, Exchange.Outcome, number: Int, booked: Int)
+        /// Rows were handed over, or the receiver failed.
+        case handedOver((any Error)?)
+        case wake
+    }
+
+    /// So many texts that the server refuses one by one end the call, unless more are answered.
+    static let maximumRefusedTexts = 100
+    /// So many refusals of single texts, and not one answer, and it is not the texts either.
+    static let refusalsBeforeDoubt = 2
+
+    let box: ProviderBlackBox
+    let items: [EmbeddingItem]
+    let role: TextRole
+    private let prefix: String
+    private let answered: @Sendable (AnsweredRows) async throws -> Void
+    private let costs: [ItemCost]
+    private let wordCounts: [Int]
+    private let forms: [BoundRequest]
+    /// Estimated tokens of a text, on average.
+    let averageTokens: Int
+
+    var schedule: BatchSchedule
+    var window: ConcurrencyWindow
+    var failure: (any Error)?
+    var refused: [RefusedText] = []
+    /// Requests of this call that were answered, and how often in a row requests have failed since.
+    var answers = 0
+    var answeredTexts = 0
+    var failuresInRow = 0
+    var lastProgress: Duration
+    private var inFlight = 0
+    private var reserved: Batch?
+    private var waiting: [AnsweredRows] = []
+    /// Answered batches that the receiver has at hand.
+    private var handing = 0
+    private var timerDue: Duration?
+
+    init(
+        of box: ProviderBlackBox, items: [EmbeddingItem], role: TextRole,
+        answered: @escaping @Sendable (AnsweredRows) async throws -> Void
+    ) async throws {
+        self.box = box
+        self.items = items
+        self.role = role
+        self.answered = answered
+        let prefix = box.identity.prefix(for: role)
+        self.prefix = prefix
+        try await Self.readLessons(box)
+        let form = box.exchange.form(for: role, identity: box.identity, encoding: 0)
+        let (prefixBytes, escapedPrefix) = (prefix.utf8.count, JSONText.escapedLength(of: prefix))
+        costs = items.map {
+            ItemCost(
+                tokens: ItemCost.estimatedTokens(
+                    bytes: prefixBytes + $0.text.utf8.count, bytesPerToken: box.profile.tokens.bytesPerToken),
+                bytes: escapedPrefix + form.length(of: $0.text))
+        }
+        wordCounts = items.map { SilentTruncation.words(in: $0.text) }
+        forms = (0..<max(1, box.profile.request.encodings.count)).map {
+            box.exchange.form(for: role, identity: box.identity, encoding: $0)
+        }
+        schedule = BatchSchedule(
+            costs: costs, limits: box.knowledge.current.limits, requestBytes: form.emptyLength)
+        window = ConcurrencyWindow(maximum: box.options.maximumConcurrentRequests)
+        lastProgress = box.time.now
+        let allTokens = costs.reduce(0) { $0 + $1.tokens }
+        averageTokens = allTokens / items.count
+        let objection = box.spending.objection(
+            requests: box.spending.limit.requests == nil ? 0 : schedule.remainingBatches,
+            tokens: allTokens)
+        if let objection { throw ProviderError.overBudget(endpoint: box.url, reason: objection) }
+    }
+
+    private static func readLessons(_ box: ProviderBlackBox) async throws {
+        guard !box.knowledge.current.hasReadLessons else { return }
+        let lessons = try await box.ledger.lessons(account: box.exchange.account)
+        let encodings = box.profile.request.encodings.count
+        box.knowledge.update { facts in
+            facts.hasReadLessons = true
+            facts.limits.items = min(facts.limits.items, lessons.items ?? .max)
+            facts.limits.tokens = min(facts.limits.tokens, lessons.tokens ?? .max)
+            facts.limits.bytes = min(facts.limits.bytes, lessons.bytes ?? .max)
+            if let encoding = lessons.encoding, encoding < encodings { facts.encoding = encoding }
+        }
+    }
+
+    /// Sends, waits, hands over, until everything is answered or the call has failed.
+    mutating func run() async throws {
+        await withTaskGroup(of: Event.self) { group in
+            while true {
+                do {
+                    try await sendWhatMay(&group)
+                } catch {
+                    failure = failure ?? error
+                }
+                handOver(&group)
+                if failure != nil { reserved = nil }
+                let isIdle = inFlight == 0 && reserved == nil && handing == 0 && waiting.isEmpty
+                if isIdle, failure != nil || schedule.isExhausted { break }
+                startTimer(&group)
+                guard let event = await group.next() else { break }
+                do {
+                    try await take(event)
+                } catch {
+                    failure = failure ?? error
+                }
+                if Task.isCancelled { failure = failure ?? CancellationError() }
+            }
+            group.cancelAll()  // timers that nobody waits for
+        }
+        try Task.checkCancellation()
+        if let failure { throw failure }
+        if !refused.isEmpty { throw refusal }
+    }
+
+    var refusal: ProviderError {
+        .textsRefused(endpoint: box.url, role: role, texts: refused.sorted { $0.position < $1.position })
+    }
+
+    // MARK: - Sending
+
+    /// Requests that may be in flight now. Until the server has answered anything, a refusal makes it one: a whole call must not run into
+    /// a mistake that the first batch shows.
+    private var allowedInFlight: Int { answers == 0 && failuresInRow + refused.count > 0 ? 1 : window.limit }
+
+    /// What is answered must also be kept: a kill or a full disk may cost no more than what is in flight, and as much again.
+    private var mayAskMore: Bool {
+        failure == nil && inFlight < allowedInFlight && waiting.count + handing < window.maximum
+    }
+
+    private mutating func sendWhatMay(_ group: inout TaskGroup<Event>) async throws {
+        while mayAskMore {
+            guard let batch = reserved ?? schedule.next(at: box.time.now) else { return }
+            guard let due = batch.due, reserved != nil else {
+                reserved = try await reserve(batch)
+                continue
+            }
+            let now = box.time.now
+            if let end = schedule.pauseEnd(after: now), end > due {  // asked to wait since it was reserved
+                reserved?.due = end
+                return
+            }
+            guard due <= now else { return }
+            reserved = nil
+            send(batch, &group)
+        }
+    }
+
+    /// Books a batch with all who share the account; it may be sent when it is due.
+    private func reserve(_ batch: Batch) async throws -> Batch {
+        let cost = RequestCost(
+            requests: box.profile.limits.itemsAreRequests ? batch.items.count : 1, tokens: tokens(of: batch))
+        let wait = try await box.ledger.reserve(cost, account: box.exchange.account, rates: box.rates)
+        var batch = batch
+        batch.due = box.time.now + wait
+        return batch
+    }
+
+    private mutating func send(_ batch: Batch, _ group: inout TaskGroup<Event>) {
+        let tokens = tokens(of: batch)
+        if let objection = box.spending.book(tokens: tokens) {
+            failure = ProviderError.overBudget(endpoint: box.url, reason: objection)
+            return
+        }
+        var batch = batch
+        let facts = box.knowledge.current
+        batch.encoding = facts.encoding
+        let (box, form, sent, number) = (box, forms[batch.encoding], batch, window.send())
+        let texts = batch.items.map { prefix + items[$0].text }
+        let dimension = facts.dimension.map {
+            (expected: $0, why: box.identity.dimension == nil ? "were in earlier answers" : "were asked for")
+        }
+        group.addTask {
+            .outcome(
+                sent, await box.exchange.ask(form, texts: texts, dimension: dimension), number: number, booked: tokens)
+        }
+        inFlight += 1
+    }
+
+    func tokens(of batch: Batch) -> Int { batch.items.reduce(0) { $0 + costs[$1].tokens } }
+
+    /// Wakes the call when the next batch may be sent.
+    private mutating func startTimer(_ group: inout TaskGroup<Event>) {
+        guard mayAskMore, let due = reserved?.due ?? schedule.wakeTime,
+            timerDue.map({ due < $0 }) ?? true
+        else { return }
+        timerDue = due
+        let time = box.time
+        group.addTask {
+            try? await time.sleep(until: due)
+            return .wake
+        }
+    }
+
+    // MARK: - Handing over
+
+    /// Gives answered rows to the receiver, one batch after the other, while requests go on.
+    private mutating func handOver(_ group: inout TaskGroup<Event>) {
+        guard handing == 0, !waiting.isEmpty else { return }
+        handing = waiting.count
+        let (rows, answered) = (waiting, answered)
+        waiting = []
+        group.addTask {
+            var failure: (any Error)?
+            for batch in rows {
+                do {
+                    try await answered(batch)
+                } catch {
+                    failure = failure ?? error  // the others are paid too
+                }
+            }
+            return .handedOver(failure)
+        }
+    }
+
+    private mutating func take(_ event: Event) async throws {
+        switch event {
+        case .wake: timerDue = nil
+        case .handedOver(let error):
+            handing = 0
+            if let error { throw error }
+        case .outcome(let batch, let outcome, let number, let booked):
+            inFlight -= 1
+            try await take(outcome, of: batch, number: number, booked: booked)
+        }
+    }
+
+    /// Rows of a batch that can be used, in the order of the call.
+    mutating func keep(_ vectors: EmbeddingAnswer.Vectors, of batch: Batch) {
+        guard !vectors.items.isEmpty else { return }
+        var rows = vectors.rows
+        if box.identity.normalisation == .unit { rows.bringRowsToUnitLength() }
+        waiting.append(AnsweredRows(indices: vectors.items.map { batch.items[$0] }, vectors: rows))
+    }
+
+    /// Words of the texts of a batch: a server that counts fewer tokens has cut texts.
+    func words(of batch: Batch) -> Int { batch.items.reduce(0) { $0 + wordCounts[$1] } }
+
+    /// Bytes of the texts of a batch, prefixes included.
+    func bytes(of batch: Batch) -> Int {
+        batch.items.reduce(0) { $0 + items[$1].text.utf8.count + prefix.utf8.count }
+    }
+}

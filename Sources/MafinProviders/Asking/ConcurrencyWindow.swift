@@ -1,0 +1,35 @@
+/// How many requests may be in flight: grows by one for each round of answers, halves when the server is overloaded
+/// (additive increase, multiplicative decrease; Chiu and Jain 1989).
+struct ConcurrencyWindow: Sendable {
+    /// Never more than this.
+    let maximum: Int
+    private var width: Double
+    /// Requests sent so far; a refusal of one that was sent before the last halving tells nothing new.
+    private var sent = 0
+    private var sentAtHalving = 0
+
+    /// Begins at the maximum: what the user allows is tried.
+    init(maximum: Int) {
+        self.maximum = maximum
+        width = Double(maximum)
+    }
+
+    /// Requests that may be in flight.
+    var limit: Int { max(1, Int(width)) }
+
+    /// Counts a request; returns its number, for ``overloaded(number:)``.
+    mutating func send() -> Int {
+        sent += 1
+        return sent
+    }
+
+    /// A request was answered.
+    mutating func answered() { width = min(Double(maximum), width + 1 / width) }
+
+    /// The server refused a request for its load.
+    mutating func overloaded(number: Int) {
+        guard number > sentAtHalving else { return }
+        sentAtHalving = sent
+        width = max(1, width / 2)
+    }
+}

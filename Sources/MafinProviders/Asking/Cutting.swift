@@ -1,0 +1,170 @@
+import MafinBlackBox
+import MafinNumerics
+import Synchronization
+
+/// The pieces of the texts of one call, and the vectors that have come for them.
+struct Cutting {
+    /// One piece of an item's text.
+    private struct Piece {
+        var text: String
+        var vector: [Float]?
+    }
+
+    /// What is asked in one go.
+    struct Round: Sendable {
+        /// Pieces as items; a text that is whole bears its own id.
+        var items: [EmbeddingItem] = []
+        /// For each of them, which item and which of its pieces.
+        var places: [(item: Int, piece: Int)] = []
+    }
+
+    let items: [EmbeddingItem]
+    private var pieces: [[Piece]]
+    /// Items that were handed over whole.
+    private var isDone: [Bool]
+    private var refused: [RefusedText] = []
+    var endpoint = ""
+
+    init(items: [EmbeddingItem], pieces: [[String]]) {
+        self.items = items
+        self.pieces = pieces.map { $0.map { Piece(text: $0) } }
+        isDone = items.map { _ in false }
+    }
+
+    /// All pieces that have no vector yet.
+    func round() -> Round {
+        var round = Round()
+        for item in items.indices where !isDone[item] {
+            for (piece, content) in pieces[item].enumerated() where content.vector == nil {
+                let isWhole = pieces[item].count == 1 && content.text.utf8.count == items[item].text.utf8.count
+                round.items.append(
+                    EmbeddingItem(
+                        id: isWhole ? items[item].id : "\(items[item].id) (piece \(piece + 1))", text: content.text))
+                round.places.append((item, piece))
+            }
+        }
+        return round
+    }
+
+    /// Receives the rows of a round: those of texts that have one piece are handed on, the others kept.
+    func collector(_ round: Round) -> Collector {
+        Collector(
+            places: round.places, isSingle: round.places.map { pieces[$0.item].count == 1 })
+    }
+
+    /// Takes over what a round has brought.
+    mutating func finish(_ round: Round, _ collector: Collector) {
+        let (single, kept) = collector.result
+        for item in single { isDone[item] = true }
+        for (place, vector) in kept { pieces[place.item][place.piece].vector = vector }
+    }
+
+    /// Cuts the piece that was refused into shorter ones.
+    mutating func shorten(_ round: Round, _ text: RefusedText, policy: OverflowPolicy, allBytes: Int) {
+        let place = round.places[text.position]
+        // Pieces before it in the same text may have been cut in this round already: it is found by its text.
+        guard
+            let index = pieces[place.item].firstIndex(where: {
+                $0.vector == nil && $0.text == round.items[text.position].text
+            })
+        else { return }
+        let shorter = TokenRuler.pieces(of: pieces[place.item][index].text, maximumBytes: max(1, allBytes))
+        guard shorter.count > 1 else {
+            refuse(round, [text])
+            return
+        }
+        let kept = policy == .truncate ? shorter.prefix(1) : shorter[...]
+        pieces[place.item].replaceSubrange(index...index, with: kept.map { Piece(text: $0) })
+    }
+
+    /// Texts that cannot be had; a piece stands for its whole text.
+    mutating func refuse(_ round: Round, _ texts: [RefusedText]) {
+        for text in texts {
+            let item = round.places[text.position].item
+            guard !isDone[item] else { continue }
+            isDone[item] = true
+            refused.append(
+                RefusedText(position: item, id: items[item].id, reason: text.reason, message: text.message))
+        }
+    }
+
+    /// Vectors of the texts that were cut into several pieces, or to one: the mean of the pieces, weighted by their bytes, scaled to unit
+    /// length. (The OpenAI cookbook's way, "Embedding texts that are longer than the model's maximum context length".)
+    mutating func means() -> [AnsweredRows] {
+        var rows: [AnsweredRows] = []
+        for item in items.indices where !isDone[item] {
+            let vectors = pieces[item].compactMap(\.vector)
+            guard let first = vectors.first, vectors.count == pieces[item].count else { continue }
+            var sum = [Double](repeating: 0, count: first.count)
+            for (piece, vector) in zip(pieces[item], vectors) {
+                let weight = Double(piece.text.utf8.count)
+                for (column, value) in vector.enumerated() where column < sum.count {
+                    sum[column] += weight * Double(value)
+                }
+            }
+            let length = sum.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            guard length > 0 else { continue }
+            isDone[item] = true
+            rows.append(
+                AnsweredRows(
+                    indices: [item],
+                    vectors: Matrix(rows: 1, columns: first.count, values: sum.map { Float($0 / length) })))
+        }
+        return rows
+    }
+
+    /// Items of which not the whole text was asked in one.
+    var cutItems: [Int] {
+        items.indices.filter { pieces[$0].count > 1 || pieces[$0].first?.text.utf8.count != items[$0].text.utf8.count }
+    }
+
+    /// What remains without a vector, as an error.
+    func error(_ role: TextRole) -> ProviderError? {
+        let left = items.indices.filter { !isDone[$0] }.map {
+            RefusedText(position: $0, id: items[$0].id, reason: .tooLong, message: "it is too long however it is cut")
+        }
+        let all = (refused + left).sorted { $0.position < $1.position }
+        return all.isEmpty ? nil : .textsRefused(endpoint: endpoint, role: role, texts: all)
+    }
+
+    /// Where the rows of a round go while it runs.
+    final class Collector: Sendable {
+        private struct State {
+            var single: [Int] = []
+            var kept: [(place: (item: Int, piece: Int), vector: [Float])] = []
+        }
+
+        private let places: [(item: Int, piece: Int)]
+        private let isSingle: [Bool]
+        private let state = Mutex(State())
+
+        init(places: [(item: Int, piece: Int)], isSingle: [Bool]) {
+            self.places = places
+            self.isSingle = isSingle
+        }
+
+        /// The rows that are whole texts, to be handed on; the others stay here.
+        func take(_ rows: AnsweredRows) -> AnsweredRows? {
+            state.withLock { state in
+                var selection: [Int] = []
+                for (row, index) in rows.indices.enumerated() {
+                    if isSingle[index] {
+                        selection.append(row)
+                        state.single.append(places[index].item)
+                    } else {
+                        state.kept.append((places[index], Array(rows.vectors.row(row))))
+                    }
+                }
+                guard !selection.isEmpty else { return nil }
+                return AnsweredRows(
+                    indices: selection.map { places[rows.indices[$0]].item },
+                    vectors: selection.count == rows.indices.count
+                        ? rows.vectors : rows.vectors.selecting(rows: selection))
+            }
+        }
+
+        var result: (single: [Int], kept: [(place: (item: Int, piece: Int), vector: [Float])]) {
+            state.withLock { ($0.single, $0.kept) }
+        }
+    }
+}

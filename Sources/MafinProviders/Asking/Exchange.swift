@@ -1,0 +1,159 @@
+import Foundation
+import MafinBlackBox
+import NIOCore
+import NIOHTTP1
+
+/// One request to a provider and what comes of it, as far as one attempt can tell. Secrets do not leave it.
+struct Exchange: Sendable {
+    /// What came of a request.
+    enum Outcome: Sendable {
+        case answered(EmbeddingAnswer.Vectors, RateHeaders)
+        /// A well-formed answer without vectors.
+        case noVectors
+        /// The server says no; `delay` is when it wants to be asked again.
+        case complaint(ServerComplaint, delay: Duration?, RateHeaders)
+        /// There was no whole answer.
+        case unreachable(String)
+        /// The answer cannot be used.
+        case unusable(String)
+        case cancelled
+    }
+
+    let url: String
+    /// The account in the ledger: provider, address, model, and six digits of a hash of the key, from which it cannot be told.
+    let account: String
+    private let profile: ProviderProfile
+    private let model: String
+    private let headers: HTTPHeaders
+    private let secrets: [String]
+    private let transport: any RequestTransport
+    private let timeout: Duration
+
+    /// - Throws: ``ProviderError``
+    init(
+        profile: ProviderProfile, model: String, address: Endpoint.Resolved, givenBaseURL: String?, apiKey: APIKey?,
+        connection: ConnectionSettings, headers given: [String: String], environment: [String: String],
+        transport: (any RequestTransport)?
+    ) throws {
+        self.profile = profile
+        self.model = model
+        var address = address
+        if givenBaseURL == nil, let other = profile.endpoint.baseURL(of: apiKey) {
+            address = try profile.endpoint.resolved(other, model: model, profile: profile.name)
+        }
+        url = address.url
+        var headers = HTTPHeaders([("content-type", "application/json"), ("accept", "application/json")])
+        var secrets = connection.secrets
+        if let apiKey {
+            let value = profile.endpoint.keyFormat.replacingOccurrences(of: "$key", with: apiKey.secret)
+            headers.replaceOrAdd(name: profile.endpoint.keyHeader, value: value)
+            secrets.append(apiKey.secret)
+        }
+        let all =
+            profile.endpoint.resolvedHeaders(environment: environment)
+            + given.sorted { $0.key < $1.key }
+            .map { (name: $0.key, value: $0.value) }
+        for (name, value) in all {
+            guard Self.isHeaderName(name), Self.isHeaderValue(value) else {
+                throw ProviderError.badEndpoint(url, reason: "'\(name)' is no header that can be sent")
+            }
+            headers.replaceOrAdd(name: name, value: value)
+            if value.utf8.count >= 8 { secrets.append(value) }  // it may be a key under another name
+        }
+        self.headers = headers
+        self.secrets = secrets.sorted { $0.utf8.count > $1.utf8.count }
+        timeout = connection.timeout
+        let fingerprint = apiKey.map { String(ContentHash.sha256(of: "mafin account " + $0.secret).prefix(6)) } ?? "-"
+        account = [profile.name, address.base, model, fingerprint].joined(separator: " ")
+        if let transport {
+            self.transport = transport
+        } else {
+            self.transport = try HTTPTransport(connection)
+        }
+    }
+
+    /// The bytes around texts of a role, in an encoding (position in the profile's list).
+    func form(
+        for role: TextRole, identity: BlackBoxIdentity, encoding: Int
+    ) -> BoundRequest {
+        var values: [RequestTemplate.Variable: String] = [.model: model]
+        values[.dimensions] = identity.dimension.map(String.init)
+        values[.inputType] = identity.inputType(for: role)
+        let encodings = profile.request.encodings
+        values[.encoding] =
+            encodings.indices.contains(encoding) && !encodings[encoding].isEmpty ? encodings[encoding] : nil
+        return profile.request.template.bound(values)
+    }
+
+    /// Asks once.
+    func ask(
+        _ form: BoundRequest, texts: [String], dimension: (expected: Int, why: String)?
+    ) async -> Outcome {
+        let answer: HTTPAnswer
+        do {
+            answer = try await transport.send(
+                .POST, url, headers: headers, body: form.body(texts), timeout: timeout, maximumBytes: 1 << 30)
+        } catch let failure as ConnectionFailure {
+            return .unreachable(redacted(failure.description))
+        } catch {
+            return error is CancellationError ? .cancelled : .unreachable(redacted("\(error)"))
+        }
+        let rates = RateHeaders(answer.headers)
+        guard answer.status == 200 else {
+            if (300..<400).contains(answer.status) {
+                let target = answer.headers.first(name: "location") ?? "nowhere"
+                return complaint(
+                    ServerComplaint(status: answer.status, body: "redirects to \(target)".utf8), answer, rates)
+            }
+            return complaint(ServerComplaint(status: answer.status, body: answer.body.readableBytesView), answer, rates)
+        }
+        do {
+            let decoded = try answer.body.withUnsafeReadableBytes {
+                try EmbeddingAnswer.decode(
+                    $0.assumingMemoryBound(to: UInt8.self), shape: profile.answer.shape, count: texts.count,
+                    dimension: dimension)
+            }
+            switch decoded {
+            case .vectors(let vectors): return .answered(vectors, rates)
+            case .noVectors: return .noVectors
+            case .complaint(let found): return complaint(found, answer, rates)
+            }
+        } catch {
+            return .unusable(redacted((error as? EmbeddingAnswer.Fault)?.reason ?? "\(error)"))
+        }
+    }
+
+    private func complaint(_ complaint: ServerComplaint, _ answer: HTTPAnswer, _ rates: RateHeaders) -> Outcome {
+        var complaint = complaint
+        complaint.message = redacted(complaint.message)
+        complaint.labels = complaint.labels.map(redacted)
+        return .complaint(complaint, delay: answer.retryDelay ?? complaint.retryDelay, rates)
+    }
+
+    /// A text without any secret: vendors quote keys in their messages.
+    func redacted(_ text: String) -> String {
+        secrets.reduce(text) { $0.replacingOccurrences(of: $1, with: "[key]") }
+    }
+
+    /// Another request to the same server, for everything that is not embeddings.
+    func send(
+        _ method: HTTPMethod, _ url: String, contentType: String? = nil, body: ByteBuffer? = nil
+    ) async throws -> HTTPAnswer {
+        var headers = headers
+        if let contentType {
+            headers.replaceOrAdd(name: "content-type", value: contentType)
+        } else if body == nil {
+            headers.remove(name: "content-type")
+        }
+        return try await transport.send(
+            method, url, headers: headers, body: body, timeout: timeout, maximumBytes: 1 << 32)
+    }
+
+    private static func isHeaderName(_ name: String) -> Bool {
+        !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") }
+    }
+
+    private static func isHeaderValue(_ value: String) -> Bool {
+        value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+    }
+}

@@ -1,0 +1,197 @@
+import Foundation
+import Logging
+import MafinBlackBox
+import MafinNumerics
+import NIOHTTP1
+
+/// A model behind an embedding API, whichever the provider: the one client that all profiles drive.
+///
+/// ```swift
+/// let blackBox = try ProviderBlackBox(
+///     ProfileCatalog.builtIn.profile("cohere"), model: "embed-v4.0",
+///     apiKey: try APIKey(environmentVariable: "CO_API_KEY"), dimensions: 1024)
+/// let vectors = try await blackBox.embed(items, as: .document)   // never without saying what the texts are
+/// ```
+/// - Answers are decoded by what comes, base64 or numbers, in any order of `index`, and checked: as many vectors as texts, one dimension,
+///   finite, not zero. Vectors are brought to unit length.
+/// - 408, 409, 429, 5xx and failing connections are tried again (``RetryPolicy``), as late as the server asks, with fewer requests at a
+///   time; refusals of the account end the call with the vendor's words. Batches that are too large are cut and the bound remembered.
+/// - A text that makes a whole batch fail is found by halving and named (``ProviderError/textsRefused(endpoint:role:texts:)``); the rest goes on.
+/// - When the call fails for good, requests in flight are still received and handed over, for they are paid.
+///
+/// It keeps nothing: wrap it in ``CachedBlackBox`` so that no text is paid for twice.
+public struct ProviderBlackBox: BlackBox {
+    /// How to ask; none of it changes a vector.
+    public struct Options: Sendable {
+        /// Bounds of a request, besides those of the profile.
+        public var limits: BatchLimits
+        /// Requests in flight at a time, at most.
+        public var maximumConcurrentRequests: Int
+        /// Pauses and attempts.
+        public var retry: RetryPolicy
+        /// Proxy, certificates, time limits.
+        public var connection: ConnectionSettings
+        /// Further headers, besides those of the profile.
+        public var headers: [String: String]
+        /// Requests a minute of the account; nil: what the profile says.
+        public var requestsPerMinute: Int?
+        /// Tokens a minute of the account; nil: what the profile says.
+        public var tokensPerMinute: Int?
+        /// What may be spent.
+        public var spending: SpendingLimit
+        /// The cache through which all processes on this machine keep to the account's rates together; nil: each for itself.
+        public var sharing: EmbeddingCache?
+        /// Told of retries and of limits that the server has taught.
+        public var logger: Logger?
+
+        /// Options; the defaults suit hosted APIs.
+        public init(
+            limits: BatchLimits = BatchLimits(), maximumConcurrentRequests: Int = 4, retry: RetryPolicy = RetryPolicy(),
+            connection: ConnectionSettings = ConnectionSettings(), headers: [String: String] = [:],
+            requestsPerMinute: Int? = nil, tokensPerMinute: Int? = nil, spending: SpendingLimit = SpendingLimit(),
+            sharing: EmbeddingCache? = nil, logger: Logger? = nil
+        ) {
+            precondition(maximumConcurrentRequests >= 1, "at least one request at a time")
+            self.limits = limits
+            self.maximumConcurrentRequests = maximumConcurrentRequests
+            self.retry = retry
+            self.connection = connection
+            self.headers = headers
+            self.requestsPerMinute = requestsPerMinute
+            self.tokensPerMinute = tokensPerMinute
+            self.spending = spending
+            self.sharing = sharing
+            self.logger = logger
+        }
+    }
+
+    /// The profile's name, address and model as given, dimension only where one was asked for.
+    public let identity: BlackBoxIdentity
+    /// The provider, as it is for this model.
+    public let profile: ProviderProfile
+    let options: Options
+    let exchange: Exchange
+    let knowledge: ServerKnowledge
+    let spending: Spending
+    let ledger: any AccountLedger
+    let time: any TimeSource
+
+    /// A model of a provider.
+    ///
+    /// - Parameters:
+    ///   - profile: what the provider is like.
+    ///   - model: the provider's name for it.
+    ///   - baseURL: the address; nil: the provider's own. Without any path it gets the profile's, one that ends in the path of embeddings is
+    ///     taken as it is.
+    ///   - apiKey: sent as the profile says; local servers need none.
+    ///   - dimensions: sent along where given; a server that gives vectors of another length is refused.
+    ///   - queryPrefix: put before each query; nil: the profile's.
+    ///   - documentPrefix: put before each document; nil: the profile's.
+    ///   - normalisation: whether vectors are brought to unit length.
+    ///   - options: how to ask.
+    ///   - environment: for headers that the profile takes from there.
+    /// - Throws: ``ProviderError``: an address, dimension, header, proxy or certificate that makes no sense.
+    public init(
+        _ profile: ProviderProfile, model: String, baseURL: String? = nil, apiKey: APIKey? = nil,
+        dimensions: Int? = nil, queryPrefix: String? = nil, documentPrefix: String? = nil,
+        normalisation: VectorNormalisation = .unit, options: Options = Options(),
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws {
+        try self.init(
+            profile, model: model, baseURL: baseURL, apiKey: apiKey, dimensions: dimensions, queryPrefix: queryPrefix,
+            documentPrefix: documentPrefix, normalisation: normalisation, options: options, environment: environment,
+            transport: nil, time: SystemTime())
+    }
+
+    init(
+        _ given: ProviderProfile, model: String, baseURL: String? = nil, apiKey: APIKey? = nil,
+        dimensions: Int? = nil, queryPrefix: String? = nil, documentPrefix: String? = nil,
+        normalisation: VectorNormalisation = .unit, options: Options = Options(),
+        environment: [String: String] = [:], transport: (any RequestTransport)?, time: any TimeSource,
+        ledger: (any AccountLedger)? = nil
+    ) throws {
+        guard !model.isEmpty else { throw ProviderError.badEndpoint(given.name, reason: "no model is named") }
+        guard given.embeds else {
+            throw ProviderError.badEndpoint(
+                given.name, reason: "this provider has no embedding API; it can only write queries")
+        }
+        let profile = try given.adapted(to: model)
+        try Self.check(dimensions: dimensions, of: profile, model: model)
+        let address = try profile.endpoint.resolved(baseURL, model: model, profile: profile.name)
+        identity = BlackBoxIdentity(
+            provider: profile.name, model: model, endpoint: address.base, dimension: dimensions,
+            queryInputType: profile.request.queryType, documentInputType: profile.request.documentType,
+            queryPrefix: queryPrefix ?? profile.request.queryPrefix,
+            documentPrefix: documentPrefix ?? profile.request.documentPrefix, normalisation: normalisation)
+        self.profile = profile
+        self.options = options
+        self.time = time
+        exchange = try Exchange(
+            profile: profile, model: model, address: address, givenBaseURL: baseURL, apiKey: apiKey,
+            connection: options.connection, headers: options.headers, environment: environment, transport: transport)
+        knowledge = ServerKnowledge(limits: options.limits.within(profile.limits), dimension: dimensions)
+        spending = Spending(limit: options.spending)
+        self.ledger = ledger ?? options.sharing.map { $0.ledger } ?? LocalLedger(time: time)
+    }
+
+    private static func check(dimensions: Int?, of profile: ProviderProfile, model: String) throws {
+        guard let dimensions else { return }
+        func fault(_ reason: String) -> ProviderError {
+            .badEndpoint("\(profile.name):\(model)", reason: reason)
+        }
+        guard dimensions >= 1 else { throw fault("\(dimensions) dimensions cannot be asked for") }
+        guard profile.request.hasDimensions else { throw fault("this provider cannot shorten its vectors") }
+        let known = profile.vectors.dimensions
+        guard known.isEmpty || known.contains(dimensions) else {
+            throw fault(
+                "\(dimensions) dimensions are not among those it has: \(known.map(String.init).joined(separator: ", "))"
+            )
+        }
+    }
+
+    /// Where requests go.
+    public var url: String { exchange.url }
+
+    /// Requests that were sent so far, and tokens as far as the server has counted them, else as estimated.
+    public var spent: (requests: Int, tokens: Int) { spending.soFar }
+
+    /// What may be spent in all.
+    public var spendingLimit: SpendingLimit { options.spending }
+
+    /// What the account may send in a minute.
+    var rates: RateLimits {
+        RateLimits(
+            requestsPerMinute: options.requestsPerMinute ?? profile.limits.requestsPerMinute,
+            tokensPerMinute: options.tokensPerMinute ?? profile.limits.tokensPerMinute)
+    }
+
+    /// Vectors of the items' texts, in order.
+    ///
+    /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled.
+    public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        let rows = RowCollector(count: items.count)
+        try await embed(items, as: role) { rows.fill($0) }
+        return rows.matrix
+    }
+
+    /// Vectors of the items' texts, batch by batch as they are answered.
+    ///
+    /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled.
+    public func embed(
+        _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
+    ) async throws {
+        let empty = items.filter(\.text.isEmpty)
+        guard empty.isEmpty else {
+            throw ProviderError.emptyTexts(role: role, count: empty.count, first: empty.prefix(5).map(\.id))
+        }
+        guard !items.isEmpty else { return }
+        var asking = try await Asking(of: self, items: items, role: role, answered: answered)
+        try await asking.run()
+    }
+
+    /// Tokens of a text with its prefix, estimated high.
+    func estimatedTokens(of text: String, as role: TextRole) -> Int {
+        ItemCost.estimatedTokens(
+            bytes: text.utf8.count + identity.prefix(for: role).utf8.count, bytesPerToken: profile.tokens.bytesPerToken)
+    }
+}

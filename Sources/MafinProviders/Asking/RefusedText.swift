@@ -1,0 +1,43 @@
+import MafinBlackBox
+
+/// A text that has no vector, and why; the rest of its call was answered.
+public struct RefusedText: Sendable, Hashable {
+    /// Whose fault it is.
+    public enum Reason: Sendable, Hashable {
+        /// It is longer than the model takes.
+        case tooLong
+        /// The server refuses it for another reason.
+        case refused
+        /// The server answered with something that is no vector (not finite, all zeros, empty).
+        case unusableVector
+    }
+
+    /// Its position among the items of the call.
+    public let position: Int
+    /// Its id.
+    public let id: String
+    /// Whose fault it is.
+    public let reason: Reason
+    /// The vendor's words, or what is wrong with the vector.
+    public let message: String
+
+    /// A refusal.
+    public init(position: Int, id: String, reason: Reason, message: String) {
+        self.position = position
+        self.id = id
+        self.reason = reason
+        self.message = message
+    }
+
+    /// One sentence for all of them: counts, the first ids, the first message.
+    static func description(endpoint: String, role: TextRole, texts: [RefusedText]) -> String {
+        guard let first = texts.first else { return "\(endpoint) refuses no text" }
+        let names = ProviderError.list(texts.prefix(5).map(\.id), of: texts.count)
+        if texts.allSatisfy({ $0.reason == .unusableVector }) {
+            return texts.count == 1
+                ? "\(endpoint): unusable vector for '\(first.id)': \(first.message)"
+                : "\(endpoint): unusable vectors for \(texts.count) \(ProviderError.plural(role)) (\(names)): \(first.message)"
+        }
+        return "\(endpoint) refuses \(texts.count) \(ProviderError.plural(role)) (\(names)): \(first.message)"
+    }
+}

@@ -1,0 +1,85 @@
+import Foundation
+
+/// How often and after which pauses a request is repeated.
+public struct RetryPolicy: Sendable, Hashable {
+    /// Attempts in all for one batch, the first included; those for which the server named a time to come back do not count.
+    public var maximumAttempts: Int
+    /// Pause before the second attempt; doubled before each further one.
+    public var firstDelay: Duration
+    /// The pause is never longer than this unless the server asks for more.
+    public var longestDelay: Duration
+    /// A server that asks for a longer pause than this is not waited for.
+    public var longestServerDelay: Duration
+    /// For how long a server may go on naming times to come back without answering anything.
+    public var patience: Duration
+
+    /// Eight attempts within about a minute.
+    public init(
+        maximumAttempts: Int = 8, firstDelay: Duration = .milliseconds(500), longestDelay: Duration = .seconds(60),
+        longestServerDelay: Duration = .seconds(600), patience: Duration = .seconds(1800)
+    ) {
+        precondition(maximumAttempts >= 1, "at least one attempt")
+        self.maximumAttempts = maximumAttempts
+        self.firstDelay = firstDelay
+        self.longestDelay = longestDelay
+        self.longestServerDelay = longestServerDelay
+        self.patience = patience
+    }
+
+    /// Pause after so many failures (≥ 1): `firstDelay · 2^(failures-1)`, of which a random half to whole is taken so that clients that
+    /// failed together do not come back together.
+    func delay(afterFailures failures: Int, jitter: Double = .random(in: 0.5...1)) -> Duration {
+        let doublings = min(max(failures - 1, 0), 30)
+        return min(firstDelay * (1 << doublings), longestDelay) * jitter
+    }
+
+    /// The pause that a server asks for: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date; nil where it asks for none.
+    static func serverDelay(milliseconds: String?, after: String?, now: Date = Date()) -> Duration? {
+        if let text = milliseconds, let value = Double(text.trimmingCharacters(in: .whitespaces)), value >= 0,
+            value < 1e12
+        {
+            return .milliseconds(Int64(value.rounded(.up)))
+        }
+        guard let text = after?.trimmingCharacters(in: .whitespaces), !text.isEmpty else { return nil }
+        if let seconds = Double(text) {
+            return seconds >= 0 && seconds < 1e9 ? .milliseconds(Int64((seconds * 1000).rounded(.up))) : nil
+        }
+        if let duration = duration(text) { return duration }
+        guard let date = httpDate(text) else { return nil }
+        return .milliseconds(Int64(max(0, date.timeIntervalSince(now) * 1000).rounded(.up)))
+    }
+
+    /// A length of time as Go and protocol buffers write it: `1s`, `6m0s`, `20ms`, `1h2m3.5s`; a bare number is seconds.
+    static func duration(_ text: some StringProtocol) -> Duration? {
+        let units = ["h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9]
+        if let seconds = Double(text) { return seconds >= 0 && seconds < 1e9 ? .seconds(seconds) : nil }
+        var rest = text[...]
+        var total = 0.0
+        while !rest.isEmpty {
+            let digits = rest.prefix { $0.isNumber || $0 == "." }
+            rest = rest.dropFirst(digits.count)
+            let unit = rest.prefix { !$0.isNumber && $0 != "." }
+            rest = rest.dropFirst(unit.count)
+            guard let amount = Double(digits), let factor = units[String(unit)] else { return nil }
+            total += amount * factor
+        }
+        return text.isEmpty || total >= 1e9 ? nil : .seconds(total)
+    }
+
+    /// A date as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7; the two obsolete forms are not sent any more).
+    private static func httpDate(_ text: String) -> Date? {
+        let formatter = DateFormatter()
+        formatter.locale = Locale(identifier: "en_US_POSIX")
+        formatter.timeZone = TimeZone(secondsFromGMT: 0)
+        formatter.dateFormat = "EEE, dd MMM yyyy HH:mm:ss zzz"
+        return formatter.date(from: text)
+    }
+}
+
+extension Duration {
+    /// In seconds.
+    var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+
+    /// In seconds with one decimal, for log messages.
+    var logText: String { String(format: "%.1f s", inSeconds) }
+}

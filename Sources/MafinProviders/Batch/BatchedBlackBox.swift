@@ -1,0 +1,268 @@
+import Foundation
+import Logging
+import MafinBlackBox
+import MafinNumerics
+import NIOCore
+
+/// A provider's model asked through its batch API: cheaper, and answered within a day.
+///
+/// It stands behind a ``CachedBlackBox`` on the same cache. A job is written down before it is sent and its id before anything else is
+/// done, so that a run that ends, however it ends, is taken up by the next one with the same texts, or by `mafin batch resume`.
+/// A batch that expires or is cancelled half-way brings what it has; the rest goes into a new one. Texts of lines that the provider refuses
+/// are asked one by one in the ordinary way, so that the text at fault is named.
+public struct BatchedBlackBox: BlackBox {
+    /// What to do once a job has been sent.
+    public enum Waiting: Sendable {
+        /// Ask now and then how it is, until it is answered.
+        case untilAnswered
+        /// End the call with ``ProviderError/batchPending(jobs:texts:)``.
+        case no
+    }
+
+    private let box: ProviderBlackBox
+    private let cache: EmbeddingCache
+    private let waiting: Waiting
+    private let report: (@Sendable ([BatchJob]) -> Void)?
+
+    /// Rounds of jobs for texts that earlier ones left unanswered.
+    private static let maximumRounds = 4
+    /// Texts in a job at most: what is held in memory when its answers are read.
+    private static let maximumTexts = 25_000
+    private static let firstPause: Duration = .seconds(10)
+    private static let longestPause: Duration = .seconds(300)
+
+    /// - Parameters:
+    ///   - box: the provider's model.
+    ///   - cache: where jobs and answers are kept.
+    ///   - report: told how the jobs are each time they were asked after.
+    /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` where the provider has no batch API.
+    public init(
+        _ box: ProviderBlackBox, cache: EmbeddingCache, waiting: Waiting = .untilAnswered,
+        report: (@Sendable ([BatchJob]) -> Void)? = nil
+    ) throws {
+        _ = try BatchCollection(box, cache: cache)
+        self.box = box
+        self.cache = cache
+        self.waiting = waiting
+        self.report = report
+    }
+
+    /// That of the provider's model: the batch API gives no other vectors.
+    public var identity: BlackBoxIdentity { box.identity }
+
+    /// Vectors of the items, in order.
+    ///
+    /// - Throws: ``ProviderError``; ``ProviderError/batchPending(jobs:texts:)`` where it is not waited for.
+    public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        let rows = RowCollector(count: items.count)
+        try await embed(items, as: role) { rows.fill($0) }
+        return rows.matrix
+    }
+
+    /// Vectors of the items as jobs are answered.
+    public func embed(
+        _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
+    ) async throws {
+        let texts = DistinctTexts(items, identity: identity, role: role)
+        let empty = items.filter(\.text.isEmpty)
+        guard empty.isEmpty else {
+            throw ProviderError.emptyTexts(role: role, count: empty.count, first: empty.prefix(5).map(\.id))
+        }
+        var open = Array(0..<texts.count)
+        var refused: [EmbeddingKey: String] = [:]
+        for _ in 0..<Self.maximumRounds where !open.isEmpty {
+            let jobs = try await jobs(for: open, items, texts, as: role)
+            refused.merge(try await finish(jobs)) { $1 }
+            open = try await cache.absent(open.map { texts.keys[$0] }).map { open[$0] }
+                .filter { refused[texts.keys[$0]] == nil }
+        }
+        let lists = texts.itemsOfDistinct()
+        let missing = try await deliver(texts, lists, answered)
+        guard !missing.isEmpty else { return }
+        // What the provider refuses in a batch is asked by itself: the text at fault is found, and its neighbours are answered.
+        let asked = missing.map { items[texts.first[$0]] }
+        do {
+            try await box.embed(asked, as: role) { rows in
+                let expanded = Self.expanded(rows, missing, lists)
+                try await answered(expanded)
+            }
+        } catch ProviderError.textsRefused(let endpoint, let role, let refused) {
+            // Positions of distinct texts become those of items.
+            throw ProviderError.textsRefused(
+                endpoint: endpoint, role: role,
+                texts: refused.map {
+                    RefusedText(
+                        position: texts.first[missing[$0.position]], id: $0.id, reason: $0.reason, message: $0.message)
+                })
+        }
+    }
+
+    // MARK: - Jobs
+
+    /// Jobs in which the texts are: those of earlier runs, and new ones for the rest.
+    private func jobs(
+        for open: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole
+    ) async throws -> [BatchJob] {
+        let keys = open.map { texts.keys[$0] }
+        let (found, held) = try await cache.jobs(holding: keys)
+        var jobs = found
+        let free = open.indices.filter { !held.contains($0) }.map { open[$0] }
+        let form = box.exchange.form(for: role, identity: identity, encoding: box.knowledge.current.encoding)
+        let prefix = identity.prefix(for: role)
+        for part in parts(of: free, items, texts, form, prefix, role) {
+            let tokens = part.joined().reduce(0) { $0 + box.estimatedTokens(of: items[texts.first[$1]].text, as: role) }
+            if let objection = box.spending.objection(requests: 1, tokens: discounted(tokens)) {
+                throw ProviderError.overBudget(endpoint: box.url, reason: objection)
+            }
+            let lines = part.map { line in line.map { prefix + items[texts.first[$0]].text } }
+            let job = try await cache.makeJob(
+                lines: part.map { $0.map { texts.keys[$0] } }, source: texts.source, provider: box.profile.name,
+                model: identity.model, base: identity.endpoint ?? "")
+            jobs.append(try await begin(job, lines: lines, form: form, tokens: tokens))
+        }
+        report?(jobs)
+        return jobs
+    }
+
+    private func discounted(_ tokens: Int) -> Int {
+        Int(Double(tokens) * (1 - (box.profile.price.batchDiscount ?? 0)))
+    }
+
+    /// Distinct texts cut into jobs, and those into lines.
+    private func parts(
+        of free: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, _ form: BoundRequest, _ prefix: String,
+        _ role: TextRole
+    ) -> [[[Int]]] {
+        guard let limits = box.profile.batch else { return [] }
+        let costs = free.map { index in
+            let text = items[texts.first[index]].text
+            return ItemCost(
+                tokens: box.estimatedTokens(of: text, as: role),
+                bytes: JSONText.escapedLength(of: prefix) + form.length(of: text))
+        }
+        var schedule = BatchSchedule(
+            costs: costs, limits: box.knowledge.current.limits, requestBytes: form.emptyLength)
+        var (parts, part): ([[[Int]]], [[Int]]) = ([], [])
+        var (bytes, count) = (0, 0)
+        while let batch = schedule.next(at: .zero) {
+            let lineBytes = batch.items.reduce(form.emptyLength + 120) { $0 + costs[$1].bytes }
+            let isFull =
+                count + batch.items.count > min(limits.items, Self.maximumTexts) || part.count + 1 > limits.lines
+                || bytes + lineBytes > limits.bytes
+            if isFull, !part.isEmpty {
+                parts.append(part)
+                (part, bytes, count) = ([], 0, 0)
+            }
+            part.append(batch.items.map { free[$0] })
+            (bytes, count) = (bytes + lineBytes, count + batch.items.count)
+        }
+        return part.isEmpty ? parts : parts + [part]
+    }
+
+    /// Uploads a job and begins it; each step is written down before the next.
+    private func begin(
+        _ given: BatchJob, lines: [[String]], form: BoundRequest, tokens: Int
+    ) async throws -> BatchJob {
+        let collection = try BatchCollection(box, cache: cache)
+        var file = ByteBuffer()
+        for (number, texts) in lines.enumerated() {
+            BatchRunner.write(line: number, path: collection.api.requestPath, body: form.body(texts), to: &file)
+        }
+        let job = try await collection.runner.begin(given, file: file)
+        _ = box.spending.book(tokens: discounted(tokens))
+        box.options.logger?.notice(
+            "batch begun",
+            metadata: ["batch": "\(job.remote ?? "")", "texts": "\(job.texts)", "requests": "\(lines.count)"])
+        return job
+    }
+
+    /// Waits until all jobs have ended, and returns what the provider has refused.
+    private func finish(_ given: [BatchJob]) async throws -> [EmbeddingKey: String] {
+        let collection = try BatchCollection(box, cache: cache)
+        var (jobs, refused): ([BatchJob], [EmbeddingKey: String]) = (given, [:])
+        var pause = Self.firstPause
+        while !jobs.isEmpty {
+            var pending: [BatchJob] = []
+            for job in jobs {
+                let (job, result) = try await collection.advance(job)
+                if let result {
+                    refused.merge(result.refused) { $1 }
+                } else {
+                    pending.append(job)
+                }
+            }
+            report?(pending)
+            jobs = pending
+            guard !jobs.isEmpty else { break }
+            guard case .untilAnswered = waiting else {
+                throw ProviderError.batchPending(
+                    jobs: jobs.compactMap(\.remote), texts: jobs.reduce(0) { $0 + $1.texts })
+            }
+            try await box.time.sleep(until: box.time.now + pause)
+            pause = min(pause * 1.5, Self.longestPause)
+        }
+        return refused
+    }
+
+    // MARK: - Delivering
+
+    /// Delivers what is in the cache, and returns the distinct texts that are not.
+    private func deliver(
+        _ texts: DistinctTexts, _ lists: DistinctTexts.ItemLists,
+        _ answered: @Sendable (AnsweredRows) async throws -> Void
+    ) async throws -> [Int] {
+        var missing: [Int] = []
+        for start in stride(from: 0, to: texts.count, by: EmbeddingCache.readingWindow) {
+            let window = Array(start..<min(start + EmbeddingCache.readingWindow, texts.count))
+            let (found, absent) = try await cache.vectors(for: window.map { texts.keys[$0] }, of: texts.source)
+            missing += absent.map { window[$0] }
+            guard !found.indices.isEmpty else { continue }
+            try await answered(Self.expanded(found, window, lists))
+        }
+        return missing
+    }
+
+    /// Rows of distinct texts as rows of all items that have them.
+    private static func expanded(
+        _ rows: AnsweredRows, _ distinct: [Int], _ lists: DistinctTexts.ItemLists
+    ) -> AnsweredRows {
+        var (indices, selection): ([Int], [Int]) = ([], [])
+        for (row, index) in rows.indices.enumerated() {
+            for item in lists.items(of: distinct[index]) {
+                indices.append(item)
+                selection.append(row)
+            }
+        }
+        let isPlain = selection.count == rows.indices.count
+        return AnsweredRows(
+            indices: indices, vectors: isPlain ? rows.vectors : rows.vectors.selecting(rows: selection))
+    }
+}
+
+extension EmbeddingCache {
+    /// Asks after all unfinished jobs that a provider's model has, and brings their answers into the cache.
+    ///
+    /// - Returns: the jobs as they are now.
+    public func resumeJobs(of box: ProviderBlackBox) async throws -> [BatchJob] {
+        let collection = try BatchCollection(box, cache: self)
+        var jobs: [BatchJob] = []
+        for job in try await pendingJobs() where job.belongs(to: box) {
+            jobs.append(try await collection.advance(job).job)
+        }
+        return jobs
+    }
+
+    /// Ends an unfinished job of a provider's model; what was answered until then can be collected. Does nothing for jobs of others.
+    public func cancelJob(_ job: BatchJob, of box: ProviderBlackBox) async throws {
+        guard let remote = job.remote, job.belongs(to: box) else { return }
+        _ = try await BatchCollection(box, cache: self).api.cancel(remote)
+    }
+}
+
+extension BatchJob {
+    /// Whether it is one of a model's own, and one of vectors.
+    fileprivate func belongs(to box: ProviderBlackBox) -> Bool {
+        provider == box.profile.name && model == box.identity.model && base == box.identity.endpoint
+            && !source.hasPrefix(BatchedLanguageModel.sourceMark)
+    }
+}

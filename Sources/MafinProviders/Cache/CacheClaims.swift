@@ -1,0 +1,123 @@
+import Foundation
+import GRDB
+
+/// The texts that one call is about to ask: other calls, of this process or another, wait for its answers instead of paying for their own.
+///
+/// A claim ends when it is released, when its process is gone (a kill included), or when it has not been renewed for ``lease``.
+final class CacheClaims: Sendable {
+    /// How long a claim holds without being renewed.
+    static let lease = 90.0
+    private static let renewal: Duration = .seconds(20)
+
+    private let cache: EmbeddingCache
+    private let owner: Int64
+    private let renewing: Task<Void, Never>
+
+    /// Enters a call into the file.
+    static func enter(_ cache: EmbeddingCache) async throws -> CacheClaims {
+        let owner = try await cache.ledgerWrite { database -> Int64 in
+            try removeDead(database)
+            try database.execute(
+                sql: "INSERT INTO owner (machine, process, expires) VALUES (?, ?, ?)",
+                arguments: [Self.machine, getpid(), Date().timeIntervalSince1970 + lease])
+            return database.lastInsertedRowID
+        }
+        return CacheClaims(cache, owner: owner)
+    }
+
+    private init(_ cache: EmbeddingCache, owner: Int64) {
+        self.cache = cache
+        self.owner = owner
+        renewing = Task {
+            while !Task.isCancelled {
+                guard (try? await Task.sleep(for: Self.renewal)) != nil else { return }
+                try? await cache.ledgerWrite { database in
+                    try database.execute(
+                        sql: "UPDATE owner SET expires = ? WHERE id = ?",
+                        arguments: [Date().timeIntervalSince1970 + Self.lease, owner])
+                }
+            }
+        }
+    }
+
+    deinit { renewing.cancel() }
+
+    /// How many keys are claimed in one transaction.
+    private static let window = 20_000
+
+    /// Claims keys, and returns the positions of those that somebody else holds.
+    func claim(_ keys: [EmbeddingKey]) async throws -> [Int] {
+        var foreign: [Int] = []
+        let owner = owner
+        for start in stride(from: 0, to: keys.count, by: Self.window) {
+            let range = start..<min(start + Self.window, keys.count)
+            let part = Array(keys[range])
+            let taken = try await cache.ledgerWrite { database -> [Int] in
+                try Self.removeDead(database)
+                let statement = try database.cachedStatement(
+                    sql: """
+                        INSERT INTO claim (key, owner) VALUES (?, ?)
+                        ON CONFLICT (key) DO UPDATE SET owner = excluded.owner
+                        WHERE owner = excluded.owner OR NOT EXISTS (SELECT 1 FROM owner WHERE id = claim.owner)
+                        """)
+                return try part.indices.filter { index in
+                    try statement.execute(arguments: [part[index].bytes, owner])
+                    return database.changesCount == 0
+                }
+            }
+            foreign += taken.map { $0 + start }
+        }
+        return foreign
+    }
+
+    /// Gives all claims back; those who wait go on at once.
+    func release() async {
+        renewing.cancel()
+        let owner = owner
+        // Not for the caller to handle: claims of an owner that cannot be removed end with its lease.
+        try? await cache.ledgerWrite { database in
+            try database.execute(sql: "DELETE FROM owner WHERE id = ?", arguments: [owner])
+            try database.execute(sql: "DELETE FROM claim WHERE owner = ?", arguments: [owner])
+        }
+    }
+
+    /// Removes owners whose lease has ended or whose process is gone. Their claims are free from then on.
+    private static func removeDead(_ database: Database) throws {
+        let now = Date().timeIntervalSince1970
+        for row in try Row.fetchAll(database, sql: "SELECT id, machine, process, expires FROM owner") {
+            let (id, machine, process, expires): (Int64, String, Int32, Double) = (row[0], row[1], row[2], row[3])
+            let isGone = machine == Self.machine && kill(process, 0) != 0 && errno == ESRCH
+            guard expires < now || isGone else { continue }
+            try database.execute(sql: "DELETE FROM owner WHERE id = ?", arguments: [id])
+            try database.execute(sql: "DELETE FROM claim WHERE owner = ?", arguments: [id])
+        }
+    }
+
+    /// Where process numbers mean the same: the machine, and on Linux the container.
+    private static let machine: String = {
+        let space = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")) ?? ""
+        return ProcessInfo.processInfo.hostName + space
+    }()
+}
+
+extension EmbeddingCache {
+    /// A short transaction on the connection whose commits need not survive a power cut; it runs to its end even if the waiting task is
+    /// cancelled.
+    func ledgerWrite<Result: Sendable>(
+        _ body: @escaping @Sendable (Database) throws -> Result
+    ) async throws -> Result {
+        try await naming { [ledgerQueue] in
+            try await Task {
+                try await ledgerQueue.writeWithoutTransaction { database in
+                    var result: Result?
+                    try database.inTransaction(.immediate) {
+                        result = try body(database)
+                        return .commit
+                    }
+                    guard let result else { throw CancellationError() }
+                    return result
+                }
+            }.value
+        }
+    }
+}

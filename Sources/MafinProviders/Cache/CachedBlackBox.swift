@@ -1,0 +1,262 @@
+import MafinBlackBox
+import MafinNumerics
+import Synchronization
+
+/// A black box that is never asked for the same text twice: not within a call, not in a later one, not by another process.
+///
+/// Each batch of answers is in the cache as soon as it has arrived, so that whatever stops a run, what was answered stays. A text that
+/// another call is asking right now is waited for.
+public struct CachedBlackBox<Base: BlackBox>: BlackBox {
+    /// Where the answers come from that are not cached.
+    public let base: Base
+    /// Where they stay.
+    public let cache: EmbeddingCache
+    private let drift: DriftCheck?
+    private let progress: (@Sendable (EmbeddingCounts) -> Void)?
+
+    /// A black box with a memory.
+    ///
+    /// - Parameters:
+    ///   - drift: which share of the cached texts is asked again, to see whether the model is still the same; nil: none.
+    ///   - progress: told of the counts before the first request and after each answered batch.
+    public init(
+        _ base: Base, cache: EmbeddingCache, drift: DriftCheck? = nil,
+        progress: (@Sendable (EmbeddingCounts) -> Void)? = nil
+    ) {
+        self.base = base
+        self.cache = cache
+        self.drift = drift
+        self.progress = progress
+    }
+
+    /// That of the black box behind it: a cached vector is no other vector.
+    public var identity: BlackBoxIdentity { base.identity }
+
+    /// Vectors of the items, from the cache and, for texts it does not have, from the black box.
+    ///
+    /// - Throws: ``ProviderError``, or what the black box throws; everything answered until then is in the cache.
+    public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await answer(items, as: role).vectors
+    }
+
+    /// Like ``embed(_:as:)``, with the counts of what was asked.
+    ///
+    /// - Throws: ``ProviderError``, or what the black box throws; everything answered until then is in the cache.
+    public func answer(
+        _ items: [EmbeddingItem], as role: TextRole
+    ) async throws -> (vectors: Matrix, counts: EmbeddingCounts) {
+        let texts = DistinctTexts(items, identity: identity, role: role)
+        let rows = RowCollector(count: texts.count)
+        let counts = try await run(items, texts, as: role) { rows.fill($0) }
+        let distinct = rows.matrix
+        return (texts.isPlain ? distinct : distinct.selecting(rows: texts.distinctOfItem), counts)
+    }
+
+    /// Vectors of the items, cached ones first, then the others as they are answered. What is held at a time is one batch, however
+    /// many items there are.
+    ///
+    /// - Throws: ``ProviderError``, or what the black box throws; everything answered until then is in the cache.
+    public func embed(
+        _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
+    ) async throws {
+        let texts = DistinctTexts(items, identity: identity, role: role)
+        let itemsOfDistinct = texts.itemsOfDistinct()
+        _ = try await run(items, texts, as: role) { rows in
+            var (indices, selection): ([Int], [Int]) = ([], [])
+            for (row, distinct) in rows.indices.enumerated() {
+                for item in itemsOfDistinct.items(of: distinct) {
+                    indices.append(item)
+                    selection.append(row)
+                }
+            }
+            let isPlain = selection.count == rows.indices.count
+            try await answered(
+                AnsweredRows(
+                    indices: indices, vectors: isPlain ? rows.vectors : rows.vectors.selecting(rows: selection)))
+        }
+    }
+
+    /// What a call would ask, without asking anything.
+    public func plan(_ items: [EmbeddingItem], as role: TextRole) async throws -> EmbeddingCounts {
+        let texts = DistinctTexts(items, identity: identity, role: role)
+        var counts = EmbeddingCounts(texts: items.count, distinct: texts.count)
+        counts.cached = texts.count - (try await cache.absent(texts.keys)).count
+        return counts
+    }
+
+    // MARK: - One call
+
+    private typealias Receiver = @Sendable (AnsweredRows) async throws -> Void
+
+    /// Delivers each distinct text's vector once; indices count the distinct texts.
+    private func run(
+        _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, deliver: @escaping Receiver
+    ) async throws -> EmbeddingCounts {
+        let tally = CallTally(EmbeddingCounts(texts: items.count, distinct: texts.count), progress)
+        var missing = try await deliverCached(Array(0..<texts.count), texts, tally, deliver)
+        tally.report()
+        try await checkDrift(items, texts, as: role, missing: missing, tally)
+        var pause = Duration.milliseconds(50)
+        while !missing.isEmpty {
+            let claims = try await CacheClaims.enter(cache)
+            var foreign: [Int] = []
+            do {
+                foreign = try await ask(missing, items, texts, as: role, claims: claims, tally, deliver)
+            } catch {
+                await claims.release()
+                throw error
+            }
+            // Before waiting for others: they may be waiting for these.
+            await claims.release()
+            missing = try await deliverCached(foreign, texts, tally, deliver)
+            guard !missing.isEmpty else { break }
+            if missing.count < foreign.count { pause = .milliseconds(50) }
+            tally.report()
+            try await Task.sleep(for: pause)
+            pause = min(pause * 2, .seconds(1))
+        }
+        return tally.counts
+    }
+
+    /// Asks those of the missing texts that nobody else is asking; returns the others, and those that were answered meanwhile.
+    private func ask(
+        _ missing: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, claims: CacheClaims,
+        _ tally: CallTally, _ deliver: @escaping Receiver
+    ) async throws -> [Int] {
+        let foreign = Set(try await claims.claim(missing.map { texts.keys[$0] }))
+        let own = missing.indices.filter { !foreign.contains($0) }.map { missing[$0] }
+        let absent = try await cache.absent(own.map { texts.keys[$0] }).map { own[$0] }
+        var others = foreign.map { missing[$0] }
+        if absent.count < own.count { others += Set(own).subtracting(absent) }
+        others.sort()
+        guard !absent.isEmpty else { return others }
+        let counter = base as? any TokenCounting
+        let before = counter?.counted ?? (bytes: 0, tokens: 0)
+        let dimension = try await cache.dimension(of: texts.source) ?? tally.dimension
+        do {
+            let asked = absent.map { items[texts.first[$0]] }
+            try await base.embed(asked, as: role) { [cache] answered in
+                let positions = answered.indices.map { absent[$0] }
+                if let expected = dimension, expected != answered.vectors.columns, let first = positions.first {
+                    throw ProviderError.dimensionChanged(
+                        id: items[texts.first[first]].id, found: answered.vectors.columns, cached: expected,
+                        path: cache.path)
+                }
+                try await cache.store(answered, keys: positions.map { texts.keys[$0] }, source: texts.source)
+                try await deliver(
+                    AnsweredRows(indices: positions, vectors: StoredVector.asStored(answered.vectors, cache.precision)))
+                tally.add(asked: positions.count, dimension: answered.vectors.columns)
+                tally.report()
+            }
+        } catch ProviderError.textsRefused(let endpoint, let role, let refused) {
+            throw ProviderError.textsRefused(
+                endpoint: endpoint, role: role,
+                texts: refused.map { text in
+                    RefusedText(
+                        position: texts.first[absent[text.position]], id: text.id, reason: text.reason,
+                        message: text.message)
+                })
+        }
+        if let after = counter?.counted {
+            try await cache.note(
+                bytes: after.bytes - before.bytes, tokens: after.tokens - before.tokens, source: texts.source)
+        }
+        return others
+    }
+
+    /// Delivers what the cache has of some distinct texts, and returns those that it has not.
+    private func deliverCached(
+        _ wanted: [Int], _ texts: DistinctTexts, _ tally: CallTally, _ deliver: Receiver
+    ) async throws -> [Int] {
+        var missing: [Int] = []
+        for start in stride(from: 0, to: wanted.count, by: EmbeddingCache.readingWindow) {
+            try Task.checkCancellation()
+            let window = wanted[start..<min(start + EmbeddingCache.readingWindow, wanted.count)]
+            let (found, absent) = try await cache.vectors(for: window.map { texts.keys[$0] }, of: texts.source)
+            missing += absent.map { window[start + $0] }
+            guard !found.indices.isEmpty else { continue }
+            try await deliver(
+                AnsweredRows(indices: found.indices.map { window[start + $0] }, vectors: found.vectors))
+            tally.add(cached: found.indices.count, dimension: found.vectors.columns)
+        }
+        return missing
+    }
+
+    private func checkDrift(
+        _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, missing: [Int], _ tally: CallTally
+    ) async throws {
+        guard let drift else { return }
+        let absent = Set(missing)
+        var generator = SystemRandomNumberGenerator()
+        let sample = drift.sample(of: (0..<texts.count).filter { !absent.contains($0) }, using: &generator)
+        guard !sample.isEmpty else { return }
+        let asked = try await base.embed(sample.map { items[texts.first[$0]] }, as: role)
+        let (known, _) = try await cache.vectors(for: sample.map { texts.keys[$0] }, of: texts.source)
+        tally.add(rechecked: sample.count)
+        try drift.compare(
+            asked, with: known, ids: sample.map { items[texts.first[$0]].id }, model: identity.model, path: cache.path)
+    }
+}
+
+/// A black box that knows how many tokens were counted for what it has answered.
+protocol TokenCounting: BlackBox {
+    /// UTF-8 bytes of texts for which the server has said how many tokens they are, and that number.
+    var counted: (bytes: Int, tokens: Int) { get }
+}
+
+extension ProviderBlackBox: TokenCounting {
+    var counted: (bytes: Int, tokens: Int) {
+        let facts = knowledge.current
+        return (facts.answeredBytes, facts.answeredTokens)
+    }
+}
+
+/// What became of the texts of a call.
+public struct EmbeddingCounts: Sendable, Hashable {
+    /// Texts in the call.
+    public var texts: Int
+    /// Different texts among them.
+    public var distinct: Int
+    /// Distinct texts found in the cache, those that another process has answered meanwhile included.
+    public var cached: Int
+    /// Distinct texts that the black box has answered so far.
+    public var asked: Int
+    /// Cached texts that were asked again to see whether the model has drifted.
+    public var rechecked = 0
+
+    /// Counts of a call.
+    public init(texts: Int, distinct: Int, cached: Int = 0, asked: Int = 0) {
+        self.texts = texts
+        self.distinct = distinct
+        self.cached = cached
+        self.asked = asked
+    }
+
+    /// Distinct texts that have no vector yet.
+    public var remaining: Int { distinct - cached - asked }
+}
+
+/// The counts of a call while it runs.
+private final class CallTally: Sendable {
+    private let state: Mutex<(counts: EmbeddingCounts, dimension: Int?)>
+    private let progress: (@Sendable (EmbeddingCounts) -> Void)?
+
+    init(_ counts: EmbeddingCounts, _ progress: (@Sendable (EmbeddingCounts) -> Void)?) {
+        state = Mutex((counts, nil))
+        self.progress = progress
+    }
+
+    var counts: EmbeddingCounts { state.withLock { $0.counts } }
+    var dimension: Int? { state.withLock { $0.dimension } }
+
+    func add(cached: Int = 0, asked: Int = 0, rechecked: Int = 0, dimension: Int? = nil) {
+        state.withLock { state in
+            state.counts.cached += cached
+            state.counts.asked += asked
+            state.counts.rechecked += rechecked
+            state.dimension = dimension ?? state.dimension
+        }
+    }
+
+    func report() { progress?(counts) }
+}

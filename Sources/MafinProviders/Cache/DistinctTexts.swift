@@ -1,0 +1,61 @@
+import MafinBlackBox
+
+/// The texts of one call, each once.
+struct DistinctTexts: Sendable {
+    let source: EmbeddingKey.Source
+    /// The first item of each distinct text.
+    let first: [Int]
+    /// The key of each distinct text.
+    let keys: [EmbeddingKey]
+    /// For each item, which of the distinct texts is its own.
+    let distinctOfItem: [Int]
+
+    init(_ items: [EmbeddingItem], identity: BlackBoxIdentity, role: TextRole) {
+        source = EmbeddingKey.Source(identity: identity, role: role)
+        var positionOfKey: [EmbeddingKey: Int] = [:]
+        positionOfKey.reserveCapacity(items.count)
+        var (first, keys, distinctOfItem): ([Int], [EmbeddingKey], [Int]) = ([], [], [])
+        for (item, text) in items.lazy.map(\.text).enumerated() {
+            let key = source.key(of: text)
+            let position = positionOfKey[key] ?? keys.count
+            if position == keys.count {
+                positionOfKey[key] = position
+                keys.append(key)
+                first.append(item)
+            }
+            distinctOfItem.append(position)
+        }
+        (self.first, self.keys, self.distinctOfItem) = (first, keys, distinctOfItem)
+    }
+
+    /// Distinct texts.
+    var count: Int { keys.count }
+
+    /// Whether no text stands twice.
+    var isPlain: Bool { keys.count == distinctOfItem.count }
+
+    /// For each distinct text, all items that have it.
+    func itemsOfDistinct() -> ItemLists {
+        guard !isPlain else { return ItemLists(starts: [], items: []) }
+        var starts = [Int](repeating: 0, count: count + 1)
+        for distinct in distinctOfItem { starts[distinct + 1] += 1 }
+        for index in 0..<count { starts[index + 1] += starts[index] }
+        var next = starts
+        var items = [Int](repeating: 0, count: distinctOfItem.count)
+        for (item, distinct) in distinctOfItem.enumerated() {
+            items[next[distinct]] = item
+            next[distinct] += 1
+        }
+        return ItemLists(starts: starts, items: items)
+    }
+
+    /// Lists laid end to end; empty where each text has one item, its own.
+    struct ItemLists: Sendable {
+        let starts: [Int]
+        let items: [Int]
+
+        func items(of distinct: Int) -> ArraySlice<Int> {
+            starts.isEmpty ? [distinct] : items[starts[distinct]..<starts[distinct + 1]]
+        }
+    }
+}

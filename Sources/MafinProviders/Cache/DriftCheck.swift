@@ -1,0 +1,60 @@
+import MafinBlackBox
+import MafinNumerics
+
+/// Notices a model that has changed under its name: some cached texts are asked again, and the answers compared.
+///
+/// What is asked for it is paid for again; its answers are not stored.
+public struct DriftCheck: Sendable, Hashable {
+    /// Share of the cached texts of a call that is asked again, in 0…1.
+    public var rate: Double
+    /// How far from 1 the cosine of old and new vector may be. Hosted models of floating-point arithmetic differ by about 0.0001 from day
+    /// to day.
+    public var tolerance: Double
+
+    /// Texts asked again in one call, at most.
+    static let maximum = 256
+
+    /// A check.
+    public init(rate: Double, tolerance: Double = 0.002) {
+        precondition((0...1).contains(rate), "a share between 0 and 1")
+        self.rate = rate
+        self.tolerance = tolerance
+    }
+
+    /// A random share of the candidates; one at least where there are any and the rate is above 0.
+    func sample(of candidates: [Int], using generator: inout some RandomNumberGenerator) -> [Int] {
+        guard rate > 0, !candidates.isEmpty else { return [] }
+        let count = min(max(1, Int((Double(candidates.count) * rate).rounded())), Self.maximum, candidates.count)
+        var pool = candidates
+        for index in 0..<count {
+            pool.swapAt(index, Int.random(in: index..<pool.count, using: &generator))
+        }
+        return pool[..<count].sorted()
+    }
+
+    /// - Throws: ``ProviderError/modelDrifted(model:checked:id:cosine:path:)`` naming the text that differs most.
+    func compare(
+        _ asked: Matrix, with known: AnsweredRows, ids: [String], model: String, path: String
+    ) throws {
+        var worst: (id: String, cosine: Double)?
+        for (row, position) in known.indices.enumerated() {
+            let cosine = Self.cosine(asked.row(position), known.vectors.row(row))
+            if cosine < worst?.cosine ?? .infinity { worst = (ids[position], cosine) }
+        }
+        guard let worst, worst.cosine < 1 - tolerance else { return }
+        throw ProviderError.modelDrifted(
+            model: model, checked: known.indices.count, id: worst.id, cosine: worst.cosine, path: path)
+    }
+
+    private static func cosine(_ one: ArraySlice<Float>, _ other: ArraySlice<Float>) -> Double {
+        guard one.count == other.count else { return -1 }
+        var (dot, oneSquared, otherSquared) = (0.0, 0.0, 0.0)
+        for (a, b) in zip(one, other) {
+            dot += Double(a) * Double(b)
+            oneSquared += Double(a) * Double(a)
+            otherSquared += Double(b) * Double(b)
+        }
+        let length = (oneSquared * otherSquared).squareRoot()
+        return length > 0 ? dot / length : -1
+    }
+}

@@ -1,0 +1,283 @@
+import Foundation
+import GRDB
+import MafinBlackBox
+
+/// What a cache file holds.
+public struct CacheStatistics: Sendable, Codable {
+    /// Where the file is.
+    public var path: String
+    /// Size of the file and its log.
+    public var bytes: Int
+    /// All vectors.
+    public var vectors: Int
+    /// What they come from, the oldest first.
+    public var sources: [Source]
+    /// Jobs of batch APIs that are not collected yet.
+    public var pendingJobs: Int
+    /// Replies of language models.
+    public var replies: Int
+
+    /// Everything that was asked in one way.
+    public struct Source: Sendable, Codable {
+        /// Its number in the file, for `gc` and `export`.
+        public var id: Int64
+        /// What it is: provider, model, endpoint, dimension, input type, prefix, normalisation …, as far as given.
+        public var fields: [String: String]
+        /// Vectors of it.
+        public var vectors: Int
+        /// Those kept as 16-bit floats.
+        public var float16: Int
+        /// Numbers in a vector.
+        public var dimension: Int
+        /// Bytes of the vectors themselves.
+        public var bytes: Int
+        /// When the first and the last were stored.
+        public var first: Date?
+        /// When the latest was stored.
+        public var last: Date?
+        /// UTF-8 bytes of texts for which the provider has said how many tokens they are, and that number.
+        public var countedBytes: Int
+        /// Tokens that the provider has counted for them.
+        public var countedTokens: Int
+    }
+}
+
+/// What is wrong with a cache file.
+public struct CacheVerification: Sendable, Codable {
+    /// Vectors that were looked at.
+    public var checked: Int
+    /// Those that are torn, altered or not finite.
+    public var damaged: Int
+    /// The first of them: number and reason.
+    public var examples: [String]
+    /// What SQLite finds wrong with the file itself.
+    public var file: [String]
+    /// Whether damaged vectors were removed.
+    public var isRepaired: Bool
+
+    /// Whether nothing is wrong.
+    public var isSound: Bool { damaged == 0 && file.isEmpty }
+}
+
+/// What is to be removed from a cache.
+public struct CacheCleaning: Sendable {
+    /// Sources by their number in the file.
+    public var sources: [Int64]
+    /// Vectors stored before.
+    public var before: Date?
+    /// Only count.
+    public var isTrial: Bool
+    /// Give the room back to the disk; needs as much free room as what remains.
+    public var compacts: Bool
+
+    /// What is to be removed; remains of dead processes and finished jobs are in any case.
+    public init(sources: [Int64] = [], before: Date? = nil, isTrial: Bool = false, compacts: Bool = false) {
+        self.sources = sources
+        self.before = before
+        self.isTrial = isTrial
+        self.compacts = compacts
+    }
+
+    /// What was removed.
+    public struct Result: Sendable, Codable {
+        /// Vectors removed (or to be removed, in a trial).
+        public var vectors: Int
+        /// Sources of which nothing is left.
+        public var sources: Int
+        /// Size of the file before and after.
+        public var bytesBefore: Int
+        /// Size of the file afterwards.
+        public var bytesAfter: Int
+    }
+}
+
+extension EmbeddingCache {
+    /// Size of the file and its log.
+    private var fileBytes: Int {
+        [path, path + "-wal"].reduce(0) { sum, path in
+            sum + ((try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0)
+        }
+    }
+
+    /// What the file holds. Complexity: O(vectors) over an index, never over the vectors themselves.
+    public func statistics() async throws -> CacheStatistics {
+        let (sources, jobs, replies) = try await naming { [pool] in
+            try await pool.read { database in
+                (
+                    try Self.sources(database),
+                    try Int.fetchOne(database, sql: "SELECT count(*) FROM job WHERE state NOT IN ('done', 'failed')")
+                        ?? 0, try Int.fetchOne(database, sql: "SELECT count(*) FROM reply") ?? 0
+                )
+            }
+        }
+        return CacheStatistics(
+            path: path, bytes: fileBytes, vectors: sources.reduce(0) { $0 + $1.vectors }, sources: sources,
+            pendingJobs: jobs, replies: replies)
+    }
+
+    private static func sources(_ database: Database) throws -> [CacheStatistics.Source] {
+        var sources: [CacheStatistics.Source] = []
+        let known = try Row.fetchAll(
+            database, sql: "SELECT id, description, dimension, counted_bytes, counted_tokens FROM source ORDER BY id")
+        for row in known {
+            let (id, description, dimension): (Int64, String, Int) = (row[0], row[1], row[2])
+            var source = CacheStatistics.Source(
+                id: id, fields: EmbeddingKey.Source.fields(of: description), vectors: 0, float16: 0,
+                dimension: dimension,
+                bytes: 0, countedBytes: row[3], countedTokens: row[4])
+            let counts = try Row.fetchAll(
+                database,
+                sql:
+                    "SELECT precision, count(*), min(added), max(added) FROM vector WHERE source = ? GROUP BY precision",
+                arguments: [id])
+            for count in counts {
+                let (code, vectors, first, last): (Int, Int, Double, Double) = (count[0], count[1], count[2], count[3])
+                let precision = VectorPrecision(code: code) ?? .float32
+                source.vectors += vectors
+                if precision == .float16 { source.float16 += vectors }
+                source.bytes += vectors * dimension * precision.width
+                let (from, to) = (Date(timeIntervalSince1970: first), Date(timeIntervalSince1970: last))
+                source.first = min(source.first ?? from, from)
+                source.last = max(source.last ?? to, to)
+            }
+            sources.append(source)
+        }
+        return sources
+    }
+
+    /// Reads every vector and compares it with its checksum. Memory: a thousand vectors.
+    ///
+    /// - Parameters:
+    ///   - repairing: whether damaged vectors are removed, so that they are asked again.
+    ///   - progress: told of how many were looked at, of how many.
+    public func verify(
+        repairing: Bool = false, progress: @escaping @Sendable (Int, Int) -> Void = { _, _ in }
+    ) async throws -> CacheVerification {
+        var result = CacheVerification(checked: 0, damaged: 0, examples: [], file: [], isRepaired: repairing)
+        let total = try await count()
+        result.file = try await naming { [pool] in
+            try await pool.read { try String.fetchAll($0, sql: "PRAGMA quick_check(10)") }.filter { $0 != "ok" }
+        }
+        var last: Int64 = 0
+        while true {
+            let from = last
+            let part = try await naming { [pool] in
+                try await pool.read { try Self.damaged(after: from, $0) }
+            }
+            guard part.checked > 0 else { break }
+            last = part.last
+            result.checked += part.checked
+            result.damaged += part.damaged.count
+            result.examples += part.damaged.prefix(max(0, 20 - result.examples.count)).map {
+                "vector \($0.id): \($0.reason)"
+            }
+            if repairing, !part.damaged.isEmpty {
+                try await write { database in
+                    for row in part.damaged {
+                        try database.execute(sql: "DELETE FROM vector WHERE id = ?", arguments: [row.id])
+                    }
+                }
+            }
+            progress(result.checked, total)
+        }
+        return result
+    }
+
+    private struct Inspection: Sendable {
+        var checked = 0
+        var last: Int64 = 0
+        var damaged: [(id: Int64, reason: String)] = []
+    }
+
+    private static func damaged(after last: Int64, _ database: Database) throws -> Inspection {
+        var result = Inspection(last: last)
+        let statement = try database.cachedStatement(
+            sql: """
+                SELECT vector.id, key, checksum, precision, dimension, value FROM vector LEFT JOIN source ON source.id = source
+                WHERE vector.id > ? ORDER BY vector.id LIMIT 1000
+                """)
+        var numbers: [Float] = []
+        let cursor = try Row.fetchCursor(statement, arguments: [last])
+        while let row = try cursor.next() {
+            result.checked += 1
+            result.last = row[0]
+            let (key, checksum, code, dimension): (Data, Int64, Int, Int?) = (row[1], row[2], row[3], row[4])
+            let reason = try row.withUnsafeData(atIndex: 5) { value -> String? in
+                guard let dimension else { return "its source is missing" }
+                guard let precision = VectorPrecision(code: code) else { return "unknown precision \(code)" }
+                guard let value, value.count == dimension * precision.width else {
+                    return "\(value?.count ?? 0) bytes where \(dimension * precision.width) are expected"
+                }
+                return value.withUnsafeBytes { bytes in
+                    guard checksum == StoredVector.checksum(key: key, value: bytes) else {
+                        return "its checksum does not match"
+                    }
+                    numbers.removeAll(keepingCapacity: true)
+                    StoredVector.append(bytes, as: precision, to: &numbers)
+                    switch VectorCheck(numbers) {
+                    case .good: return nil
+                    case .zero: return "all zeros"
+                    case .notFinite(let column, let value): return "\(value) at position \(column)"
+                    }
+                }
+            }
+            if let reason { result.damaged.append((result.last, reason)) }
+        }
+        return result
+    }
+
+    /// Removes what is not wanted any more.
+    ///
+    /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a source that is not there.
+    public func clean(_ cleaning: CacheCleaning) async throws -> CacheCleaning.Result {
+        let before = fileBytes
+        let path = path
+        var result = try await write { database -> CacheCleaning.Result in
+            for id in cleaning.sources {
+                guard try Int.fetchOne(database, sql: "SELECT 1 FROM source WHERE id = ?", arguments: [id]) != nil
+                else {
+                    throw ProviderError.cacheMisuse(
+                        path: path, reason: "it has no source \(id); see: mafin cache stats")
+                }
+            }
+            let (condition, arguments) = Self.condition(cleaning)
+            var result = CacheCleaning.Result(vectors: 0, sources: 0, bytesBefore: before, bytesAfter: before)
+            result.vectors =
+                try Int.fetchOne(database, sql: "SELECT count(*) FROM vector WHERE \(condition)", arguments: arguments)
+                ?? 0
+            guard !cleaning.isTrial else { return result }
+            try database.execute(sql: "DELETE FROM vector WHERE \(condition)", arguments: arguments)
+            try database.execute(
+                sql: """
+                    DELETE FROM source WHERE NOT EXISTS (SELECT 1 FROM vector WHERE source = source.id)
+                    AND NOT EXISTS (SELECT 1 FROM job WHERE job.source = source.description)
+                    """)
+            result.sources = database.changesCount
+            try database.execute(
+                sql: "DELETE FROM job_item WHERE job IN (SELECT id FROM job WHERE state IN ('done', 'failed'))")
+            try database.execute(sql: "DELETE FROM job WHERE state IN ('done', 'failed')")
+            try database.execute(sql: "DELETE FROM claim WHERE NOT EXISTS (SELECT 1 FROM owner WHERE id = claim.owner)")
+            return result
+        }
+        if cleaning.compacts, !cleaning.isTrial {
+            try await naming { [pool] in
+                try await pool.vacuum()
+                try await pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
+            }
+        }
+        result.bytesAfter = fileBytes
+        return result
+    }
+
+    private static func condition(_ cleaning: CacheCleaning) -> (String, StatementArguments) {
+        var (conditions, arguments): ([String], StatementArguments) = ([], [])
+        if !cleaning.sources.isEmpty {
+            conditions.append("source IN (\(cleaning.sources.map(String.init).joined(separator: ",")))")
+        }
+        if let before = cleaning.before {
+            conditions.append("added < ?")
+            arguments += [before.timeIntervalSince1970]
+        }
+        return (conditions.isEmpty ? "0" : conditions.joined(separator: " AND "), arguments)
+    }
+}

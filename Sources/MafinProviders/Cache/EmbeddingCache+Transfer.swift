@@ -1,0 +1,182 @@
+import Foundation
+import GRDB
+import MafinBlackBox
+import MafinNumerics
+
+extension EmbeddingCache {
+    /// What a transfer has moved.
+    public struct Transfer: Sendable, Codable {
+        /// Vectors in the file.
+        public var vectors: Int
+        /// Those of them that were new to the cache (import only).
+        public var added: Int
+        /// Numbers in a vector.
+        public var dimension: Int
+    }
+
+    /// Writes all vectors of a source to a file that ``importVectors(from:)`` and `vectors:` read: `.npy` with `.ids`, `.safetensors` or
+    /// `.jsonl`. Ids are the keys in hexadecimal, for the cache does not know the texts. What the source is lies beside it in `.source`.
+    ///
+    /// Memory: a thousand vectors.
+    /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a source that is not there, or a file of another kind; `NumericsError`
+    ///   where the file cannot be written.
+    public func exportVectors(of source: Int64, to file: URL) async throws -> Transfer {
+        let path = path
+        let transfer = try await naming { [pool] in
+            try await pool.read { database -> Transfer in
+                let export = try CacheExport(source: source, database, path: path)
+                try export.write(to: file)
+                return Transfer(vectors: export.count, added: 0, dimension: export.dimension)
+            }
+        }
+        return transfer
+    }
+
+    /// Adds the vectors that ``exportVectors(of:to:)`` wrote; those that are there already stay as they are.
+    ///
+    /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a file that is none of those; `BlackBoxError` for damaged vectors.
+    public func importVectors(from file: URL) async throws -> Transfer {
+        let sidecar = file.deletingPathExtension().appendingPathExtension("source")
+        guard let description = try? String(contentsOf: sidecar, encoding: .utf8) else {
+            throw ProviderError.cacheMisuse(
+                path: sidecar.path, reason: "not found; it says what the vectors of \(file.lastPathComponent) come from"
+            )
+        }
+        let fields = EmbeddingKey.Source.fields(of: description)
+        guard fields["provider"] != nil, fields["model"] != nil else {
+            throw ProviderError.cacheMisuse(path: sidecar.path, reason: "it names no provider and model")
+        }
+        guard let table = try VectorTables(contentsOf: file).documents else {
+            throw ProviderError.cacheMisuse(path: file.path, reason: "it holds no vectors")
+        }
+        let keys = try table.ids.map { id -> EmbeddingKey in
+            guard let key = EmbeddingKey(hexadecimal: id) else {
+                throw ProviderError.cacheMisuse(
+                    path: file.path,
+                    reason: "'\(id)' is no key of a cache; vectors of texts of a collection are imported with --data")
+            }
+            return key
+        }
+        let before = try await count()
+        let source = EmbeddingKey.Source(description: description)
+        for start in stride(from: 0, to: keys.count, by: 1000) {
+            let rows = start..<min(start + 1000, keys.count)
+            let vectors = table.vectors.selecting(rows: rows)
+            try await store(
+                AnsweredRows(indices: Array(rows), vectors: vectors), keys: Array(keys[rows]), source: source)
+        }
+        return Transfer(
+            vectors: keys.count, added: try await count() - before, dimension: table.vectors.columns)
+    }
+}
+
+/// The vectors of one source on their way into a file.
+private struct CacheExport {
+    let count: Int
+    let dimension: Int
+    private let source: Int64
+    private let description: String
+    private let database: Database
+
+    init(source: Int64, _ database: Database, path: String) throws {
+        let row = try Row.fetchOne(
+            database, sql: "SELECT description, dimension FROM source WHERE id = ?", arguments: [source])
+        guard let row else {
+            throw ProviderError.cacheMisuse(path: path, reason: "it has no source \(source); see: mafin cache stats")
+        }
+        self.source = source
+        self.database = database
+        description = row[0]
+        dimension = row[1]
+        count =
+            try Int.fetchOne(database, sql: "SELECT count(*) FROM vector WHERE source = ?", arguments: [source]) ?? 0
+    }
+
+    func write(to file: URL) throws {
+        switch file.pathExtension {
+        case "npy":
+            let vectors = try PendingVectors(to: file, dimension: dimension)
+            try eachVector { key, values in
+                try vectors.append(
+                    Matrix(rows: 1, columns: dimension, values: values), ids: [ContentHash.hexadecimal(key)])
+            }
+            try vectors.commit()
+        case "safetensors":
+            var ids: [String] = []
+            try eachKey { ids.append(ContentHash.hexadecimal($0)) }
+            let json = String(decoding: try JSONEncoder().encode(ids), as: UTF8.self)
+            try SafeTensorsFile.write(
+                tensor: "corpus", shape: [count, dimension],
+                metadata: ["corpus_ids": json, "source": description, "format": "pt"], to: file
+            ) { write in
+                try eachVector { _, values in try values.withUnsafeBufferPointer { try write($0) } }
+            }
+        case "jsonl":
+            try AtomicFile.write(to: file) { writer in
+                try eachVector { key, values in
+                    let numbers = values.map { "\($0)" }.joined(separator: ",")
+                    try writer.write(
+                        Data("{\"_id\":\"\(ContentHash.hexadecimal(key))\",\"vector\":[\(numbers)]}\n".utf8))
+                }
+            }
+        default:
+            throw ProviderError.cacheMisuse(
+                path: file.path, reason: "a name that ends in .npy, .safetensors or .jsonl expected")
+        }
+        try AtomicFile.write(Data(description.utf8), to: file.deletingPathExtension().appendingPathExtension("source"))
+    }
+
+    private func eachKey(_ body: (Data) throws -> Void) throws {
+        let cursor = try Row.fetchCursor(
+            database, sql: "SELECT key FROM vector WHERE +source = ? ORDER BY id", arguments: [source])
+        while let row = try cursor.next() { try body(row[0]) }
+    }
+
+    /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` at a damaged vector: an export holds none.
+    private func eachVector(_ body: (Data, [Float]) throws -> Void) throws {
+        let cursor = try Row.fetchCursor(
+            database, sql: "SELECT id, key, checksum, precision, value FROM vector WHERE +source = ? ORDER BY id",
+            arguments: [source])
+        var numbers: [Float] = []
+        while let row = try cursor.next() {
+            let (id, key, checksum, code): (Int64, Data, Int64, Int) = (row[0], row[1], row[2], row[3])
+            let isGood = try row.withUnsafeData(atIndex: 4) { value -> Bool in
+                guard let value, let precision = VectorPrecision(code: code), value.count == dimension * precision.width
+                else { return false }
+                return value.withUnsafeBytes { bytes in
+                    guard checksum == StoredVector.checksum(key: key, value: bytes) else { return false }
+                    numbers.removeAll(keepingCapacity: true)
+                    StoredVector.append(bytes, as: precision, to: &numbers)
+                    return true
+                }
+            }
+            guard isGood else {
+                throw ProviderError.cacheMisuse(
+                    path: "cache", reason: "vector \(id) is damaged; remove it with: mafin cache verify --repair")
+            }
+            try body(key, numbers)
+        }
+    }
+}
+
+/// Vectors that somebody has paid for elsewhere, given out as the answers of a provider: to bring them into the cache under its key.
+public struct AdoptedVectors: BlackBox {
+    /// That of the provider.
+    public let identity: BlackBoxIdentity
+    private let vectors: StoredVectors
+
+    /// - Parameters:
+    ///   - vectors: answers by the ids of a collection.
+    ///   - identity: whose answers they are. Nobody can check that they are.
+    public init(_ vectors: StoredVectors, as identity: BlackBoxIdentity) {
+        self.vectors = vectors
+        self.identity = identity
+    }
+
+    /// Vectors of the items by their ids.
+    ///
+    /// - Throws: `BlackBoxError` for an id that has none.
+    public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await vectors.embed(items, as: role)
+    }
+}

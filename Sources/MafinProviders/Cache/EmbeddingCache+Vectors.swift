@@ -1,0 +1,240 @@
+import Foundation
+import GRDB
+import Logging
+import MafinBlackBox
+import MafinNumerics
+
+extension EmbeddingCache {
+    /// How many vectors there are.
+    public func count() async throws -> Int {
+        try await naming { [pool] in
+            try await pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM vector") ?? 0 }
+        }
+    }
+
+    // MARK: - Reading
+
+    /// How many keys are looked up at a time: what is held of a corpus while it is read.
+    static let readingWindow = 1024
+
+    /// The vectors that are there for some keys of one source.
+    ///
+    /// - Parameter keys: not more than ``readingWindow`` for bounded memory.
+    /// - Returns: the vectors with the positions of their keys, and the positions of keys for which there is none.
+    /// - Complexity: O(keys · log(size)). Rows are read in the order in which they lie in the file, neighbours in one go.
+    func vectors(
+        for keys: some RandomAccessCollection<EmbeddingKey> & Sendable, of source: EmbeddingKey.Source
+    ) async throws -> (found: AnsweredRows, missing: [Int]) {
+        guard !keys.isEmpty, let dimension = try await dimension(of: source) else {
+            return (AnsweredRows(indices: [], vectors: Matrix(rows: 0, columns: 0)), Array(0..<keys.count))
+        }
+        let keys = Array(keys)
+        let read = try await naming { [pool] in
+            try await pool.read { try VectorReading(keys: keys, dimension: dimension).run($0) }
+        }
+        if !read.damaged.isEmpty {
+            logger?.warning(
+                "damaged vectors in the cache are dropped and asked again",
+                metadata: ["cache": "\(path)", "vectors": "\(read.damaged.count)"])
+            try await remove(read.damaged)
+        }
+        let found = AnsweredRows(
+            indices: read.positions,
+            vectors: Matrix(rows: read.positions.count, columns: dimension, values: read.values))
+        return (found, read.missing)
+    }
+
+    /// Positions of the keys for which there is no vector; values are not looked at.
+    func absent(_ keys: [EmbeddingKey]) async throws -> [Int] {
+        try await naming { [pool] in
+            try await pool.read { database in
+                let statement = try database.cachedStatement(sql: "SELECT 1 FROM vector WHERE key = ?")
+                return try keys.indices.filter {
+                    try Int.fetchOne(statement, arguments: [keys[$0].bytes]) == nil
+                }
+            }
+        }
+    }
+
+    /// Numbers in a vector of a source, or nil where there is none of it yet.
+    func dimension(of source: EmbeddingKey.Source) async throws -> Int? {
+        try await naming { [pool] in
+            try await pool.read {
+                try Int.fetchOne(
+                    $0, sql: "SELECT dimension FROM source WHERE description = ?", arguments: [source.description])
+            }
+        }
+    }
+
+    /// UTF-8 bytes of a source's answered texts, and the tokens that the provider has counted for them; (0, 0) where it never said.
+    func counted(by source: EmbeddingKey.Source) async throws -> (bytes: Int, tokens: Int) {
+        try await naming { [pool] in
+            try await pool.read { database in
+                let row = try Row.fetchOne(
+                    database, sql: "SELECT counted_bytes, counted_tokens FROM source WHERE description = ?",
+                    arguments: [source.description])
+                return row.map { (bytes: $0[0], tokens: $0[1]) } ?? (0, 0)
+            }
+        }
+    }
+
+    // MARK: - Writing
+
+    /// Writes a batch of answers in one transaction; it is on disk when this returns. What is there already stays as it is.
+    ///
+    /// - Parameters:
+    ///   - rows: the vectors.
+    ///   - keys: the key of each row.
+    ///   - source: what all of them come from; its vectors have one dimension.
+    /// - Throws: ``ProviderError/cacheFull(path:)`` (nothing of the batch is stored), ``ProviderError/cacheUnusable(path:reason:)``
+    func store(_ rows: AnsweredRows, keys: [EmbeddingKey], source: EmbeddingKey.Source) async throws {
+        precondition(keys.count == rows.vectors.rows, "\(keys.count) keys for \(rows.vectors.rows) vectors")
+        let (path, precision) = (path, precision)
+        try await write { database in
+            let id = try Self.sourceID(
+                of: source.description, dimension: rows.vectors.columns, in: database, path: path)
+            let statement = try database.cachedStatement(
+                sql: """
+                    INSERT INTO vector (key, source, added, checksum, value, precision) VALUES (?, ?, ?, ?, ?, ?)
+                    ON CONFLICT DO NOTHING
+                    """)
+            let now = Int64(Date().timeIntervalSince1970)
+            for (row, key) in keys.enumerated() {
+                let (value, precision) = StoredVector.value(of: rows.vectors.row(row), as: precision)
+                try statement.execute(
+                    arguments: [
+                        key.bytes, id, now, StoredVector.checksum(key: key.bytes, value: value), value, precision.code,
+                    ])
+            }
+        }
+    }
+
+    /// The row of a source, made where there is none.
+    static func sourceID(of description: String, dimension: Int, in database: Database, path: String) throws -> Int64 {
+        try database.execute(
+            sql: "INSERT INTO source (description, dimension) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            arguments: [description, dimension])
+        let known = try Row.fetchOne(
+            database, sql: "SELECT id, dimension FROM source WHERE description = ?", arguments: [description])
+        guard let known else {
+            throw ProviderError.cacheUnusable(path: path, reason: "a row vanished while it was written")
+        }
+        let (id, stored): (Int64, Int) = (known[0], known[1])
+        guard stored == dimension else {
+            throw ProviderError.cacheUnusable(
+                path: path, reason: "\(dimension) numbers in a vector where \(stored) are stored")
+        }
+        return id
+    }
+
+    /// Adds to what a source has counted.
+    func note(bytes: Int, tokens: Int, source: EmbeddingKey.Source) async throws {
+        guard tokens > 0 else { return }
+        try await write { database in
+            try database.execute(
+                sql: """
+                    UPDATE source SET counted_bytes = counted_bytes + ?, counted_tokens = counted_tokens + ?
+                    WHERE description = ?
+                    """,
+                arguments: [bytes, tokens, source.description])
+        }
+    }
+
+    func remove(_ keys: [EmbeddingKey]) async throws {
+        try await write { database in
+            let statement = try database.cachedStatement(sql: "DELETE FROM vector WHERE key = ?")
+            for key in keys { try statement.execute(arguments: [key.bytes]) }
+        }
+    }
+
+    /// One transaction. It takes the write lock at its start, so that it never has to give up half-way for another process; and it runs
+    /// to its end even if the task that waits for it is cancelled, for what it writes is paid.
+    func write<Result: Sendable>(_ body: @escaping @Sendable (Database) throws -> Result) async throws -> Result {
+        try await naming { [pool] in
+            try await Task {
+                try await pool.writeWithoutTransaction { database in
+                    var result: Result?
+                    try database.inTransaction(.immediate) {
+                        result = try body(database)
+                        return .commit
+                    }
+                    guard let result else { throw CancellationError() }
+                    return result
+                }
+            }.value
+        }
+    }
+}
+
+/// One look-up of many keys.
+private struct VectorReading {
+    struct Result: Sendable {
+        var positions: [Int] = []
+        var values: [Float] = []
+        var missing: [Int] = []
+        var damaged: [EmbeddingKey] = []
+    }
+
+    let keys: [EmbeddingKey]
+    let dimension: Int
+
+    /// Rows that lie at most so far apart are read in one go, those between them skipped.
+    private static let largestGap: Int64 = 8
+
+    func run(_ database: Database) throws -> Result {
+        var result = Result()
+        var rows: [(id: Int64, position: Int)] = []
+        let finding = try database.cachedStatement(sql: "SELECT id FROM vector WHERE key = ?")
+        for (position, key) in keys.enumerated() {
+            if let id = try Int64.fetchOne(finding, arguments: [key.bytes]) {
+                rows.append((id, position))
+            } else {
+                result.missing.append(position)
+            }
+        }
+        rows.sort { $0.id < $1.id }
+        result.values.reserveCapacity(rows.count * dimension)
+        let reading = try database.cachedStatement(
+            sql: "SELECT id, checksum, precision, value FROM vector WHERE id BETWEEN ? AND ? ORDER BY id")
+        var start = 0
+        while start < rows.count {
+            var end = start + 1
+            while end < rows.count, rows[end].id - rows[end - 1].id <= Self.largestGap { end += 1 }
+            let cursor = try Row.fetchCursor(reading, arguments: [rows[start].id, rows[end - 1].id])
+            var next = start
+            while let row = try cursor.next() {
+                let id: Int64 = row[0]
+                while next < end, rows[next].id < id {  // another process has removed it since
+                    result.missing.append(rows[next].position)
+                    next += 1
+                }
+                guard next < end, id == rows[next].id else { continue }
+                try take(row, position: rows[next].position, &result)
+                next += 1
+            }
+            result.missing += rows[next..<end].map(\.position)
+            start = end
+        }
+        result.missing.sort()
+        return result
+    }
+
+    private func take(_ row: Row, position: Int, _ result: inout Result) throws {
+        let (key, checksum, code): (EmbeddingKey, Int64, Int) = (keys[position], row[1], row[2])
+        let isGood = try row.withUnsafeData(atIndex: 3) { value -> Bool in
+            guard let value, let precision = VectorPrecision(code: code), value.count == dimension * precision.width
+            else { return false }
+            return value.withUnsafeBytes { bytes in
+                guard checksum == StoredVector.checksum(key: key.bytes, value: bytes) else { return false }
+                StoredVector.append(bytes, as: precision, to: &result.values)
+                return true
+            }
+        }
+        if isGood {
+            result.positions.append(position)
+        } else {
+            result.missing.append(position)
+            result.damaged.append(key)
+        }
+    }
+}

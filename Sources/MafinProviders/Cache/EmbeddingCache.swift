@@ -1,0 +1,113 @@
+import Foundation
+import GRDB
+import Logging
+import MafinBlackBox
+import MafinNumerics
+
+/// Vectors that have been paid for, in one SQLite file, found again by ``EmbeddingKey``.
+///
+/// - A batch of answers is one transaction, on disk when it is stored: a kill at any moment, or a full disk, leaves each batch whole or
+///   not there at all.
+/// - Each vector carries a checksum over key and value; one that does not match is dropped with a warning and asked again, never served.
+/// - Several processes may use one file at a time (write-ahead log; writers wait for each other). A text that one is asking the others
+///   wait for, and they keep to an account's rates together.
+public final class EmbeddingCache: Sendable {
+    /// Where the file is.
+    public let path: String
+    /// How exactly vectors are kept that are stored from now on.
+    public let precision: VectorPrecision
+    let pool: DatabasePool
+    let ledgerQueue: DatabaseQueue
+    let logger: Logger?
+
+    /// Opens a cache, and makes the file and its folder where there is none. Complexity: O(1), however large the file.
+    ///
+    /// - Parameters:
+    ///   - file: the SQLite file.
+    ///   - precision: how exactly vectors are kept that are stored from now on; those in the file stay as they are.
+    ///   - busyTimeout: how long to wait for other processes that are writing.
+    ///   - logger: told of damaged vectors.
+    /// - Throws: ``ProviderError/cacheUnusable(path:reason:)``, ``ProviderError/cacheFull(path:)``
+    public init(
+        file: URL = EmbeddingCache.defaultFile(), precision: VectorPrecision = .float32,
+        busyTimeout: TimeInterval = 60, logger: Logger? = nil
+    ) throws {
+        path = file.path
+        self.precision = precision
+        self.logger = logger
+        do {
+            try FileManager.default.createDirectory(
+                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        } catch {
+            throw ProviderError.cacheUnusable(path: file.path, reason: "its folder cannot be made")
+        }
+        (pool, ledgerQueue) = try Self.naming(file.path) {
+            (
+                try CacheTables.open(file.path, busyTimeout: busyTimeout),
+                try CacheTables.openLedger(file.path, busyTimeout: busyTimeout)
+            )
+        }
+    }
+
+    /// `embeddings.sqlite` in the folder `MAFIN_CACHE`, else `XDG_CACHE_HOME/mafin`, else `~/.cache/mafin`
+    /// (`~/Library/Caches/mafin` on a Mac).
+    public static func defaultFile(
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) -> URL {
+        let folder: URL
+        if let named = environment["MAFIN_CACHE"], !named.isEmpty {
+            folder = URL(fileURLWithPath: named)
+        } else if let caches = environment["XDG_CACHE_HOME"], !caches.isEmpty {
+            folder = URL(fileURLWithPath: caches).appendingPathComponent("mafin")
+        } else {
+            let home =
+                environment["HOME"].map { URL(fileURLWithPath: $0) } ?? FileManager.default.homeDirectoryForCurrentUser
+            #if os(macOS)
+                folder = home.appendingPathComponent("Library/Caches/mafin")
+            #else
+                folder = home.appendingPathComponent(".cache/mafin")
+            #endif
+        }
+        return folder.appendingPathComponent("embeddings.sqlite")
+    }
+
+    /// For tests: no more than so many pages, as on a disk without room.
+    func limitPages(_ count: Int) throws {
+        try pool.writeWithoutTransaction { _ = try Int.fetchOne($0, sql: "PRAGMA max_page_count = \(count)") }
+    }
+
+    /// For tests: commits that need not survive a power cut.
+    func trustDisk() throws {
+        try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = OFF") }
+    }
+
+    // MARK: - Errors
+
+    func naming<Result>(_ body: () async throws -> Result) async throws -> Result {
+        do {
+            return try await body()
+        } catch let error as DatabaseError {
+            throw Self.named(error, path)
+        }
+    }
+
+    private static func naming<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let error as DatabaseError {
+            throw named(error, path)
+        }
+    }
+
+    private static func named(_ error: DatabaseError, _ path: String) -> ProviderError {
+        switch error.resultCode {
+        case .SQLITE_FULL: .cacheFull(path: path)
+        case .SQLITE_NOTADB, .SQLITE_CORRUPT:
+            .cacheUnusable(path: path, reason: "it is damaged or no cache; move it away to start a new one")
+        case .SQLITE_BUSY: .cacheUnusable(path: path, reason: "another process kept it locked for too long")
+        case .SQLITE_CANTOPEN: .cacheUnusable(path: path, reason: "it cannot be opened")
+        case .SQLITE_READONLY: .cacheUnusable(path: path, reason: "it may not be written to")
+        default: .cacheUnusable(path: path, reason: error.message ?? "\(error.resultCode)")
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import Crypto
+import Foundation
+import MafinNumerics
+
+/// How exactly the cache keeps vectors.
+public enum VectorPrecision: String, Sendable, Hashable, CaseIterable, Codable {
+    /// 32-bit floats: bit by bit as answered.
+    case float32
+    /// 16-bit floats: half the size; the cosine of two unit vectors is off by less than 0.001.
+    case float16
+
+    /// How it is written in the cache's table.
+    var code: Int { self == .float32 ? 0 : 1 }
+
+    init?(code: Int) {
+        switch code {
+        case 0: self = .float32
+        case 1: self = .float16
+        default: return nil
+        }
+    }
+
+    /// Bytes of one number.
+    var width: Int { self == .float32 ? 4 : 2 }
+}
+
+/// A vector as the cache keeps it: little-endian floats.
+enum StoredVector {
+    #if _endian(big)
+        #error("the cache stores little-endian floats; a big-endian machine would need a conversion here")
+    #endif
+
+    /// What is stored for a vector. Numbers beyond the range of 16-bit floats are kept with 32 bits.
+    static func value(of vector: some Collection<Float>, as precision: VectorPrecision) -> (Data, VectorPrecision) {
+        if precision == .float16 {
+            let bits = vector.map(Float16Bits.bits)
+            if bits.allSatisfy({ $0 & 0x7C00 != 0x7C00 }) { return (bits.withUnsafeBytes { Data($0) }, .float16) }
+        }
+        let floats = vector.withContiguousStorageIfAvailable { Data(UnsafeRawBufferPointer($0)) }
+        return (floats ?? Array(vector).withUnsafeBytes { Data($0) }, .float32)
+    }
+
+    /// Appends the numbers of a stored value.
+    static func append(_ value: UnsafeRawBufferPointer, as precision: VectorPrecision, to numbers: inout [Float]) {
+        switch precision {
+        case .float32:
+            let count = value.count / 4
+            numbers.reserveCapacity(numbers.count + count)
+            for index in 0..<count { numbers.append(value.loadUnaligned(fromByteOffset: 4 * index, as: Float.self)) }
+        case .float16:
+            for index in 0..<value.count / 2 {
+                numbers.append(Float16Bits.float(value.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)))
+            }
+        }
+    }
+
+    /// Vectors as they will be read back, so that a first run and a later one see the same.
+    static func asStored(_ vectors: Matrix, _ precision: VectorPrecision) -> Matrix {
+        guard precision == .float16 else { return vectors }
+        var stored: [Float] = []
+        for row in 0..<vectors.rows {
+            let (value, precision) = value(of: vectors.row(row), as: precision)
+            value.withUnsafeBytes { append($0, as: precision, to: &stored) }
+        }
+        return Matrix(rows: vectors.rows, columns: vectors.columns, values: stored)
+    }
+
+    /// The first 64 bits of SHA-256 over key and value: finds a torn or altered value, and one that belongs to another key.
+    static func checksum(key: Data, value: UnsafeRawBufferPointer) -> Int64 {
+        var hasher = SHA256()
+        hasher.update(data: key)
+        hasher.update(bufferPointer: value)
+        return hasher.finalize().prefix(8).reduce(0) { $0 << 8 | Int64($1) }
+    }
+
+    static func checksum(key: Data, value: Data) -> Int64 { value.withUnsafeBytes { checksum(key: key, value: $0) } }
+}

@@ -1,0 +1,361 @@
+import Foundation
+import Logging
+import MafinBlackBox
+import NIOCore
+import NIOHTTP1
+import Synchronization
+
+/// A model behind a chat API, whichever the provider.
+///
+/// Repeats what can be repeated as ``ProviderBlackBox`` does, keeps the account's rates with all processes on the machine, sends nothing
+/// above the limit of money, and steps back from what a server does not know (schemas, temperature, seeds). It keeps nothing: wrap it in
+/// ``CachedLanguageModel`` so that no reply is paid for twice.
+public struct ChatModel: LanguageModel {
+    /// How to ask; none of it changes a reply.
+    public struct Options: Sendable {
+        /// Requests in flight at a time, at most.
+        public var maximumConcurrentRequests: Int
+        /// Pauses and attempts.
+        public var retry: RetryPolicy
+        /// Proxy, certificates, time limits.
+        public var connection: ConnectionSettings
+        /// Further headers, besides those of the profile.
+        public var headers: [String: String]
+        /// Requests a minute of the account; nil: unknown.
+        public var requestsPerMinute: Int?
+        /// Tokens a minute of the account; nil: unknown.
+        public var tokensPerMinute: Int?
+        /// What may be spent.
+        public var price: ChatPrice
+        /// Requests that may be sent in all, failing ones included.
+        public var maximumRequests: Int?
+        /// In the currency of ``price``.
+        public var maximumCost: Double?
+        /// The cache through which all processes on this machine keep to the account's rates together.
+        public var sharing: EmbeddingCache?
+        /// Told of retries.
+        public var logger: Logger?
+
+        /// Options; the defaults suit hosted APIs.
+        public init(
+            maximumConcurrentRequests: Int = 4, retry: RetryPolicy = RetryPolicy(),
+            connection: ConnectionSettings = ConnectionSettings(), headers: [String: String] = [:],
+            requestsPerMinute: Int? = nil, tokensPerMinute: Int? = nil, price: ChatPrice = ChatPrice(),
+            maximumRequests: Int? = nil, maximumCost: Double? = nil, sharing: EmbeddingCache? = nil,
+            logger: Logger? = nil
+        ) {
+            precondition(maximumConcurrentRequests >= 1, "at least one request at a time")
+            self.maximumConcurrentRequests = maximumConcurrentRequests
+            self.retry = retry
+            self.connection = connection
+            self.headers = headers
+            self.requestsPerMinute = requestsPerMinute
+            self.tokensPerMinute = tokensPerMinute
+            self.price = price
+            self.maximumRequests = maximumRequests
+            self.maximumCost = maximumCost
+            self.sharing = sharing
+            self.logger = logger
+        }
+    }
+
+    /// The profile's name, address and model.
+    public let identity: LanguageModelIdentity
+    let profile: ProviderProfile
+    let form: ChatForm
+    let options: Options
+    let exchange: Exchange
+    let request: ChatRequest
+    let abilities = KnownAbilities()
+    let spending: Spending
+    let ledger: any AccountLedger
+    let time: any TimeSource
+
+    /// So many prompts that the server refuses one by one, and not one answer, and it is not the prompts.
+    static let refusalsBeforeDoubt = 3
+
+    /// A model of a provider.
+    ///
+    /// - Parameters:
+    ///   - profile: what the provider is like; it must have a chat API.
+    ///   - baseURL: the address; nil: the provider's own.
+    ///   - environment: for headers that the profile takes from there.
+    /// - Throws: ``ProviderError``: no chat API, an address or header that makes no sense, a bound on the cost without a price.
+    public init(
+        _ profile: ProviderProfile, model: String, baseURL: String? = nil, apiKey: APIKey? = nil,
+        options: Options = Options(), environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws {
+        try self.init(
+            profile, model: model, baseURL: baseURL, apiKey: apiKey, options: options, environment: environment,
+            transport: nil, time: SystemTime())
+    }
+
+    init(
+        _ given: ProviderProfile, model: String, baseURL: String? = nil, apiKey: APIKey? = nil,
+        options: Options = Options(),
+        environment: [String: String] = [:], transport: (any RequestTransport)?, time: any TimeSource
+    ) throws {
+        guard !model.isEmpty else { throw ProviderError.badEndpoint(given.name, reason: "no model is named") }
+        let (profile, form) = try given.forChat()
+        let address = try profile.endpoint.resolved(baseURL, model: model, profile: profile.name)
+        if options.maximumCost != nil, options.price.isUnknown {
+            throw ProviderError.badEndpoint(
+                "\(profile.name):\(model)", reason: "a bound on the cost needs the price of tokens in and out")
+        }
+        identity = LanguageModelIdentity(provider: profile.name, model: model, endpoint: address.base)
+        self.profile = profile
+        self.form = form
+        self.options = options
+        self.time = time
+        request = ChatRequest(dialect: form.dialect, model: model)
+        exchange = try Exchange(
+            profile: profile, model: model, address: address, givenBaseURL: baseURL, apiKey: apiKey,
+            connection: options.connection, headers: options.headers, environment: environment, transport: transport)
+        // In millionths of the currency, so that one bound holds for two prices.
+        spending = Spending(
+            limit: SpendingLimit(requests: options.maximumRequests, cost: options.maximumCost, pricePerMillionTokens: 1)
+        )
+        ledger = options.sharing.map { $0.ledger } ?? LocalLedger(time: time)
+    }
+
+    /// Where requests go.
+    public var url: String { exchange.url }
+
+    /// Requests that were sent so far, and what they cost, in the currency of the price, as far as the server has counted tokens, else
+    /// as estimated.
+    public var spent: (requests: Int, cost: Double) {
+        let (requests, millionths) = spending.soFar
+        return (requests, Double(millionths) / 1e6)
+    }
+
+    /// Tokens of a prompt, estimated high.
+    public static func estimatedTokens(of prompt: LanguagePrompt) -> Int {
+        ItemCost.estimatedTokens(
+            bytes: prompt.system.utf8.count + prompt.user.utf8.count + (prompt.schema?.utf8.count ?? 0)) + 16
+    }
+
+    // MARK: - Asking
+
+    private enum Event: Sendable {
+        case replied(Int, LanguageReply, wasOverloaded: Bool, number: Int)
+        case failed(any Error)
+    }
+
+    /// Asks all prompts, several at a time, and hands over the replies as they come.
+    ///
+    /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled.
+    public func answer(
+        _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
+    ) async throws {
+        var window = ConcurrencyWindow(maximum: options.maximumConcurrentRequests)
+        var (next, inFlight, answers, refusals) = (0, 0, 0, 0)
+        var failure: (any Error)?
+        try await withThrowingTaskGroup(of: Event.self) { group in
+            while true {
+                while failure == nil, next < prompts.count, inFlight < window.limit {
+                    let (index, number) = (next, window.send())
+                    group.addTask { await ask(index, prompts[index], number: number) }
+                    next += 1
+                    inFlight += 1
+                }
+                guard inFlight > 0, let event = try await group.next() else { break }
+                inFlight -= 1
+                switch event {
+                case .failed(let error):
+                    // What is in flight is paid: it is waited for.
+                    failure = failure ?? error
+                case .replied(let index, let reply, let wasOverloaded, let number):
+                    if wasOverloaded {
+                        window.overloaded(number: number)
+                    } else {
+                        window.answered()
+                    }
+                    if let refusal = reply.refusal {
+                        refusals += 1
+                        if answers == 0, refusals >= Self.refusalsBeforeDoubt {
+                            failure = failure ?? ProviderError.refused(endpoint: url, status: 400, message: refusal)
+                        }
+                    } else {
+                        answers += 1
+                    }
+                    do {
+                        try await answered(index, reply)
+                    } catch {
+                        failure = failure ?? error
+                    }
+                }
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// One prompt, repeated where that can help.
+    private func ask(_ index: Int, _ prompt: LanguagePrompt, number: Int) async -> Event {
+        var wasOverloaded = false
+        do {
+            let reply = try await reply(to: prompt, &wasOverloaded)
+            return .replied(index, reply, wasOverloaded: wasOverloaded, number: number)
+        } catch {
+            return .failed(error)
+        }
+    }
+
+    private var rates: RateLimits {
+        RateLimits(requestsPerMinute: options.requestsPerMinute, tokensPerMinute: options.tokensPerMinute)
+    }
+
+    private func reply(to prompt: LanguagePrompt, _ wasOverloaded: inout Bool) async throws -> LanguageReply {
+        let tokens = Self.estimatedTokens(of: prompt) + prompt.maximumTokens
+        let booked = options.price.millionths(input: Self.estimatedTokens(of: prompt), output: prompt.maximumTokens)
+        var failures = 0
+        let start = time.now
+        while true {
+            try Task.checkCancellation()
+            let wait = try await ledger.reserve(
+                RequestCost(requests: 1, tokens: tokens), account: exchange.account, rates: rates)
+            if wait > .zero { try await time.sleep(until: time.now + wait) }
+            if let objection = spending.book(tokens: booked) {
+                throw ProviderError.overBudget(endpoint: url, reason: objection)
+            }
+            let known = abilities.current
+            let outcome = await send(prompt, known)
+            switch outcome {
+            case .replied(let reply):
+                spending.settle(
+                    booked: booked,
+                    actual: options.price.millionths(
+                        input: reply.inputTokens ?? Self.estimatedTokens(of: prompt),
+                        output: reply.outputTokens ?? prompt.maximumTokens))
+                if let input = reply.inputTokens, let output = reply.outputTokens {
+                    try await ledger.correct(tokens: input + output - tokens, account: exchange.account, rates: rates)
+                }
+                return reply
+            case .failed(let failed):
+                spending.settle(booked: booked, actual: 0)
+                if failed.verdict == .cancelled { throw CancellationError() }
+                if failed.verdict == .stepBack, abilities.stepBack(from: failed.message, seen: known) { continue }
+                if failed.isAboutPrompt { return LanguageReply(text: "", refusal: failed.message) }
+                guard failed.verdict == .retry else {
+                    throw ProviderError.refused(endpoint: url, status: failed.status, message: failed.message)
+                }
+                failures += 1
+                wasOverloaded = wasOverloaded || [429, 503, 529].contains(failed.status)
+                try await pause(failed, failures: failures, since: start)
+            }
+        }
+    }
+
+    private func pause(_ failed: Failed, failures: Int, since start: Duration) async throws {
+        let policy = options.retry
+        let reason = failed.status > 0 ? "\(failed.status) \(failed.message)" : failed.message
+        let isTooLate: Bool
+        if let delay = failed.delay {
+            isTooLate = delay > policy.longestServerDelay || time.now - start + delay > policy.patience
+        } else {
+            isTooLate = failures >= policy.maximumAttempts
+        }
+        guard !isTooLate else {
+            throw ProviderError.unavailable(endpoint: url, attempts: failures, reason: reason)
+        }
+        let wait =
+            failed.delay.map { $0 + min($0 * 0.1, .seconds(1)) * Double.random(in: 0...1) }
+            ?? policy.delay(afterFailures: failures)
+        options.logger?.warning(
+            "asking again", metadata: ["reason": "\(reason)", "after": "\(wait.logText)", "failures": "\(failures)"])
+        if failed.delay != nil { try await ledger.pause(account: exchange.account, for: wait) }
+        try await time.sleep(until: time.now + wait)
+    }
+
+    // MARK: - One attempt
+
+    private struct Failed {
+        enum Verdict { case retry, stepBack, final, cancelled }
+        var verdict: Verdict
+        var status: Int
+        var message: String
+        var delay: Duration?
+        /// Whether another prompt may well be answered.
+        var isAboutPrompt = false
+    }
+
+    private enum Outcome {
+        case replied(LanguageReply)
+        case failed(Failed)
+    }
+
+    private func send(_ prompt: LanguagePrompt, _ known: ChatAbilities) async -> Outcome {
+        let answer: HTTPAnswer
+        do {
+            answer = try await exchange.send(
+                .POST, url, contentType: "application/json", body: request.body(prompt, known))
+        } catch let failure as ConnectionFailure {
+            return .failed(Failed(verdict: .retry, status: 0, message: exchange.redacted(failure.description)))
+        } catch {
+            return .failed(Failed(verdict: .cancelled, status: 0, message: ""))
+        }
+        let body = answer.body.readableBytesView
+        if answer.status == 200, let reply = ChatRequest.reply(in: body) { return .replied(reply) }
+        var complaint =
+            answer.status == 200
+            ? ServerComplaint.inSuccess(body: body) : ServerComplaint(status: answer.status, body: body)
+        complaint.message = exchange.redacted(complaint.message)
+        var failed = Failed(
+            verdict: .final, status: complaint.status, message: complaint.message,
+            delay: answer.retryDelay ?? complaint.retryDelay)
+        switch complaint.verdict(profile.errors) {
+        case .retry: failed.verdict = .retry
+        case .final: break
+        case .noEncoding, .refused, .tooLarge:
+            failed.verdict = [400, 422, 501].contains(complaint.status) ? .stepBack : .final
+            failed.isAboutPrompt = [400, 413, 422].contains(complaint.status)
+        }
+        // "This model does not support temperature" reads like a complaint about the model.
+        if failed.verdict == .final, [400, 422, 500].contains(complaint.status) { failed.verdict = .stepBack }
+        return .failed(failed)
+    }
+}
+
+/// What a million tokens cost, in the user's currency; nil: unknown.
+public struct ChatPrice: Sendable, Hashable, Codable {
+    /// Of a prompt.
+    public var input: Double?
+    /// Of a reply.
+    public var output: Double?
+
+    /// A price.
+    public init(input: Double? = nil, output: Double? = nil) {
+        self.input = input
+        self.output = output
+    }
+
+    /// Whether no cost can be told.
+    public var isUnknown: Bool { input == nil || output == nil }
+
+    /// The cost of some tokens; nil where the price is unknown.
+    public func cost(input tokensIn: Int, output tokensOut: Int) -> Double? {
+        guard let input, let output else { return nil }
+        return (Double(tokensIn) * input + Double(tokensOut) * output) / 1e6
+    }
+
+    func millionths(input tokensIn: Int, output tokensOut: Int) -> Int {
+        Int(min(1e15, (cost(input: tokensIn, output: tokensOut) ?? 0) * 1e6).rounded(.up))
+    }
+}
+
+/// What a server has shown not to know, for all requests of one model.
+final class KnownAbilities: Sendable {
+    private let state = Mutex(ChatAbilities())
+
+    var current: ChatAbilities { state.withLock { $0 } }
+
+    /// Steps back once for a complaint about a request that was sent with `seen`.
+    ///
+    /// - Returns: whether it is worth asking again.
+    func stepBack(from complaint: String, seen: ChatAbilities) -> Bool {
+        state.withLock { state in
+            // Another request has learned it meanwhile.
+            if state != seen { return true }
+            return state.stepBack(from: complaint)
+        }
+    }
+}

@@ -1,0 +1,159 @@
+import Foundation
+import MafinBlackBox
+import NIOCore
+
+/// What a chat server has shown not to know; nothing is asked of it twice.
+struct ChatAbilities: Sendable, Equatable {
+    /// How a structured reply is asked for, the strictest first.
+    enum Structure: Int, Sendable {
+        case schema, json, none
+    }
+
+    var structure = Structure.schema
+    var hasTemperature = true
+    var hasSeed = true
+    /// Whether the bound on a reply goes by its older name, `max_tokens`.
+    var usesOldBound = false
+
+    /// Steps back from what a refusal complains about.
+    ///
+    /// - Returns: whether anything was left to step back from.
+    mutating func stepBack(from complaint: String) -> Bool {
+        let words = complaint.lowercased()
+        func says(_ any: String...) -> Bool { any.contains { words.contains($0) } }
+        if !usesOldBound, says("max_completion_tokens") {
+            usesOldBound = true
+            return true
+        }
+        if hasTemperature, says("temperature") {
+            hasTemperature = false
+            return true
+        }
+        if structure != .none,
+            says(
+                "response_format", "json_schema", "json_object", "structured output", "output_config", "'format'",
+                "\"format\"")
+        {
+            structure = Structure(rawValue: structure.rawValue + 1) ?? .none
+            return true
+        }
+        if hasSeed, says("seed") {
+            hasSeed = false
+            return true
+        }
+        return false
+    }
+}
+
+/// The bodies of chat requests and answers, dialect by dialect.
+struct ChatRequest {
+    let dialect: ChatForm.Dialect
+    let model: String
+
+    /// The body for a prompt.
+    func body(_ prompt: LanguagePrompt, _ abilities: ChatAbilities) -> ByteBuffer {
+        let object: [String: Any] =
+            switch dialect {
+            case .openAI: openAI(prompt, abilities)
+            case .anthropic: anthropic(prompt, abilities)
+            case .ollama: ollama(prompt, abilities)
+            }
+        // Text and numbers of ours: always JSON.
+        let data =
+            (try? JSONSerialization.data(withJSONObject: object, options: [.sortedKeys, .withoutEscapingSlashes]))
+            ?? Data()
+        return ByteBuffer(bytes: data)
+    }
+
+    private func messages(_ prompt: LanguagePrompt, hasSystem: Bool = true) -> [[String: Any]] {
+        let system: [[String: Any]] =
+            prompt.system.isEmpty || !hasSystem ? [] : [["role": "system", "content": prompt.system]]
+        return system + [["role": "user", "content": prompt.user]]
+    }
+
+    private static func object(_ schema: String?) -> Any? {
+        schema.flatMap { try? JSONSerialization.jsonObject(with: Data($0.utf8)) }
+    }
+
+    private func openAI(_ prompt: LanguagePrompt, _ abilities: ChatAbilities) -> [String: Any] {
+        var body: [String: Any] = [
+            "model": model, "messages": messages(prompt),
+            (abilities.usesOldBound ? "max_tokens" : "max_completion_tokens"): prompt.maximumTokens,
+        ]
+        if abilities.hasTemperature, let temperature = prompt.temperature { body["temperature"] = temperature }
+        if abilities.hasSeed { body["seed"] = Int(prompt.seed & 0x7FFF_FFFF) }
+        if let schema = Self.object(prompt.schema) {
+            switch abilities.structure {
+            case .schema:
+                body["response_format"] = [
+                    "type": "json_schema",
+                    "json_schema": ["name": prompt.schemaName, "strict": true, "schema": schema],
+                ]
+            case .json: body["response_format"] = ["type": "json_object"]
+            case .none: break
+            }
+        }
+        return body
+    }
+
+    /// Its older models know no structured output: the prompt itself asks for JSON.
+    private func anthropic(_ prompt: LanguagePrompt, _ abilities: ChatAbilities) -> [String: Any] {
+        var body: [String: Any] = [
+            "model": model, "max_tokens": prompt.maximumTokens, "messages": messages(prompt, hasSystem: false),
+        ]
+        if !prompt.system.isEmpty { body["system"] = prompt.system }
+        if abilities.hasTemperature, let temperature = prompt.temperature { body["temperature"] = min(1, temperature) }
+        return body
+    }
+
+    private func ollama(_ prompt: LanguagePrompt, _ abilities: ChatAbilities) -> [String: Any] {
+        // Its context is 4,096 tokens or less unless it is told otherwise, and what is longer is cut without a word.
+        let length = ItemCost.estimatedTokens(
+            bytes: prompt.system.utf8.count + prompt.user.utf8.count, bytesPerToken: ItemCost.standardBytesPerToken)
+        var options: [String: Any] = [
+            "num_predict": prompt.maximumTokens, "num_ctx": max(2048, length + prompt.maximumTokens),
+            "seed": Int(prompt.seed & 0x7FFF_FFFF),
+        ]
+        if abilities.hasTemperature, let temperature = prompt.temperature { options["temperature"] = temperature }
+        var body: [String: Any] = [
+            "model": model, "messages": messages(prompt), "stream": false, "think": false, "options": options,
+        ]
+        if let schema = Self.object(prompt.schema) {
+            switch abilities.structure {
+            case .schema: body["format"] = schema
+            case .json: body["format"] = "json"
+            case .none: break
+            }
+        }
+        return body
+    }
+
+    /// The reply in an answer, in whichever dialect it comes; nil where there is none.
+    static func reply(in body: some Collection<UInt8>) -> LanguageReply? {
+        guard let object = (try? JSONSerialization.jsonObject(with: Data(body))) as? [String: Any] else { return nil }
+        let usage = object["usage"] as? [String: Any] ?? [:]
+        let choice = (object["choices"] as? [[String: Any]])?.first
+        let message = choice?["message"] as? [String: Any] ?? object["message"] as? [String: Any]
+        let text = choice?["text"] as? String ?? text(message?["content"] ?? object["content"])
+        let reason =
+            (choice?["finish_reason"] ?? object["stop_reason"] ?? object["done_reason"]) as? String ?? ""
+        let refusal = message?["refusal"] as? String
+        guard text != nil || refusal != nil || choice != nil else { return nil }
+        var reply = LanguageReply(
+            text: text ?? "", isCutOff: ["length", "max_tokens"].contains(reason),
+            inputTokens: usage["prompt_tokens"] as? Int ?? usage["input_tokens"] as? Int ?? object["prompt_eval_count"]
+                as? Int,
+            outputTokens: usage["completion_tokens"] as? Int ?? usage["output_tokens"] as? Int ?? object["eval_count"]
+                as? Int)
+        if let refusal, !refusal.isEmpty { reply.refusal = refusal }
+        if ["content_filter", "refusal"].contains(reason) { reply.refusal = reply.refusal ?? reason }
+        return reply
+    }
+
+    /// Content as a string, or as a list of parts of which those of type `text` count.
+    private static func text(_ content: Any?) -> String? {
+        if let text = content as? String { return text }
+        guard let parts = content as? [[String: Any]] else { return nil }
+        return parts.compactMap { ($0["type"] as? String ?? "text") == "text" ? $0["text"] as? String : nil }.joined()
+    }
+}

@@ -1,0 +1,160 @@
+import Crypto
+import Foundation
+import GRDB
+import Logging
+import MafinBlackBox
+
+extension EmbeddingKey {
+    /// What a cached reply is found by: SHA-256 over model and prompt.
+    init(_ prompt: LanguagePrompt, of identity: LanguageModelIdentity) {
+        var hasher = SHA256()
+        let fields: [String] = [
+            "reply 1", identity.provider, identity.endpoint ?? "", identity.model, prompt.system, prompt.user,
+            prompt.schema ?? "", prompt.schemaName, "\(prompt.maximumTokens)", prompt.temperature.map { "\($0)" } ?? "",
+            "\(prompt.seed)",
+        ]
+        for field in fields {
+            let bytes = Array(field.utf8)
+            withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { hasher.update(bufferPointer: $0) }
+            hasher.update(data: bytes)
+        }
+        self.init(bytes: Data(hasher.finalize()))
+    }
+}
+
+extension EmbeddingCache {
+    /// The cached replies to some prompts, by their positions.
+    func replies(for keys: [EmbeddingKey]) async throws -> [Int: LanguageReply] {
+        let logger = logger
+        return try await naming { [pool] in
+            try await pool.read { database in
+                var found: [Int: LanguageReply] = [:]
+                let statement = try database.cachedStatement(sql: "SELECT checksum, value FROM reply WHERE key = ?")
+                for (position, key) in keys.enumerated() {
+                    guard let row = try Row.fetchOne(statement, arguments: [key.bytes]) else { continue }
+                    let value: Data = row[1]
+                    let checksum: Int64 = row[0]
+                    let isGood = checksum == value.withUnsafeBytes { StoredVector.checksum(key: key.bytes, value: $0) }
+                    guard isGood, let reply = try? JSONDecoder().decode(LanguageReply.self, from: value) else {
+                        logger?.warning("a cached reply is damaged and asked again")
+                        continue
+                    }
+                    found[position] = reply
+                }
+                return found
+            }
+        }
+    }
+
+    /// Keeps a reply; it is on disk on return.
+    func store(_ reply: LanguageReply, key: EmbeddingKey, model: String) async throws {
+        let value = try JSONEncoder().encode(reply)
+        let checksum = value.withUnsafeBytes { StoredVector.checksum(key: key.bytes, value: $0) }
+        try await naming { [pool] in
+            // In a task of its own: a paid reply is kept even if whoever waits for it has been cancelled.
+            try await Task {
+                try await pool.write { database in
+                    try database.execute(
+                        sql: "INSERT OR REPLACE INTO reply (key, model, added, checksum, value) VALUES (?, ?, ?, ?, ?)",
+                        arguments: [key.bytes, model, Int64(Date().timeIntervalSince1970), checksum, value])
+                }
+            }.value
+        }
+    }
+
+    /// How many replies of language models are kept, by model.
+    public func replyCounts() async throws -> [(model: String, replies: Int)] {
+        try await naming { [pool] in
+            try await pool.read { database in
+                try Row.fetchAll(database, sql: "SELECT model, count(*) FROM reply GROUP BY model ORDER BY model")
+                    .map { (model: $0[0], replies: $0[1]) }
+            }
+        }
+    }
+}
+
+/// A language model that is never asked for the same reply twice: not within a call, not in a later one, not by another process.
+public struct CachedLanguageModel: LanguageModel {
+    private let base: any LanguageModel
+    private let cache: EmbeddingCache
+
+    /// A model with a memory.
+    public init(_ base: any LanguageModel, cache: EmbeddingCache) {
+        self.base = base
+        self.cache = cache
+    }
+
+    /// That of the model behind it: a cached reply is no other reply.
+    public var identity: LanguageModelIdentity { base.identity }
+
+    private var model: String { "\(identity.provider):\(identity.model)" }
+
+    /// How many of some prompts have a reply already.
+    public func cachedCount(_ prompts: [LanguagePrompt]) async throws -> Int {
+        try await cache.replies(for: Array(Set(prompts.map { EmbeddingKey($0, of: identity) }))).count
+    }
+
+    /// Which of some prompts have no reply yet, each once.
+    public func missing(_ prompts: [LanguagePrompt]) async throws -> [LanguagePrompt] {
+        var seen = Set<EmbeddingKey>()
+        let distinct = prompts.filter { seen.insert(EmbeddingKey($0, of: identity)).inserted }
+        let found = try await cache.replies(for: distinct.map { EmbeddingKey($0, of: identity) })
+        return distinct.indices.filter { found[$0] == nil }.map { distinct[$0] }
+    }
+
+    /// A refusal is not kept: it may be asked again.
+    public func answer(
+        _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
+    ) async throws {
+        var positions: [EmbeddingKey: [Int]] = [:]
+        var keys: [EmbeddingKey] = []
+        for (index, prompt) in prompts.enumerated() {
+            let key = EmbeddingKey(prompt, of: identity)
+            if positions[key] == nil { keys.append(key) }
+            positions[key, default: []].append(index)
+        }
+        let places = positions
+        @Sendable func deliver(_ key: EmbeddingKey, _ reply: LanguageReply) async throws {
+            for index in places[key] ?? [] { try await answered(index, reply) }
+        }
+        var missing = keys
+        var pause = Duration.milliseconds(50)
+        while !missing.isEmpty {
+            let found = try await cache.replies(for: missing)
+            for (place, reply) in found.sorted(by: { $0.key < $1.key }) { try await deliver(missing[place], reply) }
+            missing = missing.indices.filter { found[$0] == nil }.map { missing[$0] }
+            guard !missing.isEmpty else { return }
+            missing = try await ask(missing, prompts, places, deliver)
+            guard !missing.isEmpty else { return }
+            // Another process is asking these: its replies are waited for.
+            try await Task.sleep(for: pause)
+            pause = min(pause * 2, .seconds(1))
+        }
+    }
+
+    /// Asks what nobody else is asking; returns the others.
+    private func ask(
+        _ missing: [EmbeddingKey], _ prompts: [LanguagePrompt], _ places: [EmbeddingKey: [Int]],
+        _ deliver: @escaping @Sendable (EmbeddingKey, LanguageReply) async throws -> Void
+    ) async throws -> [EmbeddingKey] {
+        let claims = try await CacheClaims.enter(cache)
+        do {
+            let foreign = Set(try await claims.claim(missing))
+            // Between looking and claiming somebody may have answered and released.
+            let own = missing.indices.filter { !foreign.contains($0) }.map { missing[$0] }
+            let answeredMeanwhile = try await cache.replies(for: own)
+            let asked = own.indices.filter { answeredMeanwhile[$0] == nil }.map { own[$0] }
+            for (place, reply) in answeredMeanwhile { try await deliver(own[place], reply) }
+            try await base.answer(asked.compactMap { places[$0]?.first.map { prompts[$0] } }) {
+                [cache, model] index, reply in
+                if reply.refusal == nil { try await cache.store(reply, key: asked[index], model: model) }
+                try await deliver(asked[index], reply)
+            }
+            await claims.release()
+            return foreign.sorted().map { missing[$0] }
+        } catch {
+            await claims.release()
+            throw error
+        }
+    }
+}

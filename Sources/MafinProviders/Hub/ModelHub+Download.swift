@@ -1,0 +1,213 @@
+import AsyncHTTPClient
+import Crypto
+import Foundation
+import Logging
+import MafinBlackBox
+import NIOCore
+import NIOHTTP1
+
+extension ModelHub {
+    /// Makes sure that a file's content lies in the cache, whole and checked; returns what to record of it.
+    ///
+    /// - Parameter progress: bytes of this file that are there.
+    func store(
+        _ file: HubFile, in target: HubRepository, progress: @escaping @Sendable (Int64) -> Void
+    ) async throws -> ModelRecord.File {
+        let blob = target.blob(file.etag)
+        let lock = try await FileLock(target.lock(file.etag)) { [logger] in
+            logger?.notice("another process pulls this file, waiting", metadata: ["file": "\(file.path)"])
+        }
+        defer { withExtendedLifetime(lock) {} }
+        if let size = Self.size(of: blob) {
+            guard file.size == nil || file.size == size else {
+                throw ProviderError.corruptDownload(
+                    file: blob.path, expected: "\(file.size ?? 0) bytes", found: "\(size) bytes in the cache; delete it"
+                )
+            }
+            return ModelRecord.File(sha256: try hash(blob), bytes: size, etag: file.etag)
+        }
+        do {
+            try FileManager.default.createDirectory(
+                at: blob.deletingLastPathComponent(), withIntermediateDirectories: true)
+        } catch {
+            throw ProviderError.cannotStore(
+                path: blob.deletingLastPathComponent().path, reason: "the folder cannot be made")
+        }
+        let part = blob.appendingPathExtension("incomplete")
+        // What an earlier pull left may be damaged: then once more from the start.
+        let isResumed = (Self.size(of: part) ?? 0) > 0
+        do {
+            return try await download(file, in: target, part: part, blob: blob, progress: progress)
+        } catch ProviderError.corruptDownload where isResumed {
+            logger?.warning("what an earlier pull left is damaged, starting again", metadata: ["file": "\(file.path)"])
+            return try await download(file, in: target, part: part, blob: blob, progress: progress)
+        }
+    }
+
+    private func download(
+        _ file: HubFile, in target: HubRepository, part: URL, blob: URL, progress: @escaping @Sendable (Int64) -> Void
+    ) async throws -> ModelRecord.File {
+        let start = resolveURL(file.path, commit: file.commit, in: target)
+        try await retrying(target) { () async throws -> Attempt<Void> in
+            // From the hub's own address each time: the one that it redirects to is signed and expires.
+            var url = start
+            for _ in 0..<10 {
+                switch try await HTTPTransport.namingFailures({ try await fetch(url, of: file, into: part, progress) })
+                {
+                case .complete: return .done(())
+                case .redirect(let next): url = next
+                case .restart:
+                    try? FileManager.default.removeItem(at: part)
+                    return .again(reason: "the range that was missing is not given", after: nil)
+                case .refused(let status, let headers, let body):
+                    return try attempt(failedWith: status, headers: headers, body: body, target)
+                }
+            }
+            throw ProviderError.badAnswer(endpoint: start, reason: "it redirects without end")
+        }
+        let bytes = Self.size(of: part) ?? 0
+        do {
+            let sha256 = try verify(part, is: file)
+            guard rename(part.path, blob.path) == 0 else {
+                throw ProviderError.cannotStore(path: blob.path, reason: String(cString: strerror(errno)))
+            }
+            return ModelRecord.File(sha256: sha256, bytes: bytes, etag: file.etag)
+        } catch let error as ProviderError {
+            if case .corruptDownload = error { try? FileManager.default.removeItem(at: part) }
+            throw error
+        }
+    }
+
+    private enum Fetch {
+        case complete
+        case redirect(String)
+        case restart
+        case refused(status: Int, headers: HTTPHeaders, body: ByteBuffer)
+    }
+
+    /// One request for what is missing of a file; what arrives is appended to `part` at once.
+    private func fetch(
+        _ url: String, of file: HubFile, into part: URL, _ progress: @Sendable (Int64) -> Void
+    ) async throws -> Fetch {
+        let present = Self.size(of: part) ?? 0
+        if let size = file.size, present == size, size > 0 { return .complete }
+        var request = HTTPClientRequest(url: url)
+        request.headers = headers(for: url)
+        if present > 0 { request.headers.add(name: "range", value: "bytes=\(present)-") }
+        let response = try await transport.client.execute(request, timeout: .seconds(60))
+        let status = Int(response.status.code)
+        switch status {
+        case 200, 206: break
+        case 300..<400:
+            guard let next = response.headers.first(name: "location").flatMap({ Self.target(of: $0, from: url) }) else {
+                throw ProviderError.badAnswer(endpoint: url, reason: "a redirect to nowhere")
+            }
+            return .redirect(next)
+        case 416: return .restart
+        default:
+            return .refused(
+                status: status, headers: response.headers, body: try await response.body.collect(upTo: 1 << 20))
+        }
+        if status == 206, !Self.starts(response.headers.first(name: "content-range"), at: present) { return .restart }
+        let writer = try PartWriter(part, keeping: status == 206 ? present : 0)
+        var bytes = status == 206 ? present : 0
+        progress(bytes)
+        for try await var piece in response.body {
+            bytes += Int64(piece.readableBytes)
+            try writer.append(&piece)
+            progress(bytes)
+        }
+        try Task.checkCancellation()  // a cancelled body ends like a complete one
+        try writer.close()
+        if let size = file.size, bytes < size {
+            throw ConnectionFailure(description: "\(file.path) ended after \(bytes) of \(size) bytes")
+        }
+        return .complete
+    }
+
+    /// Whether a `Content-Range` (`bytes 5-9/10`) begins where it should; servers that leave it out are believed.
+    private static func starts(_ range: String?, at offset: Int64) -> Bool {
+        guard let range else { return true }
+        guard range.hasPrefix("bytes "), let first = range.dropFirst(6).split(separator: "-").first else {
+            return false
+        }
+        return Int64(first) == offset
+    }
+
+    /// Compares a downloaded file with what the hub announced, and returns its SHA-256.
+    ///
+    /// The name of a large file's content is its SHA-256, that of a small one git's hash of it (SHA-1 over a header and the content).
+    private func verify(_ part: URL, is file: HubFile) throws -> String {
+        let size = Self.size(of: part) ?? 0
+        if let expected = file.size, expected != size {
+            throw ProviderError.corruptDownload(file: file.path, expected: "\(expected) bytes", found: "\(size) bytes")
+        }
+        let sha256 = try hash(part)
+        let found: String
+        switch file.etag.count {
+        case 64: found = sha256
+        case 40: found = try Self.gitHash(part, size: size)
+        default: return sha256  // a mirror's own kind of ETag says nothing about the content
+        }
+        guard found == file.etag.lowercased() else {
+            throw ProviderError.corruptDownload(file: file.path, expected: "hash \(file.etag)", found: "hash \(found)")
+        }
+        return sha256
+    }
+
+    private func hash(_ file: URL) throws -> String {
+        do {
+            return try ContentHash.sha256(of: file)
+        } catch {
+            throw ProviderError.cannotStore(path: file.path, reason: "it cannot be read back")
+        }
+    }
+
+    private static func gitHash(_ file: URL, size: Int64) throws -> String {
+        let handle = try FileHandle(forReadingFrom: file)
+        defer { try? handle.close() }
+        var hasher = Insecure.SHA1()
+        hasher.update(data: Data("blob \(size)\0".utf8))
+        while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty { hasher.update(data: piece) }
+        return ContentHash.hexadecimal(hasher.finalize())
+    }
+
+    /// Size of a file, or nil where there is none.
+    private static func size(of file: URL) -> Int64? {
+        (try? FileManager.default.attributesOfItem(atPath: file.path))?[.size] as? Int64
+            ?? ((try? FileManager.default.attributesOfItem(atPath: file.path))?[.size] as? NSNumber)?.int64Value
+    }
+}
+
+/// The end of an unfinished file, written as bytes arrive, so that a cut or killed download can go on from there.
+private final class PartWriter {
+    private let path: String
+    private var descriptor: Int32
+
+    /// Opens a file for appending, after its first `length` bytes.
+    init(_ file: URL, keeping length: Int64) throws {
+        path = file.path
+        descriptor = open(file.path, O_WRONLY | O_CREAT, 0o644)
+        guard descriptor >= 0, ftruncate(descriptor, off_t(length)) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
+            throw ProviderError.cannotStore(path: path, reason: String(cString: strerror(errno)))
+        }
+    }
+
+    func append(_ buffer: inout ByteBuffer) throws {
+        while buffer.readableBytes > 0 {
+            let count = buffer.readWithUnsafeReadableBytes { max(0, write(descriptor, $0.baseAddress, $0.count)) }
+            if count == 0, errno != EINTR {
+                throw ProviderError.cannotStore(path: path, reason: String(cString: strerror(errno)))
+            }
+        }
+    }
+
+    /// Brings everything to disk, so that the renamed file is whole even after a power cut.
+    func close() throws {
+        guard fsync(descriptor) == 0 else {
+            throw ProviderError.cannotStore(path: path, reason: String(cString: strerror(errno)))
+        }
+    }
+
+    deinit { if descriptor >= 0 { Foundation.close(descriptor) } }
+}

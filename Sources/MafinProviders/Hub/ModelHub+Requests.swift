@@ -1,0 +1,186 @@
+import Crypto
+import Foundation
+import Logging
+import MafinBlackBox
+import NIOCore
+import NIOHTTP1
+
+/// A file of a repository at one commit.
+struct HubFile: Sendable {
+    let path: String
+    let commit: String
+    /// Name of its content.
+    let etag: String
+    let size: Int64?
+}
+
+extension ModelHub {
+    /// What the hub says of a revision.
+    struct Listing: Decodable, Sendable {
+        struct Sibling: Decodable, Sendable {
+            let rfilename: String
+        }
+
+        /// The commit.
+        let sha: String
+        let siblings: [Sibling]
+    }
+
+    /// The commit that a revision stands for, and its files.
+    func listing(of target: HubRepository) async throws -> Listing {
+        let url =
+            "\(location.endpoint)/api/models/\(target.name)/revision/\(Self.escaped(target.revision, slash: true))"
+        // The first thing asked of the hub: where there is no network, that should be known at once.
+        let answer = try await request(.GET, url, for: target, connectionAttempts: 2)
+        guard let listing = try? JSONDecoder().decode(Listing.self, from: Data(answer.body.readableBytesView)),
+            HubRepository.isCommit(listing.sha)
+        else {
+            throw ProviderError.badAnswer(
+                endpoint: url,
+                reason: "no list of files: " + ServerComplaint(status: 200, body: answer.body.readableBytesView).message
+            )
+        }
+        return listing
+    }
+
+    /// Name and size of a file's content, asked without its content.
+    func metadata(of path: String, commit: String, in target: HubRepository) async throws -> HubFile {
+        let url = resolveURL(path, commit: commit, in: target)
+        let answer = try await request(.HEAD, url, for: target)
+        if let other = answer.headers.first(name: "x-repo-commit"), other != commit {
+            throw ProviderError.badAnswer(endpoint: url, reason: "it is of commit \(other), asked for \(commit)")
+        }
+        // The linked one names the content of a large file; the plain one only names the pointer to it.
+        let given = answer.headers.first(name: "x-linked-etag") ?? answer.headers.first(name: "etag") ?? ""
+        let etag = given.replacingOccurrences(of: "W/", with: "").trimmingCharacters(in: ["\""])
+        guard HubRepository.isBlobName(etag) else {
+            throw ProviderError.badAnswer(endpoint: url, reason: "no usable ETag ('\(etag.prefix(40))')")
+        }
+        let isRedirect = (300..<400).contains(answer.status)
+        let size =
+            answer.headers.first(name: "x-linked-size")
+            ?? (isRedirect ? nil : answer.headers.first(name: "content-length"))
+        return HubFile(path: path, commit: commit, etag: etag, size: size.flatMap { Int64($0) })
+    }
+
+    func resolveURL(_ path: String, commit: String, in target: HubRepository) -> String {
+        "\(location.endpoint)/\(target.name)/resolve/\(commit)/\(Self.escaped(path, slash: false))"
+    }
+
+    /// Headers of a request: the token goes to the hub itself and to nobody else, whatever a redirect says.
+    func headers(for url: String) -> HTTPHeaders {
+        // Identity, since the size of the content is to be known.
+        var headers = HTTPHeaders([("accept-encoding", "identity"), ("user-agent", "mafin")])
+        if let token = location.token, Self.isSameOrigin(url, location.endpoint) {
+            headers.add(name: "authorization", value: "Bearer \(token.secret)")
+        }
+        return headers
+    }
+
+    private static func isSameOrigin(_ one: String, _ other: String) -> Bool {
+        guard let one = URLComponents(string: one), let other = URLComponents(string: other) else { return false }
+        return one.scheme == other.scheme && one.host?.lowercased() == other.host?.lowercased()
+            && one.port == other.port
+    }
+
+    /// Where a redirect leads.
+    static func target(of location: String, from url: String) -> String? {
+        guard let base = URL(string: url) else { return nil }
+        return URL(string: location, relativeTo: base)?.absoluteString
+    }
+
+    /// Percent-encoded as a part of a path.
+    private static func escaped(_ text: String, slash: Bool) -> String {
+        var allowed = CharacterSet.alphanumerics.intersection(CharacterSet(charactersIn: "\u{20}"..."\u{7E}"))
+        allowed.insert(charactersIn: slash ? "-._~" : "-._~/")
+        return text.addingPercentEncoding(withAllowedCharacters: allowed) ?? text
+    }
+
+    /// A small request to the hub, tried until it is answered. Redirects on the hub itself are followed (a renamed repository); one
+    /// that leads elsewhere is the answer to a HEAD request, since it carries what is asked for.
+    private func request(
+        _ method: HTTPMethod, _ start: String, for target: HubRepository, connectionAttempts: Int = .max
+    ) async throws -> HTTPAnswer {
+        try await retrying(target, connectionAttempts: connectionAttempts) {
+            var url = start
+            for _ in 0..<10 {
+                let answer = try await transport.send(
+                    method, url, headers: headers(for: url), timeout: .seconds(60), maximumBytes: 64 << 20)
+                if (200..<300).contains(answer.status) { return .done(answer) }
+                if (300..<400).contains(answer.status), let next = answer.headers.first(name: "location"),
+                    let next = Self.target(of: next, from: url)
+                {
+                    if method == .HEAD, !Self.isSameOrigin(next, url) { return .done(answer) }
+                    url = next
+                    continue
+                }
+                return try attempt(failedWith: answer.status, headers: answer.headers, body: answer.body, target)
+            }
+            throw ProviderError.badAnswer(endpoint: start, reason: "it redirects without end")
+        }
+    }
+
+    /// What one attempt came to.
+    enum Attempt<Result> {
+        case done(Result)
+        case again(reason: String, after: Duration?)
+    }
+
+    /// Attempts until one is done, with pauses.
+    ///
+    /// - Parameter connectionAttempts: attempts that may end without any answer, where that is fewer than the policy's.
+    func retrying<Result>(
+        _ target: HubRepository, connectionAttempts: Int = .max, _ body: () async throws -> Attempt<Result>
+    ) async throws -> Result {
+        var failures = 0
+        var brokenConnections = 0
+        while true {
+            let (reason, serverDelay): (String, Duration?)
+            do {
+                switch try await body() {
+                case .done(let result): return result
+                case .again(let why, let after): (reason, serverDelay) = (why, after)
+                }
+            } catch let failure as ConnectionFailure {
+                (reason, serverDelay) = (failure.description, nil)
+                brokenConnections += 1
+            }
+            failures += 1
+            guard failures < retry.maximumAttempts, brokenConnections < connectionAttempts,
+                (serverDelay ?? .zero) <= retry.longestServerDelay
+            else {
+                throw ProviderError.hubUnavailable(
+                    repository: target.name, endpoint: location.endpoint, attempts: failures, reason: reason)
+            }
+            let delay = max(retry.delay(afterFailures: failures), serverDelay ?? .zero)
+            logger?.warning("asking the hub again", metadata: ["reason": "\(reason)", "after": "\(delay.logText)"])
+            try await Task.sleep(for: delay)
+        }
+    }
+
+    /// An answer that is no success: to be tried again, or an error.
+    func attempt<Result>(
+        failedWith status: Int, headers: HTTPHeaders, body: ByteBuffer, _ target: HubRepository
+    ) throws -> Attempt<Result> {
+        let complaint = ServerComplaint(status: status, body: body.readableBytesView)
+        let words = headers.first(name: "x-error-message") ?? complaint.message
+        let message = location.token?.redacting(words) ?? words
+        switch status {
+        case 408, 429, 500, 502, 503, 504, 520..<600:
+            let delay = RetryPolicy.serverDelay(
+                milliseconds: headers.first(name: "retry-after-ms"), after: headers.first(name: "retry-after"))
+            return .again(reason: "\(status) \(message)", after: delay)
+        case 404:
+            throw ProviderError.notOnHub(
+                repository: target.name, revision: target.revision, endpoint: location.endpoint, message: message)
+        // The hub does not say whether a repository is private or not there to someone without a token.
+        case 401 where location.token == nil && headers.first(name: "x-error-code") != "GatedRepo":
+            throw ProviderError.notOnHub(
+                repository: target.name, revision: target.revision, endpoint: location.endpoint, message: message)
+        case 401, 403:
+            throw ProviderError.hubAccessDenied(
+                repository: target.name, endpoint: location.endpoint, status: status, message: message)
+        default: throw ProviderError.refused(endpoint: location.endpoint, status: status, message: message)
+        }
+    }
+}

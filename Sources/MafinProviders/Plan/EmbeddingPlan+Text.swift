@@ -1,0 +1,111 @@
+import Foundation
+import MafinBlackBox
+
+extension EmbeddingPlan {
+    /// One line: what is there, what would be asked, how long and for how much.
+    public var summary: String {
+        let distinct = parts.reduce(0) { $0 + $1.distinct }
+        guard toAsk > 0 else { return "\(model): all \(distinct) distinct texts are cached, nothing is asked" }
+        var words = [
+            "\(toAsk) of \(distinct) distinct texts to ask", tokenText,
+            "\(requests) request\(requests == 1 ? "" : "s")",
+        ]
+        if let minutes, minutes >= 0.5 { words.append("at least \(Self.time(minutes))") }
+        if let cost { words.append("at most \(Money.text(cost))") }
+        return "\(model): " + words.joined(separator: ", ")
+    }
+
+    /// How many tokens, and how surely.
+    public var tokenText: String {
+        switch basis {
+        case .exact: return "\(tokens) tokens"
+        case .upperEstimate(let bytes):
+            let upper = "at most about \(tokens) tokens (one per \(Self.short(bytes)) bytes)"
+            return expectedTokens.map { upper + ", about \($0) by earlier counts" } ?? upper
+        }
+    }
+
+    /// Facts by name, in the order in which one asks for them.
+    public var rows: [(name: String, value: String)] {
+        var rows: [(String, String)] = []
+        for part in parts {
+            rows.append(
+                (
+                    part.role == .query ? "queries" : "documents",
+                    "\(part.texts) texts, \(part.distinct) distinct, \(part.cached) cached, \(part.toAsk) to ask"
+                ))
+        }
+        rows.append(("tokens", tokenText))
+        rows.append(("requests", "\(requests)"))
+        rows.append(("time", timeText))
+        rows.append(("price", priceText))
+        if let batchDiscount {
+            let percent = "\(Int((batchDiscount * 100).rounded())) %"
+            rows.append(
+                (
+                    "batch API",
+                    batchSaving.map { "saves \(Money.text($0)) (\(percent)); answers within a day" } ?? "\(percent) off"
+                ))
+        }
+        rows.append(("text limit", limitText))
+        rows.append(("dimension", dimensionText))
+        return rows
+    }
+
+    private var timeText: String {
+        guard let minutes else {
+            return "unknown: no rate of the account is known (--requests-per-minute, --tokens-per-minute)"
+        }
+        var bounds: [String] = []
+        if let requestsPerMinute {
+            bounds.append("\(requestsPerMinute) \(itemsAreRequests ? "texts" : "requests") a minute")
+        }
+        if let tokensPerMinute { bounds.append("\(tokensPerMinute) tokens a minute") }
+        return "at least \(Self.time(minutes)) at \(bounds.joined(separator: " and "))"
+    }
+
+    private var priceText: String {
+        guard let cost else { return "unknown: pass --price, what a million tokens cost" }
+        let expected = expectedCost.map { ", about \(Money.text($0)) by earlier counts" } ?? ""
+        return (basis == .exact ? "" : "at most ") + Money.text(cost) + expected
+    }
+
+    private var limitText: String {
+        guard let textTokens else { return "unknown: texts that are too long are named when they are refused" }
+        let (over, may) = (parts.flatMap(\.overLimit), parts.flatMap(\.mayBeOverLimit))
+        var words = ["\(textTokens) tokens"]
+        if over.isEmpty, may.isEmpty { words.append("all texts fit") }
+        if !over.isEmpty {
+            words.append("\(over.count) texts are longer: \(ProviderError.list(Array(over.prefix(5)), of: over.count))")
+        }
+        if !may.isEmpty {
+            words.append("\(may.count) may be longer: \(ProviderError.list(Array(may.prefix(5)), of: may.count))")
+        }
+        return words.joined(separator: "; ")
+    }
+
+    private var dimensionText: String {
+        guard let dimension else { return "unknown before the first answer" }
+        guard let joinedDimension, let localDimension else { return "\(dimension)" }
+        let small = indexesTooSmall
+        let fits =
+            small.isEmpty
+            ? "fits all known indexes"
+            : "too many for " + small.map { "\($0.name): \($0.dimension)" }.joined(separator: ", ")
+        return "\(dimension) + \(localDimension) local = \(joinedDimension); \(fits)"
+    }
+
+    private static func short(_ value: Double) -> String {
+        value == value.rounded() ? "\(Int(value))" : String(format: "%.1f", value)
+    }
+
+    /// Minutes for people.
+    private static func time(_ minutes: Double) -> String {
+        switch minutes {
+        case ..<1: "1 minute"
+        case ..<120: "\(Int(minutes.rounded(.up))) minutes"
+        case ..<2880: String(format: "%.1f hours", minutes / 60)
+        default: String(format: "%.1f days", minutes / 1440)
+        }
+    }
+}

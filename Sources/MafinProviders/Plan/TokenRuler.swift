@@ -1,0 +1,103 @@
+import Foundation
+import MafinText
+
+/// Counts the tokens of texts before anybody is asked: exactly where the model's tokenizer is at hand, else as an upper estimate.
+public struct TokenRuler: Sendable {
+    private let tokenizer: WordPieceTokenizer?
+    private let bytesPerToken: Double
+
+    /// A ruler that estimates: so many bytes of UTF-8 hold one token at least.
+    public init(bytesPerToken: Double = 3) {
+        precondition(bytesPerToken > 0, "a token holds something")
+        tokenizer = nil
+        self.bytesPerToken = bytesPerToken
+    }
+
+    /// A ruler that counts as a checkpoint's tokenizer does, special tokens included.
+    public init(tokenizer: WordPieceTokenizer) {
+        self.tokenizer = tokenizer
+        bytesPerToken = 3
+    }
+
+    /// The ruler of a profile: its tokenizer where it names a folder that holds one, else its estimate.
+    ///
+    /// - Parameter tokenizer: a tokenizer's folder in place of the profile's.
+    /// - Throws: `TokenizerError`
+    public init(_ profile: ProviderProfile, tokenizer folder: String? = nil) throws {
+        if let folder = folder ?? profile.tokens.tokenizer {
+            let path = folder.hasPrefix("~/") ? NSString(string: folder).expandingTildeInPath : folder
+            self.init(tokenizer: try WordPieceTokenizer(modelFolder: URL(fileURLWithPath: path)))
+        } else {
+            self.init(bytesPerToken: profile.tokens.bytesPerToken)
+        }
+    }
+
+    /// Whether counts are exact.
+    public var isExact: Bool { tokenizer != nil }
+
+    /// Bytes that a token is taken to hold, where counts are estimates.
+    public var estimate: Double? { tokenizer == nil ? bytesPerToken : nil }
+
+    /// Tokens of each text.
+    public func counts(of texts: [String]) -> [Int] {
+        guard let tokenizer else {
+            return texts.map { ItemCost.estimatedTokens(bytes: $0.utf8.count, bytesPerToken: bytesPerToken) }
+        }
+        let batch = tokenizer.batchEncode(texts, maxLength: Int.max)
+        return (0..<texts.count).map { batch.offsets[$0 + 1] - batch.offsets[$0] }
+    }
+
+    /// A text cut into pieces of at most `limit` tokens with `prefix` before each; one piece where it fits.
+    ///
+    /// Cuts are made at white space where there is some in the last quarter of a piece, and never within a Unicode scalar.
+    public func pieces(of text: String, prefix: String = "", limit: Int) -> [String] {
+        guard counts(of: [prefix + text])[0] > limit else { return [text] }
+        guard let tokenizer else {
+            let room = Double(limit - 1) * bytesPerToken - Double(prefix.utf8.count)
+            return Self.pieces(of: text, maximumBytes: max(1, Int(room)))
+        }
+        let room = max(1, limit - tokenizer.encode(prefix, maxLength: Int.max).count)
+        let ranges = tokenizer.encodeWithOffsets(text, addSpecialTokens: false, maxLength: Int.max).byteRanges
+        guard ranges.count > room else { return [text] }
+        let bytes = Array(text.utf8)
+        var pieces: [String] = []
+        var (start, first) = (0, 0)
+        while start < bytes.count {
+            let end = first + room < ranges.count ? ranges[first + room].lowerBound : bytes.count
+            let cut = Self.cut(bytes, from: start, maximumBytes: max(1, end - start))
+            pieces.append(String(decoding: bytes[start..<cut], as: UTF8.self))
+            start = cut
+            while first < ranges.count, ranges[first].lowerBound < start { first += 1 }
+        }
+        return pieces
+    }
+
+    /// A text cut into pieces of at most so many bytes of UTF-8 (a single character may be longer).
+    static func pieces(of text: String, maximumBytes: Int) -> [String] {
+        let bytes = Array(text.utf8)
+        var pieces: [String] = []
+        var start = 0
+        while start < bytes.count {
+            let end = cut(bytes, from: start, maximumBytes: maximumBytes)
+            pieces.append(String(decoding: bytes[start..<end], as: UTF8.self))
+            start = end
+        }
+        return pieces
+    }
+
+    /// Where the piece that begins at a byte ends.
+    private static func cut(_ bytes: [UInt8], from start: Int, maximumBytes: Int) -> Int {
+        guard bytes.count - start > maximumBytes else { return bytes.count }
+        func isInsideScalar(_ index: Int) -> Bool { bytes[index] & 0xC0 == 0x80 }
+        var end = start + maximumBytes
+        while end > start, isInsideScalar(end) { end -= 1 }
+        if end == start {  // nothing shorter than one scalar can be sent
+            end = start + 1
+            while end < bytes.count, isInsideScalar(end) { end += 1 }
+        }
+        let latest = start + maximumBytes / 4 * 3
+        guard latest < end else { return end }
+        let space = bytes[latest..<end].lastIndex { $0 == 0x20 || (0x09...0x0D).contains($0) }
+        return space.map { $0 + 1 } ?? end
+    }
+}

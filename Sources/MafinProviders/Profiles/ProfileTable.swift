@@ -1,0 +1,133 @@
+/// One table of a profile while it is read: each key is taken once, and a key that nobody takes is an error, so that a misspelt
+/// limit is not silently no limit.
+struct ProfileTable {
+    /// The file or name of the profile, for messages.
+    let source: String
+    /// Keys from the root to this table.
+    let place: [String]
+    private var rest: [String: ProfileValue]
+
+    init(_ table: [String: ProfileValue], source: String, place: [String] = []) {
+        rest = table
+        self.source = source
+        self.place = place
+    }
+
+    /// An error at a key of this table.
+    func fault(_ key: String, _ reason: String) -> ProviderError {
+        .badProfile(source: source, place: (place + [key]).joined(separator: "."), reason: reason)
+    }
+
+    /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` where a key was not taken.
+    func finish() throws {
+        guard let key = rest.keys.min() else { return }
+        throw fault(key, "no such key")
+    }
+
+    /// Takes whatever is left, unread.
+    mutating func ignoreRest() { rest = [:] }
+
+    private mutating func take<Value>(
+        _ key: String, _ expected: String, _ convert: (ProfileValue) -> Value?
+    ) throws -> Value? {
+        guard let value = rest.removeValue(forKey: key) else { return nil }
+        guard let converted = convert(value) else { throw fault(key, "\(expected) expected, found \(value.kind)") }
+        return converted
+    }
+
+    /// A string, or nil where the key is absent.
+    mutating func text(_ key: String) throws -> String? {
+        try take(key, "a string") { if case .text(let text) = $0 { text } else { nil } }
+    }
+
+    mutating func flag(_ key: String) throws -> Bool? {
+        try take(key, "true or false") { if case .flag(let flag) = $0 { flag } else { nil } }
+    }
+
+    /// An integer of at least 1.
+    mutating func count(_ key: String) throws -> Int? {
+        guard let value = try take(key, "an integer", { if case .integer(let value) = $0 { value } else { nil } })
+        else { return nil }
+        guard value >= 1 else { throw fault(key, "at least 1 expected, found \(value)") }
+        return value
+    }
+
+    /// A finite number of at least 0.
+    mutating func number(_ key: String) throws -> Double? {
+        let value = try take(key, "a number") { value -> Double? in
+            switch value {
+            case .integer(let integer): Double(integer)
+            case .number(let number): number
+            default: nil
+            }
+        }
+        if let value, !(value >= 0 && value.isFinite) { throw fault(key, "at least 0 expected, found \(value)") }
+        return value
+    }
+
+    /// An array of strings; a single string counts as an array of one.
+    mutating func texts(_ key: String) throws -> [String]? {
+        try take(key, "an array of strings") { value -> [String]? in
+            switch value {
+            case .text(let text): return [text]
+            case .list(let values):
+                let texts = values.compactMap { if case .text(let text) = $0 { text } else { nil } }
+                return texts.count == values.count ? texts : nil
+            default: return nil
+            }
+        }
+    }
+
+    /// An array of integers of at least 1.
+    mutating func counts(_ key: String) throws -> [Int]? {
+        try take(key, "an array of integers above 0") { value -> [Int]? in
+            guard case .list(let values) = value else { return nil }
+            let counts = values.compactMap { if case .integer(let count) = $0, count >= 1 { count } else { nil } }
+            return counts.count == values.count ? counts : nil
+        }
+    }
+
+    /// A table whose values are all strings.
+    mutating func dictionary(_ key: String) throws -> [String: String]? {
+        try take(key, "a table of strings") { value -> [String: String]? in
+            guard case .table(let table) = value else { return nil }
+            let texts = table.compactMapValues { if case .text(let text) = $0 { text } else { nil } }
+            return texts.count == table.count ? texts : nil
+        }
+    }
+
+    /// A table, raw; empty where the key is absent.
+    mutating func raw(_ key: String) throws -> [String: ProfileValue] {
+        try take(key, "a table") { if case .table(let table) = $0 { table } else { nil } } ?? [:]
+    }
+
+    /// One of the named values.
+    mutating func choice<Choice: RawRepresentable & CaseIterable>(
+        _ key: String, _: Choice.Type
+    ) throws -> Choice? where Choice.RawValue == String {
+        guard let text = try text(key) else { return nil }
+        guard let choice = Choice(rawValue: text) else {
+            throw fault(
+                key, "one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")) expected, found '\(text)'")
+        }
+        return choice
+    }
+
+    /// A table, absent ones as empty; `body` reads it whole.
+    mutating func table<Value>(_ key: String, _ body: (inout ProfileTable) throws -> Value) throws -> Value {
+        let members = try take(key, "a table") { if case .table(let table) = $0 { table } else { nil } }
+        var table = ProfileTable(members ?? [:], source: source, place: place + [key])
+        let value = try body(&table)
+        try table.finish()
+        return value
+    }
+
+    /// Tables of an array, raw.
+    mutating func rawTables(_ key: String) throws -> [[String: ProfileValue]] {
+        try take(key, "an array of tables") { value -> [[String: ProfileValue]]? in
+            guard case .list(let values) = value else { return nil }
+            let tables = values.compactMap { if case .table(let table) = $0 { table } else { nil } }
+            return tables.count == values.count ? tables : nil
+        } ?? []
+    }
+}

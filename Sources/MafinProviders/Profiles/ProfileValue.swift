@@ -1,0 +1,107 @@
+import TOMLKit
+
+/// A value of a profile file, free of the parser's own types: what can be merged, compared and written again.
+enum ProfileValue: Sendable, Hashable {
+    case text(String)
+    case integer(Int)
+    case number(Double)
+    case flag(Bool)
+    case list([ProfileValue])
+    case table([String: ProfileValue])
+
+    /// The table of a TOML text.
+    ///
+    /// - Parameter source: file or name, for the error message.
+    /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` with the line of a fault of syntax.
+    static func table(toml: String, source: String) throws -> [String: ProfileValue] {
+        let root: TOMLTable
+        do {
+            root = try TOMLTable(string: toml)
+        } catch let error as TOMLParseError {
+            throw ProviderError.badProfile(
+                source: source, place: "line \(error.source.begin.line)", reason: error.description)
+        }
+        return try members(of: root, place: [], source: source)
+    }
+
+    private static func members(
+        of table: TOMLTable, place: [String], source: String
+    ) throws -> [String: ProfileValue] {
+        var members: [String: ProfileValue] = [:]
+        for key in table.keys {
+            guard let value = table[key] else { continue }
+            members[key] = try ProfileValue(value, place: place + [key], source: source)
+        }
+        return members
+    }
+
+    private init(_ value: any TOMLValueConvertible, place: [String], source: String) throws {
+        if let text = value.string {
+            self = .text(text)
+        } else if let flag = value.bool {
+            self = .flag(flag)
+        } else if let integer = value.int {
+            self = .integer(integer)
+        } else if let number = value.double {
+            self = .number(number)
+        } else if let array = value.array {
+            self = .list(
+                try array.enumerated().map { index, element in
+                    try ProfileValue(element, place: place + ["\(index + 1)"], source: source)
+                })
+        } else if let table = value.table {
+            self = .table(try Self.members(of: table, place: place, source: source))
+        } else {
+            throw ProviderError.badProfile(
+                source: source, place: place.joined(separator: "."),
+                reason: "dates and times have no place in a profile")
+        }
+    }
+
+    /// What the value is, for messages.
+    var kind: String {
+        switch self {
+        case .text: "a string"
+        case .integer: "an integer"
+        case .number: "a number"
+        case .flag: "true or false"
+        case .list: "an array"
+        case .table: "a table"
+        }
+    }
+
+    /// One table laid over another: tables are merged key by key, everything else is replaced, arrays too.
+    static func merging(
+        _ lower: [String: ProfileValue], with upper: [String: ProfileValue]
+    ) -> [String: ProfileValue] {
+        lower.merging(upper) { old, new in
+            guard case .table(let old) = old, case .table(let new) = new else { return new }
+            return .table(merging(old, with: new))
+        }
+    }
+
+    /// TOML of a table that ``table(toml:source:)`` reads back as it was, keys sorted.
+    static func toml(_ table: [String: ProfileValue]) -> String {
+        Self.converted(table).convert(to: .toml, options: [.allowMultilineStrings, .allowUnicodeStrings]) + "\n"
+    }
+
+    private static func converted(_ table: [String: ProfileValue]) -> TOMLTable {
+        let result = TOMLTable()
+        for (key, value) in table { result[key] = value.converted }
+        return result
+    }
+
+    private var converted: any TOMLValueConvertible {
+        switch self {
+        case .text(let text): return text
+        case .integer(let integer): return integer
+        case .number(let number): return number
+        case .flag(let flag): return flag
+        case .list(let values):
+            let array = TOMLArray()
+            for value in values { array.append(value.converted) }
+            return array
+        case .table(let table): return Self.converted(table)
+        }
+    }
+}

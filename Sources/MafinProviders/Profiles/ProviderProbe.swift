@@ -1,0 +1,252 @@
+import Foundation
+import MafinBlackBox
+import MafinNumerics
+
+/// Finds out what a server is like, by a few tiny requests.
+///
+/// It sends two short texts alone and together, one text that is far too long, and one request for shorter vectors: about ten requests,
+/// and, unless the server takes the long text, a few dozen tokens.
+public struct ProviderProbe: Sendable {
+    /// What was learned.
+    public struct Report: Sendable, Codable, Hashable {
+        /// What becomes of a text that is far too long.
+        public enum Truncation: String, Sendable, Codable {
+            /// The server says no.
+            case refused
+            /// The server answers and tells by its count of tokens that it has cut it.
+            case counted
+            /// The server answers, and nothing shows whether it has cut it.
+            case unknown
+        }
+
+        /// The profile that the server understands.
+        public var profile: String
+        /// The model asked.
+        public var model: String
+        /// Where requests went.
+        public var url: String
+        /// Numbers in a vector.
+        public var dimension: Int
+        /// Length of the first vector.
+        public var length: Double
+        /// Whether vectors are of unit length.
+        public var isUnitLength: Bool
+        /// Encodings of the profile that the server gives, in the profile's words.
+        public var encodings: [String]
+        /// The cosine of a text's vectors, asked alone and together with another: far from 1 where rows are mixed up.
+        public var agreement: Double
+        /// Whether it says how many tokens it has counted.
+        public var countsTokens: Bool
+        /// Whether shorter vectors can be asked for, and whether those are of unit length; nil where it was not tried.
+        public var canShorten: Bool?
+        /// Whether shortened vectors have unit length; nil: none came.
+        public var isShortUnitLength: Bool?
+        /// What becomes of texts that are too long.
+        public var truncation: Truncation
+        /// Tokens that a text may have, in the server's words.
+        public var textTokens: Int?
+        /// Texts that a request may hold, in the server's words; only where limits were asked for.
+        public var items: Int?
+        /// Requests that were sent.
+        public var requests: Int
+    }
+
+    private let box: ProviderBlackBox
+
+    private static let texts = ["the quick brown fox", "a stitch in time saves nine"]
+    /// More than any model's window, in words of one token.
+    private static let longWords = 140_000
+    private static let itemCounts = [33, 65, 97, 129, 257, 513, 1025, 2049]
+
+    /// - Parameter box: the server and the profile that it is to be compared with.
+    public init(_ box: ProviderBlackBox) { self.box = box }
+
+    /// Asks.
+    ///
+    /// - Parameter limits: also send growing batches, to find how many texts a request may hold (a few thousand tokens).
+    /// - Throws: ``ProviderError`` where the server does not answer in this profile's way.
+    public func run(limits: Bool = false) async throws -> Report {
+        var asking = Questions(box: box)
+        let first = try await asking.vectors([Self.texts[0]], encoding: 0)
+        let dimension = first.rows.columns
+        let length = Self.length(first.rows.row(0))
+        var report = Report(
+            profile: box.profile.name, model: box.identity.model, url: box.url, dimension: dimension, length: length,
+            isUnitLength: abs(length - 1) < 1e-3, encodings: [], agreement: 1, countsTokens: first.tokens != nil,
+            truncation: .unknown, requests: 0)
+        for (index, name) in box.profile.request.encodings.enumerated() where !name.isEmpty {
+            if try await asking.gives(Self.texts[0], encoding: index, dimension: dimension) {
+                report.encodings.append(name)
+            }
+        }
+        let both = try await asking.vectors(Self.texts, encoding: asking.encoding)
+        let second = try await asking.vectors([Self.texts[1]], encoding: asking.encoding)
+        report.agreement = min(
+            Self.cosine(first.rows.row(0), both.rows.row(0)), Self.cosine(second.rows.row(0), both.rows.row(1)))
+        try await tryLongText(&asking, &report)
+        try await tryShorterVectors(&asking, &report)
+        if limits { try await tryManyTexts(&asking, &report) }
+        report.requests = asking.requests
+        return report
+    }
+
+    private func tryLongText(_ asking: inout Questions, _ report: inout Report) async throws {
+        let text = String(repeating: "word ", count: Self.longWords)
+        switch try await asking.ask([text], encoding: asking.encoding) {
+        case .answered(let vectors, _):
+            guard let tokens = vectors.tokens, tokens < Self.longWords * 9 / 10 else { return }
+            report.truncation = .counted
+            report.textTokens = tokens
+        case .complaint(let complaint, _, _):
+            report.truncation = .refused
+            if let named = complaint.namedLimit, (16...10_000_000).contains(named.allowed) {
+                report.textTokens = named.allowed
+            }
+        default: return
+        }
+    }
+
+    private func tryShorterVectors(_ asking: inout Questions, _ report: inout Report) async throws {
+        guard box.profile.request.hasDimensions, box.identity.dimension == nil, report.dimension >= 4 else { return }
+        let wanted = box.profile.vectors.dimensions.filter { $0 < report.dimension }.max() ?? report.dimension / 2
+        switch try await asking.ask([Self.texts[0]], encoding: asking.encoding, dimensions: wanted) {
+        case .answered(let vectors, _) where vectors.rows.rows == 1:
+            report.canShorten = vectors.rows.columns == wanted
+            if report.canShorten == true {
+                report.isShortUnitLength = abs(Self.length(vectors.rows.row(0)) - 1) < 1e-3
+            }
+        case .complaint: report.canShorten = false
+        default: return
+        }
+    }
+
+    private func tryManyTexts(_ asking: inout Questions, _ report: inout Report) async throws {
+        var taken = 2
+        for count in Self.itemCounts {
+            switch try await asking.ask((0..<count).map { "t\($0)" }, encoding: asking.encoding) {
+            case .answered: taken = count
+            case .complaint(let complaint, _, _):
+                report.items =
+                    complaint.namedLimit.flatMap { (taken..<count).contains($0.allowed) ? $0.allowed : nil } ?? taken
+                return
+            default: return
+            }
+        }
+    }
+
+    private static func length(_ vector: ArraySlice<Float>) -> Double {
+        vector.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
+    }
+
+    private static func cosine(_ one: ArraySlice<Float>, _ other: ArraySlice<Float>) -> Double {
+        guard one.count == other.count else { return -1 }
+        let dot = zip(one, other).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+        return dot / max(length(one) * length(other), .leastNormalMagnitude)
+    }
+
+    /// Single requests, repeated while the server wants to be asked later.
+    private struct Questions {
+        let box: ProviderBlackBox
+        var requests = 0
+        /// Position of the encoding that the server knows.
+        var encoding = 0
+
+        init(box: ProviderBlackBox) { self.box = box }
+
+        mutating func ask(_ texts: [String], encoding: Int, dimensions: Int? = nil) async throws -> Exchange.Outcome {
+            var identity = box.identity
+            if let dimensions { identity.dimension = dimensions }
+            let form = box.exchange.form(for: .document, identity: identity, encoding: encoding)
+            let policy = box.options.retry
+            for attempt in 1... {
+                requests += 1
+                let outcome = await box.exchange.ask(form, texts: texts, dimension: nil)
+                let wait: Duration
+                switch outcome {
+                case .cancelled: throw CancellationError()
+                case .unreachable(let reason):
+                    guard attempt < policy.maximumAttempts else {
+                        throw ProviderError.unavailable(endpoint: box.url, attempts: attempt, reason: reason)
+                    }
+                    wait = policy.delay(afterFailures: attempt)
+                case .complaint(let complaint, let delay, _) where complaint.verdict(box.profile.errors) == .retry:
+                    guard attempt < policy.maximumAttempts, delay.map({ $0 <= policy.longestServerDelay }) ?? true
+                    else {
+                        return outcome
+                    }
+                    wait = max(delay ?? .zero, policy.delay(afterFailures: attempt))
+                default: return outcome
+                }
+                try await box.time.sleep(until: box.time.now + wait)
+            }
+            return .cancelled
+        }
+
+        /// - Throws: ``ProviderError`` for anything but vectors.
+        mutating func vectors(_ texts: [String], encoding: Int) async throws -> EmbeddingAnswer.Vectors {
+            let isLast = encoding + 1 >= box.profile.request.encodings.count
+            switch try await ask(texts, encoding: encoding) {
+            case .answered(let vectors, _):
+                if let fault = vectors.faults.first {
+                    throw ProviderError.badVector(endpoint: box.url, id: texts[fault.item], reason: fault.reason)
+                }
+                self.encoding = encoding
+                return vectors
+            case .noVectors where !isLast: return try await vectors(texts, encoding: encoding + 1)
+            case .complaint(let complaint, _, _):
+                if complaint.verdict(box.profile.errors) == .noEncoding, !isLast {
+                    return try await vectors(texts, encoding: encoding + 1)
+                }
+                throw ProviderError.refused(endpoint: box.url, status: complaint.status, message: complaint.message)
+            case .unusable(let reason): throw ProviderError.badAnswer(endpoint: box.url, reason: reason)
+            case .noVectors: throw ProviderError.badAnswer(endpoint: box.url, reason: "no vectors in it")
+            case .unreachable(let reason):
+                throw ProviderError.unavailable(endpoint: box.url, attempts: 1, reason: reason)
+            case .cancelled: throw CancellationError()
+            }
+        }
+
+        /// Whether the server answers in an encoding with the vector that is expected.
+        mutating func gives(_ text: String, encoding: Int, dimension: Int) async throws -> Bool {
+            guard case .answered(let vectors, _) = try await ask([text], encoding: encoding) else { return false }
+            return vectors.faults.isEmpty && vectors.rows.columns == dimension
+        }
+    }
+}
+
+extension ProviderProbe.Report {
+    /// A profile that says what was learned, upon the one that was compared.
+    ///
+    /// - Parameters:
+    ///   - name: of the new profile.
+    ///   - baseURL: the address that was asked.
+    ///   - date: when.
+    public func toml(name: String, baseURL: String?, date: Date = Date()) -> String {
+        var vectors: [String: ProfileValue] = ["native_dimension": .integer(dimension)]
+        let unit: VectorFacts.UnitLength =
+            !isUnitLength ? .never : isShortUnitLength == false ? .native : .always
+        vectors["unit_length"] = .text(unit.rawValue)
+        var definition: [String: ProfileValue] = ["name": .text(name)]
+        if name != profile { definition["extends"] = .text(profile) }
+        definition["title"] = .text("\(model) at \(baseURL ?? url), as probed")
+        if let baseURL { definition["endpoint"] = .table(["base_url": .text(baseURL), "key_required": .flag(false)]) }
+        if !encodings.isEmpty { definition["request"] = .table(["encodings": .list(encodings.map(ProfileValue.text))]) }
+        var limits: [String: ProfileValue] = [:]
+        limits["text_tokens"] = textTokens.map(ProfileValue.integer)
+        limits["items"] = items.map(ProfileValue.integer)
+        if !limits.isEmpty { definition["limits"] = .table(limits) }
+        definition["vectors"] = .table(vectors)
+        let day = date.formatted(.iso8601.year().month().day())
+        var comments = [
+            "# Learned by mafin provider probe on \(day) from \(requests) requests to \(url), model \(model)."
+        ]
+        switch truncation {
+        case .refused: comments.append("# A text that is too long is refused.")
+        case .counted:
+            comments.append("# A text that is too long is cut in silence; only the count of tokens shows it.")
+        case .unknown: comments.append("# A text of 140,000 words was answered, and nothing shows whether it was cut.")
+        }
+        if canShorten == false { comments.append("# Shorter vectors cannot be asked for.") }
+        return comments.joined(separator: "\n") + "\n" + ProfileValue.toml(definition)
+    }
+}

@@ -1,0 +1,153 @@
+import Foundation
+
+/// What a provider's embedding API is like: address, request, answer, limits. One client asks them all; a profile is all that differs.
+///
+/// Profiles are TOML, those that come with the library too (``ProfileCatalog``); a file of the user's may change single keys of one or
+/// describe a server that nobody here has heard of. Whatever a vendor does not state is left out rather than guessed.
+/// ```toml
+/// name = "house"
+/// extends = "openai"
+/// [endpoint]
+/// base_url = "https://embeddings.example.org/v1"
+/// key_variables = ["HOUSE_KEY"]
+/// [limits]
+/// items = 64
+/// ```
+public struct ProviderProfile: Sendable, Hashable {
+    /// What stands before the colon in `--black-box NAME:MODEL`.
+    public let name: String
+    /// One line for people.
+    public let title: String
+    /// Where requests go.
+    public let endpoint: Endpoint
+    /// What is sent.
+    public let request: RequestForm
+    /// What comes back.
+    public let answer: AnswerForm
+    /// The vendor's way to say no, where it is an uncommon one.
+    public let errors: ErrorWords
+    /// What one request, and one minute, may hold.
+    public let limits: ProviderLimits
+    /// What the vectors are like.
+    public let vectors: VectorFacts
+    /// How tokens are counted beforehand.
+    public let tokens: TokenFacts
+    /// What it costs.
+    public let price: PriceFacts
+    /// The API for large jobs at a discount, where there is one.
+    public let batch: BatchForm?
+    /// How its chat API is asked, where it has one.
+    public let chat: ChatForm?
+    /// Whether it gives vectors at all.
+    public let embeds: Bool
+    /// Where it was read; for error messages.
+    let source: String
+    /// The whole of it, merged.
+    let definition: [String: ProfileValue]
+
+    /// Reads a profile that extends nothing.
+    ///
+    /// - Parameter source: file or name, for error messages.
+    /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
+    public init(toml: String, source: String) throws {
+        try self.init(definition: try ProfileValue.table(toml: toml, source: source), source: source)
+    }
+
+    init(definition: [String: ProfileValue], source: String) throws {
+        var table = ProfileTable(definition, source: source)
+        guard let name = try table.text("name") else { throw table.fault("name", "it is missing") }
+        guard Self.isName(name) else {
+            throw table.fault("name", "lower-case letters, digits and hyphens expected, found '\(name)'")
+        }
+        self.name = name
+        title = try table.text("title") ?? name
+        endpoint = try table.table("endpoint") { try Endpoint(&$0) }
+        request = try table.table("request") { try RequestForm(&$0) }
+        answer = try table.table("answer") { try AnswerForm(&$0) }
+        errors = try table.table("errors") { try ErrorWords(&$0) }
+        limits = try table.table("limits") { try ProviderLimits(&$0) }
+        vectors = try table.table("vectors") { try VectorFacts(&$0) }
+        tokens = try table.table("tokens") { try TokenFacts(&$0) }
+        price = try table.table("price") { try PriceFacts(&$0) }
+        batch = try table.table("batch") { try BatchForm.read(&$0) }
+        chat = try table.table("chat") { try ChatForm.read(&$0) }
+        embeds = try table.flag("embeds") ?? true
+        let models = try table.rawTables("model")
+        try table.finish()
+        self.source = source
+        self.definition = definition
+        for model in models {
+            guard case .text? = model["match"] else {
+                throw ProviderError.badProfile(source: source, place: "model.match", reason: "it is missing")
+            }
+        }
+    }
+
+    /// The profile as it is for one model: what its `[[model]]` tables change, later ones last.
+    ///
+    /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
+    public func adapted(to model: String) throws -> ProviderProfile {
+        guard case .list(let overrides)? = definition["model"] else { return self }
+        var merged = definition
+        merged["model"] = nil
+        var isChanged = false
+        for case .table(var override) in overrides {
+            guard case .text(let pattern)? = override.removeValue(forKey: "match"), Self.matches(model, pattern) else {
+                continue
+            }
+            merged = ProfileValue.merging(merged, with: override)
+            isChanged = true
+        }
+        return isChanged ? try ProviderProfile(definition: merged, source: source) : self
+    }
+
+    /// The profile with single keys changed.
+    ///
+    /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
+    public func overriding(toml: String, source: String) throws -> ProviderProfile {
+        try ProviderProfile(
+            definition: Self.merging(definition, with: try ProfileValue.table(toml: toml, source: source)),
+            source: source)
+    }
+
+    /// One profile laid over another; the `[[model]]` tables of both hold, those of the upper one last.
+    static func merging(
+        _ lower: [String: ProfileValue], with upper: [String: ProfileValue]
+    ) -> [String: ProfileValue] {
+        var merged = ProfileValue.merging(lower, with: upper)
+        if case .list(let old)? = lower["model"], case .list(let new)? = upper["model"] {
+            merged["model"] = .list(old + new)
+        }
+        return merged
+    }
+
+    /// The profile as TOML, merged, without comments.
+    public var toml: String { ProfileValue.toml(definition) }
+
+    /// Whether a text can be a profile's name.
+    static func isName(_ text: String) -> Bool {
+        !text.isEmpty
+            && text.utf8.allSatisfy { byte in
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+                    || byte == UInt8(ascii: "-")
+            }
+    }
+
+    /// Whether a model's name fits a pattern in which `*` stands for anything; case does not count.
+    static func matches(_ model: String, _ pattern: String) -> Bool {
+        let parts = pattern.lowercased().split(separator: "*", omittingEmptySubsequences: false)
+        var rest = model.lowercased()[...]
+        guard let first = parts.first, let last = parts.last, rest.hasPrefix(first) else { return false }
+        guard parts.count > 1 else { return rest == first }
+        rest = rest.dropFirst(first.count)
+        for part in parts.dropFirst().dropLast() {
+            guard let range = rest.range(of: part) else {
+                if part.isEmpty { continue }
+                return false
+            }
+            rest = rest[range.upperBound...]
+        }
+        return rest.hasSuffix(last)
+    }
+}

@@ -1,0 +1,224 @@
+import MafinBlackBox
+import MafinNumerics
+
+/// The body of an answer, decoded by what came and not by what was asked for.
+enum EmbeddingAnswer: Sendable {
+    case vectors(Vectors)
+    /// A well-formed answer without any vector: some servers give that when they are asked for base64.
+    case noVectors
+    /// An error, though the status was 200.
+    case complaint(ServerComplaint)
+
+    /// The vectors of an answer; every text of the request is in ``items`` or in ``faults``.
+    struct Vectors: Sendable {
+        /// Positions in the request of the rows of ``rows``.
+        var items: [Int]
+        /// The usable vectors.
+        var rows: Matrix
+        /// The texts whose vector cannot be used.
+        var faults: [VectorFault]
+        /// Tokens that the server has counted, where it says so.
+        var tokens: Int?
+    }
+
+    /// What is wrong with one vector.
+    struct VectorFault: Error, Sendable, Equatable {
+        /// Position of the text in the request.
+        let item: Int
+        let reason: String
+        /// It has another length than all others: then the model is another one, and no vector of the answer can be trusted.
+        var isDimension = false
+    }
+
+    /// What is wrong with an answer as a whole.
+    struct Fault: Error, Equatable {
+        let reason: String
+    }
+
+    /// Reads the vectors at the places that `shape` names: numbers or base64 (each row for itself), any order of `index`.
+    ///
+    /// - Parameters:
+    ///   - shape: where things stand.
+    ///   - count: how many texts were asked.
+    ///   - dimension: numbers that a vector must have, and in whose words; nil: those of the first.
+    /// - Throws: ``Fault``: not JSON, other than one vector per text, an index that is missing, double or out of range.
+    static func decode(
+        _ bytes: UnsafeBufferPointer<UInt8>, shape: AnswerShape, count: Int,
+        dimension: (expected: Int, why: String)? = nil
+    ) throws -> EmbeddingAnswer {
+        var scanner = JSONScanner(bytes)
+        guard let first = scanner.peek(), first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else {
+            throw Fault(reason: "no JSON object: " + ServerComplaint(status: 200, body: bytes).message)
+        }
+        var reader = AnswerReader(shape: shape, capacity: count)
+        do {
+            try reader.read(&scanner)
+            guard scanner.isAtEnd() else { throw scanner.failure("end of the answer") }
+        } catch let failure as JSONScanner.Failure {
+            throw Fault(reason: "malformed JSON: \(failure)")
+        }
+        if reader.lengths.allSatisfy({ $0 == .count(0) }) {
+            return ServerComplaint.isError(memberNames: reader.names)
+                ? .complaint(.inSuccess(body: bytes)) : .noVectors
+        }
+        return .vectors(try reader.vectors(count: count, dimension: dimension))
+    }
+}
+
+/// One pass over an answer: rows as they arrive, end to end in one buffer.
+private struct AnswerReader {
+    /// Numbers in a row, or why there are none.
+    enum Length: Equatable {
+        case count(Int)
+        case noFloats
+    }
+
+    private let nodes: [AnswerShape.Node]
+    private let capacity: Int
+    private(set) var lengths: [Length] = []
+    private var values: [Float] = []
+    private var indices: [Int?] = []
+    private var index: Int?
+    private var tokens: Int?
+    /// Members of the outermost object.
+    private(set) var names: Set<String> = []
+
+    init(shape: AnswerShape, capacity: Int) {
+        nodes = shape.nodes
+        self.capacity = capacity
+    }
+
+    mutating func read(_ scanner: inout JSONScanner) throws { try read(&scanner, node: 0, depth: 0) }
+
+    private mutating func read(_ scanner: inout JSONScanner, node: Int, depth: Int) throws {
+        let place = nodes[node]
+        switch (scanner.peek(), place.item) {
+        case (UInt8(ascii: "\""), .vector): try appendBase64(&scanner)
+        case (UInt8(ascii: "["), .vector) where place.element == nil: try appendNumbers(&scanner)
+        case (UInt8(ascii: "["), _):
+            guard let element = place.element else { return try scanner.skipValue() }
+            try readElements(&scanner, node: element, depth: depth)
+        case (UInt8(ascii: "{"), _):
+            try scanner.members { scanner, name in
+                if depth == 0 { names.insert(name) }
+                guard let child = place.members[name] else { return try scanner.skipValue() }
+                try read(&scanner, node: child, depth: depth + 1)
+            }
+        case (UInt8(ascii: "n"), .vector):
+            try scanner.skipValue()
+            lengths.append(.count(0))
+            indices.append(nil)
+        case (let byte?, .index) where byte != UInt8(ascii: "n"): index = try scanner.integer()
+        case (let byte?, .tokens) where (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte):
+            tokens = Int(try scanner.literal()) ?? tokens
+        default: try scanner.skipValue()
+        }
+    }
+
+    /// Elements of an array; an index belongs to the vector of the same element.
+    private mutating func readElements(_ scanner: inout JSONScanner, node: Int, depth: Int) throws {
+        try scanner.elements { scanner in
+            let (outerIndex, before) = (index, lengths.count)
+            index = nil
+            try read(&scanner, node: node, depth: depth + 1)
+            if let index {
+                if lengths.count == before {
+                    lengths.append(.count(0))
+                    indices.append(nil)
+                }
+                indices[before] = index
+            }
+            index = outerIndex
+        }
+    }
+
+    private mutating func appendNumbers(_ scanner: inout JSONScanner) throws {
+        append(.count(try scanner.appendFloats(to: &values)))
+    }
+
+    private mutating func appendBase64(_ scanner: inout JSONScanner) throws {
+        let length = Base64Floats.append(try scanner.rawString(), to: &values)
+        append(length.map(Length.count) ?? .noFloats)
+    }
+
+    private mutating func append(_ length: Length) {
+        if lengths.isEmpty, case .count(let count) = length { values.reserveCapacity(count * capacity) }
+        lengths.append(length)
+        indices.append(nil)
+    }
+
+    func vectors(
+        count: Int, dimension known: (expected: Int, why: String)?
+    ) throws -> EmbeddingAnswer.Vectors {
+        guard lengths.count == count else {
+            throw EmbeddingAnswer.Fault(reason: "\(lengths.count) vectors for \(count) texts")
+        }
+        let order = try order()
+        var starts = [0]
+        for length in lengths {
+            guard case .count(let count) = length else {
+                starts.append(starts.last ?? 0)
+                continue
+            }
+            starts.append((starts.last ?? 0) + count)
+        }
+        var expected = known?.expected
+        let why = known?.why ?? "the first of the answer has"
+        var (good, faults): ([Int], [EmbeddingAnswer.VectorFault]) = ([], [])
+        for (item, row) in order.enumerated() {
+            switch lengths[row] {
+            case .noFloats: faults.append(.init(item: item, reason: "its base64 does not hold 32-bit floats"))
+            case .count(0): faults.append(.init(item: item, reason: "it is missing or empty"))
+            case .count(let length):
+                let wanted = expected ?? length
+                expected = wanted
+                guard length == wanted else {
+                    let reason =
+                        known == nil
+                        ? "\(length) numbers where \(why) \(wanted)" : "\(length) numbers where \(wanted) \(why)"
+                    faults.append(.init(item: item, reason: reason, isDimension: true))
+                    continue
+                }
+                switch VectorCheck(values[starts[row]..<starts[row + 1]]) {
+                case .good: good.append(item)
+                case .zero: faults.append(.init(item: item, reason: "all zeros"))
+                case .notFinite(let column, let value):
+                    faults.append(
+                        .init(item: item, reason: value.isNaN ? "null or NaN at \(column)" : "\(value) at \(column)"))
+                }
+            }
+        }
+        let columns = good.isEmpty ? 0 : expected ?? 0
+        let rows: Matrix
+        if faults.isEmpty, order == Array(0..<count) {
+            rows = Matrix(rows: count, columns: columns, values: values)
+        } else {
+            var selected: [Float] = []
+            selected.reserveCapacity(good.count * columns)
+            for item in good { selected += values[starts[order[item]]..<starts[order[item] + 1]] }
+            rows = Matrix(rows: good.count, columns: columns, values: selected)
+        }
+        return EmbeddingAnswer.Vectors(items: good, rows: rows, faults: faults, tokens: tokens)
+    }
+
+    /// For each text, which row is its own.
+    private func order() throws -> [Int] {
+        let given = indices.compactMap { $0 }
+        if given.isEmpty { return Array(lengths.indices) }  // no index anywhere: the order of the request
+        guard given.count == lengths.count else {
+            throw EmbeddingAnswer.Fault(
+                reason: "'index' is missing on \(lengths.count - given.count) of \(lengths.count) vectors")
+        }
+        var rowOfItem = [Int?](repeating: nil, count: given.count)
+        for (row, item) in given.enumerated() {
+            guard rowOfItem.indices.contains(item) else {
+                throw EmbeddingAnswer.Fault(reason: "'index' \(item) in an answer of \(given.count) vectors")
+            }
+            guard rowOfItem[item] == nil else {
+                throw EmbeddingAnswer.Fault(reason: "'index' \(item) on two vectors")
+            }
+            rowOfItem[item] = row
+        }
+        return rowOfItem.compactMap { $0 }
+    }
+}

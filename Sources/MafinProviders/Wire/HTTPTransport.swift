@@ -1,0 +1,175 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+import Synchronization
+
+/// An answer to a request: status, header and body.
+struct HTTPAnswer: Sendable {
+    var status: Int
+    var headers: HTTPHeaders
+    var body: ByteBuffer
+
+    /// The pause that the header asks for before the next request.
+    var retryDelay: Duration? {
+        RetryPolicy.serverDelay(
+            milliseconds: headers.first(name: "retry-after-ms"), after: headers.first(name: "retry-after"))
+    }
+}
+
+/// A request that got no whole answer: no connection, cut off, too slow. Asking again may help.
+struct ConnectionFailure: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// What carries requests to a server and gives whole answers; tests put a server of their own in its place.
+protocol RequestTransport: Sendable {
+    /// One request and its whole answer.
+    ///
+    /// - Parameters:
+    ///   - timeout: for the whole exchange.
+    ///   - maximumBytes: longer bodies fail.
+    /// - Throws: ``ConnectionFailure``, `CancellationError`
+    func send(
+        _ method: HTTPMethod, _ url: String, headers: HTTPHeaders, body: ByteBuffer?, timeout: Duration,
+        maximumBytes: Int
+    ) async throws -> HTTPAnswer
+}
+
+/// Sends requests over the network; knows nothing of what they mean.
+struct HTTPTransport: RequestTransport {
+    let client: HTTPClient
+
+    init(client: HTTPClient) { self.client = client }
+
+    /// Clients live as long as the process: redirects are given to the caller, a connection is tried once, since pauses between
+    /// attempts are the caller's.
+    private static func configuration(idleSeconds: Int64) -> HTTPClient.Configuration {
+        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        configuration.timeout.connect = .seconds(15)
+        configuration.timeout.read = .seconds(idleSeconds)
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
+        return configuration
+    }
+
+    /// For downloads, where half a minute of silence is a dead connection.
+    static let forDownloads = HTTPTransport(
+        client: HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration(idleSeconds: 30)))
+
+    private static let clients = Mutex<[ConnectionSettings: HTTPClient]>([:])
+
+    /// For APIs, which may think for minutes before the first byte: one client for each way of reaching servers.
+    ///
+    /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` for a malformed proxy, ``ProviderError/badCertificates(path:reason:)``
+    init(_ settings: ConnectionSettings) throws {
+        var configuration = Self.configuration(idleSeconds: 600)
+        configuration.timeout.connect = .nanoseconds(Int64(settings.connectTimeout.inSeconds * 1e9))
+        if let proxy = try settings.proxyParts() {
+            let authorization = proxy.user.map {
+                HTTPClient.Authorization.basic(username: $0, password: proxy.password ?? "")
+            }
+            configuration.proxy =
+                authorization.map { .server(host: proxy.host, port: proxy.port, authorization: $0) }
+                ?? .server(host: proxy.host, port: proxy.port)
+        }
+        if let file = settings.certificateAuthorities {
+            var certificates: [NIOSSLCertificate] = []
+            do {
+                certificates = try NIOSSLCertificate.fromPEMFile(file.path)
+            } catch {
+                throw ProviderError.badCertificates(path: file.path, reason: "no PEM certificates can be read there")
+            }
+            var tls = TLSConfiguration.makeClientConfiguration()
+            tls.additionalTrustRoots = [.certificates(certificates)]
+            configuration.tlsConfiguration = tls
+        }
+        let prepared = configuration
+        client = Self.clients.withLock { clients in
+            if let client = clients[settings] { return client }
+            let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: prepared)
+            clients[settings] = client
+            return client
+        }
+    }
+
+    func send(
+        _ method: HTTPMethod, _ url: String, headers: HTTPHeaders, body: ByteBuffer? = nil, timeout: Duration,
+        maximumBytes: Int
+    ) async throws -> HTTPAnswer {
+        var request = HTTPClientRequest(url: url)
+        request.method = method
+        request.headers = headers
+        if let body { request.body = .bytes(body) }
+        let prepared = request
+        return try await Self.within(timeout) {
+            try await Self.namingFailures {
+                let response = try await client.execute(prepared, timeout: .hours(24))
+                let expected = response.headers.first(name: "content-length").flatMap { Int($0) }
+                let collected = try await response.body.collect(upTo: maximumBytes)
+                // A cancelled body ends like a complete one.
+                try Task.checkCancellation()
+                if method != .HEAD, let expected, collected.readableBytes != expected,
+                    response.headers.first(name: "content-encoding") == nil
+                {
+                    throw ConnectionFailure(
+                        description: "the answer ended after \(collected.readableBytes) of \(expected) bytes")
+                }
+                return HTTPAnswer(status: Int(response.status.code), headers: response.headers, body: collected)
+            }
+        }
+    }
+
+    /// Runs `body` and turns whatever the client throws into a sentence.
+    static func namingFailures<Result: Sendable>(_ body: () async throws -> Result) async throws -> Result {
+        do {
+            return try await body()
+        } catch let error as ConnectionFailure {
+            throw error
+        } catch let error as ProviderError {
+            throw error
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            if Task.isCancelled { throw CancellationError() }
+            throw ConnectionFailure(description: describe(error))
+        }
+    }
+
+    private static func describe(_ error: any Error) -> String {
+        if let error = error as? NIOConnectionError {
+            let reason = error.connectionErrors.first.map { "\($0.error)" } ?? error.dnsAError.map { "\($0)" }
+            return "no connection to \(error.host):\(error.port)" + (reason.map { " (\($0))" } ?? "")
+        }
+        if let error = error as? IOError { return "connection failed: \(String(cString: strerror(error.errnoCode)))" }
+        if error is NIOSSLExtraError { return "the server's certificate is not for this address" }
+        if let error = error as? NIOSSLError, case .handshakeFailed = error {
+            return "no trusted TLS connection (\(error)); for a certificate authority of your own, name its file"
+        }
+        switch error as? HTTPClientError {
+        case .remoteConnectionClosed?: return "the server closed the connection before its answer was complete"
+        case .connectTimeout?: return "the connection was not made in time"
+        case .readTimeout?: return "the server fell silent"
+        case .proxyAuthenticationRequired?: return "the proxy wants a name and password"
+        default: return "\(error)"
+        }
+    }
+
+    /// `body`'s result, or a ``ConnectionFailure`` when it takes longer.
+    private static func within<Result: Sendable>(
+        _ limit: Duration, _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        try await withThrowingTaskGroup(of: Result.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                throw ConnectionFailure(description: "no whole answer within \(limit)")
+            }
+            defer { group.cancelAll() }
+            guard let result = try await group.next() else { throw CancellationError() }
+            return result
+        }
+    }
+}

@@ -1,0 +1,276 @@
+import MafinBlackBox
+import NIOCore
+
+/// The body of a provider's requests: JSON as the vendor's own page shows it, with variables in its strings.
+///
+/// ```json
+/// {"model": "$model", "input": "$texts", "dimensions": "$dimensions", "encoding_format": "$encoding"}
+/// {"requests": [{"model": "models/$model", "content": {"parts": [{"text": "$text"}]}, "taskType": "$input_type"}]}
+/// ```
+/// - `"$texts"` becomes the array of all texts. An array of one element in which `$text` stands repeats that element for each text.
+/// - `"$dimensions"` becomes an integer; `$model`, `$input_type` and `$encoding` strings, also within a longer string.
+/// - A member whose variable has no value is left out, and so is a table or array that has lost all it held.
+struct RequestTemplate: Sendable, Hashable {
+    /// What a template may name.
+    enum Variable: String, Sendable, CaseIterable {
+        case model, texts, text, dimensions, encoding
+        case inputType = "input_type"
+    }
+
+    /// Why a template is none.
+    struct Fault: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private indirect enum Node: Sendable, Hashable {
+        /// Numbers, `true`, `false`, `null` as written.
+        case literal(String)
+        case string([Piece])
+        case object([Member])
+        case array([Node])
+    }
+
+    private struct Member: Sendable, Hashable {
+        let name: String
+        let value: Node
+    }
+
+    private enum Piece: Sendable, Hashable {
+        case text(String)
+        case variable(Variable)
+    }
+
+    private let root: Node
+    /// Which variables stand in it.
+    let variables: Set<Variable>
+
+    /// - Throws: ``Fault``: no JSON, an unknown variable, not exactly one place for the texts.
+    init(_ json: String) throws {
+        var json = json
+        (root, variables) = try json.withUTF8 { bytes in
+            var scanner = JSONScanner(bytes)
+            var parser = Parser()
+            do {
+                let root = try parser.node(&scanner)
+                guard scanner.isAtEnd() else { throw scanner.failure("end of the template") }
+                return (root, Set(parser.variables))
+            } catch let failure as JSONScanner.Failure {
+                throw Fault(description: "malformed JSON: \(failure)")
+            }
+        }
+        let places = Self.textPlaces(root)
+        guard places == 1 else {
+            throw Fault(description: "\"$texts\" or \"$text\" must stand in it exactly once, found \(places)")
+        }
+        guard bound([:]).isComplete else {
+            throw Fault(description: "\"$text\" must stand within an array of one element, which is repeated")
+        }
+    }
+
+    private struct Parser {
+        var variables: [Variable] = []
+
+        mutating func node(_ scanner: inout JSONScanner) throws -> Node {
+            switch scanner.peek() {
+            case UInt8(ascii: "{"):
+                var members: [Member] = []
+                try scanner.members { scanner, name in
+                    members.append(Member(name: name, value: try node(&scanner)))
+                }
+                return .object(members)
+            case UInt8(ascii: "["):
+                var elements: [Node] = []
+                try scanner.elements { elements.append(try node(&$0)) }
+                return .array(elements)
+            case UInt8(ascii: "\""): return .string(try pieces(try scanner.string()))
+            default: return .literal(try scanner.literal())
+            }
+        }
+
+        private mutating func pieces(_ text: String) throws -> [Piece] {
+            var pieces: [Piece] = []
+            var rest = text[...]
+            while let dollar = rest.firstIndex(of: "$") {
+                if dollar > rest.startIndex { pieces.append(.text(String(rest[..<dollar]))) }
+                rest = rest[rest.index(after: dollar)...]
+                let name = String(rest.prefix { $0 == "_" || ($0.isASCII && $0.isLetter) })
+                guard let variable = Variable(rawValue: name) else {
+                    let known = Variable.allCases.map { "$\($0.rawValue)" }.joined(separator: ", ")
+                    throw Fault(description: "unknown variable $\(name); known are \(known)")
+                }
+                rest = rest.dropFirst(name.count)
+                variables.append(variable)
+                pieces.append(.variable(variable))
+            }
+            if !rest.isEmpty { pieces.append(.text(String(rest))) }
+            return pieces
+        }
+    }
+
+    private static func textPlaces(_ node: Node) -> Int {
+        switch node {
+        case .literal: 0
+        case .string(let pieces):
+            pieces.reduce(0) { count, piece in
+                if case .variable(let variable) = piece, variable == .texts || variable == .text {
+                    count + 1
+                } else {
+                    count
+                }
+            }
+        case .object(let members): members.reduce(0) { $0 + textPlaces($1.value) }
+        case .array(let elements): elements.reduce(0) { $0 + textPlaces($1) }
+        }
+    }
+
+    /// The template with everything but the texts filled in.
+    func bound(_ values: [Variable: String]) -> BoundRequest {
+        var writer = Writer(values: values)
+        _ = writer.write(root)
+        return writer.result
+    }
+
+    private struct Writer {
+        let values: [Variable: String]
+        private var parts: [[UInt8]] = [[]]
+        private var isRepeating = false
+        private var isList = false
+
+        init(values: [Variable: String]) { self.values = values }
+
+        /// Head, before each text, after each text, tail.
+        var result: BoundRequest {
+            guard parts.count == 4 else { return BoundRequest(parts: [], isComplete: false) }
+            return BoundRequest(parts: parts, isComplete: true)
+        }
+
+        private mutating func put(_ text: String) { parts[parts.count - 1] += Array(text.utf8) }
+
+        private mutating func nextPart() { parts.append([]) }
+
+        /// Returns false, having written nothing, where there is nothing to write.
+        mutating func write(_ node: Node) -> Bool {
+            switch node {
+            case .literal(let text):
+                put(text)
+                return true
+            case .string(let pieces): return write(pieces)
+            case .object(let members):
+                return writeList(members, from: "{", to: "}") { writer, member in
+                    JSONText.append(quoted: member.name, to: &writer.parts[writer.parts.count - 1])
+                    writer.put(":")
+                    return writer.write(member.value)
+                }
+            case .array(let elements):
+                if elements.count == 1, !isRepeating, RequestTemplate.textPlaces(elements[0]) == 1,
+                    elements[0] != .string([.variable(.texts)])
+                {
+                    put("[")
+                    nextPart()
+                    isRepeating = true
+                    _ = write(elements[0])
+                    nextPart()
+                    put("]")
+                    return true
+                }
+                return writeList(elements, from: "[", to: "]") { $0.write($1) }
+            }
+        }
+
+        private mutating func writeList<Element>(
+            _ elements: [Element], from open: String, to close: String, _ body: (inout Writer, Element) -> Bool
+        ) -> Bool {
+            let before = parts
+            put(open)
+            var isEmpty = true
+            for element in elements {
+                let undo = parts
+                if !isEmpty { put(",") }
+                if body(&self, element) {
+                    isEmpty = false
+                } else {
+                    parts = undo
+                }
+            }
+            guard !isEmpty || elements.isEmpty else {
+                parts = before
+                return false
+            }
+            put(close)
+            return true
+        }
+
+        private mutating func write(_ pieces: [Piece]) -> Bool {
+            switch pieces {
+            case [.variable(.texts)]:
+                put("[")
+                nextPart()
+                put("\"")
+                nextPart()
+                put("\"")
+                nextPart()
+                put("]")
+                return true
+            case [.variable(.dimensions)]:
+                guard let value = values[.dimensions] else { return false }
+                put(value)
+                return true
+            default: break
+            }
+            put("\"")
+            for piece in pieces {
+                switch piece {
+                case .text(let text): JSONText.append(text, to: &parts[parts.count - 1])
+                case .variable(.text): nextPart()
+                case .variable(let variable):
+                    guard let value = values[variable] else { return false }
+                    JSONText.append(value, to: &parts[parts.count - 1])
+                }
+            }
+            put("\"")
+            return true
+        }
+    }
+}
+
+/// The bytes around the texts of one kind of request.
+struct BoundRequest: Sendable, Hashable {
+    private let head: [UInt8]
+    private let beforeText: [UInt8]
+    private let afterText: [UInt8]
+    private let tail: [UInt8]
+    fileprivate let isComplete: Bool
+
+    fileprivate init(parts: [[UInt8]], isComplete: Bool) {
+        head = isComplete ? parts[0] : []
+        beforeText = isComplete ? parts[1] : []
+        afterText = isComplete ? parts[2] : []
+        tail = isComplete ? parts[3] : []
+        self.isComplete = isComplete
+    }
+
+    /// Bytes of a request without any text.
+    var emptyLength: Int { head.count + tail.count }
+
+    /// Bytes that a text adds.
+    func length(of text: String) -> Int {
+        beforeText.count + JSONText.escapedLength(of: text) + afterText.count + 1
+    }
+
+    /// The body for some texts.
+    func body(_ texts: some Collection<String>) -> ByteBuffer {
+        var json: [UInt8] = []
+        json.reserveCapacity(texts.reduce(emptyLength) { $0 + $1.utf8.count + beforeText.count + afterText.count + 16 })
+        json += head
+        var isFirst = true
+        for text in texts {
+            if !isFirst { json.append(UInt8(ascii: ",")) }
+            isFirst = false
+            json += beforeText
+            JSONText.append(text, to: &json)
+            json += afterText
+        }
+        json += tail
+        return ByteBuffer(bytes: json)
+    }
+}

@@ -1,0 +1,210 @@
+import Foundation
+import HTTPTypes
+import Mafin
+import MafinBlackBox
+import MafinNumerics
+import MafinRetrieval
+
+extension Generation {
+    /// What is searched for, and how.
+    struct SearchRequest: Sendable {
+        var query: String
+        /// Results wanted.
+        var count = 10
+        /// Instead of the artefact's λ.
+        var lambda: Float?
+        /// Weight of BM25, 0…1, beside the joined ranking; `nil`: none.
+        var lexicalWeight: Float?
+        /// Whether to give everything that some λ can bring to the top.
+        var withCandidates = false
+    }
+
+    /// One result.
+    struct Hit: Sendable, Encodable {
+        var rank: Int
+        var id: String
+        var title: String
+        var text: String
+        /// What ranks it.
+        var score: Float
+        /// The cosines of both halves; the black box's is missing where it was not asked.
+        var blackBoxScore: Float?
+        var localScore: Float
+        /// Each half's part of the joined score.
+        var blackBoxPart: Float?
+        var localPart: Float
+        /// Places in the black box's own ranking and in this one, from 1.
+        var blackBoxRank: Int?
+        var joinedRank: Int?
+        /// BM25's score, where it was asked for.
+        var lexicalScore: Float?
+
+        enum CodingKeys: String, CodingKey {
+            case rank, id, title, text, score
+            case blackBoxScore = "black_box_score"
+            case localScore = "local_score"
+            case blackBoxPart = "black_box_part"
+            case localPart = "local_part"
+            case blackBoxRank = "black_box_rank"
+            case joinedRank = "joined_rank"
+            case lexicalScore = "bm25_score"
+        }
+    }
+
+    /// An answer.
+    struct SearchAnswer: Sendable {
+        var lambda: Float
+        var hits: [Hit]
+        /// The black box's own best, in its order; empty where it was not asked.
+        var blackBoxRanking: [Hit]
+        /// Everything that some λ brings among the best, with both cosines.
+        var candidates: LambdaCandidates?
+        var candidateHits: [Hit]
+        var degraded: String?
+        var tokens: Int
+    }
+
+    /// Searches the index.
+    /// - Throws: ``ServiceError``; `CancellationError`.
+    func search(_ request: SearchRequest, maximumTokens: Int) async throws -> SearchAnswer {
+        guard let index else {
+            throw ServiceError(
+                .notFound, .invalidRequest,
+                "no index is served: make one with 'mafin index' and start the service with --index", code: "no_index")
+        }
+        if request.lexicalWeight != nil, lexical == nil {
+            throw ServiceError.invalid("BM25 is not held: start the service with --bm25", parameter: "bm25")
+        }
+        let own = manifest.mixing.combination.lambda ?? 0.5
+        let wanted = request.lambda ?? own
+        guard (0...1).contains(wanted) else {
+            throw ServiceError.invalid("lambda must lie between 0 and 1, found \(wanted)", parameter: "lambda")
+        }
+        let halves = try await halves(
+            of: [request.query], as: .query, asksBlackBox: wanted < 1 || request.withCandidates,
+            maximumTokens: maximumTokens)
+        let lambda = halves.blackBox == nil ? 1 : wanted
+        let unit: (blackBox: [Float]?, local: [Float])
+        do {
+            unit = (
+                try halves.blackBox.map { try UnitRows.make($0, half: .blackBox).values },
+                try UnitRows.make(halves.local, half: .local).values
+            )
+        } catch let error as CombinationError {
+            throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "query")
+        }
+        let start = ContinuousClock.now
+        let answer = try await onSearchThread { [lexical] in
+            try Searching(index: index, blackBox: unit.blackBox, local: unit.local, lambda: lambda, lexical: lexical)
+                .answer(request, degraded: halves.degraded, tokens: halves.tokenCount)
+        }
+        recordSearch(since: start)
+        return answer
+    }
+
+    private func onSearchThread<Result: Sendable>(
+        _ body: @escaping @Sendable () throws -> Result
+    ) async throws -> Result {
+        try Task.checkCancellation()
+        return try await withCheckedThrowingContinuation { continuation in
+            searching.async { continuation.resume(with: .init(catching: body)) }
+        }
+    }
+}
+
+/// One search over the mapped halves.
+private struct Searching {
+    let index: SearchIndex
+    let blackBox: [Float]?
+    let local: [Float]
+    let lambda: Float
+    let lexical: BM25?
+
+    /// Depth of the lists that are fused.
+    private static let fusionDepth = 1000
+
+    /// The query as the index is asked: unweighted halves.
+    private var halves: [Float] {
+        (blackBox ?? [Float](repeating: 0, count: index.manifest.blackBoxDimension)) + local
+    }
+
+    func weighted(_ lambda: Float) -> [Float] {
+        let width = index.manifest.blackBoxDimension
+        return halves.enumerated().map { $0.offset < width ? (1 - lambda) * $0.element : lambda * $0.element }
+    }
+
+    func answer(
+        _ request: Generation.SearchRequest, degraded: String?, tokens: Int
+    ) throws -> Generation.SearchAnswer {
+        let count = min(request.count, index.count)
+        let depth = request.lexicalWeight == nil ? count : max(count, min(Self.fusionDepth, index.count))
+        let query = Matrix(rows: 1, columns: halves.count, values: weighted(lambda))
+        var ranking = Array(try index.joined.search(queries: query, count: depth)[0])
+        var lexicalScores: [Int: Float] = [:]
+        if let weight = request.lexicalWeight, let lexical {
+            let words = lexical.ranking(of: request.query, count: depth)
+            lexicalScores = Dictionary(uniqueKeysWithValues: words.map { ($0.index, $0.score) })
+            ranking = fused(ranking, words, weight: weight, count: count)
+        }
+        let rows = ranking.map(\.index)
+        let places: [Int]? = blackBox.map { index.blackBox.places(of: rows, query: $0) }
+        var hits = try self.hits(rows, scores: ranking.map(\.score))
+        for place in hits.indices {
+            hits[place].rank = place + 1
+            hits[place].joinedRank = place + 1
+            hits[place].blackBoxRank = places?[place]
+            hits[place].lexicalScore = lexicalScores[rows[place]]
+        }
+        var own: [Generation.Hit] = []
+        if let blackBox {
+            let query = Matrix(rows: 1, columns: blackBox.count, values: blackBox)
+            let best = try index.blackBox.search(queries: query, count: count)[0]
+            let joinedPlaces = index.joined.places(of: best.map(\.index), query: weighted(lambda))
+            own = try self.hits(best.map(\.index), scores: best.map(\.score))
+            for place in own.indices {
+                own[place].rank = place + 1
+                own[place].blackBoxRank = place + 1
+                own[place].joinedRank = request.lexicalWeight == nil ? joinedPlaces[place] : nil
+            }
+        }
+        var candidates: LambdaCandidates?
+        var candidateHits: [Generation.Hit] = []
+        if request.withCandidates, blackBox != nil {
+            let found = try LambdaCandidates(
+                index: index.joined, query: halves, split: index.manifest.blackBoxDimension, count: count,
+                lambda: lambda)
+            candidateHits = try self.hits(found.rows, scores: found.rows.map { _ in 0 })
+            candidates = found
+        }
+        return .init(
+            lambda: lambda, hits: hits, blackBoxRanking: own, candidates: candidates, candidateHits: candidateHits,
+            degraded: degraded, tokens: tokens)
+    }
+
+    /// Convex fusion of min-max normalised lists (Bruch, Gai and Ingber 2023); who is not in a list has its least score there.
+    private func fused(
+        _ joined: [ScoredIndex], _ words: [ScoredIndex], weight: Float, count: Int
+    ) -> [ScoredIndex] {
+        var sums: [Int: Float] = [:]
+        for (list, factor) in [(joined, 1 - weight), (words, weight)] {
+            let scores = ScoreNormalization.minMax.normalized(list.map(\.score))
+            for (entry, score) in zip(list, scores) { sums[entry.index, default: 0] += factor * score }
+        }
+        return sums.map { ScoredIndex(index: $0.key, score: $0.value) }
+            .sorted { ($1.score, $0.index) < ($0.score, $1.index) }
+            .prefix(count).map { $0 }
+    }
+
+    /// Results without places.
+    private func hits(_ rows: [Int], scores: [Float]) throws -> [Generation.Hit] {
+        let parts = index.joined.partScores(of: rows, query: halves)
+        return try rows.enumerated().map { place, row in
+            let document = try index.document(row)
+            let (remote, local) = (parts[place, 0], parts[place, 1])
+            return Generation.Hit(
+                rank: 0, id: document.id, title: document.title, text: document.text, score: scores[place],
+                blackBoxScore: blackBox == nil ? nil : remote, localScore: local,
+                blackBoxPart: blackBox == nil ? nil : (1 - lambda) * remote, localPart: lambda * local)
+        }
+    }
+}

@@ -1,0 +1,199 @@
+import Foundation
+import HTTPTypes
+import Mafin
+import MafinBlackBox
+import MafinNumerics
+import MafinRetrieval
+import MafinText
+
+/// An artefact with everything that answers for it: what a reload replaces as one.
+///
+/// A request keeps the generation that it began with; the old one goes when its last request has been answered.
+final class Generation: Sendable {
+    /// The name that clients call the model by.
+    let name: String
+    let manifest: ArtefactManifest
+    /// SHA-256 of the artefact's manifest: says which state of the files is served.
+    let hash: String
+    let created: Date
+    let engine: LocalEngine
+    let upstream: UpstreamBatcher
+    let index: SearchIndex?
+    let lexical: BM25?
+    /// Searches one at a time: each uses all cores.
+    let searching = DispatchQueue(label: "mafin.search", qos: .userInitiated)
+    private let degrades: Bool
+    private let metrics: ServiceMetrics
+
+    init(_ loaded: sending LoadedArtefact, options: ServiceOptions, metrics: ServiceMetrics) throws {
+        let artefact = loaded.model.artefact
+        name = options.name ?? artefact.folder.standardizedFileURL.lastPathComponent
+        manifest = artefact.manifest
+        let url = artefact.folder.appendingPathComponent(Artefact.manifestName)
+        hash = try ContentHash.sha256(of: url)
+        created = (try? FileManager.default.attributesOfItem(atPath: url.path)[.modificationDate] as? Date) ?? Date()
+        index = loaded.index
+        if let index { try index.require(artefact) }
+        if options.usesBM25, let index {
+            lexical = BM25(texts: try (0..<index.count).map { try index.document($0).textForEncoding })
+        } else {
+            lexical = nil
+        }
+        upstream = UpstreamBatcher(
+            loaded.blackBox,
+            limits: .init(calls: options.upstreamCalls, timeout: options.upstreamTimeout),
+            observer: .init(call: { metrics.recordCall(texts: $0, seconds: $1, failure: $2) }),
+            classify: options.classify)
+        degrades = options.degrades
+        self.metrics = metrics
+        engine = LocalEngine(
+            loaded.model, limits: .init(batchTokens: options.batchTokens, queueTokens: options.queueTokens),
+            observer: .init(batch: { metrics.recordBatch(rows: $0, tokens: $1, seconds: $2) }))
+    }
+
+    /// Numbers in a joined vector.
+    var dimension: Int { manifest.joinedDimension }
+
+    // MARK: Vectors
+
+    /// Both halves of some texts.
+    struct Halves: Sendable {
+        /// The black box's rows; `nil` where it was not asked, or did not answer and the service may do without.
+        var blackBox: Matrix?
+        /// The local rows, as the encoder emits them.
+        var local: Matrix
+        /// Tokens of each text, as the local encoder reads them.
+        var tokens: [Int]
+        /// Why the black box's half is missing.
+        var degraded: String?
+
+        var tokenCount: Int { tokens.reduce(0, +) }
+    }
+
+    /// Both halves, at the same time: it takes as long as the slower one.
+    /// - Parameter asksBlackBox: false where only the local half is wanted.
+    /// - Throws: ``ServiceError``; `CancellationError`.
+    func halves(
+        of texts: [String], as role: TextRole, asksBlackBox: Bool = true, maximumTokens: Int
+    ) async throws -> Halves {
+        let begin = ContinuousClock.now
+        let tokenizer = engine.tokenizer(role)
+        let batch = TokenBatch(rows: texts.map(tokenizer.tokens))
+        metrics.recordStage(.tokenize, since: begin)
+        guard batch.tokenCount <= maximumTokens else {
+            throw ServiceError.tooLarge(
+                "the texts have \(batch.tokenCount) tokens, one request may have \(maximumTokens); send fewer texts at a time"
+            )
+        }
+        let tokens = (0..<batch.count).map(batch.length)
+        metrics.recordInputs(role, texts: texts.count, tokens: batch.tokenCount)
+        async let local = measured(.local) { [engine] in try await engine.embed(batch, as: role) }
+        let remote: Matrix?
+        var degraded: String?
+        do {
+            remote = asksBlackBox ? try await ask(texts, as: role) : nil
+        } catch let failure as UpstreamFailure {
+            guard degrades, failure.kind != .textRefused, role == .query else {
+                throw Self.error(failure, role: role, degrades: degrades)
+            }
+            (remote, degraded) = (nil, failure.message)
+            metrics.recordDegraded()
+        }
+        return Halves(blackBox: remote, local: try await local, tokens: tokens, degraded: degraded)
+    }
+
+    private func ask(_ texts: [String], as role: TextRole) async throws -> Matrix {
+        let items = texts.enumerated().map { EmbeddingItem(id: "input \($0.offset)", text: $0.element) }
+        let answer = try await measured(.blackBox) { [upstream] in try await upstream.embed(items, as: role) }
+        guard answer.columns == manifest.blackBoxDimension else {
+            throw UpstreamFailure(
+                .refused,
+                "the black box gives vectors of \(answer.columns) numbers, the artefact was trained beside \(manifest.blackBoxDimension)"
+            )
+        }
+        return answer
+    }
+
+    func recordSearch(since start: ContinuousClock.Instant) { metrics.recordStage(.search, since: start) }
+
+    private func measured<Result: Sendable>(
+        _ stage: ServiceMetrics.Stage, _ body: @Sendable () async throws -> Result
+    ) async rethrows -> Result {
+        let start = ContinuousClock.now
+        defer { metrics.recordStage(stage, since: start) }
+        return try await body()
+    }
+
+    /// Joined vectors of texts.
+    struct Joined: Sendable {
+        var vectors: Matrix
+        var tokens: [Int]
+        var degraded: String?
+
+        var tokenCount: Int { tokens.reduce(0, +) }
+    }
+
+    /// Joined vectors, `(texts.count, dimension)`: what `mafin embed` writes for the same texts.
+    /// - Parameter lambda: instead of the artefact's, for queries of the query-sided form.
+    /// - Throws: ``ServiceError``; `CancellationError`.
+    func embed(
+        _ texts: [String], as role: TextRole, lambda: Float?, maximumTokens: Int
+    ) async throws -> Joined {
+        let combination = try self.combination(lambda: lambda, role: role)
+        // With λ = 1 nothing of the black box's half is left: it need not be paid for.
+        let isLocalOnly = role == .query && combination.lambda == 1
+        let halves = try await halves(
+            of: texts, as: role, asksBlackBox: !isLocalOnly, maximumTokens: maximumTokens)
+        let start = ContinuousClock.now
+        defer { metrics.recordStage(.join, since: start) }
+        let side: RetrievalSide = role == .query ? .query : .document
+        do {
+            let vectors =
+                if let remote = halves.blackBox {
+                    try combination.join(blackBox: remote, local: halves.local, as: side)
+                } else {
+                    try combination.joinQueries(
+                        localOnly: halves.local, blackBoxDimension: manifest.blackBoxDimension)
+                }
+            return Joined(vectors: vectors, tokens: halves.tokens, degraded: halves.degraded)
+        } catch let error as CombinationError {
+            throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "input")
+        }
+    }
+
+    /// The artefact's way of joining, with another λ where one is asked for.
+    func combination(lambda: Float?, role: TextRole) throws -> Combination {
+        let own = manifest.mixing.combination
+        guard let lambda else { return own }
+        guard (0...1).contains(lambda) else {
+            throw ServiceError.invalid("lambda must lie between 0 and 1, found \(lambda)", parameter: "lambda")
+        }
+        switch own {
+        case .querySided where role == .query: return .querySided(lambda: lambda)
+        case .querySided:
+            throw ServiceError.invalid(
+                "vectors of documents do not depend on lambda: it belongs to the query's vector", parameter: "lambda")
+        case .symmetric, .norm:
+            throw ServiceError.invalid(
+                "this artefact's vectors hold its own lambda on both sides; only a query-sided artefact takes another by request",
+                parameter: "lambda")
+        }
+    }
+
+    static func error(_ failure: UpstreamFailure, role: TextRole, degrades: Bool) -> ServiceError {
+        switch failure.kind {
+        case .textRefused, .unknownText:
+            return ServiceError(
+                .unprocessableContent, .invalidRequest, failure.message, parameter: "input", code: "black_box_refused")
+        case .refused:
+            return ServiceError(.badGateway, .upstream, failure.message, code: "black_box_misconfigured")
+        case .unavailable:
+            let note =
+                degrades && role == .document
+                ? " (a document's vector without its first half would stay wrong in an index: it is not made)" : ""
+            return ServiceError(
+                .serviceUnavailable, .upstream, failure.message + note, code: "black_box_unavailable",
+                retryAfter: failure.retryAfter ?? 5)
+        }
+    }
+}

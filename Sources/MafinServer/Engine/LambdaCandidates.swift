@@ -1,0 +1,59 @@
+import MafinNumerics
+import MafinRetrieval
+
+/// All documents that some λ of a grid brings among a query's best, with both halves' scores: whoever has them ranks anew for any such
+/// λ without asking again.
+///
+/// The score `(1 − λ) b + λ u` of a document is a line over λ. The lists of the best `depth` at a few λ bound all others: between two
+/// of these λ, a document that is in neither list lies below the chord through the lists' last scores. Where the best
+/// `count` of the known documents lie above that chord, no unknown one is missing; where not, the lists are made twice as long.
+struct LambdaCandidates: Sendable {
+    /// The λ at which rankings are asked for: 0, 0.01 … 1.
+    static let steps = 100
+    /// The λ at which lists are made: 0, ⅛ … 1.
+    private static let knots = 8
+
+    /// Rows of the documents, in no order that matters.
+    let rows: [Int]
+    /// Depth of the lists that were needed.
+    let depth: Int
+
+    /// - Parameters:
+    ///   - query: both halves of the query, unweighted.
+    ///   - split: columns of the first half.
+    ///   - count: how many best of each ranking are wanted.
+    ///   - lambda: counts beside those of the grid.
+    /// - Throws: `RetrievalError` for a query that is not finite.
+    init(index: VectorIndex, query: [Float], split: Int, count: Int, lambda: Float = 0) throws {
+        var depth = max(64, 4 * count)
+        while true {
+            depth = min(depth, index.count)
+            let queries = (0...Self.knots).flatMap { knot in
+                let lambda = Float(knot) / Float(Self.knots)
+                return query.enumerated().map { $0.offset < split ? (1 - lambda) * $0.element : lambda * $0.element }
+            }
+            let lists = try index.search(
+                queries: Matrix(rows: Self.knots + 1, columns: query.count, values: queries), count: depth)
+            let known = Array(Set(lists.entries.map(\.index))).sorted()
+            let parts = index.partScores(of: known, query: query)
+            var needed = Set<Int>()
+            var isComplete = true
+            for lambda in (0...Self.steps).map({ Float($0) / Float(Self.steps) }) + [lambda] {
+                let best = topK(
+                    (0..<known.count).map { (1 - lambda) * parts[$0, 0] + lambda * parts[$0, 1] }, count: count)
+                needed.formUnion(best.map(\.index))
+                let left = min(Int(lambda * Float(Self.knots)), Self.knots - 1)
+                let share = lambda * Float(Self.knots) - Float(left)
+                let bound = (1 - share) * (lists[left].last?.score ?? 0) + share * (lists[left + 1].last?.score ?? 0)
+                // Rounding of a sum of two halves of unit vectors.
+                if let last = best.last, last.score < bound + 1e-5 { isComplete = false }
+            }
+            if isComplete || depth == index.count {
+                rows = needed.sorted().map { known[$0] }
+                self.depth = depth
+                return
+            }
+            depth *= 2
+        }
+    }
+}

@@ -1,0 +1,286 @@
+import Foundation
+import HTTPTypes
+import Mafin
+import MafinBlackBox
+import MafinEncoder
+import MafinNumerics
+import MafinText
+import Synchronization
+
+/// Computes the local half for all requests at a time: rows of whichever requests wait go into one batch of so many tokens.
+///
+/// Nothing waits for a batch to fill: whoever comes while one is computed is in the next. Each waiting request has a share of
+/// every batch, so that a query passes a thousand documents. One thread of its own drives the encoders, whose loops use all
+/// cores; the threads of Swift's tasks are never blocked.
+final class LocalEngine: Sendable {
+    /// Bounds of the queue.
+    struct Limits: Sendable {
+        /// Tokens of a batch: more are a little faster, and a query that has just missed one waits longer.
+        var batchTokens: Int
+        /// Tokens that may wait; beyond them requests are refused.
+        var queueTokens: Int
+    }
+
+    /// What has been done, for the metrics.
+    struct Observer: Sendable {
+        /// Told of each batch: rows, tokens, seconds.
+        var batch: @Sendable (Int, Int, Double) -> Void = { _, _, _ in }
+    }
+
+    /// Numbers in a vector.
+    let dimension: Int
+    /// Tokens waiting and in work.
+    var load: Int { core.state.withLock { $0.tokens } }
+
+    private let core: Core
+    private let tokenizers: Tokenizers
+
+    /// - Parameter model: from here on only the engine's own thread uses its encoders.
+    init(_ model: sending JoinedModel, limits: Limits, observer: Observer = Observer()) {
+        dimension = model.manifest.documentEncoder.dimension
+        tokenizers = Tokenizers(
+            query: .init(model.queryEncoder, .query), document: .init(model.documentEncoder, .document))
+        core = Core(model, limits: limits, observer: observer)
+        let thread = Thread { [core] in core.run() }
+        thread.name = "mafin.encoder"
+        thread.stackSize = 8 << 20
+        thread.qualityOfService = .userInitiated
+        thread.start()
+    }
+
+    deinit { core.stop() }
+
+    // MARK: Tokens
+
+    /// How texts of one role become tokens.
+    struct RoleTokenizer: Sendable {
+        let tokenizer: WordPieceTokenizer
+        let prefix: String
+        let maximumLength: Int
+
+        init(_ encoder: TextEncoder, _ role: TextRole) {
+            tokenizer = encoder.tokenizer
+            prefix = role == .query ? encoder.prefixes.query : encoder.prefixes.document
+            maximumLength = encoder.maximumLength
+        }
+
+        /// The tokens that the encoder reads of a text.
+        func tokens(_ text: String) -> [Int32] { tokenizer.encode(prefix + text, maxLength: maximumLength) }
+    }
+
+    private struct Tokenizers: Sendable {
+        let query: RoleTokenizer
+        let document: RoleTokenizer
+    }
+
+    func tokenizer(_ role: TextRole) -> RoleTokenizer { role == .query ? tokenizers.query : tokenizers.document }
+
+    // MARK: Work
+
+    /// Vectors of rows of tokens as the encoder emits them, `(rows.count, dimension)`.
+    /// - Throws: ``ServiceError`` where the queue is full or a vector is not finite; `CancellationError`.
+    func embed(_ rows: TokenBatch, as role: TextRole) async throws -> Matrix {
+        guard !rows.isEmpty else { return Matrix(rows: 0, columns: dimension) }
+        let job = Job(rows, role, dimension: dimension)
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                core.submit(job, continuation)
+            }
+        } onCancel: {
+            core.cancel(job)
+        }
+    }
+
+    /// A request's rows on their way. All of it belongs to the core's lock, but for `output`, which the thread alone writes.
+    final class Job: @unchecked Sendable {
+        let rows: TokenBatch
+        let role: TextRole
+        fileprivate var next = 0
+        fileprivate var finished = 0
+        fileprivate var output: [Float]
+        fileprivate var continuation: CheckedContinuation<Matrix, any Error>?
+        fileprivate var isCancelled = false
+
+        init(_ rows: TokenBatch, _ role: TextRole, dimension: Int) {
+            (self.rows, self.role) = (rows, role)
+            output = [Float](repeating: 0, count: rows.count * dimension)
+        }
+    }
+
+    /// Rows of one job in one batch.
+    fileprivate struct Piece {
+        let job: Job
+        let rows: Range<Int>
+    }
+}
+
+/// Queue and thread. Apart from ``LocalEngine``, so that the thread does not keep that alive.
+private final class Core: @unchecked Sendable {
+    struct State {
+        var jobs: [LocalEngine.Job] = []
+        var tokens = 0
+        var isStopped = false
+        var lastRole: TextRole?
+        /// Tokens a second, of recent batches.
+        var rate = 0.0
+    }
+
+    let state = Mutex(State())
+    private let wake = DispatchSemaphore(value: 0)
+    private let model: JoinedModel
+    private let limits: LocalEngine.Limits
+    private let observer: LocalEngine.Observer
+
+    init(_ model: JoinedModel, limits: LocalEngine.Limits, observer: LocalEngine.Observer) {
+        (self.model, self.limits, self.observer) = (model, limits, observer)
+    }
+
+    func submit(_ job: LocalEngine.Job, _ continuation: CheckedContinuation<Matrix, any Error>) {
+        let refusal: (any Error)? = state.withLock { state in
+            if job.isCancelled { return CancellationError() }
+            if state.isStopped { return ServiceError(.serviceUnavailable, .unavailable, "the server is ending") }
+            // A request that fits the queue by itself is not refused for its size as long as nothing else waits.
+            if !state.jobs.isEmpty, state.tokens + job.rows.tokenCount > limits.queueTokens {
+                let seconds = Double(state.tokens) / max(state.rate, 100)
+                return ServiceError.overloaded(retryAfter: max(1, Int(seconds.rounded(.up))))
+            }
+            job.continuation = continuation
+            state.jobs.append(job)
+            state.tokens += job.rows.tokenCount
+            return nil
+        }
+        if let refusal { return continuation.resume(throwing: refusal) }
+        wake.signal()
+    }
+
+    func cancel(_ job: LocalEngine.Job) {
+        finish(job, .failure(CancellationError())) { $0.isCancelled = true }
+    }
+
+    func stop() {
+        state.withLock { $0.isStopped = true }
+        wake.signal()
+    }
+
+    /// Takes a job out of the queue and answers it, once.
+    private func finish(
+        _ job: LocalEngine.Job, _ result: Result<Matrix, any Error>, _ change: (LocalEngine.Job) -> Void = { _ in }
+    ) {
+        let continuation = state.withLock { state in
+            change(job)
+            let continuation = job.continuation
+            job.continuation = nil
+            if let place = state.jobs.firstIndex(where: { $0 === job }) {
+                state.jobs.remove(at: place)
+                state.tokens -= job.rows.tokenCount
+            }
+            return continuation
+        }
+        continuation?.resume(with: result)
+    }
+
+    // MARK: The thread
+
+    func run() {
+        while true {
+            wake.wait()
+            while let (role, pieces) = nextBatch() { compute(pieces, role) }
+            let left = state.withLock { $0.isStopped ? $0.jobs : nil }
+            guard let left else { continue }
+            for job in left { finish(job, .failure(CancellationError())) }
+            return
+        }
+    }
+
+    /// The pieces of the next batch, all of one role; `nil` where nothing waits.
+    private func nextBatch() -> (TextRole, [LocalEngine.Piece])? {
+        state.withLock { state in
+            let waiting = state.jobs.filter { $0.next < $0.rows.count }
+            guard let first = waiting.first else { return nil }
+            // Both encoders in turn where both are asked for.
+            let role =
+                waiting.contains { $0.role != state.lastRole } && waiting.contains { $0.role == state.lastRole }
+                ? (state.lastRole == .query ? .document : .query) : first.role
+            state.lastRole = role
+            let mine = waiting.filter { $0.role == role }
+            var left = limits.batchTokens
+            var pieces: [LocalEngine.Piece] = []
+            func take(from job: LocalEngine.Job, upTo share: Int) {
+                let start = job.next
+                var tokens = 0
+                while job.next < job.rows.count {
+                    let length = job.rows.length(of: job.next)
+                    // A row at least for everybody, as long as there is room, and one at least in every batch.
+                    guard tokens + length <= share || tokens == 0,
+                        tokens + length <= left || pieces.isEmpty && tokens == 0
+                    else { break }
+                    tokens += length
+                    job.next += 1
+                }
+                left -= tokens
+                if job.next > start { pieces.append(.init(job: job, rows: start..<job.next)) }
+            }
+            let share = left / mine.count
+            for job in mine where left > 0 { take(from: job, upTo: share) }
+            // What small requests leave goes to the first ones.
+            for job in mine where left > 0 { take(from: job, upTo: left) }
+            return (role, pieces)
+        }
+    }
+
+    private func compute(_ pieces: [LocalEngine.Piece], _ role: TextRole) {
+        let encoder = (role == .query ? model.queryEncoder : model.documentEncoder).encoder
+        var batch = TokenBatch()
+        for piece in pieces { for row in piece.rows { batch.append(piece.job.rows[row]) } }
+        let start = ContinuousClock.now
+        do {
+            let vectors = try encoder.embed(batch)
+            let seconds = (ContinuousClock.now - start).inSeconds
+            state.withLock { state in
+                let rate = Double(batch.tokenCount) / max(seconds, 1e-6)
+                state.rate = state.rate == 0 ? rate : 0.8 * state.rate + 0.2 * rate
+            }
+            observer.batch(batch.count, batch.tokenCount, seconds)
+            var row = 0
+            for piece in pieces {
+                deliver(piece, vectors, from: row)
+                row += piece.rows.count
+            }
+        } catch  where pieces.count > 1 {
+            // One request may be to blame: each by itself, so that the others are answered.
+            for piece in pieces { compute([piece], role) }
+        } catch {
+            for piece in pieces { finish(piece.job, .failure(error)) }
+        }
+    }
+
+    private func deliver(_ piece: LocalEngine.Piece, _ vectors: Matrix, from first: Int) {
+        let columns = vectors.columns
+        let job = piece.job
+        let values = vectors.values[first * columns..<(first + piece.rows.count) * columns]
+        guard values.allSatisfy(\.isFinite) else {
+            let place = values.firstIndex { !$0.isFinite } ?? values.startIndex
+            let row = piece.rows.lowerBound + (place - values.startIndex) / columns
+            return finish(
+                job,
+                .failure(
+                    ServiceError(
+                        .unprocessableContent, .invalidRequest,
+                        "the local encoder gives no finite vector for input \(row)",
+                        parameter: "input")))
+        }
+        job.output.replaceSubrange(piece.rows.lowerBound * columns..<piece.rows.upperBound * columns, with: values)
+        let isComplete = state.withLock { _ in
+            job.finished += piece.rows.count
+            return job.finished == job.rows.count
+        }
+        if isComplete {
+            finish(job, .success(Matrix(rows: job.rows.count, columns: columns, values: job.output)))
+        }
+    }
+}
+
+extension Duration {
+    /// As a number of seconds.
+    var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

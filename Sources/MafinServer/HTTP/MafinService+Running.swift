@@ -1,0 +1,141 @@
+import Foundation
+import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
+import Logging
+import Mafin
+import NIOCore
+import NIOSSL
+import ServiceLifecycle
+import UnixSignals
+
+extension MafinService {
+    /// Where the service listens, and how it ends.
+    public struct Listening: Sendable {
+        /// Host name or address.
+        public var host: String
+        /// Port; 0 lets the system choose.
+        public var port: Int
+        /// Certificate chain and private key, PEM; `nil`: plain HTTP.
+        public var certificate: URL?
+        /// Private key, PEM.
+        public var privateKey: URL?
+        /// Silence after which a connection is closed.
+        public var idleTimeout: Duration = .seconds(75)
+        /// Time between the first signal to end and closing the door, for load balancers to notice.
+        public var drainDelay: Duration = .zero
+        /// Longest that requests may take to end after that.
+        public var drainTimeout: Duration = .seconds(30)
+        /// Connections at a time.
+        public var maximumConnections = 4096
+        /// What is looked at every second: where one of these changes, the artefact is loaded anew. Symbolic links are followed.
+        public var watched: [URL] = []
+        /// Whether signals are this service's: SIGTERM and SIGINT end it, SIGHUP reloads.
+        public var handlesSignals = true
+
+        /// An address.
+        public init(host: String = "127.0.0.1", port: Int = 8080) { (self.host, self.port) = (host, port) }
+    }
+
+    /// Listens and answers until SIGTERM or SIGINT, then ends what has begun and returns.
+    /// - Parameter onRunning: called with the port once requests are answered.
+    /// - Throws: where the address cannot be had, or certificate and key not be read.
+    public func run(
+        _ listening: Listening = Listening(), onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
+    ) async throws {
+        let application = try application(listening, onRunning: onRunning)
+        var quiet = Logger(label: "mafin.lifecycle")
+        quiet.logLevel = .error
+        var configuration = ServiceGroupConfiguration(
+            services: [
+                .init(service: Watcher(service: self, listening: listening)),
+                .init(service: application, successTerminationBehavior: .gracefullyShutdownGroup),
+                // Services end in the reverse order: this one keeps the door open for a moment.
+                .init(service: DrainGate(service: self, delay: listening.drainDelay)),
+            ], gracefulShutdownSignals: listening.handlesSignals ? [.sigterm, .sigint] : [], logger: quiet)
+        configuration.maximumGracefulShutdownDuration = listening.drainDelay + listening.drainTimeout
+        do {
+            try await ServiceGroup(configuration: configuration).run()
+        } catch let error as ServiceGroupError where error == .serviceFinishedUnexpectedly() {
+            // Answers that took longer than may be waited for were cut off; there is nothing to repeat.
+        }
+    }
+
+    /// The service as Hummingbird runs it; tests use it without a group.
+    func application(
+        _ listening: Listening, onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
+    ) throws -> some ApplicationProtocol {
+        let watch = ConnectionWatch()
+        let idle = TimeAmount.nanoseconds(Int64(listening.idleTimeout.inSeconds * 1e9))
+        let plain = HTTPServerBuilder.http1(
+            configuration: .init(additionalChannelHandlers: [watch.makeHandler()], idleTimeout: idle))
+        let server: HTTPServerBuilder
+        if let certificate = listening.certificate, let key = listening.privateKey {
+            let chain = try NIOSSLCertificate.fromPEMFile(certificate.path).map {
+                NIOSSLCertificateSource.certificate($0)
+            }
+            var tls = TLSConfiguration.makeServerConfiguration(
+                certificateChain: chain, privateKey: .privateKey(try NIOSSLPrivateKey(file: key.path, format: .pem)))
+            tls.minimumTLSVersion = .tlsv12
+            tls.applicationProtocols = ["http/1.1"]
+            server = try .tls(plain, tlsConfiguration: tls)
+        } else {
+            server = plain
+        }
+        var quiet = Logger(label: "mafin.http")
+        quiet.logLevel = .critical
+        return Application(
+            responder: ServiceResponder(service: self, watch: watch), server: server,
+            configuration: .init(
+                address: .hostname(listening.host, port: listening.port), serverName: "mafin",
+                backlog: 1024, availableConnectionsDelegate: MaximumAvailableConnections(listening.maximumConnections)),
+            onServerRunning: { await onRunning($0.localAddress?.port ?? listening.port) }, logger: quiet)
+    }
+
+    /// Says that the service is ending, and waits until load balancers have seen it.
+    private struct DrainGate: Service {
+        let service: MafinService
+        let delay: Duration
+
+        func run() async throws {
+            try? await gracefulShutdown()
+            service.drain()
+            service.log.note("ending: \(service.metrics.requestsInFlight) requests are being answered")
+            try? await Task.sleep(for: delay)
+        }
+    }
+
+    /// Reads keys and artefact again when their files change, or on SIGHUP.
+    private struct Watcher: Service {
+        let service: MafinService
+        let listening: Listening
+
+        func run() async throws {
+            await cancelWhenGracefulShutdown {
+                await withTaskGroup(of: Void.self) { group in
+                    group.addTask { await watchFiles() }
+                    if listening.handlesSignals { group.addTask { await watchSignals() } }
+                }
+            }
+        }
+
+        private func watchSignals() async {
+            for await _ in await UnixSignalsSequence(trapping: .sighup) {
+                if let note = service.keys.refresh() { service.log.note(note) }
+                await service.reload()
+            }
+        }
+
+        private func watchFiles() async {
+            var stamps = listening.watched.map(FileStamp.init)
+            while (try? await Task.sleep(for: .seconds(1))) != nil {
+                if let note = service.keys.refresh() { service.log.note(note) }
+                let now = listening.watched.map(FileStamp.init)
+                // A file that is missing is about to be replaced.
+                guard now != stamps, !now.contains(nil) else { continue }
+                stamps = now
+                await service.reload()
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import MafinBlackBox
+import MafinNumerics
+import NIOCore
+import Synchronization
+
+/// A trained artefact, served: answers requests with whichever generation of it is current.
+///
+/// ```swift
+/// let service = try await MafinService(options: options, keys: keys, log: .standardError()) { metrics in
+///     LoadedArtefact(model: try JoinedModel(artefact: folder, released: released), blackBox: blackBox, index: index)
+/// }
+/// try await service.run(at: .init(host: "127.0.0.1", port: 8080))
+/// ```
+public final class MafinService: Sendable {
+    let options: ServiceOptions
+    let keys: KeyRing
+    let log: ServiceLog
+    /// What has happened.
+    public let metrics: ServiceMetrics
+    let feedback: FeedbackStore?
+    private let load: @Sendable (ServiceMetrics) async throws -> UnsafeTransfer<LoadedArtefact>
+    private let state: Mutex<State>
+    private let readiness = ReadinessProbe()
+
+    private struct State {
+        var generation: Generation
+        var isDraining = false
+        var isReloading = false
+    }
+
+    /// Loads the artefact and is then ready to answer.
+    /// - Parameter load: loads the artefact, now and again at each reload. What it returns nobody else may use.
+    /// - Throws: what `load` throws; ``IndexError`` for an index that does not fit.
+    public init(
+        options: ServiceOptions = ServiceOptions(), keys: KeyRing, log: ServiceLog = .none,
+        load: @escaping @Sendable (ServiceMetrics) async throws -> sending LoadedArtefact
+    ) async throws {
+        ProcessMetrics.begin()
+        self.options = options
+        self.keys = keys
+        self.log = log
+        let metrics = ServiceMetrics(pricePerMillionTokens: options.pricePerMillionTokens)
+        self.metrics = metrics
+        self.load = { UnsafeTransfer(try await load($0)) }
+        let generation = try Generation(try await load(metrics), options: options, metrics: metrics)
+        feedback = try options.feedbackFolder.map { try FeedbackStore($0, index: generation.index) }
+        metrics.describe(generation)
+        state = Mutex(State(generation: generation))
+    }
+
+    /// The generation that new requests are answered by.
+    var generation: Generation { state.withLock { $0.generation } }
+
+    /// Whether the service is ending.
+    var isDraining: Bool { state.withLock { $0.isDraining } }
+
+    /// Says that no new work should be sent here; requests are still answered.
+    func drain() { state.withLock { $0.isDraining = true } }
+
+    /// Loads the artefact anew and answers with it from then on; where that fails, all stays as it was.
+    /// - Returns: whether it succeeded, or was not needed because another reload is under way.
+    @discardableResult
+    public func reload() async -> Bool {
+        guard
+            state.withLock({ state in
+                defer { state.isReloading = true }
+                return !state.isReloading
+            })
+        else { return true }
+        defer { state.withLock { $0.isReloading = false } }
+        do {
+            let generation = try Generation(try await load(metrics).value, options: options, metrics: metrics)
+            let before = self.generation
+            guard generation.dimension == before.dimension || generation.name != before.name else {
+                throw ServiceError(
+                    .internalServerError, .server,
+                    "vectors would have \(generation.dimension) numbers instead of \(before.dimension); clients' indexes would break: restart the service to serve it"
+                )
+            }
+            state.withLock { $0.generation = generation }
+            metrics.describe(generation)
+            metrics.recordReload(true)
+            log.note("serving artefact \(generation.hash.prefix(12))")
+            return true
+        } catch {
+            metrics.recordReload(false)
+            log.note("reload failed, the artefact served stays: \(error)", level: "error")
+            return false
+        }
+    }
+
+    // MARK: Requests
+
+    /// The name of the key that a request brings.
+    func authenticate(_ headers: HTTPFields) throws -> String {
+        var secret = headers[.apiKey] ?? headers[.xAPIKey]
+        if let header = headers[.authorization] {
+            let parts = header.split(separator: " ", maxSplits: 1)
+            if parts.count == 2, parts[0].lowercased() == "bearer" {
+                secret = parts[1].trimmingCharacters(in: .whitespaces)
+            }
+        }
+        guard let secret else {
+            throw ServiceError(
+                .unauthorized, .authentication, "a key is needed: send it as 'Authorization: Bearer KEY'",
+                code: "missing_api_key")
+        }
+        guard let name = keys.name(of: secret) else {
+            throw ServiceError(.unauthorized, .authentication, "the key is not known here", code: "invalid_api_key")
+        }
+        return name
+    }
+
+    func answer(_ exchange: ServiceResponder.Exchange, _ endpoint: Endpoint) async throws -> Response {
+        let generation = generation
+        switch endpoint {
+        case .embeddings: return try await embeddings(exchange, generation)
+        case .cohere: return try await cohere(exchange, generation)
+        case .models: return try models(generation)
+        case .model: return try model(exchange.rest, generation)
+        case .search: return try await search(exchange, generation)
+        case .context: return try await context(exchange, generation)
+        case .explain: return try await explain(exchange, generation)
+        case .feedback: return try await feedback(exchange, generation)
+        case .live: return Answers.text("ok\n")
+        case .ready: return try await readiness.answer(self, generation)
+        case .metrics:
+            return Answers.text(
+                metrics.text(queueTokens: generation.engine.load), type: "text/plain; version=0.0.4; charset=utf-8")
+        case .openAPI: return openAPI(generation)
+        case .page: return try page(generation)
+        case .report: return try report()
+        }
+    }
+
+    /// A request's whole body, within its bound.
+    func body(_ exchange: ServiceResponder.Exchange) async throws -> Data {
+        let request = exchange.request
+        if let type = request.headers[.contentType], !type.lowercased().hasPrefix("application/json") {
+            throw ServiceError(
+                .unsupportedMediaType, .invalidRequest,
+                "the body must be application/json, found '\(type.prefix(100))'")
+        }
+        let maximum = options.maximumBodyBytes
+        if let text = request.headers[.contentLength], let length = Int(text), length > maximum {
+            throw ServiceError.tooLarge(
+                "the body has \(length) bytes, a request may have \(maximum); send fewer texts at a time")
+        }
+        let buffer = try await request.body.collect(upTo: maximum)
+        exchange.facts.withLock { $0.bytesIn = buffer.readableBytes }
+        return Data(buffer.readableBytesView)
+    }
+}

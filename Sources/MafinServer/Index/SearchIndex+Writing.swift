@@ -1,0 +1,132 @@
+import Foundation
+import Mafin
+import MafinBlackBox
+import MafinNumerics
+import MafinRetrieval
+
+extension SearchIndex {
+    /// How an index is written.
+    public struct WritingOptions: Sendable {
+        /// How elements are stored.
+        public var element: NumPyFile.ElementType
+        /// Documents that are embedded and held at a time.
+        public var blockSize: Int
+
+        /// Options; 16-bit floats take half the space and move scores by about 0.0002.
+        public init(element: NumPyFile.ElementType = .float32, blockSize: Int = 4096) {
+            precondition(element != .float64 && blockSize > 0, "float32 or float16, and at least one document a block")
+            (self.element, self.blockSize) = (element, blockSize)
+        }
+    }
+
+    /// Embeds a collection's documents with both halves and writes the index, whole or not at all.
+    ///
+    /// An index that is there is replaced when the new one is complete. Memory: the documents' texts, and the vectors of a block.
+    /// - Parameters:
+    ///   - model: the artefact; of a form with λ.
+    ///   - documents: ids unique.
+    ///   - collection: its name, for the manifest.
+    ///   - blackBox: that of the artefact.
+    ///   - progress: told how many documents are done.
+    /// - Throws: ``IndexError``, `ArtefactError`, what the black box throws, `NumericsError`; `CancellationError` when cancelled.
+    public static func write(
+        _ model: JoinedModel, documents: [Document], collection: String, asking blackBox: any BlackBox, to folder: URL,
+        options: WritingOptions = WritingOptions(), isCancelled: () -> Bool = { false },
+        progress: (Int) -> Void = { _ in }
+    ) async throws {
+        guard model.manifest.mixing.combination.lambda != nil else {
+            throw IndexError.normForm(artefact: model.artefact.folder.path)
+        }
+        try requireReplaceable(folder)
+        try model.artefact.require(blackBox: blackBox.identity)
+        let parent = folder.standardizedFileURL.deletingLastPathComponent()
+        try FileManager.default.createDirectory(at: parent, withIntermediateDirectories: true)
+        // Beside the target, so that the finished files are moved, not copied.
+        let work = parent.appendingPathComponent(".\(folder.lastPathComponent).\(UUID().uuidString.prefix(8)).tmp")
+        try FileManager.default.createDirectory(at: work, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: work) }
+
+        let remote = try NumPyFile.PendingRows(
+            to: work.appendingPathComponent(blackBoxFile), columns: model.manifest.blackBoxDimension,
+            as: options.element)
+        let local = try NumPyFile.PendingRows(
+            to: work.appendingPathComponent(localFile), columns: model.manifest.documentEncoder.dimension,
+            as: options.element)
+        for start in stride(from: 0, to: documents.count, by: options.blockSize) {
+            if isCancelled() { throw CancellationError() }
+            let block = documents[start..<min(start + options.blockSize, documents.count)]
+            let items = block.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+            let answers = try await blackBox.embed(items, as: .document)
+            try model.artefact.require(blackBoxDimension: answers.columns)
+            let ids = items.map(\.id)
+            try remote.append(UnitRows.make(answers, half: .blackBox, ids: ids))
+            let made = try model.localVectors(
+                of: items.map(\.text), as: .document, isCancelled: isCancelled, progress: { progress(start + $0) })
+            try local.append(UnitRows.make(made, half: .local, ids: ids))
+        }
+        try remote.commit()
+        try local.commit()
+        try writeTexts(documents, to: work)
+
+        var manifest = IndexManifest(
+            formatVersion: IndexManifest.currentFormatVersion, library: .current,
+            artefactSHA256: try ContentHash.sha256(
+                of: model.artefact.folder.appendingPathComponent(Artefact.manifestName)),
+            blackBox: model.manifest.blackBox, documentEncoder: model.manifest.documentEncoder,
+            element: options.element == .float16 ? "float16" : "float32", documents: documents.count,
+            blackBoxDimension: model.manifest.blackBoxDimension,
+            localDimension: model.manifest.documentEncoder.dimension, collection: collection, files: [])
+        // A path of this machine says nothing to the next.
+        manifest.documentEncoder.path = nil
+        for name in [blackBoxFile, localFile, corpusFile, offsetsFile, lookupFile] {
+            let url = work.appendingPathComponent(name)
+            let size = try FileManager.default.attributesOfItem(atPath: url.path)[.size] as? NSNumber
+            manifest.files.append(
+                .init(path: name, bytes: size?.intValue ?? 0, sha256: try ContentHash.sha256(of: url)))
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let data = try encoder.encode(manifest)
+        try AtomicFile.replaceDirectory(at: folder) { temporary in
+            for file in manifest.files {
+                try FileManager.default.moveItem(
+                    at: work.appendingPathComponent(file.path), to: temporary.appendingPathComponent(file.path))
+            }
+            try AtomicFile.write(data, to: temporary.appendingPathComponent(IndexManifest.fileName))
+        }
+    }
+
+    /// A folder may be replaced that is an index, or empty: never somebody's other files.
+    /// - Throws: ``IndexError/occupied(path:)`` for any other folder.
+    public static func requireReplaceable(_ folder: URL) throws {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder) else { return }
+        if isFolder.boolValue {
+            let contents = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+            if contents.isEmpty || contents.contains(IndexManifest.fileName) { return }
+        }
+        throw IndexError.occupied(path: folder.path)
+    }
+
+    /// `corpus.jsonl` with its offsets and look-up.
+    private static func writeTexts(_ documents: [Document], to folder: URL) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        var offsets = Data(capacity: 8 * (documents.count + 1))
+        var length: UInt64 = 0
+        func appendOffset() { withUnsafeBytes(of: length.littleEndian) { offsets.append(contentsOf: $0) } }
+        try AtomicFile.write(to: folder.appendingPathComponent(corpusFile)) { file in
+            for document in documents {
+                appendOffset()
+                var line = try encoder.encode(StoredDocument(document))
+                line.append(UInt8(ascii: "\n"))
+                try file.write(line)
+                length += UInt64(line.count)
+            }
+        }
+        appendOffset()
+        try AtomicFile.write(offsets, to: folder.appendingPathComponent(offsetsFile))
+        try AtomicFile.write(
+            IdentifierLookup.data(for: documents.lazy.map(\.id)), to: folder.appendingPathComponent(lookupFile))
+    }
+}

@@ -1,0 +1,187 @@
+import Foundation
+import Mafin
+import MafinBlackBox
+import MafinNumerics
+import MafinRetrieval
+
+/// An index that `mafin index` wrote, mapped: both halves of every document's vector, and the texts.
+///
+/// Nothing is copied: rows and texts are read from the files' own pages, which all processes share.
+public final class SearchIndex: Sendable {
+    static let blackBoxFile = "black-box.npy"
+    static let localFile = "local.npy"
+    static let corpusFile = "corpus.jsonl"
+    static let offsetsFile = "corpus.offsets"
+    static let lookupFile = "corpus.lookup"
+
+    /// The folder.
+    public let folder: URL
+    /// Its manifest.
+    public let manifest: IndexManifest
+    /// Both halves side by side, the black box's first.
+    let joined: VectorIndex
+    /// The black box's half alone.
+    let blackBox: VectorIndex
+    private let corpus: MappedFile
+    private let offsets: MappedFile
+    private let lookup: IdentifierLookup
+
+    /// Number of documents.
+    public var count: Int { manifest.documents }
+
+    /// Maps an index and checks that its files are as its manifest says: their lengths, or all their content.
+    /// - Throws: ``IndexError``, `NumericsError`, `RetrievalError`, naming the file.
+    public init(readingFrom folder: URL, verification: Artefact.Verification = .length) throws {
+        let url = folder.appendingPathComponent(IndexManifest.fileName)
+        guard let data = FileManager.default.contents(atPath: url.path) else {
+            throw IndexError.notAnIndex(path: folder.path)
+        }
+        let manifest = try Self.decode(data, path: url.path)
+        for file in manifest.files { try Self.verify(file, in: folder, verification) }
+        func file(_ name: String) -> URL { folder.appendingPathComponent(name) }
+        let remote = try VectorRows(contentsOf: file(Self.blackBoxFile))
+        let local = try VectorRows(contentsOf: file(Self.localFile))
+        corpus = try MappedFile(file(Self.corpusFile))
+        offsets = try MappedFile(file(Self.offsetsFile))
+        lookup = try IdentifierLookup(file(Self.lookupFile))
+        for (name, rows, columns) in [
+            (Self.blackBoxFile, remote, manifest.blackBoxDimension), (Self.localFile, local, manifest.localDimension),
+        ] where rows.count != manifest.documents || rows.columns != columns {
+            throw IndexError.wrongFile(
+                path: file(name).path, expected: "\(manifest.documents) × \(columns) elements",
+                found: "\(rows.count) × \(rows.columns)")
+        }
+        guard offsets.count == 8 * (manifest.documents + 1), lookup.count == manifest.documents else {
+            throw IndexError.wrongFile(
+                path: file(Self.offsetsFile).path, expected: "entries of \(manifest.documents) documents",
+                found: "\(offsets.count) bytes")
+        }
+        self.folder = folder
+        self.manifest = manifest
+        joined = VectorIndex(parts: [remote, local])
+        blackBox = VectorIndex(remote)
+        var last: UInt64 = 0
+        for row in 0...manifest.documents {
+            let offset = Self.offset(row, in: offsets)
+            guard offset >= last, offset <= UInt64(corpus.count) else {
+                throw IndexError.wrongFile(
+                    path: file(Self.offsetsFile).path, expected: "ascending offsets into \(Self.corpusFile)",
+                    found: "\(offset) at row \(row)")
+            }
+            last = offset
+        }
+    }
+
+    /// Checks that an artefact makes the vectors of documents that are in the index.
+    /// - Throws: ``IndexError/otherArtefact(path:differences:)``, ``IndexError/normForm(artefact:)``.
+    public func require(_ artefact: Artefact) throws {
+        guard artefact.manifest.mixing.combination.lambda != nil else {
+            throw IndexError.normForm(artefact: artefact.folder.path)
+        }
+        let differences = manifest.differences(from: artefact.manifest)
+        guard differences.isEmpty else {
+            throw IndexError.otherArtefact(path: folder.path, differences: differences)
+        }
+    }
+
+    /// The document of a row.
+    /// - Throws: ``IndexError/wrongFile(path:expected:found:)`` where its line is not what was written.
+    public func document(_ row: Int) throws -> Document {
+        precondition((0..<count).contains(row), "row \(row) of \(count)")
+        let (start, end) = (Int(Self.offset(row, in: offsets)), Int(Self.offset(row + 1, in: offsets)))
+        let line = corpus.withUnsafeBytes { Data($0[start..<end]) }
+        do {
+            return try JSONDecoder().decode(StoredDocument.self, from: line).document
+        } catch {
+            throw IndexError.wrongFile(
+                path: folder.appendingPathComponent(Self.corpusFile).path, expected: "a document at byte \(start)",
+                found: "other text")
+        }
+    }
+
+    /// The row of an id; `nil` where the index does not hold it. Complexity: O(log n) pages.
+    public func row(of id: String) -> Int? {
+        lookup.candidates(for: id).first { row in
+            (0..<count).contains(row) && (try? document(row).id) == id
+        }
+    }
+
+    private static func offset(_ row: Int, in file: MappedFile) -> UInt64 {
+        file.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: 8 * row, as: UInt64.self)) }
+    }
+
+    private static func decode(_ data: Data, path: String) throws -> IndexManifest {
+        /// Enough to know whether the rest can be understood.
+        struct Format: Decodable { let formatVersion: Int }
+        do {
+            let version = try JSONDecoder().decode(Format.self, from: data).formatVersion
+            guard (1...IndexManifest.currentFormatVersion).contains(version) else {
+                throw IndexError.unknownFormat(
+                    path: path, newestKnown: IndexManifest.currentFormatVersion, found: version)
+            }
+            let manifest = try JSONDecoder().decode(IndexManifest.self, from: data)
+            guard manifest.documents >= 0, manifest.blackBoxDimension > 0, manifest.localDimension > 0,
+                manifest.files.allSatisfy({ !$0.path.contains("/") && $0.path != ".." })
+            else {
+                throw IndexError.malformedManifest(path: path, reason: "counts or file names make no sense")
+            }
+            return manifest
+        } catch let error as DecodingError {
+            throw IndexError.malformedManifest(path: path, reason: error.sentence)
+        }
+    }
+
+    private static func verify(
+        _ file: IndexManifest.File, in folder: URL, _ verification: Artefact.Verification
+    ) throws {
+        let url = folder.appendingPathComponent(file.path)
+        let attributes = try? FileManager.default.attributesOfItem(atPath: url.path)
+        let size = (attributes?[.size] as? NSNumber)?.intValue
+        guard size == file.bytes else {
+            throw IndexError.wrongFile(
+                path: url.path, expected: "\(file.bytes) bytes", found: size.map { "\($0)" } ?? "no file")
+        }
+        guard verification == .content else { return }
+        let hash = try ContentHash.sha256(of: url)
+        guard hash == file.sha256 else {
+            throw IndexError.wrongFile(path: url.path, expected: "SHA-256 \(file.sha256)", found: hash)
+        }
+    }
+}
+
+/// A document as BEIR writes it.
+struct StoredDocument: Codable {
+    var id: String
+    var title: String
+    var text: String
+
+    private enum CodingKeys: String, CodingKey {
+        case id = "_id"
+        case title, text
+    }
+
+    init(_ document: Document) {
+        (id, title, text) = (document.id, document.title, document.text)
+    }
+
+    var document: Document { Document(id: id, title: title, text: text) }
+}
+
+extension DecodingError {
+    /// Where in the JSON, and what is wrong there: Swift prints a decoding error as a tree.
+    var sentence: String {
+        func place(_ path: [any CodingKey]) -> String {
+            path.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
+        }
+        func describe(_ context: Context) -> String {
+            let path = place(context.codingPath)
+            return path.isEmpty ? context.debugDescription : "'\(path)': \(context.debugDescription)"
+        }
+        return switch self {
+        case .keyNotFound(let key, let context): "the field '\(place(context.codingPath + [key]))' is missing"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+            describe(context)
+        @unknown default: "\(self)"
+        }
+    }
+}

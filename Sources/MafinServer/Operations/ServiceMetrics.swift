@@ -1,0 +1,174 @@
+import Foundation
+import Mafin
+import MafinBlackBox
+
+/// Everything that `/metrics` says.
+public final class ServiceMetrics: Sendable {
+    /// The parts of a request's time.
+    enum Stage: String, Sendable {
+        case tokenize, local
+        case blackBox = "black_box"
+        case join, search
+    }
+
+    private static let seconds: [Double] = [
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+    ]
+
+    private let requests = MetricFamily(
+        "mafin_http_requests_total", .counter, "Requests answered, by path, method and status.",
+        labels: ["path", "method", "status"])
+    private let requestSeconds = MetricFamily(
+        "mafin_http_request_duration_seconds", .histogram(bounds: seconds),
+        "Time from a request's head to its answer, by path.", labels: ["path"])
+    private let inFlight = MetricFamily("mafin_http_requests_in_flight", .gauge, "Requests being answered.")
+    private let refused = MetricFamily(
+        "mafin_http_requests_refused_total", .counter, "Requests refused, by reason.", labels: ["reason"])
+    private let inputs = MetricFamily("mafin_inputs_total", .counter, "Texts embedded, by role.", labels: ["role"])
+    private let tokens = MetricFamily(
+        "mafin_tokens_total", .counter, "Tokens of these texts as the local encoder reads them, by role.",
+        labels: ["role"])
+    private let stageSeconds = MetricFamily(
+        "mafin_stage_duration_seconds", .histogram(bounds: seconds),
+        "Time of a request's stages; local and black_box run at the same time and include their queues.",
+        labels: ["stage"])
+    private let batches = MetricFamily("mafin_local_batches_total", .counter, "Batches of the local encoder.")
+    private let batchSeconds = MetricFamily("mafin_local_busy_seconds_total", .counter, "Time that it computed.")
+    private let batchTokens = MetricFamily(
+        "mafin_local_batch_tokens", .histogram(bounds: [16, 64, 256, 512, 1024, 2048, 4096, 16384]),
+        "Tokens of its batches.")
+    private let queue = MetricFamily("mafin_local_queue_tokens", .gauge, "Tokens waiting for it and in its work.")
+    private let calls = MetricFamily(
+        "mafin_black_box_calls_total", .counter, "Calls to the black box, by outcome.", labels: ["outcome"])
+    private let callTexts = MetricFamily("mafin_black_box_call_texts_total", .counter, "Texts of these calls.")
+    private let callSeconds = MetricFamily(
+        "mafin_black_box_call_duration_seconds", .histogram(bounds: seconds), "Time of these calls, retries included.")
+    private let cache = MetricFamily(
+        "mafin_black_box_texts_total", .counter, "Distinct texts of these calls, by where their vector came from.",
+        labels: ["source"])
+    private let cost = MetricFamily(
+        "mafin_black_box_cost_estimate_total", .counter,
+        "Money for the texts that the black box was asked, from the price given and tokens as the local encoder counts them."
+    )
+    private let degraded = MetricFamily(
+        "mafin_degraded_total", .counter, "Queries answered by the local half alone because the black box was away.")
+    private let reloads = MetricFamily(
+        "mafin_reloads_total", .counter, "Reloads of the artefact, by outcome.", labels: ["outcome"])
+    private let info = MetricFamily(
+        "mafin_build_info", .gauge, "1, with what is served.", labels: ["version", "model", "artefact"])
+
+    private let pricePerMillionTokens: Double?
+
+    /// - Parameter pricePerMillionTokens: of the black box, for the estimate of money.
+    public init(pricePerMillionTokens: Double? = nil) {
+        self.pricePerMillionTokens = pricePerMillionTokens
+    }
+
+    /// Counts texts whose vectors came from the cache, and those that the black box was asked.
+    public func recordCache(hits: Int, asked: Int) {
+        if hits > 0 { cache.add(Double(hits), "cache") }
+        guard asked > 0 else { return }
+        cache.add(Double(asked), "asked")
+        if let pricePerMillionTokens {
+            let texts = inputs.value("query") + inputs.value("document")
+            let mean = (tokens.value("query") + tokens.value("document")) / max(texts, 1)
+            cost.add(Double(asked) * mean / 1e6 * pricePerMillionTokens)
+        }
+    }
+
+    func recordStage(_ stage: Stage, since start: ContinuousClock.Instant) {
+        stageSeconds.observe((ContinuousClock.now - start).inSeconds, stage.rawValue)
+    }
+
+    func recordInputs(_ role: TextRole, texts: Int, tokens count: Int) {
+        inputs.add(Double(texts), role.rawValue)
+        tokens.add(Double(count), role.rawValue)
+    }
+
+    func recordBatch(rows: Int, tokens: Int, seconds: Double) {
+        batches.add()
+        batchSeconds.add(seconds)
+        batchTokens.observe(Double(tokens))
+    }
+
+    func recordCall(texts: Int, seconds: Double, failure: UpstreamFailure.Kind?) {
+        let outcome =
+            switch failure {
+            case nil: "answered"
+            case .unavailable: "unavailable"
+            case .refused: "refused"
+            case .textRefused, .unknownText: "text_refused"
+            }
+        calls.add(1, outcome)
+        callTexts.add(Double(texts))
+        callSeconds.observe(seconds)
+    }
+
+    func recordDegraded() { degraded.add() }
+
+    func recordReload(_ succeeded: Bool) { reloads.add(1, succeeded ? "succeeded" : "failed") }
+
+    func recordBegin() { inFlight.add() }
+
+    func recordEnd(path: String, method: String, status: Int, seconds: Double, reason: String?) {
+        inFlight.add(-1)
+        requests.add(1, path, method, String(status))
+        requestSeconds.observe(seconds, path)
+        if let reason { refused.add(1, reason) }
+    }
+
+    /// Requests being answered.
+    var requestsInFlight: Int { Int(inFlight.value()) }
+
+    func describe(_ generation: Generation) {
+        info.set(1, LibraryVersion.current.version, generation.name, String(generation.hash.prefix(12)))
+    }
+
+    /// All of it in Prometheus' text format.
+    func text(queueTokens: Int) -> String {
+        queue.set(Double(queueTokens))
+        var text = ""
+        for family in [
+            info, requests, requestSeconds, inFlight, refused, inputs, tokens, stageSeconds, batches, batchSeconds,
+            batchTokens, queue, calls, callTexts, callSeconds, cache, degraded, reloads,
+        ] {
+            family.write(to: &text)
+        }
+        if pricePerMillionTokens != nil { cost.write(to: &text) }
+        ProcessMetrics.write(to: &text)
+        return text
+    }
+}
+
+/// What Prometheus' own client libraries say of their process.
+enum ProcessMetrics {
+    private static let start = Date().timeIntervalSince1970
+
+    /// Called when the service begins, so that its start is known.
+    static func begin() { _ = start }
+
+    static func write(to text: inout String) {
+        func line(_ name: String, _ kind: String, _ help: String, _ value: Double) {
+            text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind)\n\(name) \(value)\n"
+        }
+        line("process_start_time_seconds", "gauge", "Start of the process, in seconds since 1970.", start)
+        // clock(3) counts microseconds everywhere (POSIX).
+        line("process_cpu_seconds_total", "counter", "Time on all cores, user and system.", Double(clock()) * 1e-6)
+        if let resident = residentBytes() {
+            line(
+                "process_resident_memory_bytes", "gauge", "Memory that is in use, mapped files included.",
+                Double(resident))
+        }
+        if let files = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count {
+            line("process_open_fds", "gauge", "Open files and connections.", Double(files))
+        }
+    }
+
+    /// Resident memory; `nil` where the system does not tell.
+    static func residentBytes() -> Int? {
+        guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return nil }
+        let fields = text.split(separator: " ")
+        guard fields.count > 1, let pages = Int(fields[1]) else { return nil }
+        return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    }
+}

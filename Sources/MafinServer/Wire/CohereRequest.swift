@@ -1,0 +1,56 @@
+import Foundation
+import MafinBlackBox
+
+/// A request in Cohere's shape: `POST /v2/embed`.
+struct CohereRequest: Sendable {
+    var texts: [String]
+    var role: TextRole
+    /// In the order asked for.
+    var encodings: [VectorEncoding]
+    var lambda: Float?
+    /// Whether an over-long text is an error (`truncate: NONE`) rather than cut.
+    var refusesLongTexts: Bool
+
+    /// - Throws: ``ServiceError`` with the field that is wrong.
+    init(_ body: Data, for service: EmbeddingsRequest.Reading) throws {
+        let fields = try RequestFields(body)
+        let named = try ModelName(try fields.text("model"), served: service.model)
+        for name in ["images", "inputs"] where fields.has(name) {
+            throw ServiceError.invalid("\(name) cannot be embedded here: send texts", parameter: name)
+        }
+        texts = try fields.inputs("texts", maximum: service.maximumInputs, mayBeOne: false)
+        guard let type = try fields.text("input_type") else {
+            throw ServiceError.invalid(
+                "input_type is missing: search_query or search_document", parameter: "input_type")
+        }
+        role = try EmbeddingsRequest.role(type, parameter: "input_type")
+        if let suffix = named.role, suffix != role {
+            throw ServiceError.invalid(
+                "input_type says \(type), the model's name says \(suffix.rawValue)", parameter: "input_type")
+        }
+        encodings =
+            try fields.texts("embedding_types")?.map { name in
+                guard let encoding = VectorEncoding(rawValue: name) else {
+                    throw ServiceError.invalid(
+                        "embedding_types may be float and base64, found '\(name)': joined vectors are not quantised here",
+                        parameter: "embedding_types")
+                }
+                return encoding
+            } ?? [.float]
+        guard !encodings.isEmpty, Set(encodings).count == encodings.count else {
+            throw ServiceError.invalid(
+                "embedding_types names none, or one twice", parameter: "embedding_types")
+        }
+        try EmbeddingsRequest.requireWhole(
+            try fields.integer("output_dimension"), dimension: service.dimension, parameter: "output_dimension")
+        switch try fields.text("truncate") {
+        case nil, "END": refusesLongTexts = false
+        case "NONE": refusesLongTexts = true
+        case let other?:
+            throw ServiceError.invalid(
+                "truncate must be END or NONE, found '\(other)': the encoder reads a text from its beginning",
+                parameter: "truncate")
+        }
+        lambda = try fields.number("lambda")
+    }
+}

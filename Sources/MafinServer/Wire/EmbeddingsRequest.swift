@@ -1,0 +1,98 @@
+import Foundation
+import HTTPTypes
+import MafinBlackBox
+
+/// A request for vectors in OpenAI's shape, or Voyage's, whose fields stand beside them: `POST /v1/embeddings`.
+struct EmbeddingsRequest: Sendable {
+    var model: String
+    var texts: [String]
+    var role: TextRole
+    var encoding: VectorEncoding
+    var lambda: Float?
+
+    /// Bounds and names of the service that a request is read for.
+    struct Reading: Sendable {
+        /// The served model's name.
+        var model: String
+        var defaultRole: TextRole
+        var dimension: Int
+        var maximumInputs: Int
+    }
+
+    /// - Throws: ``ServiceError`` with the field that is wrong.
+    init(_ fields: RequestFields, for service: Reading) throws {
+        let named = try ModelName(try fields.text("model"), served: service.model)
+        texts = try fields.inputs("input", maximum: service.maximumInputs)
+        let stated = try fields.text("input_type").map { try Self.role($0, parameter: "input_type") }
+        if let stated, let suffix = named.role, stated != suffix {
+            throw ServiceError.invalid(
+                "input_type says \(stated.rawValue), the model's name says \(suffix.rawValue)", parameter: "input_type")
+        }
+        role = stated ?? named.role ?? service.defaultRole
+        model = named.whole
+        switch try fields.text("encoding_format") {
+        case nil, "float": encoding = .float
+        case "base64": encoding = .base64
+        case let other?:
+            throw ServiceError.invalid(
+                "encoding_format must be float or base64, found '\(other)'", parameter: "encoding_format")
+        }
+        for name in ["dimensions", "output_dimension"] {
+            try Self.requireWhole(try fields.integer(name), dimension: service.dimension, parameter: name)
+        }
+        if let type = try fields.text("output_dtype"), type != "float" {
+            throw ServiceError.invalid(
+                "output_dtype must be float, found '\(type)': joined vectors are not quantised here",
+                parameter: "output_dtype")
+        }
+        if try fields.boolean("truncation") == false {
+            throw ServiceError.invalid(
+                "truncation cannot be turned off: the local encoder reads a text's beginning, as it did in training",
+                parameter: "truncation")
+        }
+        lambda = try fields.number("lambda")
+    }
+
+    /// A role by its name at OpenAI's imitators, Voyage and Cohere.
+    static func role(_ text: String, parameter: String) throws -> TextRole {
+        switch text {
+        case "query", "search_query": return .query
+        case "document", "search_document", "passage": return .document
+        default:
+            throw ServiceError.invalid(
+                "\(parameter) must be query or document (or Cohere's search_query or search_document), found '\(text)'",
+                parameter: parameter)
+        }
+    }
+
+    /// A joined vector is whole or useless: its second half is what was trained.
+    static func requireWhole(_ asked: Int?, dimension: Int, parameter: String) throws {
+        guard let asked, asked != dimension else { return }
+        throw ServiceError.invalid(
+            "\(parameter) must be \(dimension), found \(asked): a joined vector is the black box's half followed by the local half, "
+                + "and cutting it would cut off what was trained",
+            parameter: parameter, code: "dimensions_not_supported")
+    }
+}
+
+/// A model's name with its suffix: `name`, `name:query`, `name:document`.
+struct ModelName: Equatable {
+    /// As the client wrote it.
+    var whole: String
+    var role: TextRole?
+
+    /// - Parameter text: `nil` means the served model.
+    /// - Throws: ``ServiceError`` 404 for any other model.
+    init(_ text: String?, served: String) throws {
+        whole = text ?? served
+        if whole == served { return }
+        for role in TextRole.allCases where whole == "\(served):\(role.rawValue)" {
+            self.role = role
+            return
+        }
+        throw ServiceError(
+            .notFound, .invalidRequest,
+            "the model '\(whole.prefix(200))' is not served here; there is '\(served)', and '\(served):query' and '\(served):document' for clients that cannot say what a text is",
+            parameter: "model", code: "model_not_found")
+    }
+}

@@ -1,0 +1,87 @@
+import HTTPTypes
+
+/// Why a request is not answered with what it asked for: a status, and one sentence that says what to do.
+///
+/// Written in the shape of whichever API the request speaks. Never holds a key.
+public struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The kinds of OpenAI's `type`.
+    public enum Kind: String, Sendable {
+        /// The request is wrong, and will be wrong again.
+        case invalidRequest = "invalid_request_error"
+        /// No key, or an unknown one.
+        case authentication = "authentication_error"
+        /// Too much at a time: later it may be answered.
+        case rateLimit = "rate_limit_error"
+        /// The black box does not answer.
+        case upstream = "upstream_error"
+        /// It took too long.
+        case timeout = "timeout_error"
+        /// The server is ending, or not ready.
+        case unavailable = "service_unavailable_error"
+        /// A fault of mafin.
+        case server = "server_error"
+    }
+
+    /// HTTP status.
+    public var status: HTTPResponse.Status
+    /// OpenAI's `type`.
+    public var kind: Kind
+    /// One sentence.
+    public var message: String
+    /// The field that is wrong, where it is one.
+    public var parameter: String?
+    /// A word for programs.
+    public var code: String?
+    /// Seconds after which it is worth asking again.
+    public var retryAfter: Int?
+    /// Methods that the path does know, for 405.
+    public var allowed: [String] = []
+
+    /// The message.
+    public var description: String { message }
+
+    /// An error of a request.
+    public init(
+        _ status: HTTPResponse.Status, _ kind: Kind, _ message: String, parameter: String? = nil, code: String? = nil,
+        retryAfter: Int? = nil
+    ) {
+        self.status = status
+        self.kind = kind
+        self.message = message
+        self.parameter = parameter
+        self.code = code
+        self.retryAfter = retryAfter
+    }
+
+    static func invalid(_ message: String, parameter: String? = nil, code: String? = nil) -> ServiceError {
+        ServiceError(.badRequest, .invalidRequest, message, parameter: parameter, code: code)
+    }
+
+    static func tooLarge(_ message: String) -> ServiceError {
+        ServiceError(.contentTooLarge, .invalidRequest, message, code: "request_too_large")
+    }
+
+    static func notFound(_ path: String) -> ServiceError {
+        ServiceError(.notFound, .invalidRequest, "there is nothing at \(path); GET /openapi.json says what is where")
+    }
+
+    static func overloaded(retryAfter: Int) -> ServiceError {
+        ServiceError(
+            .tooManyRequests, .rateLimit,
+            "the queue is full: about \(retryAfter) s of work wait already; ask again after that",
+            code: "queue_full", retryAfter: retryAfter)
+    }
+
+    static func deadline(seconds: Double) -> ServiceError {
+        ServiceError(
+            .gatewayTimeout, .timeout,
+            "not answered within the \(Self.plain(seconds)) s that a request may take; send fewer texts at a time",
+            code: "deadline_exceeded")
+    }
+
+    /// A number of seconds without a needless `.0`.
+    static func plain(_ seconds: Double) -> String {
+        let rounded = (seconds * 1000).rounded() / 1000
+        return rounded == rounded.rounded() ? String(Int(rounded)) : String(rounded)
+    }
+}

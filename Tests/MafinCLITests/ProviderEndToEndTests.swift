@@ -1,0 +1,135 @@
+import Foundation
+import MafinRetrieval
+import MafinTestSupport
+import Synchronization
+import Testing
+
+@testable import MafinCLI
+
+/// Commands around an embedding API, against a server on loopback: probe, plan, asking, the cache.
+@Suite("Commands: providers", .enabled(if: Program.url != nil, Comment(rawValue: Program.skipMessage)), .serialized)
+struct ProviderEndToEndTests {
+    private static func server(_ texts: @escaping @Sendable ([String]) -> Void = { _ in }) throws -> StubHTTPServer {
+        try StubHTTPServer { request in
+            guard request.target.hasSuffix("/embeddings"), let input = request.json?["input"] as? [String] else {
+                return .text(#"{"error":{"message":"not found"}}"#, status: 404)
+            }
+            if input.contains(where: { $0.utf8.count > 20_000 }) {
+                return .text(#"{"error":{"message":"This model's maximum context length is 512 tokens"}}"#, status: 400)
+            }
+            texts(input)
+            let rows = input.enumerated().map { index, text -> [String: Any] in
+                var values = [Double](repeating: 0, count: 16)
+                for byte in text.utf8 { values[Int(byte) % 16] += Double(byte) / 64 }
+                let length = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+                return ["index": index, "embedding": values.map { $0 / length }]
+            }
+            let data =
+                (try? JSONSerialization.data(withJSONObject: ["data": rows, "usage": ["total_tokens": 4 * input.count]]))
+                ?? Data()
+            return .text(String(decoding: data, as: UTF8.self))
+        }
+    }
+
+    @Test func listsAndShows() async throws {
+        let folder = try TemporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder.url) }
+        let list = try await Program.run(["provider", "list"], in: folder)
+        #expect(list.status == 0)
+        for name in ["openai", "azure", "cohere", "voyage", "gemini", "mistral", "jina", "ollama", "tei"] {
+            #expect(list.output.contains(name))
+        }
+        let show = try await Program.run(["provider", "show", "cohere"], in: folder)
+        #expect(show.status == 0 && show.output.contains("search_document"))
+        let unknown = try await Program.run(["provider", "show", "nobody"], in: folder)
+        #expect(unknown.status == CommandStatus.usage.rawValue && unknown.error.contains("'nobody'"))
+    }
+
+    /// What was learned is a profile that works.
+    @Test func probesAServer() async throws {
+        let folder = try TemporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder.url) }
+        let server = try Self.server()
+        defer { server.stop() }
+        let probe = try await Program.run(
+            [
+                "provider", "probe", "--base-url", server.url, "--model", "m", "--name", "house", "--output",
+                "house.toml",
+            ], in: folder)
+        #expect(probe.status == 0, "\(probe.error)")
+        let toml = try String(contentsOf: folder.url.appendingPathComponent("house.toml"), encoding: .utf8)
+        #expect(toml.contains("native_dimension = 16") && toml.contains("float"), "\(toml)")
+        try folder.write(#"{"_id": "d1", "text": "one"}"# + "\n", to: "data/corpus.jsonl")
+        try folder.write(#"{"_id": "q1", "text": "two"}"# + "\n", to: "data/queries.jsonl")
+        let plan = try await Program.run(
+            ["plan", "--data", "data", "--provider-file", "house.toml", "--black-box", "house:m", "--price", "2"],
+            in: folder)
+        #expect(
+            plan.status == 0 && plan.output.contains("1 texts, 1 distinct, 0 cached, 1 to ask"),
+            "\(plan.error)\(plan.output)")
+    }
+
+    /// A collection is paid once, checked, taken away as files, and brought into another cache.
+    @Test func theCacheTravels() async throws {
+        let world = try TinyWorld()
+        defer { world.remove() }
+        let paid = Bill()
+        let server = try Self.server { texts in paid.texts.withLock { $0 += texts } }
+        defer { server.stop() }
+        let blackBox = ["--black-box", "openai:m", "--base-url", server.url]
+        let train = try await world.mafin(
+            [
+                "train", "--data", "data", "--encoder", "model", "--output", "ART", "--rivals", "none", "--epochs", "1",
+                "--quiet", "--threads", "2", "--cache", "a.sqlite", "--force",
+            ] + blackBox)
+        #expect(train.status == 0, "\(train.error)")
+        let asked = paid.texts.withLock { $0 }
+        #expect(Set(asked).count == asked.count)
+
+        let stats = try await world.mafin(["cache", "stats", "--cache", "a.sqlite"])
+        #expect(
+            stats.status == 0 && stats.output.contains("openai:m") && stats.output.contains("\(asked.count) vectors"),
+            "\(stats.output)")
+        #expect(try await world.mafin(["cache", "verify", "--cache", "a.sqlite"]).status == 0)
+        for name in ["v.npy", "v.safetensors", "v.jsonl"] {
+            let export = try await world.mafin([
+                "cache", "export", "--source", "1", "--output", name, "--cache", "a.sqlite",
+            ])
+            #expect(export.status == 0, "\(export.error)")
+            let load = try await world.mafin(["cache", "import", name, "--cache", "\(name).sqlite"])
+            #expect(
+                load.status == 0 && load.output.contains("\(asked.count) of them new"), "\(load.error)\(load.output)")
+        }
+        // The same server asked through the imported cache: nothing is paid again.
+        let again = try await world.mafin(
+            [
+                "train", "--data", "data", "--encoder", "model", "--output", "ART2", "--rivals", "none", "--epochs",
+                "1", "--quiet", "--threads", "2", "--cache", "v.npy.sqlite", "--force",
+            ] + blackBox)
+        #expect(again.status == 0 && paid.texts.withLock { $0.count } == asked.count, "\(again.error)")
+
+        // Damage is found, told by the status, and repaired.
+        let gone = try await world.mafin(["cache", "gc", "--source", "1", "--cache", "a.sqlite"])
+        #expect(gone.status == 0 && gone.output.contains("\(asked.count) vectors removed"), "\(gone.output)")
+    }
+
+    private final class Bill: Sendable {
+        let texts = Mutex<[String]>([])
+    }
+
+    @Test func nothingIsSentAboveTheLimit() async throws {
+        let world = try TinyWorld()
+        defer { world.remove() }
+        let server = try Self.server()
+        defer { server.stop() }
+        let outcome = try await world.mafin([
+            "train", "--data", "data", "--encoder", "model", "--output", "ART", "--rivals", "none", "--cache",
+            "a.sqlite",
+            "--black-box", "openai:m", "--base-url", server.url, "--price", "1", "--max-cost", "0.0001",
+        ])
+        #expect(
+            outcome.status == CommandStatus.usage.rawValue && outcome.error.contains("nothing was sent"),
+            "\(outcome.error)")
+        #expect(server.requests.isEmpty)
+    }
+}

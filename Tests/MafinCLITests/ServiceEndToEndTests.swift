@@ -1,0 +1,152 @@
+import AsyncHTTPClient
+import Foundation
+import MafinNumerics
+import MafinTestSupport
+import NIOCore
+import NIOHTTP1
+import Testing
+
+@testable import MafinCLI
+
+/// `mafin index` and `mafin serve`, run as a user runs them and asked over the network.
+@Suite("Commands: index and serve", .enabled(if: Program.url != nil, Comment(rawValue: Program.skipMessage)))
+struct ServiceEndToEndTests {
+    private static let key = "a-key-of-the-test"
+
+    /// Trains, indexes and serves; `body` gets the world, the run and its port. The service then ends by SIGTERM.
+    private func withService(
+        _ flags: [String] = [], _ body: (TinyWorld, Program.Running, Int) async throws -> Void
+    ) async throws {
+        let world = try TinyWorld()
+        defer { world.remove() }
+        try TinyWorld.writeModel(to: world.folder, name: "box", width: 32, seed: 11)
+        let train = try await world.mafin(
+            ["train", "--output", "ART", "--rivals", "none", "--mode", "query", "--epochs", "2"] + TinyWorld.training
+                + ["--black-box", "local:box"])
+        try #require(train.status == 0, "\(train.error)")
+        let index = try await world.mafin(["index", "ART", "--data", "data", "--output", "INDEX", "--json"])
+        try #require(index.status == 0 && index.output.contains("\"documents\" : 60"), "\(index.error)")
+        let run = try Program.start(
+            ["serve", "ART", "--index", "INDEX", "--port", "0", "--feedback", "marks"] + flags, in: world.folder,
+            environment: ["MAFIN_SERVE_KEYS": Self.key])
+        let begun = ContinuousClock.now
+        var port: Int?
+        while port == nil, !run.hasEnded, ContinuousClock.now - begun < .seconds(20) {
+            try await Task.sleep(for: .milliseconds(10))
+            port = run.errorSoFar.firstMatch(of: #/serving at https?://127\.0\.0\.1:(\d+)/#).flatMap { Int($0.1) }
+        }
+        do {
+            try await body(world, run, try #require(port, "\(run.errorSoFar)"))
+        } catch {
+            kill(run.identifier, SIGTERM)
+            throw error
+        }
+        kill(run.identifier, SIGTERM)
+        let outcome = try await run.outcome()
+        #expect(outcome.status == 0 && outcome.output.isEmpty, "\(outcome.status) \(outcome.error)")
+        #expect(!outcome.error.contains(Self.key))
+    }
+
+    private func ask(
+        _ port: Int, _ path: String, _ body: [String: Any]? = nil, key: String? = key, client: HTTPClient = .shared,
+        scheme: String = "http"
+    ) async throws -> (status: Int, body: [String: Any]) {
+        var request = HTTPClientRequest(url: "\(scheme)://127.0.0.1:\(port)\(path)")
+        if let key { request.headers.add(name: "authorization", value: "Bearer \(key)") }
+        if let body {
+            request.method = .POST
+            request.headers.add(name: "content-type", value: "application/json")
+            request.body = .bytes(ByteBuffer(bytes: try JSONSerialization.data(withJSONObject: body)))
+        }
+        let response = try await client.execute(request, timeout: TimeAmount.seconds(20))
+        let data = Data(try await response.body.collect(upTo: 1 << 24).readableBytesView)
+        let value = try JSONSerialization.jsonObject(with: data) as? [String: Any]
+        return (Int(response.status.code), value ?? [:])
+    }
+
+    private func vector(_ answer: (status: Int, body: [String: Any])) throws -> [Float] {
+        let data = try #require(answer.body["data"] as? [[String: Any]], "\(answer)")
+        return try #require(data[0]["embedding"] as? [NSNumber]).map(\.floatValue)
+    }
+
+    @Test func vectorsAreThoseOfEmbed() async throws {
+        try await withService { world, run, port in
+            for (input, role, texts) in [
+                ("queries", "query", (0..<3).map(TinyWorld.text(ofQuery:))),
+                ("corpus", "document", ["w0 w0 \(try documentText(world, 0))"]),
+            ] {
+                let embed = try await world.mafin(
+                    ["embed", "ART", "--input", "data/\(input).jsonl", "--as", role, "--output", "\(role).npy"])
+                try #require(embed.status == 0, "\(embed.error)")
+                let expected = try NumPyFile.read(world.url("\(role).npy"))
+                for (row, text) in texts.enumerated() {
+                    let answer = try await ask(port, "/v1/embeddings", ["model": "ART:\(role)", "input": text])
+                    let found = try vector(answer)
+                    let worst = zip(found, expected.row(row)).map { abs($0 - $1) }.max() ?? 1
+                    #expect(found.count == expected.columns && worst < 1e-5)
+                }
+            }
+            #expect(try await ask(port, "/v1/models", key: nil).status == 401)
+            let ready = try await ask(port, "/readyz", key: nil)
+            #expect(ready.status == 200 && ready.body["index"] as? Int == 60)
+
+            let search = try await ask(port, "/search", ["query": TinyWorld.text(ofQuery: 17), "top": 60])
+            let results = try #require(search.body["results"] as? [[String: Any]])
+            let command = try await world.mafin(
+                ["search", "ART", "--data", "data", "--top", "60", "--json", TinyWorld.text(ofQuery: 17)])
+            let other = try #require(
+                try JSONSerialization.jsonObject(with: Data(command.output.utf8)) as? [String: Any])
+            let expected = try #require(other["results"] as? [[String: Any]])
+            for (mine, theirs) in zip(results, expected) {
+                let difference =
+                    try #require(mine["score"] as? NSNumber).doubleValue
+                    - #require(theirs["score"] as? NSNumber).doubleValue
+                #expect(abs(difference) < 1e-5)
+            }
+
+            // Trained anew with another seed: the same index, other vectors of queries.
+            let before = try vector(try await ask(port, "/v1/embeddings", ["model": "ART:query", "input": "w3 f1"]))
+            let train = try await world.mafin(
+                [
+                    "train", "--output", "ART", "--rivals", "none", "--mode", "query", "--epochs", "1", "--seed", "5",
+                ] + TinyWorld.training + ["--black-box", "local:box"])
+            try #require(train.status == 0, "\(train.error)")
+            kill(run.identifier, SIGHUP)
+            var after = before
+            let begun = ContinuousClock.now
+            while after == before, ContinuousClock.now - begun < .seconds(10) {
+                try await Task.sleep(for: .milliseconds(20))
+                after = try vector(try await ask(port, "/v1/embeddings", ["model": "ART:query", "input": "w3 f1"]))
+            }
+            #expect(after != before)
+        }
+    }
+
+    /// Text of a document behind its own words, as the corpus has it.
+    private func documentText(_ world: TinyWorld, _ number: Int) throws -> String {
+        let lines = try String(contentsOf: world.url("data/corpus.jsonl"), encoding: .utf8).split(separator: "\n")
+        let object = try JSONSerialization.jsonObject(with: Data(lines[number].utf8)) as? [String: String]
+        return String(try #require(object?["text"]).dropFirst("w\(number) ".count))
+    }
+
+    @Test func wrongFlagsAreRefusedAtOnce() async throws {
+        try await TemporaryFolder.with { folder in
+            for (flags, words) in [
+                (["--port", "70000"], "--port must lie between"), (["--bm25"], "--bm25 needs --index"),
+                (["--feedback", "x"], "--feedback needs --index"), (["--tls-key", "x"], "go together"),
+                (["--deadline", "0"], "--deadline must be above 0"), (["--name", "a:b"], "--name must be a word"),
+            ] {
+                let outcome = try await Program.run(["serve", "ART"] + flags, in: folder)
+                #expect(
+                    outcome.status == CommandStatus.usage.rawValue && outcome.error.contains(words), "\(outcome.error)")
+            }
+            let missing = try await Program.run(["serve", "ART"], in: folder)
+            #expect(missing.status == CommandStatus.data.rawValue && missing.error.contains("no artefact"))
+            let keys = try await Program.run(["serve", "ART", "--keys-file", "none"], in: folder)
+            #expect(keys.status == CommandStatus.usage.rawValue && keys.error.contains("cannot be read"))
+            try folder.write("x", to: "full/file")
+            let index = try await Program.run(["index", "ART", "--data", "d", "--output", "full"], in: folder)
+            #expect(index.status == CommandStatus.usage.rawValue && index.error.contains("nothing was written"))
+        }
+    }
+}

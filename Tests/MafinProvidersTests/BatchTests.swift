@@ -1,0 +1,176 @@
+import Foundation
+import MafinBlackBox
+import MafinNumerics
+import MafinTestSupport
+import Synchronization
+import Testing
+
+@testable import MafinProviders
+
+@Suite struct BatchTests {
+    private func blackBox(
+        _ server: BatchServer, _ cache: EmbeddingCache, waiting: BatchedBlackBox.Waiting = .untilAnswered,
+        items: Int = 4
+    ) throws -> CachedBlackBox<BatchedBlackBox> {
+        let box = try ProviderBlackBox(
+            ProfileCatalog.builtIn.profile("openai"), model: "m", baseURL: server.url, apiKey: try APIKey(Dialect.key),
+            options: ProviderBlackBox.Options(
+                limits: BatchLimits(items: items), retry: RetryPolicy(maximumAttempts: 3, firstDelay: .milliseconds(2)),
+                sharing: cache),
+            environment: [:], transport: try HTTPTransport(ConnectionSettings()), time: VirtualTime())
+        return CachedBlackBox(try BatchedBlackBox(box, cache: cache, waiting: waiting), cache: cache)
+    }
+
+    private func withServer(
+        _ server: BatchServer, _ body: (EmbeddingCache) async throws -> Void
+    ) async throws {
+        defer { server.stop() }
+        try await TemporaryFolder.with { folder in
+            let cache = try EmbeddingCache(file: folder.url.appendingPathComponent("cache.sqlite"))
+            try await body(cache)
+        }
+    }
+
+    private static let texts = (0..<10).map { "t\($0)" }
+
+    private func expect(_ vectors: Matrix, _ texts: [String]) {
+        let expected = EmbeddingServer.vectors(texts)
+        #expect(
+            vectors.values.count == expected.count && zip(vectors.values, expected).allSatisfy { abs($0 - $1) < 1e-6 })
+    }
+
+    @Test func answersInAnyOrderAfterAWhile() async throws {
+        let server = try BatchServer(course: { _ in .init(polls: 4) })
+        try await withServer(server) { cache in
+            let vectors = try await blackBox(server, cache).embed(items(Self.texts + ["t3"]), as: .document)
+            expect(vectors, Self.texts + ["t3"])
+            #expect(server.paid.sorted() == Self.texts.sorted() && server.batches.count == 1)
+            #expect(server.requests.contains("POST /v1/files") && !server.requests.contains("POST /v1/embeddings"))
+            _ = try await blackBox(server, cache).embed(items(Self.texts), as: .query)
+            #expect(server.batches.count == 1)
+        }
+    }
+
+    @Test func expiredAndCancelledBatchesBringWhatTheyHave() async throws {
+        let server = try BatchServer(course: { number in
+            number == 0
+                ? .init(end: "expired", answered: { $0 == 1 })
+                : number == 1 ? .init(end: "cancelled", answered: { $0 == 0 }) : .init()
+        })
+        try await withServer(server) { cache in
+            expect(try await blackBox(server, cache).embed(items(Self.texts), as: .document), Self.texts)
+            #expect(server.paid.sorted() == Self.texts.sorted() && server.batches.count == 3)
+        }
+    }
+
+    @Test func refusedLinesAreAskedByThemselvesAndTheTextIsNamed() async throws {
+        let server = try BatchServer(refuses: { $0 == "t5" })
+        try await withServer(server) { cache in
+            let text = await message { _ = try await blackBox(server, cache).embed(items(Self.texts), as: .document) }
+            #expect(text.contains("'d5'") && text.contains("cannot embed this"), "\(text)")
+            #expect(server.paid.sorted() == Self.texts.filter { $0 != "t5" }.sorted())
+            let count = try await cache.count()
+            #expect(count == 9)
+        }
+    }
+
+    /// The command ends, or is killed; another one takes the job up.
+    @Test func anotherRunCollects() async throws {
+        let server = try BatchServer(course: { _ in .init(polls: 3) })
+        try await withServer(server) { cache in
+            let first = await message {
+                _ = try await blackBox(server, cache, waiting: .no).embed(items(Self.texts), as: .document)
+            }
+            #expect(
+                first.contains("10 texts are in 1 batch that the provider has not answered yet ('batch-0')"), "\(first)"
+            )
+            #expect(try await cache.pendingJobs().map(\.state) == [.running])
+            // `batch resume` of another model leaves it alone; that of this one brings it in.
+            let box = try blackBox(server, cache)
+            let other = try ProviderBlackBox(
+                ProfileCatalog.builtIn.profile("openai"), model: "other", baseURL: server.url,
+                apiKey: try APIKey(Dialect.key))
+            #expect(try await cache.resumeJobs(of: other).isEmpty)
+            for job in try await cache.pendingJobs() { try await cache.cancelJob(job, of: other) }
+            #expect(!server.requests.contains { $0.hasSuffix("/cancel") })
+            expect(try await box.embed(items(Self.texts), as: .document), Self.texts)
+            #expect(server.batches.count == 1 && server.paid.count == 10)
+            #expect(try await cache.pendingJobs().isEmpty)
+        }
+    }
+
+    /// The answer to the request that begins a batch is lost: whether it has begun is found out before anything is paid again.
+    @Test(arguments: [true, false])
+    func lostBeginnings(hasBegun: Bool) async throws {
+        let isLost = Mutex(true)
+        let server = try BatchServer(course: { _ in
+            let loses = isLost.withLock { value in
+                defer { if hasBegun { value = false } }
+                return value
+            }
+            return .init(losesBegin: loses ? hasBegun : nil)
+        })
+        try await withServer(server) { cache in
+            if !hasBegun {
+                let text = await message {
+                    _ = try await blackBox(server, cache).embed(items(Self.texts), as: .document)
+                }
+                #expect(text.contains("no answer"), "\(text)")
+                isLost.withLock { $0 = false }
+            }
+            expect(try await blackBox(server, cache).embed(items(Self.texts), as: .document), Self.texts)
+            #expect(server.paid.sorted() == Self.texts.sorted() && server.batches.count == 1)
+        }
+    }
+
+    @Test func providersWithoutABatchAPISaySo() async throws {
+        let server = try BatchServer()
+        try await withServer(server) { cache in
+            let box = try ProviderBlackBox(
+                ProfileCatalog.builtIn.profile("cohere"), model: "embed-v4.0", baseURL: server.url)
+            #expect(throws: ProviderError.self) { try BatchedBlackBox(box, cache: cache) }
+        }
+    }
+
+    // MARK: - Replies
+
+    private func model(_ server: BatchServer, _ cache: EmbeddingCache) throws -> CachedLanguageModel {
+        let model = try ChatModel(
+            ProfileCatalog.builtIn.profile("openai"), model: "writer", baseURL: server.url,
+            apiKey: try APIKey(Dialect.key),
+            transport: try HTTPTransport(ConnectionSettings()), time: VirtualTime())
+        return CachedLanguageModel(try BatchedLanguageModel(model, cache: cache), cache: cache)
+    }
+
+    @Test func repliesComeInBatchesToo() async throws {
+        let server = try BatchServer(
+            course: { number in
+                guard number == 0 else { return BatchServer.Course(polls: 2) }
+                return BatchServer.Course(polls: 2, end: "expired", answered: { $0 < 3 })
+            }, refuses: { $0 == "p4" })
+        try await withServer(server) { cache in
+            let asked = prompts((0..<8).map { "p\($0)" })
+            let replies = try await model(server, cache).replies(asked)
+            #expect(
+                replies.map(\.text) == (0..<8).map { $0 == 4 ? "" : "reply to p\($0)" }
+                    && replies[4].refusal == "cannot embed this")
+            #expect(server.paid.sorted() == (0..<8).filter { $0 != 4 }.map { "p\($0)" } && server.batches.count == 2)
+            #expect(server.batches.allSatisfy { $0.endpoint == "/v1/chat/completions" })
+            // Vectors are not read from them.
+            let box = try ProviderBlackBox(
+                ProfileCatalog.builtIn.profile("openai"), model: "writer", baseURL: server.url,
+                apiKey: try APIKey(Dialect.key))
+            #expect(try await cache.resumeJobs(of: box).isEmpty)
+            _ = try await model(server, cache).replies(asked.filter { $0.user != "p4" })
+            #expect(server.batches.count == 2)
+        }
+    }
+
+    @Test func aBatchWithoutAnyReplyIsAnError() async throws {
+        let server = try BatchServer(refuses: { _ in true })
+        try await withServer(server) { cache in
+            let text = await message { _ = try await model(server, cache).replies(prompts(["a", "b"])) }
+            #expect(text.contains("cannot embed this"), "\(text)")
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import Foundation
+import MafinBlackBox
+import MafinTestSupport
+import Testing
+
+@testable import MafinProviders
+
+@Suite struct PlanTests {
+    private func plan(
+        _ provider: String, model: String, _ texts: [(TextRole, [String])], cache: EmbeddingCache, local: Int? = nil,
+        change: (inout ProviderBlackBox.Options) -> Void = { _ in }
+    ) async throws -> EmbeddingPlan {
+        var options = ProviderBlackBox.Options()
+        change(&options)
+        let box = try ProviderBlackBox(
+            ProfileCatalog.builtIn.profile(provider), model: model, apiKey: try APIKey(Dialect.key), options: options,
+            environment: [:])
+        return try await EmbeddingPlan(
+            box, cache: cache, texts: texts.map { ($0.0, items($0.1)) },
+            ruler: TokenRuler(bytesPerToken: box.profile.tokens.bytesPerToken),
+            localDimension: local)
+    }
+
+    @Test func countsTextsRequestsMinutesAndMoney() async throws {
+        try await TemporaryFolder.with { folder in
+            let cache = try EmbeddingCache(file: folder.url.appendingPathComponent("cache.sqlite"))
+            let texts = (0..<500).map { "text number \($0)" } + ["text number 1"]
+            let plan = try await plan(
+                "cohere", model: "embed-v4.0", [(.document, texts), (.query, ["a query"])], cache: cache, local: 384
+            ) {
+                $0.spending = SpendingLimit(pricePerMillionTokens: 0.12)
+                $0.limits = BatchLimits(items: 96)
+            }
+            #expect(plan.toAsk == 501 && plan.parts.map(\.distinct) == [500, 1])
+            #expect(plan.requests == 6 + 1)  // 96 texts to a request
+            // 2,000 texts a minute, each counted as a request.
+            #expect(abs((plan.minutes ?? 0) - 501.0 / 2000) < 1e-9)
+            let tokens = (Array(Set(texts)) + ["a query"]).reduce(0) { $0 + $1.utf8.count / 3 + 1 }
+            #expect(plan.tokens == tokens && abs((plan.cost ?? 0) - Double(tokens) * 0.12 / 1e6) < 1e-12)
+            #expect(plan.joinedDimension == 1920 && plan.indexesTooSmall.isEmpty && plan.batchSaving == nil)
+            #expect(plan.summary.hasPrefix("cohere:embed-v4.0: 501 of 501 distinct texts to ask"), "\(plan.summary)")
+        }
+    }
+
+    @Test func indexesThatWouldNotTakeTheVectorAreNamed() async throws {
+        try await TemporaryFolder.with { folder in
+            let cache = try EmbeddingCache(file: folder.url.appendingPathComponent("cache.sqlite"))
+            let plan = try await plan(
+                "openai", model: "text-embedding-3-large", [(.query, ["a"])], cache: cache, local: 384
+            ) {
+                $0.spending = SpendingLimit(pricePerMillionTokens: 0.13)
+            }
+            #expect(plan.joinedDimension == 3456 && plan.indexesTooSmall.map(\.dimension) == [2000])
+            #expect(plan.batchSaving.map { abs($0 - (plan.cost ?? 0) / 2) < 1e-15 } ?? false)
+        }
+    }
+
+    @Test func longTextsAreListed() async throws {
+        try await TemporaryFolder.with { folder in
+            let cache = try EmbeddingCache(file: folder.url.appendingPathComponent("cache.sqlite"))
+            let texts = ["short", String(repeating: "a", count: 3 * 9000), String(repeating: "b", count: 3 * 20_000)]
+            let plan = try await plan("openai", model: "text-embedding-3-small", [(.document, texts)], cache: cache)
+            #expect(plan.parts[0].mayBeOverLimit == ["d1"] && plan.parts[0].overLimit == ["d2"])
+        }
+    }
+
+    @Test func cachedTextsCostNothingAndEarlierCountsAreAMeasure() async throws {
+        try await TemporaryFolder.with { folder in
+            let cache = try EmbeddingCache(file: folder.url.appendingPathComponent("cache.sqlite"))
+            let server = try EmbeddingServer()
+            defer { server.stop() }
+            let texts = (0..<200).map { "number \($0) of many" }
+            let box = try server.blackBox()
+            _ = try await CachedBlackBox(box, cache: cache).embed(items(texts), as: .document)
+            let plan = try await EmbeddingPlan(
+                box, cache: cache, texts: [(.document, items(texts + ["number 1000 of many"]))], ruler: TokenRuler())
+            #expect(plan.toAsk == 1 && plan.parts[0].cached == 200)
+            // The server counted 6 tokens for each of about 18 bytes.
+            #expect(plan.expectedTokens.map { (5...7).contains($0) } ?? false)
+            let all = try await EmbeddingPlan(
+                box, cache: cache, texts: [(.document, items(texts))], ruler: TokenRuler())
+            #expect(all.summary == "openai:m: all 200 distinct texts are cached, nothing is asked")
+        }
+    }
+
+    @Test func nothingIsSentAboveTheLimit() async throws {
+        let server = try EmbeddingServer()
+        defer { server.stop() }
+        let texts = items((0..<40).map { "text \($0)" })
+        let few = try server.blackBox { $0.spending = SpendingLimit(requests: 5) }
+        let text = await message { _ = try await few.embed(texts, as: .document) }
+        #expect(text.contains("10 requests are needed and 5 are left") && server.requests.isEmpty, "\(text)")
+        let cheap = try server.blackBox { $0.spending = SpendingLimit(cost: 0.0001, pricePerMillionTokens: 1) }
+        let words = await message { _ = try await cheap.embed(texts, as: .document) }
+        #expect(words.contains("nothing was sent") && server.requests.isEmpty, "\(words)")
+    }
+}

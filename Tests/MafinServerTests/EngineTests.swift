@@ -1,0 +1,159 @@
+import HTTPTypes
+import Mafin
+import MafinBlackBox
+import MafinNumerics
+import MafinText
+import Synchronization
+import Testing
+
+@testable import MafinServer
+
+@Suite struct EngineTests {
+    private func engine(_ toy: ToyArtefact, batch: Int = 64, queue: Int = 10_000) throws -> LocalEngine {
+        LocalEngine(try toy.model(), limits: .init(batchTokens: batch, queueTokens: queue))
+    }
+
+    private func rows(_ engine: LocalEngine, _ texts: [String], _ role: TextRole = .query) -> TokenBatch {
+        TokenBatch(rows: texts.map(engine.tokenizer(role).tokens))
+    }
+
+    @Test func requestsTogetherAreWhatEachIsAlone() async throws {
+        let toy = try ToyArtefact()
+        let engine = try engine(toy)
+        let alone = try toy.model()
+        let requests = (0..<60).map { number in
+            (0..<(1 + number % 9)).map { "w\((number * 7 + $0) % 58) " + String(repeating: "f3 ", count: $0) }
+        }
+        let answers = try await requests.enumerated().concurrentMap { number, texts in
+            let role: TextRole = number % 2 == 0 ? .query : .document
+            return try await engine.embed(self.rows(engine, texts, role), as: role)
+        }
+        for (number, texts) in requests.enumerated() {
+            let expected = try alone.localVectors(of: texts, as: number % 2 == 0 ? .query : .document)
+            #expect(distance(answers[number].values, expected.values) < 1e-5)
+        }
+        #expect(engine.load == 0)
+    }
+
+    @Test func theQueueIsBounded() async throws {
+        let toy = try ToyArtefact()
+        let engine = try engine(toy, batch: 16, queue: 500)
+        let answers = try await (0..<200).concurrentMap { number -> String in
+            do {
+                _ = try await engine.embed(self.rows(engine, Array(repeating: "w1 w2 w3", count: 40)), as: .query)
+                return "answered"
+            } catch let error as ServiceError {
+                #expect(error.status.code == 429 && (error.retryAfter ?? 0) >= 1)
+                return "refused"
+            }
+        }
+        #expect(answers.contains("answered") && answers.contains("refused"))
+        #expect(engine.load == 0)
+        // It has room again.
+        #expect(try await engine.embed(rows(engine, ["w1"]), as: .query).rows == 1)
+    }
+
+    @Test func whoLeavesIsNotComputed() async throws {
+        let toy = try ToyArtefact()
+        let engine = try engine(toy, batch: 16, queue: 1_000_000)
+        let task = Task {
+            try await engine.embed(self.rows(engine, Array(repeating: "w1 w2 w3", count: 20_000)), as: .query)
+        }
+        while engine.load == 0 { await Task.yield() }
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+        #expect(engine.load == 0)
+        let late = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return try await engine.embed(self.rows(engine, ["w1"]), as: .query)
+        }
+        await #expect(throws: CancellationError.self) { try await late.value }
+    }
+
+    @Test func rowsOfSeveralRequestsShareABatch() async throws {
+        let toy = try ToyArtefact()
+        let batches = Mutex<[Int]>([])
+        let engine = LocalEngine(
+            try toy.model(), limits: .init(batchTokens: 64, queueTokens: 100_000),
+            observer: .init(batch: { rows, tokens, _ in
+                #expect(tokens <= 64)
+                batches.withLock { $0.append(rows) }
+            }))
+        _ = try await (0..<300).concurrentMap { try await engine.embed(self.rows(engine, ["w\($0 % 50)"]), as: .query) }
+        let sizes = batches.withLock { $0 }
+        #expect(sizes.reduce(0, +) == 300 && sizes.count < 200, "\(sizes.count) batches")
+    }
+}
+
+@Suite struct UpstreamTests {
+    private func items(_ texts: String...) -> [EmbeddingItem] { texts.map { EmbeddingItem(id: "x", text: $0) } }
+
+    private func batcher(_ box: ToyBlackBox, _ limits: UpstreamBatcher.Limits = .init()) -> UpstreamBatcher {
+        UpstreamBatcher(box, limits: limits, classify: { UpstreamFailure(.unavailable, "\($0)") })
+    }
+
+    @Test func whatWaitsGoesTogether() async throws {
+        let box = ToyBlackBox()
+        box.behaviour.withLock { $0.delay = .milliseconds(50) }
+        let batcher = batcher(box, .init(calls: 2, textsPerCall: 40))
+        let answers = try await (0..<64).concurrentMap { number in
+            try await batcher.embed(self.items("a \(number)", "b \(number)"), as: number % 2 == 0 ? .query : .document)
+        }
+        for (number, answer) in answers.enumerated() {
+            let role: TextRole = number % 2 == 0 ? .query : .document
+            #expect(Array(answer.row(0)) == ToyBlackBox.vector("a \(number)", role))
+            #expect(Array(answer.row(1)) == ToyBlackBox.vector("b \(number)", role))
+        }
+        #expect(box.calls.count < 16 && box.calls.allSatisfy { $0.count <= 40 }, "\(box.calls.map(\.count))")
+    }
+
+    @Test func aRefusedTextFailsAlone() async throws {
+        let box = ToyBlackBox()
+        box.behaviour.withLock { ($0.delay, $0.refusedWord) = (.milliseconds(20), "bad") }
+        let batcher = batcher(box, .init(calls: 1))
+        let failed = try await (0..<20).concurrentMap { number -> Bool in
+            do {
+                _ = try await batcher.embed(self.items(number == 11 ? "bad" : "good \(number)"), as: .query)
+                return false
+            } catch let failure as UpstreamFailure {
+                #expect(failure.kind == .textRefused && failure.message.contains("'bad'"))
+                return true
+            }
+        }
+        #expect(failed.indices.filter { failed[$0] } == [11])
+        #expect(batcher.lastFailure == nil)
+    }
+
+    @Test func whileItIsAwayNobodyWaits() async throws {
+        let box = ToyBlackBox()
+        box.behaviour.withLock { $0.isAway = true }
+        let batcher = batcher(box, .init(firstPause: .milliseconds(200)))
+        await #expect(throws: UpstreamFailure.self) { try await batcher.embed(self.items("a"), as: .query) }
+        for _ in 0..<20 {
+            do {
+                _ = try await batcher.embed(items("a"), as: .query)
+                Issue.record("it is away")
+            } catch let failure as UpstreamFailure {
+                #expect(failure.kind == .unavailable && failure.retryAfter == 1)
+            }
+        }
+        #expect(box.calls.count == 1)
+        box.behaviour.withLock { $0.isAway = false }
+        try await Task.sleep(for: .milliseconds(250))
+        #expect(try await batcher.embed(items("a"), as: .query).rows == 1)
+        #expect(batcher.lastFailure == nil)
+    }
+
+    @Test func aCallThatTakesTooLongIsGivenUp() async throws {
+        let box = ToyBlackBox()
+        box.behaviour.withLock { $0.delay = .seconds(30) }
+        let batcher = batcher(box, .init(timeout: .milliseconds(50)))
+        do {
+            _ = try await batcher.embed(items("a"), as: .query)
+            Issue.record("it takes too long")
+        } catch let failure as UpstreamFailure {
+            #expect(failure.message.contains("0.05 s"))
+        }
+        #expect(box.record.withLock { $0.cancelled } == 1)
+    }
+}

@@ -1,0 +1,103 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import MafinBlackBox
+import MafinNumerics
+import Testing
+
+@testable import MafinServer
+
+/// What comes from outside is read, or refused in words; nothing else happens. Seeded, so that a failure comes back.
+@Suite struct FuzzTests {
+    /// Inputs of each parser; more with `MAFIN_FUZZ_INPUTS`.
+    private static let inputs = ProcessInfo.processInfo.environment["MAFIN_FUZZ_INPUTS"].flatMap { Int($0) } ?? 20_000
+
+    private static let seeds = [
+        #"{"model":"toy:query","input":["w1 f3","ü🙂\ud83d\ude42"],"encoding_format":"base64","dimensions":48,"lambda":0.5}"#,
+        #"{"input":"a","input_type":"document","truncation":true,"output_dtype":"float","output_dimension":48,"user":null}"#,
+        #"{"texts":["a","b"],"model":"toy","input_type":"search_query","embedding_types":["float","base64"],"truncate":"END"}"#,
+        #"{"query":"a","top":10,"lambda":1e-1,"bm25":0.25,"candidates":true,"max_tokens":100}"#,
+        #"{"input":[[1,2],[3]],"lambda":-1.5e300,"dimensions":9223372036854775807,"model":"toy:document:query"}"#,
+    ]
+
+    private static let pieces = [
+        "{", "}", "[", "]", "\"", ":", ",", "null", "true", "1e999", "-0", "\\u0000", "\\ud800", "\"input\"",
+        "\"lambda\"",
+        "\u{FEFF}", "9999999999999999999999", "\"\"", "[[[[[[[[", "\u{1F642}", " ", "\n", "NaN",
+    ]
+
+    private func damaged(_ random: inout RandomGenerator) -> Data {
+        var bytes = Array(Self.seeds[random.index(below: Self.seeds.count)].utf8)
+        for _ in 0..<random.index(below: 6) {
+            let place = random.index(below: bytes.count + 1)
+            switch random.index(below: 5) {
+            case 0 where place < bytes.count: bytes[place] = UInt8(random.index(below: 256))
+            case 1 where place < bytes.count: bytes.remove(at: place)
+            case 2: bytes.insert(contentsOf: Array(Self.pieces[random.index(below: Self.pieces.count)].utf8), at: place)
+            case 3: bytes = Array(bytes.prefix(max(1, place)))
+            default:
+                let end = min(bytes.count, place + random.index(below: 20))
+                bytes.insert(contentsOf: bytes[min(place, end)..<end], at: random.index(below: bytes.count + 1))
+            }
+            if bytes.isEmpty { bytes = [UInt8(ascii: "{")] }
+        }
+        return Data(bytes)
+    }
+
+    @Test func bodiesAreReadOrRefused() throws {
+        var random = RandomGenerator(seed: 41)
+        let reading = EmbeddingsRequest.Reading(model: "toy", defaultRole: .document, dimension: 48, maximumInputs: 8)
+        var (read, refused) = (0, 0)
+        for _ in 0..<Self.inputs {
+            let body = damaged(&random)
+            do {
+                let request = try EmbeddingsRequest(RequestFields(body), for: reading)
+                read += 1
+                #expect((1...8).contains(request.texts.count) && request.texts.allSatisfy { !$0.isEmpty })
+            } catch let error as ServiceError {
+                refused += 1
+                #expect([400, 404].contains(error.status.code) && !error.message.isEmpty)
+                // An error can always be written.
+                let answer = Answers.error(error, in: .voyage, id: "x")
+                #expect(answer.status == error.status)
+            }
+            do { _ = try CohereRequest(body, for: reading) } catch is ServiceError {}
+            do {
+                let fields = try RequestFields(body)
+                _ = try fields.integer("top", in: 1...1000)
+                _ = try fields.number("lambda")
+                _ = try fields.boolean("candidates")
+            } catch is ServiceError {}
+        }
+        #expect(read > Self.inputs / 100 && refused > Self.inputs / 10, "\(read) read, \(refused) refused")
+    }
+
+    @Test func headersAndPathsAreReadOrNot() {
+        var random = RandomGenerator(seed: 43)
+        let alphabet = Array("0123456789abcdefABCDEF-–/%.?:\u{0}ü ")
+        for _ in 0..<Self.inputs {
+            var header = Array("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+            for _ in 0..<random.index(below: 3) {
+                header[random.index(below: header.count)] = alphabet[random.index(below: alphabet.count)]
+            }
+            let trace = RequestTrace(continuing: String(header))
+            #expect(trace.header.utf8.count == 55 && RequestTrace.parse(trace.header)?.trace == trace.traceID)
+            let path =
+                "/" + String((0..<random.index(below: 12)).map { _ in alphabet[random.index(below: alphabet.count)] })
+            let (endpoint, rest) = Endpoint.find("/v1/models" + path)
+            #expect((endpoint == .model) == !rest.isEmpty)
+        }
+    }
+
+    @Test func stringsComeBackFromJSON() throws {
+        var random = RandomGenerator(seed: 47)
+        for _ in 0..<Self.inputs / 4 {
+            let scalars = (0..<random.index(below: 20)).compactMap { _ in
+                Unicode.Scalar(UInt32(random.index(below: random.index(below: 2) == 0 ? 0x80 : 0x11_0000)))
+            }
+            let text = String(String.UnicodeScalarView(scalars))
+            let data = Data("[\(JSONText.quoted(text))]".utf8)
+            #expect(try JSONSerialization.jsonObject(with: data) as? [String] == [text])
+        }
+    }
+}

@@ -1,0 +1,244 @@
+import AsyncHTTPClient
+import Foundation
+import HTTPTypes
+import MafinBlackBox
+import MafinNumerics
+import MafinTestSupport
+import NIOCore
+import Synchronization
+import Testing
+
+@testable import MafinServer
+
+@Suite struct OperationsTests {
+    private let toy: ToyArtefact
+
+    init() throws { toy = try ToyArtefact() }
+
+    /// What the service logged.
+    private final class Lines: Sendable {
+        private let lines = Mutex<[String]>([])
+        var log: ServiceLog { ServiceLog { [self] line in lines.withLock { $0.append(line) } } }
+        var all: [String] { lines.withLock { $0 } }
+        func requests() throws -> [[String: Any]] {
+            try all.map { try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]) }
+                .filter { $0["event"] as? String == "request" }
+        }
+    }
+
+    @Test func keysAreAskedForAndRotated() async throws {
+        let file = try toy.folder.write("# clients\nalice secret-one\nsecret-two-of-nobody\n", to: "keys")
+        let keys = try KeyRing(keys: "from-the-environment", file: file)
+        let lines = Lines()
+        try await toy.service(keys: keys, log: lines.log).serving { client in
+            func status(_ headers: [String: String]) async throws -> Int {
+                try await client.post("/v1/embeddings", ["input": "w1"], headers).status
+            }
+            let missing = try await client.post("/v1/embeddings", ["input": "w1"])
+            #expect(
+                missing.status == 401 && missing.code == "missing_api_key"
+                    && missing.header("www-authenticate") == "Bearer")
+            #expect(try await status(["authorization": "Bearer secret-one"]) == 200)
+            #expect(try await status(["authorization": "bearer secret-two-of-nobody"]) == 200)
+            #expect(try await status(["api-key": "from-the-environment"]) == 200)
+            #expect(try await status(["authorization": "Bearer secret-on"]) == 401)
+            #expect(try await status(["authorization": "Bearer secret-one "]) == 200)
+            #expect(try await status(["authorization": "Basic secret-one"]) == 401)
+            for path in ["/livez", "/readyz", "/metrics", "/", "/openapi.json"] {
+                #expect(try await client.get(path).status == 200, "\(path)")
+            }
+            #expect(try await client.get("/v1/models").status == 401)
+
+            try Data("bob secret-three\n".utf8).write(to: file)
+            #expect(keys.refresh() == "1 keys read from \(file.path)" && keys.refresh() == nil)
+            #expect(try await status(["authorization": "Bearer secret-three"]) == 200)
+            #expect(try await status(["authorization": "Bearer secret-one"]) == 401)
+            // A damaged file takes nobody's key away.
+            try Data("bob three words here\n".utf8).write(to: file)
+            #expect(keys.refresh()?.contains("stay as they were") == true)
+            #expect(try await status(["authorization": "Bearer secret-three"]) == 200)
+        }
+        let text = lines.all.joined(separator: "\n")
+        for secret in ["secret-one", "secret-two", "from-the-environment", "secret-three"] {
+            #expect(!text.contains(secret))
+        }
+        #expect(text.contains("\"key\":\"alice\""))
+        #expect(throws: KeyError.self) { try KeyRing(keys: "short") }
+        #expect(throws: KeyError.self) { try KeyRing(keys: "  , ") }
+        #expect(throws: KeyError.self) { try KeyRing(file: URL(fileURLWithPath: "/nonexistent")) }
+    }
+
+    @Test func degradedServiceSaysSo() async throws {
+        let toy = toy
+        toy.blackBox.behaviour.withLock { $0.isAway = true }
+        try await toy.service().serving { client in
+            let answer = try await client.post("/v1/embeddings", ["input": "w1", "input_type": "query"])
+            #expect(
+                answer.status == 503 && answer.code == "black_box_unavailable" && answer.message == "the toy is away")
+            #expect(Int(answer.header("retry-after") ?? "") ?? 0 >= 1)
+            let ready = try await client.get("/readyz")
+            #expect(ready.status == 503 && ready.json["black_box"] as? String == "the toy is away")
+            #expect(ready.json["local"] as? String == "ok")
+            #expect(try await client.get("/livez").status == 200)
+        }
+        var options = ServiceOptions()
+        options.degrades = true
+        try await toy.writeIndexWhileAwake()
+        try await toy.service(options, withIndex: true).serving { client in
+            let answer = try await client.post("/v1/embeddings", ["input": "w1", "input_type": "query"])
+            #expect(answer.status == 200 && answer.header("x-mafin-degraded") == "black_box")
+            let vector = try answer.vectors()[0]
+            #expect(vector.prefix(ToyBlackBox.dimension).allSatisfy { $0 == 0 })
+            #expect(distance(vector, try toy.expected("w1", .query, lambda: 1)) < 1e-5)
+            #expect((answer.json["degraded"] as? [String: Any])?["half"] as? String == "black_box")
+            // A document's vector would stay wrong in an index.
+            let document = try await client.post("/v1/embeddings", ["input": "w1", "input_type": "document"])
+            #expect(document.status == 503)
+            let search = try await client.post("/search", ["query": "w3"])
+            #expect(search.status == 200 && search.json["black_box_asked"] as? Bool == false)
+            #expect(search.json["lambda"] as? Double == 1)
+            let ready = try await client.get("/readyz")
+            #expect(ready.status == 200 && ready.json["status"] as? String == "degraded")
+            #expect(try await client.get("/metrics").text.contains("mafin_degraded_total 2"))
+        }
+    }
+
+    @Test func metricsAreWhatPrometheusReads() async throws {
+        var options = ServiceOptions()
+        options.pricePerMillionTokens = 0.1
+        try await toy.service(options).serving { client in
+            for _ in 0..<3 { _ = try await client.post("/v1/embeddings", ["input": ["w1", "w2"]]) }
+            _ = try await client.post("/v1/embeddings", ["input": ""])
+            _ = try await client.get("/not/ours/\"quoted\"".replacing("\"", with: "%22"))
+            let text = try await client.get("/metrics").text
+            var types: [String: String] = [:]
+            for line in text.split(separator: "\n") {
+                if line.hasPrefix("# TYPE ") {
+                    let words = line.split(separator: " ")
+                    #expect(types.updateValue(String(words[3]), forKey: String(words[2])) == nil, "\(line) twice")
+                } else if !line.hasPrefix("#") {
+                    #expect(
+                        line.wholeMatch(of: #/[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[0-9.e+-]+/#) != nil,
+                        "\(line)")
+                    let name = line.prefix { $0 != "{" && $0 != " " }
+                    let base = ["_bucket", "_sum", "_count"].first { name.hasSuffix($0) }.map {
+                        String(name.dropLast($0.count))
+                    }
+                    #expect(types[String(name)] != nil || base.map { types[$0] == "histogram" } == true, "\(line)")
+                }
+            }
+            #expect(
+                text.contains("mafin_http_requests_total{path=\"/v1/embeddings\",method=\"POST\",status=\"200\"} 3"))
+            #expect(
+                text.contains("mafin_http_requests_total{path=\"/v1/embeddings\",method=\"POST\",status=\"400\"} 1"))
+            #expect(text.contains("mafin_http_requests_total{path=\"other\",method=\"GET\",status=\"404\"} 1"))
+            #expect(text.contains("mafin_inputs_total{role=\"document\"} 6"))
+            #expect(text.contains("mafin_tokens_total{role=\"document\"} 24"))
+            #expect(text.contains("mafin_stage_duration_seconds_count{stage=\"local\"} 3"))
+            #expect(text.contains("mafin_black_box_calls_total{outcome=\"answered\"} 3"))
+        }
+    }
+
+    @Test func requestsAreLoggedAndTraced() async throws {
+        let lines = Lines()
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        try await toy.service(log: lines.log).serving { client in
+            let answer = try await client.post(
+                "/v1/embeddings", ["input": ["w1", "w2 hidden-word"]],
+                ["x-request-id": "my-id.1", "traceparent": trace])
+            #expect(answer.header("x-request-id") == "my-id.1")
+            let header = try #require(answer.header("traceparent"))
+            #expect(
+                header.hasPrefix("00-0af7651916cd43dd8448eb211c80319c-") && header.hasSuffix("-01") && header != trace)
+            let other = try await client.get(
+                "/livez", ["x-request-id": "not usable!", "traceparent": "00-0-0-0"])
+            #expect(try #require(other.header("x-request-id")).count == 16)
+        }
+        let requests = try lines.requests()
+        let first = try #require(requests.first { $0["id"] as? String == "my-id.1" })
+        #expect(first["trace_id"] as? String == "0af7651916cd43dd8448eb211c80319c" && first["status"] as? Int == 200)
+        #expect(first["inputs"] as? Int == 2 && first["path"] as? String == "/v1/embeddings")
+        #expect(first["remote"] as? String == "127.0.0.1")
+        #expect(!lines.all.joined().contains("hidden-word"))
+        #expect(RequestTrace.parse("00-\(String(repeating: "0", count: 32))-b7ad6b7169203331-01") == nil)
+        #expect(RequestTrace.parse("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") == nil)
+        #expect(RequestTrace.parse("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what") != nil)
+        #expect(RequestTrace.parse(trace + "-more") == nil)
+    }
+
+    /// The black box is asked with the trace of the request.
+    @Test func theTraceGoesOnToTheBlackBox() async throws {
+        let seen = Mutex<[String]>([])
+        let stub = try StubHTTPServer { request in
+            seen.withLock { $0.append(request.headers["traceparent"] ?? "none") }
+            return .text("{}")
+        }
+        defer { stub.stop() }
+        let toy = toy
+        let service = try await MafinService(options: ServiceOptions(), keys: KeyRing()) { _ in
+            LoadedArtefact(model: try toy.model(), blackBox: CallingBlackBox(base: toy.blackBox, url: stub.url))
+        }
+        try await service.serving { client in
+            let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            let answer = try await client.post("/v1/embeddings", ["input": "w1"], ["traceparent": trace])
+            #expect(answer.status == 200 && seen.withLock { $0 } == [answer.header("traceparent")])
+        }
+    }
+
+    @Test func browsersElsewhereAreToldNothingUnlessAllowed() async throws {
+        try await toy.service().serving { client in
+            let answer = try await client.send("OPTIONS", "/search", ["origin": "https://a.example"])
+            #expect(answer.status == 405 && answer.header("access-control-allow-origin") == nil)
+            let page = try await client.get("/")
+            #expect(page.header("content-security-policy")?.contains("default-src 'none'") == true)
+            #expect(page.header("content-type") == "text/html; charset=utf-8")
+            #expect(try await client.send("HEAD", "/").status == 200)
+        }
+        var options = ServiceOptions()
+        options.allowedOrigins = ["https://a.example"]
+        try await toy.service(options).serving { client in
+            let answer = try await client.send("OPTIONS", "/search", ["origin": "https://a.example"])
+            #expect(answer.status == 204 && answer.header("access-control-allow-origin") == "https://a.example")
+            let other = try await client.get("/livez", ["origin": "https://b.example"])
+            #expect(other.header("access-control-allow-origin") == nil)
+        }
+    }
+
+    @Test func theDescriptionNamesWhatIsThere() async throws {
+        try await toy.service().serving { client in
+            let answer = try await client.get("/openapi.json")
+            let paths = try #require(answer.json["paths"] as? [String: Any])
+            #expect(Set(paths.keys) == Set(Endpoint.allCases.map(\.path)), "\(paths.keys.sorted())")
+            for endpoint in Endpoint.allCases {
+                let methods = try #require(paths[endpoint.path] as? [String: Any]).keys.filter { $0 != "parameters" }
+                #expect(Set(methods) == Set(endpoint.methods.map { $0.rawValue.lowercased() }), "\(endpoint.path)")
+            }
+        }
+    }
+}
+
+/// A black box that calls somewhere over HTTP before it answers, as those behind an API do.
+private struct CallingBlackBox: BlackBox {
+    let base: ToyBlackBox
+    let url: String
+    var identity: BlackBoxIdentity { base.identity }
+
+    func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        var configuration = HTTPClient.Configuration()
+        configuration.tracing.tracer = TracePropagator()
+        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        let response = try await client.execute(HTTPClientRequest(url: url), timeout: TimeAmount.seconds(10))
+        _ = try await response.body.collect(upTo: 1000)
+        try await client.shutdown()
+        return try await base.embed(items, as: role)
+    }
+}
+
+extension ToyArtefact {
+    /// Writes the index although the black box is set to be away.
+    func writeIndexWhileAwake() async throws {
+        blackBox.behaviour.withLock { $0.isAway = false }
+        try await writeIndex()
+        blackBox.behaviour.withLock { $0.isAway = true }
+    }
+}

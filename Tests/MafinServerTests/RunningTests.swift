@@ -1,0 +1,165 @@
+import Foundation
+import MafinBlackBox
+import MafinTestSupport
+import NIOCore
+import NIOPosix
+import Synchronization
+import Testing
+
+@testable import MafinServer
+
+@Suite struct RunningTests {
+    private let toy: ToyArtefact
+
+    init() throws { toy = try ToyArtefact() }
+
+    /// Sends bytes on a connection of its own and gives everything that comes until the other side closes, or `wait` has passed.
+    private func raw(_ port: Int, _ text: String, wait: Duration = .seconds(10)) async throws -> String {
+        let channel = try await connect(port)
+        return try await channel.executeThenClose { inbound, outbound in
+            try await outbound.write(ByteBuffer(string: text))
+            return try await withThrowingTaskGroup(of: String?.self) { group in
+                let received = Mutex("")
+                group.addTask {
+                    for try await part in inbound { received.withLock { $0 += String(buffer: part) } }
+                    return received.withLock { $0 }
+                }
+                group.addTask {
+                    try? await Task.sleep(for: wait)
+                    return nil
+                }
+                let first = try await group.next() ?? nil
+                group.cancelAll()
+                return first ?? received.withLock { $0 }
+            }
+        }
+    }
+
+    private func connect(_ port: Int) async throws -> NIOAsyncChannel<ByteBuffer, ByteBuffer> {
+        try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup).connect(host: "127.0.0.1", port: port) {
+            channel in
+            channel.eventLoop.makeCompletedFuture {
+                try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+            }
+        }
+    }
+
+    private func request(_ body: String, length: Int? = nil) -> String {
+        "POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: \(length ?? body.utf8.count)\r\n\r\n\(body)"
+    }
+
+    @Test func workEndsWhenTheClientLeaves() async throws {
+        let toy = toy
+        toy.blackBox.behaviour.withLock { $0.delay = .seconds(20) }
+        let service = try await toy.service()
+        try await service.serving { client in
+            let channel = try await self.connect(client.port)
+            try await channel.executeThenClose { _, outbound in
+                try await outbound.write(ByteBuffer(string: self.request("{\"input\":\"w1\"}")))
+                while toy.blackBox.calls.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+            }
+            let start = ContinuousClock.now
+            while service.metrics.requestsInFlight > 0, ContinuousClock.now - start < .seconds(10) {
+                try await Task.sleep(for: .milliseconds(5))
+            }
+            #expect(service.metrics.requestsInFlight == 0 && ContinuousClock.now - start < .seconds(5))
+        }
+    }
+
+    @Test func aRequestHasATimeAndASize() async throws {
+        var options = ServiceOptions()
+        options.deadline = .milliseconds(300)
+        options.maximumBodyBytes = 1000
+        let toy = toy
+        try await toy.service(options).serving { client in
+            // A body that never comes.
+            let slow = try await self.raw(client.port, self.request("{\"input\":", length: 100))
+            #expect(slow.hasPrefix("HTTP/1.1 504"), "\(slow)")
+            // One that is announced as too long, and one that is.
+            let announced = try await self.raw(client.port, self.request("{", length: 1001))
+            #expect(announced.hasPrefix("HTTP/1.1 413") && announced.contains("1001 bytes"), "\(announced)")
+            let chunk = "\(String(600, radix: 16))\r\n\(String(repeating: " ", count: 600))\r\n"
+            let long = try await self.raw(
+                client.port,
+                "POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + chunk + chunk + chunk)
+            #expect(long.hasPrefix("HTTP/1.1 413") && long.contains("send fewer texts"), "\(long)")
+            // No HTTP at all.
+            let garbage = try await self.raw(client.port, "\u{1}\u{2} nonsense\r\n\r\n", wait: .seconds(1))
+            #expect(garbage.hasPrefix("HTTP/1.1 400"), "\(garbage)")
+            toy.blackBox.behaviour.withLock { $0.delay = .seconds(20) }
+            let late = try await client.post("/v1/embeddings", ["input": "w1"])
+            #expect(late.status == 504 && late.message.contains("0.3 s"), "\(late.text)")
+            toy.blackBox.behaviour.withLock { $0.delay = .zero }
+            #expect(try await client.post("/v1/embeddings", ["input": "w1"]).status == 200)
+        }
+    }
+
+    @Test func moreThanCanBeAnsweredIsRefused() async throws {
+        var options = ServiceOptions()
+        options.maximumRequests = 4
+        let toy = toy
+        toy.blackBox.behaviour.withLock { $0.delay = .milliseconds(200) }
+        try await toy.service(options).serving { client in
+            let answers = try await (0..<30).concurrentMap { number in try await client.embed("w\(number)") }
+            let answered = answers.filter { $0.status == 200 }
+            let refused = answers.filter { $0.status == 429 }
+            #expect(answered.count >= 4 && !refused.isEmpty)
+            #expect(refused.allSatisfy { $0.header("retry-after") == "1" && $0.code == "too_many_requests" })
+        }
+    }
+
+    @Test func reloadsLoseNoRequest() async throws {
+        let toy = toy
+        let service = try await toy.service()
+        let before = try toy.expected("w1", .query)
+        try await service.serving { client in
+            let isEnding = Mutex(false)
+            async let asked = (0..<8).concurrentMap { _ -> [Answer] in
+                var answers: [Answer] = []
+                while !isEnding.withLock({ $0 }) {
+                    answers.append(try await client.embed("w1", as: .query))
+                }
+                return answers
+            }
+            for seed: UInt64 in 20..<24 {
+                try await Task.sleep(for: .milliseconds(50))
+                try toy.write(seed: seed)
+                #expect(await service.reload())
+            }
+            let after = try toy.expected("w1", .query)
+            #expect(distance(before, after) > 1e-3)
+            let last = try await client.embed("w1", as: .query)
+            #expect(distance(try last.vectors()[0], after) < 1e-5)
+            // What cannot be loaded is not served.
+            try toy.folder.write("{", to: "ART/manifest.json")
+            #expect(await service.reload() == false)
+            isEnding.withLock { $0 = true }
+            let answers = try await asked.flatMap { $0 }
+            #expect(answers.count > 20 && answers.allSatisfy { $0.status == 200 })
+            let still = try await client.embed("w1", as: .query)
+            #expect(distance(try still.vectors()[0], after) < 1e-5)
+            #expect(try await client.get("/metrics").text.contains("mafin_reloads_total{outcome=\"failed\"} 1"))
+        }
+    }
+
+    @Test func aChangedFileIsLoadedByItself() async throws {
+        let toy = toy
+        let service = try await toy.service()
+        var listening = MafinService.Listening(port: 0)
+        listening.handlesSignals = false
+        listening.watched = [toy.artefact.appendingPathComponent("manifest.json")]
+        let hash = service.generation.hash
+        try await withThrowingTaskGroup(of: Void.self) { [listening] group in
+            group.addTask { try await service.run(listening) }
+            try await Task.sleep(for: .milliseconds(300))
+            try toy.write(seed: 77)
+            let start = ContinuousClock.now
+            while service.generation.hash == hash, ContinuousClock.now - start < .seconds(10) {
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            #expect(service.generation.hash != hash)
+            group.cancelAll()
+            while let result = await group.nextResult() { _ = result }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+import Foundation
+import Mafin
+import MafinBlackBox
+import MafinEncoder
+import MafinNumerics
+import MafinRetrieval
+import MafinServer
+import MafinTestSupport
+
+/// An artefact of two tiny encoders with random weights, an index of sixty documents, and a toy as the black box.
+final class ToyArtefact: Sendable {
+    static let localDimension = 32
+    static let words = (0..<60).map { "w\($0)" } + (0..<20).map { "f\($0)" }
+    /// A word whose embedding is not a number: a text with it has no vector.
+    static let poison = "w59"
+
+    let folder: TemporaryFolder
+    let blackBox = ToyBlackBox()
+    let lambda: Float
+
+    var artefact: URL { folder.url.appendingPathComponent("ART") }
+    var index: URL { folder.url.appendingPathComponent("INDEX") }
+
+    static let documents: [Document] = (0..<58).map { number in
+        var random = RandomGenerator(seed: UInt64(number))
+        let text = (0..<(4 + number % 30)).map { _ in words[Int.random(in: 0..<59, using: &random)] }
+        return Document(
+            id: "d\(number)", title: number % 3 == 0 ? "w\(number) title" : "",
+            text: "w\(number) " + text.joined(separator: " "))
+    }
+
+    init(lambda: Float = 0.3, seed: UInt64 = 7, isPoisoned: Bool = false) throws {
+        folder = try TemporaryFolder()
+        self.lambda = lambda
+        try write(seed: seed, isPoisoned: isPoisoned)
+    }
+
+    deinit { try? FileManager.default.removeItem(at: folder.url) }
+
+    /// Writes the artefact, in place of one that is there.
+    /// - Parameter seed: of the encoder of queries; that of documents is always the same.
+    func write(seed: UInt64, isPoisoned: Bool = false) throws {
+        let source = folder.url.appendingPathComponent("source")
+        try Self.writeTokenizer(folder)
+        let configuration = try EncoderConfiguration(modelFolder: source)
+        func encoder(_ seed: UInt64) -> BERTEncoder {
+            let encoder = BERTEncoder(configuration: configuration, pooling: .mean, seed: seed)
+            guard isPoisoned, let row = Self.vocabulary.firstIndex(of: Self.poison) else { return encoder }
+            var weights = encoder.weights()
+            for column in 0..<Self.localDimension { weights[row * Self.localDimension + column] = .nan }
+            encoder.restore(weights: weights)
+            return encoder
+        }
+        let scale = ScoreScale(lambda: lambda, temperature: 0.05)
+        func record(_ folder: String) -> EncoderRecord {
+            EncoderRecord(
+                name: "toy", folder: folder, dimension: Self.localDimension, pooling: "mean", queryPrefix: "f1 ",
+                documentPrefix: "f2 ", maximumLength: 32)
+        }
+        let manifest = ArtefactManifest(
+            blackBox: blackBox.identity, blackBoxDimension: ToyBlackBox.dimension,
+            mixing: .init(combination: .querySided(lambda: scale.lambda), lambdaForm: .fixed, scale: scale),
+            documentEncoder: record("document-encoder"), queryEncoder: record("query-encoder"),
+            verdict: Verdict(lambda: lambda, metric: "nDCG@10", difference: nil, queries: 0))
+        try Artefact.write(
+            manifest, to: artefact,
+            saveDocumentEncoder: { try encoder(1).save(to: $0, tokenizerFrom: source) },
+            saveQueryEncoder: { try encoder(seed).save(to: $0, tokenizerFrom: source) })
+    }
+
+    func model() throws -> JoinedModel {
+        try JoinedModel(artefact: artefact, released: { _ in throw CancellationError() })
+    }
+
+    func writeIndex(_ options: SearchIndex.WritingOptions = .init(blockSize: 13)) async throws {
+        try await SearchIndex.write(
+            model(), documents: Self.documents, collection: "toy", asking: blackBox, to: index, options: options)
+    }
+
+    /// A service over it.
+    func service(
+        _ options: ServiceOptions = ServiceOptions(), keys: KeyRing? = nil, withIndex: Bool = false,
+        log: ServiceLog = .none
+    ) async throws -> MafinService {
+        var options = options
+        options.name = "toy"
+        return try await MafinService(options: options, keys: keys ?? KeyRing(), log: log) { [self] _ in
+            LoadedArtefact(
+                model: try model(), blackBox: blackBox, index: withIndex ? try SearchIndex(readingFrom: index) : nil)
+        }
+    }
+
+    /// The joined vector of a text, put together by hand from one text's half at a time.
+    func expected(_ text: String, _ role: TextRole, lambda: Float? = nil) throws -> [Float] {
+        let model = try model()
+        let local = try model.localVectors(of: [text], as: role == .query ? .query : .document).values
+        let norm = Float(local.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot())
+        let share = lambda ?? self.lambda
+        let (left, right): (Float, Float) = role == .query ? (1 - share, share) : (1, 1)
+        return ToyBlackBox.vector(text, role).map { left * $0 } + local.map { right * $0 / norm }
+    }
+
+    private static let vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + words + ["title"]
+
+    private static func writeTokenizer(_ folder: TemporaryFolder) throws {
+        try folder.write(vocabulary.map { $0 + "\n" }.joined(), to: "source/vocab.txt")
+        try folder.write(
+            #"{"do_lower_case": true, "tokenizer_class": "BertTokenizer"}"#, to: "source/tokenizer_config.json")
+        try folder.write(
+            """
+            {"model_type": "bert", "hidden_size": \(localDimension), "num_hidden_layers": 1, "num_attention_heads": 2, \
+            "intermediate_size": 64, "vocab_size": \(vocabulary.count), "max_position_embeddings": 40, \
+            "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12, "hidden_dropout_prob": 0.1, \
+            "attention_probs_dropout_prob": 0.1}
+            """, to: "source/config.json")
+    }
+}

@@ -1,0 +1,56 @@
+import MafinBlackBox
+import MafinNumerics
+import MafinServer
+import Synchronization
+
+/// A black box whose vectors are known: each is drawn from the text's bytes alone. It can be slow, refuse texts, or be away.
+final class ToyBlackBox: BlackBox {
+    static let dimension = 16
+
+    struct Behaviour: Sendable {
+        var delay: Duration = .zero
+        var isAway = false
+        /// Texts that hold this word are refused, with all that are asked with them.
+        var refusedWord: String?
+    }
+
+    struct Record: Sendable {
+        var calls: [[String]] = []
+        var cancelled = 0
+    }
+
+    let behaviour = Mutex(Behaviour())
+    let record = Mutex(Record())
+
+    var identity: BlackBoxIdentity {
+        BlackBoxIdentity(provider: "toy", model: "toy", dimension: Self.dimension, normalisation: .unit)
+    }
+
+    var calls: [[String]] { record.withLock { $0.calls } }
+
+    func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        let behaviour = behaviour.withLock { $0 }
+        record.withLock { $0.calls.append(items.map(\.text)) }
+        do {
+            try await Task.sleep(for: behaviour.delay)
+        } catch {
+            record.withLock { $0.cancelled += 1 }
+            throw error
+        }
+        if behaviour.isAway { throw UpstreamFailure(.unavailable, "the toy is away") }
+        if let word = behaviour.refusedWord, let text = items.first(where: { $0.text.contains(word) })?.text {
+            throw UpstreamFailure(.textRefused, "the toy refuses '\(text)'")
+        }
+        return Matrix(
+            rows: items.count, columns: Self.dimension, values: items.flatMap { Self.vector($0.text, role) })
+    }
+
+    /// A unit vector.
+    static func vector(_ text: String, _ role: TextRole) -> [Float] {
+        let seed = (text + role.rawValue).utf8.reduce(UInt64(7)) { ($0 &* 31) &+ UInt64($1) }
+        var random = RandomGenerator(seed: seed)
+        let raw = (0..<dimension).map { _ in random.normal() }
+        let norm = raw.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        return raw.map { $0 / norm }
+    }
+}

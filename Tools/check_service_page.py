@@ -1,0 +1,167 @@
+"""Uses the page of a running `mafin serve` in headless Chromium with real clicks and keys, and fails on whatever is not as it should be.
+
+    check_service_page.py URL CHROMIUM FOLDER-FOR-SCREENSHOTS       (Scripts/test-service-page.sh does all of it)
+
+The service has the sample handbook's index, BM25, marks and a report. Rankings are compared with what /search says for the same λ; the slider
+must ask nothing.
+"""
+
+import json
+import pathlib
+import re
+import sys
+import urllib.request
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+
+SCREENS = {
+    "light": dict(viewport=dict(width=1280, height=900), color_scheme="light"),
+    "dark": dict(viewport=dict(width=1280, height=900), color_scheme="dark"),
+    "phone": dict(viewport=dict(width=390, height=844), color_scheme="light", device_scale_factor=2, is_mobile=True,
+                  has_touch=True),
+    "small-phone-dark": dict(viewport=dict(width=320, height=640), color_scheme="dark", is_mobile=True),
+}
+QUERY = "How often does the quay crane need lubricating?"
+faults = []
+
+
+def fault(screen, text):
+    faults.append(f"{screen}: {text}")
+    print(f"error: {faults[-1]}", file=sys.stderr)
+
+
+def search(url, **body):
+    request = urllib.request.Request(url + "/search", json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def ids(page, side):
+    return page.locator(f"#{side} > li").evaluate_all("items => items.map(item => item.dataset.id)")
+
+
+def accessible(page, screen, state):
+    for violation in Axe().run(page).response["violations"]:
+        nodes = ", ".join(node["html"][:120] for node in violation["nodes"][:3])
+        fault(screen, f"{state}: {violation['id']}: {violation['help']}: {nodes}")
+    width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if width > 0:
+        fault(screen, f"{state}: {width} pixels wider than the screen")
+
+
+def use(page, url, screen, folder):
+    asked = []
+    page.on("console", lambda message: fault(screen, f"console: {message.text}"))
+    page.on("pageerror", lambda error: fault(screen, f"script: {error}"))
+    page.on("request", lambda request: asked.append(request.url) if not request.url.startswith("data:") else None)
+    page.goto(url)
+    expect(page.locator("#results")).to_be_hidden()
+    accessible(page, screen, "empty")
+
+    # Asking, by keyboard.
+    page.keyboard.press("/") if not page.locator("#query").evaluate("e => e === document.activeElement") else None
+    page.locator("#query").fill(QUERY)
+    page.keyboard.press("Enter")
+    expect(page.locator("#right > li")).to_have_count(10)
+    truth = search(url, query=QUERY, top=10)
+    own = [hit["id"] for hit in truth["black_box_ranking"]]
+    assert ids(page, "right") == [hit["id"] for hit in truth["results"]], screen
+    assert ids(page, "left") == own, screen
+    expect(page.locator("#status")).to_contain_text("10 results at λ = ")
+    page.screenshot(path=folder / f"{screen}-results.png", full_page=True)
+    accessible(page, screen, "results")
+    if screen in ("light", "dark"):
+        moved = sum(a != b for a, b in zip(ids(page, "left"), ids(page, "right")))
+        expect(page.locator("#moves path")).to_have_count(10)
+        assert page.locator("#moves path.up, #moves path.down").count() > 0 or moved == 0, f"{screen}: no movement drawn"
+
+    # The slider ranks anew without asking anything.
+    before = len(asked)
+    for value in [0, 0.05, 0.35, 0.5, 0.77, 1]:
+        page.locator("#lambda").fill(str(value))
+        expect(page.locator("#lambda-value")).to_have_text(f"{value:.2f}")
+        shown = ids(page, "right")
+        assert len(asked) == before, f"{screen}: the slider asks {asked[before:]}"
+        wanted = [hit["id"] for hit in search(url, query=QUERY, top=10, **{"lambda": value})["results"]]
+        assert shown == wanted, f"{screen}, λ = {value}: {shown} instead of {wanted}"
+    page.locator("#lambda").fill("0")
+    assert ids(page, "right") == own, f"{screen}: λ = 0 is not the black box's ranking"
+    page.locator("#lambda").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator("#lambda-value")).to_have_text("0.03")
+    page.locator("#lambda").fill("0.9")
+    page.wait_for_timeout(300)
+    page.screenshot(path=folder / f"{screen}-local.png", full_page=True)
+    page.locator("#lambda-reset").click()
+    assert ids(page, "right") == [hit["id"] for hit in truth["results"]], f"{screen}: not as trained again"
+
+    # A result: its text, its words, a mark.
+    first = page.locator("#right > li").first
+    (first.locator(".head").tap if screen == "phone" else first.locator(".head").click)()
+    expect(first.locator(".head")).to_have_attribute("aria-expanded", "true")
+    assert first.locator(".head").evaluate("e => e === document.activeElement") or screen == "phone", f"{screen}: focus is lost"
+    first.get_by_role("button", name="Which words").click()
+    expect(first.locator(".words mark").first).to_be_visible(timeout=20_000)
+    spoken = "".join(first.locator(".words > div:not(.caption)").nth(0).all_text_contents())
+    assert spoken == QUERY, f"{screen}: {spoken!r}"
+    first.get_by_role("button", name="Relevant").click()
+    expect(first).to_have_class(re.compile("relevant"))
+    second = page.locator("#right > li").nth(1)
+    second.locator(".head").focus()
+    page.keyboard.press("Enter")
+    second.get_by_role("button", name="Wrong").click()
+    expect(second).to_have_class(re.compile("wrong"))
+    expect(page.locator("#status")).to_contain_text("marks on")
+    page.screenshot(path=folder / f"{screen}-open.png", full_page=True)
+    accessible(page, screen, "open")
+    page.reload()
+    expect(page.locator("#right > li.relevant")).to_have_count(1)
+    expect(page.locator("#right > li.wrong")).to_have_count(1)
+    second = page.locator("#right > li.wrong")
+    second.locator(".head").click()
+    second.get_by_role("button", name="Wrong").click()
+    expect(page.locator("#right > li.wrong")).to_have_count(0)
+
+    # Fusion is asked for, and the slider rests meanwhile.
+    page.locator("#bm25").check()
+    expect(page.locator("#right-head")).to_contain_text("BM25")
+    expect(page.locator("#lambda")).to_be_disabled()
+    fused = search(url, query=QUERY, top=10, bm25=1 / 3)
+    assert ids(page, "right") == [hit["id"] for hit in fused["results"]], f"{screen}: fusion"
+    page.locator("#bm25").uncheck()
+    expect(page.locator("#lambda")).to_be_enabled()
+
+    # A query that the stored black box does not know: the local half alone, and the page says so.
+    page.locator("#query").fill("something <b>nobody</b> asked & \"quoted\"")
+    page.locator("#search button[type=submit]").click()
+    expect(page.locator("#notice")).to_contain_text("local encoder alone")
+    expect(page.locator("#left-column")).to_be_hidden()
+    assert page.locator("#board b").count() == 0
+    page.screenshot(path=folder / f"{screen}-alone.png", full_page=True)
+    accessible(page, screen, "alone")
+    strangers = [one for one in asked if not one.startswith(url)]
+    if strangers:
+        fault(screen, f"asks elsewhere: {strangers}")
+    page.locator("#report").click()
+    expect(page.locator("h1")).to_have_text("Report")
+
+
+def main(url, chromium, folder):
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for screen, settings in SCREENS.items():
+            context = browser.new_context(**settings)
+            use(context.new_page(), url, screen, folder)
+            context.close()
+            print(f"{screen}: as it should be", file=sys.stderr)
+        browser.close()
+    if faults:
+        raise SystemExit(f"{len(faults)} faults")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
