@@ -1,3 +1,4 @@
+import Dispatch
 import HTTPTypes
 import Mafin
 import MafinBlackBox
@@ -55,14 +56,29 @@ import Testing
 
     @Test func whoLeavesIsNotComputed() async throws {
         let toy = try ToyArtefact()
-        let engine = try engine(toy, batch: 16, queue: 1_000_000)
-        let task = Task {
-            try await engine.embed(self.rows(engine, Array(repeating: "w1 w2 w3", count: 20_000)), as: .query)
-        }
-        while engine.load == 0 { await Task.yield() }
+        // The first batch takes as long as the test wants.
+        let gate = DispatchSemaphore(value: 0)
+        let isFirst = Mutex(true)
+        let rowsComputed = Mutex(0)
+        let engine = LocalEngine(
+            try toy.model(), limits: .init(batchTokens: 16, queueTokens: 1_000_000),
+            observer: .init(batch: { rows, _, _ in
+                rowsComputed.withLock { $0 += rows }
+                let waits = isFirst.withLock { isFirst in
+                    defer { isFirst = false }
+                    return isFirst
+                }
+                if waits { gate.wait() }
+            }))
+        let batch = rows(engine, Array(repeating: "w1 w2 w3", count: 2000))
+        let task = Task { try await engine.embed(batch, as: .query) }
+        while engine.load == 0 { try await Task.sleep(for: .milliseconds(1)) }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
         #expect(engine.load == 0)
+        gate.signal()
+        _ = try await engine.embed(rows(engine, ["w1"]), as: .query)
+        #expect(rowsComputed.withLock { $0 } < 20)
         let late = Task {
             withUnsafeCurrentTask { $0?.cancel() }
             return try await engine.embed(self.rows(engine, ["w1"]), as: .query)

@@ -58,7 +58,7 @@ import Testing
                 refused += 1
                 #expect([400, 404].contains(error.status.code) && !error.message.isEmpty)
                 // An error can always be written.
-                let answer = Answers.error(error, in: .voyage, id: "x")
+                let answer = Answers.error(error, in: .openAI, id: "x")
                 #expect(answer.status == error.status)
             }
             do { _ = try CohereRequest(body, for: reading) } catch is ServiceError {}

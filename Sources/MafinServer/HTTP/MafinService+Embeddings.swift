@@ -10,10 +10,6 @@ extension MafinService {
     /// `POST /v1/embeddings`: OpenAI's shape, and Voyage's.
     func embeddings(_ exchange: ServiceResponder.Exchange, _ generation: Generation) async throws -> Response {
         let fields = try RequestFields(try await body(exchange))
-        // Known before anything else is read, so that every error has the shape that the client understands.
-        if ["output_dtype", "output_dimension", "truncation"].contains(where: fields.has) {
-            exchange.dialect.withLock { $0 = .voyage }
-        }
         let request = try EmbeddingsRequest(fields, for: reading(generation))
         let joined = try await embed(request.texts, request.role, request.lambda, exchange, generation)
         return Answers.embeddings(joined, model: request.model, encoding: request.encoding)

@@ -29,8 +29,8 @@ struct ServiceResponder: HTTPResponder {
         let query: String
         let request: Request
         let facts = Mutex(Facts())
-        /// Errors in the client's own shape, once it is known.
-        let dialect: Mutex<Answers.Dialect>
+        /// Errors are written in the client's own shape.
+        let dialect: Answers.Dialect
 
         init(_ request: Request, endpoint: Endpoint?, rest: String) {
             self.request = request
@@ -40,9 +40,7 @@ struct ServiceResponder: HTTPResponder {
             let given = request.headers[.requestID]
             id = given.flatMap { Self.isUsable($0) ? $0 : nil } ?? RequestTrace.random(16)
             trace = RequestTrace(continuing: request.headers[.traceparent])
-            let isVoyage =
-                request.headers[.voyageAgent] != nil || request.headers[.userAgent]?.hasPrefix("Voyage/") == true
-            dialect = Mutex(endpoint?.dialect ?? (isVoyage ? .voyage : .openAI))
+            dialect = endpoint?.dialect ?? .openAI
         }
 
         private static func isUsable(_ id: String) -> Bool {
@@ -75,7 +73,7 @@ struct ServiceResponder: HTTPResponder {
                     "failure", level: "error", [("id", .text(exchange.id)), ("error", .text("\(error)"))])
             }
             failure = known
-            response = Answers.error(known, in: exchange.dialect.withLock { $0 }, id: exchange.id)
+            response = Answers.error(known, in: exchange.dialect, id: exchange.id)
             if leavesMuch(exchange, after: known) { response.headers[.connection] = "close" }
         }
         response.headers[.requestID] = exchange.id

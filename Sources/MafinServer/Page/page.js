@@ -353,7 +353,10 @@
     if (answer) element('status').textContent = summary();
     remember();
   });
-  element('lambda-reset').addEventListener('click', () => setLambda(config.lambda));
+  element('lambda-reset').addEventListener('click', () => {
+    setLambda(config.lambda);
+    remember();
+  });
   element('bm25').addEventListener('change', () => search(element('query').value));
   document.addEventListener('keydown', event => {
     if (event.key === '/' && !/^(INPUT|TEXTAREA)$/.test(document.activeElement.tagName)) {

@@ -78,7 +78,7 @@ enum Answers {
     }
 
     /// The dialects of errors.
-    enum Dialect: Sendable { case openAI, cohere, voyage }
+    enum Dialect: Sendable { case openAI, cohere }
 
     /// An error in the shape that the client knows.
     static func error(_ error: ServiceError, in dialect: Dialect, id: String) -> Response {
@@ -87,11 +87,12 @@ enum Answers {
         switch dialect {
         case .cohere:
             text = "{\"id\":\(JSONText.quoted(id)),\"message\":\(message)}\n"
-        case .openAI, .voyage:
+        case .openAI:
             func optional(_ text: String?) -> String { text.map(JSONText.quoted) ?? "null" }
             text =
                 "{\"error\":{\"message\":\(message),\"type\":\"\(error.kind.rawValue)\",\"param\":\(optional(error.parameter)),\"code\":\(optional(error.code))}"
-                + (dialect == .voyage ? ",\"detail\":\(message)" : "") + "}\n"
+                // Voyage's client looks for the message here, and says nothing else by which it could be known.
+                + ",\"detail\":\(message)}\n"
         }
         var response = Answers.text(text, type: "application/json", status: error.status)
         if let seconds = error.retryAfter { response.headers[.retryAfter] = String(seconds) }
@@ -111,7 +112,6 @@ extension HTTPField.Name {
     static let requestID = name("x-request-id")
     static let traceparent = name("traceparent")
     static let apiKey = name("api-key")
-    static let voyageAgent = name("x-voyage-client-user-agent")
     static let xAPIKey = name("x-api-key")
     static let googAPIKey = name("x-goog-api-key")
 }
