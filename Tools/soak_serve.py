@@ -230,7 +230,7 @@ async def run(given):
         log = open(folder / "log", "wb")
         server = subprocess.Popen(
             [given.mafin, "serve", artefact, "--port", "0", "--max-body", str(2 << 20), "--black-box-deadline", "2", "--deadline", "60"],
-            stderr=log, env=environment)
+            stdout=subprocess.DEVNULL, stderr=log, env=environment)
         while not (match := re.search(rb"serving at http://127.0.0.1:(\d+)", (folder / "log").read_bytes())):
             assert server.poll() is None, (folder / "log").read_text()
             await asyncio.sleep(0.05)
@@ -251,7 +251,7 @@ async def run(given):
             upstream.mood = soak.random.choice(["well"] * 6 + ["slow", "busy", "broken", "hangs up"])
             if ticks % 7 == 0:
                 server.send_signal(signal.SIGHUP)
-            if ticks % 5 == 0:
+            if ticks % 5 == 0 and server.poll() is None:
                 memory.append(resident(server.pid))
                 done = given.requests - budget["left"]
                 print(f"{done} requests, {done / (time.monotonic() - begun):.0f}/s, {memory[-1]:.0f} MB, faults {len(soak.faults)}", flush=True)
