@@ -2,18 +2,45 @@ import MafinNumerics
 import MafinText
 import Synchronization
 
-/// Buffers for the activations that passes keep, handed from one pass to the next.
+/// Memory for the activations that passes keep: one buffer, of which each pass takes a part behind those before it.
+///
+/// Passes that are alive together, such as one over queries and one over documents, share the budget.
 final class ActivationStore {
-    private(set) var spares: [FloatBuffer] = []
-
-    /// A buffer of at least so many floats. Memory is taken only where it is written to.
-    func take(_ count: Int) -> FloatBuffer {
-        // What was too small this time would be kept in vain: sizes are of the budget, which seldom changes.
-        spares.removeAll { $0.count < count }
-        return spares.popLast() ?? FloatBuffer(count: count)
+    /// A part of the buffer, held by a pass.
+    struct Room {
+        let buffer: FloatBuffer
+        let range: Range<Int>
+        var pointer: UnsafeMutablePointer<Float> { buffer.pointer + range.lowerBound }
     }
 
-    func giveBack(_ buffer: FloatBuffer) { spares.append(buffer) }
+    private var buffer = FloatBuffer(count: 0)
+    private var taken: [Range<Int>] = []
+
+    /// Floats of the buffer; memory is taken only where it was written to.
+    var capacity: Int { buffer.count }
+
+    /// Floats that are free behind the passes that are alive, of so many in all.
+    func free(of capacity: Int) -> Int {
+        if buffer.count != capacity {
+            // Passes that are alive keep the old one.
+            buffer = FloatBuffer(count: capacity)
+            taken = []
+        }
+        return capacity - (taken.last?.upperBound ?? 0)
+    }
+
+    /// The next `count` floats, which are free.
+    func take(_ count: Int) -> Room {
+        let start = taken.last?.upperBound ?? 0
+        precondition(start + count <= buffer.count)
+        taken.append(start..<start + count)
+        return Room(buffer: buffer, range: start..<start + count)
+    }
+
+    func giveBack(_ room: Room) {
+        guard room.buffer === buffer, let index = taken.lastIndex(of: room.range) else { return }
+        taken.remove(at: index)
+    }
 }
 
 extension BERTEncoder {
@@ -32,12 +59,12 @@ extension BERTEncoder {
         let saved: [Activations?]
         /// What goes into the first layer that trains, `(tokens, dimension)`, where layers below it are frozen.
         let inputs: FloatBuffer?
-        private var storage: FloatBuffer?
+        private var storage: ActivationStore.Room?
         private let store: ActivationStore
 
         init(
             embeddings: Matrix, batch: TokenBatch, chunks: [Chunk], dropout: Dropout, saved: [Activations?],
-            inputs: FloatBuffer?, storage: FloatBuffer, of store: ActivationStore
+            inputs: FloatBuffer?, storage: ActivationStore.Room, of store: ActivationStore
         ) {
             self.embeddings = embeddings
             self.batch = batch
@@ -102,20 +129,23 @@ extension BERTEncoder {
     }
 
     /// Room for the activations of as many chunks as the budget allows, one behind the other.
-    private func reserveActivations(for chunks: [Chunk]) -> (FloatBuffer, [Activations?]) {
-        let budget = activationBudget / MemoryLayout<Float>.stride
-        // All of the budget, though it may not be needed: untouched pages cost nothing, and every later pass fits.
-        let storage = activationStore.take(budget)
+    private func reserveActivations(for chunks: [Chunk]) -> (ActivationStore.Room, [Activations?]) {
+        let free = activationStore.free(of: activationBudget / MemoryLayout<Float>.stride)
         var used = 0
-        let saved: [Activations?] = chunks.map { chunk in
+        let offsets: [Int?] = chunks.map { chunk in
             let count = Activations.count(configuration, tokens: chunk.tokens, layers: trainableLayers.count)
-            guard used + count <= budget else { return nil }
+            guard used + count <= free else { return nil }
             defer { used += count }
-            return Activations(
-                configuration, tokens: chunk.tokens, keeping: trainableLayers,
-                storage: storage.pointer + used)
+            return used
         }
-        return (storage, saved)
+        let room = activationStore.take(used)
+        let saved = zip(chunks, offsets).map { chunk, offset in
+            offset.map {
+                Activations(
+                    configuration, tokens: chunk.tokens, keeping: trainableLayers, storage: room.pointer + $0)
+            }
+        }
+        return (room, saved)
     }
 
     /// Adds to the parameters' gradients what `gradient`, ∂L/∂embeddings `(count, dimension)`, brings. The pass is used up.

@@ -13,9 +13,10 @@ public final class BERTEncoder {
     public let configuration: EncoderConfiguration
     /// How token vectors become one vector.
     public let pooling: Pooling
-    /// Memory that a forward pass may keep for its backward pass, in bytes; what does not fit is computed again
-    /// (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"), with equal gradients.
-    public var activationBudget = 2 << 30
+    /// Memory that forward passes may keep for their backward passes, in bytes, all that are alive together; what does not fit is
+    /// computed again (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"), with equal
+    /// gradients. ``limitTrainingMemory(to:)`` sets it from a limit for all of training.
+    public var activationBudget = BERTEncoder.standardActivationBudget
     /// Parameters below this layer stay as they are; above 0, the embeddings do too. What lies below is a fixed function then:
     /// it runs without dropout, and in training once a text, as far as ``frozenOutputBudget`` goes.
     public let frozenLayers: Int

@@ -10,6 +10,8 @@ public enum EncoderError: Error, CustomStringConvertible, Equatable {
     case input(row: Int, expected: String, found: String)
     /// The training state belongs to an encoder of other sizes.
     case trainingState(path: String, expected: String, found: String)
+    /// Less memory is allowed than training takes in any case, in bytes.
+    case memory(needed: Int, given: Int)
 
     /// One sentence that names the file.
     public var description: String {
@@ -24,6 +26,8 @@ public enum EncoderError: Error, CustomStringConvertible, Equatable {
             "input \(row): expected \(expected), found \(found)"
         case .trainingState(let path, let expected, let found):
             "\(path): training state of another encoder: expected \(expected), found \(found)"
+        case .memory(let needed, let given):
+            "training this encoder takes at least \((needed + (1 << 20) - 1) >> 20) MiB, a limit of \(given >> 20) MiB was given"
         }
     }
 }

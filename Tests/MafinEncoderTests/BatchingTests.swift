@@ -125,20 +125,28 @@ import Testing
         }
     }
 
-    /// Memory kept between passes does not grow with their number.
-    @Test func sparesAreFew() throws {
+    /// Passes that are alive together share the budget; what either gives back serves the next.
+    @Test func passesShareTheBudget() throws {
         let encoder = try BERTEncoder.small()
-        let loss = GoldenLoss(kind: .infoNCE, grades: Matrix(rows: 6, columns: 6))
-        try Parallelism.withThreads(2) {
-            var most = 0
-            for round in 0..<40 {
-                let lengths = (0..<12).map { 1 + ($0 * 7 + round * 5) % 40 }
-                let batch = randomBatch(lengths: lengths, vocabulary: 100, seed: UInt64(round))
-                _ = try encoder.gradients(loss, batch)
-                _ = try encoder.embed(batch)
-                most = max(most, encoder.activationStore.spares.count)
-            }
-            #expect(most == 1)
+        try Parallelism.withThreads(1) {
+            let batch = randomBatch(lengths: [40, 40], vocabulary: 100, seed: 1)
+            let each = Activations.count(encoder.configuration, tokens: 80, layers: 2)
+            encoder.activationBudget = 2 * each * MemoryLayout<Float>.stride
+            let gradient = Matrix(rows: 2, columns: 32, values: (0..<64).map { Float($0) / 64 })
+            var first: BERTEncoder.ForwardPass? = try encoder.forward(batch, dropoutSeed: nil)
+            let second = try encoder.forward(batch, dropoutSeed: nil)
+            let third = try encoder.forward(batch, dropoutSeed: nil)
+            #expect(first?.saved[0] != nil && second.saved[0] != nil)
+            #expect(third.saved[0] == nil, "the budget is used up")
+            first = nil
+            // Behind the second pass there is still no room; once it is gone, there is all.
+            #expect(try encoder.forward(batch, dropoutSeed: nil).saved[0] == nil)
+            encoder.backward(second, gradient: gradient)
+            let fourth = try encoder.forward(batch, dropoutSeed: nil)
+            #expect(fourth.saved[0] != nil)
+            encoder.backward(fourth, gradient: gradient)
+            encoder.backward(third, gradient: gradient)
+            #expect(encoder.activationStore.capacity == 2 * each)
         }
     }
 
@@ -155,7 +163,7 @@ import Testing
                     workspace.activatedGradient, workspace.attention,
                 ]
                 return sum + buffers.reduce(0) { $0 + $1.count }
-            } + encoder.activationStore.spares.reduce(0) { $0 + $1.count }
+            } + encoder.activationStore.capacity
         }
         func loss(_ count: Int) -> GoldenLoss {
             GoldenLoss(kind: .infoNCE, grades: Matrix(rows: count / 2, columns: count / 2))
@@ -173,6 +181,19 @@ import Testing
             let unbounded = try BERTEncoder.small()
             let expected = try unbounded.gradients(loss(1024), large, dropoutSeed: 1)
             #expect(differingElements(gradients, expected) == 0)
+        }
+    }
+
+    /// A limit for all of training leaves the rest to activations; less than the weights need is refused.
+    @Test func trainingMemory() throws {
+        let encoder = try BERTEncoder.small()
+        try Parallelism.withThreads(2) {
+            let least = encoder.leastTrainingMemory
+            try encoder.limitTrainingMemory(to: least + 5000)
+            #expect(encoder.activationBudget == 5000)
+            let error = #expect(throws: EncoderError.self) { try encoder.limitTrainingMemory(to: least - 1) }
+            #expect(error == .memory(needed: least, given: least - 1))
+            #expect(encoder.activationBudget == 5000)
         }
     }
 

@@ -29,8 +29,7 @@ struct BenchGrowth: ParsableCommand {
     func run() throws {
         let folder = URL(fileURLWithPath: output)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let encoder = try BERTEncoder(modelFolder: URL(fileURLWithPath: model))
-        let growth = EncoderGrowth(encoder: encoder, rounds: rounds)
+        let model = URL(fileURLWithPath: model)
         func write(_ name: String, _ chart: GrowthChart) throws {
             try AtomicFile.write(Data(chart.svg.utf8), to: folder.appending(path: "\(name).svg"))
             let json = JSONEncoder()
@@ -38,7 +37,10 @@ struct BenchGrowth: ParsableCommand {
             try AtomicFile.write(try json.encode(chart), to: folder.appending(path: "\(name).json"))
             FileHandle.standardError.write(Data("wrote \(name).svg\n".utf8))
         }
-        if parts.contains(.memory) { try write("memory", growth.memory(largest: largestBlock)) }
+        if parts.contains(.memory) {
+            try write("memory", EncoderGrowth.memory(model: model, largest: largestBlock))
+        }
+        let growth = EncoderGrowth(encoder: try BERTEncoder(modelFolder: model), rounds: rounds)
         if parts.contains(.length) { try write("length", growth.length()) }
         if parts.contains(.batch) { try write("batch", growth.batch(largest: largestBatch)) }
         if parts.contains(.threads) { try write("threads", growth.threads()) }

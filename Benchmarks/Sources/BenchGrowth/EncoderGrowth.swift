@@ -1,4 +1,5 @@
 import BenchSupport
+import Foundation
 import MafinEncoder
 import MafinNumerics
 import MafinText
@@ -41,17 +42,27 @@ struct EncoderGrowth {
         }
     }
 
-    /// The largest memory that the process has held after a training step on so many texts of 128 tokens, smallest block first.
-    func memory(largest: Int) throws -> GrowthChart {
-        var points: [[Double]] = []
-        for count in sequence(first: 16, next: { $0 * 2 }).prefix(while: { $0 <= largest }) {
-            let texts = randomTexts(count: count, tokens: 128, vocabulary: encoder.configuration.vocabularySize)
-            try trainingStep(encoder, texts)
-            points.append([Double(count), peakMegabytes()])
+    /// The largest memory that the process has held in a training step on so many texts of 128 tokens, with the encoder's own memory for
+    /// activations and within a limit.
+    static func memory(model: URL, largest: Int) throws -> GrowthChart {
+        let sizes = Array(sequence(first: 16, next: { $0 * 2 }).prefix { $0 <= largest })
+        // Where the peak cannot be set back, one line is all that can be told.
+        let limits: [Int?] = resetPeak() ? [nil, 1 << 30, 640 << 20] : [nil]
+        let lines = try limits.map { limit in
+            var points: [[Double]] = []
+            for count in sizes {
+                let encoder = try BERTEncoder(modelFolder: model)
+                if let limit { try encoder.limitTrainingMemory(to: limit) }
+                _ = resetPeak()
+                try trainingStep(
+                    encoder, randomTexts(count: count, tokens: 128, vocabulary: encoder.configuration.vocabularySize))
+                points.append([Double(count), peakMegabytes().rounded()])
+            }
+            return GrowthChart.Line(label: limit.map { "limit of \($0 >> 20) MiB" } ?? "no limit", points: points)
         }
         return GrowthChart(
             title: "Memory of training against the block", x: "texts of 128 tokens in a step", y: "peak memory, MB",
-            lines: [GrowthChart.Line(label: "peak memory", points: points)])
+            lines: lines)
     }
 
     private func speeds(

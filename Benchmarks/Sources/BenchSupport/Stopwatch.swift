@@ -25,6 +25,15 @@ public func quantile(_ share: Double, of values: [Double]) -> Double {
 /// The largest amount of memory that the process has held so far.
 public func peakMegabytes() -> Double {
     var usage = rusage()
+    #if os(Linux)
+        // This one can be set back.
+        if let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
+            let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+            let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Double($0) })
+        {
+            return kilobytes / 1024
+        }
+    #endif
     // RUSAGE_SELF, which the C libraries import as different types.
     getrusage(0, &usage)
     #if os(macOS)
@@ -32,4 +41,11 @@ public func peakMegabytes() -> Double {
     #else
         return Double(usage.ru_maxrss) / 1024
     #endif
+}
+
+/// Begins to measure ``peakMegabytes()`` anew. Only Linux can.
+/// - Returns: whether it did.
+public func resetPeak() -> Bool {
+    // Not atomically, as files of the kernel are written.
+    (try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/self/clear_refs"))) != nil
 }

@@ -9,7 +9,7 @@ struct BenchTraining: ParsableCommand {
     @OptionGroup var options: EncoderOptions
     @Option(help: "JSON file: a list of batches, each a list of [query, document].") var batches: String
     @Option(help: "Dropout rate.") var dropout: Float = 0
-    @Option(help: "Memory for activations, in MiB; 0: the encoder's default.") var activations = 0
+    @Option(help: "Memory for training, in MiB. (default: the encoder's own)") var memory: Int?
     @Option(help: "Seconds of measuring matrix products, before and after each.") var ceilingSeconds = 0.0
 
     private struct Row: Encodable {
@@ -30,7 +30,7 @@ struct BenchTraining: ParsableCommand {
         let all = try readJSON(batches, as: [[[String]]].self)
         let (tokenizer, encoder) = try options.load()
         encoder.dropoutProbability = dropout
-        if activations > 0 { encoder.activationBudget = activations << 20 }
+        if let memory { try encoder.limitTrainingMemory(to: memory << 20) }
         var ceilings: [ProductRate] = []
         func measureCeiling() {
             guard ceilingSeconds > 0 else { return }

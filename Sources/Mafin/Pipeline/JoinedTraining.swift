@@ -28,6 +28,9 @@ public final class JoinedTraining {
         public var frozenLayers = 0
         /// Whether the embedding matrices do not train.
         public var freezesEmbeddings = false
+        /// Memory that training an encoder may take, in bytes (``BERTEncoder/limitTrainingMemory(to:)``); `nil`: what the encoder takes by
+        /// itself.
+        public var memory: Int?
 
         /// All defaults.
         public init() {}
@@ -90,6 +93,8 @@ public final class JoinedTraining {
         let encoder =
             try encoder
             ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
+        // Known before the corpus is encoded: too little memory ends the run here.
+        if let memory = settings.memory { try encoder.encoder.limitTrainingMemory(to: memory) }
         untrained = encoder
         let trainQrels = try splits.qrels(.train)
         devQrels = try splits.qrels(.dev)
@@ -197,6 +202,7 @@ public final class JoinedTraining {
         untrained = nil
         encoder.encoder.optimizerOptions.weightDecay = options.weightDecay
         encoder.encoder.dropoutProbability = options.dropout
+        if let memory = settings.memory { try encoder.encoder.limitTrainingMemory(to: memory) }
         let mode = mode()
         // Where documents train too, the time that a corpus takes is measured on these queries instead.
         let untrainedQueries: Trainer<BERTEncoder>.UntrainedQueries? =

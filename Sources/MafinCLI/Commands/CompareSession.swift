@@ -106,16 +106,11 @@ struct CompareSession {
         _ released: ReleasedEncoder, _ plan: ComparisonPlan
     ) throws -> JoinedTraining {
         var settings = JoinedTraining.Settings()
-        settings.loss = command.tuning.loss.loss
+        command.tuning.apply(to: &settings)
         settings.frozenLayers = command.encoder.freezeLayers
         settings.freezesEmbeddings = command.encoder.freezeEmbeddings
         settings.options.seed = command.seed
-        if let dropout = command.tuning.dropout { settings.options.dropout = dropout }
-        if let patience = command.tuning.patience { settings.options.patience = patience }
-        settings.options.epochs = command.tuning.epochs
-        settings.options.checkpointSeconds = command.tuning.checkpointEvery.duration.seconds
         settings.options.time = plan.secondsEach
-        settings.learningRate = command.tuning.learningRate
         settings.mode = plan.mode ?? command.mode
         settings.modeReason = plan.modeReason
         let progress = EncodingProgress(shared)

@@ -140,6 +140,12 @@ struct TuningOptions: ParsableArguments {
             valueName: "n"))
     var epochs: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Memory for training the encoder: weights, gradients, moments, activations. With less, parts of the forward pass are computed twice (up to a third more time); the result stays the same. (default: activations up to a quarter of the machine's memory, 2 GiB at most)",
+            valueName: "size"))
+    var memory: MemorySize?
+
     @Option(help: ArgumentHelp("Evaluations without a gain on dev after which training ends early.", valueName: "n"))
     var patience: Int?
 
@@ -158,6 +164,17 @@ struct TuningOptions: ParsableArguments {
         }
         if let epochs, epochs < 1 { throw ValidationError("--epochs must be at least 1, found \(epochs).") }
         if let patience, patience < 1 { throw ValidationError("--patience must be at least 1, found \(patience).") }
+    }
+
+    /// Hands the flags on; what was not given stays as it is.
+    func apply(to settings: inout JoinedTraining.Settings) {
+        settings.loss = loss.loss
+        settings.learningRate = learningRate
+        settings.memory = memory?.bytes
+        if let dropout { settings.options.dropout = dropout }
+        if let patience { settings.options.patience = patience }
+        settings.options.epochs = epochs
+        settings.options.checkpointSeconds = checkpointEvery.duration.seconds
     }
 
     /// The objectives by name.

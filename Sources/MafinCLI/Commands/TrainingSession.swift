@@ -177,18 +177,13 @@ struct TrainingSession {
     ) throws -> JoinedTraining {
         var settings = JoinedTraining.Settings()
         settings.joins = command.form
-        settings.loss = command.tuning.loss.loss
+        command.tuning.apply(to: &settings)
         settings.frozenLayers = command.encoder.freezeLayers
         settings.freezesEmbeddings = command.encoder.freezeEmbeddings
         settings.options.seed = command.seed
-        if let dropout = command.tuning.dropout { settings.options.dropout = dropout }
-        if let patience = command.tuning.patience { settings.options.patience = patience }
-        settings.options.epochs = command.tuning.epochs
-        settings.options.checkpointSeconds = command.tuning.checkpointEvery.duration.seconds
         settings.mode = stored?.mode ?? command.mode
         settings.modeReason = stored?.modeReason
         settings.options.time = secondsEach
-        settings.learningRate = command.tuning.learningRate
         let progress = EncodingProgress(shared)
         defer { progress.finish() }
         return try JoinedTraining(
