@@ -24,7 +24,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ["faiss", "numpy", "usearch"]
 TOP = 100
-OURS = {"mafin": [], "mafin approximated": ["--approximated"], "mafin float16": ["--float16", "half.npy"]}
+OURS = {"mafin": ["rows.npy"], "mafin approximated": ["rows.npy", "--approximated"], "mafin float16": ["half.npy"]}
 
 
 def last_json(command, **options):
@@ -84,6 +84,8 @@ def main():
         with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
             folder = pathlib.Path(folder)
             best = make_vectors(folder, rows, columns)
+            # A process of its own, so that its memory is not counted.
+            last_json([ours, folder / "rows.npy", folder / "queries.npy", "--float16", folder / "half.npy", "--rounds", 1])
             for threads in arguments.threads:
                 environment = dict(os.environ, PEER_THREADS=str(threads))
                 results = {name: [] for name in [*arguments.peers, *OURS]}
@@ -94,10 +96,9 @@ def main():
                             **{f"wall {size}": row[f"b{size}_ms"] for size in (1, 100)},
                             **{f"cpu {size}": row[f"b{size}_cpu_ms"] for size in (1, 100)}, "memory": row["rss_mb"]})
                     for name, options in OURS.items():
-                        options = [folder / option if option.endswith(".npy") else option for option in options]
                         row = last_json(
-                            [ours, folder / "rows.npy", folder / "queries.npy", "--threads", threads,
-                             "--output", folder / f"{name}.npy", *options])
+                            [ours, folder / options[0], folder / "queries.npy", "--threads", threads,
+                             "--output", folder / f"{name}.npy", *options[1:]])
                         batches = {batch["size"]: batch for batch in row["batches"]}
                         results[name].append({
                             **{f"wall {size}": batch["bestMilliseconds"] for size, batch in batches.items()},

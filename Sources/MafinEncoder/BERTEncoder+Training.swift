@@ -33,7 +33,8 @@ final class ActivationStore {
     func take(_ count: Int) -> Room {
         let start = taken.last?.upperBound ?? 0
         precondition(start + count <= buffer.count)
-        taken.append(start..<start + count)
+        // Nothing taken stands in nobody's way.
+        if count > 0 { taken.append(start..<start + count) }
         return Room(buffer: buffer, range: start..<start + count)
     }
 

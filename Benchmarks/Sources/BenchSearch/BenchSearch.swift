@@ -65,6 +65,10 @@ struct BenchSearch: ParsableCommand {
             conversion = try seconds { try VectorRows(contentsOf: file).write(to: halves, as: .float16) }
             file = halves
         }
+        var product = Speed()
+        var read = Speed()
+        measureProducts(&product)
+        try measureReading(file, &read)
         var opened: VectorRows?
         let opening = try seconds { opened = try VectorRows(contentsOf: file) }
         guard let opened else { return }
@@ -72,10 +76,6 @@ struct BenchSearch: ParsableCommand {
         let approximation = seconds { built = VectorIndex(opened, isApproximated: approximated) }
         guard let index = built else { return }
         let asked = try NumPyFile.read(URL(fileURLWithPath: queries))
-        var product = Speed()
-        var read = Speed()
-        measureProducts(&product)
-        try measureReading(file, &read)
         var found = Rankings()
         var measured: [Batch] = []
         for size in batches {
@@ -97,6 +97,8 @@ struct BenchSearch: ParsableCommand {
             }
             measured.append(row)
         }
+        // Before the file is mapped once more, which would count twice.
+        let peak = peakMegabytes()
         measureProducts(&product)
         try measureReading(file, &read)
         if let output {
@@ -107,7 +109,7 @@ struct BenchSearch: ParsableCommand {
         }
         let row = Row(
             threads: Parallelism.threads, element: opened.element.rawValue, rows: index.count, columns: index.columns,
-            indexMegabytes: Double(index.byteCount) / 1_048_576, peakMegabytes: peakMegabytes(),
+            indexMegabytes: Double(index.byteCount) / 1_048_576, peakMegabytes: peak,
             conversionSeconds: conversion, openSeconds: opening,
             approximationSeconds: approximation,
             approximationMegabytes: Double(index.approximationByteCount) / 1_048_576, product: product, read: read,
