@@ -20,11 +20,27 @@ import sys
 import tempfile
 
 import numpy as np
+import peers as P
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ["faiss", "numpy", "usearch"]
 TOP = 100
 OURS = {"mafin": ["rows.npy"], "mafin approximated": ["rows.npy", "--approximated"], "mafin float16": ["half.npy"]}
+
+
+HEADER = ["vectors", "threads", "", "one query, ms", "a query of 100, ms", "memory, MB", "one query to the best peer", "100 to numpy",
+          "100 to faiss", "one query: share of reading", "100: share of products", "largest difference of a score"]
+
+
+def cells(line, peers):
+    """A line of the table; times of one process, so ratios are of the same run."""
+    row = [line["shape"].replace("x", " × "), line["threads"], line["engine"], f"{line['wall 1']:.2f}", f"{line['wall 100'] / 100:.3f}",
+           f"{line['memory']:,.0f}"]
+    if not line["engine"].startswith("mafin"):
+        return row + [""] * 6
+    ratio = line["ratio"]
+    return row + [min(ratio[f"{peer} 1"] for peer in peers), ratio.get("numpy 100", ""), ratio.get("faiss 100", ""),
+                  f"{line['of read']:.2f}", f"{line['of GEMM']:.2f}", line["largest score difference"]]
 
 
 def last_json(command, **options):
@@ -79,6 +95,7 @@ def main():
     arguments = parser.parse_args()
     ours = ROOT / "Benchmarks/.build/release/bench-search"
     bench = arguments.shared / "bench/search_speed.py"
+    lines = []
     for shape in arguments.shapes:
         rows, columns = map(int, shape.split("x"))
         with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
@@ -119,7 +136,9 @@ def main():
                             f"{peer} {size}": round(medians[peer][f"cpu {size}"] / figures[f"cpu {size}"], 2)
                             for size in (1, 100) for peer in arguments.peers}
                         line["largest score difference"] = float(f"{check(folder, f'{name}.npy', best):.1e}")
-                    print(json.dumps(line), flush=True)
+                    print(json.dumps(line), file=sys.stderr, flush=True)
+                    lines.append(line)
+    P.table(HEADER, [cells(line, arguments.peers) for line in lines])
 
 
 if __name__ == "__main__":

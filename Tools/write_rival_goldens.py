@@ -1,12 +1,11 @@
 """Writes Tests/MafinTests/Goldens/rivals.json: vectors moved by the authors' NUDGE, and adapters' losses and gradients by PyTorch.
 
-    python Tools/write_rival_goldens.py [--nfcorpus SHARED]
+    python Tools/write_rival_goldens.py
 
-Needs torch, numpy and nudge-ft (PyPI). All inputs are made here from fixed seeds. With --nfcorpus it also prints what NUDGE reaches there on the
-stored black-box vectors, which RivalSharedDataTests holds as constants (needs pytrec-eval-terrier).
+Needs torch, numpy and nudge-ft (PyPI). All inputs are made here from fixed seeds. What NUDGE reaches on NFCorpus, which
+RivalSharedDataTests holds as constants, Tools/compare-rivals.py prints.
 """
 
-import argparse
 import contextlib
 import io
 import json
@@ -115,47 +114,9 @@ def adapters():
     }
 
 
-def nfcorpus(shared):
-    import pytrec_eval
-
-    vectors = {}
-    for kind in ("corpus", "queries"):
-        ids = (shared / "vectors" / "nfcorpus" / f"{kind}.ids").read_text().split("\n")[:-1]
-        vectors[kind] = dict(zip(ids, unit(np.load(shared / "vectors" / "nfcorpus" / f"{kind}.npy"))))
-    documents = [json.loads(line)["_id"] for line in open(shared / "data" / "nfcorpus" / "corpus.jsonl")]
-    place = {document: row for row, document in enumerate(documents)}
-    matrix = np.stack([vectors["corpus"][document] for document in documents])
-    labels = {}
-    for split in ("train", "dev", "test"):
-        for line in (shared / "data" / "nfcorpus" / "qrels" / f"{split}.tsv").read_text().split("\n")[1:]:
-            if line:
-                query, document, grade = line.split("\t")
-                labels.setdefault(split, {}).setdefault(query, {})[document] = int(grade)
-    sets = {
-        split: {
-            "q_embs": np.stack([vectors["queries"][query] for query in judged]),
-            "q_ans_indx": [[place[d] for d, grade in grades.items() if grade > 0] for grades in judged.values()],
-        } for split, judged in labels.items()
-    }
-    evaluator = pytrec_eval.RelevanceEvaluator(labels["test"], {"ndcg_cut.10", "recall.100"})
-    for method in (NUDGEN, NUDGEM):
-        scores = sets["test"]["q_embs"] @ moved(method, matrix, sets["train"], sets["dev"]).T
-        run = {
-            query: {documents[d]: float(scores[row, d]) for d in np.argpartition(-scores[row], 1000)[:1000]}
-            for row, query in enumerate(labels["test"])
-        }
-        values = evaluator.evaluate(run).values()
-        print(method.__name__, *(f"{np.mean([v[m] for v in values]):.4f}" for m in ("ndcg_cut_10", "recall_100")))
-
-
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--nfcorpus", type=pathlib.Path, metavar="SHARED")
-    arguments = parser.parse_args()
     goldens = {"nudge": nudge(), "adapters": adapters()}
     (GOLDENS / "rivals.json").write_text(json.dumps(goldens, separators=(",", ":")) + "\n")
-    if arguments.nfcorpus:
-        nfcorpus(arguments.nfcorpus)
 
 
 if __name__ == "__main__":

@@ -208,21 +208,6 @@ PER_CPU void mafin_scale_rows(ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride,
         for (ptrdiff_t i = 0; i < width; i++) x[i] *= scales[r];
 }
 
-PER_CPU float mafin_log_sum_exp(ptrdiff_t columns, const float *restrict z) {
-    if (columns == 0) return -INFINITY;
-    const float top = largest(columns, z);
-    if (top == -INFINITY) return top;
-    // In pieces, so that the sum over a corpus of a million keeps its digits.
-    double total = 0;
-    for (ptrdiff_t start = 0; start < columns; start += 1024) {
-        const ptrdiff_t end = start + 1024 < columns ? start + 1024 : columns;
-        float sum = 0;
-        for (ptrdiff_t i = start; i < end; i++) sum += vector_exp(z[i] - top);
-        total += sum;
-    }
-    return top + (float)log(total);
-}
-
 PER_CPU void mafin_exp(ptrdiff_t columns, const float *restrict z, float shift, float factor, float *restrict out) {
     for (ptrdiff_t i = 0; i < columns; i++) out[i] = vector_exp(z[i] - shift) * factor;
 }

@@ -16,6 +16,9 @@ extension TokenBatch: EncoderInputs {
 }
 
 extension BERTEncoder: TrainableEncoder {
+    /// What a pass keeps is bounded by ``activationBudget``.
+    public var boundsMemoryOfPasses: Bool { true }
+
     /// The embeddings of a pass.
     public func embeddings(of pass: ForwardPass) -> Matrix { pass.embeddings }
 }

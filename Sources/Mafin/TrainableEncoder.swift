@@ -20,7 +20,7 @@ public protocol EncoderInputs: Sendable {
 
 /// An encoder that the ``Trainer`` can train: forward for vectors, backward for gradients, an optimiser inside.
 ///
-/// The trainer keeps at most one pass of an encoder alive at a time, so an implementation may hand out its own buffers.
+/// The trainer keeps at most two passes of an encoder alive at a time, one over queries and one over documents.
 /// Every call must be a function of the weights, the inputs and the seed alone: resuming a run is bitwise exact only then.
 public protocol TrainableEncoder: AnyObject {
     /// What it reads.
@@ -30,6 +30,9 @@ public protocol TrainableEncoder: AnyObject {
 
     /// Length of an embedding.
     var dimension: Int { get }
+
+    /// Whether a pass over any number of inputs keeps within bounds by itself, so that nobody needs to cut them.
+    var boundsMemoryOfPasses: Bool { get }
 
     /// Embeddings for use: `(inputs.count, dimension)`, pooled, not normalised, no dropout, nothing kept.
     func embed(_ inputs: Inputs) throws -> Matrix

@@ -174,16 +174,6 @@ import Testing
         }
     }
 
-    @Test func logSumExp() {
-        for count in [1, 2, 1023, 1024, 1025, 100_003] {
-            let z = Self.values(count, seed: UInt64(count), scale: 5)
-            #expect(abs(Double(mafin_log_sum_exp(count, z)) - NaiveKernels.logSumExp(z.map(Double.init))) < 5e-6)
-        }
-        #expect(mafin_log_sum_exp(0, [0]) == -.infinity)
-        #expect(mafin_log_sum_exp(2, [-.infinity, -.infinity]) == -.infinity)
-        #expect(mafin_log_sum_exp(2, [-.infinity, 3]) == 3)
-    }
-
     @Test func sums() {
         for count in [1, 7, 1024, 1025, 5000] {
             let x = Self.values(count, seed: UInt64(count))

@@ -171,10 +171,7 @@ void mafin_softmax_backward(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride,
 /// x[r, :] *= scales[r]; rows are `stride` floats apart.
 void mafin_scale_rows(ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride, const float *scales, float *x);
 
-/// log Σ exp(z); −infinity where columns is 0 or all z are −infinity.
-float mafin_log_sum_exp(ptrdiff_t columns, const float *z);
-
-/// out = exp(z − shift) · factor.
+/// out = exp(z − shift) · factor: the exponential that is inside of the passes above, by itself, to be tested.
 void mafin_exp(ptrdiff_t columns, const float *z, float shift, float factor, float *out);
 
 /// y += a · x.

@@ -44,9 +44,6 @@ public struct ComparedSystem: Sendable, Hashable {
     /// Place in tables; behind all others for a name that is not known.
     public static func place(of name: String) -> Int { named(name).flatMap { places[$0.name] } ?? all.count }
 
-    /// Whether it can only be had by training an encoder.
-    public var needsTraining: Bool { kind == .trained || kind == .derived }
-
     private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
     private static let places = Dictionary(uniqueKeysWithValues: all.enumerated().map { ($1.name, $0) })
 

@@ -89,15 +89,17 @@ extension Comparison {
         }
     }
 
-    /// Fits those rivals of a kind that are wanted, each as long as there is time.
-    func fit(_ rivals: [any Rival], kind: ComparedSystem.Kind, seed: UInt64) throws {
+    /// Fits those rivals of a kind that are wanted, all together within `seconds`.
+    func fit(_ rivals: [any Rival], kind: ComparedSystem.Kind, seed: UInt64, seconds: Double) throws {
+        let spentBefore = result.spent
         for rival in rivals where ComparedSystem.named(rival.name)?.kind == kind && plan.wants(rival.name) {
             let name = "\(rival.name).\(seed)"
-            if try store.unit(name) == nil, secondsLeft <= 0 || store.isFinished {
+            let left = min(secondsLeft, seconds - (result.spent - spentBefore))
+            if try store.unit(name) == nil, left <= 0 || store.isFinished {
                 if seed == plan.request.seed { leaveOut(rival.name, "The time was used up by what costs less.") }
                 continue
             }
-            let deadline = ContinuousClock.now + .milliseconds(Int(max(0, secondsLeft) * 1_000))
+            let deadline = ContinuousClock.now + .milliseconds(Int(max(0, left) * 1_000))
             try part(name, title: rival.name, seed: kind == .adapter ? seed : nil) {
                 do {
                     let fitted = try rival.fit(to: data, seed: seed) { isCancelled() || ContinuousClock.now > deadline }

@@ -71,7 +71,13 @@ public final class Comparison {
         let lexical = try measureLexical()
         try measureReleased()
         let plain = StandardRivals(blackBox: training.blackBoxSystem, lexical: lexical)
-        try fit(plain.rivals, kind: .rival, seed: plan.request.seed)
+        try fit(plain.rivals, kind: .rival, seed: plan.request.seed, seconds: secondsLeft)
+        // Before the trainings, as they cost less, but not at the price of what is built on the trained encoder.
+        let before = result.spent
+        for seed in plan.seeds {
+            try fit(
+                plain.rivals, kind: .adapter, seed: seed, seconds: plan.secondsForAdapters - (result.spent - before))
+        }
         try train()
         choose()
         if let chosen = result.chosen {
@@ -79,7 +85,6 @@ public final class Comparison {
             // Who asks for single systems does not ask for the same one five times.
             if plan.request.systems == nil { try measureLearningCurve(of: chosen) }
         }
-        for seed in plan.seeds { try fit(plain.rivals, kind: .adapter, seed: seed) }
         try store.finish(result.chosen)
         return finished()
     }
@@ -128,7 +133,10 @@ public final class Comparison {
         }
         result.spent += unit.seconds
         rows += unit.rows
-        for row in unit.rows { secondsOf[row.name, default: []].append(unit.seconds) }
+        // What several share is the time of none.
+        if unit.rows.count == 1 || unit.training != nil {
+            for row in unit.rows { secondsOf[row.name, default: []].append(unit.seconds) }
+        }
         if let training = unit.training {
             result.trainings.append(training)
             onEvent(.trained(training))

@@ -58,6 +58,12 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
 
     /// The share of the time that trainings may take where other systems want some too: those built on the result, adapters, the learning curve.
     static let trainingShare = 0.6
+    /// Seconds for all adapters: half of what the trainings leave; without any, all there is.
+    var secondsForAdapters: Double {
+        contenders.isEmpty
+            ? request.seconds : 0.5 * (request.seconds - secondsEach * Double(contenders.count * seeds.count))
+    }
+
     /// Below it a training is not worth beginning: seeds are left out first, then methods.
     static let leastSeconds = 20.0
 

@@ -34,6 +34,12 @@ public final class JoinedTraining {
 
         /// All defaults.
         public init() {}
+
+        /// Applies ``memory``, the trainer's copies of the weights included: the start, the best state, one that is tried.
+        /// - Throws: `EncoderError.memory` where it is too little.
+        public func limitMemory(of encoder: BERTEncoder) throws {
+            if let memory { try encoder.limitTrainingMemory(to: memory, copiesOfWeights: 3) }
+        }
     }
 
     /// Passes over the labels after which the query tower ends, whatever time is left. Its dev figure peaks between two and eight
@@ -94,7 +100,7 @@ public final class JoinedTraining {
             try encoder
             ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
         // Known before the corpus is encoded: too little memory ends the run here.
-        if let memory = settings.memory { try encoder.encoder.limitTrainingMemory(to: memory) }
+        try settings.limitMemory(of: encoder.encoder)
         untrained = encoder
         let trainQrels = try splits.qrels(.train)
         devQrels = try splits.qrels(.dev)
@@ -156,7 +162,7 @@ public final class JoinedTraining {
         dataRecords = whole.dataRecords
     }
 
-    /// The same training with labels of some of the training queries alone. Development stays as it is.
+    /// The same training with labels of some of the training queries alone, and that part of the time. Development stays as it is.
     /// - Parameters:
     ///   - rows: rows of ``data``, among its training queries.
     ///   - seed: of the training.
@@ -164,6 +170,11 @@ public final class JoinedTraining {
     public func limited(toTrainQueries rows: [Int], seed: UInt64) throws -> JoinedTraining {
         var settings = settings
         settings.options.seed = seed
+        // Where passes are not what ends it, as many of them are to be made as with all labels.
+        let passesEndIt = choice.mode == .query || settings.options.epochs != nil
+        if !passesEndIt, let time = settings.options.time {
+            settings.options.time = time * Double(rows.count) / Double(max(1, data.index.trainQueries.count))
+        }
         return JoinedTraining(self, data: try data.limited(toTrainQueries: rows), settings: settings)
     }
 
@@ -202,7 +213,7 @@ public final class JoinedTraining {
         untrained = nil
         encoder.encoder.optimizerOptions.weightDecay = options.weightDecay
         encoder.encoder.dropoutProbability = options.dropout
-        if let memory = settings.memory { try encoder.encoder.limitTrainingMemory(to: memory) }
+        try settings.limitMemory(of: encoder.encoder)
         let mode = mode()
         // Where documents train too, the time that a corpus takes is measured on these queries instead.
         let untrainedQueries: Trainer<BERTEncoder>.UntrainedQueries? =

@@ -78,33 +78,4 @@ extension JoinedTraining {
             try system.rankings(queries: rows, count: JoinedEvaluation.depth), queryIds: judged,
             documentIds: collection.documentIds)
     }
-
-    /// The gain over the black box on `qrels` as a function of the number of labelled queries.
-    ///
-    /// Trains anew for each size and repeat; the sizes of a curve together cost less than two trainings with all labels, times the repeats.
-    /// - Parameters:
-    ///   - qrels: labels of test queries, for which the black box was asked.
-    ///   - sizes: `nil`: ``LearningCurve/sizes(upTo:_:)``.
-    ///   - repeats: subsets and seeds at each size.
-    ///   - onTraining: called before each training with the number of labelled queries and the repeat.
-    /// - Throws: what training throws; `CancellationError` when cancelled.
-    public func learningCurve(
-        of contender: Contender = .mafin, on qrels: Qrels, metric: Metric = .nDCG(cutoff: 10), sizes: [Int]? = nil,
-        repeats: Int = 1, isCancelled: @escaping () -> Bool = { false },
-        onTraining: (_ labelled: Int, _ repeated: Int) -> Void = { _, _ in }
-    ) throws -> LearningCurve {
-        let baseline = try evaluate(blackBoxSystem, on: qrels, metrics: [metric])
-        let labelled = data.index.trainQueries
-        let seed = settings.options.seed
-        return try LearningCurve(
-            labelled: labelled, sizes: sizes ?? LearningCurve.sizes(upTo: labelled.count), repeats: repeats, seed: seed
-        ) { learned, repeated in
-            if isCancelled() { throw CancellationError() }
-            onTraining(learned.count, repeated)
-            let trained = try limited(toTrainQueries: learned, seed: seed &+ UInt64(repeated)).train(
-                contender, checkpointFolder: nil, isCancelled: isCancelled)
-            return try evaluate(trained.systems().vectors, on: qrels, metrics: [metric])
-                .differences(from: baseline, in: metric)
-        }
-    }
 }

@@ -16,7 +16,10 @@ struct GradientEncoding<Encoder: TrainableEncoder> {
     ///   - seed: `nil`: no dropout.
     init(encoder: Encoder, inputs: Encoder.Inputs, seed: UInt64?, tokensPerPass: Int) throws {
         self.encoder = encoder
-        let ranges = rangesOfBoundedLength(inputs, tokens: tokensPerPass)
+        // An encoder that computes again what it could not keep does so once; in pieces it would have to do it twice.
+        let ranges =
+            encoder.boundsMemoryOfPasses
+            ? [0..<inputs.count] : rangesOfBoundedLength(inputs, tokens: tokensPerPass)
         if ranges.count == 1 {
             let pass = try encoder.forward(inputs, dropoutSeed: seed)
             embeddings = encoder.embeddings(of: pass)

@@ -73,7 +73,8 @@ public final class Trainer<Encoder: TrainableEncoder> {
             self.evaluation = evaluation
         } else {
             self.evaluation = try DevelopmentEvaluator(
-                data: data, byteBudget: options.scoreByteBudget, fitsScale: options.fitsScaleOnDev
+                data: data, byteBudget: options.scoreByteBudget, metric: options.metric,
+                fitsScale: options.fitsScaleOnDev
             ).evaluate
         }
     }

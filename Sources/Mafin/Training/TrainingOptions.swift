@@ -1,3 +1,5 @@
+import MafinRetrieval
+
 /// Every choice of a training run that is not its data, its mode or its loss, each with the default that is known to work.
 public struct TrainingOptions: Sendable, Codable, Equatable {
     /// Everything random (order, dropout, sampled candidates) follows from it: equal seeds, equal results.
@@ -47,6 +49,8 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
     public var evaluationShare = 0.2
     /// The run ends after so many evaluations in a row without a gain; `nil`: never early.
     public var patience: Int? = 6
+    /// The figure of merit of ``Selection/metric``.
+    public var metric = Metric.nDCG(cutoff: 10)
     /// What makes a state the best. With few dev queries the likelihood is the steadier choice.
     public var selection: Selection = .metric
 

@@ -40,7 +40,8 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         self.onEvent = onEvent
         began = ContinuousClock.now
         lastCheckpoint = began
-        released = trainer.queryEncoder.weights()
+        released =
+            trainer.mode.trainsDocuments || trainer.options.trainedShares.isEmpty ? [] : trainer.queryEncoder.weights()
         let data = trainer.data
         engine = StepEngine(
             queryEncoder: trainer.queryEncoder, documentEncoder: trainer.documentEncoder, data: data,

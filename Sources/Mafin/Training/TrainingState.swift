@@ -46,7 +46,6 @@ struct TrainingState: Codable {
         var elapsed: Double = 0
         var stepSeconds: Double = 0
         var stepTokens = 0
-        var measuredSteps = 0
         var evaluationSeconds: Double = 0
         var preparationSeconds: Double = 0
         var embeddingSecondsPerToken: Double = 0

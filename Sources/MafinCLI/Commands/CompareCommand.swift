@@ -14,8 +14,8 @@ struct CompareCommand: AsyncParsableCommand {
             Learns from 'train', makes every choice on 'dev', measures --split once, each system against the black box, query by query. \
             The verdict compares the trained artefact with the black box and with the best that needs no trained encoder.
 
-            Writes into --output: index.html, report.md, report.json, runs/NAME.run (TREC, 100 ranks), artefact (of the method that is best on \
-            dev) and state. Ctrl-C ends after the step at hand; the same command goes on from there. Over a finished folder it only \
+            Writes into --output: index.html, report.md, report.json, figures/NAME.svg, runs/NAME.run (TREC, 100 ranks), artefact (of the method that is \
+            best on dev) and state. Ctrl-C ends after the step at hand; the same command goes on from there. Over a finished folder it only \
             writes the report anew.
 
             SYSTEMS

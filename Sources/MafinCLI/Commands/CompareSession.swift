@@ -26,6 +26,9 @@ struct CompareSession {
         let released = try ReleasedEncoder(
             name: found.name, revision: command.encoder.encoderRevision, folder: found.folder, prefixes: found.prefixes,
             maximumLength: command.encoder.maxLength)
+        let encoder = try released.load(
+            frozenLayers: command.encoder.freezeLayers, freezesEmbeddings: command.encoder.freezeEmbeddings)
+        try command.tuning.limitMemory(of: encoder.encoder)
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: command.data))
         shared.warn(of: collection.warnings)
         let splits = JudgedSplits(collection, seed: JudgedSplits.standardSeed)
@@ -50,7 +53,7 @@ struct CompareSession {
             plan = stored
         }
         let detectable = try prelude.detectable(vectors, labels.dev, labels.measured, plan)
-        let training = try prepare(collection, splits, vectors, released, plan)
+        let training = try prepare(collection, splits, vectors, released, encoder, plan)
         (plan.mode, plan.modeReason) = (training.choice.mode, training.choice.reason)
         prelude.announce(plan, training)
         if stored == nil { try store.write(plan) }
@@ -103,7 +106,7 @@ struct CompareSession {
 
     private func prepare(
         _ collection: RetrievalCollection, _ splits: JudgedSplits, _ vectors: BlackBoxVectors,
-        _ released: ReleasedEncoder, _ plan: ComparisonPlan
+        _ released: ReleasedEncoder, _ encoder: TextEncoder, _ plan: ComparisonPlan
     ) throws -> JoinedTraining {
         var settings = JoinedTraining.Settings()
         command.tuning.apply(to: &settings)
@@ -111,13 +114,14 @@ struct CompareSession {
         settings.freezesEmbeddings = command.encoder.freezeEmbeddings
         settings.options.seed = command.seed
         settings.options.time = plan.secondsEach
+        settings.options.metric = plan.metric
         settings.mode = plan.mode ?? command.mode
         settings.modeReason = plan.modeReason
         let progress = EncodingProgress(shared)
         defer { progress.finish() }
         return try JoinedTraining(
-            collection: collection, splits: splits, vectors: vectors, released: released, settings: settings,
-            cache: .shared, isCancelled: { Interruption.isRequested }, onProgress: progress.update)
+            collection: collection, splits: splits, vectors: vectors, released: released, encoder: encoder,
+            settings: settings, cache: .shared, isCancelled: { Interruption.isRequested }, onProgress: progress.update)
     }
 
     // MARK: The report
@@ -140,27 +144,28 @@ struct CompareSession {
         let report = ComparisonReport(
             comparison: comparison, result: result, collection: collection, splits: splits, detectable: detectable,
             leaks: leaks.facts(isAllowed: command.allowLeak), model: model, scores: scores,
-            shippingCommand: shippingCommand(collection), provenance: try provenance(comparison, model),
+            shippingCommand: shippingCommand, provenance: try provenance(comparison, model),
             machine: machine)
         let facts = try report.facts()
         let folder = store.folder
         try AtomicFile.write(Data(facts.html().utf8), to: folder.appendingPathComponent("index.html"))
         try AtomicFile.write(Data(facts.markdown().utf8), to: folder.appendingPathComponent("report.md"))
         try AtomicFile.write(Data(try facts.json().utf8), to: folder.appendingPathComponent("report.json"))
+        let figures = folder.appendingPathComponent("figures")
+        try FileManager.default.createDirectory(at: figures, withIntermediateDirectories: true)
+        for (name, svg) in facts.figures() {
+            try AtomicFile.write(Data(svg.utf8), to: figures.appendingPathComponent("\(name).svg"))
+        }
         return facts
     }
 
-    /// The documents into an index, and a first search.
-    private func shippingCommand(_ collection: RetrievalCollection) -> String {
+    /// The documents into an index, and the service.
+    private var shippingCommand: String {
         let artefact = CommandLineText.quoted(command.output + "/artefact")
-        let data = CommandLineText.quoted(command.data)
-        let search = "mafin search \(artefact) --data \(data) \"…\""
-        guard collection.format == .beir, let corpus = collection.sourceFiles.first?.lastPathComponent else {
-            return search
-        }
+        let index = CommandLineText.quoted(command.output + "/index")
         return
-            "mafin embed \(artefact) --input \(CommandLineText.quoted(command.data + "/" + corpus)) --as document --output documents.npy\n"
-            + search
+            "mafin index \(artefact) --data \(CommandLineText.quoted(command.data)) --output \(index)\n"
+            + "mafin serve \(artefact) --index \(index)"
     }
 
     private func provenance(_ comparison: Comparison, _ model: JoinedModel?) throws -> ProvenanceFacts {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Mafin
 import MafinBlackBox
+import MafinEncoder
 import MafinReport
 import MafinRetrieval
 
@@ -142,7 +143,7 @@ struct TuningOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Memory for training the encoder: weights, gradients, moments, activations. With less, parts of the forward pass are computed twice (up to a third more time); the result stays the same. (default: activations up to a quarter of the machine's memory, 2 GiB at most)",
+            "Memory for training the encoder: weights and their copies, gradients, moments, activations. With less, parts of the forward pass are computed twice (up to a third more time); the result stays the same. (default: activations up to a quarter of the machine's memory, 2 GiB at most)",
             valueName: "size"))
     var memory: MemorySize?
 
@@ -175,6 +176,14 @@ struct TuningOptions: ParsableArguments {
         if let patience { settings.options.patience = patience }
         settings.options.epochs = epochs
         settings.options.checkpointSeconds = checkpointEvery.duration.seconds
+    }
+
+    /// Applies `--memory`: to be done before anything is paid for, as it may be too little.
+    /// - Throws: `EncoderError.memory`.
+    func limitMemory(of encoder: BERTEncoder) throws {
+        var settings = JoinedTraining.Settings()
+        apply(to: &settings)
+        try settings.limitMemory(of: encoder)
     }
 
     /// The objectives by name.

@@ -100,6 +100,7 @@ struct TrainingSession {
         let blackBox = try await command.blackBox.make(shared: shared)
         // Whatever is wrong with the encoder or the labels is found before anything is paid for.
         let (released, encoder) = try await loading.value
+        try command.tuning.limitMemory(of: encoder.encoder)
         let checkpoints = try prepareCheckpoints()
         // Of a run that came to nothing no empty folder stays.
         defer { rmdir(checkpoints.path) }

@@ -189,7 +189,7 @@ public struct ComparisonReport {
         let words = LeaveOneOut(model)
         func attribute(_ list: inout [QueryExample]) throws {
             for index in list.indices.prefix(Self.attributedQueries) {
-                // What moved up most, else what stands first.
+                // The first that is relevant, else what stands first.
                 let ranking = list[index].systemRanking
                 guard let shown = ranking.first(where: \.isRelevant) ?? ranking.first, let found = document(shown.id)
                 else { continue }
@@ -265,7 +265,7 @@ extension TrainingCurve {
                 entry.smoothedLoss.map { Point(step: entry.step, value: Double($0)) }
             },
             development: record.history.map { Point(step: $0.step, value: $0.result.metric) },
-            metric: Metric.nDCG(cutoff: 10).description, keptStep: record.keptStep)
+            metric: metric.description, keptStep: record.keptStep)
     }
 }
 
@@ -280,10 +280,16 @@ extension LearningCurveFacts {
         let foreseen = [1.0, 1.25, 1.5, 2].compactMap { curve.forecast(labelledQueries: Int(Double(all) * $0)) }
         self.init(
             system: system, metric: metric, measured: curve.points.map { point($0.labelledQueries, $0.gain) },
-            foreseen: foreseen.isEmpty ? nil : foreseen.map { point($0.labelledQueries, $0.gain) },
+            // By the increase alone: the fitted curve need not go through the last point.
+            foreseen: foreseen.isEmpty
+                ? nil
+                : foreseen.map {
+                    Point(
+                        queries: $0.labelledQueries, gain: last.gain.mean + $0.increase.mean,
+                        low: last.gain.mean + $0.increase.low, high: last.gain.mean + $0.increase.high)
+                },
             model: foreseen.isEmpty ? nil : curve.points.count >= 4 ? "an inverse power law" : "a line over log n",
             expectation: curve.doubled.map {
-                // By the increase alone: the fitted curve need not go through the last point.
                 "With twice the labels, \(Number.count($0.labelledQueries)) queries, expect \(signed($0.increase.mean)) "
                     + "(\(signed($0.increase.low)) to \(signed($0.increase.high))) more than the \(signed(last.gain.mean)) that all "
                     + "\(Number.count(all)) bring now, if the curve goes on as it was measured."

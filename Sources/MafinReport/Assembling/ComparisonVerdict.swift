@@ -4,8 +4,8 @@ import MafinRetrieval
 /// The answer of a comparison: decided on the measured split between systems that were picked on dev.
 ///
 /// Two questions are asked of the trained artefact, and where it fails of the best system that is built on it: is it better than the black box (p of
-/// the table, Holm over all systems), and is it better than the best that needs no trained encoder (Holm over both)? Yes twice: ship. Worse
-/// in either: do not ship. Else these queries cannot tell.
+/// the table, Holm over all systems), and is it better than the best that needs no trained encoder (Holm over both)? Yes twice: ship. Not
+/// above the black box at all, or shown to be worse than that rival: do not ship. Else these queries cannot tell.
 struct ComparisonVerdict {
     let decision: Verdict.Decision
     /// The system that the answer is about.
@@ -113,8 +113,9 @@ struct ComparisonVerdict {
         var notes: [String] = []
         if subject != artefact {
             notes.append(
-                "The artefact by itself, \(title(artefact)), reaches \(value(artefact)); costs and command are those of the artefact, and what is "
-                    + "built on it comes on top.")
+                "The artefact by itself, \(title(artefact)), reaches \(value(artefact)): costs and command are those of the artefact. "
+                    + "\(title(subject)) exists in this comparison alone (its rankings are in runs/); to serve it, build it on the artefact’s vectors."
+            )
         } else if composed != artefact, let more = difference(composed, to: artefact) {
             notes.append(
                 "What is built on it, \(title(composed)), reaches \(value(composed)): \(figures(more)) over it.")

@@ -118,7 +118,7 @@ extension ReportPage {
     }
 
     /// The differences of the metric that decides, with their intervals.
-    private var differences: Markup? {
+    var differencePlot: IntervalPlot? {
         let rows = facts.systems.compactMap { system -> IntervalPlot.Row? in
             guard let difference = system.difference?[facts.metric] else { return nil }
             return IntervalPlot.Row(
@@ -127,26 +127,32 @@ extension ReportPage {
                 isStrong: system.name == facts.verdict?.system)
         }
         guard !rows.isEmpty else { return nil }
-        let detectable = facts.statistics?.detectable.flatMap { $0.metric == facts.metric ? $0.difference : nil }
-        let plot = IntervalPlot(
+        return IntervalPlot(
             title: "Difference of each system to \(title(of: facts.baseline)) in \(facts.metric)",
             summary: rows.map { "\($0.label) \($0.text)" }.joined(separator: "; "),
             label: "difference in \(facts.metric)", rows: rows, indifference: detectable.map { -$0...$0 })
-        return figure(
-            "Difference to \(title(of: facts.baseline)) in \(facts.metric), with \(confidence) intervals",
-            note: "Blue: better. Orange: worse. Grey: no difference shown."
-                + (detectable == nil ? "" : " Shaded: differences too small for these queries to show."),
-            id: "differences", plot.svg)
     }
 
-    /// The system of the verdict against every other one.
-    var headToHead: Section? {
+    /// The smallest difference in the metric that decides that these queries could have shown.
+    private var detectable: Double? {
+        facts.statistics?.detectable.flatMap { $0.metric == facts.metric ? $0.difference : nil }
+    }
+
+    private var differences: Markup? {
+        differencePlot.map { plot in
+            figure(
+                "Difference to \(title(of: facts.baseline)) in \(facts.metric), with \(confidence) intervals",
+                note: "Blue: better. Orange: worse. Grey: no difference shown."
+                    + (detectable == nil ? "" : " Shaded: differences too small for these queries to show."),
+                id: "differences", plot.svg)
+        }
+    }
+
+    /// The system of the verdict against every other one, drawn.
+    var headToHeadPlot: IntervalPlot? {
         guard let facts = facts.headToHead, !facts.opponents.isEmpty else { return nil }
-        let name = title(of: facts.system)
-        let beaten = facts.opponents.count { finding($0.difference) == .better }
-        let open = facts.opponents.filter { finding($0.difference) != .better }.map { title(of: $0.name) }
-        let plot = IntervalPlot(
-            title: "\(name) minus each other system in \(facts.metric)",
+        return IntervalPlot(
+            title: "\(title(of: facts.system)) minus each other system in \(facts.metric)",
             summary: facts.opponents.map {
                 "\(title(of: $0.name)) \(signed($0.difference.mean)), p \(Number.probability($0.difference.pHolm))"
             }.joined(separator: "; "),
@@ -158,6 +164,14 @@ extension ReportPage {
                     text: "\(signed(opponent.difference.mean)), p \(Number.probability(opponent.difference.pHolm))",
                     color: finding(opponent.difference).color)
             })
+    }
+
+    /// The system of the verdict against every other one.
+    var headToHead: Section? {
+        guard let plot = headToHeadPlot, let facts = facts.headToHead else { return nil }
+        let name = title(of: facts.system)
+        let beaten = facts.opponents.count { finding($0.difference) == .better }
+        let open = facts.opponents.filter { finding($0.difference) != .better }.map { title(of: $0.name) }
         return Section(
             id: "head-to-head", title: "\(name) against every other",
             content: lead(

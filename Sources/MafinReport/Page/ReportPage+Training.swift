@@ -64,8 +64,8 @@ extension ReportPage {
             y: .init(label, PlotScale(covering: all.map(\.value), margin: 0.08), format), marks: marks, aspect: 0.66)
     }
 
-    /// The metric by the share of the local half.
-    var lambda: Section? {
+    /// The metric by the share of the local half, drawn.
+    var lambdaPlot: Plot? {
         guard let sweeps = facts.lambdaSweeps, let first = sweeps.first else { return nil }
         var marks: [Plot.Mark] = []
         for (index, sweep) in sweeps.enumerated() {
@@ -87,7 +87,7 @@ extension ReportPage {
                         color))
             }
         }
-        let plot = Plot(
+        return Plot(
             title: "\(first.sweep.metric) by λ",
             summary: sweeps.map {
                 "\(title(of: $0.system)): best \(mean($0.sweep.best.value)) at λ = \(mean(Double($0.sweep.best.lambda)))"
@@ -97,6 +97,11 @@ extension ReportPage {
                 first.sweep.metric, PlotScale(covering: sweeps.flatMap { $0.sweep.points.map(\.value) }, margin: 0.08),
                 .share),
             marks: marks, aspect: 0.42)
+    }
+
+    /// The metric by the share of the local half.
+    var lambda: Section? {
+        guard let plot = lambdaPlot, let sweeps = facts.lambdaSweeps, let first = sweeps.first else { return nil }
         let choices = sweeps.compactMap { sweep in
             sweep.chosen.map { "\(title(of: sweep.system)): λ = \(mean($0))\(sweep.choice.map { ", \($0)" } ?? "")" }
         }
@@ -119,8 +124,8 @@ extension ReportPage {
         return low.value + share * (high.value - low.value)
     }
 
-    /// The gain by the number of labelled queries.
-    var learningCurve: Section? {
+    /// The gain by the number of labelled queries, drawn.
+    var learningPlot: Plot? {
         guard let curve = facts.learningCurve, let first = curve.measured.first, let last = curve.measured.last else {
             return nil
         }
@@ -131,7 +136,7 @@ extension ReportPage {
             marks.append(.band(foreseen.map { (Double($0.queries), $0.low, $0.high) }, .neutral))
             marks.append(
                 .line(
-                    foreseen.map { .init(Double($0.queries), $0.gain) }, .neutral, label: "fitted", dashed: true))
+                    foreseen.map { .init(Double($0.queries), $0.gain) }, .neutral, label: "foreseen", dashed: true))
         }
         marks.append(.whiskers(curve.measured.map { (Double($0.queries), $0.low, $0.high) }, .accent))
         marks.append(.line(curve.measured.map { .init(Double($0.queries), $0.gain) }, .accent))
@@ -142,7 +147,7 @@ extension ReportPage {
                         Double($0.queries), $0.gain,
                         note: "\($0.queries) queries: \(signed($0.gain)) (\(signed($0.low)) … \(signed($0.high)))")
                 }, .accent, label: foreseen.isEmpty ? nil : "measured"))
-        let plot = Plot(
+        return Plot(
             title: "Gain in \(curve.metric) by number of labelled queries",
             summary:
                 "From \(signed(first.gain)) with \(first.queries) to \(signed(last.gain)) with \(last.queries) queries. "
@@ -154,6 +159,12 @@ extension ReportPage {
                 "gain over \(title(of: facts.baseline))",
                 PlotScale(covering: all.flatMap { [$0.low, $0.high] } + [0]), .difference),
             marks: marks, aspect: 0.42)
+    }
+
+    /// The gain by the number of labelled queries.
+    var learningCurve: Section? {
+        guard let plot = learningPlot, let curve = facts.learningCurve else { return nil }
+        let foreseen = curve.foreseen ?? []
         return Section(
             id: "learning-curve", title: "Learning curve",
             content: (curve.expectation.map(lead) ?? .empty)
@@ -162,7 +173,7 @@ extension ReportPage {
                     note: "Whiskers: \(confidence) intervals."
                         + (foreseen.isEmpty
                             ? ""
-                            : " Band: the fitted curve\(curve.model.map { ", \($0)," } ?? "") with its uncertainty."),
+                            : " Band: the increase foreseen by a fitted curve\(curve.model.map { ", \($0)," } ?? "") with its uncertainty."),
                     id: "learning-plot", wide: 720, plot.svg)
                 + pageTable(
                     "The points of the learning curve",

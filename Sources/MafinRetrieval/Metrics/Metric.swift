@@ -1,6 +1,7 @@
 /// A measure of a ranking, as trec_eval computes it. Relevant means grade ≥ 1.
 ///
-/// Values and means equal those of trec_eval run with `-c` (a judged query without a result list counts 0).
+/// Values equal those of trec_eval. Means are over the judged queries that have a relevant document, one without a result list
+/// counting 0; `trec_eval -c` also counts the queries for which nothing is relevant, as 0.
 public enum Metric: Hashable, Sendable {
     /// Normalised discounted cumulative gain of the first `cutoff` ranks (all, where `nil`).
     case nDCG(cutoff: Int?)

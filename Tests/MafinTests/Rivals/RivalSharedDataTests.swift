@@ -52,7 +52,7 @@ struct RivalSharedDataTests {
             return (means[.nDCG(cutoff: 10)] ?? 0, means[.recall(cutoff: 100)] ?? 0)
         }
         let base = VectorSystem(queries: vectors.queryVectors, documents: vectors.documentVectors)
-        // Tools/write_rival_goldens.py --nfcorpus
+        // Tools/compare-rivals.py --data nfcorpus
         for (rival, nDCG, recall) in [(NudgeN(base) as any Rival, 0.3750, 0.4354), (NudgeM(base), 0.3635, 0.4242)] {
             let found = try figures(rival.fit(to: data).system)
             #expect(abs(found.nDCG - nDCG) < 0.001 && abs(found.recall - recall) < 0.001, "\(rival.name): \(found)")

@@ -17,6 +17,8 @@ final class ToyEncoder: TrainableEncoder {
     let vocabulary: Int
     let hidden: Int
     let dimension: Int
+    /// So that the trainer has to cut.
+    let boundsMemoryOfPasses = false
     var dropoutRate: Float = 0.2
     var weightDecay: Float = 0.01
 
