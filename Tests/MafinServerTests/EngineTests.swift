@@ -86,18 +86,31 @@ import Testing
         await #expect(throws: CancellationError.self) { try await late.value }
     }
 
+    /// Whatever came while a batch was computed goes into the next ones, as many rows as their tokens allow.
     @Test func rowsOfSeveralRequestsShareABatch() async throws {
         let toy = try ToyArtefact()
-        let batches = Mutex<[Int]>([])
+        let gate = DispatchSemaphore(value: 0)
+        let batches = Mutex<[(rows: Int, tokens: Int)]>([])
         let engine = LocalEngine(
             try toy.model(), limits: .init(batchTokens: 64, queueTokens: 100_000),
             observer: .init(batch: { rows, tokens, _ in
-                #expect(tokens <= 64)
-                batches.withLock { $0.append(rows) }
+                let isFirst = batches.withLock { batches in
+                    batches.append((rows, tokens))
+                    return batches.count == 1
+                }
+                if isFirst { gate.wait() }
             }))
-        _ = try await (0..<300).concurrentMap { try await engine.embed(self.rows(engine, ["w\($0 % 50)"]), as: .query) }
-        let sizes = batches.withLock { $0 }
-        #expect(sizes.reduce(0, +) == 300 && sizes.count < 200, "\(sizes.count) batches")
+        let first = Task { try await engine.embed(self.rows(engine, ["w0"]), as: .query) }
+        while batches.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(1)) }
+        let texts = (0..<299).map { "w\($0 % 50)" }
+        let all = engine.load + rows(engine, texts).tokenCount
+        async let others = texts.concurrentMap { try await engine.embed(self.rows(engine, [$0]), as: .query) }
+        while engine.load < all { try await Task.sleep(for: .milliseconds(1)) }
+        gate.signal()
+        _ = try await (first.value, others)
+        let made = batches.withLock { $0 }
+        #expect(made.reduce(0) { $0 + $1.rows } == 300 && made.allSatisfy { $0.tokens <= 64 })
+        #expect(made.count < 40, "\(made.count) batches")
     }
 }
 

@@ -47,7 +47,7 @@ struct EncoderGrowth {
     static func memory(model: URL, largest: Int) throws -> GrowthChart {
         let sizes = Array(sequence(first: 16, next: { $0 * 2 }).prefix { $0 <= largest })
         // Where the peak cannot be set back, one line is all that can be told.
-        let limits: [Int?] = resetPeak() ? [nil, 1 << 30, 640 << 20] : [nil]
+        let limits: [Int?] = resetPeak() ? [nil, 1 << 30, 768 << 20] : [nil]
         let lines = try limits.map { limit in
             var points: [[Double]] = []
             for count in sizes {
