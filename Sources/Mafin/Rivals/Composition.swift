@@ -6,6 +6,9 @@ import MafinRetrieval
 /// Begins with the best single system. Each step gives one system more or less weight, the one change that helps dev most, and ends when
 /// no change helps by ``minimumGain`` (forward selection with replacement, as in Caruana et al. 2004, "Ensemble Selection from
 /// Libraries of Models"). Systems that bring nothing beside the others stay out.
+///
+/// So many choices fit a few development queries better than others of their kind. How many steps are taken, and the value on dev that the
+/// composition is compared by, therefore come from cross-validation: steps chosen on four fifths of the queries, measured on the rest.
 public struct Composition: Rival {
     /// Its name in tables and JSON.
     public let name: String
@@ -30,23 +33,28 @@ public struct Composition: Rival {
         self.name = name
     }
 
-    /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.
-    /// - Complexity: O(steps · parts · development queries · candidates), candidates being at most parts × depth a query.
+    /// Parts that the development queries are cut into to measure steps.
+    static let folds = 5
+
+    /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn. ``FittedRival/development`` is the cross-validated value.
+    /// - Complexity: O(folds · steps · parts · development queries · candidates), candidates being at most parts × depth a query.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         var best: (value: Double, weights: [Double], normalization: ScoreNormalization)?
         for normalization in normalizations {
             let lists = try CandidateLists(parts.map(\.system), data: data, normalization: normalization, depth: depth)
-            let found = try choose(lists, isCancelled: isCancelled)
-            if found.value > best?.value ?? -1 { best = (found.value, found.weights, normalization) }
+            let (steps, value) = try crossValidatedSteps(lists, isCancelled: isCancelled)
+            if value > best?.value ?? -1 {
+                let path = try path(lists, rows: Array(0..<lists.count), maximumSteps: steps, isCancelled: isCancelled)
+                best = (value, path[path.count - 1], normalization)
+            }
         }
         guard let best else { preconditionFailure("no normalisation to try") }
         let total = best.weights.reduce(0, +)
         let used = zip(parts, best.weights).filter { $0.1 > 0 }.map {
             WeightedFusion.Part($0.name, $0.system, weight: $1 / total)
         }
-        let system = WeightedFusion(used, normalization: best.normalization)
         return FittedRival(
-            name: name, system: system, development: try data.development(of: system),
+            name: name, system: WeightedFusion(used, normalization: best.normalization), development: best.value,
             choices: [
                 "weights": .record(
                     Dictionary(used.map { ($0.name, .number($0.weight)) }, uniquingKeysWith: { first, _ in first })),
@@ -54,16 +62,42 @@ public struct Composition: Rival {
             ])
     }
 
-    private func choose(
+    /// The number of steps whose weights do best on queries that did not choose them, and how well. A single query measures no steps.
+    private func crossValidatedSteps(
         _ lists: CandidateLists, isCancelled: () -> Bool
-    ) throws -> (value: Double, weights: [Double]) {
+    ) throws -> (steps: Int, value: Double) {
+        let folds = min(Self.folds, lists.count)
+        guard folds > 1 else {
+            let rows = Array(0..<lists.count)
+            let single = try path(lists, rows: rows, maximumSteps: 0, isCancelled: isCancelled)
+            return (0, lists.value(at: single[0], rows: rows))
+        }
+        var sums = [Double](repeating: 0, count: maximumSteps + 1)
+        for fold in 0..<folds {
+            let rows = (0..<lists.count).filter { $0 % folds != fold }
+            let held = (0..<lists.count).filter { $0 % folds == fold }
+            let path = try path(lists, rows: rows, maximumSteps: maximumSteps, isCancelled: isCancelled)
+            let values = path.map { lists.value(at: $0, rows: held) * Double(held.count) }
+            // A path that ended early stays where it ended.
+            for step in sums.indices { sums[step] += values[min(step, values.count - 1)] }
+        }
+        var steps = 0
+        for step in sums.indices where sums[step] > sums[steps] { steps = step }
+        return (steps, sums[steps] / Double(lists.count))
+    }
+
+    /// The weights after each step, chosen on the given rows; the first are those of the best single system.
+    private func path(
+        _ lists: CandidateLists, rows: [Int], maximumSteps: Int, isCancelled: () -> Bool
+    ) throws -> [[Double]] {
         var best: (value: Double, weights: [Double]) = (-1, [])
         for part in parts.indices {
             var weights = [Double](repeating: 0, count: parts.count)
             weights[part] = 1
-            let value = lists.value(at: weights)
+            let value = lists.value(at: weights, rows: rows)
             if value > best.value { best = (value, weights) }
         }
+        var path = [best.weights]
         for _ in 0..<maximumSteps {
             if isCancelled() { throw CancellationError() }
             let total = best.weights.reduce(0, +)
@@ -73,14 +107,15 @@ public struct Composition: Rival {
                     var weights = best.weights
                     weights[part] = max(0, weights[part] + change * total)
                     guard weights[part] != best.weights[part], weights.contains(where: { $0 > 0 }) else { continue }
-                    let value = lists.value(at: weights)
+                    let value = lists.value(at: weights, rows: rows)
                     if value > next.value { next = (value, weights) }
                 }
             }
             guard next.value >= best.value + minimumGain else { break }
             best = next
+            path.append(best.weights)
         }
-        return best
+        return path
     }
 }
 
@@ -130,26 +165,29 @@ private struct CandidateLists {
         }
     }
 
-    /// The mean metric of the weighted sum.
-    func value(at weights: [Double]) -> Double {
-        var values = [Double](repeating: 0, count: lists.count)
+    /// Development queries.
+    var count: Int { lists.count }
+
+    /// The mean metric of the weighted sum over some of the queries.
+    func value(at weights: [Double], rows: [Int]) -> Double {
+        var values = [Double](repeating: 0, count: rows.count)
         let factors = weights.map(Float.init)
         values.withUnsafeMutableBufferPointer { values in
             let output = UnsafeTransfer(values)
-            parallelFor(lists.count) { row in
-                let (scores, labels) = (lists[row].scores, lists[row].labels)
-                let count = scores.columns
+            parallelFor(rows.count) { position in
+                let list = lists[rows[position]]
+                let count = list.scores.columns
                 withUnsafeTemporaryAllocation(of: Float.self, capacity: count) { sum in
                     sum.initialize(repeating: 0)
-                    scores.values.withUnsafeBufferPointer { scores in
+                    list.scores.values.withUnsafeBufferPointer { scores in
                         for (part, factor) in factors.enumerated() where factor != 0 {
                             for index in 0..<count { sum[index] += factor * scores[part * count + index] }
                         }
                     }
-                    output.value[row] = ranker.value(of: UnsafeBufferPointer(sum), judgements: labels)
+                    output.value[position] = ranker.value(of: UnsafeBufferPointer(sum), judgements: list.labels)
                 }
             }
         }
-        return values.reduce(0, +) / Double(lists.count)
+        return values.reduce(0, +) / Double(rows.count)
     }
 }

@@ -20,8 +20,8 @@ struct PlotFrame: Equatable {
         }
         size = (width, (width * plot.aspect).rounded())
         left = (widest(yTickTexts) + 10).rounded(.up)
-        // Labels take at most a third: the data come first.
-        right = width - max(14, min(widest(endLabels) + 12, width / 3)).rounded(.up)
+        // Labels take at most a third: the data come first. A tenth more than estimated: nothing but the edge stands behind them.
+        right = width - max(14, min(1.1 * widest(endLabels) + 12, width / 3)).rounded(.up)
         top = Self.lineHeight + 12
         bottom = size.height - 2 * Self.lineHeight - 10
         xScale = plot.x.scale
