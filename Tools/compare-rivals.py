@@ -1,9 +1,10 @@
 """Holds what `mafin compare` reports of rivals against the rivals' own code, on the same texts, vectors and labels: nDCG@10 and Recall@100 on test.
 
     python3 -m venv VENV && VENV/bin/pip install torch nudge-ft bm25s PyStemmer pytrec-eval-terrier
-    VENV/bin/python Tools/compare-rivals.py --data ../shared/data/nfcorpus --vectors ../shared/vectors/nfcorpus [--report OUT] [--answers-only]
+    VENV/bin/python Tools/compare-rivals.py --data ../shared/data/nfcorpus --vectors ../shared/vectors/nfcorpus [--report OUT] [--answers-only] [--check 0.003]
 
 NUDGE-N and NUDGE-M are the authors' package, BM25 is bm25s with the same stop words and stemmer. `--report` is what `mafin compare` wrote.
+`--check` ends with status 1 where one of ours is further than that below its peer in nDCG@10, or BM25 further from it on either side.
 `--answers-only` measures among the documents that the test labels name, as some do; of OUT the rankings in runs/ are cut to them.
 """
 
@@ -75,6 +76,7 @@ def main():
     parser.add_argument("--vectors", type=pathlib.Path, required=True)
     parser.add_argument("--report", type=pathlib.Path)
     parser.add_argument("--answers-only", action="store_true")
+    parser.add_argument("--check", type=float)
     arguments = parser.parse_args()
 
     corpus = rows(arguments.data / "corpus.jsonl")
@@ -117,6 +119,14 @@ def main():
     for name in names:
         theirs = "".join(f" {value:.4f} |" for value in peers.get(name, [])) or " | |"
         print(f"| {name} |{theirs}" + "".join(f" {value:.4f} |" for value in ours.get(name, [])), flush=True)
+    if arguments.check is not None:
+        missing = [name for name in peers if name not in ours]
+        apart = [
+            f"{name}: {ours[name][0]:.4f}, its own code {peers[name][0]:.4f}" for name in peers if name in ours
+            and (peers[name][0] - ours[name][0] > arguments.check or name == "bm25" and abs(peers[name][0] - ours[name][0]) > arguments.check)
+        ]
+        if missing or apart:
+            raise SystemExit("\n".join([f"{name}: no figure of ours" for name in missing] + apart))
 
 
 if __name__ == "__main__":

@@ -237,14 +237,15 @@ PER_CPU double mafin_sum_of_squares(ptrdiff_t count, const float *restrict x) {
 INLINE void adamw(ptrdiff_t count, mafin_adamw o, const float *restrict gradient, float *restrict weights,
                   float *restrict first, float *restrict second) {
     const float step = o.learning_rate / o.correction1;
-    const float root = 1 / sqrtf(o.correction2);
+    const float root = 1 / __builtin_elementwise_sqrt(o.correction2);
     for (ptrdiff_t i = 0; i < count; i++) {
         const float g = gradient ? gradient[i] * o.gradient_scale : 0;
         const float m = o.beta1 * first[i] + (1 - o.beta1) * g;
         const float v = o.beta2 * second[i] + (1 - o.beta2) * g * g;
         first[i] = m;
         second[i] = v;
-        weights[i] = weights[i] * o.decay - step * m / (sqrtf(v) * root + o.epsilon);
+        // Not sqrtf, which has to set errno and so keeps the loop from being vectorised; rounded as exactly.
+        weights[i] = weights[i] * o.decay - step * m / (__builtin_elementwise_sqrt(v) * root + o.epsilon);
     }
 }
 

@@ -57,8 +57,20 @@ import Testing
     @Test func whatIsBuiltOnTheArtefactMayShipIt() throws {
         let found = try #require(
             try verdict([("bm25", 0.38), ("black-box", 0.3), ("mafin", 0.36), ("mafin+bm25", 0.43)]))
-        #expect(found.decision == .ship && found.system == "mafin+bm25")
+        #expect(found.decision == .ship && found.system == "mafin+bm25" && found.usesBM25)
         #expect(found.notes.contains { $0.contains("The artefact by itself, Mafin,") })
+    }
+
+    /// No command serves a composition: it cannot make the artefact one that is shipped.
+    @Test func whatCannotBeServedIsOnlySpokenOf() throws {
+        let found = try #require(
+            try verdict([("black-box", 0.3), ("nudge-n", 0.4), ("mafin", 0.36), ("composition", 0.46)]))
+        #expect(found.decision == .doNotShip && found.system == "mafin" && !found.usesBM25)
+        #expect(
+            found.notes.contains {
+                $0.contains("Composition, reaches") && $0.contains("better than the black box and the best without")
+                    && $0.contains("no command serves it")
+            })
     }
 
     @Test func whatNeedsNoEncoderComesFirst() throws {

@@ -50,6 +50,8 @@ import Testing
             "nDCG@10": "nDCG@10", "ndcg@5": "nDCG@5", "nDCG": "nDCG", "R@100": "Recall@100", "Recall@10": "Recall@10",
             "RR@10": "MRR@10", "MRR": "MRR", "AP": "MAP", "MAP@100": "MAP@100", "P@5": "P@5", "Precision@5": "P@5",
             "Success@1": "Success@1", "Hit@3": "Success@3", "Rprec": "Rprec",
+            "ndcg_cut_10": "nDCG@10", "recall_100": "Recall@100", "P_5": "P@5", "map_cut_10": "MAP@10",
+            "success_1": "Success@1", "recip_rank": "MRR", "map": "MAP", "ndcg": "nDCG",
         ]
         for (name, canonical) in names {
             let metric = try Metric(parsing: name)
@@ -58,6 +60,8 @@ import Testing
         }
         for name in [
             "", "nDCG@", "nDCG@0", "nDCG@-1", "nDCG@+5", "nDCG@1@2", "Recall", "P", "Rprec@5", "BLEU", "nDCG@ten",
+            "ndcg_cut_0", "ndcg_cut",
+            "recall_", "map_10",
         ] {
             #expect(Metric(name) == nil, "\(name)")
             #expect(throws: RetrievalError.unknownMetric(name: name)) { try Metric(parsing: name) }

@@ -64,7 +64,8 @@ public struct ComparedSystem: Sendable, Hashable {
             + systems(
                 .trained,
                 [
-                    "tuned-alone", "tuned-alone-mixed", "paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin",
+                    "tuned-alone", "tuned-alone-concatenated", "tuned-alone-mixed", "paper-mafin", "lambda-mafin",
+                    "norm-mafin", "hybrid-mafin",
                     "mafin",
                 ])
             + systems(

@@ -40,6 +40,9 @@ extension Comparison {
         if contender == .tunedAlone {
             unit.rows.append(try row(contender.aloneName, systems.local, seed: seed))
         }
+        if let name = contender.concatenatedName {
+            unit.rows.append(try row(name, training.concatenation(of: systems.local, lambda: 0.5), seed: seed))
+        }
         unit.rows.append(try row(contender.joinedName, systems.vectors, choices: choices, seed: seed))
         unit.training = TrainingRecord(
             contender: contender, seed: seed, history: trained.outcome.history, keptStep: trained.outcome.best.step,

@@ -54,19 +54,11 @@ extension Comparison {
         try part("released", title: "local encoder as released") {
             let local = try training.releasedSystem(isCancelled: isCancelled)
             let (queries, documents) = (local.queries, local.documents)
-            func joined(_ lambda: Float) throws -> VectorSystem {
-                let combination = Combination.querySided(lambda: lambda)
-                return VectorSystem(
-                    queries: try combination.join(
-                        blackBox: training.data.blackBoxQueries, local: queries, as: .query),
-                    documents: try combination.join(
-                        blackBox: training.data.blackBoxDocuments, local: documents, as: .document))
-            }
             var unit = ComparisonUnit(
                 seconds: 0,
                 rows: [
                     try row("local", local),
-                    try row("concatenation", joined(0.5)),
+                    try row("concatenation", training.concatenation(of: local, lambda: 0.5)),
                 ])
             let dev = data.index.devQueries
             do {
@@ -80,7 +72,7 @@ extension Comparison {
                 ).scale
                 unit.rows.append(
                     try row(
-                        "concatenation-calibrated", joined(scale.lambda),
+                        "concatenation-calibrated", training.concatenation(of: local, lambda: scale.lambda),
                         choices: ["lambda": .number(Double(scale.lambda))]))
             } catch CalibrationError.uninformative {
                 unit.failure = "Neither half ranks the dev labels above chance, so that no scale can be fitted."

@@ -99,8 +99,21 @@ public final class Comparison {
                 < (ComparedSystem.place(of: $1.element.name), $1.element.name, $1.offset)
         }
         result.rows = order.map(\.element)
+        // Of what was made with some seeds only, the others are named, not the system.
+        let made = Dictionary(grouping: result.rows.filter { Self.isSeeded($0.name) }, by: \.name).mapValues(\.count)
+        let reasons = Dictionary(result.omissions.map { ($0.name, $0.reason) }, uniquingKeysWith: { first, _ in first })
+        result.omissions.removeAll { made[$0.name] != nil }
+        for (name, count) in made.sorted(by: { $0.key < $1.key }) where count < plan.seeds.count {
+            let reason = reasons[name] ?? "The time was used up by what comes before."
+            result.omissions.append((name, "\(count) of \(plan.seeds.count) seeds: \(reason)"))
+        }
         result.seconds = secondsOf.mapValues { $0.reduce(0, +) / Double($0.count) }
         return result
+    }
+
+    /// Whether a system differs from seed to seed.
+    private static func isSeeded(_ name: String) -> Bool {
+        ComparedSystem.named(name).map { [.trained, .derived, .adapter].contains($0.kind) } ?? false
     }
 
     // MARK: Parts

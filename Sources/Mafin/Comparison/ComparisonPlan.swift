@@ -79,7 +79,7 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         let wanted = request.systems.map(Set.init)
         func isWanted(_ name: String) -> Bool { wanted?.contains(name) ?? true }
         let needsChosen = ComparedSystem.all.contains { $0.kind == .derived && isWanted($0.name) }
-        var contenders = Self.contenders.filter { isWanted($0.joinedName) || isWanted($0.aloneName) }
+        var contenders = Self.contenders.filter { $0.rowNames.contains(where: isWanted) }
         // What others are built on is trained, whether or not it was asked for by name.
         if needsChosen, !contenders.contains(where: { $0 != .tunedAlone }) { contenders.insert(.mafin, at: 0) }
         var seeds = request.seeds

@@ -22,6 +22,12 @@ public enum Contender: String, Sendable, Codable, CaseIterable {
     /// The name of its local half alone.
     var aloneName: String { self == .tunedAlone ? rawValue : "\(rawValue)-local-half" }
 
+    /// The name of both halves joined half and half, where that is not what ``joinedName`` means: what the paper's Mafin has to beat.
+    var concatenatedName: String? { self == .tunedAlone ? "\(rawValue)-concatenated" : nil }
+
+    /// Names of all rows that its training gives.
+    var rowNames: [String] { [aloneName, concatenatedName, joinedName].compactMap(\.self) }
+
     /// The options that make it what it is.
     func options(from options: TrainingOptions) -> TrainingOptions {
         var options = options

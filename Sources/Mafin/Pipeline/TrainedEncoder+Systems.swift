@@ -44,6 +44,15 @@ extension JoinedTraining {
                 documents: try UnitRows.make(documents, half: .local, ids: documentIds)))
     }
 
+    /// The black box's vectors beside those of a local encoder, whose share in a score is λ.
+    /// - Throws: ``CombinationError`` for vectors that cannot be joined.
+    func concatenation(of local: VectorSystem, lambda: Float) throws -> VectorSystem {
+        let combination = Combination.querySided(lambda: lambda)
+        return VectorSystem(
+            queries: try combination.join(blackBox: data.blackBoxQueries, local: local.queries, as: .query),
+            documents: try combination.join(blackBox: data.blackBoxDocuments, local: local.documents, as: .document))
+    }
+
     /// The black box alone, over the rows of ``data``.
     public var blackBoxSystem: VectorSystem {
         VectorSystem(queries: data.blackBoxQueries, documents: data.blackBoxDocuments)

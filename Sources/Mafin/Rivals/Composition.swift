@@ -7,8 +7,8 @@ import MafinRetrieval
 /// no change helps by ``minimumGain`` (forward selection with replacement, as in Caruana et al. 2004, "Ensemble Selection from
 /// Libraries of Models"). Systems that bring nothing beside the others stay out.
 ///
-/// So many choices fit a few development queries better than others of their kind. How many steps are taken, and the value on dev that the
-/// composition is compared by, therefore come from cross-validation: steps chosen on four fifths of the queries, measured on the rest.
+/// So many choices fit a few development queries better than others of their kind, which would make a composition look better than it is where
+/// systems are compared on dev. Its value there is therefore cross-validated: weights chosen on four fifths of the queries, measured on the rest.
 public struct Composition: Rival {
     /// Its name in tables and JSON.
     public let name: String
@@ -33,7 +33,7 @@ public struct Composition: Rival {
         self.name = name
     }
 
-    /// Parts that the development queries are cut into to measure steps.
+    /// Parts that the development queries are cut into for the value on dev.
     static let folds = 5
 
     /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn. ``FittedRival/development`` is the cross-validated value.
@@ -42,10 +42,10 @@ public struct Composition: Rival {
         var best: (value: Double, weights: [Double], normalization: ScoreNormalization)?
         for normalization in normalizations {
             let lists = try CandidateLists(parts.map(\.system), data: data, normalization: normalization, depth: depth)
-            let (steps, value) = try crossValidatedSteps(lists, isCancelled: isCancelled)
+            let value = try crossValidated(lists, isCancelled: isCancelled)
             if value > best?.value ?? -1 {
-                let path = try path(lists, rows: Array(0..<lists.count), maximumSteps: steps, isCancelled: isCancelled)
-                best = (value, path[path.count - 1], normalization)
+                let weights = try choose(lists, rows: Array(0..<lists.count), isCancelled: isCancelled)
+                best = (value, weights, normalization)
             }
         }
         guard let best else { preconditionFailure("no normalisation to try") }
@@ -62,34 +62,21 @@ public struct Composition: Rival {
             ])
     }
 
-    /// The number of steps whose weights do best on queries that did not choose them, and how well. A single query measures no steps.
-    private func crossValidatedSteps(
-        _ lists: CandidateLists, isCancelled: () -> Bool
-    ) throws -> (steps: Int, value: Double) {
+    /// The mean metric of weights on queries that did not choose them. A single query has to do both.
+    private func crossValidated(_ lists: CandidateLists, isCancelled: () -> Bool) throws -> Double {
         let folds = min(Self.folds, lists.count)
-        guard folds > 1 else {
-            let rows = Array(0..<lists.count)
-            let single = try path(lists, rows: rows, maximumSteps: 0, isCancelled: isCancelled)
-            return (0, lists.value(at: single[0], rows: rows))
-        }
-        var sums = [Double](repeating: 0, count: maximumSteps + 1)
+        var sum = 0.0
         for fold in 0..<folds {
-            let rows = (0..<lists.count).filter { $0 % folds != fold }
             let held = (0..<lists.count).filter { $0 % folds == fold }
-            let path = try path(lists, rows: rows, maximumSteps: maximumSteps, isCancelled: isCancelled)
-            let values = path.map { lists.value(at: $0, rows: held) * Double(held.count) }
-            // A path that ended early stays where it ended.
-            for step in sums.indices { sums[step] += values[min(step, values.count - 1)] }
+            let rows = folds == 1 ? held : (0..<lists.count).filter { $0 % folds != fold }
+            let weights = try choose(lists, rows: rows, isCancelled: isCancelled)
+            sum += lists.value(at: weights, rows: held) * Double(held.count)
         }
-        var steps = 0
-        for step in sums.indices where sums[step] > sums[steps] { steps = step }
-        return (steps, sums[steps] / Double(lists.count))
+        return sum / Double(lists.count)
     }
 
-    /// The weights after each step, chosen on the given rows; the first are those of the best single system.
-    private func path(
-        _ lists: CandidateLists, rows: [Int], maximumSteps: Int, isCancelled: () -> Bool
-    ) throws -> [[Double]] {
+    /// Weights chosen on the given rows.
+    private func choose(_ lists: CandidateLists, rows: [Int], isCancelled: () -> Bool) throws -> [Double] {
         var best: (value: Double, weights: [Double]) = (-1, [])
         for part in parts.indices {
             var weights = [Double](repeating: 0, count: parts.count)
@@ -97,7 +84,6 @@ public struct Composition: Rival {
             let value = lists.value(at: weights, rows: rows)
             if value > best.value { best = (value, weights) }
         }
-        var path = [best.weights]
         for _ in 0..<maximumSteps {
             if isCancelled() { throw CancellationError() }
             let total = best.weights.reduce(0, +)
@@ -113,9 +99,8 @@ public struct Composition: Rival {
             }
             guard next.value >= best.value + minimumGain else { break }
             best = next
-            path.append(best.weights)
         }
-        return path
+        return best.weights
     }
 }
 

@@ -84,8 +84,10 @@ struct ComparePrelude {
         shared.note(
             String(
                 format:
-                    "the smallest gain that %d %@ queries would show with a chance of 80 %%: %.3f %@ for one system, %.3f for one of %d",
-                queries, command.split, smallest(1).difference, "\(plan.metric)", detectable.difference, systems))
+                    "the smallest gain that %d %@ queries would show with a chance of 80 %%: %.3f %@ for one system, %.3f for one of %d "
+                    + "(if differences between two systems spread by %.3f: the black box's values on dev, correlated by %.1f with the other's)",
+                queries, command.split, smallest(1).difference, "\(plan.metric)", detectable.difference, systems,
+                detectable.standardDeviation, MinimumDetectableDifference.usualCorrelation))
         return detectable
     }
 

@@ -143,7 +143,7 @@ struct CompareSession {
         let machine = Machine.description
         let report = ComparisonReport(
             comparison: comparison, result: result, collection: collection, splits: splits, detectable: detectable,
-            leaks: leaks.facts(isAllowed: command.allowLeak), model: model, scores: scores,
+            leaks: leaks, allowsLeaks: command.allowLeak, model: model, scores: scores,
             shippingCommand: shippingCommand, provenance: try provenance(comparison, model),
             machine: machine)
         let facts = try report.facts()
@@ -160,12 +160,12 @@ struct CompareSession {
     }
 
     /// The documents into an index, and the service.
-    private var shippingCommand: String {
+    private func shippingCommand(usesBM25: Bool) -> String {
         let artefact = CommandLineText.quoted(command.output + "/artefact")
         let index = CommandLineText.quoted(command.output + "/index")
         return
             "mafin index \(artefact) --data \(CommandLineText.quoted(command.data)) --output \(index)\n"
-            + "mafin serve \(artefact) --index \(index)"
+            + "mafin serve \(artefact) --index \(index)\(usesBM25 ? " --bm25" : "")"
     }
 
     private func provenance(_ comparison: Comparison, _ model: JoinedModel?) throws -> ProvenanceFacts {

@@ -15,13 +15,15 @@ public struct ComparisonReport {
     /// The smallest gain that could be shown, computed before training.
     public let detectable: MinimumDetectableDifference
     /// What stands on both sides.
-    public let leaks: LeakFacts
+    public let leaks: LeakCheck
+    /// Whether queries on both sides are measured all the same.
+    public let allowsLeaks: Bool
     /// The artefact of the chosen method; `nil` where none was trained.
     public let model: JoinedModel?
     /// Scores in two parts; `nil` without a model.
     public let scores: JoinedScores?
-    /// The lines that put the artefact to use.
-    public let shippingCommand: String
+    /// The lines that put the artefact to use, with BM25 beside it or not.
+    public let shippingCommand: (_ usesBM25: Bool) -> String
     /// How it came about; the choices of each system are added here.
     public let provenance: ProvenanceFacts
     /// What times were taken on.
@@ -30,8 +32,9 @@ public struct ComparisonReport {
     /// All parts.
     public init(
         comparison: Comparison, result: ComparisonOutcome, collection: RetrievalCollection, splits: JudgedSplits,
-        detectable: MinimumDetectableDifference, leaks: LeakFacts, model: JoinedModel?, scores: JoinedScores?,
-        shippingCommand: String, provenance: ProvenanceFacts, machine: String
+        detectable: MinimumDetectableDifference, leaks: LeakCheck, allowsLeaks: Bool, model: JoinedModel?,
+        scores: JoinedScores?,
+        shippingCommand: @escaping (_ usesBM25: Bool) -> String, provenance: ProvenanceFacts, machine: String
     ) {
         self.comparison = comparison
         self.result = result
@@ -39,6 +42,7 @@ public struct ComparisonReport {
         self.splits = splits
         self.detectable = detectable
         self.leaks = leaks
+        self.allowsLeaks = allowsLeaks
         self.model = model
         self.scores = scores
         self.shippingCommand = shippingCommand
@@ -76,7 +80,9 @@ public struct ComparisonReport {
         try addSubsets(to: &facts, evaluations, qrels)
         facts.statistics = StatisticsFacts(
             comparisons: report.systems.count - 1,
-            detectable: .init(metric: metric, difference: detectable.difference, power: detectable.power))
+            detectable: .init(
+                metric: metric, difference: detectable.difference, power: detectable.power,
+                standardDeviation: detectable.standardDeviation))
         let texts = Dictionary(collection.queries.map { ($0.id, $0.text) }, uniquingKeysWith: { first, _ in first })
         facts.perQuery = PerQueryFacts(evaluations, metrics: metrics, texts: { texts[$0] ?? "" })
         facts.trainingCurves = result.trainings.map { TrainingCurve($0, metric: metric) }
@@ -89,7 +95,7 @@ public struct ComparisonReport {
             (name: JudgedSplits.Part.dev.rawValue, qrels: try splits.qrels(.dev)), (name: split, qrels: qrels),
         ]
         facts.data = DataFacts(collection, splits: labels)
-        facts.leaks = leaks
+        facts.leaks = leaks.facts(isAllowed: allowsLeaks)
         onProgress("looking for labels that may be missing")
         facts.suspectedFalseNegatives = try suspects(qrels)
         if let chosen = result.chosen {
@@ -97,12 +103,14 @@ public struct ComparisonReport {
             onProgress("explaining wins and losses")
             facts.examples = try examples(chosen, qrels)
             if let verdict = ComparisonVerdict(result, report, metric: metric) {
-                facts.headToHead = try HeadToHeadFacts(
-                    verdict.system, among: evaluations, split: split, metric: metric)
                 facts.verdict = VerdictFacts(
-                    decision: verdict.decision, system: verdict.system, reason: verdict.reason, notes: verdict.notes,
-                    costs: try costs(chosen), command: shippingCommand)
+                    decision: verdict.decision, system: verdict.system, reason: verdict.reason,
+                    notes: verdict.notes + subsetNotes(facts, of: verdict.system),
+                    costs: try costs(chosen), command: shippingCommand(verdict.usesBM25))
             }
+        }
+        if let best = systems.max(by: { $0.development < $1.development }) {
+            facts.headToHead = try HeadToHeadFacts(best.name, among: evaluations, split: split, metric: metric)
         }
         facts.provenance = provenanceWithChoices
         let omissions = result.omissions.map { Omission(what: SystemTitles.title($0.name), reason: $0.reason) }
@@ -117,22 +125,71 @@ public struct ComparisonReport {
         let partition = QueryPartition(qrels, learned: try splits.qrels(.train))
         let reports = try partition.reports(
             split: facts.split, evaluations: evaluations, baseline: facts.baseline, metrics: [facts.metric])
+        let shares = partition.seenShares
+        let newDocuments =
+            "some relevant document never was an answer in training"
+            + (shares.isEmpty
+                ? "" : "; on average \(Number.percent(shares.reduce(0, +) / Double(shares.count))) of a query’s were")
         let parts: [(part: QueryPartition.Part, name: String, title: String, summary: String)] = [
             (.seenDocuments, "seen-documents", "Seen documents", "every relevant document was an answer in training"),
-            (.newDocuments, "new-documents", "New documents", "some relevant document never was an answer in training"),
+            (.newDocuments, "new-documents", "New documents", newDocuments),
         ]
-        let shown = parts.filter { reports[$0.part] != nil }
+        var shown = parts.compactMap { part in
+            reports[part.part].map { (name: part.name, title: part.title, summary: part.summary, report: $0) }
+        }
+        let twins = leaks.queries.affectedQueries
+        let others = evaluations.map { ($0.name, $0.evaluation.filter { !twins.contains($0) }) }
+        if !twins.isEmpty, others.first?.1.queryIds.isEmpty == false {
+            shown.append(
+                (
+                    "without-twins", "Without twins", "no query of train or dev is the same or nearly so",
+                    try EvaluationReport(
+                        split: "\(facts.split), without twins", evaluations: others, baseline: facts.baseline,
+                        metrics: [facts.metric])
+                ))
+        }
         facts.subsets = shown.map {
-            QuerySubset(name: $0.name, title: $0.title, summary: $0.summary, queries: reports[$0.part]?.queries ?? 0)
+            QuerySubset(name: $0.name, title: $0.title, summary: $0.summary, queries: $0.report.queries)
         }
         for index in facts.systems.indices {
             facts.systems[index].subsets = shown.compactMap { part in
-                reports[part.part]?.systems.first { $0.name == facts.systems[index].name }.map {
+                part.report.systems.first { $0.name == facts.systems[index].name }.map {
                     SubsetResult(subset: part.name, metrics: $0.metrics, difference: $0.difference)
                 }
             }
         }
     }
+
+    /// What the groups of queries say of a system: whether its gain is one on documents that training knew, and whether it is one of memory.
+    private func subsetNotes(_ facts: ComparisonFacts, of system: String) -> [String] {
+        guard let results = facts.system(named: system)?.subsets else { return [] }
+        func figure(_ name: String) -> String? {
+            results.first { $0.subset == name }?.difference?[facts.metric].map {
+                "\(signed($0.mean)) (95 % interval \(signed($0.low)) to \(signed($0.high)))"
+            }
+        }
+        func queries(_ name: String) -> Int { facts.subsets?.first { $0.name == name }?.queries ?? 0 }
+        var notes: [String] = []
+        let seen = queries("seen-documents")
+        let name = SystemTitles.title(system)
+        if seen > 0 {
+            let new = queries("new-documents")
+            notes.append(
+                "Of \(Number.count(seen)) of \(Number.count(facts.queries)) \(facts.split) queries every relevant document was an answer in training. "
+                    + (figure("new-documents").map {
+                        "On the other \(Number.count(new)) \(name) differs from the black box by \($0)\(new < Self.fewQueries ? ": too few to tell what documents that are added later gain." : ".")"
+                    } ?? "What documents that are added later gain cannot be told."))
+        }
+        if queries("without-twins") > 0, let figure = figure("without-twins") {
+            notes.append(
+                "\(Number.count(facts.queries - queries("without-twins"))) \(facts.split) queries have a twin in train or dev; without them \(name) differs by \(figure)."
+            )
+        }
+        return notes
+    }
+
+    /// Percentile intervals of fewer queries are too narrow (coverage .89 for 20 instead of .95).
+    private static let fewQueries = 30
 
     /// The sweeps of the first seed.
     private var sweeps: [LambdaSweepFacts]? {

@@ -3,9 +3,10 @@ import MafinRetrieval
 
 /// The answer of a comparison: decided on the measured split between systems that were picked on dev.
 ///
-/// Two questions are asked of the trained artefact, and where it fails of the best system that is built on it: is it better than the black box (p of
-/// the table, Holm over all systems), and is it better than the best that needs no trained encoder (Holm over both)? Yes twice: ship. Not
-/// above the black box at all, or shown to be worse than that rival: do not ship. Else these queries cannot tell.
+/// Two questions are asked of the trained artefact, and where it fails of the artefact beside BM25, which the service offers too: is it better than
+/// the black box (p of the table, Holm over all systems), and is it better than the best that needs no trained encoder (Holm over all that are
+/// asked about)? Yes twice: ship. Not above the black box at all, or shown to be worse than that rival: do not ship. Else these queries
+/// cannot tell. What is built on the artefact and cannot be served is asked the same, and spoken of in a note: no command ships it.
 struct ComparisonVerdict {
     let decision: Verdict.Decision
     /// The system that the answer is about.
@@ -14,6 +15,10 @@ struct ComparisonVerdict {
     let reason: String
     /// What else follows.
     let notes: [String]
+    /// Whether ``system`` is served with BM25 beside it.
+    var usesBM25: Bool { system.hasSuffix(Self.lexicalSuffix) }
+
+    private static let lexicalSuffix = "+bm25"
 
     private static let level = 0.05
 
@@ -49,6 +54,7 @@ struct ComparisonVerdict {
             let composed = best([.derived], and: artefact),
             let rival = best([.baseline, .lexical, .released, .rival, .adapter])
         else { return nil }
+        let fused = best([], and: artefact + Self.lexicalSuffix)
         func difference(_ name: String, to other: String) -> Tested? {
             guard let mine = evaluation(name), let theirs = evaluation(other) else { return nil }
             return Tested(mine.differences(from: theirs, in: metric))
@@ -57,7 +63,8 @@ struct ComparisonVerdict {
             report.systems.first { $0.name == name }?.difference?[metric]
         }
 
-        let candidates = composed == artefact ? [artefact] : [artefact, composed]
+        let servable = [artefact] + [fused].compactMap(\.self)
+        let candidates = servable.contains(composed) ? servable : servable + [composed]
         var againstRival: [String: Tested] = [:]
         if rival != report.baseline {
             let tested = candidates.map { difference($0, to: rival) }
@@ -73,7 +80,7 @@ struct ComparisonVerdict {
             }
             return rival == report.baseline || againstRival[name]?.isBetter == true
         }
-        let subject = candidates.first(where: passes) ?? composed
+        let subject = servable.first(where: passes) ?? (servable.contains(composed) ? composed : artefact)
         guard let base = againstBaseline(subject) else { return nil }
         let rest = againstRival[subject]
         if passes(subject) {
@@ -112,13 +119,19 @@ struct ComparisonVerdict {
 
         var notes: [String] = []
         if subject != artefact {
+            let choices = result.rows.first { $0.name == subject }?.choices
             notes.append(
-                "The artefact by itself, \(title(artefact)), reaches \(value(artefact)): costs and command are those of the artefact. "
-                    + "\(title(subject)) exists in this comparison alone (its rankings are in runs/); to serve it, build it on the artefact’s vectors."
+                "The artefact by itself, \(title(artefact)), reaches \(value(artefact)): costs are those of the artefact. A search asks for BM25 "
+                    + "with \"bm25\": \(choices?["weight"]?.text ?? "its weight")\(choices?["normalization"]?.text == "min-max" ? "" : "; the service brings scores to one scale by min-max, which may move the figure a little")."
             )
-        } else if composed != artefact, let more = difference(composed, to: artefact) {
+        }
+        if composed != subject, let more = difference(composed, to: subject) {
             notes.append(
-                "What is built on it, \(title(composed)), reaches \(value(composed)): \(figures(more)) over it.")
+                "What is built on it, \(title(composed)), reaches \(value(composed)): \(figures(more)) over it"
+                    + (passes(composed)
+                        ? ", and it is better than the black box and the best without an encoder. " : ". ")
+                    + (servable.contains(composed)
+                        ? "" : "It exists in this comparison alone (its rankings are in runs/): no command serves it."))
         }
         if let chosen = result.chosen?.contender, chosen != .tunedAlone,
             let joint = difference(artefact, to: "tuned-alone-mixed")

@@ -21,6 +21,9 @@ enum SystemTitles {
         "two-layer-adapter": ("Two-layer adapter", "a network over query vectors"),
         "linear-adapter-both": ("Linear adapter, both sides", "one map of query and document vectors"),
         "tuned-alone": ("Local encoder, tuned alone", "trained without the black box"),
+        "tuned-alone-concatenated": (
+            "Tuned alone, then concatenated", "trained without the black box, joined afterwards, λ = ½"
+        ),
         "tuned-alone-mixed": ("Tuned alone, then mixed", "trained without the black box, joined afterwards"),
         "paper-mafin": ("Mafin, as published", "trained beside the black box, λ = ½"),
         "lambda-mafin": ("λ-Mafin", "λ learned along, refitted on dev"),

@@ -36,7 +36,7 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
 
     /// Whether it pays, and what it costs.
     public var verdict: VerdictFacts?
-    /// The system of the verdict against every other one.
+    /// The system that is best on dev against every other one.
     public var headToHead: HeadToHeadFacts?
     /// How differences were tested.
     public var statistics: StatisticsFacts?

@@ -123,11 +123,15 @@ public struct StatisticsFacts: Sendable, Equatable, Codable {
         /// The chance of finding a gain of that size.
         public var power: Double
 
+        /// The standard deviation over queries of the difference of two systems that it was computed from; `nil` where it is not known.
+        public var standardDeviation: Double?
+
         /// A smallest detectable gain.
-        public init(metric: Metric, difference: Double, power: Double) {
+        public init(metric: Metric, difference: Double, power: Double, standardDeviation: Double? = nil) {
             self.metric = metric
             self.difference = difference
             self.power = power
+            self.standardDeviation = standardDeviation
         }
     }
 

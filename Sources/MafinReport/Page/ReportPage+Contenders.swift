@@ -143,12 +143,13 @@ extension ReportPage {
             figure(
                 "Difference to \(title(of: facts.baseline)) in \(facts.metric), with \(confidence) intervals",
                 note: "Blue: better. Orange: worse. Grey: no difference shown."
-                    + (detectable == nil ? "" : " Shaded: differences too small for these queries to show."),
+                    + (detectable == nil
+                        ? "" : " Shaded: true differences that these queries would miss more than one time in five."),
                 id: "differences", plot.svg)
         }
     }
 
-    /// The system of the verdict against every other one, drawn.
+    /// The system that is best on dev against every other one, drawn.
     var headToHeadPlot: IntervalPlot? {
         guard let facts = facts.headToHead, !facts.opponents.isEmpty else { return nil }
         return IntervalPlot(
@@ -166,7 +167,7 @@ extension ReportPage {
             })
     }
 
-    /// The system of the verdict against every other one.
+    /// The system that is best on dev against every other one.
     var headToHead: Section? {
         guard let plot = headToHeadPlot, let facts = facts.headToHead else { return nil }
         let name = title(of: facts.system)
@@ -175,7 +176,7 @@ extension ReportPage {
         return Section(
             id: "head-to-head", title: "\(name) against every other",
             content: lead(
-                "\(name) is shown to be better than \(beaten) of \(facts.opponents.count) systems, after Holm’s correction over them."
+                "\(name) is the best on dev. It is shown to be better than \(beaten) of \(facts.opponents.count) systems, after Holm’s correction over them."
                     + (open.isEmpty ? "" : " Not than: \(open.joined(separator: ", ")).")
             )
                 + figure(

@@ -170,7 +170,8 @@ extension ReportPage {
             content: (curve.expectation.map(lead) ?? .empty)
                 + figure(
                     "Gain of \(title(of: curve.system)) in \(curve.metric) by number of labelled queries",
-                    note: "Whiskers: \(confidence) intervals."
+                    note:
+                        "Whiskers: \(confidence) intervals over queries. One draw of labels and one training a size: what others would give is not in them."
                         + (foreseen.isEmpty
                             ? ""
                             : " Band: the increase foreseen by a fitted curve\(curve.model.map { ", \($0)," } ?? "") with its uncertainty."),

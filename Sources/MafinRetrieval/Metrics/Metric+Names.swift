@@ -2,8 +2,10 @@ extension Metric: LosslessStringConvertible, CustomStringConvertible {
     /// The metric of a name as trec_eval, ir-measures or ranx users write it; capitals do not matter.
     ///
     /// `nDCG@10`, `Recall@100` or `R@100`, `P@5`, `MRR@10` or `RR@10`, `MAP` or `AP` (with or without a cutoff),
-    /// `Success@1` or `Hit@1`, `Rprec`. `nil` for any other name, and where a cutoff is missing or below 1.
+    /// `Success@1` or `Hit@1`, `Rprec`; of trec_eval also `ndcg_cut_10`, `recall_100`, `P_5`, `map_cut_10`, `success_1` and `recip_rank`.
+    /// `nil` for any other name, and where a cutoff is missing or below 1.
     public init?(_ name: String) {
+        let name = Self.underscored(name) ?? name
         let parts = name.split(separator: "@", omittingEmptySubsequences: false)
         var cutoff: Int?
         switch parts.count {
@@ -23,6 +25,15 @@ extension Metric: LosslessStringConvertible, CustomStringConvertible {
         case ("rprec", nil), ("r-precision", nil): self = .rPrecision
         default: return nil
         }
+    }
+
+    /// trec_eval's name with underscores as one with `@`; `nil` for all others.
+    private static func underscored(_ name: String) -> String? {
+        let name = name.lowercased()
+        if name == "recip_rank" { return "mrr" }
+        guard let last = name.lastIndex(of: "_") else { return nil }
+        let families = ["ndcg_cut": "ndcg", "recall": "recall", "p": "p", "map_cut": "map", "success": "success"]
+        return families[String(name[..<last])].map { "\($0)@\(name[name.index(after: last)...])" }
     }
 
     /// The metric of a name.

@@ -143,7 +143,8 @@ import Testing
         let fitted = try composition.fit(to: world.data)
         let dev = world.data.index.devQueries
         let figure = try RivalFixture.figure(fitted.system, queries: dev, labels: world.labels)
-        #expect(abs(fitted.development - figure) < 1e-12)
+        // Cross-validated, so below what the weights reach on the queries that chose them.
+        #expect(fitted.development < figure && fitted.development > figure - 0.1, "\(fitted.development), \(figure)")
         for (name, system) in parts {
             #expect(figure > (try world.data.development(of: system)) + 0.005, "\(name)")
         }
@@ -157,6 +158,27 @@ import Testing
         #expect(try composition.fit(to: world.data).choices == fitted.choices)
     }
 
+    /// What is compared on dev must not look better for its many choices.
+    @Test func valueOfACompositionIsThatOnOtherQueries() throws {
+        let world = try RivalFixture.world(queries: 240)
+        let noise = (0..<12).map { ("hints \($0)", hints(world, noise: 1.2, seed: UInt64($0 + 1))) }
+        var (inSample, stated, onOthers) = (0.0, 0.0, 0.0)
+        for draw in 0..<6 {
+            // Few queries to choose on, and many to see what the choice is worth.
+            let dev = Array(world.testQueries[(10 * draw)..<(10 * draw + 10)])
+            let others = world.testQueries.filter { !dev.contains($0) }
+            let data = try RivalData(
+                labels: world.labels, documentCount: world.data.index.documentCount,
+                trainQueries: world.data.index.trainQueries, devQueries: dev)
+            let fitted = try Composition(noise).fit(to: data)
+            inSample += try RivalFixture.figure(fitted.system, queries: dev, labels: world.labels) / 6
+            stated += fitted.development / 6
+            onOthers += try RivalFixture.figure(fitted.system, queries: others, labels: world.labels) / 6
+        }
+        #expect(stated < inSample - 0.01, "\(stated), \(inSample)")
+        #expect(abs(stated - onOthers) < inSample - onOthers, "\(stated), \(inSample), \(onOthers)")
+    }
+
     @Test func standardRivalsAreFitAndDiffer() throws {
         let world = try RivalFixture.world()
         let standard = StandardRivals(
@@ -167,7 +189,9 @@ import Testing
         for rival in rivals where !(rival is AdapterRival) {
             let fitted = try rival.fit(to: world.data)
             #expect(fitted.name == rival.name)
-            #expect(abs(fitted.development - (try world.data.development(of: fitted.system))) < 1e-9, "\(rival.name)")
+            let tolerance = rival is BestComposition ? 0.03 : 1e-9
+            #expect(
+                abs(fitted.development - (try world.data.development(of: fitted.system))) < tolerance, "\(rival.name)")
         }
         #expect(StandardRivals(blackBox: world.system).rivals.count == 7)
     }
