@@ -1,11 +1,10 @@
 import CMafinKernels
-import Foundation
 import MafinNumerics
 
 extension BERTEncoder {
     /// Memory for activations where no limit is given: a quarter of the machine's, 2 GiB at most. More than that seldom saves
     /// anything: the trainer's own passes are not longer.
-    static let standardActivationBudget = min(2 << 30, Int(ProcessInfo.processInfo.physicalMemory / 4))
+    static let standardActivationBudget = min(2 << 30, MachineMemory.bytes / 4)
 
     /// Sets ``activationBudget`` so that training takes so many bytes at most, whatever the size of a batch: weights, their
     /// gradients and moments, scratch memory of every thread, activations. Gradients stay equal; the less memory, the more is
@@ -23,7 +22,7 @@ extension BERTEncoder {
             rest -= frozenOutputBudget
         }
         // More than the machine has would only be reserved.
-        activationBudget = min(rest, Int(ProcessInfo.processInfo.physicalMemory))
+        activationBudget = min(rest, MachineMemory.bytes)
     }
 
     /// What training takes, in bytes, where no activations are kept: an upper bound for the current number of threads.

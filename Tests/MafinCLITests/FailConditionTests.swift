@@ -23,7 +23,8 @@ import Testing
     @Test(arguments: [
         ("nDCG@10 < black-box", false), ("nDCG@10 > black-box", true), ("ndcg@10<.36", true), ("nDCG@10 <= .35", true),
         ("nDCG@10 < .35", false), ("nDCG@10>=0.35", true), ("lambda-mafin+bm25 nDCG@10 < lambda-mafin", false),
-        ("black-box nDCG@10 < lambda-mafin", true),
+        ("black-box nDCG@10 < lambda-mafin", true), ("mafin+bm25 nDCG@10 < .41", true),
+        ("mafin+bm25 nDCG@10 < lambda-mafin", false),
     ])
     func holds(_ text: String, _ expected: Bool) throws {
         let condition = try #require(FailCondition(argument: text))

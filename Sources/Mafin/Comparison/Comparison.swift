@@ -71,7 +71,7 @@ public final class Comparison {
         let lexical = try measureLexical()
         try measureReleased()
         let plain = StandardRivals(blackBox: training.blackBoxSystem, lexical: lexical)
-        try fit(plain.rivals, kind: .rival, seed: plan.request.seed, seconds: secondsLeft)
+        try fit(plain.rivals, kind: .rival, seed: plan.request.seed, seconds: plan.secondsForRivals)
         // Before the trainings, as they cost less, but not at the price of what is built on the trained encoder.
         let before = result.spent
         for seed in plan.seeds {

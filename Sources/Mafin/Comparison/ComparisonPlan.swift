@@ -64,6 +64,9 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
             ? request.seconds : 0.5 * (request.seconds - secondsEach * Double(contenders.count * seeds.count))
     }
 
+    /// Seconds for all that is fitted without gradients; seldom more than a few are needed.
+    var secondsForRivals: Double { contenders.isEmpty ? request.seconds : 0.5 * secondsForAdapters }
+
     /// Below it a training is not worth beginning: seeds are left out first, then methods.
     static let leastSeconds = 20.0
 
