@@ -3,11 +3,11 @@
 import PackageDescription
 
 /// A benchmark: an executable, and what it needs of mafin.
-func benchmark(_ name: String, _ products: [String]) -> Target {
+func benchmark(_ name: String, _ products: [String], targets: [String] = []) -> Target {
     .executableTarget(
         name: name,
         dependencies: ["BenchSupport", .product(name: "ArgumentParser", package: "swift-argument-parser")]
-            + products.map { .product(name: $0, package: "mafin") })
+            + targets.map { .target(name: $0) } + products.map { .product(name: $0, package: "mafin") })
 }
 
 // Benchmarks are a package of their own, so that who depends on mafin does not build them.
@@ -22,6 +22,7 @@ let package = Package(
         .executable(name: "bench-operations", targets: ["BenchOperations"]),
         .executable(name: "bench-growth", targets: ["BenchGrowth"]),
         .executable(name: "bench-guard", targets: ["BenchGuard"]),
+        .executable(name: "bench-statistics", targets: ["BenchStatistics"]),
         .executable(name: "bench-providers", targets: ["BenchProviders"]),
     ],
     dependencies: [
@@ -41,7 +42,9 @@ let package = Package(
         benchmark("BenchEmbedding", ["MafinEncoder"]),
         benchmark("BenchOperations", ["MafinEncoder"]),
         benchmark("BenchGrowth", ["MafinEncoder", "MafinRetrieval", "MafinReport"]),
-        benchmark("BenchGuard", ["MafinEncoder", "MafinRetrieval"]),
+        .target(name: "CPeak"),
+        benchmark("BenchGuard", ["MafinEncoder", "MafinRetrieval"], targets: ["CPeak"]),
+        benchmark("BenchStatistics", ["MafinNumerics", "MafinRetrieval"]),
         benchmark("BenchProviders", ["MafinProviders"]),
     ],
     swiftLanguageModes: [.v6]

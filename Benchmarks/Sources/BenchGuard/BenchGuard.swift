@@ -1,5 +1,6 @@
 import ArgumentParser
 import BenchSupport
+import CPeak
 import Foundation
 import MafinEncoder
 import MafinNumerics
@@ -17,6 +18,9 @@ struct BenchGuard: ParsableCommand {
     @Option(help: "The products are steady where they differ by less than this share between before and after.")
     var steadiness = 0.15
     @Flag(help: "Fail where the machine is too noisy to tell, too.") var strict = false
+
+    /// The least share of the units' peak that matrix products must reach; usual are .75 to .95.
+    private static let leastProducts = 0.5
 
     private enum Verdict: String {
         case good = "ok"
@@ -61,6 +65,18 @@ struct BenchGuard: ParsableCommand {
                     + String(format: "share %.2f   bound %.2f   ", best, bound) + verdict.rawValue)
         }
 
+        // Of what the core's units can do, as the products are what all else is measured by.
+        var productsOfPeak = 0.0
+        for _ in 0..<attempts where productsOfPeak < Self.leastProducts {
+            let peak = mafin_peak(0.3)
+            let products = ProductRate.measure(shape, seconds: 0.4, training: false).perProcessorSecond
+            productsOfPeak = max(productsOfPeak, products / max(peak, mafin_peak(0.3)))
+        }
+        verdicts.append(productsOfPeak >= Self.leastProducts ? .good : .slow)
+        print(
+            String(
+                format: "matrix products: %.2f of what this core's units can do   bound %.2f   %@", productsOfPeak,
+                Self.leastProducts, verdicts[0].rawValue))
         print("share of this machine's matrix products, by processor time, \(Parallelism.threads) threads")
         try check(
             "training, 16 texts of 256 tokens", bound: 0.40, operations: 6 * weights * Double(long.tokenCount),
@@ -70,6 +86,10 @@ struct BenchGuard: ParsableCommand {
             "training, 64 texts of 16 tokens", bound: 0.30, operations: 6 * weights * Double(short.tokenCount),
             training: true
         ) { try trainingStep(encoder, short) }
+        try check(
+            "training with dropout, 16 texts of 256 tokens", bound: 0.35,
+            operations: 6 * weights * Double(long.tokenCount), training: true
+        ) { try trainingStep(encoder, long, dropoutSeed: 1) }
         try check("embedding, 16 texts of 256 tokens", bound: 0.45, operations: 2 * weights * Double(long.tokenCount)) {
             _ = try encoder.embed(long)
         }

@@ -10,8 +10,9 @@ public func randomTexts(count: Int, tokens: Int, vocabulary: Int) -> TokenBatch 
 }
 
 /// A whole training step on a batch, under a gradient of random numbers: forward, backward, clipping, AdamW.
-public func trainingStep(_ encoder: BERTEncoder, _ batch: TokenBatch) throws {
-    let pass = try encoder.forward(batch, dropoutSeed: nil)
+/// - Parameter dropoutSeed: `nil`: without dropout.
+public func trainingStep(_ encoder: BERTEncoder, _ batch: TokenBatch, dropoutSeed: UInt64? = nil) throws {
+    let pass = try encoder.forward(batch, dropoutSeed: dropoutSeed)
     var random = RandomGenerator(seed: 1)
     let gradient = Matrix(
         rows: batch.count, columns: encoder.configuration.hiddenSize,

@@ -16,18 +16,19 @@ struct MarkdownReport {
 
     var text: String {
         let sections = [
-            head, contenders, headToHead, subsets, balances, examples, training, lambda, learningCurve, data, quality,
-            provenance,
+            head, contenders, headToHead, subsets, balances, examples, rankings, training, lambda, learningCurve,
+            scores, data,
+            quality, provenance,
             omissions,
         ]
         return sections.compactMap(\.self).joined(separator: "\n\n") + "\n"
     }
 
-    private func title(of system: String) -> String {
+    func title(of system: String) -> String {
         (facts.system(named: system)?.displayName ?? system).inlineMarkdown
     }
 
-    private func signed(_ value: Double) -> String { Number.signed(value) }
+    func signed(_ value: Double) -> String { Number.signed(value) }
 
     private func interval(_ low: Double, _ high: Double) -> String { "[\(signed(low)), \(signed(high))]" }
 
@@ -162,37 +163,6 @@ struct MarkdownReport {
             ? nil : section("Queries against \(title(of: facts.baseline)), \(facts.metric)", [table.markdown()])
     }
 
-    private var examples: String? {
-        guard let examples = facts.examples else { return nil }
-        func table(_ list: [QueryExample]) -> String {
-            var table = Table(columns: [
-                .init("query"), .init("before", .right), .init("after", .right), .init("change", .right),
-                .init("first before"), .init("first after"),
-            ])
-            for example in list {
-                func first(_ ranking: [RankedDocument]) -> String {
-                    guard let entry = ranking.first else { return "–" }
-                    let text = example.documents[entry.id]
-                    let title = text.map { $0.title.isEmpty ? $0.text : $0.title } ?? ""
-                    let line = singleLine(title, 60)
-                    return (line.isEmpty ? entry.id : line).inlineMarkdown + (entry.isRelevant ? " ✓" : "")
-                }
-                table.append([
-                    singleLine(example.query, 100).inlineMarkdown, Number.mean(example.baselineValue),
-                    Number.mean(example.systemValue), signed(example.change), first(example.baselineRanking),
-                    first(example.systemRanking),
-                ])
-            }
-            return table.markdown()
-        }
-        var parts = [
-            "\(title(of: examples.system)) against \(title(of: examples.baseline)), \(examples.metric); ✓ marks a relevant first document."
-        ]
-        if !examples.wins.isEmpty { parts.append("### Biggest wins\n\n" + table(examples.wins)) }
-        if !examples.losses.isEmpty { parts.append("### Biggest losses\n\n" + table(examples.losses)) }
-        return parts.count > 1 ? section("Wins and losses", parts) : nil
-    }
-
     private var training: String? {
         guard let curves = facts.trainingCurves, !curves.isEmpty else { return nil }
         var table = Table(columns: [
@@ -317,7 +287,7 @@ struct MarkdownReport {
             "Left out", [omissions.map { "- \($0.what): \($0.reason)".inlineMarkdown }.joined(separator: "\n")])
     }
 
-    private func section(_ title: String, _ parts: [String]) -> String {
+    func section(_ title: String, _ parts: [String]) -> String {
         (["## \(title)"] + parts.map { $0.trimmingNewlines }).joined(separator: "\n\n")
     }
 }

@@ -1,0 +1,114 @@
+import Mafin
+
+/// Wins and losses, and the scores behind them.
+extension MarkdownReport {
+    /// The biggest wins and losses, a line each.
+    var examples: String? {
+        guard let examples = facts.examples else { return nil }
+        func table(_ list: [QueryExample]) -> String {
+            var table = Table(columns: [
+                .init("query"), .init("before", .right), .init("after", .right), .init("change", .right),
+                .init("first before"), .init("first after"),
+            ])
+            for example in list {
+                table.append([
+                    singleLine(example.query, 100).inlineMarkdown, Number.mean(example.baselineValue),
+                    Number.mean(example.systemValue), signed(example.change),
+                    document(example.baselineRanking.first, of: example),
+                    document(example.systemRanking.first, of: example),
+                ])
+            }
+            return table.markdown()
+        }
+        var parts = [
+            "\(title(of: examples.system)) against \(title(of: examples.baseline)), \(examples.metric); ✓ marks a relevant first document."
+        ]
+        if !examples.wins.isEmpty { parts.append("### Biggest wins\n\n" + table(examples.wins)) }
+        if !examples.losses.isEmpty { parts.append("### Biggest losses\n\n" + table(examples.losses)) }
+        return parts.count > 1 ? section("Wins and losses", parts) : nil
+    }
+
+    /// Both rankings of each, the score in its two parts, and the words that carried the local half's; folded, as they are long.
+    var rankings: String? {
+        guard let examples = facts.examples, !(examples.wins + examples.losses).isEmpty else { return nil }
+        let lists = (examples.wins + examples.losses).map { example in
+            var table = Table(columns: [
+                .init("", .right), .init(title(of: examples.baseline)), .init(title(of: examples.system)),
+                .init("score", .right), .init("black box’s part", .right), .init("local part", .right),
+            ])
+            for place in 0..<min(Self.shownRanks, max(example.baselineRanking.count, example.systemRanking.count)) {
+                func entry(_ ranking: [RankedDocument]) -> RankedDocument? {
+                    ranking.indices.contains(place) ? ranking[place] : nil
+                }
+                let after = entry(example.systemRanking)
+                func number(_ value: Double?) -> String { value.map { Number.decimal($0) } ?? "–" }
+                table.append([
+                    "\(place + 1)", document(entry(example.baselineRanking), of: example), document(after, of: example),
+                    number(after?.score), number(after?.parts?.blackBox), number(after?.parts?.local),
+                ])
+            }
+            let words = (example.attributions ?? []).flatMap { attribution in
+                [attribution.query, attribution.document].compactMap(\.self).map {
+                    words($0, documentId: attribution.documentId)
+                }
+            }
+            let summary = "\(singleLine(example.query, 100).inlineMarkdown): \(signed(example.change))"
+            return (["<details><summary>\(summary)</summary>", table.markdown()] + words + ["</details>"])
+                .joined(separator: "\n\n")
+        }
+        return section("Rankings of wins and losses", lists)
+    }
+
+    /// How scores are distributed, in tenths of their pairs.
+    var scores: String? {
+        guard let histograms = facts.scoreHistograms, !histograms.isEmpty else { return nil }
+        var table = Table(columns: [
+            .init("scores of"), .init("pairs"), .init("number", .right), .init("a tenth is below", .right),
+            .init("half", .right), .init("nine tenths", .right),
+        ])
+        for histogram in histograms {
+            for group in histogram.groups {
+                table.append(
+                    [histogram.title.inlineMarkdown, group.name.inlineMarkdown, Number.count(group.total)]
+                        + [0.1, 0.5, 0.9].map { share in
+                            histogram.border(of: group, share: share).map { Number.decimal($0) } ?? "–"
+                        })
+            }
+        }
+        return section("Scores", ["Borders of the histograms' bins.", table.markdown()])
+    }
+
+    /// Places shown of each ranking.
+    private static let shownRanks = 5
+    /// Words shown of each text, those that carried most first.
+    private static let shownWords = 8
+
+    private func document(_ entry: RankedDocument?, of example: QueryExample) -> String {
+        guard let entry else { return "–" }
+        let text = example.documents[entry.id]
+        let title = text.map { $0.title.isEmpty ? $0.text : $0.title } ?? ""
+        let line = singleLine(title, 60)
+        return (line.isEmpty ? entry.id : line).inlineMarkdown + (entry.isRelevant ? " ✓" : "")
+    }
+
+    private func words(_ attribution: ScoreAttribution, documentId: String) -> String {
+        let heaviest = attribution.pieces.compactMap { piece in piece.contribution.map { (piece.text, $0) } }
+            .sorted { abs($0.1) > abs($1.1) }
+        let list = heaviest.prefix(Self.shownWords).map { "\(singleLine($0.0, 40).inlineMarkdown) \(signed($0.1))" }
+        return
+            "Words of the \(attribution.side.rawValue) in the local part of document \(documentId.inlineMarkdown) (\(attribution.method.rawValue)): "
+            + list.joined(separator: ", ")
+    }
+}
+
+extension ScoreHistogramFacts {
+    /// The upper border of the bin below which a share of a group's pairs lies; `nil` for a group without pairs.
+    func border(of group: Group, share: Double) -> Double? {
+        var below = 0
+        for (bin, count) in group.counts.enumerated() {
+            below += count
+            if group.total > 0, Double(below) >= share * Double(group.total) { return edges[bin + 1] }
+        }
+        return nil
+    }
+}
