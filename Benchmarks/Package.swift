@@ -44,7 +44,7 @@ let package = Package(
         benchmark("BenchGrowth", ["MafinEncoder", "MafinRetrieval", "MafinReport"]),
         .target(name: "CPeak"),
         benchmark("BenchGuard", ["MafinEncoder", "MafinRetrieval"], targets: ["CPeak"]),
-        benchmark("BenchStatistics", ["MafinNumerics", "MafinRetrieval"]),
+        benchmark("BenchStatistics", ["MafinRetrieval"]),
         benchmark("BenchProviders", ["MafinProviders"]),
     ],
     swiftLanguageModes: [.v6]

@@ -17,7 +17,9 @@ import Testing
         let goldens = try MafinRetrievalTests.Golden.decode("statistics.json", as: [String: Golden].self)
         #expect(goldens.count == 5)
         for (name, golden) in goldens {
-            let interval = PairedBootstrap(resamples: 100_000, seed: 11).interval(of: golden.differences)
+            var bootstrap = PairedBootstrap(resamples: 100_000, seed: 11)
+            bootstrap.isExpanded = false
+            let interval = bootstrap.interval(of: golden.differences)
             // A 2.5 % quantile of 100,000 resamples has a standard error of about .0085 standard errors of the mean, scipy's
             // of 200,000 another .006; five times their root sum of squares.
             let tolerance = 0.052 * golden.error
@@ -38,6 +40,20 @@ import Testing
         }
         #expect(holmAdjusted([0.5, 0.6, 0.7]) == [1, 1, 1])
         #expect(holmAdjusted([]) == [])
+    }
+
+    /// The quantiles are those at which Student's t of the mean would lie, for values of a normal distribution.
+    @Test func fewQueriesWidenIntervals() {
+        // 0.5 * erfc(t.ppf(.975, n - 1) * sqrt(n / (n - 1)) / sqrt(2)) of scipy, for 5, 20 and 100.
+        let tails = [5: 9.541e-4, 20: 1.5881e-2, 100: 2.3064e-2]
+        for (queries, tail) in tails {
+            let values = (0..<queries).map { Double($0 * $0 % 7) }
+            var plain = PairedBootstrap(resamples: 20_000, level: 1 - 2 * tail, seed: 2)
+            plain.isExpanded = false
+            let wanted = plain.interval(of: values)
+            let found = PairedBootstrap(resamples: 20_000, seed: 2).interval(of: values)
+            #expect(abs(found.low - wanted.low) < 2e-3 && abs(found.high - wanted.high) < 2e-3, "\(queries)")
+        }
     }
 
     @Test func resultsDependOnSeedAlone() {
@@ -71,10 +87,10 @@ import Testing
     }
 
     /// Nominal 95 % must cover 93-97 %, and p must be uniform under the null hypothesis.
-    @Test func coverageAndUniformity() {
+    @Test(arguments: [56, 100, 323])
+    func coverageAndUniformity(queries: Int) {
         var generator = RandomGenerator(seed: 99)
         let trials = 1_000
-        let queries = 100
         // Differences of metrics are often 0 and otherwise lopsided: 30 % ties, the rest exponential around the mean.
         let columns = (0..<trials).map { _ in
             (0..<queries).map { _ in

@@ -12,14 +12,17 @@ public enum OtherLoad {
     /// Returns after a tenth of a second in which others used less than a tenth of the cores, or after a second.
     public static func waitForQuiet() {
         let start = ContinuousClock.now
-        while ContinuousClock.now - start < .seconds(1) {
-            guard let before = busySeconds() else { return }
-            let own = ownSeconds()
-            Thread.sleep(forTimeInterval: 0.1)
-            guard let after = busySeconds() else { return }
-            let others = (after - before) - (ownSeconds() - own)
-            if others < 0.01 * Double(ProcessInfo.processInfo.activeProcessorCount) { return }
-        }
+        while ContinuousClock.now - start < .seconds(1), !isQuiet() {}
+    }
+
+    /// Whether others use less than a tenth of the cores during a tenth of a second. Where the system does not tell, they are taken not to.
+    public static func isQuiet() -> Bool {
+        guard let before = busySeconds() else { return true }
+        let own = ownSeconds()
+        Thread.sleep(forTimeInterval: 0.1)
+        guard let after = busySeconds() else { return true }
+        let others = (after - before) - (ownSeconds() - own)
+        return others < 0.01 * Double(ProcessInfo.processInfo.activeProcessorCount)
     }
 
     /// Processor seconds of everybody but idle and niced work, where the system tells (Linux).

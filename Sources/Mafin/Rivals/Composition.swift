@@ -7,8 +7,9 @@ import MafinRetrieval
 /// no change helps by ``minimumGain`` (forward selection with replacement, as in Caruana et al. 2004, "Ensemble Selection from
 /// Libraries of Models"). Systems that bring nothing beside the others stay out.
 ///
-/// So many choices fit a few development queries better than others of their kind, which would make a composition look better than it is where
-/// systems are compared on dev. Its value there is therefore cross-validated: weights chosen on four fifths of the queries, measured on the rest.
+/// So many choices fit a few development queries better than others of their kind. The weights are therefore the mean of those that each four fifths of
+/// the queries choose (bagging, Breiman 1996, with folds for bootstrap samples): what one fifth more or less does not change is kept. And the value on
+/// dev, by which systems are compared, is cross-validated: weights chosen on four fifths, measured on the rest.
 public struct Composition: Rival {
     /// Its name in tables and JSON.
     public let name: String
@@ -33,7 +34,7 @@ public struct Composition: Rival {
         self.name = name
     }
 
-    /// Parts that the development queries are cut into for the value on dev.
+    /// Parts that the development queries are cut into.
     static let folds = 5
 
     /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn. ``FittedRival/development`` is the cross-validated value.
@@ -42,16 +43,12 @@ public struct Composition: Rival {
         var best: (value: Double, weights: [Double], normalization: ScoreNormalization)?
         for normalization in normalizations {
             let lists = try CandidateLists(parts.map(\.system), data: data, normalization: normalization, depth: depth)
-            let value = try crossValidated(lists, isCancelled: isCancelled)
-            if value > best?.value ?? -1 {
-                let weights = try choose(lists, rows: Array(0..<lists.count), isCancelled: isCancelled)
-                best = (value, weights, normalization)
-            }
+            let (value, weights) = try crossValidated(lists, isCancelled: isCancelled)
+            if value > best?.value ?? -1 { best = (value, weights, normalization) }
         }
         guard let best else { preconditionFailure("no normalisation to try") }
-        let total = best.weights.reduce(0, +)
         let used = zip(parts, best.weights).filter { $0.1 > 0 }.map {
-            WeightedFusion.Part($0.name, $0.system, weight: $1 / total)
+            WeightedFusion.Part($0.name, $0.system, weight: $1)
         }
         return FittedRival(
             name: name, system: WeightedFusion(used, normalization: best.normalization), development: best.value,
@@ -62,17 +59,23 @@ public struct Composition: Rival {
             ])
     }
 
-    /// The mean metric of weights on queries that did not choose them. A single query has to do both.
-    private func crossValidated(_ lists: CandidateLists, isCancelled: () -> Bool) throws -> Double {
+    /// The mean metric of weights on queries that did not choose them, and the mean of the weights, which add up to 1. A single query has to
+    /// do both.
+    private func crossValidated(
+        _ lists: CandidateLists, isCancelled: () -> Bool
+    ) throws -> (value: Double, weights: [Double]) {
         let folds = min(Self.folds, lists.count)
         var sum = 0.0
+        var mean = [Double](repeating: 0, count: parts.count)
         for fold in 0..<folds {
             let held = (0..<lists.count).filter { $0 % folds == fold }
             let rows = folds == 1 ? held : (0..<lists.count).filter { $0 % folds != fold }
             let weights = try choose(lists, rows: rows, isCancelled: isCancelled)
             sum += lists.value(at: weights, rows: held) * Double(held.count)
+            let total = weights.reduce(0, +)
+            for (part, weight) in weights.enumerated() { mean[part] += weight / total / Double(folds) }
         }
-        return sum / Double(lists.count)
+        return (sum / Double(lists.count), mean)
     }
 
     /// Weights chosen on the given rows.

@@ -188,7 +188,7 @@ public struct ComparisonReport {
         return notes
     }
 
-    /// Percentile intervals of fewer queries are too narrow (coverage .89 for 20 instead of .95).
+    /// Of fewer queries an interval says little.
     private static let fewQueries = 30
 
     /// The sweeps of the first seed.
