@@ -47,13 +47,13 @@ extension MarkdownReport {
                     number(after?.score), number(after?.parts?.blackBox), number(after?.parts?.local),
                 ])
             }
-            let words = (example.attributions ?? []).flatMap { attribution in
+            let lines = (example.attributions ?? []).flatMap { attribution in
                 [attribution.query, attribution.document].compactMap(\.self).map {
                     words($0, documentId: attribution.documentId)
                 }
             }
             let summary = "\(singleLine(example.query, 100).inlineMarkdown): \(signed(example.change))"
-            return (["<details><summary>\(summary)</summary>", table.markdown()] + words + ["</details>"])
+            return (["<details><summary>\(summary)</summary>", table.markdown()] + lines + ["</details>"])
                 .joined(separator: "\n\n")
         }
         return section("Rankings of wins and losses", lists)
