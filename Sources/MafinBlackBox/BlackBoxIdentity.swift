@@ -24,12 +24,16 @@ public struct BlackBoxIdentity: Sendable, Codable, Hashable {
     public var truncation: String?
     /// SHA-256 of the files that the vectors come from (stored answers, weights), in lower-case hexadecimal.
     public var contentHash: String?
+    /// Sixteen digits of a hash of what a request holds besides the texts, where that is not what the provider's own profile sends; `nil`
+    /// where it is.
+    public var request: String?
 
     /// An identity; whatever is not given is what the provider does when nothing is said.
     public init(
         provider: String, model: String, endpoint: String? = nil, dimension: Int? = nil, queryInputType: String? = nil,
         documentInputType: String? = nil, queryPrefix: String = "", documentPrefix: String = "",
-        normalisation: VectorNormalisation = .none, truncation: String? = nil, contentHash: String? = nil
+        normalisation: VectorNormalisation = .none, truncation: String? = nil, contentHash: String? = nil,
+        request: String? = nil
     ) {
         self.provider = provider
         self.model = model
@@ -42,6 +46,7 @@ public struct BlackBoxIdentity: Sendable, Codable, Hashable {
         self.normalisation = normalisation
         self.truncation = truncation
         self.contentHash = contentHash
+        self.request = request
     }
 
     /// The prefix put before texts of a role.
@@ -85,6 +90,7 @@ public struct BlackBoxIdentity: Sendable, Codable, Hashable {
         compare("normalisation", \.normalisation) { $0.rawValue }
         compare("truncation", \.truncation, quoted)
         compare("content hash", \.contentHash, quoted)
+        compare("request", \.request, quoted)
         return found
     }
 }

@@ -77,6 +77,9 @@ public struct LanguageReply: Sendable, Hashable, Codable {
     /// Why there is no reply, in the server's words; nil where there is one.
     public var refusal: String?
 
+    /// Whether it was cut off before its first word: models that reason first spend a low bound on their thoughts.
+    public var isLost: Bool { isCutOff && refusal == nil && text.allSatisfy(\.isWhitespace) }
+
     /// A reply from its parts.
     public init(
         text: String, isCutOff: Bool = false, inputTokens: Int? = nil, outputTokens: Int? = nil, refusal: String? = nil

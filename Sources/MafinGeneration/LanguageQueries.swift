@@ -16,11 +16,13 @@ public struct LanguageQueries: Sendable {
         public var temperature: Double?
         /// Part of every prompt: another seed, other queries.
         public var seed: UInt64
+        /// Tokens of a reply at most; nil: what the queries need.
+        public var maximumTokens: Int?
 
         /// Three queries a passage (more repeat themselves), at a temperature that varies them.
         public init(
             perPassage: Int = 3, mix: StyleMix = .standard, examples: [(query: String, passage: String?)] = [],
-            temperature: Double? = 0.7, seed: UInt64 = 1
+            temperature: Double? = 0.7, seed: UInt64 = 1, maximumTokens: Int? = nil
         ) {
             precondition(perPassage >= 1, "at least one query")
             self.perPassage = perPassage
@@ -28,6 +30,7 @@ public struct LanguageQueries: Sendable {
             self.examples = examples
             self.temperature = temperature
             self.seed = seed
+            self.maximumTokens = maximumTokens
         }
     }
 
@@ -59,7 +62,7 @@ public struct LanguageQueries: Sendable {
         let template = QueryPrompt(
             queriesPerPassage: options.perPassage, mix: options.mix,
             examples: options.examples.map { QueryPrompt.Example(query: $0.query, passage: $0.passage) },
-            temperature: options.temperature, seed: options.seed)
+            temperature: options.temperature, seed: options.seed, maximumTokens: options.maximumTokens)
         self.selection = selection
         self.template = template
         prompts = selection.passages.enumerated().map { template.prompt(for: $1, index: $0) }
@@ -120,7 +123,9 @@ public struct QueryJudge: Sendable {
     public let prompts: [LanguagePrompt]
 
     /// The prompts for what is left of some queries; those of a passage stand side by side.
-    public init(_ filtering: QueryFiltering, of selection: PassageSelection, seed: UInt64) {
+    ///
+    /// - Parameter maximumTokens: of a reply; nil: what the grades need.
+    public init(_ filtering: QueryFiltering, of selection: PassageSelection, seed: UInt64, maximumTokens: Int? = nil) {
         queries = filtering.kept
         let passages = Dictionary(uniqueKeysWithValues: selection.passages.map { ($0.row, $0) })
         var groups: [Range<Int>] = []
@@ -133,7 +138,7 @@ public struct QueryJudge: Sendable {
         }
         self.groups = groups
         let queries = queries
-        let template = JudgePrompt(seed: seed)
+        let template = JudgePrompt(seed: seed, maximumTokens: maximumTokens)
         prompts = groups.compactMap { group in
             passages[queries[group.lowerBound].passage].map {
                 template.prompt(for: $0, queries: queries[group].map(\.text))

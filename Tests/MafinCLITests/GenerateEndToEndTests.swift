@@ -137,6 +137,32 @@ struct GenerateEndToEndTests {
         }
     }
 
+    /// The limit is one for writer and judge; the writer's key goes to nobody else.
+    @Test func theJudgeSharesTheLimitAndNotTheKey() async throws {
+        try await withWorld { world, server, bill in
+            let shared = try await world.mafin(
+                ["generate", "--output", "GEN", "--judge", "openai:writer", "--llm-max-requests", "70"] + flags(server))
+            #expect(
+                shared.status == CommandStatus.usage.rawValue
+                    && shared.error.contains("prompts are needed and 10 left of the 70 allowed"), "\(shared.error)")
+            #expect(bill.prompts.count == 60)
+            let elsewhere = try await world.mafin(
+                ["generate", "--output", "GEN", "--judge", "anthropic:grader"] + flags(server))
+            #expect(
+                elsewhere.status != 0 && elsewhere.error.contains("ANTHROPIC_API_KEY") && bill.prompts.count == 60,
+                "\(elsewhere.error)")
+        }
+    }
+
+    @Test func boundsOnRepliesAreSent() async throws {
+        try await withWorld { world, server, _ in
+            let outcome = try await world.mafin(
+                ["generate", "--output", "GEN", "--llm-max-tokens", "4000"] + flags(server))
+            #expect(outcome.status == 0, "\(outcome.error)")
+            #expect(server.requests.allSatisfy { $0.json?["max_completion_tokens"] as? Int == 4000 })
+        }
+    }
+
     /// Killed in the middle: the next run asks what is missing, and nothing twice.
     @Test func goesOnAfterAKill() async throws {
         try await withWorld(pause: 0.03) { world, server, bill in
@@ -158,11 +184,14 @@ struct GenerateEndToEndTests {
 
     @Test func adaptRunsTheWholePath() async throws {
         try await withWorld { world, server, _ in
+            try world.folder.write(
+                "name = \"house\"\nextends = \"openai\"\n[endpoint]\nbase_url = \"\(server.url)\"\nkey_required = false\n",
+                to: "house.toml")
             let outcome = try await world.mafin(
                 [
                     "adapt", "--output", "OUT", "--encoder", "model", "--time", "2s", "--rivals", "none", "--threads",
-                    "2", "--round-trip", "60",
-                ] + flags(server) + blackBox(server))
+                    "2", "--round-trip", "60", "--provider-file", "house.toml", "--black-box", "house:m",
+                ] + flags(server))
             #expect(outcome.status == 0, "\(outcome.error)")
             #expect(outcome.output.contains("black-box") && outcome.output.contains("mafin"), "\(outcome.output)")
             #expect(FileManager.default.fileExists(atPath: world.url("OUT/artefact/manifest.json").path))

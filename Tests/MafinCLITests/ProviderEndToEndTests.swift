@@ -59,6 +59,7 @@ struct ProviderEndToEndTests {
         #expect(probe.status == 0, "\(probe.error)")
         let toml = try String(contentsOf: folder.url.appendingPathComponent("house.toml"), encoding: .utf8)
         #expect(toml.contains("native_dimension = 16") && toml.contains("float"), "\(toml)")
+        #expect(!toml.contains("base64"), "the server takes it and sends numbers")
         try folder.write(#"{"_id": "d1", "text": "one"}"# + "\n", to: "data/corpus.jsonl")
         try folder.write(#"{"_id": "q1", "text": "two"}"# + "\n", to: "data/queries.jsonl")
         let plan = try await Program.run(

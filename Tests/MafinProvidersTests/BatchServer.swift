@@ -28,8 +28,12 @@ final class BatchServer: Sendable {
         var polls = 1
         /// What it ends as.
         var end = "completed"
-        /// Lines that are answered; nil: all.
+        /// Lines that are answered; nil: all. The others expire with the batch.
         var answered: (@Sendable (Int) -> Bool)?
+        /// Lines for which the server was overloaded.
+        var overloads: (@Sendable (Int) -> Bool)?
+        /// What the batch fails with before any line: message and code.
+        var objection: (message: String, code: String)?
         /// The answer to the request that begins it is lost: before it has begun, or after.
         var losesBegin: Bool?
     }
@@ -97,6 +101,11 @@ final class BatchServer: Sendable {
             state.batches[index].polls += 1
             let (batch, course) = (state.batches[index], course(index))
             guard batch.polls >= course.polls || batch.isCancelled else { return .text(describe(batch, "in_progress")) }
+            if let objection = course.objection {
+                return .text(
+                    #"{"id":"\#(batch.id)","status":"failed","metadata":{"mafin_job":"\#(batch.tag)"},"output_file_id":null,"error_file_id":null,"request_counts":{"total":0,"completed":0,"failed":0},"errors":{"object":"list","data":[{"code":"\#(objection.code)","message":"\#(objection.message)","param":null,"line":null}]}}"#
+                )
+            }
             if state.files["out-\(batch.id)"] == nil { run(batch, course, &state, refuses) }
             return .text(describe(batch, batch.isCancelled ? "cancelled" : course.end, hasFiles: true))
         case ("POST", let path) where path.count == 3 && path[2] == "cancel":
@@ -138,11 +147,22 @@ final class BatchServer: Sendable {
     /// Answers the lines of a batch, last line first.
     private static func run(_ batch: Batch, _ course: Course, _ state: inout State, _ refuses: (String) -> Bool) {
         var (output, errors): ([String], [String]) = ([], [])
-        for (number, line) in (state.files[batch.file] ?? "").split(separator: "\n").enumerated()
-        where course.answered?(number) ?? true {
+        for (number, line) in (state.files[batch.file] ?? "").split(separator: "\n").enumerated() {
             guard let object = (try? JSONSerialization.jsonObject(with: Data(line.utf8))) as? [String: Any],
                 let id = object["custom_id"] as? String, let body = object["body"] as? [String: Any]
             else { continue }
+            guard course.answered?(number) ?? true else {
+                errors.append(
+                    #"{"id":"r","custom_id":"\#(id)","response":null,"error":{"code":"batch_expired","message":"This request could not be executed before the completion window expired."}}"#
+                )
+                continue
+            }
+            if course.overloads?(number) ?? false {
+                errors.append(
+                    #"{"id":"r","custom_id":"\#(id)","response":{"status_code":\#(number % 2 == 0 ? 429 : 503),"request_id":"q","body":{"error":{"message":"overloaded"}}},"error":null}"#
+                )
+                continue
+            }
             let texts =
                 body["input"] as? [String] ?? [
                     ((body["messages"] as? [[String: Any]])?.last?["content"] as? String) ?? ""

@@ -10,15 +10,16 @@ import Testing
 @Suite struct BatchTests {
     private func blackBox(
         _ server: BatchServer, _ cache: EmbeddingCache, waiting: BatchedBlackBox.Waiting = .untilAnswered,
-        items: Int = 4
+        items: Int = 4, perJob: Int = 50_000, drift: DriftCheck? = nil, spending: SpendingLimit = SpendingLimit()
     ) throws -> CachedBlackBox<BatchedBlackBox> {
         let box = try ProviderBlackBox(
-            ProfileCatalog.builtIn.profile("openai"), model: "m", baseURL: server.url, apiKey: try APIKey(Dialect.key),
+            ProfileCatalog.builtIn.profile("openai").overriding(toml: "[batch]\nitems = \(perJob)", source: "test"),
+            model: "m", baseURL: server.url, apiKey: try APIKey(Dialect.key),
             options: ProviderBlackBox.Options(
                 limits: BatchLimits(items: items), retry: RetryPolicy(maximumAttempts: 3, firstDelay: .milliseconds(2)),
-                sharing: cache),
+                spending: spending, sharing: cache),
             environment: [:], transport: try HTTPTransport(ConnectionSettings()), time: VirtualTime())
-        return CachedBlackBox(try BatchedBlackBox(box, cache: cache, waiting: waiting), cache: cache)
+        return CachedBlackBox(try BatchedBlackBox(box, cache: cache, waiting: waiting), cache: cache, drift: drift)
     }
 
     private func withServer(
@@ -60,6 +61,85 @@ import Testing
         try await withServer(server) { cache in
             expect(try await blackBox(server, cache).embed(items(Self.texts), as: .document), Self.texts)
             #expect(server.paid.sorted() == Self.texts.sorted() && server.batches.count == 3)
+            #expect(!server.requests.contains("POST /v1/embeddings"))
+        }
+    }
+
+    /// A line that met an overloaded server goes into the next batch.
+    @Test func overloadedLinesAreAskedInTheNextBatch() async throws {
+        let server = try BatchServer(course: { number in number == 0 ? .init(overloads: { $0 < 2 }) : .init() })
+        try await withServer(server) { cache in
+            expect(try await blackBox(server, cache).embed(items(Self.texts), as: .document), Self.texts)
+            #expect(server.paid.sorted() == Self.texts.sorted() && server.batches.count == 2)
+            #expect(!server.requests.contains("POST /v1/embeddings"))
+        }
+    }
+
+    /// What the batch API does not answer is not asked at the full price.
+    @Test func batchesThatFailAreNotAskedInTheOrdinaryWay() async throws {
+        let key = Dialect.key
+        let refusing = try BatchServer(course: { _ in
+            .init(objection: ("The model m is not supported by the batch API (key \(key))", "model_not_supported"))
+        })
+        try await withServer(refusing) { cache in
+            let text = await message { _ = try await blackBox(refusing, cache).embed(items(Self.texts), as: .document) }
+            #expect(text.contains("is not supported by the batch API (key [key])"), "\(text)")
+            #expect(refusing.batches.count == 1 && refusing.paid.isEmpty)
+            let notes = try await cache.allJobs().compactMap(\.note)
+            #expect(notes.count == 1 && !notes[0].contains(key), "\(notes)")
+        }
+        let expiring = try BatchServer(course: { _ in .init(end: "expired", answered: { _ in false }) })
+        try await withServer(expiring) { cache in
+            let text = await message { _ = try await blackBox(expiring, cache).embed(items(Self.texts), as: .document) }
+            #expect(text.contains("10 texts were left unanswered") && text.contains("window expired"), "\(text)")
+            #expect(expiring.batches.count == 4 && expiring.paid.isEmpty)
+        }
+        let all = try BatchServer(refuses: { _ in true })
+        try await withServer(all) { cache in
+            let text = await message { _ = try await blackBox(all, cache).embed(items(Self.texts), as: .document) }
+            #expect(text.contains("cannot embed this") && !all.requests.contains("POST /v1/embeddings"), "\(text)")
+        }
+    }
+
+    private static let full = (
+        message:
+            "Enqueued token limit reached for m in organization org-a. Limit: 3,000,000 enqueued tokens. Please try again once some in_progress batches have been completed.",
+        code: "token_limit_exceeded"
+    )
+
+    /// There is room for one job: the others wait until it has ended, and what was booked for them is given back.
+    @Test func jobsForWhichThereIsNoRoomAreHeld() async throws {
+        let server = try BatchServer(course: { number in
+            [1, 2].contains(number) ? .init(objection: Self.full) : .init(polls: 3)
+        })
+        try await withServer(server) { cache in
+            let box = try blackBox(
+                server, cache, perJob: 4, spending: SpendingLimit(cost: 9.5e-6, pricePerMillionTokens: 1))
+            expect(try await box.embed(items(Self.texts), as: .document), Self.texts)
+            #expect(server.paid.sorted() == Self.texts.sorted() && server.batches.count == 5)
+            #expect(!server.requests.contains("POST /v1/embeddings"))
+        }
+    }
+
+    /// Others fill the queue: it is waited for, and tried with less.
+    @Test func aFullQueueIsWaitedFor() async throws {
+        let server = try BatchServer(course: { $0 < 6 ? .init(objection: Self.full) : .init() })
+        try await withServer(server) { cache in
+            expect(try await blackBox(server, cache).embed(items(Self.texts), as: .document), Self.texts)
+            #expect(server.paid.sorted() == Self.texts.sorted() && server.batches.count == 7)
+        }
+    }
+
+    /// Drift is looked for at the server itself, not by another batch.
+    @Test func driftIsCheckedWithoutABatch() async throws {
+        let server = try BatchServer()
+        try await withServer(server) { cache in
+            _ = try await blackBox(server, cache).embed(items(Self.texts), as: .document)
+            let counts = try await blackBox(server, cache, drift: DriftCheck(rate: 1)).answer(
+                items(Self.texts), as: .document
+            ).counts
+            #expect(counts.rechecked == 10 && server.batches.count == 1)
+            #expect(server.requests.contains("POST /v1/embeddings") && server.paid.count == 20)
         }
     }
 
@@ -163,6 +243,21 @@ import Testing
             #expect(try await cache.resumeJobs(of: box).isEmpty)
             _ = try await model(server, cache).replies(asked.filter { $0.user != "p4" })
             #expect(server.batches.count == 2)
+        }
+    }
+
+    @Test func overloadedAndTurnedAwayPromptsAreAskedInTheNextBatch() async throws {
+        let server = try BatchServer(course: { number in
+            switch number {
+            case 0: .init(objection: Self.full)
+            case 1: .init(overloads: { $0 != 3 })
+            default: .init()
+            }
+        })
+        try await withServer(server) { cache in
+            let replies = try await model(server, cache).replies(prompts((0..<8).map { "p\($0)" }))
+            #expect(replies.map(\.text) == (0..<8).map { "reply to p\($0)" } && server.batches.count == 3)
+            #expect(server.paid.count == 8)
         }
     }
 

@@ -131,6 +131,16 @@ import Testing
         }
     }
 
+    /// Queries come one by one: a hundredth of them is asked again, not each.
+    @Test func smallCallsKeepToTheRateTogether() {
+        var random = RandomGenerator(seed: 7)
+        let check = DriftCheck(rate: 0.01)
+        let count = (0..<20_000).reduce(0) { count, _ in count + check.sample(of: [0, 1], using: &random).count }
+        #expect((300...500).contains(count))
+        #expect(check.sample(of: Array(0..<1000), using: &random).count == 10)
+        #expect(DriftCheck(rate: 1).sample(of: [4, 5], using: &random) == [4, 5])
+    }
+
     /// The identity under which a cache's first vectors are known.
     private func identity(_ cache: EmbeddingCache) async throws -> BlackBoxIdentity {
         let fields = try #require(try await cache.statistics().sources.first?.fields)

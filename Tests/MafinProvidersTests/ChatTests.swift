@@ -129,6 +129,65 @@ import Testing
         #expect(server.requests.count <= 4)
     }
 
+    /// Vendors speak of quotas and billing when they mean a minute's rate.
+    @Test(arguments: RateTests.rates) func ratesAreNoEndOfTheAccount(body: String, header: String?) async throws {
+        let server = try ChatServer { call in
+            call.number > 0
+                ? nil
+                : .text(
+                    body.replacingOccurrences(of: "\"26s\"", with: "\"0.02s\"").replacingOccurrences(
+                        of: "in 20s", with: "in 20ms"), status: 429,
+                    headers: header == nil ? [:] : ["retry-after-ms": "5"])
+        }
+        defer { server.stop() }
+        let options = ChatModel.Options(maximumConcurrentRequests: 1)
+        #expect(try await server.model(options: options).replies(prompts(["a"])).map(\.text) == ["reply to a"])
+    }
+
+    /// Reasoning models spend a low bound on their thoughts.
+    @Test func emptyCutOffRepliesAreNoticedAndNotKept() async throws {
+        let server = try ChatServer { call in
+            (call.json["max_completion_tokens"] as? Int ?? 0) < 100
+                ? .text(ChatServer.answer(.openAI, " ", reason: "length")) : nil
+        }
+        defer { server.stop() }
+        try await TemporaryFolder.with { folder in
+            let cache = try EmbeddingCache(file: folder.url.appendingPathComponent("cache.sqlite"))
+            let model = CachedLanguageModel(
+                try server.model(options: ChatModel.Options(maximumConcurrentRequests: 2)), cache: cache)
+            let asked = prompts((0..<50).map { "p\($0)" })
+            let text = await message { _ = try await model.replies(asked) }
+            #expect(
+                text.contains("the first 10 replies are empty or cut off at 50 tokens")
+                    && text.contains("--llm-max-tokens"), "\(text)")
+            #expect(server.requests.count <= 12)
+            #expect(try await model.missing(asked).count == 50)
+            // Nor are those that an earlier version kept.
+            let lost = LanguageReply(text: "", isCutOff: true)
+            try await cache.store(lost, key: EmbeddingKey(asked[0], of: model.identity), model: "openai:writer")
+            #expect(try await model.missing(asked).count == 50)
+            let more = asked.map { prompt in
+                var prompt = prompt
+                prompt.maximumTokens = 4096
+                return prompt
+            }
+            #expect(try await model.replies(more).count == 50)
+        }
+    }
+
+    /// Writer and judge under one limit.
+    @Test func modelsShareWhatMayBeSpent() async throws {
+        let server = try ChatServer()
+        defer { server.stop() }
+        let spending = ChatModel.spending(requests: 5, cost: nil)
+        let options = ChatModel.Options(maximumConcurrentRequests: 1, maximumRequests: 5, sharedSpending: spending)
+        let (writer, judge) = (try server.model(options: options), try server.model(options: options))
+        _ = try await writer.replies(prompts(["a", "b", "c"]))
+        let text = await message { _ = try await judge.replies(prompts(["d", "e", "f"])) }
+        #expect(text.contains("all 5 requests allowed are used up") && server.paid.count == 5, "\(text)")
+        #expect(judge.spent.requests == 5)
+    }
+
     @Test func aServerThatRefusesAllIsNotAskedToTheEnd() async throws {
         let server = try ChatServer { _ in .text(#"{"error":{"message":"cannot do this"}}"#, status: 422) }
         defer { server.stop() }

@@ -118,6 +118,12 @@ import Testing
 
     // MARK: - Keys
 
+    /// Written down when caches began: what has been paid for must be found for good.
+    @Test func keysStayWhatTheyWere() {
+        let key = EmbeddingKey(identity: Self.identity, role: .query, text: "a")
+        #expect(key == EmbeddingKey(hexadecimal: "f0acbb3d62fda87d496fc87688867210c7c2d9a9e7eacb24f709793a9b9ab55c"))
+    }
+
     @Test func everythingThatDeterminesAVectorIsInTheKey() {
         let base = EmbeddingKey(identity: Self.identity, role: .document, text: "t")
         var changed: [BlackBoxIdentity] = []

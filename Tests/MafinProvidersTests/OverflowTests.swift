@@ -125,6 +125,23 @@ import Testing
         }
     }
 
+    /// Nobody knows the limit and most texts are beyond it: what refusals teach holds for all.
+    @Test(arguments: [OverflowPolicy.truncate, .splitMean])
+    func aLimitThatMostTextsExceedIsLearned(policy: OverflowPolicy) async throws {
+        try await TemporaryFolder.with { folder in
+            let server = try server(20)
+            defer { server.stop() }
+            let texts = (0..<800).map { $0 % 10 == 0 ? "short \($0)" : words(60 + $0 % 40, "w\($0)-") }
+            let vectors = try await box(server, folder, policy, limit: nil).embed(items(texts), as: .document)
+            #expect(vectors.rows == 800 && Set(server.paid).count == server.paid.count)
+            #expect(server.paid.allSatisfy { $0.split(separator: " ").count <= 20 })
+            // The pieces that are taken are not much shorter than they must be.
+            let pieces = server.paid.filter { !$0.hasPrefix("short") }
+            #expect(policy == .splitMean || pieces.allSatisfy { $0.split(separator: " ").count >= 8 })
+            #expect(server.requests.count - server.paid.count / 4 < 5000)
+        }
+    }
+
     @Test(.enabled(if: TestModel.isAvailable, Comment(rawValue: TestModel.skipMessage)))
     func exactCountsSayBeforehandWhichTextsAreTooLong() async throws {
         let folder = try #require(TestModel.folder())

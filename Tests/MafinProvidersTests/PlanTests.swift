@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinNumerics
 import MafinTestSupport
 import Testing
 
@@ -61,6 +62,63 @@ import Testing
             let texts = ["short", String(repeating: "a", count: 3 * 9000), String(repeating: "b", count: 3 * 20_000)]
             let plan = try await plan("openai", model: "text-embedding-3-small", [(.document, texts)], cache: cache)
             #expect(plan.parts[0].mayBeOverLimit == ["d1"] && plan.parts[0].overLimit == ["d2"])
+        }
+    }
+
+    @Test func batchesArePromisedWhereThereAreSome() async throws {
+        try await TemporaryFolder.with { folder in
+            let cache = try EmbeddingCache(file: folder.url.appendingPathComponent("cache.sqlite"))
+            for name in ["llama-cpp", "vllm", "infinity", "azure-classic"] {
+                let box = try ProviderBlackBox(ProfileCatalog.builtIn.profile(name), model: "m", baseURL: "http://h")
+                let plan = try await EmbeddingPlan(
+                    box, cache: cache, texts: [(.query, items(["a"]))], ruler: TokenRuler())
+                #expect(plan.batchDiscount == nil && !plan.rows.contains { $0.name == "batch API" }, "\(name)")
+            }
+            var options = ProviderBlackBox.Options()
+            options.spending = SpendingLimit(cost: 70e-6, pricePerMillionTokens: 1)
+            let box = try ProviderBlackBox(
+                ProfileCatalog.builtIn.profile("openai"), model: "m", apiKey: APIKey(Dialect.key), options: options)
+            let texts = items([String(repeating: "a", count: 3 * 100)])
+            let plain = try await EmbeddingPlan(box, cache: cache, texts: [(.query, texts)], ruler: TokenRuler())
+            let batch = try await EmbeddingPlan(
+                box, cache: cache, texts: [(.query, texts)], ruler: TokenRuler(), isInBatches: true)
+            #expect(plain.cost == 101e-6 && batch.cost == 101e-6 / 2 && batch.batchSaving == nil)
+            #expect(throws: ProviderError.self) { try plain.require(withinLimitOf: box) }
+            try batch.require(withinLimitOf: box)
+        }
+    }
+
+    /// A run whose pieces are all cached plans nothing, and asks nothing.
+    @Test(arguments: [OverflowPolicy.truncate, .splitMean], [nil, 12, 40])
+    func piecesOfLongTextsAreFoundAgain(policy: OverflowPolicy, limit: Int?) async throws {
+        try await TemporaryFolder.with { folder in
+            let cache = try EmbeddingCache(file: folder.url.appendingPathComponent("cache.sqlite"))
+            let server = try EmbeddingServer { call in
+                call.texts.contains { $0.split(separator: " ").count > 10 }
+                    ? .text(#"{"error":{"message":"maximum context length is 10 tokens"}}"#, status: 400) : nil
+            }
+            defer { server.stop() }
+            // Some are too long by their bytes, some only by the server's count, and parts of some by both.
+            let texts =
+                (0..<20).map { "short \($0)" }
+                + (0..<20).map { n in (0..<13).map { "\(n)a\($0)" }.joined(separator: " ") }
+                + (0..<9).map { n in
+                    (0..<90).map { $0 < 40 ? "\(n) \($0)" : "long\(n)word\($0)" }.joined(separator: " ")
+                }
+            let box = try server.blackBox()
+            let whole = OverflowBlackBox(
+                CachedBlackBox(box, cache: cache), policy: policy, limit: limit, ruler: TokenRuler(), cache: cache)
+            let vectors = try await whole.embed(items(texts), as: .document)
+            let (paid, requests) = (server.paid, server.requests.count)
+            #expect(Set(paid).count == paid.count && vectors.rows == 49)
+            let stated = try box.profile.overriding(
+                toml: "[limits]\ntext_tokens = \(limit ?? 1_000_000)", source: "test")
+            let plan = try await EmbeddingPlan(
+                ProviderBlackBox(stated, model: "m", baseURL: server.url), cache: cache,
+                texts: [(.document, items(texts))], ruler: TokenRuler(), overflow: policy)
+            if limit != nil { #expect(plan.toAsk == 0 && plan.tokens == 0 && plan.requests == 0, "\(plan.parts)") }
+            #expect(try await whole.embed(items(texts), as: .document) == vectors)
+            #expect(server.requests.count == requests)
         }
     }
 

@@ -74,6 +74,41 @@ import Testing
         #expect(usual.identity == other.identity)  // the same vectors: nothing is paid twice
     }
 
+    /// What is sent besides the texts is part of what a vector is known by, where it is not what the library sends.
+    @Test func requestsOfOnesOwnHaveVectorsOfTheirOwn() throws {
+        func request(_ profile: ProviderProfile, _ headers: [String: String] = [:], model: String = "m") throws
+            -> String?
+        {
+            try ProviderBlackBox(
+                profile, model: model, baseURL: "http://h/v1", options: ProviderBlackBox.Options(headers: headers)
+            ).identity.request
+        }
+        for name in ProfileCatalog.builtIn.names where name != "anthropic" {
+            #expect(try request(ProfileCatalog.builtIn.profile(name), model: "text-embedding-3-small") == nil)
+        }
+        let tei = try ProfileCatalog.builtIn.profile("tei")
+        func changed(_ toml: String) throws -> String? { try request(tei.overriding(toml: toml, source: "mine")) }
+        let body = { (rest: String) in "[request]\nbody = '{\"inputs\":\"$texts\"\(rest)}'" }
+        let truncating = try changed(body(#","truncate":true"#))
+        let plain = try changed(body(#","truncate":false"#))
+        #expect(truncating != nil && truncating != plain)
+        #expect(try changed("[endpoint]\nquery = \"pooling=cls\"") != nil)
+        #expect(try changed("[limits]\nitems = 7") == nil)
+        let openAI = try ProfileCatalog.builtIn.profile("openai")
+        #expect(try request(openAI, ["X-Revision": "2"]) != nil)
+        #expect(try request(openAI, ["X-Revision": "2"]) != request(openAI, ["x-revision": "3"]))
+        #expect(try request(openAI, ["Authorization": "Bearer abc", "OpenAI-Organization": "org"]) == nil)
+        // One of the user's own that asks as the library does.
+        let house = try ProfileCatalog.builtIn.reading("name = \"house\"\nextends = \"cohere\"")
+        #expect(try request(house) == nil)
+        var (old, new) = (EmbeddingCacheTests.identity, EmbeddingCacheTests.identity)
+        (old.request, new.request) = (nil, "0123456789abcdef")
+        #expect(
+            EmbeddingKey(identity: old, role: .document, text: "a")
+                != EmbeddingKey(identity: new, role: .document, text: "a"))
+        #expect(new.differences(from: old) == ["request '0123456789abcdef' instead of none"])
+    }
+
     @Test func modelsHaveLimitsOfTheirOwn() throws {
         let voyage = try ProfileCatalog.builtIn.profile("voyage")
         #expect(try voyage.adapted(to: "voyage-code-3").limits.tokens == 120_000)

@@ -471,6 +471,72 @@ import Testing
         #expect(requests == 1)
     }
 
+    /// A proxy's page long after the first answer ends nothing; one that stays does.
+    @Test func pagesAmongAnswersAreAskedAgain() async throws {
+        let server = try EmbeddingServer { call in
+            [3, 5, 6].contains(call.request.number) ? .text("<html>Please log in</html>") : nil
+        }
+        defer { server.stop() }
+        let texts = (0..<40).map { "t\($0)" }
+        let vectors = try await server.blackBox().embed(items(texts), as: .document)
+        #expect(vectors.values == EmbeddingServer.vectors(texts))
+
+        let broken = try EmbeddingServer { $0.request.number < 3 ? nil : .text("<html>Please log in</html>") }
+        defer { broken.stop() }
+        let text = await message { _ = try await broken.blackBox().embed(items(texts), as: .document) }
+        #expect(text.contains("unusable answer") && text.contains("Please log in"), "\(text)")
+        #expect(broken.requests.count < 20)
+    }
+
+    /// One vector too few, again and again, for whichever request holds one text.
+    @Test func aTextThatMakesAnswersUnusableIsFound() async throws {
+        let server = try EmbeddingServer { call in
+            guard call.texts.contains("t21") else { return nil }
+            return .text(EmbeddingServer.answer(call.texts.filter { $0 != "t21" }, base64: true))
+        }
+        defer { server.stop() }
+        let texts = (0..<40).map { "t\($0)" }
+        let got = Mutex(0)
+        let text = await message {
+            try await server.blackBox(concurrency: 1).embed(items(texts), as: .document) { rows in
+                got.withLock { $0 += rows.indices.count }
+            }
+        }
+        #expect(text.contains("'d21'") && got.withLock { $0 } == 39, "\(text)")
+    }
+
+    /// Servers quote a key without the word before it; versions are no secrets.
+    @Test func keysInHeadersAreInNoMessage() async throws {
+        let server = try EmbeddingServer(.ollama) { _ in
+            .text(
+                #"{"error":{"message":"bad key hdr-secret-123 or cookie-secret-9, version 2023-06-01"}}"#, status: 401)
+        }
+        defer { server.stop() }
+        let box = try server.blackBox(key: nil) {
+            $0.headers = [
+                "Authorization": "Bearer hdr-secret-123", "Cookie": "a=cookie-secret-9; b=1",
+                "X-Api-Version": "2023-06-01",
+            ]
+        }
+        let text = await message { _ = try await box.embed(items(["a"]), as: .document) }
+        #expect(text.hasSuffix("bad key [key] or [key], version 2023-06-01"), "\(text)")
+    }
+
+    /// Openings of one model in one command share its limit.
+    @Test func modelsShareWhatMayBeSpent() async throws {
+        let server = try EmbeddingServer()
+        defer { server.stop() }
+        let limit = SpendingLimit(requests: 3)
+        let spending = Spending(limit: limit)
+        func open() throws -> ProviderBlackBox {
+            try server.blackBox { ($0.spending, $0.sharedSpending) = (limit, spending) }
+        }
+        _ = try await open().embed(items((0..<8).map { "a\($0)" }), as: .document)
+        let text = await message { _ = try await open().embed(items((0..<8).map { "b\($0)" }), as: .document) }
+        #expect(text.contains("2 requests are needed and 1 are left of the 3"), "\(text)")
+        #expect(server.requests.count == 2)
+    }
+
     @Test func deadKeepAliveConnections() async throws {
         try await expectAnswered { call in
             .text(EmbeddingServer.answer(call.texts, base64: true), delivery: .wholeThenClose)

@@ -71,6 +71,59 @@ import Testing
         #expect(complaint.namedLimit?.allowed == allowed && complaint.namedLimit?.sent == sent)
     }
 
+    /// What vendors call a quota or billing and mean a rate; in their own words.
+    static let rates: [(body: String, header: String?)] = [
+        (
+            #"{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details. For more information on this error, head over to: https://ai.google.dev/gemini-api/docs/rate-limits. * Quota exceeded for metric: generativelanguage.googleapis.com/embed_content_free_tier_requests, limit: 100","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.Help","links":[]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"26s"}]}}"#,
+            nil
+        ),
+        (
+            #"{"detail":"You have not yet added your payment method in the billing page and will have reduced rate limits of 3 RPM and 10K TPM. To unlock our standard rate limits, please add a payment method in the billing page for the appropriate organization in the user dashboard."}"#,
+            nil
+        ),
+        (
+            #"{"error":{"message":"Rate limit reached for text-embedding-3-small in organization org-a on requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in 20s. Visit https://platform.openai.com/account/rate-limits to learn more. You can increase your rate limit by adding a payment method to your account at https://platform.openai.com/account/billing.","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#,
+            nil
+        ),
+        (#"{"error":{"message":"You exceeded your current quota"}}"#, "2"),
+    ]
+
+    @Test(arguments: rates) func ratesAreNoEndOfTheAccount(body: String, header: String?) async throws {
+        var complaint = ServerComplaint(status: 429, body: body.utf8)
+        complaint.retryDelay = complaint.retryDelay ?? header.map { _ in .seconds(2) }
+        #expect(complaint.verdict() == .retry)
+        let transport = FakeTransport(.openAI, model: "m") { number, _ in
+            number == 0
+                ? .respond(status: 429, headers: header.map { ["retry-after": $0] } ?? [:], body: body) : .answer
+        }
+        let box = try ProviderBlackBox(
+            ProfileCatalog.builtIn.profile("openai"), model: "m", baseURL: "http://fake/v1",
+            apiKey: APIKey(Dialect.key), transport: transport, time: VirtualTime())
+        #expect(try await box.embed(items(["a", "b"]), as: .document).rows == 2)
+        #expect(transport.paid == ["a", "b"] && transport.requests == 2)
+    }
+
+    @Test(arguments: [
+        #"{"error":{"message":"You exceeded your current quota. Please try again in 20s.","code":"insufficient_quota"}}"#,
+        #"{"error":{"message":"You exceeded your current quota, please check your plan and billing details."}}"#,
+        #"{"error":{"message":"Your account is not active, please check your billing details","code":"billing_not_active"}}"#,
+    ])
+    func emptyAccountsAreFinal(body: String) {
+        #expect(ServerComplaint(status: 429, body: body.utf8).verdict() == .final)
+    }
+
+    /// llama.cpp, tools/server: one text is longer than what it computes at once; status 500.
+    @Test func physicalBatchesAreABoundOfTexts() throws {
+        let complaint = ServerComplaint(
+            status: 500,
+            body:
+                #"{"error":{"code":500,"message":"input (992 tokens) is too large to process. increase the physical batch size (current batch size: 512)","type":"server_error"}}"#
+                .utf8)
+        #expect(complaint.verdict() == .tooLarge(.text))
+        let named = try #require(complaint.namedLimit)
+        #expect(named.allowed == 512 && named.sent == 992)
+    }
+
     @Test func rateHeaders() throws {
         let headers = RateHeaders([
             "x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "0",

@@ -71,6 +71,7 @@ struct AdaptCommand: AsyncParsableCommand {
         let isInterrupted = FileManager.default.fileExists(atPath: artefact + ".training")
         var train = try TrainCommand.parse(
             flags + encoder.flags + (isInterrupted ? ["--resume"] : [])
+                + (blackBox.providerFile.map { ["--provider-file=\($0)"] } ?? [])
                 + ["--data", collection, "--black-box", "\(specification)", "--output", artefact, "--seed", "\(seed)"])
         train.blackBox = blackBox
         train.rivals = rivals

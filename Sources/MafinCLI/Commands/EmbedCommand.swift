@@ -82,20 +82,21 @@ struct EmbedCommand: AsyncParsableCommand {
 
     /// Says what an embedding API will be asked in all, and stops where that is more than is allowed. A pipe is planned block by block.
     private func announce(_ model: JoinedModel, count: Int?) async throws {
-        guard count != nil,
-            let opened = try options.blackBox.openedProvider(shared, default: model.manifest.blackBoxSource)
-        else { return }
+        let stored = model.manifest.blackBoxSource
+        guard count != nil, let opened = try options.blackBox.openedProvider(shared, default: stored) else { return }
+        let overflow = try options.blackBox.source(default: stored).overflow ?? .error
         let ruler = try TokenRuler(opened.profile, tokenizer: options.blackBox.asking.tokenizer)
         var plan: EmbeddingPlan?
         var texts = try open()
         while let block = try Self.block(&texts) {
             let part = try await EmbeddingPlan(
-                opened.server, cache: opened.cache, texts: [(self.as, block)], ruler: ruler)
+                opened.server, cache: opened.cache, texts: [(self.as, block)], ruler: ruler, overflow: overflow,
+                isInBatches: options.blackBox.asking.batch)
             plan = plan?.adding(part) ?? part
         }
         guard let plan else { return }
         if plan.toAsk > 1 { shared.note(plan.summary) }
-        try plan.require(within: opened.server.spendingLimit, endpoint: opened.server.url)
+        try plan.require(withinLimitOf: opened.server)
     }
 
     private struct Summary: Encodable {

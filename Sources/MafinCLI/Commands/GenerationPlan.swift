@@ -36,7 +36,9 @@ struct GenerationPlan: Encodable {
         cached = prompts - missing.count
         inputTokens = missing.reduce(0) { $0 + ChatModel.estimatedTokens(of: $1) }
         outputTokens = missing.reduce(0) { $0 + $1.maximumTokens }
-        cost = rates.price?.cost(input: inputTokens, output: outputTokens)
+        cost = rates.price?.cost(input: inputTokens, output: outputTokens).map {
+            rates.batch ? $0 * (1 - (model.batchDiscount ?? 0)) : $0
+        }
         let bounds = [
             rates.requestsPerMinute.map { Double(missing.count) / Double($0) },
             rates.tokensPerMinute.map { Double(inputTokens + outputTokens) / Double($0) },
@@ -57,14 +59,23 @@ struct GenerationPlan: Encodable {
     }
 
     /// Why it must not be begun, or nil.
-    func objection(_ limits: LanguageModelOptions) -> String? {
-        if let allowed = limits.maxRequests, toAsk > allowed {
-            return "\(toAsk) prompts are needed and \(allowed) allowed; nothing was sent"
+    ///
+    /// - Parameter spent: what the command has spent of its limits before.
+    func objection(_ limits: LanguageModelOptions, spent: (requests: Int, cost: Double)) -> String? {
+        if let allowed = limits.maxRequests, toAsk > allowed - spent.requests {
+            return
+                "\(toAsk) prompts are needed and \(left(allowed - spent.requests, of: allowed)) allowed; nothing was sent"
         }
-        if let allowed = limits.maxCost, let cost, cost > allowed {
-            return "up to \(Self.money(cost)) is needed and \(Self.money(allowed)) allowed; nothing was sent"
+        if let allowed = limits.maxCost, let cost, cost > allowed - spent.cost {
+            let left = spent.cost == 0 ? "" : "\(Self.money(max(0, allowed - spent.cost))) is left of the "
+            return
+                "up to \(Self.money(cost)) is needed and \(left)\(Self.money(allowed)) allowed; nothing was sent"
         }
         return nil
+    }
+
+    private func left(_ left: Int, of allowed: Int) -> String {
+        left == allowed ? "\(allowed)" : "\(max(0, left)) left of the \(allowed)"
     }
 
     var table: Table {

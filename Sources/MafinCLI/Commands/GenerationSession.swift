@@ -118,7 +118,7 @@ struct GenerationSession {
             for: selection,
             options: LanguageQueries.Options(
                 perPassage: options.perPassage, mix: options.mix, examples: try readExamples(),
-                temperature: options.temperature, seed: command.seed))
+                temperature: options.temperature, seed: command.seed, maximumTokens: options.languageModel.maxTokens))
     }
 
     private func open(
@@ -208,8 +208,9 @@ struct GenerationSession {
         report.replies = replies
         report.unreadGrades = unreadGrades
         if !models.isEmpty {
-            report.requests = models.reduce(0) { $0 + $1.spent.requests }
-            if options.languageModel.price != nil { report.cost = models.reduce(0) { $0 + $1.spent.cost } }
+            // They share what is spent.
+            report.requests = models.last?.spent.requests
+            if options.languageModel.price != nil { report.cost = models.last?.spent.cost }
         }
         let folder = URL(fileURLWithPath: command.output)
         try FileManager.default.createDirectory(
@@ -225,7 +226,7 @@ struct GenerationSession {
     ) async throws {
         let plan = try await plan(prompts, opened, documents: documents, passages: passages)
         shared.note(plan.summary)
-        if let objection = plan.objection(options.languageModel) {
+        if let objection = plan.objection(options.languageModel, spent: opened.model.spent) {
             throw ProviderError.overBudget(endpoint: opened.model.url, reason: objection)
         }
     }
@@ -235,7 +236,8 @@ struct GenerationSession {
         _ opened: (model: ChatModel, cached: CachedLanguageModel),
         _ documents: Int
     ) async throws -> Int {
-        let judge = QueryJudge(filtering, of: selection, seed: command.seed)
+        let judge = QueryJudge(
+            filtering, of: selection, seed: command.seed, maximumTokens: options.languageModel.maxTokens)
         try await announce(judge.prompts, opened, documents, judge.prompts.count)
         let before = filtering
         let (after, unread) = try await withProgress("Judging", judge.prompts.count, unit: "passages") { progress in

@@ -61,7 +61,9 @@ struct PlanCommand: AsyncParsableCommand {
         let opened = try blackBox.openedProvider(shared)
         let plan = try await EmbeddingPlan(
             opened.server, cache: opened.cache, texts: try CollectionTexts.read(data).map { ($0.role, $0.items) },
-            ruler: try TokenRuler(opened.profile, tokenizer: blackBox.asking.tokenizer), localDimension: localDimension)
+            ruler: try TokenRuler(opened.profile, tokenizer: blackBox.asking.tokenizer),
+            overflow: blackBox.asking.onOverflow ?? .error, isInBatches: blackBox.asking.batch,
+            localDimension: localDimension)
         if shared.json {
             try JSONOutput.print(Summary(plan))
             return

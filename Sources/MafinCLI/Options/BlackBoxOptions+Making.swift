@@ -37,12 +37,14 @@ extension BlackBoxOptions {
             let provider = try provider(name, model: model, source: source, shared: shared, environment: environment)
             let ruler = try TokenRuler(provider.profile, tokenizer: asking.tokenizer)
             let cached = try cached(provider.blackBox, shared, progress, environment, cache: provider.cache)
+            let policy = source.overflow ?? .error
             let whole = OverflowBlackBox(
-                cached, policy: source.overflow ?? .error, limit: provider.profile.limits.textTokens, ruler: ruler,
+                cached, policy: policy, limit: provider.profile.limits.textTokens, ruler: ruler, cache: provider.cache,
                 logger: shared.logger)
             if shared.quiet || !announcesPlan { return whole }
             return PlannedBlackBox(
-                base: whole, server: provider.server, cache: provider.cache, ruler: ruler, note: shared.note)
+                base: whole, server: provider.server, cache: provider.cache, ruler: ruler, overflow: policy,
+                isInBatches: asking.batch, note: shared.note)
         }
     }
 
@@ -66,6 +68,7 @@ extension BlackBoxOptions {
         let variable = variables.first { environment[$0] != nil } ?? variables.first ?? "API_KEY"
         let key = try apiKey.key(defaultVariable: variable, environment: environment)
         let address = source.baseURL ?? profile.endpoint.baseURL ?? ""
+        let spending = try asking.spending(profile)
         let server = try ProviderBlackBox(
             profile, model: model, baseURL: source.baseURL, apiKey: key.map { try APIKey($0) },
             dimensions: source.dimensions, queryPrefix: source.queryPrefix, documentPrefix: source.documentPrefix,
@@ -73,8 +76,8 @@ extension BlackBoxOptions {
                 limits: BatchLimits(items: asking.blackBoxBatch), maximumConcurrentRequests: asking.concurrency,
                 connection: asking.connection(to: address, environment: environment),
                 headers: try asking.headerFields(), requestsPerMinute: asking.requestsPerMinute,
-                tokensPerMinute: asking.tokensPerMinute, spending: try asking.spending(profile), sharing: cache,
-                logger: shared.logger),
+                tokensPerMinute: asking.tokensPerMinute, spending: spending,
+                sharedSpending: CommandSpending.vectors(spending), sharing: cache, logger: shared.logger),
             environment: environment)
         guard key != nil || source.baseURL != nil || !profile.endpoint.isKeyRequired else {
             let missing = APIKeyError.missing(endpoint: profile.endpoint.baseURL ?? name, variable: variable)
@@ -125,6 +128,8 @@ struct PlannedBlackBox: BlackBox {
     let server: ProviderBlackBox
     let cache: EmbeddingCache
     let ruler: TokenRuler
+    let overflow: OverflowPolicy
+    let isInBatches: Bool
     let note: @Sendable (String) -> Void
 
     var identity: BlackBoxIdentity { base.identity }
@@ -142,7 +147,8 @@ struct PlannedBlackBox: BlackBox {
     }
 
     private func say(_ items: [EmbeddingItem], _ role: TextRole) async throws {
-        let plan = try await EmbeddingPlan(server, cache: cache, texts: [(role, items)], ruler: ruler)
+        let plan = try await EmbeddingPlan(
+            server, cache: cache, texts: [(role, items)], ruler: ruler, overflow: overflow, isInBatches: isInBatches)
         if plan.toAsk > 1 { note(plan.summary) }
     }
 }

@@ -45,7 +45,7 @@ struct LanguageModelOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "A model that grades each query for its passage; what it gives less than 2 of 3 is not kept. It may be the same as --llm; another address is not asked.",
+            "A model that grades each query for its passage; what it gives less than 2 of 3 is not kept. It may be the same as --llm. One of another provider is asked at that provider's own address with the key in its usual variable: --llm-base-url and --llm-key-… are those of --llm.",
             valueName: "provider:model"))
     var judge: Specification?
 
@@ -59,14 +59,22 @@ struct LanguageModelOptions: ParsableArguments {
     @Option(
         name: .customLong("llm-max-cost"),
         help: ArgumentHelp(
-            "Nothing is sent that could cost more than this in all, in the currency of --llm-price.",
+            "Nothing is sent that could cost more than this in all, judge included, in the currency of --llm-price.",
             valueName: "amount"))
     var maxCost: Double?
 
     @Option(
         name: .customLong("llm-max-requests"),
-        help: ArgumentHelp("No more prompts than this are sent in all, failing ones included.", valueName: "n"))
+        help: ArgumentHelp(
+            "No more prompts than this are sent in all, failing ones and the judge's included.", valueName: "n"))
     var maxRequests: Int?
+
+    @Option(
+        name: .customLong("llm-max-tokens"),
+        help: ArgumentHelp(
+            "Tokens of a reply at most. (default: what the queries need) Models that reason first need some thousands; --llm-max-cost then reckons with them.",
+            valueName: "n"))
+    var maxTokens: Int?
 
     @Option(
         name: .customLong("llm-concurrency"),
@@ -94,6 +102,7 @@ struct LanguageModelOptions: ParsableArguments {
         for (flag, value) in [
             ("--llm-concurrency", concurrency), ("--llm-requests-per-minute", requestsPerMinute ?? 1),
             ("--llm-tokens-per-minute", tokensPerMinute ?? 1), ("--llm-max-requests", maxRequests ?? 1),
+            ("--llm-max-tokens", maxTokens ?? 1),
         ] where value < 1 {
             throw ValidationError("\(flag) must be at least 1, found \(value).")
         }
@@ -117,7 +126,7 @@ struct LanguageModelOptions: ParsableArguments {
         return ChatPrice(input: input, output: output)
     }
 
-    /// A model, ready to be asked, behind the cache.
+    /// A model, ready to be asked, behind the cache. Address and key of the flags are the writer's: no other provider is sent them.
     func open(
         _ specification: Specification, cache: EmbeddingCache, catalog: ProfileCatalog, asking: AskingOptions,
         shared: SharedOptions,
@@ -128,10 +137,13 @@ struct LanguageModelOptions: ParsableArguments {
             throw ProviderError.badEndpoint(
                 profile.name, reason: "no chat API of this provider is known; [chat] in a profile describes one")
         }
+        let isElsewhere = llm.map { $0.provider != specification.provider } ?? false
+        let baseURL = isElsewhere ? nil : baseURL
         let variables = profile.endpoint.keyVariables
         let variable = variables.first { environment[$0] != nil } ?? variables.first ?? "API_KEY"
         let key = try APIKeyOptions.key(
-            variable: keyVariable, file: keyFile, defaultVariable: variable, environment: environment)
+            variable: isElsewhere ? nil : keyVariable, file: isElsewhere ? nil : keyFile, defaultVariable: variable,
+            environment: environment)
         if key == nil, baseURL == nil, profile.endpoint.isKeyRequired {
             throw APIKeyError.missing(endpoint: profile.endpoint.baseURL ?? profile.name, variable: variable)
         }
@@ -142,7 +154,9 @@ struct LanguageModelOptions: ParsableArguments {
                 maximumConcurrentRequests: concurrency,
                 connection: asking.connection(to: address, environment: environment),
                 requestsPerMinute: requestsPerMinute, tokensPerMinute: tokensPerMinute, price: price ?? ChatPrice(),
-                maximumRequests: maxRequests, maximumCost: maxCost, sharing: cache, logger: shared.logger),
+                maximumRequests: maxRequests, maximumCost: maxCost,
+                sharedSpending: CommandSpending.replies(requests: maxRequests, cost: maxCost), sharing: cache,
+                logger: shared.logger),
             environment: environment)
         guard batch else { return (model, CachedLanguageModel(model, cache: cache)) }
         let batched = try BatchedLanguageModel(model, cache: cache) { jobs in

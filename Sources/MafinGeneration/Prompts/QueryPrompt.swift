@@ -19,6 +19,8 @@ struct QueryPrompt: Sendable {
     var examples: [Example]
     var temperature: Double?
     var seed: UInt64
+    /// Tokens of a reply at most; nil: what the queries need.
+    var maximumTokens: Int?
 
     /// Examples shown with one passage.
     static let shownExamples = 6
@@ -69,7 +71,8 @@ struct QueryPrompt: Sendable {
             """
         return LanguagePrompt(
             system: Self.system, user: text, schema: Self.schema, schemaName: "queries",
-            maximumTokens: 64 + 96 * styles.count, temperature: temperature, seed: seed &+ UInt64(passage.row))
+            maximumTokens: maximumTokens ?? 64 + 96 * styles.count, temperature: temperature,
+            seed: seed &+ UInt64(passage.row))
     }
 
     /// Examples take turns from passage to passage, so that replies do not all imitate the same few.
@@ -104,6 +107,8 @@ struct QueryPrompt: Sendable {
 /// Asks a language model whether a passage answers the searches made from it.
 struct JudgePrompt: Sendable {
     var seed: UInt64
+    /// Tokens of a reply at most; nil: what the grades need.
+    var maximumTokens: Int?
 
     /// A search is kept from this grade on.
     static let leastGrade = 2
@@ -135,7 +140,7 @@ struct JudgePrompt: Sendable {
             """
         return LanguagePrompt(
             system: Self.system, user: text, schema: Self.schema, schemaName: "grades",
-            maximumTokens: 48 + 8 * queries.count,
+            maximumTokens: maximumTokens ?? 48 + 8 * queries.count,
             temperature: 0, seed: seed)
     }
 

@@ -17,15 +17,17 @@ extension Asking {
         case .answered(let vectors, let rates):
             answers += 1
             answeredTexts += vectors.items.count
-            failuresInRow = 0
+            (failuresInRow, unusableInRow) = (0, 0)
             lastProgress = box.time.now
             window.answered()
             try take(vectors, of: batch)
             respect(rates)
+        case .noVectors where box.knowledge.current.hasGivenVectors:
+            try takeUnusable(batch, reason: noVectorsReason(batch))
         case .noVectors:
             try await changeEncoding(
                 after: batch, or: .badAnswer(endpoint: box.url, reason: noVectorsReason(batch)))
-        case .unusable(let reason): throw ProviderError.badAnswer(endpoint: box.url, reason: reason)
+        case .unusable(let reason): try takeUnusable(batch, reason: reason)
         case .cancelled: throw CancellationError()
         case .unreachable(let reason):
             failuresInRow += 1
@@ -33,6 +35,32 @@ extension Asking {
         case .complaint(let complaint, let delay, let rates):
             try await take(complaint, of: batch, delay: delay, rates: rates, number: number)
         }
+    }
+
+    /// A server that has never answered otherwise is no server of vectors. One that has (a proxy's page hours into a call, one vector short) is
+    /// asked once more; if that does not help, the text at fault is looked for.
+    private mutating func takeUnusable(_ given: Batch, reason: String) throws {
+        unusableInRow += 1
+        guard box.knowledge.current.hasGivenVectors, unusableInRow < box.options.retry.maximumAttempts else {
+            throw ProviderError.badAnswer(endpoint: box.url, reason: reason)
+        }
+        var batch = given
+        guard batch.wasUnusable else {
+            batch.wasUnusable = true
+            let wait = box.options.retry.delay(afterFailures: unusableInRow)
+            log(batch, reason: "unusable answer: \(reason)", wait: wait)
+            schedule.retry(batch, due: box.time.now + wait)
+            return
+        }
+        guard batch.items.count > 1 else {
+            refuse(batch.items[0], .unusableVector, reason)
+            if areTooManyRefused { throw refusal }
+            return
+        }
+        box.options.logger?.notice(
+            "unusable answer again, looking for the text at fault",
+            metadata: ["texts": "\(batch.items.count)", "reason": "\(reason)"])
+        schedule.bisect(batch)
     }
 
     private func noVectorsReason(_ batch: Batch) -> String {
@@ -48,6 +76,7 @@ extension Asking {
             let expected = box.knowledge.update { facts -> Int in
                 let expected = facts.dimension ?? vectors.rows.columns
                 facts.dimension = expected
+                facts.hasGivenVectors = true
                 return expected
             }
             guard expected == vectors.rows.columns else {

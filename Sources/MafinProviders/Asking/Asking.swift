@@ -40,6 +40,8 @@ struct Asking {
     var answers = 0
     var answeredTexts = 0
     var failuresInRow = 0
+    /// Answers in a row that could not be used.
+    var unusableInRow = 0
     var lastProgress: Duration
     private var inFlight = 0
     private var reserved: Batch?

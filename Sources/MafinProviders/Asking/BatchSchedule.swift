@@ -17,6 +17,8 @@ struct BatchSchedule {
         var due: Duration?
         /// Its longest text has been taken out already.
         var isWithoutLongest = false
+        /// An answer to it, or to what it was cut from, could not be used.
+        var wasUnusable = false
     }
 
     private let costs: [ItemCost]
@@ -187,7 +189,8 @@ struct BatchSchedule {
         let middle = batch.items.count / 2
         // That others were answered while the whole failed speaks against its halves too.
         let halves = [batch.items[..<middle], batch.items[middle...]].map {
-            Batch(items: Array($0), answersBeforeFailure: batch.answersBeforeFailure)
+            Batch(
+                items: Array($0), answersBeforeFailure: batch.answersBeforeFailure, wasUnusable: batch.wasUnusable)
         }
         returned.insert(contentsOf: halves, at: 0)
     }

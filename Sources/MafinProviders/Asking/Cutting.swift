@@ -19,14 +19,19 @@ struct Cutting {
     }
 
     let items: [EmbeddingItem]
+    private let cuts: OverflowCuts
     private var pieces: [[Piece]]
     /// Items that were handed over whole.
     private var isDone: [Bool]
     private var refused: [RefusedText] = []
     var endpoint = ""
+    /// Bytes of the longest piece that was answered, and of the shortest that was refused for its length.
+    private(set) var largestAnswered = 0
+    private(set) var smallestRefused = Int.max
 
-    init(items: [EmbeddingItem], pieces: [[String]]) {
+    init(items: [EmbeddingItem], cuts: OverflowCuts, pieces: [[String]]) {
         self.items = items
+        self.cuts = cuts
         self.pieces = pieces.map { $0.map { Piece(text: $0) } }
         isDone = items.map { _ in false }
     }
@@ -49,7 +54,8 @@ struct Cutting {
     /// Receives the rows of a round: those of texts that have one piece are handed on, the others kept.
     func collector(_ round: Round) -> Collector {
         Collector(
-            places: round.places, isSingle: round.places.map { pieces[$0.item].count == 1 })
+            places: round.places, isSingle: round.places.map { pieces[$0.item].count == 1 },
+            bytes: round.items.map(\.text.utf8.count))
     }
 
     /// Takes over what a round has brought.
@@ -57,10 +63,11 @@ struct Cutting {
         let (single, kept) = collector.result
         for item in single { isDone[item] = true }
         for (place, vector) in kept { pieces[place.item][place.piece].vector = vector }
+        largestAnswered = max(largestAnswered, collector.largest)
     }
 
-    /// Cuts the piece that was refused into shorter ones.
-    mutating func shorten(_ round: Round, _ text: RefusedText, policy: OverflowPolicy, allBytes: Int) {
+    /// Cuts the piece that was refused into shorter ones; where none of its text is answered yet, the whole text.
+    mutating func shorten(_ round: Round, _ text: RefusedText) {
         let place = round.places[text.position]
         // Pieces before it in the same text may have been cut in this round already: it is found by its text.
         guard
@@ -68,13 +75,38 @@ struct Cutting {
                 $0.vector == nil && $0.text == round.items[text.position].text
             })
         else { return }
-        let shorter = TokenRuler.pieces(of: pieces[place.item][index].text, maximumBytes: max(1, allBytes))
-        guard shorter.count > 1 else {
+        let bytes = pieces[place.item][index].text.utf8.count
+        smallestRefused = min(smallestRefused, bytes)
+        guard cut(place.item, index, to: cuts.size(below: bytes)) else {
             refuse(round, [text])
             return
         }
-        let kept = policy == .truncate ? shorter.prefix(1) : shorter[...]
-        pieces[place.item].replaceSubrange(index...index, with: kept.map { Piece(text: $0) })
+    }
+
+    /// Cuts everything that is not answered yet and as long as what was refused, and longer than all that was answered.
+    mutating func shortenOthers() {
+        guard smallestRefused < Int.max else { return }
+        let size = max(largestAnswered, cuts.size(below: smallestRefused))
+        for item in items.indices where !isDone[item] {
+            while let index = pieces[item].firstIndex(where: {
+                $0.vector == nil && $0.text.utf8.count >= smallestRefused && $0.text.utf8.count > size
+            }) {
+                guard cut(item, index, to: cuts.size(below: size + 1)) else { break }
+            }
+        }
+    }
+
+    /// - Returns: false where a piece cannot be cut.
+    private mutating func cut(_ item: Int, _ index: Int, to size: Int) -> Bool {
+        let text = pieces[item][index].text
+        guard TokenRuler.firstPiece(of: text, maximumBytes: size).utf8.count < text.utf8.count else { return false }
+        if pieces[item].allSatisfy({ $0.vector == nil }) {
+            pieces[item] = cuts.pieces(of: items[item].text, maximumBytes: size).map { Piece(text: $0) }
+        } else {
+            pieces[item].replaceSubrange(
+                index...index, with: cuts.pieces(of: text, maximumBytes: size).map { Piece(text: $0) })
+        }
+        return true
     }
 
     /// Texts that cannot be had; a piece stands for its whole text.
@@ -132,14 +164,17 @@ struct Cutting {
         private struct State {
             var single: [Int] = []
             var kept: [(place: (item: Int, piece: Int), vector: [Float])] = []
+            var largest = 0
         }
 
+        private let bytes: [Int]
         private let places: [(item: Int, piece: Int)]
         private let isSingle: [Bool]
         private let state = Mutex(State())
 
-        init(places: [(item: Int, piece: Int)], isSingle: [Bool]) {
+        init(places: [(item: Int, piece: Int)], isSingle: [Bool], bytes: [Int]) {
             self.places = places
+            self.bytes = bytes
             self.isSingle = isSingle
         }
 
@@ -148,6 +183,7 @@ struct Cutting {
             state.withLock { state in
                 var selection: [Int] = []
                 for (row, index) in rows.indices.enumerated() {
+                    state.largest = max(state.largest, bytes[index])
                     if isSingle[index] {
                         selection.append(row)
                         state.single.append(places[index].item)
@@ -162,6 +198,11 @@ struct Cutting {
                         ? rows.vectors : rows.vectors.selecting(rows: selection))
             }
         }
+
+        /// Bytes of the longest that was answered.
+        var largest: Int { state.withLock { $0.largest } }
+        /// How many were answered.
+        var count: Int { state.withLock { $0.single.count + $0.kept.count } }
 
         var result: (single: [Int], kept: [(place: (item: Int, piece: Int), vector: [Float])]) {
             state.withLock { ($0.single, $0.kept) }

@@ -58,7 +58,7 @@ struct Exchange: Sendable {
                 throw ProviderError.badEndpoint(url, reason: "'\(name)' is no header that can be sent")
             }
             headers.replaceOrAdd(name: name, value: value)
-            if value.utf8.count >= 8 { secrets.append(value) }  // it may be a key under another name
+            secrets += Self.secrets(ofHeader: name, value)
         }
         self.headers = headers
         self.secrets = secrets.sorted { $0.utf8.count > $1.utf8.count }
@@ -127,7 +127,8 @@ struct Exchange: Sendable {
         var complaint = complaint
         complaint.message = redacted(complaint.message)
         complaint.labels = complaint.labels.map(redacted)
-        return .complaint(complaint, delay: answer.retryDelay ?? complaint.retryDelay, rates)
+        complaint.retryDelay = answer.retryDelay ?? complaint.retryDelay
+        return .complaint(complaint, delay: complaint.retryDelay, rates)
     }
 
     /// A text without any secret: vendors quote keys in their messages.
@@ -147,6 +148,15 @@ struct Exchange: Sendable {
         }
         return try await transport.send(
             method, url, headers: headers, body: body, timeout: timeout, maximumBytes: 1 << 32)
+    }
+
+    /// What of a header must not be shown: it may be a key under another name, and a server may quote it without the word before it
+    /// (`Bearer`). Headers that only tell versions and formats hold none.
+    private static func secrets(ofHeader name: String, _ value: String) -> [String] {
+        let name = name.lowercased()
+        guard !["version", "accept", "content-", "user-agent"].contains(where: name.contains) else { return [] }
+        let words = value.split { " \t,;=\"".contains($0) }.map(String.init)
+        return ([value] + words).filter { $0.utf8.count >= 8 }
     }
 
     private static func isHeaderName(_ name: String) -> Bool {

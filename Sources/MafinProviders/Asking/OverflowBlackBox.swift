@@ -13,23 +13,27 @@ public struct OverflowBlackBox: BlackBox {
     private let policy: OverflowPolicy
     private let limit: Int?
     private let ruler: TokenRuler
+    private let cache: EmbeddingCache?
     private let logger: Logger?
 
-    /// How often a piece that is still refused is cut again, each time to two thirds.
-    private static let maximumRounds = 12
+    /// Rounds in a row that answer nothing, refuse nothing shorter than before, and so lead nowhere.
+    private static let maximumFruitless = 12
 
     /// - Parameters:
     ///   - base: whoever answers; it throws ``ProviderError/textsRefused(endpoint:role:texts:)`` for texts that are too long.
     ///   - limit: tokens of a text that the model takes; nil: only refusals tell.
     ///   - ruler: how tokens are counted.
+    ///   - cache: that of the black box, in which pieces of an earlier run are looked for, so that no text is tried whole again; nil: none.
     ///   - logger: told which texts were cut.
     public init(
-        _ base: any BlackBox, policy: OverflowPolicy, limit: Int?, ruler: TokenRuler, logger: Logger? = nil
+        _ base: any BlackBox, policy: OverflowPolicy, limit: Int?, ruler: TokenRuler, cache: EmbeddingCache? = nil,
+        logger: Logger? = nil
     ) {
         self.base = base
         self.policy = policy
         self.limit = limit
         self.ruler = ruler
+        self.cache = cache
         self.logger = logger
         var identity = base.identity
         if policy != .error {
@@ -56,8 +60,10 @@ public struct OverflowBlackBox: BlackBox {
             try refuseOverlong(items, role)
             return try await base.embed(items, as: role, answered: answered)
         }
-        var cutting = Cutting(items: items, pieces: knownPieces(items, role))
-        for _ in 0..<Self.maximumRounds {
+        let cuts = OverflowCuts(policy: policy, limit: limit, ruler: ruler, prefix: identity.prefix(for: role))
+        var cutting = Cutting(items: items, cuts: cuts, pieces: try await knownPieces(items, role, cuts))
+        var fruitless = 0
+        while fruitless < Self.maximumFruitless {
             let round = cutting.round()
             guard !round.items.isEmpty else { break }
             let collector = cutting.collector(round)
@@ -68,9 +74,14 @@ public struct OverflowBlackBox: BlackBox {
             } catch ProviderError.textsRefused(let endpoint, _, let texts) {
                 let (long, others) = (texts.filter { $0.reason == .tooLong }, texts.filter { $0.reason != .tooLong })
                 cutting.endpoint = endpoint
+                let before = cutting.smallestRefused
                 cutting.finish(round, collector)
-                for text in long { cutting.shorten(round, text, policy: policy, allBytes: piece(round, text, role)) }
+                for text in long { cutting.shorten(round, text) }
                 cutting.refuse(round, others)
+                // Where many are too long, the call ends before all were asked: what was learned holds for the rest.
+                cutting.shortenOthers()
+                let hasProgress = collector.count > 0 || cutting.smallestRefused < before
+                fruitless = hasProgress ? 0 : fruitless + 1
                 if !long.isEmpty { continue }
                 break
             }
@@ -80,14 +91,6 @@ public struct OverflowBlackBox: BlackBox {
         for mean in cutting.means() { try await answered(mean) }
         report(cutting, role)
         if let error = cutting.error(role) { throw error }
-    }
-
-    /// Bytes of the next, shorter pieces of a text that was refused.
-    private func piece(_ round: Cutting.Round, _ text: RefusedText, _ role: TextRole) -> Int {
-        let bytes = round.items[text.position].text.utf8.count
-        guard let limit, !ruler.isExact else { return bytes * 2 / 3 }
-        let room = Int(Double(limit - 1) * (ruler.estimate ?? 3)) - identity.prefix(for: role).utf8.count
-        return min(bytes * 2 / 3, max(1, room))
     }
 
     private func refuseOverlong(_ items: [EmbeddingItem], _ role: TextRole) throws {
@@ -101,17 +104,13 @@ public struct OverflowBlackBox: BlackBox {
         }
     }
 
-    /// Pieces of the texts that are known to be too long: exactly, or because no tokenizer makes tokens of that many bytes.
-    private func knownPieces(_ items: [EmbeddingItem], _ role: TextRole) -> [[String]] {
-        guard let limit else { return items.map { [$0.text] } }
-        let certain = ruler.isExact ? limit : 2 * limit
-        let prefix = identity.prefix(for: role)
-        let counts = ruler.counts(of: items.map { prefix + $0.text })
-        return items.indices.map { index in
-            guard counts[index] > certain else { return [items[index].text] }
-            let pieces = ruler.pieces(of: items[index].text, prefix: prefix, limit: limit)
-            return policy == .truncate ? Array(pieces.prefix(1)) : pieces
-        }
+    private func knownPieces(
+        _ items: [EmbeddingItem], _ role: TextRole, _ cuts: OverflowCuts
+    ) async throws -> [[String]] {
+        let texts = items.map(\.text)
+        guard let cache else { return cuts.known(texts) }
+        return try await cuts.known(
+            texts, cache: cache, source: EmbeddingKey.Source(identity: base.identity, role: role))
     }
 
     private func report(_ cutting: Cutting, _ role: TextRole) {

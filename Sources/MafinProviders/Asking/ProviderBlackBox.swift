@@ -39,6 +39,8 @@ public struct ProviderBlackBox: BlackBox {
         public var tokensPerMinute: Int?
         /// What may be spent.
         public var spending: SpendingLimit
+        /// What has been spent already by others under the same limit; nil: this model counts for itself.
+        public var sharedSpending: Spending?
         /// The cache through which all processes on this machine keep to the account's rates together; nil: each for itself.
         public var sharing: EmbeddingCache?
         /// Told of retries and of limits that the server has taught.
@@ -49,7 +51,7 @@ public struct ProviderBlackBox: BlackBox {
             limits: BatchLimits = BatchLimits(), maximumConcurrentRequests: Int = 4, retry: RetryPolicy = RetryPolicy(),
             connection: ConnectionSettings = ConnectionSettings(), headers: [String: String] = [:],
             requestsPerMinute: Int? = nil, tokensPerMinute: Int? = nil, spending: SpendingLimit = SpendingLimit(),
-            sharing: EmbeddingCache? = nil, logger: Logger? = nil
+            sharedSpending: Spending? = nil, sharing: EmbeddingCache? = nil, logger: Logger? = nil
         ) {
             precondition(maximumConcurrentRequests >= 1, "at least one request at a time")
             self.limits = limits
@@ -60,6 +62,7 @@ public struct ProviderBlackBox: BlackBox {
             self.requestsPerMinute = requestsPerMinute
             self.tokensPerMinute = tokensPerMinute
             self.spending = spending
+            self.sharedSpending = sharedSpending
             self.sharing = sharing
             self.logger = logger
         }
@@ -122,7 +125,9 @@ public struct ProviderBlackBox: BlackBox {
             provider: profile.name, model: model, endpoint: address.base, dimension: dimensions,
             queryInputType: profile.request.queryType, documentInputType: profile.request.documentType,
             queryPrefix: queryPrefix ?? profile.request.queryPrefix,
-            documentPrefix: documentPrefix ?? profile.request.documentPrefix, normalisation: normalisation)
+            documentPrefix: documentPrefix ?? profile.request.documentPrefix, normalisation: normalisation,
+            request: RequestVariant(profile, model: model, dimensions: dimensions, headers: options.headers)
+                .difference(model: model, dimensions: dimensions))
         self.profile = profile
         self.options = options
         self.time = time
@@ -130,7 +135,7 @@ public struct ProviderBlackBox: BlackBox {
             profile: profile, model: model, address: address, givenBaseURL: baseURL, apiKey: apiKey,
             connection: options.connection, headers: options.headers, environment: environment, transport: transport)
         knowledge = ServerKnowledge(limits: options.limits.within(profile.limits), dimension: dimensions)
-        spending = Spending(limit: options.spending)
+        spending = options.sharedSpending ?? Spending(limit: options.spending)
         self.ledger = ledger ?? options.sharing.map { $0.ledger } ?? LocalLedger(time: time)
     }
 
@@ -152,7 +157,7 @@ public struct ProviderBlackBox: BlackBox {
     /// Where requests go.
     public var url: String { exchange.url }
 
-    /// Requests that were sent so far, and tokens as far as the server has counted them, else as estimated.
+    /// Requests that were sent so far, by all who share the limit, and tokens as far as the server has counted them, else as estimated.
     public var spent: (requests: Int, tokens: Int) { spending.soFar }
 
     /// What may be spent in all.

@@ -13,6 +13,8 @@ final class ServerKnowledge: Sendable {
         var answeredBytes = 0
         var answeredTokens = 0
         var answers = 0
+        /// Whether it has ever given a vector.
+        var hasGivenVectors = false
         var warnedOfTruncation = false
         var hasReadLessons = false
     }

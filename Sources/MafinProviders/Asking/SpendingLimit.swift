@@ -25,8 +25,8 @@ public struct SpendingLimit: Sendable, Hashable {
     }
 }
 
-/// What has been spent, over all calls of one black box.
-final class Spending: Sendable {
+/// What has been spent, over all calls of one model, or of several that share it: one limit then holds for them together.
+public final class Spending: Sendable {
     private struct State {
         var requests = 0
         /// Counted by the server where it says so, else estimated; requests in flight with their estimate.
@@ -36,7 +36,8 @@ final class Spending: Sendable {
     let limit: SpendingLimit
     private let state = Mutex(State())
 
-    init(limit: SpendingLimit) { self.limit = limit }
+    /// Nothing yet.
+    public init(limit: SpendingLimit) { self.limit = limit }
 
     /// Requests and tokens so far.
     var soFar: (requests: Int, tokens: Int) { state.withLock { ($0.requests, $0.tokens) } }

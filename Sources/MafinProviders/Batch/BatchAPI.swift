@@ -28,6 +28,8 @@ struct BatchAPI: Sendable {
         var total: Int
         /// What the provider says is wrong.
         var complaint: String?
+        /// Whether it is that no more tokens may be enqueued: it helps to wait until another batch has ended.
+        var isQueueFull = false
     }
 
     /// The name under which a job's tag lies in a batch's metadata.
@@ -107,13 +109,14 @@ struct BatchAPI: Sendable {
             do {
                 let answer = try await exchange.send(method, url, contentType: contentType, body: body)
                 if (200..<300).contains(answer.status) { return answer }
-                let complaint = ServerComplaint(status: answer.status, body: answer.body.readableBytesView)
+                var complaint = ServerComplaint(status: answer.status, body: answer.body.readableBytesView)
+                complaint.retryDelay = answer.retryDelay ?? complaint.retryDelay
                 guard complaint.verdict() == .retry else {
                     throw ProviderError.refused(
                         endpoint: url, status: answer.status, message: exchange.redacted(complaint.message))
                 }
                 reason = exchange.redacted("\(answer.status) \(complaint.message)")
-                delay = answer.retryDelay ?? complaint.retryDelay
+                delay = complaint.retryDelay
             } catch let failure as ConnectionFailure {
                 reason = exchange.redacted(failure.description)
             }
@@ -151,6 +154,15 @@ struct BatchAPI: Sendable {
             tag: (object["metadata"] as? [String: Any])?[tagName] as? String,
             completed: counts["completed"] as? Int ?? 0, failed: counts["failed"] as? Int ?? 0,
             total: counts["total"] as? Int ?? 0,
-            complaint: errors.compactMap { $0["message"] as? String }.first)
+            complaint: errors.compactMap { $0["message"] as? String }.first,
+            isQueueFull: errors.contains {
+                saysQueueFull(($0["message"] as? String ?? "") + " " + ($0["code"] as? String ?? ""))
+            })
+    }
+
+    /// OpenAI: "Enqueued token limit reached for MODEL in organization ORG. Limit: 3,000,000 enqueued tokens.", `token_limit_exceeded`.
+    static func saysQueueFull(_ words: String) -> Bool {
+        let words = words.lowercased()
+        return words.contains("enqueued") || words.contains("token_limit_exceeded")
     }
 }

@@ -9,8 +9,16 @@ struct BatchCollection: Sendable {
     /// What a finished job has brought.
     struct Result: Sendable {
         var answered = 0
+        /// Tokens that were counted for them, as far as the provider says.
+        var tokens = 0
         /// Texts of lines that the provider refuses, with its words.
         var refused: [EmbeddingKey: String] = [:]
+        /// How many lines those are.
+        var refusedLines = 0
+        /// What is said of lines that were not answered and may be asked again.
+        var left: String?
+        /// How the job has ended.
+        var ending = BatchRunner.Ending()
     }
 
     let box: ProviderBlackBox
@@ -35,11 +43,14 @@ struct BatchCollection: Sendable {
     /// Asks how a job is. When it has ended, its answers are in the cache on return and its state says so.
     func advance(_ given: BatchJob) async throws -> (job: BatchJob, result: Result?) {
         var result = Result()
-        let (job, hasEnded) = try await runner.advance(given) { remote, job in
+        let (job, ending) = try await runner.advance(given) { remote, job in
             result = try await collect(remote, of: job)
             return result.answered
         }
-        return (job, hasEnded ? result : nil)
+        guard let ending else { return (job, nil) }
+        result.ending = ending
+        result.ending.complaint = ending.complaint ?? result.left
+        return (job, result)
     }
 
     /// Brings what was answered into the cache, line by line, whatever the batch ended as.
@@ -62,7 +73,12 @@ struct BatchCollection: Sendable {
     ) async throws {
         guard let body = output.body, output.status == 200 else {
             let words = box.exchange.redacted(output.complaint)
-            for key in keys { result.refused[key] = words }
+            if output.isOpen {
+                result.left = words
+            } else {
+                for key in keys { result.refused[key] = words }
+                result.refusedLines += 1
+            }
             return
         }
         let known = try await cache.dimension(of: source).map { (expected: $0, why: "are in the cache") }
@@ -90,6 +106,7 @@ struct BatchCollection: Sendable {
         try await cache.store(
             AnsweredRows(indices: vectors.items, vectors: rows), keys: vectors.items.map { keys[$0] }, source: source)
         result.answered += vectors.items.count
+        result.tokens += vectors.tokens ?? 0
     }
 }
 
@@ -102,13 +119,15 @@ struct BatchOutputLine {
     let body: Data?
     /// The provider's words, where it is a refusal.
     let complaint: String
+    /// Whether it says nothing against what was asked: the batch has expired before it, or the server was overloaded. It may be asked again.
+    let isOpen: Bool
 
     /// nil for anything else.
     init?(_ line: [UInt8]) {
         var number: Int?
         var status = 0
         var body: Range<Int>?
-        var error: String?
+        var error: ServerComplaint?
         let isRead = line.withUnsafeBufferPointer { bytes -> Bool in
             var scanner = JSONScanner(bytes)
             do {
@@ -130,7 +149,7 @@ struct BatchOutputLine {
                     case "error" where scanner.peek() == UInt8(ascii: "{"):
                         let start = scanner.offset
                         try scanner.skipValue()
-                        error = ServerComplaint(status: 400, body: bytes[start..<scanner.offset]).message
+                        error = ServerComplaint(status: 0, body: bytes[start..<scanner.offset])
                     default: try scanner.skipValue()
                     }
                 }
@@ -143,8 +162,22 @@ struct BatchOutputLine {
         self.number = number
         self.status = status
         self.body = body.map { Data(line[$0]) }
-        complaint =
-            error ?? body.map { ServerComplaint(status: status, body: line[$0]).message } ?? "it was not answered"
+        let answer = body.map { ServerComplaint(status: status, body: line[$0]) }
+        complaint = error?.message ?? answer?.message ?? "it was not answered"
+        if status == 0 {
+            isOpen = error.map(Self.isPassing) ?? true
+        } else {
+            isOpen = status != 200 && (answer ?? ServerComplaint(status: status, body: [])).verdict() == .retry
+        }
+    }
+
+    /// `{"response":null,"error":{"code":"batch_expired","message":"This request could not be executed before the completion window expired."}}`
+    private static func isPassing(_ error: ServerComplaint) -> Bool {
+        let words = (error.labels + [error.message]).joined(separator: " ").lowercased()
+        return [
+            "expired", "cancel", "server_error", "rate_limit", "rate limit", "overloaded", "unavailable", "timeout",
+        ]
+        .contains(where: words.contains)
     }
 
     /// What stands as `custom_id` of a line.

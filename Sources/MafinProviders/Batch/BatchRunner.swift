@@ -7,6 +7,18 @@ struct BatchRunner: Sendable {
     let api: BatchAPI
     let cache: EmbeddingCache
 
+    /// How a job has ended.
+    struct Ending: Sendable {
+        /// Answers that it has brought.
+        var answered = 0
+        /// What the provider says against it.
+        var complaint: String?
+        /// It was turned away for want of room: the same again, later, may go.
+        var isQueueFull = false
+        /// The provider refuses the whole of it; the same again would not help.
+        var isRefused = false
+    }
+
     /// Uploads a job's file and begins it.
     ///
     /// - Throws: ``ProviderError``; the job is then failed, or may have begun and is found again by its tag.
@@ -44,10 +56,10 @@ struct BatchRunner: Sendable {
 
     /// Asks how a job is. When it has ended, `collect` brings its answers into the cache and says how many there were.
     ///
-    /// - Returns: the job as it is now, and whether it has ended.
+    /// - Returns: the job as it is now, and how it has ended; nil: not yet.
     func advance(
         _ given: BatchJob, collect: (BatchAPI.Remote, BatchJob) async throws -> Int
-    ) async throws -> (job: BatchJob, hasEnded: Bool) {
+    ) async throws -> (job: BatchJob, ending: Ending?) {
         var job = given
         if job.state == .beginning {
             guard let remote = try await api.find(tag: job.tag) else {
@@ -55,7 +67,7 @@ struct BatchRunner: Sendable {
                 job.state = .failed
                 job.note = "was not begun"
                 try await cache.update(job)
-                return (job, true)
+                return (job, Ending())
             }
             job.remote = remote.id
             job.state = .running
@@ -65,18 +77,34 @@ struct BatchRunner: Sendable {
             job.state = .failed
             job.note = job.note ?? "was not begun"
             try await cache.update(job)
-            return (job, true)
+            return (job, Ending())
         }
         let remote = try await api.status(of: id)
-        job.note = Self.note(remote)
+        job.note = api.exchange.redacted(Self.note(remote))
         guard remote.state.isFinal else {
             try await cache.update(job)
-            return (job, false)
+            return (job, nil)
         }
         let answered = try await collect(remote, job)
         job.state = answered > 0 || remote.state == .completed ? .done : .failed
         try await cache.update(job)
-        return (job, true)
+        let hasFailed = answered == 0 && remote.state == .failed
+        return (
+            job,
+            Ending(
+                answered: answered, complaint: remote.complaint.map(api.exchange.redacted),
+                isQueueFull: hasFailed && remote.isQueueFull,
+                isRefused: hasFailed && !remote.isQueueFull && remote.complaint != nil)
+        )
+    }
+
+    /// Whether a job could not be begun for want of room.
+    static func isQueueFull(_ error: any Error) -> Bool {
+        switch error as? ProviderError {
+        case .refused(_, _, let message): BatchAPI.saysQueueFull(message)
+        case .unavailable(_, _, let reason): BatchAPI.saysQueueFull(reason)
+        default: false
+        }
     }
 
     private static func note(_ remote: BatchAPI.Remote) -> String {

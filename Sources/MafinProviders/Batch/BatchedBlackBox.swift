@@ -8,9 +8,10 @@ import NIOCore
 ///
 /// It stands behind a ``CachedBlackBox`` on the same cache. A job is written down before it is sent and its id before anything else is
 /// done, so that a run that ends, however it ends, is taken up by the next one with the same texts, or by `mafin batch resume`.
-/// A batch that expires or is cancelled half-way brings what it has; the rest goes into a new one. Texts of lines that the provider refuses
-/// are asked one by one in the ordinary way, so that the text at fault is named.
-public struct BatchedBlackBox: BlackBox {
+/// A batch that expires or is cancelled half-way brings what it has; the rest goes into a new one. Where the provider has no room for more, jobs
+/// are held back until others have ended. Texts of lines that the provider refuses are asked one by one in the ordinary way, so that the text
+/// at fault is named; nothing else is ever asked at the full price.
+public struct BatchedBlackBox: BlackBox, Deferring {
     /// What to do once a job has been sent.
     public enum Waiting: Sendable {
         /// Ask now and then how it is, until it is answered.
@@ -24,8 +25,8 @@ public struct BatchedBlackBox: BlackBox {
     private let waiting: Waiting
     private let report: (@Sendable ([BatchJob]) -> Void)?
 
-    /// Rounds of jobs for texts that earlier ones left unanswered.
-    private static let maximumRounds = 4
+    /// So many lines refused and not one answered, and it is not the texts.
+    private static let refusalsBeforeDoubt = 3
     /// Texts in a job at most: what is held in memory when its answers are read.
     private static let maximumTexts = 25_000
     private static let firstPause: Duration = .seconds(10)
@@ -50,6 +51,8 @@ public struct BatchedBlackBox: BlackBox {
     /// That of the provider's model: the batch API gives no other vectors.
     public var identity: BlackBoxIdentity { box.identity }
 
+    var server: any BlackBox { box }
+
     /// Vectors of the items, in order.
     ///
     /// - Throws: ``ProviderError``; ``ProviderError/batchPending(jobs:texts:)`` where it is not waited for.
@@ -70,11 +73,31 @@ public struct BatchedBlackBox: BlackBox {
         }
         var open = Array(0..<texts.count)
         var refused: [EmbeddingKey: String] = [:]
-        for _ in 0..<Self.maximumRounds where !open.isEmpty {
-            let jobs = try await jobs(for: open, items, texts, as: role)
-            refused.merge(try await finish(jobs)) { $1 }
+        var course = BatchCourse(textsPerJob: min(box.profile.batch?.items ?? .max, Self.maximumTexts))
+        while !open.isEmpty {
+            var round = BatchRound()
+            let begun = try await jobs(for: open, items, texts, as: role, course, &round)
+            let lines = try await finish(begun, &round)
+            refused.merge(lines.refused) { $1 }
+            let before = open.count
             open = try await cache.absent(open.map { texts.keys[$0] }).map { open[$0] }
                 .filter { refused[texts.keys[$0]] == nil }
+            if lines.answered == 0, lines.refusedLines >= Self.refusalsBeforeDoubt, refused.count == texts.count,
+                let words = refused.values.first
+            {
+                throw ProviderError.refused(endpoint: box.url, status: 400, message: words)
+            }
+            guard !open.isEmpty else { break }
+            let pause = try course.pause(
+                after: round, hasProgress: open.count < before, endpoint: box.url, left: "\(open.count) texts")
+            guard let pause else { continue }
+            guard case .untilAnswered = waiting else {
+                throw ProviderError.unavailable(
+                    endpoint: box.url, attempts: 1, reason: round.complaint ?? "no room for another batch")
+            }
+            box.options.logger?.notice(
+                "no room for another batch", metadata: ["texts": "\(open.count)", "after": "\(pause.logText)"])
+            try await box.time.sleep(until: box.time.now + pause)
         }
         let lists = texts.itemsOfDistinct()
         let missing = try await deliver(texts, lists, answered)
@@ -101,15 +124,18 @@ public struct BatchedBlackBox: BlackBox {
 
     /// Jobs in which the texts are: those of earlier runs, and new ones for the rest.
     private func jobs(
-        for open: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole
-    ) async throws -> [BatchJob] {
+        for open: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, _ course: BatchCourse,
+        _ round: inout BatchRound
+    ) async throws -> [Begun] {
         let keys = open.map { texts.keys[$0] }
         let (found, held) = try await cache.jobs(holding: keys)
-        var jobs = found
+        var jobs = found.map { Begun(job: $0) }
+        round.jobs = jobs.count
         let free = open.indices.filter { !held.contains($0) }.map { open[$0] }
         let form = box.exchange.form(for: role, identity: identity, encoding: box.knowledge.current.encoding)
         let prefix = identity.prefix(for: role)
-        for part in parts(of: free, items, texts, form, prefix, role) {
+        for part in parts(of: free, items, texts, form, prefix, role, textsPerJob: course.textsPerJob)
+        where jobs.count < course.jobsAtOnce && round.turnedAway == 0 {
             let tokens = part.joined().reduce(0) { $0 + box.estimatedTokens(of: items[texts.first[$1]].text, as: role) }
             if let objection = box.spending.objection(requests: 1, tokens: discounted(tokens)) {
                 throw ProviderError.overBudget(endpoint: box.url, reason: objection)
@@ -118,10 +144,22 @@ public struct BatchedBlackBox: BlackBox {
             let job = try await cache.makeJob(
                 lines: part.map { $0.map { texts.keys[$0] } }, source: texts.source, provider: box.profile.name,
                 model: identity.model, base: identity.endpoint ?? "")
-            jobs.append(try await begin(job, lines: lines, form: form, tokens: tokens))
+            round.jobs += 1
+            do {
+                jobs.append(try await begin(job, lines: lines, form: form, tokens: tokens))
+            } catch  where BatchRunner.isQueueFull(error) {
+                round.turnedAway += 1
+                round.complaint = "\(error)"
+            }
         }
-        report?(jobs)
+        report?(jobs.map(\.job))
         return jobs
+    }
+
+    /// A job under way, and what was booked for it.
+    private struct Begun: Sendable {
+        var job: BatchJob
+        var booked: Int?
     }
 
     private func discounted(_ tokens: Int) -> Int {
@@ -131,7 +169,7 @@ public struct BatchedBlackBox: BlackBox {
     /// Distinct texts cut into jobs, and those into lines.
     private func parts(
         of free: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, _ form: BoundRequest, _ prefix: String,
-        _ role: TextRole
+        _ role: TextRole, textsPerJob: Int
     ) -> [[[Int]]] {
         guard let limits = box.profile.batch else { return [] }
         let costs = free.map { index in
@@ -147,7 +185,7 @@ public struct BatchedBlackBox: BlackBox {
         while let batch = schedule.next(at: .zero) {
             let lineBytes = batch.items.reduce(form.emptyLength + 120) { $0 + costs[$1].bytes }
             let isFull =
-                count + batch.items.count > min(limits.items, Self.maximumTexts) || part.count + 1 > limits.lines
+                count + batch.items.count > textsPerJob || part.count + 1 > limits.lines
                 || bytes + lineBytes > limits.bytes
             if isFull, !part.isEmpty {
                 parts.append(part)
@@ -162,46 +200,64 @@ public struct BatchedBlackBox: BlackBox {
     /// Uploads a job and begins it; each step is written down before the next.
     private func begin(
         _ given: BatchJob, lines: [[String]], form: BoundRequest, tokens: Int
-    ) async throws -> BatchJob {
+    ) async throws -> Begun {
         let collection = try BatchCollection(box, cache: cache)
         var file = ByteBuffer()
         for (number, texts) in lines.enumerated() {
             BatchRunner.write(line: number, path: collection.api.requestPath, body: form.body(texts), to: &file)
         }
         let job = try await collection.runner.begin(given, file: file)
-        _ = box.spending.book(tokens: discounted(tokens))
+        let booked = discounted(tokens)
+        _ = box.spending.book(tokens: booked)
         box.options.logger?.notice(
             "batch begun",
             metadata: ["batch": "\(job.remote ?? "")", "texts": "\(job.texts)", "requests": "\(lines.count)"])
-        return job
+        return Begun(job: job, booked: booked)
     }
 
-    /// Waits until all jobs have ended, and returns what the provider has refused.
-    private func finish(_ given: [BatchJob]) async throws -> [EmbeddingKey: String] {
+    /// Waits until all jobs have ended, and returns what they have brought together.
+    private func finish(_ given: [Begun], _ round: inout BatchRound) async throws -> BatchCollection.Result {
         let collection = try BatchCollection(box, cache: cache)
-        var (jobs, refused): ([BatchJob], [EmbeddingKey: String]) = (given, [:])
+        var (jobs, sum) = (given, BatchCollection.Result())
         var pause = Self.firstPause
         while !jobs.isEmpty {
-            var pending: [BatchJob] = []
-            for job in jobs {
-                let (job, result) = try await collection.advance(job)
-                if let result {
-                    refused.merge(result.refused) { $1 }
-                } else {
-                    pending.append(job)
+            var pending: [Begun] = []
+            for begun in jobs {
+                let (job, result) = try await collection.advance(begun.job)
+                guard let result else {
+                    pending.append(Begun(job: job, booked: begun.booked))
+                    continue
+                }
+                sum.answered += result.answered
+                sum.refusedLines += result.refusedLines
+                sum.refused.merge(result.refused) { $1 }
+                round.take(result.ending)
+                settle(begun, result)
+                if result.ending.isRefused, let words = result.ending.complaint {
+                    throw ProviderError.refused(endpoint: box.url, status: 400, message: words)
                 }
             }
-            report?(pending)
+            report?(pending.map(\.job))
             jobs = pending
             guard !jobs.isEmpty else { break }
             guard case .untilAnswered = waiting else {
                 throw ProviderError.batchPending(
-                    jobs: jobs.compactMap(\.remote), texts: jobs.reduce(0) { $0 + $1.texts })
+                    jobs: jobs.compactMap(\.job.remote), texts: jobs.reduce(0) { $0 + $1.job.texts })
             }
             try await box.time.sleep(until: box.time.now + pause)
             pause = min(pause * 1.5, Self.longestPause)
         }
-        return refused
+        return sum
+    }
+
+    /// What a job that was booked has really taken: nothing where it brought nothing.
+    private func settle(_ begun: Begun, _ result: BatchCollection.Result) {
+        guard let booked = begun.booked else { return }
+        if result.answered == 0 {
+            box.spending.settle(booked: booked, actual: 0)
+        } else if result.tokens > 0 {
+            box.spending.settle(booked: booked, actual: discounted(result.tokens))
+        }
     }
 
     // MARK: - Delivering

@@ -16,7 +16,6 @@ public struct BatchedLanguageModel: LanguageModel {
     private let waiting: BatchedBlackBox.Waiting
     private let report: (@Sendable ([BatchJob]) -> Void)?
 
-    private static let maximumRounds = 4
     private static let maximumPrompts = 25_000
     private static let firstPause: Duration = .seconds(10)
     private static let longestPause: Duration = .seconds(300)
@@ -63,40 +62,58 @@ public struct BatchedLanguageModel: LanguageModel {
         let keys = prompts.map { EmbeddingKey($0, of: identity) }
         var open = Array(prompts.indices)
         var refused: [EmbeddingKey: String] = [:]
-        for _ in 0..<Self.maximumRounds where !open.isEmpty {
-            try await finish(try await jobs(for: open, prompts, keys), &refused)
+        var course = BatchCourse(textsPerJob: min(form.lines, form.items, Self.maximumPrompts))
+        while !open.isEmpty {
+            var round = BatchRound()
+            try await finish(try await jobs(for: open, prompts, keys, course, &round), &refused, &round)
+            let before = open.count
             let found = try await cache.replies(for: open.map { keys[$0] })
             for (place, reply) in found.sorted(by: { $0.key < $1.key }) { try await answered(open[place], reply) }
             open = open.indices.filter { found[$0] == nil }.map { open[$0] }
-            if !found.isEmpty || open.count < prompts.count || refused.isEmpty {
-                for index in open {
-                    if let words = refused[keys[index]] {
-                        try await answered(index, LanguageReply(text: "", refusal: words))
-                    }
-                }
-                open = open.filter { refused[keys[$0]] == nil }
-            } else if let words = refused.values.first {
+            if open.count == prompts.count, refused.count == Set(keys).count, let words = refused.values.first {
                 // Not one was answered: it is not the prompts.
                 throw ProviderError.refused(endpoint: model.url, status: 400, message: words)
             }
-        }
-        guard open.isEmpty else {
-            throw ProviderError.unavailable(
-                endpoint: model.url, attempts: Self.maximumRounds,
-                reason: "\(open.count) prompts were left unanswered by each batch")
+            for index in open {
+                if let words = refused[keys[index]] {
+                    try await answered(index, LanguageReply(text: "", refusal: words))
+                }
+            }
+            open = open.filter { refused[keys[$0]] == nil }
+            guard !open.isEmpty else { break }
+            let pause = try course.pause(
+                after: round, hasProgress: open.count < before, endpoint: model.url, left: "\(open.count) prompts")
+            guard let pause else { continue }
+            guard case .untilAnswered = waiting else {
+                throw ProviderError.unavailable(
+                    endpoint: model.url, attempts: 1, reason: round.complaint ?? "no room for another batch")
+            }
+            model.options.logger?.notice(
+                "no room for another batch", metadata: ["prompts": "\(open.count)", "after": "\(pause.logText)"])
+            try await model.time.sleep(until: model.time.now + pause)
         }
     }
 
+    /// A job under way, and what was booked for it.
+    private struct Begun: Sendable {
+        var job: BatchJob
+        var booked: Int?
+    }
+
     /// Jobs in which the prompts are: those of earlier runs, and new ones for the rest.
-    private func jobs(for open: [Int], _ prompts: [LanguagePrompt], _ keys: [EmbeddingKey]) async throws -> [BatchJob] {
+    private func jobs(
+        for open: [Int], _ prompts: [LanguagePrompt], _ keys: [EmbeddingKey], _ course: BatchCourse,
+        _ round: inout BatchRound
+    ) async throws -> [Begun] {
         let (found, held) = try await cache.jobs(holding: open.map { keys[$0] })
-        var jobs = found
+        var jobs = found.map { Begun(job: $0) }
+        round.jobs = jobs.count
         var free = open.indices.filter { !held.contains($0) }.map { open[$0] }[...]
-        while !free.isEmpty {
+        while !free.isEmpty, jobs.count < course.jobsAtOnce, round.turnedAway == 0 {
             var file = ByteBuffer()
             var part: [Int] = []
             var cost = 0
-            while let index = free.first, part.count < min(form.lines, form.items, Self.maximumPrompts) {
+            while let index = free.first, part.count < course.textsPerJob {
                 let body = model.request.body(prompts[index], model.abilities.current)
                 guard part.isEmpty || file.readableBytes + body.readableBytes + 200 <= form.bytes else { break }
                 BatchRunner.write(line: part.count, path: path, body: body, to: &file)
@@ -114,43 +131,68 @@ public struct BatchedLanguageModel: LanguageModel {
                 source: EmbeddingKey.Source(
                     description: Self.sourceMark + "model=\(identity.provider):\(identity.model)"),
                 provider: model.profile.name, model: identity.model, base: identity.endpoint ?? "")
-            jobs.append(try await runner.begin(job, file: file))
+            round.jobs += 1
+            do {
+                jobs.append(Begun(job: try await runner.begin(job, file: file), booked: booked))
+            } catch {
+                model.spending.settle(booked: booked, actual: 0)
+                guard BatchRunner.isQueueFull(error) else { throw error }
+                round.turnedAway += 1
+                round.complaint = "\(error)"
+                continue
+            }
             model.options.logger?.notice("batch begun", metadata: ["prompts": "\(part.count)"])
         }
-        report?(jobs)
+        report?(jobs.map(\.job))
         return jobs
     }
 
     /// Waits until all jobs have ended; replies are then in the cache.
-    private func finish(_ given: [BatchJob], _ refused: inout [EmbeddingKey: String]) async throws {
+    private func finish(
+        _ given: [Begun], _ refused: inout [EmbeddingKey: String], _ round: inout BatchRound
+    ) async throws {
         var jobs = given
         var pause = Self.firstPause
         while !jobs.isEmpty {
-            var pending: [BatchJob] = []
-            for job in jobs {
-                var words: [EmbeddingKey: String] = [:]
-                let (job, hasEnded) = try await runner.advance(job) { try await collect($0, $1, &words) }
-                refused.merge(words) { $1 }
-                if !hasEnded { pending.append(job) }
+            var pending: [Begun] = []
+            for begun in jobs {
+                var lines = Lines()
+                let (job, ending) = try await runner.advance(begun.job) { try await collect($0, $1, &lines) }
+                refused.merge(lines.refused) { $1 }
+                guard var ending else {
+                    pending.append(Begun(job: job, booked: begun.booked))
+                    continue
+                }
+                ending.complaint = ending.complaint ?? lines.left
+                round.take(ending)
+                if let booked = begun.booked, ending.answered == 0 { model.spending.settle(booked: booked, actual: 0) }
+                if ending.isRefused, let words = ending.complaint {
+                    throw ProviderError.refused(endpoint: model.url, status: 400, message: words)
+                }
             }
-            report?(pending)
+            report?(pending.map(\.job))
             jobs = pending
             guard !jobs.isEmpty else { break }
             guard case .untilAnswered = waiting else {
                 throw ProviderError.batchPending(
-                    jobs: jobs.compactMap(\.remote), texts: jobs.reduce(0) { $0 + $1.texts })
+                    jobs: jobs.compactMap(\.job.remote), texts: jobs.reduce(0) { $0 + $1.job.texts })
             }
             try await model.time.sleep(until: model.time.now + pause)
             pause = min(pause * 1.5, Self.longestPause)
         }
     }
 
-    private func collect(
-        _ remote: BatchAPI.Remote, _ job: BatchJob, _ refused: inout [EmbeddingKey: String]
-    ) async throws -> Int {
+    /// What is said of lines that brought no reply.
+    private struct Lines {
+        var refused: [EmbeddingKey: String] = [:]
+        /// Of those that may be asked again.
+        var left: String?
+    }
+
+    private func collect(_ remote: BatchAPI.Remote, _ job: BatchJob, _ lines: inout Lines) async throws -> Int {
         let keys = try await cache.lines(of: job).map(\.first)
         var count = 0
-        var words: [EmbeddingKey: String] = [:]
+        var found = Lines()
         try await runner.forEachLine(remote) { line in
             guard keys.indices.contains(line.number), let key = keys[line.number] else {
                 throw ProviderError.badAnswer(
@@ -159,13 +201,18 @@ public struct BatchedLanguageModel: LanguageModel {
             guard line.status == 200, let body = line.body, let reply = ChatRequest.reply(in: body),
                 reply.refusal == nil
             else {
-                words[key] = model.exchange.redacted(line.complaint)
+                let words = model.exchange.redacted(line.complaint)
+                if line.isOpen { found.left = words } else { found.refused[key] = words }
+                return
+            }
+            guard !reply.isLost else {
+                found.refused[key] = ChatModel.lostReply(tokens: reply.outputTokens)
                 return
             }
             try await cache.store(reply, key: key, model: "\(identity.provider):\(identity.model)")
             count += 1
         }
-        refused.merge(words) { $1 }
+        lines = found
         return count
     }
 }

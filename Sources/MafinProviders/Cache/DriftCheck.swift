@@ -21,10 +21,12 @@ public struct DriftCheck: Sendable, Hashable {
         self.tolerance = tolerance
     }
 
-    /// A random share of the candidates; one at least where there are any and the rate is above 0.
+    /// A random share of the candidates, rounded at random, so that many small calls together keep to the rate.
     func sample(of candidates: [Int], using generator: inout some RandomNumberGenerator) -> [Int] {
         guard rate > 0, !candidates.isEmpty else { return [] }
-        let count = min(max(1, Int((Double(candidates.count) * rate).rounded())), Self.maximum, candidates.count)
+        let wanted = Double(candidates.count) * rate
+        let isRoundedUp = Double.random(in: 0..<1, using: &generator) < wanted - wanted.rounded(.down)
+        let count = min(Int(wanted) + (isRoundedUp ? 1 : 0), Self.maximum, candidates.count)
         var pool = candidates
         for index in 0..<count {
             pool.swapAt(index, Int.random(in: index..<pool.count, using: &generator))

@@ -24,7 +24,7 @@ public struct EmbeddingKey: Sendable, Hashable {
         private let canHash: Bool
 
         init(identity: BlackBoxIdentity, role: TextRole) {
-            let fields: [(name: String, value: String?)] = [
+            var fields: [(name: String, value: String?)] = [
                 ("format", "1"),
                 ("provider", identity.provider),
                 ("endpoint", identity.endpoint),
@@ -36,6 +36,8 @@ public struct EmbeddingKey: Sendable, Hashable {
                 ("truncation", identity.truncation),
                 ("contentHash", identity.contentHash),
             ]
+            // Younger than the others: where there is none, keys are what they were.
+            if let request = identity.request { fields.append(("request", request)) }
             var hasher = SHA256()
             for (_, value) in fields { Self.update(&hasher, with: value) }
             self.hasher = hasher

@@ -31,6 +31,8 @@ public struct ChatModel: LanguageModel {
         public var maximumRequests: Int?
         /// In the currency of ``price``.
         public var maximumCost: Double?
+        /// What has been spent already by others under the same limits (``ChatModel/spending(requests:cost:)``); nil: this model counts for itself.
+        public var sharedSpending: Spending?
         /// The cache through which all processes on this machine keep to the account's rates together.
         public var sharing: EmbeddingCache?
         /// Told of retries.
@@ -41,8 +43,8 @@ public struct ChatModel: LanguageModel {
             maximumConcurrentRequests: Int = 4, retry: RetryPolicy = RetryPolicy(),
             connection: ConnectionSettings = ConnectionSettings(), headers: [String: String] = [:],
             requestsPerMinute: Int? = nil, tokensPerMinute: Int? = nil, price: ChatPrice = ChatPrice(),
-            maximumRequests: Int? = nil, maximumCost: Double? = nil, sharing: EmbeddingCache? = nil,
-            logger: Logger? = nil
+            maximumRequests: Int? = nil, maximumCost: Double? = nil, sharedSpending: Spending? = nil,
+            sharing: EmbeddingCache? = nil, logger: Logger? = nil
         ) {
             precondition(maximumConcurrentRequests >= 1, "at least one request at a time")
             self.maximumConcurrentRequests = maximumConcurrentRequests
@@ -54,6 +56,7 @@ public struct ChatModel: LanguageModel {
             self.price = price
             self.maximumRequests = maximumRequests
             self.maximumCost = maximumCost
+            self.sharedSpending = sharedSpending
             self.sharing = sharing
             self.logger = logger
         }
@@ -73,6 +76,19 @@ public struct ChatModel: LanguageModel {
 
     /// So many prompts that the server refuses one by one, and not one answer, and it is not the prompts.
     static let refusalsBeforeDoubt = 3
+    /// So many replies that are all empty or cut off, and the bound on their length is too low for this model.
+    static let repliesBeforeDoubt = 10
+
+    private static func allLost(_ count: Int, tokens: Int) -> String {
+        "the first \(count) replies are empty or cut off at \(tokens) tokens: a model that reasons before it writes needs more, "
+            + "say --llm-max-tokens \(max(4096, 4 * tokens))"
+    }
+
+    /// Why a reply brings nothing that was cut off before its first word.
+    static func lostReply(tokens: Int?) -> String {
+        "cut off before its first word" + (tokens.map { ", after \($0) tokens" } ?? "")
+            + ": a model that reasons before it writes needs more (--llm-max-tokens)"
+    }
 
     /// A model of a provider.
     ///
@@ -111,18 +127,27 @@ public struct ChatModel: LanguageModel {
         exchange = try Exchange(
             profile: profile, model: model, address: address, givenBaseURL: baseURL, apiKey: apiKey,
             connection: options.connection, headers: options.headers, environment: environment, transport: transport)
-        // In millionths of the currency, so that one bound holds for two prices.
-        spending = Spending(
-            limit: SpendingLimit(requests: options.maximumRequests, cost: options.maximumCost, pricePerMillionTokens: 1)
-        )
+        spending =
+            options.sharedSpending ?? Self.spending(requests: options.maximumRequests, cost: options.maximumCost)
         ledger = options.sharing.map { $0.ledger } ?? LocalLedger(time: time)
+    }
+
+    /// What several models may spend together.
+    public static func spending(requests: Int?, cost: Double?) -> Spending {
+        // In millionths of the currency, so that one bound holds for two prices.
+        Spending(limit: SpendingLimit(requests: requests, cost: cost, pricePerMillionTokens: 1))
     }
 
     /// Where requests go.
     public var url: String { exchange.url }
 
-    /// Requests that were sent so far, and what they cost, in the currency of the price, as far as the server has counted tokens, else
-    /// as estimated.
+    /// What the provider's batch API takes off; nil: there is none.
+    public var batchDiscount: Double? {
+        profile.batch == nil || form.batchRequestPath == nil ? nil : profile.price.batchDiscount
+    }
+
+    /// Requests that were sent so far, by all who share the limits, and what they cost, in the currency of the price, as far as the server
+    /// has counted tokens, else as estimated.
     public var spent: (requests: Int, cost: Double) {
         let (requests, millionths) = spending.soFar
         return (requests, Double(millionths) / 1e6)
@@ -148,7 +173,7 @@ public struct ChatModel: LanguageModel {
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
     ) async throws {
         var window = ConcurrencyWindow(maximum: options.maximumConcurrentRequests)
-        var (next, inFlight, answers, refusals) = (0, 0, 0, 0)
+        var (next, inFlight, answers, refusals, lost) = (0, 0, 0, 0, 0)
         var failure: (any Error)?
         try await withThrowingTaskGroup(of: Event.self) { group in
             while true {
@@ -177,6 +202,13 @@ public struct ChatModel: LanguageModel {
                         }
                     } else {
                         answers += 1
+                        if reply.isLost || reply.isCutOff { lost += 1 }
+                        if answers == Self.repliesBeforeDoubt, lost == answers {
+                            failure =
+                                failure
+                                ?? ProviderError.badAnswer(
+                                    endpoint: url, reason: Self.allLost(answers, tokens: prompts[index].maximumTokens))
+                        }
                     }
                     do {
                         try await answered(index, reply)
@@ -299,9 +331,10 @@ public struct ChatModel: LanguageModel {
             answer.status == 200
             ? ServerComplaint.inSuccess(body: body) : ServerComplaint(status: answer.status, body: body)
         complaint.message = exchange.redacted(complaint.message)
+        complaint.retryDelay = answer.retryDelay ?? complaint.retryDelay
         var failed = Failed(
             verdict: .final, status: complaint.status, message: complaint.message,
-            delay: answer.retryDelay ?? complaint.retryDelay)
+            delay: complaint.retryDelay)
         switch complaint.verdict(profile.errors) {
         case .retry: failed.verdict = .retry
         case .final: break

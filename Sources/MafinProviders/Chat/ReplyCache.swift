@@ -39,6 +39,7 @@ extension EmbeddingCache {
                         logger?.warning("a cached reply is damaged and asked again")
                         continue
                     }
+                    if reply.isLost { continue }  // of a version that kept such
                     found[position] = reply
                 }
                 return found
@@ -102,7 +103,7 @@ public struct CachedLanguageModel: LanguageModel {
         return distinct.indices.filter { found[$0] == nil }.map { distinct[$0] }
     }
 
-    /// A refusal is not kept: it may be asked again.
+    /// A refusal is not kept, nor a reply that was cut off before its first word: it may be asked again.
     public func answer(
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
     ) async throws {
@@ -147,7 +148,7 @@ public struct CachedLanguageModel: LanguageModel {
             for (place, reply) in answeredMeanwhile { try await deliver(own[place], reply) }
             try await base.answer(asked.compactMap { places[$0]?.first.map { prompts[$0] } }) {
                 [cache, model] index, reply in
-                if reply.refusal == nil { try await cache.store(reply, key: asked[index], model: model) }
+                if reply.refusal == nil, !reply.isLost { try await cache.store(reply, key: asked[index], model: model) }
                 try await deliver(asked[index], reply)
             }
             await claims.release()

@@ -39,7 +39,7 @@ extension EmbeddingPlan {
         rows.append(("requests", "\(requests)"))
         rows.append(("time", timeText))
         rows.append(("price", priceText))
-        if let batchDiscount {
+        if let batchDiscount, !isInBatches {
             let percent = "\(Int((batchDiscount * 100).rounded())) %"
             rows.append(
                 (
@@ -67,7 +67,8 @@ extension EmbeddingPlan {
     private var priceText: String {
         guard let cost else { return "unknown: pass --price, what a million tokens cost" }
         let expected = expectedCost.map { ", about \(Money.text($0)) by earlier counts" } ?? ""
-        return (basis == .exact ? "" : "at most ") + Money.text(cost) + expected
+        let batch = isInBatches && batchDiscount != nil ? " through the batch API" : ""
+        return (basis == .exact ? "" : "at most ") + Money.text(cost) + expected + batch
     }
 
     private var limitText: String {

@@ -56,6 +56,8 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     public var pricePerMillionTokens: Double?
     /// What the batch API takes off; nil: there is none.
     public var batchDiscount: Double?
+    /// Whether the batch API is asked.
+    public var isInBatches: Bool
     /// Numbers in the provider's vectors, where that is known before the first answer, and in the local half.
     public var dimension: Int?
     /// Numbers in the local half; nil: none is to be joined.
@@ -78,17 +80,19 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     }
 
     /// What it costs at most; nil where no price is known.
-    public var cost: Double? { pricePerMillionTokens.map { Double(tokens) * $0 / 1e6 } }
+    public var cost: Double? { pricePerMillionTokens.map { Double(tokens) * $0 * share / 1e6 } }
     /// What it costs by the provider's counts of earlier texts.
     public var expectedCost: Double? {
         guard let pricePerMillionTokens, let expectedTokens else { return nil }
-        return Double(expectedTokens) * pricePerMillionTokens / 1e6
+        return Double(expectedTokens) * pricePerMillionTokens * share / 1e6
     }
-    /// What the batch API would save of ``cost``.
+    /// What the batch API would save of ``cost``; nil where it is asked already.
     public var batchSaving: Double? {
-        guard let cost, let batchDiscount else { return nil }
+        guard let cost, let batchDiscount, !isInBatches else { return nil }
         return cost * batchDiscount
     }
+    /// What is paid of the price.
+    private var share: Double { isInBatches ? 1 - (batchDiscount ?? 0) : 1 }
 
     /// Numbers in a joined vector.
     public var joinedDimension: Int? {
@@ -123,12 +127,13 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         return sum
     }
 
-    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` where it is more than is allowed.
-    public func require(within limit: SpendingLimit, endpoint: String) throws {
-        let spending = Spending(limit: limit)
-        if let objection = spending.objection(requests: limit.requests == nil ? 0 : requests, tokens: tokens) {
-            throw ProviderError.overBudget(endpoint: endpoint, reason: objection)
-        }
+    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` where it is more than is left of what the model may spend.
+    public func require(withinLimitOf blackBox: ProviderBlackBox) throws {
+        guard toAsk > 0 else { return }
+        let objection = blackBox.spending.objection(
+            requests: blackBox.spending.limit.requests == nil ? 0 : isInBatches ? 1 : requests,
+            tokens: Int(Double(tokens) * share))
+        if let objection { throw ProviderError.overBudget(endpoint: blackBox.url, reason: objection) }
     }
 
     /// So many tokens must have been counted before their bytes are a measure.
@@ -141,10 +146,12 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     ///   - cache: what is there already.
     ///   - texts: what is to be embedded, by role.
     ///   - ruler: how tokens are counted.
+    ///   - overflow: what becomes of texts that are too long: their pieces are what is asked.
+    ///   - isInBatches: whether the provider's batch API is asked.
     ///   - localDimension: of the encoder that is to be joined.
     public init(
         _ blackBox: ProviderBlackBox, cache: EmbeddingCache, texts: [(role: TextRole, items: [EmbeddingItem])],
-        ruler: TokenRuler, localDimension: Int? = nil
+        ruler: TokenRuler, overflow: OverflowPolicy = .error, isInBatches: Bool = false, localDimension: Int? = nil
     ) async throws {
         let (profile, identity) = (blackBox.profile, blackBox.identity)
         let lessons = try await blackBox.ledger.lessons(account: blackBox.exchange.account)
@@ -160,7 +167,8 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         itemsAreRequests = profile.limits.itemsAreRequests
         pricePerMillionTokens =
             blackBox.options.spending.pricePerMillionTokens ?? profile.price.perMillionTokens
-        batchDiscount = profile.price.batchDiscount
+        batchDiscount = profile.batch == nil ? nil : profile.price.batchDiscount
+        self.isInBatches = isInBatches
         self.localDimension = localDimension
         parts = []
         dimension = identity.dimension ?? profile.vectors.nativeDimension
@@ -168,8 +176,14 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         for (role, items) in texts {
             let distinct = DistinctTexts(items, identity: identity, role: role)
             let missing = try await cache.absent(distinct.keys)
-            let asked = missing.map { items[distinct.first[$0]] }
-            parts.append(Self.part(role, items.count, distinct.count, asked, blackBox, limits, ruler))
+            let whole = missing.map { items[distinct.first[$0]] }
+            let cuts = OverflowCuts(
+                policy: overflow, limit: profile.limits.textTokens, ruler: ruler, prefix: identity.prefix(for: role))
+            let (asked, open) = try await Self.pieces(whole, cuts, cache, distinct.source)
+            var part = Self.part(role, items.count, distinct.count, asked, blackBox, limits, ruler)
+            part.cached = distinct.count - open
+            Self.list(whole, cuts, &part)
+            parts.append(part)
             let known = try await cache.counted(by: distinct.source)
             counted = (counted.bytes + known.bytes, counted.tokens + known.tokens)
             if let stored = try await cache.dimension(of: distinct.source) { dimension = identity.dimension ?? stored }
@@ -178,6 +192,26 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
             let bytes = parts.reduce(0) { $0 + $1.bytes }
             expectedTokens = Int(Double(bytes) * Double(counted.tokens) / Double(counted.bytes))
         }
+    }
+
+    /// What of some texts is asked, cut where it must be, and how many of them are not all in the cache.
+    private static func pieces(
+        _ texts: [EmbeddingItem], _ cuts: OverflowCuts, _ cache: EmbeddingCache, _ source: EmbeddingKey.Source
+    ) async throws -> (asked: [EmbeddingItem], open: Int) {
+        guard cuts.policy != .error else { return (texts, texts.count) }
+        let pieces = try await cuts.known(texts.map(\.text), cache: cache, source: source)
+        var (items, keys, owners): ([EmbeddingItem], [EmbeddingKey], [Int]) = ([], [], [])
+        for (index, parts) in pieces.enumerated() {
+            for text in parts {
+                items.append(EmbeddingItem(id: texts[index].id, text: text))
+                keys.append(source.key(of: text))
+                owners.append(index)
+            }
+        }
+        var seen = Set<EmbeddingKey>()
+        let absent = try await cache.absent(keys)
+        let open = Set(absent.map { owners[$0] }).count
+        return (absent.filter { seen.insert(keys[$0]).inserted }.map { items[$0] }, open)
     }
 
     private static func part(
@@ -194,21 +228,25 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
                 bytes: prefixLength + form.length(of: item.text))
         }
         let schedule = BatchSchedule(costs: costs, limits: limits, requestBytes: form.emptyLength)
-        var part = Part(
+        return Part(
             role: role, texts: texts, distinct: distinct, cached: distinct - asked.count,
             tokens: tokens.reduce(0, +),
             bytes: asked.reduce(0) { $0 + $1.text.utf8.count + prefix.utf8.count },
             requests: schedule.remainingBatches, overLimit: [], mayBeOverLimit: [])
-        guard let limit = blackBox.profile.limits.textTokens else { return part }
+    }
+
+    /// Names the texts that are, or may be, longer than the model takes.
+    private static func list(_ texts: [EmbeddingItem], _ cuts: OverflowCuts, _ part: inout Part) {
+        guard let limit = cuts.limit else { return }
         // No tokenizer makes tokens of twice the estimate's bytes.
-        let certain = ruler.isExact ? limit : 2 * limit
-        for (index, count) in tokens.enumerated() where count > limit {
+        let certain = cuts.ruler.isExact ? limit : 2 * limit
+        for (index, count) in cuts.ruler.counts(of: texts.map { cuts.prefix + $0.text }).enumerated()
+        where count > limit {
             if count > certain {
-                part.overLimit.append(asked[index].id)
+                part.overLimit.append(texts[index].id)
             } else {
-                part.mayBeOverLimit.append(asked[index].id)
+                part.mayBeOverLimit.append(texts[index].id)
             }
         }
-        return part
     }
 }

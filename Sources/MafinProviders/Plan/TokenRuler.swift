@@ -85,6 +85,13 @@ public struct TokenRuler: Sendable {
         return pieces
     }
 
+    /// The first of those pieces.
+    static func firstPiece(of text: String, maximumBytes: Int) -> String {
+        // A cut looks no further than its own end.
+        let bytes = Array(text.utf8.prefix(maximumBytes + 5))
+        return String(decoding: bytes[..<cut(bytes, from: 0, maximumBytes: maximumBytes)], as: UTF8.self)
+    }
+
     /// Where the piece that begins at a byte ends.
     private static func cut(_ bytes: [UInt8], from start: Int, maximumBytes: Int) -> Int {
         guard bytes.count - start > maximumBytes else { return bytes.count }

@@ -75,7 +75,8 @@ public struct ProviderProbe: Sendable {
             isUnitLength: abs(length - 1) < 1e-3, encodings: [], agreement: 1, countsTokens: first.tokens != nil,
             truncation: .unknown, requests: 0)
         for (index, name) in box.profile.request.encodings.enumerated() where !name.isEmpty {
-            if try await asking.gives(Self.texts[0], encoding: index, dimension: dimension) {
+            let isBase64 = name.lowercased().contains("base64")
+            if try await asking.gives(Self.texts[0], encoding: index, asBase64: isBase64, dimension: dimension) {
                 report.encodings.append(name)
             }
         }
@@ -92,14 +93,17 @@ public struct ProviderProbe: Sendable {
 
     private func tryLongText(_ asking: inout Questions, _ report: inout Report) async throws {
         let text = String(repeating: "word ", count: Self.longWords)
-        switch try await asking.ask([text], encoding: asking.encoding) {
+        // Once: a slow server may need longer for it than anybody waits.
+        switch try await asking.ask([text], encoding: asking.encoding, attemptsToReach: 1) {
         case .answered(let vectors, _):
             guard let tokens = vectors.tokens, tokens < Self.longWords * 9 / 10 else { return }
             report.truncation = .counted
             report.textTokens = tokens
         case .complaint(let complaint, _, _):
             report.truncation = .refused
-            if let named = complaint.namedLimit, (16...10_000_000).contains(named.allowed) {
+            // infinity: "String should have at most 122880 characters".
+            let isInCharacters = complaint.message.lowercased().contains("character")
+            if !isInCharacters, let named = complaint.namedLimit, (16...10_000_000).contains(named.allowed) {
                 report.textTokens = named.allowed
             }
         default: return
@@ -153,7 +157,9 @@ public struct ProviderProbe: Sendable {
 
         init(box: ProviderBlackBox) { self.box = box }
 
-        mutating func ask(_ texts: [String], encoding: Int, dimensions: Int? = nil) async throws -> Exchange.Outcome {
+        mutating func ask(
+            _ texts: [String], encoding: Int, dimensions: Int? = nil, attemptsToReach attempts: Int = .max
+        ) async throws -> Exchange.Outcome {
             var identity = box.identity
             if let dimensions { identity.dimension = dimensions }
             let form = box.exchange.form(for: .document, identity: identity, encoding: encoding)
@@ -165,6 +171,7 @@ public struct ProviderProbe: Sendable {
                 switch outcome {
                 case .cancelled: throw CancellationError()
                 case .unreachable(let reason):
+                    if attempt >= attempts { return outcome }
                     guard attempt < policy.maximumAttempts else {
                         throw ProviderError.unavailable(endpoint: box.url, attempts: attempt, reason: reason)
                     }
@@ -206,10 +213,12 @@ public struct ProviderProbe: Sendable {
             }
         }
 
-        /// Whether the server answers in an encoding with the vector that is expected.
-        mutating func gives(_ text: String, encoding: Int, dimension: Int) async throws -> Bool {
+        /// Whether the server answers in an encoding with the vector that is expected. Some take `base64` and send numbers.
+        mutating func gives(
+            _ text: String, encoding: Int, asBase64: Bool, dimension: Int
+        ) async throws -> Bool {
             guard case .answered(let vectors, _) = try await ask([text], encoding: encoding) else { return false }
-            return vectors.faults.isEmpty && vectors.rows.columns == dimension
+            return vectors.faults.isEmpty && vectors.rows.columns == dimension && (vectors.isBase64 || !asBase64)
         }
     }
 }
@@ -244,7 +253,7 @@ extension ProviderProbe.Report {
         case .refused: comments.append("# A text that is too long is refused.")
         case .counted:
             comments.append("# A text that is too long is cut in silence; only the count of tokens shows it.")
-        case .unknown: comments.append("# A text of 140,000 words was answered, and nothing shows whether it was cut.")
+        case .unknown: comments.append("# What becomes of a text of 140,000 words is not known.")
         }
         if canShorten == false { comments.append("# Shorter vectors cannot be asked for.") }
         return comments.joined(separator: "\n") + "\n" + ProfileValue.toml(definition)

@@ -19,6 +19,8 @@ enum EmbeddingAnswer: Sendable {
         var faults: [VectorFault]
         /// Tokens that the server has counted, where it says so.
         var tokens: Int?
+        /// Whether any of them came as base64.
+        var isBase64 = false
     }
 
     /// What is wrong with one vector.
@@ -80,6 +82,7 @@ private struct AnswerReader {
     private var indices: [Int?] = []
     private var index: Int?
     private var tokens: Int?
+    private var isBase64 = false
     /// Members of the outermost object.
     private(set) var names: Set<String> = []
 
@@ -137,6 +140,7 @@ private struct AnswerReader {
     }
 
     private mutating func appendBase64(_ scanner: inout JSONScanner) throws {
+        isBase64 = true
         let length = Base64Floats.append(try scanner.rawString(), to: &values)
         append(length.map(Length.count) ?? .noFloats)
     }
@@ -198,7 +202,7 @@ private struct AnswerReader {
             for item in good { selected += values[starts[order[item]]..<starts[order[item] + 1]] }
             rows = Matrix(rows: good.count, columns: columns, values: selected)
         }
-        return EmbeddingAnswer.Vectors(items: good, rows: rows, faults: faults, tokens: tokens)
+        return EmbeddingAnswer.Vectors(items: good, rows: rows, faults: faults, tokens: tokens, isBase64: isBase64)
     }
 
     /// For each text, which row is its own.

@@ -22,7 +22,7 @@ struct ServerComplaint: Sendable, Equatable {
     var message: String
     /// The vendor's code and type of error, as far as given.
     var labels: [String] = []
-    /// The pause that the body asks for.
+    /// The pause that the body asks for, or the header that came with it.
     var retryDelay: Duration?
 
     /// Reads `{"error":{"message","type","code"}}` (also as the only element of an array), `{"error":".."}`,
@@ -80,7 +80,7 @@ struct ServerComplaint: Sendable, Equatable {
         if [400, 422, 500].contains(status), let cause = sizeCause(words) { return .tooLarge(cause) }
         if [400, 422].contains(status), mentions(words.noEncoding + Self.noEncodingWords) { return .noEncoding }
         if status == 429 {
-            if mentions(Self.quotaWords) { return .final }
+            if isOutOfQuota { return .final }
             // One request alone is above the limit of a minute: waiting would not help.
             if mentions(["request too large"]) { return .tooLarge(.tokens) }
             return .retry
@@ -102,10 +102,23 @@ struct ServerComplaint: Sendable, Equatable {
             && mentions(["not found", "does not exist", "no such model", "unknown model", "invalid model"])
     }
 
-    private static let quotaWords = ["insufficient_quota", "exceeded your current quota", "billing", "credit balance"]
+    /// A 429 that no waiting would mend. Vendors speak of quotas and billing when they mean the rate of a minute, too: what names a time to
+    /// come back, or a rate, is no end.
+    private var isOutOfQuota: Bool {
+        if labels.contains(where: { $0.lowercased().contains("insufficient_quota") }) { return true }
+        return mentions(Self.quotaWords) && retryDelay == nil && !mentions(Self.rateWords)
+    }
+
+    private static let quotaWords = [
+        "insufficient_quota", "exceeded your current quota", "credit balance", "billing_not_active",
+        "billing_hard_limit", "billing hard limit",
+    ]
+    private static let rateWords = ["rpm", "tpm", "per min", "rate limit", "rate_limit", "try again in", "retry in"]
     private static let noEncodingWords = ["encoding_format", "base64", "embedding_type", "encoding format"]
 
     private func sizeCause(_ words: ErrorWords) -> BatchLimits.Cause? {
+        // llama.cpp calls what one text must fit into its physical batch.
+        if mentions(Self.physicalBatchWords) { return .text }
         if mentions(words.tooManyTokens + Self.tokenWords) { return .tokens }
         if mentions(words.tooManyItems + Self.itemWords) { return .items }
         if mentions(words.tooLong + Self.lengthWords) { return .text }
@@ -116,6 +129,7 @@ struct ServerComplaint: Sendable, Equatable {
         "max_tokens_per_request", "tokens per request", "too many tokens", "tokens per submitted batch",
         "tokens in batch", "tokens per batch",
     ]
+    private static let physicalBatchWords = ["physical batch size", "too large to process"]
     private static let itemWords = [
         "too many inputs", "batch size", "array too long", "number of texts", "number of inputs",
         "requests can be in one batch", "too many items", "batch too large", "maximum number of input",
@@ -138,8 +152,10 @@ struct ServerComplaint: Sendable, Equatable {
         func number(after words: Regex<(Substring, Substring)>) -> Int? {
             message.firstMatch(of: words.ignoresCase()).flatMap { Int($0.1.filter(\.isNumber)) }
         }
-        let allowedWords = /(?:at most|maximum|max|less than|limit|up to)[^0-9]{0,60}?([0-9][0-9,_]*)/
-        let sentWords = /(?:requested|received|resulted in|given|got|has|have|batch size)[^0-9]{0,20}?([0-9][0-9,_]*)/
+        let allowedWords =
+            /(?:at most|maximum|max|less than|limit|up to|current batch size)[^0-9]{0,60}?([0-9][0-9,_]*)/
+        let sentWords =
+            /(?:requested|received|resulted in|given|got|has|have|input \(|batch size)[^0-9]{0,20}?([0-9][0-9,_]*)/
         guard let allowed = number(after: allowedWords), allowed > 0 else { return nil }
         let sent = number(after: sentWords)
         return (allowed, sent.flatMap { $0 > allowed ? $0 : nil })

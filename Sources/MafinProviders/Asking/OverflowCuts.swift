@@ -1,0 +1,135 @@
+import MafinBlackBox
+
+/// The pieces that stand for texts which are too long: those that are known beforehand, those that a refusal makes, those that are cached.
+///
+/// Texts are cut to the sizes of one ladder only, each two thirds of the one above it, so that a later run looks for the pieces that an
+/// earlier one has paid for.
+struct OverflowCuts: Sendable {
+    let policy: OverflowPolicy
+    /// Tokens of a text that the model takes; nil: only refusals tell.
+    let limit: Int?
+    let ruler: TokenRuler
+    let prefix: String
+
+    /// Where nobody knows a limit, a text is cut to this many bytes at most.
+    private static let longestPiece = 1 << 20
+    /// How many sizes below a text's own are looked for in the cache.
+    private static let sizesLookedFor = 16
+
+    /// The longest size of the ladder, in bytes.
+    private var top: Int {
+        guard let limit, let bytesPerToken = ruler.estimate else { return Self.longestPiece }
+        return max(1, Int(Double(limit - 1) * bytesPerToken - Double(prefix.utf8.count)))
+    }
+
+    /// The longest size of the ladder that is below a number of bytes; at least 1.
+    func size(below bytes: Int) -> Int {
+        var size = top
+        while size >= bytes, size > 1 { size = size * 2 / 3 }
+        return max(1, size)
+    }
+
+    /// A text cut to a size, as the policy has it.
+    func pieces(of text: String, maximumBytes: Int) -> [String] {
+        let pieces = TokenRuler.pieces(of: text, maximumBytes: maximumBytes)
+        return policy == .truncate ? Array(pieces.prefix(1)) : pieces
+    }
+
+    /// Pieces of the texts that are known to be too long: exactly, or because no tokenizer makes tokens of that many bytes. Others are whole.
+    func known(_ texts: [String]) -> [[String]] {
+        guard let limit, policy != .error else { return texts.map { [$0] } }
+        let certain = ruler.isExact ? limit : 2 * limit
+        let counts = ruler.counts(of: texts.map { prefix + $0 })
+        return texts.indices.map { index in
+            guard counts[index] > certain else { return [texts[index]] }
+            let pieces = ruler.pieces(of: texts[index], prefix: prefix, limit: limit)
+            return policy == .truncate ? Array(pieces.prefix(1)) : pieces
+        }
+    }
+
+    /// The same, but with the pieces that the cache has of texts that were refused whole in an earlier run: those cost nothing any more.
+    func known(_ texts: [String], cache: EmbeddingCache, source: EmbeddingKey.Source) async throws -> [[String]] {
+        var known = known(texts)
+        guard policy != .error, try await cache.dimension(of: source) != nil else { return known }
+        let missing = try await cache.absent(known.map { source.key(of: $0[0]) })
+        let doubtful = missing.filter { mayBeTooLong(known[$0][0]) }
+        guard !doubtful.isEmpty else { return known }
+        // Whose beginning is cached at some size has been cut before; most texts have not.
+        let starts = doubtful.map { index in
+            sizes(below: known[index][0].utf8.count).map {
+                source.key(of: TokenRuler.firstPiece(of: known[index][0], maximumBytes: $0))
+            }
+        }
+        let absent = Set(try await cache.absent(starts.flatMap { $0 }))
+        var position = 0
+        for (place, index) in doubtful.enumerated() {
+            let range = position..<position + starts[place].count
+            position = range.upperBound
+            guard range.contains(where: { !absent.contains($0) }) else { continue }
+            // One of which no piece was taken was cut anew, as a whole.
+            var looked: [String: [String]?] = [:]
+            if known[index].count > 1, let whole = try await cached(texts[index], cache, source, &looked) {
+                known[index] = whole
+                continue
+            }
+            var pieces: [String] = []
+            for piece in known[index] {
+                let isCached = try await cache.absent([source.key(of: piece)]).isEmpty
+                pieces += isCached ? [piece] : try await cached(piece, cache, source, &looked) ?? [piece]
+            }
+            known[index] = pieces
+        }
+        return known
+    }
+
+    /// A token holds a byte at least, whatever the estimate says.
+    private func mayBeTooLong(_ text: String) -> Bool {
+        guard let limit, !ruler.isExact else { return true }
+        return text.utf8.count + prefix.utf8.count > limit
+    }
+
+    private func sizes(below bytes: Int) -> [Int] {
+        var sizes: [Int] = []
+        var size = bytes
+        while size > 1, sizes.count < Self.sizesLookedFor {
+            size = self.size(below: size)
+            sizes.append(size)
+        }
+        return sizes
+    }
+
+    /// The pieces of a text that are all cached, some of them cut again; nil where one is missing.
+    private func cached(
+        _ text: String, _ cache: EmbeddingCache, _ source: EmbeddingKey.Source, _ known: inout [String: [String]?]
+    ) async throws -> [String]? {
+        if let found = known[text] { return found }
+        let found = try await lookFor(text, cache, source, &known)
+        known[text] = .some(found)
+        return found
+    }
+
+    private func lookFor(
+        _ text: String, _ cache: EmbeddingCache, _ source: EmbeddingKey.Source, _ known: inout [String: [String]?]
+    ) async throws -> [String]? {
+        let sizes = sizes(below: text.utf8.count)
+        let starts = sizes.map { source.key(of: TokenRuler.firstPiece(of: text, maximumBytes: $0)) }
+        guard try await cache.absent(starts).count < starts.count else { return nil }
+        for size in sizes {
+            let pieces = pieces(of: text, maximumBytes: size)
+            let absent = Set(try await cache.absent(pieces.map(source.key)))
+            var found: [String] = []
+            for (index, piece) in pieces.enumerated() {
+                if !absent.contains(index) {
+                    found.append(piece)
+                } else if let parts = try await cached(piece, cache, source, &known) {
+                    found += parts
+                } else {
+                    found = []
+                    break
+                }
+            }
+            if !found.isEmpty { return found }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,49 @@
+import MafinBlackBox
+import NIOCore
+
+/// What a request holds besides its texts and may change their vectors: literals of the body, the query, headers.
+///
+/// Encodings are left out, for they change no vector, and so are headers that tell who asks and not for what.
+struct RequestVariant: Hashable {
+    private let name: String
+    private let body: String
+    private let query: String
+    private let headers: [String: String]
+
+    /// - Parameter given: headers besides those of the profile.
+    init(_ profile: ProviderProfile, model: String, dimensions: Int?, headers given: [String: String] = [:]) {
+        name = profile.name
+        var values: [RequestTemplate.Variable: String] = [.model: model]
+        values[.dimensions] = dimensions.map(String.init)
+        values[.inputType] = profile.request.queryType == nil ? nil : "$input_type"
+        body = String(decoding: profile.request.template.bound(values).body(["$text"]).readableBytesView, as: UTF8.self)
+        query = profile.endpoint.query ?? ""
+        var headers: [String: String] = [:]
+        for (name, value) in profile.endpoint.headers.merging(given, uniquingKeysWith: { $1 })
+        where !Self.isAboutWhoAsks(name.lowercased()) {
+            headers[name.lowercased()] = value
+        }
+        self.headers = headers
+    }
+
+    /// Sixteen digits that stand for it; nil where the library's own profile of the name asks in the same way, or, for a name of the user's,
+    /// any of them.
+    func difference(model: String, dimensions: Int?) -> String? {
+        let catalog = ProfileCatalog.builtIn
+        let names = catalog.names.contains(name) ? [name] : catalog.names
+        for name in names {
+            guard let profile = try? catalog.profile(name).adapted(to: model) else { continue }
+            let own = RequestVariant(profile, model: model, dimensions: dimensions)
+            if (own.body, own.query) == (body, query), own.headers == headers { return nil }
+        }
+        let fields = [body, query] + headers.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+        return String(ContentHash.sha256(of: fields.joined(separator: "\n")).prefix(16))
+    }
+
+    private static func isAboutWhoAsks(_ name: String) -> Bool {
+        [
+            "auth", "key", "token", "secret", "password", "cookie", "organization", "project", "user-agent", "trace",
+            "request-id", "correlation", "referer", "x-title", "accept", "content-",
+        ].contains(where: name.contains)
+    }
+}
