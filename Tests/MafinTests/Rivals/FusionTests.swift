@@ -176,7 +176,8 @@ import Testing
             onOthers += try RivalFixture.figure(fitted.system, queries: others, labels: world.labels) / 6
         }
         #expect(stated < inSample - 0.01, "\(stated), \(inSample)")
-        #expect(abs(stated - onOthers) < inSample - onOthers, "\(stated), \(inSample), \(onOthers)")
+        // Weights averaged over five choices do better than each, so the value of one is on the safe side.
+        #expect(stated < onOthers + 0.01, "\(stated), on others \(onOthers)")
     }
 
     @Test func standardRivalsAreFitAndDiffer() throws {
