@@ -82,6 +82,21 @@ public struct OverflowBlackBox: BlackBox {
         if let error = cutting.error(role) { throw error }
     }
 
+    /// Remembered vectors of those of the items that are asked in one piece.
+    public func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
+        guard policy != .error else { return try await base.known(items, as: role) }
+        let pieces = knownPieces(items, role)
+        let whole = items.indices.filter { pieces[$0].count == 1 }
+        let found = try await base.known(
+            whole.map { EmbeddingItem(id: items[$0].id, text: pieces[$0][0]) }, as: role)
+        return AnsweredRows(indices: found.indices.map { whole[$0] }, vectors: found.vectors)
+    }
+
+    /// Asks with the texts as they are.
+    public func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await base.embedAnew(items, as: role)
+    }
+
     /// Bytes of the next, shorter pieces of a text that was refused.
     private func piece(_ round: Cutting.Round, _ text: RefusedText, _ role: TextRole) -> Int {
         let bytes = round.items[text.position].text.utf8.count

@@ -39,6 +39,8 @@ public struct ProviderBlackBox: BlackBox {
         public var tokensPerMinute: Int?
         /// What may be spent.
         public var spending: SpendingLimit
+        /// What is spent together with other black boxes, with a limit for all of them; nil: each for itself, by ``spending``.
+        public var sharedSpending: Spending?
         /// The cache through which all processes on this machine keep to the account's rates together; nil: each for itself.
         public var sharing: EmbeddingCache?
         /// Told of retries and of limits that the server has taught.
@@ -49,7 +51,7 @@ public struct ProviderBlackBox: BlackBox {
             limits: BatchLimits = BatchLimits(), maximumConcurrentRequests: Int = 4, retry: RetryPolicy = RetryPolicy(),
             connection: ConnectionSettings = ConnectionSettings(), headers: [String: String] = [:],
             requestsPerMinute: Int? = nil, tokensPerMinute: Int? = nil, spending: SpendingLimit = SpendingLimit(),
-            sharing: EmbeddingCache? = nil, logger: Logger? = nil
+            sharedSpending: Spending? = nil, sharing: EmbeddingCache? = nil, logger: Logger? = nil
         ) {
             precondition(maximumConcurrentRequests >= 1, "at least one request at a time")
             self.limits = limits
@@ -60,6 +62,7 @@ public struct ProviderBlackBox: BlackBox {
             self.requestsPerMinute = requestsPerMinute
             self.tokensPerMinute = tokensPerMinute
             self.spending = spending
+            self.sharedSpending = sharedSpending
             self.sharing = sharing
             self.logger = logger
         }
@@ -130,7 +133,7 @@ public struct ProviderBlackBox: BlackBox {
             profile: profile, model: model, address: address, givenBaseURL: baseURL, apiKey: apiKey,
             connection: options.connection, headers: options.headers, environment: environment, transport: transport)
         knowledge = ServerKnowledge(limits: options.limits.within(profile.limits), dimension: dimensions)
-        spending = Spending(limit: options.spending)
+        spending = options.sharedSpending ?? Spending(limit: options.spending)
         self.ledger = ledger ?? options.sharing.map { $0.ledger } ?? LocalLedger(time: time)
     }
 
@@ -156,7 +159,7 @@ public struct ProviderBlackBox: BlackBox {
     public var spent: (requests: Int, tokens: Int) { spending.soFar }
 
     /// What may be spent in all.
-    public var spendingLimit: SpendingLimit { options.spending }
+    public var spendingLimit: SpendingLimit { spending.limit }
 
     /// What the account may send in a minute.
     var rates: RateLimits {

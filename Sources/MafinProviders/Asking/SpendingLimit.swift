@@ -25,18 +25,20 @@ public struct SpendingLimit: Sendable, Hashable {
     }
 }
 
-/// What has been spent, over all calls of one black box.
-final class Spending: Sendable {
+/// What has been spent, over all calls of the black boxes that share it.
+public final class Spending: Sendable {
     private struct State {
         var requests = 0
         /// Counted by the server where it says so, else estimated; requests in flight with their estimate.
         var tokens = 0
     }
 
-    let limit: SpendingLimit
+    /// What may be spent in all.
+    public let limit: SpendingLimit
     private let state = Mutex(State())
 
-    init(limit: SpendingLimit) { self.limit = limit }
+    /// Nothing is spent yet.
+    public init(limit: SpendingLimit) { self.limit = limit }
 
     /// Requests and tokens so far.
     var soFar: (requests: Int, tokens: Int) { state.withLock { ($0.requests, $0.tokens) } }
