@@ -13,12 +13,13 @@ extension BlackBoxOptions {
     ///   - stored: what is meant where there is no `--black-box`: the artefact's own.
     ///   - announcesPlan: whether each call to a provider says what it will ask.
     ///   - progress: told of each call's counts, instead of a progress bar a call.
+    ///   - manner: how a server is asked that no flag says.
     ///   - environment: for keys and the places of caches.
     /// - Throws: `ValidationError` where nothing is named; `BlackBoxError`, `ProviderError`, `EncoderError` … for what cannot be
     ///   opened. A missing API key is an error only when there is something to ask.
     func make(
         shared: SharedOptions, default stored: BlackBoxSource? = nil, announcesPlan: Bool = true,
-        progress: (@Sendable (EmbeddingCounts) -> Void)? = nil,
+        progress: (@Sendable (EmbeddingCounts) -> Void)? = nil, manner: AskingManner = AskingManner(),
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) async throws -> any BlackBox {
         let source = try source(default: stored)
@@ -34,7 +35,8 @@ extension BlackBoxOptions {
                 prefixes: TextPrefixes(query: source.queryPrefix, document: source.documentPrefix, elseOf: folder))
             return try cached(encoder, shared, progress, environment)
         case .provider(let name, let model):
-            let provider = try provider(name, model: model, source: source, shared: shared, environment: environment)
+            let provider = try provider(
+                name, model: model, source: source, shared: shared, manner: manner, environment: environment)
             let ruler = try TokenRuler(provider.profile, tokenizer: asking.tokenizer)
             let cached = try cached(provider.blackBox, shared, progress, environment, cache: provider.cache)
             let whole = OverflowBlackBox(
@@ -44,6 +46,15 @@ extension BlackBoxOptions {
             return PlannedBlackBox(
                 base: whole, server: provider.server, cache: provider.cache, ruler: ruler, note: shared.note)
         }
+    }
+
+    /// What a million tokens of the black box cost: what `--price` says, else the provider's profile; nil where neither does.
+    func price(
+        default stored: BlackBoxSource?, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws -> Double? {
+        if let price = asking.price { return price }
+        guard case .provider(let name, let model) = try source(default: stored).specification else { return nil }
+        return try catalog(environment: environment).profile(name).adapted(to: model).price.perMillionTokens
     }
 
     /// A provider's model and the cache before it.
@@ -58,7 +69,8 @@ extension BlackBoxOptions {
 
     /// Opens a model of a provider. Without a key that it needs it can be looked up in the cache but not asked.
     func provider(
-        _ name: String, model: String, source: BlackBoxSource, shared: SharedOptions, environment: [String: String]
+        _ name: String, model: String, source: BlackBoxSource, shared: SharedOptions,
+        manner: AskingManner = AskingManner(), environment: [String: String]
     ) throws -> OpenedProvider {
         let profile = try catalog(environment: environment).profile(name)
         let cache = try openCache(shared, environment)
@@ -66,15 +78,16 @@ extension BlackBoxOptions {
         let variable = variables.first { environment[$0] != nil } ?? variables.first ?? "API_KEY"
         let key = try apiKey.key(defaultVariable: variable, environment: environment)
         let address = source.baseURL ?? profile.endpoint.baseURL ?? ""
+        let limit = try asking.spending(profile)
         let server = try ProviderBlackBox(
             profile, model: model, baseURL: source.baseURL, apiKey: key.map { try APIKey($0) },
             dimensions: source.dimensions, queryPrefix: source.queryPrefix, documentPrefix: source.documentPrefix,
             options: ProviderBlackBox.Options(
                 limits: BatchLimits(items: asking.blackBoxBatch), maximumConcurrentRequests: asking.concurrency,
-                connection: asking.connection(to: address, environment: environment),
+                retry: manner.retry, connection: asking.connection(to: address, environment: environment),
                 headers: try asking.headerFields(), requestsPerMinute: asking.requestsPerMinute,
-                tokensPerMinute: asking.tokensPerMinute, spending: try asking.spending(profile), sharing: cache,
-                logger: shared.logger),
+                tokensPerMinute: asking.tokensPerMinute, spending: limit,
+                sharedSpending: manner.spending?.of(limit), sharing: cache, logger: shared.logger),
             environment: environment)
         guard key != nil || source.baseURL != nil || !profile.endpoint.isKeyRequired else {
             let missing = APIKeyError.missing(endpoint: profile.endpoint.baseURL ?? name, variable: variable)
@@ -111,6 +124,28 @@ extension BlackBoxOptions {
     }
 }
 
+/// How a server is asked that no flag says.
+struct AskingManner: Sendable {
+    /// How often it is asked again, and how long it is waited for.
+    var retry = RetryPolicy()
+    /// What is spent together by all that are opened with it; nil: each for itself.
+    var spending: SharedSpending?
+}
+
+/// What several black boxes of a process that follow one another spend together.
+final class SharedSpending: Sendable {
+    private let spending = Mutex<Spending?>(nil)
+
+    /// What has been spent; the first limit that is given is that of all.
+    func of(_ limit: SpendingLimit) -> Spending {
+        spending.withLock { spending in
+            let shared = spending ?? Spending(limit: limit)
+            spending = shared
+            return shared
+        }
+    }
+}
+
 /// A black box that can only be looked up in the cache; asking it is the error that kept it from being opened.
 struct UnaskableBlackBox: BlackBox {
     let identity: BlackBoxIdentity
@@ -141,6 +176,14 @@ struct PlannedBlackBox: BlackBox {
         try await base.embed(items, as: role, answered: answered)
     }
 
+    func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
+        try await base.known(items, as: role)
+    }
+
+    func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await base.embedAnew(items, as: role)
+    }
+
     private func say(_ items: [EmbeddingItem], _ role: TextRole) async throws {
         let plan = try await EmbeddingPlan(server, cache: cache, texts: [(role, items)], ruler: ruler)
         if plan.toAsk > 1 { note(plan.summary) }
@@ -163,6 +206,14 @@ struct InterruptibleBlackBox: BlackBox {
         try await Interruption.cancelling { [base] in
             try await base.embed(items, as: role, answered: answered)
         }
+    }
+
+    func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
+        try await base.known(items, as: role)
+    }
+
+    func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await Interruption.cancelling { [base] in try await base.embedAnew(items, as: role) }
     }
 }
 
