@@ -44,9 +44,10 @@ for _ in $(seq 100); do
 done
 [ -n "$url" ] || die "the service did not begin: $(cat "$work/log")"
 
-"$schemathesis" run "$url/openapi.json" --header "Authorization: Bearer a-key-for-the-test" --max-examples "${EXAMPLES:-30}" \
+# It leaves a folder where it runs.
+(cd "$work" && "$schemathesis" run "$url/openapi.json" --header "Authorization: Bearer a-key-for-the-test" --max-examples "${EXAMPLES:-30}" \
     --seed 1 --request-timeout 30 --phases examples,coverage,fuzzing --checks all --exclude-checks missing_required_header \
-    --continue-on-failure
+    --continue-on-failure)
 kill -TERM "$server"
 wait "$server" || die "the service ended with status $?: $(tail -3 "$work/log")"
 server=
