@@ -30,8 +30,9 @@ test-slow: ## the same with the slow suites
 test-pages: libraries ## open the report's pages in headless Chromium (ARGS=… are pages to check too)
 	@Scripts/test-pages.sh $(ARGS)
 
-test-service: build ## ask `mafin serve` with the official clients, and use its page in Chromium
+test-service: build ## ask `mafin serve` with the official clients and schemathesis, and use its page in Chromium
 	@Scripts/test-clients.sh .build/release/mafin
+	@Scripts/test-openapi.sh .build/release/mafin
 	@Scripts/test-service-page.sh .build/release/mafin
 
 bench: model ## measure everything beside its peers (ARGS=… names some of Scripts/bench.sh)

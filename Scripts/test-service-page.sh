@@ -40,27 +40,40 @@ fi
 Scripts/fetch-model.sh "$mafin"
 work=$(mktemp -d)
 server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
+keyed=
+trap 'for one in $server $keyed; do kill "$one" 2>/dev/null || true; done; rm -rf "$work"' EXIT
 say "training on the sample for some seconds, and indexing it"
 "$mafin" train --data Samples/handbook --black-box vectors:Samples/handbook/black-box \
     --encoder "$cache/models/all-MiniLM-L6-v2" --time 20s --rivals none --force --quiet --output "$work/handbook" >&2
 "$mafin" index "$work/handbook" --data Samples/handbook --output "$work/index" --quiet >&2
-echo '<!doctype html><html lang="en"><title>Report</title><h1>Report</h1></html>' >"$work/report.html"
+echo '<!doctype html><html lang="en"><title>Report</title><link rel="icon" href="data:,"><h1>Report</h1></html>' >"$work/report.html"
 
-"$mafin" serve "$work/handbook" --index "$work/index" --data Samples/handbook --bm25 --degrade --feedback "$work/marks" \
-    --report "$work/report.html" --port 0 2>"$work/log" &
+serve() {
+    "$mafin" serve "$work/handbook" --index "$work/index" --data Samples/handbook --bm25 --degrade --report "$work/report.html" \
+        --port 0 "$@" &
+}
+
+# Where the service of a log listens, once it does.
+address() {
+    local url
+    for _ in $(seq 100); do
+        url=$(sed -n 's/^serving at //p' "$work/$1")
+        [ -z "$url" ] || break
+        sleep 0.1
+    done
+    [ -n "$url" ] || die "the service did not begin: $(cat "$work/$1")"
+    echo "$url"
+}
+
+serve --feedback "$work/marks" 2>"$work/log"
 server=$!
-url=
-for _ in $(seq 100); do
-    url=$(sed -n 's/^serving at //p' "$work/log")
-    [ -z "$url" ] || break
-    kill -0 "$server" || die "the service ended: $(cat "$work/log")"
-    sleep 0.1
-done
-[ -n "$url" ] || die "the service did not begin: $(cat "$work/log")"
+MAFIN_SERVE_KEYS=a-key-of-the-test serve 2>"$work/keyed-log"
+keyed=$!
+url=$(address log)
+keyed_url=$(address keyed-log)
 
 mkdir -p "$cache/service-page"
-"$python" Tools/check_service_page.py "$url" "$chromium" "$cache/service-page"
+"$python" Tools/check_service_page.py "$url" "$chromium" "$cache/service-page" "$keyed_url" a-key-of-the-test
 say "the marks are a collection that train reads"
 test -s "$work/marks/queries.jsonl" && test -s "$work/marks/qrels/train.tsv"
 "$mafin" train --data "$work/marks" --help >/dev/null

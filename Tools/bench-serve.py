@@ -123,7 +123,8 @@ class Server:
         self.ready = None
 
     def wait(self, body):
-        for _ in range(3000):
+        # Importing torch on a cold machine takes its time.
+        for _ in range(12_000):
             if self.process.poll() is not None:
                 self.log.seek(0)
                 raise SystemExit(f"{self.name} ended: {self.log.read().decode()[-2000:]}")
@@ -133,7 +134,7 @@ class Server:
                 return
             except OSError:
                 time.sleep(0.01)
-        raise SystemExit(f"{self.name} is not ready after 30 s")
+        raise SystemExit(f"{self.name} is not ready after two minutes")
 
     def ask(self, body):
         request = urllib.request.Request(
@@ -222,11 +223,11 @@ def main():
 
         peers = [("fastapi", [sys.executable, ten_lines, given.model], "/v1/embeddings")]
         if given.infinity:
-            peers.append(("infinity", [given.infinity, "-c", "from infinity_emb.infinity_server import cli; cli()", "v2", "--model-id", given.model, "--engine", "torch",
-                                       "--device", "cpu", "--no-bettertransformer", "--host", "127.0.0.1", "--port"], "/embeddings"))
+            peers.append(("infinity", [given.infinity, "-c", "from infinity_emb.cli import cli; cli()", "v2", "--model-id", given.model,
+                                       "--engine", "torch", "--device", "cpu", "--no-bettertransformer", "--host", "127.0.0.1", "--port"], "/embeddings"))
         for peer, command, path in peers:
             port = free_port()
-            server = Server(peer, command + [str(port)], port, path)
+            server = Server(peer, command + [str(port)], port, path, environment={"DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"})
             extra = {"model": given.model} if peer == "infinity" else {}
             server.wait({"input": "ready"} | extra)
             for kind, some in [("query", queries), ("document", documents)]:

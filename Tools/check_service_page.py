@@ -1,15 +1,16 @@
 """Uses the page of a running `mafin serve` in headless Chromium with real clicks and keys, and fails on whatever is not as it should be.
 
-    check_service_page.py URL CHROMIUM FOLDER-FOR-SCREENSHOTS       (Scripts/test-service-page.sh does all of it)
+    check_service_page.py URL CHROMIUM FOLDER-FOR-SCREENSHOTS KEYED-URL KEY     (Scripts/test-service-page.sh does all of it)
 
 The service has the sample handbook's index, BM25, marks and a report. Rankings are compared with what /search says for the same λ; the slider
-must ask nothing.
+must ask nothing. The service at KEYED-URL is the same but asks for a key.
 """
 
 import json
 import pathlib
 import re
 import sys
+import urllib.parse
 import urllib.request
 
 from axe_playwright_python.sync_playwright import Axe
@@ -124,6 +125,13 @@ def use(page, url, screen, folder):
     second.locator(".head").click()
     second.get_by_role("button", name="Wrong").click()
     expect(page.locator("#right > li.wrong")).to_have_count(0)
+    # The next screen begins without marks.
+    first = page.locator("#right > li.relevant")
+    identifier = first.get_attribute("data-id")
+    first.locator(".head").click()
+    first.get_by_role("button", name="Relevant").click()
+    expect(page.locator("#right > li.relevant")).to_have_count(0)
+    page.locator(f'#right > li[data-id="{identifier}"] .head').click()
 
     # Fusion is asked for, and the slider rests meanwhile.
     page.locator("#bm25").check()
@@ -149,7 +157,52 @@ def use(page, url, screen, folder):
     expect(page.locator("h1")).to_have_text("Report")
 
 
-def main(url, chromium, folder):
+def use_key(page, url, key):
+    """A service with keys: the page asks for one, and with it the report is a click away too."""
+    page.on("pageerror", lambda error: fault("keyed", f"script: {error}"))
+    page.goto(url)
+    page.locator("#report").click()
+    expect(page.locator("#key-form")).to_be_visible()
+    page.locator("#key").fill("a-wrong-key-of-the-test")
+    page.keyboard.press("Enter")
+    expect(page.locator("#error")).to_contain_text("not known")
+    page.locator("#key").fill(key)
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Report")
+    assert page.url == url + "/report" and page.evaluate("document.cookie") == "", "a script can read the cookie"
+    page.goto(url)
+    page.locator("#query").fill(QUERY)
+    page.keyboard.press("Enter")
+    expect(page.locator("#right > li")).to_have_count(10)
+    page.locator("#report").click()
+    expect(page.locator("h1")).to_have_text("Report")
+
+
+def mark_and_search(page, url):
+    """A mark that is under way when the next search begins is kept."""
+    page.goto(url)
+    page.locator("#query").fill(QUERY)
+    page.keyboard.press("Enter")
+    expect(page.locator("#right > li")).to_have_count(10)
+    held = []
+    page.route("**/feedback", lambda route: held.append(route))
+    first = page.locator("#right > li").nth(2)
+    first.locator(".head").click()
+    identifier = first.get_attribute("data-id")
+    first.get_by_role("button", name="Relevant").click()
+    page.locator("#query").fill("Who approves expenses?")
+    page.locator("#search button[type=submit]").click()
+    page.wait_for_timeout(300)
+    for route in held:
+        route.continue_()
+    page.unroute("**/feedback")
+    page.wait_for_timeout(500)
+    with urllib.request.urlopen(url + "/feedback?query=" + urllib.parse.quote(QUERY)) as answer:
+        grades = json.load(answer)["grades"]
+    assert grades.get(identifier) == 1, f"the mark was dropped: {grades}"
+
+
+def main(url, chromium, folder, keyed, key):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
@@ -159,6 +212,11 @@ def main(url, chromium, folder):
             use(context.new_page(), url, screen, folder)
             context.close()
             print(f"{screen}: as it should be", file=sys.stderr)
+        for name, body in [("keyed", lambda page: use_key(page, keyed, key)), ("mark", lambda page: mark_and_search(page, url))]:
+            context = browser.new_context(**SCREENS["light"])
+            body(context.new_page())
+            context.close()
+            print(f"{name}: as it should be", file=sys.stderr)
         browser.close()
     if faults:
         raise SystemExit(f"{len(faults)} faults")

@@ -23,6 +23,12 @@ public protocol BlackBox: Sendable {
     func embed(
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
     ) async throws
+
+    /// Vectors of those of the items that are remembered: nobody is asked and nothing is paid. What does not remember gives no rows.
+    func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows
+
+    /// Like ``embed(_:as:)``, but asks even for what is remembered, and remembers none of it: to find out whether it answers at all.
+    func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix
 }
 
 /// Some rows of one call to a black box, as they arrive.
@@ -38,6 +44,9 @@ public struct AnsweredRows: Sendable {
         self.indices = indices
         self.vectors = vectors
     }
+
+    /// No rows.
+    public static let none = AnsweredRows(indices: [], vectors: Matrix(rows: 0, columns: 0))
 }
 
 extension BlackBox {
@@ -47,5 +56,13 @@ extension BlackBox {
     ) async throws {
         guard !items.isEmpty else { return }
         try await answered(AnsweredRows(indices: Array(items.indices), vectors: embed(items, as: role)))
+    }
+
+    /// For black boxes that remember nothing.
+    public func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows { .none }
+
+    /// For black boxes that remember nothing.
+    public func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await embed(items, as: role)
     }
 }

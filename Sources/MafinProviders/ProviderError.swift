@@ -17,8 +17,8 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     case emptyTexts(role: TextRole, count: Int, first: [String])
     /// The server refuses, and asking again would not help.
     case refused(endpoint: String, status: Int, message: String)
-    /// The server did not answer, or asked to come back later, at every attempt.
-    case unavailable(endpoint: String, attempts: Int, reason: String)
+    /// The server did not answer, or asked to come back later, at every attempt; after which time, where it said so.
+    case unavailable(endpoint: String, attempts: Int, reason: String, retryAfter: Duration? = nil)
     /// The server answered with something that cannot be used.
     case badAnswer(endpoint: String, reason: String)
     /// One vector of an answer cannot be used.
@@ -77,8 +77,9 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
                 "\(count) \(Self.plural(role)) to embed \(count == 1 ? "is" : "are") empty: \(Self.list(first, of: count))"
         case .refused(let endpoint, let status, let message):
             return "\(endpoint) answered \(status): \(message)"
-        case .unavailable(let endpoint, let attempts, let reason):
-            return "\(endpoint): no answer after \(attempts) attempts; the last: \(reason)"
+        case .unavailable(let endpoint, let attempts, let reason, _):
+            return
+                "\(endpoint): no answer after \(attempts) attempt\(attempts == 1 ? "" : "s")\(attempts == 1 ? ": " : "; the last: ")\(reason)"
         case .badAnswer(let endpoint, let reason):
             return "\(endpoint): unusable answer: \(reason)"
         case .badVector(let endpoint, let id, let reason):

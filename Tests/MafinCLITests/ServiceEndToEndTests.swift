@@ -1,9 +1,11 @@
+import ArgumentParser
 import AsyncHTTPClient
 import Foundation
 import MafinNumerics
 import MafinTestSupport
 import NIOCore
 import NIOHTTP1
+import Synchronization
 import Testing
 
 @testable import MafinCLI
@@ -129,12 +131,136 @@ struct ServiceEndToEndTests {
         return String(try #require(object?["text"]).dropFirst("w\(number) ".count))
     }
 
+    // MARK: A server as the black box
+
+    /// OpenAI's embeddings with vectors drawn from the text, or whatever `mood` says instead.
+    private final class Provider: Sendable {
+        let mood = Mutex<StubHTTPServer.Response?>(nil)
+        let asked = Mutex<[String]>([])
+
+        func start() throws -> StubHTTPServer {
+            try StubHTTPServer { [self] request in
+                let texts = request.json?["input"] as? [String] ?? []
+                asked.withLock { $0 += texts }
+                if let answer = mood.withLock({ $0 }) { return answer }
+                let rows = texts.enumerated().map { index, text -> [String: Any] in
+                    var values = [Double](repeating: 0, count: 16)
+                    for (place, byte) in text.utf8.enumerated() { values[(Int(byte) + place) % 16] += Double(byte) }
+                    return ["index": index, "embedding": values]
+                }
+                let body = try? JSONSerialization.data(withJSONObject: ["data": rows, "usage": ["total_tokens": 9]])
+                return .text(String(decoding: body ?? Data(), as: UTF8.self))
+            }
+        }
+    }
+
+    /// Trains beside a server and serves; `body` gets the service's port and a way to ask.
+    private func withProvider(
+        _ flags: [String], _ body: (Provider, Program.Running, Int) async throws -> Void
+    ) async throws {
+        let world = try TinyWorld()
+        defer { world.remove() }
+        let provider = Provider()
+        let server = try provider.start()
+        defer { server.stop() }
+        let blackBox = ["--black-box", "openai:m", "--base-url", server.url, "--cache", "c.sqlite"]
+        let train = try await world.mafin(
+            ["train", "--output", "ART", "--rivals", "none", "--mode", "query", "--epochs", "1", "--force"]
+                + TinyWorld.training + blackBox)
+        try #require(train.status == 0, "\(train.error)")
+        provider.asked.withLock { $0 = [] }
+        let run = try Program.start(
+            ["serve", "ART", "--cache", "c.sqlite", "--port", "0"] + flags, in: world.folder)
+        defer { kill(run.identifier, SIGKILL) }
+        let begun = ContinuousClock.now
+        var port: Int?
+        while port == nil, !run.hasEnded, ContinuousClock.now - begun < .seconds(20) {
+            try await Task.sleep(for: .milliseconds(10))
+            port = run.errorSoFar.firstMatch(of: #/serving at http://127\.0\.0\.1:(\d+)/#).flatMap { Int($0.1) }
+        }
+        try await body(provider, run, try #require(port, "\(run.errorSoFar)"))
+    }
+
+    private func raw(_ port: Int, _ path: String, _ body: [String: Any]? = nil) async throws -> (
+        HTTPClientResponse, String
+    ) {
+        var request = HTTPClientRequest(url: "http://127.0.0.1:\(port)\(path)")
+        if let body {
+            request.method = .POST
+            request.headers.add(name: "content-type", value: "application/json")
+            request.body = .bytes(ByteBuffer(bytes: try JSONSerialization.data(withJSONObject: body)))
+        }
+        let response = try await HTTPClient.shared.execute(request, timeout: TimeAmount.seconds(20))
+        return (response, String(buffer: try await response.body.collect(upTo: 1 << 24)))
+    }
+
+    @Test func aBusyBlackBoxIsReportedAtOnceAndRememberedTextsGoOn() async throws {
+        try await withProvider(["--price", "2"]) { provider, _, port in
+            #expect(try await raw(port, "/v1/embeddings", ["input": ["f1 new", "f2 new"]]).0.status == .ok)
+            let metrics = try await raw(port, "/metrics").1
+            let cost = try #require(metrics.firstMatch(of: #/\nmafin_black_box_cost_estimate_total ([0-9.e-]+)/#))
+            #expect((Double(cost.1) ?? 0) > 0, "\(cost.1)")
+            #expect(metrics.contains("mafin_black_box_texts_total{source=\"asked\"} 2"))
+
+            provider.mood.withLock {
+                $0 = .text(#"{"error":{"message":"slow down"}}"#, status: 429, headers: ["retry-after": "30"])
+            }
+            let begun = ContinuousClock.now
+            let (busy, text) = try await raw(port, "/v1/embeddings", ["input": "f3 new"])
+            #expect(busy.status == .serviceUnavailable && text.contains("slow down"), "\(text)")
+            #expect((29...30).contains(Int(busy.headers.first(name: "retry-after") ?? "") ?? 0))
+            #expect(ContinuousClock.now - begun < .seconds(3))
+            // Vectors that are held need nobody.
+            #expect(try await raw(port, "/v1/embeddings", ["input": ["f2 new", "f1 new"]]).0.status == .ok)
+            #expect(
+                try await raw(port, "/metrics").1.contains("mafin_black_box_texts_total{source=\"cache\"} 2"))
+        }
+        try await withProvider(["--degrade"]) { provider, _, port in
+            provider.mood.withLock { $0 = .text("oops", status: 500) }
+            let begun = ContinuousClock.now
+            let (answer, _) = try await raw(port, "/v1/embeddings", ["input": "f3 new", "input_type": "query"])
+            #expect(answer.status == .ok && answer.headers.first(name: "x-mafin-degraded") == "black_box")
+            #expect(ContinuousClock.now - begun < .seconds(2))
+            #expect(provider.asked.withLock { $0 } == ["f3 new"])
+        }
+    }
+
+    /// What may be spent is spent once, however often the artefact is loaded anew.
+    @Test func aReloadDoesNotAllowMore() async throws {
+        try await withProvider(["--max-requests", "1"]) { provider, run, port in
+            #expect(try await raw(port, "/v1/embeddings", ["input": "f1 new"]).0.status == .ok)
+            kill(run.identifier, SIGHUP)
+            let begun = ContinuousClock.now
+            var metrics = ""
+            while !metrics.contains("mafin_reloads_total{outcome=\"succeeded\"} 1"),
+                ContinuousClock.now - begun < .seconds(10)
+            {
+                try await Task.sleep(for: .milliseconds(20))
+                metrics = try await raw(port, "/metrics").1
+            }
+            let (answer, text) = try await raw(port, "/v1/embeddings", ["input": "f2 new"])
+            #expect(answer.status == .badGateway && text.contains("1 allowed"), "\(answer.status) \(text)")
+            #expect(provider.asked.withLock { $0 } == ["f1 new"])
+        }
+    }
+
+    @Test func noFlagIsThereTwice() async throws {
+        func repeated(_ command: any ParsableCommand.Type) -> [String] {
+            let help = command.helpMessage(columns: 200)
+            let names = help.matches(of: #/(?m)^  (?:-\w, )?(--[a-z0-9-]+)/#).map { String($0.1) }
+            let own = Dictionary(grouping: names, by: \.self).filter { $0.value.count > 1 }.keys.sorted()
+            return own.map { "\(command._commandName) \($0)" } + command.configuration.subcommands.flatMap(repeated)
+        }
+        #expect(repeated(MafinCommand.self) == [])
+    }
+
     @Test func wrongFlagsAreRefusedAtOnce() async throws {
         try await TemporaryFolder.with { folder in
             for (flags, words) in [
                 (["--port", "70000"], "--port must lie between"), (["--bm25"], "--bm25 needs --index"),
                 (["--feedback", "x"], "--feedback needs --index"), (["--tls-key", "x"], "go together"),
                 (["--deadline", "0"], "--deadline must be above 0"), (["--name", "a:b"], "--name must be a word"),
+                (["--host", "0.0.0.0"], "say --no-keys"), (["--host", "::", "--quiet"], "say --no-keys"),
             ] {
                 let outcome = try await Program.run(["serve", "ART"] + flags, in: folder)
                 #expect(

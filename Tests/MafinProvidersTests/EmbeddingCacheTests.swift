@@ -54,6 +54,34 @@ import Testing
         }
     }
 
+    /// What is there can be had without asking, also behind a policy for long texts; and it can be asked past the cache.
+    @Test func whatIsKnownIsThereWithoutAsking() async throws {
+        try await TemporaryFolder.with { folder in
+            let server = try EmbeddingServer()
+            defer { server.stop() }
+            let box = CachedBlackBox(try server.blackBox(), cache: try cache(folder))
+            #expect(try await box.known(items(["a"]), as: .document).indices.isEmpty)
+            _ = try await box.embed(items(["a", "b"]), as: .document)
+            let paid = server.requests.count
+            for box in [box, OverflowBlackBox(box, policy: .truncate, limit: 100, ruler: TokenRuler())]
+                as [any BlackBox]
+            {
+                let known = try await box.known(items(["c", "b", "a", "b"]), as: .document)
+                #expect(known.indices == [1, 2, 3])
+                #expect(known.vectors.values == EmbeddingServer.vectors(["b", "a", "b"]))
+                #expect(try await box.known([], as: .query).indices.isEmpty)
+            }
+            #expect(server.requests.count == paid)
+            #expect(try await box.embedAnew(items(["a"]), as: .document).values == EmbeddingServer.vectors(["a"]))
+            #expect(server.requests.count == paid + 1)
+            _ = try await box.embedAnew(items(["new"]), as: .document)
+            #expect(try await box.cache.count() == 2)
+            // Where cached texts are to be asked again now and then, all go the usual way.
+            let drifting = CachedBlackBox(try server.blackBox(), cache: box.cache, drift: DriftCheck(rate: 0.5))
+            #expect(try await drifting.known(items(["a"]), as: .document).indices.isEmpty)
+        }
+    }
+
     @Test func whatWasAnsweredBeforeAFailureIsNotPaidAgain() async throws {
         try await TemporaryFolder.with { folder in
             let broken = Mutex(true)

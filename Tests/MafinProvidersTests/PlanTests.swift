@@ -152,4 +152,31 @@ import Testing
         let words = await message { _ = try await cheap.embed(texts, as: .document) }
         #expect(words.contains("nothing was sent") && server.requests.isEmpty, "\(words)")
     }
+
+    @Test func whatIsSpentTogetherIsLimitedTogether() async throws {
+        let server = try EmbeddingServer()
+        defer { server.stop() }
+        let spending = Spending(limit: SpendingLimit(requests: 1))
+        let boxes = try (0..<2).map { _ in try server.blackBox { $0.sharedSpending = spending } }
+        _ = try await boxes[0].embed(items(["a"]), as: .document)
+        let text = await message { _ = try await boxes[1].embed(items(["b"]), as: .document) }
+        #expect(text.contains("0 are left of the 1 allowed") && server.requests.count == 1, "\(text)")
+        #expect(boxes[1].spent.requests == 1 && boxes[1].spendingLimit.requests == 1)
+    }
+
+    /// A server that wants to be asked later than anybody waits for: the error says when.
+    @Test func theDelayThatAServerAsksForIsInTheError() async throws {
+        let server = try EmbeddingServer { _ in
+            .text(#"{"error":{"message":"slow down"}}"#, status: 429, headers: ["retry-after": "7"])
+        }
+        defer { server.stop() }
+        let box = try server.blackBox { $0.retry = RetryPolicy(maximumAttempts: 2, longestServerDelay: .seconds(1)) }
+        do {
+            _ = try await box.embed(items(["a"]), as: .document)
+            Issue.record("it is busy")
+        } catch ProviderError.unavailable(_, let attempts, let reason, let delay) {
+            #expect(attempts == 1 && reason.contains("slow down") && delay == .seconds(7))
+        }
+        #expect(server.requests.count == 1)
+    }
 }

@@ -156,21 +156,84 @@ import Testing
     @Test func whileItIsAwayNobodyWaits() async throws {
         let box = ToyBlackBox()
         box.behaviour.withLock { $0.isAway = true }
-        let batcher = batcher(box, .init(firstPause: .milliseconds(200)))
+        let batcher = batcher(box, .init(firstPause: .seconds(60), longestPause: .seconds(60)))
         await #expect(throws: UpstreamFailure.self) { try await batcher.embed(self.items("a"), as: .query) }
         for _ in 0..<20 {
             do {
                 _ = try await batcher.embed(items("a"), as: .query)
                 Issue.record("it is away")
             } catch let failure as UpstreamFailure {
-                #expect(failure.kind == .unavailable && failure.retryAfter == 1)
+                #expect(failure.kind == .unavailable && (1...60).contains(failure.retryAfter ?? 0))
             }
         }
         #expect(box.calls.count == 1)
+        // After a pause one may try.
+        let short = self.batcher(box, .init(firstPause: .milliseconds(1)))
+        await #expect(throws: UpstreamFailure.self) { try await short.embed(self.items("a"), as: .query) }
         box.behaviour.withLock { $0.isAway = false }
-        try await Task.sleep(for: .milliseconds(250))
-        #expect(try await batcher.embed(items("a"), as: .query).rows == 1)
-        #expect(batcher.lastFailure == nil)
+        try await Task.sleep(for: .milliseconds(50))
+        #expect(try await short.embed(items("a"), as: .query).rows == 1)
+        #expect(short.lastFailure == nil)
+    }
+
+    /// A black box that remembers some texts.
+    private struct Remembering: BlackBox {
+        let base: ToyBlackBox
+        let texts: Set<String>
+        var identity: BlackBoxIdentity { base.identity }
+
+        func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+            try await base.embed(items, as: role)
+        }
+
+        func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
+            let held = items.indices.filter { texts.contains(items[$0].text) }
+            let values = held.flatMap { ToyBlackBox.vector(items[$0].text, role) }
+            return AnsweredRows(
+                indices: held, vectors: Matrix(rows: held.count, columns: ToyBlackBox.dimension, values: values))
+        }
+    }
+
+    @Test func whatIsRememberedIsAnsweredWhateverElseGoesOn() async throws {
+        let box = ToyBlackBox()
+        let batcher = UpstreamBatcher(
+            Remembering(base: box, texts: ["a", "b"]), limits: .init(calls: 1, firstPause: .seconds(60)),
+            classify: { UpstreamFailure(.unavailable, "\($0)") })
+        // Only what is not known is asked, and the rows are in order.
+        let mixed = try await batcher.embed(items("c", "a", "d", "b", "a"), as: .query)
+        for (row, text) in ["c", "a", "d", "b", "a"].enumerated() {
+            #expect(Array(mixed.row(row)) == ToyBlackBox.vector(text, .query))
+        }
+        #expect(box.calls == [["c", "d"]])
+        // Nobody waits for a slow call.
+        box.behaviour.withLock { $0.delay = .seconds(20) }
+        let slow = Task { try await batcher.embed(self.items("e"), as: .query) }
+        while box.calls.count < 2 { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(try await batcher.embed(items("b", "a"), as: .query).rows == 2)
+        slow.cancel()
+        // While it is left alone, what is known is still there.
+        let away = UpstreamBatcher(
+            Remembering(base: box, texts: ["a"]), limits: .init(firstPause: .seconds(60)),
+            classify: { UpstreamFailure(.unavailable, "\($0)") })
+        box.behaviour.withLock { ($0.delay, $0.isAway) = (.zero, true) }
+        await #expect(throws: UpstreamFailure.self) { try await away.embed(self.items("c"), as: .query) }
+        #expect(try await away.embed(items("a"), as: .query).row(0).elementsEqual(ToyBlackBox.vector("a", .query)))
+    }
+
+    /// When to come back is what the black box said, less what has passed.
+    @Test func theDelayThatItAsksForIsPassedOn() async throws {
+        let box = ToyBlackBox()
+        box.behaviour.withLock { ($0.isAway, $0.retryAfter) = (true, 40) }
+        let batcher = batcher(box)
+        for _ in 0..<3 {
+            do {
+                _ = try await batcher.embed(items("a"), as: .query)
+                Issue.record("it is away")
+            } catch let failure as UpstreamFailure {
+                #expect((39...40).contains(failure.retryAfter ?? 0))
+            }
+        }
+        #expect(box.calls.count == 1)
     }
 
     @Test func aCallThatTakesTooLongIsGivenUp() async throws {

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinNumerics
 import MafinTestSupport
 import NIOCore
 import NIOPosix
@@ -66,6 +67,27 @@ import Testing
         }
     }
 
+    /// Who leaves in the middle of a body is no fault of the service.
+    @Test func aBodyThatEndsEarlyIsNoFault() async throws {
+        let lines = Mutex<[String]>([])
+        let service = try await toy.service(log: ServiceLog { line in lines.withLock { $0.append(line) } })
+        try await service.serving { client in
+            for _ in 0..<10 {
+                let channel = try await self.connect(client.port)
+                try await channel.executeThenClose { _, outbound in
+                    try await outbound.write(ByteBuffer(string: self.request("{\"input\":", length: 100)))
+                    try await Task.sleep(for: .milliseconds(20))
+                }
+            }
+            let start = ContinuousClock.now
+            while service.metrics.requestsInFlight > 0, ContinuousClock.now - start < .seconds(5) {
+                try await Task.sleep(for: .milliseconds(5))
+            }
+        }
+        let log = lines.withLock { $0 }
+        #expect(log.count >= 10 && !log.contains { $0.contains("\"failure\"") }, "\(log)")
+    }
+
     @Test func aRequestHasATimeAndASize() async throws {
         var options = ServiceOptions()
         options.deadline = .milliseconds(300)
@@ -81,7 +103,8 @@ import Testing
             let chunk = "\(String(600, radix: 16))\r\n\(String(repeating: " ", count: 600))\r\n"
             let long = try await self.raw(
                 client.port,
-                "POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + chunk + chunk + chunk)
+                "POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+                    + chunk + chunk + chunk)
             #expect(long.hasPrefix("HTTP/1.1 413") && long.contains("send fewer texts"), "\(long)")
             // No HTTP at all.
             let garbage = try await self.raw(client.port, "\u{1}\u{2} nonsense\r\n\r\n", wait: .seconds(1))
@@ -135,26 +158,76 @@ import Testing
             #expect(await service.reload() == false)
             isEnding.withLock { $0 = true }
             let answers = try await asked.flatMap { $0 }
-            #expect(answers.count > 20 && answers.allSatisfy { $0.status == 200 })
+            #expect(answers.count >= 8 && answers.allSatisfy { $0.status == 200 })
             let still = try await client.embed("w1", as: .query)
             #expect(distance(try still.vectors()[0], after) < 1e-5)
-            #expect(try await client.get("/metrics").text.contains("mafin_reloads_total{outcome=\"failed\"} 1"))
+            #expect(try await client.get("/metrics").text.contains("mafin_reloads_total{outcome=\"failed\"}"))
+        }
+    }
+
+    /// What changes while the artefact is read is read after that.
+    @Test func aReloadThatIsAskedForMeanwhileFollows() async throws {
+        let toy = toy
+        let gate = AsyncStream<Void>.makeStream()
+        let loads = Mutex(0)
+        let service = try await MafinService(options: ServiceOptions(), keys: KeyRing()) { _ in
+            let model = try toy.model()
+            let number = loads.withLock { loads in
+                loads += 1
+                return loads
+            }
+            if number == 2 { for await _ in gate.stream { break } }
+            return LoadedArtefact(model: model, blackBox: toy.blackBox)
+        }
+        let first = Task { await service.reload() }
+        while loads.withLock({ $0 }) < 2 { try await Task.sleep(for: .milliseconds(1)) }
+        try toy.write(seed: 31)
+        #expect(await service.reload())
+        gate.continuation.yield()
+        #expect(await first.value)
+        #expect(loads.withLock { $0 } == 3)
+        let vector = try await service.generation.embed(["w1"], as: .query, lambda: nil, maximumTokens: 100).vectors
+        #expect(distance(vector.values, try toy.expected("w1", .query)) < 1e-5)
+    }
+
+    /// An artefact that was being written when it was read is read again, without a further change.
+    @Test func aFailedReloadIsTriedAgain() async throws {
+        let toy = toy
+        let service = try await toy.service()
+        let hash = service.generation.hash
+        var listening = MafinService.Listening(port: 0)
+        listening.handlesSignals = false
+        try await withThrowingTaskGroup(of: Void.self) { [listening] group in
+            group.addTask { try await service.run(listening) }
+            try toy.write(seed: 78)
+            let manifest = try Data(contentsOf: toy.artefact.appendingPathComponent("manifest.json"))
+            try toy.folder.write("{", to: "ART/manifest.json")
+            #expect(await service.reload() == false)
+            try manifest.write(to: toy.artefact.appendingPathComponent("manifest.json"))
+            let start = ContinuousClock.now
+            while service.generation.hash == hash, ContinuousClock.now - start < .seconds(30) {
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            #expect(service.generation.hash != hash && !service.isReloadDue)
+            group.cancelAll()
+            while let result = await group.nextResult() { _ = result }
         }
     }
 
     @Test func aChangedFileIsLoadedByItself() async throws {
         let toy = toy
-        let service = try await toy.service()
+        var options = ServiceOptions()
+        options.watched = [toy.artefact.appendingPathComponent("manifest.json")]
+        let service = try await toy.service(options)
         var listening = MafinService.Listening(port: 0)
         listening.handlesSignals = false
-        listening.watched = [toy.artefact.appendingPathComponent("manifest.json")]
         let hash = service.generation.hash
+        // What changes before the service listens counts too.
+        try toy.write(seed: 77)
         try await withThrowingTaskGroup(of: Void.self) { [listening] group in
             group.addTask { try await service.run(listening) }
-            try await Task.sleep(for: .milliseconds(300))
-            try toy.write(seed: 77)
             let start = ContinuousClock.now
-            while service.generation.hash == hash, ContinuousClock.now - start < .seconds(10) {
+            while service.generation.hash == hash, ContinuousClock.now - start < .seconds(30) {
                 try await Task.sleep(for: .milliseconds(50))
             }
             #expect(service.generation.hash != hash)

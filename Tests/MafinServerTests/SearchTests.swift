@@ -158,6 +158,42 @@ import Testing
         #expect(!left.contains { $0.hasSuffix(".tmp") }, "\(left)")
     }
 
+    /// A byte a number is held beside the mapped rows, and what is found stays the same.
+    @Test func theIndexIsApproximatedInTheBackground() async throws {
+        let toy = toy
+        try await toy.writeIndex()
+        let index = try SearchIndex(readingFrom: toy.index)
+        #expect(index.joined.approximationByteCount == 0)
+        // So few rows that only the first place is worth bounding.
+        let queries = (0..<40).map { number -> Matrix in
+            var random = RandomGenerator(seed: UInt64(number))
+            return Matrix(rows: 1, columns: 48, values: (0..<48).map { _ in random.normal() })
+        }
+        func found() throws -> [[ScoredIndex]] {
+            try queries.flatMap { query in
+                let half = Matrix(rows: 1, columns: 16, values: Array(query.values.prefix(16)))
+                return [
+                    Array(try index.joined.search(queries: query, count: 1)[0]),
+                    Array(try index.joined.search(queries: query, count: 20)[0]),
+                    Array(try index.blackBox.search(queries: half, count: 1)[0]),
+                ]
+            }
+        }
+        let before = try found()
+        index.approximate()
+        #expect(index.joined.approximationByteCount == 58 * (48 + 16))
+        #expect(index.blackBox.approximationByteCount == 58 * (16 + 8))
+        #expect(try found() == before)
+
+        let service = try await toy.service(withIndex: true)
+        let held = try #require(service.generation.index)
+        let start = ContinuousClock.now
+        while held.joined.approximationByteCount == 0, ContinuousClock.now - start < .seconds(10) {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(held.joined.approximationByteCount > 0)
+    }
+
     @Test func fusionWithBM25AndContext() async throws {
         let toy = toy
         try await toy.writeIndex()
@@ -230,7 +266,7 @@ import Testing
             let state = try await client.get("/feedback?query=w1%20w2")
             #expect(state.json["grades"] as? [String: Int] == ["d3": 1, "d4": 0], "\(state.text)")
             #expect(state.json["labels"] as? Int == 3 && state.json["queries"] as? Int == 2)
-            #expect(try await client.post("/feedback", ["query": "w5", "document": "no", "grade": 1]).status == 400)
+            #expect(try await client.post("/feedback", ["query": "w5", "document": "no", "grade": 1]).status == 404)
             #expect(try await client.post("/feedback", ["query": "w5", "document": "d5", "grade": 7]).status == 400)
         }
         let collection = try RetrievalCollection(contentsOf: folder)

@@ -10,6 +10,8 @@ final class ToyBlackBox: BlackBox {
     struct Behaviour: Sendable {
         var delay: Duration = .zero
         var isAway = false
+        /// When to come back, as it says while it is away.
+        var retryAfter: Int?
         /// Texts that hold this word are refused, with all that are asked with them.
         var refusedWord: String?
     }
@@ -37,7 +39,7 @@ final class ToyBlackBox: BlackBox {
             record.withLock { $0.cancelled += 1 }
             throw error
         }
-        if behaviour.isAway { throw UpstreamFailure(.unavailable, "the toy is away") }
+        if behaviour.isAway { throw UpstreamFailure(.unavailable, "the toy is away", retryAfter: behaviour.retryAfter) }
         if let word = behaviour.refusedWord, let text = items.first(where: { $0.text.contains(word) })?.text {
             throw UpstreamFailure(.textRefused, "the toy refuses '\(text)'")
         }

@@ -34,12 +34,14 @@ struct ArtefactOptions: ParsableArguments {
     /// - Parameters:
     ///   - announcesPlan: whether each call says what it will ask; false where that has been said of all.
     ///   - progress: told of each call's counts, instead of a progress bar a call.
+    ///   - manner: how a server is asked that no flag says.
     func makeBlackBox(
         _ model: JoinedModel, _ shared: SharedOptions, announcesPlan: Bool = true,
-        progress: (@Sendable (EmbeddingCounts) -> Void)? = nil
+        progress: (@Sendable (EmbeddingCounts) -> Void)? = nil, manner: AskingManner = AskingManner()
     ) async throws -> any BlackBox {
         let blackBox = try await blackBox.make(
-            shared: shared, default: model.manifest.blackBoxSource, announcesPlan: announcesPlan, progress: progress)
+            shared: shared, default: model.manifest.blackBoxSource, announcesPlan: announcesPlan, progress: progress,
+            manner: manner)
         try model.artefact.require(blackBox: blackBox.identity)
         return blackBox
     }

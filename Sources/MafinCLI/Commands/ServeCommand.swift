@@ -23,7 +23,8 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
     @OptionGroup var options: ArtefactOptions
 
-    @Option(help: "Address to listen at. 0.0.0.0 is all of the machine's, which wants keys and TLS.")
+    @Option(
+        help: "Address to listen at. 0.0.0.0 is all of the machine's; without keys that is refused unless --no-keys.")
     var host = "127.0.0.1"
 
     @Option(help: "Port; 0 lets the system choose one, which the log names.")
@@ -34,7 +35,8 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Index that 'mafin index' wrote, for /search, /v1/context and the page.", valueName: "folder"))
+            "Index that 'mafin index' wrote, for /search, /v1/context and the page. It is mapped; a byte of memory for each of its numbers, filled in the background, makes single searches faster with the same results.",
+            valueName: "folder"))
     var index: String?
 
     @Option(
@@ -71,13 +73,9 @@ struct ServeCommand: AsyncParsableCommand {
     var feedback: String?
 
     @Option(
-        help: ArgumentHelp("Page that 'mafin evaluate --report' wrote; the page at / links to it.", valueName: "file"))
-    var report: String?
-
-    @Option(
         help: ArgumentHelp(
-            "Price of a million tokens of the black box, for the metrics' estimate of money.", valueName: "money"))
-    var price: Double?
+            "Page that 'mafin compare' wrote, index.html in its folder; the page at / links to it.", valueName: "file"))
+    var report: String?
 
     func validate() throws {
         if !(0...65535).contains(port) { throw ValidationError("--port must lie between 0 and 65535, found \(port).") }
@@ -88,25 +86,31 @@ struct ServeCommand: AsyncParsableCommand {
         if let name, name.isEmpty || name.contains(":") || name.contains("/") {
             throw ValidationError("--name must be a word without ':' and '/', found '\(name)'.")
         }
-        if let price, !(price >= 0) { throw ValidationError("--price must be at least 0, found \(price).") }
     }
 
     func run() async throws {
         try shared.apply()
         TracePropagator.install()
+        let keys = try access.keys()
+        try access.requireKeys(keys, host: host)
+        var service = try serviceOptions()
+        // That of the artefact which is there now, until the next start.
+        service.pricePerMillionTokens = try options.blackBox.price(
+            default: Artefact(readingFrom: options.folder).manifest.blackBoxSource)
+        try await run(service, keys)
+    }
+
+    private func run(_ options: ServiceOptions, _ keys: KeyRing) async throws {
+        let manner = AskingManner(retry: retry)
         let service = try await MafinService(
-            options: try serviceOptions(), keys: try access.keys(), log: .standardError(errorsOnly: shared.quiet),
-            load: { metrics in try await load(metrics) })
+            options: options, keys: keys, log: .standardError(errorsOnly: shared.quiet),
+            load: { metrics in try await load(metrics, manner) })
         var listening = MafinService.Listening(host: host, port: port)
         listening.certificate = access.tlsCertificate.map { URL(fileURLWithPath: $0) }
         listening.privateKey = access.tlsKey.map { URL(fileURLWithPath: $0) }
         listening.drainDelay = .seconds(bounds.drainDelay)
-        listening.drainTimeout = .seconds(bounds.drainTimeout)
+        listening.drainTimeout = .seconds(bounds.drainTimeout ?? bounds.deadline)
         listening.maximumConnections = bounds.maxConnections
-        listening.watched = [options.folder.appendingPathComponent(Artefact.manifestName)]
-        if let index {
-            listening.watched.append(URL(fileURLWithPath: index).appendingPathComponent(IndexManifest.fileName))
-        }
         let scheme = access.tlsCertificate == nil ? "http" : "https"
         try await service.run(listening) { [host, shared] port in
             let place = host.contains(":") ? "[\(host)]" : host
@@ -123,23 +127,38 @@ struct ServeCommand: AsyncParsableCommand {
         service.allowedOrigins = access.corsOrigin
         service.feedbackFolder = feedback.map { URL(fileURLWithPath: $0) }
         service.report = report.map { URL(fileURLWithPath: $0) }
-        service.pricePerMillionTokens = price
         service.classify = UpstreamFailure.init(of:)
+        service.watched = [options.folder.appendingPathComponent(Artefact.manifestName)]
+        if let index {
+            service.watched.append(URL(fileURLWithPath: index).appendingPathComponent(IndexManifest.fileName))
+        }
         bounds.apply(to: &service)
         return service
     }
 
+    /// Somebody waits for each answer: one more attempt at once, and no waiting for a black box that asks to come back later. Where the
+    /// local half can answer alone, not even that.
+    private var retry: RetryPolicy {
+        degrade
+            ? RetryPolicy(maximumAttempts: 1, longestServerDelay: .zero, patience: .zero)
+            : RetryPolicy(
+                maximumAttempts: 2, firstDelay: .milliseconds(200), longestDelay: .seconds(1),
+                longestServerDelay: .seconds(1), patience: .seconds(2))
+    }
+
     /// One generation: everything is opened anew.
-    private func load(_ metrics: ServiceMetrics) async throws -> sending LoadedArtefact {
+    private func load(_ metrics: ServiceMetrics, _ manner: AskingManner) async throws -> sending LoadedArtefact {
         let model = try options.load(shared)
         let index = try index.map { try SearchIndex(readingFrom: URL(fileURLWithPath: $0)) }
         // What each call will ask is in the metrics, not in the log.
         var silent = shared
         silent.quiet = true
-        let blackBox = try await options.makeBlackBox(model, silent) { counts in
-            // The first report of a call has all that matters: what the cache holds, and so what will be asked.
-            if counts.asked == 0 { metrics.recordCache(hits: counts.cached, asked: counts.remaining) }
-        }
+        let blackBox = try await options.makeBlackBox(
+            model, silent,
+            progress: { counts in
+                // The first report of a call has all that matters: what the cache holds, and so what will be asked.
+                if counts.asked == 0 { metrics.recordCache(hits: counts.cached, asked: counts.remaining) }
+            }, manner: manner)
         return LoadedArtefact(model: model, blackBox: try askedByText(blackBox, index), index: index)
     }
 
@@ -186,10 +205,26 @@ struct AccessOptions: ParsableArguments {
             valueName: "origin"))
     var corsOrigin: [String] = []
 
+    @Flag(
+        help:
+            "Let everybody ask who can reach the address. Needed where --host is not this machine alone and there are no keys."
+    )
+    var noKeys = false
+
     func validate() throws {
         if (tlsCertificate == nil) != (tlsKey == nil) {
             throw ValidationError("--tls-certificate and --tls-key go together.")
         }
+        if noKeys, keysFile != nil { throw ValidationError("--no-keys does not go with --keys-file.") }
+    }
+
+    /// Refuses to let strangers ask by mistake.
+    func requireKeys(_ keys: KeyRing, host: String) throws {
+        let isOfThisMachine = host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        guard keys.isEmpty, !isOfThisMachine, !noKeys else { return }
+        throw ValidationError(
+            "--host \(host) lets other machines ask, and there are no keys: give --keys-file or \(Self.keysVariable), or say --no-keys."
+        )
     }
 
     func keys(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> KeyRing {
@@ -218,7 +253,7 @@ struct ServingBounds: ParsableArguments {
     var maxBody = ServiceOptions().maximumBodyBytes
 
     @Option(help: ArgumentHelp("Requests being answered at a time; beyond them 429.", valueName: "n"))
-    var maxRequests = ServiceOptions().maximumRequests
+    var maxConcurrentRequests = ServiceOptions().maximumRequests
 
     @Option(help: ArgumentHelp("Connections at a time; more wait to be accepted.", valueName: "n"))
     var maxConnections = 4096
@@ -241,13 +276,14 @@ struct ServingBounds: ParsableArguments {
             "Seconds after SIGTERM during which /readyz says no and requests are still taken.", valueName: "s"))
     var drainDelay = 0.0
 
-    @Option(help: ArgumentHelp("Seconds that requests may then take to end.", valueName: "s"))
-    var drainTimeout = 30.0
+    @Option(help: ArgumentHelp("Seconds that requests may then take to end. (default: --deadline)", valueName: "s"))
+    var drainTimeout: Double?
 
     func validate() throws {
         for (flag, value) in [
             ("--batch-tokens", batchTokens ?? 1), ("--queue-tokens", queueTokens), ("--max-inputs", maxInputs),
-            ("--max-body", maxBody), ("--max-requests", maxRequests), ("--max-connections", maxConnections),
+            ("--max-body", maxBody), ("--max-concurrent-requests", maxConcurrentRequests),
+            ("--max-connections", maxConnections),
             ("--black-box-calls", blackBoxCalls),
         ] where value < 1 {
             throw ValidationError("\(flag) must be at least 1, found \(value).")
@@ -255,7 +291,8 @@ struct ServingBounds: ParsableArguments {
         for (flag, value) in [("--deadline", deadline), ("--black-box-deadline", blackBoxDeadline)] where !(value > 0) {
             throw ValidationError("\(flag) must be above 0, found \(value).")
         }
-        for (flag, value) in [("--drain-delay", drainDelay), ("--drain-timeout", drainTimeout)] where !(value >= 0) {
+        for (flag, value) in [("--drain-delay", drainDelay), ("--drain-timeout", drainTimeout ?? 0)] where !(value >= 0)
+        {
             throw ValidationError("\(flag) must be at least 0, found \(value).")
         }
     }
@@ -265,7 +302,7 @@ struct ServingBounds: ParsableArguments {
         service.queueTokens = queueTokens
         service.maximumInputs = maxInputs
         service.maximumBodyBytes = maxBody
-        service.maximumRequests = maxRequests
+        service.maximumRequests = maxConcurrentRequests
         service.deadline = .seconds(deadline)
         service.upstreamTimeout = .seconds(blackBoxDeadline)
         service.upstreamCalls = blackBoxCalls
@@ -281,7 +318,10 @@ extension UpstreamFailure {
             switch error {
             case .textsRefused, .textsTooLong, .emptyTexts: self.init(.textRefused, "\(error)")
             case .refused(_, let status, _) where [400, 413, 422].contains(status): self.init(.textRefused, "\(error)")
-            case .unavailable, .batchPending, .badAnswer, .badVector, .cacheUnusable, .cacheFull:
+            case .unavailable(_, _, _, let delay):
+                let seconds = delay.map { Int($0.components.seconds) + ($0.components.attoseconds > 0 ? 1 : 0) }
+                self.init(.unavailable, "\(error)", retryAfter: seconds.map { max(1, $0) })
+            case .batchPending, .badAnswer, .badVector, .cacheUnusable, .cacheFull:
                 self.init(.unavailable, "\(error)")
             default: self.init(.refused, "\(error)")
             }

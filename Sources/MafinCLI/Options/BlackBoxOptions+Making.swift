@@ -13,12 +13,13 @@ extension BlackBoxOptions {
     ///   - stored: what is meant where there is no `--black-box`: the artefact's own.
     ///   - announcesPlan: whether each call to a provider says what it will ask.
     ///   - progress: told of each call's counts, instead of a progress bar a call.
+    ///   - manner: how a server is asked that no flag says.
     ///   - environment: for keys and the places of caches.
     /// - Throws: `ValidationError` where nothing is named; `BlackBoxError`, `ProviderError`, `EncoderError` … for what cannot be
     ///   opened. A missing API key is an error only when there is something to ask.
     func make(
         shared: SharedOptions, default stored: BlackBoxSource? = nil, announcesPlan: Bool = true,
-        progress: (@Sendable (EmbeddingCounts) -> Void)? = nil,
+        progress: (@Sendable (EmbeddingCounts) -> Void)? = nil, manner: AskingManner = AskingManner(),
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) async throws -> any BlackBox {
         let source = try source(default: stored)
@@ -34,7 +35,8 @@ extension BlackBoxOptions {
                 prefixes: TextPrefixes(query: source.queryPrefix, document: source.documentPrefix, elseOf: folder))
             return try cached(encoder, shared, progress, environment)
         case .provider(let name, let model):
-            let provider = try provider(name, model: model, source: source, shared: shared, environment: environment)
+            let provider = try provider(
+                name, model: model, source: source, shared: shared, manner: manner, environment: environment)
             let ruler = try TokenRuler(provider.profile, tokenizer: asking.tokenizer)
             let cached = try cached(provider.blackBox, shared, progress, environment, cache: provider.cache)
             let policy = source.overflow ?? .error
@@ -46,6 +48,15 @@ extension BlackBoxOptions {
                 base: whole, server: provider.server, cache: provider.cache, ruler: ruler, overflow: policy,
                 isInBatches: asking.batch, note: shared.note)
         }
+    }
+
+    /// What a million tokens of the black box cost: what `--price` says, else the provider's profile; nil where neither does.
+    func price(
+        default stored: BlackBoxSource?, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws -> Double? {
+        if let price = asking.price { return price }
+        guard case .provider(let name, let model) = try source(default: stored).specification else { return nil }
+        return try catalog(environment: environment).profile(name).adapted(to: model).price.perMillionTokens
     }
 
     /// A provider's model and the cache before it.
@@ -60,7 +71,8 @@ extension BlackBoxOptions {
 
     /// Opens a model of a provider. Without a key that it needs it can be looked up in the cache but not asked.
     func provider(
-        _ name: String, model: String, source: BlackBoxSource, shared: SharedOptions, environment: [String: String]
+        _ name: String, model: String, source: BlackBoxSource, shared: SharedOptions,
+        manner: AskingManner = AskingManner(), environment: [String: String]
     ) throws -> OpenedProvider {
         let profile = try catalog(environment: environment).profile(name)
         let cache = try openCache(shared, environment)
@@ -74,7 +86,7 @@ extension BlackBoxOptions {
             dimensions: source.dimensions, queryPrefix: source.queryPrefix, documentPrefix: source.documentPrefix,
             options: ProviderBlackBox.Options(
                 limits: BatchLimits(items: asking.blackBoxBatch), maximumConcurrentRequests: asking.concurrency,
-                connection: asking.connection(to: address, environment: environment),
+                retry: manner.retry, connection: asking.connection(to: address, environment: environment),
                 headers: try asking.headerFields(), requestsPerMinute: asking.requestsPerMinute,
                 tokensPerMinute: asking.tokensPerMinute, spending: spending,
                 sharedSpending: CommandSpending.vectors(spending), sharing: cache, logger: shared.logger),
@@ -114,6 +126,12 @@ extension BlackBoxOptions {
     }
 }
 
+/// How a server is asked that no flag says.
+struct AskingManner: Sendable {
+    /// How often it is asked again, and how long it is waited for.
+    var retry = RetryPolicy()
+}
+
 /// A black box that can only be looked up in the cache; asking it is the error that kept it from being opened.
 struct UnaskableBlackBox: BlackBox {
     let identity: BlackBoxIdentity
@@ -146,6 +164,14 @@ struct PlannedBlackBox: BlackBox {
         try await base.embed(items, as: role, answered: answered)
     }
 
+    func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
+        try await base.known(items, as: role)
+    }
+
+    func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await base.embedAnew(items, as: role)
+    }
+
     private func say(_ items: [EmbeddingItem], _ role: TextRole) async throws {
         let plan = try await EmbeddingPlan(
             server, cache: cache, texts: [(role, items)], ruler: ruler, overflow: overflow, isInBatches: isInBatches)
@@ -169,6 +195,14 @@ struct InterruptibleBlackBox: BlackBox {
         try await Interruption.cancelling { [base] in
             try await base.embed(items, as: role, answered: answered)
         }
+    }
+
+    func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
+        try await base.known(items, as: role)
+    }
+
+    func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await Interruption.cancelling { [base] in try await base.embedAnew(items, as: role) }
     }
 }
 

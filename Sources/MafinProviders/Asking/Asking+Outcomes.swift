@@ -239,12 +239,12 @@ extension Asking {
         guard delay <= policy.longestServerDelay else {
             throw ProviderError.unavailable(
                 endpoint: box.url, attempts: batch.failures + 1,
-                reason: "\(reason) (asks to come back after \(delay.logText))")
+                reason: "\(reason) (asks to come back after \(delay.logText))", retryAfter: delay)
         }
         guard now - lastProgress + delay <= policy.patience else {
             throw ProviderError.unavailable(
                 endpoint: box.url, attempts: failuresInRow,
-                reason: "\(reason) (nothing was answered for \((now - lastProgress).logText))")
+                reason: "\(reason) (nothing was answered for \((now - lastProgress).logText))", retryAfter: delay)
         }
         // A little later than asked, each its own: those who were sent away together do not come back together.
         let wait = delay + min(delay * 0.1, .seconds(1)) * Double.random(in: 0...1)

@@ -93,6 +93,22 @@ public struct OverflowBlackBox: BlackBox {
         if let error = cutting.error(role) { throw error }
     }
 
+    /// Remembered vectors of those of the items that are asked in one piece.
+    public func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
+        guard policy != .error else { return try await base.known(items, as: role) }
+        let cuts = OverflowCuts(policy: policy, limit: limit, ruler: ruler, prefix: identity.prefix(for: role))
+        let pieces = try await knownPieces(items, role, cuts)
+        let whole = items.indices.filter { pieces[$0].count == 1 }
+        let found = try await base.known(
+            whole.map { EmbeddingItem(id: items[$0].id, text: pieces[$0][0]) }, as: role)
+        return AnsweredRows(indices: found.indices.map { whole[$0] }, vectors: found.vectors)
+    }
+
+    /// Asks with the texts as they are.
+    public func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await base.embedAnew(items, as: role)
+    }
+
     private func refuseOverlong(_ items: [EmbeddingItem], _ role: TextRole) throws {
         guard let limit, ruler.isExact else { return }
         let prefix = identity.prefix(for: role)

@@ -161,7 +161,7 @@ public struct ProviderBlackBox: BlackBox {
     public var spent: (requests: Int, tokens: Int) { spending.soFar }
 
     /// What may be spent in all.
-    public var spendingLimit: SpendingLimit { options.spending }
+    public var spendingLimit: SpendingLimit { spending.limit }
 
     /// What the account may send in a minute.
     var rates: RateLimits {

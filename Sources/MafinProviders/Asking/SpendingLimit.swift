@@ -33,7 +33,8 @@ public final class Spending: Sendable {
         var tokens = 0
     }
 
-    let limit: SpendingLimit
+    /// What may be spent in all.
+    public let limit: SpendingLimit
     private let state = Mutex(State())
 
     /// Nothing yet.

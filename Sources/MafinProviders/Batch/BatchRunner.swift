@@ -102,7 +102,7 @@ struct BatchRunner: Sendable {
     static func isQueueFull(_ error: any Error) -> Bool {
         switch error as? ProviderError {
         case .refused(_, _, let message): BatchAPI.saysQueueFull(message)
-        case .unavailable(_, _, let reason): BatchAPI.saysQueueFull(reason)
+        case .unavailable(_, _, let reason, _): BatchAPI.saysQueueFull(reason)
         default: false
         }
     }

@@ -76,6 +76,31 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         }
     }
 
+    /// Vectors of those of the items that the cache has; none where cached texts are to be asked again (``DriftCheck``).
+    ///
+    /// - Throws: ``ProviderError`` where the cache cannot be read.
+    public func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
+        guard drift == nil, !items.isEmpty else { return .none }
+        let texts = DistinctTexts(items, identity: identity, role: role)
+        let (found, _) = try await cache.vectors(for: texts.keys, of: texts.source)
+        var rowOfDistinct = [Int?](repeating: nil, count: texts.count)
+        for (row, distinct) in found.indices.enumerated() { rowOfDistinct[distinct] = row }
+        var (indices, selection): ([Int], [Int]) = ([], [])
+        for (item, distinct) in texts.distinctOfItem.enumerated() {
+            guard let row = rowOfDistinct[distinct] else { continue }
+            indices.append(item)
+            selection.append(row)
+        }
+        return AnsweredRows(indices: indices, vectors: found.vectors.selecting(rows: selection))
+    }
+
+    /// The black box's own answer, past the cache.
+    ///
+    /// - Throws: what the black box throws.
+    public func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await base.embedAnew(items, as: role)
+    }
+
     /// What a call would ask, without asking anything.
     public func plan(_ items: [EmbeddingItem], as role: TextRole) async throws -> EmbeddingCounts {
         let texts = DistinctTexts(items, identity: identity, role: role)

@@ -166,7 +166,7 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         (requestsPerMinute, tokensPerMinute) = (rates.requestsPerMinute, rates.tokensPerMinute)
         itemsAreRequests = profile.limits.itemsAreRequests
         pricePerMillionTokens =
-            blackBox.options.spending.pricePerMillionTokens ?? profile.price.perMillionTokens
+            blackBox.spendingLimit.pricePerMillionTokens ?? profile.price.perMillionTokens
         batchDiscount = profile.batch == nil ? nil : profile.price.batchDiscount
         self.isInBatches = isInBatches
         self.localDimension = localDimension

@@ -33,6 +33,15 @@ public struct VectorIndex: Sendable {
         self.init(parts: [rows], isApproximated: isApproximated)
     }
 
+    /// The index of one of the parts alone, which shares its rows and approximation.
+    public func part(_ number: Int) -> VectorIndex {
+        VectorIndex(parts: [parts[number]], approximations: approximations.isEmpty ? [] : [approximations[number]])
+    }
+
+    private init(parts: [VectorRows], approximations: [RowApproximation]) {
+        (self.parts, self.approximations) = (parts, approximations)
+    }
+
     /// Number of rows.
     public var count: Int { parts[0].count }
     /// Number of columns of a query: those of all parts.

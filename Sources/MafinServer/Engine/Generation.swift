@@ -22,6 +22,8 @@ final class Generation: Sendable {
     let lexical: BM25?
     /// Searches one at a time: each uses all cores.
     let searching = DispatchQueue(label: "mafin.search", qos: .userInitiated)
+    /// Whether the black box answers.
+    let blackBoxProbe: BlackBoxProbe
     private let degrades: Bool
     private let metrics: ServiceMetrics
 
@@ -33,7 +35,11 @@ final class Generation: Sendable {
         hash = try ContentHash.sha256(of: url)
         created = (try? FileManager.default.attributesOfItem(atPath: url.path)[.modificationDate] as? Date) ?? Date()
         index = loaded.index
-        if let index { try index.require(artefact) }
+        if let index {
+            try index.require(artefact)
+            // Not waited for, so that the service is ready at once.
+            DispatchQueue.global(qos: .utility).async { [weak index] in index?.approximate() }
+        }
         if options.usesBM25, let index {
             lexical = BM25(texts: try (0..<index.count).map { try index.document($0).textForEncoding })
         } else {
@@ -42,8 +48,11 @@ final class Generation: Sendable {
         upstream = UpstreamBatcher(
             loaded.blackBox,
             limits: .init(calls: options.upstreamCalls, timeout: options.upstreamTimeout),
-            observer: .init(call: { metrics.recordCall(texts: $0, seconds: $1, failure: $2) }),
+            observer: .init(
+                call: { metrics.recordCall(texts: $0, seconds: $1, failure: $2) },
+                known: { metrics.recordCache(hits: $0, asked: 0) }),
             classify: options.classify)
+        blackBoxProbe = BlackBoxProbe(upstream)
         degrades = options.degrades
         self.metrics = metrics
         engine = LocalEngine(
@@ -70,7 +79,8 @@ final class Generation: Sendable {
         var tokenCount: Int { tokens.reduce(0, +) }
     }
 
-    /// Both halves, at the same time: it takes as long as the slower one.
+    /// Both halves, at the same time: it takes as long as the slower one. A request for which the queue has no room costs nothing,
+    /// and whatever goes wrong with one half ends the work on the other.
     /// - Parameter asksBlackBox: false where only the local half is wanted.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func halves(
@@ -85,21 +95,41 @@ final class Generation: Sendable {
                 "the texts have \(batch.tokenCount) tokens, one request may have \(maximumTokens); send fewer texts at a time"
             )
         }
-        let tokens = (0..<batch.count).map(batch.length)
+        let job = try engine.submit(batch, as: role)
         metrics.recordInputs(role, texts: texts.count, tokens: batch.tokenCount)
-        async let local = measured(.local) { [engine] in try await engine.embed(batch, as: role) }
-        let remote: Matrix?
-        var degraded: String?
+        return try await withThrowingTaskGroup(of: Half.self) { group in
+            group.addTask {
+                .local(try await self.measured(.local) { try await self.engine.vectors(of: job) })
+            }
+            if asksBlackBox { group.addTask { try await self.blackBoxHalf(of: texts, as: role) } }
+            var halves = Halves(local: Matrix(rows: 0, columns: 0), tokens: (0..<batch.count).map(batch.length))
+            for try await half in group {
+                switch half {
+                case .local(let matrix): halves.local = matrix
+                case .blackBox(let matrix): halves.blackBox = matrix
+                case .degraded(let reason): halves.degraded = reason
+                }
+            }
+            return halves
+        }
+    }
+
+    private enum Half: Sendable {
+        case local(Matrix), blackBox(Matrix)
+        /// It is done without, and why.
+        case degraded(String)
+    }
+
+    private func blackBoxHalf(of texts: [String], as role: TextRole) async throws -> Half {
         do {
-            remote = asksBlackBox ? try await ask(texts, as: role) : nil
+            return .blackBox(try await ask(texts, as: role))
         } catch let failure as UpstreamFailure {
             guard degrades, failure.kind != .textRefused, role == .query else {
                 throw Self.error(failure, role: role, degrades: degrades)
             }
-            (remote, degraded) = (nil, failure.message)
             metrics.recordDegraded()
+            return .degraded(failure.message)
         }
-        return Halves(blackBox: remote, local: try await local, tokens: tokens, degraded: degraded)
     }
 
     private func ask(_ texts: [String], as role: TextRole) async throws -> Matrix {

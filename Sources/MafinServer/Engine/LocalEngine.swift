@@ -31,6 +31,10 @@ final class LocalEngine: Sendable {
     let dimension: Int
     /// Tokens waiting and in work.
     var load: Int { core.state.withLock { $0.tokens } }
+    /// Whether a batch has been computed for so long that it will hardly end.
+    var isStuck: Bool {
+        core.state.withLock { state in state.began.map { ContinuousClock.now - $0 > .seconds(30) } ?? false }
+    }
 
     private let core: Core
     private let tokenizers: Tokenizers
@@ -81,10 +85,25 @@ final class LocalEngine: Sendable {
     /// - Throws: ``ServiceError`` where the queue is full or a vector is not finite; `CancellationError`.
     func embed(_ rows: TokenBatch, as role: TextRole) async throws -> Matrix {
         guard !rows.isEmpty else { return Matrix(rows: 0, columns: dimension) }
+        try Task.checkCancellation()
+        return try await vectors(of: submit(rows, as: role))
+    }
+
+    /// Puts rows into the queue, of which there is at least one; whoever does awaits ``vectors(of:)``.
+    /// - Throws: ``ServiceError`` where the queue is full.
+    func submit(_ rows: TokenBatch, as role: TextRole) throws -> Job {
+        precondition(!rows.isEmpty, "nothing to compute")
         let job = Job(rows, role, dimension: dimension)
-        return try await withTaskCancellationHandler {
+        try core.submit(job)
+        return job
+    }
+
+    /// What became of a job; to be called once. A task that is cancelled takes its job out of the queue.
+    /// - Throws: ``ServiceError`` where a vector is not finite; `CancellationError`.
+    func vectors(of job: Job) async throws -> Matrix {
+        try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                core.submit(job, continuation)
+                core.wait(for: job, continuation)
             }
         } onCancel: {
             core.cancel(job)
@@ -99,7 +118,7 @@ final class LocalEngine: Sendable {
         fileprivate var finished = 0
         fileprivate var output: [Float]
         fileprivate var continuation: CheckedContinuation<Matrix, any Error>?
-        fileprivate var isCancelled = false
+        fileprivate var result: Result<Matrix, any Error>?
 
         init(_ rows: TokenBatch, _ role: TextRole, dimension: Int) {
             (self.rows, self.role) = (rows, role)
@@ -123,6 +142,8 @@ private final class Core: @unchecked Sendable {
         var lastRole: TextRole?
         /// Tokens a second, of recent batches.
         var rate = 0.0
+        /// When the batch that is computed began.
+        var began: ContinuousClock.Instant?
     }
 
     let state = Mutex(State())
@@ -135,27 +156,29 @@ private final class Core: @unchecked Sendable {
         (self.model, self.limits, self.observer) = (model, limits, observer)
     }
 
-    func submit(_ job: LocalEngine.Job, _ continuation: CheckedContinuation<Matrix, any Error>) {
-        let refusal: (any Error)? = state.withLock { state in
-            if job.isCancelled { return CancellationError() }
-            if state.isStopped { return ServiceError(.serviceUnavailable, .unavailable, "the server is ending") }
+    func submit(_ job: LocalEngine.Job) throws {
+        try state.withLock { state in
+            if state.isStopped { throw ServiceError(.serviceUnavailable, .unavailable, "the server is ending") }
             // A request that fits the queue by itself is not refused for its size as long as nothing else waits.
             if !state.jobs.isEmpty, state.tokens + job.rows.tokenCount > limits.queueTokens {
                 let seconds = Double(state.tokens) / max(state.rate, 100)
-                return ServiceError.overloaded(retryAfter: max(1, Int(seconds.rounded(.up))))
+                throw ServiceError.overloaded(retryAfter: max(1, Int(seconds.rounded(.up))))
             }
-            job.continuation = continuation
             state.jobs.append(job)
             state.tokens += job.rows.tokenCount
-            return nil
         }
-        if let refusal { return continuation.resume(throwing: refusal) }
         wake.signal()
     }
 
-    func cancel(_ job: LocalEngine.Job) {
-        finish(job, .failure(CancellationError())) { $0.isCancelled = true }
+    func wait(for job: LocalEngine.Job, _ continuation: CheckedContinuation<Matrix, any Error>) {
+        let result = state.withLock { _ in
+            if job.result == nil { job.continuation = continuation }
+            return job.result
+        }
+        if let result { continuation.resume(with: result) }
     }
+
+    func cancel(_ job: LocalEngine.Job) { finish(job, .failure(CancellationError())) }
 
     func stop() {
         state.withLock { $0.isStopped = true }
@@ -163,11 +186,10 @@ private final class Core: @unchecked Sendable {
     }
 
     /// Takes a job out of the queue and answers it, once.
-    private func finish(
-        _ job: LocalEngine.Job, _ result: Result<Matrix, any Error>, _ change: (LocalEngine.Job) -> Void = { _ in }
-    ) {
-        let continuation = state.withLock { state in
-            change(job)
+    private func finish(_ job: LocalEngine.Job, _ result: Result<Matrix, any Error>) {
+        let continuation = state.withLock { state -> CheckedContinuation<Matrix, any Error>? in
+            guard job.result == nil else { return nil }
+            job.result = result
             let continuation = job.continuation
             job.continuation = nil
             if let place = state.jobs.firstIndex(where: { $0 === job }) {
@@ -233,6 +255,8 @@ private final class Core: @unchecked Sendable {
         var batch = TokenBatch()
         for piece in pieces { for row in piece.rows { batch.append(piece.job.rows[row]) } }
         let start = ContinuousClock.now
+        state.withLock { $0.began = start }
+        defer { state.withLock { $0.began = nil } }
         do {
             let vectors = try encoder.embed(batch)
             let seconds = (ContinuousClock.now - start).inSeconds

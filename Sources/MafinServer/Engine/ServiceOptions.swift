@@ -52,6 +52,8 @@ public struct ServiceOptions: Sendable {
     public var feedbackFolder: URL?
     /// An evaluation report that the page links to.
     public var report: URL?
+    /// What is looked at every second: where one of these changes, the artefact is loaded anew. Symbolic links are followed.
+    public var watched: [URL] = []
     /// Whom to blame for an error of the black box.
     public var classify: @Sendable (any Error) -> UpstreamFailure = { error in
         error as? UpstreamFailure ?? UpstreamFailure(.unavailable, "\(error)")

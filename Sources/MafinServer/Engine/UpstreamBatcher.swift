@@ -37,6 +37,7 @@ public struct UpstreamFailure: Error, Sendable, Equatable, CustomStringConvertib
 
 /// Asks the black box for all requests at a time: what waits while calls are under way goes into the next call together.
 ///
+/// Texts whose vectors are remembered are answered first: they wait for no call, and the black box may be away.
 /// A call of several requests that fails for a text's sake is asked again request by request, so that only the one with that text fails.
 /// After failures for which nobody's text is to blame, the black box is left alone for a while and whoever asks is told at once.
 final class UpstreamBatcher: Sendable {
@@ -58,6 +59,8 @@ final class UpstreamBatcher: Sendable {
     struct Observer: Sendable {
         /// Each call: texts, seconds, whether it was answered.
         var call: @Sendable (Int, Double, UpstreamFailure.Kind?) -> Void = { _, _, _ in }
+        /// Texts that were remembered.
+        var known: @Sendable (Int) -> Void = { _ in }
     }
 
     let blackBox: any BlackBox
@@ -74,6 +77,9 @@ final class UpstreamBatcher: Sendable {
         /// Until when one request tries after a pause; `nil`: none does.
         var triedUntil: ContinuousClock.Instant?
         var lastFailure: UpstreamFailure?
+        /// When the black box itself asked to be asked again.
+        var wanted: ContinuousClock.Instant?
+        var lastAnswer: ContinuousClock.Instant?
     }
 
     /// One request's texts.
@@ -110,9 +116,61 @@ final class UpstreamBatcher: Sendable {
     /// The last failure, where nothing has been answered since.
     var lastFailure: UpstreamFailure? { state.withLock { $0.lastFailure } }
 
+    /// When it last answered a call; what is remembered does not count.
+    var lastAnswer: ContinuousClock.Instant? { state.withLock { $0.lastAnswer } }
+
     /// Vectors of the items, `(items.count, dimension)`.
     /// - Throws: ``UpstreamFailure``; `CancellationError`.
     func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        // What keeps a cache from being read the call will say.
+        let known = (try? await blackBox.known(items, as: role)) ?? AnsweredRows.none
+        guard !known.indices.isEmpty else { return try await ask(items, as: role) }
+        observer.known(known.indices.count)
+        var rows = [Int?](repeating: nil, count: items.count)
+        for (row, item) in known.indices.enumerated() { rows[item] = row }
+        let missing = items.indices.filter { rows[$0] == nil }
+        var vectors = known.vectors
+        if !missing.isEmpty {
+            let asked = try await ask(missing.map { items[$0] }, as: role)
+            guard asked.columns == vectors.columns else {
+                throw UpstreamFailure(
+                    .refused,
+                    "the black box gives vectors of \(asked.columns) numbers, those remembered have \(vectors.columns)")
+            }
+            for (place, item) in missing.enumerated() { rows[item] = vectors.rows + place }
+            vectors = Matrix(
+                rows: vectors.rows + asked.rows, columns: asked.columns, values: vectors.values + asked.values)
+        }
+        return vectors.selecting(rows: rows.compactMap { $0 })
+    }
+
+    /// Asks anew for a text, whatever is remembered of it: whether the black box answers now.
+    /// - Throws: ``UpstreamFailure``, that of the text included.
+    func probe(_ item: EmbeddingItem, as role: TextRole) async throws {
+        if let pause = pause() { throw pause }
+        let start = ContinuousClock.now
+        do {
+            _ = try await withDeadline(limits.timeout) { [blackBox] in
+                try await blackBox.embedAnew([item], as: role)
+            } elsewise: { [limits] in
+                Self.late(limits)
+            }
+            observer.call(1, (ContinuousClock.now - start).inSeconds, nil)
+            isWellAgain()
+        } catch {
+            let failure = error as? UpstreamFailure ?? classify(error)
+            observer.call(1, (ContinuousClock.now - start).inSeconds, failure.kind)
+            if failure.isOfText { isWellAgain() } else { leaveAlone(after: failure) }
+            throw failure
+        }
+    }
+
+    private static func late(_ limits: Limits) -> UpstreamFailure {
+        UpstreamFailure(
+            .unavailable, "the black box did not answer within \(ServiceError.plain(limits.timeout.inSeconds)) s")
+    }
+
+    private func ask(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         let request = Request(items, role)
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
@@ -141,8 +199,9 @@ final class UpstreamBatcher: Sendable {
                 state.triedUntil = now + limits.timeout
                 return nil
             }
-            let seconds = max(1, Int((until - now).inSeconds.rounded(.up)))
-            return UpstreamFailure(failure.kind, failure.message, retryAfter: failure.retryAfter ?? seconds)
+            let left = max(until, state.wanted ?? until) - now
+            return UpstreamFailure(
+                failure.kind, failure.message, retryAfter: max(1, Int(left.inSeconds.rounded(.up))))
         }
     }
 
@@ -183,9 +242,7 @@ final class UpstreamBatcher: Sendable {
             let answer = try await withDeadline(limits.timeout) { [blackBox] in
                 try await blackBox.embed(items, as: role)
             } elsewise: { [limits] in
-                UpstreamFailure(
-                    .unavailable,
-                    "the black box did not answer within \(ServiceError.plain(limits.timeout.inSeconds)) s")
+                Self.late(limits)
             }
             observer.call(items.count, (ContinuousClock.now - start).inSeconds, nil)
             isWellAgain()
@@ -223,15 +280,21 @@ final class UpstreamBatcher: Sendable {
             // Calls that began before the pause say nothing new about how long it should be.
             guard state.pausedUntil == nil || state.triedUntil != nil else { return }
             let doubled = limits.firstPause * (1 << min(state.failures, 10))
-            let asked = failure.retryAfter.map { Duration.seconds($0) } ?? .zero
+            let asked = failure.retryAfter.map { Duration.seconds($0) }
             state.failures += 1
-            state.pausedUntil = ContinuousClock.now + max(min(doubled, limits.longestPause), min(asked, .seconds(120)))
+            let now = ContinuousClock.now
+            state.wanted = asked.map { now + $0 }
+            state.pausedUntil = now + max(min(doubled, limits.longestPause), min(asked ?? .zero, .seconds(120)))
             state.triedUntil = nil
         }
     }
 
     private func isWellAgain() {
-        state.withLock { ($0.failures, $0.pausedUntil, $0.triedUntil, $0.lastFailure) = (0, nil, nil, nil) }
+        state.withLock { state in
+            (state.failures, state.pausedUntil, state.triedUntil, state.lastFailure) = (0, nil, nil, nil)
+            state.wanted = nil
+            state.lastAnswer = .now
+        }
     }
 }
 

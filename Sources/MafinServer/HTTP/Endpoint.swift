@@ -28,7 +28,7 @@ enum Endpoint: CaseIterable, Sendable {
     var methods: [HTTPRequest.Method] {
         switch self {
         case .embeddings, .cohere, .search, .context, .explain: [.post]
-        case .feedback: [.get, .post]
+        case .feedback, .report: [.get, .post]
         default: [.get]
         }
     }

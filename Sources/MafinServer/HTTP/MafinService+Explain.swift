@@ -42,9 +42,10 @@ extension MafinService {
         guard let index = generation.index else {
             throw ServiceError(.notFound, .invalidRequest, "no index is served", code: "no_index")
         }
-        guard let id = try fields.text("document"), let row = index.row(of: id) else {
-            throw ServiceError.invalid("document must be the id of a document of the index", parameter: "document")
+        guard let id = try fields.text("document") else {
+            throw ServiceError.invalid("document is missing: the id of a document of the index", parameter: "document")
         }
+        guard let row = index.row(of: id) else { throw ServiceError.unknownDocument(id) }
         let document = try index.document(row).textForEncoding
         let words = WordShares(engine: generation.engine)
         async let ofQuery = words.shares(of: query, as: .query, against: document)

@@ -31,9 +31,10 @@ extension MafinService {
         guard let query = try fields.text("query"), !query.allSatisfy(\.isWhitespace), query.utf8.count <= 10_000 else {
             throw ServiceError.invalid("query is missing, empty or longer than 10,000 bytes", parameter: "query")
         }
-        guard let document = try fields.text("document"), generation.index?.row(of: document) != nil else {
-            throw ServiceError.invalid("document must be the id of a document of the index", parameter: "document")
+        guard let document = try fields.text("document") else {
+            throw ServiceError.invalid("document is missing: the id of a document of the index", parameter: "document")
         }
+        guard generation.index?.row(of: document) != nil else { throw ServiceError.unknownDocument(document) }
         guard !document.unicodeScalars.contains(where: { $0.properties.isWhitespace }) else {
             throw ServiceError.invalid(
                 "the id of this document holds white space, which a qrels file cannot", parameter: "document")

@@ -3,7 +3,9 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import Mafin
+import MafinBlackBox
 import NIOCore
+import Synchronization
 
 extension MafinService {
     /// `GET /`: the page, one file without anything from elsewhere.
@@ -11,7 +13,8 @@ extension MafinService {
         let facts = PageFacts(
             model: generation.name, lambda: generation.manifest.mixing.combination.lambda ?? 0.5,
             documents: generation.index?.count ?? 0, hasIndex: generation.index != nil,
-            hasFeedback: feedback != nil, hasReport: options.report != nil, hasBM25: generation.lexical != nil)
+            hasFeedback: feedback != nil, hasReport: options.report != nil, hasBM25: generation.lexical != nil,
+            hasKeys: !keys.isEmpty)
         let text = try String(decoding: JSONEncoder().encode(facts), as: UTF8.self).replacing("<", with: "\\u003c")
         var response = Answers.text(
             PageSource.page.replacing("/*CONFIG*/", with: text), type: "text/html; charset=utf-8")
@@ -26,16 +29,40 @@ extension MafinService {
         guard let file = options.report, let data = FileManager.default.contents(atPath: file.path) else {
             throw ServiceError(
                 .notFound, .invalidRequest,
-                "there is no report: write one with 'mafin evaluate --report FILE' and start the service with --report FILE",
+                "there is no report: 'mafin compare --output REPORT' writes one; start the service with --report REPORT/index.html",
                 code: "no_report")
         }
         return Answers.bytes(ByteBuffer(bytes: data), type: "text/html; charset=utf-8")
     }
 
-    /// `GET /openapi.json`
+    /// `POST /report`: a cookie that opens the report for some minutes, as a link cannot bring a key.
+    func reportTicket(_ exchange: ServiceResponder.Exchange) throws -> Response {
+        let name = exchange.facts.withLock { $0.key } ?? ""
+        return Response(status: .noContent, headers: [.setCookie: reportTickets.cookie(for: name)])
+    }
+
+    /// `GET /openapi.json`: with the bounds of this service and the lengths of this artefact's vectors.
     func openAPI(_ generation: Generation) -> Response {
-        let text = String(decoding: PackageResources.openapi_json, as: UTF8.self)
-            .replacing("MAFIN_VERSION", with: LibraryVersion.current.version)
+        let fusion =
+            generation.lexical == nil
+            ? #"{"type": "null", "description": "BM25 is not held: the service was started without --bm25."}"#
+            : #"{"type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "Weight of BM25 beside the joined ranking (convex, min-max normalised)."}"#
+        // Only the query's vector of a query-sided artefact depends on it.
+        let share = #"{"type": ["number", "null"], "minimum": 0, "maximum": 1}"#
+        let isFree = if case .querySided = generation.manifest.mixing.combination { true } else { false }
+        var text = String(decoding: PackageResources.openapi_json, as: UTF8.self)
+        for (name, value) in [
+            ("\"MAFIN_BLACK_BOX_DIMENSION\"", "\(generation.manifest.blackBoxDimension)"),
+            ("\"MAFIN_DIMENSION\"", "\(generation.dimension)"), ("\"MAFIN_MAX_INPUTS\"", "\(options.maximumInputs)"),
+            ("\"MAFIN_BM25\"", fusion), ("\"MAFIN_LAMBDA\"", isFree ? share : #"{"type": "null"}"#),
+            (
+                "\"MAFIN_DEFAULT_LAMBDA\"",
+                isFree && options.defaultRole == .query ? share : #"{"type": "null"}"#
+            ),
+            ("MAFIN_DEFAULT_ROLE", options.defaultRole.rawValue),
+            ("MAFIN_MODEL", String(JSONText.quoted(generation.name).dropFirst().dropLast())),
+            ("MAFIN_VERSION", LibraryVersion.current.version),
+        ] { text = text.replacing(name, with: value) }
         return Answers.text(text, type: "application/json")
     }
 }
@@ -49,6 +76,7 @@ private struct PageFacts: Encodable {
     var hasFeedback: Bool
     var hasReport: Bool
     var hasBM25: Bool
+    var hasKeys: Bool
 }
 
 /// The page's parts, put together once.

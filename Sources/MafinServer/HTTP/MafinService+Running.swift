@@ -25,11 +25,9 @@ extension MafinService {
         /// Time between the first signal to end and closing the door, for load balancers to notice.
         public var drainDelay: Duration = .zero
         /// Longest that requests may take to end after that.
-        public var drainTimeout: Duration = .seconds(30)
+        public var drainTimeout: Duration = .seconds(60)
         /// Connections at a time.
         public var maximumConnections = 4096
-        /// What is looked at every second: where one of these changes, the artefact is loaded anew. Symbolic links are followed.
-        public var watched: [URL] = []
         /// Whether signals are this service's: SIGTERM and SIGINT end it, SIGHUP reloads.
         public var handlesSignals = true
 
@@ -127,13 +125,15 @@ extension MafinService {
         }
 
         private func watchFiles() async {
-            var stamps = listening.watched.map(FileStamp.init)
+            // As they were before the artefact was loaded: what has changed since is loaded now.
+            var stamps = service.stamps
             while (try? await Task.sleep(for: .seconds(1))) != nil {
                 if let note = service.keys.refresh() { service.log.note(note) }
-                let now = listening.watched.map(FileStamp.init)
+                let now = service.options.watched.map(FileStamp.init)
                 // A file that is missing is about to be replaced.
-                guard now != stamps, !now.contains(nil) else { continue }
-                stamps = now
+                let hasChanged = now != stamps && !now.contains(nil)
+                guard hasChanged || service.isReloadDue else { continue }
+                if hasChanged { stamps = now }
                 await service.reload()
             }
         }

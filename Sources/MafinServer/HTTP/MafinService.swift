@@ -23,12 +23,19 @@ public final class MafinService: Sendable {
     let feedback: FeedbackStore?
     private let load: @Sendable (ServiceMetrics) async throws -> UnsafeTransfer<LoadedArtefact>
     private let state: Mutex<State>
-    private let readiness = ReadinessProbe()
+    let reportTickets = ReportTickets()
+    /// What is watched, as it was before the artefact was loaded first.
+    let stamps: [FileStamp?]
 
     private struct State {
         var generation: Generation
         var isDraining = false
         var isReloading = false
+        /// Whether something may have changed since the reload that is under way began.
+        var isReloadWanted = false
+        /// Reloads that failed in a row, and when the next one is due.
+        var failures = 0
+        var retry: ContinuousClock.Instant?
     }
 
     /// Loads the artefact and is then ready to answer.
@@ -44,6 +51,7 @@ public final class MafinService: Sendable {
         self.log = log
         let metrics = ServiceMetrics(pricePerMillionTokens: options.pricePerMillionTokens)
         self.metrics = metrics
+        stamps = options.watched.map(FileStamp.init)
         self.load = { UnsafeTransfer(try await load($0)) }
         let generation = try Generation(try await load(metrics), options: options, metrics: metrics)
         feedback = try options.feedbackFolder.map { try FeedbackStore($0, index: generation.index) }
@@ -60,17 +68,34 @@ public final class MafinService: Sendable {
     /// Says that no new work should be sent here; requests are still answered.
     func drain() { state.withLock { $0.isDraining = true } }
 
-    /// Loads the artefact anew and answers with it from then on; where that fails, all stays as it was.
-    /// - Returns: whether it succeeded, or was not needed because another reload is under way.
+    /// Loads the artefact anew and answers with it from then on; where that fails, all stays as it was, and ``isReloadDue`` says when to
+    /// try again. A reload that is asked for while one is under way follows it, as it may have read what was there before.
+    /// - Returns: whether it succeeded, or will be made by the one that is under way.
     @discardableResult
     public func reload() async -> Bool {
-        guard
-            state.withLock({ state in
-                defer { state.isReloading = true }
-                return !state.isReloading
-            })
-        else { return true }
-        defer { state.withLock { $0.isReloading = false } }
+        let isMine = state.withLock { state in
+            defer { state.isReloading = true }
+            if state.isReloading { state.isReloadWanted = true }
+            return !state.isReloading
+        }
+        guard isMine else { return true }
+        while true {
+            let hasSucceeded = await reloadOnce()
+            let isDone = state.withLock { state in
+                defer { state.isReloadWanted = false }
+                if !state.isReloadWanted { state.isReloading = false }
+                return !state.isReloadWanted
+            }
+            if isDone { return hasSucceeded }
+        }
+    }
+
+    /// Whether a reload failed, and it is time to try once more: after 1 s, 2 s … 60 s.
+    var isReloadDue: Bool {
+        state.withLock { state in state.retry.map { $0 <= .now } ?? false }
+    }
+
+    private func reloadOnce() async -> Bool {
         do {
             let generation = try Generation(try await load(metrics).value, options: options, metrics: metrics)
             let before = self.generation
@@ -80,12 +105,21 @@ public final class MafinService: Sendable {
                     "vectors would have \(generation.dimension) numbers instead of \(before.dimension); clients' indexes would break: restart the service to serve it"
                 )
             }
-            state.withLock { $0.generation = generation }
+            state.withLock { state in
+                (state.generation, state.failures, state.retry) = (generation, 0, nil)
+            }
             metrics.describe(generation)
             metrics.recordReload(true)
             log.note("serving artefact \(generation.hash.prefix(12))")
             return true
         } catch {
+            // Vectors of another length stay so; anything else may be files that are being written.
+            state.withLock { state in
+                state.failures += 1
+                state.retry =
+                    error is ServiceError
+                    ? nil : ContinuousClock.now + .seconds(min(60, 1 << min(state.failures - 1, 6)))
+            }
             metrics.recordReload(false)
             log.note("reload failed, the artefact served stays: \(error)", level: "error")
             return false
@@ -94,8 +128,10 @@ public final class MafinService: Sendable {
 
     // MARK: Requests
 
-    /// The name of the key that a request brings.
-    func authenticate(_ headers: HTTPFields) throws -> String {
+    /// The name of the key that a request brings; for the report, a ticket is as good.
+    func authenticate(_ request: Request, _ endpoint: Endpoint) throws -> String {
+        let headers = request.headers
+        if endpoint == .report, request.method != .post, let name = reportTickets.name(in: headers) { return name }
         var secret = headers[.apiKey] ?? headers[.xAPIKey]
         if let header = headers[.authorization] {
             let parts = header.split(separator: " ", maxSplits: 1)
@@ -114,6 +150,22 @@ public final class MafinService: Sendable {
         return name
     }
 
+    /// Refuses what a page of another origin sends. Where there are no keys, nothing else keeps a page in a browser on this machine from
+    /// asking, and paying, with what its visitor may reach.
+    /// - Throws: ``ServiceError`` 403.
+    func requireOwnOrigin(_ request: Request) throws {
+        guard keys.isEmpty, let origin = request.headers[.origin] else { return }
+        let allowed = options.allowedOrigins
+        if allowed.contains("*") || allowed.contains(origin) { return }
+        let place = origin.lowercased().split(separator: "://", maxSplits: 1).last
+        guard let host = request.head.authority?.lowercased(), place.map(String.init) == host else {
+            throw ServiceError(
+                .forbidden, .invalidRequest,
+                "pages of the origin '\(origin.clipped)' may not ask here: start the service with --cors-origin for it, or with keys",
+                code: "foreign_origin")
+        }
+    }
+
     func answer(_ exchange: ServiceResponder.Exchange, _ endpoint: Endpoint) async throws -> Response {
         let generation = generation
         switch endpoint {
@@ -126,30 +178,40 @@ public final class MafinService: Sendable {
         case .explain: return try await explain(exchange, generation)
         case .feedback: return try await feedback(exchange, generation)
         case .live: return Answers.text("ok\n")
-        case .ready: return try await readiness.answer(self, generation)
+        case .ready: return try await Readiness.answer(self, generation)
         case .metrics:
             return Answers.text(
                 metrics.text(queueTokens: generation.engine.load), type: "text/plain; version=0.0.4; charset=utf-8")
         case .openAPI: return openAPI(generation)
         case .page: return try page(generation)
-        case .report: return try report()
+        case .report: return try exchange.request.method == .post ? reportTicket(exchange) : report()
         }
     }
 
     /// A request's whole body, within its bound.
     func body(_ exchange: ServiceResponder.Exchange) async throws -> Data {
         let request = exchange.request
-        if let type = request.headers[.contentType], !type.lowercased().hasPrefix("application/json") {
+        // Not for form's sake: pages from elsewhere can send any other type without asking.
+        let type = request.headers[.contentType] ?? ""
+        guard type.prefix(while: { $0 != ";" }).trimmingCharacters(in: .whitespaces).lowercased() == "application/json"
+        else {
             throw ServiceError(
                 .unsupportedMediaType, .invalidRequest,
-                "the body must be application/json, found '\(type.prefix(100))'")
+                "the body must be application/json, found \(type.isEmpty ? "no content-type" : "'\(type.clipped)'")")
         }
         let maximum = options.maximumBodyBytes
         if let text = request.headers[.contentLength], let length = Int(text), length > maximum {
             throw ServiceError.tooLarge(
                 "the body has \(length) bytes, a request may have \(maximum); send fewer texts at a time")
         }
-        let buffer = try await request.body.collect(upTo: maximum)
+        let buffer: ByteBuffer
+        do {
+            buffer = try await request.body.collect(upTo: maximum)
+        } catch  where !(error is NIOTooManyBytesError || error is CancellationError) {
+            // The client has left in the middle of it, or wrote no HTTP: no fault of ours.
+            throw ServiceError(
+                .badRequest, .invalidRequest, "the body could not be read to its end", code: "incomplete_body")
+        }
         exchange.facts.withLock { $0.bytesIn = buffer.readableBytes }
         return Data(buffer.readableBytesView)
     }

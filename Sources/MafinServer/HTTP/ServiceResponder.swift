@@ -70,7 +70,8 @@ struct ServiceResponder: HTTPResponder {
             let known = Self.serviceError(error, options: service.options)
             if known.status == .internalServerError {
                 service.log.record(
-                    "failure", level: "error", [("id", .text(exchange.id)), ("error", .text("\(error)"))])
+                    "failure", level: "error",
+                    [("id", .text(exchange.id)), ("error", .text("\(error)".clipped(to: 2000)))])
             }
             failure = known
             response = Answers.error(known, in: exchange.dialect, id: exchange.id)
@@ -111,14 +112,17 @@ struct ServiceResponder: HTTPResponder {
         else {
             var error = ServiceError(
                 .methodNotAllowed, .invalidRequest,
-                "\(request.uri.path) takes \(endpoint.methods.map(\.rawValue).joined(separator: " and ")), not \(Endpoint.known(request.method))"
+                "\(request.uri.path.clipped) takes \(endpoint.methods.map(\.rawValue).joined(separator: " and ")), not \(Endpoint.known(request.method))"
             )
             error.allowed = endpoint.methods.map(\.rawValue)
             throw error
         }
-        if endpoint.needsKey, !service.keys.isEmpty {
-            let name = try service.authenticate(request.headers)
-            exchange.facts.withLock { $0.key = name }
+        if endpoint.needsKey {
+            try service.requireOwnOrigin(request)
+            if !service.keys.isEmpty {
+                let name = try service.authenticate(request, endpoint)
+                exchange.facts.withLock { $0.key = name }
+            }
         }
         guard service.metrics.requestsInFlight <= service.options.maximumRequests || !endpoint.isCounted else {
             throw ServiceError(
@@ -171,9 +175,26 @@ struct ServiceResponder: HTTPResponder {
         guard all || service.options.allowedOrigins.contains(origin) else { return }
         response.headers[.accessControlAllowOrigin] = all ? "*" : origin
         response.headers[.vary] = "Origin"
-        guard request.method == .options else { return }
+        guard request.method == .options else {
+            response.headers[.accessControlExposeHeaders] = "X-Request-Id, Traceparent, Retry-After, X-Mafin-Degraded"
+            return
+        }
         response.headers[.accessControlAllowMethods] = "GET, POST"
-        response.headers[.accessControlAllowHeaders] = "Authorization, Content-Type, X-Request-Id, Traceparent"
+        // Names cannot be given by their beginning: what OpenAI's client in a browser says of itself is allowed by name as it asks.
+        let asked = (request.headers[.accessControlRequestHeaders] ?? "").split(separator: ",").map {
+            $0.trimmingCharacters(in: .whitespaces).lowercased()
+        }
+        let stainless = asked.filter { name in
+            name.hasPrefix("x-stainless-") && name.utf8.count <= 64
+                && name.utf8.allSatisfy {
+                    ($0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z")) || $0 == UInt8(ascii: "-")
+                }
+        }
+        response.headers[.accessControlAllowHeaders] =
+            (["Authorization", "Content-Type", "Api-Key", "X-Api-Key", "X-Request-Id", "Traceparent"]
+            + stainless.prefix(20))
+            .joined(separator: ", ")
+        response.headers[.vary] = "Origin, Access-Control-Request-Headers"
         response.headers[.accessControlMaxAge] = "600"
     }
 
@@ -185,7 +206,7 @@ struct ServiceResponder: HTTPResponder {
         var fields: [(String, ServiceLog.Value)] = [
             ("id", .text(exchange.id)), ("trace_id", .text(exchange.trace.traceID)),
             ("method", .text(Endpoint.known(exchange.request.method))),
-            ("path", .text(String(exchange.path.prefix(200)))),
+            ("path", .text(exchange.path.clipped)),
             ("status", .integer(response.status.code)), ("ms", .number((seconds * 1e5).rounded() / 100)),
             ("bytes_in", .integer(facts.bytesIn)), ("bytes_out", .integer(response.body.contentLength ?? 0)),
         ]
@@ -194,7 +215,7 @@ struct ServiceResponder: HTTPResponder {
         if facts.inputs > 0 {
             fields += [("inputs", .integer(facts.inputs)), ("tokens", .integer(facts.tokens))]
         }
-        if let failure { fields.append(("error", .text(failure.message))) }
+        if let failure { fields.append(("error", .text(failure.message.clipped(to: 500)))) }
         service.log.record("request", level: response.status.code >= 500 ? "error" : "info", fields)
     }
 }

@@ -3,10 +3,11 @@ import Mafin
 import MafinBlackBox
 import MafinNumerics
 import MafinRetrieval
+import Synchronization
 
 /// An index that `mafin index` wrote, mapped: both halves of every document's vector, and the texts.
 ///
-/// Nothing is copied: rows and texts are read from the files' own pages, which all processes share.
+/// Rows and texts are read from the files' own pages, which all processes share. ``approximate()`` adds a byte of memory for each number.
 public final class SearchIndex: Sendable {
     static let blackBoxFile = "black-box.npy"
     static let localFile = "local.npy"
@@ -19,9 +20,10 @@ public final class SearchIndex: Sendable {
     /// Its manifest.
     public let manifest: IndexManifest
     /// Both halves side by side, the black box's first.
-    let joined: VectorIndex
+    var joined: VectorIndex { halves.withLock { $0 } }
     /// The black box's half alone.
-    let blackBox: VectorIndex
+    var blackBox: VectorIndex { joined.part(0) }
+    private let halves: Mutex<VectorIndex>
     private let corpus: MappedFile
     private let offsets: MappedFile
     private let lookup: IdentifierLookup
@@ -58,8 +60,7 @@ public final class SearchIndex: Sendable {
         }
         self.folder = folder
         self.manifest = manifest
-        joined = VectorIndex(parts: [remote, local])
-        blackBox = VectorIndex(remote)
+        halves = Mutex(VectorIndex(parts: [remote, local]))
         var last: UInt64 = 0
         for row in 0...manifest.documents {
             let offset = Self.offset(row, in: offsets)
@@ -70,6 +71,14 @@ public final class SearchIndex: Sendable {
             }
             last = offset
         }
+    }
+
+    /// Reads all rows once and holds a byte of each number, so that single searches read a quarter of the memory; what they find is the same.
+    /// Until it is done, they go on as before.
+    public func approximate() {
+        let parts = joined.parts
+        let approximated = VectorIndex(parts: parts, isApproximated: true)
+        halves.withLock { $0 = approximated }
     }
 
     /// Checks that an artefact makes the vectors of documents that are in the index.

@@ -44,7 +44,8 @@ public final class ServiceMetrics: Sendable {
     private let callSeconds = MetricFamily(
         "mafin_black_box_call_duration_seconds", .histogram(bounds: seconds), "Time of these calls, retries included.")
     private let cache = MetricFamily(
-        "mafin_black_box_texts_total", .counter, "Distinct texts of these calls, by where their vector came from.",
+        "mafin_black_box_texts_total", .counter,
+        "Texts, by where the vectors of the black box came from: remembered, or asked for.",
         labels: ["source"])
     private let cost = MetricFamily(
         "mafin_black_box_cost_estimate_total", .counter,

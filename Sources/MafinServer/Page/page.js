@@ -14,24 +14,25 @@
   let words = new Map();
   let key = sessionStorage.getItem('mafin-key');
   let asking = null;
+  // What to do once a key has been entered.
+  let afterKey = null;
 
   // ---- asking
 
-  async function ask(path, body) {
+  async function ask(path, body, signal) {
     const headers = {};
     if (body) headers['content-type'] = 'application/json';
     if (key) headers['authorization'] = 'Bearer ' + key;
-    const response = await fetch(path, {
-      method: body ? 'POST' : 'GET', headers, body: body ? JSON.stringify(body) : undefined,
-      signal: asking ? asking.signal : undefined,
-    });
-    const value = await response.json();
-    if (response.status === 401) {
-      element('key-form').hidden = false;
-      element('key').focus();
-    }
+    const response = await fetch(path, { method: body ? 'POST' : 'GET', headers, body: body ? JSON.stringify(body) : undefined, signal });
+    const value = response.status === 204 ? null : await response.json();
+    if (response.status === 401) askForKey();
     if (!response.ok) throw new Error(value.error ? value.error.message : 'the service answered ' + response.status);
     return value;
+  }
+
+  function askForKey() {
+    element('key-form').hidden = false;
+    element('key').focus();
   }
 
   function fail(error) {
@@ -44,15 +45,17 @@
     if (!query.trim()) return;
     if (asking) asking.abort();
     asking = new AbortController();
+    // A mark or an explanation that is under way is none of the search's.
+    const signal = asking.signal;
     element('error').hidden = true;
     element('status').textContent = 'Searching …';
     const begun = performance.now();
     try {
       const request = { query, top: count, lambda: config.lambda, candidates: true };
-      const wanted = [ask('/search', request)];
+      const wanted = [ask('/search', request, signal)];
       const isFused = element('bm25').checked;
-      if (isFused) wanted.push(ask('/search', { query, top: count, lambda: lambda(), bm25: 1 / 3 }));
-      if (config.hasFeedback) wanted.push(ask('/feedback?query=' + encodeURIComponent(query)));
+      if (isFused) wanted.push(ask('/search', { query, top: count, lambda: lambda(), bm25: 1 / 3 }, signal));
+      if (config.hasFeedback) wanted.push(ask('/feedback?query=' + encodeURIComponent(query), undefined, signal));
       const answers = await Promise.all(wanted);
       answer = answers[0];
       fused = isFused ? answers[1] : null;
@@ -284,8 +287,10 @@
   async function explain(id) {
     words.set(id, 'asking');
     render(false);
+    const query = answer.query;
     try {
-      words.set(id, await ask('/explain', { query: answer.query, document: id }));
+      const found = await ask('/explain', { query, document: id });
+      if (answer.query === query) words.set(id, found);
     } catch (error) {
       words.delete(id);
       fail(error);
@@ -294,14 +299,28 @@
   }
 
   async function mark(id, grade) {
+    const query = answer.query;
     try {
-      const state = await ask('/feedback', { query: answer.query, document: id, grade: marks[id] === grade ? null : grade });
-      marks = state.grades;
+      const state = await ask('/feedback', { query, document: id, grade: marks[id] === grade ? null : grade });
+      // Another search may have been answered meanwhile.
+      if (answer.query === query) marks = state.grades;
       element('status').textContent = `Kept for training: marks ${state.labels}, on queries ${state.queries}.`;
     } catch (error) {
       fail(error);
     }
     render(false);
+  }
+
+  // A link brings no key: with it, the service gives a cookie that opens the report.
+  async function openReport() {
+    afterKey = openReport;
+    if (!key) return askForKey();
+    try {
+      await ask('/report', {});
+      location.assign('/report');
+    } catch (error) {
+      fail(error);
+    }
   }
 
   function remember() {
@@ -342,7 +361,14 @@
     sessionStorage.setItem('mafin-key', key);
     element('key-form').hidden = true;
     element('error').hidden = true;
-    search(element('query').value);
+    const next = afterKey || (() => search(element('query').value));
+    afterKey = null;
+    next();
+  });
+  element('report').addEventListener('click', event => {
+    if (!config.hasKeys) return;
+    event.preventDefault();
+    openReport();
   });
   element('lambda').addEventListener('input', () => {
     share = Number(element('lambda').value);

@@ -26,13 +26,13 @@ struct CohereRequest: Sendable {
         role = try EmbeddingsRequest.role(type, parameter: "input_type")
         if let suffix = named.role, suffix != role {
             throw ServiceError.invalid(
-                "input_type says \(type), the model's name says \(suffix.rawValue)", parameter: "input_type")
+                "input_type says \(type.clipped), the model's name says \(suffix.rawValue)", parameter: "input_type")
         }
         encodings =
             try fields.texts("embedding_types")?.map { name in
                 guard let encoding = VectorEncoding(rawValue: name) else {
                     throw ServiceError.invalid(
-                        "embedding_types may be float and base64, found '\(name)': joined vectors are not quantised here",
+                        "embedding_types may be float and base64, found '\(name.clipped)': joined vectors are not quantised here",
                         parameter: "embedding_types")
                 }
                 return encoding
@@ -48,7 +48,7 @@ struct CohereRequest: Sendable {
         case "NONE": refusesLongTexts = true
         case let other?:
             throw ServiceError.invalid(
-                "truncate must be END or NONE, found '\(other)': the encoder reads a text from its beginning",
+                "truncate must be END or NONE, found '\(other.clipped)': the encoder reads a text from its beginning",
                 parameter: "truncate")
         }
         lambda = try fields.number("lambda")

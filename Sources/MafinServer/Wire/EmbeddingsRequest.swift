@@ -35,14 +35,14 @@ struct EmbeddingsRequest: Sendable {
         case "base64": encoding = .base64
         case let other?:
             throw ServiceError.invalid(
-                "encoding_format must be float or base64, found '\(other)'", parameter: "encoding_format")
+                "encoding_format must be float or base64, found '\(other.clipped)'", parameter: "encoding_format")
         }
         for name in ["dimensions", "output_dimension"] {
             try Self.requireWhole(try fields.integer(name), dimension: service.dimension, parameter: name)
         }
         if let type = try fields.text("output_dtype"), type != "float" {
             throw ServiceError.invalid(
-                "output_dtype must be float, found '\(type)': joined vectors are not quantised here",
+                "output_dtype must be float, found '\(type.clipped)': joined vectors are not quantised here",
                 parameter: "output_dtype")
         }
         if try fields.boolean("truncation") == false {
@@ -60,7 +60,7 @@ struct EmbeddingsRequest: Sendable {
         case "document", "search_document", "passage": return .document
         default:
             throw ServiceError.invalid(
-                "\(parameter) must be query or document (or Cohere's search_query or search_document), found '\(text)'",
+                "\(parameter) must be query or document (or Cohere's search_query or search_document), found '\(text.clipped)'",
                 parameter: parameter)
         }
     }
@@ -92,7 +92,7 @@ struct ModelName: Equatable {
         }
         throw ServiceError(
             .notFound, .invalidRequest,
-            "the model '\(whole.prefix(200))' is not served here; there is '\(served)', and '\(served):query' and '\(served):document' for clients that cannot say what a text is",
+            "the model '\(whole.clipped)' is not served here; there is '\(served)', and '\(served):query' and '\(served):document' for clients that cannot say what a text is",
             parameter: "model", code: "model_not_found")
     }
 }

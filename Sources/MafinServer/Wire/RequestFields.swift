@@ -12,7 +12,8 @@ struct RequestFields {
             value = try JSONSerialization.jsonObject(with: body)
         } catch {
             let reason = (error as NSError).userInfo[NSDebugDescriptionErrorKey] as? String
-            throw ServiceError.invalid("the body is not JSON" + (reason.map { ": \($0)" } ?? ""), code: "invalid_json")
+            throw ServiceError.invalid(
+                "the body is not JSON" + (reason.map { ": \($0.clipped(to: 200))" } ?? ""), code: "invalid_json")
         }
         guard let object = value as? [String: Any] else {
             throw ServiceError.invalid("the body must be a JSON object, found \(Self.kind(value))")

@@ -62,7 +62,14 @@ public struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible 
     }
 
     static func notFound(_ path: String) -> ServiceError {
-        ServiceError(.notFound, .invalidRequest, "there is nothing at \(path); GET /openapi.json says what is where")
+        ServiceError(
+            .notFound, .invalidRequest, "there is nothing at \(path.clipped); GET /openapi.json says what is where")
+    }
+
+    static func unknownDocument(_ id: String) -> ServiceError {
+        ServiceError(
+            .notFound, .invalidRequest, "the index holds no document '\(id.clipped)'", parameter: "document",
+            code: "document_not_found")
     }
 
     static func overloaded(retryAfter: Int) -> ServiceError {

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Has schemathesis ask a running `mafin serve` what its /openapi.json allows and what it does not, and compare every answer with the
+# description. Not part of `make test`, for the packages' sake; they go to .cache/schemathesis.
+#
+#   Scripts/test-openapi.sh [MAFIN]      the built program (default: .build/release/mafin)
+#   EXAMPLES                             examples an operation (default: 30)
+#   SCHEMATHESIS                         a schemathesis to use
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+mafin=$(realpath "${1:-.build/release/mafin}")
+[ -x "$mafin" ] || die "there is no $mafin; build it with 'make build'"
+
+schemathesis=${SCHEMATHESIS:-$cache/schemathesis/bin/schemathesis}
+if [ -z "${SCHEMATHESIS:-}" ] && [ ! -f "$cache/schemathesis/ready" ]; then
+    say "installing schemathesis into .cache/schemathesis"
+    rm -rf "$cache/schemathesis"
+    python3 -m venv "$cache/schemathesis"
+    "$cache/schemathesis/bin/python" -m pip --disable-pip-version-check install --quiet 'schemathesis>=4,<5' </dev/null >&2 \
+        || die "schemathesis could not be installed"
+    touch "$cache/schemathesis/ready"
+fi
+
+Scripts/fetch-model.sh "$mafin"
+work=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
+export MAFIN_CACHE="$work/cache"
+say "training an artefact for some seconds, and indexing the sample"
+"$mafin" train --data Samples/handbook --black-box local:"$cache/models/all-MiniLM-L6-v2" \
+    --encoder "$cache/models/all-MiniLM-L6-v2" --time 10s --rivals none --force --quiet --output "$work/toy" >&2
+"$mafin" index "$work/toy" --data Samples/handbook --output "$work/index" --quiet >&2
+echo '<!doctype html><title>Report</title>' >"$work/report.html"
+
+MAFIN_SERVE_KEYS=a-key-for-the-test "$mafin" serve "$work/toy" --index "$work/index" --bm25 --feedback "$work/marks" \
+    --report "$work/report.html" --max-inputs 16 --port 0 2>"$work/log" &
+server=$!
+url=
+for _ in $(seq 100); do
+    url=$(sed -n 's/^serving at //p' "$work/log")
+    [ -z "$url" ] || break
+    kill -0 "$server" || die "the service ended: $(cat "$work/log")"
+    sleep 0.1
+done
+[ -n "$url" ] || die "the service did not begin: $(cat "$work/log")"
+
+# It leaves a folder where it runs.
+(cd "$work" && "$schemathesis" run "$url/openapi.json" --header "Authorization: Bearer a-key-for-the-test" --max-examples "${EXAMPLES:-30}" \
+    --seed 1 --request-timeout 30 --phases examples,coverage,fuzzing --checks all --exclude-checks missing_required_header \
+    --continue-on-failure)
+kill -TERM "$server"
+wait "$server" || die "the service ended with status $?: $(tail -3 "$work/log")"
+server=
+if grep -q '"event":"failure"' "$work/log"; then die "a fault of the server: $(grep '"event":"failure"' "$work/log" | head -1)"; fi
+say "/openapi.json is true"

@@ -1,0 +1,160 @@
+import Foundation
+import HTTPTypes
+import MafinBlackBox
+import MafinTestSupport
+import Synchronization
+import Testing
+
+@testable import MafinServer
+
+@Suite struct AccessTests {
+    private let toy: ToyArtefact
+
+    init() throws { toy = try ToyArtefact() }
+
+    @Test func pagesFromElsewhereCannotAsk() async throws {
+        let body = Data(#"{"input": "w1"}"#.utf8)
+        let toy = toy
+        try await toy.service().serving { client in
+            func status(_ headers: [String: String]) async throws -> Int {
+                try await client.send("POST", "/v1/embeddings", headers, body).status
+            }
+            // What a page can send without asking first has one of three types, or none.
+            #expect(try await status([:]) == 415)
+            for type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp"]
+            {
+                #expect(try await status(["content-type": type]) == 415, "\(type)")
+            }
+            let json = ["content-type": "Application/JSON; charset=utf-8"]
+            #expect(try await status(json) == 200)
+            #expect(toy.blackBox.calls.count == 1)
+            let own = "http://127.0.0.1:\(client.port)"
+            #expect(try await status(json.merging(["origin": own]) { $1 }) == 200)
+            for origin in ["https://a.example", "null", "http://127.0.0.1:1", "http://localhost:\(client.port)"] {
+                let answer = try await client.post("/v1/embeddings", ["input": "w1"], ["origin": origin])
+                #expect(answer.status == 403 && answer.code == "foreign_origin", "\(origin)")
+                #expect(try await client.get("/v1/models", ["origin": origin]).status == 403)
+            }
+        }
+        var options = ServiceOptions()
+        options.allowedOrigins = ["https://a.example"]
+        try await toy.service(options).serving { client in
+            let answer = try await client.post("/v1/embeddings", ["input": "w1"], ["origin": "https://a.example"])
+            #expect(answer.status == 200)
+            let exposed = try #require(answer.header("access-control-expose-headers"))
+            #expect(exposed.contains("Retry-After") && exposed.contains("X-Request-Id"))
+            // OpenAI's client in a browser says what it is in headers of its own.
+            let wanted = "api-key,authorization,content-type,x-stainless-lang,x-stainless-package-version,x-evil"
+            let asked = try await client.send(
+                "OPTIONS", "/v1/embeddings",
+                ["origin": "https://a.example", "access-control-request-headers": wanted])
+            let allowed = try #require(asked.header("access-control-allow-headers")).lowercased()
+            for name in wanted.split(separator: ",") {
+                #expect(allowed.contains(name) == (name != "x-evil"), "\(name)")
+            }
+        }
+        // A key is what such a page does not have.
+        try await toy.service(keys: try KeyRing(keys: "a-key-of-the-test")).serving { client in
+            let headers = ["origin": "https://a.example", "authorization": "Bearer a-key-of-the-test"]
+            let answer = try await client.post("/v1/embeddings", ["input": "w1"], headers)
+            #expect(answer.status == 200)
+        }
+    }
+
+    @Test func theReportIsAClickAwayWithAKeyToo() async throws {
+        var options = ServiceOptions()
+        options.report = try toy.folder.write("<h1>Report</h1>", to: "report.html")
+        let key = ["authorization": "Bearer a-key-of-the-test"]
+        try await toy.service(options, keys: try KeyRing(keys: "a-key-of-the-test")).serving { client in
+            #expect(try await client.get("/").text.contains("\"hasKeys\":true"))
+            #expect(try await client.get("/report").status == 401)
+            #expect(try await client.send("POST", "/report").status == 401)
+            let ticket = try await client.send("POST", "/report", key)
+            let cookie = try #require(ticket.header("set-cookie"))
+            #expect(ticket.status == 204 && cookie.hasSuffix("; Path=/report; Max-Age=600; HttpOnly; SameSite=Strict"))
+            #expect(!cookie.contains("a-key-of-the-test"))
+            let pair = String(cookie.prefix { $0 != ";" })
+            let report = try await client.get("/report", ["cookie": "other=1; \(pair)"])
+            #expect(report.status == 200 && report.text == "<h1>Report</h1>")
+            // It opens nothing else, and only as it was given.
+            #expect(try await client.get("/v1/models", ["cookie": pair]).status == 401)
+            #expect(try await client.send("POST", "/report", ["cookie": pair]).status == 401)
+            for wrong in [
+                pair + "0", String(pair.dropLast(2)), pair.replacing("=1", with: "=9"), "mafin-report=..",
+                "mafin-report",
+            ] {
+                #expect(try await client.get("/report", ["cookie": wrong]).status == 401, "\(wrong)")
+            }
+        }
+        let tickets = ReportTickets()
+        let cookie = String(tickets.cookie(for: "alice").prefix { $0 != ";" })
+        #expect(tickets.name(in: [.cookie: cookie]) == "alice")
+        #expect(tickets.name(in: [.cookie: cookie], now: Date() + 601) == nil)
+        #expect(ReportTickets().name(in: [.cookie: cookie]) == nil)
+        // Where there are no keys the link is enough.
+        try await toy.service(options).serving { client in
+            let report = try await client.get("/report")
+            #expect(report.status == 200)
+        }
+        try await toy.service().serving { client in
+            let none = try await client.get("/report")
+            #expect(none.message.contains("mafin compare"))
+        }
+    }
+
+    @Test func whatClientsSendIsShownInPart() async throws {
+        let long = String(repeating: "x", count: 100_000)
+        let lines = Mutex<[String]>([])
+        try await toy.service(log: ServiceLog { line in lines.withLock { $0.append(line) } }).serving { client in
+            for body in [
+                ["input": "w1", "encoding_format": long], ["input": "w1", "input_type": long],
+                ["input": "w1", "output_dtype": long], ["input": "w1", "model": long],
+            ] {
+                let answer = try await client.post("/v1/embeddings", body)
+                #expect([400, 404].contains(answer.status) && answer.message.contains("xxx…"), "\(answer.status)")
+                #expect(answer.message.utf8.count < 500)
+            }
+            let cohere = ["texts": ["w1"], "input_type": "search_query"] as [String: Any]
+            for (field, value) in [("truncate", long), ("embedding_types", [long])] as [(String, Any)] {
+                let answer = try await client.post("/v2/embed", cohere.merging([field: value]) { $1 })
+                #expect(answer.status == 400 && answer.text.utf8.count < 500)
+            }
+            #expect(try await client.get("/" + long.prefix(5000)).text.utf8.count < 700)
+            #expect(try await client.send("PUT", "/v1/models/" + long.prefix(5000)).text.utf8.count < 700)
+        }
+        #expect(lines.withLock { $0 }.allSatisfy { $0.utf8.count < 1200 })
+        #expect("a\u{301}bc".clipped(to: 2) == "a\u{301}…" && "abc".clipped(to: 3) == "abc" && "".clipped == "")
+    }
+
+    @Test func theDescriptionIsOfThisService() async throws {
+        let toy = toy
+        try await toy.writeIndex()
+        var options = ServiceOptions()
+        (options.maximumInputs, options.defaultRole, options.usesBM25) = (7, .query, true)
+        @Sendable func described(_ client: Client) async throws -> [String: [String: Any]] {
+            let answer = try await client.get("/openapi.json")
+            #expect(!answer.text.contains("MAFIN_"))
+            let components = try #require(answer.json["components"] as? [String: Any])
+            let schemas = try #require(components["schemas"] as? [String: [String: Any]])
+            return schemas.compactMapValues { $0["properties"] as? [String: Any] }
+        }
+        @Sendable func number(_ value: Any?, _ key: String) -> Int? { (value as? [String: Any])?[key] as? Int }
+        try await toy.service(options, withIndex: true).serving { client in
+            let schemas = try await described(client)
+            #expect(number(schemas["CohereRequest"]?["texts"], "maxItems") == 7)
+            #expect(number(schemas["Model"]?["dimension"], "const") == 48)
+            #expect(number(schemas["Model"]?["black_box_dimension"], "const") == 16)
+            let dimensions = try #require(schemas["EmbeddingsRequest"]?["dimensions"] as? [String: Any])
+            #expect((dimensions["enum"] as? [Any])?.first as? Int == 48)
+            let model = try #require(schemas["EmbeddingsRequest"]?["model"] as? [String: Any])
+            #expect((model["enum"] as? [Any])?[1] as? String == "toy:query")
+            #expect(number(schemas["SearchRequest"]?["bm25"], "maximum") == 1)
+            let answer = try await client.post("/explain", ["query": "w1", "document": "no such"])
+            #expect(answer.status == 404 && answer.code == "document_not_found", "\(answer.text)")
+        }
+        try await toy.service().serving { client in
+            let schemas = try await described(client)
+            #expect((schemas["SearchRequest"]?["bm25"] as? [String: Any])?["type"] as? String == "null")
+        }
+    }
+}
