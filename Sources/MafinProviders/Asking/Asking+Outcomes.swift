@@ -23,11 +23,11 @@ extension Asking {
             try take(vectors, of: batch)
             respect(rates)
         case .noVectors where box.knowledge.current.hasGivenVectors:
-            try takeUnusable(batch, reason: noVectorsReason(batch))
+            try takeUnusable(batch, reason: noVectorsReason(batch), isPage: false)
         case .noVectors:
             try await changeEncoding(
                 after: batch, or: .badAnswer(endpoint: box.url, reason: noVectorsReason(batch)))
-        case .unusable(let reason): try takeUnusable(batch, reason: reason)
+        case .unusable(let reason, let isPage): try takeUnusable(batch, reason: reason, isPage: isPage)
         case .cancelled: throw CancellationError()
         case .unreachable(let reason):
             failuresInRow += 1
@@ -37,13 +37,14 @@ extension Asking {
         }
     }
 
-    /// A server that has never answered otherwise is no server of vectors. One that has (a proxy's page hours into a call, one vector short) is
-    /// asked once more; if that does not help, the text at fault is looked for.
-    private mutating func takeUnusable(_ given: Batch, reason: String) throws {
+    /// A server that has never answered otherwise is no server of vectors. One that has is asked again: after a proxy's page hours into a call as
+    /// after any failure, for which no text is to blame; after one vector short once, and then the text at fault is looked for.
+    private mutating func takeUnusable(_ given: Batch, reason: String, isPage: Bool) throws {
         unusableInRow += 1
         guard box.knowledge.current.hasGivenVectors, unusableInRow < box.options.retry.maximumAttempts else {
             throw ProviderError.badAnswer(endpoint: box.url, reason: reason)
         }
+        if isPage { return try retry(given, reason: "unusable answer: \(reason)", status: nil) }
         var batch = given
         guard batch.wasUnusable else {
             batch.wasUnusable = true

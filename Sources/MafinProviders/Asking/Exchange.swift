@@ -14,8 +14,8 @@ struct Exchange: Sendable {
         case complaint(ServerComplaint, delay: Duration?, RateHeaders)
         /// There was no whole answer.
         case unreachable(String)
-        /// The answer cannot be used.
-        case unusable(String)
+        /// The answer cannot be used; `isPage`: it is somebody else's page.
+        case unusable(String, isPage: Bool)
         case cancelled
     }
 
@@ -119,7 +119,8 @@ struct Exchange: Sendable {
             case .complaint(let found): return complaint(found, answer, rates)
             }
         } catch {
-            return .unusable(redacted((error as? EmbeddingAnswer.Fault)?.reason ?? "\(error)"))
+            let fault = error as? EmbeddingAnswer.Fault
+            return .unusable(redacted(fault?.reason ?? "\(error)"), isPage: fault?.isPage ?? false)
         }
     }
 

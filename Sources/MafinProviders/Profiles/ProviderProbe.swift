@@ -205,7 +205,7 @@ public struct ProviderProbe: Sendable {
                     return try await vectors(texts, encoding: encoding + 1)
                 }
                 throw ProviderError.refused(endpoint: box.url, status: complaint.status, message: complaint.message)
-            case .unusable(let reason): throw ProviderError.badAnswer(endpoint: box.url, reason: reason)
+            case .unusable(let reason, _): throw ProviderError.badAnswer(endpoint: box.url, reason: reason)
             case .noVectors: throw ProviderError.badAnswer(endpoint: box.url, reason: "no vectors in it")
             case .unreachable(let reason):
                 throw ProviderError.unavailable(endpoint: box.url, attempts: 1, reason: reason)

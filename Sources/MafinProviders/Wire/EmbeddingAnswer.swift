@@ -35,6 +35,8 @@ enum EmbeddingAnswer: Sendable {
     /// What is wrong with an answer as a whole.
     struct Fault: Error, Equatable {
         let reason: String
+        /// Whether it is somebody else's page: no text is to blame for it.
+        var isPage = false
     }
 
     /// Reads the vectors at the places that `shape` names: numbers or base64 (each row for itself), any order of `index`.
@@ -50,7 +52,7 @@ enum EmbeddingAnswer: Sendable {
     ) throws -> EmbeddingAnswer {
         var scanner = JSONScanner(bytes)
         guard let first = scanner.peek(), first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else {
-            throw Fault(reason: "no JSON object: " + ServerComplaint(status: 200, body: bytes).message)
+            throw Fault(reason: "no JSON object: " + ServerComplaint(status: 200, body: bytes).message, isPage: true)
         }
         var reader = AnswerReader(shape: shape, capacity: count)
         do {
