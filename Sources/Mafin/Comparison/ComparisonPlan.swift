@@ -65,7 +65,9 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     }
 
     /// Seconds for all that is fitted without gradients; seldom more than a few are needed.
-    var secondsForRivals: Double { contenders.isEmpty ? request.seconds : 0.5 * secondsForAdapters }
+    var secondsForRivals: Double {
+        contenders.isEmpty ? request.seconds : max(0.5 * secondsForAdapters, 0.1 * request.seconds)
+    }
 
     /// Below it a training is not worth beginning: seeds are left out first, then methods.
     static let leastSeconds = 20.0
