@@ -113,7 +113,13 @@ import Testing
             let late = try await client.post("/v1/embeddings", ["input": "w1"])
             #expect(late.status == 504 && late.message.contains("0.3 s"), "\(late.text)")
             toy.blackBox.behaviour.withLock { $0.delay = .zero }
-            #expect(try await client.post("/v1/embeddings", ["input": "w1"]).status == 200)
+            // A busy machine may need the 0.3 s for itself.
+            var status = 0
+            for _ in 0..<30 where status != 200 {
+                status = try await client.post("/v1/embeddings", ["input": "w1"]).status
+                #expect(status == 200 || status == 504)
+            }
+            #expect(status == 200)
         }
     }
 
