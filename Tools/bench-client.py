@@ -177,6 +177,7 @@ def main():
     parser.add_argument("--encoding", default="base64")
     parser.add_argument("--latency", type=float, default=0)
     parser.add_argument("--keep", action="store_true", help="the peer keeps all rows")
+    parser.add_argument("--latency-only", action="store_true", help="only the server that thinks for 50 ms")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
@@ -189,7 +190,7 @@ def main():
     print(f"{arguments.texts} texts of {arguments.dimension} numbers, {arguments.batch} to a request, {os.cpu_count()} cores")
     server, port = start_server(arguments.dimension, arguments.batch, 0)
     try:
-        for encoding in ("base64", "float"):
+        for encoding in () if arguments.latency_only else ("base64", "float"):
             for concurrency in (1, arguments.concurrency):
                 runs = {"openai": [], "mafin": []}
                 for _ in range(arguments.rounds):
