@@ -4,8 +4,9 @@
 // half their speed (AVX2 kernels on AVX-512 machines); the encoder's shapes are few; and weights packed once a step are
 // shared by every product that reads them, which the BLAS interface cannot say. On macOS, Accelerate (AMX) does the work.
 //
-// The scheme is that of BLIS (Van Zee and van de Geijn, 2015), less the packing of A: a block of B (KC × NC) is packed
-// and stays in the second-level cache; strips of MR rows of A, read where they stand, stay in the first.
+// The scheme is that of BLIS (Van Zee and van de Geijn, 2015): a sliver of B (depth × NR), packed, stays in the first-level
+// cache while the strips of a packed block of A (MC × depth) pass by, from the second. Where B has too few slivers to repay
+// the packing, A is read where it stands, a strip of MR rows at a time.
 
 #include "mafin_kernels.h"
 
@@ -20,6 +21,14 @@ void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, p
     if (m == 0 || n == 0) return;
     cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, (int)m,
                 (int)n, (int)k, alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
+}
+
+int mafin_product_kernels(void) { return 1; }
+
+void mafin_sgemm_by(int chosen, bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha,
+                    const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc) {
+    (void)chosen;
+    mafin_sgemm(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
 size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k) { return (size_t)(n * k); }
@@ -48,20 +57,24 @@ void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrd
 #include <stdlib.h>
 #include <string.h>
 
-// A block of B: 384 × 128 floats are 192 KiB, which leave room for A and C in a common second-level cache; both are divisors
-// of the encoders' widths.
-enum { KC = 384, NC = 128 };
+// MC: 96 × 384 floats of A are 144 KiB, a part of any second-level cache; a multiple of the rows of every tile. NC: columns of B
+// that are packed at a time where the caller has not done it.
+enum { MC = 96, NC = 512, MAXIMUM_DEPTH = 384 };
 
-typedef void strip_function(int rows, ptrdiff_t k, float alpha, const float *a, ptrdiff_t row_stride,
-                            ptrdiff_t column_stride, const float *b, ptrdiff_t b_stride, float beta, float *c,
-                            ptrdiff_t ldc, ptrdiff_t n);
-typedef void pack_function(bool transpose, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *out);
+// Of B, at most: with so few, packing A costs more than it brings.
+enum { SLIVERS_IN_PLACE = 8 };
+
+typedef void block_function(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a, ptrdiff_t row_stride,
+                            ptrdiff_t column_stride, ptrdiff_t strip_stride, const float *b, ptrdiff_t b_stride,
+                            float beta, float *c, ptrdiff_t ldc);
+typedef void pack_function(bool transpose, ptrdiff_t count, ptrdiff_t k, const float *from, ptrdiff_t stride, float *out);
 
 typedef struct {
     const char *name;
     int rows, columns;  // of the full tile
-    strip_function *strip;
-    pack_function *pack;
+    int depth;          // rows of B in a block: with `columns`, 24 KiB at most; divisors of the encoders' widths
+    block_function *block;
+    pack_function *pack_rows, *pack_columns;
 } kernel;
 
 #define SUFFIX portable
@@ -92,22 +105,40 @@ typedef struct {
 #include "gemm_micro.inc"
 #endif
 
-static const kernel *kernel_in_use(void) {
+#define KERNEL(name, rows, columns, depth, suffix) \
+    {name, rows, columns, depth, block_##suffix, pack_rows_##suffix, pack_columns_##suffix}
+
+// The instruction sets that run here, the widest first.
+static const kernel *kernels(int *count) {
 #ifdef __x86_64__
-    static const kernel wide = {"AVX-512", 12, 32, strip_avx512, pack_avx512};
-    static const kernel narrow = {"AVX2", 6, 16, strip_avx2, pack_avx2};
-    static const kernel portable = {"SSE2", 4, 8, strip_portable, pack_portable};
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-        return &wide;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &narrow;
-    return &portable;
+    static const kernel all[] = {KERNEL("AVX-512", 12, 32, 192, avx512), KERNEL("AVX2", 6, 16, 384, avx2),
+                                 KERNEL("SSE2", 4, 8, 384, portable)};
+    const bool narrow = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool wide = narrow && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512dq");
+    const int first = wide ? 0 : narrow ? 1 : 2;
+    *count = 3 - first;
+    return all + first;
 #elif defined(__aarch64__)
-    static const kernel portable = {"NEON", 8, 8, strip_portable, pack_portable};
-    return &portable;
+    static const kernel all[] = {KERNEL("NEON", 8, 8, 384, portable)};
+    *count = 1;
+    return all;
 #else
-    static const kernel portable = {"portable", 4, 8, strip_portable, pack_portable};
-    return &portable;
+    static const kernel all[] = {KERNEL("portable", 4, 8, 384, portable)};
+    *count = 1;
+    return all;
 #endif
+}
+
+static const kernel *kernel_in_use(void) {
+    int count;
+    return kernels(&count);
+}
+
+int mafin_product_kernels(void) {
+    int count;
+    kernels(&count);
+    return count;
 }
 
 const char *mafin_instruction_set(void) { return kernel_in_use()->name; }
@@ -120,26 +151,60 @@ ptrdiff_t mafin_packed_columns(ptrdiff_t n) { return rounded_up(n, kernel_in_use
 
 size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k) { return (size_t)(mafin_packed_columns(n) * k); }
 
-// The layout: blocks of KC rows of op(B), one after the other; in each, slivers of `columns` columns.
+// The layout: blocks of `depth` rows of op(B), one after the other; in each, slivers of `columns` columns.
 void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *packed) {
     const kernel *const use = kernel_in_use();
-    for (ptrdiff_t p = 0; p < k; p += KC) {
-        const ptrdiff_t depth = smaller(KC, k - p);
-        use->pack(transpose_b, n, depth, b + (transpose_b ? p : p * ldb), ldb, packed);
+    for (ptrdiff_t p = 0; p < k; p += use->depth) {
+        const ptrdiff_t depth = smaller(use->depth, k - p);
+        use->pack_columns(transpose_b, n, depth, b + (transpose_b ? p : p * ldb), ldb, packed);
         packed += rounded_up(n, use->columns) * depth;
     }
 }
 
-// The product with one packed block of B, (depth, n), its slivers `stride` floats apart.
-static void multiply_block(const kernel *use, bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth, float alpha,
-                           const float *a, ptrdiff_t lda, const float *packed, ptrdiff_t stride, float beta, float *c,
-                           ptrdiff_t ldc) {
+static pthread_key_t room_key;
+
+static void make_room_key(void) {
+    if (pthread_key_create(&room_key, free) != 0) abort();
+}
+
+// Room for packed blocks of A and B that every product of the thread uses; freed when the thread ends.
+typedef struct {
+    float a[MC * MAXIMUM_DEPTH + 64];  // Packing writes whole vectors, up to one beyond the end.
+    float b[MAXIMUM_DEPTH * NC];
+} packing_room;
+
+static packing_room *thread_room(void) {
+    static _Thread_local packing_room *room;
+    if (room) return room;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_room_key);
+    void *memory;
+    if (posix_memalign(&memory, 64, sizeof(packing_room)) != 0) abort();
+    if (pthread_setspecific(room_key, memory) != 0) abort();
+    return room = memory;
+}
+
+// The product with one packed block of B, (depth, n).
+static void multiply_block(const kernel *use, packing_room *room, bool transpose_a, ptrdiff_t m, ptrdiff_t n,
+                           ptrdiff_t depth, float alpha, const float *a, ptrdiff_t lda, const float *packed, float beta,
+                           float *c, ptrdiff_t ldc) {
+    const ptrdiff_t b_stride = use->columns * depth;
+    if (n > SLIVERS_IN_PLACE * use->columns) {
+        for (ptrdiff_t i = 0; i < m; i += MC) {
+            const ptrdiff_t rows = smaller(MC, m - i);
+            use->pack_rows(transpose_a, rows, depth, a + i * (transpose_a ? 1 : lda), lda, room->a);
+            use->block(rows, n, depth, alpha, room->a, 1, use->rows, use->rows * depth, packed, b_stride, beta,
+                       c + i * ldc, ldc);
+        }
+        return;
+    }
+    // Strip by strip, so that the second sliver finds the strip in the first-level cache.
     for (ptrdiff_t i = 0; i < m; i += use->rows) {
-        const int rows = (int)smaller(use->rows, m - i);
+        const ptrdiff_t rows = smaller(use->rows, m - i);
         if (transpose_a)
-            use->strip(rows, depth, alpha, a + i, 1, lda, packed, stride, beta, c + i * ldc, ldc, n);
+            use->block(rows, n, depth, alpha, a + i, 1, lda, 0, packed, b_stride, beta, c + i * ldc, ldc);
         else
-            use->strip(rows, depth, alpha, a + i * lda, lda, 1, packed, stride, beta, c + i * ldc, ldc, n);
+            use->block(rows, n, depth, alpha, a + i * lda, lda, 1, 0, packed, b_stride, beta, c + i * ldc, ldc);
     }
 }
 
@@ -158,50 +223,35 @@ void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrd
                                 ptrdiff_t count, float alpha, const float *a, ptrdiff_t lda, const float *packed,
                                 float beta, float *c, ptrdiff_t ldc) {
     const kernel *const use = kernel_in_use();
+    packing_room *const room = thread_room();
     if (k == 0) scale(m, count, beta, c, ldc);
-    for (ptrdiff_t p = 0; p < k; p += KC) {
-        const ptrdiff_t depth = smaller(KC, k - p);
-        const float *const from = a + (transpose_a ? p * lda : p);
-        for (ptrdiff_t j = 0; j < count; j += NC) {
-            multiply_block(use, transpose_a, m, smaller(NC, count - j), depth, alpha, from, lda,
-                           packed + (first + j) * depth, use->columns * depth, p == 0 ? beta : 1, c + j, ldc);
-        }
+    for (ptrdiff_t p = 0; p < k; p += use->depth) {
+        const ptrdiff_t depth = smaller(use->depth, k - p);
+        multiply_block(use, room, transpose_a, m, count, depth, alpha, a + (transpose_a ? p * lda : p), lda,
+                       packed + first * depth, p == 0 ? beta : 1, c, ldc);
         packed += rounded_up(n, use->columns) * depth;
     }
 }
 
-static pthread_key_t block_key;
-
-static void make_block_key(void) {
-    if (pthread_key_create(&block_key, free) != 0) abort();
-}
-
-// Room for a packed block of B that every product of the thread uses; freed when the thread ends.
-static float *thread_block(void) {
-    static _Thread_local float *block;
-    if (block) return block;
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_block_key);
-    void *memory;
-    if (posix_memalign(&memory, 64, KC * NC * sizeof(float)) != 0) abort();
-    if (pthread_setspecific(block_key, memory) != 0) abort();
-    return block = memory;
+void mafin_sgemm_by(int chosen, bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha,
+                    const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc) {
+    const kernel *const use = kernel_in_use() + chosen;
+    packing_room *const room = thread_room();
+    if (k == 0) scale(m, n, beta, c, ldc);
+    for (ptrdiff_t p = 0; p < k; p += use->depth) {
+        const ptrdiff_t depth = smaller(use->depth, k - p);
+        for (ptrdiff_t j = 0; j < n; j += NC) {
+            const ptrdiff_t width = smaller(NC, n - j);
+            use->pack_columns(transpose_b, width, depth, b + (transpose_b ? j * ldb + p : p * ldb + j), ldb, room->b);
+            multiply_block(use, room, transpose_a, m, width, depth, alpha, a + (transpose_a ? p * lda : p), lda,
+                           room->b, p == 0 ? beta : 1, c + j, ldc);
+        }
+    }
 }
 
 void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
                  ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc) {
-    float *const block = thread_block();
-    const kernel *const use = kernel_in_use();
-    if (k == 0) scale(m, n, beta, c, ldc);
-    for (ptrdiff_t p = 0; p < k; p += KC) {
-        const ptrdiff_t depth = smaller(KC, k - p);
-        for (ptrdiff_t j = 0; j < n; j += NC) {
-            const ptrdiff_t width = smaller(NC, n - j);
-            use->pack(transpose_b, width, depth, b + (transpose_b ? j * ldb + p : p * ldb + j), ldb, block);
-            multiply_block(use, transpose_a, m, width, depth, alpha, a + (transpose_a ? p * lda : p), lda, block,
-                           use->columns * depth, p == 0 ? beta : 1, c + j, ldc);
-        }
-    }
+    mafin_sgemm_by(0, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
 #endif

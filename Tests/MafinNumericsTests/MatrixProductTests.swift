@@ -4,7 +4,8 @@ import MafinTestSupport
 import Testing
 
 /// The matrix products against a naive one in `Double`, around the edges of tiles (12 or 6 or 4 rows, 32 or 16 or 8
-/// columns) and blocks (384 deep, 128 wide).
+/// columns) and blocks (384 or 192 deep, 96 high, 512 wide; A is packed beyond 8 tiles' columns), by every instruction set
+/// that runs here.
 @Suite struct MatrixProductTests {
     struct Shape: CustomTestStringConvertible {
         var m: Int
@@ -25,10 +26,11 @@ import Testing
         for large in [383, 384, 385] {
             shapes += [
                 Shape(m: 13, n: 33, k: large), Shape(m: 13, n: large, k: 7), Shape(m: large, n: 7, k: 33),
-                Shape(m: 5, n: large, k: large),
+                Shape(m: 5, n: large, k: large), Shape(m: 97, n: large, k: large),
             ]
         }
         return shapes + [Shape(m: 3, n: 127, k: 5), Shape(m: 3, n: 129, k: 5), Shape(m: 2, n: 641, k: 769)]
+            + [95, 96, 98, 193].map { Shape(m: $0, n: 130, k: 25) }
     }()
 
     static func values(_ count: Int, seed: UInt64) -> [Float] {
@@ -55,9 +57,12 @@ import Testing
                 strideB: strideB, beta: beta, c, strideC: strideC)
             // Rounding of a sum of k products of values up to 1; what lies between the rows must not change at all.
             let bound = Double(max(1, abs(alpha))) * (1e-7 * Double(k) + 1e-6)
-            var plain = c
-            mafin_sgemm(transposeA, transposeB, m, n, k, alpha, a, strideA, b, strideB, beta, &plain, strideC)
-            #expect(largestDifference(plain, expected) <= bound, "\(shape) \(transposeA) \(transposeB)")
+            for kernel in 0..<mafin_product_kernels() {
+                var plain = c
+                mafin_sgemm_by(
+                    kernel, transposeA, transposeB, m, n, k, alpha, a, strideA, b, strideB, beta, &plain, strideC)
+                #expect(largestDifference(plain, expected) <= bound, "\(kernel) \(shape) \(transposeA) \(transposeB)")
+            }
 
             var packed = [Float](repeating: .nan, count: mafin_packed_size(n, k))
             mafin_pack(transposeB, n, k, b, strideB, &packed)

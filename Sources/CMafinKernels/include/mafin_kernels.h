@@ -17,6 +17,13 @@ const char *mafin_instruction_set(void);
 void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha,
                  const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc);
 
+/// How many instruction sets of products run here: at least 1.
+int mafin_product_kernels(void);
+
+/// The same by one of them, 0 the widest, which is what all others use.
+void mafin_sgemm_by(int kernel, bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha,
+                    const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc);
+
 /// Floats that `mafin_pack` writes for a (k, n) operand.
 size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k);
 
