@@ -24,6 +24,7 @@ let package = Package(
         .executable(name: "bench-guard", targets: ["BenchGuard"]),
         .executable(name: "bench-statistics", targets: ["BenchStatistics"]),
         .executable(name: "bench-providers", targets: ["BenchProviders"]),
+        .executable(name: "bench-cache", targets: ["BenchCache"]),
     ],
     dependencies: [
         .package(name: "mafin", path: ".."),
@@ -46,6 +47,7 @@ let package = Package(
         benchmark("BenchGuard", ["MafinEncoder", "MafinRetrieval"], targets: ["CPeak"]),
         benchmark("BenchStatistics", ["MafinRetrieval"]),
         benchmark("BenchProviders", ["MafinProviders"]),
+        benchmark("BenchCache", ["MafinProviders"]),
     ],
     swiftLanguageModes: [.v6]
 )

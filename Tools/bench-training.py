@@ -32,6 +32,7 @@ def main():
     parser.add_argument("--threads", type=int, nargs="+", default=[2, 1])
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--sort", action="store_true", help="pairs of like length together, so that the peer pads little")
     parser.add_argument("--quick", action="store_true", help="three cases instead of six")
     arguments = parser.parse_args()
     peers = P.Peers(arguments.shared)
@@ -41,8 +42,12 @@ def main():
                 (arguments.text, text), (arguments.max_length, length), (arguments.dropout, dropout))):
             continue
         pairs = peers.common.pairs(text)
-        random.Random(0).shuffle(pairs)
-        with P.json_file([pairs[i * 32:(i + 1) * 32] for i in range(arguments.steps + 1)]) as batches:
+        if arguments.sort:
+            pairs.sort(key=lambda pair: len(pair[1]))
+        else:
+            random.Random(0).shuffle(pairs)
+        first = len(pairs) // 2 // 32 if arguments.sort else 0
+        with P.json_file([pairs[i * 32:(i + 1) * 32] for i in range(first, first + arguments.steps + 1)]) as batches:
             for threads in arguments.threads:
                 lines.append(compare(peers, arguments, text, length, dropout, threads, batches.name))
                 print("|", " | ".join(map(str, lines[-1])), "|", flush=True)
@@ -57,7 +62,7 @@ def compare(peers, arguments, text, length, dropout, threads, batches):
     for _ in range(arguments.rounds):
         torch.append(peers.run(
             "train_speed.py", "--model", arguments.model, "--text", text, "--seq", length, "--dropout", dropout,
-            "--steps", arguments.steps, threads=threads))
+            "--steps", arguments.steps, *(["--sort"] if arguments.sort else []), threads=threads))
         numpy.append(peers.products(arguments.model, threads))
         mafin.append(P.last_json(
             [str(P.PROGRAMS / "bench-training"), "--model", peers.common.MINILM, "--shape", arguments.model,

@@ -21,29 +21,47 @@ public enum AtomicFile {
     /// An existing folder is moved aside and removed only after the new one has its name.
     /// - Throws: ``NumericsError/file(path:reason:)`` or what `body` throws; the target is then as it was before.
     public static func replaceDirectory(at url: URL, _ body: (URL) throws -> Void) throws {
-        let files = FileManager.default
         let temporary = temporarySibling(of: url)
-        let old = temporarySibling(of: url)
         do {
-            try files.createDirectory(at: temporary, withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(at: temporary, withIntermediateDirectories: true)
             try body(temporary)
-            try synchronizeTree(temporary)
         } catch {
-            try? files.removeItem(at: temporary)
+            try? FileManager.default.removeItem(at: temporary)
             throw error
         }
+        try put(temporary, inPlaceOf: url)
+    }
+
+    /// The same for a body that waits for others.
+    /// - Throws: as the other.
+    public static func replaceDirectory(
+        at url: URL, isolation: isolated (any Actor)? = #isolation, _ body: (URL) async throws -> Void
+    ) async throws {
+        let temporary = temporarySibling(of: url)
+        do {
+            try FileManager.default.createDirectory(at: temporary, withIntermediateDirectories: true)
+            try await body(temporary)
+        } catch {
+            try? FileManager.default.removeItem(at: temporary)
+            throw error
+        }
+        try put(temporary, inPlaceOf: url)
+    }
+
+    private static func put(_ temporary: URL, inPlaceOf url: URL) throws {
+        let files = FileManager.default
+        let old = temporarySibling(of: url)
+        var isInPlace = false
+        defer { if !isInPlace { try? files.removeItem(at: temporary) } }
+        try synchronizeTree(temporary)
         let hadOld = files.fileExists(atPath: url.path)
-        if hadOld, rename(url.path, old.path) != 0 {
-            let error = NumericsError.system(url.path)
-            try? files.removeItem(at: temporary)
-            throw error
-        }
+        if hadOld, rename(url.path, old.path) != 0 { throw NumericsError.system(url.path) }
         guard rename(temporary.path, url.path) == 0 else {
             let error = NumericsError.system(url.path)
             if hadOld { rename(old.path, url.path) }
-            try? files.removeItem(at: temporary)
             throw error
         }
+        isInPlace = true
         try synchronizeDirectory(url.deletingLastPathComponent())
         if hadOld { try? files.removeItem(at: old) }
     }

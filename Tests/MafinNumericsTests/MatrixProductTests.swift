@@ -4,7 +4,7 @@ import MafinTestSupport
 import Testing
 
 /// The matrix products against a naive one in `Double`, around the edges of tiles (12 or 6 or 4 rows, 32 or 16 or 8
-/// columns) and blocks (384 or 192 deep, 96 high, 512 wide; A is packed beyond 8 tiles' columns), by every instruction set
+/// columns) and blocks (384 deep, 96 high, 512 or 128 wide; A is packed beyond 128 or 64 columns), by every instruction set
 /// that runs here.
 @Suite struct MatrixProductTests {
     struct Shape: CustomTestStringConvertible {

@@ -413,12 +413,31 @@ import Testing
             }
             defer { server.stop() }
             let box = CachedBlackBox(
-                try server.blackBox(limits: BatchLimits(items: 2), concurrency: 1), cache: try cache(folder))
+                try server.blackBox(limits: BatchLimits(items: 2), concurrency: 1) {
+                    $0.retry.finishing = .milliseconds(100)
+                }, cache: try cache(folder))
             let task = Task { try await box.embed(items((0..<8).map { "t\($0)" }), as: .document) }
             while server.requests.count < 3 { try await Task.sleep(for: .milliseconds(5)) }
             task.cancel()
             await #expect(throws: CancellationError.self) { try await task.value }
             #expect(try await box.cache.count() == 4 && server.paid.count == 4)
+        }
+    }
+
+    /// What is under way when Ctrl-C comes is paid: it is received and kept, and nothing new is sent.
+    @Test func aCancelledCallKeepsWhatIsInFlight() async throws {
+        try await TemporaryFolder.with { folder in
+            let server = try EmbeddingServer { call in
+                .text(EmbeddingServer.answer(call.texts, base64: true), delivery: .drip(bytes: 40, pause: 0.1))
+            }
+            defer { server.stop() }
+            let box = CachedBlackBox(
+                try server.blackBox(limits: BatchLimits(items: 1), concurrency: 2), cache: try cache(folder))
+            let task = Task { try await box.embed(items((0..<10).map { "t\($0)" }), as: .document) }
+            while server.requests.count < 2 { try await Task.sleep(for: .milliseconds(5)) }
+            task.cancel()
+            await #expect(throws: CancellationError.self) { try await task.value }
+            #expect(try await box.cache.count() == server.paid.count && server.paid.count == 2)
         }
     }
 }

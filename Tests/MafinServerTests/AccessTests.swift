@@ -61,6 +61,28 @@ import Testing
         }
     }
 
+    /// A name that an attacker makes to point at this machine is the same origin to a browser.
+    @Test func onlyItsOwnNamesAreAnsweredWithoutKeys() async throws {
+        var options = ServiceOptions()
+        options.hosts = ["127.0.0.1", "localhost", "[::1]"]
+        let own = try KeyRing(keys: "a-key-of-the-test")
+        try await toy.service(options).serving { client in
+            for host in ["127.0.0.1:\(client.port)", "LOCALHOST:1", "localhost", "[::1]:8080", "[::1]"] {
+                #expect(try await client.get("/v1/models", ["host": host]).status == 200, "\(host)")
+            }
+            for host in ["a.example:\(client.port)", "a.example", "127.0.0.1.a.example"] {
+                let answer = try await client.get("/v1/models", ["host": host, "origin": "http://\(host)"])
+                #expect(answer.status == 403 && answer.code == "foreign_host", "\(host)")
+            }
+            #expect(try await client.get("/livez", ["host": "a.example"]).status == 200)
+        }
+        try await toy.service(options, keys: own).serving { client in
+            let headers = ["host": "a.example", "authorization": "Bearer a-key-of-the-test"]
+            let answer = try await client.get("/v1/models", headers)
+            #expect(answer.status == 200)
+        }
+    }
+
     @Test func theReportIsAClickAwayWithAKeyToo() async throws {
         var options = ServiceOptions()
         options.report = try toy.folder.write("<h1>Report</h1>", to: "report.html")

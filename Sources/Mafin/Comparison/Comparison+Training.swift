@@ -3,10 +3,17 @@ import MafinNumerics
 import MafinRetrieval
 
 extension Comparison {
-    /// Trains all methods with all seeds: one seed of each first.
+    /// Trains all methods with all seeds: one seed of each first. Methods of one seed have equal times; those of the next seed share
+    /// what is left then.
     func train() throws {
-        for seed in plan.seeds {
-            let training = training.seeded(seed)
+        for (round, seed) in plan.seeds.enumerated() {
+            guard let seconds = secondsOfTraining(round: round) else {
+                for contender in plan.contenders {
+                    leaveOut(contender.joinedName, "The time was used up by the seeds before.")
+                }
+                return
+            }
+            let training = training.seeded(seed, seconds: seconds)
             for contender in plan.contenders {
                 try part("\(contender.rawValue).\(seed)", title: contender.rawValue, seed: seed) {
                     do {
@@ -18,6 +25,22 @@ extension Comparison {
                 }
             }
         }
+    }
+
+    /// From what is spent until then: the same when a comparison goes on.
+    private func secondsOfTraining(round: Int) -> Double? {
+        // The last look at dev, encoding the documents, writing the artefact.
+        let overheads = result.trainings.map { (secondsOf[$0.name]?.last ?? $0.seconds) - $0.seconds }
+        return plan.secondsOfTraining(
+            round: round, left: secondsLeft - secondsForDerived,
+            overhead: overheads.isEmpty ? nil : overheads.reduce(0, +) / Double(overheads.count))
+    }
+
+    /// Seconds to keep for what is built on the best method: half as much again, for each seed, as the same took over the black box alone.
+    private var secondsForDerived: Double {
+        guard ComparedSystem.all.contains(where: { $0.kind == .derived && plan.wants($0.name) }) else { return 0 }
+        let rivals = ComparedSystem.all.filter { $0.kind == .rival }.compactMap { secondsOf[$0.name]?.last }
+        return 1.5 * Double(plan.seeds.count) * rivals.reduce(0, +)
     }
 
     private func train(_ contender: Contender, _ training: JoinedTraining, _ seed: UInt64) throws -> ComparisonUnit {
@@ -165,7 +188,9 @@ extension Comparison {
             let unit = try part(name, title: "\(chosen.name) with \(size) labelled queries", seed: seed) {
                 let learned = LearningCurve.subset(of: labelled, size: size, seed: seed, repeated: 0)
                 do {
-                    let trained = try training.limited(toTrainQueries: learned, seed: seed).train(
+                    let limited = try training.seeded(seed, seconds: max(plan.secondsEach, chosen.seconds))
+                        .limited(toTrainQueries: learned, seed: seed)
+                    let trained = try limited.train(
                         chosen.contender, checkpointFolder: nil, isCancelled: isCancelled)
                     let evaluation = try training.evaluate(
                         trained.systems().vectors, on: qrels, metrics: [plan.metric])

@@ -40,7 +40,8 @@ public final class Comparison {
     var result = ComparisonOutcome()
     /// All rows, those too that only serve to choose by.
     private(set) var rows: [ComparisonRow] = []
-    private var secondsOf: [String: [Double]] = [:]
+    /// Of each system, one number a seed.
+    private(set) var secondsOf: [String: [Double]] = [:]
 
     /// Prepares a comparison; nothing is trained yet.
     /// - Parameters:
@@ -72,12 +73,11 @@ public final class Comparison {
         try measureReleased()
         let plain = StandardRivals(blackBox: training.blackBoxSystem, lexical: lexical)
         try fit(plain.rivals, kind: .rival, seed: plan.request.seed, seconds: plan.secondsForRivals)
-        // Before the trainings, as they cost less, but not at the price of what is built on the trained encoder.
-        let before = result.spent
-        for seed in plan.seeds {
-            try fit(
-                plain.rivals, kind: .adapter, seed: seed, seconds: plan.secondsForAdapters - (result.spent - before))
+        // Before the trainings, as they cost less; further seeds of them when all that is built on the trained encoder is made.
+        let adapters = { [self] (seed: UInt64) in
+            try fit(plain.rivals, kind: .adapter, seed: seed, seconds: plan.secondsForAdapters)
         }
+        try adapters(plan.request.seed)
         try train()
         choose()
         if let chosen = result.chosen {
@@ -85,6 +85,7 @@ public final class Comparison {
             // Who asks for single systems does not ask for the same one five times.
             if plan.request.systems == nil { try measureLearningCurve(of: chosen) }
         }
+        try plan.seeds.dropFirst().forEach(adapters)
         try store.finish(result.chosen)
         return finished()
     }

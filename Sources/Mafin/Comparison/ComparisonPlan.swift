@@ -36,7 +36,7 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     public var contenders: [Contender]
     /// Trainings of each.
     public var seeds: [UInt64]
-    /// Seconds of each training at most.
+    /// Seconds planned for each training; it has more where what comes before leaves more, or less.
     public var secondsEach: Double
     /// What the time does not allow, and why.
     public var leftOut: [Omission]
@@ -71,6 +71,19 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
 
     /// Below it a training is not worth beginning: seeds are left out first, then methods.
     static let leastSeconds = 20.0
+
+    /// Seconds of each training of a round (one seed of all methods), of `left` in all: equal shares of the trainings that are to come, and two
+    /// for the learning curve.
+    /// - Parameter overhead: seconds that a training takes beside its own; `nil`: not known yet.
+    /// - Returns: `nil` where a further seed would be cut too short to count.
+    func secondsOfTraining(round: Int, left: Double, overhead: Double?) -> Double? {
+        let shares = contenders.count * (seeds.count - round) + (request.systems == nil ? 2 : 0)
+        let share = left / Double(max(1, shares))
+        let seconds = share - (overhead ?? 0.1 * share)
+        let least = min(secondsEach, Self.leastSeconds)
+        if round == 0 { return max(seconds, least) }
+        return seconds < 0.5 * least ? nil : seconds
+    }
 
     /// The methods, the most wanted first: what is to be shipped, what it has to beat, the paper's forms, and ours beyond them.
     static let contenders: [Contender] = [.mafin, .tunedAlone, .lambdaMafin, .paperMafin, .hybridMafin, .normMafin]

@@ -113,10 +113,8 @@ public final class JoinedTraining {
         func rows(_ qrels: Qrels) -> [Int] {
             let rows = vectors.rows(of: collection.queries(judgedIn: qrels))
             for row in rows {
-                labels[row] = qrels.relevantDocuments(of: vectors.queries[row].id).compactMap { judged in
-                    collection.documentIndex[judged.document].map {
-                        Judgement(column: $0, grade: Float(judged.grade))
-                    }
+                labels[row] = (qrels[vectors.queries[row].id] ?? [:]).compactMap { document, grade in
+                    collection.documentIndex[document].map { Judgement(column: $0, grade: Float(grade)) }
                 }
             }
             return rows
@@ -178,10 +176,11 @@ public final class JoinedTraining {
         return JoinedTraining(self, data: try data.limited(toTrainQueries: rows), settings: settings)
     }
 
-    /// The same training with another seed.
-    public func seeded(_ seed: UInt64) -> JoinedTraining {
+    /// The same training with another seed, of `seconds` at most.
+    public func seeded(_ seed: UInt64, seconds: Double) -> JoinedTraining {
         var settings = settings
         settings.options.seed = seed
+        settings.options.time = seconds
         return JoinedTraining(self, data: data, settings: settings)
     }
 

@@ -23,7 +23,7 @@ struct AdapterTraining {
     ) {
         switch options.candidates {
         case .corpus: scope = Array(0..<index.documentCount)
-        case .labelled: scope = index.queriesKnowing.indices.filter { !index.queriesKnowing[$0].isEmpty }
+        case .labelled: scope = index.judgedDocuments
         }
         self.base = base
         self.sides = sides

@@ -18,6 +18,8 @@ public struct TrainingIndex: Sendable {
     public let documentIdentities: [Int]
     /// For each document the training queries that it is a positive of, ascending.
     public let queriesKnowing: [[Int]]
+    /// Documents that some training query judges, as relevant or not, ascending.
+    public let judgedDocuments: [Int]
     /// Documents that share their text with another, by identity; texts that occur once are not in it.
     public let repeatedDocuments: [Int: [Int]]
     /// For training queries that share their text with another: the positives of the others that are none of their own. They are never
@@ -25,6 +27,8 @@ public struct TrainingIndex: Sendable {
     public let positivesOfSameText: [Int: [Int]]
     /// Why given queries take no part, for a message to the user.
     public let leftOut: LeftOut
+    /// As given, grades of zero and below included.
+    private let judgements: [[Judgement]]
 
     /// Counts of queries that were given but take no part.
     public struct LeftOut: Sendable, Equatable {
@@ -77,12 +81,14 @@ public struct TrainingIndex: Sendable {
         for query in train {
             for judgement in positives[query] { knowing[judgement.column].append(query) }
         }
+        let judged = Set(train.flatMap { labels[$0].map(\.column) })
         var byIdentity: [Int: [Int]] = [:]
         for (document, identity) in documentIdentities.enumerated() {
             byIdentity[identity, default: []].append(document)
         }
 
         self.labels = positives
+        judgements = labels
         positivesOfSameText = Self.positivesOfSameText(train, identities: queryIdentities, labels: positives)
         self.trainQueries = train
         self.devQueries = dev
@@ -91,6 +97,7 @@ public struct TrainingIndex: Sendable {
         self.queryIdentities = queryIdentities
         self.documentIdentities = documentIdentities
         self.queriesKnowing = knowing
+        judgedDocuments = judged.sorted()
         self.repeatedDocuments = byIdentity.filter { $0.value.count > 1 }
         self.leftOut = leftOut
     }
@@ -101,7 +108,7 @@ public struct TrainingIndex: Sendable {
     public func limited(toTrainQueries rows: [Int]) throws -> TrainingIndex {
         let known = Set(trainQueries)
         return try TrainingIndex(
-            labels: labels, trainQueries: rows.filter(known.contains), devQueries: devQueries,
+            labels: judgements, trainQueries: rows.filter(known.contains), devQueries: devQueries,
             queryLengths: queryLengths, documentLengths: documentLengths, queryIdentities: queryIdentities,
             documentIdentities: documentIdentities)
     }

@@ -205,7 +205,7 @@ public enum ScaleStart: Sendable, Codable, Equatable {
 public enum CandidateScope: String, Sendable, Codable, CaseIterable {
     /// Every document. Those that no training query knows are then negatives of every query.
     case corpus
-    /// Documents that some training query knows: what is not labelled is not pushed away. For collections whose held-out answers
+    /// Documents that some training query judges, relevant or not: what is not labelled is not pushed away. For collections whose held-out answers
     /// are documents of their own.
     case labelled
 }

@@ -6,7 +6,7 @@ extension TrainingRun {
         guard mines else {
             switch options.candidates {
             case .corpus: return plan.againstCorpus(index)
-            case .labelled: return plan.againstDocuments(index, others: labelledDocuments)
+            case .labelled: return plan.againstDocuments(index, others: index.judgedDocuments)
             }
         }
         var generator = RandomGenerator(seed: randomSeed(.candidates, state.step, part))

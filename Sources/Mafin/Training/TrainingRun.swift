@@ -28,9 +28,6 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     var options: TrainingOptions { trainer.options }
     var index: TrainingIndex { trainer.data.index }
 
-    /// Documents that some training query knows.
-    private(set) lazy var labelledDocuments = index.queriesKnowing.indices.filter { !index.queriesKnowing[$0].isEmpty }
-
     init(
         trainer: Trainer<Encoder>, resume: Bool, isCancelled: @escaping () -> Bool,
         onEvent: @escaping (TrainingEvent) -> Void

@@ -25,6 +25,9 @@ struct CacheExportCommand: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "File, or with --data folder, to write.")
     var output: String
 
+    /// Vectors that are held at a time.
+    private static let blockSize = 8192
+
     func validate() throws {
         if (source == nil) == (options.data == nil) { throw ValidationError("Pass either --source or --data.") }
     }
@@ -40,18 +43,25 @@ struct CacheExportCommand: AsyncParsableCommand {
         let opened = try options.blackBox.openedProvider(shared)
         let collection = try options.collection()
         let cached = CachedBlackBox(NothingAsked(identity: opened.blackBox.identity), cache: opened.cache)
-        var written: [(String, Matrix, [String])] = []
-        for texts in collection where !texts.items.isEmpty {
-            written.append((texts.name, try await cached.embed(texts.items, as: texts.role), texts.items.map(\.id)))
-        }
-        try AtomicFile.replaceDirectory(at: url) { folder in
-            for (name, vectors, ids) in written {
-                try NumPyFile.write(vectors, to: folder.appendingPathComponent("\(name).npy"))
-                try AtomicFile.write(
-                    Data(ids.map { $0 + "\n" }.joined().utf8), to: folder.appendingPathComponent("\(name).ids"))
+        var (count, dimension) = (0, 0)
+        try await AtomicFile.replaceDirectory(at: url) { folder in
+            for texts in collection where !texts.items.isEmpty {
+                var vectors: PendingVectors?
+                for start in stride(from: 0, to: texts.items.count, by: Self.blockSize) {
+                    let block = texts.items[start..<min(start + Self.blockSize, texts.items.count)]
+                    let rows = try await cached.embed(Array(block), as: texts.role)
+                    let file =
+                        try vectors
+                        ?? PendingVectors(
+                            to: folder.appendingPathComponent("\(texts.name).npy"), dimension: rows.columns)
+                    try file.append(rows, ids: block.map(\.id))
+                    (vectors, dimension) = (file, rows.columns)
+                }
+                try vectors?.commit()
+                count += vectors?.count ?? 0
             }
         }
-        try report(written.reduce(0) { $0 + $1.1.rows }, written.first?.1.columns ?? 0)
+        try report(count, dimension)
     }
 
     private func report(_ vectors: Int, _ dimension: Int) throws {

@@ -96,7 +96,7 @@ struct ComparePrelude {
         guard !plan.contenders.isEmpty else { return }
         let names = plan.contenders.map(\.rawValue).joined(separator: ", ")
         shared.note(
-            "\(plan.contenders.count) methods × \(plan.seeds.count) \(plan.seeds.count == 1 ? "seed" : "seeds"), each at most "
+            "\(plan.contenders.count) methods × \(plan.seeds.count) \(plan.seeds.count == 1 ? "seed" : "seeds"), each about "
                 + "\(Duration.seconds(plan.secondsEach).shortText): \(names)")
         shared.note("mode \(training.choice.mode.rawValue): \(training.choice.reason)")
     }

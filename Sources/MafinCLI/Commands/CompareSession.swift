@@ -179,7 +179,7 @@ struct CompareSession {
                 settings: [
                     Setting("split", plan.request.split), Setting("decided by", "\(plan.metric)"),
                     Setting("time", command.time.description),
-                    Setting("seconds of a training, at most", String(format: "%.0f", plan.secondsEach)),
+                    Setting("seconds planned for a training", String(format: "%.0f", plan.secondsEach)),
                     Setting("seeds", plan.seeds.map(String.init).joined(separator: ", ")),
                     Setting("mode", "\(training.choice.mode.rawValue): \(training.choice.reason)"),
                     Setting("systems", plan.request.systems?.joined(separator: ", ") ?? "all"),

@@ -125,6 +125,7 @@ struct ServeCommand: AsyncParsableCommand {
         service.degrades = degrade
         service.usesBM25 = bm25
         service.allowedOrigins = access.corsOrigin
+        service.hosts = access.hosts(boundTo: host)
         service.feedbackFolder = feedback.map { URL(fileURLWithPath: $0) }
         service.report = report.map { URL(fileURLWithPath: $0) }
         service.classify = UpstreamFailure.init(of:)
@@ -140,10 +141,10 @@ struct ServeCommand: AsyncParsableCommand {
     /// local half can answer alone, not even that.
     private var retry: RetryPolicy {
         degrade
-            ? RetryPolicy(maximumAttempts: 1, longestServerDelay: .zero, patience: .zero)
+            ? RetryPolicy(maximumAttempts: 1, longestServerDelay: .zero, patience: .zero, finishing: .zero)
             : RetryPolicy(
                 maximumAttempts: 2, firstDelay: .milliseconds(200), longestDelay: .seconds(1),
-                longestServerDelay: .seconds(1), patience: .seconds(2))
+                longestServerDelay: .seconds(1), patience: .seconds(2), finishing: .zero)
     }
 
     /// One generation: everything is opened anew.
@@ -205,6 +206,12 @@ struct AccessOptions: ParsableArguments {
             valueName: "origin"))
     var corsOrigin: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Name that clients without a key may call this machine's own service by, as behind a proxy that passes it on; may be given more than once. (default: localhost and its addresses)",
+            valueName: "host"))
+    var allowedHost: [String] = []
+
     @Flag(
         help:
             "Let everybody ask who can reach the address. Needed where --host is not this machine alone and there are no keys."
@@ -220,11 +227,22 @@ struct AccessOptions: ParsableArguments {
 
     /// Refuses to let strangers ask by mistake.
     func requireKeys(_ keys: KeyRing, host: String) throws {
-        let isOfThisMachine = host == "localhost" || host == "::1" || host.hasPrefix("127.")
-        guard keys.isEmpty, !isOfThisMachine, !noKeys else { return }
+        guard keys.isEmpty, !isOfThisMachine(host), !noKeys else { return }
         throw ValidationError(
             "--host \(host) lets other machines ask, and there are no keys: give --keys-file or \(Self.keysVariable), or say --no-keys."
         )
+    }
+
+    /// Names that requests may call the service by. Where it is this machine's alone, a page in a browser here could reach it under a
+    /// name of its own; what other machines reach may be called anything.
+    func hosts(boundTo host: String) -> Set<String>? {
+        guard isOfThisMachine(host) else { return nil }
+        let place = host.contains(":") ? "[\(host)]" : host
+        return Set((["localhost", "127.0.0.1", "[::1]", place] + allowedHost).map { $0.lowercased() })
+    }
+
+    private func isOfThisMachine(_ host: String) -> Bool {
+        host == "localhost" || host == "::1" || host.hasPrefix("127.")
     }
 
     func keys(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> KeyRing {

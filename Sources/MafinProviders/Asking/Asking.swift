@@ -14,6 +14,7 @@ struct Asking {
         /// Rows were handed over, or the receiver failed.
         case handedOver((any Error)?)
         case wake
+        case stopped
     }
 
     /// So many texts that the server refuses one by one end the call, unless more are answered.
@@ -98,10 +99,16 @@ struct Asking {
         }
     }
 
-    /// Sends, waits, hands over, until everything is answered or the call has failed.
-    mutating func run() async throws {
+    /// Sends, waits, hands over, until everything is answered, the call has failed, or it is asked to stop.
+    /// - Throws: ``ProviderError``; `CancellationError` once what was in flight when it was asked to stop is handed over.
+    mutating func run(until stop: StopSignal) async throws {
         await withTaskGroup(of: Event.self) { group in
+            group.addTask {
+                await stop.wait()
+                return .stopped
+            }
             while true {
+                if stop.isRequested { failure = failure ?? CancellationError() }
                 do {
                     try await sendWhatMay(&group)
                 } catch {
@@ -118,11 +125,9 @@ struct Asking {
                 } catch {
                     failure = failure ?? error
                 }
-                if Task.isCancelled { failure = failure ?? CancellationError() }
             }
             group.cancelAll()  // timers that nobody waits for
         }
-        try Task.checkCancellation()
         if let failure { throw failure }
         if !refused.isEmpty { throw refusal }
     }
@@ -230,6 +235,7 @@ struct Asking {
     private mutating func take(_ event: Event) async throws {
         switch event {
         case .wake: timerDue = nil
+        case .stopped: failure = failure ?? CancellationError()
         case .handedOver(let error):
             handing = 0
             if let error { throw error }

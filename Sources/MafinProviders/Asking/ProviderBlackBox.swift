@@ -17,7 +17,7 @@ import NIOHTTP1
 /// - 408, 409, 429, 5xx and failing connections are tried again (``RetryPolicy``), as late as the server asks, with fewer requests at a
 ///   time; refusals of the account end the call with the vendor's words. Batches that are too large are cut and the bound remembered.
 /// - A text that makes a whole batch fail is found by halving and named (``ProviderError/textsRefused(endpoint:role:texts:)``); the rest goes on.
-/// - When the call fails for good, requests in flight are still received and handed over, for they are paid.
+/// - When the call fails for good or is cancelled, requests in flight are still received and handed over, for they are paid.
 ///
 /// It keeps nothing: wrap it in ``CachedBlackBox`` so that no text is paid for twice.
 public struct ProviderBlackBox: BlackBox {
@@ -181,7 +181,8 @@ public struct ProviderBlackBox: BlackBox {
 
     /// Vectors of the items' texts, batch by batch as they are answered.
     ///
-    /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled.
+    /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled, once what was in flight is handed over
+    ///   (``RetryPolicy/finishing``).
     public func embed(
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
     ) async throws {
@@ -190,8 +191,10 @@ public struct ProviderBlackBox: BlackBox {
             throw ProviderError.emptyTexts(role: role, count: empty.count, first: empty.prefix(5).map(\.id))
         }
         guard !items.isEmpty else { return }
-        var asking = try await Asking(of: self, items: items, role: role, answered: answered)
-        try await asking.run()
+        try await finishing(within: options.retry.finishing) { stop in
+            var asking = try await Asking(of: self, items: items, role: role, answered: answered)
+            try await asking.run(until: stop)
+        }
     }
 
     /// Tokens of a text with its prefix, estimated high.

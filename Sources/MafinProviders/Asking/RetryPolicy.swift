@@ -12,11 +12,14 @@ public struct RetryPolicy: Sendable, Hashable {
     public var longestServerDelay: Duration
     /// For how long a server may go on naming times to come back without answering anything.
     public var patience: Duration
+    /// For how long a call that is cancelled still waits for what is in flight, which is paid.
+    public var finishing: Duration
 
     /// Eight attempts within about a minute.
     public init(
         maximumAttempts: Int = 8, firstDelay: Duration = .milliseconds(500), longestDelay: Duration = .seconds(60),
-        longestServerDelay: Duration = .seconds(600), patience: Duration = .seconds(1800)
+        longestServerDelay: Duration = .seconds(600), patience: Duration = .seconds(1800),
+        finishing: Duration = .seconds(20)
     ) {
         precondition(maximumAttempts >= 1, "at least one attempt")
         self.maximumAttempts = maximumAttempts
@@ -24,6 +27,7 @@ public struct RetryPolicy: Sendable, Hashable {
         self.longestDelay = longestDelay
         self.longestServerDelay = longestServerDelay
         self.patience = patience
+        self.finishing = finishing
     }
 
     /// Pause after so many failures (≥ 1): `firstDelay · 2^(failures-1)`, of which a random half to whole is taken so that clients that

@@ -168,18 +168,29 @@ public struct ChatModel: LanguageModel {
 
     /// Asks all prompts, several at a time, and hands over the replies as they come.
     ///
-    /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled.
+    /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled, once what was in flight is handed over
+    ///   (``RetryPolicy/finishing``).
     public func answer(
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
+    ) async throws {
+        try await finishing(within: options.retry.finishing) { stop in
+            try await answer(prompts, until: stop, answered)
+        }
+    }
+
+    private func answer(
+        _ prompts: [LanguagePrompt], until stop: StopSignal,
+        _ answered: @Sendable (Int, LanguageReply) async throws -> Void
     ) async throws {
         var window = ConcurrencyWindow(maximum: options.maximumConcurrentRequests)
         var (next, inFlight, answers, refusals, lost) = (0, 0, 0, 0, 0)
         var failure: (any Error)?
         try await withThrowingTaskGroup(of: Event.self) { group in
             while true {
+                if stop.isRequested { failure = failure ?? CancellationError() }
                 while failure == nil, next < prompts.count, inFlight < window.limit {
                     let (index, number) = (next, window.send())
-                    group.addTask { await ask(index, prompts[index], number: number) }
+                    group.addTask { await ask(index, prompts[index], number: number, until: stop) }
                     next += 1
                     inFlight += 1
                 }
@@ -222,10 +233,10 @@ public struct ChatModel: LanguageModel {
     }
 
     /// One prompt, repeated where that can help.
-    private func ask(_ index: Int, _ prompt: LanguagePrompt, number: Int) async -> Event {
+    private func ask(_ index: Int, _ prompt: LanguagePrompt, number: Int, until stop: StopSignal) async -> Event {
         var wasOverloaded = false
         do {
-            let reply = try await reply(to: prompt, &wasOverloaded)
+            let reply = try await reply(to: prompt, until: stop, &wasOverloaded)
             return .replied(index, reply, wasOverloaded: wasOverloaded, number: number)
         } catch {
             return .failed(error)
@@ -236,7 +247,9 @@ public struct ChatModel: LanguageModel {
         RateLimits(requestsPerMinute: options.requestsPerMinute, tokensPerMinute: options.tokensPerMinute)
     }
 
-    private func reply(to prompt: LanguagePrompt, _ wasOverloaded: inout Bool) async throws -> LanguageReply {
+    private func reply(
+        to prompt: LanguagePrompt, until stop: StopSignal, _ wasOverloaded: inout Bool
+    ) async throws -> LanguageReply {
         let tokens = Self.estimatedTokens(of: prompt) + prompt.maximumTokens
         let booked = options.price.millionths(input: Self.estimatedTokens(of: prompt), output: prompt.maximumTokens)
         var failures = 0
@@ -245,7 +258,8 @@ public struct ChatModel: LanguageModel {
             try Task.checkCancellation()
             let wait = try await ledger.reserve(
                 RequestCost(requests: 1, tokens: tokens), account: exchange.account, rates: rates)
-            if wait > .zero { try await time.sleep(until: time.now + wait) }
+            if wait > .zero { try await stop.sleep(until: time.now + wait, of: time) }
+            if stop.isRequested { throw CancellationError() }
             if let objection = spending.book(tokens: booked) {
                 throw ProviderError.overBudget(endpoint: url, reason: objection)
             }
@@ -272,12 +286,14 @@ public struct ChatModel: LanguageModel {
                 }
                 failures += 1
                 wasOverloaded = wasOverloaded || [429, 503, 529].contains(failed.status)
-                try await pause(failed, failures: failures, since: start)
+                try await pause(failed, failures: failures, since: start, until: stop)
             }
         }
     }
 
-    private func pause(_ failed: Failed, failures: Int, since start: Duration) async throws {
+    private func pause(
+        _ failed: Failed, failures: Int, since start: Duration, until stop: StopSignal
+    ) async throws {
         let policy = options.retry
         let reason = failed.status > 0 ? "\(failed.status) \(failed.message)" : failed.message
         let isTooLate: Bool
@@ -295,7 +311,7 @@ public struct ChatModel: LanguageModel {
         options.logger?.warning(
             "asking again", metadata: ["reason": "\(reason)", "after": "\(wait.logText)", "failures": "\(failures)"])
         if failed.delay != nil { try await ledger.pause(account: exchange.account, for: wait) }
-        try await time.sleep(until: time.now + wait)
+        try await stop.sleep(until: time.now + wait, of: time)
     }
 
     // MARK: - One attempt

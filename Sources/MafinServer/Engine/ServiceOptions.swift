@@ -48,6 +48,8 @@ public struct ServiceOptions: Sendable {
     public var pricePerMillionTokens: Double?
     /// Origins that browsers may ask from; none: CORS stays off.
     public var allowedOrigins: [String] = []
+    /// Names that requests without a key may call the service by (`Host`, less its port); `nil`: any.
+    public var hosts: Set<String>?
     /// Folder that marks of relevance are written to; `nil`: the page cannot mark.
     public var feedbackFolder: URL?
     /// An evaluation report that the page links to.

@@ -150,15 +150,28 @@ public final class MafinService: Sendable {
         return name
     }
 
-    /// Refuses what a page of another origin sends. Where there are no keys, nothing else keeps a page in a browser on this machine from
-    /// asking, and paying, with what its visitor may reach.
+    /// Refuses what a page of another origin sends, also one whose name an attacker made to point here (DNS rebinding). Where there are no
+    /// keys, nothing else keeps a page in a browser on this machine from asking, and paying, with what its visitor may reach.
     /// - Throws: ``ServiceError`` 403.
     func requireOwnOrigin(_ request: Request) throws {
-        guard keys.isEmpty, let origin = request.headers[.origin] else { return }
+        guard keys.isEmpty else { return }
+        let host = request.head.authority?.lowercased()
+        if let hosts = options.hosts {
+            let name = host.map { host in
+                host.last == "]" ? host : host.lastIndex(of: ":").map { String(host[..<$0]) } ?? host
+            }
+            guard let name, hosts.contains(name) else {
+                throw ServiceError(
+                    .forbidden, .invalidRequest,
+                    "the service is not called '\((name ?? "").clipped)': start it with --allowed-host for that name, or with keys",
+                    code: "foreign_host")
+            }
+        }
+        guard let origin = request.headers[.origin] else { return }
         let allowed = options.allowedOrigins
         if allowed.contains("*") || allowed.contains(origin) { return }
         let place = origin.lowercased().split(separator: "://", maxSplits: 1).last
-        guard let host = request.head.authority?.lowercased(), place.map(String.init) == host else {
+        guard let host, place.map(String.init) == host else {
             throw ServiceError(
                 .forbidden, .invalidRequest,
                 "pages of the origin '\(origin.clipped)' may not ask here: start the service with --cors-origin for it, or with keys",

@@ -44,6 +44,19 @@ import Testing
         #expect(plan { $0.systems = ["nudge-n"] }.contenders.isEmpty)
     }
 
+    @Test func roundsShareWhatIsLeft() {
+        let plan = plan()
+        // 18 trainings, and as much as two for the learning curve; nothing known of what a training takes beside its own.
+        #expect(plan.secondsOfTraining(round: 0, left: 2_000, overhead: nil) == 90)
+        #expect(plan.secondsOfTraining(round: 1, left: 1_400, overhead: 20) == 80)
+        #expect(plan.secondsOfTraining(round: 2, left: 240, overhead: 10) == 20)
+        // The first seed is trained whatever is left, a further one only where it comes to something.
+        #expect(plan.secondsOfTraining(round: 0, left: -5, overhead: nil) == ComparisonPlan.leastSeconds)
+        #expect(plan.secondsOfTraining(round: 2, left: 70, overhead: 5) == nil)
+        let alone = self.plan { $0.systems = ["mafin"] }
+        #expect(alone.secondsOfTraining(round: 2, left: 100, overhead: 10) == 90)
+    }
+
     @Test func anotherPlanIsToldFromTheFirstByName() {
         let first = plan()
         #expect(first.difference(from: first) == nil)

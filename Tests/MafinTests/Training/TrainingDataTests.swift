@@ -29,6 +29,18 @@ import Testing
         #expect(index.queriesKnowing == [[], [0], []])
     }
 
+    /// What a training query judges as wrong is among what it is compared with; what only dev judges is not.
+    @Test func judgedDocumentsAreCandidates() throws {
+        let index = try Self.index(
+            labels: [
+                [Judgement(column: 3), Judgement(column: 1, grade: 0)], [Judgement(column: 2)],
+                [Judgement(column: 0, grade: 0)],
+            ],
+            train: [0, 2], dev: [1], documents: 4)
+        #expect(index.judgedDocuments == [1, 3] && index.queriesKnowing == [[], [], [], [0]])
+        #expect(try index.limited(toTrainQueries: [0]).judgedDocuments == [1, 3])
+    }
+
     @Test func faultsAreNamed() throws {
         #expect(throws: TrainingError.unknownDocument(query: 1, document: 7, documents: 3)) {
             try Self.index(labels: [[Judgement(column: 1)], [Judgement(column: 7)]], train: [0])

@@ -1,0 +1,76 @@
+import Synchronization
+
+/// Tells work that cancellation does not reach that it should begin nothing new.
+final class StopSignal: Sendable {
+    private struct State {
+        var isRequested = false
+        var waiting: [Int: CheckedContinuation<Void, Never>] = [:]
+        var waits = 0
+    }
+
+    private let state = Mutex(State())
+
+    var isRequested: Bool { state.withLock { $0.isRequested } }
+
+    func request() {
+        let waiting = state.withLock { state in
+            defer { state.waiting = [:] }
+            state.isRequested = true
+            return state.waiting.values
+        }
+        for continuation in waiting { continuation.resume() }
+    }
+
+    /// Returns when it is requested, or the task cancelled.
+    func wait() async {
+        let number = state.withLock { state in
+            state.waits += 1
+            return state.waits
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    // Looked at within the lock: who cancels later finds the continuation.
+                    if state.isRequested || Task.isCancelled { return true }
+                    state.waiting[number] = continuation
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            state.withLock { $0.waiting.removeValue(forKey: number) }?.resume()
+        }
+    }
+
+    /// Sleeps, unless it is requested meanwhile.
+    /// - Throws: `CancellationError` then.
+    func sleep(until due: Duration, of time: any TimeSource) async throws {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await time.sleep(until: due) }
+            group.addTask { await self.wait() }
+            await group.next()
+            group.cancelAll()
+        }
+        if isRequested || Task.isCancelled { throw CancellationError() }
+    }
+}
+
+/// Runs `body` so that cancelling the caller only asks it to stop: what it has sent is paid, and is still received and handed over. After
+/// `patience` it is cancelled like any other.
+/// - Throws: what `body` throws.
+func finishing<Result: Sendable>(
+    within patience: Duration, _ body: @escaping @Sendable (StopSignal) async throws -> Result
+) async throws -> Result {
+    let stop = StopSignal()
+    let work = Task { try await body(stop) }
+    return try await withTaskCancellationHandler {
+        try await work.value
+    } onCancel: {
+        stop.request()
+        guard patience > .zero else { return work.cancel() }
+        Task {
+            try? await Task.sleep(for: patience)
+            work.cancel()
+        }
+    }
+}
