@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures everything, each beside its peers in the same run, and writes a table of each into a folder. Best on an idle machine.
 #
-#   Scripts/bench.sh [NAME …]     of: training embedding queries tokenizer search operations start growth statistics guard; without a name, all
+#   Scripts/bench.sh [NAME …]     of: training embedding queries tokenizer search operations start growth statistics guard; without a name, all;
+#                                 cache, which needs 7 GB of disk, only by name
 #   MAFIN_SHARED                  the folder with collections and peers (default ../shared)
 #   PEER_HOME                     where its bench/setup.sh put the Python peers (default ~/.cache/mafin-peers)
 #   BENCH_OUTPUT                  where the tables go (default .cache/bench)
@@ -46,6 +47,11 @@ measure() {
     start) python3 Tools/bench-start.py ;;
     growth) "$programs/bench-growth" --model "$model" --output "$output/growth" ;;
     statistics) "$programs/bench-statistics" ;;
+    cache)
+        "$programs/bench-cache" --folder "$output/cache" --fill
+        "$programs/bench-cache" --folder "$output/cache"
+        rm -r "$output/cache"
+        ;;
     guard) "$programs/bench-guard" ;;
     *) die "there is no benchmark $1" ;;
     esac

@@ -33,7 +33,7 @@ public enum AtomicFile {
     }
 
     /// The same for a body that waits for others.
-    /// - Throws: as the other.
+    /// - Throws: ``NumericsError/file(path:reason:)`` or what `body` throws; the target is then as it was before.
     public static func replaceDirectory(
         at url: URL, isolation: isolated (any Actor)? = #isolation, _ body: (URL) async throws -> Void
     ) async throws {

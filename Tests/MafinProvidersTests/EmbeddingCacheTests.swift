@@ -413,9 +413,7 @@ import Testing
             }
             defer { server.stop() }
             let box = CachedBlackBox(
-                try server.blackBox(limits: BatchLimits(items: 2), concurrency: 1) {
-                    $0.retry.finishing = .milliseconds(100)
-                }, cache: try cache(folder))
+                try server.blackBox(limits: BatchLimits(items: 2), concurrency: 1), cache: try cache(folder))
             let task = Task { try await box.embed(items((0..<8).map { "t\($0)" }), as: .document) }
             while server.requests.count < 3 { try await Task.sleep(for: .milliseconds(5)) }
             task.cancel()
@@ -432,7 +430,9 @@ import Testing
             }
             defer { server.stop() }
             let box = CachedBlackBox(
-                try server.blackBox(limits: BatchLimits(items: 1), concurrency: 2), cache: try cache(folder))
+                try server.blackBox(limits: BatchLimits(items: 1), concurrency: 2) {
+                    $0.retry.finishing = .seconds(20)
+                }, cache: try cache(folder))
             let task = Task { try await box.embed(items((0..<10).map { "t\($0)" }), as: .document) }
             while server.requests.count < 2 { try await Task.sleep(for: .milliseconds(5)) }
             task.cancel()

@@ -7,7 +7,7 @@ extension Comparison {
     /// what is left then.
     func train() throws {
         for (round, seed) in plan.seeds.enumerated() {
-            guard let seconds = secondsOfTraining(round: round) else {
+            guard let seconds = try secondsOfTraining(round: round, seed: seed) else {
                 for contender in plan.contenders {
                     leaveOut(contender.joinedName, "The time was used up by the seeds before.")
                 }
@@ -27,34 +27,46 @@ extension Comparison {
         }
     }
 
-    /// From what is spent until then: the same when a comparison goes on.
-    private func secondsOfTraining(round: Int) -> Double? {
-        // The last look at dev, encoding the documents, writing the artefact.
-        let overheads = result.trainings.map { (secondsOf[$0.name]?.last ?? $0.seconds) - $0.seconds }
-        return plan.secondsOfTraining(
-            round: round, left: secondsLeft - secondsForDerived,
-            overhead: overheads.isEmpty ? nil : overheads.reduce(0, +) / Double(overheads.count))
+    /// From what is spent until then, and written down: a comparison that goes on, inside a training too, must take the same.
+    private func secondsOfTraining(round: Int, seed: UInt64) throws -> Double? {
+        let name = Self.timeUnit(seed)
+        if let kept = try store.unit(name)?.trainingSeconds { return kept }
+        let overhead = overheads.isEmpty ? nil : overheads.reduce(0, +) / Double(overheads.count)
+        let seconds = plan.secondsOfTraining(round: round, left: secondsLeft - secondsToKeep, overhead: overhead)
+        guard !store.isFinished, let seconds else { return nil }
+        try store.write(ComparisonUnit(seconds: 0, trainingSeconds: seconds), name)
+        return seconds
     }
 
-    /// Seconds to keep for what is built on the best method: half as much again, for each seed, as the same took over the black box alone.
-    private var secondsForDerived: Double {
-        guard ComparedSystem.all.contains(where: { $0.kind == .derived && plan.wants($0.name) }) else { return 0 }
-        let rivals = ComparedSystem.all.filter { $0.kind == .rival }.compactMap { secondsOf[$0.name]?.last }
-        return 1.5 * Double(plan.seeds.count) * rivals.reduce(0, +)
+    private static func timeUnit(_ seed: UInt64) -> String { "training-time.\(seed)" }
+
+    /// Seconds to keep for what is built on the best method, half as much again, for each seed, as the same took over the black box alone; and
+    /// for further seeds of the adapters, a tenth of all at most.
+    private var secondsToKeep: Double {
+        func spent(_ kind: ComparedSystem.Kind) -> Double {
+            ComparedSystem.all.filter { $0.kind == kind }.compactMap { secondsOf[$0.name]?.last }.reduce(0, +)
+        }
+        let isDerived = ComparedSystem.all.contains { $0.kind == .derived && plan.wants($0.name) }
+        let derived = isDerived ? 1.5 * Double(plan.seeds.count) * spent(.rival) : 0
+        return derived + min(Double(plan.seeds.count - 1) * spent(.adapter), 0.1 * plan.request.seconds)
     }
 
     private func train(_ contender: Contender, _ training: JoinedTraining, _ seed: UInt64) throws -> ComparisonUnit {
         let folder = store.checkpoints(of: contender, seed: seed)
+        let begun = ContinuousClock.now
         let trained = try training.train(
             contender, checkpointFolder: folder, resume: JoinedTraining.canResume(from: folder),
             isCancelled: isCancelled, onEvent: { [onEvent] in onEvent(.training(contender, seed: seed, $0)) })
+        let ended = ContinuousClock.now
         let (queries, documents) = try trained.localVectors()
         try store.write(
             queries: queries, documents: trained.mode.trainsDocuments ? documents : nil, of: contender, seed: seed)
         try trained.write(to: store.artefact(of: contender, seed: seed), source: source)
         let systems = try training.systems(
             of: contender, mixing: trained.mixing, queries: queries, documents: documents)
-        var unit = ComparisonUnit(seconds: 0)
+        // What an earlier run trained counts too.
+        let earlier = max(0, trained.outcome.elapsed - (ended - begun) / .seconds(1))
+        var unit = ComparisonUnit(seconds: 0, secondsEarlier: earlier)
         let choices: [String: ManifestValue] = [
             "lambda": .number(Double(trained.mixing.lambda)),
             "temperature": .number(Double(trained.mixing.temperature)),
@@ -132,12 +144,12 @@ extension Comparison {
                     ? suffix : contender.joinedName + suffix.dropFirst(ComparedSystem.chosenPrefix.count)
                 guard plan.wants(name) else { continue }
                 let part = "\(name).\(seed)"
-                if try store.unit(part) == nil, joined == nil {
+                if try store.unit(part) == nil {
                     if store.isFinished || secondsLeft <= 0 {
                         if seed == plan.request.seed { leaveOut(name, "The time was used up by what comes before.") }
                         continue
                     }
-                    joined = try systems(of: contender, seed: seed)
+                    joined = try joined ?? systems(of: contender, seed: seed)
                 }
                 try self.part(part, title: name, seed: seed) {
                     guard let joined else { preconditionFailure("the vectors were not read") }
@@ -175,10 +187,11 @@ extension Comparison {
         func evaluation(_ name: String) -> RunEvaluation? {
             rows.first { $0.name == name && $0.seed == seed }?.evaluation
         }
-        guard let baseline = evaluation(StandardRivals.blackBoxName), let whole = evaluation(chosen.name) else {
-            return
-        }
-        var differences = [labelled.count: whole.differences(from: baseline, in: plan.metric)]
+        // All labels were learned from in the time of the first seed.
+        guard let baseline = evaluation(StandardRivals.blackBoxName), let evaluation = evaluation(chosen.name),
+            let seconds = try store.unit(Self.timeUnit(seed))?.trainingSeconds
+        else { return }
+        var differences = [labelled.count: evaluation.differences(from: baseline, in: plan.metric)]
         // A size close to all labels would show nothing but another draw.
         for size in LearningCurve.sizes(upTo: labelled.count).dropLast()
         where Double(size) < 0.85 * Double(labelled.count) {
@@ -188,7 +201,7 @@ extension Comparison {
             let unit = try part(name, title: "\(chosen.name) with \(size) labelled queries", seed: seed) {
                 let learned = LearningCurve.subset(of: labelled, size: size, seed: seed, repeated: 0)
                 do {
-                    let limited = try training.seeded(seed, seconds: max(plan.secondsEach, chosen.seconds))
+                    let limited = try training.seeded(seed, seconds: seconds)
                         .limited(toTrainQueries: learned, seed: seed)
                     let trained = try limited.train(
                         chosen.contender, checkpointFolder: nil, isCancelled: isCancelled)

@@ -42,6 +42,8 @@ public final class Comparison {
     private(set) var rows: [ComparisonRow] = []
     /// Of each system, one number a seed.
     private(set) var secondsOf: [String: [Double]] = [:]
+    /// Of each training, what it took beside its own seconds: the last look at dev, encoding the documents, writing the artefact.
+    private(set) var overheads: [Double] = []
 
     /// Prepares a comparison; nothing is trained yet.
     /// - Parameters:
@@ -142,7 +144,7 @@ public final class Comparison {
             let start = ContinuousClock.now
             unit = try body()
             let time = (ContinuousClock.now - start).components
-            unit.seconds = Double(time.seconds) + Double(time.attoseconds) * 1e-18
+            unit.seconds = Double(time.seconds) + Double(time.attoseconds) * 1e-18 + (unit.secondsEarlier ?? 0)
             try store.write(unit, name)
         }
         result.spent += unit.seconds
@@ -152,6 +154,7 @@ public final class Comparison {
             for row in unit.rows { secondsOf[row.name, default: []].append(unit.seconds) }
         }
         if let training = unit.training {
+            overheads.append(max(0, unit.seconds - training.seconds))
             result.trainings.append(training)
             onEvent(.trained(training))
         }

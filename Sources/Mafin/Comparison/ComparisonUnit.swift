@@ -45,6 +45,10 @@ struct ComparisonUnit: Codable {
     var seconds: Double
     /// The rows that it gave.
     var rows: [ComparisonRow] = []
+    /// Seconds that an earlier run had spent on it when it was interrupted.
+    var secondsEarlier: Double?
+    /// Seconds that each training of a seed may take.
+    var trainingSeconds: Double?
     /// Of a trained encoder.
     var training: TrainingRecord?
     /// Of a point of the learning curve: for each measured query the difference to the black box.

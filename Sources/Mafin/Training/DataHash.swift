@@ -32,7 +32,7 @@ struct DataHash {
         }
         for numbers in [
             index.trainQueries, index.devQueries, index.queryLengths, index.documentLengths, index.queryIdentities,
-            index.documentIdentities,
+            index.documentIdentities, index.judgedDocuments,
         ] {
             add(numbers)
         }

@@ -43,11 +43,21 @@ struct CacheExportCommand: AsyncParsableCommand {
         let opened = try options.blackBox.openedProvider(shared)
         let collection = try options.collection()
         let cached = CachedBlackBox(NothingAsked(identity: opened.blackBox.identity), cache: opened.cache)
+        for texts in collection {
+            let missing = try await cached.plan(texts.items, as: texts.role).remaining
+            guard missing == 0 else {
+                throw ProviderError.cacheMisuse(
+                    path: opened.cache.path,
+                    reason: "\(missing) of the \(texts.name)'s texts are not cached; nothing is asked here")
+            }
+        }
+        Interruption.install()
         var (count, dimension) = (0, 0)
         try await AtomicFile.replaceDirectory(at: url) { folder in
             for texts in collection where !texts.items.isEmpty {
                 var vectors: PendingVectors?
                 for start in stride(from: 0, to: texts.items.count, by: Self.blockSize) {
+                    if Interruption.isRequested { throw CancellationError() }
                     let block = texts.items[start..<min(start + Self.blockSize, texts.items.count)]
                     let rows = try await cached.embed(Array(block), as: texts.role)
                     let file =

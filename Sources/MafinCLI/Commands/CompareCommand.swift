@@ -42,7 +42,7 @@ struct CompareCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Time for all that is trained or fitted, the cheapest first; what it does not allow is named in the report. Six tenths go to encoders in equal shares, but no training makes more passes than help.",
+            "Time for all that is trained or fitted, the cheapest first; what it does not allow is named in the report. Encoders share equally what the cheaper leave, less some for what is built on the best of them; no training makes more passes than help.",
             valueName: "duration"))
     var time = TimeLimit(.seconds(1_800))
 

@@ -141,10 +141,10 @@ struct ServeCommand: AsyncParsableCommand {
     /// local half can answer alone, not even that.
     private var retry: RetryPolicy {
         degrade
-            ? RetryPolicy(maximumAttempts: 1, longestServerDelay: .zero, patience: .zero, finishing: .zero)
+            ? RetryPolicy(maximumAttempts: 1, longestServerDelay: .zero, patience: .zero)
             : RetryPolicy(
                 maximumAttempts: 2, firstDelay: .milliseconds(200), longestDelay: .seconds(1),
-                longestServerDelay: .seconds(1), patience: .seconds(2), finishing: .zero)
+                longestServerDelay: .seconds(1), patience: .seconds(2))
     }
 
     /// One generation: everything is opened anew.
@@ -222,6 +222,13 @@ struct AccessOptions: ParsableArguments {
         if (tlsCertificate == nil) != (tlsKey == nil) {
             throw ValidationError("--tls-certificate and --tls-key go together.")
         }
+        let withPort = allowedHost.first { name in
+            name.contains { $0 == "/" || $0 == "[" }
+                || name.split(separator: ":", omittingEmptySubsequences: false).count == 2
+        }
+        if let host = withPort {
+            throw ValidationError("--allowed-host takes a name or an address without a port, found \(host).")
+        }
         if noKeys, keysFile != nil { throw ValidationError("--no-keys does not go with --keys-file.") }
     }
 
@@ -234,11 +241,11 @@ struct AccessOptions: ParsableArguments {
     }
 
     /// Names that requests may call the service by. Where it is this machine's alone, a page in a browser here could reach it under a
-    /// name of its own; what other machines reach may be called anything.
+    /// name of its own; what other machines reach may be called anything, unless names are given.
     func hosts(boundTo host: String) -> Set<String>? {
-        guard isOfThisMachine(host) else { return nil }
-        let place = host.contains(":") ? "[\(host)]" : host
-        return Set((["localhost", "127.0.0.1", "[::1]", place] + allowedHost).map { $0.lowercased() })
+        guard isOfThisMachine(host) || !allowedHost.isEmpty else { return nil }
+        let names = [host] + allowedHost
+        return Set(["localhost", "127.0.0.1", "[::1]"] + names.map { $0.contains(":") ? "[\($0)]" : $0 })
     }
 
     private func isOfThisMachine(_ host: String) -> Bool {

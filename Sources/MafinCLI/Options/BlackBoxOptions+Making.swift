@@ -129,7 +129,10 @@ extension BlackBoxOptions {
 /// How a server is asked that no flag says.
 struct AskingManner: Sendable {
     /// How often it is asked again, and how long it is waited for.
-    var retry = RetryPolicy()
+    var retry = AskingManner.patient
+
+    /// As often as helps, and Ctrl-C waits a little for what is under way, which is paid.
+    static let patient = RetryPolicy(finishing: .seconds(20))
 }
 
 /// A black box that can only be looked up in the cache; asking it is the error that kept it from being opened.

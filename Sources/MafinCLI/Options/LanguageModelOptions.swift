@@ -151,7 +151,7 @@ struct LanguageModelOptions: ParsableArguments {
         let model = try ChatModel(
             profile, model: specification.model, baseURL: baseURL, apiKey: key.map { try APIKey($0) },
             options: ChatModel.Options(
-                maximumConcurrentRequests: concurrency,
+                maximumConcurrentRequests: concurrency, retry: AskingManner.patient,
                 connection: asking.connection(to: address, environment: environment),
                 requestsPerMinute: requestsPerMinute, tokensPerMinute: tokensPerMinute, price: price ?? ChatPrice(),
                 maximumRequests: maxRequests, maximumCost: maxCost,

@@ -25,6 +25,7 @@ struct Asking {
     let box: ProviderBlackBox
     let items: [EmbeddingItem]
     let role: TextRole
+    private let stop: StopSignal
     private let prefix: String
     private let answered: @Sendable (AnsweredRows) async throws -> Void
     private let costs: [ItemCost]
@@ -52,12 +53,13 @@ struct Asking {
     private var timerDue: Duration?
 
     init(
-        of box: ProviderBlackBox, items: [EmbeddingItem], role: TextRole,
+        of box: ProviderBlackBox, items: [EmbeddingItem], role: TextRole, until stop: StopSignal,
         answered: @escaping @Sendable (AnsweredRows) async throws -> Void
     ) async throws {
         self.box = box
         self.items = items
         self.role = role
+        self.stop = stop
         self.answered = answered
         let prefix = box.identity.prefix(for: role)
         self.prefix = prefix
@@ -101,9 +103,9 @@ struct Asking {
 
     /// Sends, waits, hands over, until everything is answered, the call has failed, or it is asked to stop.
     /// - Throws: ``ProviderError``; `CancellationError` once what was in flight when it was asked to stop is handed over.
-    mutating func run(until stop: StopSignal) async throws {
+    mutating func run() async throws {
         await withTaskGroup(of: Event.self) { group in
-            group.addTask {
+            group.addTask { [stop] in
                 await stop.wait()
                 return .stopped
             }
@@ -144,7 +146,7 @@ struct Asking {
 
     /// What is answered must also be kept: a kill or a full disk may cost no more than what is in flight, and as much again.
     private var mayAskMore: Bool {
-        failure == nil && inFlight < allowedInFlight && waiting.count + handing < window.maximum
+        failure == nil && !stop.isRequested && inFlight < allowedInFlight && waiting.count + handing < window.maximum
     }
 
     private mutating func sendWhatMay(_ group: inout TaskGroup<Event>) async throws {
@@ -159,7 +161,7 @@ struct Asking {
                 reserved?.due = end
                 return
             }
-            guard due <= now else { return }
+            guard due <= now, !stop.isRequested else { return }
             reserved = nil
             send(batch, &group)
         }

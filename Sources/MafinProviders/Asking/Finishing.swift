@@ -57,10 +57,11 @@ final class StopSignal: Sendable {
 
 /// Runs `body` so that cancelling the caller only asks it to stop: what it has sent is paid, and is still received and handed over. After
 /// `patience` it is cancelled like any other.
-/// - Throws: what `body` throws.
+/// - Throws: what `body` throws; `CancellationError` where the caller is cancelled already.
 func finishing<Result: Sendable>(
     within patience: Duration, _ body: @escaping @Sendable (StopSignal) async throws -> Result
 ) async throws -> Result {
+    try Task.checkCancellation()
     let stop = StopSignal()
     let work = Task { try await body(stop) }
     return try await withTaskCancellationHandler {

@@ -192,8 +192,8 @@ public struct ProviderBlackBox: BlackBox {
         }
         guard !items.isEmpty else { return }
         try await finishing(within: options.retry.finishing) { stop in
-            var asking = try await Asking(of: self, items: items, role: role, answered: answered)
-            try await asking.run(until: stop)
+            var asking = try await Asking(of: self, items: items, role: role, until: stop, answered: answered)
+            try await asking.run()
         }
     }
 

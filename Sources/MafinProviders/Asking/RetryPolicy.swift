@@ -12,14 +12,14 @@ public struct RetryPolicy: Sendable, Hashable {
     public var longestServerDelay: Duration
     /// For how long a server may go on naming times to come back without answering anything.
     public var patience: Duration
-    /// For how long a call that is cancelled still waits for what is in flight, which is paid.
+    /// For how long a call that is cancelled still waits for what is in flight, which is paid; zero, the default: it ends at once.
     public var finishing: Duration
 
     /// Eight attempts within about a minute.
     public init(
         maximumAttempts: Int = 8, firstDelay: Duration = .milliseconds(500), longestDelay: Duration = .seconds(60),
         longestServerDelay: Duration = .seconds(600), patience: Duration = .seconds(1800),
-        finishing: Duration = .seconds(20)
+        finishing: Duration = .zero
     ) {
         precondition(maximumAttempts >= 1, "at least one attempt")
         self.maximumAttempts = maximumAttempts

@@ -150,7 +150,8 @@ public final class MafinService: Sendable {
         return name
     }
 
-    /// Refuses what a page of another origin sends, also one whose name an attacker made to point here (DNS rebinding). Where there are no
+    /// Refuses, at endpoints that take keys, what a page of another origin sends, also one whose name an attacker made to point here (DNS
+    /// rebinding). Where there are no
     /// keys, nothing else keeps a page in a browser on this machine from asking, and paying, with what its visitor may reach.
     /// - Throws: ``ServiceError`` 403.
     func requireOwnOrigin(_ request: Request) throws {
@@ -160,7 +161,7 @@ public final class MafinService: Sendable {
             let name = host.map { host in
                 host.last == "]" ? host : host.lastIndex(of: ":").map { String(host[..<$0]) } ?? host
             }
-            guard let name, hosts.contains(name) else {
+            guard let name, hosts.contains(where: { $0.lowercased() == name }) else {
                 throw ServiceError(
                     .forbidden, .invalidRequest,
                     "the service is not called '\((name ?? "").clipped)': start it with --allowed-host for that name, or with keys",
