@@ -56,18 +56,14 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     /// The metric that decides.
     public var metric: Metric { request.metrics.first ?? .nDCG(cutoff: 10) }
 
-    /// The share of the time that trainings may take where other systems want some too: those built on the result, adapters, the learning curve.
-    static let trainingShare = 0.6
-    /// Seconds for all adapters: half of what the trainings leave; without any, all there is.
-    var secondsForAdapters: Double {
-        contenders.isEmpty
-            ? request.seconds : 0.5 * (request.seconds - secondsEach * Double(contenders.count * seeds.count))
-    }
+    /// The share of the time that is planned for trainings where other systems want some too: those built on the result, adapters, the
+    /// learning curve. What these do not need goes to the trainings, what they need beyond it is taken from them.
+    static let trainingShare = 0.85
+    /// Seconds for the adapters of one seed at most; without trainings, all there is.
+    var secondsForAdapters: Double { contenders.isEmpty ? request.seconds : 0.2 * request.seconds }
 
     /// Seconds for all that is fitted without gradients; seldom more than a few are needed.
-    var secondsForRivals: Double {
-        contenders.isEmpty ? request.seconds : max(0.5 * secondsForAdapters, 0.1 * request.seconds)
-    }
+    var secondsForRivals: Double { contenders.isEmpty ? request.seconds : 0.1 * request.seconds }
 
     /// Below it a training is not worth beginning: seeds are left out first, then methods.
     static let leastSeconds = 20.0

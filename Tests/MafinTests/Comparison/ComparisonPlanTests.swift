@@ -18,7 +18,7 @@ import Testing
     @Test func halfAnHourIsEnoughForAll() {
         let plan = plan()
         #expect(plan.contenders == ComparisonPlan.contenders && plan.seeds == [1, 2, 3] && plan.leftOut.isEmpty)
-        #expect(plan.secondsEach == 1_800 * 0.6 / 18)
+        #expect(plan.secondsEach == 1_800 * 0.85 / 18)
         #expect(ComparedSystem.all.allSatisfy { plan.wants($0.name) } && plan.wants("lambda-mafin+bm25"))
     }
 
@@ -27,7 +27,7 @@ import Testing
         let less = plan { $0.seconds = 240 }
         #expect(less.seeds == [1] && less.contenders.count == 6 && less.leftOut.map(\.name) == ["seeds"])
         let least = plan { $0.seconds = 60 }
-        #expect(least.contenders == [.mafin] && least.leftOut.count == 6 && least.secondsEach == 36)
+        #expect(least.contenders == [.mafin, .tunedAlone] && least.leftOut.count == 5 && least.secondsEach == 25.5)
         let one = plan {
             $0.seconds = 1
             $0.seeds = 1
