@@ -17,7 +17,8 @@ import NIOHTTP1
 /// - 408, 409, 429, 5xx and failing connections are tried again (``RetryPolicy``), as late as the server asks, with fewer requests at a
 ///   time; refusals of the account end the call with the vendor's words. Batches that are too large are cut and the bound remembered.
 /// - A text that makes a whole batch fail is found by halving and named (``ProviderError/textsRefused(endpoint:role:texts:)``); the rest goes on.
-/// - When the call fails for good or is cancelled, requests in flight are still received and handed over, for they are paid.
+/// - When the call fails for good, requests in flight are still received and handed over, for they are paid; when it is cancelled too, for as
+///   long as ``RetryPolicy/finishing`` says.
 ///
 /// It keeps nothing: wrap it in ``CachedBlackBox`` so that no text is paid for twice.
 public struct ProviderBlackBox: BlackBox {

@@ -151,8 +151,8 @@ public final class MafinService: Sendable {
     }
 
     /// Refuses, at endpoints that take keys, what a page of another origin sends, also one whose name an attacker made to point here (DNS
-    /// rebinding). Where there are no
-    /// keys, nothing else keeps a page in a browser on this machine from asking, and paying, with what its visitor may reach.
+    /// rebinding). Where there are no keys, nothing else keeps a page in a browser on this machine from asking, and paying, with what its
+    /// visitor may reach.
     /// - Throws: ``ServiceError`` 403.
     func requireOwnOrigin(_ request: Request) throws {
         guard keys.isEmpty else { return }
