@@ -162,16 +162,36 @@ import Testing
                     && text.contains("--llm-max-tokens"), "\(text)")
             #expect(server.requests.count <= 12)
             #expect(try await model.missing(asked).count == 50)
-            // Nor are those that an earlier version kept.
-            let lost = LanguageReply(text: "", isCutOff: true)
-            try await cache.store(lost, key: EmbeddingKey(asked[0], of: model.identity), model: "openai:writer")
-            #expect(try await model.missing(asked).count == 50)
             let more = asked.map { prompt in
                 var prompt = prompt
                 prompt.maximumTokens = 4096
                 return prompt
             }
             #expect(try await model.replies(more).count == 50)
+        }
+    }
+
+    /// A reply that ended by itself is the same under any bound; one that was cut off is not.
+    @Test func anotherBoundAsksOnlyWhatWasCutOff() async throws {
+        let server = try ChatServer { call in
+            call.prompt == "long" && (call.json["max_completion_tokens"] as? Int ?? 0) < 100
+                ? .text(ChatServer.answer(.openAI, "half of", reason: "length")) : nil
+        }
+        defer { server.stop() }
+        try await TemporaryFolder.with { folder in
+            let cache = try EmbeddingCache(file: folder.url.appendingPathComponent("cache.sqlite"))
+            let model = CachedLanguageModel(try server.model(), cache: cache)
+            func asked(tokens: Int) -> [LanguagePrompt] {
+                ["short", "long"].map { LanguagePrompt(system: "", user: $0, maximumTokens: tokens) }
+            }
+            #expect(try await model.replies(asked(tokens: 50)).map(\.text) == ["reply to short", "half of"])
+            #expect(try await model.missing(asked(tokens: 20)).isEmpty)
+            #expect(try await model.missing(asked(tokens: 200)).map(\.user) == ["long"])
+            #expect(
+                try await model.replies(asked(tokens: 200)).map(\.text) == ["reply to short", "reply to long"])
+            #expect(server.requests.count == 3)
+            #expect(try await model.replies(asked(tokens: 50)).map(\.text) == ["reply to short", "reply to long"])
+            #expect(server.requests.count == 3)
         }
     }
 

@@ -388,6 +388,37 @@ import Testing
         #expect(try await cache.count() == 90 * 20)
     }
 
+    /// Two processes want vectors of the same texts at the same time: each text is paid once, and both get all.
+    @Test func twoProcessesPayOnce() async throws {
+        let folder = try TemporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder.url) }
+        let server = try EmbeddingServer { _ in
+            Thread.sleep(forTimeInterval: 0.01)
+            return nil
+        }
+        defer { server.stop() }
+        async let other = #expect(processExitsWith: .success) {
+            [folder = folder.url as URL, url = server.url as String] in
+            let cache = try EmbeddingCache(file: folder.appendingPathComponent("cache.sqlite"))
+            let texts = (0..<400).map { "t\($0)" }
+            let vectors = try await CachedBlackBox(EmbeddingCacheTests.box(url), cache: cache)
+                .embed(items(texts), as: .document)
+            #expect(vectors.values == EmbeddingServer.vectors(texts))
+        }
+        let texts = (0..<400).reversed().map { "t\($0)" }
+        let vectors = try await CachedBlackBox(Self.box(server.url), cache: try cache(folder))
+            .embed(items(texts), as: .document)
+        _ = await other
+        #expect(vectors.values == EmbeddingServer.vectors(texts))
+        #expect(server.paid.count == 400 && Set(server.paid).count == 400)
+    }
+
+    private static func box(_ url: String) throws -> ProviderBlackBox {
+        try ProviderBlackBox(
+            ProfileCatalog.builtIn.profile("openai"), model: "m", baseURL: url, apiKey: try APIKey(Dialect.key),
+            options: ProviderBlackBox.Options(limits: BatchLimits(items: 4)), environment: [:])
+    }
+
     @Test func manyOpenersAtOnce() async throws {
         try await TemporaryFolder.with { folder in
             try await withThrowingTaskGroup(of: Void.self) { group in

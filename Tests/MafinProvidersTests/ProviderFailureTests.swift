@@ -17,6 +17,10 @@ import Testing
         (422, #"{"error":"batch size 4 > maximum allowed batch size 2","error_type":"Validation"}"#),
         (400, #"{"message":"invalid request: total number of texts must be at most 2 - received 4"}"#),
         (400, #"{"object":"error","message":"Too many inputs in request, split into more batches.","code":"3210"}"#),
+        (
+            400,
+            #"{"error":{"code":"InvalidParameter","message":"<400> InternalError.Algo.InvalidParameter: Value error, batch size is invalid, it should not be larger than 2.: input.contents","type":"InvalidParameter"}}"#
+        ),
     ])
     func itemCapsAreLearnedFromTheFirstRefusal(status: Int, body: String) async throws {
         let server = try EmbeddingServer { $0.texts.count > 2 ? .text(body, status: status) : nil }
@@ -49,13 +53,23 @@ import Testing
         }
     }
 
-    @Test func oneTextThatIsTooLongIsFoundAndTheRestIsAnswered() async throws {
+    @Test(arguments: [
+        (
+            400,
+            #"{"error":{"message":"This model's maximum context length is 8192 tokens, however you requested 9000"}}"#,
+            "This model's maximum context length is 8192"
+        ),
+        (
+            422,
+            #"{"detail":[{"type":"string_too_long","loc":["body","input",3],"msg":"String should have at most 122880 characters"}]}"#,
+            "String should have at most 122880 characters"
+        ),
+        (498, #"{"message":"the request was blocked by a guardrail"}"#, "the request was blocked by a guardrail"),
+    ])
+    func oneTextThatIsTooLongIsFoundAndTheRestIsAnswered(status: Int, body: String, words: String) async throws {
         let texts = Self.texts + [String(repeating: "long ", count: 100)] + ["last"]
         let server = try EmbeddingServer { call in
-            call.texts.contains { $0.utf8.count > 400 }
-                ? .text(
-                    #"{"error":{"message":"This model's maximum context length is 8192 tokens, however you requested 9000"}}"#,
-                    status: 400) : nil
+            call.texts.contains { $0.utf8.count > 400 } ? .text(body, status: status) : nil
         }
         defer { server.stop() }
         let box = try server.blackBox(limits: BatchLimits(items: 8))
@@ -63,7 +77,7 @@ import Testing
         let text = await message {
             try await box.embed(items(texts), as: .document) { rows in answered.withLock { $0 += rows.indices } }
         }
-        #expect(text.contains("refuses 1 documents ('d12'): This model's maximum context length is 8192"), "\(text)")
+        #expect(text.contains("refuses 1 documents ('d12'): \(words)"), "\(text)")
         #expect(answered.withLock { $0 }.sorted() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13])
         #expect(server.paid.count == texts.count - 1)
     }
@@ -87,7 +101,7 @@ import Testing
 
     // MARK: - Trap 6: overload, dead connections, success that is none
 
-    @Test(arguments: [408, 409, 429, 500, 502, 503, 504, 529])
+    @Test(arguments: [408, 409, 429, 499, 500, 502, 503, 504, 529])
     func passingFailuresAreAskedAgain(status: Int) async throws {
         try await expectAnswered { call in
             call.request.number % 2 == 0 ? .text("<html>upstream</html>", status: status, type: "text/html") : nil
@@ -180,6 +194,36 @@ import Testing
             }
         }
         #expect(text.contains("'d21'") && got.withLock { $0 } == 39, "\(text)")
+    }
+
+    /// Ollama answers a text that it takes for empty with 200 and no vector.
+    @Test func successWithoutAVectorNamesTheText() async throws {
+        let server = try EmbeddingServer(.ollama) { call in
+            guard call.texts.contains(" ") else { return nil }
+            let kept = call.texts.filter { $0 != " " }
+            return kept.isEmpty
+                ? .text(#"{"model":"m","embeddings":[]}"#)
+                : .text(Dialect.ollama.answer(kept.map { EmbeddingServer.vector($0) }, base64: false))
+        }
+        defer { server.stop() }
+        let texts = (0..<9).map { $0 == 7 ? " " : "t\($0)" }
+        let got = Mutex(0)
+        let text = await message {
+            try await server.blackBox(key: nil, concurrency: 1).embed(items(texts), as: .document) { rows in
+                got.withLock { $0 += rows.indices.count }
+            }
+        }
+        #expect(text.contains("'d7'") && got.withLock { $0 } == 8, "\(text)")
+    }
+
+    /// vLLM shortens vectors of Matryoshka models alone: no text is at fault.
+    @Test func dimensionsThatAModelCannotGiveAreNoFaultOfTheTexts() async throws {
+        let (text, requests) = try await failure(dimensions: 64) { _ in
+            .text(
+                #"{"object":"error","message":"Model \"m\" does not support matryoshka representation, changing output dimensions will lead to poor results.","type":"BadRequestError","param":null,"code":400}"#,
+                status: 400)
+        }
+        #expect(text.contains("does not support matryoshka representation") && requests <= 8, "\(text) \(requests)")
     }
 
     /// Servers quote a key without the word before it; versions are no secrets.

@@ -3,35 +3,8 @@ import Logging
 import NIOCore
 import NIOHTTP1
 
-/// OpenAI's batch API and those of the same form: a file of requests goes up, a file of answers comes down within a day.
+/// A provider's batch API: requests go up together, their answers come down within a day.
 struct BatchAPI: Sendable {
-    /// A batch as the provider describes it.
-    struct Remote: Sendable, Equatable {
-        /// What becomes of it.
-        enum State: String, Sendable {
-            case validating, failed
-            case inProgress = "in_progress"
-            case finalizing, completed, expired, cancelling, cancelled
-
-            /// Whether nothing more will come.
-            var isFinal: Bool { [.failed, .completed, .expired, .cancelled].contains(self) }
-        }
-
-        var id: String
-        var state: State
-        var outputFile: String?
-        var errorFile: String?
-        var tag: String?
-        /// Requests answered, failed, in all.
-        var completed: Int
-        var failed: Int
-        var total: Int
-        /// What the provider says is wrong.
-        var complaint: String?
-        /// Whether it is that no more tokens may be enqueued: it helps to wait until another batch has ended.
-        var isQueueFull = false
-    }
-
     /// The name under which a job's tag lies in a batch's metadata.
     private static let tagName = "mafin_job"
 
@@ -44,8 +17,24 @@ struct BatchAPI: Sendable {
     let time: any TimeSource
     let logger: Logger?
 
-    /// Uploads a file of requests and returns its id. An upload that is lost on the way is repeated; nothing is asked by it.
-    func upload(_ lines: ByteBuffer, name: String) async throws -> String {
+    /// Adds a request to those of a job.
+    func write(line number: Int, of tag: String, body: ByteBuffer, to file: inout ByteBuffer) {
+        switch form.shape {
+        case .files:
+            file.writeString("{\"custom_id\":\"line-\(number)\",\"method\":\"POST\",")
+            file.writeString("\"url\":\"\(requestPath)\",\"body\":")
+        case .messages:
+            // Its batches carry no tag: the job is known again by the names of its lines.
+            file.writeString("{\"custom_id\":\"\(tag)-\(number)\",\"params\":")
+        }
+        file.writeImmutableBuffer(body)
+        file.writeString("}\n")
+    }
+
+    /// Uploads a job's requests where they go up as a file, and returns its id; nil: they go up with ``begin(_:file:tag:)``.
+    /// An upload that is lost on the way is repeated; nothing is asked by it.
+    func upload(_ lines: ByteBuffer, name: String) async throws -> String? {
+        guard form.shape == .files else { return nil }
         let boundary = "mafin-\(name)"
         var body = ByteBuffer()
         body.writeString("--\(boundary)\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n")
@@ -62,38 +51,85 @@ struct BatchAPI: Sendable {
         return id
     }
 
-    /// Begins a batch over an uploaded file. It is sent once: whether a lost answer has begun one is found out by ``find(tag:)``.
-    func begin(file: String, tag: String) async throws -> Remote {
-        let body: [String: Any] = [
-            "input_file_id": file, "endpoint": requestPath, "completion_window": form.window,
-            "metadata": [Self.tagName: tag],
-        ]
-        let json = try JSONSerialization.data(withJSONObject: body, options: [.sortedKeys, .withoutEscapingSlashes])
+    /// Begins a batch. It is sent once: whether a lost answer has begun one is found out by ``find(_:known:)``.
+    ///
+    /// - Parameter file: the uploaded one; nil: the requests go up with this.
+    func begin(_ lines: ByteBuffer, file: String?, tag: String) async throws -> BatchRemote {
+        let json: ByteBuffer
+        if let file {
+            let body: [String: Any] = [
+                "input_file_id": file, "endpoint": requestPath, "completion_window": form.window,
+                "metadata": [Self.tagName: tag],
+            ]
+            json = ByteBuffer(
+                bytes: try JSONSerialization.data(
+                    withJSONObject: body, options: [.sortedKeys, .withoutEscapingSlashes]))
+        } else {
+            json = Self.list(lines)
+        }
         let answer = try await send(
-            .POST, base + form.batchesPath, contentType: "application/json", body: ByteBuffer(bytes: json), attempts: 1)
+            .POST, base + form.batchesPath, contentType: "application/json", body: json, attempts: 1)
         return try remote(answer)
     }
 
+    /// `{"requests":[…]}` of lines that each hold one.
+    private static func list(_ lines: ByteBuffer) -> ByteBuffer {
+        var json = ByteBuffer()
+        json.reserveCapacity(lines.readableBytes + 20)
+        json.writeString("{\"requests\":[")
+        let all = lines.readableBytesView
+        json.writeBytes(all.dropLast().lazy.map { $0 == UInt8(ascii: "\n") ? UInt8(ascii: ",") : $0 })
+        json.writeString("]}")
+        return json
+    }
+
     /// A batch as it is now.
-    func status(of id: String) async throws -> Remote {
+    func status(of id: String) async throws -> BatchRemote {
         try remote(try await send(.GET, "\(base)\(form.batchesPath)/\(id)"))
     }
 
-    /// The batch that was begun with a tag, among the latest hundred; nil where there is none.
-    func find(tag: String) async throws -> Remote? {
+    /// What is known of a batch whose beginning was not answered.
+    enum Search: Sendable {
+        case found(BatchRemote)
+        case none
+        /// It may be one that is under way, and shows only when that has ended.
+        case open
+    }
+
+    /// Looks for the batch of a job among the latest hundred.
+    ///
+    /// - Parameter known: ids of batches that are other jobs'.
+    func find(_ job: BatchJob, known: Set<String>) async throws -> Search {
         let answer = try await send(.GET, "\(base)\(form.batchesPath)?limit=100")
-        let batches = Self.object(answer)?["data"] as? [[String: Any]] ?? []
-        return batches.lazy.compactMap(Self.remote).first { $0.tag == tag }
+        let batches = (Self.object(answer)?["data"] as? [[String: Any]] ?? []).compactMap(read)
+        guard form.shape == .messages else {
+            return batches.first { $0.tag == job.tag }.map { .found($0) } ?? .none
+        }
+        var isOpen = false
+        for batch in batches where batch.total == job.texts && !known.contains(batch.id) {
+            // Clocks differ by minutes at most.
+            if let created = batch.created, created < job.made.addingTimeInterval(-600) { continue }
+            guard batch.state.isFinal else {
+                isOpen = true
+                continue
+            }
+            for results in batch.results {
+                var content = try await content(of: results)
+                guard let line = BatchOutputLine.next(in: &content) else { continue }
+                if BatchOutputLine(line)?.tag == job.tag { return .found(batch) }
+            }
+        }
+        return isOpen ? .open : .none
     }
 
     /// Ends a batch; what was answered until then can be collected.
-    func cancel(_ id: String) async throws -> Remote {
+    func cancel(_ id: String) async throws -> BatchRemote {
         try remote(try await send(.POST, "\(base)\(form.batchesPath)/\(id)/cancel", contentType: "application/json"))
     }
 
-    /// The content of a file.
-    func content(of file: String) async throws -> ByteBuffer {
-        try await send(.GET, "\(base)\(form.filesPath)/\(file)/content").body
+    /// Lines of answers, from where a batch says that they are.
+    func content(of results: String) async throws -> ByteBuffer {
+        try await send(.GET, results).body
     }
 
     // MARK: - Requests
@@ -135,34 +171,17 @@ struct BatchAPI: Sendable {
         (try? JSONSerialization.jsonObject(with: Data(answer.body.readableBytesView))) as? [String: Any]
     }
 
-    private func remote(_ answer: HTTPAnswer) throws -> Remote {
-        guard let remote = Self.object(answer).flatMap(Self.remote) else {
+    private func remote(_ answer: HTTPAnswer) throws -> BatchRemote {
+        guard let remote = Self.object(answer).flatMap(read) else {
             throw ProviderError.badAnswer(endpoint: base + form.batchesPath, reason: "no batch with id and status")
         }
         return remote
     }
 
-    private static func remote(_ object: [String: Any]) -> Remote? {
-        guard let id = object["id"] as? String,
-            let state = (object["status"] as? String).flatMap(Remote.State.init(rawValue:))
-        else { return nil }
-        let counts = object["request_counts"] as? [String: Any] ?? [:]
-        let errors = (object["errors"] as? [String: Any])?["data"] as? [[String: Any]] ?? []
-        return Remote(
-            id: id, state: state, outputFile: object["output_file_id"] as? String,
-            errorFile: object["error_file_id"] as? String,
-            tag: (object["metadata"] as? [String: Any])?[tagName] as? String,
-            completed: counts["completed"] as? Int ?? 0, failed: counts["failed"] as? Int ?? 0,
-            total: counts["total"] as? Int ?? 0,
-            complaint: errors.compactMap { $0["message"] as? String }.first,
-            isQueueFull: errors.contains {
-                saysQueueFull(($0["message"] as? String ?? "") + " " + ($0["code"] as? String ?? ""))
-            })
-    }
-
-    /// OpenAI: "Enqueued token limit reached for MODEL in organization ORG. Limit: 3,000,000 enqueued tokens.", `token_limit_exceeded`.
-    static func saysQueueFull(_ words: String) -> Bool {
-        let words = words.lowercased()
-        return words.contains("enqueued") || words.contains("token_limit_exceeded")
+    private func read(_ object: [String: Any]) -> BatchRemote? {
+        switch form.shape {
+        case .files: BatchRemote(ofFiles: object, files: base + form.filesPath, tagName: Self.tagName)
+        case .messages: BatchRemote(ofMessages: object, batches: base + form.batchesPath)
+        }
     }
 }

@@ -1,5 +1,4 @@
 import Foundation
-import Logging
 import MafinBlackBox
 import MafinNumerics
 import NIOCore
@@ -29,7 +28,7 @@ struct BatchCollection: Sendable {
 
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` where the provider has no batch API.
     init(_ box: ProviderBlackBox, cache: EmbeddingCache) throws {
-        guard let form = box.profile.batch else {
+        guard let form = box.profile.batch, form.shape == .files else {
             throw ProviderError.badEndpoint(box.profile.name, reason: "no batch API of this provider is known")
         }
         self.box = box
@@ -54,7 +53,7 @@ struct BatchCollection: Sendable {
     }
 
     /// Brings what was answered into the cache, line by line, whatever the batch ended as.
-    private func collect(_ remote: BatchAPI.Remote, of job: BatchJob) async throws -> Result {
+    private func collect(_ remote: BatchRemote, of job: BatchJob) async throws -> Result {
         let lines = try await cache.lines(of: job)
         let source = EmbeddingKey.Source(description: job.source)
         var result = Result()
@@ -107,84 +106,6 @@ struct BatchCollection: Sendable {
             AnsweredRows(indices: vectors.items, vectors: rows), keys: vectors.items.map { keys[$0] }, source: source)
         result.answered += vectors.items.count
         result.tokens += vectors.tokens ?? 0
-    }
-}
-
-/// One line of a batch's answers: `{"custom_id":"12","response":{"status_code":200,"body":{…}},"error":null}`.
-struct BatchOutputLine {
-    /// Which line of the job it answers.
-    let number: Int
-    let status: Int
-    /// The answer as it would have come by itself.
-    let body: Data?
-    /// The provider's words, where it is a refusal.
-    let complaint: String
-    /// Whether it says nothing against what was asked: the batch has expired before it, or the server was overloaded. It may be asked again.
-    let isOpen: Bool
-
-    /// nil for anything else.
-    init?(_ line: [UInt8]) {
-        var number: Int?
-        var status = 0
-        var body: Range<Int>?
-        var error: ServerComplaint?
-        let isRead = line.withUnsafeBufferPointer { bytes -> Bool in
-            var scanner = JSONScanner(bytes)
-            do {
-                try scanner.members { scanner, name in
-                    switch name {
-                    case "custom_id": number = BatchOutputLine.number(of: try scanner.string())
-                    case "response" where scanner.peek() == UInt8(ascii: "{"):
-                        try scanner.members { scanner, name in
-                            switch name {
-                            case "status_code": status = try scanner.integer()
-                            case "body":
-                                _ = scanner.peek()
-                                let start = scanner.offset
-                                try scanner.skipValue()
-                                body = start..<scanner.offset
-                            default: try scanner.skipValue()
-                            }
-                        }
-                    case "error" where scanner.peek() == UInt8(ascii: "{"):
-                        let start = scanner.offset
-                        try scanner.skipValue()
-                        error = ServerComplaint(status: 0, body: bytes[start..<scanner.offset])
-                    default: try scanner.skipValue()
-                    }
-                }
-                return true
-            } catch {
-                return false
-            }
-        }
-        guard isRead, let number else { return nil }
-        self.number = number
-        self.status = status
-        self.body = body.map { Data(line[$0]) }
-        let answer = body.map { ServerComplaint(status: status, body: line[$0]) }
-        complaint = error?.message ?? answer?.message ?? "it was not answered"
-        if status == 0 {
-            isOpen = error.map(Self.isPassing) ?? true
-        } else {
-            isOpen = status != 200 && (answer ?? ServerComplaint(status: status, body: [])).verdict() == .retry
-        }
-    }
-
-    /// `{"response":null,"error":{"code":"batch_expired","message":"This request could not be executed before the completion window expired."}}`
-    private static func isPassing(_ error: ServerComplaint) -> Bool {
-        let words = (error.labels + [error.message]).joined(separator: " ").lowercased()
-        return [
-            "expired", "cancel", "server_error", "rate_limit", "rate limit", "overloaded", "unavailable", "timeout",
-        ]
-        .contains(where: words.contains)
-    }
-
-    /// What stands as `custom_id` of a line.
-    static func customID(_ number: Int) -> String { "line-\(number)" }
-
-    private static func number(of customID: String) -> Int? {
-        customID.hasPrefix("line-") ? Int(customID.dropFirst(5)) : nil
     }
 }
 

@@ -42,6 +42,9 @@ public struct BatchJob: Sendable, Hashable, Codable {
     public var texts: Int
     /// What its vectors come from, as the cache describes it.
     let source: String
+
+    /// A tag that no other job has.
+    static func makeTag() -> String { UUID().uuidString.lowercased() }
 }
 
 extension EmbeddingCache {
@@ -92,10 +95,12 @@ extension EmbeddingCache {
     }
 
     /// Writes a job down, before anything of it is sent.
+    ///
+    /// - Parameter tag: ``BatchJob/makeTag()``.
     func makeJob(
-        lines: [[EmbeddingKey]], source: EmbeddingKey.Source, provider: String, model: String, base: String
+        _ tag: String, lines: [[EmbeddingKey]], source: EmbeddingKey.Source, provider: String, model: String,
+        base: String
     ) async throws -> BatchJob {
-        let tag = UUID().uuidString.lowercased()
         let id = try await write { database -> Int64 in
             try database.execute(
                 sql:

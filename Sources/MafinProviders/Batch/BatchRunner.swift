@@ -34,9 +34,9 @@ struct BatchRunner: Sendable {
         }
         job.state = .beginning
         try await cache.update(job)
-        let remote: BatchAPI.Remote
+        let remote: BatchRemote
         do {
-            remote = try await api.begin(file: job.file ?? "", tag: job.tag)
+            remote = try await api.begin(file, file: job.file, tag: job.tag)
         } catch let error as ProviderError {
             if case .refused = error {
                 job.state = .failed
@@ -45,8 +45,11 @@ struct BatchRunner: Sendable {
                 throw error
             }
             // The answer was lost: the provider may have begun it all the same.
-            guard let found = try await api.find(tag: job.tag) else { throw error }
-            remote = found
+            switch try await search(for: job) {
+            case .found(let found): remote = found
+            case .open: return job
+            case .none: throw error
+            }
         }
         job.remote = remote.id
         job.state = .running
@@ -58,20 +61,27 @@ struct BatchRunner: Sendable {
     ///
     /// - Returns: the job as it is now, and how it has ended; nil: not yet.
     func advance(
-        _ given: BatchJob, collect: (BatchAPI.Remote, BatchJob) async throws -> Int
+        _ given: BatchJob, collect: (BatchRemote, BatchJob) async throws -> Int
     ) async throws -> (job: BatchJob, ending: Ending?) {
         var job = given
         if job.state == .beginning {
-            guard let remote = try await api.find(tag: job.tag) else {
+            switch try await search(for: job) {
+            case .found(let remote):
+                job.remote = remote.id
+                job.state = .running
+                try await cache.update(job)
+            case .open:
+                job.note =
+                    "its beginning was not answered; a batch of its size is under way, and shows at its end whether it is this one"
+                try await cache.update(job)
+                return (job, nil)
+            case .none:
                 // It was never begun: nothing was paid, and its texts are free again.
                 job.state = .failed
                 job.note = "was not begun"
                 try await cache.update(job)
                 return (job, Ending())
             }
-            job.remote = remote.id
-            job.state = .running
-            try await cache.update(job)
         }
         guard let id = job.remote, job.state == .running else {
             job.state = .failed
@@ -98,25 +108,29 @@ struct BatchRunner: Sendable {
         )
     }
 
+    private func search(for job: BatchJob) async throws -> BatchAPI.Search {
+        try await api.find(job, known: Set(try await cache.allJobs().compactMap(\.remote)))
+    }
+
     /// Whether a job could not be begun for want of room.
     static func isQueueFull(_ error: any Error) -> Bool {
         switch error as? ProviderError {
-        case .refused(_, _, let message): BatchAPI.saysQueueFull(message)
-        case .unavailable(_, _, let reason, _): BatchAPI.saysQueueFull(reason)
+        case .refused(_, _, let message): BatchRemote.saysQueueFull(message)
+        case .unavailable(_, _, let reason, _): BatchRemote.saysQueueFull(reason)
         default: false
         }
     }
 
-    private static func note(_ remote: BatchAPI.Remote) -> String {
+    private static func note(_ remote: BatchRemote) -> String {
         "\(remote.state.rawValue), \(remote.completed) of \(remote.total) requests answered"
             + (remote.failed > 0 ? ", \(remote.failed) failed" : "") + (remote.complaint.map { ": \($0)" } ?? "")
     }
 
     /// The lines of a batch's answers, those of refused requests too.
-    func forEachLine(_ remote: BatchAPI.Remote, _ body: (BatchOutputLine) async throws -> Void) async throws {
-        for file in [remote.outputFile, remote.errorFile].compactMap({ $0 }) {
-            var content = try await api.content(of: file)
-            while let line = Self.nextLine(&content) {
+    func forEachLine(_ remote: BatchRemote, _ body: (BatchOutputLine) async throws -> Void) async throws {
+        for results in remote.results {
+            var content = try await api.content(of: results)
+            while let line = BatchOutputLine.next(in: &content) {
                 guard let output = BatchOutputLine(line) else {
                     throw ProviderError.badAnswer(
                         endpoint: api.base, reason: "a line of the batch's answers has no custom_id of this job")
@@ -124,25 +138,5 @@ struct BatchRunner: Sendable {
                 try await body(output)
             }
         }
-    }
-
-    /// The bytes up to the next end of a line; nil at the end of the file. Empty lines are stepped over.
-    private static func nextLine(_ content: inout ByteBuffer) -> [UInt8]? {
-        while content.readableBytes > 0 {
-            let view = content.readableBytesView
-            let length = view.firstIndex(of: UInt8(ascii: "\n")).map { $0 - view.startIndex } ?? view.count
-            let line = content.readBytes(length: length) ?? []
-            if content.readableBytes > 0 { content.moveReaderIndex(forwardBy: 1) }
-            if !line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { return line }
-        }
-        return nil
-    }
-
-    /// One line of a job's file.
-    static func write(line number: Int, path: String, body: ByteBuffer, to file: inout ByteBuffer) {
-        file.writeString("{\"custom_id\":\"\(BatchOutputLine.customID(number))\",\"method\":\"POST\",\"url\":\"")
-        file.writeString("\(path)\",\"body\":")
-        file.writeImmutableBuffer(body)
-        file.writeString("}\n")
     }
 }

@@ -142,7 +142,8 @@ public struct BatchedBlackBox: BlackBox, Deferring {
             }
             let lines = part.map { line in line.map { prefix + items[texts.first[$0]].text } }
             let job = try await cache.makeJob(
-                lines: part.map { $0.map { texts.keys[$0] } }, source: texts.source, provider: box.profile.name,
+                BatchJob.makeTag(), lines: part.map { $0.map { texts.keys[$0] } }, source: texts.source,
+                provider: box.profile.name,
                 model: identity.model, base: identity.endpoint ?? "")
             round.jobs += 1
             do {
@@ -204,7 +205,7 @@ public struct BatchedBlackBox: BlackBox, Deferring {
         let collection = try BatchCollection(box, cache: cache)
         var file = ByteBuffer()
         for (number, texts) in lines.enumerated() {
-            BatchRunner.write(line: number, path: collection.api.requestPath, body: form.body(texts), to: &file)
+            collection.api.write(line: number, of: given.tag, body: form.body(texts), to: &file)
         }
         let job = try await collection.runner.begin(given, file: file)
         let booked = discounted(tokens)

@@ -11,7 +11,6 @@ public struct BatchedLanguageModel: LanguageModel {
     private let model: ChatModel
     private let cache: EmbeddingCache
     private let form: BatchForm
-    private let path: String
     private let runner: BatchRunner
     private let waiting: BatchedBlackBox.Waiting
     private let report: (@Sendable ([BatchJob]) -> Void)?
@@ -37,7 +36,6 @@ public struct BatchedLanguageModel: LanguageModel {
         self.model = model
         self.cache = cache
         self.form = form
-        self.path = path
         self.waiting = waiting
         self.report = report
         runner = BatchRunner(
@@ -52,6 +50,8 @@ public struct BatchedLanguageModel: LanguageModel {
 
     /// What jobs of replies are marked with, so that nobody reads vectors from them.
     static let sourceMark = "kind=reply\n"
+    /// Under which a job says how many tokens its replies may have at most.
+    private static let bound = "maximum_tokens"
 
     /// The replies, as jobs are answered.
     ///
@@ -59,7 +59,8 @@ public struct BatchedLanguageModel: LanguageModel {
     public func answer(
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
     ) async throws {
-        let keys = prompts.map { EmbeddingKey($0, of: identity) }
+        let requests = prompts.map { ReplyRequest($0, of: identity) }
+        let keys = requests.map(\.key)
         var open = Array(prompts.indices)
         var refused: [EmbeddingKey: String] = [:]
         var course = BatchCourse(textsPerJob: min(form.lines, form.items, Self.maximumPrompts))
@@ -67,7 +68,7 @@ public struct BatchedLanguageModel: LanguageModel {
             var round = BatchRound()
             try await finish(try await jobs(for: open, prompts, keys, course, &round), &refused, &round)
             let before = open.count
-            let found = try await cache.replies(for: open.map { keys[$0] })
+            let found = try await cache.replies(for: open.map { requests[$0] })
             for (place, reply) in found.sorted(by: { $0.key < $1.key }) { try await answered(open[place], reply) }
             open = open.indices.filter { found[$0] == nil }.map { open[$0] }
             if open.count == prompts.count, refused.count == Set(keys).count, let words = refused.values.first {
@@ -110,13 +111,14 @@ public struct BatchedLanguageModel: LanguageModel {
         round.jobs = jobs.count
         var free = open.indices.filter { !held.contains($0) }.map { open[$0] }[...]
         while !free.isEmpty, jobs.count < course.jobsAtOnce, round.turnedAway == 0 {
+            let tag = BatchJob.makeTag()
             var file = ByteBuffer()
             var part: [Int] = []
             var cost = 0
             while let index = free.first, part.count < course.textsPerJob {
                 let body = model.request.body(prompts[index], model.abilities.current)
                 guard part.isEmpty || file.readableBytes + body.readableBytes + 200 <= form.bytes else { break }
-                BatchRunner.write(line: part.count, path: path, body: body, to: &file)
+                runner.api.write(line: part.count, of: tag, body: body, to: &file)
                 part.append(index)
                 free.removeFirst()
                 cost += model.options.price.millionths(
@@ -127,9 +129,10 @@ public struct BatchedLanguageModel: LanguageModel {
                 throw ProviderError.overBudget(endpoint: model.url, reason: objection)
             }
             let job = try await cache.makeJob(
-                lines: part.map { [keys[$0]] },
+                tag, lines: part.map { [keys[$0]] },
                 source: EmbeddingKey.Source(
-                    description: Self.sourceMark + "model=\(identity.provider):\(identity.model)"),
+                    description: Self.sourceMark + "model=\(identity.provider):\(identity.model)\n\(Self.bound)="
+                        + "\(part.map { prompts[$0].maximumTokens }.max() ?? 0)"),
                 provider: model.profile.name, model: identity.model, base: identity.endpoint ?? "")
             round.jobs += 1
             do {
@@ -189,8 +192,9 @@ public struct BatchedLanguageModel: LanguageModel {
         var left: String?
     }
 
-    private func collect(_ remote: BatchAPI.Remote, _ job: BatchJob, _ lines: inout Lines) async throws -> Int {
+    private func collect(_ remote: BatchRemote, _ job: BatchJob, _ lines: inout Lines) async throws -> Int {
         let keys = try await cache.lines(of: job).map(\.first)
+        let maximumTokens = EmbeddingKey.Source.fields(of: job.source)[Self.bound].flatMap(Int.init) ?? 0
         var count = 0
         var found = Lines()
         try await runner.forEachLine(remote) { line in
@@ -209,7 +213,8 @@ public struct BatchedLanguageModel: LanguageModel {
                 found.refused[key] = ChatModel.lostReply(tokens: reply.outputTokens)
                 return
             }
-            try await cache.store(reply, key: key, model: "\(identity.provider):\(identity.model)")
+            try await cache.store(
+                reply, key: key, maximumTokens: maximumTokens, model: "\(identity.provider):\(identity.model)")
             count += 1
         }
         lines = found

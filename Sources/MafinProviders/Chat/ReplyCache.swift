@@ -5,13 +5,13 @@ import Logging
 import MafinBlackBox
 
 extension EmbeddingKey {
-    /// What a cached reply is found by: SHA-256 over model and prompt.
+    /// What a cached reply is found by: SHA-256 over model and prompt, but not the bound on the reply's length, which is kept beside it:
+    /// a reply that has ended by itself is the same under any bound.
     init(_ prompt: LanguagePrompt, of identity: LanguageModelIdentity) {
         var hasher = SHA256()
         let fields: [String] = [
-            "reply 1", identity.provider, identity.endpoint ?? "", identity.model, prompt.system, prompt.user,
-            prompt.schema ?? "", prompt.schemaName, "\(prompt.maximumTokens)", prompt.temperature.map { "\($0)" } ?? "",
-            "\(prompt.seed)",
+            "reply 2", identity.provider, identity.endpoint ?? "", identity.model, prompt.system, prompt.user,
+            prompt.schema ?? "", prompt.schemaName, prompt.temperature.map { "\($0)" } ?? "", "\(prompt.seed)",
         ]
         for field in fields {
             let bytes = Array(field.utf8)
@@ -22,25 +22,45 @@ extension EmbeddingKey {
     }
 }
 
+/// A prompt as the cache looks for its reply.
+struct ReplyRequest: Sendable {
+    let key: EmbeddingKey
+    /// Tokens that the reply may have: one that was cut off at fewer is no answer to it.
+    let maximumTokens: Int
+
+    init(_ prompt: LanguagePrompt, of identity: LanguageModelIdentity) {
+        key = EmbeddingKey(prompt, of: identity)
+        maximumTokens = prompt.maximumTokens
+    }
+}
+
+/// A reply as it lies in the cache.
+private struct StoredReply: Codable {
+    var reply: LanguageReply
+    /// Tokens that it was allowed.
+    var maximumTokens: Int
+}
+
 extension EmbeddingCache {
-    /// The cached replies to some prompts, by their positions.
-    func replies(for keys: [EmbeddingKey]) async throws -> [Int: LanguageReply] {
+    /// The cached replies to some prompts, by their positions. A reply that was cut off counts only where no more tokens are allowed now.
+    func replies(for requests: [ReplyRequest]) async throws -> [Int: LanguageReply] {
         let logger = logger
         return try await naming { [pool] in
             try await pool.read { database in
                 var found: [Int: LanguageReply] = [:]
                 let statement = try database.cachedStatement(sql: "SELECT checksum, value FROM reply WHERE key = ?")
-                for (position, key) in keys.enumerated() {
+                for (position, request) in requests.enumerated() {
+                    let key = request.key
                     guard let row = try Row.fetchOne(statement, arguments: [key.bytes]) else { continue }
                     let value: Data = row[1]
                     let checksum: Int64 = row[0]
                     let isGood = checksum == value.withUnsafeBytes { StoredVector.checksum(key: key.bytes, value: $0) }
-                    guard isGood, let reply = try? JSONDecoder().decode(LanguageReply.self, from: value) else {
+                    guard isGood, let stored = try? JSONDecoder().decode(StoredReply.self, from: value) else {
                         logger?.warning("a cached reply is damaged and asked again")
                         continue
                     }
-                    if reply.isLost { continue }  // of a version that kept such
-                    found[position] = reply
+                    if stored.reply.isCutOff, stored.maximumTokens < request.maximumTokens { continue }
+                    found[position] = stored.reply
                 }
                 return found
             }
@@ -48,8 +68,10 @@ extension EmbeddingCache {
     }
 
     /// Keeps a reply; it is on disk on return.
-    func store(_ reply: LanguageReply, key: EmbeddingKey, model: String) async throws {
-        let value = try JSONEncoder().encode(reply)
+    ///
+    /// - Parameter maximumTokens: that it was allowed.
+    func store(_ reply: LanguageReply, key: EmbeddingKey, maximumTokens: Int, model: String) async throws {
+        let value = try JSONEncoder().encode(StoredReply(reply: reply, maximumTokens: maximumTokens))
         let checksum = value.withUnsafeBytes { StoredVector.checksum(key: key.bytes, value: $0) }
         try await naming { [pool] in
             // In a task of its own: a paid reply is kept even if whoever waits for it has been cancelled.
@@ -92,14 +114,15 @@ public struct CachedLanguageModel: LanguageModel {
 
     /// How many of some prompts have a reply already.
     public func cachedCount(_ prompts: [LanguagePrompt]) async throws -> Int {
-        try await cache.replies(for: Array(Set(prompts.map { EmbeddingKey($0, of: identity) }))).count
+        let distinct = Set(prompts.map { EmbeddingKey($0, of: identity) }).count
+        return try await distinct - missing(prompts).count
     }
 
     /// Which of some prompts have no reply yet, each once.
     public func missing(_ prompts: [LanguagePrompt]) async throws -> [LanguagePrompt] {
         var seen = Set<EmbeddingKey>()
         let distinct = prompts.filter { seen.insert(EmbeddingKey($0, of: identity)).inserted }
-        let found = try await cache.replies(for: distinct.map { EmbeddingKey($0, of: identity) })
+        let found = try await cache.replies(for: distinct.map { ReplyRequest($0, of: identity) })
         return distinct.indices.filter { found[$0] == nil }.map { distinct[$0] }
     }
 
@@ -108,21 +131,20 @@ public struct CachedLanguageModel: LanguageModel {
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
     ) async throws {
         var positions: [EmbeddingKey: [Int]] = [:]
-        var keys: [EmbeddingKey] = []
+        var missing: [ReplyRequest] = []
         for (index, prompt) in prompts.enumerated() {
-            let key = EmbeddingKey(prompt, of: identity)
-            if positions[key] == nil { keys.append(key) }
-            positions[key, default: []].append(index)
+            let request = ReplyRequest(prompt, of: identity)
+            if positions[request.key] == nil { missing.append(request) }
+            positions[request.key, default: []].append(index)
         }
         let places = positions
         @Sendable func deliver(_ key: EmbeddingKey, _ reply: LanguageReply) async throws {
             for index in places[key] ?? [] { try await answered(index, reply) }
         }
-        var missing = keys
         var pause = Duration.milliseconds(50)
         while !missing.isEmpty {
             let found = try await cache.replies(for: missing)
-            for (place, reply) in found.sorted(by: { $0.key < $1.key }) { try await deliver(missing[place], reply) }
+            for (place, reply) in found.sorted(by: { $0.key < $1.key }) { try await deliver(missing[place].key, reply) }
             missing = missing.indices.filter { found[$0] == nil }.map { missing[$0] }
             guard !missing.isEmpty else { return }
             missing = try await ask(missing, prompts, places, deliver)
@@ -135,21 +157,25 @@ public struct CachedLanguageModel: LanguageModel {
 
     /// Asks what nobody else is asking; returns the others.
     private func ask(
-        _ missing: [EmbeddingKey], _ prompts: [LanguagePrompt], _ places: [EmbeddingKey: [Int]],
+        _ missing: [ReplyRequest], _ prompts: [LanguagePrompt], _ places: [EmbeddingKey: [Int]],
         _ deliver: @escaping @Sendable (EmbeddingKey, LanguageReply) async throws -> Void
-    ) async throws -> [EmbeddingKey] {
+    ) async throws -> [ReplyRequest] {
         let claims = try await CacheClaims.enter(cache)
         do {
-            let foreign = Set(try await claims.claim(missing))
+            let foreign = Set(try await claims.claim(missing.map(\.key)))
             // Between looking and claiming somebody may have answered and released.
             let own = missing.indices.filter { !foreign.contains($0) }.map { missing[$0] }
             let answeredMeanwhile = try await cache.replies(for: own)
             let asked = own.indices.filter { answeredMeanwhile[$0] == nil }.map { own[$0] }
-            for (place, reply) in answeredMeanwhile { try await deliver(own[place], reply) }
-            try await base.answer(asked.compactMap { places[$0]?.first.map { prompts[$0] } }) {
+            for (place, reply) in answeredMeanwhile { try await deliver(own[place].key, reply) }
+            try await base.answer(asked.compactMap { places[$0.key]?.first.map { prompts[$0] } }) {
                 [cache, model] index, reply in
-                if reply.refusal == nil, !reply.isLost { try await cache.store(reply, key: asked[index], model: model) }
-                try await deliver(asked[index], reply)
+                let request = asked[index]
+                if reply.refusal == nil, !reply.isLost {
+                    try await cache.store(
+                        reply, key: request.key, maximumTokens: request.maximumTokens, model: model)
+                }
+                try await deliver(request.key, reply)
             }
             await claims.release()
             return foreign.sorted().map { missing[$0] }

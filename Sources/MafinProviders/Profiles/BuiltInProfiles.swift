@@ -382,7 +382,7 @@ enum BuiltInProfiles {
 
         [limits]
         items = 2048
-        tokens = 122880             # its bound is 122,880 characters of all texts
+        tokens = 122880             # ours, so that one processor answers in time; its own bound is 122,880 characters of a text
         body_bytes = 122880
 
         [batch]
@@ -436,8 +436,19 @@ enum BuiltInProfiles {
         key_format = "$key"
         headers = { anthropic-version = "2023-06-01" }
 
+        [price]
+        batch_discount = 0.5
+
+        [batch]                     # Source: docs.anthropic.com, message batches: 100,000 requests or 256 MB
+        shape = "messages"
+        batches_path = "/messages/batches"
+        items = 100000
+        lines = 100000
+        bytes = 256000000
+
         [chat]
         dialect = "anthropic"
+        batch_request_path = "/v1/messages"
         endpoint = { path = "/messages" }
         """#
 }

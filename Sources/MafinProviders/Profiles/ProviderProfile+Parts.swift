@@ -158,9 +158,19 @@ public struct PriceFacts: Sendable, Hashable {
     }
 }
 
-/// An API for large jobs: a file of requests goes up, a file of answers comes down within a day.
+/// An API for large jobs: requests go up together, their answers come down within a day.
 public struct BatchForm: Sendable, Hashable {
-    /// After the base address: where files go.
+    /// The families of batch APIs.
+    public enum Shape: String, Sendable, CaseIterable {
+        /// OpenAI's: a file of requests is uploaded, a batch is begun over it, files of answers are downloaded.
+        case files
+        /// Anthropic's message batches: requests go up with the batch, and it carries nothing else of ours.
+        case messages
+    }
+
+    /// Which family.
+    public let shape: Shape
+    /// After the base address: where files go; empty in a shape without files.
     public let filesPath: String
     /// After the base address: where batches are made and asked for.
     public let batchesPath: String
@@ -175,16 +185,19 @@ public struct BatchForm: Sendable, Hashable {
     /// Time that the vendor may take.
     public let window: String
 
-    /// nil where the table or its `files_path` is absent or empty.
+    /// nil where the table is absent, or names neither a `files_path` nor a shape without files.
     static func read(_ table: inout ProfileTable) throws -> BatchForm? {
-        guard let filesPath = try table.text("files_path"), !filesPath.isEmpty else {
+        let shape = try table.choice("shape", Shape.self) ?? .files
+        let filesPath = try table.text("files_path") ?? ""
+        guard shape != .files || !filesPath.isEmpty else {
             table.ignoreRest()
             return nil
         }
-        return try BatchForm(filesPath: filesPath, &table)
+        return try BatchForm(shape, filesPath: filesPath, &table)
     }
 
-    private init(filesPath: String, _ table: inout ProfileTable) throws {
+    private init(_ shape: Shape, filesPath: String, _ table: inout ProfileTable) throws {
+        self.shape = shape
         self.filesPath = filesPath
         batchesPath = try table.text("batches_path") ?? "/batches"
         requestPath = try table.text("request_path") ?? "/v1/embeddings"

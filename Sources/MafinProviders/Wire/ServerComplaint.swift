@@ -153,7 +153,7 @@ struct ServerComplaint: Sendable, Equatable {
             message.firstMatch(of: words.ignoresCase()).flatMap { Int($0.1.filter(\.isNumber)) }
         }
         let allowedWords =
-            /(?:at most|maximum|max|less than|limit|up to|current batch size)[^0-9]{0,60}?([0-9][0-9,_]*)/
+            /(?:at most|maximum|max|less than|larger than|more than|limit|up to|current batch size)[^0-9]{0,60}?([0-9][0-9,_]*)/
         let sentWords =
             /(?:requested|received|resulted in|given|got|has|have|input \(|batch size)[^0-9]{0,20}?([0-9][0-9,_]*)/
         guard let allowed = number(after: allowedWords), allowed > 0 else { return nil }

@@ -1,0 +1,113 @@
+import Foundation
+import MafinBlackBox
+import NIOCore
+
+/// One line of a batch's answers: `{"custom_id":"line-12","response":{"status_code":200,"body":{…}},"error":null}`, or of Anthropic's form
+/// `{"custom_id":"TAG-12","result":{"type":"succeeded","message":{…}}}`.
+struct BatchOutputLine {
+    /// Which line of the job it answers.
+    let number: Int
+    /// What stands before the number.
+    let tag: String
+    let status: Int
+    /// The answer as it would have come by itself.
+    let body: Data?
+    /// The provider's words, where it is a refusal.
+    let complaint: String
+    /// Whether it says nothing against what was asked: the batch has expired before it, or the server was overloaded. It may be asked again.
+    let isOpen: Bool
+
+    /// What is read of a line.
+    private struct Parts {
+        var name: String?
+        var status = 0
+        var body: Range<Int>?
+        var error: ServerComplaint?
+        /// Anthropic's `succeeded`, `errored`, `canceled`, `expired`.
+        var outcome: String?
+    }
+
+    /// nil for anything else.
+    init?(_ line: [UInt8]) {
+        var parts = Parts()
+        let isRead = line.withUnsafeBufferPointer { bytes -> Bool in
+            var scanner = JSONScanner(bytes)
+            return (try? Self.read(&scanner, bytes, &parts)) != nil
+        }
+        guard isRead, let name = parts.name, let dash = name.lastIndex(of: "-"),
+            let number = Int(name[name.index(after: dash)...])
+        else { return nil }
+        self.number = number
+        tag = String(name[..<dash])
+        let isAnswered = parts.outcome == "succeeded"
+        status = isAnswered ? 200 : parts.status
+        body = parts.body.map { Data(line[$0]) }
+        let (status, error, outcome) = (status, parts.error, parts.outcome)
+        let answer = parts.body.map { ServerComplaint(status: status, body: line[$0]) }
+        complaint = error?.message ?? (isAnswered ? nil : outcome) ?? answer?.message ?? "it was not answered"
+        if status == 0 {
+            isOpen = error.map(Self.isPassing) ?? true
+        } else {
+            isOpen = status != 200 && (answer ?? ServerComplaint(status: status, body: [])).verdict() == .retry
+        }
+    }
+
+    private static func read(
+        _ scanner: inout JSONScanner, _ bytes: UnsafeBufferPointer<UInt8>, _ parts: inout Parts
+    ) throws {
+        /// The bytes of the next value.
+        func value(_ scanner: inout JSONScanner) throws -> Range<Int> {
+            _ = scanner.peek()
+            let start = scanner.offset
+            try scanner.skipValue()
+            return start..<scanner.offset
+        }
+        try scanner.members { scanner, name in
+            switch name {
+            case "custom_id": parts.name = try scanner.string()
+            case "response" where scanner.peek() == UInt8(ascii: "{"):
+                try scanner.members { scanner, name in
+                    switch name {
+                    case "status_code": parts.status = try scanner.integer()
+                    case "body": parts.body = try value(&scanner)
+                    default: try scanner.skipValue()
+                    }
+                }
+            case "result" where scanner.peek() == UInt8(ascii: "{"):
+                try scanner.members { scanner, name in
+                    switch name {
+                    case "type": parts.outcome = try scanner.string()
+                    case "message": parts.body = try value(&scanner)
+                    case "error": parts.error = ServerComplaint(status: 0, body: bytes[try value(&scanner)])
+                    default: try scanner.skipValue()
+                    }
+                }
+            case "error" where scanner.peek() == UInt8(ascii: "{"):
+                parts.error = ServerComplaint(status: 0, body: bytes[try value(&scanner)])
+            default: try scanner.skipValue()
+            }
+        }
+    }
+
+    /// `{"response":null,"error":{"code":"batch_expired","message":"This request could not be executed before the completion window expired."}}`
+    private static func isPassing(_ error: ServerComplaint) -> Bool {
+        let words = (error.labels + [error.message]).joined(separator: " ").lowercased()
+        return [
+            "expired", "cancel", "server_error", "api_error", "rate_limit", "rate limit", "overloaded", "unavailable",
+            "timeout",
+        ]
+        .contains(where: words.contains)
+    }
+
+    /// The bytes up to the next end of a line; nil at the end of the file. Empty lines are stepped over.
+    static func next(in content: inout ByteBuffer) -> [UInt8]? {
+        while content.readableBytes > 0 {
+            let view = content.readableBytesView
+            let length = view.firstIndex(of: UInt8(ascii: "\n")).map { $0 - view.startIndex } ?? view.count
+            let line = content.readBytes(length: length) ?? []
+            if content.readableBytes > 0 { content.moveReaderIndex(forwardBy: 1) }
+            if !line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { return line }
+        }
+        return nil
+    }
+}
