@@ -23,6 +23,7 @@ import random
 import re
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -193,6 +194,8 @@ def main():
     parser.add_argument("--model", required=True)
     parser.add_argument("--data", default="Samples/handbook")
     parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--starts", type=int, default=7, help="starts of mafin until its first answer")
+    parser.add_argument("--only-starts", action="store_true")
     parser.add_argument("--infinity", help="a Python with infinity-emb")
     parser.add_argument("--json")
     given = parser.parse_args()
@@ -206,6 +209,21 @@ def main():
             [given.mafin, "train", "--data", given.data, "--black-box", "openai:mock", "--base-url",
              f"http://127.0.0.1:{upstream.port}/v1", "--encoder", given.model, "--time", "5s", "--rivals", "none", "--force",
              "--quiet", "--output", artefact], check=True, env=os.environ | environment, stdout=subprocess.DEVNULL)
+        def start():
+            port = free_port()
+            server = Server("mafin", [given.mafin, "serve", artefact, "--port", str(port), "--quiet"], port, environment=environment)
+            server.wait({"input": "ready", "input_type": "query", "lambda": 1})
+            return server
+
+        starts = []
+        for _ in range(given.starts):
+            server = start()
+            starts.append(server.ready)
+            server.stop()
+        results.append({"server": "mafin", "starts": starts})
+        print(f"mafin        {given.starts} starts: median {statistics.median(starts):.2f} s, slowest {max(starts):.2f} s", flush=True)
+        if given.only_starts:
+            return
         queries, documents = texts(given.model, 16, 2000, 1), texts(given.model, 256, 2000, 2)
         ten_lines = folder / "ten_lines.py"
         ten_lines.write_text(TEN_LINES)
@@ -236,10 +254,7 @@ def main():
             facts(server)
             server.stop()
 
-        port = free_port()
-        command = [given.mafin, "serve", artefact, "--port", str(port), "--quiet"]
-        server = Server("mafin", command, port, environment=environment)
-        server.wait({"input": "ready", "input_type": "query", "lambda": 1})
+        server = start()
         for kind, some in [("query", queries), ("document", documents)]:
             if kind == "document":  # The first half from the cache, as in an index that is made again.
                 for start in range(0, len(some), 100):

@@ -55,6 +55,25 @@ struct TrainingEndToEndTests {
         }
     }
 
+    /// With the least memory that it says it needs, parts are computed twice, and the result is the same.
+    @Test func littleMemoryChangesNothing() async throws {
+        try await withWorld { world in
+            let train = ["train"] + TinyWorld.training + ["--mode", "block", "--epochs", "3", "--rivals", "none"]
+            let refused = try await world.mafin(train + ["--output", "NONE", "--memory", "64KiB"])
+            #expect(refused.status != 0 && refused.output.isEmpty)
+            let said = try #require(
+                refused.error.firstMatch(of: /training this encoder takes at least ([0-9]+) MiB/), "\(refused.error)")
+            var development: [Data] = []
+            for (output, memory) in [("LITTLE", ["--memory", "\(said.1)MiB"]), ("MUCH", [])] {
+                let outcome = try await world.mafin(train + ["--output", output, "--json", "--quiet"] + memory)
+                #expect(outcome.status == 0, "\(outcome.error)")
+                let value = try #require(try object(outcome.output)["development"])
+                development.append(try JSONSerialization.data(withJSONObject: value, options: .sortedKeys))
+            }
+            #expect(development[0] == development[1])
+        }
+    }
+
     /// The shape and the names that programs rely on.
     private func evaluates(_ world: TinyWorld) async throws {
         let evaluate = try await world.mafin(

@@ -121,6 +121,33 @@ import Testing
         }
     }
 
+    /// A long input is asked for block by block, but all its jobs are under way before the first is waited for.
+    @Test func jobsOfAllBlocksAreBegunFirst() async throws {
+        let server = try BatchServer(course: { _ in .init(polls: 5) })
+        try await withServer(server) { cache in
+            let all = items(Self.texts)
+            var left = all[...]
+            func next() -> [EmbeddingItem]? {
+                defer { left = left.dropFirst(4) }
+                return left.isEmpty ? nil : Array(left.prefix(4))
+            }
+            let begun = try await BatchedBlackBox.begin(
+                with: blackBox(server, cache, waiting: .no), as: .document, next: next)
+            #expect(begun.jobs == ["batch-0", "batch-1", "batch-2"] && begun.texts == 10 && server.paid.isEmpty)
+            let box = try blackBox(server, cache)
+            for block in stride(from: 0, to: 10, by: 4).map({ Array(all[$0..<min($0 + 4, 10)]) }) {
+                expect(try await box.embed(block, as: .document), block.map(\.text))
+            }
+            #expect(server.paid.sorted() == Self.texts.sorted() && server.batches.count == 3)
+            // A second time there is nothing to begin.
+            left = all[...]
+            #expect(
+                try await BatchedBlackBox.begin(
+                    with: blackBox(server, cache, waiting: .no), as: .document, next: next
+                ).texts == 0)
+        }
+    }
+
     /// Others fill the queue: it is waited for, and tried with less.
     @Test func aFullQueueIsWaitedFor() async throws {
         let server = try BatchServer(course: { $0 < 6 ? .init(objection: Self.full) : .init() })

@@ -13,6 +13,7 @@ struct BenchCache: AsyncParsableCommand {
     @Option(help: "Vectors.") var vectors = 1_000_000
     @Option(help: "Numbers in a vector.") var dimension = 1536
     @Flag(help: "Fill the cache; without it, open and read it: memory is then that of reading.") var fill = false
+    @Flag(help: "Leave the file in the system's page cache.") var warm = false
 
     /// Texts of a call, as of a command that works block by block.
     private static let block = 8192
@@ -65,8 +66,8 @@ struct BenchCache: AsyncParsableCommand {
     }
 
     private func read(_ file: URL) async throws -> Read {
-        let bare = try bareRate(file)
-        try forget(file)
+        let bare = warm ? 0 : try bareRate(file)
+        if !warm { try forget(file) }
         let start = ContinuousClock.now
         let cached = CachedBlackBox(Drawn(dimension: dimension, isAway: true), cache: try EmbeddingCache(file: file))
         let open = ContinuousClock.now

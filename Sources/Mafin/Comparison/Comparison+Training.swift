@@ -18,13 +18,17 @@ extension Comparison {
                 try part("\(contender.rawValue).\(seed)", title: contender.rawValue, seed: seed) {
                     do {
                         return try train(contender, training, seed)
-                    } catch let error where error is TrainingError || error is CalibrationError {
+                    } catch let error where Self.isOfOneMethod(error) {
                         // What the data does not allow one method does not cost the others.
                         return ComparisonUnit(seconds: 0, failure: "\(error)")
                     }
                 }
             }
         }
+    }
+
+    private static func isOfOneMethod(_ error: any Error) -> Bool {
+        (error as? TrainingError)?.isOfOneMethod ?? (error is CalibrationError)
     }
 
     /// From what is spent until then, and written down: a comparison that goes on, inside a training too, must take the same.
@@ -209,7 +213,7 @@ extension Comparison {
                         trained.systems().vectors, on: qrels, metrics: [plan.metric])
                     return ComparisonUnit(
                         seconds: 0, differences: evaluation.differences(from: baseline, in: plan.metric))
-                } catch let error where error is TrainingError || error is CalibrationError {
+                } catch let error where Self.isOfOneMethod(error) {
                     return ComparisonUnit(seconds: 0, failure: "\(error)")
                 }
             }

@@ -17,6 +17,14 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
     /// A checkpoint is not of this run, or is damaged.
     case checkpoint(path: String, expected: String, found: String)
 
+    /// Whether it is what the data does not allow: another method may well train on it. What else goes wrong would go wrong for all.
+    var isOfOneMethod: Bool {
+        switch self {
+        case .noQueries, .notFinite: true
+        case .size, .unknownDocument, .badQuery, .option, .checkpoint: false
+        }
+    }
+
     /// One sentence: what, where, what was expected and what was found.
     public var description: String {
         switch self {

@@ -47,6 +47,31 @@ struct ArtefactOptions: ParsableArguments {
     }
 }
 
+extension ArtefactOptions {
+    /// With `--batch`, has the jobs of all texts begun, which are then asked for block by block.
+    /// - Parameter texts: gives the next so many texts; nil at the end.
+    /// - Throws: `ProviderError.batchPending` of all of them with `--no-wait`.
+    func beginBatches(
+        _ model: JoinedModel, _ shared: SharedOptions, as role: TextRole, announcesPlan: Bool,
+        texts: (_ count: Int) throws -> [EmbeddingItem]?
+    ) async throws {
+        guard blackBox.asking.batch else { return }
+        var options = self
+        options.blackBox.asking.noWait = true
+        let box = try await options.makeBlackBox(model, shared, announcesPlan: announcesPlan, progress: { _ in })
+        let begun = try await BatchedBlackBox.begin(with: box, as: role) {
+            if Interruption.isRequested { throw CancellationError() }
+            return try texts(BatchedBlackBox.maximumTexts)
+        }
+        if blackBox.asking.noWait, begun.texts > 0 {
+            throw ProviderError.batchPending(jobs: begun.jobs, texts: begun.texts)
+        }
+    }
+
+    /// Texts of a block that is asked for at a time: with `--batch` as many as a job takes, where the provider has no room for several.
+    func blockSize(otherwise size: Int) -> Int { blackBox.asking.batch ? BatchedBlackBox.maximumTexts : size }
+}
+
 extension LocalVectorCache {
     /// Beside the cache of paid vectors, unless `MAFIN_CACHE` says otherwise.
     static var shared: LocalVectorCache {

@@ -59,8 +59,15 @@ struct EmbedCommand: AsyncParsableCommand {
         try await announce(model, count: count)
         let blackBox = try await options.makeBlackBox(
             model, shared, announcesPlan: count == nil, progress: progress.asked)
+        if count != nil {
+            var texts = try open()
+            try await options.beginBatches(model, shared, as: self.as, announcesPlan: false) {
+                try Self.block(&texts, size: $0)
+            }
+        }
+        let blockSize = options.blockSize(otherwise: Self.blockSize)
         var texts = try open()
-        while let block = try Self.block(&texts) {
+        while let block = try Self.block(&texts, size: blockSize) {
             if Interruption.isRequested { throw CancellationError() }
             progress.begin(block.count)
             let joined = try await model.embed(
@@ -88,7 +95,7 @@ struct EmbedCommand: AsyncParsableCommand {
         let ruler = try TokenRuler(opened.profile, tokenizer: options.blackBox.asking.tokenizer)
         var plan: EmbeddingPlan?
         var texts = try open()
-        while let block = try Self.block(&texts) {
+        while let block = try Self.block(&texts, size: Self.blockSize) {
             let part = try await EmbeddingPlan(
                 opened.server, cache: opened.cache, texts: [(self.as, block)], ruler: ruler, overflow: overflow,
                 isInBatches: options.blackBox.asking.batch)
@@ -123,9 +130,9 @@ struct EmbedCommand: AsyncParsableCommand {
     }
 
     /// The next texts; nil at the end.
-    private static func block(_ texts: inout CheckedTexts) throws -> [EmbeddingItem]? {
+    private static func block(_ texts: inout CheckedTexts, size: Int) throws -> [EmbeddingItem]? {
         var block: [EmbeddingItem] = []
-        while block.count < blockSize, let text = try texts.next() {
+        while block.count < size, let text = try texts.next() {
             block.append(EmbeddingItem(id: text.id, text: text.text))
         }
         return block.isEmpty ? nil : block

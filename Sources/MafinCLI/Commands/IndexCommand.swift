@@ -43,10 +43,19 @@ struct IndexCommand: AsyncParsableCommand {
         let collection = try RetrievalCollection(contentsOf: source)
         shared.warn(of: collection.warnings)
         let bar = shared.progressBar("Indexing", total: collection.documents.count, unit: "documents")
+        var begun = 0
+        try await options.beginBatches(model, shared, as: .document, announcesPlan: true) { count in
+            let block = collection.documents[begun...].prefix(count)
+            begun += block.count
+            return block.isEmpty ? nil : block.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+        }
         let blackBox = try await options.makeBlackBox(model, shared, progress: { _ in })
         try await SearchIndex.write(
             model, documents: collection.documents, collection: source.lastPathComponent, asking: blackBox, to: folder,
-            options: .init(element: float16 ? .float16 : .float32), isCancelled: { Interruption.isRequested },
+            options: .init(
+                element: float16 ? .float16 : .float32,
+                blockSize: options.blockSize(otherwise: SearchIndex.WritingOptions().blockSize)),
+            isCancelled: { Interruption.isRequested },
             progress: { bar.update(completed: $0) })
         bar.finish()
         let index = try SearchIndex(readingFrom: folder)

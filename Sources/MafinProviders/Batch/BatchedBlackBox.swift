@@ -28,7 +28,7 @@ public struct BatchedBlackBox: BlackBox, Deferring {
     /// So many lines refused and not one answered, and it is not the texts.
     private static let refusalsBeforeDoubt = 3
     /// Texts in a job at most: what is held in memory when its answers are read.
-    private static let maximumTexts = 25_000
+    public static let maximumTexts = 25_000
     private static let firstPause: Duration = .seconds(10)
     private static let longestPause: Duration = .seconds(300)
 
@@ -293,6 +293,35 @@ public struct BatchedBlackBox: BlackBox, Deferring {
         let isPlain = selection.count == rows.indices.count
         return AnsweredRows(
             indices: indices, vectors: isPlain ? rows.vectors : rows.vectors.selecting(rows: selection))
+    }
+}
+
+extension BatchedBlackBox {
+    /// Has the jobs of many texts begun before the first is waited for: who then asks block by block waits for all of them at once, and not for
+    /// one after the other. Ends early where the provider has no room for more.
+    ///
+    /// - Parameters:
+    ///   - box: one that stands on a ``BatchedBlackBox`` which does not wait.
+    ///   - next: the next texts, some ten thousand at a time; nil at the end.
+    /// - Returns: the provider's ids of the jobs that are under way, and how many texts are in them.
+    /// - Throws: ``ProviderError``.
+    public static func begin(
+        with box: any BlackBox, as role: TextRole, next: () throws -> [EmbeddingItem]?
+    ) async throws -> (jobs: [String], texts: Int) {
+        var (jobs, texts): ([String], Int) = ([], 0)
+        while let items = try next() {
+            try Task.checkCancellation()
+            do {
+                try await box.embed(items, as: role) { _ in }
+            } catch ProviderError.batchPending(let pending, let count) {
+                jobs += pending.filter { !jobs.contains($0) }
+                texts += count
+            } catch ProviderError.unavailable {
+                // No room, or no answer: whoever asks next waits for it, or is told.
+                break
+            }
+        }
+        return (jobs, texts)
     }
 }
 

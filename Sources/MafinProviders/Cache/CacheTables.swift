@@ -17,7 +17,8 @@ enum CacheTables {
         configuration.prepareDatabase { database in
             // Holds for a file that is made now; the pages of an old one stay as they are.
             try database.execute(sql: "PRAGMA page_size = \(pageSize)")
-            try database.execute(sql: "PRAGMA mmap_size = \(1 << 36)")
+            // Not mapped: a million vectors are read faster without, and what is mapped counts as the program's memory.
+            try database.execute(sql: "PRAGMA mmap_size = 0")
         }
         return try patiently(busyTimeout) {
             let pool = try DatabasePool(path: path, configuration: configuration)

@@ -16,6 +16,8 @@ extension EmbeddingCache {
 
     /// How many keys are looked up at a time: what is held of a corpus while it is read.
     static let readingWindow = 1024
+    /// Windows that are read at a time.
+    static let windowsAtOnce = 3
 
     /// The vectors that are there for some keys of one source.
     ///
