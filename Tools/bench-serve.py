@@ -209,7 +209,8 @@ def main():
             [given.mafin, "train", "--data", given.data, "--black-box", "openai:mock", "--base-url",
              f"http://127.0.0.1:{upstream.port}/v1", "--encoder", given.model, "--time", "5s", "--rivals", "none", "--force",
              "--quiet", "--output", artefact], check=True, env=os.environ | environment, stdout=subprocess.DEVNULL)
-        def start():
+
+        def started():
             port = free_port()
             server = Server("mafin", [given.mafin, "serve", artefact, "--port", str(port), "--quiet"], port, environment=environment)
             server.wait({"input": "ready", "input_type": "query", "lambda": 1})
@@ -217,7 +218,7 @@ def main():
 
         starts = []
         for _ in range(given.starts):
-            server = start()
+            server = started()
             starts.append(server.ready)
             server.stop()
         results.append({"server": "mafin", "starts": starts})
@@ -254,7 +255,7 @@ def main():
             facts(server)
             server.stop()
 
-        server = start()
+        server = started()
         for kind, some in [("query", queries), ("document", documents)]:
             if kind == "document":  # The first half from the cache, as in an index that is made again.
                 for start in range(0, len(some), 100):

@@ -55,9 +55,13 @@ extension ArtefactOptions {
         _ model: JoinedModel, _ shared: SharedOptions, as role: TextRole, announcesPlan: Bool,
         texts: (_ count: Int) throws -> [EmbeddingItem]?
     ) async throws {
-        guard blackBox.asking.batch else { return }
+        guard blackBox.asking.batch,
+            case .provider = try blackBox.source(default: model.manifest.blackBoxSource).specification
+        else { return }
         var options = self
         options.blackBox.asking.noWait = true
+        // Whoever asks block by block looks for drift: here it would be paid twice.
+        options.blackBox.asking.driftCheck = nil
         let box = try await options.makeBlackBox(model, shared, announcesPlan: announcesPlan, progress: { _ in })
         let begun = try await BatchedBlackBox.begin(with: box, as: role) {
             if Interruption.isRequested { throw CancellationError() }

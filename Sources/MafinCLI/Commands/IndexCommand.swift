@@ -49,7 +49,9 @@ struct IndexCommand: AsyncParsableCommand {
             begun += block.count
             return block.isEmpty ? nil : block.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
         }
-        let blackBox = try await options.makeBlackBox(model, shared, progress: { _ in })
+        // What has been begun is announced and booked already: said again, it would count against the limit twice.
+        let blackBox = try await options.makeBlackBox(
+            model, shared, announcesPlan: !options.blackBox.asking.batch, progress: { _ in })
         try await SearchIndex.write(
             model, documents: collection.documents, collection: source.lastPathComponent, asking: blackBox, to: folder,
             options: .init(
