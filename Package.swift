@@ -69,24 +69,31 @@ let package = Package(
             cSettings: [.define("ACCELERATE_NEW_LAPACK", .when(platforms: [.macOS]))],
             linkerSettings: [.linkedFramework("Accelerate", .when(platforms: [.macOS]))]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+        // One import for users of the library: method, pipeline and comparison.
+        .target(
+            name: "Mafin", dependencies: ["MafinMethod", "MafinPipeline", "MafinComparison"], swiftSettings: strict),
         .target(name: "MafinTestSupport", path: "Tests/MafinTestSupport", swiftSettings: strict),
     ]
         + module("MafinNumerics", ["CMafinKernels"])
         + module("MafinText", ["MafinNumerics"])
         + module("MafinEncoder", ["MafinNumerics", "MafinText", "CMafinKernels"])
-        + module("MafinRetrieval", ["MafinNumerics", "CZlib"])
+        + module("MafinRetrieval", ["MafinNumerics", "CMafinKernels", "CZlib"])
         + module(
             "MafinBlackBox",
             [
-                "MafinNumerics", "MafinText", "MafinEncoder",
+                "MafinNumerics", "MafinEncoder",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ])
+        + module("MafinMethod", ["MafinNumerics", "MafinRetrieval"])
+        + module(
+            "MafinPipeline",
+            [
+                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
                 .product(name: "Crypto", package: "swift-crypto"),
             ])
         + module(
-            "Mafin",
-            [
-                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
-                .product(name: "Crypto", package: "swift-crypto"),
-            ])
+            "MafinComparison",
+            ["MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline"])
         + module(
             "MafinProviders",
             [
@@ -94,8 +101,6 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -108,11 +113,12 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ])
         + module("MafinGeneration", ["MafinNumerics", "MafinBlackBox", "MafinRetrieval"])
-        + module("MafinReport", ["Mafin", "MafinRetrieval"])
+        + module("MafinReport", ["MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline", "MafinComparison"])
         + module(
             "MafinServer",
             [
-                "Mafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinPipeline",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Hummingbird", package: "hummingbird"),
@@ -129,7 +135,8 @@ let package = Package(
             // Compiled in, so that the program is one file.
             resources: ["page.html", "page.css", "page.js", "openapi.json"].map { .embedInCode("Page/\($0)") },
             tests: [
-                "Mafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinPipeline",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
@@ -141,8 +148,8 @@ let package = Package(
             .executableTarget(
                 name: "MafinCLI",
                 dependencies: [
-                    "Mafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
-                    "MafinProviders", "MafinGeneration",
+                    "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                    "MafinMethod", "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration",
                     "MafinReport", "MafinServer",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     .product(name: "Logging", package: "swift-log"),

@@ -1,4 +1,4 @@
-"""Writes Tests/MafinTests/Goldens/attribution.json: leave-one-out shares of words from Python's sentence-transformers.
+"""Writes Tests/MafinPipelineTests/Goldens/attribution.json: leave-one-out shares of words from Python's sentence-transformers.
 
 Each word is taken out of the text itself and the rest is encoded anew; the words are given here as texts, so that the tokenizer's own
 idea of a word is tested along.
@@ -12,7 +12,7 @@ import sys
 
 from sentence_transformers import SentenceTransformer
 
-TARGET = pathlib.Path(__file__).parent.parent / "Tests/MafinTests/Goldens/attribution.json"
+TARGET = pathlib.Path(__file__).parent.parent / "Tests/MafinPipelineTests/Goldens/attribution.json"
 
 # Texts in pieces: (piece, whether it is a word). Joined they are the text; a word left out leaves the spaces around it, which no
 # BERT tokenizer sees.

@@ -1,4 +1,4 @@
-"""Writes Tests/MafinTests/Goldens/calibration.json: scales of both halves fitted by scipy.
+"""Writes Tests/MafinMethodTests/Goldens/calibration.json: scales of both halves fitted by scipy.
 
 The likelihood is written down here once more (float64, autograd), minimised by L-BFGS-B within the bounds, and where both weights
 are above zero polished by a root finder on the gradient. Standard errors come from autograd's Hessian.
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize, root
 
-TARGET = pathlib.Path(__file__).parent.parent / "Tests/MafinTests/Goldens/calibration.json"
+TARGET = pathlib.Path(__file__).parent.parent / "Tests/MafinMethodTests/Goldens/calibration.json"
 BOUND = 1000.0  # 1 / the smallest temperature
 
 

@@ -1,4 +1,4 @@
-"""Writes Tests/MafinTests/Goldens/losses.json: values and gradients of every loss from PyTorch's autograd.
+"""Writes Tests/MafinMethodTests/Goldens/losses.json: values and gradients of every loss from PyTorch's autograd.
 
 Each loss is written down here once more, straight from its definition and row by row, in float64.
 Run: python Tools/write_loss_goldens.py
@@ -9,7 +9,7 @@ import pathlib
 
 import torch
 
-TARGET = pathlib.Path(__file__).parent.parent / "Tests/MafinTests/Goldens/losses.json"
+TARGET = pathlib.Path(__file__).parent.parent / "Tests/MafinMethodTests/Goldens/losses.json"
 
 
 def info_nce(z, grades, negatives):

@@ -1,4 +1,4 @@
-"""Writes Tests/MafinTests/Goldens/rivals.json: vectors moved by the authors' NUDGE, and adapters' losses and gradients by PyTorch.
+"""Writes Tests/MafinComparisonTests/Goldens/rivals.json: vectors moved by the authors' NUDGE, and adapters' losses and gradients by PyTorch.
 
     python Tools/write_rival_goldens.py
 
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from nudge import NUDGEM, NUDGEN
 
-GOLDENS = pathlib.Path(__file__).resolve().parents[1] / "Tests" / "MafinTests" / "Goldens"
+GOLDENS = pathlib.Path(__file__).resolve().parents[1] / "Tests" / "MafinComparisonTests" / "Goldens"
 
 
 def unit(rows):

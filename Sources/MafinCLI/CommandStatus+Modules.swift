@@ -1,8 +1,10 @@
-import Mafin
 import MafinBlackBox
+import MafinComparison
 import MafinEncoder
 import MafinGeneration
+import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinProviders
 import MafinReport
 import MafinRetrieval

@@ -1,7 +1,8 @@
-import Mafin
 import MafinBlackBox
 import MafinEncoder
+import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinProviders
 import MafinRetrieval
 import MafinText

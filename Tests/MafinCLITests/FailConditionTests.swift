@@ -1,4 +1,3 @@
-import Mafin
 import MafinReport
 import MafinRetrieval
 import Testing

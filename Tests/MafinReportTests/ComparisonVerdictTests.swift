@@ -1,7 +1,8 @@
 import MafinNumerics
 import Testing
 
-@testable import Mafin
+@testable import MafinComparison
+@testable import MafinPipeline
 @testable import MafinReport
 @testable import MafinRetrieval
 

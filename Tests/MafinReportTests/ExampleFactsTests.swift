@@ -1,4 +1,4 @@
-import Mafin
+import MafinMethod
 import MafinReport
 import MafinRetrieval
 import Testing

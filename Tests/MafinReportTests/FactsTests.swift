@@ -1,5 +1,4 @@
 import Foundation
-import Mafin
 import MafinRetrieval
 import Testing
 

@@ -1,5 +1,6 @@
 import Foundation
-import Mafin
+import MafinMethod
+import MafinPipeline
 import MafinReport
 import MafinRetrieval
 

@@ -1,6 +1,5 @@
 import Dispatch
 import HTTPTypes
-import Mafin
 import MafinBlackBox
 import MafinNumerics
 import MafinText

@@ -1,8 +1,9 @@
 import Foundation
-import Mafin
 import MafinBlackBox
 import MafinEncoder
+import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 import MafinServer
 import MafinTestSupport

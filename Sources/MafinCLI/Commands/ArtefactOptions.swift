@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
-import Mafin
 import MafinBlackBox
+import MafinPipeline
 import MafinProviders
 
 /// The artefact that a command works with, and how its black box is reached.

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
-import Mafin
 import MafinBlackBox
+import MafinComparison
+import MafinMethod
+import MafinPipeline
 import MafinReport
 import MafinRetrieval
 

@@ -1,6 +1,7 @@
 import Foundation
-import Mafin
 import MafinBlackBox
+import MafinComparison
+import MafinPipeline
 import MafinReport
 import MafinRetrieval
 

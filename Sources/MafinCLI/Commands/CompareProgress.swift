@@ -1,5 +1,5 @@
 import Foundation
-import Mafin
+import MafinComparison
 import MafinRetrieval
 
 /// The progress of a comparison on standard error: a line a system, and the bar of the training at hand.

@@ -1,5 +1,5 @@
 import Foundation
-import Mafin
+import MafinPipeline
 import MafinReport
 import MafinRetrieval
 

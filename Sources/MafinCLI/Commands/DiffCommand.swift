@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
-import Mafin
 import MafinNumerics
+import MafinPipeline
 import MafinReport
 import MafinRetrieval
 

@@ -1,8 +1,8 @@
 import ArgumentParser
 import Foundation
-import Mafin
 import MafinBlackBox
 import MafinNumerics
+import MafinPipeline
 import MafinProviders
 import MafinRetrieval
 import Synchronization

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import Mafin
+import MafinPipeline
 import MafinReport
 import MafinRetrieval
 

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import Mafin
+import MafinComparison
 import MafinReport
 import MafinRetrieval
 

@@ -1,5 +1,5 @@
 import Foundation
-import Mafin
+import MafinMethod
 
 /// When the first step of a command began, and how long it took: what somebody waits before training is under way.
 final class FirstStep {

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import Mafin
 import MafinBlackBox
 import MafinNumerics
 import MafinRetrieval

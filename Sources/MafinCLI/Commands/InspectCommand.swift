@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
-import Mafin
 import MafinBlackBox
+import MafinPipeline
 import MafinReport
 
 /// `mafin inspect`: what an artefact is.

@@ -1,8 +1,9 @@
 import ArgumentParser
 import Foundation
-import Mafin
 import MafinBlackBox
 import MafinEncoder
+import MafinMethod
+import MafinPipeline
 import MafinReport
 import MafinRetrieval
 

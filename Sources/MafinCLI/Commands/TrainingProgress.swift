@@ -1,5 +1,6 @@
 import Foundation
-import Mafin
+import MafinMethod
+import MafinPipeline
 
 /// The progress of one training on standard error: loss, dev figures, tokens a second, time left.
 final class TrainingProgress {

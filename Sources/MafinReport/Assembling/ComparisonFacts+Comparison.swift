@@ -1,5 +1,6 @@
 import Foundation
-import Mafin
+import MafinComparison
+import MafinPipeline
 import MafinRetrieval
 
 /// Everything that goes into the report of a comparison, brought together.

@@ -1,4 +1,5 @@
-import Mafin
+import MafinComparison
+import MafinPipeline
 import MafinRetrieval
 
 /// The answer of a comparison: decided on the measured split between systems that were picked on dev.

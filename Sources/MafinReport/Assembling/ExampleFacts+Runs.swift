@@ -1,4 +1,4 @@
-import Mafin
+import MafinMethod
 import MafinRetrieval
 
 extension ExampleFacts {

@@ -1,4 +1,3 @@
-import Mafin
 import MafinRetrieval
 
 /// Texts that stand on both sides of a split.

@@ -1,5 +1,6 @@
 import Foundation
-import Mafin
+import MafinComparison
+import MafinPipeline
 
 /// What people call a system, and what it is in a few words.
 enum SystemTitles {

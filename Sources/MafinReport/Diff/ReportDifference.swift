@@ -1,4 +1,3 @@
-import Mafin
 import MafinRetrieval
 
 /// What changed from one report to another, system by system.

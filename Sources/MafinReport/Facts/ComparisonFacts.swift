@@ -1,4 +1,4 @@
-import Mafin
+import MafinMethod
 import MafinRetrieval
 
 /// Everything that a comparison found out: the facts behind its page, its Markdown and its JSON.

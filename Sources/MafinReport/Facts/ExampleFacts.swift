@@ -1,4 +1,5 @@
-import Mafin
+import MafinMethod
+import MafinPipeline
 import MafinRetrieval
 
 /// Queries that gained and lost most, with both rankings.

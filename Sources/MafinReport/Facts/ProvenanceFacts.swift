@@ -1,4 +1,5 @@
-import Mafin
+import MafinPipeline
+
 
 /// How the figures came about: all that is needed to make them again.
 public struct ProvenanceFacts: Sendable, Equatable, Codable {

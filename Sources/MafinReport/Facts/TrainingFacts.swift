@@ -1,4 +1,4 @@
-import Mafin
+import MafinMethod
 import MafinRetrieval
 
 /// How one contender's training went.

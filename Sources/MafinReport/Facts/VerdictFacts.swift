@@ -1,4 +1,5 @@
-import Mafin
+import MafinPipeline
+
 
 /// Whether it pays, in words, with the costs and the command that ships it.
 public struct VerdictFacts: Sendable, Equatable, Codable {

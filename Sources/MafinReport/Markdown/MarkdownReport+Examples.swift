@@ -1,4 +1,5 @@
-import Mafin
+import MafinPipeline
+
 
 /// Wins and losses, and the scores behind them.
 extension MarkdownReport {

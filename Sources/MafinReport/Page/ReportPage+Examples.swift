@@ -1,4 +1,5 @@
-import Mafin
+import MafinMethod
+import MafinPipeline
 import MafinRetrieval
 
 extension ReportPage {

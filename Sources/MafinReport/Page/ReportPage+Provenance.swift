@@ -1,4 +1,3 @@
-import Mafin
 
 extension ReportPage {
     /// How the figures came about.

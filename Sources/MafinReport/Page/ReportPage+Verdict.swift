@@ -1,4 +1,4 @@
-import Mafin
+import MafinPipeline
 import MafinRetrieval
 
 extension ReportPage {

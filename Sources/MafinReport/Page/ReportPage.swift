@@ -1,4 +1,3 @@
-import Mafin
 import MafinRetrieval
 
 extension ComparisonFacts {

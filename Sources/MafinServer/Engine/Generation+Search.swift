@@ -1,7 +1,7 @@
 import Foundation
 import HTTPTypes
-import Mafin
 import MafinBlackBox
+import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 

@@ -1,8 +1,9 @@
 import Foundation
 import HTTPTypes
-import Mafin
 import MafinBlackBox
+import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 import MafinText
 

@@ -1,9 +1,9 @@
 import Foundation
 import HTTPTypes
-import Mafin
 import MafinBlackBox
 import MafinEncoder
 import MafinNumerics
+import MafinPipeline
 import MafinText
 import Synchronization
 

@@ -1,7 +1,7 @@
 import Foundation
-import Mafin
 import MafinBlackBox
 import MafinNumerics
+import MafinPipeline
 
 /// What one generation of the service is made from; whoever loads it gives all of it away.
 public struct LoadedArtefact {

@@ -1,6 +1,5 @@
 import Foundation
 import Hummingbird
-import Mafin
 import MafinBlackBox
 import MafinNumerics
 import MafinText

@@ -1,7 +1,6 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
-import Mafin
 import MafinBlackBox
 import MafinNumerics
 import MafinRetrieval

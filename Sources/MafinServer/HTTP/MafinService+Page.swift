@@ -2,8 +2,8 @@ import Crypto
 import Foundation
 import HTTPTypes
 import Hummingbird
-import Mafin
 import MafinBlackBox
+import MafinPipeline
 import NIOCore
 import Synchronization
 

@@ -3,7 +3,6 @@ import Hummingbird
 import HummingbirdCore
 import HummingbirdTLS
 import Logging
-import Mafin
 import NIOCore
 import NIOSSL
 import ServiceLifecycle

@@ -1,5 +1,5 @@
-import Mafin
 import MafinBlackBox
+import MafinPipeline
 
 /// What an index is, and which artefacts it can be searched with: `index.json`.
 ///

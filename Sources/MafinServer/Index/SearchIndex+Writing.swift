@@ -1,7 +1,8 @@
 import Foundation
-import Mafin
 import MafinBlackBox
+import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 
 extension SearchIndex {

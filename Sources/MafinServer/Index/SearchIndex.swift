@@ -1,7 +1,7 @@
 import Foundation
-import Mafin
 import MafinBlackBox
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 import Synchronization
 

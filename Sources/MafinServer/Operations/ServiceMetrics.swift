@@ -1,6 +1,6 @@
 import Foundation
-import Mafin
 import MafinBlackBox
+import MafinPipeline
 
 /// Everything that `/metrics` says.
 public final class ServiceMetrics: Sendable {

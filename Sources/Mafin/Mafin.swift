@@ -1,0 +1,3 @@
+@_exported import MafinComparison
+@_exported import MafinMethod
+@_exported import MafinPipeline

@@ -1,0 +1,77 @@
+import MafinPipeline
+
+/// A row that a comparison can have: its name, and what it takes to make it.
+public struct ComparedSystem: Sendable, Hashable {
+    /// What a system is made of; the simplest first.
+    public enum Kind: String, Sendable, Codable, CaseIterable {
+        /// The black box alone.
+        case baseline
+        /// Words in common, no vectors.
+        case lexical
+        /// The local encoder as released, alone or beside the black box.
+        case released
+        /// Built on the black box's vectors and labels; no encoder is trained.
+        case rival
+        /// A trained encoder, alone or beside the black box.
+        case trained
+        /// Built on the trained encoder that is best on dev.
+        case derived
+        /// A map over the black box's vectors, learned by gradient.
+        case adapter
+    }
+
+    /// The name in tables and JSON. Of a derived system ``chosenPrefix`` stands for the method that is best on dev.
+    public let name: String
+    /// What it is made of.
+    public let kind: Kind
+
+    /// Stands in names of derived systems for the trained method that is best on dev.
+    public static let chosenPrefix = Contender.mafin.rawValue
+
+    /// The name of ``BestComposition`` with a trained encoder, which has no prefix.
+    public static let composition = "composition"
+
+    /// All there are, in the order of tables.
+    public static let all: [ComparedSystem] = make()
+
+    /// The system of a row's name; a derived one with whatever method in front.
+    public static func named(_ name: String) -> ComparedSystem? {
+        if let found = byName[name] { return found }
+        guard let plus = name.firstIndex(of: "+"),
+            Contender.allCases.contains(where: { $0.joinedName == name[..<plus] })
+        else { return nil }
+        return byName[chosenPrefix + name[plus...]]
+    }
+
+    /// Place in tables; behind all others for a name that is not known.
+    public static func place(of name: String) -> Int { named(name).flatMap { places[$0.name] } ?? all.count }
+
+    private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+    private static let places = Dictionary(uniqueKeysWithValues: all.enumerated().map { ($1.name, $0) })
+
+    private static func make() -> [ComparedSystem] {
+        func systems(_ kind: Kind, _ names: [String]) -> [ComparedSystem] {
+            names.map { ComparedSystem(name: $0, kind: kind) }
+        }
+        let blackBox = StandardRivals.blackBoxName
+        return systems(.lexical, ["tf-idf", "bm25", "bm25-tuned"]) + systems(.baseline, [blackBox])
+            + systems(.released, ["local", "concatenation", "concatenation-calibrated"])
+            + systems(
+                .rival,
+                [
+                    "\(blackBox)+bm25-rrf", "\(blackBox)+bm25", "nudge-n", "nudge-m", "query-memory",
+                    "composition-without-encoder",
+                ])
+            + systems(.adapter, ["linear-adapter", "two-layer-adapter", "linear-adapter-both"])
+            + systems(
+                .trained,
+                [
+                    "tuned-alone", "tuned-alone-concatenated", "tuned-alone-mixed", "paper-mafin", "lambda-mafin",
+                    "norm-mafin", "hybrid-mafin",
+                    "mafin",
+                ])
+            + systems(
+                .derived, ["bm25-rrf", "bm25", "nudge-n", "nudge-m", "query-memory"].map { "\(chosenPrefix)+\($0)" })
+            + systems(.derived, [composition])
+    }
+}

@@ -1,0 +1,158 @@
+import Foundation
+import MafinBlackBox
+import MafinMethod
+import MafinNumerics
+import MafinPipeline
+import MafinRetrieval
+
+extension JoinedTraining {
+    /// The encoder as released, alone, over the rows of ``data``; from the cache where its vectors were made before.
+    /// - Throws: ``CombinationError`` for a text that it gives no vector; `CancellationError` when cancelled.
+    public func releasedSystem(isCancelled: () -> Bool = { false }) throws -> VectorSystem {
+        VectorSystem(
+            queries: try UnitRows.make(
+                releasedQueryVectors(isCancelled: isCancelled), half: .local, ids: queries.map(\.id)),
+            documents: try UnitRows.make(documentBank, half: .local, ids: collection.documentIds))
+    }
+}
+
+/// What is looked at beside the figures: scores, labels that may be missing, the price of use.
+extension Comparison {
+    /// What was learned from, chosen and measured on, with hashes.
+    /// - Throws: a file error where the labels cannot be read again.
+    public func inputs() throws -> [ArtefactManifest.DataRecord] {
+        var records = training.dataRecords
+        if training.collection.format == .beir, let file = training.collection.file(ofSplit: plan.request.split) {
+            records.append(
+                ArtefactManifest.DataRecord(
+                    role: "qrels/\(plan.request.split)", name: file.lastPathComponent,
+                    sha256: try ContentHash.sha256(of: file), count: qrels.pairCount))
+        }
+        return records
+    }
+
+    /// Scores of relevant and of other pairs by one half.
+    public struct ScoreSample: Sendable {
+        /// Of pairs that are labelled as relevant.
+        public var relevant: [Double] = []
+        /// Of other pairs: all, or evenly spread ones.
+        public var other: [Double] = []
+    }
+
+    /// Queries, and documents of each, whose scores are sampled.
+    private static let sampledQueries = 200
+    private static let sampledDocuments = 2_000
+
+    /// Cosines of the first measured queries by both halves.
+    /// - Throws: what the vectors' files throw.
+    public func scoreSamples(of chosen: TrainingRecord) throws -> (blackBox: ScoreSample, local: ScoreSample) {
+        let local = try systems(of: chosen.contender, seed: chosen.seed).local
+        let rows = measuredRows.prefix(Self.sampledQueries)
+        let stride = max(1, local.documentCount / Self.sampledDocuments)
+        func sample(_ system: VectorSystem) -> ScoreSample {
+            var sample = ScoreSample()
+            let scores = system.scores(queries: rows.map(\.row))
+            for (position, query) in rows.enumerated() {
+                let relevant = Set(
+                    qrels.relevantDocuments(of: query.id).compactMap { training.collection.documentIndex[$0.document] })
+                for (document, score) in scores.row(position).enumerated() {
+                    if relevant.contains(document) {
+                        sample.relevant.append(Double(score))
+                    } else if document % stride == position % stride {
+                        sample.other.append(Double(score))
+                    }
+                }
+            }
+            return sample
+        }
+        return (sample(training.blackBoxSystem), sample(local))
+    }
+
+    private var measuredRows: [(id: String, row: Int)] {
+        training.queries.enumerated().filter { qrels.hasRelevantDocument($0.element.id) }.map { ($1.id, $0) }
+    }
+
+    /// The rankings of the chosen artefact and of the black box, as deep as they were measured.
+    public func rankings(of chosen: TrainingRecord) throws -> (chosen: Run, blackBox: Run) {
+        let joined = try systems(of: chosen.contender, seed: chosen.seed).vectors
+        return (try training.run(of: joined, on: qrels), try training.run(of: training.blackBoxSystem, on: qrels))
+    }
+
+    /// Queries looked at for missing labels at most; the measured ones and dev's first.
+    private static let suspectedQueries = 5_000
+
+    /// Documents without a label that the black box and the released encoder both rank first, the clearest first.
+    /// - Parameter labels: of all splits, those to measure on first.
+    /// - Throws: what the released encoder throws.
+    public func suspectedNegatives(labels: [Qrels]) throws -> [(query: Query, document: Document)] {
+        let collection = training.collection
+        var relevant = [[Judgement]](repeating: [], count: training.queries.count)
+        var judged = [[Int]](repeating: [], count: training.queries.count)
+        var rows: [Int] = []
+        let rowOf = Dictionary(
+            training.queries.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+        for qrels in labels {
+            for query in qrels.queryIds {
+                guard let row = rowOf[query], relevant[row].isEmpty, judged[row].isEmpty else { continue }
+                for (document, grade) in qrels[query] ?? [:] {
+                    guard let column = collection.documentIndex[document] else { continue }
+                    if grade > 0 {
+                        relevant[row].append(Judgement(column: column, grade: Float(grade)))
+                    } else {
+                        judged[row].append(column)
+                    }
+                }
+                rows.append(row)
+            }
+        }
+        return try SuspectedNegatives.find(
+            queries: Array(rows.prefix(Self.suspectedQueries)), blackBox: training.blackBoxSystem,
+            local: training.releasedSystem(isCancelled: isCancelled), relevant: relevant, judged: judged,
+            documentIdentities: data.index.documentIdentities, count: rows.count
+        ).map { (training.queries[$0.query], collection.documents[$0.document]) }
+    }
+
+    /// What a joined embedding costs beyond the black box alone, measured here.
+    public struct Costs: Sendable {
+        /// Numbers in a vector of the black box, and of the joined embedding.
+        public var dimensions: (before: Int, after: Int)
+        /// Bytes of an exact index.
+        public var indexBytes: (before: Int, after: Int)
+        /// Milliseconds of one exact search.
+        public var searchMilliseconds: (before: Double, after: Double)
+        /// Milliseconds of encoding one query.
+        public var encoderMilliseconds: Double
+    }
+
+    private static let timedQueries = 40
+
+    /// Takes the time of single queries, one after the other: medians.
+    /// - Throws: what encoder and index throw.
+    public func costs(of model: JoinedModel, _ chosen: TrainingRecord) throws -> Costs {
+        let joined = try systems(of: chosen.contender, seed: chosen.seed).vectors
+        let rows = measuredRows.prefix(Self.timedQueries).map(\.row)
+        func median(_ body: (Int) throws -> Void) rethrows -> Double {
+            var times: [Double] = []
+            for row in rows {
+                let start = ContinuousClock.now
+                try body(row)
+                let time = (ContinuousClock.now - start).components
+                times.append(Double(time.seconds) * 1e3 + Double(time.attoseconds) * 1e-15)
+            }
+            times.sort()
+            return times.isEmpty ? 0 : times[times.count / 2]
+        }
+        func search(_ system: VectorSystem) throws -> (milliseconds: Double, bytes: Int) {
+            let index = VectorIndex(try VectorRows(system.documents))
+            return (
+                try median { _ = try index.search(queries: system.queries.selecting(rows: [$0]), count: 100) },
+                index.byteCount
+            )
+        }
+        let (before, after) = (try search(training.blackBoxSystem), try search(joined))
+        return Costs(
+            dimensions: (training.data.blackBoxDocuments.columns, joined.documents.columns),
+            indexBytes: (before.bytes, after.bytes), searchMilliseconds: (before.milliseconds, after.milliseconds),
+            encoderMilliseconds: try median { _ = try model.localVectors(of: [training.queries[$0].text], as: .query) })
+    }
+}

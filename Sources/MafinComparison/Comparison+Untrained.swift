@@ -1,0 +1,125 @@
+import Foundation
+import MafinMethod
+import MafinNumerics
+import MafinPipeline
+import MafinRetrieval
+
+extension Comparison {
+    /// Words alone, and the black box alone; BM25 with the settings that are best on dev is what others are fused with.
+    func measureLexical() throws -> ScoreFunction {
+        let collection = training.collection
+        let index = InvertedIndex(texts: collection.documents.map(\.textForEncoding), analyzer: TextAnalyzer())
+        let measured = collection.queries(judgedIn: qrels)
+        let texts = training.queries.map(\.text)
+        let count = collection.documents.count
+        func lexicalRow(
+            _ name: String, _ rankings: ([String], Int) -> Rankings, choices: [String: ManifestValue],
+            scores: @escaping @Sendable ([String]) -> Matrix
+        ) throws -> ComparisonRow {
+            let run = Run(
+                rankings(measured.map(\.text), JoinedEvaluation.depth), queryIds: measured.map(\.id),
+                documentIds: collection.documentIds)
+            let system = ScoreFunction(documentCount: count) { rows in scores(rows.map { texts[$0] }) }
+            return try row(name, run, development: data.development(of: system), choices: choices)
+        }
+        func choices(_ system: BM25) -> [String: ManifestValue] {
+            ["k1": .number(system.k1), "b": .number(system.b)]
+        }
+        let unit = try part("lexical", title: "bm25, tf-idf, black box") {
+            let plain = BM25(index: index)
+            let tuned = try BM25.tuned(
+                index: index, queries: collection.queries, qrels: training.devQrels,
+                documentIds: collection.documentIds, metric: plan.metric
+            ).system
+            let tfidf = TFIDF(index: index)
+            return ComparisonUnit(
+                seconds: 0,
+                rows: [
+                    try lexicalRow(
+                        "bm25", plain.rankings, choices: choices(plain), scores: { plain.scores(of: $0) }),
+                    try lexicalRow(
+                        "bm25-tuned", tuned.rankings, choices: choices(tuned), scores: { tuned.scores(of: $0) }),
+                    try lexicalRow("tf-idf", tfidf.rankings, choices: [:], scores: { tfidf.scores(of: $0) }),
+                    try row(StandardRivals.blackBoxName, training.blackBoxSystem),
+                ])
+        }
+        guard let chosen = unit.rows.first(where: { $0.name == "bm25-tuned" })?.choices,
+            let k1 = chosen["k1"]?.number, let b = chosen["b"]?.number
+        else { throw ComparisonError.damaged(path: store.folder.path, reason: "the settings of BM25 are missing") }
+        let tuned = BM25(index: index, k1: k1, b: b)
+        return ScoreFunction(documentCount: count) { rows in tuned.scores(of: rows.map { texts[$0] }) }
+    }
+
+    /// The encoder as released: alone, half and half, and at the scale that makes the dev labels most likely.
+    func measureReleased() throws {
+        guard ComparedSystem.all.contains(where: { $0.kind == .released && plan.wants($0.name) }) else { return }
+        try part("released", title: "local encoder as released") {
+            let local = try training.releasedSystem(isCancelled: isCancelled)
+            let (queries, documents) = (local.queries, local.documents)
+            var unit = ComparisonUnit(
+                seconds: 0,
+                rows: [
+                    try row("local", local),
+                    try row("concatenation", training.concatenation(of: local, lambda: 0.5)),
+                ])
+            let dev = data.index.devQueries
+            do {
+                let budget = training.settings.options.scoreByteBudget
+                let scale = try ScaleFit.fit(
+                    queries: dev, local: queries.selecting(rows: dev), documents: documents,
+                    scores: ScoreSource(
+                        queries: dev, queryVectors: training.data.blackBoxQueries,
+                        documentVectors: training.data.blackBoxDocuments, byteBudget: budget),
+                    index: data.index, byteBudget: budget
+                ).scale
+                unit.rows.append(
+                    try row(
+                        "concatenation-calibrated", training.concatenation(of: local, lambda: scale.lambda),
+                        choices: ["lambda": .number(Double(scale.lambda))]))
+            } catch CalibrationError.uninformative {
+                unit.failure = "Neither half ranks the dev labels above chance, so that no scale can be fitted."
+            }
+            return unit
+        }
+    }
+
+    /// Fits those rivals of a kind that are wanted, all together within `seconds`.
+    func fit(_ rivals: [any Rival], kind: ComparedSystem.Kind, seed: UInt64, seconds: Double) throws {
+        let spentBefore = result.spent
+        for rival in rivals where ComparedSystem.named(rival.name)?.kind == kind && plan.wants(rival.name) {
+            let name = "\(rival.name).\(seed)"
+            let left = min(secondsLeft, seconds - (result.spent - spentBefore))
+            if try store.unit(name) == nil, left <= 0 || store.isFinished {
+                if seed == plan.request.seed { leaveOut(rival.name, "The time was used up by what costs less.") }
+                continue
+            }
+            let deadline = ContinuousClock.now + .milliseconds(Int(max(0, left) * 1_000))
+            try part(name, title: rival.name, seed: kind == .adapter ? seed : nil) {
+                do {
+                    let fitted = try rival.fit(to: data, seed: seed) { isCancelled() || ContinuousClock.now > deadline }
+                    return ComparisonUnit(
+                        seconds: 0,
+                        rows: [
+                            try row(
+                                rival.name, training.run(of: fitted.system, on: qrels),
+                                development: fitted.development, choices: fitted.choices, seed: seed)
+                        ])
+                } catch is CancellationError where !isCancelled() {
+                    return ComparisonUnit(
+                        seconds: 0, failure: "Its fitting did not end within the time that was left (seed \(seed)).")
+                }
+            }
+        }
+    }
+}
+
+extension ManifestValue {
+    /// A number, whole or not.
+    public var number: Double? {
+        switch self {
+        case .integer(let value): Double(value)
+        case .number(let value): value
+        default: nil
+        }
+    }
+}

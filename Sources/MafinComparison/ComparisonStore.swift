@@ -1,0 +1,173 @@
+import Foundation
+import MafinNumerics
+import MafinPipeline
+import MafinRetrieval
+
+/// The folder of a report, and in it what lets an interrupted comparison go on.
+///
+/// ```
+/// REPORT/
+///   artefact/        the chosen method's artefact
+///   runs/            each system's ranking of the measured queries, as TREC runs
+///   state/           plan, finished parts, checkpoints of the training at hand
+/// ```
+public struct ComparisonStore: Sendable {
+    /// The report's folder.
+    public let folder: URL
+
+    /// A store in a folder, which need not be there.
+    public init(folder: URL) {
+        self.folder = folder
+    }
+
+    private var state: URL { folder.appendingPathComponent("state") }
+    private var planFile: URL { state.appendingPathComponent("plan.json") }
+
+    /// Where the chosen artefact lies at the end.
+    public var artefact: URL { folder.appendingPathComponent("artefact") }
+    /// Where rankings lie.
+    public var runs: URL { folder.appendingPathComponent("runs") }
+
+    /// The plan with which the folder was begun; `nil` in a new one.
+    /// - Throws: ``ComparisonError/occupied(path:)`` for a folder that holds something else; ``ComparisonError/damaged(path:reason:)``.
+    public func storedPlan() throws -> ComparisonPlan? {
+        if let plan: ComparisonPlan = try read(planFile) { return plan }
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        if FileManager.default.fileExists(atPath: folder.path), !files.isEmpty {
+            throw ComparisonError.occupied(path: folder.path)
+        }
+        return nil
+    }
+
+    /// Begins a comparison in the folder, which also shows that it can be written to.
+    public func write(_ plan: ComparisonPlan) throws {
+        for folder in [state, units, runs, vectors, artefacts] {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        }
+        try write(plan, to: planFile)
+    }
+
+    // MARK: Finished parts
+
+    private var units: URL { state.appendingPathComponent("units") }
+
+    func unit(_ name: String) throws -> ComparisonUnit? { try read(units.appendingPathComponent(name + ".json")) }
+
+    func write(_ unit: ComparisonUnit, _ name: String) throws {
+        try write(unit, to: units.appendingPathComponent(name + ".json"))
+    }
+
+    /// Ranks of a run that are written to its file.
+    static let runDepth = 100
+
+    /// Writes a ranking cut to ``runDepth``.
+    func write(_ run: Run, of name: String, seed: UInt64, isFirstSeed: Bool) throws {
+        var cut = Run()
+        for query in run.queryIds { cut.setRanking(Array((run[query] ?? []).prefix(Self.runDepth)), for: query) }
+        try cut.write(to: runFile(of: name, seed: isFirstSeed ? nil : seed), tag: name)
+    }
+
+    /// The file of a system's ranking.
+    /// - Parameter seed: `nil`: the first.
+    public func runFile(of name: String, seed: UInt64? = nil) -> URL {
+        runs.appendingPathComponent(name + (seed.map { ".seed-\($0)" } ?? "") + ".run")
+    }
+
+    // MARK: Trained encoders
+
+    private var vectors: URL { state.appendingPathComponent("vectors") }
+    private var artefacts: URL { state.appendingPathComponent("artefacts") }
+
+    private func name(_ contender: Contender, _ seed: UInt64) -> String { "\(contender.rawValue).\(seed)" }
+
+    func artefact(of contender: Contender, seed: UInt64) -> URL {
+        artefacts.appendingPathComponent(name(contender, seed))
+    }
+
+    func checkpoints(of contender: Contender, seed: UInt64) -> URL {
+        state.appendingPathComponent("checkpoints").appendingPathComponent(name(contender, seed))
+    }
+
+    /// Keeps an encoder's vectors, of documents only where they are its own.
+    func write(queries: Matrix, documents: Matrix?, of contender: Contender, seed: UInt64) throws {
+        try NumPyFile.write(queries, to: vectors.appendingPathComponent(name(contender, seed) + ".queries.npy"))
+        if let documents {
+            try NumPyFile.write(documents, to: vectors.appendingPathComponent(name(contender, seed) + ".documents.npy"))
+        }
+    }
+
+    /// The vectors that ``write(queries:documents:of:seed:)`` kept.
+    func vectors(of contender: Contender, seed: UInt64) throws -> (queries: Matrix, documents: Matrix?) {
+        let documents = vectors.appendingPathComponent(name(contender, seed) + ".documents.npy")
+        return (
+            try NumPyFile.read(vectors.appendingPathComponent(name(contender, seed) + ".queries.npy")),
+            FileManager.default.fileExists(atPath: documents.path) ? try NumPyFile.read(documents) : nil
+        )
+    }
+
+    /// Of one method's seeds only the artefact that is wanted stays.
+    func keepArtefact(of contender: Contender, seed: UInt64, among seeds: [UInt64]) {
+        for other in seeds where other != seed {
+            try? FileManager.default.removeItem(at: artefact(of: contender, seed: other))
+        }
+        try? FileManager.default.removeItem(at: state.appendingPathComponent("checkpoints"))
+    }
+
+    /// Puts the chosen artefact in its place and removes what only an unfinished comparison needs.
+    func finish(_ chosen: TrainingRecord?) throws {
+        let files = FileManager.default
+        if let chosen, !files.fileExists(atPath: artefact.path) {
+            try files.moveItem(at: artefact(of: chosen.contender, seed: chosen.seed), to: artefact)
+        }
+        try? files.removeItem(at: artefacts)
+        try? files.removeItem(at: state.appendingPathComponent("checkpoints"))
+        for file in (try? files.contentsOfDirectory(atPath: vectors.path)) ?? [] {
+            if let chosen, file.hasPrefix(name(chosen.contender, chosen.seed) + ".") { continue }
+            try? files.removeItem(at: vectors.appendingPathComponent(file))
+        }
+    }
+
+    /// Whether ``finish(_:)`` was called: what is missing then will not be made.
+    var isFinished: Bool {
+        FileManager.default.fileExists(atPath: planFile.path) && !FileManager.default.fileExists(atPath: artefacts.path)
+    }
+
+    // MARK: Files
+
+    private func read<Value: Decodable>(_ file: URL) throws -> Value? {
+        guard let data = FileManager.default.contents(atPath: file.path) else { return nil }
+        do {
+            return try JSONDecoder().decode(Value.self, from: data)
+        } catch {
+            throw ComparisonError.damaged(path: file.path, reason: "\(error)")
+        }
+    }
+
+    private func write(_ value: some Encodable, to file: URL) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        try AtomicFile.write(try encoder.encode(value), to: file)
+    }
+}
+
+/// What keeps a comparison from being begun or gone on with.
+public enum ComparisonError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The folder holds something that is no comparison.
+    case occupied(path: String)
+    /// A file of an earlier run cannot be read.
+    case damaged(path: String, reason: String)
+    /// The folder was begun with other settings.
+    case differs(path: String, what: String, then: String, now: String)
+
+    /// One sentence that names the folder or file.
+    public var description: String {
+        switch self {
+        case .occupied(let path):
+            "\(path) holds files that are no comparison's; name another folder, or empty it"
+        case .damaged(let path, let reason):
+            "\(path) cannot be read (\(reason)); remove the report's folder to begin anew"
+        case .differs(let path, let what, let then, let now):
+            "\(path) was begun with other settings: \(what) was \(then), now \(now); name another folder, or remove it to begin anew"
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import MafinMethod
+import MafinNumerics
+import MafinRetrieval
+
+/// A document without a label that both halves rank first for a query: either both are wrong in the same way, or a label is missing.
+public struct SuspectedNegative: Sendable, Codable, Hashable {
+    /// Row of the query.
+    public let query: Int
+    /// Row of the document.
+    public let document: Int
+    /// By how much each half prefers it to the best labelled document, in standard deviations of that query's scores; the smaller of both.
+    public let margin: Double
+}
+
+/// Finds labels that may be missing, for a human to look at.
+public enum SuspectedNegatives {
+    /// Queries for which both systems rank the same unlabelled document first, the clearest first.
+    ///
+    /// - Parameters:
+    ///   - queries: rows to look at, of any split; those without a relevant document are passed over.
+    ///   - blackBox: one half.
+    ///   - local: the other half; its encoder should not have been trained on these labels, or it will have learned to agree with them.
+    ///   - relevant: for each row of the table of queries its relevant documents.
+    ///   - judged: for each row further documents that somebody has judged and found irrelevant; never suspected. May be empty.
+    ///   - documentIdentities: equal numbers for documents of equal text, which are one document here; `nil`: all texts differ.
+    ///   - count: suspects at most.
+    /// - Throws: what the systems throw.
+    /// - Complexity: one pass over both systems' scores.
+    public static func find(
+        queries: [Int], blackBox: any RankingSystem, local: any RankingSystem, relevant: [[Judgement]],
+        judged: [[Int]] = [], documentIdentities: [Int]? = nil, count: Int = 100
+    ) throws -> [SuspectedNegative] {
+        let labelled = queries.filter { !relevant[$0].isEmpty }
+        var suspects: [SuspectedNegative] = []
+        try blackBox.forEachBlock(of: labelled) { range, scores in
+            let rows = Array(labelled[range])
+            let others = try local.scores(queries: rows)
+            for (position, query) in rows.enumerated() {
+                let halves = [scores.row(position), others.row(position)].map { Array($0) }
+                let first = halves.map { topK($0, count: 1).first?.index }
+                guard let document = first[0], let other = first[1] else { continue }
+                func identity(_ document: Int) -> Int { documentIdentities?[document] ?? document }
+                guard identity(document) == identity(other) else { continue }
+                let known = relevant[query].map(\.column) + (judged.isEmpty ? [] : judged[query])
+                guard !known.contains(where: { identity($0) == identity(document) }) else { continue }
+                let margins = halves.map { half in
+                    let normalized = ScoreNormalization.zScore.normalized(half)
+                    let best = relevant[query].map { normalized[$0.column] }.max() ?? 0
+                    return Double((normalized.max() ?? 0) - best)
+                }
+                suspects.append(
+                    SuspectedNegative(query: query, document: document, margin: min(margins[0], margins[1])))
+            }
+        }
+        let ordered = suspects.enumerated().sorted {
+            ($1.element.margin, $0.offset) < ($0.element.margin, $1.offset)
+        }
+        return ordered.prefix(count).map(\.element)
+    }
+}

@@ -1,0 +1,74 @@
+import MafinMethod
+import MafinNumerics
+import MafinRetrieval
+
+/// Convex fusion of two systems, `(1 − w) · first + w · second`: weight and normalisation are chosen on dev.
+///
+/// (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS: better than reciprocal ranks with few labels to
+/// choose on, and indifferent to the normalisation as long as it is sane.)
+public struct ConvexFusion: Rival {
+    /// Its name in tables and JSON.
+    public let name: String
+    /// Both systems by name; the second has the weight w.
+    public let systems: [(name: String, system: any RankingSystem)]
+    /// Normalisations that are tried.
+    public let normalizations: [ScoreNormalization]
+    /// Values of w that are tried, ascending; of equal ones the smallest wins.
+    public let weights: [Double]
+
+    /// 0, 0.025, …, 1.
+    public static let standardWeights: [Double] = (0...40).map { Double($0) / 40 }
+
+    /// A fusion of two systems.
+    public init(
+        _ first: (name: String, system: any RankingSystem), _ second: (name: String, system: any RankingSystem),
+        name: String, normalizations: [ScoreNormalization] = ScoreNormalization.allCases,
+        weights: [Double] = standardWeights
+    ) {
+        precondition(!weights.isEmpty && !normalizations.isEmpty, "nothing to choose from")
+        self.name = name
+        systems = [first, second]
+        self.normalizations = normalizations
+        self.weights = weights
+    }
+
+    /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.
+    /// - Complexity: one ranking of the development queries for each weight and normalisation.
+    public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
+        var best: (value: Double, weight: Double, normalization: ScoreNormalization)?
+        for normalization in normalizations {
+            if isCancelled() { throw CancellationError() }
+            let values = try developmentValues(data, normalization)
+            for (weight, value) in zip(weights, values) where value > best?.value ?? -1 {
+                best = (value, weight, normalization)
+            }
+        }
+        guard let best else { preconditionFailure("nothing was tried") }
+        let parts = zip(systems, [1 - best.weight, best.weight]).map {
+            WeightedFusion.Part($0.name, $0.system, weight: $1)
+        }
+        return FittedRival(
+            name: name, system: WeightedFusion(parts, normalization: best.normalization), development: best.value,
+            choices: [
+                "weight": .number(best.weight), "of": .text(systems[1].name),
+                "normalization": .text(best.normalization.rawValue),
+            ])
+    }
+
+    /// The mean metric on dev at each weight.
+    private func developmentValues(_ data: RivalData, _ normalization: ScoreNormalization) throws -> [Double] {
+        let ranker = RelevantRanks(documentCount: data.index.documentCount, metric: data.metric)
+        var sums = [Double](repeating: 0, count: weights.count)
+        try systems[0].system.forEachBlock(of: data.index.devQueries) { range, scores in
+            let queries = Array(data.index.devQueries[range])
+            let first = WeightedFusion.normalized(scores, normalization)
+            let second = WeightedFusion.normalized(try systems[1].system.scores(queries: queries), normalization)
+            let labels = queries.map { data.index.labels[$0] }
+            for (index, weight) in weights.enumerated() {
+                let mixed = MixedScores.mix(blackBox: first, local: second, lambda: Float(weight))
+                sums[index] += RivalData.values(of: mixed, labels: labels, ranker).reduce(0, +)
+            }
+        }
+        return sums.map { $0 / Double(data.index.devQueries.count) }
+    }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import MafinMethod
+import MafinNumerics
+import MafinRetrieval
+
+/// The answers of similar training queries: `score(q, d) = Σ_t exp((q · t − 1) / τ) · y(t, d) / n(t)^ν` over the training queries t, where y is 1 for
+/// their answers and n is how many each has.
+///
+/// Kernel regression of relevance over queries (Nadaraya 1964; Watson 1964) by the vectors' own similarity. Where NUDGE moves a document toward the
+/// *mean* of its queries, a memory keeps each of them apart, so that a document may answer questions of different kinds. Like NUDGE it
+/// knows only documents that training saw; it is of use beside a system that knows all.
+public struct QueryMemory: RankingSystem {
+    /// τ: how fast a training query's say fades with its distance.
+    public let bandwidth: Float
+    /// ν, in 0…1: how far a query with many answers divides its say among them.
+    public let sharing: Double
+    /// Number of documents.
+    public let documentCount: Int
+    /// Unit rows of the table of queries.
+    private let queries: Matrix
+    private let learned: [Int]
+    private let vectors: Matrix
+    /// Answers of each learned query.
+    private let answers: [[Int32]]
+
+    /// Remembers the training queries.
+    /// - Parameters:
+    ///   - queries: unit rows, one a query of the table.
+    ///   - index: labels.
+    public init(_ queries: Matrix, index: TrainingIndex, bandwidth: Float, sharing: Double) {
+        precondition(bandwidth > 0 && (0...1).contains(sharing), "τ = \(bandwidth), ν = \(sharing)")
+        self.queries = queries
+        self.bandwidth = bandwidth
+        self.sharing = sharing
+        documentCount = index.documentCount
+        learned = index.trainQueries
+        vectors = queries.selecting(rows: index.trainQueries)
+        answers = index.trainQueries.map { query in index.labels[query].map { Int32($0.column) } }
+    }
+
+    /// See ``RankingSystem/scores(queries:)``. A training query does not remember itself, so that memories may be weighed on training
+    /// queries too.
+    /// - Complexity: O(queries × training labels) beside the product with the training queries' vectors.
+    public func scores(queries rows: [Int]) -> Matrix {
+        let similarity = Matrix.multiply(queries.selecting(rows: rows), transposed: vectors)
+        var result = Matrix(rows: rows.count, columns: documentCount)
+        let columns = documentCount
+        let shares = answers.map { Float(pow(Double($0.count), -sharing)) }
+        result.values.withUnsafeMutableBufferPointer { values in
+            let output = UnsafeTransfer(values)
+            parallelFor(rows.count) { row in
+                let target = UnsafeMutableBufferPointer(rebasing: output.value[row * columns..<(row + 1) * columns])
+                for (position, similarity) in similarity.row(row).enumerated() where learned[position] != rows[row] {
+                    let say = exp((similarity - 1) / bandwidth) * shares[position]
+                    for document in answers[position] { target[Int(document)] += say }
+                }
+            }
+        }
+        return result
+    }
+}
+
+/// A ranking helped by a ``QueryMemory``: bandwidth, sharing and weight are chosen on dev.
+public struct MemoryRival: Rival {
+    /// Its name in tables and JSON.
+    public let name: String
+    /// What ranks without it.
+    public let base: any RankingSystem
+    /// The vectors that say which queries are alike, one row a query of the table.
+    public let queries: Matrix
+    /// Values of τ that are tried.
+    public var bandwidths: [Float]
+    /// Values of ν that are tried.
+    public var sharings: [Double]
+
+    /// Values of τ that are tried unless others are given; cosines of texts about the same thing differ by about that much.
+    public static let standardBandwidths: [Float] = [0.02, 0.035, 0.05, 0.07, 0.1]
+    /// Values of ν that are tried unless others are given.
+    public static let standardSharings: [Double] = [0, 0.5, 1]
+
+    /// Remembers by the given vectors, of which rows are made unit length.
+    public init(
+        _ base: any RankingSystem, queries: Matrix, name: String = "query-memory",
+        bandwidths: [Float] = standardBandwidths, sharings: [Double] = standardSharings
+    ) {
+        precondition(!bandwidths.isEmpty && !sharings.isEmpty, "nothing to choose from")
+        self.base = base
+        self.queries = queries
+        self.name = name
+        self.bandwidths = bandwidths
+        self.sharings = sharings
+    }
+
+    /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.
+    public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
+        let unit = try UnitRows.make(queries, half: .blackBox)
+        var best: (rival: FittedRival, memory: QueryMemory)?
+        for bandwidth in bandwidths {
+            for sharing in sharings {
+                let memory = QueryMemory(unit, index: data.index, bandwidth: bandwidth, sharing: sharing)
+                let fusion = ConvexFusion(("base", base), ("memory", memory), name: name, normalizations: [.zScore])
+                let fitted = try fusion.fit(to: data, seed: seed, isCancelled: isCancelled)
+                if fitted.development > best?.rival.development ?? -1 { best = (fitted, memory) }
+            }
+        }
+        guard let best else { preconditionFailure("nothing was tried") }
+        var choices = best.rival.choices
+        choices["bandwidth"] = .number(Double(best.memory.bandwidth))
+        choices["sharing"] = .number(best.memory.sharing)
+        return FittedRival(
+            name: name, system: best.rival.system, development: best.rival.development, choices: choices)
+    }
+}

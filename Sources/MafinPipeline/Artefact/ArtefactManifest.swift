@@ -1,0 +1,244 @@
+import MafinBlackBox
+import MafinMethod
+import MafinRetrieval
+
+/// Everything that is known about a trained joined embedding: `manifest.json` of an ``Artefact``.
+///
+/// Nothing that determines a vector or a figure is left to a default of the reader.
+public struct ArtefactManifest: Sendable, Codable, Equatable {
+    /// The format that this library writes, and the newest that it reads.
+    public static let currentFormatVersion = 1
+
+    /// Version of the folder's format.
+    public var formatVersion: Int
+    /// What wrote it.
+    public var library: LibraryVersion
+    /// What it was trained as.
+    public var contender: Contender
+    /// Whose vectors the first half is.
+    public var blackBox: BlackBoxIdentity
+    /// How to reach the black box again, where that is known: no secret, and no part of what determines a vector.
+    public var blackBoxSource: BlackBoxSource?
+    /// Numbers in the black box's vectors: the width of the first half.
+    public var blackBoxDimension: Int
+    /// How both halves become one vector and one score.
+    public var mixing: Mixing
+    /// The encoder of documents; of queries too, where ``queryEncoder`` is `nil`.
+    public var documentEncoder: EncoderRecord
+    /// The encoder of queries, where the towers differ.
+    public var queryEncoder: EncoderRecord?
+    /// The checkpoint that training began with, as it was released: what "untrained" means in a comparison. ``EncoderRecord/folder`` is `nil`,
+    /// and the hash that of the released weights. `nil` in manifests that were written before it was recorded; see ``releasedEncoder``.
+    public var released: EncoderRecord?
+    /// The training objective with every hyper-parameter; `nil` for halves that were joined without training.
+    public var objective: LossSummary?
+    /// How the encoder was trained; `nil` for halves that were joined without training.
+    public var training: Training?
+    /// The scale fitted on dev with the encoder as released: the untrained concatenation to compare with.
+    public var untrainedScale: ScoreScale?
+    /// Every seed by what it was for.
+    public var seeds: [String: UInt64]
+    /// What it was trained, chosen and measured on.
+    public var data: [DataRecord]
+    /// Figures on dev, on which everything was chosen.
+    public var development: EvaluationReport?
+    /// Figures on test, looked at once.
+    public var test: EvaluationReport?
+    /// Whether it pays.
+    public var verdict: Verdict
+    /// Every file of the folder beside the manifest. Filled in by ``Artefact`` when it is written.
+    public var files: [FileRecord]
+
+    /// How both halves become one.
+    public struct Mixing: Sendable, Codable, Equatable {
+        /// Where λ comes from.
+        public enum LambdaForm: String, Sendable, Codable {
+            /// Given beforehand; ½ is the paper's Mafin.
+            case fixed
+            /// Fitted by likelihood on held-out queries (``Calibration``).
+            case calibrated
+            /// Chosen by a metric on held-out queries (``LambdaSweep``).
+            case swept
+            /// Trained together with the encoder.
+            case learned
+            /// A weight of each text's own, the length of its vector.
+            case norm
+        }
+
+        /// The form of joined vectors, with λ.
+        public var combination: Combination
+        /// Where λ comes from.
+        public var lambdaForm: LambdaForm
+        /// a and b of `z = a · s_bb + b · s_θ`.
+        public var scale: ScoreScale
+        /// λ = b / (a + b).
+        public var lambda: Float
+        /// τ = 1 / (a + b).
+        public var temperature: Float
+        /// Standard error of a fitted λ.
+        public var lambdaStandardError: Double?
+
+        /// A mixing; λ and τ follow from the scale.
+        public init(
+            combination: Combination, lambdaForm: LambdaForm, scale: ScoreScale, lambdaStandardError: Double? = nil
+        ) {
+            self.combination = combination
+            self.lambdaForm = lambdaForm
+            self.scale = scale
+            lambda = scale.lambda
+            temperature = scale.temperature
+            self.lambdaStandardError = lambdaStandardError
+        }
+    }
+
+    /// How the encoder was trained.
+    public struct Training: Sendable, Codable, Equatable {
+        /// `query`, `block` or `pair`.
+        public var mode: String
+        /// Updates of the weights in the state that was kept.
+        public var steps: Int
+        /// Every option by name, such as the trainer's options through ``ManifestValue/init(encoding:)``.
+        public var hyperparameters: [String: ManifestValue]
+
+        /// A record of one training run.
+        public init(mode: String, steps: Int, hyperparameters: [String: ManifestValue]) {
+            self.mode = mode
+            self.steps = steps
+            self.hyperparameters = hyperparameters
+        }
+    }
+
+    /// One input of the run.
+    public struct DataRecord: Sendable, Codable, Hashable {
+        /// `corpus`, `queries`, `qrels/train`, …
+        public var role: String
+        /// Name of the file or data set; no path of the machine.
+        public var name: String
+        /// SHA-256 of its bytes, lower-case hexadecimal.
+        public var sha256: String
+        /// Number of documents, queries or labels.
+        public var count: Int
+
+        /// An input.
+        public init(role: String, name: String, sha256: String, count: Int) {
+            self.role = role
+            self.name = name
+            self.sha256 = sha256
+            self.count = count
+        }
+    }
+
+    /// One file of the folder.
+    public struct FileRecord: Sendable, Codable, Hashable {
+        /// Path inside the folder, parts separated by `/`.
+        public var path: String
+        /// Length.
+        public var bytes: Int
+        /// SHA-256 of the content, lower-case hexadecimal.
+        public var sha256: String
+    }
+
+    /// A manifest in the current format, written by this library.
+    public init(
+        contender: Contender = .mafin, blackBox: BlackBoxIdentity, blackBoxSource: BlackBoxSource? = nil,
+        blackBoxDimension: Int, mixing: Mixing,
+        documentEncoder: EncoderRecord, queryEncoder: EncoderRecord? = nil, released: EncoderRecord? = nil,
+        objective: LossSummary? = nil,
+        training: Training? = nil, untrainedScale: ScoreScale? = nil, seeds: [String: UInt64] = [:],
+        data: [DataRecord] = [], development: EvaluationReport? = nil,
+        test: EvaluationReport? = nil, verdict: Verdict
+    ) {
+        formatVersion = Self.currentFormatVersion
+        library = .current
+        self.contender = contender
+        self.blackBox = blackBox
+        self.blackBoxSource = blackBoxSource
+        self.blackBoxDimension = blackBoxDimension
+        self.mixing = mixing
+        self.documentEncoder = documentEncoder
+        self.queryEncoder = queryEncoder
+        self.released = released
+        self.objective = objective
+        self.training = training
+        self.untrainedScale = untrainedScale
+        self.seeds = seeds
+        self.data = data
+        self.development = development
+        self.test = test
+        self.verdict = verdict
+        files = []
+    }
+
+    /// Numbers in a joined vector.
+    public var joinedDimension: Int { blackBoxDimension + documentEncoder.dimension }
+
+    /// The checkpoint as released, with its hash: ``released``, else the encoder of a tower that training left alone; `nil` where neither
+    /// is known.
+    public var releasedEncoder: EncoderRecord? {
+        released ?? [documentEncoder, queryEncoder].compactMap { $0 }.first { $0.folder == nil }
+    }
+}
+
+extension ArtefactManifest {
+    /// The first thing in it that cannot be so, as (field, expected, found).
+    func firstContradiction() -> (field: String, expected: String, found: String)? {
+        if blackBoxDimension < 1 { return ("blackBoxDimension", "at least 1", "\(blackBoxDimension)") }
+        if let dimension = blackBox.dimension, dimension != blackBoxDimension {
+            return ("blackBoxDimension", "\(dimension), the dimension of blackBox", "\(blackBoxDimension)")
+        }
+        let scale = mixing.scale
+        guard scale.blackBox >= 0, scale.local >= 0, scale.blackBox + scale.local > 0,
+            (scale.blackBox + scale.local).isFinite
+        else {
+            return (
+                "mixing.scale", "two weights of at least 0, not both 0", "\(scale.blackBox) and \(scale.local)"
+            )
+        }
+        if abs(mixing.lambda - scale.lambda) > 1e-4 {
+            return ("mixing.lambda", "\(scale.lambda) by the scale", "\(mixing.lambda)")
+        }
+        if abs(mixing.temperature / scale.temperature - 1) > 1e-3 {
+            return ("mixing.temperature", "\(scale.temperature) by the scale", "\(mixing.temperature)")
+        }
+        if let lambda = mixing.combination.lambda, abs(lambda - mixing.lambda) > 1e-4 {
+            return ("mixing.combination.lambda", "\(mixing.lambda) by mixing.lambda", "\(lambda)")
+        }
+        if (mixing.combination.lambda == nil) != (mixing.lambdaForm == .norm) {
+            return ("mixing.lambdaForm", "norm with the norm combination alone", mixing.lambdaForm.rawValue)
+        }
+        for (field, encoder) in [
+            ("documentEncoder", documentEncoder), ("queryEncoder", queryEncoder ?? documentEncoder),
+        ] {
+            if encoder.dimension < 1 { return ("\(field).dimension", "at least 1", "\(encoder.dimension)") }
+            if encoder.dimension != documentEncoder.dimension {
+                return ("\(field).dimension", "\(documentEncoder.dimension), as documents have", "\(encoder.dimension)")
+            }
+            if let folder = encoder.folder, !Self.isInside(folder) {
+                return ("\(field).folder", "the name of a folder inside the artefact", "'\(folder)'")
+            }
+            if !Self.isInside(encoder.weightsFile) {
+                return ("\(field).weightsFile", "the name of a file of the encoder", "'\(encoder.weightsFile)'")
+            }
+        }
+        if let released {
+            if let folder = released.folder { return ("released.folder", "none: it is not copied", "'\(folder)'") }
+            if released.weightsSHA256.isEmpty { return ("released.weightsSHA256", "the hash of its weights", "none") }
+            if !Self.isInside(released.weightsFile) {
+                return ("released.weightsFile", "the name of a file of the encoder", "'\(released.weightsFile)'")
+            }
+        }
+        if let folder = documentEncoder.folder, folder == queryEncoder?.folder {
+            return ("queryEncoder.folder", "another folder than that of documents", "'\(folder)'")
+        }
+        for file in files where !Self.isInside(file.path) {
+            return ("files", "paths inside the artefact", "'\(file.path)'")
+        }
+        return nil
+    }
+
+    /// Whether a relative path stays below the folder it is relative to.
+    private static func isInside(_ path: String) -> Bool {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        return !path.isEmpty && parts.allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." } && !path.contains("\0")
+    }
+}

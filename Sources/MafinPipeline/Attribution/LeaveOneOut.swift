@@ -1,0 +1,121 @@
+import MafinEncoder
+import MafinMethod
+import MafinNumerics
+import MafinText
+
+/// Finds which words carry a local score, by leaving out one at a time and encoding the rest anew (Li, Monroe and Jurafsky 2016,
+/// "Understanding neural networks through representation erasure").
+///
+/// A word is left out with all its pieces, and what follows moves up, as if it had never been written.
+public struct LeaveOneOut {
+    private let queryEncoder: TextEncoder
+    private let documentEncoder: TextEncoder
+    private let form: LocalForm
+    private let weight: Double
+
+    /// For the local half of an artefact; contributions are to its part of the joined score.
+    public init(_ model: JoinedModel) {
+        let combination = model.manifest.mixing.combination
+        self.init(
+            queryEncoder: model.queryEncoder, documentEncoder: model.documentEncoder, form: combination.localForm,
+            weight: combination.lambda.map(Double.init) ?? 1)
+    }
+
+    /// For any two encoders of one dimension.
+    /// - Parameters:
+    ///   - form: what is done to the encoders' rows before they are compared.
+    ///   - weight: what the inner product is multiplied by, λ for the local part of a joined score.
+    public init(
+        queryEncoder: TextEncoder, documentEncoder: TextEncoder, form: LocalForm = .unit, weight: Double = 1
+    ) {
+        precondition(
+            queryEncoder.encoder.dimension == documentEncoder.encoder.dimension, "encoders of different dimensions")
+        self.queryEncoder = queryEncoder
+        self.documentEncoder = documentEncoder
+        self.form = form
+        self.weight = weight
+    }
+
+    /// What each word of the query adds to the local score of a document.
+    /// - Complexity: as many texts are encoded as the query has words.
+    public func query(_ query: String, document: String) throws -> ScoreAttribution {
+        try attribution(of: query, as: .query, other: document)
+    }
+
+    /// What each word of a document adds to its local score.
+    /// - Parameter document: its ``MafinRetrieval/Document/textForEncoding``.
+    /// - Complexity: as many texts are encoded as the encoder reads words of the document, at most its maximum length of them: seconds for a long one.
+    public func document(_ document: String, query: String) throws -> ScoreAttribution {
+        try attribution(of: document, as: .document, other: query)
+    }
+
+    private func attribution(of text: String, as side: RetrievalSide, other: String) throws -> ScoreAttribution {
+        let mine = side == .query ? queryEncoder : documentEncoder
+        let theirs = side == .query ? documentEncoder : queryEncoder
+        let prefixes = (
+            mine: side == .query ? mine.prefixes.query : mine.prefixes.document,
+            theirs: side == .query ? theirs.prefixes.document : theirs.prefixes.query
+        )
+        let words = Words(text, prefix: prefixes.mine, encoder: mine)
+        let rows = form.prepare(try mine.encoder.embed(words.batch)).vectors
+        let fixed = form.prepare(try theirs.embedUnnormalized([other], prefix: prefixes.theirs)).vectors
+        let scores = Matrix.multiply(rows, transposed: fixed).values.map { Double($0) * weight }
+        return ScoreAttribution(
+            method: .leaveOneOut, side: side, score: scores[0],
+            pieces: words.pieces(contributions: scores.dropFirst().map { scores[0] - $0 }))
+    }
+}
+
+/// The words of a text as its encoder reads them.
+private struct Words {
+    /// The text's bytes, without prefix.
+    private let bytes: [UInt8]
+    /// The bytes of each word; ascending, apart from each other.
+    private let ranges: [Range<Int>]
+    /// The whole text, then the text without each word in turn.
+    let batch: TokenBatch
+
+    init(_ text: String, prefix: String, encoder: TextEncoder) {
+        let encoding = encoder.tokenizer.encodeWithOffsets(prefix + text, maxLength: encoder.maximumLength)
+        let prefixLength = prefix.utf8.count
+        bytes = Array(text.utf8)
+        // Places of each word's pieces among the ids.
+        var words: [(tokens: Range<Int>, bytes: Range<Int>)] = []
+        for (index, range) in encoding.byteRanges.enumerated() where range.lowerBound >= prefixLength && !range.isEmpty
+        {
+            let range = range.lowerBound - prefixLength..<range.upperBound - prefixLength
+            if let last = words.last, last.tokens.upperBound == index,
+                encoder.tokenizer.continuesWord(encoding.ids[index]) || range.lowerBound < last.bytes.upperBound
+            {
+                words[words.count - 1] = (
+                    last.tokens.lowerBound..<index + 1,
+                    last.bytes.lowerBound..<max(last.bytes.upperBound, range.upperBound)
+                )
+            } else {
+                words.append((index..<index + 1, range))
+            }
+        }
+        ranges = words.map(\.bytes)
+        var batch = TokenBatch(rows: [encoding.ids])
+        for word in words {
+            batch.append(encoding.ids[..<word.tokens.lowerBound] + encoding.ids[word.tokens.upperBound...])
+        }
+        self.batch = batch
+    }
+
+    func pieces(contributions: [Double]) -> [ScoreAttribution.Piece] {
+        var pieces: [ScoreAttribution.Piece] = []
+        func append(_ range: Range<Int>, _ contribution: Double?) {
+            guard !range.isEmpty else { return }
+            pieces.append(.init(text: String(decoding: bytes[range], as: UTF8.self), contribution: contribution))
+        }
+        var end = 0
+        for (range, contribution) in zip(ranges, contributions) {
+            append(end..<range.lowerBound, nil)
+            append(range, contribution)
+            end = range.upperBound
+        }
+        append(end..<bytes.count, nil)
+        return pieces
+    }
+}

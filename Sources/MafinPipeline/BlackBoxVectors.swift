@@ -1,0 +1,58 @@
+import MafinBlackBox
+import MafinComparison
+import MafinMethod
+import MafinNumerics
+import MafinRetrieval
+
+/// A black box's answers for a collection: all documents, and the queries that are needed.
+public struct BlackBoxVectors: Sendable {
+    /// Who answered.
+    public let identity: BlackBoxIdentity
+    /// The queries that were asked, in the order of the rows of ``queryVectors``.
+    public let queries: [Query]
+    /// `(queries, dimension)`.
+    public let queryVectors: Matrix
+    /// `(documents, dimension)`, in the order of the collection.
+    public let documentVectors: Matrix
+
+    /// Numbers in a vector.
+    public var dimension: Int { documentVectors.columns }
+
+    /// Asks for all documents of a collection and for some of its queries; no other query is paid for.
+    /// - Throws: what the black box throws.
+    public init(
+        asking blackBox: any BlackBox, documents: [Document], queries: [Query]
+    ) async throws {
+        self.queries = queries
+        documentVectors = try await blackBox.embed(
+            documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }, as: .document)
+        queryVectors = try await blackBox.embed(
+            queries.map { EmbeddingItem(id: $0.id, text: $0.text) }, as: .query)
+        identity = blackBox.identity
+    }
+
+    /// How well the black box alone answers labelled queries of a collection, whose documents these vectors are of.
+    /// - Precondition: all of those queries were asked.
+    /// - Throws: ``CombinationError`` for a vector of zeros.
+    public func evaluation(
+        on qrels: Qrels, of collection: RetrievalCollection, metrics: [Metric] = Metric.standard
+    ) throws -> RunEvaluation {
+        let judged = collection.queries(judgedIn: qrels)
+        let system = VectorSystem(
+            queries: try UnitRows.make(queryVectors, half: .blackBox, ids: queries.map(\.id)),
+            documents: try UnitRows.make(documentVectors, half: .blackBox, ids: collection.documentIds))
+        let rankings = try system.rankings(queries: rows(of: judged), count: JoinedEvaluation.depth)
+        let run = Run(rankings, queryIds: judged.map(\.id), documentIds: collection.documentIds)
+        return evaluate(run, against: qrels, metrics: metrics)
+    }
+
+    /// The rows of some of the queries.
+    /// - Precondition: all of them were asked.
+    func rows(of wanted: [Query]) -> [Int] {
+        let rows = Dictionary(queries.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+        return wanted.map { query in
+            guard let row = rows[query.id] else { preconditionFailure("query \(query.id) was not asked") }
+            return row
+        }
+    }
+}

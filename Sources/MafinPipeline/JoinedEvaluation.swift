@@ -1,0 +1,157 @@
+import Foundation
+import MafinEncoder
+import MafinMethod
+import MafinNumerics
+import MafinRetrieval
+
+/// Every system that an artefact can be compared with, ranked on one split of one collection.
+public struct JoinedEvaluation {
+    /// A system's name in tables and JSON, and its ranking.
+    public typealias System = (name: String, run: Run)
+
+    /// The name of the system to which differences are taken.
+    public static let baseline = "black-box"
+
+    /// All systems, the simplest first.
+    public private(set) var systems: [System] = []
+    /// Rows of the table that could not be made, and why.
+    public private(set) var omitted: [(name: String, reason: String)] = []
+
+    private let collection: RetrievalCollection
+    private let qrels: Qrels
+    private let queries: [Query]
+    private let blackBoxQueries: Matrix
+    private let blackBoxDocuments: Matrix
+
+    /// Documents of a ranking that are kept, as many as trec_eval's users keep; a metric cannot look deeper.
+    public static let depth = 1000
+
+    /// Ranks all systems.
+    ///
+    /// - Parameters:
+    ///   - model: the artefact.
+    ///   - vectors: the black box's answers for all documents and the queries that `qrels` judges.
+    ///   - released: the folder of a released checkpoint.
+    ///   - onProgress: what is being done, and how much of it: (name, done, total).
+    /// - Throws: ``ArtefactError`` where the vectors are not of the artefact's black box; what encoders and files throw;
+    ///   `CancellationError` when cancelled.
+    public init(
+        of model: JoinedModel, on collection: RetrievalCollection, qrels: Qrels, vectors: BlackBoxVectors,
+        cache: LocalVectorCache, released: (EncoderRecord) throws -> URL, isCancelled: () -> Bool = { false },
+        onProgress: (String, Int, Int) -> Void = { _, _, _ in }
+    ) throws {
+        try model.require(vectors)
+        self.collection = collection
+        self.qrels = qrels
+        queries = collection.queries(judgedIn: qrels)
+        blackBoxQueries = vectors.queryVectors.selecting(rows: vectors.rows(of: queries)).normalizedRows().matrix
+        blackBoxDocuments = vectors.documentVectors.normalizedRows().matrix
+
+        let texts = collection.documents.map(\.textForEncoding)
+        let lexical = BM25(texts: texts).rankings(of: queries.map(\.text), count: Self.depth)
+        add("bm25", lexical)
+
+        func halves(_ model: JoinedModel) throws -> HalfVectors {
+            let documents = try model.localVectors(
+                of: collection.documents, cache: cache, isCancelled: isCancelled
+            ) { onProgress("Encoding documents", $0, texts.count) }
+            let queries = try model.localVectors(of: queries.map(\.text), as: .query, isCancelled: isCancelled)
+            return self.halves(
+                queries: queries, documents: documents, model.manifest.mixing.combination.localForm)
+        }
+
+        // One model's encoders and vectors at a time: each is released before the next is loaded.
+        try rankReleased(
+            model, cache: cache, released: released, isCancelled: isCancelled,
+            progress: { onProgress("Encoding documents", $0, texts.count) })
+        let rivals = model.rivals
+        for contender in rivals {
+            let rival = try model.rival(contender, released: released)
+            let halves = try halves(rival)
+            if contender == .tunedAlone { add(contender.aloneName, halves.rankings(.lambda(1), count: Self.depth)) }
+            add(
+                contender.joinedName,
+                halves.rankings(rival.manifest.mixing.combination.mixing, count: Self.depth))
+        }
+        let trained = try halves(model)
+        add(Self.baseline, trained.rankings(.lambda(0), count: Self.depth))
+        add(
+            model.manifest.contender.joinedName,
+            trained.rankings(model.manifest.mixing.combination.mixing, count: Self.depth))
+        for rival in Contender.rivals where rival != model.manifest.contender && !rivals.contains(rival) {
+            omitted.append((rival.rawValue, "not trained beside this artefact (mafin train --rivals)"))
+        }
+        systems.sort { Self.place($0.name) < Self.place($1.name) }
+    }
+
+    /// The comparison of all systems with the black box.
+    /// - Throws: `RetrievalError/noJudgedQueries(path:)` where no query has a relevant document.
+    public func report(split: String, metrics: [Metric] = Metric.standard) throws -> EvaluationReport {
+        try EvaluationReport(
+            split: split, runs: systems, qrels: qrels, baseline: Self.baseline, metrics: metrics)
+    }
+
+    private static let order = [
+        "bm25", baseline, "local", "concatenation", "concatenation-calibrated", "tuned-alone", "tuned-alone-mixed",
+        "paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin", "mafin",
+    ]
+
+    private static func place(_ name: String) -> Int { order.firstIndex(of: name) ?? order.count }
+
+    private mutating func add(_ name: String, _ rankings: Rankings) {
+        systems.append(
+            (name, Run(rankings, queryIds: queries.map(\.id), documentIds: collection.documentIds)))
+    }
+
+    private func halves(queries: Matrix, documents: Matrix, _ form: LocalForm) -> HalfVectors {
+        HalfVectors(
+            blackBoxQueries: blackBoxQueries, blackBoxDocuments: blackBoxDocuments,
+            localQueries: form.prepare(queries), localDocuments: form.prepare(documents))
+    }
+
+    /// Ranks by the encoder as released, alone and joined without training. Where that checkpoint is not on this machine, or is another
+    /// than training began with, the rows are named in ``omitted``.
+    private mutating func rankReleased(
+        _ model: JoinedModel, cache: LocalVectorCache, released: (EncoderRecord) throws -> URL,
+        isCancelled: () -> Bool, progress: (Int) -> Void
+    ) throws {
+        let scale = model.manifest.untrainedScale
+        let encoder: TextEncoder
+        let weights: String
+        do {
+            (encoder, weights) = try Self.releasedEncoder(of: model, released: released)
+        } catch {
+            for name in ["local", "concatenation"] + (scale == nil ? [] : ["concatenation-calibrated"]) {
+                omitted.append((name, "\(error)"))
+            }
+            return
+        }
+        let documents = try cache.vectors(
+            of: collection.documents.map(\.textForEncoding), as: .document, encoder: encoder, weights: weights,
+            isCancelled: isCancelled, progress: progress)
+        let queries = try encoder.embedUnnormalized(
+            queries.map(\.text), prefix: encoder.prefixes.query, isCancelled: isCancelled)
+        let halves = halves(queries: queries, documents: documents, .unit)
+        add("local", halves.rankings(.lambda(1), count: Self.depth))
+        add("concatenation", halves.rankings(.lambda(0.5), count: Self.depth))
+        if let scale {
+            add("concatenation-calibrated", halves.rankings(.lambda(scale.lambda), count: Self.depth))
+        }
+    }
+
+    /// The encoder that training began with, its weights known to be those, and their hash.
+    private static func releasedEncoder(
+        of model: JoinedModel, released: (EncoderRecord) throws -> URL
+    ) throws -> (encoder: TextEncoder, weights: String) {
+        guard let record = model.manifest.releasedEncoder else {
+            throw ArtefactError.releasedUnknown(path: model.artefact.folder.path)
+        }
+        // Its hash was compared when the model was loaded.
+        if model.manifest.documentEncoder.folder == nil { return (model.documentEncoder, record.weightsSHA256) }
+        let encoder = try TextEncoder(
+            modelFolder: Artefact.releasedFolder(of: record, released: released),
+            prefixes: TextPrefixes(query: record.queryPrefix, document: record.documentPrefix),
+            maximumLength: record.maximumLength)
+        return (encoder, record.weightsSHA256)
+    }
+}

@@ -1,0 +1,305 @@
+import Foundation
+import MafinBlackBox
+import MafinEncoder
+import MafinMethod
+import MafinNumerics
+import MafinRetrieval
+import MafinText
+
+/// Training on one collection: from texts, labels and a black box's vectors to an artefact for each contender.
+///
+/// What contenders share is made once: tokens, labels, scores of the black box, and the released encoder's vectors of all
+/// documents.
+public final class JoinedTraining {
+    /// Choices that all contenders of a comparison share.
+    public struct Settings: Sendable {
+        /// Options of the trainer; the time is that of one contender.
+        public var options = TrainingOptions()
+        /// Peak learning rate; `nil`: the one that is known to work for the mode.
+        public var learningRate: Float?
+        /// How to train; `nil`: chosen from the data and the time.
+        public var mode: ModeChoice.Mode?
+        /// Why ``mode`` is given, for the record; `nil`: because it was asked for.
+        public var modeReason: String?
+        /// The objective.
+        public var loss: any Loss = ListNet(target: .exponentialGain)
+        /// The form of joined vectors.
+        public var joins: JoinedForm = .querySided
+        /// The lowest layers that do not train.
+        public var frozenLayers = 0
+        /// Whether the embedding matrices do not train.
+        public var freezesEmbeddings = false
+        /// Memory that training an encoder may take, in bytes (``BERTEncoder/limitTrainingMemory(to:)``); `nil`: what the encoder takes by
+        /// itself.
+        public var memory: Int?
+
+        /// All defaults.
+        public init() {}
+
+        /// Applies ``memory``, the trainer's copies of the weights included: the start, the best state, one that is tried.
+        /// - Throws: `EncoderError.memory` where it is too little.
+        public func limitMemory(of encoder: BERTEncoder) throws {
+            if let memory { try encoder.limitTrainingMemory(to: memory, copiesOfWeights: 3) }
+        }
+    }
+
+    /// Passes over the labels after which the query tower ends, whatever time is left. Its dev figure peaks between two and eight
+    /// passes on the bundled sample, fae-10k and NFCorpus; a schedule that is stretched over more keeps the learning rate
+    /// high for too long, and the peak is lower.
+    public static let queryTowerEpochs = 10
+
+    /// The form of joined vectors, whatever λ is.
+    public enum JoinedForm: String, Sendable, Codable, CaseIterable {
+        /// ``Combination/querySided(lambda:)``.
+        case querySided = "query-sided"
+        /// ``Combination/symmetric(lambda:)``.
+        case symmetric
+
+        func combination(lambda: Float) -> Combination {
+            self == .querySided ? .querySided(lambda: lambda) : .symmetric(lambda: lambda)
+        }
+    }
+
+    /// What is being trained on.
+    public let data: TrainingData<TokenBatch>
+    /// How it is trained, and why.
+    public let choice: ModeChoice
+    /// Settings of all contenders.
+    public let settings: Settings
+
+    let collection: RetrievalCollection
+    let blackBox: BlackBoxIdentity
+    let queries: [Query]
+    let released: ReleasedEncoder
+    let devQrels: Qrels
+    /// The released encoder's vectors of all documents, as it emits them.
+    let documentBank: Matrix
+    private let cache: LocalVectorCache
+    let dataRecords: [ArtefactManifest.DataRecord]
+    /// The released encoder, loaded and not trained yet: the first contender takes it.
+    private var untrained: TextEncoder?
+
+    /// Prepares training: tokens, labels, the bank of document vectors.
+    ///
+    /// - Parameters:
+    ///   - vectors: the black box's answers for all documents and at least the queries of `train` and `dev`.
+    ///   - encoder: `released`, loaded with the frozen parts of `settings`, where that was done already; it will be trained.
+    ///   - onProgress: what is being done, and how much of it: (name, done, total).
+    /// - Throws: `RetrievalError`, ``TrainingError``, `EncoderError`; `CancellationError` when cancelled.
+    public init(
+        collection: RetrievalCollection, splits: JudgedSplits, vectors: BlackBoxVectors, released: ReleasedEncoder,
+        encoder: TextEncoder? = nil, settings: Settings, cache: LocalVectorCache,
+        isCancelled: () -> Bool = { false }, onProgress: (String, Int, Int) -> Void = { _, _, _ in }
+    ) throws {
+        self.collection = collection
+        blackBox = vectors.identity
+        queries = vectors.queries
+        self.released = released
+        self.settings = settings
+        self.cache = cache
+        let encoder =
+            try encoder
+            ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
+        // Known before the corpus is encoded: too little memory ends the run here.
+        try settings.limitMemory(of: encoder.encoder)
+        untrained = encoder
+        let trainQrels = try splits.qrels(.train)
+        devQrels = try splits.qrels(.dev)
+
+        let documentTexts = collection.documents.map(\.textForEncoding)
+        let queryTexts = vectors.queries.map(\.text)
+        let documentTokens = encoder.tokens(of: documentTexts, prefix: encoder.prefixes.document)
+        let queryTokens = encoder.tokens(of: queryTexts, prefix: encoder.prefixes.query)
+        var labels = [[Judgement]](repeating: [], count: vectors.queries.count)
+        func rows(_ qrels: Qrels) -> [Int] {
+            let rows = vectors.rows(of: collection.queries(judgedIn: qrels))
+            for row in rows {
+                labels[row] = (qrels[vectors.queries[row].id] ?? [:]).compactMap { document, grade in
+                    collection.documentIndex[document].map { Judgement(column: $0, grade: Float(grade)) }
+                }
+            }
+            return rows
+        }
+        let trainRows = rows(trainQrels)
+        let devRows = rows(devQrels)
+        data = try TrainingData(
+            queries: queryTokens, documents: documentTokens, labels: labels, trainQueries: trainRows,
+            devQueries: devRows, blackBoxQueries: vectors.queryVectors, blackBoxDocuments: vectors.documentVectors,
+            queryIdentities: TextIdentity.classes(of: queryTexts),
+            documentIdentities: TextIdentity.classes(of: documentTexts))
+        documentBank = try cache.vectors(
+            of: documentTexts, as: .document, encoder: encoder, weights: released.weightsHash, isCancelled: isCancelled
+        ) { onProgress("Encoding documents", $0, documentTexts.count) }
+
+        if let mode = settings.mode {
+            choice = ModeChoice(
+                mode: mode, reason: settings.modeReason ?? "as asked",
+                estimate: ModeChoice.choose(index: data.index).estimate)
+        } else {
+            choice = ModeChoice.choose(
+                index: data.index, time: settings.options.time,
+                tokensPerSecond: settings.options.time == nil
+                    ? nil
+                    : try ModeChoice.measureTokensPerSecond(encoder.encoder, inputs: documentTokens),
+                hasBank: true)
+        }
+        dataRecords = try Self.records(of: collection, labels: [(.train, trainQrels), (.dev, devQrels)])
+    }
+
+    /// The same with fewer labels, for a learning curve; all that costs time to make is shared.
+    private init(_ whole: JoinedTraining, data: TrainingData<TokenBatch>, settings: Settings) {
+        self.data = data
+        self.settings = settings
+        choice = whole.choice
+        collection = whole.collection
+        blackBox = whole.blackBox
+        queries = whole.queries
+        released = whole.released
+        devQrels = whole.devQrels
+        documentBank = whole.documentBank
+        cache = whole.cache
+        dataRecords = whole.dataRecords
+    }
+
+    /// The same training with labels of some of the training queries alone, and that part of the time. Development stays as it is.
+    /// - Parameters:
+    ///   - rows: rows of ``data``, among its training queries.
+    ///   - seed: of the training.
+    /// - Throws: ``TrainingError`` where no query is left.
+    public func limited(toTrainQueries rows: [Int], seed: UInt64) throws -> JoinedTraining {
+        var settings = settings
+        settings.options.seed = seed
+        // Where passes are not what ends it, as many of them are to be made as with all labels.
+        let passesEndIt = choice.mode == .query || settings.options.epochs != nil
+        if !passesEndIt, let time = settings.options.time {
+            settings.options.time = time * Double(rows.count) / Double(max(1, data.index.trainQueries.count))
+        }
+        return JoinedTraining(self, data: try data.limited(toTrainQueries: rows), settings: settings)
+    }
+
+    /// The same training with another seed, of `seconds` at most.
+    public func seeded(_ seed: UInt64, seconds: Double) -> JoinedTraining {
+        var settings = settings
+        settings.options.seed = seed
+        settings.options.time = seconds
+        return JoinedTraining(self, data: data, settings: settings)
+    }
+
+    /// The released encoder's vectors of all queries, as it emits them; made once, kept in the cache.
+    func releasedQueryVectors(isCancelled: () -> Bool) throws -> Matrix {
+        let encoder = try untrained ?? released.load()
+        return try cache.vectors(
+            of: queries.map(\.text), as: .query, encoder: encoder, weights: released.weightsHash,
+            isCancelled: isCancelled)
+    }
+
+    /// Trains one contender.
+    ///
+    /// - Parameters:
+    ///   - checkpointFolder: where its checkpoints go.
+    ///   - resume: whether to go on from a checkpoint that is there.
+    /// - Throws: ``TrainingError`` and what the encoder and files throw; `CancellationError` where cancelled before there was
+    ///   anything to keep.
+    public func train(
+        _ contender: Contender, checkpointFolder: URL?, resume: Bool = false,
+        isCancelled: @escaping () -> Bool = { false }, onEvent: @escaping (TrainingEvent) -> Void = { _ in }
+    ) throws -> TrainedEncoder {
+        var options = contender.options(from: settings.options)
+        options.learningRate = settings.learningRate ?? (choice.mode == .query ? 1.5e-4 : 5e-5)
+        if choice.mode == .query { options.epochs = options.epochs ?? Self.queryTowerEpochs }
+        let encoder =
+            try untrained
+            ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
+        untrained = nil
+        encoder.encoder.optimizerOptions.weightDecay = options.weightDecay
+        encoder.encoder.dropoutProbability = options.dropout
+        try settings.limitMemory(of: encoder.encoder)
+        let mode = mode()
+        // Where documents train too, the time that a corpus takes is measured on these queries instead.
+        let untrainedQueries: Trainer<BERTEncoder>.UntrainedQueries? =
+            mode.trainsDocuments
+            ? nil
+            : { [cache, queries, released] rows in
+                try cache.vectors(
+                    of: rows.map { queries[$0].text }, as: .query, encoder: encoder, weights: released.weightsHash,
+                    isCancelled: isCancelled)
+            }
+        let trainer = try Trainer(
+            queryEncoder: encoder.encoder, data: data, mode: mode,
+            loss: contender.objective(from: settings.loss), options: options, documentBank: documentBank,
+            checkpointFolder: checkpointFolder, untrainedQueries: untrainedQueries)
+        let outcome = try trainer.run(resume: resume, isCancelled: isCancelled, onEvent: onEvent)
+        if outcome.reason == .cancelled { throw CancellationError() }
+        return try TrainedEncoder(
+            contender: contender, encoder: encoder, outcome: outcome, mode: mode, options: options, of: self)
+    }
+
+    /// Whether a folder of checkpoints holds one from which ``train(_:checkpointFolder:resume:isCancelled:onEvent:)`` can go on.
+    public static func canResume(from folder: URL) -> Bool {
+        FileManager.default.fileExists(atPath: folder.appendingPathComponent(TrainingCheckpoints.latestName).path)
+    }
+
+    private func mode() -> any TrainingMode {
+        switch choice.mode {
+        case .query: QueryTowerMode()
+        case .block: BlockMode()
+        case .pair: PairMode()
+        }
+    }
+
+    /// Manifest of a trained contender.
+    func manifest(of trained: TrainedEncoder, source: BlackBoxSource?) throws -> ArtefactManifest {
+        let trainsDocuments = trained.mode.trainsDocuments
+        return ArtefactManifest(
+            contender: trained.contender, blackBox: blackBox, blackBoxSource: source,
+            blackBoxDimension: data.blackBoxDocuments.columns,
+            mixing: trained.mixing,
+            documentEncoder: released.record(
+                of: trained.encoder, saved: trainsDocuments ? EncoderRecord.documentFolder : nil),
+            queryEncoder: trainsDocuments
+                ? nil : released.record(of: trained.encoder, saved: EncoderRecord.queryFolder),
+            released: released.record(of: trained.encoder, saved: nil),
+            objective: trained.contender.objective(from: settings.loss).summary,
+            training: ArtefactManifest.Training(
+                mode: choice.mode.rawValue, steps: trained.outcome.best.step,
+                hyperparameters: [
+                    "options": try ManifestValue(encoding: trained.options),
+                    "mode": try ManifestValue(encoding: trained.mode.summary),
+                    "modeReason": .text(choice.reason),
+                    "frozenLayers": .integer(Int64(settings.frozenLayers)),
+                    "freezesEmbeddings": .boolean(settings.freezesEmbeddings),
+                    "history": try ManifestValue(encoding: trained.outcome.history),
+                    "trainedShare": .number(Double(trained.outcome.trainedShare)),
+                    "seconds": .number(trained.outcome.elapsed),
+                ]),
+            untrainedScale: trained.startIsCalibrated ? trained.outcome.start.result.scale : nil,
+            seeds: ["training": trained.options.seed],
+            data: dataRecords, development: trained.development, verdict: trained.verdict)
+    }
+
+    /// What was learned from and chosen on: the texts, and the labels of `train` and `dev`.
+    private static func records(
+        of collection: RetrievalCollection, labels: [(part: JudgedSplits.Part, qrels: Qrels)]
+    ) throws -> [ArtefactManifest.DataRecord] {
+        guard let source = collection.source else { return [] }
+        func record(_ role: String, _ file: URL, _ count: Int) throws -> ArtefactManifest.DataRecord {
+            ArtefactManifest.DataRecord(
+                role: role, name: file.lastPathComponent, sha256: try ContentHash.sha256(of: file), count: count)
+        }
+        guard collection.format == .beir else {
+            return [try record("collection", source, collection.documents.count)]
+        }
+        let texts = collection.sourceFiles.prefix(2)
+        var records = try zip(["corpus", "queries"], texts).map { role, file in
+            try record(role, file, role == "corpus" ? collection.documents.count : collection.queries.count)
+        }
+        for (part, qrels) in labels {
+            // A part that was cut out of another has that one's file.
+            guard let file = collection.file(ofSplit: part.rawValue) ?? collection.file(ofSplit: "train") else {
+                continue
+            }
+            records.append(try record("qrels/\(part.rawValue)", file, qrels.pairCount))
+        }
+        return records
+    }
+}

@@ -1,0 +1,81 @@
+import Crypto
+import Foundation
+import MafinBlackBox
+import MafinEncoder
+import MafinMethod
+import MafinNumerics
+
+/// Vectors of a frozen local encoder for whole corpora and lists of queries, kept on disk: they are made once, whoever needs them next.
+///
+/// The key is the SHA-256 of everything that determines a vector: weights, tokenizer, prefix, length, and all texts in order.
+public struct LocalVectorCache: Sendable {
+    private let folder: URL?
+
+    /// A cache in a folder, made when it is first needed; `nil`: nothing is kept.
+    public init(folder: URL?) {
+        self.folder = folder
+    }
+
+    /// Unnormalised vectors of texts as `encoder` emits them, from disk or made now.
+    /// - Parameters:
+    ///   - side: what the texts are; the encoder's prefix follows from it.
+    ///   - weights: SHA-256 of the encoder's weights.
+    ///   - progress: number of texts done, of those that have to be made.
+    /// - Throws: `CancellationError`, or what the encoder throws. A cache that cannot be written is no error: the next run
+    ///   makes the vectors again.
+    public func vectors(
+        of texts: [String], as side: RetrievalSide, encoder: TextEncoder, weights: String,
+        isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
+    ) throws -> Matrix {
+        let prefix = side == .query ? encoder.prefixes.query : encoder.prefixes.document
+        var values: [Float] = []
+        values.reserveCapacity(texts.count * encoder.encoder.dimension)
+        // A file for so many texts: an interruption loses no more than one of them.
+        for start in stride(from: 0, to: texts.count, by: Self.textsPerFile) {
+            let part = Array(texts[start..<min(start + Self.textsPerFile, texts.count)])
+            values += try vectors(
+                ofPart: part, prefix: prefix, encoder: encoder, weights: weights, isCancelled: isCancelled
+            ) { progress(start + $0) }.values
+        }
+        return Matrix(rows: texts.count, columns: encoder.encoder.dimension, values: values)
+    }
+
+    private static let textsPerFile = 8192
+
+    private func vectors(
+        ofPart texts: [String], prefix: String, encoder: TextEncoder, weights: String, isCancelled: () -> Bool,
+        progress: (Int) -> Void
+    ) throws -> Matrix {
+        let file = try folder?.appendingPathComponent(Self.key(texts, prefix, encoder, weights) + ".npy")
+        if let file, let stored = try? NumPyFile.read(file), stored.rows == texts.count,
+            stored.columns == encoder.encoder.dimension, stored.values.allSatisfy(\.isFinite)
+        {
+            return stored
+        }
+        let made = try encoder.embedUnnormalized(
+            texts, prefix: prefix, isCancelled: isCancelled, progress: progress)
+        if let file, let folder {
+            try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            try? NumPyFile.write(made, to: file)
+        }
+        return made
+    }
+
+    private static func key(
+        _ texts: [String], _ prefix: String, _ encoder: TextEncoder, _ weights: String
+    ) throws -> String {
+        var hasher = SHA256()
+        func add(_ text: String) {
+            withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { hasher.update(bufferPointer: $0) }
+            hasher.update(data: Data(text.utf8))
+        }
+        for part in ["1", weights, encoder.encoder.pooling.rawValue, prefix] { add(part) }
+        add("\(encoder.maximumLength)")
+        for name in ["tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
+            let file = encoder.folder.appendingPathComponent(name)
+            if FileManager.default.fileExists(atPath: file.path) { add(try ContentHash.sha256(of: file)) }
+        }
+        for text in texts { add(text) }
+        return ContentHash.hexadecimal(hasher.finalize())
+    }
+}

@@ -1,0 +1,106 @@
+import MafinNumerics
+import MafinRetrieval
+import MafinTestSupport
+import Testing
+
+@testable import MafinComparison
+@testable import MafinMethod
+
+
+@Suite struct NudgeTests {
+    private func problem(_ golden: RivalGoldens.Nudge) throws -> (VectorSystem, RivalData) {
+        let (documents, queries) = (golden.documents.count / golden.width, golden.queries.count / golden.width)
+        return (
+            VectorSystem(
+                queries: Matrix(rows: queries, columns: golden.width, values: golden.queries),
+                documents: Matrix(rows: documents, columns: golden.width, values: golden.documents)),
+            try RivalData(
+                labels: golden.answers.map { $0.map { Judgement(column: $0) } }, documentCount: documents,
+                trainQueries: Array(0..<golden.trainQueries), devQueries: Array(golden.trainQueries..<queries))
+        )
+    }
+
+    @Test func vectorsOfTheAuthorsPackage() throws {
+        for golden in try Goldens.read("rivals.json", as: RivalGoldens.self).nudge {
+            let (base, data) = try problem(golden)
+            for (rival, expected) in [(NudgeN(base) as any Rival, golden.nudgeN), (NudgeM(base), golden.nudgeM)] {
+                let fitted = try rival.fit(to: data)
+                let moved = try #require(fitted.vectors).documents
+                #expect(relativeDifference(moved.values, from: expected) < 5e-6, "\(rival.name): \(fitted.choices)")
+                #expect(relativeDifference(moved.values, from: golden.documents) > 0.05, "nothing has moved")
+            }
+        }
+    }
+
+    /// Of all vectors within the bound, the closed form gives the largest sum of scores.
+    @Test func noOtherVectorIsBetter() throws {
+        let world = try RivalFixture.world()
+        let motion = SphericalMotion(world.data.index, base: world.system)
+        let pull = DocumentPull(world.data.index, queryVectors: world.system.queries)
+        var generator = RandomGenerator(seed: 4)
+        for step in [0.02, 0.3, 1] {
+            let moved = motion.documents(step: step)
+            for document in motion.moved {
+                let row = try #require(pull.documents.firstIndex(of: document))
+                func gain(_ vector: [Float]) -> Float { zip(vector, pull.sums.row(row)).reduce(0) { $0 + $1.0 * $1.1 } }
+                func distance(_ vector: [Float]) -> Float {
+                    zip(vector, world.system.documents.row(document)).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+                }
+                let found = Array(moved.row(document))
+                #expect(distance(found) <= Float(step) + 1e-5)
+                #expect(abs(found.reduce(0) { $0 + $1 * $1 } - 1) < 1e-5)
+                for _ in 0..<20 {
+                    // Other unit vectors nearby that keep the bound.
+                    let noise = found.map { $0 + 0.1 * generator.normal() }
+                    let norm = noise.reduce(0) { $0 + $1 * $1 }.squareRoot()
+                    let other = noise.map { $0 / norm }
+                    if distance(other) <= Float(step) { #expect(gain(other) <= gain(found) + 1e-4) }
+                }
+            }
+        }
+    }
+
+    @Test func scoresWithoutVectorsAreThoseOfTheVectors() throws {
+        let world = try RivalFixture.world()
+        let motion = SphericalMotion(world.data.index, base: world.system)
+        let queries = world.system.queries.selecting(rows: world.testQueries)
+        for step in [0, 0.1, 0.5, 2] {
+            let scores = motion.scores(
+                world.system.scores(queries: world.testQueries),
+                along: Matrix.multiply(queries, transposed: motion.tangents), step: step)
+            let direct = Matrix.multiply(queries, transposed: motion.documents(step: step))
+            #expect(largestDifference(scores.values, direct.values) < 1e-5)
+        }
+        #expect(differingElements(motion.documents(step: 0).values, world.system.documents.values) == 0)
+    }
+
+    @Test func developmentFigureIsThatOfTheRanking() throws {
+        let world = try RivalFixture.world()
+        let metric = try NudgeN(world.system, criterion: nil).fit(to: world.data)
+        for fitted in [
+            metric, try NudgeN(world.system).fit(to: world.data), try NudgeM(world.system).fit(to: world.data),
+        ] {
+            let figure = try RivalFixture.figure(
+                fitted.system, queries: world.data.index.devQueries, labels: world.labels)
+            #expect(abs(fitted.development - figure) < 1e-12)
+            // Chosen by this metric, no other step does better.
+            #expect(metric.development >= fitted.development || fitted.name == "nudge-m")
+        }
+        let before = try RivalFixture.figure(world.system, queries: world.testQueries, labels: world.labels)
+        let after = try RivalFixture.figure(metric.system, queries: world.testQueries, labels: world.labels)
+        #expect(after > before + 0.02)
+    }
+
+    @Test func stepsOfTheIntervals() {
+        #expect(NudgeM.mostCovered([]) == 0)
+        #expect(NudgeM.mostCovered([0...1]) == 0)
+        #expect(NudgeM.mostCovered([0...2, 1...3, 5...9]) == 1)
+        // One ends where the other begins.
+        #expect(NudgeM.mostCovered([0...1, 1...3]) == 0)
+        // An answer that is overtaken, one that overtakes, one that cannot.
+        let interval = NudgeM.interval(of: 0, scores: [0.5, 0.6, 0.1], slopes: [0.4, 0.2, 0.8])
+        #expect(abs((interval?.lowerBound ?? 0) - 0.5) < 1e-5 && abs((interval?.upperBound ?? 0) - 1) < 1e-5)
+        #expect(NudgeM.interval(of: 0, scores: [0.5, 0.6], slopes: [0.3, 0.3]) == nil)
+        #expect(NudgeM.interval(of: 0, scores: [0.5, 0.9, 0.4], slopes: [0.3, 0.2, 0.9]) == nil)
+    }
+}

@@ -1,0 +1,94 @@
+import Foundation
+import MafinComparison
+import MafinMethod
+import MafinNumerics
+import MafinRetrieval
+
+/// Data that rivals are tested on.
+enum RivalFixture {
+    /// Unit rows around topics: queries of a topic lie near a second centre of their own, so that labels teach something.
+    struct World {
+        var system: VectorSystem
+        var data: RivalData
+        /// Held out.
+        var testQueries: [Int]
+        var labels: [[Judgement]]
+    }
+
+    static func world(
+        documents: Int = 60, queries: Int = 120, width: Int = 12, topics: Int = 8, seed: UInt64 = 1
+    ) throws -> World {
+        var generator = RandomGenerator(seed: seed)
+        func vector(_ center: [Float]?, _ spread: Float) -> [Float] {
+            (0..<width).map { (center?[$0] ?? 0) + spread * generator.normal() }
+        }
+        let centers = (0..<topics).map { _ in vector(nil, 1) }
+        let shifted = centers.map { vector($0, 0.9) }
+        let topicOfDocument = (0..<documents).map { $0 % topics }
+        let topicOfQuery = (0..<queries).map { _ in generator.index(below: topics) }
+        let documentRows = topicOfDocument.flatMap { vector(centers[$0], 0.6) }
+        let queryRows = topicOfQuery.flatMap { vector(shifted[$0], 0.6) }
+        let labels = topicOfQuery.map { topic in
+            topicOfDocument.indices.filter { topicOfDocument[$0] == topic }.shuffled(using: &generator)
+                .prefix(1 + generator.index(below: 4)).sorted()
+                .map { Judgement(column: $0, grade: Float(1 + generator.index(below: 2))) }
+        }
+        let system = VectorSystem(
+            queries: Matrix(rows: queries, columns: width, values: queryRows).normalizedRows().matrix,
+            documents: Matrix(rows: documents, columns: width, values: documentRows).normalizedRows().matrix)
+        let (train, dev) = (queries / 2, queries * 3 / 4)
+        return World(
+            system: system,
+            data: try RivalData(
+                labels: labels, documentCount: documents, trainQueries: Array(0..<train),
+                devQueries: Array(train..<dev)),
+            testQueries: Array(dev..<queries), labels: labels)
+    }
+
+    /// The mean nDCG@10 of a system by whole sorted rankings, not by the code that rivals choose with.
+    static func figure(_ system: any RankingSystem, queries: [Int], labels: [[Judgement]]) throws -> Double {
+        let rankings = try system.rankings(queries: queries, count: 10)
+        var sum = 0.0
+        for (row, query) in queries.enumerated() {
+            let grades = Dictionary(uniqueKeysWithValues: labels[query].map { ($0.column, Int($0.grade)) })
+            sum += JudgedRanking(
+                grades: rankings[row].map { grades[$0.index] ?? 0 }, judgedGrades: Array(grades.values)
+            ).nDCG(cutoff: 10)
+        }
+        return sum / Double(queries.count)
+    }
+}
+
+/// What PyTorch and nudge-ft say, written by Tools/write_rival_goldens.py.
+struct RivalGoldens: Decodable {
+    struct Nudge: Decodable {
+        let width: Int
+        let documents: [Float]
+        let queries: [Float]
+        let answers: [[Int]]
+        let trainQueries: Int
+        let nudgeN: [Float]
+        let nudgeM: [Float]
+    }
+    struct Adapters: Decodable {
+        struct Case: Decodable {
+            let shape: String
+            let sides: AdapterRival.Sides
+            let loss: Float
+            let weights: [Float]
+            let gradient: [Float]
+        }
+        let rows: Int
+        let columns: Int
+        let width: Int
+        let hidden: Int
+        let strength: Float
+        let temperature: Float
+        let queries: [Float]
+        let documents: [Float]
+        let relevant: [[[Float]]]
+        let cases: [Case]
+    }
+    let nudge: [Nudge]
+    let adapters: Adapters
+}

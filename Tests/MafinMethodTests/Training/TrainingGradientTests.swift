@@ -1,0 +1,161 @@
+import Foundation
+import MafinNumerics
+import Testing
+
+@testable import MafinMethod
+
+
+/// The gradient of whole steps, loss ∘ head ∘ normalisation ∘ encoder, against central differences of the loss.
+@Suite struct TrainingGradientTests {
+    enum Kind: String, CaseIterable {
+        case query, block, blockWithoutBank, pair, mined, towers
+    }
+
+    struct Setup {
+        var data: TrainingData<ToyInputs>
+        var query: ToyEncoder
+        var document: ToyEncoder?
+        var engine: StepEngine<ToyEncoder>
+        var step: TrainingStep
+        var bank: DocumentBank
+    }
+
+    static func setup(
+        _ kind: Kind, form: LocalForm, loss: any Loss, tokensPerPass: Int = 1000
+    ) throws -> Setup {
+        let data = try TrainingFixture.random()
+        let query = ToyEncoder(vocabulary: TrainingFixture.vocabulary)
+        let document = kind == .towers ? ToyEncoder(vocabulary: TrainingFixture.vocabulary, seed: 8) : nil
+        let index = data.index
+        let engine = StepEngine(
+            queryEncoder: query, documentEncoder: document, data: data,
+            scores: ScoreSource(
+                queries: index.trainQueries, queryVectors: data.blackBoxQueries,
+                documentVectors: data.blackBoxDocuments, byteBudget: 1 << 20),
+            loss: loss, tokensPerPass: tokensPerPass)
+        // A stale bank: of an encoder with other weights.
+        let stale = try ToyEncoder(vocabulary: TrainingFixture.vocabulary, seed: 9).embed(data.documents)
+        let queries = [0, 1, 3, 4, 7]
+        let plan = StepPlan(queries: queries, documents: [11, 2, 5, 12])
+        let step: TrainingStep
+        switch kind {
+        case .query: step = StepPlan(queries: queries).againstCorpus(index)
+        case .block, .towers: step = plan.againstCorpus(index)
+        case .blockWithoutBank:
+            let known = Set(queries.flatMap { index.labels[$0].map(\.column) }).sorted()
+            step = StepPlan(queries: queries, documents: known).againstDocuments(index)
+        case .pair:
+            let targets = queries.map { index.labels[$0][0].column }
+            step = StepPlan(queries: queries, targets: targets, documents: targets).againstDocuments(index)
+        case .mined:
+            let others = queries.flatMap { index.labels[$0].map(\.column) } + [0, 9, 13]
+            step = plan.againstDocuments(index, others: others) { $0 == 1 ? [9] : [] }
+        }
+        return Setup(
+            data: data, query: query, document: document, engine: engine, step: step,
+            bank: DocumentBank(rows: form.prepare(stale)))
+    }
+
+    static func value(_ setup: Setup, _ head: ScoreHead, seed: UInt64?) throws -> StepEngine<ToyEncoder>.Outcome {
+        var bank = setup.bank
+        return try setup.engine.run(
+            setup.step, head: head, bank: &bank, seed: seed, gradientFactor: 1, wantsScale: true)
+    }
+
+    /// Central differences of every parameter of `encoder`.
+    static func differences(_ encoder: ToyEncoder, _ value: () throws -> Float) throws -> [Float] {
+        let step: Float = 4e-3
+        return try encoder.parameters.indices.map { index in
+            let kept = encoder.parameters[index]
+            encoder.parameters[index] = kept + step
+            let above = try value()
+            encoder.parameters[index] = kept - step
+            let below = try value()
+            encoder.parameters[index] = kept
+            return (above - below) / (2 * step)
+        }
+    }
+
+    static func relativeError(_ a: [Float], _ b: [Float]) -> Float {
+        var (difference, norm): (Float, Float) = (0, 0)
+        for (a, b) in zip(a, b) {
+            difference += (a - b) * (a - b)
+            norm += b * b
+        }
+        return (difference / norm).squareRoot()
+    }
+
+    static func check(_ setup: Setup, _ head: ScoreHead, seed: UInt64?) throws {
+        _ = try value(setup, head, seed: seed)
+        let encoders = [setup.query, setup.document].compactMap { $0 }
+        // Every further evaluation adds to the gradients, so they are taken first.
+        for (encoder, analytic) in zip(encoders, encoders.map(\.gradient)) {
+            let numeric = try differences(encoder) { try value(setup, head, seed: seed).loss }
+            #expect(numeric.contains { abs($0) > 1e-3 })
+            #expect(relativeError(analytic, numeric) < 3e-3)
+        }
+    }
+
+    @Test(arguments: Kind.allCases) func unitForm(kind: Kind) throws {
+        let head = ScoreHead(scale: ScoreScale(blackBox: 3, local: 4), form: .unit)
+        try Self.check(try Self.setup(kind, form: head.form, loss: ListNet(target: .exponentialGain)), head, seed: nil)
+    }
+
+    @Test(arguments: Kind.allCases) func normForm(kind: Kind) throws {
+        let head = ScoreHead(scale: ScoreScale(lambda: 0.5, temperature: 0.2), form: .norm(factor: 0.8))
+        try Self.check(try Self.setup(kind, form: head.form, loss: ListNet(target: .exponentialGain)), head, seed: nil)
+    }
+
+    @Test(arguments: [Kind.query, .towers, .pair]) func localOnlyWithDropout(kind: Kind) throws {
+        let head = ScoreHead(scale: ScoreScale(blackBox: 0, local: 5), form: .unit)
+        try Self.check(try Self.setup(kind, form: head.form, loss: InfoNCE()), head, seed: 5)
+    }
+
+    @Test(arguments: [LocalForm.unit, .norm(factor: 0.8)]) func piecesReplayTheirDropout(form: LocalForm) throws {
+        let head = ScoreHead(scale: ScoreScale(blackBox: 3, local: 4), form: form)
+        let setup = try Self.setup(.block, form: form, loss: ListNet(target: .exponentialGain), tokensPerPass: 6)
+        try Self.check(setup, head, seed: 11)
+    }
+
+    @Test(arguments: [Kind.block, .towers, .pair]) func piecesEqualTheWhole(kind: Kind) throws {
+        let head = ScoreHead(scale: ScoreScale(blackBox: 3, local: 4), form: .unit)
+        let whole = try Self.setup(kind, form: .unit, loss: InfoNCE())
+        let pieces = try Self.setup(kind, form: .unit, loss: InfoNCE(), tokensPerPass: 5)
+        let a = try Self.value(whole, head, seed: nil)
+        let b = try Self.value(pieces, head, seed: nil)
+        #expect(pieces.query.forwarded.count > 2)
+        #expect(abs(a.loss - b.loss) < 1e-5)
+        #expect(Self.relativeError(pieces.query.gradient, whole.query.gradient) < 1e-5)
+    }
+
+    @Test func scaleOfTheLearnedForm() throws {
+        let setup = try Self.setup(.block, form: .unit, loss: ListNet(target: .exponentialGain))
+        func loss(_ scale: ScoreScale) throws -> Float {
+            try Self.value(setup, ScoreHead(scale: scale, form: .unit), seed: nil).loss
+        }
+        let scale = ScoreScale(lambda: 0.4, temperature: 0.2)
+        let outcome = try Self.value(setup, ScoreHead(scale: scale, form: .unit), seed: nil)
+        let analytic = ScaleOptimizer.gradient(
+            scale: scale, blackBox: outcome.blackBoxScale, local: outcome.localScale)
+        func logistic(_ x: Float) -> Float { 1 / (1 + exp(-x)) }
+        let (logit, logarithm) = (log(Float(0.4 / 0.6)), log(Float(0.2)))
+        let step: Float = 1e-2
+        let byLogit =
+            (try loss(ScoreScale(lambda: logistic(logit + step), temperature: 0.2))
+                - loss(ScoreScale(lambda: logistic(logit - step), temperature: 0.2))) / (2 * step)
+        let byTemperature =
+            (try loss(ScoreScale(lambda: 0.4, temperature: exp(logarithm + step)))
+                - loss(ScoreScale(lambda: 0.4, temperature: exp(logarithm - step)))) / (2 * step)
+        #expect(abs(Float(analytic.logit) - byLogit) < 1e-3)
+        #expect(abs(Float(analytic.logTemperature) - byTemperature) < 1e-3)
+        #expect(abs(byLogit) > 1e-2 && abs(byTemperature) > 1e-2)
+    }
+
+    @Test func learnedScaleFollowsItsGradient() {
+        var optimizer = ScaleOptimizer(scale: ScoreScale(lambda: 0.5, temperature: 0.1))
+        // More local weight lowers the loss, more black-box weight raises it.
+        for _ in 0..<50 { optimizer.update(blackBox: 1, local: -1, learningRate: 0.01) }
+        #expect(optimizer.scale.lambda > 0.55)
+        #expect(abs(ScaleOptimizer(scale: ScoreScale(lambda: 0.5, temperature: 0.1)).scale.temperature - 0.1) < 1e-6)
+    }
+}

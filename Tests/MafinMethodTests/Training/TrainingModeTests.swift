@@ -1,0 +1,168 @@
+import MafinNumerics
+import Testing
+
+@testable import MafinMethod
+
+
+@Suite struct TrainingModeTests {
+    static func plans(_ mode: any TrainingMode, seed: UInt64 = 1) throws -> (TrainingIndex, [StepPlan]) {
+        let index = try TrainingFixture.random().index
+        var generator = RandomGenerator(seed: seed)
+        return (index, mode.steps(of: index, using: &generator))
+    }
+
+    @Test func queryTowerTakesEveryQueryOnce() throws {
+        let (index, plans) = try Self.plans(QueryTowerMode(batch: .rows(5)))
+        #expect(plans.map(\.queries.count) == [5, 5, 2])
+        #expect(plans.flatMap(\.queries).sorted() == index.trainQueries)
+        #expect(plans.allSatisfy { $0.documents.isEmpty })
+        #expect(try Self.plans(QueryTowerMode(batch: .rows(5)), seed: 2).1 != plans)
+        #expect(try Self.plans(QueryTowerMode(batch: .rows(5))).1 == plans)
+    }
+
+    @Test func tokenBudgetBoundsEveryBatch() throws {
+        let (index, plans) = try Self.plans(QueryTowerMode(batch: .tokens(9)))
+        for plan in plans {
+            #expect(plan.queries.reduce(0) { $0 + index.queryLengths[$1] } <= 9)
+        }
+        #expect(plans.flatMap(\.queries).sorted() == index.trainQueries)
+        // A row above the budget stands alone; empty rows cost nothing.
+        let batches = BatchSize.tokens(4).batches(of: [1, 9, 2, 2, 0, 1], length: { $0 })
+        #expect(batches.map(Array.init) == [[1], [9], [2, 2, 0], [1]])
+        #expect(BatchSize.meanRows(2).batches(of: [3, 3, 3, 3, 3], length: { $0 }).map(\.count) == [2, 2, 1])
+        #expect(BatchSize.meanRows(2).batches(of: [0, 0, 0], length: { $0 }).map(\.count) == [2, 1])
+    }
+
+    @Test func blocksHoldTheQueriesThatKnowTheirDocuments() throws {
+        let (index, plans) = try Self.plans(BlockMode(documents: .rows(3), maximumQueries: 4))
+        let known = (0..<index.documentCount).filter { !index.queriesKnowing[$0].isEmpty }
+        #expect(plans.flatMap(\.documents).sorted() == known)
+        for plan in plans {
+            #expect(plan.queries.count <= 4 && Set(plan.queries).count == plan.queries.count)
+            for query in plan.queries {
+                #expect(index.labels[query].contains { plan.documents.contains($0.column) })
+            }
+        }
+    }
+
+    @Test func pairsCoverEveryLabel() throws {
+        let (index, plans) = try Self.plans(PairMode(batch: .rows(7)))
+        #expect(plans.map(\.queries.count).reduce(0, +) == index.pairCount)
+        #expect(plans.last?.queries.count == index.pairCount % 7)
+        for plan in plans { #expect(plan.targets == plan.documents) }
+    }
+
+    @Test func corpusLabelsMaskTheTextOfAPositive() throws {
+        let index = try TrainingFixture.random().index
+        // Query 0 knows document 11 alone, whose text document 12 has too.
+        let step = StepPlan(queries: [0], documents: [12, 3]).againstCorpus(index)
+        #expect(step.labels.relevant == [[Judgement(column: 11)]])
+        #expect(step.labels.masked == [[12]])
+        // Both rows of the text become fresh, from one encoding.
+        #expect(step.encoded == [12, 3])
+        #expect(step.freshColumns.map(\.column) == [11, 12, 3])
+        #expect(step.freshColumns.map(\.position) == [0, 0, 1])
+    }
+
+    @Test func candidateListsNameEachTextOnce() throws {
+        let index = try TrainingFixture.random().index
+        let other = try #require((0..<11).first { document in !index.labels[0].contains { $0.column == document } })
+        let step = StepPlan(queries: [0, 0], targets: [11, 11], documents: [12, 11])
+            .againstDocuments(index, others: [other, 11, other]) { _ in [other] }
+        #expect(step.candidates == .documents([12, other]))
+        #expect(step.encoded == [12])
+        // The label of document 11 is found at the column of its text.
+        #expect(step.labels.relevant == [[Judgement(column: 0)], [Judgement(column: 0)]])
+        #expect(step.labels.masked == [[1], [1]])
+    }
+
+    @Test func pairsMaskOtherPositives() throws {
+        let index = try TrainingFixture.random().index
+        let query = try #require(index.trainQueries.first { index.labels[$0].count >= 2 })
+        let documents = index.labels[query].map(\.column)
+        let step = StepPlan(queries: [query, query], targets: Array(documents.prefix(2)), documents: documents)
+            .againstDocuments(index)
+        #expect(step.labels.relevant.map { $0.map(\.column) } == [[0], [1]])
+        #expect(step.labels.masked.map(\.first) == [1, 0])
+    }
+
+    @Test func queriesOfOneTextSpareEachOthersPositives() throws {
+        let index = try TrainingDataTests.index(
+            labels: [[Judgement(column: 0)], [Judgement(column: 2)], [Judgement(column: 1)]], train: [0, 1, 2],
+            queryIdentities: [0, 0, 2])
+        #expect(index.positivesOfSameText == [0: [2], 1: [0]])
+        let corpus = StepPlan(queries: [0, 1, 2]).againstCorpus(index)
+        #expect(corpus.labels.masked == [[2], [0], []])
+        let pairs = StepPlan(queries: [1, 0], targets: [2, 0], documents: [2, 0]).againstDocuments(index)
+        #expect(pairs.labels.masked == [[1], [0]])
+    }
+
+    @Test func speedIsMeasuredWithoutTouchingWeights() throws {
+        let encoder = ToyEncoder(vocabulary: TrainingFixture.vocabulary)
+        let before = encoder.parameters
+        let speed = try ModeChoice.measureTokensPerSecond(encoder, inputs: try TrainingFixture.random().documents)
+        #expect(speed > 0 && speed.isFinite && encoder.parameters == before && encoder.forwarded.isEmpty)
+    }
+
+    @Test func scoresComeFromTheVectors() throws {
+        let data = try TrainingFixture.random()
+        func source(_ budget: Int) -> ScoreSource {
+            ScoreSource(
+                queries: [2, 5, 9], queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
+                byteBudget: budget)
+        }
+        let (cached, computed) = (source(1 << 20), source(0))
+        #expect(cached.isCached && !computed.isCached)
+        for columns in [nil, [13, 0, 4]] {
+            let (a, b) = (
+                cached.block(queries: [9, 2], columns: columns), computed.block(queries: [9, 2], columns: columns)
+            )
+            #expect(a.rows == 2 && a.columns == (columns?.count ?? 14))
+            for (position, document) in (columns ?? Array(0..<14)).enumerated() {
+                let expected = zip(data.blackBoxQueries.row(9), data.blackBoxDocuments.row(document))
+                    .reduce(Float(0)) { $0 + $1.0 * $1.1 }
+                #expect(abs(a[0, position] - expected) < 1e-5)
+                #expect(abs(b[0, position] - expected) < 1e-5)
+            }
+        }
+    }
+
+    @Test func miningKeepsHardNegativesAndSparesSuspects() throws {
+        // One query, whose positive scores .8 by both halves; documents around it.
+        func vector(_ cosine: Float) -> [Float] { [cosine, (1 - cosine * cosine).squareRoot()] }
+        let cosines: [Float] = [0.8, 0.95, 0.83, 0.79, 0.1, 0.5, 0.8]
+        let documents = Matrix(rows: 7, columns: 2, values: cosines.flatMap(vector))
+        let query = Matrix(rows: 1, columns: 2, values: [1, 0])
+        // Document 6 has the text of the positive.
+        let data = try TrainingData(
+            queries: ToyInputs(rows: [[0]]), documents: ToyInputs(rows: (0..<7).map { [$0 % 6] }),
+            labels: [[Judgement(column: 0)]], trainQueries: [0], devQueries: [], blackBoxQueries: query,
+            blackBoxDocuments: documents, documentIdentities: [0, 1, 2, 3, 4, 5, 0])
+        let mined = MinedNegatives.mine(
+            queries: [0], local: LocalForm.unit.prepare(query), bank: LocalForm.unit.prepare(documents),
+            scores: ScoreSource(
+                queries: [0], queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
+                byteBudget: 1 << 20), head: ScoreHead(scale: ScoreScale(blackBox: 6, local: 14), form: .unit),
+            index: data.index, count: 2, margin: 0.05, byteBudget: 1 << 20)
+        #expect(mined.suspects == [0: [1]])
+        #expect(mined.negatives == [0: [2, 3]])
+        var generator = RandomGenerator(seed: 1)
+        let candidates = mined.candidates(of: [0], index: data.index, random: 4, using: &generator)
+        #expect(Array(candidates.prefix(3)) == [0, 2, 3] && candidates.count == 7)
+    }
+
+    @Test func choiceFollowsTimeAndSpeed() throws {
+        let index = try TrainingFixture.random().index
+        let unknown = ModeChoice.choose(index: index)
+        #expect(unknown.mode == .query && unknown.reason.contains("no time is set"))
+        let estimate = unknown.estimate
+        #expect(estimate.query == Double(index.trainQueries.reduce(0) { $0 + index.queryLengths[$1] }))
+        #expect(estimate.query < estimate.block && estimate.block < estimate.pair + estimate.bank)
+        let enough = estimate.bank + 10.5 * estimate.block
+        #expect(ModeChoice.choose(index: index, time: enough, tokensPerSecond: 1).mode == .block)
+        let scarce = ModeChoice.choose(index: index, time: enough - estimate.block, tokensPerSecond: 1)
+        #expect(scarce.mode == .query && scarce.reason.contains("only 9 epochs of blocks"))
+        #expect(ModeChoice.choose(index: index, time: enough / 2, tokensPerSecond: 2, hasBank: true).mode == .block)
+        #expect(ModeChoice.choose(index: index, time: 60).reason.contains("the speed is not known"))
+    }
+}

@@ -1,0 +1,13 @@
+import Foundation
+
+/// The golden files of this test target.
+enum Goldens {
+    struct Missing: Error { let name: String }
+
+    static func read<Value: Decodable>(_ name: String, as type: Value.Type = Value.self) throws -> Value {
+        guard let folder = Bundle.module.url(forResource: "Goldens", withExtension: nil) else {
+            throw Missing(name: name)
+        }
+        return try JSONDecoder().decode(Value.self, from: Data(contentsOf: folder.appendingPathComponent(name)))
+    }
+}

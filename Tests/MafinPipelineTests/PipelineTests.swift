@@ -1,0 +1,219 @@
+import Foundation
+import MafinBlackBox
+import MafinEncoder
+import MafinNumerics
+import MafinRetrieval
+import MafinTestSupport
+import Testing
+
+@testable import MafinMethod
+@testable import MafinPipeline
+
+
+/// The whole way on the bundled sample: train, write, load, evaluate, search. Needs the released encoder.
+@Suite("Pipeline", .enabled(if: TestModel.isAvailable, "\(TestModel.skipMessage)"), .serialized)
+struct PipelineTests {
+    private static let sample = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("../../../Samples/handbook").standardizedFileURL
+
+    /// Everything that the tests share: a short training and its artefact on disk.
+    private struct Trained {
+        var collection: RetrievalCollection
+        var blackBox: StoredVectors
+        var vectors: BlackBoxVectors
+        var folder: URL
+        var manifest: ArtefactManifest
+        var released: URL
+    }
+
+    private static let cache = LocalVectorCache(
+        folder: FileManager.default.temporaryDirectory.appendingPathComponent("mafin-pipeline-tests-vectors"))
+
+    private static func train(_ contender: Contender, mode: ModeChoice.Mode, steps: Int) async throws -> Trained {
+        let released = try #require(TestModel.folder())
+        let collection = try RetrievalCollection(contentsOf: sample)
+        let blackBox = try StoredVectors(contentsOf: sample.appendingPathComponent("black-box"))
+        let vectors = try await BlackBoxVectors(
+            asking: blackBox, documents: collection.documents, queries: collection.queries)
+        var settings = JoinedTraining.Settings()
+        settings.mode = mode
+        settings.options.steps = steps
+        settings.options.evaluations = 2
+        let training = try JoinedTraining(
+            collection: collection, splits: JudgedSplits(collection, seed: 1), vectors: vectors,
+            released: ReleasedEncoder(name: "all-MiniLM-L6-v2", folder: released), settings: settings, cache: cache)
+        let trained = try training.train(contender, checkpointFolder: nil)
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mafin-\(UUID().uuidString)")
+        let artefact = try trained.write(to: folder)
+        return Trained(
+            collection: collection, blackBox: blackBox, vectors: vectors, folder: folder, manifest: artefact.manifest,
+            released: released)
+    }
+
+    @Test("Train, write, load, evaluate, search")
+    func wholeWay() async throws {
+        let trained = try await Self.train(.mafin, mode: .query, steps: 16)
+        defer { try? FileManager.default.removeItem(at: trained.folder) }
+        #expect(trained.manifest.documentEncoder.folder == nil, "the query tower leaves the documents as released")
+        #expect(trained.manifest.queryEncoder?.folder == EncoderRecord.queryFolder)
+        #expect(trained.manifest.joinedDimension == 768 + 384)
+
+        let model = try JoinedModel(artefact: trained.folder) { _ in trained.released }
+        let qrels = try JudgedSplits(trained.collection, seed: 1).qrels(.test)
+        let evaluation = try JoinedEvaluation(
+            of: model, on: trained.collection, qrels: qrels, vectors: trained.vectors, cache: Self.cache,
+            released: { _ in trained.released })
+        let report = try evaluation.report(split: "test")
+        let ndcg = Dictionary(
+            uniqueKeysWithValues: report.systems.map { ($0.name, $0.metrics[.nDCG(cutoff: 10)] ?? 0) })
+        // Measured in Python, by pytrec_eval over numpy products of the same vectors (Samples/handbook/README.md).
+        #expect(abs((ndcg["black-box"] ?? 0) - 0.497) < 0.001)
+        #expect(abs((ndcg["local"] ?? 0) - 0.420) < 0.001)
+        #expect(abs((ndcg["concatenation"] ?? 0) - 0.517) < 0.001)
+        #expect((ndcg["mafin"] ?? 0) > (ndcg["black-box"] ?? 0) + 0.02)
+        #expect(Set(evaluation.omitted.map(\.name)) == ["tuned-alone", "paper-mafin", "lambda-mafin"])
+
+        try searches(model, trained)
+        try splitsScores(model, trained)
+        try joins(model, trained)
+    }
+
+    /// The parts of any pair's score are those that a search shows.
+    private func splitsScores(_ model: JoinedModel, _ trained: Trained) throws {
+        let query = trained.collection.queries[3]
+        let scores = try JoinedScores(
+            model, on: trained.collection, queries: Array(trained.collection.queries[2...4]), vectors: trained.vectors,
+            cache: Self.cache)
+        let search = try JoinedSearch(
+            model, documents: trained.collection.documents, blackBox: trained.vectors.documentVectors,
+            cache: Self.cache)
+        for hit in try search.hits(query.text, blackBoxVector: Array(trained.vectors.queryVectors.row(3)), count: 30) {
+            let parts = try #require(scores.parts(query: query.id, document: hit.id))
+            #expect(abs(parts.blackBox - Double(hit.blackBoxPart ?? .nan)) < 1e-6)
+            #expect(abs(parts.local - Double(hit.localPart)) < 1e-6)
+            #expect(abs(parts.total - Double(hit.score)) < 1e-6)
+        }
+        #expect(scores.parts(query: query.id, document: "unknown") == nil)
+        #expect(
+            scores.parts(query: trained.collection.queries[0].id, document: trained.collection.documents[0].id) == nil)
+    }
+
+    /// What rivals build on ranks as the artefact would; a curve over two sizes has its points.
+    @Test("Systems of a trained encoder")
+    func systems() async throws {
+        let released = try #require(TestModel.folder())
+        let collection = try RetrievalCollection(contentsOf: Self.sample)
+        let blackBox = try StoredVectors(contentsOf: Self.sample.appendingPathComponent("black-box"))
+        let vectors = try await BlackBoxVectors(
+            asking: blackBox, documents: collection.documents, queries: collection.queries)
+        var settings = JoinedTraining.Settings()
+        settings.mode = .query
+        settings.options.steps = 4
+        settings.options.evaluations = 1
+        let splits = JudgedSplits(collection, seed: 1)
+        let training = try JoinedTraining(
+            collection: collection, splits: splits, vectors: vectors,
+            released: ReleasedEncoder(name: "all-MiniLM-L6-v2", folder: released), settings: settings,
+            cache: Self.cache)
+        let trained = try training.train(.hybridMafin, checkpointFolder: nil)
+        let systems = try trained.systems()
+        #expect(systems.name == "hybrid-mafin")
+        let dev = try splits.qrels(.dev)
+        let metric = Metric.nDCG(cutoff: 10)
+        for (name, system) in [("black-box", training.blackBoxSystem), ("hybrid-mafin", systems.vectors)] {
+            let expected = trained.development.systems.first { $0.name == name }?.metrics[metric]
+            let found = try training.evaluate(system, on: dev).means[metric]
+            #expect(abs((found ?? 0) - (expected ?? 1)) < 1e-3, "\(name)")
+        }
+        let data = try training.rivalData()
+        #expect(data.index.trainQueries == training.data.index.trainQueries)
+    }
+
+    /// Both parts add up to the score, and λ = 0 is the black box's own order.
+    private func searches(_ model: JoinedModel, _ trained: Trained) throws {
+        let search = try JoinedSearch(
+            model, documents: trained.collection.documents, blackBox: trained.vectors.documentVectors,
+            cache: Self.cache)
+        let query = trained.collection.queries[3]
+        let vector = Array(trained.vectors.queryVectors.row(3))
+        let hits = try search.hits(query.text, blackBoxVector: vector, count: 5)
+        #expect(hits.map(\.rank) == [1, 2, 3, 4, 5])
+        for hit in hits {
+            #expect(abs((hit.blackBoxPart ?? 0) + hit.localPart - hit.score) < 1e-6)
+        }
+        let alone = try search.hits(query.text, blackBoxVector: vector, count: 5, lambda: 0)
+        #expect(alone.map(\.blackBoxRank) == [1, 2, 3, 4, 5])
+        let local = try search.hits(query.text, blackBoxVector: nil, count: 5)
+        #expect(local.allSatisfy { $0.blackBoxPart == nil })
+    }
+
+    /// The inner product of joined vectors is the mixed score.
+    private func joins(_ model: JoinedModel, _ trained: Trained) throws {
+        let documents = Array(trained.collection.documents.prefix(20))
+        let queries = Array(trained.collection.queries.prefix(5))
+        let lambda = model.manifest.mixing.lambda
+        let localDocuments = try model.localVectors(of: documents.map(\.textForEncoding), as: .document)
+        let localQueries = try model.localVectors(of: queries.map(\.text), as: .query)
+        let blackBoxDocuments = trained.vectors.documentVectors.selecting(rows: 0..<20)
+        let blackBoxQueries = trained.vectors.queryVectors.selecting(rows: 0..<5)
+        let joined = Matrix.multiply(
+            try model.join(blackBox: blackBoxQueries, local: localQueries, as: .query, ids: queries.map(\.id)),
+            transposed: try model.join(
+                blackBox: blackBoxDocuments, local: localDocuments, as: .document, ids: documents.map(\.id)))
+        let mixed = MixedScores.mix(
+            blackBox: Matrix.multiply(
+                blackBoxQueries.normalizedRows().matrix, transposed: blackBoxDocuments.normalizedRows().matrix),
+            local: Matrix.multiply(
+                localQueries.normalizedRows().matrix, transposed: localDocuments.normalizedRows().matrix),
+            lambda: lambda)
+        for (a, b) in zip(joined.values, mixed.values) { #expect(abs(a - b) < 2e-6) }
+    }
+
+    @Test("The paper's Mafin is mixed at one half; pairs train both sides; another black box is refused")
+    func paperAndPairs() async throws {
+        let trained = try await Self.train(.paperMafin, mode: .pair, steps: 2)
+        defer { try? FileManager.default.removeItem(at: trained.folder) }
+        #expect(trained.manifest.mixing.lambda == 0.5)
+        #expect(trained.manifest.documentEncoder.folder == EncoderRecord.documentFolder)
+        #expect(trained.manifest.queryEncoder == nil)
+        let model = try JoinedModel(artefact: trained.folder) { _ in trained.released }
+        #expect(model.queryEncoder === model.documentEncoder)
+        var other = trained.blackBox.identity
+        other.contentHash = "other"
+        #expect(throws: ArtefactError.self) { try model.artefact.require(blackBox: other) }
+    }
+}
+
+@Suite("Judged splits")
+struct JudgedSplitsTests {
+    @Test("A folder without dev gives up part of train, by document, the same way each time")
+    func heldOut() throws {
+        let documents = (0..<100).map { Document(id: "d\($0)", title: "", text: "text \($0)") }
+        let queries = (0..<100).map { Query(id: "q\($0)", text: "query \($0)") }
+        let labels = Qrels((0..<100).map { ("q\($0)", "d\($0)", 1) })
+        let collection = RetrievalCollection(documents: documents, queries: queries, qrels: ["train": labels])
+        let splits = JudgedSplits(collection, seed: 1)
+        let (train, dev) = (try splits.qrels(.train), try splits.qrels(.dev))
+        #expect(train.queryIds.count + dev.queryIds.count == 100)
+        #expect((10...20).contains(dev.queryIds.count))
+        #expect(Set(train.queryIds).isDisjoint(with: dev.queryIds))
+        #expect(try JudgedSplits(collection, seed: 1).qrels(.dev) == dev)
+        #expect(throws: RetrievalError.self) { try splits.qrels(.test) }
+    }
+
+    @Test("A single file is cut into three")
+    func single() throws {
+        let documents = (0..<100).map { Document(id: "d\($0)", title: "", text: "text \($0)") }
+        let queries = (0..<200).map { Query(id: "q\($0)", text: "query \($0)") }
+        let labels = Qrels((0..<200).map { ("q\($0)", "d\($0 / 2)", 1) })
+        let collection = RetrievalCollection(
+            documents: documents, queries: queries, qrels: [RetrievalCollection.wholeSplit: labels])
+        let splits = JudgedSplits(collection, seed: 1)
+        let parts = try JudgedSplits.Part.allCases.map { try splits.qrels($0) }
+        #expect(parts.reduce(0) { $0 + $1.queryIds.count } == 200)
+        #expect(parts.allSatisfy { !$0.isEmpty })
+        let answers = parts.map { part in Set(part.queryIds.flatMap { part.relevantDocuments(of: $0).map(\.document) })
+        }
+        #expect(answers[0].isDisjoint(with: answers[1]) && answers[1].isDisjoint(with: answers[2]))
+    }
+}
