@@ -90,7 +90,8 @@ let package = Package(
             [
                 "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
                 .product(name: "Crypto", package: "swift-crypto"),
-            ])
+            ],
+            tests: ["MafinComparison"])
         + module(
             "MafinComparison",
             ["MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline"])

@@ -1,5 +1,4 @@
 import MafinBlackBox
-import MafinComparison
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval

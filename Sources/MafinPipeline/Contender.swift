@@ -19,16 +19,16 @@ public enum Contender: String, Sendable, Codable, CaseIterable {
     public static let rivals: [Contender] = [.tunedAlone, .paperMafin, .lambdaMafin]
 
     /// The name of its joined vectors in tables and JSON.
-    var joinedName: String { self == .tunedAlone ? "tuned-alone-mixed" : rawValue }
+    package var joinedName: String { self == .tunedAlone ? "tuned-alone-mixed" : rawValue }
 
     /// The name of its local half alone.
-    var aloneName: String { self == .tunedAlone ? rawValue : "\(rawValue)-local-half" }
+    package var aloneName: String { self == .tunedAlone ? rawValue : "\(rawValue)-local-half" }
 
     /// The name of both halves joined half and half, where that is not what ``joinedName`` means: what the paper's Mafin has to beat.
-    var concatenatedName: String? { self == .tunedAlone ? "\(rawValue)-concatenated" : nil }
+    package var concatenatedName: String? { self == .tunedAlone ? "\(rawValue)-concatenated" : nil }
 
     /// Names of all rows that its training gives.
-    var rowNames: [String] { [aloneName, concatenatedName, joinedName].compactMap(\.self) }
+    package var rowNames: [String] { [aloneName, concatenatedName, joinedName].compactMap(\.self) }
 
     /// The options that make it what it is.
     func options(from options: TrainingOptions) -> TrainingOptions {

@@ -67,15 +67,15 @@ public final class JoinedTraining {
     /// Settings of all contenders.
     public let settings: Settings
 
-    let collection: RetrievalCollection
+    package let collection: RetrievalCollection
     let blackBox: BlackBoxIdentity
-    let queries: [Query]
+    package let queries: [Query]
     let released: ReleasedEncoder
-    let devQrels: Qrels
+    package let devQrels: Qrels
     /// The released encoder's vectors of all documents, as it emits them.
-    let documentBank: Matrix
+    package let documentBank: Matrix
     private let cache: LocalVectorCache
-    let dataRecords: [ArtefactManifest.DataRecord]
+    package let dataRecords: [ArtefactManifest.DataRecord]
     /// The released encoder, loaded and not trained yet: the first contender takes it.
     private var untrained: TextEncoder?
 
@@ -186,7 +186,7 @@ public final class JoinedTraining {
     }
 
     /// The released encoder's vectors of all queries, as it emits them; made once, kept in the cache.
-    func releasedQueryVectors(isCancelled: () -> Bool) throws -> Matrix {
+    package func releasedQueryVectors(isCancelled: () -> Bool) throws -> Matrix {
         let encoder = try untrained ?? released.load()
         return try cache.vectors(
             of: queries.map(\.text), as: .query, encoder: encoder, weights: released.weightsHash,

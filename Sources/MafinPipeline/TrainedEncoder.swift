@@ -20,9 +20,9 @@ public final class TrainedEncoder {
     /// Whether it pays, by dev.
     public let verdict: Verdict
 
-    let mode: any TrainingMode
+    package let mode: any TrainingMode
     let options: TrainingOptions
-    let training: JoinedTraining
+    package let training: JoinedTraining
 
     /// Whether the evaluation of the untrained start fitted the scale of both halves.
     var startIsCalibrated: Bool {

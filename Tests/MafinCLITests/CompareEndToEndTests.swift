@@ -1,4 +1,5 @@
 import Foundation
+import MafinPipeline
 import MafinReport
 import MafinTestSupport
 import Testing

@@ -1,11 +1,11 @@
 import Foundation
 import MafinBlackBox
+import MafinPipeline
 import MafinRetrieval
 import MafinTestSupport
 import Testing
 
 @testable import MafinComparison
-
 
 @Suite struct ComparisonPlanTests {
     private let blackBox = BlackBoxIdentity(provider: "vectors", model: "stored")

@@ -1,10 +1,10 @@
+import MafinMethod
 import MafinNumerics
 import Testing
 
 @testable import MafinComparison
 @testable import MafinMethod
 @testable import MafinPipeline
-
 
 @Suite struct EvidenceTests {
     private func system(_ scores: [[Float]]) -> ScoreFunction {
@@ -38,17 +38,6 @@ import Testing
         #expect(try find(Array(0..<7), 1).map(\.query) == [3])
         #expect(try find([6, 0]).map(\.query) == [0])
         #expect(try find([6], identities: nil).map(\.document) == [3])
-    }
-
-    @Test func fewerLabels() throws {
-        let data = try TrainingFixture.random()
-        let kept = Array(data.index.trainQueries.prefix(3))
-        let limited = try data.limited(toTrainQueries: kept + data.index.devQueries)
-        #expect(limited.index.trainQueries == kept)
-        #expect(limited.index.devQueries == data.index.devQueries)
-        #expect(limited.index.pairCount == kept.reduce(0) { $0 + data.index.labels[$1].count })
-        #expect(limited.blackBoxQueries == data.blackBoxQueries)
-        #expect(throws: TrainingError.self) { try data.limited(toTrainQueries: []) }
     }
 
     @Test func theHybridContenderIsAboutItsLoss() {

@@ -4,7 +4,6 @@ import Testing
 
 @testable import MafinMethod
 
-
 @Suite struct CalibrationTests {
     struct Golden: Decodable {
         struct Expected: Decodable {

@@ -5,7 +5,6 @@ import Testing
 
 @testable import MafinMethod
 
-
 private func random(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
     var generator = RandomGenerator(seed: seed)
     return Matrix(rows: rows, columns: columns, values: (0..<rows * columns).map { _ in generator.normal() })

@@ -4,7 +4,6 @@ import Testing
 
 @testable import MafinMethod
 
-
 @Suite struct LambdaSweepTests {
     let rows = 23
     let columns = 150

@@ -4,7 +4,6 @@ import Testing
 
 @testable import MafinMethod
 
-
 /// A loss of the golden file by its name there.
 private func loss(named name: String) throws -> any Loss {
     switch name {

@@ -6,7 +6,6 @@ import Testing
 @testable import MafinMethod
 @testable import MafinPipeline
 
-
 /// A folder that goes away with the test.
 private final class TemporaryFolder {
     let url = FileManager.default.temporaryDirectory.appendingPathComponent("mafin-artefact-\(UUID().uuidString)")

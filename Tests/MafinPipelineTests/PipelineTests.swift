@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinComparison
 import MafinEncoder
 import MafinNumerics
 import MafinRetrieval
@@ -9,12 +10,11 @@ import Testing
 @testable import MafinMethod
 @testable import MafinPipeline
 
-
 /// The whole way on the bundled sample: train, write, load, evaluate, search. Needs the released encoder.
 @Suite("Pipeline", .enabled(if: TestModel.isAvailable, "\(TestModel.skipMessage)"), .serialized)
 struct PipelineTests {
     private static let sample = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .appendingPathComponent("../../../Samples/handbook").standardizedFileURL
+        .appendingPathComponent("../../Samples/handbook").standardizedFileURL
 
     /// Everything that the tests share: a short training and its artefact on disk.
     private struct Trained {

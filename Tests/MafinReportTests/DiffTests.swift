@@ -1,4 +1,5 @@
 import Foundation
+import MafinPipeline
 import MafinReport
 import MafinRetrieval
 import MafinTestSupport

@@ -1,3 +1,4 @@
+import MafinMethod
 import MafinRetrieval
 import Testing
 

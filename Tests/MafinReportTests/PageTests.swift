@@ -1,4 +1,6 @@
 import Foundation
+import MafinMethod
+import MafinPipeline
 import MafinRetrieval
 import Testing
 

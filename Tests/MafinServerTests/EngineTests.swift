@@ -1,7 +1,9 @@
 import Dispatch
 import HTTPTypes
 import MafinBlackBox
+import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinText
 import Synchronization
 import Testing

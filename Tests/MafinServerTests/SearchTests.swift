@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinMethod
 import MafinNumerics
 import MafinPipeline
 import MafinRetrieval

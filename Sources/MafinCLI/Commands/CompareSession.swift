@@ -2,6 +2,7 @@ import Foundation
 import MafinBlackBox
 import MafinComparison
 import MafinEncoder
+import MafinMethod
 import MafinNumerics
 import MafinPipeline
 import MafinReport

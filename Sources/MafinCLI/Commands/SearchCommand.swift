@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
+import MafinMethod
 import MafinNumerics
 import MafinPipeline
 import MafinReport

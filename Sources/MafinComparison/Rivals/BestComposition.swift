@@ -1,3 +1,4 @@
+import MafinMethod
 import MafinRetrieval
 
 /// The best sum of everything that costs no training of its own: the given systems, their documents moved by NUDGE, and memories of training queries by

@@ -1,5 +1,6 @@
 import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 
 /// The best sum of many systems: which of them to use, and with what weights, is chosen on dev step by step.

@@ -1,5 +1,6 @@
 import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 
 /// Convex fusion of two systems, `(1 − w) · first + w · second`: weight and normalisation are chosen on dev.

@@ -1,4 +1,6 @@
+import MafinMethod
 import MafinNumerics
+import MafinPipeline
 
 /// NUDGE-M: every document vector that answers a training query moves by one and the same distance toward the sum of its queries, off the sphere, and
 /// the distance is the one with which most answers of development queries stand first (Zeighami, Wellmer and Parameswaran 2025, ICLR; arXiv

@@ -1,6 +1,7 @@
 import Foundation
 import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 
 /// NUDGE-N: every document vector that answers a training query moves toward its queries on the unit sphere, all by at most one distance, which is

@@ -1,6 +1,7 @@
 import Foundation
 import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 
 /// The answers of similar training queries: `score(q, d) = Σ_t exp((q · t − 1) / τ) · y(t, d) / n(t)^ν` over the training queries t, where y is 1 for

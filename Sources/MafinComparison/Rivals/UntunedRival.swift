@@ -1,3 +1,4 @@
+import MafinMethod
 import MafinRetrieval
 
 /// A system with nothing to learn or choose, to stand in a list of rivals: BM25 as it is, reciprocal rank fusion.

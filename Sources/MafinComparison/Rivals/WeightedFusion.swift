@@ -1,3 +1,4 @@
+import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 

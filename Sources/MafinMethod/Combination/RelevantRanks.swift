@@ -1,14 +1,14 @@
 import MafinRetrieval
 
 /// Finds the ranks of a query's relevant documents without sorting the others.
-struct RelevantRanks: Sendable {
+package struct RelevantRanks: Sendable {
     /// Place of each document among equal scores.
     private let tieOrder: [Int32]
     private let metric: Metric
     private let cutoff: Int
 
     /// Equal scores are ordered as trec_eval does, by id.
-    init(documentIds: [String], metric: Metric) {
+    package init(documentIds: [String], metric: Metric) {
         let order = documentIds.indices.sorted {
             documentIds[$1].utf8.lexicographicallyPrecedes(documentIds[$0].utf8)
         }
@@ -18,7 +18,7 @@ struct RelevantRanks: Sendable {
     }
 
     /// Equal scores are ordered by index, as ``rank(scores:count:)`` does.
-    init(documentCount: Int, metric: Metric) {
+    package init(documentCount: Int, metric: Metric) {
         self.init(tieOrder: (0..<documentCount).map(Int32.init), metric: metric)
     }
 
@@ -33,7 +33,7 @@ struct RelevantRanks: Sendable {
     }
 
     /// The metric of the ranking that `scores` make, one a document.
-    func value(of scores: UnsafeBufferPointer<Float>, judgements: [Judgement]) -> Double {
+    package func value(of scores: UnsafeBufferPointer<Float>, judgements: [Judgement]) -> Double {
         func precedes(_ a: Int, _ b: Int) -> Bool {
             scores[a] > scores[b] || (scores[a] == scores[b] && tieOrder[a] < tieOrder[b])
         }

@@ -1,5 +1,5 @@
 /// The columns of a step's score block.
-enum CandidateSet: Equatable {
+package enum CandidateSet: Equatable {
     /// Every document, in order.
     case corpus
     /// These documents, texts all different.
@@ -15,24 +15,24 @@ enum CandidateSet: Equatable {
 }
 
 /// One step as it will be computed: the rows and columns of its score block, and the labels of both.
-struct TrainingStep {
+package struct TrainingStep {
     /// The query of each row.
     var queries: [Int]
     /// The columns.
-    var candidates: CandidateSet
+    package var candidates: CandidateSet
     /// Documents to encode with gradient, texts all different.
     var encoded: [Int]
     /// For each column whose text is encoded: the column, and the position in ``encoded`` of its text.
     var freshColumns: [(column: Int, position: Int)]
     /// Labels of the block.
-    var labels: BlockLabels
+    package var labels: BlockLabels
 }
 
 extension StepPlan {
     /// The step of this plan against every document: all rows of the bank, those of ``documents`` fresh.
     ///
     /// Documents that share the text of a positive without being labelled are masked, and so are positives of queries of the same text.
-    func againstCorpus(_ index: TrainingIndex) -> TrainingStep {
+    package func againstCorpus(_ index: TrainingIndex) -> TrainingStep {
         let encoded = DistinctRows(documents, identities: index.documentIdentities)
         var fresh: [(column: Int, position: Int)] = []
         for (position, document) in encoded.rows.enumerated() {
@@ -62,7 +62,7 @@ extension StepPlan {
     /// - Parameters:
     ///   - others: candidates besides the documents of the plan.
     ///   - suspects: for each query documents that may be unlabelled positives; masked.
-    func againstDocuments(
+    package func againstDocuments(
         _ index: TrainingIndex, others: [Int] = [], suspects: (Int) -> [Int] = { _ in [] }
     ) -> TrainingStep {
         let columns = DistinctRows(documents + others, identities: index.documentIdentities)

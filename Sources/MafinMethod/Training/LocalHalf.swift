@@ -17,7 +17,7 @@ public struct LocalRows: Sendable {
     public var weights: [Float]
 
     /// The rows in the given order.
-    func selecting(rows: [Int]) -> LocalRows {
+    package func selecting(rows: [Int]) -> LocalRows {
         LocalRows(
             vectors: vectors.selecting(rows: rows), weights: weights.isEmpty ? [] : rows.map { weights[$0] })
     }

@@ -28,6 +28,12 @@ public struct ModeChoice: Sendable, Codable, Equatable {
     /// What an epoch of each mode costs.
     public var estimate: Estimate
 
+    package init(mode: Mode, reason: String, estimate: Estimate) {
+        self.mode = mode
+        self.reason = reason
+        self.estimate = estimate
+    }
+
     /// Epochs of blocks below which they are not worth beginning.
     public static let minimumBlockEpochs = 10.0
     /// Cost of a token that is only embedded, as a share of one that is trained: a third, the forward pass.

@@ -1,7 +1,7 @@
 import MafinNumerics
 
 /// The scale of both halves from queries' full lists, within a budget of memory; see ``Calibration``.
-enum ScaleFit {
+package enum ScaleFit {
     /// Queries that are fitted even where their scores do not fit the budget: they are then multiplied anew in each pass.
     static let minimumQueries = 64
 
@@ -12,7 +12,7 @@ enum ScaleFit {
     ///   - scores: the black box's; `nil`: the local half alone, only its temperature is fitted.
     ///   - byteBudget: for the two score matrices.
     /// - Throws: ``CalibrationError`` where the labels say nothing about the scale.
-    static func fit(
+    package static func fit(
         queries: [Int], local: Matrix, documents: Matrix, scores: ScoreSource?, index: TrainingIndex, byteBudget: Int,
         startingAt start: ScoreScale? = nil
     ) throws -> Calibration {

@@ -3,9 +3,14 @@ import MafinNumerics
 /// From the two halves' scores to logits, and back: `z_ij = A w_i w_j s_bb(i, j) + B u_i · u_j`.
 ///
 /// In the unit form w = 1, A = a, B = b; in the norm form A = B = 1/τ. With A = 0 the black box is not looked at.
-struct ScoreHead {
+package struct ScoreHead {
     var scale: ScoreScale
     var form: LocalForm
+
+    package init(scale: ScoreScale, form: LocalForm) {
+        self.scale = scale
+        self.form = form
+    }
 
     /// A, the factor of the black box's score.
     var blackBoxFactor: Float {
@@ -24,9 +29,9 @@ struct ScoreHead {
     }
 
     /// What ``backward(gradient:pass:queries:documents:freshColumns:)`` needs of a forward pass.
-    struct Pass {
+    package struct Pass {
         /// `(rows, columns)`.
-        var logits: Matrix
+        package var logits: Matrix
         /// u_i · u_j, `(rows, columns)`.
         var local: Matrix
         /// The black box's scores, `(rows, columns)`; `nil` where they have no part.
@@ -37,7 +42,7 @@ struct ScoreHead {
     ///   - queries: one row a row of the block.
     ///   - documents: one row a column of the block.
     ///   - blackBox: `(queries, documents)`; `nil` stands for zeros.
-    func forward(queries: LocalRows, documents: LocalRows, blackBox: Matrix?) -> Pass {
+    package func forward(queries: LocalRows, documents: LocalRows, blackBox: Matrix?) -> Pass {
         let local = Matrix.multiply(queries.vectors, transposed: documents.vectors)
         var logits = local
         let (columns, blackBoxFactor, localFactor) = (local.columns, blackBoxFactor, localFactor)

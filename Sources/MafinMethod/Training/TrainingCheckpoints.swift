@@ -5,15 +5,17 @@ import MafinNumerics
 ///
 /// `latest.json` names the folder that counts; it holds `state.json`, the encoders' own states, and `tensors.safetensors` with the best weights
 /// and, where it changes, the bank. A frozen bank lies once beside them.
-struct TrainingCheckpoints {
-    let folder: URL
+package struct TrainingCheckpoints {
+    package let folder: URL
+
+    package init(folder: URL) { self.folder = folder }
 
     private struct Latest: Codable {
         var folder: String
     }
 
     /// The file whose presence says that there is something to resume.
-    static let latestName = "latest.json"
+    package static let latestName = "latest.json"
 
     private var latest: URL { folder.appendingPathComponent(Self.latestName) }
     private var frozenBank: URL { folder.appendingPathComponent("bank.safetensors") }
@@ -28,7 +30,7 @@ struct TrainingCheckpoints {
     }
 
     /// Removes what an earlier run left; other files in the folder stay.
-    func clear() throws {
+    package func clear() throws {
         let files = FileManager.default
         try files.createDirectory(at: folder, withIntermediateDirectories: true)
         for name in try files.contentsOfDirectory(atPath: folder.path)

@@ -18,7 +18,7 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
     case checkpoint(path: String, expected: String, found: String)
 
     /// Whether it is what the data does not allow: another method may well train on it. What else goes wrong would go wrong for all.
-    var isOfOneMethod: Bool {
+    package var isOfOneMethod: Bool {
         switch self {
         case .noQueries, .notFinite: true
         case .size, .unknownDocument, .badQuery, .option, .checkpoint: false

@@ -1,5 +1,6 @@
 import Foundation
 import MafinComparison
+import MafinMethod
 import MafinPipeline
 import MafinRetrieval
 

@@ -1,3 +1,4 @@
+import MafinPipeline
 import MafinRetrieval
 
 /// What changed from one report to another, system by system.

@@ -1,6 +1,5 @@
 import MafinPipeline
 
-
 /// How the figures came about: all that is needed to make them again.
 public struct ProvenanceFacts: Sendable, Equatable, Codable {
     /// Settings that belong together.

@@ -1,6 +1,5 @@
 import MafinPipeline
 
-
 /// Whether it pays, in words, with the costs and the command that ships it.
 public struct VerdictFacts: Sendable, Equatable, Codable {
     /// The answer.

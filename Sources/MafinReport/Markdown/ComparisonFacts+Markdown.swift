@@ -1,3 +1,5 @@
+import MafinMethod
+import MafinPipeline
 import MafinRetrieval
 
 extension ComparisonFacts {

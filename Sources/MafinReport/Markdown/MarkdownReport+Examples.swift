@@ -1,5 +1,5 @@
+import MafinMethod
 import MafinPipeline
-
 
 /// Wins and losses, and the scores behind them.
 extension MarkdownReport {

@@ -1,3 +1,4 @@
+import MafinPipeline
 
 extension ReportPage {
     /// How the figures came about.

@@ -3,6 +3,7 @@ import HTTPTypes
 import MafinBlackBox
 import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 
 extension Generation {

@@ -1,7 +1,9 @@
 import Foundation
 import Hummingbird
 import MafinBlackBox
+import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinText
 import Synchronization
 

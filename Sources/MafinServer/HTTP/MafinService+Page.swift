@@ -3,6 +3,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import MafinBlackBox
+import MafinMethod
 import MafinPipeline
 import NIOCore
 import Synchronization

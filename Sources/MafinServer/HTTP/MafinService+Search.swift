@@ -2,7 +2,9 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import MafinBlackBox
+import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 import MafinText
 import Synchronization

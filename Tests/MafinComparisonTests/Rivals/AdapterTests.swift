@@ -1,3 +1,4 @@
+import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 import MafinTestSupport
@@ -5,7 +6,6 @@ import Testing
 
 @testable import MafinComparison
 @testable import MafinMethod
-
 
 @Suite struct AdapterTests {
     private func adapter(_ golden: RivalGoldens.Adapters, _ expected: RivalGoldens.Adapters.Case) -> Adapter {

@@ -1,12 +1,13 @@
 import Foundation
+import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 import MafinTestSupport
 import Testing
 
 @testable import MafinComparison
 @testable import MafinMethod
-
 
 @Suite struct FusionTests {
     /// A second system: the labels, blurred.

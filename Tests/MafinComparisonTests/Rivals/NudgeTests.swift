@@ -1,3 +1,4 @@
+import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 import MafinTestSupport
@@ -5,7 +6,6 @@ import Testing
 
 @testable import MafinComparison
 @testable import MafinMethod
-
 
 @Suite struct NudgeTests {
     private func problem(_ golden: RivalGoldens.Nudge) throws -> (VectorSystem, RivalData) {

@@ -3,7 +3,6 @@ import Testing
 
 @testable import MafinMethod
 
-
 @Suite struct TrainingBankTests {
     @Test func freshRowsReplaceStaleOnes() throws {
         let head = ScoreHead(scale: ScoreScale(blackBox: 3, local: 4), form: .unit)

@@ -4,7 +4,6 @@ import Testing
 
 @testable import MafinMethod
 
-
 @Suite struct TrainingDataTests {
     static func index(
         labels: [[Judgement]], train: [Int], dev: [Int] = [], documents: Int = 3, queryIdentities: [Int]? = nil
@@ -103,5 +102,16 @@ import Testing
             blackBoxQueries: data.blackBoxQueries, blackBoxDocuments: vectors,
             queryIdentities: data.index.queryIdentities, documentIdentities: data.index.documentIdentities)
         #expect(DataHash(changed).value != DataHash(data).value)
+    }
+
+    @Test func fewerLabels() throws {
+        let data = try TrainingFixture.random()
+        let kept = Array(data.index.trainQueries.prefix(3))
+        let limited = try data.limited(toTrainQueries: kept + data.index.devQueries)
+        #expect(limited.index.trainQueries == kept)
+        #expect(limited.index.devQueries == data.index.devQueries)
+        #expect(limited.index.pairCount == kept.reduce(0) { $0 + data.index.labels[$1].count })
+        #expect(limited.blackBoxQueries == data.blackBoxQueries)
+        #expect(throws: TrainingError.self) { try data.limited(toTrainQueries: []) }
     }
 }

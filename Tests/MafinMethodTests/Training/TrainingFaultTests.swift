@@ -4,7 +4,6 @@ import Testing
 
 @testable import MafinMethod
 
-
 /// The flaws of public code that METHOD §3 lists.
 @Suite struct TrainingFaultTests {
     /// Four documents, two queries each, all in one batch.

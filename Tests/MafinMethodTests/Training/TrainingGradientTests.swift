@@ -4,7 +4,6 @@ import Testing
 
 @testable import MafinMethod
 
-
 /// The gradient of whole steps, loss ∘ head ∘ normalisation ∘ encoder, against central differences of the loss.
 @Suite struct TrainingGradientTests {
     enum Kind: String, CaseIterable {

@@ -2,7 +2,6 @@ import Testing
 
 @testable import MafinMethod
 
-
 @Suite struct TrainingInterpolationTests {
     /// A run of three updates, an evaluation after each, then one for each share.
     private func run(

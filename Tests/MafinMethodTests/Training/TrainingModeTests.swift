@@ -3,7 +3,6 @@ import Testing
 
 @testable import MafinMethod
 
-
 @Suite struct TrainingModeTests {
     static func plans(_ mode: any TrainingMode, seed: UInt64 = 1) throws -> (TrainingIndex, [StepPlan]) {
         let index = try TrainingFixture.random().index

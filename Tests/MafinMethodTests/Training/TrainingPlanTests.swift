@@ -3,7 +3,6 @@ import Testing
 
 @testable import MafinMethod
 
-
 @Suite struct TrainingPlanTests {
     @Test func linearScheduleWarmsUpAndFallsOverTheWholeRun() {
         var options = TrainingOptions()

@@ -4,7 +4,6 @@ import Testing
 
 @testable import MafinMethod
 
-
 @Suite struct TrainingResumeTests {
     enum Kind: String, CaseIterable {
         case query, block, towers, blockWithoutBank, pair, mined, learned, norm, refitted, accumulated

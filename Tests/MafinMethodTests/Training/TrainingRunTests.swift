@@ -4,7 +4,6 @@ import Testing
 
 @testable import MafinMethod
 
-
 /// Events of a run, gathered.
 final class EventLog {
     var events: [TrainingEvent] = []

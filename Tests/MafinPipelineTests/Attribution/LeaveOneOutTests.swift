@@ -1,11 +1,11 @@
 import Foundation
 import MafinEncoder
+import MafinMethod
 import MafinNumerics
 import MafinTestSupport
 import Testing
 
 @testable import MafinPipeline
-
 
 /// Against shares that Python's sentence-transformers found by taking words out of the text itself.
 @Suite("Leave-one-out", .enabled(if: TestModel.isAvailable, "\(TestModel.skipMessage)"))

@@ -1,4 +1,3 @@
-import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
@@ -17,10 +16,10 @@ public protocol RankingSystem: Sendable {
 
 extension RankingSystem {
     /// Bytes of scores that are held at a time.
-    static var scoreBytes: Int { 64 << 20 }
+    package static var scoreBytes: Int { 64 << 20 }
 
     /// Calls `body` with block after block of the queries and their scores, so that memory stays bounded.
-    func forEachBlock(of queries: [Int], _ body: (Range<Int>, Matrix) throws -> Void) throws {
+    package func forEachBlock(of queries: [Int], _ body: (Range<Int>, Matrix) throws -> Void) throws {
         let rows = max(1, Self.scoreBytes / (MemoryLayout<Float>.stride * max(1, documentCount)))
         for start in stride(from: 0, to: queries.count, by: rows) {
             let range = start..<min(start + rows, queries.count)
@@ -65,7 +64,7 @@ public struct VectorSystem: RankingSystem {
 
     /// The same with rows of unit length.
     /// - Throws: ``CombinationError`` for a row that is all zeros or not finite.
-    func normalized() throws -> VectorSystem {
+    package func normalized() throws -> VectorSystem {
         VectorSystem(
             queries: try UnitRows.make(queries, half: .blackBox),
             documents: try UnitRows.make(documents, half: .blackBox))
