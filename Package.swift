@@ -146,12 +146,29 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ])
         + [
+            // What the commands do, as library calls.
+            .target(
+                name: "MafinWorkflows",
+                dependencies: [
+                    "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline",
+                    "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
+                    .product(name: "Logging", package: "swift-log"),
+                ],
+                swiftSettings: strict),
+            .testTarget(
+                name: "MafinWorkflowsTests",
+                dependencies: [
+                    "MafinWorkflows", "MafinNumerics", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                    "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport",
+                    "MafinServer", "MafinTestSupport",
+                ],
+                swiftSettings: strict),
             .executableTarget(
                 name: "MafinCLI",
                 dependencies: [
                     "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
                     "MafinMethod", "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration",
-                    "MafinReport", "MafinServer",
+                    "MafinReport", "MafinServer", "MafinWorkflows",
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     .product(name: "Logging", package: "swift-log"),
                 ],
