@@ -16,7 +16,7 @@ func module(
         .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict),
         .testTarget(
             name: "\(name)Tests",
-            dependencies: [.target(name: name), "MafinTestSupport"] + tests,
+            dependencies: [.target(name: name), "MafinTestSupport"] + dependencies + tests,
             resources: [.copy("Goldens")],
             swiftSettings: strict),
     ]

@@ -1,6 +1,7 @@
-"""Fails when a module that must do without the network reaches it. Called by check-dependencies.sh.
+"""Fails when a module imports what it does not declare, declares what it does not import, or reaches the network though it must not.
 
-Arguments: the output of `swift package dump-package`, and of `swift package show-dependencies --format json`.
+Called by check-dependencies.sh with two files: the output of `swift package dump-package`, and that of
+`swift package show-dependencies --format json`.
 """
 
 import json
@@ -8,28 +9,37 @@ import pathlib
 import re
 import sys
 
-OFFLINE = ["MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "Mafin"]
+# The modules that may use the network. All others must work in an app that has no network package.
+NETWORKED = {"MafinProviders", "MafinServer", "MafinWorkflows", "MafinCLI"}
 NETWORK_PACKAGE = re.compile(r"(swift-nio.*|async-http-client|grpc-swift.*|hummingbird.*|vapor|flyingfox)", re.IGNORECASE)
 NETWORK_SOURCE = re.compile(
     r"^\s*(?:public |package |internal |@preconcurrency )*import +(?:FoundationNetworking|Network|AsyncHTTPClient|NIO\w*)\b"
     r"|\bURLSession\b",
     re.MULTILINE)
+IMPORT = re.compile(
+    r"(?:@\w+(?:\(\w+\))? +|public |package |internal |private |fileprivate )*"
+    r"import +(?:(?:struct|class|enum|protocol|func|var|let|typealias) +)?(\w+)")
+# What comes with Swift and its platforms.
+SYSTEM = {
+    "Accelerate", "CryptoKit", "Darwin", "Dispatch", "Foundation", "FoundationNetworking", "FoundationXML", "Glibc", "Musl", "Synchronization",
+    "Testing", "XCTest",
+}
 
 
 def dependencies_of_targets(package):
-    """For each target: the targets of this package, and the other packages, that it names."""
+    """For each target: the targets of this package, and the products of others as {product: package}, that it names."""
     names = {target["name"] for target in package["targets"]}
     result = {}
     for target in package["targets"]:
-        inside, outside = set(), set()
+        inside, outside = set(), {}
         for dependency in target["dependencies"]:
             (kind, (name, *rest)), = dependency.items()
             if kind == "product":
-                outside.add(rest[0].lower())
+                outside[name] = rest[0].lower()
             elif name in names:
                 inside.add(name)
             else:  # by name: a product of a package that bears the same name
-                outside.add(name.lower())
+                outside[name] = name.lower()
         result[target["name"]] = (inside, outside)
     return result
 
@@ -59,19 +69,59 @@ def reached_targets(name, direct):
     return reached
 
 
-def main(package_file, graph_file):
-    direct = dependencies_of_targets(json.loads(pathlib.Path(package_file).read_text()))
-    below = packages_below(json.loads(pathlib.Path(graph_file).read_text()))
+def folder_of(target):
+    """Where the sources of a target are, by SwiftPM's rules."""
+    if target.get("path"):
+        return pathlib.Path(target["path"])
+    return pathlib.Path("Tests" if target["type"] == "test" else "Sources", target["name"])
+
+
+def imports_of(folder):
+    """For each module that Swift sources below a folder import: the first source that does. Imports stand before all declarations."""
+    found = {}
+    for source in sorted(folder.rglob("*.swift")):
+        for line in source.read_text().splitlines():
+            if match := IMPORT.match(line):
+                found.setdefault(match.group(1), source)
+            elif line and not line.startswith(("//", "/*", " *", "#")):
+                break
+    return found
+
+
+def undeclared_and_unused(package, direct):
     faults = []
-    for module in OFFLINE:
-        if module not in direct:
-            faults.append(f"{module}: no such target in Package.swift; correct the list in {sys.argv[0]}")
+    for target in package["targets"]:
+        name, folder = target["name"], folder_of(target)
+        if not any(folder.rglob("*.swift")):  # C targets
+            continue
+        inside, outside = direct[name]
+        declared = inside | set(outside)
+        imported = imports_of(folder)
+        for module, source in sorted(imported.items()):
+            if module not in declared | SYSTEM | {name}:
+                faults.append(f"{source}: imports {module}, which {name} does not declare in Package.swift")
+        # A test target is given all that its module has, needed or not.
+        if target["type"] != "test":
+            for module in sorted(declared - set(imported)):
+                faults.append(f"Package.swift: {name} declares {module} and imports it nowhere")
+    return faults
+
+
+def main(package_file, graph_file):
+    package = json.loads(pathlib.Path(package_file).read_text())
+    direct = dependencies_of_targets(package)
+    below = packages_below(json.loads(pathlib.Path(graph_file).read_text()))
+    faults = [f"{sys.argv[0]}: there is no module {name}; correct NETWORKED" for name in sorted(NETWORKED - set(direct))]
+    faults += undeclared_and_unused(package, direct)
+    modules = [target["name"] for target in package["targets"] if target["type"] in ("regular", "executable")]
+    for module in modules:
+        if module in NETWORKED or module == "MafinTestSupport":
             continue
         for target in sorted(reached_targets(module, direct)):
-            for package in sorted(direct[target][1]):
-                for reached in sorted(below.get(package, {package})):
+            for product, package_name in sorted(direct[target][1].items()):
+                for reached in sorted(below.get(package_name, {package_name})):
                     if NETWORK_PACKAGE.fullmatch(reached):
-                        faults.append(f"{module}: reaches {reached}, through {target} and {package}")
+                        faults.append(f"{module}: reaches {reached}, through {target} and {product}")
         for source in sorted(pathlib.Path("Sources", module).rglob("*.swift")):
             if found := NETWORK_SOURCE.search(source.read_text()):
                 faults.append(f"{source}: uses the network ({found.group().strip()})")
