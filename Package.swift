@@ -8,16 +8,19 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-/// A library module, and the test target of the same name.
+/// A module, and the test target of the same name, which may import all that the module may.
 func module(
-    _ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = [], tests: [Target.Dependency] = []
+    _ name: String, _ dependencies: [Target.Dependency], isProgram: Bool = false, resources: [Resource] = [],
+    goldens: Bool = true, tests: [Target.Dependency] = []
 ) -> [Target] {
     [
-        .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict),
+        isProgram
+            ? .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+            : .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict),
         .testTarget(
             name: "\(name)Tests",
             dependencies: [.target(name: name), "MafinTestSupport"] + dependencies + tests,
-            resources: [.copy("Goldens")],
+            resources: goldens ? [.copy("Goldens")] : [],
             swiftSettings: strict),
     ]
 }
@@ -108,13 +111,11 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "TOMLKit", package: "TOMLKit"),
-            ],
-            tests: [
-                .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "GRDB", package: "GRDB.swift"),
             ])
         + module("MafinGeneration", ["MafinNumerics", "MafinBlackBox", "MafinRetrieval"])
-        + module("MafinReport", ["MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline", "MafinComparison"])
+        + module(
+            "MafinReport", ["MafinRetrieval", "MafinMethod", "MafinPipeline", "MafinComparison"],
+            tests: ["MafinNumerics"])
         + module(
             "MafinServer",
             [
@@ -136,52 +137,33 @@ let package = Package(
             // Compiled in, so that the program is one file.
             resources: ["page.html", "page.css", "page.js", "openapi.json"].map { .embedInCode("Page/\($0)") },
             tests: [
-                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
-                "MafinPipeline",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ])
-        + [
-            // What the commands do, as library calls.
-            .target(
-                name: "MafinWorkflows",
-                dependencies: [
-                    "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline",
-                    "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
-                    .product(name: "Logging", package: "swift-log"),
-                ],
-                swiftSettings: strict),
-            .testTarget(
-                name: "MafinWorkflowsTests",
-                dependencies: [
-                    "MafinWorkflows", "MafinNumerics", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
-                    "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport",
-                    "MafinServer", "MafinTestSupport",
-                ],
-                swiftSettings: strict),
-            .executableTarget(
-                name: "MafinCLI",
-                dependencies: [
-                    "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
-                    "MafinMethod", "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration",
-                    "MafinReport", "MafinServer", "MafinWorkflows",
-                    .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                    .product(name: "Logging", package: "swift-log"),
-                ],
-                swiftSettings: strict),
-            .testTarget(
-                name: "MafinCLITests",
-                dependencies: [
-                    "MafinCLI", "MafinTestSupport",
-                    .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                    .product(name: "NIOCore", package: "swift-nio"),
-                    .product(name: "NIOHTTP1", package: "swift-nio"),
-                ],
-                swiftSettings: strict),
-        ],
+        // What the commands do, as library calls.
+        + module(
+            "MafinWorkflows",
+            [
+                "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline",
+                "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            goldens: false)
+        + module(
+            "MafinCLI",
+            [
+                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
+                "MafinWorkflows",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            isProgram: true, goldens: false,
+            tests: [
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
     swiftLanguageModes: [.v6]
 )
