@@ -11,6 +11,8 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     case unknownProvider(String, known: [String])
     /// An address or an option of a server makes no sense.
     case badEndpoint(String, reason: String)
+    /// An artefact names an address that is not its provider's own, and the user has not named it.
+    case untrustedAddress(String, provider: String)
     /// A file of certificate authorities is none.
     case badCertificates(path: String, reason: String)
     /// APIs refuse empty texts, so none is sent.
@@ -72,6 +74,9 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
             return "no provider is called '\(name)'; known are \(known.joined(separator: ", "))"
         case .badEndpoint(let endpoint, let reason):
             return "'\(endpoint)': \(reason)"
+        case .untrustedAddress(let address, let provider):
+            return
+                "the artefact asks \(provider) at \(address), which is not the address of that provider; artefacts can come from strangers, so no text and no key is sent there unless you pass --base-url \(address)"
         case .emptyTexts(let role, let count, let first):
             return
                 "\(count) \(Self.plural(role)) to embed \(count == 1 ? "is" : "are") empty: \(Self.list(first, of: count))"
@@ -133,7 +138,8 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Who can mend it; commands turn this into their exit code.
     public var category: Category {
         switch self {
-        case .badKey, .badProfile, .unknownProvider, .badEndpoint, .badCertificates, .overBudget, .badRepository,
+        case .badKey, .badProfile, .unknownProvider, .badEndpoint, .untrustedAddress, .badCertificates, .overBudget,
+            .badRepository,
             .modelNotFound:
             .usage
         case .emptyTexts, .textsTooLong, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .modelDrifted,

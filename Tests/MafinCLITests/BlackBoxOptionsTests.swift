@@ -64,7 +64,11 @@ import Testing
         let stored = BlackBoxSource(.openAI(model: "m"), baseURL: "http://old/v1", dimensions: 8, queryPrefix: "q ")
         let none = try BlackBoxOptions.parse([])
         #expect(none.source == nil)
-        #expect(try none.source(default: stored) == stored)
+        var own = stored
+        own.baseURL = "https://api.openai.com/v1/"
+        var source = stored
+        source.baseURL = nil
+        #expect(try none.source(default: own) == source)
         #expect(throws: ValidationError.self) { try none.source(default: nil) }
 
         var moved = stored
@@ -76,6 +80,25 @@ import Testing
         }
         let other = try BlackBoxOptions.parse(["--black-box", "vectors:v"])
         #expect(try other.source(default: stored).specification == .vectors(path: "v"))
+    }
+
+    /// An artefact may come from a stranger: its address is used only where it is the provider's own.
+    @Test(arguments: [
+        "http://127.0.0.1:1/v1", "https://api.openai.com.example.org/v1", "http://api.openai.com/v1",
+        "https://api.openai.com:8443/v1", "https://api.openai.com/v1/other",
+    ])
+    func addressesOfArtefactsAreNotUsed(address: String) throws {
+        let stored = BlackBoxSource(.openAI(model: "m"), baseURL: address)
+        #expect(throws: ProviderError.untrustedAddress(address, provider: "openai")) {
+            try BlackBoxOptions.parse([]).source(default: stored)
+        }
+        #expect(try BlackBoxOptions.parse(["--base-url", address]).source(default: stored).baseURL == address)
+    }
+
+    /// Every user of this provider has an address of their own: an artefact's is anybody's.
+    @Test func anAddressOfAProviderWithoutOneIsNotUsed() throws {
+        let stored = BlackBoxSource(.provider("azure", model: "m"), baseURL: "https://h.openai.azure.com/openai/v1")
+        #expect(throws: ProviderError.self) { try BlackBoxOptions.parse([]).source(default: stored) }
     }
 
     // MARK: - Making

@@ -100,7 +100,8 @@ struct GenerateEndToEndTests {
                 ["generate", "--output", "GEN", "--round-trip", "40", "--llm-price", "1,2", "--json"] + flags(server)
                     + blackBox(server))
             #expect(outcome.status == 0, "\(outcome.error)")
-            #expect(outcome.error.contains("openai:writer: 60 of 60 prompts to ask"), "\(outcome.error)")
+            #expect(
+                outcome.error.contains("openai:writer at \(server.url): 60 of 60 prompts to ask"), "\(outcome.error)")
             let report = try JSONDecoder().decode(GenerationReport.self, from: Data(outcome.output.utf8))
             #expect(
                 report.generated == ["question": 180] && report.rejected["deictic"] == 6

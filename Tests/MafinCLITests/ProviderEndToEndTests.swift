@@ -114,6 +114,41 @@ struct ProviderEndToEndTests {
         #expect(gone.status == 0 && gone.output.contains("\(asked.count) vectors removed"), "\(gone.output)")
     }
 
+    /// An artefact from a stranger names a server and a provider for which the user has a key: neither text nor key goes there.
+    @Test func anArtefactDoesNotChooseWhereAKeyGoes() async throws {
+        let world = try TinyWorld()
+        defer { world.remove() }
+        let server = try Self.server()
+        defer { server.stop() }
+        let train = try await world.mafin(
+            [
+                "train", "--data", "data", "--encoder", "model", "--output", "ART", "--rivals", "none", "--epochs", "1",
+                "--quiet", "--threads", "2", "--cache", "a.sqlite", "--force", "--black-box", "openai:m", "--base-url",
+                server.url,
+            ], environment: ["OPENAI_API_KEY": "sk-of-the-user"])
+        #expect(train.status == 0, "\(train.error)")
+        let index = try await world.mafin(
+            ["index", "ART", "--data", "data", "--output", "INDEX", "--cache", "a.sqlite", "--base-url", server.url])
+        #expect(index.status == 0, "\(index.error)")
+        let before = server.requests.count
+        for command in [
+            ["evaluate", "ART", "--data", "data"], ["search", "ART", "--data", "data", "f1 f2"],
+            ["embed", "ART", "--input", "data/queries.jsonl", "--as", "query", "--output", "out.npy"],
+            ["index", "ART", "--data", "data", "--output", "OTHER"],
+            ["serve", "ART", "--port", "0"], ["serve", "ART", "--index", "INDEX", "--port", "0"],
+        ] {
+            let outcome = try await world.mafin(
+                command + ["--cache", "b.sqlite"], environment: ["OPENAI_API_KEY": "sk-of-the-user"])
+            #expect(outcome.status != 0, "\(command)")
+            #expect(outcome.error.contains("--base-url \(server.url)"), "\(command): \(outcome.error)")
+        }
+        #expect(server.requests.count == before)
+        let named = try await world.mafin(
+            ["search", "ART", "--data", "data", "--cache", "b.sqlite", "--base-url", server.url, "f1 f2"])
+        #expect(named.status == 0 && server.requests.count > before, "\(named.error)")
+        #expect(named.error.contains("openai:m at \(server.url): "), "\(named.error)")
+    }
+
     private final class Bill: Sendable {
         let texts = Mutex<[String]>([])
     }

@@ -170,7 +170,7 @@ struct ServiceEndToEndTests {
         try #require(train.status == 0, "\(train.error)")
         provider.asked.withLock { $0 = [] }
         let run = try Program.start(
-            ["serve", "ART", "--cache", "c.sqlite", "--port", "0"] + flags, in: world.folder)
+            ["serve", "ART", "--cache", "c.sqlite", "--port", "0", "--base-url", server.url] + flags, in: world.folder)
         defer { kill(run.identifier, SIGKILL) }
         let begun = ContinuousClock.now
         var port: Int?

@@ -39,7 +39,9 @@ import Testing
             let tokens = (Array(Set(texts)) + ["a query"]).reduce(0) { $0 + $1.utf8.count / 3 + 1 }
             #expect(plan.tokens == tokens && abs((plan.cost ?? 0) - Double(tokens) * 0.12 / 1e6) < 1e-12)
             #expect(plan.joinedDimension == 1920 && plan.indexesTooSmall.isEmpty && plan.batchSaving == nil)
-            #expect(plan.summary.hasPrefix("cohere:embed-v4.0: 501 of 501 distinct texts to ask"), "\(plan.summary)")
+            #expect(
+                plan.summary.hasPrefix("cohere:embed-v4.0 at api.cohere.com: 501 of 501 distinct texts to ask"),
+                "\(plan.summary)")
         }
     }
 

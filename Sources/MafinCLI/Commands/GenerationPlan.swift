@@ -9,6 +9,8 @@ struct GenerationPlan: Encodable {
     var passages: Int
     /// `provider:model`; nil: nobody is asked.
     var model: String?
+    /// The server that prompts and key go to.
+    var server: String?
     var prompts = 0
     var cached = 0
     /// At most: prompts estimated by their bytes, replies of the full length allowed.
@@ -32,6 +34,7 @@ struct GenerationPlan: Encodable {
     ) {
         self.init(documents: documents, passages: passages)
         self.model = "\(model.identity.provider):\(model.identity.model)"
+        server = model.server
         self.prompts = prompts
         cached = prompts - missing.count
         inputTokens = missing.reduce(0) { $0 + ChatModel.estimatedTokens(of: $1) }
@@ -55,7 +58,7 @@ struct GenerationPlan: Encodable {
         ]
         if let minutes, minutes >= 0.5 { words.append("at least \(Int(minutes.rounded(.up))) minutes") }
         if let cost { words.append("at most \(Self.money(cost))") }
-        return "\(model): " + words.joined(separator: ", ")
+        return "\(model) at \(server ?? ""): " + words.joined(separator: ", ")
     }
 
     /// Why it must not be begun, or nil.
@@ -81,7 +84,8 @@ struct GenerationPlan: Encodable {
     var table: Table {
         var table = Table(columns: [.init(model ?? "without a language model"), .init("")])
         table.append(["passages", "\(passages) of \(documents) documents"])
-        guard model != nil else { return table }
+        guard let server else { return table }
+        table.append(["server", server])
         table.append(["prompts", "\(prompts), \(cached) cached, \(toAsk) to ask"])
         table.append(["tokens", "at most about \(inputTokens) in and \(outputTokens) out"])
         table.append([

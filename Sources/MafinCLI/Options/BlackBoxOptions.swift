@@ -82,12 +82,25 @@ struct BlackBoxOptions: ParsableArguments {
                 "--black-box is missing: vectors:PATH, local:NAME-OR-FOLDER or PROVIDER:MODEL such as openai:MODEL.")
         }
         try requireFit(to: source.specification)
-        source.baseURL = baseURL ?? source.baseURL
+        source.baseURL = try baseURL ?? trustedAddress(of: source)
         source.dimensions = dimensions ?? source.dimensions
         source.queryPrefix = queryPrefix ?? source.queryPrefix
         source.documentPrefix = documentPrefix ?? source.documentPrefix
         source.overflow = asking.onOverflow ?? source.overflow
         return source
+    }
+
+    /// The address of an artefact's black box, or nil for the provider's own. Artefacts can come from strangers, so nothing in one decides
+    /// where texts and keys go.
+    /// - Throws: `ProviderError.untrustedAddress` for any other address.
+    private func trustedAddress(of source: BlackBoxSource) throws -> String? {
+        guard let address = source.baseURL, case .provider(let name, let model) = source.specification else {
+            return nil
+        }
+        guard try catalog().profile(name).endpoint.isOwn(address, model: model) else {
+            throw ProviderError.untrustedAddress(address, provider: name)
+        }
+        return nil
     }
 
     /// The profiles that can be named: those of the library, of the user's folder, and of `--provider-file`.

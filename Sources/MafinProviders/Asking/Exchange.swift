@@ -72,6 +72,13 @@ struct Exchange: Sendable {
         }
     }
 
+    /// The server by its host alone, or with `http://` before it where nothing hides what is sent.
+    var server: String {
+        guard let parts = URLComponents(string: url), let host = parts.host else { return url }
+        let port = parts.port.map { ":\($0)" } ?? ""
+        return (parts.scheme == "https" ? "" : "\(parts.scheme ?? "")://") + host + port
+    }
+
     /// The bytes around texts of a role, in an encoding (position in the profile's list).
     func form(
         for role: TextRole, identity: BlackBoxIdentity, encoding: Int

@@ -158,6 +158,9 @@ public struct ProviderBlackBox: BlackBox {
     /// Where requests go.
     public var url: String { exchange.url }
 
+    /// The server that texts and key go to, for people.
+    public var server: String { exchange.server }
+
     /// Requests that were sent so far, by all who share the limit, and tokens as far as the server has counted them, else as estimated.
     public var spent: (requests: Int, tokens: Int) { spending.soFar }
 

@@ -141,6 +141,9 @@ public struct ChatModel: LanguageModel {
     /// Where requests go.
     public var url: String { exchange.url }
 
+    /// The server that prompts and key go to, for people.
+    public var server: String { exchange.server }
+
     /// What the provider's batch API takes off; nil: there is none.
     public var batchDiscount: Double? {
         profile.batch == nil || form.batchRequestPath == nil ? nil : profile.price.batchDiscount

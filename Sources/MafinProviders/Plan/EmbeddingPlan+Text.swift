@@ -12,7 +12,7 @@ extension EmbeddingPlan {
         ]
         if let minutes, minutes >= 0.5 { words.append("at least \(Self.time(minutes))") }
         if let cost { words.append("at most \(Money.text(cost))") }
-        return "\(model): " + words.joined(separator: ", ")
+        return "\(model) at \(server): " + words.joined(separator: ", ")
     }
 
     /// How many tokens, and how surely.
@@ -35,6 +35,7 @@ extension EmbeddingPlan {
                     "\(part.texts) texts, \(part.distinct) distinct, \(part.cached) cached, \(part.toAsk) to ask"
                 ))
         }
+        rows.append(("server", server))
         rows.append(("tokens", tokenText))
         rows.append(("requests", "\(requests)"))
         rows.append(("time", timeText))

@@ -38,6 +38,8 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
 
     /// `provider:model`
     public var model: String
+    /// The server that texts and key go to: its host, with `http://` before it where the line is not encrypted.
+    public var server: String
     /// Queries and documents apart.
     public var parts: [Part]
     /// How tokens were counted.
@@ -160,6 +162,7 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
             items: min(stated.items, lessons.items ?? .max), tokens: min(stated.tokens, lessons.tokens ?? .max),
             bytes: min(stated.bytes, lessons.bytes ?? .max))
         model = "\(profile.name):\(identity.model)"
+        server = blackBox.server
         basis = ruler.estimate.map { .upperEstimate(bytesPerToken: $0) } ?? .exact
         textTokens = profile.limits.textTokens
         let rates = blackBox.rates

@@ -85,6 +85,15 @@ public struct Endpoint: Sendable, Hashable {
         return Resolved(url: text + path + (query.map { "?\($0)" } ?? ""), base: text)
     }
 
+    /// Whether a base address is the vendor's own, however it is written (a slash at its end, no path).
+    ///
+    /// An address that stands in a file, such as an artefact's, may have been written by a stranger: one that is not the vendor's own gets
+    /// neither texts nor keys unless the user names it.
+    package func isOwn(_ address: String, model: String) -> Bool {
+        guard baseURL != nil, let own = try? resolved(nil, model: model, profile: "") else { return false }
+        return (try? resolved(address, model: model, profile: "")) == own
+    }
+
     /// The base address that a key belongs to, where it is not the usual one.
     func baseURL(of key: APIKey?) -> String? {
         guard let key else { return nil }
