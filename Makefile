@@ -2,7 +2,7 @@
 # What they run is in Scripts/, short enough to read.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo test test-slow test-pages test-service bench bench-guard lint format clean
+.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service bench bench-guard lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,13 +27,16 @@ test: ## lint, build, all tests (ARGS=… goes to `swift test`)
 test-slow: ## the same with the slow suites
 	@MAFIN_SLOW_TESTS=1 Scripts/test.sh $(ARGS)
 
-test-pages: libraries ## open the report's pages in headless Chromium (ARGS=… are pages to check too)
+test-build: ## build the program and its tests, as `make test` does
+	@Scripts/test.sh --build-only
+
+test-pages: test-build ## open the report's pages in headless Chromium (ARGS=… are pages to check too)
 	@Scripts/test-pages.sh $(ARGS)
 
-test-service: build ## ask `mafin serve` with the official clients and schemathesis, and use its page in Chromium
-	@Scripts/test-clients.sh .build/release/mafin
-	@Scripts/test-openapi.sh .build/release/mafin
-	@Scripts/test-service-page.sh .build/release/mafin
+test-service: test-build ## ask `mafin serve` with the official clients, promtool and schemathesis, and use its page in Chromium
+	@Scripts/test-clients.sh
+	@Scripts/test-openapi.sh
+	@Scripts/test-service-page.sh
 
 bench: model ## measure everything beside its peers (ARGS=… names some of Scripts/bench.sh)
 	@Scripts/bench.sh $(ARGS)

@@ -17,12 +17,4 @@ if [ -z "$chromium" ] && command -v apt-get >/dev/null; then
 fi
 [ -n "$chromium" ] || die "there is no Chromium; install one, or name it with CHROMIUM"
 
-python="$cache/pages/bin/python"
-if [ ! -f "$cache/pages/ready" ]; then
-    say "installing playwright and axe-core into .cache/pages"
-    rm -rf "$cache/pages"
-    python3 -m venv "$cache/pages"
-    "$python" -m pip --disable-pip-version-check install --quiet playwright==1.65.2 axe-playwright-python==0.1.8 </dev/null >&2 \
-        || die "playwright could not be installed"
-    touch "$cache/pages/ready"
-fi
+python=$(python_with pages playwright==1.65.2 axe-playwright-python==0.1.8)

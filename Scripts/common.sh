@@ -38,3 +38,33 @@ need_pip() {
     python3 -m pip --version >/dev/null 2>&1 \
         || die "'$(command -v python3) -m pip' does not work; please install pip for that Python"
 }
+
+# Makes an empty Python environment in .cache/NAME and installs the packages into it, once; prints its python.
+python_with() {
+    local folder="$cache/$1"
+    shift
+    if [ ! -f "$folder/ready" ]; then
+        say "installing ${*%%[<>=]*} into ${folder#"$PWD/"}"
+        rm -rf "$folder"
+        python3 -m venv "$folder" >&2 || die "'python3 -m venv' does not work here"
+        "$folder/bin/python" -m pip --disable-pip-version-check install --quiet "$@" </dev/null >&2 \
+            || die "pip could not install $*"
+        touch "$folder/ready"
+    fi
+    echo "$folder/bin/python"
+}
+
+# Prints the path of promtool. Debian's package is unpacked into .cache, not installed, because it would start a server.
+find_promtool() {
+    local tool="$cache/promtool/usr/bin/promtool"
+    command -v promtool && return
+    if [ ! -x "$tool" ]; then
+        command -v apt-get >/dev/null || die "please install promtool (it comes with Prometheus)"
+        say "downloading promtool into .cache/promtool"
+        rm -rf "$cache/promtool" && mkdir -p "$cache/promtool"
+        (cd "$cache/promtool" && { apt-get download prometheus || { apt-get update && apt-get download prometheus; }; } \
+            && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb) </dev/null >"$cache/promtool/log" 2>&1 \
+            || { tail -n 5 "$cache/promtool/log" >&2; die "promtool could not be downloaded"; }
+    fi
+    echo "$tool"
+}

@@ -1,25 +1,18 @@
 #!/usr/bin/env bash
 # Asks `mafin serve` with the clients that people use (openai, cohere, voyageai, LangChain, LlamaIndex, curl) and compares every vector
-# with what `mafin embed` writes, to 1e-5. Not part of `make test`, for the packages' sake; they go to .cache/clients.
+# with what `mafin embed` writes, to 1e-5; promtool reads /metrics. Part of `make test-service`. The clients are installed into .cache.
 #
-#   Scripts/test-clients.sh [MAFIN]      the built program (default: .build/release/mafin)
+#   Scripts/test-clients.sh [MAFIN]      the built program (default: .build-test/release/mafin)
 #   ARTEFACT                             an artefact with a black box that can be asked; default: one is trained for some seconds
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-mafin=$(realpath "${1:-.build/release/mafin}")
-[ -x "$mafin" ] || die "there is no $mafin; build it with 'make build'"
+mafin=$(realpath "${1:-.build-test/release/mafin}")
+[ -x "$mafin" ] || die "there is no $mafin; build it with 'make test-build'"
 command -v curl >/dev/null || die "curl is needed"
 
-python="$cache/clients/bin/python"
-if [ ! -f "$cache/clients/ready" ]; then
-    say "installing the clients into .cache/clients"
-    rm -rf "$cache/clients"
-    python3 -m venv "$cache/clients"
-    "$python" -m pip --disable-pip-version-check install --quiet numpy openai cohere voyageai langchain-openai \
-        llama-index-embeddings-openai </dev/null >&2 || die "the clients could not be installed"
-    touch "$cache/clients/ready"
-fi
+python=$(python_with clients numpy openai cohere voyageai langchain-openai llama-index-embeddings-openai)
+promtool=$(find_promtool)
 
 work=$(mktemp -d)
 server=
@@ -58,10 +51,8 @@ curl -sS --fail-with-body "$url/v1/embeddings" -H "authorization: Bearer a-key-f
     -H "content-type: application/json" -d @"$work/curl.json" >"$work/curl.answer"
 "$python" Tools/check_clients.py curl "$work"
 
-if command -v promtool >/dev/null; then
-    say "promtool"
-    curl -sS "$url/metrics" | promtool check metrics
-fi
+say "promtool"
+curl -sS "$url/metrics" | "$promtool" check metrics
 
 kill -TERM "$server"
 wait "$server" || die "the service ended with status $?: $(tail -3 "$work/log")"

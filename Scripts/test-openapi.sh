@@ -1,25 +1,17 @@
 #!/usr/bin/env bash
 # Has schemathesis ask a running `mafin serve` what its /openapi.json allows and what it does not, and compare every answer with the
-# description. Not part of `make test`, for the packages' sake; they go to .cache/schemathesis.
+# description. Part of `make test-service`. schemathesis is installed into .cache.
 #
-#   Scripts/test-openapi.sh [MAFIN]      the built program (default: .build/release/mafin)
+#   Scripts/test-openapi.sh [MAFIN]      the built program (default: .build-test/release/mafin)
 #   EXAMPLES                             examples an operation (default: 30)
 #   SCHEMATHESIS                         a schemathesis to use
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-mafin=$(realpath "${1:-.build/release/mafin}")
-[ -x "$mafin" ] || die "there is no $mafin; build it with 'make build'"
+mafin=$(realpath "${1:-.build-test/release/mafin}")
+[ -x "$mafin" ] || die "there is no $mafin; build it with 'make test-build'"
 
-schemathesis=${SCHEMATHESIS:-$cache/schemathesis/bin/schemathesis}
-if [ -z "${SCHEMATHESIS:-}" ] && [ ! -f "$cache/schemathesis/ready" ]; then
-    say "installing schemathesis into .cache/schemathesis"
-    rm -rf "$cache/schemathesis"
-    python3 -m venv "$cache/schemathesis"
-    "$cache/schemathesis/bin/python" -m pip --disable-pip-version-check install --quiet 'schemathesis>=4,<5' </dev/null >&2 \
-        || die "schemathesis could not be installed"
-    touch "$cache/schemathesis/ready"
-fi
+schemathesis=${SCHEMATHESIS:-$(dirname "$(python_with schemathesis 'schemathesis>=4,<5')")/schemathesis}
 
 Scripts/fetch-model.sh "$mafin"
 work=$(mktemp -d)

@@ -3,13 +3,13 @@
 # dark and on a phone; console, network, accessibility (axe-core). Not part of `make test`, for the browser's sake. Chromium comes
 # from apt where there is none, Python's playwright and axe-core go to .cache/pages. Screenshots are left in .cache/service-page.
 #
-#   Scripts/test-service-page.sh [MAFIN]      the built program (default: .build/release/mafin)
+#   Scripts/test-service-page.sh [MAFIN]      the built program (default: .build-test/release/mafin)
 #   CHROMIUM                                  a Chromium or Chrome to use
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-mafin=$(realpath "${1:-.build/release/mafin}")
-[ -x "$mafin" ] || die "there is no $mafin; build it with 'make build'"
+mafin=$(realpath "${1:-.build-test/release/mafin}")
+[ -x "$mafin" ] || die "there is no $mafin; build it with 'make test-build'"
 source Scripts/browser.sh
 
 Scripts/fetch-model.sh "$mafin"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Lint, build, all tests, in release mode; arguments go to `swift test`. Ends with the test runner's own lines and status.
+# With --build-only, only the build.
 # The build has a folder of its own (.build-test), because testable code is compiled with other flags than the program.
 #
 #   MAFIN_SLOW_TESTS=1   the slow suites too (`make test-slow`)
@@ -11,6 +12,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 build=(-c release -Xswiftc -enable-testing --scratch-path .build-test)
 
 Scripts/install-libraries.sh
+if [ "${1:-}" = --build-only ]; then
+    exec swift build --build-tests "${build[@]}"
+fi
 say "lint"
 Scripts/lint.sh
 Scripts/check-dependencies.sh --scratch-path .build-test

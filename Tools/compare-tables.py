@@ -1,4 +1,4 @@
-"""The tables of RESULTS.md from what `mafin compare` wrote: one of all collections side by side, and one for each.
+"""The tables of Documentation/results.md from what `mafin compare` wrote: one of all collections side by side, and one for each.
 
     python3 Tools/compare-tables.py REPORT-FOLDER …
 """
