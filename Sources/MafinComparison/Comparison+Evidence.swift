@@ -5,14 +5,14 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-extension JoinedTraining {
+extension CollectionTraining {
     /// The encoder as released, alone, over the rows of ``data``; from the cache where its vectors were made before.
     /// - Throws: ``CombinationError`` for a text that it gives no vector; `CancellationError` when cancelled.
     public func releasedSystem(isCancelled: () -> Bool = { false }) throws -> VectorSystem {
         VectorSystem(
             queries: try UnitRows.make(
-                releasedQueryVectors(isCancelled: isCancelled), half: .local, ids: queries.map(\.id)),
-            documents: try UnitRows.make(documentBank, half: .local, ids: collection.documentIds))
+                releasedQueryVectors(isCancelled: isCancelled), source: .local, ids: queries.map(\.id)),
+            documents: try UnitRows.make(documentBank, source: .local, ids: collection.documentIds))
     }
 }
 
@@ -128,7 +128,7 @@ extension Comparison {
 
     /// Takes the time of single queries, one after the other: medians.
     /// - Throws: what encoder and index throw.
-    public func costs(of model: JoinedModel, _ chosen: TrainingRecord) throws -> Costs {
+    public func costs(of model: ArtefactModel, _ chosen: TrainingRecord) throws -> Costs {
         let joined = try systems(of: chosen.contender, seed: chosen.seed).vectors
         let rows = measuredRows.prefix(Self.timedQueries).map(\.row)
         func median(_ body: (Int) throws -> Void) rethrows -> Double {

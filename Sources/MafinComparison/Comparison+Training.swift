@@ -57,11 +57,11 @@ extension Comparison {
         return derived + min(Double(plan.seeds.count - 1) * spent(.adapter), 0.1 * plan.request.seconds)
     }
 
-    private func train(_ contender: Contender, _ training: JoinedTraining, _ seed: UInt64) throws -> ComparisonUnit {
+    private func train(_ contender: Contender, _ training: CollectionTraining, _ seed: UInt64) throws -> ComparisonUnit {
         let folder = store.checkpoints(of: contender, seed: seed)
         let begun = ContinuousClock.now
         let trained = try training.train(
-            contender, checkpointFolder: folder, resume: JoinedTraining.canResume(from: folder),
+            contender, checkpointFolder: folder, resume: CollectionTraining.canResume(from: folder),
             isCancelled: isCancelled, onEvent: { [onEvent] in onEvent(.training(contender, seed: seed, $0)) })
         let ended = ContinuousClock.now
         let (queries, documents) = try trained.localVectors()

@@ -17,7 +17,7 @@ extension Comparison {
             scores: @escaping @Sendable ([String]) -> Matrix
         ) throws -> ComparisonRow {
             let run = Run(
-                rankings(measured.map(\.text), JoinedEvaluation.depth), queryIds: measured.map(\.id),
+                rankings(measured.map(\.text), ArtefactEvaluation.depth), queryIds: measured.map(\.id),
                 documentIds: collection.documentIds)
             let system = ScoreFunction(documentCount: count) { rows in scores(rows.map { texts[$0] }) }
             return try row(name, run, development: data.development(of: system), choices: choices)

@@ -26,7 +26,7 @@ public final class Comparison {
     }
 
     /// What is trained on.
-    public let training: JoinedTraining
+    public let training: CollectionTraining
     /// What is compared.
     public let plan: ComparisonPlan
     /// Where it lies.
@@ -55,7 +55,7 @@ public final class Comparison {
     ///   - isCancelled: asked now and then; what is finished stays.
     /// - Throws: ``TrainingError/noQueries(list:reason:)`` without development queries.
     public init(
-        _ training: JoinedTraining, plan: ComparisonPlan, store: ComparisonStore, qrels: Qrels,
+        _ training: CollectionTraining, plan: ComparisonPlan, store: ComparisonStore, qrels: Qrels,
         source: BlackBoxSource? = nil,
         isCancelled: @escaping () -> Bool = { false }, onEvent: @escaping (Event) -> Void = { _ in }
     ) throws {

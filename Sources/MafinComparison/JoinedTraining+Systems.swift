@@ -8,7 +8,7 @@ extension TrainedEncoder {
     /// The trained encoder's joined vectors and its half alone, of all queries that the black box was asked for and all documents: what rivals build on,
     /// and what ranks test queries without writing an artefact.
     ///
-    /// Rows are those of ``JoinedTraining/data``.
+    /// Rows are those of ``CollectionTraining/data``.
     /// - Throws: ``CombinationError`` for vectors that cannot be joined; what the encoder throws.
     public func systems() throws -> StandardRivals.Joined {
         let (queries, documents) = try localVectors()
@@ -26,7 +26,7 @@ extension TrainedEncoder {
     }
 }
 
-extension JoinedTraining {
+extension CollectionTraining {
     /// Joined vectors and the local half alone from vectors of an encoder, as it emits them.
     func systems(
         of contender: Contender, mixing: ArtefactManifest.Mixing, queries: Matrix, documents: Matrix
@@ -42,8 +42,8 @@ extension JoinedTraining {
                 documents: try combination.join(
                     blackBox: data.blackBoxDocuments, local: documents, as: .document, ids: documentIds)),
             local: VectorSystem(
-                queries: try UnitRows.make(queries, half: .local, ids: queryIds),
-                documents: try UnitRows.make(documents, half: .local, ids: documentIds)))
+                queries: try UnitRows.make(queries, source: .local, ids: queryIds),
+                documents: try UnitRows.make(documents, source: .local, ids: documentIds)))
     }
 
     /// The black box's vectors beside those of a local encoder, whose share in a score is λ.
@@ -86,7 +86,7 @@ extension JoinedTraining {
             return row
         }
         return Run(
-            try system.rankings(queries: rows, count: JoinedEvaluation.depth), queryIds: judged,
+            try system.rankings(queries: rows, count: ArtefactEvaluation.depth), queryIds: judged,
             documentIds: collection.documentIds)
     }
 }

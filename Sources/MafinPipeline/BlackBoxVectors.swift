@@ -38,9 +38,9 @@ public struct BlackBoxVectors: Sendable {
     ) throws -> RunEvaluation {
         let judged = collection.queries(judgedIn: qrels)
         let system = VectorSystem(
-            queries: try UnitRows.make(queryVectors, half: .blackBox, ids: queries.map(\.id)),
-            documents: try UnitRows.make(documentVectors, half: .blackBox, ids: collection.documentIds))
-        let rankings = try system.rankings(queries: rows(of: judged), count: JoinedEvaluation.depth)
+            queries: try UnitRows.make(queryVectors, source: .blackBox, ids: queries.map(\.id)),
+            documents: try UnitRows.make(documentVectors, source: .blackBox, ids: collection.documentIds))
+        let rankings = try system.rankings(queries: rows(of: judged), count: ArtefactEvaluation.depth)
         let run = Run(rankings, queryIds: judged.map(\.id), documentIds: collection.documentIds)
         return evaluate(run, against: qrels, metrics: metrics)
     }

@@ -47,7 +47,7 @@ struct HalfVectors {
         case .lambda(let lambda): return MixedScores.mix(blackBox: blackBox(), local: local(), lambda: lambda)
         case .norm:
             // Temperature 1: it moves no ranking.
-            let head = ScoreHead(scale: ScoreScale(lambda: 0.5, temperature: 1), form: .norm(factor: 1))
+            let head = ScoreHead(scale: MixtureWeights(lambda: 0.5, temperature: 1), form: .norm(factor: 1))
             return head.forward(
                 queries: localQueries.selecting(rows: block), documents: localDocuments, blackBox: blackBox()
             ).logits

@@ -2,7 +2,7 @@ import MafinBlackBox
 import MafinMethod
 import MafinNumerics
 
-extension JoinedModel {
+extension ArtefactModel {
     /// Joined vectors of texts, `(items.count, joinedDimension)`: the black box is asked, the local half computed, both joined.
     ///
     /// Memory is that of the vectors, so a long list of texts is given some at a time.

@@ -22,7 +22,7 @@ public final class TrainedEncoder {
 
     package let mode: any TrainingMode
     let options: TrainingOptions
-    package let training: JoinedTraining
+    package let training: CollectionTraining
 
     /// Whether the evaluation of the untrained start fitted the scale of both halves.
     var startIsCalibrated: Bool {
@@ -31,7 +31,7 @@ public final class TrainedEncoder {
 
     init(
         contender: Contender, encoder: TextEncoder, outcome: TrainingOutcome, mode: any TrainingMode,
-        options: TrainingOptions, of training: JoinedTraining
+        options: TrainingOptions, of training: CollectionTraining
     ) throws {
         self.contender = contender
         self.encoder = encoder
@@ -67,15 +67,15 @@ public final class TrainedEncoder {
         let ids = dev.map { training.queries[$0].id }
         let documentIds = training.collection.documentIds
         func run(_ mixing: HalfVectors.Mixing) -> Run {
-            Run(halves.rankings(mixing, count: JoinedEvaluation.depth), queryIds: ids, documentIds: documentIds)
+            Run(halves.rankings(mixing, count: ArtefactEvaluation.depth), queryIds: ids, documentIds: documentIds)
         }
         let wanted = Set(ids)
         development = try EvaluationReport(
             split: JudgedSplits.Part.dev.rawValue,
             runs: [
-                (JoinedEvaluation.baseline, run(.lambda(0))), (contender.aloneName, run(.lambda(1))),
+                (ArtefactEvaluation.baseline, run(.lambda(0))), (contender.aloneName, run(.lambda(1))),
                 (contender.joinedName, run(mixing.combination.mixing)),
-            ], qrels: training.devQrels.filter { wanted.contains($0) }, baseline: JoinedEvaluation.baseline)
+            ], qrels: training.devQrels.filter { wanted.contains($0) }, baseline: ArtefactEvaluation.baseline)
         verdict = Verdict(
             lambda: mixing.combination.lambda, development: development, system: contender.joinedName,
             gain: outcome.best.result.metric - outcome.start.result.metric)
@@ -83,7 +83,7 @@ public final class TrainedEncoder {
 
     /// The scale that makes the dev labels most likely; `nil` where neither half ranks them above chance.
     private static func fit(
-        _ halves: HalfVectors, dev: [Int], of training: JoinedTraining, byteBudget: Int
+        _ halves: HalfVectors, dev: [Int], of training: CollectionTraining, byteBudget: Int
     ) throws -> Calibration? {
         let scores = ScoreSource(
             queries: dev, queryVectors: training.data.blackBoxQueries,

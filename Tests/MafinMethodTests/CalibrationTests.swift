@@ -73,7 +73,7 @@ import Testing
                 ScoreBlocks(rows: golden.rows, rowsPerBlock: 3) {
                     (blackBox.selecting(rows: $0), local.selecting(rows: $0))
                 },
-                labels: golden.labels, target: golden.target, startingAt: ScoreScale(blackBox: 900, local: 400))
+                labels: golden.labels, target: golden.target, startingAt: MixtureWeights(blackBox: 900, local: 400))
             #expect(agree(Double(streamed.scale.blackBox), expected.blackBox, 1e-6), "\(name)")
             #expect(agree(Double(streamed.scale.local), expected.local, 1e-6), "\(name)")
         }
@@ -123,7 +123,7 @@ import Testing
         #expect(abs(wider.scale.temperature - 0.05) < 1e-7 && wider.isTemperatureAtMinimum)
         // On the bound λ alone is free: no other λ is better there.
         func loss(_ lambda: Float) -> Float {
-            let scale = ScoreScale(lambda: lambda, temperature: 0.05)
+            let scale = MixtureWeights(lambda: lambda, temperature: 0.05)
             return ListNet().evaluate(
                 logits: Matrix(
                     rows: 4, columns: 30,
@@ -185,7 +185,7 @@ import Testing
         }
         var broken = noise(seed: 1)
         broken[2, 9] = .infinity
-        #expect(throws: CombinationError.notFinite(half: .blackBox, row: 2, column: 9, id: nil)) {
+        #expect(throws: CombinationError.notFinite(source: .blackBox, row: 2, column: 9, id: nil)) {
             try Calibration.fit(blackBox: broken, local: noise(seed: 2), labels: labels)
         }
     }

@@ -136,8 +136,8 @@ private func ranking(_ scores: ArraySlice<Float>) -> [Int] {
 
     @Test func queriesWithoutTheBlackBoxRankAsTheLocalHalf() throws {
         let local = Matrix.multiply(
-            try UnitRows.make(queries.local, half: .local),
-            transposed: try UnitRows.make(documents.local, half: .local))
+            try UnitRows.make(queries.local, source: .local),
+            transposed: try UnitRows.make(documents.local, source: .local))
         for combination in [Combination.symmetric(lambda: 0.4), .querySided(lambda: 0.4)] {
             let joined = Matrix.multiply(
                 try combination.joinQueries(localOnly: queries.local, blackBoxDimension: 48),
@@ -147,9 +147,9 @@ private func ranking(_ scores: ArraySlice<Float>) -> [Int] {
     }
 
     @Test func unitRowsStayBitForBit() throws {
-        let unit = try UnitRows.make(documents.blackBox, half: .blackBox)
-        #expect(try UnitRows.make(unit, half: .blackBox) == unit)
-        let long = try UnitRows.make(Matrix(rows: 1, columns: 2, values: [3e-30, 4e-30]), half: .local)
+        let unit = try UnitRows.make(documents.blackBox, source: .blackBox)
+        #expect(try UnitRows.make(unit, source: .blackBox) == unit)
+        let long = try UnitRows.make(Matrix(rows: 1, columns: 2, values: [3e-30, 4e-30]), source: .local)
         #expect(abs(long[0, 0] - 0.6) < 1e-6 && abs(long[0, 1] - 0.8) < 1e-6)
     }
 
@@ -157,14 +157,14 @@ private func ranking(_ scores: ArraySlice<Float>) -> [Int] {
         var zero = queries.blackBox
         for column in 0..<48 { zero[4, column] = 0 }
         let ids = (0..<7).map { "q\($0)" }
-        #expect(throws: CombinationError.zeroVector(half: .blackBox, row: 4, id: "q4")) {
+        #expect(throws: CombinationError.zeroVector(source: .blackBox, row: 4, id: "q4")) {
             try Combination.symmetric(lambda: 0.5).join(blackBox: zero, local: queries.local, as: .query, ids: ids)
         }
         for bad in [Float.nan, .infinity, -.infinity] {
             var broken = queries.local
             broken[2, 7] = bad
             for combination in [Combination.querySided(lambda: 0.5), .norm(localFactor: 1)] {
-                #expect(throws: CombinationError.notFinite(half: .local, row: 2, column: 7, id: nil)) {
+                #expect(throws: CombinationError.notFinite(source: .local, row: 2, column: 7, id: nil)) {
                     try combination.join(blackBox: queries.blackBox, local: broken, as: .query)
                 }
             }
@@ -177,7 +177,7 @@ private func ranking(_ scores: ArraySlice<Float>) -> [Int] {
                 blackBox: queries.blackBox, local: queries.local, as: .query, ids: ids.dropLast())
         }
         #expect(
-            CombinationError.zeroVector(half: .blackBox, row: 4, id: "q4").description
+            CombinationError.zeroVector(source: .blackBox, row: 4, id: "q4").description
                 == "the black-box vector in row 4 ('q4') is all zeros: it has no direction to compare")
     }
 
@@ -203,9 +203,9 @@ private func ranking(_ scores: ArraySlice<Float>) -> [Int] {
     }
 
     @Test func scaleIsLambdaAndTemperature() {
-        let scale = ScoreScale(lambda: 0.25, temperature: 0.04)
+        let scale = MixtureWeights(lambda: 0.25, temperature: 0.04)
         #expect(abs(scale.blackBox - 18.75) < 1e-5 && abs(scale.local - 6.25) < 1e-5)
         #expect(abs(scale.lambda - 0.25) < 1e-6 && abs(scale.temperature - 0.04) < 1e-7)
-        #expect(ScoreScale.paper.lambda == 0.5 && abs(ScoreScale.paper.temperature - 0.05) < 1e-8)
+        #expect(MixtureWeights.paper.lambda == 0.5 && abs(MixtureWeights.paper.temperature - 0.05) < 1e-8)
     }
 }

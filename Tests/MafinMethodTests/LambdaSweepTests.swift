@@ -81,7 +81,7 @@ import Testing
         let blocks = ScoreBlocks(rows: rows, rowsPerBlock: 4) { range in
             (blackBox.selecting(rows: range), broken.selecting(rows: range))
         }
-        #expect(throws: CombinationError.notFinite(half: .local, row: 13, column: 4, id: nil)) {
+        #expect(throws: CombinationError.notFinite(source: .local, row: 13, column: 4, id: nil)) {
             try LambdaSweep(blocks, labels: labels, documentIds: ids, metric: .nDCG(cutoff: 10))
         }
         #expect(throws: CalibrationError.noLabelledRow(rows: 23)) {

@@ -47,7 +47,7 @@ private func report() throws -> EvaluationReport {
 
 private func manifest(towers: Int = 2) throws -> ArtefactManifest {
     let development = try report()
-    let scale = ScoreScale(blackBox: 30.3, local: 12.7)
+    let scale = MixtureWeights(blackBox: 30.3, local: 12.7)
     let document = EncoderRecord(
         name: "sentence-transformers/all-MiniLM-L6-v2", revision: "abc", folder: "document-encoder", dimension: 384,
         pooling: "mean", queryPrefix: "query: ", documentPrefix: "passage: ", maximumLength: 256)
@@ -325,7 +325,7 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
             var steps: Int? = 4
             var on = true
             var name = "query"
-            var scale = ScoreScale.paper
+            var scale = MixtureWeights.paper
         }
         let value = try ManifestValue(encoding: Options())
         #expect(

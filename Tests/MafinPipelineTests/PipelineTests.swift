@@ -35,11 +35,11 @@ struct PipelineTests {
         let blackBox = try StoredVectors(contentsOf: sample.appendingPathComponent("black-box"))
         let vectors = try await BlackBoxVectors(
             asking: blackBox, documents: collection.documents, queries: collection.queries)
-        var settings = JoinedTraining.Settings()
+        var settings = CollectionTraining.Settings()
         settings.mode = mode
         settings.options.steps = steps
         settings.options.evaluations = 2
-        let training = try JoinedTraining(
+        let training = try CollectionTraining(
             collection: collection, splits: JudgedSplits(collection, seed: 1), vectors: vectors,
             released: ReleasedEncoder(name: "all-MiniLM-L6-v2", folder: released), settings: settings, cache: cache)
         let trained = try training.train(contender, checkpointFolder: nil)
@@ -58,9 +58,9 @@ struct PipelineTests {
         #expect(trained.manifest.queryEncoder?.folder == EncoderRecord.queryFolder)
         #expect(trained.manifest.joinedDimension == 768 + 384)
 
-        let model = try JoinedModel(artefact: trained.folder) { _ in trained.released }
+        let model = try ArtefactModel(artefact: trained.folder) { _ in trained.released }
         let qrels = try JudgedSplits(trained.collection, seed: 1).qrels(.test)
-        let evaluation = try JoinedEvaluation(
+        let evaluation = try ArtefactEvaluation(
             of: model, on: trained.collection, qrels: qrels, vectors: trained.vectors, cache: Self.cache,
             released: { _ in trained.released })
         let report = try evaluation.report(split: "test")
@@ -79,12 +79,12 @@ struct PipelineTests {
     }
 
     /// The parts of any pair's score are those that a search shows.
-    private func splitsScores(_ model: JoinedModel, _ trained: Trained) throws {
+    private func splitsScores(_ model: ArtefactModel, _ trained: Trained) throws {
         let query = trained.collection.queries[3]
-        let scores = try JoinedScores(
+        let scores = try PairScores(
             model, on: trained.collection, queries: Array(trained.collection.queries[2...4]), vectors: trained.vectors,
             cache: Self.cache)
-        let search = try JoinedSearch(
+        let search = try ArtefactSearch(
             model, documents: trained.collection.documents, blackBox: trained.vectors.documentVectors,
             cache: Self.cache)
         for hit in try search.hits(query.text, blackBoxVector: Array(trained.vectors.queryVectors.row(3)), count: 30) {
@@ -106,12 +106,12 @@ struct PipelineTests {
         let blackBox = try StoredVectors(contentsOf: Self.sample.appendingPathComponent("black-box"))
         let vectors = try await BlackBoxVectors(
             asking: blackBox, documents: collection.documents, queries: collection.queries)
-        var settings = JoinedTraining.Settings()
+        var settings = CollectionTraining.Settings()
         settings.mode = .query
         settings.options.steps = 4
         settings.options.evaluations = 1
         let splits = JudgedSplits(collection, seed: 1)
-        let training = try JoinedTraining(
+        let training = try CollectionTraining(
             collection: collection, splits: splits, vectors: vectors,
             released: ReleasedEncoder(name: "all-MiniLM-L6-v2", folder: released), settings: settings,
             cache: Self.cache)
@@ -130,8 +130,8 @@ struct PipelineTests {
     }
 
     /// Both parts add up to the score, and λ = 0 is the black box's own order.
-    private func searches(_ model: JoinedModel, _ trained: Trained) throws {
-        let search = try JoinedSearch(
+    private func searches(_ model: ArtefactModel, _ trained: Trained) throws {
+        let search = try ArtefactSearch(
             model, documents: trained.collection.documents, blackBox: trained.vectors.documentVectors,
             cache: Self.cache)
         let query = trained.collection.queries[3]
@@ -148,7 +148,7 @@ struct PipelineTests {
     }
 
     /// The inner product of joined vectors is the mixed score.
-    private func joins(_ model: JoinedModel, _ trained: Trained) throws {
+    private func joins(_ model: ArtefactModel, _ trained: Trained) throws {
         let documents = Array(trained.collection.documents.prefix(20))
         let queries = Array(trained.collection.queries.prefix(5))
         let lambda = model.manifest.mixing.lambda
@@ -176,7 +176,7 @@ struct PipelineTests {
         #expect(trained.manifest.mixing.lambda == 0.5)
         #expect(trained.manifest.documentEncoder.folder == EncoderRecord.documentFolder)
         #expect(trained.manifest.queryEncoder == nil)
-        let model = try JoinedModel(artefact: trained.folder) { _ in trained.released }
+        let model = try ArtefactModel(artefact: trained.folder) { _ in trained.released }
         #expect(model.queryEncoder === model.documentEncoder)
         var other = trained.blackBox.identity
         other.contentHash = "other"

@@ -52,7 +52,7 @@ final class ToyArtefact: Sendable {
             encoder.restore(weights: weights)
             return encoder
         }
-        let scale = ScoreScale(lambda: lambda, temperature: 0.05)
+        let scale = MixtureWeights(lambda: lambda, temperature: 0.05)
         func record(_ folder: String) -> EncoderRecord {
             EncoderRecord(
                 name: "toy", folder: folder, dimension: Self.localDimension, pooling: "mean", queryPrefix: "f1 ",
@@ -69,8 +69,8 @@ final class ToyArtefact: Sendable {
             saveQueryEncoder: { try encoder(seed).save(to: $0, tokenizerFrom: source) })
     }
 
-    func model() throws -> JoinedModel {
-        try JoinedModel(artefact: artefact, released: { _ in throw CancellationError() })
+    func model() throws -> ArtefactModel {
+        try ArtefactModel(artefact: artefact, released: { _ in throw CancellationError() })
     }
 
     func writeIndex(_ options: SearchIndex.WritingOptions = .init(blockSize: 13)) async throws {

@@ -23,8 +23,8 @@ struct ArtefactOptions: ParsableArguments {
     }
 
     /// - Parameter shared: where a warning goes if the artefact is marked `do-not-ship`.
-    func load(_ shared: SharedOptions) throws -> JoinedModel {
-        let model = try JoinedModel(artefact: folder, released: released)
+    func load(_ shared: SharedOptions) throws -> ArtefactModel {
+        let model = try ArtefactModel(artefact: folder, released: released)
         let verdict = model.manifest.verdict
         if !verdict.allowsUse { shared.warn("\(artefact) is marked \(verdict.decision.rawValue). \(verdict.reason)") }
         return model
@@ -36,7 +36,7 @@ struct ArtefactOptions: ParsableArguments {
     ///   - progress: told of each call's counts, instead of a progress bar a call.
     ///   - manner: how a server is asked that no flag says.
     func makeBlackBox(
-        _ model: JoinedModel, _ shared: SharedOptions, announcesPlan: Bool = true,
+        _ model: ArtefactModel, _ shared: SharedOptions, announcesPlan: Bool = true,
         progress: (@Sendable (EmbeddingCounts) -> Void)? = nil, manner: AskingManner = AskingManner()
     ) async throws -> any BlackBox {
         let blackBox = try await blackBox.make(
@@ -52,7 +52,7 @@ extension ArtefactOptions {
     /// - Parameter texts: gives the next so many texts; nil at the end.
     /// - Throws: `ProviderError.batchPending` of all of them with `--no-wait`.
     func beginBatches(
-        _ model: JoinedModel, _ shared: SharedOptions, as role: TextRole, announcesPlan: Bool,
+        _ model: ArtefactModel, _ shared: SharedOptions, as role: TextRole, announcesPlan: Bool,
         texts: (_ count: Int) throws -> [EmbeddingItem]?
     ) async throws {
         guard blackBox.asking.batch,

@@ -94,7 +94,7 @@ struct ComparePrelude {
     }
 
     /// What will be trained, for how long, and what not.
-    func announce(_ plan: ComparisonPlan, _ training: JoinedTraining) {
+    func announce(_ plan: ComparisonPlan, _ training: CollectionTraining) {
         guard !plan.contenders.isEmpty else { return }
         let names = plan.contenders.map(\.rawValue).joined(separator: ", ")
         shared.note(

@@ -109,8 +109,8 @@ struct CompareSession {
     private func prepare(
         _ collection: RetrievalCollection, _ splits: JudgedSplits, _ vectors: BlackBoxVectors,
         _ released: ReleasedEncoder, _ encoder: TextEncoder, _ plan: ComparisonPlan
-    ) throws -> JoinedTraining {
-        var settings = JoinedTraining.Settings()
+    ) throws -> CollectionTraining {
+        var settings = CollectionTraining.Settings()
         command.tuning.apply(to: &settings)
         settings.frozenLayers = command.encoder.freezeLayers
         settings.freezesEmbeddings = command.encoder.freezeEmbeddings
@@ -121,7 +121,7 @@ struct CompareSession {
         settings.modeReason = plan.modeReason
         let progress = EncodingProgress(shared)
         defer { progress.finish() }
-        return try JoinedTraining(
+        return try CollectionTraining(
             collection: collection, splits: splits, vectors: vectors, released: released, encoder: encoder,
             settings: settings, cache: .shared, isCancelled: { Interruption.isRequested }, onProgress: progress.update)
     }
@@ -135,10 +135,10 @@ struct CompareSession {
     ) throws -> ComparisonFacts {
         shared.note("writing the report: words of wins and losses are left out one by one")
         let model = try result.chosen.map { _ in
-            try JoinedModel(artefact: store.artefact, released: ArtefactOptions.releasedFolder)
+            try ArtefactModel(artefact: store.artefact, released: ArtefactOptions.releasedFolder)
         }
         let scores = try model.map { model in
-            try JoinedScores(
+            try PairScores(
                 model, on: collection, queries: collection.queries(judgedIn: comparison.qrels), vectors: vectors,
                 cache: .shared, isCancelled: { Interruption.isRequested })
         }
@@ -170,7 +170,7 @@ struct CompareSession {
             + "mafin serve \(artefact) --index \(index)\(usesBM25 ? " --bm25" : "")"
     }
 
-    private func provenance(_ comparison: Comparison, _ model: JoinedModel?) throws -> ProvenanceFacts {
+    private func provenance(_ comparison: Comparison, _ model: ArtefactModel?) throws -> ProvenanceFacts {
         typealias Setting = ProvenanceFacts.Setting
         let plan = comparison.plan
         let training = comparison.training

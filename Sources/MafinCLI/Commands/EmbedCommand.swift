@@ -88,7 +88,7 @@ struct EmbedCommand: AsyncParsableCommand {
     }
 
     /// Says what an embedding API will be asked in all, and stops where that is more than is allowed. A pipe is planned block by block.
-    private func announce(_ model: JoinedModel, count: Int?) async throws {
+    private func announce(_ model: ArtefactModel, count: Int?) async throws {
         let stored = model.manifest.blackBoxSource
         guard count != nil, let opened = try options.blackBox.openedProvider(shared, default: stored) else { return }
         let overflow = try options.blackBox.source(default: stored).overflow ?? .error

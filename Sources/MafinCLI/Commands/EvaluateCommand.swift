@@ -12,7 +12,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         discussion: """
             Differences are to the black box, query by query, with a 95 % paired-bootstrap interval and the p of a paired
             randomization test; ▲ and ▼ go by p after Holm's correction over the systems (pHolm in JSON). Rankings are
-            \(JoinedEvaluation.depth) documents deep.
+            \(ArtefactEvaluation.depth) documents deep.
             """)
 
     @OptionGroup var shared: SharedOptions
@@ -47,7 +47,7 @@ struct EvaluateCommand: AsyncParsableCommand {
             asking: options.makeBlackBox(model, shared), documents: collection.documents,
             queries: collection.queries(judgedIn: qrels))
         let progress = EncodingProgress(shared)
-        let evaluation = try JoinedEvaluation(
+        let evaluation = try ArtefactEvaluation(
             of: model, on: collection, qrels: qrels, vectors: vectors, cache: .shared, released: options.released,
             isCancelled: { Interruption.isRequested }, onProgress: progress.update)
         let report = try evaluation.report(split: split, metrics: metrics.metrics)
@@ -80,7 +80,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         }
     }
 
-    private func write(_ evaluation: JoinedEvaluation, to folder: URL) throws {
+    private func write(_ evaluation: ArtefactEvaluation, to folder: URL) throws {
         for (name, run) in evaluation.systems {
             try run.write(to: folder.appendingPathComponent("\(name).\(split).run"), tag: name)
         }

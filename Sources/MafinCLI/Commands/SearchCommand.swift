@@ -53,7 +53,7 @@ struct SearchCommand: AsyncParsableCommand {
             collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }, as: .document)
         try model.artefact.require(blackBox: blackBox.identity, dimension: documents.columns)
         let progress = EncodingProgress(shared)
-        let search = try JoinedSearch(
+        let search = try ArtefactSearch(
             model, documents: collection.documents, blackBox: documents, cache: .shared,
             isCancelled: { Interruption.isRequested }
         ) { progress.update("Encoding documents", $0, collection.documents.count) }
@@ -73,7 +73,7 @@ struct SearchCommand: AsyncParsableCommand {
         var query: String
         var lambda: Float?
         var blackBoxAsked: Bool
-        var results: [JoinedSearch.Hit]
+        var results: [ArtefactSearch.Hit]
     }
 
     /// The black box's vector of the query. Stored answers know only the queries they were made for: any other is ranked by
@@ -98,7 +98,7 @@ struct SearchCommand: AsyncParsableCommand {
         text.lowercased().split(whereSeparator: \.isWhitespace).joined(separator: " ")
     }
 
-    private func table(_ hits: [JoinedSearch.Hit]) -> String {
+    private func table(_ hits: [ArtefactSearch.Hit]) -> String {
         var table = Table(columns: [
             .init("", .right), .init("score", .right), .init("black box", .right), .init("local", .right),
             .init("black box rank", .right), .init("id"), .init("document"),

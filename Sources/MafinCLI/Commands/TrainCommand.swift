@@ -65,7 +65,7 @@ struct TrainCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Form of joined vectors. query-sided: λ may change later without touching the index. symmetric: unit length, also good for comparing documents.",
             valueName: "query-sided|symmetric"))
-    var form: JoinedTraining.JoinedForm = .querySided
+    var form: CollectionTraining.JoinedForm = .querySided
 
     @OptionGroup(title: "Training") var tuning: TuningOptions
 
@@ -94,7 +94,7 @@ struct TrainCommand: AsyncParsableCommand {
 
 extension ModeChoice.Mode: ExpressibleByArgument {}
 extension Contender: ExpressibleByArgument {}
-extension JoinedTraining.JoinedForm: ExpressibleByArgument {}
+extension CollectionTraining.JoinedForm: ExpressibleByArgument {}
 
 /// `--rivals`: a list of contenders.
 struct RivalList: ExpressibleByArgument, Equatable {
@@ -138,7 +138,7 @@ struct TuningOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Passes over the training labels at most; with more, few labels are learned by heart. (default: \(JoinedTraining.queryTowerEpochs) for the query side alone, else none)",
+            "Passes over the training labels at most; with more, few labels are learned by heart. (default: \(CollectionTraining.queryTowerEpochs) for the query side alone, else none)",
             valueName: "n"))
     var epochs: Int?
 
@@ -169,7 +169,7 @@ struct TuningOptions: ParsableArguments {
     }
 
     /// Hands the flags on; what was not given stays as it is.
-    func apply(to settings: inout JoinedTraining.Settings) {
+    func apply(to settings: inout CollectionTraining.Settings) {
         settings.loss = loss.loss
         settings.learningRate = learningRate
         settings.memory = memory?.bytes
@@ -182,7 +182,7 @@ struct TuningOptions: ParsableArguments {
     /// Applies `--memory`: to be done before anything is paid for, as it may be too little.
     /// - Throws: `EncoderError.memory`.
     func limitMemory(of encoder: BERTEncoder) throws {
-        var settings = JoinedTraining.Settings()
+        var settings = CollectionTraining.Settings()
         apply(to: &settings)
         try settings.limitMemory(of: encoder)
     }

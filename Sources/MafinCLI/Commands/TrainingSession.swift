@@ -27,7 +27,7 @@ struct TrainingSession {
         var modeReason: String
         var secondsEach: Double
         var encoder: EncoderFacts
-        var form: JoinedTraining.JoinedForm
+        var form: CollectionTraining.JoinedForm
 
         /// What the trained weights begin with.
         struct EncoderFacts: Codable, Equatable {
@@ -124,7 +124,7 @@ struct TrainingSession {
                 shared.warn("no rival \(contender.rawValue): \(error)")
                 continue
             }
-            let target = contender == command.method ? output : JoinedModel.rivalFolder(contender, in: output)
+            let target = contender == command.method ? output : ArtefactModel.rivalFolder(contender, in: output)
             let artefact = try trained.write(to: target, source: command.blackBox.source, force: command.force)
             if contender == command.method { written = artefact }
             rows.append(row(trained, artefact))
@@ -176,8 +176,8 @@ struct TrainingSession {
     private func prepare(
         _ collection: RetrievalCollection, _ splits: JudgedSplits, _ vectors: BlackBoxVectors,
         _ released: ReleasedEncoder, _ encoder: TextEncoder, _ stored: Plan?
-    ) throws -> JoinedTraining {
-        var settings = JoinedTraining.Settings()
+    ) throws -> CollectionTraining {
+        var settings = CollectionTraining.Settings()
         settings.joins = command.form
         command.tuning.apply(to: &settings)
         settings.frozenLayers = command.encoder.freezeLayers
@@ -188,7 +188,7 @@ struct TrainingSession {
         settings.options.time = secondsEach
         let progress = EncodingProgress(shared)
         defer { progress.finish() }
-        return try JoinedTraining(
+        return try CollectionTraining(
             collection: collection, splits: splits, vectors: vectors, released: released, encoder: encoder,
             settings: settings, cache: .shared, isCancelled: { Interruption.isRequested }, onProgress: progress.update)
     }
@@ -203,7 +203,7 @@ struct TrainingSession {
 
     /// The plan of this command; that of the interrupted run must agree with it.
     private func plan(
-        _ training: JoinedTraining, _ released: ReleasedEncoder, _ stored: Plan?, _ checkpoints: URL
+        _ training: CollectionTraining, _ released: ReleasedEncoder, _ stored: Plan?, _ checkpoints: URL
     ) throws -> Plan {
         let plan = Plan(
             contenders: contenders, askedMode: command.mode, mode: training.choice.mode,
@@ -231,13 +231,13 @@ struct TrainingSession {
     }
 
     private func train(
-        _ contender: Contender, _ training: JoinedTraining, _ plan: Plan, _ checkpoints: URL, _ firstStep: FirstStep
+        _ contender: Contender, _ training: CollectionTraining, _ plan: Plan, _ checkpoints: URL, _ firstStep: FirstStep
     ) throws -> TrainedEncoder {
         let folder = checkpoints.appendingPathComponent(contender.rawValue)
         let progress = TrainingProgress(contender, shared)
         defer { progress.finish() }
         return try training.train(
-            contender, checkpointFolder: folder, resume: command.resume && JoinedTraining.canResume(from: folder),
+            contender, checkpointFolder: folder, resume: command.resume && CollectionTraining.canResume(from: folder),
             isCancelled: { Interruption.isRequested }
         ) { event in
             firstStep.notice(event)

@@ -131,7 +131,7 @@ public struct AdapterRival: Rival {
             ).scale.temperature
         } catch CalibrationError.uninformative {
             // A black box that ranks no better than chance: the paper's temperature is as good as any.
-            return ScoreScale.paper.temperature
+            return MixtureWeights.paper.temperature
         }
     }
 

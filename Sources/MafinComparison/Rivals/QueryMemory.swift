@@ -94,7 +94,7 @@ public struct MemoryRival: Rival {
 
     /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
-        let unit = try UnitRows.make(queries, half: .blackBox)
+        let unit = try UnitRows.make(queries, source: .blackBox)
         var best: (rival: FittedRival, memory: QueryMemory)?
         for bandwidth in bandwidths {
             for sharing in sharings {

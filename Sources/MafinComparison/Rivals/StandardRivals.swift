@@ -37,7 +37,7 @@ public struct StandardRivals: Sendable {
     }
 
     /// Name of the black box in names of rivals.
-    static let blackBoxName = JoinedEvaluation.baseline
+    static let blackBoxName = ArtefactEvaluation.baseline
 
     /// Rivals of the black box, and of the joined embedding where there is one; the cheapest first. NFCorpus on two cores: the adapters take half
     /// a minute to two and a half each, all others together some ten seconds.

@@ -12,8 +12,8 @@ import MafinNumerics
 /// bears out; a half that only adds noise gets 0, and then λ is 0 or 1. And `τ = 1/(a+b)` is at least
 /// ``minimumTemperature``: where the labels can be told apart without error the likelihood has no maximum.
 public struct Calibration: Sendable, Codable, Hashable {
-    /// The fitted scale: ``ScoreScale/lambda``, ``ScoreScale/temperature``.
-    public let scale: ScoreScale
+    /// The fitted scale: ``MixtureWeights/lambda``, ``MixtureWeights/temperature``.
+    public let scale: MixtureWeights
     /// Mean over the labelled queries of the cross entropy between labels and scores, in nats.
     public let loss: Double
     /// Mean entropy of the label distributions, in nats: the least that ``loss`` can be.
@@ -64,7 +64,7 @@ public struct Calibration: Sendable, Codable, Hashable {
     /// - Complexity: O(queries · documents) a pass, double precision, on all threads; memory of one block and a row a thread.
     public static func fit(
         _ blocks: ScoreBlocks, labels: BlockLabels, target: ListNet.Target = .exponentialGain,
-        minimumTemperature: Float = 0.001, startingAt start: ScoreScale? = nil
+        minimumTemperature: Float = 0.001, startingAt start: MixtureWeights? = nil
     ) throws -> Calibration {
         precondition(minimumTemperature > 0, "minimum temperature \(minimumTemperature)")
         let objective = try CalibrationObjective(blocks: blocks, labels: labels, target: target)
@@ -92,7 +92,7 @@ public struct Calibration: Sendable, Codable, Hashable {
     /// - Parameter blackBox: `nil` fits the temperature of the local half alone.
     public static func fit(
         blackBox: Matrix?, local: Matrix, labels: BlockLabels, target: ListNet.Target = .exponentialGain,
-        minimumTemperature: Float = 0.001, startingAt start: ScoreScale? = nil
+        minimumTemperature: Float = 0.001, startingAt start: MixtureWeights? = nil
     ) throws -> Calibration {
         try fit(
             ScoreBlocks(blackBox: blackBox ?? Matrix(rows: local.rows, columns: local.columns), local: local),
@@ -107,7 +107,7 @@ public struct Calibration: Sendable, Codable, Hashable {
         let (a, b) = point
         let bound = 1 / Double(minimumTemperature)
         let isAtBound = a + b >= bound * (1 - 1e-9)
-        scale = ScoreScale(blackBox: Float(a), local: Float(b))
+        scale = MixtureWeights(blackBox: Float(a), local: Float(b))
         loss = value.loss
         labelEntropy = objective.labelEntropy
         labelledRows = objective.labelledRows

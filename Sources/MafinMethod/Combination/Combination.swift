@@ -49,14 +49,14 @@ public enum Combination: Sendable, Hashable {
             throw CombinationError.identifierCount(rows: local.rows, ids: ids.count)
         }
         validate()
-        let unit = try UnitRows.make(blackBox, half: .blackBox, ids: ids)
+        let unit = try UnitRows.make(blackBox, source: .blackBox, ids: ids)
         switch self {
         case .symmetric(let lambda):
             let weights = ((1 - lambda).squareRoot(), lambda.squareRoot())
-            return concatenated(unit, try UnitRows.make(local, half: .local, ids: ids)) { _ in weights }
+            return concatenated(unit, try UnitRows.make(local, source: .local, ids: ids)) { _ in weights }
         case .querySided(let lambda):
             let weights: (Float, Float) = side == .document ? (1, 1) : (1 - lambda, lambda)
-            return concatenated(unit, try UnitRows.make(local, half: .local, ids: ids)) { _ in weights }
+            return concatenated(unit, try UnitRows.make(local, source: .local, ids: ids)) { _ in weights }
         case .norm(let factor):
             var weights: [Float] = []
             weights.reserveCapacity(local.rows)
@@ -66,7 +66,7 @@ public enum Combination: Sendable, Hashable {
                 guard sum.isFinite else {
                     let column = local.row(row).firstIndex { !$0.isFinite } ?? row * local.columns
                     throw CombinationError.notFinite(
-                        half: .local, row: row, column: column - row * local.columns, id: ids.isEmpty ? nil : ids[row])
+                        source: .local, row: row, column: column - row * local.columns, id: ids.isEmpty ? nil : ids[row])
                 }
                 weights.append(Float(1 / (1 + Double(factor) * Double(factor) * sum).squareRoot()))
             }
@@ -83,7 +83,7 @@ public enum Combination: Sendable, Hashable {
     /// - Throws: ``CombinationError`` for the first row that is all zeros or not finite.
     public func joinQueries(localOnly local: Matrix, blackBoxDimension: Int, ids: [String] = []) throws -> Matrix {
         validate()
-        let unit = try UnitRows.make(local, half: .local, ids: ids)
+        let unit = try UnitRows.make(local, source: .local, ids: ids)
         return concatenated(Matrix(rows: local.rows, columns: blackBoxDimension), unit) { _ in (0, 1) }
     }
 

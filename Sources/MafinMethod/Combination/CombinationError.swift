@@ -1,9 +1,9 @@
 /// Vectors or scores that cannot be joined.
 public enum CombinationError: Error, Equatable, CustomStringConvertible {
     /// A vector has length 0 and so no direction.
-    case zeroVector(half: Half, row: Int, id: String?)
+    case zeroVector(source: VectorSource, row: Int, id: String?)
     /// A vector or a score is NaN or infinite.
-    case notFinite(half: Half, row: Int, column: Int, id: String?)
+    case notFinite(source: VectorSource, row: Int, column: Int, id: String?)
     /// The halves do not have the same rows.
     case rowCount(blackBox: Int, local: Int)
     /// The identifiers do not belong to the rows.
@@ -13,10 +13,10 @@ public enum CombinationError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         func place(_ row: Int, _ id: String?) -> String { id.map { "row \(row) ('\($0)')" } ?? "row \(row)" }
         return switch self {
-        case .zeroVector(let half, let row, let id):
-            "the \(half) vector in \(place(row, id)) is all zeros: it has no direction to compare"
-        case .notFinite(let half, let row, let column, let id):
-            "the \(half) half has a value in \(place(row, id)), column \(column), that is not a finite number"
+        case .zeroVector(let source, let row, let id):
+            "the \(source) vector in \(place(row, id)) is all zeros: it has no direction to compare"
+        case .notFinite(let source, let row, let column, let id):
+            "the \(source) half has a value in \(place(row, id)), column \(column), that is not a finite number"
         case .rowCount(let blackBox, let local):
             "the black-box half has \(blackBox) rows, the local half \(local)"
         case .identifierCount(let rows, let ids):

@@ -111,14 +111,14 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
 
 /// The first value of a block that is not finite, as an error.
 func firstNotFinite(_ rows: Range<Int>, _ blackBox: Matrix, _ local: Matrix) -> CombinationError? {
-    for (half, matrix) in [(Half.blackBox, blackBox), (Half.local, local)] {
+    for (source, matrix) in [(VectorSource.blackBox, blackBox), (.local, local)] {
         // A sum of finite scores is finite in double precision; only a bad one is looked for.
         let sum = matrix.values.withUnsafeBufferPointer { values in
             values.baseAddress.map { ExponentialKernel.sum($0, count: values.count) } ?? 0
         }
         guard !sum.isFinite, let index = matrix.values.firstIndex(where: { !$0.isFinite }) else { continue }
         return .notFinite(
-            half: half, row: rows.lowerBound + index / matrix.columns, column: index % matrix.columns, id: nil)
+            source: source, row: rows.lowerBound + index / matrix.columns, column: index % matrix.columns, id: nil)
     }
     return nil
 }

@@ -66,8 +66,8 @@ public struct VectorSystem: RankingSystem {
     /// - Throws: ``CombinationError`` for a row that is all zeros or not finite.
     package func normalized() throws -> VectorSystem {
         VectorSystem(
-            queries: try UnitRows.make(queries, half: .blackBox),
-            documents: try UnitRows.make(documents, half: .blackBox))
+            queries: try UnitRows.make(queries, source: .blackBox),
+            documents: try UnitRows.make(documents, source: .blackBox))
     }
 }
 

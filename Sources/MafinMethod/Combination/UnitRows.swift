@@ -10,11 +10,11 @@ public enum UnitRows {
     /// The rows of `matrix`, each divided by its own Euclidean norm.
     ///
     /// - Parameters:
-    ///   - half: named in errors.
+    ///   - source: named in errors.
     ///   - ids: one a row, named in errors; may be empty.
     /// - Throws: ``CombinationError`` for the first row that is all zeros or not finite.
     /// - Complexity: O(rows · columns).
-    public static func make(_ matrix: Matrix, half: Half, ids: [String] = []) throws -> Matrix {
+    public static func make(_ matrix: Matrix, source: VectorSource, ids: [String] = []) throws -> Matrix {
         precondition(ids.isEmpty || ids.count == matrix.rows, "\(ids.count) identifiers for \(matrix.rows) rows")
         var result = matrix
         let columns = matrix.columns
@@ -37,9 +37,9 @@ public enum UnitRows {
         if let row = bad {
             let id = ids.isEmpty ? nil : ids[row]
             if let column = matrix.row(row).firstIndex(where: { !$0.isFinite }) {
-                throw CombinationError.notFinite(half: half, row: row, column: column - row * columns, id: id)
+                throw CombinationError.notFinite(source: source, row: row, column: column - row * columns, id: id)
             }
-            throw CombinationError.zeroVector(half: half, row: row, id: id)
+            throw CombinationError.zeroVector(source: source, row: row, id: id)
         }
         return result
     }

@@ -10,7 +10,7 @@ public struct DevelopmentState: Sendable {
     /// The local rows of all documents, ready to be compared.
     public var documents: LocalRows
     /// The scale at which training goes on.
-    public var scale: ScoreScale
+    public var scale: MixtureWeights
     /// How the halves' scores become one.
     public var form: ScoreForm
 }
@@ -22,12 +22,12 @@ public struct DevelopmentResult: Sendable, Codable, Equatable {
     /// Mean log-likelihood of the labels, in nats, at most 0 for the default; larger is better.
     public var logLikelihood: Double
     /// The scale fitted on the development queries: what the artefact carries.
-    public var scale: ScoreScale
+    public var scale: MixtureWeights
     /// Further figures by name, for the record.
     public var figures: [String: Double]
 
     /// A result of an evaluation.
-    public init(metric: Double, logLikelihood: Double, scale: ScoreScale, figures: [String: Double] = [:]) {
+    public init(metric: Double, logLikelihood: Double, scale: MixtureWeights, figures: [String: Double] = [:]) {
         self.metric = metric
         self.logLikelihood = logLikelihood
         self.scale = scale
@@ -102,7 +102,7 @@ public struct DevelopmentEvaluator: Sendable {
         }
     }
 
-    private func fittedScale(_ state: DevelopmentState) throws -> ScoreScale? {
+    private func fittedScale(_ state: DevelopmentState) throws -> MixtureWeights? {
         if state.form == .norm || !fitsScale { return nil }
         do {
             return try ScaleFit.fit(

@@ -14,7 +14,7 @@ package enum ScaleFit {
     /// - Throws: ``CalibrationError`` where the labels say nothing about the scale.
     package static func fit(
         queries: [Int], local: Matrix, documents: Matrix, scores: ScoreSource?, index: TrainingIndex, byteBudget: Int,
-        startingAt start: ScoreScale? = nil
+        startingAt start: MixtureWeights? = nil
     ) throws -> Calibration {
         let fitting = byteBudget / (2 * MemoryLayout<Float>.stride * max(1, documents.rows))
         let used = Array(queries.prefix(max(fitting, minimumQueries)))

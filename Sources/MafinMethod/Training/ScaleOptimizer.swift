@@ -11,18 +11,18 @@ struct ScaleOptimizer: Sendable, Codable, Equatable {
     /// λ is kept this far from 0 and 1 at the start: at the ends its logit has no finite value.
     static let margin = 1e-4
 
-    init(scale: ScoreScale) {
+    init(scale: MixtureWeights) {
         let lambda = min(max(Double(scale.lambda), Self.margin), 1 - Self.margin)
         logit = log(lambda / (1 - lambda))
         logTemperature = log(Double(scale.temperature))
     }
 
-    var scale: ScoreScale {
-        ScoreScale(lambda: Float(1 / (1 + exp(-logit))), temperature: Float(exp(logTemperature)))
+    var scale: MixtureWeights {
+        MixtureWeights(lambda: Float(1 / (1 + exp(-logit))), temperature: Float(exp(logTemperature)))
     }
 
     /// ∂L/∂(logit of λ) and ∂L/∂(log τ) from ∂L/∂a and ∂L/∂b, with a = (1−λ)/τ, b = λ/τ.
-    static func gradient(scale: ScoreScale, blackBox: Double, local: Double) -> (logit: Double, logTemperature: Double)
+    static func gradient(scale: MixtureWeights, blackBox: Double, local: Double) -> (logit: Double, logTemperature: Double)
     {
         let lambda = Double(scale.lambda)
         let temperature = Double(scale.temperature)

@@ -4,10 +4,10 @@ import MafinNumerics
 ///
 /// In the unit form w = 1, A = a, B = b; in the norm form A = B = 1/τ. With A = 0 the black box is not looked at.
 package struct ScoreHead {
-    var scale: ScoreScale
+    var scale: MixtureWeights
     var form: LocalForm
 
-    package init(scale: ScoreScale, form: LocalForm) {
+    package init(scale: MixtureWeights, form: LocalForm) {
         self.scale = scale
         self.form = form
     }

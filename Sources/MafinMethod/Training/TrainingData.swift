@@ -43,8 +43,8 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
         try check("black-box query dimension", blackBoxQueries.columns, blackBoxDocuments.columns)
         self.queries = queries
         self.documents = documents
-        self.blackBoxQueries = try UnitRows.make(blackBoxQueries, half: .blackBox)
-        self.blackBoxDocuments = try UnitRows.make(blackBoxDocuments, half: .blackBox)
+        self.blackBoxQueries = try UnitRows.make(blackBoxQueries, source: .blackBox)
+        self.blackBoxDocuments = try UnitRows.make(blackBoxDocuments, source: .blackBox)
         index = try TrainingIndex(
             labels: labels, trainQueries: trainQueries, devQueries: devQueries,
             queryLengths: (0..<queries.count).map { queries.length(of: $0) },

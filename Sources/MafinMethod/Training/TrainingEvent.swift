@@ -3,7 +3,7 @@ public enum TrainingEvent: Sendable {
     /// Documents are being encoded for the bank: tokens done, tokens in all.
     case encodingDocuments(done: Int, total: Int)
     /// The scale at which training starts.
-    case calibrated(ScoreScale)
+    case calibrated(MixtureWeights)
     /// A run goes on after so many updates.
     case resumed(step: Int)
     /// How long the run will be.
@@ -39,7 +39,7 @@ public struct StepReport: Sendable {
     /// Norm of the gradient before clipping; of two towers the larger.
     public var gradientNorm: Float
     /// The scale after this update.
-    public var scale: ScoreScale
+    public var scale: MixtureWeights
     /// Tokens encoded with gradient since the start of the run.
     public var tokens: Int
     /// Tokens a second of recent updates.
@@ -91,7 +91,7 @@ public struct TrainingOutcome: Sendable {
     /// Share of the best state's weights in what the query encoder holds; the rest is that of the released ones. 1: all.
     public var trainedShare: Float
     /// The scale at which the best state was trained (not the one fitted on dev, which is `best.result.scale`).
-    public var trainingScale: ScoreScale
+    public var trainingScale: MixtureWeights
     /// What is done to the encoder's rows.
     public var localForm: LocalForm
     /// Tokens encoded with gradient.

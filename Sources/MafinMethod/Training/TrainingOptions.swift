@@ -197,8 +197,8 @@ public enum ScaleStart: Sendable, Codable, Equatable {
     /// Fitted by maximum likelihood of training labels over full lists, untrained encoder (``Calibration``, whose error ends the run where
     /// neither half ranks the labels above chance). With ``ScoreForm/localOnly`` only τ is fitted.
     case calibrated
-    /// As given, for instance ``ScoreScale/paper``. ``ScoreForm/localOnly`` takes the temperature only.
-    case given(ScoreScale)
+    /// As given, for instance ``MixtureWeights/paper``. ``ScoreForm/localOnly`` takes the temperature only.
+    case given(MixtureWeights)
 }
 
 /// Which documents the loss sees.

@@ -29,10 +29,10 @@ struct TrainingStart {
                     tokensPerPass: options.tokensPerPass, isCancelled: isCancelled)
             : Matrix(rows: 0, columns: trainer.queryEncoder.dimension)
 
-        var scale: ScoreScale
+        var scale: MixtureWeights
         switch (options.scale, options.form) {
         case (.given(let given), .localOnly):
-            scale = ScoreScale(blackBox: 0, local: 1 / given.temperature)
+            scale = MixtureWeights(blackBox: 0, local: 1 / given.temperature)
         case (.given(let given), _):
             scale = given
         case (.calibrated, let form):
@@ -73,10 +73,10 @@ struct TrainingStart {
     }
 }
 
-extension ScoreScale {
+extension MixtureWeights {
     /// This scale, with the local weight raised where λ is below `minimum`; the black box's weight is kept.
-    func raised(toLambda minimum: Float) -> ScoreScale {
+    func raised(toLambda minimum: Float) -> MixtureWeights {
         guard lambda < minimum else { return self }
-        return ScoreScale(blackBox: blackBox, local: blackBox * minimum / (1 - minimum))
+        return MixtureWeights(blackBox: blackBox, local: blackBox * minimum / (1 - minimum))
     }
 }

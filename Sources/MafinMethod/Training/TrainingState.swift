@@ -22,7 +22,7 @@ struct TrainingState: Codable {
     var refreshedAt = 0
     var drift = DocumentBank.DriftState()
 
-    var scale: ScoreScale
+    var scale: MixtureWeights
     var localForm: LocalForm
     var scaleOptimizer: ScaleOptimizer?
     var plan: RunPlan?
@@ -30,7 +30,7 @@ struct TrainingState: Codable {
     var history: [EvaluationRecord] = []
     /// Position in ``history`` of the best evaluation, and the scale of training then.
     var best = 0
-    var bestScale: ScoreScale
+    var bestScale: MixtureWeights
     /// Evaluations since the best.
     var withoutGain = 0
 

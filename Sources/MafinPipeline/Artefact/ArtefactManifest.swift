@@ -35,7 +35,7 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     /// How the encoder was trained; `nil` for halves that were joined without training.
     public var training: Training?
     /// The scale fitted on dev with the encoder as released: the untrained concatenation to compare with.
-    public var untrainedScale: ScoreScale?
+    public var untrainedScale: MixtureWeights?
     /// Every seed by what it was for.
     public var seeds: [String: UInt64]
     /// What it was trained, chosen and measured on.
@@ -70,7 +70,7 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
         /// Where λ comes from.
         public var lambdaForm: LambdaForm
         /// a and b of `z = a · s_bb + b · s_θ`.
-        public var scale: ScoreScale
+        public var scale: MixtureWeights
         /// λ = b / (a + b).
         public var lambda: Float
         /// τ = 1 / (a + b).
@@ -80,7 +80,7 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
 
         /// A mixing; λ and τ follow from the scale.
         public init(
-            combination: Combination, lambdaForm: LambdaForm, scale: ScoreScale, lambdaStandardError: Double? = nil
+            combination: Combination, lambdaForm: LambdaForm, scale: MixtureWeights, lambdaStandardError: Double? = nil
         ) {
             self.combination = combination
             self.lambdaForm = lambdaForm
@@ -144,7 +144,7 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
         blackBoxDimension: Int, mixing: Mixing,
         documentEncoder: EncoderRecord, queryEncoder: EncoderRecord? = nil, released: EncoderRecord? = nil,
         objective: LossSummary? = nil,
-        training: Training? = nil, untrainedScale: ScoreScale? = nil, seeds: [String: UInt64] = [:],
+        training: Training? = nil, untrainedScale: MixtureWeights? = nil, seeds: [String: UInt64] = [:],
         data: [DataRecord] = [], development: EvaluationReport? = nil,
         test: EvaluationReport? = nil, verdict: Verdict
     ) {

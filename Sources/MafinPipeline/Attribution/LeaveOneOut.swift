@@ -14,7 +14,7 @@ public struct LeaveOneOut {
     private let weight: Double
 
     /// For the local half of an artefact; contributions are to its part of the joined score.
-    public init(_ model: JoinedModel) {
+    public init(_ model: ArtefactModel) {
         let combination = model.manifest.mixing.combination
         self.init(
             queryEncoder: model.queryEncoder, documentEncoder: model.documentEncoder, form: combination.localForm,

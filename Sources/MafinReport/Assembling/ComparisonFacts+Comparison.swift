@@ -21,9 +21,9 @@ public struct ComparisonReport {
     /// Whether queries on both sides are measured all the same.
     public let allowsLeaks: Bool
     /// The artefact of the chosen method; `nil` where none was trained.
-    public let model: JoinedModel?
+    public let model: ArtefactModel?
     /// Scores in two parts; `nil` without a model.
-    public let scores: JoinedScores?
+    public let scores: PairScores?
     /// The lines that put the artefact to use, with BM25 beside it or not.
     public let shippingCommand: (_ usesBM25: Bool) -> String
     /// How it came about; the choices of each system are added here.
@@ -34,8 +34,8 @@ public struct ComparisonReport {
     /// All parts.
     public init(
         comparison: Comparison, result: ComparisonOutcome, collection: RetrievalCollection, splits: JudgedSplits,
-        detectable: MinimumDetectableDifference, leaks: LeakCheck, allowsLeaks: Bool, model: JoinedModel?,
-        scores: JoinedScores?,
+        detectable: MinimumDetectableDifference, leaks: LeakCheck, allowsLeaks: Bool, model: ArtefactModel?,
+        scores: PairScores?,
         shippingCommand: @escaping (_ usesBM25: Bool) -> String, provenance: ProvenanceFacts, machine: String
     ) {
         self.comparison = comparison
@@ -66,7 +66,7 @@ public struct ComparisonReport {
         let systems = result.systems
         let evaluations = systems.map { (name: $0.name, evaluation: $0.evaluation) }
         let report = try EvaluationReport(
-            split: split, evaluations: evaluations, baseline: JoinedEvaluation.baseline, metrics: metrics)
+            split: split, evaluations: evaluations, baseline: ArtefactEvaluation.baseline, metrics: metrics)
         var facts = ComparisonFacts(
             title: collection.source?.deletingPathExtension().lastPathComponent ?? "Comparison", report, metric: metric)
         facts.created = ISO8601DateFormatter().string(from: Date())
@@ -241,7 +241,7 @@ public struct ComparisonReport {
         let texts = Dictionary(collection.queries.map { ($0.id, $0.text) }, uniquingKeysWith: { first, _ in first })
         func document(_ id: String) -> Document? { collection.documentIndex[id].map { collection.documents[$0] } }
         var examples = ExampleFacts(
-            system: (chosen.name, rankings.chosen), baseline: (JoinedEvaluation.baseline, rankings.blackBox),
+            system: (chosen.name, rankings.chosen), baseline: (ArtefactEvaluation.baseline, rankings.blackBox),
             qrels: qrels, metric: plan.metric, query: { texts[$0] }, document: document,
             parts: { scores?.parts(query: $0, document: $1) })
         guard let model else { return examples }

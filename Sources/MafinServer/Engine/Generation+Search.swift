@@ -88,8 +88,8 @@ extension Generation {
         let unit: (blackBox: [Float]?, local: [Float])
         do {
             unit = (
-                try halves.blackBox.map { try UnitRows.make($0, half: .blackBox).values },
-                try UnitRows.make(halves.local, half: .local).values
+                try halves.blackBox.map { try UnitRows.make($0, source: .blackBox).values },
+                try UnitRows.make(halves.local, source: .local).values
             )
         } catch let error as CombinationError {
             throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "query")

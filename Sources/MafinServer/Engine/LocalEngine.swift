@@ -40,7 +40,7 @@ final class LocalEngine: Sendable {
     private let tokenizers: Tokenizers
 
     /// - Parameter model: from here on only the engine's own thread uses its encoders.
-    init(_ model: sending JoinedModel, limits: Limits, observer: Observer = Observer()) {
+    init(_ model: sending ArtefactModel, limits: Limits, observer: Observer = Observer()) {
         dimension = model.manifest.documentEncoder.dimension
         tokenizers = Tokenizers(
             query: .init(model.queryEncoder, .query), document: .init(model.documentEncoder, .document))
@@ -148,11 +148,11 @@ private final class Core: @unchecked Sendable {
 
     let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
-    private let model: JoinedModel
+    private let model: ArtefactModel
     private let limits: LocalEngine.Limits
     private let observer: LocalEngine.Observer
 
-    init(_ model: JoinedModel, limits: LocalEngine.Limits, observer: LocalEngine.Observer) {
+    init(_ model: ArtefactModel, limits: LocalEngine.Limits, observer: LocalEngine.Observer) {
         (self.model, self.limits, self.observer) = (model, limits, observer)
     }
 

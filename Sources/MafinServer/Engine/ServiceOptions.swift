@@ -6,14 +6,14 @@ import MafinPipeline
 /// What one generation of the service is made from; whoever loads it gives all of it away.
 public struct LoadedArtefact {
     /// The artefact with its encoders.
-    public var model: JoinedModel
+    public var model: ArtefactModel
     /// Its black box, behind whatever cache there is.
     public var blackBox: any BlackBox
     /// What is searched.
     public var index: SearchIndex?
 
     /// Parts of a generation.
-    public init(model: JoinedModel, blackBox: any BlackBox, index: SearchIndex? = nil) {
+    public init(model: ArtefactModel, blackBox: any BlackBox, index: SearchIndex? = nil) {
         (self.model, self.blackBox, self.index) = (model, blackBox, index)
     }
 }

@@ -10,7 +10,7 @@ import Synchronization
 ///
 /// ```swift
 /// let service = try await MafinService(options: options, keys: keys, log: .standardError()) { metrics in
-///     LoadedArtefact(model: try JoinedModel(artefact: folder, released: released), blackBox: blackBox, index: index)
+///     LoadedArtefact(model: try ArtefactModel(artefact: folder, released: released), blackBox: blackBox, index: index)
 /// }
 /// try await service.run(at: .init(host: "127.0.0.1", port: 8080))
 /// ```

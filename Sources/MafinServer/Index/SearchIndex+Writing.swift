@@ -31,7 +31,7 @@ extension SearchIndex {
     ///   - progress: told how many documents are done.
     /// - Throws: ``IndexError``, `ArtefactError`, what the black box throws, `NumericsError`; `CancellationError` when cancelled.
     public static func write(
-        _ model: JoinedModel, documents: [Document], collection: String, asking blackBox: any BlackBox, to folder: URL,
+        _ model: ArtefactModel, documents: [Document], collection: String, asking blackBox: any BlackBox, to folder: URL,
         options: WritingOptions = WritingOptions(), isCancelled: () -> Bool = { false },
         progress: (Int) -> Void = { _ in }
     ) async throws {
@@ -60,10 +60,10 @@ extension SearchIndex {
             let answers = try await blackBox.embed(items, as: .document)
             try model.artefact.require(blackBoxDimension: answers.columns)
             let ids = items.map(\.id)
-            try remote.append(UnitRows.make(answers, half: .blackBox, ids: ids))
+            try remote.append(UnitRows.make(answers, source: .blackBox, ids: ids))
             let made = try model.localVectors(
                 of: items.map(\.text), as: .document, isCancelled: isCancelled, progress: { progress(start + $0) })
-            try local.append(UnitRows.make(made, half: .local, ids: ids))
+            try local.append(UnitRows.make(made, source: .local, ids: ids))
         }
         try remote.commit()
         try local.commit()

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct TrainingBankTests {
     @Test func freshRowsReplaceStaleOnes() throws {
-        let head = ScoreHead(scale: ScoreScale(blackBox: 3, local: 4), form: .unit)
+        let head = ScoreHead(scale: MixtureWeights(blackBox: 3, local: 4), form: .unit)
         let setup = try TrainingGradientTests.setup(.block, form: .unit, loss: ListNet())
         var bank = setup.bank
         _ = try setup.engine.run(
@@ -29,7 +29,7 @@ import Testing
 
     @Test func staleRowsGetNoGradient() throws {
         // The tower of documents encodes only the fresh: the other documents' own tokens keep a gradient of 0.
-        let head = ScoreHead(scale: ScoreScale(blackBox: 3, local: 4), form: .unit)
+        let head = ScoreHead(scale: MixtureWeights(blackBox: 3, local: 4), form: .unit)
         let setup = try TrainingGradientTests.setup(.towers, form: .unit, loss: ListNet())
         _ = try TrainingGradientTests.value(setup, head, seed: nil)
         let tower = try #require(setup.document)

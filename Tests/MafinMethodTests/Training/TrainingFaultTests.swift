@@ -21,7 +21,7 @@ import Testing
         let log = EventLog()
         let options = TrainingRunTests.options(300) {
             $0.dropout = 0
-            $0.scale = .given(ScoreScale(lambda: 0.9, temperature: 0.05))
+            $0.scale = .given(MixtureWeights(lambda: 0.9, temperature: 0.05))
         }
         _ = try Trainer(
             queryEncoder: ToyEncoder(vocabulary: 20, hidden: 10, dimension: 8), data: data, mode: mode, loss: loss,
@@ -94,7 +94,7 @@ import Testing
             var bank = DocumentBank(rows: LocalForm.unit.prepare(TrainingFixture.vectors(14, 5, seed: 6)))
             _ = try engine.run(
                 StepPlan(queries: queries).againstCorpus(data.index),
-                head: ScoreHead(scale: ScoreScale(blackBox: 3, local: 4), form: .unit), bank: &bank, seed: nil,
+                head: ScoreHead(scale: MixtureWeights(blackBox: 3, local: 4), form: .unit), bank: &bank, seed: nil,
                 gradientFactor: factor, wantsScale: false)
         }
         let (whole, parts) = (

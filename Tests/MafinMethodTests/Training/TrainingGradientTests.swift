@@ -96,28 +96,28 @@ import Testing
     }
 
     @Test(arguments: Kind.allCases) func unitForm(kind: Kind) throws {
-        let head = ScoreHead(scale: ScoreScale(blackBox: 3, local: 4), form: .unit)
+        let head = ScoreHead(scale: MixtureWeights(blackBox: 3, local: 4), form: .unit)
         try Self.check(try Self.setup(kind, form: head.form, loss: ListNet(target: .exponentialGain)), head, seed: nil)
     }
 
     @Test(arguments: Kind.allCases) func normForm(kind: Kind) throws {
-        let head = ScoreHead(scale: ScoreScale(lambda: 0.5, temperature: 0.2), form: .norm(factor: 0.8))
+        let head = ScoreHead(scale: MixtureWeights(lambda: 0.5, temperature: 0.2), form: .norm(factor: 0.8))
         try Self.check(try Self.setup(kind, form: head.form, loss: ListNet(target: .exponentialGain)), head, seed: nil)
     }
 
     @Test(arguments: [Kind.query, .towers, .pair]) func localOnlyWithDropout(kind: Kind) throws {
-        let head = ScoreHead(scale: ScoreScale(blackBox: 0, local: 5), form: .unit)
+        let head = ScoreHead(scale: MixtureWeights(blackBox: 0, local: 5), form: .unit)
         try Self.check(try Self.setup(kind, form: head.form, loss: InfoNCE()), head, seed: 5)
     }
 
     @Test(arguments: [LocalForm.unit, .norm(factor: 0.8)]) func piecesReplayTheirDropout(form: LocalForm) throws {
-        let head = ScoreHead(scale: ScoreScale(blackBox: 3, local: 4), form: form)
+        let head = ScoreHead(scale: MixtureWeights(blackBox: 3, local: 4), form: form)
         let setup = try Self.setup(.block, form: form, loss: ListNet(target: .exponentialGain), tokensPerPass: 6)
         try Self.check(setup, head, seed: 11)
     }
 
     @Test(arguments: [Kind.block, .towers, .pair]) func piecesEqualTheWhole(kind: Kind) throws {
-        let head = ScoreHead(scale: ScoreScale(blackBox: 3, local: 4), form: .unit)
+        let head = ScoreHead(scale: MixtureWeights(blackBox: 3, local: 4), form: .unit)
         let whole = try Self.setup(kind, form: .unit, loss: InfoNCE())
         let pieces = try Self.setup(kind, form: .unit, loss: InfoNCE(), tokensPerPass: 5)
         let a = try Self.value(whole, head, seed: nil)
@@ -129,10 +129,10 @@ import Testing
 
     @Test func scaleOfTheLearnedForm() throws {
         let setup = try Self.setup(.block, form: .unit, loss: ListNet(target: .exponentialGain))
-        func loss(_ scale: ScoreScale) throws -> Float {
+        func loss(_ scale: MixtureWeights) throws -> Float {
             try Self.value(setup, ScoreHead(scale: scale, form: .unit), seed: nil).loss
         }
-        let scale = ScoreScale(lambda: 0.4, temperature: 0.2)
+        let scale = MixtureWeights(lambda: 0.4, temperature: 0.2)
         let outcome = try Self.value(setup, ScoreHead(scale: scale, form: .unit), seed: nil)
         let analytic = ScaleOptimizer.gradient(
             scale: scale, blackBox: outcome.blackBoxScale, local: outcome.localScale)
@@ -140,21 +140,21 @@ import Testing
         let (logit, logarithm) = (log(Float(0.4 / 0.6)), log(Float(0.2)))
         let step: Float = 1e-2
         let byLogit =
-            (try loss(ScoreScale(lambda: logistic(logit + step), temperature: 0.2))
-                - loss(ScoreScale(lambda: logistic(logit - step), temperature: 0.2))) / (2 * step)
+            (try loss(MixtureWeights(lambda: logistic(logit + step), temperature: 0.2))
+                - loss(MixtureWeights(lambda: logistic(logit - step), temperature: 0.2))) / (2 * step)
         let byTemperature =
-            (try loss(ScoreScale(lambda: 0.4, temperature: exp(logarithm + step)))
-                - loss(ScoreScale(lambda: 0.4, temperature: exp(logarithm - step)))) / (2 * step)
+            (try loss(MixtureWeights(lambda: 0.4, temperature: exp(logarithm + step)))
+                - loss(MixtureWeights(lambda: 0.4, temperature: exp(logarithm - step)))) / (2 * step)
         #expect(abs(Float(analytic.logit) - byLogit) < 1e-3)
         #expect(abs(Float(analytic.logTemperature) - byTemperature) < 1e-3)
         #expect(abs(byLogit) > 1e-2 && abs(byTemperature) > 1e-2)
     }
 
     @Test func learnedScaleFollowsItsGradient() {
-        var optimizer = ScaleOptimizer(scale: ScoreScale(lambda: 0.5, temperature: 0.1))
+        var optimizer = ScaleOptimizer(scale: MixtureWeights(lambda: 0.5, temperature: 0.1))
         // More local weight lowers the loss, more black-box weight raises it.
         for _ in 0..<50 { optimizer.update(blackBox: 1, local: -1, learningRate: 0.01) }
         #expect(optimizer.scale.lambda > 0.55)
-        #expect(abs(ScaleOptimizer(scale: ScoreScale(lambda: 0.5, temperature: 0.1)).scale.temperature - 0.1) < 1e-6)
+        #expect(abs(ScaleOptimizer(scale: MixtureWeights(lambda: 0.5, temperature: 0.1)).scale.temperature - 0.1) < 1e-6)
     }
 }

@@ -141,7 +141,7 @@ import Testing
             queries: [0], local: LocalForm.unit.prepare(query), bank: LocalForm.unit.prepare(documents),
             scores: ScoreSource(
                 queries: [0], queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
-                byteBudget: 1 << 20), head: ScoreHead(scale: ScoreScale(blackBox: 6, local: 14), form: .unit),
+                byteBudget: 1 << 20), head: ScoreHead(scale: MixtureWeights(blackBox: 6, local: 14), form: .unit),
             index: data.index, count: 2, margin: 0.05, byteBudget: 1 << 20)
         #expect(mined.suspects == [0: [1]])
         #expect(mined.negatives == [0: [2, 3]])

@@ -64,7 +64,7 @@ import Testing
     struct Figures: Equatable {
         var history: [EvaluationRecord]
         var best: Int
-        var scale: ScoreScale
+        var scale: MixtureWeights
         var form: LocalForm
         var steps: Int
         var tokens: Int

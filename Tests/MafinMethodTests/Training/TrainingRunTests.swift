@@ -20,7 +20,7 @@ final class EventLog {
         var options = TrainingOptions()
         options.steps = steps
         options.learningRate = 0.02
-        options.scale = .given(ScoreScale(lambda: 0.5, temperature: 0.1))
+        options.scale = .given(MixtureWeights(lambda: 0.5, temperature: 0.1))
         options.patience = nil
         options.checkpointSeconds = 0
         options.trainedShares = []
@@ -266,9 +266,9 @@ final class EventLog {
 
     @Test func aCalibratedScaleFollowsDevAndAGivenOneIsKept() throws {
         let data = try TrainingFixture.jargon()
-        func scales(_ change: (inout TrainingOptions) -> Void) throws -> [ScoreScale] {
+        func scales(_ change: (inout TrainingOptions) -> Void) throws -> [MixtureWeights] {
             let log = EventLog()
-            var fits: [ScoreScale] = []
+            var fits: [MixtureWeights] = []
             let evaluator = try DevelopmentEvaluator(data: data, byteBudget: 1 << 20)
             _ = try Trainer(
                 queryEncoder: Self.jargonEncoder(), data: data, mode: QueryTowerMode(batch: .rows(24)), loss: ListNet(),

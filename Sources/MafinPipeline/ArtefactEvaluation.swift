@@ -5,7 +5,7 @@ import MafinNumerics
 import MafinRetrieval
 
 /// Every system that an artefact can be compared with, ranked on one split of one collection.
-public struct JoinedEvaluation {
+public struct ArtefactEvaluation {
     /// A system's name in tables and JSON, and its ranking.
     public typealias System = (name: String, run: Run)
 
@@ -36,7 +36,7 @@ public struct JoinedEvaluation {
     /// - Throws: ``ArtefactError`` where the vectors are not of the artefact's black box; what encoders and files throw;
     ///   `CancellationError` when cancelled.
     public init(
-        of model: JoinedModel, on collection: RetrievalCollection, qrels: Qrels, vectors: BlackBoxVectors,
+        of model: ArtefactModel, on collection: RetrievalCollection, qrels: Qrels, vectors: BlackBoxVectors,
         cache: LocalVectorCache, released: (EncoderRecord) throws -> URL, isCancelled: () -> Bool = { false },
         onProgress: (String, Int, Int) -> Void = { _, _, _ in }
     ) throws {
@@ -51,7 +51,7 @@ public struct JoinedEvaluation {
         let lexical = BM25(texts: texts).rankings(of: queries.map(\.text), count: Self.depth)
         add("bm25", lexical)
 
-        func halves(_ model: JoinedModel) throws -> HalfVectors {
+        func halves(_ model: ArtefactModel) throws -> HalfVectors {
             let documents = try model.localVectors(
                 of: collection.documents, cache: cache, isCancelled: isCancelled
             ) { onProgress("Encoding documents", $0, texts.count) }
@@ -112,7 +112,7 @@ public struct JoinedEvaluation {
     /// Ranks by the encoder as released, alone and joined without training. Where that checkpoint is not on this machine, or is another
     /// than training began with, the rows are named in ``omitted``.
     private mutating func rankReleased(
-        _ model: JoinedModel, cache: LocalVectorCache, released: (EncoderRecord) throws -> URL,
+        _ model: ArtefactModel, cache: LocalVectorCache, released: (EncoderRecord) throws -> URL,
         isCancelled: () -> Bool, progress: (Int) -> Void
     ) throws {
         let scale = model.manifest.untrainedScale
@@ -141,7 +141,7 @@ public struct JoinedEvaluation {
 
     /// The encoder that training began with, its weights known to be those, and their hash.
     private static func releasedEncoder(
-        of model: JoinedModel, released: (EncoderRecord) throws -> URL
+        of model: ArtefactModel, released: (EncoderRecord) throws -> URL
     ) throws -> (encoder: TextEncoder, weights: String) {
         guard let record = model.manifest.releasedEncoder else {
             throw ArtefactError.releasedUnknown(path: model.artefact.folder.path)

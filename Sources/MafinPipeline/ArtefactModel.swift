@@ -6,7 +6,7 @@ import MafinNumerics
 import MafinRetrieval
 
 /// A trained artefact, loaded: its encoders, and how their half is joined with the black box's.
-public final class JoinedModel {
+public final class ArtefactModel {
     /// The artefact that was read.
     public let artefact: Artefact
     /// The encoder of queries.
@@ -25,7 +25,7 @@ public final class JoinedModel {
     }
 
     /// - Parameter other: a model whose encoder of documents is taken where it is the one wanted.
-    private init(artefact folder: URL, beside other: JoinedModel?, released: (EncoderRecord) throws -> URL) throws {
+    private init(artefact folder: URL, beside other: ArtefactModel?, released: (EncoderRecord) throws -> URL) throws {
         let artefact = try Artefact(readingFrom: folder, verification: .length)
         func load(_ tower: Artefact.Tower) throws -> TextEncoder {
             let record = artefact.encoder(tower)
@@ -96,8 +96,8 @@ public final class JoinedModel {
 
     /// Loads one of ``rivals``. A released encoder that serves both models is loaded once.
     /// - Throws: as ``init(artefact:released:)``.
-    public func rival(_ rival: Contender, released: (EncoderRecord) throws -> URL) throws -> JoinedModel {
-        try JoinedModel(artefact: Self.rivalFolder(rival, in: artefact.folder), beside: self, released: released)
+    public func rival(_ rival: Contender, released: (EncoderRecord) throws -> URL) throws -> ArtefactModel {
+        try ArtefactModel(artefact: Self.rivalFolder(rival, in: artefact.folder), beside: self, released: released)
     }
 
     /// Where the artefact of a rival lies that was trained beside another.

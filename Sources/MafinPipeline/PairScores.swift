@@ -3,7 +3,7 @@ import MafinNumerics
 import MafinRetrieval
 
 /// The two parts of the joined score of any judged query and any document: which half moved a document up?
-public struct JoinedScores {
+public struct PairScores {
     private let halves: HalfVectors
     private let mixing: HalfVectors.Mixing
     private let queryRows: [String: Int]
@@ -16,7 +16,7 @@ public struct JoinedScores {
     /// - Throws: ``ArtefactError`` where the vectors are not of the artefact's black box; what encoders and files throw;
     ///   `CancellationError` when cancelled.
     public init(
-        _ model: JoinedModel, on collection: RetrievalCollection, queries: [Query], vectors: BlackBoxVectors,
+        _ model: ArtefactModel, on collection: RetrievalCollection, queries: [Query], vectors: BlackBoxVectors,
         cache: LocalVectorCache, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws {
         try model.require(vectors)

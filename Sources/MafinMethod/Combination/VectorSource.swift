@@ -1,5 +1,5 @@
 /// One of the two parts of a joined embedding.
-public enum Half: String, Sendable, Codable, Hashable, CustomStringConvertible {
+public enum VectorSource: String, Sendable, Codable, Hashable, CustomStringConvertible {
     /// The vectors of the black box, frozen.
     case blackBox = "black-box"
     /// The vectors of the local encoder.

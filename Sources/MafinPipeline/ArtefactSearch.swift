@@ -4,7 +4,7 @@ import MafinNumerics
 import MafinRetrieval
 
 /// Exact search over a corpus by both halves, each result with the two parts of its score.
-public struct JoinedSearch {
+public struct ArtefactSearch {
     /// One result.
     public struct Hit: Sendable, Codable, Equatable {
         /// Place in the ranking, from 1.
@@ -25,7 +25,7 @@ public struct JoinedSearch {
         public var text: String
     }
 
-    private let model: JoinedModel
+    private let model: ArtefactModel
     private let documents: [Document]
     private let blackBox: Matrix
     private let local: LocalRows
@@ -34,7 +34,7 @@ public struct JoinedSearch {
     /// - Parameter blackBox: the black box's vectors of the documents, `(documents, dimension)`.
     /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``; `CancellationError` when cancelled.
     public init(
-        _ model: JoinedModel, documents: [Document], blackBox: Matrix, cache: LocalVectorCache,
+        _ model: ArtefactModel, documents: [Document], blackBox: Matrix, cache: LocalVectorCache,
         isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws {
         try model.artefact.require(blackBoxDimension: blackBox.columns)

@@ -2,7 +2,7 @@
 ///
 /// Both weights are at least zero and not both zero. The same two numbers in the words of the paper: `z = s/τ` with
 /// `s = (1−λ) s_bb + λ s_θ`, `λ = local / (blackBox + local)`, `τ = 1 / (blackBox + local)`.
-public struct ScoreScale: Sendable, Codable, Hashable {
+public struct MixtureWeights: Sendable, Codable, Hashable {
     /// Weight of the black box's score in the logit (`a` in METHOD, `(1−λ)/τ`).
     public var blackBox: Float
     /// Weight of the local encoder's score in the logit (`b` in METHOD, `λ/τ`).
@@ -34,5 +34,5 @@ public struct ScoreScale: Sendable, Codable, Hashable {
     public var temperature: Float { 1 / (blackBox + local) }
 
     /// The scale of the paper's Mafin: λ = ½. The temperature .05 is ours, as the paper's is not known.
-    public static let paper = ScoreScale(lambda: 0.5, temperature: 0.05)
+    public static let paper = MixtureWeights(lambda: 0.5, temperature: 0.05)
 }

@@ -10,7 +10,7 @@ import MafinText
 ///
 /// What contenders share is made once: tokens, labels, scores of the black box, and the released encoder's vectors of all
 /// documents.
-public final class JoinedTraining {
+public final class CollectionTraining {
     /// Choices that all contenders of a comparison share.
     public struct Settings: Sendable {
         /// Options of the trainer; the time is that of one contender.
@@ -147,7 +147,7 @@ public final class JoinedTraining {
     }
 
     /// The same with fewer labels, for a learning curve; all that costs time to make is shared.
-    private init(_ whole: JoinedTraining, data: TrainingData<TokenBatch>, settings: Settings) {
+    private init(_ whole: CollectionTraining, data: TrainingData<TokenBatch>, settings: Settings) {
         self.data = data
         self.settings = settings
         choice = whole.choice
@@ -166,7 +166,7 @@ public final class JoinedTraining {
     ///   - rows: rows of ``data``, among its training queries.
     ///   - seed: of the training.
     /// - Throws: ``TrainingError`` where no query is left.
-    public func limited(toTrainQueries rows: [Int], seed: UInt64) throws -> JoinedTraining {
+    public func limited(toTrainQueries rows: [Int], seed: UInt64) throws -> CollectionTraining {
         var settings = settings
         settings.options.seed = seed
         // Where passes are not what ends it, as many of them are to be made as with all labels.
@@ -174,15 +174,15 @@ public final class JoinedTraining {
         if !passesEndIt, let time = settings.options.time {
             settings.options.time = time * Double(rows.count) / Double(max(1, data.index.trainQueries.count))
         }
-        return JoinedTraining(self, data: try data.limited(toTrainQueries: rows), settings: settings)
+        return CollectionTraining(self, data: try data.limited(toTrainQueries: rows), settings: settings)
     }
 
     /// The same training with another seed, of `seconds` at most.
-    public func seeded(_ seed: UInt64, seconds: Double) -> JoinedTraining {
+    public func seeded(_ seed: UInt64, seconds: Double) -> CollectionTraining {
         var settings = settings
         settings.options.seed = seed
         settings.options.time = seconds
-        return JoinedTraining(self, data: data, settings: settings)
+        return CollectionTraining(self, data: data, settings: settings)
     }
 
     /// The released encoder's vectors of all queries, as it emits them; made once, kept in the cache.
