@@ -57,7 +57,8 @@ extension Comparison {
         return derived + min(Double(plan.seeds.count - 1) * spent(.adapter), 0.1 * plan.request.seconds)
     }
 
-    private func train(_ contender: Contender, _ training: CollectionTraining, _ seed: UInt64) throws -> ComparisonUnit {
+    private func train(_ contender: Contender, _ training: CollectionTraining, _ seed: UInt64) throws -> ComparisonUnit
+    {
         let folder = store.checkpoints(of: contender, seed: seed)
         let begun = ContinuousClock.now
         let trained = try training.train(

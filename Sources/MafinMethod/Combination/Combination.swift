@@ -66,7 +66,8 @@ public enum Combination: Sendable, Hashable {
                 guard sum.isFinite else {
                     let column = local.row(row).firstIndex { !$0.isFinite } ?? row * local.columns
                     throw CombinationError.notFinite(
-                        source: .local, row: row, column: column - row * local.columns, id: ids.isEmpty ? nil : ids[row])
+                        source: .local, row: row, column: column - row * local.columns, id: ids.isEmpty ? nil : ids[row]
+                    )
                 }
                 weights.append(Float(1 / (1 + Double(factor) * Double(factor) * sum).squareRoot()))
             }

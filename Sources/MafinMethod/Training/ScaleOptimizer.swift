@@ -22,8 +22,9 @@ struct ScaleOptimizer: Sendable, Codable, Equatable {
     }
 
     /// ∂L/∂(logit of λ) and ∂L/∂(log τ) from ∂L/∂a and ∂L/∂b, with a = (1−λ)/τ, b = λ/τ.
-    static func gradient(scale: MixtureWeights, blackBox: Double, local: Double) -> (logit: Double, logTemperature: Double)
-    {
+    static func gradient(scale: MixtureWeights, blackBox: Double, local: Double) -> (
+        logit: Double, logTemperature: Double
+    ) {
         let lambda = Double(scale.lambda)
         let temperature = Double(scale.temperature)
         return (

@@ -31,7 +31,8 @@ extension SearchIndex {
     ///   - progress: told how many documents are done.
     /// - Throws: ``IndexError``, `ArtefactError`, what the black box throws, `NumericsError`; `CancellationError` when cancelled.
     public static func write(
-        _ model: ArtefactModel, documents: [Document], collection: String, asking blackBox: any BlackBox, to folder: URL,
+        _ model: ArtefactModel, documents: [Document], collection: String, asking blackBox: any BlackBox,
+        to folder: URL,
         options: WritingOptions = WritingOptions(), isCancelled: () -> Bool = { false },
         progress: (Int) -> Void = { _ in }
     ) async throws {

@@ -155,6 +155,7 @@ import Testing
         // More local weight lowers the loss, more black-box weight raises it.
         for _ in 0..<50 { optimizer.update(blackBox: 1, local: -1, learningRate: 0.01) }
         #expect(optimizer.scale.lambda > 0.55)
-        #expect(abs(ScaleOptimizer(scale: MixtureWeights(lambda: 0.5, temperature: 0.1)).scale.temperature - 0.1) < 1e-6)
+        #expect(
+            abs(ScaleOptimizer(scale: MixtureWeights(lambda: 0.5, temperature: 0.1)).scale.temperature - 0.1) < 1e-6)
     }
 }
