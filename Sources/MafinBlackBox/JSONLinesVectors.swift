@@ -55,13 +55,13 @@ enum JSONLinesVectors {
                     case "_id", "id":
                         id = scanner.peek() == UInt8(ascii: "\"") ? try scanner.string() : try scanner.literal()
                     case "embedding", "vector":
-                        guard count == nil else { throw scanner.failure("only one of 'embedding' and 'vector'") }
+                        guard count == nil else { throw scanner.failure("a second 'embedding' or 'vector'") }
                         count = try scanner.appendFloats(to: &values)
                     default: try scanner.skipValue()
                     }
                 }
-                guard scanner.isAtEnd() else { throw scanner.failure("end of the line") }
-            } catch let failure as JSONScanner.Failure {
+                try scanner.finish()
+            } catch let failure as JSONSyntaxError {
                 throw BlackBoxError.malformedLine(path: path, line: line, reason: failure.description)
             }
             guard let id else {

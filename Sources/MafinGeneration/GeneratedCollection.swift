@@ -61,11 +61,19 @@ public struct GeneratedCollection: Sendable {
                 reasons: reasons.isEmpty ? "none was made" : reasons.joined(separator: ", "))
         }
         guard !kept.isEmpty, !parts.isEmpty else { throw tooFew() }
+        // Passages of one group have to stay together, and so have passages and queries of the same text.
         let surrogate = Qrels(
-            kept.map { (query: $0.id, document: Self.group(documents[$0.passage], grouping), grade: 1) })
+            kept.flatMap { query in
+                let passage = documents[query.passage]
+                return [passage.id, "group " + Self.group(passage, grouping)]
+                    .map { (query: query.id, document: $0, grade: 1) }
+            })
+        let identity = ContentIdentity(
+            queries: kept.map { Query(id: $0.id, text: $0.text) },
+            documents: Set(kept.map(\.passage)).sorted().map { documents[$0] })
         let split: [String: Qrels]
         do {
-            split = try surrogate.split(byDocument: parts, seed: seed)
+            split = try surrogate.split(into: parts, identity: identity, seed: seed)
         } catch is RetrievalError {
             throw tooFew()
         }

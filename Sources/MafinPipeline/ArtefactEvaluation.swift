@@ -17,9 +17,8 @@ public struct ArtefactEvaluation {
     /// Rows of the table that could not be made, and why.
     public private(set) var omitted: [(name: String, reason: String)] = []
 
-    private let collection: RetrievalCollection
-    private let qrels: Qrels
-    private let queries: [Query]
+    /// What was measured on.
+    public let split: MeasuredSplit
     private let blackBoxQueries: Matrix
     private let blackBoxDocuments: Matrix
 
@@ -30,20 +29,20 @@ public struct ArtefactEvaluation {
     ///
     /// - Parameters:
     ///   - model: the artefact.
-    ///   - vectors: the black box's answers for all documents and the queries that `qrels` judges.
+    ///   - split: what to measure on, checked against what the artefact knows.
+    ///   - vectors: the black box's answers for all documents and the queries of `split`.
     ///   - released: the folder of a released checkpoint.
     ///   - onProgress: what is being done, and how much of it: (name, done, total).
     /// - Throws: ``ArtefactError`` where the vectors are not of the artefact's black box; what encoders and files throw;
     ///   `CancellationError` when cancelled.
     public init(
-        of model: ArtefactModel, on collection: RetrievalCollection, qrels: Qrels, vectors: BlackBoxVectors,
+        of model: ArtefactModel, on split: MeasuredSplit, vectors: BlackBoxVectors,
         cache: LocalVectorCache, released: (EncoderRecord) throws -> URL, isCancelled: () -> Bool = { false },
         onProgress: (String, Int, Int) -> Void = { _, _, _ in }
     ) throws {
         try model.require(vectors)
-        self.collection = collection
-        self.qrels = qrels
-        queries = collection.queries(judgedIn: qrels)
+        self.split = split
+        let (collection, queries) = (split.collection, split.queries)
         blackBoxQueries = vectors.queryVectors.selecting(rows: vectors.rows(of: queries)).normalizedRows().matrix
         blackBoxDocuments = vectors.documentVectors.normalizedRows().matrix
 
@@ -86,9 +85,9 @@ public struct ArtefactEvaluation {
 
     /// The comparison of all systems with the black box.
     /// - Throws: `RetrievalError/noJudgedQueries(path:)` where no query has a relevant document.
-    public func report(split: String, metrics: [Metric] = Metric.standard) throws -> EvaluationReport {
+    public func report(metrics: [Metric] = Metric.standard) throws -> EvaluationReport {
         try EvaluationReport(
-            split: split, runs: systems, qrels: qrels, baseline: Self.baseline, metrics: metrics)
+            split: split.name, runs: systems, qrels: split.qrels, baseline: Self.baseline, metrics: metrics)
     }
 
     private static let order = [
@@ -100,7 +99,7 @@ public struct ArtefactEvaluation {
 
     private mutating func add(_ name: String, _ rankings: Rankings) {
         systems.append(
-            (name, Run(rankings, queryIds: queries.map(\.id), documentIds: collection.documentIds)))
+            (name, Run(rankings, queryIds: split.queries.map(\.id), documentIds: split.collection.documentIds)))
     }
 
     private func halves(queries: Matrix, documents: Matrix, _ form: LocalForm) -> HalfVectors {
@@ -127,10 +126,10 @@ public struct ArtefactEvaluation {
             return
         }
         let documents = try cache.vectors(
-            of: collection.documents.map(\.textForEncoding), as: .document, encoder: encoder, weights: weights,
+            of: split.collection.documents.map(\.textForEncoding), as: .document, encoder: encoder, weights: weights,
             isCancelled: isCancelled, progress: progress)
         let queries = try encoder.embedUnnormalized(
-            queries.map(\.text), prefix: encoder.prefixes.query, isCancelled: isCancelled)
+            split.queries.map(\.text), prefix: encoder.prefixes.query, isCancelled: isCancelled)
         let halves = halves(queries: queries, documents: documents, .unit)
         add("local", halves.rankings(.lambda(1), count: Self.depth))
         add("concatenation", halves.rankings(.lambda(0.5), count: Self.depth))

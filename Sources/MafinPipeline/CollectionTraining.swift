@@ -72,6 +72,8 @@ public final class CollectionTraining {
     package let queries: [Query]
     let released: ReleasedEncoder
     package let devQrels: Qrels
+    /// What is learned from and chosen on.
+    public let knownQueries: KnownQueries
     /// The released encoder's vectors of all documents, as it emits them.
     package let documentBank: Matrix
     private let cache: LocalVectorCache
@@ -105,6 +107,7 @@ public final class CollectionTraining {
         untrained = encoder
         let trainQrels = try splits.qrels(.train)
         devQrels = try splits.qrels(.dev)
+        knownQueries = try splits.knownQueries()
 
         let documentTexts = collection.documents.map(\.textForEncoding)
         let queryTexts = vectors.queries.map(\.text)
@@ -156,6 +159,7 @@ public final class CollectionTraining {
         queries = whole.queries
         released = whole.released
         devQrels = whole.devQrels
+        knownQueries = whole.knownQueries
         documentBank = whole.documentBank
         cache = whole.cache
         dataRecords = whole.dataRecords

@@ -1,6 +1,7 @@
 import Foundation
 import MafinBlackBox
 import MafinEncoder
+import MafinNumerics
 
 /// A released checkpoint that training begins with: where it lies, and how its texts are made.
 public struct ReleasedEncoder: Sendable {

@@ -112,7 +112,7 @@ public final class TrainedEncoder {
             try encoder.encoder.save(to: $0, tokenizerFrom: encoder.folder, normalizes: normalizes)
         }
         return mode.trainsDocuments
-            ? try Artefact.write(manifest, to: folder, saveDocumentEncoder: save)
-            : try Artefact.write(manifest, to: folder, saveQueryEncoder: save)
+            ? try Artefact.write(manifest, to: folder, knownQueries: training.knownQueries, saveDocumentEncoder: save)
+            : try Artefact.write(manifest, to: folder, knownQueries: training.knownQueries, saveQueryEncoder: save)
     }
 }

@@ -32,11 +32,10 @@ public enum RetrievalError: Error, Equatable, Sendable {
     case unknownSplit(path: String, split: String, available: [String])
     /// The split has no query with a relevant document, so there is nothing to measure or learn from.
     case noJudgedQueries(path: String)
-    /// The labels hang together so closely that no split by document can fill every part.
+    /// So many queries share a text or a relevant document that no split can fill every part.
     case inseparableLabels(queries: Int, largestComponent: Int, parts: [String])
-    /// Queries to measure on that are also, or nearly, among those that were learned from or chosen on.
-    case leakedQueries(
-        affected: Int, measured: Int, learned: String, example: String, comparedBy: String, threshold: Double)
+    /// Queries to measure on whose texts were learned from or chosen on; `identifier` and `text` are the first of them.
+    case knownQueries(split: String, known: Int, measured: Int, identifier: String, text: String)
     /// An identifier that a TREC file cannot hold, because its columns are separated by white space.
     case unwritableIdentifier(identifier: String)
     /// A metric's name that is not understood.
@@ -89,11 +88,11 @@ extension RetrievalError: CustomStringConvertible {
         case .noJudgedQueries(let path):
             "\(path): no query has a relevant document (a grade of 1 or more)"
         case .inseparableLabels(let queries, let largestComponent, let parts):
-            "the labels cannot be split by document into \(parts.joined(separator: ", ")): "
-                + "\(largestComponent) of \(queries) queries hang together through shared documents"
-        case .leakedQueries(let affected, let measured, let learned, let example, let comparedBy, let threshold):
-            "\(affected) of \(measured) queries to measure on are also among those that were learned from or chosen on "
-                + "(\(comparedBy) alike by \(threshold) or more), for instance \"\(example)\" and \"\(learned)\""
+            "the labels cannot be split into \(parts.joined(separator: ", ")): \(largestComponent) of \(queries) queries "
+                + "are connected by shared texts or shared relevant documents and have to stay together"
+        case .knownQueries(let split, let known, let measured, let identifier, let text):
+            "\(known) of the \(measured) queries of \(split) have a text that was learned from or chosen on, for instance "
+                + "\"\(identifier)\" (\(text.count > 60 ? text.prefix(59) + "…" : text)): figures on them measure memory"
         case .unwritableIdentifier(let identifier):
             "the id \"\(identifier)\" holds white space, or nothing, and cannot stand in a TREC file"
         case .unknownMetric(let name):

@@ -1,4 +1,5 @@
 import Foundation
+import MafinNumerics
 
 /// Reads a tokenizer from the files of a checkpoint.
 struct TokenizerFolder {
@@ -56,9 +57,9 @@ struct TokenizerFolder {
         let rest: [UInt8]
         let entries: VocabularyEntries?
         do {
-            (rest, entries) = try JSONVocabularyScanner.separate(file)
-        } catch {
-            throw TokenizerError.malformed(path: path, location: "byte \(error.byte)", reason: error.reason)
+            (rest, entries) = try VocabularyEntries.separate(file)
+        } catch let error as JSONSyntaxError {
+            throw TokenizerError.malformed(path: path, location: "byte \(error.offset)", reason: error.reason)
         }
         let settings = try decode(TokenizerFile.self, Data(rest), path).settings(path: path)
         guard let entries else {

@@ -1,3 +1,5 @@
+import MafinNumerics
+
 /// Tokens and their ids as a checkpoint lists them, the tokens' UTF-8 bytes end to end.
 ///
 /// Bytes and not `String`: two tokens that are canonically equivalent (a precomposed letter and its decomposition) are equal
@@ -33,4 +35,40 @@ struct VocabularyEntries: Sendable, Equatable {
     }
 
     init() {}
+
+    /// Takes the object `model.vocab` out of a `tokenizer.json`, so that Foundation reads only the few settings around it: it would make a
+    /// dictionary of strings of the vocabulary, and take most of the time that reading a tokenizer needs.
+    /// - Returns: the file with `{}` in place of the vocabulary, and the vocabulary; `nil` for it where `model.vocab` is absent or is not an
+    ///   object (other kinds of model).
+    /// - Throws: `JSONSyntaxError`
+    static func separate(_ file: [UInt8]) throws -> (settings: [UInt8], vocabulary: VocabularyEntries?) {
+        var found: (range: Range<Int>, entries: VocabularyEntries)?
+        try file.withUnsafeBufferPointer { bytes in
+            var scanner = JSONScanner(bytes)
+            try scanner.members { scanner, key in
+                guard key == "model", scanner.peek() == UInt8(ascii: "{") else { return try scanner.skipValue() }
+                try scanner.members { scanner, key in
+                    guard key == "vocab", scanner.peek() == UInt8(ascii: "{") else { return try scanner.skipValue() }
+                    let start = scanner.offset
+                    var entries = VocabularyEntries()
+                    try scanner.membersWithRawKeys { scanner, token in
+                        entries.append(try scanner.utf8(of: token), id: try identifier(&scanner))
+                    }
+                    found = (start..<scanner.offset, entries)
+                }
+            }
+            try scanner.finish()
+        }
+        guard let (range, entries) = found else { return (file, nil) }
+        return (file[..<range.lowerBound] + Array("{}".utf8) + file[range.upperBound...], entries)
+    }
+
+    private static func identifier(_ scanner: inout JSONScanner) throws -> Int32 {
+        _ = scanner.peek()
+        let start = scanner.offset
+        guard let id = Int32(exactly: try scanner.integer()), id >= 0 else {
+            throw JSONSyntaxError(offset: start, reason: "expected a token id, a whole number from 0 to 2147483647")
+        }
+        return id
+    }
 }

@@ -53,6 +53,15 @@ struct TinyWorld {
         return "j\(document) \(text(ofDocument: document)) " + fillers(2, seed: UInt64(number))
     }
 
+    /// Gives a query the text of another, but for case.
+    func askAgain(query: Int, as other: Int, in data: String = "data") throws {
+        let queries = url("\(data)/queries.jsonl")
+        let text = try String(contentsOf: queries, encoding: .utf8)
+        try text.replacingOccurrences(
+            of: "\"" + Self.text(ofQuery: query) + "\"", with: "\"" + Self.text(ofQuery: other).uppercased() + "\""
+        ).write(to: queries, atomically: true, encoding: .utf8)
+    }
+
     /// A document's text: common words, which its queries hold too.
     private static func text(ofDocument number: Int) -> String { fillers(4, seed: UInt64(1000 + number)) }
 

@@ -55,6 +55,38 @@ struct TrainingEndToEndTests {
         }
     }
 
+    /// A query of test with the text of one of train: training leaves that one out; an artefact that knows it is not measured on it.
+    @Test func evaluateRefusesALeak() async throws {
+        try await withWorld { world in
+            try world.askAgain(query: 5, as: 0)
+            let train = ["train", "--rivals", "none"] + Self.short
+            let clean = try await world.mafin(train + ["--output", "CLEAN"])
+            #expect(clean.status == 0 && clean.error.contains("left out: 1 query of train and dev"), "\(clean.error)")
+            let evaluate = ["evaluate", "--data", "data", "--json"]
+            let measured = try await world.mafin(evaluate + ["CLEAN"])
+            #expect(measured.status == 0, "\(measured.error)")
+            #expect(try object(measured.output)["knownQueries"] == nil)
+
+            let leaking = try await world.mafin(train + ["--output", "LEAKING", "--allow-leak"])
+            #expect(leaking.status == 0 && leaking.error.contains("warning: learning from 1 query"), "\(leaking.error)")
+            let refused = try await world.mafin(evaluate + ["LEAKING"])
+            #expect(refused.status == CommandStatus.data.rawValue && refused.output.isEmpty)
+            #expect(refused.error.contains("1 of the 60 queries of test") && refused.error.contains("\"q0-5\""))
+            #expect(refused.error.contains("--allow-leak"), "\(refused.error)")
+            let allowed = try await world.mafin(evaluate + ["LEAKING", "--allow-leak"])
+            #expect(allowed.status == 0 && allowed.error.contains("count memory"), "\(allowed.error)")
+            #expect(try object(allowed.output)["knownQueries"] as? [String] == ["q0-5"])
+
+            // What an older version wrote does not say what it knows: the collection's own train and dev are taken.
+            let manifest = world.url("CLEAN/manifest.json")
+            var old = try object(String(contentsOf: manifest, encoding: .utf8))
+            old["files"] = (old["files"] as? [[String: Any]])?.filter { $0["path"] as? String != "known-queries.txt" }
+            try JSONSerialization.data(withJSONObject: old).write(to: manifest)
+            let unknown = try await world.mafin(evaluate + ["CLEAN"])
+            #expect(unknown.status == CommandStatus.data.rawValue && unknown.error.contains("--allow-leak"))
+        }
+    }
+
     /// With the least memory that it says it needs, parts are computed twice, and the result is the same.
     @Test func littleMemoryChangesNothing() async throws {
         try await withWorld { world in

@@ -49,6 +49,28 @@ import Testing
         #expect(abs(Double(inside) / n - 0.95) < 5 * (0.95 * 0.05 / n).squareRoot())
     }
 
+    /// What is drawn must not change with the standard library or the system's mathematical library: splits and weights depend on it.
+    @Test func drawsArePinned() {
+        var random = RandomGenerator(seed: 5)
+        #expect((0..<6).map { _ in random.index(below: 1000) } == [288, 602, 649, 821, 516, 784])
+        #expect((0..<10).shuffled(using: &random) == [5, 8, 4, 0, 9, 6, 7, 2, 3, 1])
+        #expect(
+            (0..<6).map { _ in random.normal().bitPattern } == [
+                3210396603, 3219984295, 3209597558, 1065480472, 3217840778, 1063553888,
+            ])
+    }
+
+    /// The system's library is the judge of ours, which rounds to the same float but for ties that double precision cannot tell.
+    @Test func normalsAgreeWithTheSystemsLibrary() {
+        var (random, reference) = (RandomGenerator(seed: 6), RandomGenerator(seed: 6))
+        for _ in 0..<100_000 {
+            let radius = (-2 * log(1 - Double(reference.next() >> 11) * 0x1p-53)).squareRoot()
+            let expected = radius * cos(2 * .pi * Double(reference.next() >> 11) * 0x1p-53)
+            let found = Double(random.normal())
+            #expect(abs(found - expected) <= Double(Float(expected).ulp) * 0.51 + 1e-15)
+        }
+    }
+
     @Test func indicesBelowABound() {
         var random = RandomGenerator(seed: 4)
         var counts = [Int](repeating: 0, count: 7)

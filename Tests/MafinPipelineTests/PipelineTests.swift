@@ -59,11 +59,11 @@ struct PipelineTests {
         #expect(trained.manifest.joinedDimension == 768 + 384)
 
         let model = try ArtefactModel(artefact: trained.folder) { _ in trained.released }
-        let qrels = try JudgedSplits(trained.collection, seed: 1).qrels(.test)
         let evaluation = try ArtefactEvaluation(
-            of: model, on: trained.collection, qrels: qrels, vectors: trained.vectors, cache: Self.cache,
+            of: model, on: MeasuredSplit("test", of: trained.collection, for: model.artefact), vectors: trained.vectors,
+            cache: Self.cache,
             released: { _ in trained.released })
-        let report = try evaluation.report(split: "test")
+        let report = try evaluation.report()
         let ndcg = Dictionary(
             uniqueKeysWithValues: report.systems.map { ($0.name, $0.metrics[.nDCG(cutoff: 10)] ?? 0) })
         // Measured in Python, by pytrec_eval over numpy products of the same vectors (Samples/handbook/README.md).
@@ -215,5 +215,57 @@ struct JudgedSplitsTests {
         let answers = parts.map { part in Set(part.queryIds.flatMap { part.relevantDocuments(of: $0).map(\.document) })
         }
         #expect(answers[0].isDisjoint(with: answers[1]) && answers[1].isDisjoint(with: answers[2]))
+    }
+
+    /// Queries a and c are twins, and so are b and d.
+    private let leaking = RetrievalCollection(
+        documents: (0..<6).map { Document(id: "d\($0)", text: "text \($0)") },
+        queries: [
+            Query(id: "a", text: "what is it"), Query(id: "b", text: "who was there"), Query(id: "e", text: "when"),
+            Query(id: "c", text: "What is it?"), Query(id: "d", text: "who WAS there"), Query(id: "f", text: "how"),
+            Query(id: "g", text: "When?"),
+        ],
+        qrels: [
+            "train": Qrels([("a", "d0", 1), ("e", "d1", 1), ("f", "d2", 1)]),
+            "dev": Qrels([("b", "d2", 1), ("g", "d3", 1)]),
+            "test": Qrels([("c", "d4", 1), ("d", "d5", 1)]), "other": Qrels([("f", "d5", 1)]),
+        ])
+
+    @Test("Queries that another split has, too, are left out of what is learned from and chosen on")
+    func leaks() throws {
+        let splits = JudgedSplits(leaking)
+        #expect(try splits.qrels(.train).queryIds == ["f"], "a stands in test, e in dev")
+        #expect(try splits.qrels(.dev).queryIds == ["g"], "b stands in test")
+        #expect(try splits.qrels(.test).queryIds == ["c", "d"], "what is measured stays whole")
+        #expect(try splits.leaks().map(\.id) == ["a", "b"])
+        let allowed = JudgedSplits(leaking, allowsLeaks: true)
+        #expect(try allowed.qrels(.train).queryIds == ["a", "f"] && allowed.qrels(.dev).queryIds == ["b", "g"])
+        #expect(try allowed.leaks().map(\.id) == ["a", "b"])
+        // For another measured split other queries are leaks; here no query to learn from is left.
+        let other = JudgedSplits(leaking, measured: "other")
+        #expect(try other.qrels(.dev).queryIds == ["b", "g"] && other.leaks().map(\.id) == ["f"])
+        #expect(try other.qrels(.train).queryIds == ["a"])
+    }
+
+    @Test("Twins of a single file land in one part")
+    func twins() throws {
+        let documents = (0..<40).map { Document(id: "d\($0)", text: "text \($0 / 2)") }
+        let queries = (0..<80).map { Query(id: "q\($0)", text: "query \($0 % 40)") }
+        let labels = Qrels((0..<80).map { ("q\($0)", "d\($0 % 40)", 1) })
+        let collection = RetrievalCollection(
+            documents: documents, queries: queries, qrels: [RetrievalCollection.wholeSplit: labels])
+        for seed in 1...UInt64(5) {
+            let parts = try JudgedSplits.Part.allCases.map { try JudgedSplits(collection, seed: seed).qrels($0) }
+            let texts = parts.map { part in Set(collection.queries(judgedIn: part).map(\.text)) }
+            let answers = parts.map { part in
+                Set(
+                    part.queryIds.flatMap { part.relevantDocuments(of: $0) }.map { $0.document.dropFirst() }
+                        .compactMap { Int($0) }.map { $0 / 2 })
+            }
+            for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+                #expect(texts[one].isDisjoint(with: texts[other]) && answers[one].isDisjoint(with: answers[other]))
+            }
+            #expect(parts.reduce(0) { $0 + $1.queryIds.count } == 80)
+        }
     }
 }

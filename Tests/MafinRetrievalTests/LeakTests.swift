@@ -57,22 +57,48 @@ import Testing
         #expect(found == expected && !expected.isEmpty)
     }
 
-    @Test func queriesOnBothSides() throws {
-        let learned = [
+    private let collection = RetrievalCollection(
+        documents: [
+            Document(id: "a", text: "the quick brown fox jumps over the lazy dog again and again"),
+            Document(id: "a2", text: "The quick brown fox jumps over the lazy dog again and again!"),
+            Document(id: "b", text: "something else altogether, about the price of bread in the old town"),
+        ],
+        queries: [
             Query(id: "t1", text: "Are avocados good for you?"), Query(id: "t2", text: "plant-based diets"),
-            Query(id: "t3", text: "vitamin D"),
-        ]
-        let measured = [
-            Query(id: "m1", text: "plant-based diet"), Query(id: "m2", text: "vitamin K"),
-            Query(id: "m3", text: "are avocados  GOOD for you"),
-        ]
-        let report = LeakReport(learned: learned, measured: measured)
-        #expect(report.pairs.map(\.measured.id) == ["m3", "m1"])
-        #expect(report.pairs.map(\.isEqual) == [true, false])
+            Query(id: "t3", text: "vitamin D"), Query(id: "m1", text: "plant-based diet"),
+            Query(id: "m2", text: "vitamin K"), Query(id: "m3", text: "are avocados  GOOD for you"),
+        ],
+        qrels: [
+            "train": Qrels([("t1", "a", 1), ("t2", "a", 1)]), "dev": Qrels([("t3", "b", 1)]),
+            "test": Qrels([("m1", "a2", 1), ("m2", "b", 1), ("m3", "a2", 1)]), "clean": Qrels([("m2", "b", 1)]),
+        ])
+
+    @Test func textsOnBothSidesAreListed() throws {
+        let learned = try ["train", "dev"].map { try collection.qrels(split: $0) }
+        let report = LeakReport(collection, learned: learned, measured: try collection.qrels(split: "test"))
+        #expect(report.queries.map(\.measured.id) == ["m3", "m1"] && report.queries.map(\.learned.id) == ["t1", "t2"])
+        #expect(report.queries.map(\.isEqual) == [true, false])
         #expect(report.affectedQueries == ["m1", "m3"])
-        let message = errorMessage(in: .init(fileURLWithPath: "/")) { try report.requireNone() }
-        #expect(message.contains("2 of 3 queries") && message.contains("\"m3\" and \"t1\""))
-        try LeakReport(learned: [learned[2]], measured: measured).requireNone()
+        #expect(report.documents.map(\.learned.id) == ["a"] && report.documents.map(\.measured.id) == ["a2"])
+        #expect(report.learnedQueries == 3 && report.measuredQueries == 3)
+        let clean = LeakReport(collection, learned: learned, measured: try collection.qrels(split: "clean"))
+        #expect(clean.queries.isEmpty && clean.documents.isEmpty)
+    }
+
+    @Test func knownQueriesAreRefused() throws {
+        let known = KnownQueries(collection.queries.prefix(3))
+        let measured = Array(collection.queries.suffix(3))
+        #expect(known.among(measured).map(\.id) == ["m3"], "the same text; what is nearly the same is another question")
+        let message = errorMessage(in: .init(fileURLWithPath: "/")) {
+            try known.requireNone(among: measured, split: "test")
+        }
+        #expect(message.contains("1 of the 3 queries of test") && message.contains("\"m3\""), "\(message)")
+        try known.requireNone(among: [measured[0]], split: "test")
+        #expect(try KnownQueries(lines: known.lines, path: "") == known)
+        #expect(String(decoding: known.lines, as: UTF8.self).split(separator: "\n").count == 3)
+        for damaged in ["12\n", "zzzzzzzzzzzzzzzz\n", "0123456789abcdef0\n"] {
+            #expect(throws: RetrievalError.self) { try KnownQueries(lines: Data(damaged.utf8), path: "known") }
+        }
     }
 
     @Test func seenAndNewDocuments() throws {
@@ -80,7 +106,8 @@ import Testing
         let measured = Qrels([
             ("p", "a", 1), ("p", "b", 1), ("q", "a", 1), ("q", "c", 1), ("r", "z", 1), ("s", "a", 0), ("p", "z", 0),
         ])
-        let partition = QueryPartition(measured, learned: learned)
+        let ids = ContentIdentity(queries: [], documents: [])
+        let partition = QueryPartition(measured, learned: learned, identity: ids)
         #expect(partition.seenDocuments == ["p"])
         #expect(partition.newDocuments == ["q", "r"] && partition.seenShares == [0.5, 0])
 
@@ -97,11 +124,19 @@ import Testing
         #expect(reports[.seenDocuments]?.queries == 1 && reports[.newDocuments]?.queries == 2)
         #expect(reports[.seenDocuments]?.systems.map { $0.metrics[metric] } == [1, 0])
         #expect(reports[.newDocuments]?.systems.map { $0.metrics[metric] } == [0, 1])
-        let known = QueryPartition(learned, learned: learned)
+        let known = QueryPartition(learned, learned: learned, identity: ids)
         #expect(known.newDocuments.isEmpty)
         let all = try known.reports(
             split: "train", evaluations: [("base", evaluate(run(["t": "a"]), against: learned, metrics: [metric]))],
             baseline: "base", metrics: [metric])
         #expect(Set(all.keys) == [.seenDocuments])
+    }
+
+    @Test func theTwinOfAKnownDocumentIsNotNew() throws {
+        let learned = try collection.qrels(split: "train")
+        let measured = try collection.qrels(split: "test")
+        let partition = QueryPartition(
+            measured, learned: learned, identity: ContentIdentity(collection, labelledBy: [learned, measured]))
+        #expect(partition.seenDocuments == ["m1", "m3"] && partition.newDocuments == ["m2"])
     }
 }

@@ -59,9 +59,10 @@ import Testing
         // A judged document that is not relevant ties nothing.
         for query in 0..<120 { qrels.insert(query: "q\(query)", document: "everybody", grade: 0) }
         let shares: [(name: String, share: Double)] = [("train", 0.7), ("dev", 0.1), ("test", 0.2)]
-        let parts = try qrels.split(byDocument: shares, seed: 4)
-        #expect(try qrels.split(byDocument: shares, seed: 4) == parts)
-        #expect(try qrels.split(byDocument: shares, seed: 5) != parts)
+        let ids = ContentIdentity(queries: [], documents: [])
+        let parts = try qrels.split(into: shares, identity: ids, seed: 4)
+        #expect(try qrels.split(into: shares, identity: ids, seed: 4) == parts)
+        #expect(try qrels.split(into: shares, identity: ids, seed: 5) != parts)
         var owner: [String: String] = [:]
         for (name, part) in parts {
             for query in part.queryIds {
@@ -81,7 +82,38 @@ import Testing
         #expect(
             throws: RetrievalError.inseparableLabels(queries: 9, largestComponent: 9, parts: ["train", "dev", "test"])
         ) {
-            try tied.split(byDocument: shares, seed: 1)
+            try tied.split(into: shares, identity: ids, seed: 1)
         }
+    }
+
+    /// Equal texts under two identifiers are one text: of a query as of a document.
+    @Test(arguments: UInt64(1)...20)
+    func partsOfASplitShareNoText(seed: UInt64) throws {
+        // Queries a and b ask the same; c and d are about documents of one text; the others have nothing in common.
+        let texts = ["a": "what is it", "b": "What is it?", "c": "who was there", "d": "where was that"]
+        var queries = texts.sorted { $0.key < $1.key }.map { Query(id: $0.key, text: $0.value) }
+        queries += (0..<6).map { Query(id: "f\($0)", text: "filler \($0)") }
+        var documents = [
+            Document(id: "da", text: "an answer"), Document(id: "db", text: "another answer"),
+            Document(id: "dc", text: "The same text."), Document(id: "dd", text: "the  same text"),
+        ]
+        documents += (0..<6).map { Document(id: "df\($0)", text: "text \($0)") }
+        let labels = Qrels(queries.map { (query: $0.id, document: "d" + $0.id, grade: 1) })
+        let parts = try labels.split(
+            into: [("train", 0.5), ("test", 0.5)], identity: ContentIdentity(queries: queries, documents: documents),
+            seed: seed)
+        for (first, second) in [("a", "b"), ("c", "d")] {
+            for part in parts.values { #expect((part[first] == nil) == (part[second] == nil), "\(first), \(second)") }
+        }
+    }
+
+    @Test func textsWithoutAWordAreNotOneText() throws {
+        let queries = ["?", "!", "…"].enumerated().map { Query(id: "q\($0.offset)", text: $0.element) }
+        let documents = (0..<3).map { Document(id: "d\($0)", text: "") }
+        let labels = Qrels((0..<3).map { (query: "q\($0)", document: "d\($0)", grade: 1) })
+        let parts = try labels.split(
+            into: [("a", 1), ("b", 1), ("c", 1)], identity: ContentIdentity(queries: queries, documents: documents),
+            seed: 1)
+        #expect(parts.values.allSatisfy { $0.queryIds.count == 1 })
     }
 }

@@ -201,4 +201,15 @@ typedef struct {
 void mafin_adamw_update(ptrdiff_t count, mafin_adamw options, const float *gradient, float *weights, float *first,
                         float *second);
 
+// MARK: Hashes (sha.c)
+
+/// Takes `blocks` blocks of 64 bytes into the state of SHA-256, on the processor's own instructions where it has them.
+void mafin_sha256(uint32_t state[8], const uint8_t *data, size_t blocks);
+
+/// The same in portable C, which the tests hold the other against.
+void mafin_sha256_portable(uint32_t state[8], const uint8_t *data, size_t blocks);
+
+/// Takes `blocks` blocks of 64 bytes into the state of SHA-1.
+void mafin_sha1(uint32_t state[5], const uint8_t *data, size_t blocks);
+
 #endif

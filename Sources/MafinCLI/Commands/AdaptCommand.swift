@@ -39,6 +39,8 @@ struct AdaptCommand: AsyncParsableCommand {
         help: ArgumentHelp("Rivals to train beside it, as of 'mafin train'.", valueName: "names"))
     var rivals: RivalList = .standard
 
+    @OptionGroup var leaks: LeakOptions
+
     func validate() throws {
         if output.isEmpty { throw ValidationError("--output names no folder.") }
         if case .vectors(let path) = try blackBox.source(default: nil).specification {
@@ -75,6 +77,7 @@ struct AdaptCommand: AsyncParsableCommand {
                 + ["--data", collection, "--black-box", "\(specification)", "--output", artefact, "--seed", "\(seed)"])
         train.blackBox = blackBox
         train.rivals = rivals
+        train.leaks = leaks
         train.time = time
         let trained = try await TrainingSession(train).run()
         if !shared.json { shared.note(trained.text + "\n") }
@@ -82,6 +85,7 @@ struct AdaptCommand: AsyncParsableCommand {
         var evaluate = try EvaluateCommand.parse(
             flags + (shared.json ? ["--json"] : []) + [artefact, "--data", collection, "--split", "test"])
         evaluate.options.blackBox = blackBox
+        evaluate.leaks = leaks
         if !shared.json {
             print(
                 generation.keepLabels

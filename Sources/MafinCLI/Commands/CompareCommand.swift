@@ -80,11 +80,7 @@ struct CompareCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Training") var tuning: TuningOptions
 
-    @Flag(
-        help:
-            "Measure even where queries of train or dev stand in --split too, word for word or nearly; they are listed in the report."
-    )
-    var allowLeak = false
+    @OptionGroup var leaks: LeakOptions
 
     @Option(
         help: ArgumentHelp(

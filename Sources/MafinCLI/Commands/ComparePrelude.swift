@@ -33,41 +33,25 @@ struct ComparePrelude {
     /// Pairs that are listed on standard error.
     private static let shownPairs = 20
 
-    /// Lists texts that stand on both sides.
-    /// - Throws: ``LeakRefusal`` for queries on both sides, unless they are allowed.
-    func guardAgainst(_ leaks: LeakCheck) throws {
-        let pairs = leaks.queries.pairs
+    /// Lists texts that are the same, or nearly, in training and in the measured split.
+    func list(_ leaks: LeakReport) {
         let lines =
-            pairs.map { pair in
+            leaks.queries.map { pair in
                 "\(pair.learned.id) and \(pair.measured.id)"
                     + (pair.isEqual ? ", equal" : String(format: ", %.0f %% alike", pair.similarity * 100))
-                    + ": \(Self.short(pair.measured.text))"
+                    + ": \(LeakOptions.short(pair.measured.text))"
             }
-            + leaks.documents.map { finding in
+            + leaks.documents.map { pair in
                 String(
-                    format: "documents %@ and %@, %.0f %% alike", finding.trainingId, finding.testId,
-                    finding.similarity * 100)
+                    format: "documents %@ and %@, %.0f %% alike", pair.learned.id, pair.measured.id,
+                    pair.similarity * 100)
             }
-        if !lines.isEmpty {
-            shared.note("the same text in training and in \(command.split):")
-            for line in lines.prefix(Self.shownPairs) { shared.note("  " + line) }
-            if lines.count > Self.shownPairs { shared.note("  … and \(lines.count - Self.shownPairs) more") }
-        }
-        guard !pairs.isEmpty else { return }
-        if command.allowLeak {
-            shared.warn(
-                "\(leaks.queries.affectedQueries.count) of \(leaks.queries.measuredQueries) queries of \(command.split) stand in train or dev too"
-            )
-        } else {
-            do {
-                try leaks.queries.requireNone()
-            } catch {
-                throw LeakRefusal(reason: "\(error)")
-            }
-        }
+        guard !lines.isEmpty else { return }
+        shared.note(
+            "nearly the same text in training and in \(command.split); the report measures without these queries, too:")
+        for line in lines.prefix(Self.shownPairs) { shared.note("  " + line) }
+        if lines.count > Self.shownPairs { shared.note("  … and \(lines.count - Self.shownPairs) more") }
     }
-
-    private static func short(_ text: String) -> String { text.count > 60 ? text.prefix(59) + "…" : text }
 
     /// The smallest gain that the measured queries could show, from the black box's values on dev.
     func detectable(
@@ -102,14 +86,6 @@ struct ComparePrelude {
                 + "\(Duration.seconds(plan.secondsEach).shortText): \(names)")
         shared.note("mode \(training.choice.mode.rawValue): \(training.choice.reason)")
     }
-}
-
-/// Queries on both sides of the split.
-struct LeakRefusal: CommandStatusProviding, CustomStringConvertible {
-    var reason: String
-
-    var commandStatus: CommandStatus { .data }
-    var description: String { "\(reason); take them out of one side, or measure all the same with --allow-leak" }
 }
 
 /// Splits from which no spread can be told.

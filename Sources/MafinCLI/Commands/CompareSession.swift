@@ -33,14 +33,16 @@ struct CompareSession {
         try command.tuning.limitMemory(of: encoder.encoder)
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: command.data))
         shared.warn(of: collection.warnings)
-        let splits = JudgedSplits(collection, seed: JudgedSplits.standardSeed)
+        let splits = JudgedSplits(
+            collection, measured: command.split, allowsLeaks: command.leaks.allowLeak)
         let labels = (
             train: try splits.qrels(.train), dev: try splits.qrels(.dev), measured: try splits.qrels(command.split)
         )
         let prelude = ComparePrelude(command, collection)
         prelude.describe([("train", labels.train), ("dev", labels.dev), (command.split, labels.measured)])
-        let leaks = LeakCheck(collection, learned: [labels.train, labels.dev], measured: labels.measured)
-        try prelude.guardAgainst(leaks)
+        try command.leaks.announce(splits, shared)
+        let leaks = LeakReport(collection, learned: [labels.train, labels.dev], measured: labels.measured)
+        prelude.list(leaks)
 
         let blackBox = try await command.blackBox.make(shared: shared)
         let all = [labels.train, labels.dev, labels.measured]
@@ -95,6 +97,7 @@ struct CompareSession {
             "--freeze-embeddings": "\(command.encoder.freezeEmbeddings)", "--loss": tuning.loss.rawValue,
             "--learning-rate": text(tuning.learningRate), "--dropout": text(tuning.dropout),
             "--epochs": text(tuning.epochs), "--patience": text(tuning.patience),
+            "--allow-leak": "\(command.leaks.allowLeak)",
         ]
         return request
     }
@@ -131,7 +134,7 @@ struct CompareSession {
     private func write(
         _ comparison: Comparison, _ result: ComparisonOutcome, _ collection: RetrievalCollection,
         _ splits: JudgedSplits,
-        _ vectors: BlackBoxVectors, _ detectable: MinimumDetectableDifference, _ leaks: LeakCheck
+        _ vectors: BlackBoxVectors, _ detectable: MinimumDetectableDifference, _ leaks: LeakReport
     ) throws -> ComparisonFacts {
         shared.note("writing the report: words of wins and losses are left out one by one")
         let model = try result.chosen.map { _ in
@@ -145,7 +148,7 @@ struct CompareSession {
         let machine = Machine.description
         let report = ComparisonReport(
             comparison: comparison, result: result, collection: collection, splits: splits, detectable: detectable,
-            leaks: leaks, allowsLeaks: command.allowLeak, model: model, scores: scores,
+            leaks: leaks, model: model, scores: scores,
             shippingCommand: shippingCommand, provenance: try provenance(comparison, model),
             machine: machine)
         let facts = try report.facts()

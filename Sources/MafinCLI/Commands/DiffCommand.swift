@@ -79,7 +79,7 @@ struct DiffCommand: AsyncParsableCommand {
             if let qrels {
                 try Qrels(contentsOf: URL(fileURLWithPath: qrels))
             } else {
-                try collection.map { try JudgedSplits($0, seed: JudgedSplits.standardSeed).qrels(split) }
+                try collection.map { try JudgedSplits($0, measured: split, allowsLeaks: true).qrels(split) }
             }
         if html != nil, labels == nil { throw ValidationError("--html needs labels: give --qrels or --data.") }
         let metric = metric?.metric ?? .nDCG(cutoff: 10)

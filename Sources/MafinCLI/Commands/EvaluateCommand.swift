@@ -31,6 +31,8 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Folder to write each system's ranking to, as a TREC run file.", valueName: "folder"))
     var runs: String?
 
+    @OptionGroup var leaks: LeakOptions
+
     @Flag(help: "Print the table as Markdown.")
     var markdown = false
 
@@ -42,19 +44,21 @@ struct EvaluateCommand: AsyncParsableCommand {
         let model = try options.load(shared)
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
         shared.warn(of: collection.warnings)
-        let qrels = try JudgedSplits(collection, seed: JudgedSplits.standardSeed).qrels(split)
+        let measured = try leaks.measured(split, of: collection, for: model.artefact, shared)
         let vectors = try await BlackBoxVectors(
             asking: options.makeBlackBox(model, shared), documents: collection.documents,
-            queries: collection.queries(judgedIn: qrels))
+            queries: measured.queries)
         let progress = EncodingProgress(shared)
         let evaluation = try ArtefactEvaluation(
-            of: model, on: collection, qrels: qrels, vectors: vectors, cache: .shared, released: options.released,
+            of: model, on: measured, vectors: vectors, cache: .shared, released: options.released,
             isCancelled: { Interruption.isRequested }, onProgress: progress.update)
-        let report = try evaluation.report(split: split, metrics: metrics.metrics)
+        let report = try evaluation.report(metrics: metrics.metrics)
         if let runsFolder { try write(evaluation, to: runsFolder) }
         for (name, reason) in evaluation.omitted { shared.note("no row \(name): \(reason)") }
         if shared.json {
-            try JSONOutput.print(Answer(report: report, omitted: evaluation.omitted))
+            try JSONOutput.print(
+                Answer(
+                    report: report, omitted: evaluation.omitted, knownQueries: measured.known.map(\.id)))
         } else {
             let summary = EvaluationSummary(report)
             print(markdown ? summary.markdown() : summary.text())
@@ -68,15 +72,18 @@ struct EvaluateCommand: AsyncParsableCommand {
             var reason: String
         }
 
-        private enum CodingKeys: CodingKey { case omitted }
+        private enum CodingKeys: CodingKey { case omitted, knownQueries }
 
         var report: EvaluationReport
         var omitted: [(name: String, reason: String)]
+        /// Measured queries that the artefact learned from or was chosen on.
+        var knownQueries: [String]
 
         func encode(to encoder: any Encoder) throws {
             try report.encode(to: encoder)
             var container = encoder.container(keyedBy: CodingKeys.self)
             try container.encode(omitted.map { Omission(name: $0.name, reason: $0.reason) }, forKey: .omitted)
+            if !knownQueries.isEmpty { try container.encode(knownQueries, forKey: .knownQueries) }
         }
     }
 

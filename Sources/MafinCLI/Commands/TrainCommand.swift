@@ -13,8 +13,9 @@ struct TrainCommand: AsyncParsableCommand {
         commandName: "train",
         abstract: "Train a local encoder beside a black box and write the artefact that every other command reads.",
         discussion: """
-            Learns from the split 'train' and chooses on 'dev'; 'test' is not looked at. The black box is asked for the
-            documents and the queries of those two splits only, and never twice for the same text.
+            Learns from the split 'train' and chooses on 'dev'. Of 'test' only the texts of the queries are read: a query of 'train' or 'dev'
+            with the same text is left out, or figures on 'test' would count memory. The black box is asked for the documents and the queries
+            of 'train' and 'dev' only, and never twice for the same text.
 
             By default the rivals are trained too, each for as long as mafin itself, so that 'mafin evaluate' can say what
             each part of the method brought. --rivals none gives all of the time to one training.
@@ -68,6 +69,8 @@ struct TrainCommand: AsyncParsableCommand {
     var form: CollectionTraining.JoinedForm = .querySided
 
     @OptionGroup(title: "Training") var tuning: TuningOptions
+
+    @OptionGroup var leaks: LeakOptions
 
     @Flag(help: "Go on from the checkpoints of an interrupted run with the same flags.")
     var resume = false

@@ -92,12 +92,13 @@ struct TrainingSession {
         async let loading = Self.load(command.encoder.resolve(), command.encoder)
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: command.data))
         shared.warn(of: collection.warnings)
-        let splits = JudgedSplits(collection, seed: JudgedSplits.standardSeed)
+        let splits = JudgedSplits(collection, allowsLeaks: command.leaks.allowLeak)
         let judged = try [splits.qrels(.train), splits.qrels(.dev)]
         let queries = collection.queries.filter { query in judged.contains { $0[query.id] != nil } }
         shared.note(
             "\(collection.documents.count) documents, \(judged[0].queryIds.count) train and \(judged[1].queryIds.count) dev queries"
         )
+        try command.leaks.announce(splits, shared)
         let blackBox = try await command.blackBox.make(shared: shared)
         // Whatever is wrong with the encoder or the labels is found before anything is paid for.
         let (released, encoder) = try await loading.value

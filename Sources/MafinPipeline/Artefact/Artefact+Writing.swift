@@ -1,6 +1,7 @@
 import Foundation
 import MafinBlackBox
 import MafinNumerics
+import MafinRetrieval
 
 extension Artefact {
     /// Writes an artefact whole or not at all: to a temporary folder beside `folder`, synced to disk, then renamed.
@@ -10,6 +11,7 @@ extension Artefact {
     /// - Parameters:
     ///   - manifest: an encoder that is not saved (``EncoderRecord/folder`` is `nil`) carries its hash already.
     ///   - folder: where to; its parent folders are made.
+    ///   - knownQueries: what it learned from and was chosen on; it must not be measured on these.
     ///   - saveDocumentEncoder: writes the encoder into the (empty) folder that it is given. Needed where
     ///     `manifest.documentEncoder` has a folder.
     ///   - saveQueryEncoder: the same for `manifest.queryEncoder`.
@@ -18,7 +20,8 @@ extension Artefact {
     ///   as it was before.
     @discardableResult
     public static func write(
-        _ manifest: ArtefactManifest, to folder: URL, saveDocumentEncoder: ((URL) throws -> Void)? = nil,
+        _ manifest: ArtefactManifest, to folder: URL, knownQueries: KnownQueries? = nil,
+        saveDocumentEncoder: ((URL) throws -> Void)? = nil,
         saveQueryEncoder: ((URL) throws -> Void)? = nil
     ) throws -> Artefact {
         precondition(
@@ -41,6 +44,10 @@ extension Artefact {
             if var encoder = written.queryEncoder, let saveQueryEncoder {
                 try save(&encoder, in: temporary, final: folder, by: saveQueryEncoder)
                 written.queryEncoder = encoder
+            }
+            if let knownQueries {
+                try AtomicFile.write(
+                    knownQueries.lines, to: temporary.appendingPathComponent(knownQueriesName))
             }
             written.files = try records(of: temporary)
             let encoder = JSONEncoder()

@@ -1,5 +1,7 @@
 import Foundation
 import MafinBlackBox
+import MafinNumerics
+import MafinRetrieval
 
 /// A trained joined embedding on disk: what `train` writes and everything else reads.
 ///
@@ -13,6 +15,8 @@ public struct Artefact: Sendable {
 
     /// Name of the manifest's file.
     public static let manifestName = "manifest.json"
+    /// Name of the file of ``knownQueries()``.
+    public static let knownQueriesName = "known-queries.txt"
 
     /// How closely the files are looked at when an artefact is read.
     public enum Verification: Sendable {
@@ -47,6 +51,15 @@ public struct Artefact: Sendable {
                     found: record.sha256)
             }
         }
+    }
+
+    /// What it learned from and was chosen on; `nil` in artefacts that were written before that was recorded.
+    /// - Throws: ``ArtefactError/wrongContent(path:expected:found:)`` or `RetrievalError.malformedLine` for a damaged file.
+    public func knownQueries() throws -> KnownQueries? {
+        guard let record = manifest.files.first(where: { $0.path == Self.knownQueriesName }) else { return nil }
+        try Self.verify(record, in: folder, verification: .content)
+        let url = folder.appendingPathComponent(record.path)
+        return try KnownQueries(lines: try Data(contentsOf: url), path: url.path)
     }
 
     /// Which encoder of the artefact.

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinNumerics
 import NIOCore
 import NIOHTTP1
 

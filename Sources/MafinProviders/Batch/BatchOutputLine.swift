@@ -1,5 +1,5 @@
 import Foundation
-import MafinBlackBox
+import MafinNumerics
 import NIOCore
 
 /// One line of a batch's answers: `{"custom_id":"line-12","response":{"status_code":200,"body":{…}},"error":null}`, or of Anthropic's form
@@ -55,13 +55,6 @@ struct BatchOutputLine {
     private static func read(
         _ scanner: inout JSONScanner, _ bytes: UnsafeBufferPointer<UInt8>, _ parts: inout Parts
     ) throws {
-        /// The bytes of the next value.
-        func value(_ scanner: inout JSONScanner) throws -> Range<Int> {
-            _ = scanner.peek()
-            let start = scanner.offset
-            try scanner.skipValue()
-            return start..<scanner.offset
-        }
         try scanner.members { scanner, name in
             switch name {
             case "custom_id": parts.name = try scanner.string()
@@ -69,7 +62,7 @@ struct BatchOutputLine {
                 try scanner.members { scanner, name in
                     switch name {
                     case "status_code": parts.status = try scanner.integer()
-                    case "body": parts.body = try value(&scanner)
+                    case "body": parts.body = try scanner.rangeOfValue()
                     default: try scanner.skipValue()
                     }
                 }
@@ -77,13 +70,13 @@ struct BatchOutputLine {
                 try scanner.members { scanner, name in
                     switch name {
                     case "type": parts.outcome = try scanner.string()
-                    case "message": parts.body = try value(&scanner)
-                    case "error": parts.error = ServerComplaint(status: 0, body: bytes[try value(&scanner)])
+                    case "message": parts.body = try scanner.rangeOfValue()
+                    case "error": parts.error = ServerComplaint(status: 0, body: bytes[try scanner.rangeOfValue()])
                     default: try scanner.skipValue()
                     }
                 }
             case "error" where scanner.peek() == UInt8(ascii: "{"):
-                parts.error = ServerComplaint(status: 0, body: bytes[try value(&scanner)])
+                parts.error = ServerComplaint(status: 0, body: bytes[try scanner.rangeOfValue()])
             default: try scanner.skipValue()
             }
         }

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinNumerics
 
 /// An encoder that lies on this machine.
 public struct CachedModel: Sendable, Hashable {

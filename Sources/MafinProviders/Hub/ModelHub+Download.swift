@@ -3,6 +3,7 @@ import Crypto
 import Foundation
 import Logging
 import MafinBlackBox
+import MafinNumerics
 import NIOCore
 import NIOHTTP1
 

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinNumerics
 
 /// What a job would ask of a provider, how long it would take and what it would cost; nothing is sent to know it.
 public struct EmbeddingPlan: Sendable, Codable, Hashable {

@@ -1,4 +1,5 @@
 import MafinBlackBox
+import MafinNumerics
 import NIOCore
 
 /// What a request holds besides its texts and may change their vectors: literals of the body, the query, headers.

@@ -57,8 +57,8 @@ enum EmbeddingAnswer: Sendable {
         var reader = AnswerReader(shape: shape, capacity: count)
         do {
             try reader.read(&scanner)
-            guard scanner.isAtEnd() else { throw scanner.failure("end of the answer") }
-        } catch let failure as JSONScanner.Failure {
+            try scanner.finish()
+        } catch let failure as JSONSyntaxError {
             throw Fault(reason: "malformed JSON: \(failure)")
         }
         if reader.lengths.allSatisfy({ $0 == .count(0) }) {

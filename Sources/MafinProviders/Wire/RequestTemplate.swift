@@ -1,4 +1,4 @@
-import MafinBlackBox
+import MafinNumerics
 import NIOCore
 
 /// The body of a provider's requests: JSON as the vendor's own page shows it, with variables in its strings.
@@ -52,9 +52,9 @@ struct RequestTemplate: Sendable, Hashable {
             var parser = Parser()
             do {
                 let root = try parser.node(&scanner)
-                guard scanner.isAtEnd() else { throw scanner.failure("end of the template") }
+                try scanner.finish()
                 return (root, Set(parser.variables))
-            } catch let failure as JSONScanner.Failure {
+            } catch let failure as JSONSyntaxError {
                 throw Fault(description: "malformed JSON: \(failure)")
             }
         }

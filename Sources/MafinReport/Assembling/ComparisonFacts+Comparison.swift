@@ -17,9 +17,7 @@ public struct ComparisonReport {
     /// The smallest gain that could be shown, computed before training.
     public let detectable: MinimumDetectableDifference
     /// What stands on both sides.
-    public let leaks: LeakCheck
-    /// Whether queries on both sides are measured all the same.
-    public let allowsLeaks: Bool
+    public let leaks: LeakReport
     /// The artefact of the chosen method; `nil` where none was trained.
     public let model: ArtefactModel?
     /// Scores in two parts; `nil` without a model.
@@ -34,7 +32,7 @@ public struct ComparisonReport {
     /// All parts.
     public init(
         comparison: Comparison, result: ComparisonOutcome, collection: RetrievalCollection, splits: JudgedSplits,
-        detectable: MinimumDetectableDifference, leaks: LeakCheck, allowsLeaks: Bool, model: ArtefactModel?,
+        detectable: MinimumDetectableDifference, leaks: LeakReport, model: ArtefactModel?,
         scores: PairScores?,
         shippingCommand: @escaping (_ usesBM25: Bool) -> String, provenance: ProvenanceFacts, machine: String
     ) {
@@ -44,7 +42,6 @@ public struct ComparisonReport {
         self.splits = splits
         self.detectable = detectable
         self.leaks = leaks
-        self.allowsLeaks = allowsLeaks
         self.model = model
         self.scores = scores
         self.shippingCommand = shippingCommand
@@ -97,7 +94,8 @@ public struct ComparisonReport {
             (name: JudgedSplits.Part.dev.rawValue, qrels: try splits.qrels(.dev)), (name: split, qrels: qrels),
         ]
         facts.data = DataFacts(collection, splits: labels)
-        facts.leaks = leaks.facts(isAllowed: allowsLeaks)
+        facts.leaks = LeakFacts(
+            leaks, leftOut: splits.allowsLeaks ? 0 : try splits.leaks().count, isAllowed: splits.allowsLeaks)
         onProgress("looking for labels that may be missing")
         facts.suspectedFalseNegatives = try suspects(qrels)
         if let chosen = result.chosen {
@@ -124,7 +122,9 @@ public struct ComparisonReport {
     private func addSubsets(
         to facts: inout ComparisonFacts, _ evaluations: [(name: String, evaluation: RunEvaluation)], _ qrels: Qrels
     ) throws {
-        let partition = QueryPartition(qrels, learned: try splits.qrels(.train))
+        let learned = try splits.qrels(.train)
+        let partition = QueryPartition(
+            qrels, learned: learned, identity: ContentIdentity(collection, labelledBy: [learned, qrels]))
         let reports = try partition.reports(
             split: facts.split, evaluations: evaluations, baseline: facts.baseline, metrics: [facts.metric])
         let shares = partition.seenShares
@@ -139,7 +139,7 @@ public struct ComparisonReport {
         var shown = parts.compactMap { part in
             reports[part.part].map { (name: part.name, title: part.title, summary: part.summary, report: $0) }
         }
-        let twins = leaks.queries.affectedQueries
+        let twins = leaks.affectedQueries
         let others = evaluations.map { ($0.name, $0.evaluation.filter { !twins.contains($0) }) }
         if !twins.isEmpty, others.first?.1.queryIds.isEmpty == false {
             shown.append(

@@ -1,3 +1,5 @@
+import MafinRetrieval
+
 /// Texts that stand in training and in test.
 public struct LeakFacts: Sendable, Equatable, Codable {
     /// Two texts that are the same, or nearly.
@@ -44,6 +46,41 @@ public struct LeakFacts: Sendable, Equatable, Codable {
     public var findings: [Finding]
     /// Whether the user let them stand (`--allow-leak`).
     public var isAllowed: Bool
+
+    /// Texts of a finding that are kept, in characters.
+    private static let textLength = 2_000
+    /// Findings that are shown.
+    private static let shown = 50
+
+    /// The facts of a comparison of both sides.
+    /// - Parameters:
+    ///   - leftOut: queries of train and dev that were left out because a measured query has their text.
+    ///   - isAllowed: whether the user lets equal queries on both sides stand.
+    public init(_ report: LeakReport, leftOut: Int, isAllowed: Bool) {
+        let pairs = report.queries.map { pair in
+            Finding(
+                kind: .query, trainingId: pair.learned.id, testId: pair.measured.id, trainingText: pair.learned.text,
+                testText: pair.measured.text, similarity: pair.similarity)
+        }
+        let documents = report.documents.map { pair in
+            Finding(
+                kind: .document, trainingId: pair.learned.id, testId: pair.measured.id,
+                trainingText: String(pair.learned.textForEncoding.prefix(Self.textLength)),
+                testText: String(pair.measured.textForEncoding.prefix(Self.textLength)), similarity: pair.similarity)
+        }
+        let comparison = LeakReport.comparisonOfQueries
+        self.init(
+            method:
+                "\(Number.count(report.measuredQueries)) measured queries were compared with \(Number.count(report.learnedQueries)) "
+                + "of train and dev by \(comparison.shingles) (\(Number.percent(comparison.threshold)) or more in common), and relevant "
+                + "documents that training does not know with those that it does, by \(LeakReport.comparisonOfDocuments.shingles)."
+                + (leftOut == 0
+                    ? ""
+                    : " Before that, \(Number.count(leftOut)) queries were left out of train and dev because a measured query has "
+                        + "the same text."),
+            found: pairs.count + documents.count, findings: Array((pairs + documents).prefix(Self.shown)),
+            isAllowed: isAllowed && report.queries.contains(where: \.isEqual))
+    }
 
     /// Findings from their parts.
     public init(method: String, found: Int, findings: [Finding], isAllowed: Bool) {

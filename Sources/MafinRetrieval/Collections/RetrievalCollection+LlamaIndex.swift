@@ -1,4 +1,5 @@
 import Foundation
+import MafinNumerics
 
 extension RetrievalCollection {
     /// Reads LlamaIndex's `EmbeddingQAFinetuneDataset`:
@@ -33,14 +34,14 @@ private struct LlamaIndexReader {
     mutating func read(_ bytes: UnsafeBufferPointer<UInt8>) throws {
         var scanner = JSONScanner(bytes)
         do {
-            try scanner.object { scanner, section in
+            try scanner.members { scanner, section in
                 guard ["corpus", "queries", "relevant_docs"].contains(section) else {
-                    return try scanner.skip(depth: 1)
+                    return try scanner.skipValue()
                 }
                 guard sections.insert(section).inserted else {
                     throw scanner.failure("the member \"\(section)\" stands twice")
                 }
-                try scanner.object(depth: 1) { scanner, identifier in
+                try scanner.members { scanner, identifier in
                     let line = lines.line(at: scanner.offset, in: bytes)
                     switch section {
                     case "corpus":
@@ -50,8 +51,8 @@ private struct LlamaIndexReader {
                         try queries.append(
                             Query(id: identifier, text: try scanner.string()), line: line, warnings: &warnings)
                     default:
-                        try scanner.array(depth: 2) { scanner in
-                            guard let document = try scanner.value(depth: 3).identifier else {
+                        try scanner.elements { scanner in
+                            guard let document = try scanner.value().identifier else {
                                 throw scanner.failure("expected the id of a document")
                             }
                             labels.append((identifier, document, lines.line(at: scanner.offset, in: bytes)))

@@ -1,4 +1,5 @@
 import Foundation
+import MafinNumerics
 
 extension RetrievalCollection {
     /// Reads lines of pairs, `{"query": text, "document": text}`.

@@ -20,6 +20,16 @@ public struct RunEvaluation: Sendable, Equatable, Codable {
         precondition(queryIds == baseline.queryIds, "the runs were measured on different queries")
         return zip(mine, theirs).map { $0 - $1 }
     }
+
+    /// The values of those queries for which `isIncluded` holds, and their means. Counts of queries left out stay those of the whole.
+    public func filter(_ isIncluded: (_ queryId: String) -> Bool) -> RunEvaluation {
+        let kept = queryIds.indices.filter { isIncluded(queryIds[$0]) }
+        let values = values.mapValues { column in kept.map { column[$0] } }
+        return RunEvaluation(
+            queryIds: kept.map { queryIds[$0] }, values: values,
+            means: values.mapValues { $0.isEmpty ? 0 : $0.reduce(0, +) / Double($0.count) },
+            queriesWithoutRelevantDocument: queriesWithoutRelevantDocument, queriesWithoutResult: queriesWithoutResult)
+    }
 }
 
 /// Measures a run.

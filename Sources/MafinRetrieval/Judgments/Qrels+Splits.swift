@@ -1,19 +1,21 @@
 import MafinNumerics
 
 extension Qrels {
-    /// Cuts the labels into parts such that no relevant document of one part is relevant in another.
+    /// Cuts the labels into parts such that no query and no relevant document of one part has the same content as one of another.
     ///
-    /// Queries that share a relevant document, directly or through others, form a group. Groups are dealt out largest first,
-    /// equal ones in an order that `seed` decides, each to the part that lacks most queries. Queries without a relevant
-    /// document are groups of their own.
+    /// Queries that share their text or a relevant document, directly or through others, form a group. The largest group is dealt out first,
+    /// equal ones in an order that `seed` decides, each to the part that lacks most queries.
     /// - Parameters:
     ///   - shares: name and relative size of each part, for instance `[("train", 0.7), ("dev", 0.1), ("test", 0.2)]`.
+    ///   - identity: which queries and documents have the same content.
     ///   - seed: the same seed, the same labels: the same parts.
     /// - Returns: for each name its labels, queries in their order here.
     /// - Throws: ``RetrievalError/inseparableLabels(queries:largestComponent:parts:)`` where a part would stay empty.
-    public func split(byDocument shares: [(name: String, share: Double)], seed: UInt64) throws -> [String: Qrels] {
+    public func split(
+        into shares: [(name: String, share: Double)], identity: ContentIdentity, seed: UInt64
+    ) throws -> [String: Qrels] {
         precondition(!shares.isEmpty && shares.allSatisfy { $0.share > 0 }, "every part needs a share above 0")
-        var groups = connectedQueries()
+        var groups = connectedQueries(identity)
         var generator = RandomGenerator(seed: seed)
         groups.shuffle(using: &generator)
         let total = shares.reduce(0) { $0 + $1.share }
@@ -37,8 +39,8 @@ extension Qrels {
             })
     }
 
-    /// The queries in groups that share relevant documents; groups and their members in the order of ``queryIds``.
-    private func connectedQueries() -> [[String]] {
+    /// The queries in groups that share a text or relevant documents; groups and their members in the order of ``queryIds``.
+    private func connectedQueries(_ identity: ContentIdentity) -> [[String]] {
         var parent = Array(queryIds.indices)
         func root(_ index: Int) -> Int {
             var index = index
@@ -48,16 +50,20 @@ extension Qrels {
             }
             return index
         }
-        var firstQuery: [String: Int] = [:]
+        func join(_ index: Int, _ other: Int) {
+            // The earlier query stays root, whatever order a dictionary has.
+            let (a, b) = (root(index), root(other))
+            parent[max(a, b)] = min(a, b)
+        }
+        var firstOfText: [ContentIdentity.Key: Int] = [:]
+        var firstOfDocument: [ContentIdentity.Key: Int] = [:]
         for (index, query) in queryIds.enumerated() {
+            join(index, firstOfText[identity.query(query), default: index])
+            firstOfText[identity.query(query)] = root(index)
             for (document, grade) in self[query] ?? [:] where grade > 0 {
-                if let other = firstQuery[document] {
-                    // The earlier query stays root, whatever order the dictionary has.
-                    let (a, b) = (root(index), root(other))
-                    parent[max(a, b)] = min(a, b)
-                } else {
-                    firstQuery[document] = index
-                }
+                let key = identity.document(document)
+                join(index, firstOfDocument[key, default: index])
+                firstOfDocument[key] = root(index)
             }
         }
         var members: [Int: [String]] = [:]

@@ -45,27 +45,3 @@ extension BM25 {
         postings.scores(of: queries) { terms(of: $0) }
     }
 }
-
-extension TFIDF {
-    /// The cosines of all documents with each query, `(queries, documents)`, 0 where they share no term.
-    /// - Complexity: O(queries × documents) memory.
-    public func scores(of queries: [String]) -> Matrix {
-        postings.scores(of: queries) { terms(of: $0) }
-    }
-}
-
-extension WeightedPostings {
-    /// The scores of many queries, on all threads.
-    func scores(of queries: [String], terms: @Sendable (String) -> [(term: Int, factor: Float)]) -> Matrix {
-        var result = Matrix(rows: queries.count, columns: index.documentCount)
-        let columns = result.columns
-        result.values.withUnsafeMutableBufferPointer { values in
-            let output = UnsafeTransfer(values)
-            parallelFor(queries.count) { row in
-                let scores = scores(of: terms(queries[row]))
-                for (column, score) in scores.enumerated() { output.value[row * columns + column] = score }
-            }
-        }
-        return result
-    }
-}

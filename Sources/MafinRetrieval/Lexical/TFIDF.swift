@@ -1,4 +1,5 @@
 import Foundation
+import MafinNumerics
 
 /// Cosine of TF-IDF vectors, as scikit-learn's `TfidfVectorizer` weighs them by default.
 ///
@@ -47,6 +48,12 @@ public struct TFIDF: Sendable {
 
     /// The cosine of every document with a query; 0 where they share no term.
     public func scores(of query: String) -> [Float] { postings.scores(of: terms(of: query)) }
+
+    /// The cosines of all documents with each query, `(queries, documents)`, 0 where they share no term.
+    /// - Complexity: O(queries × documents) memory.
+    public func scores(of queries: [String]) -> Matrix {
+        postings.scores(of: queries) { terms(of: $0) }
+    }
 
     /// The query's unit vector, a component for each distinct term.
     func terms(of query: String) -> [(term: Int, factor: Float)] {

@@ -66,4 +66,18 @@ struct WeightedPostings: Sendable {
         for ranking in best { rankings.append(ranking) }
         return rankings
     }
+
+    /// The scores of many queries, on all threads.
+    func scores(of queries: [String], terms: @Sendable (String) -> [(term: Int, factor: Float)]) -> Matrix {
+        var result = Matrix(rows: queries.count, columns: index.documentCount)
+        let columns = result.columns
+        result.values.withUnsafeMutableBufferPointer { values in
+            let output = UnsafeTransfer(values)
+            parallelFor(queries.count) { row in
+                let scores = scores(of: terms(queries[row]))
+                for (column, score) in scores.enumerated() { output.value[row * columns + column] = score }
+            }
+        }
+        return result
+    }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import MafinNumerics
 
 /// The objects of a JSON Lines file (one to a line, plain or gzip), read one at a time in bounded memory.
 ///
@@ -36,14 +37,14 @@ public struct JSONLines {
         do {
             if scanner.isAtEnd() { return nil }
             var values = [JSONValue?](repeating: nil, count: fields.count)
-            try scanner.objectWithRawKeys { scanner, key in
+            try scanner.membersWithRawKeys { scanner, key in
                 var index = fields.firstIndex { scanner.equals(key, $0) }
                 if index == nil {
                     // A key may be written with escapes; any other is only checked.
                     let name = try scanner.text(of: key)
                     index = fields.firstIndex(of: name)
                 }
-                if let index { values[index] = try scanner.value(depth: 1) } else { try scanner.skip(depth: 1) }
+                if let index { values[index] = try scanner.value() } else { try scanner.skipValue() }
             }
             try scanner.finish()
             return Object(path: reader.path, line: reader.line, fields: fields, values: values)

@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import MafinBlackBox
 import MafinMethod
+import MafinNumerics
 import MafinPipeline
 import NIOCore
 import Synchronization

@@ -1,4 +1,5 @@
 import Foundation
+import MafinNumerics
 
 /// The service's log: a JSON object a line. No key, no text of a request is ever in it.
 public struct ServiceLog: Sendable {

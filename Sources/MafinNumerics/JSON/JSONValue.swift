@@ -19,10 +19,16 @@ public enum JSONValue: Sendable, Equatable {
         public var key: String
         /// Its value.
         public var value: JSONValue
+
+        /// A member.
+        public init(key: String, value: JSONValue) {
+            self.key = key
+            self.value = value
+        }
     }
 
     /// The kind of value, as errors name it.
-    var kind: String {
+    package var kind: String {
         switch self {
         case .string: "a string"
         case .number: "a number"
@@ -34,7 +40,7 @@ public enum JSONValue: Sendable, Equatable {
     }
 
     /// A string, or the text of an integer: what may serve as an identifier.
-    var identifier: String? {
+    package var identifier: String? {
         switch self {
         case .string(let text): text
         case .number(let text): text

@@ -3,7 +3,7 @@ import Testing
 
 @testable import MafinReport
 
-@Suite struct LeakCheckTests {
+@Suite struct LeakFactsTests {
     private let collection = RetrievalCollection(
         documents: [
             Document(id: "a", text: "the quick brown fox jumps over the lazy dog again and again"),
@@ -20,19 +20,20 @@ import Testing
         ])
 
     @Test func bothKindsAreFound() throws {
-        let check = LeakCheck(
+        let report = LeakReport(
             collection, learned: [try collection.qrels(split: "train")], measured: try collection.qrels(split: "test"))
-        let facts = check.facts(isAllowed: true)
+        let facts = LeakFacts(report, leftOut: 0, isAllowed: true)
         #expect(facts.found == 2 && facts.isAllowed)
         #expect(facts.findings.map(\.kind) == [.query, .document])
         #expect(facts.findings.map(\.trainingId) == ["q1", "a"] && facts.findings.map(\.testId) == ["q2", "a2"])
         #expect(facts.findings.allSatisfy { $0.similarity == 1 })
+        #expect(LeakFacts(report, leftOut: 3, isAllowed: false).method.contains("3 queries were left out"))
     }
 
     @Test func whatIsApartIsClean() throws {
-        let check = LeakCheck(
+        let report = LeakReport(
             collection, learned: [try collection.qrels(split: "train")], measured: try collection.qrels(split: "clean"))
-        let facts = check.facts(isAllowed: true)
+        let facts = LeakFacts(report, leftOut: 0, isAllowed: true)
         #expect(facts.found == 0 && !facts.isAllowed)
     }
 }

@@ -1,54 +1,82 @@
 extension JSONScanner {
     /// A string in the text: the bytes between its quotation marks.
-    struct StringBounds {
-        let range: Range<Int>
-        let hasEscapes: Bool
+    package struct StringBounds {
+        /// Offsets of its bytes.
+        package let range: Range<Int>
+        /// Whether a backslash stands in it.
+        package let hasEscapes: Bool
+        fileprivate let isASCII: Bool
     }
 
-    /// The next value, which must be a string.
-    mutating func string() throws -> String {
-        guard try peek() == UInt8(ascii: "\"") else { throw failure("expected a string") }
+    /// The next value, which must be a string, escapes resolved.
+    package mutating func string() throws -> String {
+        guard peek() == UInt8(ascii: "\"") else { throw failure("expected a string") }
         return try text(of: try stringBounds())
     }
 
-    /// Consumes a string whose opening quotation mark is next. Its escapes and UTF-8 are checked by ``text(of:)``.
+    /// The bytes of the next value between its quotation marks, which must be a string, escapes and all; not checked for UTF-8.
+    package mutating func rawString() throws -> UnsafeBufferPointer<UInt8> {
+        guard peek() == UInt8(ascii: "\"") else { throw failure("expected a string") }
+        return UnsafeBufferPointer(rebasing: bytes[try stringBounds().range])
+    }
+
+    /// Consumes a string whose opening quotation mark is next. Its escapes and UTF-8 are checked by ``text(of:)`` or ``check(_:)``.
     mutating func stringBounds() throws -> StringBounds {
-        offset += 1
-        let start = offset
+        var position = offset + 1
+        let start = position
         var hasEscapes = false
-        while offset < bytes.count {
-            switch bytes[offset] {
+        var union: UInt8 = 0
+        while position < bytes.count {
+            let byte = bytes[position]
+            union |= byte
+            switch byte {
             case UInt8(ascii: "\""):
-                offset += 1
-                return StringBounds(range: start..<offset - 1, hasEscapes: hasEscapes)
+                offset = position + 1
+                return StringBounds(range: start..<position, hasEscapes: hasEscapes, isASCII: union < 0x80)
             case UInt8(ascii: "\\"):
                 hasEscapes = true
-                offset += 2
+                position += 2
             case 0..<0x20:
+                offset = position
                 throw failure("a control character in a string must be escaped")
             default:
-                offset += 1
+                position += 1
             }
         }
         offset = bytes.count
-        throw failure("a string without an end")
+        throw JSONSyntaxError(offset: start - 1, reason: "a string without an end")
+    }
+
+    /// Checks a string that nobody wants to read.
+    func check(_ bounds: StringBounds) throws {
+        if bounds.hasEscapes || !bounds.isASCII { _ = try text(of: bounds) }
     }
 
     /// Whether a string without escapes equals `text`, byte for byte.
-    func equals(_ bounds: StringBounds, _ text: String) -> Bool {
+    package func equals(_ bounds: StringBounds, _ text: String) -> Bool {
         !bounds.hasEscapes && bounds.range.count == text.utf8.count && bytes[bounds.range].elementsEqual(text.utf8)
     }
 
     /// The text of a string, escapes resolved.
-    func text(of bounds: StringBounds) throws -> String {
+    package func text(of bounds: StringBounds) throws -> String {
         let raw = UnsafeBufferPointer(rebasing: bytes[bounds.range])
-        let text =
-            bounds.hasEscapes
-            ? String(validating: try unescaped(bounds.range), as: UTF8.self) : String(validating: raw, as: UTF8.self)
-        guard let text else {
-            throw JSONSyntaxError(offset: bounds.range.lowerBound, reason: "a string that is not UTF-8")
-        }
-        return text
+        guard let text = String(validating: raw, as: UTF8.self) else { throw notUTF8(bounds.range) }
+        return bounds.hasEscapes ? String(decoding: try unescaped(bounds.range), as: UTF8.self) : text
+    }
+
+    /// The bytes of a string, escapes resolved: of a key that `String` would take for a canonically equivalent one.
+    package func utf8(of bounds: StringBounds) throws -> [UInt8] {
+        try check(bounds)
+        return bounds.hasEscapes ? try unescaped(bounds.range) : Array(bytes[bounds.range])
+    }
+
+    private func notUTF8(_ range: Range<Int>) -> JSONSyntaxError {
+        // The longest beginning that is UTF-8, or is cut off within its last character.
+        var end = range.lowerBound
+        var decoder = UTF8()
+        var iterator = bytes[range].makeIterator()
+        while case .scalarValue(let scalar) = decoder.decode(&iterator) { end += UTF8.width(scalar) }
+        return JSONSyntaxError(offset: end, reason: "a string that is not UTF-8")
     }
 
     private func unescaped(_ range: Range<Int>) throws -> [UInt8] {

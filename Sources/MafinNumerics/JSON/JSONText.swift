@@ -1,19 +1,26 @@
-/// Strings as JSON writes them.
-enum JSONText {
-    /// Bytes that a text takes between its quotes.
-    static func escapedLength(of text: String) -> Int {
+/// Strings as JSON writes them, for JSON that is written by hand.
+package enum JSONText {
+    /// Bytes that a text takes between its quotation marks.
+    package static func escapedLength(of text: String) -> Int {
         text.utf8.reduce(0) { $0 + (mustEscape($1) ? ($1 < 0x20 && $1 != UInt8(ascii: "\n") ? 6 : 2) : 1) }
     }
 
-    /// Appends a text with its quotes; everything beyond ASCII stays as it is.
-    static func append(quoted text: String, to json: inout [UInt8]) {
+    /// A text with its quotation marks; everything beyond ASCII stays as it is.
+    package static func quoted(_ text: String) -> String {
+        var json: [UInt8] = []
+        append(quoted: text, to: &json)
+        return String(decoding: json, as: UTF8.self)
+    }
+
+    /// Appends a text with its quotation marks.
+    package static func append(quoted text: String, to json: inout [UInt8]) {
         json.append(UInt8(ascii: "\""))
         append(text, to: &json)
         json.append(UInt8(ascii: "\""))
     }
 
-    /// Appends a text without quotes around it.
-    static func append(_ text: String, to json: inout [UInt8]) {
+    /// Appends a text without quotation marks around it.
+    package static func append(_ text: String, to json: inout [UInt8]) {
         for byte in text.utf8 {
             guard mustEscape(byte) else {
                 json.append(byte)

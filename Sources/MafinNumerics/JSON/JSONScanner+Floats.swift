@@ -1,5 +1,6 @@
 extension JSONScanner {
-    /// Appends an array of numbers; returns how many there were. `null`, `NaN` and `Infinity` are appended as non-finite values.
+    /// Appends an array of numbers; returns how many there were. `null` and what Python's `json` writes for numbers that JSON lacks (`NaN`,
+    /// `Infinity`) are appended as non-finite values, so that the check of the vectors finds and names them.
     package mutating func appendFloats(to values: inout [Float]) throws -> Int {
         let before = values.count
         try elements { scanner in values.append(try scanner.float()) }
@@ -8,11 +9,12 @@ extension JSONScanner {
 
     /// One number, rounded to the nearest float: the same bits as `strtof`, several times faster on the lengths that servers write.
     package mutating func float() throws -> Float {
-        guard let first = peek() else { throw failure("number") }
+        guard let first = peek() else { throw failure("expected a number") }
         let start = offset
         var position = offset
         let negative = first == UInt8(ascii: "-")
         if negative { position += 1 }
+        let digitsStart = position
 
         var mantissa: UInt64 = 0
         var digits = 0  // significant ones taken into the mantissa: 19 fit
@@ -37,6 +39,10 @@ extension JSONScanner {
             position += 1
         }
         guard sawDigit else { return try namedFloat() }
+        guard bytes[digitsStart] != UInt8(ascii: "."), bytes[position - 1] != UInt8(ascii: "."),
+            bytes[digitsStart] != UInt8(ascii: "0") || position == digitsStart + 1
+                || bytes[digitsStart + 1] == UInt8(ascii: ".")
+        else { throw failure("malformed number") }
         if position < bytes.count, bytes[position] | 0x20 == UInt8(ascii: "e") {
             position += 1
             var negativeExponent = false
@@ -45,20 +51,20 @@ extension JSONScanner {
                 position += 1
             }
             var written = 0
-            let digitsStart = position
+            let exponentStart = position
             while position < bytes.count, case UInt8(ascii: "0")...UInt8(ascii: "9") = bytes[position] {
                 if written < 100_000 { written = written * 10 + Int(bytes[position] - UInt8(ascii: "0")) }
                 position += 1
             }
             offset = position
-            guard position > digitsStart else { throw failure("digits of an exponent") }
+            guard position > exponentStart else { throw failure("malformed number") }
             exponent += negativeExponent ? -written : written
         }
         offset = position
         if mantissa == 0 { return negative ? -0.0 : 0.0 }
         if let value = Self.nearest(mantissa: mantissa, exponent: exponent) { return negative ? -value : value }
         guard let value = Float(String(decoding: bytes[start..<position], as: UTF8.self)) else {
-            throw failure("number")
+            throw failure("malformed number")
         }
         return value
     }
@@ -81,16 +87,18 @@ extension JSONScanner {
     /// 10⁰ … 10⁶³, each the nearest double.
     private static let powersOfTen: [Double] = (0..<64).map { Double("1e\($0)") ?? .nan }
 
-    /// What Python's `json` writes for numbers that JSON lacks, and `null`.
     private mutating func namedFloat() throws -> Float {
-        let start = offset
-        switch try literal() {
-        case "null", "NaN", "nan", "-NaN": return .nan
-        case "Infinity", "inf": return .infinity
-        case "-Infinity", "-inf": return -.infinity
-        default:
-            offset = start
-            throw failure("number")
+        for (name, value) in Self.namedFloats {
+            let end = offset + name.utf8CodeUnitCount
+            guard end <= bytes.count, name.withUTF8Buffer({ bytes[offset..<end].elementsEqual($0) }) else { continue }
+            offset = end
+            return value
         }
+        throw failure("expected a number")
     }
+
+    private static let namedFloats: [(StaticString, Float)] = [
+        ("null", .nan), ("NaN", .nan), ("nan", .nan), ("-NaN", .nan), ("Infinity", .infinity), ("inf", .infinity),
+        ("-Infinity", -.infinity), ("-inf", -.infinity),
+    ]
 }

@@ -1,0 +1,49 @@
+/// Which queries, and which documents, have the same content under different identifiers.
+///
+/// Texts that differ only in case, punctuation and white space (``TextShingles/normalized(_:)``) are the same content. A text without any
+/// word is the same as no other.
+public struct ContentIdentity: Sendable {
+    private let queries: [String: Int]
+    private let documents: [String: Int]
+
+    /// What stands for a content: equal for equal contents.
+    package enum Key: Hashable {
+        case content(Int)
+        /// The text is unknown or holds no word: the identifier is all there is.
+        case identifier(String)
+    }
+
+    /// The contents of these texts.
+    public init(queries: [Query], documents: [Document]) {
+        self.queries = Self.numbers(queries.lazy.map { ($0.id, $0.text) })
+        self.documents = Self.numbers(documents.lazy.map { ($0.id, $0.textForEncoding) })
+    }
+
+    /// The contents of a collection's queries and documents as far as these labels name them.
+    public init(_ collection: RetrievalCollection, labelledBy qrels: [Qrels]) {
+        var documents = Set<String>()
+        for labels in qrels {
+            for query in labels.queryIds { documents.formUnion((labels[query] ?? [:]).keys) }
+        }
+        self.init(
+            queries: collection.queries.filter { query in qrels.contains { $0[query.id] != nil } },
+            documents: collection.documents.filter { documents.contains($0.id) })
+    }
+
+    package func query(_ id: String) -> Key { queries[id].map(Key.content) ?? .identifier(id) }
+
+    package func document(_ id: String) -> Key { documents[id].map(Key.content) ?? .identifier(id) }
+
+    private static func numbers(_ texts: some Sequence<(id: String, text: String)>) -> [String: Int] {
+        var numberOfText: [String: Int] = [:]
+        var numbers: [String: Int] = [:]
+        for (id, text) in texts {
+            let normalized = TextShingles.normalized(text)
+            guard !normalized.isEmpty else { continue }
+            let next = numberOfText.count
+            numbers[id] = numberOfText[normalized, default: next]
+            numberOfText[normalized] = numbers[id]
+        }
+        return numbers
+    }
+}

@@ -1,0 +1,65 @@
+import Foundation
+import MafinNumerics
+
+/// The queries that a system learned from or was chosen on, by their texts: what queries to measure on must not be among.
+///
+/// A system that has learned a query's answer is rewarded for memory when it is asked the same text again. That is the leak that every
+/// command guards against: the same text, but for case, punctuation and white space, whatever the identifiers are. That a *document* is
+/// relevant on both sides is no leak, since new questions about known documents are what is measured (``QueryPartition`` reports them apart).
+///
+/// Texts are kept as 64-bit fingerprints, so that an artefact can carry them and nobody can read them.
+public struct KnownQueries: Sendable, Equatable {
+    private let fingerprints: Set<UInt64>
+
+    /// The texts of these queries.
+    public init(_ queries: some Sequence<Query>) {
+        fingerprints = Set(queries.map { Self.fingerprint($0.text) })
+    }
+
+    /// Those of `queries` whose text is known, in their order.
+    public func among(_ queries: [Query]) -> [Query] {
+        queries.filter { fingerprints.contains(Self.fingerprint($0.text)) }
+    }
+
+    /// Does nothing where no query to measure on is known.
+    /// - Parameter split: where the queries come from, for the error.
+    /// - Throws: ``RetrievalError/knownQueries(split:known:measured:identifier:text:)``.
+    public func requireNone(among queries: [Query], split: String) throws {
+        let known = among(queries)
+        guard let first = known.first else { return }
+        throw RetrievalError.knownQueries(
+            split: split, known: known.count, measured: queries.count, identifier: first.id, text: first.text)
+    }
+
+    /// The first 64 bits of the normalised text's SHA-256; of the text itself where it holds no word.
+    private static func fingerprint(_ text: String) -> UInt64 {
+        let normalized = TextShingles.normalized(text)
+        let digest = ContentHash.sha256(Array((normalized.isEmpty ? text : normalized).utf8))
+        return digest.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    // MARK: As a file
+
+    /// One fingerprint a line, sixteen hexadecimal digits, ascending.
+    package var lines: Data {
+        Data(
+            fingerprints.sorted().map { fingerprint in
+                let digits = String(fingerprint, radix: 16)
+                return String(repeating: "0", count: 16 - digits.count) + digits + "\n"
+            }.joined().utf8)
+    }
+
+    /// Reads what ``lines`` writes.
+    /// - Throws: ``RetrievalError/malformedLine(path:line:expected:found:)``.
+    package init(lines: Data, path: String) throws {
+        var fingerprints = Set<UInt64>()
+        for (number, line) in String(decoding: lines, as: UTF8.self).split(separator: "\n").enumerated() {
+            guard line.utf8.count == 16, let fingerprint = UInt64(line, radix: 16) else {
+                throw RetrievalError.malformedLine(
+                    path: path, line: number + 1, expected: "sixteen hexadecimal digits", found: String(line))
+            }
+            fingerprints.insert(fingerprint)
+        }
+        self.fingerprints = fingerprints
+    }
+}
