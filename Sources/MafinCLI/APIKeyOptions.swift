@@ -5,14 +5,14 @@ import Foundation
 struct APIKeyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Environment variable that holds the API key. (default: the provider's usual one, OPENAI_API_KEY for openai:) The key itself is never a flag.",
+            "Environment variable that holds the API key; the key itself is never a flag. (default: the provider's usual one, such as OPENAI_API_KEY)",
             valueName: "name")
     )
     var apiKeyEnv: String?
 
     @Option(
         help: ArgumentHelp(
-            "File whose only line is the API key, in place of a variable.", valueName: "path"),
+            "File whose only line is the API key, instead of a variable.", valueName: "path", visibility: .hidden),
         completion: .file())
     var apiKeyFile: String?
 

@@ -1,3 +1,4 @@
+import Foundation
 import MafinBlackBox
 import MafinComparison
 import MafinEncoder
@@ -10,11 +11,17 @@ import MafinReport
 import MafinRetrieval
 import MafinServer
 import MafinText
+import MafinWorkflows
 
 // How a command ends on each module's errors. A module that is added here needs one conformance.
 
 extension NumericsError: CommandStatusProviding {
-    var commandStatus: CommandStatus { .data }
+    var commandStatus: CommandStatus {
+        switch self {
+        case .file(_, let reason) where [ENOSPC, EDQUOT].contains { reason == String(cString: strerror($0)) }: .failure
+        default: .data
+        }
+    }
 }
 
 extension TokenizerError: CommandStatusProviding {
@@ -45,7 +52,13 @@ extension BlackBoxError: CommandStatusProviding {
 
 extension ProviderError: CommandStatusProviding {
     var commandStatus: CommandStatus {
-        switch category {
+        switch self {
+        case .batchPending: return .tryAgain
+        case .overBudget: return .budget
+        case .cacheFull: return .failure
+        default: break
+        }
+        return switch category {
         case .usage: .usage
         case .data: .data
         case .network: .network
@@ -115,5 +128,13 @@ extension IndexError: CommandStatusProviding {
 }
 
 extension KeyError: CommandStatusProviding {
+    var commandStatus: CommandStatus { .usage }
+}
+
+extension WorkflowError: CommandStatusProviding {
+    var commandStatus: CommandStatus { isWrongUse ? .usage : .data }
+}
+
+extension NameError: CommandStatusProviding {
     var commandStatus: CommandStatus { .usage }
 }

@@ -1,9 +1,10 @@
-/// How a command ended, as its exit status tells scripts. The numbers are those of sysexits(3), 128 + SIGINT, and 3 for a check
-/// that failed.
+/// How a command ended, as its exit status tells scripts. Most numbers are those of sysexits(3); 130 is 128 + SIGINT.
 enum CommandStatus: Int32, CaseIterable, Sendable {
     case success = 0
     /// A condition of `mafin compare --fail-if` holds; everything was done and written.
     case conditionMet = 3
+    /// A limit of money or requests was reached.
+    case budget = 4
     /// A wrong flag or argument; also argument-parser's own number for it.
     case usage = 64
     /// An input that is missing, malformed or does not fit another.
@@ -12,6 +13,8 @@ enum CommandStatus: Int32, CaseIterable, Sendable {
     case network = 69
     /// A fault of mafin itself, or of the machine (no memory, disk full).
     case failure = 70
+    /// Not done yet, and nothing is wrong: batches are pending.
+    case tryAgain = 75
     /// Ended by Ctrl-C or SIGTERM; what is needed to resume was written.
     case interrupted = 130
 
@@ -20,11 +23,28 @@ enum CommandStatus: Int32, CaseIterable, Sendable {
         switch self {
         case .success: "success"
         case .conditionMet: "a condition of 'mafin compare --fail-if' holds; the report is written"
+        case .budget: "--max-cost, --max-requests or their --llm- twins are reached; what was paid for is kept"
         case .usage: "wrong flags or arguments"
         case .data: "an input is missing, malformed or does not fit another"
         case .network: "a server cannot be reached, or refuses"
-        case .failure: "a fault of mafin or of the machine"
-        case .interrupted: "ended by Ctrl-C or SIGTERM, in a state that can be resumed"
+        case .failure: "a fault of mafin or of the machine, such as a full disk"
+        case .tryAgain: "not finished yet: batches are pending; run the same command later"
+        case .interrupted: "ended by Ctrl-C or SIGTERM; the work can be resumed"
+        }
+    }
+
+    /// The name in the JSON of an error.
+    var name: String {
+        switch self {
+        case .success: "success"
+        case .conditionMet: "condition-met"
+        case .budget: "budget"
+        case .usage: "usage"
+        case .data: "data"
+        case .network: "network"
+        case .failure: "failure"
+        case .tryAgain: "try-again"
+        case .interrupted: "interrupted"
         }
     }
 

@@ -6,18 +6,21 @@ struct ErrorReport: Equatable {
     var message: String
     var status: CommandStatus
 
-    /// The report of any error that a command threw. Exit codes and usage errors of the argument parser are not for this.
+    /// The report of any error that a command threw while it ran.
     init(_ error: any Error) {
         switch error {
         case let error as any CommandStatusProviding:
             message = String(describing: error)
             status = error.commandStatus
+        case let error as ValidationError:
+            message = error.message
+            status = .usage
         case is CancellationError:
             message = "interrupted"
             status = .interrupted
         case let error as CocoaError where error.isFileError:
             message = Self.describe(error)
-            status = .data
+            status = error.code == .fileWriteOutOfSpace ? .failure : .data
         case let error as DecodingError:
             message = Self.describe(error)
             status = .data
@@ -30,6 +33,20 @@ struct ErrorReport: Equatable {
             .map { $0.trimmingCharacters(in: .whitespaces) }
             .filter { !$0.isEmpty }
             .joined(separator: " ")
+    }
+
+    /// What `--json` prints in place of a result: `{"error": {"kind": …, "message": …, "status": …}}`.
+    var json: String {
+        struct Answer: Encodable {
+            struct Fields: Encodable {
+                var kind: String
+                var message: String
+                var status: Int32
+            }
+            var error: Fields
+        }
+        let fields = Answer.Fields(kind: status.name, message: message, status: status.rawValue)
+        return (try? JSONOutput.text(of: Answer(error: fields))) ?? "{}"
     }
 
     /// Swift prints a decoding error as a tree; this says where in the JSON, and what is wrong there.
@@ -56,7 +73,7 @@ struct ErrorReport: Equatable {
             case .fileNoSuchFile, .fileReadNoSuchFile: "no such file or folder"
             case .fileReadNoPermission, .fileWriteNoPermission: "permission denied"
             case .fileWriteOutOfSpace: "no space left on the disk"
-            case .fileWriteFileExists: "exists already"
+            case .fileWriteFileExists: "it exists already"
             default: (error.underlying ?? error).localizedDescription
             }
         let path = (error.userInfo[NSFilePathErrorKey] as? String) ?? error.url?.path
@@ -70,16 +87,29 @@ extension CocoaError {
     }
 }
 
-extension ParsableArguments {
-    /// Ends the process as `error` asks: help and usage errors as the argument parser prints them, all others as one
-    /// line `error: …` on standard error and their ``CommandStatus``. The same with `--json`: standard output then stays empty.
+extension MafinCommand {
+    /// Ends the process after an error in the command line: help and the version go to standard output, a fault to standard error, with the
+    /// usage of the command.
+    static func exitReportingUsage(_ error: any Error) -> Never {
+        let text = fullMessage(for: error)
+        guard exitCode(for: error) != .success else { exit(withError: error) }
+        if isJSONWanted { print(ErrorReport(ValidationError(message(for: error))).json) }
+        StandardError.writeLine(text.hasPrefix("Error: ") ? "error: " + text.dropFirst("Error: ".count) : text)
+        Foundation.exit(CommandStatus.usage.rawValue)
+    }
+
+    /// Ends the process as an error of a running command asks: one line `error: …` on standard error, and its ``CommandStatus``. With `--json`
+    /// the error is also printed as JSON on standard output, unless the result is there already.
     static func exitReporting(_ error: any Error) -> Never {
-        // The parser knows its own errors by their exit code; everything else is "failure" (1) to it.
-        if error is ExitCode || exitCode(for: error) != .failure {
-            exit(withError: error)
-        }
+        if error is ExitCode || error is CleanExit { exit(withError: error) }
         let report = ErrorReport(error)
+        if isJSONWanted, report.status != .conditionMet { print(report.json) }
         StandardError.writeLine("error: \(report.message)")
         Foundation.exit(report.status.rawValue)
+    }
+
+    /// Whether the command line asks for JSON. It may be faulty, so it is not parsed for this.
+    private static var isJSONWanted: Bool {
+        CommandLine.arguments.prefix { $0 != "--" }.contains(OutputOptions.jsonFlag)
     }
 }

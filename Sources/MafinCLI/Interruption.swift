@@ -1,4 +1,5 @@
 import Foundation
+import MafinWorkflows
 import Synchronization
 
 /// Ctrl-C and SIGTERM for commands that can end in a state to resume from: the first asks, the second exits at once.
@@ -22,21 +23,12 @@ enum Interruption {
         }
     }
 
-    /// Runs `body` as a task that is cancelled when the user asks to end; for work that waits for others and polls nothing.
-    /// - Throws: `CancellationError` after that, once `body` has ended; else what `body` throws.
+    /// Runs `body` as a task that is cancelled when the user asks to end.
+    /// - Throws: `CancellationError` after that, once `body` has ended; otherwise what `body` throws.
     static func cancelling<Result: Sendable>(
         _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
-        try await withThrowingTaskGroup(of: Result?.self) { group in
-            group.addTask { try await body() }
-            group.addTask {
-                while !isRequested { try await Task.sleep(for: .milliseconds(100)) }
-                return nil
-            }
-            defer { group.cancelAll() }
-            guard let first = try await group.next(), let result = first else { throw CancellationError() }
-            return result
-        }
+        try await WorkflowContext(isCancelled: { isRequested }).cancelling(body)
     }
 
     /// Runs in the signal handler: only async-signal-safe calls (signal-safety(7)).

@@ -1,18 +1,23 @@
 import ArgumentParser
+import MafinPipeline
 
 /// The command `mafin`: its subcommands, and the one place where errors become a line and an exit status.
 @main
 struct MafinCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mafin",
-        abstract: "Train a small open encoder beside a black-box embedding, join both, and prove whether that pays.",
+        abstract:
+            "Adapt an embedding API that cannot be fine-tuned: train a small open encoder beside it, and test whether that is worth it.",
         discussion: """
-            Results go to standard output, everything else to standard error.
+            Results go to standard output, everything else to standard error. With --json an error is also printed as \
+            {"error": {"kind": …, "message": …, "status": …}} on standard output.
+
+            The help of a command lists its common flags; 'mafin COMMAND --help-hidden' lists all of them.
 
             EXIT STATUS
             \(CommandStatus.table)
             """,
-        version: version,
+        version: LibraryVersion.current.version,
         subcommands: [
             DemoCommand.self, ModelCommand.self, GenerateCommand.self, AdaptCommand.self, TrainCommand.self,
             EvaluateCommand.self, CompareCommand.self, EmbedCommand.self, SearchCommand.self, IndexCommand.self,
@@ -20,13 +25,15 @@ struct MafinCommand: AsyncParsableCommand {
             CacheCommand.self, BatchCommand.self,
         ])
 
-    /// The version that `--version` prints and artefacts record; CONTRIBUTING.md says how a release sets it.
-    static let version = "0.1.0-dev"
+    /// When the command began.
+    static let start = ContinuousClock.now
 
     static func main() async {
-        _ = CommandClock.start
+        _ = start
+        let parsed: any ParsableCommand
+        do { parsed = try parseAsRoot() } catch { exitReportingUsage(error) }
         do {
-            var command = try parseAsRoot()
+            var command = parsed
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {

@@ -1,9 +1,10 @@
+import MafinWorkflows
 import Synchronization
 
 /// The progress of one job on standard error: on a terminal one line that is rewritten, else a plain line now and then.
 ///
 /// May be updated from any thread.
-final class ProgressBar: Sendable {
+final class ProgressBar: ProgressReporter {
     /// Where the lines go, and what can be shown there.
     struct Output: Sendable {
         var terminal: Terminal

@@ -1,4 +1,5 @@
 import Foundation
+import MafinNumerics
 import MafinReport
 
 /// How far a job is, and the lines that say so. Pure: ``ProgressBar`` holds clock and stream.
@@ -22,7 +23,7 @@ struct ProgressLine: Equatable, Sendable {
 
     /// Units a second on average, or nil before there is anything to tell it from.
     var rate: Double? {
-        completed > skipped && elapsed.seconds > 0 ? Double(completed - skipped) / elapsed.seconds : nil
+        completed > skipped && elapsed.inSeconds > 0 ? Double(completed - skipped) / elapsed.inSeconds : nil
     }
 
     /// Time left at that rate.

@@ -1,22 +1,34 @@
 import ArgumentParser
+import MafinNumerics
 
 /// A length of time given as `90s`, `10m`, `1h30m` or `1.5h`.
-struct TimeLimit: ExpressibleByArgument, Equatable, Sendable, CustomStringConvertible {
+struct TimeLimit: Equatable, Sendable, CustomStringConvertible {
     let duration: Duration
 
     init(_ duration: Duration) {
         self.duration = duration
     }
 
-    /// Units `h`, `m`, `s`, `ms`, each at most once and in that order; only the last number may have a fraction. Nil for anything
-    /// else, a bare number too (is `10` seconds or minutes?), and for zero.
-    init?(argument: String) {
+    /// Units `h`, `m`, `s`, `ms`, each at most once and in that order; only the last number may have a fraction.
+    /// - Throws: `ValidationError`, which says what to write, for anything else. A bare number is refused too: `10` may mean seconds or minutes.
+    @Sendable init(parsing text: String) throws {
+        guard let duration = Self.duration(text) else {
+            let isBareNumber = !text.isEmpty && text.utf8.allSatisfy { (48...57).contains($0) }
+            throw ValidationError(
+                isBareNumber
+                    ? "a duration needs a unit: \(text)s, \(text)m or \(text)h?"
+                    : "a duration is written like 90s, 10m, 1h30m or 1.5h, longer than nothing and shorter than a year")
+        }
+        self.duration = duration
+    }
+
+    private static func duration(_ text: String) -> Duration? {
         let units: [(suffix: String, seconds: Double)] = [("h", 3600), ("m", 60), ("s", 1), ("ms", 0.001)]
-        var rest = argument[...]
+        var rest = text[...]
         var nextUnit = 0
         var total = 0.0
         while !rest.isEmpty {
-            guard let (number, hasFraction) = Self.takeNumber(&rest) else { return nil }
+            guard let (number, hasFraction) = takeNumber(&rest) else { return nil }
             let suffix = rest.prefix { $0.isASCII && $0.isLetter }
             rest.removeFirst(suffix.count)
             guard let unit = units[nextUnit...].firstIndex(where: { $0.suffix == suffix }) else { return nil }
@@ -24,9 +36,9 @@ struct TimeLimit: ExpressibleByArgument, Equatable, Sendable, CustomStringConver
             total += number * units[unit].seconds
             nextUnit = unit + 1
         }
-        // A year is more than anybody means, and keeps what follows far from overflow.
+        // A year is more than anybody means, and keeps later sums far from overflow.
         guard total > 0, total < 366 * 86_400 else { return nil }
-        duration = .milliseconds(Int((total * 1000).rounded()))
+        return .milliseconds(Int((total * 1000).rounded()))
     }
 
     private static func takeNumber(_ rest: inout Substring) -> (value: Double, hasFraction: Bool)? {
@@ -37,27 +49,10 @@ struct TimeLimit: ExpressibleByArgument, Equatable, Sendable, CustomStringConver
     }
 
     var description: String { duration.shortText }
-    var defaultValueDescription: String { description }
-}
-
-extension Duration {
-    /// In seconds.
-    var seconds: Double {
-        Double(components.seconds) + Double(components.attoseconds) * 1e-18
-    }
-
-    /// For people, to the second: `42s`, `3m05s`, `1h02m`.
-    var shortText: String {
-        let total = Int(seconds.rounded())
-        func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        if total < 60 { return "\(total)s" }
-        if total < 3600 { return "\(total / 60)m\(twoDigits(total % 60))s" }
-        return "\(total / 3600)h\(twoDigits(total / 60 % 60))m"
-    }
 }
 
 /// An amount of memory given as `4GiB`, `512MiB`, `2GB`, `800M` or a number of bytes.
-struct MemorySize: ExpressibleByArgument, Equatable, Sendable, CustomStringConvertible {
+struct MemorySize: Equatable, Sendable, CustomStringConvertible {
     let bytes: Int
 
     init(bytes: Int) {
@@ -65,13 +60,14 @@ struct MemorySize: ExpressibleByArgument, Equatable, Sendable, CustomStringConve
     }
 
     /// `KiB`, `MiB`, … and the bare letters `K`, `M`, … are powers of 1024, `kB`, `MB`, … powers of 1000, in any case; the number may have a
-    /// fraction. Nil for anything else, for zero and for more than 64 bits hold.
-    init?(argument: String) {
-        let digits = argument.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
-        let suffix = argument.dropFirst(digits.count).drop { $0 == " " }.lowercased()
-        guard digits.first != ".", digits.last != ".", let number = Double(digits) else { return nil }
-        guard let factor = Self.factors[suffix] else { return nil }
-        guard let bytes = Int(exactly: (number * factor).rounded()), bytes > 0 else { return nil }
+    /// fraction.
+    /// - Throws: `ValidationError` for anything else, for zero and for more than 64 bits hold.
+    @Sendable init(parsing text: String) throws {
+        let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+        let suffix = text.dropFirst(digits.count).drop { $0 == " " }.lowercased()
+        guard digits.first != ".", digits.last != ".", let number = Double(digits), let factor = Self.factors[suffix],
+            let bytes = Int(exactly: (number * factor).rounded()), bytes > 0
+        else { throw ValidationError("an amount of memory is written like 512MiB, 4GiB or 2GB") }
         self.bytes = bytes
     }
 
@@ -96,7 +92,4 @@ struct MemorySize: ExpressibleByArgument, Equatable, Sendable, CustomStringConve
         }
         return "\(bytes) B"
     }
-
-    /// Printed by `--help` as it may be typed.
-    var defaultValueDescription: String { description.filter { $0 != " " } }
 }

@@ -2,43 +2,12 @@ import ArgumentParser
 import Foundation
 import Logging
 import MafinNumerics
-import MafinRetrieval
+import MafinWorkflows
 
-/// The flags that every command has.
+/// The flag that every command has, and what a command says to the person at the terminal.
 struct SharedOptions: ParsableArguments {
-    @Flag(help: "Print the result as JSON on standard output instead of a table.")
-    var json = false
-
-    @Flag(name: .shortAndLong, help: "No progress and no notes on standard error; warnings and errors still appear.")
+    @Flag(name: .shortAndLong, help: "Show no progress and no notes. Warnings and errors still appear.")
     var quiet = false
-
-    @Option(
-        help: ArgumentHelp(
-            "Threads to compute with (default: one a core; also read from MAFIN_THREADS). Results differ between thread counts only by rounding.",
-            valueName: "n"))
-    var threads: Int?
-
-    func validate() throws {
-        if let threads, threads < 1 {
-            throw ValidationError("--threads must be at least 1, found \(threads).")
-        }
-    }
-
-    /// The threads asked for by flag, else by `MAFIN_THREADS`, else nil: one a core.
-    /// - Throws: `ValidationError` if the variable holds no positive number.
-    func threadCount(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> Int? {
-        if let threads { return threads }
-        guard let text = environment["MAFIN_THREADS"], !text.isEmpty else { return nil }
-        guard let count = Int(text), count >= 1 else {
-            throw ValidationError("MAFIN_THREADS must be a number of at least 1, found '\(text)'.")
-        }
-        return count
-    }
-
-    /// Sets the number of threads of every parallel loop of the process; the first thing that a command's `run` does.
-    func apply() throws {
-        if let count = try threadCount() { Parallelism.threads = count }
-    }
 
     /// Says something to the person at the terminal, unless `--quiet`.
     func note(_ text: String) {
@@ -50,24 +19,70 @@ struct SharedOptions: ParsableArguments {
         StandardError.writeLine("warning: \(text)")
     }
 
-    /// Says what was noticed in a collection that is no error: the first few, and how many more there are.
-    func warn(of warnings: [CollectionWarning]) {
-        let shown = 5
-        for warning in warnings.prefix(shown) { warn("\(warning)") }
-        if warnings.count > shown { warn("… and \(warnings.count - shown) more of that kind in the collection") }
-    }
-
     /// Where progress goes.
     var progressOutput: ProgressBar.Output { quiet ? .silent : .standardError() }
 
-    /// What the modules have to say (retries, waiting, damaged entries), as notes; under `--quiet` nothing but errors.
+    /// What the modules have to say (retries, waiting, damaged entries), as notes. With `--quiet` nothing but errors.
     var logger: Logger {
         Logger(label: "mafin") { _ in NoteLogHandler(logLevel: quiet ? .error : .notice) }
     }
 
-    /// A progress bar on standard error, silent under `--quiet`.
+    /// A progress bar on standard error, silent with `--quiet`.
     func progressBar(_ title: String, total: Int, unit: String) -> ProgressBar {
         ProgressBar(title: title, total: total, unit: unit, output: progressOutput)
+    }
+
+    /// What a workflow reports to: the terminal. Ctrl-C ends it.
+    var context: WorkflowContext {
+        WorkflowContext(
+            note: note, warn: warn, beginProgress: { progressBar($0, total: $1, unit: $2) },
+            isCancelled: { Interruption.isRequested }, logger: logger)
+    }
+}
+
+/// The flag of every command that prints a result which programs may read.
+struct OutputOptions: ParsableArguments {
+    /// Its name, which ``MafinCommand`` looks for when a command ends with an error.
+    static let jsonFlag = "--json"
+
+    @Flag(help: "Print the result as JSON instead of a table. An error is then printed as {\"error\": …}.")
+    var json = false
+}
+
+/// The flag of every command that computes with vectors.
+struct ComputingOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Threads to compute with. Results differ between thread counts only by rounding. (default: MAFIN_THREADS, otherwise one a core)",
+            valueName: "n", visibility: .hidden))
+    var threads: Int?
+
+    func validate() throws {
+        if let threads, threads < 1 {
+            throw ValidationError("--threads must be at least 1, found \(threads).")
+        }
+    }
+
+    /// The threads given by the flag, otherwise by `MAFIN_THREADS`, otherwise nil: one a core.
+    /// - Throws: `ValidationError` if the variable holds no positive number.
+    func threadCount(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> Int? {
+        if let threads { return threads }
+        guard let text = environment["MAFIN_THREADS"], !text.isEmpty else { return nil }
+        guard let count = Int(text), count >= 1 else {
+            throw ValidationError("MAFIN_THREADS must be a number of at least 1, found '\(text)'.")
+        }
+        return count
+    }
+
+    /// Sets the number of threads of the process.
+    func apply() throws {
+        if let count = try threadCount() { Parallelism.threads = count }
+    }
+
+    /// The same, and takes over Ctrl-C: the first thing that a command does which can be interrupted in an orderly way.
+    func begin() throws {
+        try apply()
+        Interruption.install()
     }
 }
 

@@ -25,6 +25,13 @@ public struct TextPrefixes: Sendable, Codable, Equatable {
         query = prompts["query"] ?? ""
         document = prompts["document"] ?? prompts["passage"] ?? ""
     }
+
+    /// The prefixes given; one that is not given is the checkpoint's. Nil where neither is given.
+    package init?(query: String?, document: String?, elseOf modelFolder: URL) throws {
+        guard query != nil || document != nil else { return nil }
+        let own = try TextPrefixes(modelFolder: modelFolder)
+        self.init(query: query ?? own.query, document: document ?? own.document)
+    }
 }
 
 /// A checkpoint ready for texts: its tokenizer, its encoder and its prefixes.

@@ -1,4 +1,5 @@
 import Logging
+import MafinRetrieval
 
 /// How a workflow talks to whoever runs it: what it says, how its progress is shown, and when it is asked to end.
 ///
@@ -28,6 +29,13 @@ package struct WorkflowContext: Sendable {
         self.beginProgress = beginProgress
         self.isCancelled = isCancelled
         self.logger = logger
+    }
+
+    /// Warns of what was noticed in a collection and is no error: the first few, and how many more there are.
+    package func warn(of warnings: [CollectionWarning]) {
+        let shown = 5
+        for warning in warnings.prefix(shown) { warn("\(warning)") }
+        if warnings.count > shown { warn("… and \(warnings.count - shown) more of that kind in the collection") }
     }
 
     /// - Throws: `CancellationError` if the user has asked to end.

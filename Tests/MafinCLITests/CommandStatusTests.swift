@@ -1,3 +1,4 @@
+import Foundation
 import MafinBlackBox
 import MafinEncoder
 import MafinMethod
@@ -6,6 +7,7 @@ import MafinPipeline
 import MafinProviders
 import MafinRetrieval
 import MafinText
+import MafinWorkflows
 import Testing
 
 @testable import MafinCLI
@@ -22,7 +24,13 @@ import Testing
         (BlackBoxError.missingRole(path: "v", role: .query), .data),
         (ProviderError.badKey(source: "file", reason: "is empty"), .usage),
         (ProviderError.modelNotFound(name: "m", reason: "not here"), .usage),
-        (ProviderError.cacheFull(path: "c.sqlite"), .data),
+        (ProviderError.cacheFull(path: "c.sqlite"), .failure),
+        (ProviderError.batchPending(jobs: ["b1"], texts: 3), .tryAgain),
+        (ProviderError.overBudget(endpoint: "http://x", reason: "5 is allowed"), .budget),
+        (NumericsError.file(path: "a.npy", reason: String(cString: strerror(ENOSPC))), .failure),
+        (WorkflowError.nothingToResume(path: "ART"), .usage),
+        (WorkflowError.tooFewQueries(dev: 1, split: "test", measured: 0), .data),
+        (NameError("metric", "x", known: ["MAP"]), .usage),
         (ProviderError.unavailable(endpoint: "http://x", attempts: 8, reason: "503"), .network),
         (ProviderError.refused(endpoint: "http://x", status: 401, message: "who are you"), .network),
         (

@@ -1,8 +1,10 @@
 import ArgumentParser
 import Foundation
 import MafinEncoder
+import MafinPipeline
 import MafinProviders
 import MafinTestSupport
+import MafinWorkflows
 import Testing
 
 @testable import MafinCLI
@@ -27,28 +29,29 @@ import Testing
         #expect(error.map { EncoderOptions.exitCode(for: $0) } == .validationFailure)
     }
 
-    @Test func flagsSayTheSame() throws {
-        let options = try EncoderOptions.parse([
+    @Test func flagsAreHandedOn() throws {
+        let choice = try EncoderOptions.parse([
             "--encoder", "BAAI/bge-small-en-v1.5", "--encoder-revision", "v1.5", "--encoder-query-prefix", "",
             "--encoder-document-prefix=--passage: ", "--max-length", "128", "--freeze-layers", "2",
             "--freeze-embeddings",
-        ])
-        let again = try EncoderOptions.parse(options.flags)
-        #expect(again.flags == options.flags)
-        #expect(again.encoderQueryPrefix == "" && again.encoderDocumentPrefix == "--passage: ")
-        #expect(again.encoder == options.encoder && again.freezeLayers == 2 && again.freezeEmbeddings)
-        #expect(try EncoderOptions.parse([]).flags == ["--encoder=\(EncoderOptions.standardEncoder)"])
+        ]).choice
+        #expect(choice.name == "BAAI/bge-small-en-v1.5" && choice.revision == "v1.5")
+        #expect(choice.queryPrefix == "" && choice.documentPrefix == "--passage: ")
+        #expect(choice.maximumLength == 128 && choice.frozenLayers == 2 && choice.freezesEmbeddings)
     }
 
     @Test func anAbsentEncoderSaysWhatToPull() async throws {
         try await TemporaryFolder.with { folder in
-            let plain = #expect(throws: ProviderError.self) { try EncoderOptions.parse([]).resolve(in: hub(folder)) }
+            let plain = #expect(throws: ProviderError.self) {
+                try EncoderOptions.parse([]).choice.resolve(in: hub(folder))
+            }
             #expect(
                 plain?.description.hasSuffix(
                     "not on this machine; pull it with: mafin model pull sentence-transformers/all-MiniLM-L6-v2")
                     ?? false)
             let revised = #expect(throws: ProviderError.self) {
-                try EncoderOptions.parse(["--encoder", "org/name", "--encoder-revision", "v2"]).resolve(in: hub(folder))
+                try EncoderOptions.parse(["--encoder", "org/name", "--encoder-revision", "v2"]).choice.resolve(
+                    in: hub(folder))
             }
             #expect(revised?.description.hasSuffix("mafin model pull org/name --revision v2") ?? false)
         }
@@ -61,8 +64,8 @@ import Testing
             try folder.write(
                 #"{"prompts": {"query": "query: ", "passage": "passage: "}}"#,
                 to: "models/e5/config_sentence_transformers.json")
-            func resolve(_ flags: String...) throws -> (name: String, folder: URL, prefixes: TextPrefixes?) {
-                try EncoderOptions.parse(["--encoder", "org/e5"] + flags).resolve(in: hub(folder))
+            func resolve(_ flags: String...) throws -> ReleasedEncoder {
+                try EncoderOptions.parse(["--encoder", "org/e5"] + flags).choice.resolve(in: hub(folder))
             }
             let plain = try resolve()
             #expect(plain.name == "org/e5" && plain.folder.lastPathComponent == "e5" && plain.prefixes == nil)

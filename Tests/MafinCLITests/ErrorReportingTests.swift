@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 import Testing
 
@@ -66,8 +67,9 @@ import Testing
         for status in CommandStatus.allCases { #expect(help.contains(status.meaning)) }
     }
 
-    @Test func commandHasVersion() {
-        #expect(MafinCommand.configuration.version == MafinCommand.version)
+    /// Artefacts record the version that `--version` prints.
+    @Test func thereIsOneVersion() {
+        #expect(MafinCommand.configuration.version == LibraryVersion.current.version)
     }
 
     @Test func processEndsWithOneLineAndTheStatus() async throws {
@@ -84,9 +86,9 @@ import Testing
     @Test func usageErrorsEndWith64() async {
         await #expect(processExitsWith: .exitCode(64)) {
             do {
-                _ = try SharedOptions.parse(["--threads", "0"])
+                _ = try MafinCommand.parseAsRoot(["train", "--threads", "0"])
             } catch {
-                SharedOptions.exitReporting(error)
+                MafinCommand.exitReportingUsage(error)
             }
         }
     }
@@ -127,13 +129,6 @@ import Testing
         }
     }
 
-    @Test func undisturbedWorkEndsByItself() async throws {
-        #expect(try await Interruption.cancelling { 3 } == 3)
-        await #expect(throws: APIKeyError.empty(origin: "KEY")) {
-            try await Interruption.cancelling { throw APIKeyError.empty(origin: "KEY") }
-        }
-    }
-
     @Test func secondSignalEndsAtOnce() async {
         await #expect(processExitsWith: .exitCode(130)) {
             Interruption.install()
@@ -147,15 +142,15 @@ import Testing
 
 @Suite struct SharedOptionsTests {
     @Test func threadsComeFromFlagThenEnvironment() throws {
-        #expect(try SharedOptions.parse(["--threads", "3"]).threadCount(environment: ["MAFIN_THREADS": "5"]) == 3)
-        #expect(try SharedOptions.parse([]).threadCount(environment: ["MAFIN_THREADS": "5"]) == 5)
-        #expect(try SharedOptions.parse([]).threadCount(environment: [:]) == nil)
+        #expect(try ComputingOptions.parse(["--threads", "3"]).threadCount(environment: ["MAFIN_THREADS": "5"]) == 3)
+        #expect(try ComputingOptions.parse([]).threadCount(environment: ["MAFIN_THREADS": "5"]) == 5)
+        #expect(try ComputingOptions.parse([]).threadCount(environment: [:]) == nil)
     }
 
     @Test(arguments: ["0", "-1", "two", "1.5"])
     func faultyThreadCountsAreRefused(_ text: String) throws {
-        #expect(throws: (any Error).self) { try SharedOptions.parse(["--threads=\(text)"]) }
-        let options = try SharedOptions.parse([])
+        #expect(throws: (any Error).self) { try ComputingOptions.parse(["--threads=\(text)"]) }
+        let options = try ComputingOptions.parse([])
         #expect(throws: ValidationError.self) { try options.threadCount(environment: ["MAFIN_THREADS": text]) }
     }
 

@@ -1,3 +1,5 @@
+import ArgumentParser
+import MafinNumerics
 import Testing
 
 @testable import MafinCLI
@@ -9,7 +11,7 @@ import Testing
         ("0h5s", 5),
     ])
     func timeLimit(_ text: String, _ seconds: Double) throws {
-        #expect(try #require(TimeLimit(argument: text)).duration == .milliseconds(Int(seconds * 1000)))
+        #expect(try TimeLimit(parsing: text).duration == .milliseconds(Int(seconds * 1000)))
     }
 
     @Test(arguments: [
@@ -18,10 +20,15 @@ import Testing
         "1234567890123456789012345678901234567890s", "10M",
     ])
     func noTimeLimit(_ text: String) {
-        #expect(TimeLimit(argument: text) == nil)
+        #expect(throws: ValidationError.self) { try TimeLimit(parsing: text) }
     }
 
-    @Test(arguments: [(0, "0s"), (42, "42s"), (60, "1m00s"), (185, "3m05s"), (3600, "1h00m"), (3749, "1h02m")])
+    @Test func aBareNumberIsAskedForItsUnit() {
+        let error = #expect(throws: ValidationError.self) { try TimeLimit(parsing: "10") }
+        #expect(error?.message == "a duration needs a unit: 10s, 10m or 10h?")
+    }
+
+    @Test(arguments: [(0, "0s"), (42, "42s"), (60, "1m"), (185, "3m05s"), (600, "10m"), (3600, "1h"), (3749, "1h02m")])
     func shortText(_ seconds: Int, _ text: String) {
         #expect(Duration.seconds(seconds).shortText == text)
     }
@@ -32,17 +39,17 @@ import Testing
         ("10kb", 10_000), ("1.5GiB", 3 << 29), ("4096", 4096), ("4096B", 4096), ("1TiB", 1 << 40),
     ])
     func memorySize(_ text: String, _ bytes: Int) throws {
-        #expect(try #require(MemorySize(argument: text)).bytes == bytes)
+        #expect(try MemorySize(parsing: text).bytes == bytes)
     }
 
     @Test(arguments: ["", "GiB", "4X", "-1G", "0", "0.1", "1..5G", ".5G", "99999999999TiB", "4GiBs", "1e9"])
     func noMemorySize(_ text: String) {
-        #expect(MemorySize(argument: text) == nil)
+        #expect(throws: ValidationError.self) { try MemorySize(parsing: text) }
     }
 
     @Test(arguments: [(512, "512 B"), (1024, "1 KiB"), (3 << 29, "1.5 GiB"), (4 << 30, "4 GiB")])
-    func memorySizeDescription(_ bytes: Int, _ text: String) {
+    func memorySizeDescription(_ bytes: Int, _ text: String) throws {
         #expect(MemorySize(bytes: bytes).description == text)
-        #expect(MemorySize(argument: MemorySize(bytes: bytes).defaultValueDescription)?.bytes == bytes)
+        #expect(try MemorySize(parsing: MemorySize(bytes: bytes).description).bytes == bytes)
     }
 }

@@ -22,7 +22,9 @@ struct TrainingEndToEndTests {
 
     @Test func trainThenEvaluateAsJSON() async throws {
         try await withWorld { world in
-            let train = try await world.mafin(["train", "--output", "ART", "--json", "--quiet"] + Self.short)
+            let train = try await world.mafin(
+                ["train", "--output", "ART", "--json", "--quiet", "--rivals", "tuned-alone,paper-mafin,lambda-mafin"]
+                    + Self.short)
             #expect(train.status == 0 && train.error.isEmpty, "\(train.error)")
             let summary = try object(train.output)
             #expect(

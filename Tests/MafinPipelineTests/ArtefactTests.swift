@@ -266,7 +266,7 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         _ = try writeBoth()
         try edit { $0["formatVersion"] = 7 }
         #expect(error() == .unknownFormat(path: file, newestKnown: 1, found: 7))
-        #expect(error()?.description == "\(file) is of format version 7; mafin 0.1.0 reads version 1")
+        #expect(error()?.description == "\(file) is of format version 7; \(LibraryVersion.current) reads version 1")
         try edit {
             $0["formatVersion"] = 1
             $0["verdict"] = nil

@@ -1,4 +1,5 @@
 import Foundation
+import MafinNumerics
 import MafinTestSupport
 import NIOCore
 import NIOHTTP1

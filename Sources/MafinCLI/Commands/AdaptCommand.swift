@@ -1,97 +1,98 @@
 import ArgumentParser
-import Foundation
 import MafinBlackBox
 import MafinGeneration
 import MafinReport
+import MafinWorkflows
 
 /// `mafin adapt`: the whole path for a corpus without labels.
 struct AdaptCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "adapt",
-        abstract: "From a corpus without labels to a comparison: generate queries, filter, embed, train, evaluate.",
+        abstract: "Go from a corpus without labels to an evaluation: generate queries, filter, embed, train, evaluate.",
+        usage:
+            "mafin adapt --data <path> (--llm <provider:model> | --without-llm) --black-box <kind:argument> --output <folder> [<options>]",
         discussion: """
-            Does what 'mafin generate', 'mafin train' and 'mafin evaluate' do one after the other, and writes OUTPUT/collection and
-            OUTPUT/artefact, which those commands read. Everything that is asked is cached: an interrupted command goes on where it was.
+            Does what 'mafin generate', 'mafin train' and 'mafin evaluate' do one after the other. Writes OUTPUT/collection and OUTPUT/artefact, \
+            which those commands read. Every answer is cached: an interrupted command continues where it stopped.
 
-            The comparison is made on generated queries about passages that training never saw: they are easier than real ones, and all of one
-            kind. With --keep-labels it is made on the collection's own test queries.
+            The evaluation uses generated queries about passages that training never saw. They are easier than real ones, and all of one kind. \
+            With --keep-labels it uses the collection's own test queries.
+
+            More flags: mafin adapt --help-hidden
             """)
-
-    @OptionGroup var shared: SharedOptions
 
     @Option(help: "Documents: a corpus.jsonl (also .gz), a BEIR folder with or without queries, or another collection.")
     var data: String
 
-    @OptionGroup(title: "Queries") var generation: GenerationOptions
-    @OptionGroup(title: "Black box") var blackBox: BlackBoxOptions
-    @OptionGroup(title: "Local encoder") var encoder: EncoderOptions
-
-    @Option(name: .shortAndLong, help: "Folder to write the collection and the artefact to.")
+    @Option(name: .shortAndLong, help: "Folder for the collection and the artefact.")
     var output: String
 
-    @Option(help: ArgumentHelp("Time for all training together.", valueName: "duration"))
+    @OptionGroup var generation: GenerationOptions
+    @OptionGroup var blackBox: BlackBoxOptions
+    @OptionGroup var encoder: EncoderOptions
+
+    @Option(
+        help: ArgumentHelp("Time for all training together.", valueName: "duration"),
+        transform: TimeLimit.init(parsing:))
     var time = TimeLimit(.seconds(600))
 
-    @Option(help: "Everything random follows from it.")
+    @Option(help: ArgumentHelp("Random seed.", visibility: .hidden))
     var seed: UInt64 = 1
 
     @Option(
-        help: ArgumentHelp("Rivals to train beside it, as of 'mafin train'.", valueName: "names"))
-    var rivals: RivalList = .standard
+        help: ArgumentHelp(
+            "Other methods to train for comparison, as in 'mafin train'.", valueName: "names", visibility: .hidden),
+        transform: RivalList.init(parsing:))
+    var rivals = RivalList(contenders: [])
 
-    @OptionGroup var leaks: LeakOptions
+    @OptionGroup(visibility: .hidden) var leaks: LeakOptions
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func validate() throws {
         if output.isEmpty { throw ValidationError("--output names no folder.") }
-        if case .vectors(let path) = try blackBox.source(default: nil).specification {
+        if case .vectors(path: let path) = try blackBox.source(default: nil).specification {
             throw ValidationError(
-                "vectors:\(path) has no vectors of queries that are not made yet: name a black box that can be asked.")
+                "vectors:\(path) cannot have vectors of queries that are not written yet: name a black box that can be asked."
+            )
         }
         if generation.split.test == 0, !generation.keepLabels {
             throw ValidationError(
-                "--split leaves nothing to measure on; with --keep-labels the collection's own test does.")
+                "--split leaves no test queries to measure on. With --keep-labels the collection's own are used.")
         }
     }
 
     func run() async throws {
-        guard let specification = blackBox.blackBox else { return }
+        try computing.begin()
         let collection = "\(output)/collection"
-        let artefact = "\(output)/artefact"
-        var flags: [String] = shared.quiet ? ["--quiet"] : []
-        if let threads = shared.threads { flags += ["--threads", "\(threads)"] }
-        try shared.apply()
-        Interruption.install()
+        let generated = try await generation.workflow(
+            data: data, output: collection, seed: seed, blackBox: blackBox, shared: shared
+        ).run()
+        if !format.json { shared.note(GenerateCommand.table(generated).text()) }
 
-        var generate = try GenerateCommand.parse(
-            flags + ["--data", data, "--output", collection, "--seed", "\(seed)", "--without-llm"])
-        generate.generation = generation
-        generate.blackBox = blackBox
-        let report = try await GenerationSession(generate).run()
-        if !shared.json { shared.note(GenerationSession.table(report).text()) }
+        var training = TrainingWorkflow.Options(data: collection, output: "\(output)/artefact")
+        training.encoder = encoder.choice
+        training.time = time.duration
+        training.seed = seed
+        training.rivals = rivals.contenders
+        training.allowsLeaks = leaks.allowLeak
+        // An interrupted training is continued; its checkpoints say whether they fit.
+        training.resumes = TrainingWorkflow.isInterrupted(training.output)
+        let trained = try await TrainingReport.of(training, blackBox: blackBox, shared: shared)
+        if !format.json { shared.note(trained.text + "\n") }
 
-        // A training that was interrupted goes on; its checkpoints say whether they fit.
-        let isInterrupted = FileManager.default.fileExists(atPath: artefact + ".training")
-        var train = try TrainCommand.parse(
-            flags + encoder.flags + (isInterrupted ? ["--resume"] : [])
-                + (blackBox.providerFile.map { ["--provider-file=\($0)"] } ?? [])
-                + ["--data", collection, "--black-box", "\(specification)", "--output", artefact, "--seed", "\(seed)"])
-        train.blackBox = blackBox
-        train.rivals = rivals
-        train.leaks = leaks
-        train.time = time
-        let trained = try await TrainingSession(train).run()
-        if !shared.json { shared.note(trained.text + "\n") }
-
-        var evaluate = try EvaluateCommand.parse(
-            flags + (shared.json ? ["--json"] : []) + [artefact, "--data", collection, "--split", "test"])
-        evaluate.options.blackBox = blackBox
-        evaluate.leaks = leaks
-        if !shared.json {
+        var measuring = EvaluationWorkflow.Options(artefact: training.output, data: collection)
+        measuring.allowsLeaks = leaks.allowLeak
+        let evaluation = try await EvaluationWorkflow(measuring, context: shared.context) {
+            try await blackBox.make(shared: shared, default: $0)
+        }.run()
+        if !format.json {
             print(
                 generation.keepLabels
                     ? "On test, the collection's own queries:"
                     : "On test, generated queries about passages that training never saw:")
         }
-        try await evaluate.run()
+        try EvaluateCommand.print(evaluation, as: format.json ? .json : .text, shared)
     }
 }

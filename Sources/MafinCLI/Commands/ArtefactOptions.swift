@@ -3,31 +3,20 @@ import Foundation
 import MafinBlackBox
 import MafinPipeline
 import MafinProviders
+import MafinWorkflows
 
 /// The artefact that a command works with, and how its black box is reached.
 struct ArtefactOptions: ParsableArguments {
     @Argument(help: "Folder that 'mafin train' wrote.")
     var artefact: String
 
-    @OptionGroup(title: "Black box (default: the artefact's own)") var blackBox: BlackBoxOptions
+    @OptionGroup var blackBox: BlackBoxOptions
 
     var folder: URL { URL(fileURLWithPath: artefact) }
 
-    /// Finds the released checkpoints that an artefact names.
-    func released(_ record: EncoderRecord) throws -> URL { try Self.releasedFolder(record) }
-
-    /// The folder of a released checkpoint: where it lay, else in the hub's folder on this machine.
-    static func releasedFolder(_ record: EncoderRecord) throws -> URL {
-        if let path = record.path, FileManager.default.fileExists(atPath: path) { return URL(fileURLWithPath: path) }
-        return try ModelHub().resolve(record.name, revision: record.revision ?? "main")
-    }
-
-    /// - Parameter shared: where a warning goes if the artefact is marked `do-not-ship`.
+    /// Loads the artefact, and warns if it is marked as not to be used.
     func load(_ shared: SharedOptions) throws -> ArtefactModel {
-        let model = try ArtefactModel(artefact: folder, released: released)
-        let verdict = model.manifest.verdict
-        if !verdict.allowsUse { shared.warn("\(artefact) is marked \(verdict.decision.rawValue). \(verdict.reason)") }
-        return model
+        try ArtefactOpening.model(at: artefact, shared.context)
     }
 
     /// The black box of the artefact, or the one named by flags. One that the artefact was not trained beside is refused before it is asked.
@@ -39,11 +28,10 @@ struct ArtefactOptions: ParsableArguments {
         _ model: ArtefactModel, _ shared: SharedOptions, announcesPlan: Bool = true,
         progress: (@Sendable (EmbeddingCounts) -> Void)? = nil, manner: AskingManner = AskingManner()
     ) async throws -> any BlackBox {
-        let blackBox = try await blackBox.make(
-            shared: shared, default: model.manifest.blackBoxSource, announcesPlan: announcesPlan, progress: progress,
-            manner: manner)
-        try model.artefact.require(blackBox: blackBox.identity)
-        return blackBox
+        try await ArtefactOpening.blackBox(of: model) {
+            try await blackBox.make(
+                shared: shared, default: $0, announcesPlan: announcesPlan, progress: progress, manner: manner)
+        }
     }
 }
 
@@ -74,12 +62,4 @@ extension ArtefactOptions {
 
     /// Texts of a block that is asked for at a time: with `--batch` as many as a job takes, where the provider has no room for several.
     func blockSize(otherwise size: Int) -> Int { blackBox.asking.batch ? BatchedBlackBox.maximumTexts : size }
-}
-
-extension LocalVectorCache {
-    /// Beside the cache of paid vectors, unless `MAFIN_CACHE` says otherwise.
-    static var shared: LocalVectorCache {
-        LocalVectorCache(
-            folder: EmbeddingCache.defaultFile().deletingLastPathComponent().appendingPathComponent("local-vectors"))
-    }
 }

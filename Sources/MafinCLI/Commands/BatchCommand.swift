@@ -8,10 +8,10 @@ import MafinReport
 struct BatchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "batch",
-        abstract: "Look after jobs of batch APIs that 'train', 'evaluate' and 'embed' have sent with --batch.",
+        abstract: "List and collect the jobs that other commands sent to a batch API with --batch.",
         discussion: """
-            A job is written into the cache before it is sent. Its answers are collected by the same command once more, or by
-            'mafin batch resume'; both may be interrupted at any time.
+            A job is recorded in the cache before it is sent. To collect its answers, run the same command again, or 'mafin batch resume'. \
+            Both can be interrupted at any time.
             """,
         subcommands: [BatchListCommand.self, BatchResumeCommand.self])
 }
@@ -19,14 +19,15 @@ struct BatchCommand: AsyncParsableCommand {
 /// `mafin batch list`
 struct BatchListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List the jobs that the cache knows, as they were last heard of.")
+        commandName: "list", abstract: "List the jobs that the cache knows, with their last known state.")
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
     @OptionGroup var options: CacheOptions
 
     func run() async throws {
         let jobs = try await options.open(shared).allJobs()
-        if shared.json {
+        if format.json {
             try JSONOutput.print(jobs)
         } else {
             print(Self.table(jobs).text(), terminator: "")
@@ -52,16 +53,23 @@ struct BatchListCommand: AsyncParsableCommand {
 struct BatchResumeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "resume",
-        abstract: "Ask how the jobs of a model are, and bring their answers into the cache.",
-        discussion: "Name the model as it was named when the jobs were sent: --black-box, --base-url, the key.")
+        abstract: "Ask for the state of a model's jobs, and store their answers in the cache.",
+        usage: "mafin batch resume --black-box <provider:model> [<options>]",
+        discussion: """
+            Name the model as it was named when the jobs were sent: --black-box, --base-url, the key. Ends with status \
+            \(CommandStatus.tryAgain.rawValue) if jobs are still pending.
 
+            More flags: mafin batch resume --help-hidden
+            """)
+
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
     @OptionGroup(title: "Black box") var blackBox: BlackBoxOptions
 
-    @Flag(help: "End the jobs at the provider; what was answered until then is kept.")
+    @Flag(help: "Cancel the jobs at the provider. Answers received so far are kept.")
     var cancel = false
 
-    @Flag(help: "Go on asking until all jobs have ended.")
+    @Flag(help: "Keep asking until all jobs have ended.")
     var wait = false
 
     func run() async throws {
@@ -82,7 +90,7 @@ struct BatchResumeCommand: AsyncParsableCommand {
                 try await Task.sleep(for: .seconds(30))
             }
         }
-        if shared.json {
+        if format.json {
             try JSONOutput.print(jobs)
         } else if jobs.isEmpty {
             shared.note("no job of this model is pending")

@@ -8,10 +8,10 @@ import MafinReport
 struct CacheCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cache",
-        abstract: "Look after the vectors that have been paid for: count, check, clean, take elsewhere.",
+        abstract: "Count, check, clean, export and import the vectors that have been paid for.",
         discussion: """
-            The cache is one SQLite file, by default embeddings.sqlite in MAFIN_CACHE or in mafin's folder among the user's caches. It may be
-            used by several processes at a time, and copied while nobody uses it.
+            The cache is one SQLite file: by default embeddings.sqlite in MAFIN_CACHE, or in mafin's folder among the user's caches. Several \
+            processes can use it at the same time. Copy it only while none does.
             """,
         subcommands: [
             CacheStatsCommand.self, CacheVerifyCommand.self, CacheCleanCommand.self, CacheExportCommand.self,
@@ -22,16 +22,19 @@ struct CacheCommand: AsyncParsableCommand {
 /// Which cache.
 struct CacheOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp("The cache. (default: the user's own, see 'mafin cache --help')", valueName: "file"),
+        help: ArgumentHelp("File of the cache. (default: the user's own, see 'mafin cache --help')", valueName: "file"),
         completion: .file())
     var cache: String?
 
-    /// Opens the cache; one that must exist is not made.
-    func open(_ shared: SharedOptions, mustExist: Bool = true) throws -> EmbeddingCache {
-        let file = cache.map { URL(fileURLWithPath: $0) } ?? EmbeddingCache.defaultFile()
-        if mustExist, !FileManager.default.fileExists(atPath: file.path) {
-            throw ProviderError.cacheUnusable(path: file.path, reason: "there is no such file")
-        }
+    /// The file of the cache.
+    var file: URL { cache.map { URL(fileURLWithPath: $0) } ?? EmbeddingCache.defaultFile() }
+
+    /// Whether there is a cache.
+    var exists: Bool { FileManager.default.fileExists(atPath: file.path) }
+
+    /// Opens the cache. It is not created.
+    func open(_ shared: SharedOptions) throws -> EmbeddingCache {
+        guard exists else { throw ProviderError.cacheUnusable(path: file.path, reason: "there is no such file") }
         return try EmbeddingCache(file: file, logger: shared.logger)
     }
 }
@@ -39,15 +42,22 @@ struct CacheOptions: ParsableArguments {
 /// `mafin cache stats`
 struct CacheStatsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "stats", abstract: "Say how many vectors of which models there are, and what they take.")
+        commandName: "stats",
+        abstract: "Show how many vectors of which models are stored, and how much space they take.")
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
     @OptionGroup var options: CacheOptions
 
     func run() async throws {
-        let statistics = try await options.open(shared).statistics()
-        if shared.json {
+        let statistics =
+            options.exists ? try await options.open(shared).statistics() : .empty(path: options.file.path)
+        if format.json {
             try JSONOutput.print(statistics)
+            return
+        }
+        guard options.exists else {
+            print("0 vectors: there is no cache at \(statistics.path) yet")
             return
         }
         print(Self.table(statistics).text(), terminator: "")
@@ -84,12 +94,13 @@ struct CacheStatsCommand: AsyncParsableCommand {
 struct CacheVerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Read every vector and compare it with its checksum; ends with status 65 where one is damaged.")
+        abstract: "Read every vector and compare it with its checksum. Ends with status 65 if one is damaged.")
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
     @OptionGroup var options: CacheOptions
 
-    @Flag(help: "Remove damaged vectors, so that they are asked again when they are needed.")
+    @Flag(help: "Remove damaged vectors. They are asked for again when they are needed.")
     var repair = false
 
     func run() async throws {
@@ -99,7 +110,7 @@ struct CacheVerifyCommand: AsyncParsableCommand {
             try await cache.verify(repairing: repair) { done, _ in bar.update(completed: done) }
         }
         bar.finish()
-        if shared.json {
+        if format.json {
             try JSONOutput.print(result)
         } else {
             print(
@@ -115,23 +126,25 @@ struct CacheVerifyCommand: AsyncParsableCommand {
 struct CacheCleanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gc",
-        abstract: "Remove vectors that are not wanted any more, and what dead processes have left.",
-        discussion: "Without --source and --older-than no vector is removed. What is removed has to be paid for again.")
+        abstract: "Remove vectors that are no longer wanted, and what crashed processes left behind.",
+        discussion: "Without --source and --older-than no vector is removed. Removed vectors have to be paid for again."
+    )
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
     @OptionGroup var options: CacheOptions
 
     @Option(
-        help: ArgumentHelp("Source to remove, by its number in 'mafin cache stats'; may be repeated.", valueName: "n"))
+        help: ArgumentHelp("Source to remove, by its number in 'mafin cache stats'. May be repeated.", valueName: "n"))
     var source: [Int64] = []
 
-    @Option(help: ArgumentHelp("Remove only vectors stored longer ago than so many days.", valueName: "days"))
+    @Option(help: ArgumentHelp("Remove only vectors stored more than this many days ago.", valueName: "days"))
     var olderThan: Double?
 
-    @Flag(help: "Only say what would be removed.")
+    @Flag(help: "Only show what would be removed.")
     var dryRun = false
 
-    @Flag(help: "Give the room back to the disk. Needs as much free room as what remains.")
+    @Flag(help: "Give the freed space back to the disk. Needs as much free space as the remaining vectors take.")
     var compact = false
 
     func validate() throws {
@@ -146,7 +159,7 @@ struct CacheCleanCommand: AsyncParsableCommand {
             CacheCleaning(
                 sources: source, before: olderThan.map { Date().addingTimeInterval(-$0 * 86_400) }, isTrial: dryRun,
                 compacts: compact))
-        if shared.json {
+        if format.json {
             try JSONOutput.print(result)
             return
         }

@@ -9,20 +9,23 @@ import MafinRetrieval
 struct CacheExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
-        abstract: "Write vectors of the cache to files that NumPy, safetensors and 'vectors:' read.",
+        abstract: "Write cached vectors to files that NumPy, safetensors and 'vectors:' read.",
         discussion: """
-            With --source: all vectors of one source, under their keys, to one file (.npy with .ids, .safetensors or .jsonl); 'mafin cache
-            import' reads it on another machine. With --data and --black-box: the vectors of a collection under its ids, to a folder that
-            --black-box vectors:FOLDER reads. Nothing is asked: what is not cached is an error.
+            With --source: writes all vectors of one source, under their keys, to one file (.npy with .ids, .safetensors or .jsonl). 'mafin \
+            cache import' reads it on another machine. With --data and --black-box: writes the vectors of a collection, under its ids, to a \
+            folder that --black-box vectors:FOLDER reads. Nothing is asked; a text that is not cached is an error.
+
+            More flags: mafin cache export --help-hidden
             """)
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
     @OptionGroup var options: CacheCollectionOptions
 
     @Option(help: ArgumentHelp("Source to write, by its number in 'mafin cache stats'.", valueName: "n"))
     var source: Int64?
 
-    @Option(name: .shortAndLong, help: "File, or with --data folder, to write.")
+    @Option(name: .shortAndLong, help: "File to write; with --data, the folder.")
     var output: String
 
     /// Vectors that are held at a time.
@@ -75,7 +78,7 @@ struct CacheExportCommand: AsyncParsableCommand {
     }
 
     private func report(_ vectors: Int, _ dimension: Int) throws {
-        if shared.json {
+        if format.json {
             try JSONOutput.print(["vectors": vectors, "dimension": dimension])
         } else {
             print("\(vectors) vectors of \(dimension) numbers to \(output)")
@@ -87,12 +90,15 @@ struct CacheExportCommand: AsyncParsableCommand {
 struct CacheImportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",
-        abstract: "Bring vectors into the cache that were paid for elsewhere.",
+        abstract: "Add vectors to the cache that were paid for elsewhere.",
         discussion: """
-            A file that 'mafin cache export --source' wrote needs nothing else. Vectors under the ids of a collection (as vectors:FOLDER reads
-            them) need --data, for their texts, and --black-box, for whose answers they are; nobody can check that they are.
+            A file that 'mafin cache export --source' wrote needs no other flag. Vectors under the ids of a collection (as vectors:FOLDER \
+            reads them) need --data for their texts, and --black-box for the model that made them. That it made them cannot be checked.
+
+            More flags: mafin cache import --help-hidden
             """)
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
     @OptionGroup var options: CacheCollectionOptions
 
@@ -123,7 +129,7 @@ struct CacheImportCommand: AsyncParsableCommand {
     }
 
     private func report(added: Int, of total: Int) throws {
-        if shared.json {
+        if format.json {
             try JSONOutput.print(["vectors": total, "added": added])
         } else {
             print("\(total) vectors read, \(added) of them new to the cache")
@@ -133,7 +139,7 @@ struct CacheImportCommand: AsyncParsableCommand {
 
 /// A collection and whose vectors are meant, besides the cache.
 struct CacheCollectionOptions: ParsableArguments {
-    @Option(help: "Collection whose texts are meant: a BEIR folder, a LlamaIndex .json, or a .jsonl of pairs.")
+    @Option(help: "Collection that holds the texts: a BEIR folder, a LlamaIndex .json, or a .jsonl of pairs.")
     var data: String?
 
     @OptionGroup(title: "Black box") var blackBox: BlackBoxOptions

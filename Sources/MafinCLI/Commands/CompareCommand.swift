@@ -1,27 +1,31 @@
 import ArgumentParser
 import Foundation
-import MafinBlackBox
 import MafinComparison
 import MafinMethod
 import MafinPipeline
 import MafinReport
 import MafinRetrieval
+import MafinWorkflows
 
-/// `mafin compare`: all contenders trained and measured on one split, and the page that says whether it pays.
+/// `mafin compare`: every system trained and measured on one split, and the page with the verdict.
 struct CompareCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
-        abstract: "Train and measure everything that could be used, and write one page that says whether it pays.",
+        abstract:
+            "Train and measure everything that could be used, and write one page that says what is worth shipping.",
+        usage: "mafin compare --data <path> --black-box <kind:argument> --output <folder> [<options>]",
         discussion: """
-            Learns from 'train', makes every choice on 'dev', measures --split once, each system against the black box, query by query. \
-            The verdict compares the trained artefact with the black box and with the best that needs no trained encoder.
+            Learns from 'train', makes every choice on 'dev', and measures --split once: each system against the black box, query by query. \
+            The verdict compares the trained artefact with the black box, and with the best system that trains no encoder.
 
-            Writes into --output: index.html, report.md, report.json, figures/NAME.svg, runs/NAME.run (TREC, 100 ranks), artefact (of the method that is \
-            best on dev) and state. Ctrl-C ends after the step at hand; the same command goes on from there. Over a finished folder it only \
-            writes the report anew.
+            Writes into --output: index.html, report.md, report.json, figures/NAME.svg, runs/NAME.run (TREC, 100 ranks), artefact (the method \
+            that is best on dev) and state. Ctrl-C ends after the current step, and the same command resumes. If the folder is finished, only \
+            the report is written again.
 
             SYSTEMS
             \(Self.systems)
+
+            More flags: mafin compare --help-hidden
             """)
 
     private static var systems: String {
@@ -31,69 +35,74 @@ struct CompareCommand: AsyncParsableCommand {
         }.joined(separator: "\n")
     }
 
-    @OptionGroup var shared: SharedOptions
-
     @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
     var data: String
 
-    @OptionGroup(title: "Black box") var blackBox: BlackBoxOptions
-    @OptionGroup(title: "Local encoder") var encoder: EncoderOptions
-
-    @Option(name: .shortAndLong, help: "Folder of the report. One that an interrupted comparison left is gone on with.")
+    @Option(name: .shortAndLong, help: "Folder for the report. An interrupted comparison that is there is resumed.")
     var output: String
+
+    @OptionGroup var blackBox: BlackBoxOptions
+    @OptionGroup var encoder: EncoderOptions
 
     @Option(
         help: ArgumentHelp(
-            "Time for all that is trained or fitted, the cheapest first; what it does not allow is named in the report. Encoders share equally what the cheaper leave, less some for what is built on the best of them; no training makes more passes than help.",
-            valueName: "duration"))
+            "Time for everything that is trained or fitted. The cheapest systems come first; what does not fit is listed in the report. Encoders share the rest equally.",
+            valueName: "duration"),
+        transform: TimeLimit.init(parsing:))
     var time = TimeLimit(.seconds(1_800))
 
     @Option(
         help: ArgumentHelp(
-            "Trainings of each method, each with its own seed: means are tested, and the spread is shown.",
+            "Trainings of each method, each with its own seed. Their mean is tested and their spread is shown.",
             valueName: "n"))
     var seeds = 3
 
-    @Option(help: "The first seed; the others follow it.")
-    var seed: UInt64 = 1
-
     @Option(
         help: ArgumentHelp(
-            "Systems to compare, of those listed above, separated by commas. (default: all that fit the time) In mafin+… mafin stands for the method that is best on dev.",
-            valueName: "names"))
+            "Systems to compare, from the list above, separated by commas. In mafin+… mafin stands for the method that is best on dev. (default: all that fit the time)",
+            valueName: "names"),
+        transform: SystemList.init(parsing:))
     var systems: SystemList?
 
     @Option(
         help: ArgumentHelp(
-            "Metrics as trec_eval or ir-measures name them, separated by commas; the first decides.", valueName: "names"
-        ))
+            "Metrics as trec_eval or ir-measures name them, separated by commas. The first one decides.",
+            valueName: "names"),
+        transform: MetricList.init(parsing:))
     var metrics: MetricList = .standard
 
     @Option(help: "Split to measure on.")
     var split = JudgedSplits.Part.test.rawValue
 
-    @Option(
-        help: ArgumentHelp(
-            "How encoders are trained; as of 'mafin train'. Default: chosen from data and time.",
-            valueName: "query|block|pair"))
-    var mode: ModeChoice.Mode?
-
-    @OptionGroup(title: "Training") var tuning: TuningOptions
-
     @OptionGroup var leaks: LeakOptions
 
     @Option(
         help: ArgumentHelp(
-            "End with status \(CommandStatus.conditionMet.rawValue) where this holds: '[SYSTEM] METRIC < SYSTEM-OR-NUMBER' (also <=, >, >=); without SYSTEM that of the artefact. May be given several times.",
-            valueName: "condition"))
+            "Exit with status \(CommandStatus.conditionMet.rawValue) if this holds: '[SYSTEM] METRIC < SYSTEM-OR-NUMBER' (also <=, >, >=). Without SYSTEM the artefact is meant. May be given several times.",
+            valueName: "condition"),
+        transform: { try FailCondition(parsing: $0) })
     var failIf: [FailCondition] = []
+
+    @Option(help: ArgumentHelp("The first random seed; the others follow it.", visibility: .hidden))
+    var seed: UInt64 = 1
+
+    @Option(
+        help: ArgumentHelp(
+            "How encoders are trained, as in 'mafin train'. (default: chosen from the data and the time)",
+            valueName: "query|block|pair", visibility: .hidden))
+    var mode: ModeChoice.Mode?
+
+    @OptionGroup var tuning: TuningOptions
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func validate() throws {
         _ = try blackBox.source(default: nil)
         if output.isEmpty { throw ValidationError("--output names no folder.") }
         if seeds < 1 { throw ValidationError("--seeds must be at least 1, found \(seeds).") }
         if [JudgedSplits.Part.train, .dev].map(\.rawValue).contains(split) {
-            throw ValidationError("--split \(split) is learned from or chosen on; measure on another.")
+            throw ValidationError("--split \(split) is used for training or for choices; measure on another one.")
         }
         for condition in failIf where !metrics.metrics.contains(condition.metric) {
             throw ValidationError("--fail-if \"\(condition)\": \(condition.metric) is not among --metrics.")
@@ -101,18 +110,38 @@ struct CompareCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try shared.apply()
-        Interruption.install()
-        let facts = try await CompareSession(self).run()
-        if shared.json {
+        try computing.begin()
+        var options = ComparisonWorkflow.Options(data: data, output: output)
+        options.encoder = encoder.choice
+        options.tuning = tuning.tuning
+        options.time = time.duration
+        options.seeds = seeds
+        options.seed = seed
+        options.systems = systems?.names
+        options.metrics = metrics.metrics
+        options.split = split
+        options.mode = mode
+        options.allowsLeaks = leaks.allowLeak
+        options.commandLine = ShellText.current
+        let progress = CompareProgress(shared)
+        let facts: ComparisonFacts
+        do {
+            defer { progress.finish() }
+            let workflow = ComparisonWorkflow(options, source: blackBox.source, context: shared.context) {
+                try await blackBox.make(shared: shared)
+            }
+            facts = try await workflow.run(onEvent: progress.report)
+        } catch is CancellationError {
+            shared.note("interrupted; \(CompareProgress.resuming)")
+            throw CancellationError()
+        }
+        if format.json {
             try JSONOutput.print(facts.summary)
         } else {
             print(CompareText(facts, output: output).text)
         }
         let met = try failIf.filter { try $0.holds(in: facts) }
-        if let condition = met.first {
-            throw ConditionMet(conditions: met.map(\.description), first: condition.description)
-        }
+        if !met.isEmpty { throw ConditionMet(conditions: met.map(\.description)) }
     }
 }
 
@@ -132,21 +161,18 @@ extension ComparedSystem.Kind {
 }
 
 /// `--systems`: names of systems.
-struct SystemList: ExpressibleByArgument, Equatable {
+struct SystemList: Equatable {
     var names: [String]
 
-    init?(argument: String) {
-        names = argument.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
-        guard !names.isEmpty, names.allSatisfy({ name in ComparedSystem.all.contains { $0.name == name } }) else {
-            return nil
-        }
+    @Sendable init(parsing text: String) throws {
+        let known = ComparedSystem.all.map(\.name)
+        names = try NameError.list(text, of: "system", known: known) { known.contains($0) ? $0 : nil }
     }
 }
 
-/// A condition of `--fail-if` held: the report is written, and the command says so by its status.
+/// A condition of `--fail-if` holds: the report is written, and the command says so by its status.
 struct ConditionMet: CommandStatusProviding, CustomStringConvertible {
     var conditions: [String]
-    var first: String
 
     var commandStatus: CommandStatus { .conditionMet }
     var description: String { "--fail-if: \(conditions.joined(separator: "; "))" }

@@ -2,13 +2,17 @@ import Foundation
 import MafinComparison
 import MafinRetrieval
 
-/// The progress of a comparison on standard error: a line a system, and the bar of the training at hand.
+/// The progress of a comparison on standard error: a line for each system, and the bar of the current training.
 final class CompareProgress {
+    /// How an interrupted comparison is resumed.
+    static let resuming = "the same command continues from here"
+
     private let shared: SharedOptions
-    private var training: TrainingProgress?
+    private let training: TrainingProgress
 
     init(_ shared: SharedOptions) {
         self.shared = shared
+        training = TrainingProgress(shared, resuming: Self.resuming)
     }
 
     func report(_ event: Comparison.Event) {
@@ -17,12 +21,10 @@ final class CompareProgress {
             finish()
             shared.note("\(name)\(seed.map { ", seed \($0)" } ?? "") …")
         case .training(let contender, _, let event):
-            let progress = training ?? TrainingProgress(contender, shared, resuming: CompareSession.resuming)
-            training = progress
-            progress.report(event)
+            training.report(contender, event)
         case .made(let rows, let seconds, let isKept):
             finish()
-            // Figures of dev: nobody should choose by those of the measured split.
+            // Figures on dev only: nobody should choose by those of the measured split.
             for row in rows {
                 shared.note(
                     String(format: "  %@: dev %.4f", row.name, row.development)
@@ -37,8 +39,5 @@ final class CompareProgress {
         }
     }
 
-    func finish() {
-        training?.finish()
-        training = nil
-    }
+    func finish() { training.finish() }
 }

@@ -1,5 +1,8 @@
 import ArgumentParser
 import Foundation
+import MafinBlackBox
+import MafinNumerics
+import MafinWorkflows
 
 /// `mafin demo`: the whole path on the bundled sample.
 struct DemoCommand: AsyncParsableCommand {
@@ -7,47 +10,56 @@ struct DemoCommand: AsyncParsableCommand {
         commandName: "demo",
         abstract:
             "Train on the bundled sample, a handbook full of house jargon, and print the comparison on held-out queries.",
-        discussion: "Needs no API key: the black box's answers for the sample are stored beside it.")
+        discussion: """
+            Needs no API key: the black box's answers for the sample are stored beside it. An interrupted demo continues where it stopped.
 
-    @OptionGroup var shared: SharedOptions
-    @OptionGroup(title: "Local encoder") var encoder: EncoderOptions
+            More flags: mafin demo --help-hidden
+            """)
+
+    @Option(name: .shortAndLong, help: "Folder for the artefact.")
+    var output = ".cache/demo"
+
+    @Option(
+        help: ArgumentHelp("Time for all training together.", valueName: "duration"),
+        transform: TimeLimit.init(parsing:))
+    var time = TimeLimit(.seconds(120))
 
     @Option(help: "Folder of the sample.")
     var sample = "Samples/handbook"
 
-    @Option(name: .shortAndLong, help: "Folder to write the artefact to.")
-    var output = ".cache/demo"
-
-    @Option(help: ArgumentHelp("Time for all training together.", valueName: "duration"))
-    var time = TimeLimit(.seconds(120))
+    @OptionGroup var encoder: EncoderOptions
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func run() async throws {
-        var flags: [String] = shared.quiet ? ["--quiet"] : []
-        if let threads = shared.threads { flags += ["--threads", "\(threads)"] }
+        try computing.begin()
         let start = ContinuousClock.now
-        try FileManager.default.createDirectory(
-            at: URL(fileURLWithPath: output).deletingLastPathComponent(), withIntermediateDirectories: true)
         guard FileManager.default.fileExists(atPath: sample) else {
             throw ValidationError(
-                "\(sample) is not here: run the demo in the repository, or name the sample by --sample.")
+                "there is no folder \(sample): run the demo in the repository, or name the folder with --sample.")
         }
-        // A demo that was interrupted starts anew.
-        try? FileManager.default.removeItem(atPath: output + ".training")
-        var train = try TrainCommand.parse(
-            flags + encoder.flags + [
-                "--data", sample, "--black-box", "vectors:\(sample)/black-box", "--output", output,
-            ])
-        train.time = time
-        try shared.apply()
-        Interruption.install()
-        let trained = try await TrainingSession(train).run()
-        if !shared.json { shared.note(trained.text + "\n") }
-        let evaluate = try EvaluateCommand.parse(
-            flags + (shared.json ? ["--json"] : []) + [output, "--data", sample, "--split", "test"])
-        if !shared.json { print("On test, queries and passages that training never saw:") }
-        try await evaluate.run()
+        try FileManager.default.createDirectory(
+            at: URL(fileURLWithPath: output).deletingLastPathComponent(), withIntermediateDirectories: true)
+        let answers = "\(sample)/black-box"
+        var training = TrainingWorkflow.Options(data: sample, output: output)
+        training.encoder = encoder.choice
+        training.time = time.duration
+        training.rivals = RivalList.standard.contenders
+        training.resumes = TrainingWorkflow.isInterrupted(output)
+        let trained = try await TrainingReport.of(
+            training, source: BlackBoxSource(.vectors(path: answers)), shared: shared
+        ) { try StoredVectors(contentsOf: URL(fileURLWithPath: answers)) }
+        if !format.json { shared.note(trained.text + "\n") }
+
+        let evaluation = try await EvaluationWorkflow(
+            .init(artefact: output, data: sample), context: shared.context
+        ) { _ in try StoredVectors(contentsOf: URL(fileURLWithPath: answers)) }.run()
+        if !format.json { print("On test, queries and passages that training never saw:") }
+        try EvaluateCommand.print(evaluation, as: format.json ? .json : .text, shared)
         fflush(nil)
-        shared.note("\nAll of it took \((ContinuousClock.now - start).shortText). Try a search:")
-        shared.note("  mafin search \(output) --data \(sample) \"who brings the soup report\"")
+        let search = ShellText.line(
+            "mafin", "search", ShellText.path(output), "--data", ShellText.path(sample), "who brings the soup report")
+        shared.note("\nAll of it took \((ContinuousClock.now - start).shortText). Try a search:\n  \(search)")
     }
 }

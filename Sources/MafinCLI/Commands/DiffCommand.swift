@@ -4,6 +4,7 @@ import MafinNumerics
 import MafinPipeline
 import MafinReport
 import MafinRetrieval
+import MafinWorkflows
 
 /// `mafin diff`: what changed between two runs or two reports.
 struct DiffCommand: AsyncParsableCommand {
@@ -11,11 +12,13 @@ struct DiffCommand: AsyncParsableCommand {
         commandName: "diff",
         abstract: "Compare two TREC runs, or two reports: per-query changes, paired tests, queries that flip.",
         discussion: """
-            A run is a TREC file of any tool, 'query Q0 document rank score tag' on each line (also .gz); labels come from --qrels, or \
-            from --data and --split. Without labels only ranks are compared. A report is the JSON of 'mafin evaluate' or of a \
-            comparison; its paired tests need a report that holds values of single queries.
+            A run is a TREC file of any tool: 'query Q0 document rank score tag' on each line (also .gz). Labels come from --qrels, or from \
+            --data and --split. Without labels only ranks are compared. A report is the JSON of 'mafin evaluate' or 'mafin compare'. Paired \
+            tests of reports need the values of single queries in them.
             """)
 
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
     @Argument(help: "The earlier run or report.", completion: .file())
@@ -25,11 +28,11 @@ struct DiffCommand: AsyncParsableCommand {
     var second: String
 
     @Option(
-        help: ArgumentHelp("Labels of two runs: qrels of BEIR's or TREC's format.", valueName: "file"),
+        help: ArgumentHelp("Labels for two runs: qrels in BEIR's or TREC's format.", valueName: "file"),
         completion: .file())
     var qrels: String?
 
-    @Option(help: ArgumentHelp("Collection of two runs: its labels, and its texts for --html.", valueName: "path"))
+    @Option(help: ArgumentHelp("Collection of two runs: supplies labels, and texts for --html.", valueName: "path"))
     var data: String?
 
     @Option(help: "Split of --data to measure on.")
@@ -37,16 +40,17 @@ struct DiffCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Metric to compare query by query. (default: nDCG@10, and of reports the one that decides)",
-            valueName: "name"))
-    var metric: MetricName?
+            "Metric to compare query by query. (default: nDCG@10; for reports the one that decides)",
+            valueName: "name"),
+        transform: { try NameError.metric($0) })
+    var metric: Metric?
 
-    @Option(help: ArgumentHelp("Ranks that count as the first ones.", valueName: "k"))
+    @Option(help: ArgumentHelp("Compare the first k ranks.", valueName: "k"))
     var top = 10
 
     @Option(
         help: ArgumentHelp(
-            "System of two reports that --html shows. (default: the one of the second report's verdict, else the last)",
+            "System of two reports that --html shows. (default: the one of the second report's verdict, otherwise the last one)",
             valueName: "name"))
     var system: String?
 
@@ -56,13 +60,14 @@ struct DiffCommand: AsyncParsableCommand {
     func validate() throws {
         if qrels != nil, data != nil, html == nil {
             throw ValidationError(
-                "--qrels and --data both bring labels; give one of them (with --html, --data may bring the texts).")
+                "--qrels and --data both supply labels; give only one of them (with --html, --data may supply the texts)."
+            )
         }
         if top < 1 { throw ValidationError("--top must be at least 1, found \(top).") }
     }
 
     func run() async throws {
-        try shared.apply()
+        try computing.apply()
         let urls = (URL(fileURLWithPath: first), URL(fileURLWithPath: second))
         switch (try ComparableFile(contentsOf: urls.0), try ComparableFile(contentsOf: urls.1)) {
         case (.run(let before), .run(let after)): try runs(before, after)
@@ -82,7 +87,7 @@ struct DiffCommand: AsyncParsableCommand {
                 try collection.map { try JudgedSplits($0, measured: split, allowsLeaks: true).qrels(split) }
             }
         if html != nil, labels == nil { throw ValidationError("--html needs labels: give --qrels or --data.") }
-        let metric = metric?.metric ?? .nDCG(cutoff: 10)
+        let metric = metric ?? .nDCG(cutoff: 10)
         let difference = try RunDifference(
             first: (first, before), second: (second, after), qrels: labels, metric: metric, depth: top)
         if let html, let labels {
@@ -91,7 +96,7 @@ struct DiffCommand: AsyncParsableCommand {
                 collection: collection)
             try write(facts, to: html)
         }
-        if shared.json { try JSONOutput.print(difference) } else { print(difference.text(), terminator: "") }
+        if format.json { try JSONOutput.print(difference) } else { print(difference.text(), terminator: "") }
     }
 
     private func reports(_ before: ComparisonFacts, _ after: ComparisonFacts) throws {
@@ -99,7 +104,7 @@ struct DiffCommand: AsyncParsableCommand {
             throw ValidationError("--qrels and --data are for runs; reports hold figures.")
         }
         let difference = try ReportDifference(
-            first: (first, before), second: (second, after), metric: metric?.metric)
+            first: (first, before), second: (second, after), metric: metric)
         if let html {
             let names = difference.systems.map(\.name)
             let shown =
@@ -117,21 +122,11 @@ struct DiffCommand: AsyncParsableCommand {
         } else if system != nil {
             throw ValidationError("--system says which system --html shows; --html is not given.")
         }
-        if shared.json { try JSONOutput.print(difference) } else { print(difference.text(), terminator: "") }
+        if format.json { try JSONOutput.print(difference) } else { print(difference.text(), terminator: "") }
     }
 
     private func write(_ facts: ComparisonFacts, to path: String) throws {
         try AtomicFile.write(Data(facts.html().utf8), to: URL(fileURLWithPath: path))
         shared.note("wrote \(path)")
-    }
-}
-
-/// `--metric`: one metric's name.
-struct MetricName: ExpressibleByArgument {
-    var metric: Metric
-
-    init?(argument: String) {
-        guard let metric = Metric(argument) else { return nil }
-        self.metric = metric
     }
 }

@@ -5,6 +5,7 @@ import MafinNumerics
 import MafinPipeline
 import MafinProviders
 import MafinRetrieval
+import MafinWorkflows
 import Synchronization
 
 /// `mafin embed`: joined vectors of texts, as files that NumPy and vector databases read.
@@ -18,6 +19,8 @@ struct EmbedCommand: AsyncParsableCommand {
             all is done; memory does not grow with the number of texts, but for their ids.
             """)
 
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
     @OptionGroup var options: ArtefactOptions
 
@@ -42,8 +45,7 @@ struct EmbedCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try shared.apply()
-        Interruption.install()
+        try computing.begin()
         let model = try options.load(shared)
         // Whatever is wrong with the texts or the place of the output is found before anything is asked or computed.
         let count = try checkTexts()
@@ -75,10 +77,10 @@ struct EmbedCommand: AsyncParsableCommand {
                 progress: progress.computed)
             try vectors.append(joined, ids: block.map(\.id))
         }
-        if count == nil { shared.warn(of: texts.warnings) }
+        if count == nil { shared.context.warn(of: texts.warnings) }
         try vectors.commit()
         progress.finish()
-        if shared.json {
+        if format.json {
             try JSONOutput.print(
                 Summary(
                     rows: vectors.count, dimension: vectors.dimension, output: file.path, ids: vectors.idsFile.path))
@@ -125,7 +127,7 @@ struct EmbedCommand: AsyncParsableCommand {
         if stat(input, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) { return nil }
         var texts = try open()
         while try texts.next() != nil {}
-        shared.warn(of: texts.warnings)
+        shared.context.warn(of: texts.warnings)
         return texts.count
     }
 

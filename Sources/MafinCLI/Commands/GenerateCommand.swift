@@ -3,39 +3,46 @@ import Foundation
 import MafinBlackBox
 import MafinGeneration
 import MafinReport
+import MafinWorkflows
 
 /// `mafin generate`: queries for a corpus that has none.
 struct GenerateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate",
-        abstract: "Make queries for a corpus without labels, and write a collection that 'mafin train' reads.",
+        abstract: "Write queries for a corpus without labels, as a collection that 'mafin train' reads.",
+        usage: "mafin generate --data <path> (--llm <provider:model> | --without-llm) --output <folder> [<options>]",
         discussion: """
-            A language model writes searches for each passage: questions, keywords and situations, in the passage's language, like the real
-            ones given by --examples. Filters then reject what points at the text ("this passage"), copies it, repeats another query, is too
-            short or too long, and, with --black-box, what does not find its own passage again. What was rejected stands in rejected.jsonl, all
-            counts in generation.json.
+            A language model writes searches for each passage: questions, keywords and situations, in the language of the passage, similar to \
+            the real ones in --examples. Filters then reject queries that refer to the text ("this passage"), copy it, repeat another query, or \
+            are too short or too long. With --black-box they also reject queries whose own passage is not found again. With --judge a model \
+            grades the rest. Rejected queries are kept in rejected.jsonl with the reason, all counts in generation.json.
 
-            Replies are cached as they arrive: an interrupted command goes on where it was, and asks nothing twice. --dry-run says what it
-            would cost. The splits share no document.
+            Replies are cached as they arrive: an interrupted command continues where it stopped and pays for nothing twice. --dry-run says \
+            what it would cost. No document is in two splits.
+
+            More flags: mafin generate --help-hidden
             """)
-
-    @OptionGroup var shared: SharedOptions
 
     @Option(help: "Documents: a corpus.jsonl (also .gz), a BEIR folder with or without queries, or another collection.")
     var data: String
 
-    @OptionGroup(title: "Queries") var generation: GenerationOptions
-    @OptionGroup(title: "Black box for the round trip (its vectors are cached and serve training too)") var blackBox:
-        BlackBoxOptions
-
-    @Option(name: .shortAndLong, help: "Folder to write the collection to. One that is there is replaced at the end.")
+    @Option(
+        name: .shortAndLong,
+        help: "Folder for the collection. A collection that is there is replaced when the new one is complete.")
     var output: String
 
-    @Option(help: "Everything random follows from it; another seed, other queries.")
+    @OptionGroup var generation: GenerationOptions
+    @OptionGroup var blackBox: BlackBoxOptions
+
+    @Flag(help: "Only say what would be asked and what it would cost. Nothing is sent.")
+    var dryRun = false
+
+    @Option(help: ArgumentHelp("Random seed. Another seed gives other queries.", visibility: .hidden))
     var seed: UInt64 = 1
 
-    @Flag(help: "Only say what would be asked, and what it would cost at most.")
-    var dryRun = false
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func validate() throws {
         if output.isEmpty { throw ValidationError("--output names no folder.") }
@@ -43,27 +50,60 @@ struct GenerateCommand: AsyncParsableCommand {
             _ = try blackBox.source(default: nil)
             if case .vectors = specification, generation.roundTrip > 0 {
                 throw ValidationError(
-                    "\(specification) has no vectors of queries that are not made yet: name a black box that can be asked, or pass --round-trip 0."
+                    "\(specification) cannot have vectors of queries that are not written yet: name a black box that can be asked, or pass --round-trip 0."
                 )
             }
         }
     }
 
     func run() async throws {
-        try shared.apply()
-        Interruption.install()
-        let session = GenerationSession(self)
+        try computing.begin()
+        let workflow = generation.workflow(
+            data: data, output: output, seed: seed, blackBox: blackBox, shared: shared)
         if dryRun {
-            let plan = try await session.plan()
-            if shared.json { try JSONOutput.print(plan) } else { print(plan.table.text(), terminator: "") }
+            let plan = try await workflow.plan()
+            if format.json { try JSONOutput.print(plan) } else { print(plan.table.text(), terminator: "") }
             return
         }
-        let report = try await session.run()
-        if shared.json {
+        let report = try await workflow.run()
+        if format.json {
             try JSONOutput.print(report)
         } else {
-            print(GenerationSession.table(report).text(), terminator: "")
+            print(Self.table(report).text(), terminator: "")
             print("written to \(output)")
         }
+    }
+
+    /// What came of it, for people.
+    static func table(_ report: GenerationReport) -> Table {
+        func list(_ counts: [String: Int]) -> String {
+            counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) \($0.key)" }.joined(
+                separator: ", ")
+        }
+        func sum(_ counts: [String: Int]) -> Int { counts.values.reduce(0, +) }
+        var table = Table(columns: [.init("generation"), .init("")])
+        table.append(["queries by", report.model ?? "pieces of the passages (\(report.styles))"])
+        var passages = "\(report.passages) of \(report.documents) documents"
+        if report.tooShort > 0 { passages += ", \(report.tooShort) too short" }
+        if report.repeated > 0 { passages += ", \(report.repeated) repeated" }
+        table.append(["passages", passages])
+        table.append(["made", "\(sum(report.generated)): \(list(report.generated))"])
+        for (reason, count) in report.rejected.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+            table.append(["rejected: \(reason)", "\(count)"])
+        }
+        table.append(["kept", "\(sum(report.kept)): \(list(report.kept))"])
+        for name in ["train", "dev", "test"] {
+            guard let size = report.splits[name] else { continue }
+            table.append([name, "\(size.queries) queries, \(size.passages) passages"])
+        }
+        if let replies = report.replies {
+            table.append(["tokens", "\(replies.inputTokens) in, \(replies.outputTokens) out, cached replies included"])
+        }
+        if let requests = report.requests {
+            table.append([
+                "asked now", "\(requests) requests" + (report.cost.map { String(format: ", %.4f paid", $0) } ?? ""),
+            ])
+        }
+        return table
     }
 }

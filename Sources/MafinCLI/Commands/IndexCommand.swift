@@ -4,6 +4,7 @@ import MafinBlackBox
 import MafinNumerics
 import MafinRetrieval
 import MafinServer
+import MafinWorkflows
 
 /// `mafin index`: a collection's documents, embedded by both halves, ready to be searched by `mafin serve`.
 struct IndexCommand: AsyncParsableCommand {
@@ -16,6 +17,8 @@ struct IndexCommand: AsyncParsableCommand {
             What the black box was asked before comes from the cache, so that an interrupted run costs nothing twice.
             """)
 
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
     @OptionGroup var options: ArtefactOptions
 
@@ -33,14 +36,13 @@ struct IndexCommand: AsyncParsableCommand {
     var float16 = false
 
     func run() async throws {
-        try shared.apply()
-        Interruption.install()
+        try computing.begin()
         let folder = URL(fileURLWithPath: output)
         try SearchIndex.requireReplaceable(folder)
         let model = try options.load(shared)
         let source = URL(fileURLWithPath: data)
         let collection = try RetrievalCollection(contentsOf: source)
-        shared.warn(of: collection.warnings)
+        shared.context.warn(of: collection.warnings)
         let bar = shared.progressBar("Indexing", total: collection.documents.count, unit: "documents")
         var begun = 0
         try await options.beginBatches(model, shared, as: .document, announcesPlan: true) { count in
@@ -60,7 +62,7 @@ struct IndexCommand: AsyncParsableCommand {
             progress: { bar.update(completed: $0) })
         bar.finish()
         let index = try SearchIndex(readingFrom: folder)
-        if shared.json {
+        if format.json {
             try JSONOutput.print(index.manifest)
         } else {
             let manifest = index.manifest

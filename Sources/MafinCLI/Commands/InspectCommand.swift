@@ -8,17 +8,19 @@ import MafinReport
 struct InspectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
-        abstract: "Say what an artefact is, and check that its files are as they were written.")
+        abstract: "Describe an artefact, and check that its files are unchanged.")
 
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
     @Argument(help: "Folder that 'mafin train' wrote.")
     var artefact: String
 
     func run() async throws {
-        try shared.apply()
+        try computing.apply()
         let artefact = try Artefact(readingFrom: URL(fileURLWithPath: artefact), verification: .content)
-        if shared.json {
+        if format.json {
             try JSONOutput.print(artefact.manifest)
         } else {
             print(Self.text(artefact.manifest))

@@ -2,15 +2,16 @@ import ArgumentParser
 import Foundation
 import MafinProviders
 import MafinReport
+import MafinWorkflows
 
 /// `mafin model`: encoders from the model hub.
 struct ModelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model",
-        abstract: "Pull encoders from the model hub, and see which are here.",
+        abstract: "Download encoders from the model hub, and list those on this machine.",
         discussion: """
-            The cache is that of Python's huggingface_hub: what one has pulled the other finds. Also read: HF_HOME, HF_HUB_CACHE, \
-            HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE; and MAFIN_MODELS, a folder of models under their plain names.
+            The cache is shared with Python's huggingface_hub: each finds what the other has downloaded. These variables are read: HF_HOME, \
+            HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, and MAFIN_MODELS, a folder of models under their plain names.
             """,
         subcommands: [ModelPullCommand.self, ModelListCommand.self, ModelPathCommand.self])
 }
@@ -20,6 +21,7 @@ struct ModelListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the encoders on this machine, with commit and size.")
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
     private struct Row: Encodable {
@@ -33,7 +35,7 @@ struct ModelListCommand: AsyncParsableCommand {
     func run() async throws {
         let hub = try ModelHub()
         let models = hub.models()
-        if shared.json {
+        if format.json {
             try JSONOutput.print(
                 models.map {
                     Row(
@@ -44,7 +46,7 @@ struct ModelListCommand: AsyncParsableCommand {
         }
         guard !models.isEmpty else {
             shared.note(
-                "no encoder in \(hub.location.cache.path); get one with: mafin model pull \(EncoderOptions.standardEncoder)"
+                "no encoder in \(hub.location.cache.path); get one with: mafin model pull \(EncoderChoice.standardName)"
             )
             return
         }
@@ -68,6 +70,7 @@ struct ModelPathCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "path", abstract: "Print the folder of an encoder that is on this machine.")
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
     @Argument(
@@ -79,7 +82,7 @@ struct ModelPathCommand: AsyncParsableCommand {
 
     func run() async throws {
         let folder = try ModelHub().resolve(name, revision: revision)
-        if shared.json {
+        if format.json {
             try JSONOutput.print(["name": name, "folder": folder.path])
         } else {
             print(folder.path)

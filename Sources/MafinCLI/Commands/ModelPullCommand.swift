@@ -3,21 +3,23 @@ import Foundation
 import MafinEncoder
 import MafinProviders
 import MafinText
+import MafinWorkflows
 import Synchronization
 
 /// `mafin model pull`
 struct ModelPullCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pull",
-        abstract: "Download an encoder from the model hub, unless it is here, and print its folder.",
+        abstract: "Download an encoder from the model hub, unless it is here already, and print its folder.",
         discussion: """
-            Only what an encoder needs is downloaded: settings, vocabulary, model.safetensors. A pull that was cut short goes on \
-            where it stopped; every file is checked against the hash that the hub gives for it.
+            Only what an encoder needs is downloaded: settings, vocabulary, model.safetensors. An interrupted download continues where it \
+            stopped. Every file is checked against the hash that the hub states.
             """)
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
-    @Argument(help: ArgumentHelp("ORGANISATION/NAME, such as \(EncoderOptions.standardEncoder)."))
+    @Argument(help: ArgumentHelp("ORGANISATION/NAME, such as \(EncoderChoice.standardName)."))
     var repository: String
 
     @Option(help: "Branch, tag or commit. A commit always gives the same files.")
@@ -46,7 +48,7 @@ struct ModelPullCommand: AsyncParsableCommand {
         if let problem = Self.problem(in: folder) {
             shared.warn("mafin cannot compute with \(repository): \(problem)")
         }
-        guard shared.json else {
+        guard format.json else {
             print(folder.path)
             return
         }

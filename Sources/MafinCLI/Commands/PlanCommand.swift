@@ -8,13 +8,17 @@ import MafinReport
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
-        abstract: "Say what a collection's vectors would cost in requests, minutes and money; nothing is asked.",
+        abstract: "Estimate what a collection's vectors cost in requests, minutes and money. Nothing is sent.",
+        usage: "mafin plan --data <path> --black-box <provider:model> [<options>]",
         discussion: """
-            Cached texts cost nothing. Tokens are counted exactly with --tokenizer, else estimated from above; where the provider has counted
-            earlier texts, its own measure is shown beside. Prices and rates are those of your account: --price, --requests-per-minute,
-            --tokens-per-minute, or in a file of your own (mafin provider --help).
+            Cached texts cost nothing. Tokens are counted exactly with --tokenizer and are otherwise an upper estimate. If the provider has \
+            counted earlier texts, an estimate from its counts is shown too. Prices and rates are those of your account: --price, \
+            --requests-per-minute and --tokens-per-minute, or a provider file of your own (mafin provider --help).
+
+            More flags: mafin plan --help-hidden
             """)
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
     @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
@@ -22,16 +26,19 @@ struct PlanCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Black box") var blackBox: BlackBoxOptions
 
-    @Option(help: ArgumentHelp("Numbers in a vector of the local encoder that is to be joined.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("Dimension of the local encoder's vectors, for the size of the joined ones.", valueName: "n")
+    )
     var localDimension = 384
 
-    @Flag(help: "List all texts that are, or may be, longer than the model takes.")
+    @Flag(help: "List all texts that are, or may be, longer than the model accepts.")
     var list = false
 
     func validate() throws {
         if localDimension < 1 { throw ValidationError("--local-dimension must be at least 1.") }
         guard case .provider? = blackBox.blackBox else {
-            throw ValidationError("--black-box must name a provider's model: everything else costs nothing.")
+            throw ValidationError(
+                "--black-box must name a provider's model, such as openai:MODEL: everything else costs nothing.")
         }
     }
 
@@ -64,7 +71,7 @@ struct PlanCommand: AsyncParsableCommand {
             ruler: try TokenRuler(opened.profile, tokenizer: blackBox.asking.tokenizer),
             overflow: blackBox.asking.onOverflow ?? .error, isInBatches: blackBox.asking.batch,
             localDimension: localDimension)
-        if shared.json {
+        if format.json {
             try JSONOutput.print(Summary(plan))
             return
         }

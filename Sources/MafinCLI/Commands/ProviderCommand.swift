@@ -7,11 +7,11 @@ import MafinReport
 struct ProviderCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "provider",
-        abstract: "List the embedding APIs that can be asked, and find out what an unknown server is like.",
+        abstract: "List the known embedding APIs, show their profiles, and probe an unknown server.",
         discussion: """
-            A provider is a profile: a small TOML file with its address, the form of its requests, its limits. Profiles of your own lie in
-            \(ProfileCatalog.standardFolder(environment: ["HOME": "~"]).relativePath) (or in MAFIN_PROVIDERS, or XDG_CONFIG_HOME/mafin/providers). One that bears the name of a built-in
-            profile changes what it states and leaves the rest; another one stands upon the profile that its 'extends' names.
+            A provider is described by a profile: a small TOML file with its address, the form of its requests and its limits. Put your own \
+            profiles in \(ProfileCatalog.standardFolder(environment: ["HOME": "~"]).relativePath) (or MAFIN_PROVIDERS, or XDG_CONFIG_HOME/mafin/providers). A profile with the \
+            name of a built-in one overrides single keys of it. Any other profile can start from the one that its 'extends' names.
             """,
         subcommands: [ProviderListCommand.self, ProviderShowCommand.self, ProviderProbeCommand.self])
 }
@@ -19,8 +19,9 @@ struct ProviderCommand: AsyncParsableCommand {
 /// `mafin provider list`
 struct ProviderListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List the providers, with their addresses and where their keys are looked for.")
+        commandName: "list", abstract: "List the providers, with their addresses and the variables of their keys.")
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
     private struct Row: Encodable {
@@ -34,7 +35,7 @@ struct ProviderListCommand: AsyncParsableCommand {
     func run() async throws {
         let catalog = try ProfileCatalog()
         let profiles = try catalog.names.map { try catalog.profile($0) }
-        if shared.json {
+        if format.json {
             try JSONOutput.print(
                 profiles.map {
                     Row(
@@ -58,21 +59,22 @@ struct ProviderListCommand: AsyncParsableCommand {
 struct ProviderShowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Print a provider's profile: what is sent, what is expected, which limits are kept.")
+        abstract: "Print a provider's profile: what is sent, what is expected, which limits hold.")
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
     @Argument(help: "Name of the provider, as in 'mafin provider list'.")
     var name: String
 
-    @Option(help: "The profile as it is for one model, with what it says of that model.")
+    @Option(help: "Show the profile as it applies to this model.")
     var model: String?
 
     func run() async throws {
         let catalog = try ProfileCatalog()
         var profile = try catalog.profile(name)
         if let model { profile = try profile.adapted(to: model) }
-        if shared.json {
+        if format.json {
             try JSONOutput.print(["name": profile.name, "title": profile.title, "toml": profile.toml])
             return
         }
@@ -87,12 +89,13 @@ struct ProviderShowCommand: AsyncParsableCommand {
 struct ProviderProbeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "probe",
-        abstract: "Send a few tiny requests to a server and write the profile that was learned.",
+        abstract: "Send a few small requests to a server, and write a profile of what was learned.",
         discussion: """
             What is learned: dimension, unit length, encodings, whether vectors come back in their order, whether vectors can be shortened,
             and what becomes of a text that is too long. A server that takes that text may charge for it (up to 140,000 words).
             """)
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
     @Option(name: .customLong("base-url"), help: "Address of the server, such as http://localhost:8080/v1.")
@@ -101,7 +104,7 @@ struct ProviderProbeCommand: AsyncParsableCommand {
     @Option(help: "Name of the model at the server.")
     var model: String
 
-    @Option(help: "Profile to compare with. (default: openai, ollama and tei are tried in this order)")
+    @Option(help: "Profile to start from. (default: openai, ollama and tei are tried in this order)")
     var provider: String?
 
     @Option(help: "Name of the profile to write.")
@@ -110,7 +113,7 @@ struct ProviderProbeCommand: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "File to write the profile to. (default: standard output)")
     var output: String?
 
-    @Flag(help: "Also send growing batches, to find how many texts a request may hold: a few thousand tokens.")
+    @Flag(help: "Also send growing batches, to find how many texts a request can hold. Costs a few thousand tokens.")
     var limits = false
 
     @OptionGroup var apiKey: APIKeyOptions
@@ -130,7 +133,7 @@ struct ProviderProbeCommand: AsyncParsableCommand {
             try Data(toml.utf8).write(to: URL(fileURLWithPath: output), options: .atomic)
             shared.note("written to \(output); use it with --provider-file \(output) --black-box \(name):\(model)")
         }
-        if shared.json {
+        if format.json {
             try JSONOutput.print(report)
         } else if output == nil {
             print(toml, terminator: "")

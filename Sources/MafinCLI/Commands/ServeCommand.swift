@@ -10,72 +10,84 @@ import MafinServer
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
-        abstract: "Serve an artefact over HTTP in OpenAI's, Cohere's and Voyage's shapes, and search an index.",
+        abstract:
+            "Serve an artefact over HTTP, compatible with OpenAI's, Cohere's and Voyage's clients, and search an index.",
+        usage: "mafin serve <artefact> [--index <folder>] [<options>]",
         discussion: """
-            POST /v1/embeddings and /v2/embed give joined vectors, equal to those of 'mafin embed'. Say what a text is by 'input_type' \
-            (query or document), or by the model's name: NAME:query, NAME:document. With --index also POST /search, /v1/context and \
-            a page at /. GET /openapi.json describes all of it.
+            POST /v1/embeddings and /v2/embed return joined vectors, equal to those of 'mafin embed'. A request says what its texts are by \
+            'input_type' (query or document), or by the name of the model: NAME:query, NAME:document. With --index there are also POST \
+            /search, POST /v1/context, and a page at /. GET /openapi.json describes everything.
 
-            SIGTERM ends what has begun and then the service. SIGHUP, or a changed artefact, index or file of keys (also behind a \
-            symbolic link), is loaded anew without a request lost. Logs are JSON lines on standard error.
+            The black box is the artefact's own. Its API key comes from the provider's usual variable, such as OPENAI_API_KEY. --api-key-env, \
+            --base-url, --max-cost and the other flags of the black box are listed by --help-hidden.
+
+            SIGTERM lets running requests finish and then ends the service. After SIGHUP, or a change of the artefact, the index or the file of \
+            keys (also behind a symbolic link), they are loaded again without losing a request. Logs are JSON lines on standard error.
+
+            More flags: mafin serve --help-hidden
             """)
 
-    @OptionGroup var shared: SharedOptions
-    @OptionGroup var options: ArtefactOptions
-
     @Option(
-        help: "Address to listen at. 0.0.0.0 is all of the machine's; without keys that is refused unless --no-keys.")
+        help: "Address to listen on. 0.0.0.0 means all addresses of the machine; without keys this needs --no-keys.")
     var host = "127.0.0.1"
 
-    @Option(help: "Port; 0 lets the system choose one, which the log names.")
+    @Option(help: "Port to listen on. 0 lets the system choose one; the log names it.")
     var port = 8080
 
-    @Option(help: ArgumentHelp("Name of the model for clients. (default: the artefact folder's)", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "Name of the model for clients. (default: the name of the artefact's folder)", valueName: "name",
+            visibility: .hidden))
     var name: String?
 
     @Option(
         help: ArgumentHelp(
-            "Index that 'mafin index' wrote, for /search, /v1/context and the page. It is mapped; a byte of memory for each of its numbers, filled in the background, makes single searches faster with the same results.",
+            "Index that 'mafin index' wrote, for /search, /v1/context and the page. It is memory-mapped. A copy with one byte for each of its numbers is loaded in the background and makes searches faster, with the same results.",
             valueName: "folder"))
     var index: String?
 
     @Option(
         help: ArgumentHelp(
-            "Collection whose texts a black box of stored answers (vectors:) is asked by; it knows no others.",
+            "For a black box of stored answers (vectors:): the collection that maps the texts of requests to stored ids.",
             valueName: "path"))
     var data: String?
 
     @Flag(
         help:
-            "Hold BM25 over the index, for fusion in /search. Takes memory of about the texts' size, and time at the start."
+            "Load BM25 over the index, for fusion in /search. Takes about as much memory as the texts, and some time at the start."
     )
     var bm25 = false
 
     @Option(
         help: ArgumentHelp(
-            "What a text is where the request does not say. Documents are what most clients embed most of.",
+            "What the texts of a request are if it does not say. Most clients embed more documents than queries.",
             valueName: "query|document"))
     var defaultInputType: TextRole = .document
 
     @Flag(
         help:
-            "While the black box is away, answer queries by the local half alone (lambda 1, first half zeros), flagged; documents are refused all the same."
+            "While the black box is unavailable, answer queries with the local encoder alone: λ = 1, the black box's part is zeros, and the answer is flagged. Documents are still refused."
     )
     var degrade = false
 
-    @OptionGroup(title: "Access") var access: AccessOptions
-    @OptionGroup(title: "Bounds") var bounds: ServingBounds
+    @OptionGroup var access: AccessOptions
+    @OptionGroup var bounds: ServingBounds
 
     @Option(
         help: ArgumentHelp(
-            "Folder that marks of relevance made on the page go to: a collection that 'mafin train --data' reads.",
+            "Folder for relevance marks made on the page.",
             valueName: "folder"))
     var feedback: String?
 
     @Option(
         help: ArgumentHelp(
-            "Page that 'mafin compare' wrote, index.html in its folder; the page at / links to it.", valueName: "file"))
+            "Page that 'mafin compare' wrote (index.html in its folder). The page at / links to it.",
+            valueName: "file", visibility: .hidden))
     var report: String?
+
+    @OptionGroup var options: ArtefactOptions
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var shared: SharedOptions
 
     func validate() throws {
         if !(0...65535).contains(port) { throw ValidationError("--port must lie between 0 and 65535, found \(port).") }
@@ -89,7 +101,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try shared.apply()
+        try computing.apply()
         TracePropagator.install()
         let keys = try access.keys()
         try access.requireKeys(keys, host: host)
@@ -187,34 +199,35 @@ struct AccessOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "File of keys that clients may send, one a line, with a name before it or none; read again when it changes. Keys are also read from \(keysVariable), separated by commas. (default: nobody needs a key)",
+            "File of keys that clients may send: one a line, optionally with a name before it. It is read again when it changes. Keys are also read from \(keysVariable), separated by commas. (default: no key is needed)",
             valueName: "file"),
         completion: .file())
     var keysFile: String?
 
     @Option(
-        help: ArgumentHelp("Certificate chain, PEM: the service then speaks HTTPS.", valueName: "file"),
+        help: ArgumentHelp("Certificate chain in PEM format. The service then uses HTTPS.", valueName: "file"),
         completion: .file())
     var tlsCertificate: String?
 
-    @Option(help: ArgumentHelp("The certificate's private key, PEM.", valueName: "file"), completion: .file())
+    @Option(
+        help: ArgumentHelp("Private key of the certificate, in PEM format.", valueName: "file"), completion: .file())
     var tlsKey: String?
 
     @Option(
         help: ArgumentHelp(
-            "Origin that pages elsewhere may ask from; may be given more than once; '*' is every one. (default: none)",
+            "Origin from which web pages may send requests. May be given several times; '*' allows all. (default: none)",
             valueName: "origin"))
     var corsOrigin: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "Name that clients without a key may call this machine's own service by, as behind a proxy that passes it on; may be given more than once. (default: localhost and its addresses)",
+            "Host name by which clients without a key may call the service, for instance behind a proxy. May be given several times. (default: localhost and its addresses)",
             valueName: "host"))
     var allowedHost: [String] = []
 
     @Flag(
         help:
-            "Let everybody ask who can reach the address. Needed where --host is not this machine alone and there are no keys."
+            "Accept requests without a key. Needed if --host is reachable from other machines and there are no keys."
     )
     var noKeys = false
 
@@ -261,47 +274,63 @@ struct AccessOptions: ParsableArguments {
 struct ServingBounds: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Tokens that the local encoder computes at a time. More are a little faster, and a query that just missed a batch waits longer. (default: 512 a thread)",
-            valueName: "n"))
+            "Tokens that the local encoder computes at a time. More are slightly faster overall, but a query waits longer for the batch before it. (default: 512 a thread)",
+            valueName: "n", visibility: .hidden))
     var batchTokens: Int?
 
     @Option(
         help: ArgumentHelp(
-            "Tokens that may wait for it; beyond them requests get 429 with Retry-After. Also the most that one request may have.",
-            valueName: "n"))
+            "Tokens that may wait for the local encoder. Beyond that, requests get 429 with Retry-After. Also the limit of one request.",
+            valueName: "n", visibility: .hidden))
     var queueTokens = ServiceOptions().queueTokens
 
-    @Option(help: ArgumentHelp("Texts in one request at most.", valueName: "n"))
+    @Option(help: ArgumentHelp("Maximum number of texts in a request.", valueName: "n", visibility: .hidden))
     var maxInputs = ServiceOptions().maximumInputs
 
-    @Option(help: ArgumentHelp("Bytes in a request's body at most; beyond them 413.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Maximum number of bytes in a request's body; above it the answer is 413.", valueName: "n",
+            visibility: .hidden))
     var maxBody = ServiceOptions().maximumBodyBytes
 
-    @Option(help: ArgumentHelp("Requests being answered at a time; beyond them 429.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Maximum number of requests at a time; above it the answer is 429.", valueName: "n", visibility: .hidden))
     var maxConcurrentRequests = ServiceOptions().maximumRequests
 
-    @Option(help: ArgumentHelp("Connections at a time; more wait to be accepted.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Maximum number of connections at a time; further ones wait.", valueName: "n", visibility: .hidden))
     var maxConnections = 4096
 
-    @Option(help: ArgumentHelp("Seconds that a request may take, its body included; then 504.", valueName: "s"))
+    @Option(
+        help: ArgumentHelp(
+            "Seconds that a request may take, its body included; then the answer is 504.", valueName: "s",
+            visibility: .hidden))
     var deadline = 60.0
 
     @Option(
         help: ArgumentHelp(
-            "Seconds that the black box may take; then 503, or the local half alone with --degrade.", valueName: "s"))
+            "Seconds that the black box may take; then the answer is 503, or with --degrade the local encoder alone.",
+            valueName: "s", visibility: .hidden))
     var blackBoxDeadline = 10.0
 
     @Option(
         help: ArgumentHelp(
-            "Calls to the black box at a time; what comes meanwhile goes together into the next.", valueName: "n"))
+            "Calls to the black box at a time. Texts that arrive meanwhile are sent together in the next call.",
+            valueName: "n", visibility: .hidden))
     var blackBoxCalls = ServiceOptions().upstreamCalls
 
     @Option(
         help: ArgumentHelp(
-            "Seconds after SIGTERM during which /readyz says no and requests are still taken.", valueName: "s"))
+            "Seconds after SIGTERM during which /readyz says no and requests are still accepted.", valueName: "s",
+            visibility: .hidden))
     var drainDelay = 0.0
 
-    @Option(help: ArgumentHelp("Seconds that requests may then take to end. (default: --deadline)", valueName: "s"))
+    @Option(
+        help: ArgumentHelp(
+            "Seconds that running requests then have to finish. (default: --deadline)", valueName: "s",
+            visibility: .hidden))
     var drainTimeout: Double?
 
     func validate() throws {

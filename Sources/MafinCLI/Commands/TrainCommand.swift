@@ -1,82 +1,86 @@
 import ArgumentParser
-import Foundation
-import MafinBlackBox
-import MafinEncoder
 import MafinMethod
 import MafinPipeline
-import MafinReport
 import MafinRetrieval
+import MafinWorkflows
 
 /// `mafin train`: from texts, labels and a black box to an artefact.
 struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
-        abstract: "Train a local encoder beside a black box and write the artefact that every other command reads.",
+        abstract: "Train a local encoder beside a black box, and write the artefact that the other commands read.",
+        usage: "mafin train --data <path> --black-box <kind:argument> --output <folder> [<options>]",
         discussion: """
-            Learns from the split 'train' and chooses on 'dev'. Of 'test' only the texts of the queries are read: a query of 'train' or 'dev'
-            with the same text is left out, or figures on 'test' would count memory. The black box is asked for the documents and the queries
-            of 'train' and 'dev' only, and never twice for the same text.
+            Learns from the split 'train' and makes every choice on 'dev'. Of 'test' only the texts of the queries are read: a query of 'train' \
+            or 'dev' with the same text is left out, because figures on 'test' would count what was memorised. The black box is asked for the documents \
+            and for the queries of 'train' and 'dev', and never twice for the same text.
 
-            By default the rivals are trained too, each for as long as mafin itself, so that 'mafin evaluate' can say what
-            each part of the method brought. --rivals none gives all of the time to one training.
+            All of the time goes to one method. With --rivals, other methods are trained too, each for the same time, so that 'mafin evaluate' \
+            can show what each part of the method contributes.
 
-            Ctrl-C ends after the step at hand; the same command with --resume goes on as if it had never stopped.
+            Ctrl-C ends the training after the current step. The same command with --resume continues it.
+
+            More flags: mafin train --help-hidden
             """)
-
-    @OptionGroup var shared: SharedOptions
 
     @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
     var data: String
 
-    @OptionGroup(title: "Black box") var blackBox: BlackBoxOptions
-    @OptionGroup(title: "Local encoder") var encoder: EncoderOptions
-
     @Option(
-        name: .shortAndLong, help: "Folder to write the artefact to. An artefact that is there is replaced at the end.")
+        name: .shortAndLong,
+        help: "Folder for the artefact. An artefact that is there is replaced when the new one is complete.")
     var output: String
 
+    @OptionGroup var blackBox: BlackBoxOptions
+    @OptionGroup var encoder: EncoderOptions
+
     @Option(
         help: ArgumentHelp(
-            "Time for all training together: more time, more passes over the labels. Encoding the documents once, at the start, comes on top.",
-            valueName: "duration"))
+            "Time for all training together, shared equally with --rivals. Encoding the documents once, at the start, comes on top.",
+            valueName: "duration"),
+        transform: TimeLimit.init(parsing:))
     var time = TimeLimit(.seconds(600))
 
-    @Option(help: "Everything random follows from it: the same seed, threads and data give the same weights.")
-    var seed: UInt64 = 1
-
     @Option(
         help: ArgumentHelp(
-            "How to train. query: only the query side learns, the index never changes. block: documents learn too. pair: in-batch negatives, as most trainers do. Default: chosen from data and time.",
-            valueName: "query|block|pair"))
-    var mode: ModeChoice.Mode?
-
-    @Option(
-        help: ArgumentHelp(
-            "What is trained. mafin: calibrated scale. paper-mafin: λ = ½ as in the paper. lambda-mafin: λ learned along. hybrid-mafin: listwise and contrastive loss together. norm-mafin: the vector's length is its weight. tuned-alone: without the black box.",
+            "What is trained. mafin: calibrated weights. paper-mafin: λ = ½, as in the paper. lambda-mafin: λ is trained too. hybrid-mafin: listwise and contrastive loss together. norm-mafin: the length of a vector is its weight. tuned-alone: the encoder without the black box.",
             valueName: "method"))
     var method: Contender = .mafin
 
     @Option(
         help: ArgumentHelp(
-            "Rivals to train beside it, each for the same time, separated by commas: tuned-alone, paper-mafin, lambda-mafin, hybrid-mafin, norm-mafin; all; none.",
-            valueName: "names"))
-    var rivals: RivalList = .standard
+            "Other methods to train for comparison, separated by commas: tuned-alone, paper-mafin, lambda-mafin, hybrid-mafin, norm-mafin; or all; or none.",
+            valueName: "names"),
+        transform: RivalList.init(parsing:))
+    var rivals = RivalList(contenders: [])
 
-    @Option(
-        help: ArgumentHelp(
-            "Form of joined vectors. query-sided: λ may change later without touching the index. symmetric: unit length, also good for comparing documents.",
-            valueName: "query-sided|symmetric"))
-    var form: CollectionTraining.JoinedForm = .querySided
+    @Option(help: "Random seed. The same seed, threads and data give the same weights.")
+    var seed: UInt64 = 1
 
-    @OptionGroup(title: "Training") var tuning: TuningOptions
+    @Flag(help: "Continue an interrupted training of this output, with the same flags.")
+    var resume = false
 
     @OptionGroup var leaks: LeakOptions
 
-    @Flag(help: "Go on from the checkpoints of an interrupted run with the same flags.")
-    var resume = false
-
-    @Flag(help: "Mark the artefact as usable even where dev says that it does not beat the black box.")
+    @Flag(help: "Mark the artefact as usable even if it does not beat the black box on dev.")
     var force = false
+
+    @Option(
+        help: ArgumentHelp(
+            "How the encoder is trained. query: only the query side learns, and document vectors stay as they are. block: documents learn too. pair: in-batch negatives, as most trainers do. (default: chosen from the data and the time)",
+            valueName: "query|block|pair", visibility: .hidden))
+    var mode: ModeChoice.Mode?
+
+    @Option(
+        help: ArgumentHelp(
+            "Form of the joined vectors. query-sided: λ can be changed later without a new index. symmetric: all vectors have unit length, so documents can be compared with each other too.",
+            valueName: "query-sided|symmetric", visibility: .hidden))
+    var form: CollectionTraining.JoinedForm = .querySided
+
+    @OptionGroup var tuning: TuningOptions
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func validate() throws {
         _ = try blackBox.source(default: nil)
@@ -84,14 +88,21 @@ struct TrainCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try shared.apply()
-        Interruption.install()
-        let result = try await TrainingSession(self).run()
-        if shared.json {
-            try JSONOutput.print(result.summary)
-        } else {
-            print(result.text)
-        }
+        try computing.begin()
+        var options = TrainingWorkflow.Options(data: data, output: output)
+        options.encoder = encoder.choice
+        options.tuning = tuning.tuning
+        options.time = time.duration
+        options.seed = seed
+        options.mode = mode
+        options.method = method
+        options.rivals = rivals.contenders
+        options.form = form
+        options.resumes = resume
+        options.isForced = force
+        options.allowsLeaks = leaks.allowLeak
+        let report = try await TrainingReport.of(options, blackBox: blackBox, shared: shared)
+        if format.json { try JSONOutput.print(report.summary) } else { print(report.text) }
     }
 }
 
@@ -99,65 +110,75 @@ extension ModeChoice.Mode: ExpressibleByArgument {}
 extension Contender: ExpressibleByArgument {}
 extension CollectionTraining.JoinedForm: ExpressibleByArgument {}
 
-/// `--rivals`: a list of contenders.
-struct RivalList: ExpressibleByArgument, Equatable {
+/// `--rivals`: a list of methods.
+struct RivalList: Equatable, CustomStringConvertible {
     var contenders: [Contender]
 
+    /// The methods that show what each part of mafin contributes.
     static let standard = RivalList(contenders: Contender.rivals)
 
     init(contenders: [Contender]) {
         self.contenders = contenders
     }
 
-    init?(argument: String) {
-        switch argument {
-        case "none": contenders = []
-        case "all": contenders = Contender.allCases.filter { $0 != .mafin }
-        default:
-            let names = argument.split(separator: ",").map {
-                Contender(rawValue: $0.trimmingCharacters(in: .whitespaces))
+    @Sendable init(parsing text: String) throws {
+        let all = Contender.allCases.filter { $0 != .mafin }
+        contenders =
+            switch text {
+            case "none": []
+            case "all": all
+            default:
+                try NameError.list(
+                    text, of: "method", known: Contender.allCases.map(\.rawValue) + ["all", "none"],
+                    named: Contender.init(rawValue:))
             }
-            guard let known = names as? [Contender], !known.isEmpty, Set(known).count == known.count else { return nil }
-            contenders = known
-        }
     }
 
-    var defaultValueDescription: String { contenders.map(\.rawValue).joined(separator: ",") }
+    var description: String { contenders.isEmpty ? "none" : contenders.map(\.rawValue).joined(separator: ",") }
 }
 
-/// Flags of the optimiser and the objective.
+/// Flags of the optimiser and the objective; all of them for experts.
 struct TuningOptions: ParsableArguments {
     @Option(
-        help:
-            "Training objective: listnet (graded labels, whole list), infonce (positives only), listmle (ideal order), hybrid."
-    )
-    var loss: LossName = .listnet
+        help: ArgumentHelp(
+            "Training objective. listnet: the whole list with graded labels. infonce: positives only. listmle: the ideal order. hybrid: listnet and infonce together.",
+            visibility: .hidden))
+    var loss: TrainingTuning.LossName = .listnet
 
-    @Option(help: "Peak learning rate. Default: 1.5e-4 for the query side alone, 5e-5 where documents learn too.")
+    @Option(
+        help: ArgumentHelp(
+            "Peak learning rate. (default: 1.5e-4 for the query side alone, 5e-5 where documents learn too)",
+            visibility: .hidden))
     var learningRate: Float?
 
-    @Option(help: "Dropout rate; 0 trains faster and over-fits few labels sooner.")
+    @Option(
+        help: ArgumentHelp(
+            "Dropout rate. 0 trains faster, and overfits earlier when labels are few.", visibility: .hidden))
     var dropout: Float?
 
     @Option(
         help: ArgumentHelp(
-            "Passes over the training labels at most; with more, few labels are learned by heart. (default: \(CollectionTraining.queryTowerEpochs) for the query side alone, else none)",
-            valueName: "n"))
+            "Passes over the training labels, at most. With too many, few labels are memorised. (default: \(CollectionTraining.queryTowerEpochs) for the query side alone, otherwise no limit)",
+            valueName: "n", visibility: .hidden))
     var epochs: Int?
 
     @Option(
         help: ArgumentHelp(
-            "Memory for training the encoder: weights and their copies, gradients, moments, activations. With less, parts of the forward pass are computed twice (up to a third more time); the result stays the same. (default: activations up to a quarter of the machine's memory, 2 GiB at most)",
-            valueName: "size"))
+            "Memory for training the encoder: weights, gradients, moments, activations. With less, parts of the forward pass are computed twice, which takes up to a third more time and gives the same result. (default: activations up to a quarter of the machine's memory, 2 GiB at most)",
+            valueName: "size", visibility: .hidden),
+        transform: MemorySize.init(parsing:))
     var memory: MemorySize?
 
-    @Option(help: ArgumentHelp("Evaluations without a gain on dev after which training ends early.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "End training after this many evaluations without a gain on dev.", valueName: "n", visibility: .hidden))
     var patience: Int?
 
     @Option(
         help: ArgumentHelp(
-            "Time between checkpoints, the most that a power cut can cost; each writes the weights four times over. Ctrl-C always leaves one.",
-            valueName: "duration"))
+            "Time between checkpoints: the most that a power cut can cost. Each checkpoint writes four copies of the weights. Ctrl-C always leaves one.",
+            valueName: "duration", visibility: .hidden),
+        transform: TimeLimit.init(parsing:))
     var checkpointEvery = TimeLimit(.seconds(30))
 
     func validate() throws {
@@ -171,37 +192,18 @@ struct TuningOptions: ParsableArguments {
         if let patience, patience < 1 { throw ValidationError("--patience must be at least 1, found \(patience).") }
     }
 
-    /// Hands the flags on; what was not given stays as it is.
-    func apply(to settings: inout CollectionTraining.Settings) {
-        settings.loss = loss.loss
-        settings.learningRate = learningRate
-        settings.memory = memory?.bytes
-        if let dropout { settings.options.dropout = dropout }
-        if let patience { settings.options.patience = patience }
-        settings.options.epochs = epochs
-        settings.options.checkpointSeconds = checkpointEvery.duration.seconds
-    }
-
-    /// Applies `--memory`: to be done before anything is paid for, as it may be too little.
-    /// - Throws: `EncoderError.memory`.
-    func limitMemory(of encoder: BERTEncoder) throws {
-        var settings = CollectionTraining.Settings()
-        apply(to: &settings)
-        try settings.limitMemory(of: encoder)
-    }
-
-    /// The objectives by name.
-    enum LossName: String, ExpressibleByArgument, CaseIterable {
-        case listnet, infonce, listmle, hybrid
-
-        var loss: any Loss {
-            switch self {
-            case .listnet: ListNet(target: .exponentialGain)
-            case .infonce: InfoNCE()
-            case .listmle: ListMLE(cutoff: 10)
-            case .hybrid:
-                HybridLoss(listwise: ListNet(target: .exponentialGain), contrastive: InfoNCE(), weight: 0.5)
-            }
-        }
+    /// What the flags say.
+    var tuning: TrainingTuning {
+        var tuning = TrainingTuning()
+        tuning.loss = loss
+        tuning.learningRate = learningRate
+        tuning.dropout = dropout
+        tuning.epochs = epochs
+        tuning.memory = memory?.bytes
+        tuning.patience = patience
+        tuning.checkpointInterval = checkpointEvery.duration
+        return tuning
     }
 }
+
+extension TrainingTuning.LossName: ExpressibleByArgument {}

@@ -7,27 +7,31 @@ import MafinProviders
 struct AskingOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Texts in one request at most. More are faster; one request is what an interruption can lose.",
-            valueName: "n"))
+            "Maximum number of texts in a request. More are faster; an interruption can lose one request.",
+            valueName: "n", visibility: .hidden))
     var blackBoxBatch = BatchLimits().items
 
     @Option(
         help: ArgumentHelp(
-            "Requests in flight at a time, at most; fewer while the server is overloaded.", valueName: "n"))
+            "Maximum number of requests at a time. Fewer are sent while the server is overloaded.", valueName: "n",
+            visibility: .hidden))
     var concurrency = ProviderBlackBox.Options().maximumConcurrentRequests
 
     @Option(
         help: ArgumentHelp(
-            "Requests a minute that the account may send, all processes on this machine together. (default: the provider's, where it states one)",
-            valueName: "n"))
+            "Requests a minute that the account may send; all processes on this machine share the limit. (default: the one in the provider's profile, if any)",
+            valueName: "n", visibility: .hidden))
     var requestsPerMinute: Int?
 
-    @Option(help: ArgumentHelp("The same for tokens.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Tokens a minute that the account may send; all processes on this machine share the limit. (default: the one in the provider's profile, if any)",
+            valueName: "n", visibility: .hidden))
     var tokensPerMinute: Int?
 
     @Option(
         help: ArgumentHelp(
-            "What a million tokens cost on your account. Needed for --max-cost; prices change, so none is built in.",
+            "Price of a million tokens on your account, in your currency. Needed for --max-cost. Prices change, so none is built in.",
             valueName: "amount"))
     var price: Double?
 
@@ -36,64 +40,73 @@ struct AskingOptions: ParsableArguments {
             "Nothing is sent that could cost more than this in all, in the currency of --price.", valueName: "amount"))
     var maxCost: Double?
 
-    @Option(help: ArgumentHelp("No more requests than this are sent in all, failing ones included.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Send no more requests than this, failed ones included.", valueName: "n", visibility: .hidden))
     var maxRequests: Int?
 
     @Option(
         help: ArgumentHelp(
-            "What becomes of texts that are longer than the model takes. error: they are named, the others are embedded. truncate: their beginning stands for them. split-mean: the mean of their pieces does.",
-            valueName: "error|truncate|split-mean"))
+            "What to do with texts that are longer than the model accepts. error: stop and name them; the others are embedded and cached. truncate: embed their beginning. split-mean: embed their pieces and take the mean. (default: error)",
+            valueName: "error|truncate|split-mean", visibility: .hidden))
     var onOverflow: OverflowPolicy?
 
     @Option(
         help: ArgumentHelp(
-            "Folder of the model's tokenizer, if you have it: tokens are then counted exactly and not estimated.",
-            valueName: "folder"),
+            "Folder of the model's tokenizer, if you have it. Tokens are then counted exactly instead of estimated.",
+            valueName: "folder", visibility: .hidden),
         completion: .directory)
     var tokenizer: String?
 
     @Option(
         help: ArgumentHelp(
-            "Share of the cached texts to ask again, 0 to 1, to see whether the model still gives the same vectors. It is paid for.",
-            valueName: "share"))
+            "Share of the cached texts to ask for again, 0 to 1, to check that the model still returns the same vectors. Costs money.",
+            valueName: "share", visibility: .hidden))
     var driftCheck: Double?
 
     @Option(
         help: ArgumentHelp(
-            "How new vectors are kept in the cache. float16 takes half the room and three digits.",
-            valueName: "float32|float16"))
+            "Precision of new vectors in the cache. float16 takes half the space and keeps three digits.",
+            valueName: "float32|float16", visibility: .hidden))
     var cachePrecision: VectorPrecision = .float32
 
     @Flag(
         help:
-            "Ask through the provider's batch API, where it has one: cheaper, answered within a day. An interrupted command goes on where it was."
+            "Use the provider's batch API, if it has one: cheaper, answered within a day. If interrupted, run the same command again."
     )
     var batch = false
 
-    @Flag(help: "With --batch: end once the batches are sent; the same command collects the answers later.")
+    @Flag(
+        help: ArgumentHelp(
+            "With --batch: end with status \(CommandStatus.tryAgain.rawValue) when the batches are sent. The same command collects the answers later.",
+            visibility: .hidden))
     var noWait = false
 
     @Option(
         name: .customLong("header"),
         help: ArgumentHelp(
-            "A further header for the server, 'Name: value'; may be repeated. Flags are seen by others on the machine: secrets belong into a provider's file as ${VARIABLE}.",
-            valueName: "header"))
+            "An additional header for the server, 'Name: value'. May be given several times. Other users of the machine can see flags: put secrets in a provider's file as ${VARIABLE}.",
+            valueName: "header", visibility: .hidden))
     var headers: [String] = []
 
     @Option(
         help: ArgumentHelp(
             "Proxy to the server, http://host:port. (default: HTTPS_PROXY or HTTP_PROXY, unless NO_PROXY lists the host)",
-            valueName: "url"))
+            valueName: "url", visibility: .hidden))
     var proxy: String?
 
     @Option(
         name: .customLong("ca-file"),
         help: ArgumentHelp(
-            "PEM file of certificate authorities to trust besides the system's.", valueName: "file"),
+            "PEM file of certificate authorities to trust in addition to the system's.", valueName: "file",
+            visibility: .hidden),
         completion: .file())
     var certificateAuthorities: String?
 
-    @Option(help: ArgumentHelp("Time for one request and its whole answer.", valueName: "duration"))
+    @Option(
+        help: ArgumentHelp(
+            "Time limit for one request and its whole answer.", valueName: "duration", visibility: .hidden),
+        transform: TimeLimit.init(parsing:))
     var requestTimeout = TimeLimit(.seconds(300))
 
     func validate() throws {

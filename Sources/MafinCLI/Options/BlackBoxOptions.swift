@@ -12,7 +12,7 @@ import MafinProviders
 struct BlackBoxOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Whose vectors to build on. vectors:PATH reads stored answers (a folder of corpus.npy, corpus.ids, queries.npy, queries.ids; .npy with .ids; .safetensors; .jsonl). PROVIDER:MODEL asks an embedding API: openai:MODEL, with --base-url any server that speaks OpenAI's /v1/embeddings; cohere:, voyage:, gemini: and others (mafin provider list). local:NAME-OR-FOLDER computes a frozen encoder here.",
+            "Embedding API or stored vectors to adapt. PROVIDER:MODEL is an API: openai:MODEL, cohere:MODEL, voyage:MODEL and others (mafin provider list); openai:MODEL with --base-url is any server with OpenAI's /v1/embeddings. vectors:PATH reads vectors you already have: a folder of corpus.npy, corpus.ids, queries.npy, queries.ids; .npy with .ids; .safetensors; .jsonl. local:NAME-OR-FOLDER is an encoder on this machine that is not trained.",
             valueName: "kind:argument"),
         completion: .list(["vectors:", "local:"] + ProfileCatalog.builtIn.names.map { "\($0):" }),
         transform: BlackBoxSpecification.init(parsing:))
@@ -21,7 +21,7 @@ struct BlackBoxOptions: ParsableArguments {
     @Option(
         name: .customLong("base-url"),
         help: ArgumentHelp(
-            "Address of the provider's server, such as http://localhost:8080/v1. (default: the provider's own) The API key is sent there.",
+            "Address of the provider's server, such as http://localhost:8080/v1. The API key is sent there. (default: the provider's own)",
             valueName: "url"))
     var baseURL: String?
 
@@ -29,29 +29,33 @@ struct BlackBoxOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Numbers in a vector to ask an API for, where the model can shorten its vectors. (default: all) Fewer make a smaller index and lose some quality.",
-            valueName: "n"))
+            "Dimensions to ask the API for, if the model can shorten its vectors. Fewer make a smaller index and lose some quality. (default: all)",
+            valueName: "n", visibility: .hidden))
     var dimensions: Int?
 
     @Option(
         help: ArgumentHelp(
-            "Text put before each query of the black box, where its model wants one. (default: none, or the provider's; of local: the checkpoint's prompt)",
-            valueName: "text"))
+            "Text put before each query for the black box, if its model wants one. (default: none, or the provider's; for local: the checkpoint's prompt)",
+            valueName: "text", visibility: .hidden))
     var queryPrefix: String?
 
-    @Option(help: ArgumentHelp("The same before each document.", valueName: "text"))
+    @Option(
+        help: ArgumentHelp(
+            "Text put before each document for the black box. (default: as for --query-prefix)", valueName: "text",
+            visibility: .hidden))
     var documentPrefix: String?
 
     @Option(
         help: ArgumentHelp(
-            "File that keeps every answer, so that no text is asked twice. (default: embeddings.sqlite in MAFIN_CACHE, else in mafin's folder among the user's caches, shared by all runs)",
-            valueName: "file"),
+            "File that stores every answer, so that no text is paid for twice. (default: embeddings.sqlite in MAFIN_CACHE, otherwise in mafin's folder among the user's caches; all runs share it)",
+            valueName: "file", visibility: .hidden),
         completion: .file())
     var cache: String?
 
     @Option(
         help: ArgumentHelp(
-            "A provider's profile to know besides those of 'mafin provider list': a TOML file.", valueName: "file"),
+            "TOML file with the profile of a further provider, in addition to those of 'mafin provider list'.",
+            valueName: "file", visibility: .hidden),
         completion: .file(extensions: ["toml"]))
     var providerFile: String?
 

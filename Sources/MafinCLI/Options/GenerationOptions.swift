@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
+import MafinBlackBox
 import MafinGeneration
+import MafinWorkflows
 
 /// What queries are made, and which are kept.
 struct GenerationOptions: ParsableArguments {
@@ -8,62 +10,69 @@ struct GenerationOptions: ParsableArguments {
 
     @Flag(
         help:
-            "Take pieces of the passages for queries instead: costs nothing, teaches the vocabulary and not how people ask."
+            "Take pieces of the passages as queries instead. Costs nothing; teaches the vocabulary, but not how people ask."
     )
     var withoutLlm = false
 
     @Option(
         help: ArgumentHelp(
-            "With --without-llm: which pieces, separated by commas: title, heading, sentence, crop.", valueName: "kinds"
-        ))
+            "Real queries to imitate: a .jsonl with 'text' (or 'query') and, if known, 'passage' (or 'document', 'positive'); or a text file with one query a line.",
+            valueName: "file"), completion: .file())
+    var examples: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Number of passages to make queries from, chosen at random. A few thousand are enough to learn from. (default: all)",
+            valueName: "n"))
+    var passages: Int?
+
+    @Flag(
+        help:
+            "Keep the collection's own dev and test labels. Generated queries then go to train, and to dev if there is none. Use this if you have any real queries: generated ones are easier."
+    )
+    var keepLabels = false
+
+    @Option(
+        help: ArgumentHelp(
+            "With --without-llm: which pieces, separated by commas: title, heading, sentence, crop.",
+            valueName: "kinds", visibility: .hidden),
+        transform: PieceList.init(parsing:))
     var pieces = PieceList(kinds: PseudoQueries.allKinds)
 
-    @Option(help: ArgumentHelp("Queries of each passage. More repeat themselves.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Queries for each passage. With more, they repeat each other.", valueName: "n", visibility: .hidden))
     var perPassage = 3
 
     @Option(
         help: ArgumentHelp(
-            "Passages to make queries from, chosen at random. (default: all) Some thousands are enough to learn from.",
-            valueName: "n"))
-    var passages: Int?
-
-    @Option(
-        help: ArgumentHelp(
-            "How often each style is asked for: question, keywords, situation, with weights.",
-            valueName: "style=weight,…"),
+            "How often each style is asked for, with weights: question, keywords, situation.",
+            valueName: "style=weight,…", visibility: .hidden),
         transform: StyleMix.init(parsing:))
     var mix = StyleMix.standard
 
     @Option(
         help: ArgumentHelp(
-            "Real queries to imitate: a .jsonl with 'text' (or 'query') and, if known, 'passage' (or 'document', 'positive'); or a text file, one a line.",
-            valueName: "file"), completion: .file())
-    var examples: String?
-
-    @Option(help: ArgumentHelp("How freely the model chooses its words.", valueName: "0…2"))
+            "Sampling temperature of the language model. Higher gives more varied queries.", valueName: "0…2",
+            visibility: .hidden))
     var temperature = 0.7
 
     @Option(
         help: ArgumentHelp(
-            "With --black-box: keep a query only if its own passage is among so many that the black box finds; 0: no such test. A low number throws away what the black box gets wrong, and that is what training is for.",
-            valueName: "n"))
+            "With --black-box: keep a query only if its own passage is among the first n that the black box finds; 0 for no such test. A low number discards the queries that the black box gets wrong, which are the ones that training needs.",
+            valueName: "n", visibility: .hidden))
     var roundTrip = 20
 
     @Option(
         help: ArgumentHelp(
-            "What belongs to one document, so that no two splits share it. passage: each by itself. title: those of equal title. id: those whose ids differ by a number at their end.",
-            valueName: "passage|title|id"))
+            "Which passages belong to one document, so that no two splits share it. passage: each by itself. title: those with the same title. id: those whose ids differ by a number at the end.",
+            valueName: "passage|title|id", visibility: .hidden))
     var group: GeneratedCollection.Grouping = .passage
 
     @Option(
-        help: ArgumentHelp("Shares of the splits.", valueName: "train,dev,test"), transform: Self.shares)
+        help: ArgumentHelp("Shares of the splits.", valueName: "train,dev,test", visibility: .hidden),
+        transform: Self.shares)
     var split = GeneratedCollection.Shares()
-
-    @Flag(
-        help:
-            "Keep the collection's own dev and test labels: generated queries go to train, and to dev where there is none. Measure on real queries if you have any."
-    )
-    var keepLabels = false
 
     func validate() throws {
         if perPassage < 1 { throw ValidationError("--per-passage must be at least 1, found \(perPassage).") }
@@ -73,8 +82,40 @@ struct GenerationOptions: ParsableArguments {
             throw ValidationError("--temperature must be between 0 and 2, found \(temperature).")
         }
         if withoutLlm == (languageModel.llm != nil) {
-            throw ValidationError("Say who writes the queries: --llm PROVIDER:MODEL, or --without-llm.")
+            throw ValidationError("Say who writes the queries: either --llm PROVIDER:MODEL or --without-llm.")
         }
+    }
+
+    /// The generation that the flags ask for.
+    func workflow(
+        data: String, output: String, seed: UInt64, blackBox: BlackBoxOptions, shared: SharedOptions
+    ) -> GenerationWorkflow {
+        var options = GenerationWorkflow.Options(data: data, output: output)
+        options.seed = seed
+        options.pieces = pieces.kinds
+        options.perPassage = perPassage
+        options.passages = passages
+        options.mix = mix
+        options.examples = examples
+        options.temperature = temperature
+        options.roundTrip = roundTrip
+        options.group = group
+        options.split = split
+        options.keepsLabels = keepLabels
+        options.limits = languageModel.limits
+        func model(_ specification: LanguageModelOptions.Specification?) -> GenerationWorkflow.Model? {
+            specification.map { specification in
+                GenerationWorkflow.Model(name: specification.description) {
+                    try languageModel.open(specification, blackBox: blackBox, shared: shared)
+                }
+            }
+        }
+        let roundTrip = blackBox.blackBox.map { specification in
+            GenerationWorkflow.RoundTrip(name: specification.description) { try await blackBox.make(shared: shared) }
+        }
+        return GenerationWorkflow(
+            options, writer: model(languageModel.llm), judge: model(languageModel.judge), roundTrip: roundTrip,
+            context: shared.context)
     }
 
     @Sendable private static func shares(_ text: String) throws -> GeneratedCollection.Shares {
@@ -90,22 +131,18 @@ struct GenerationOptions: ParsableArguments {
 }
 
 /// `--pieces`: kinds of pieces of a passage.
-struct PieceList: ExpressibleByArgument, Equatable {
+struct PieceList: Equatable, CustomStringConvertible {
     var kinds: [GeneratedQuery.Origin]
 
     init(kinds: [GeneratedQuery.Origin]) { self.kinds = kinds }
 
-    init?(argument: String) {
-        let found = argument.split(separator: ",").map {
-            GeneratedQuery.Origin(rawValue: $0.trimmingCharacters(in: .whitespaces))
+    @Sendable init(parsing text: String) throws {
+        kinds = try NameError.list(text, of: "kind of piece", known: PseudoQueries.allKinds.map(\.rawValue)) { name in
+            GeneratedQuery.Origin(rawValue: name).flatMap { $0.isCopy ? $0 : nil }
         }
-        guard let known = found as? [GeneratedQuery.Origin], !known.isEmpty, known.allSatisfy(\.isCopy),
-            Set(known).count == known.count
-        else { return nil }
-        kinds = known
     }
 
-    var defaultValueDescription: String { kinds.map(\.rawValue).joined(separator: ",") }
+    var description: String { kinds.map(\.rawValue).joined(separator: ",") }
 }
 
 extension GeneratedCollection.Grouping: ExpressibleByArgument {}

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MafinBlackBox
 import MafinProviders
+import MafinWorkflows
 
 /// Which language model writes queries, how it is asked, and for how much money.
 struct LanguageModelOptions: ParsableArguments {
@@ -21,38 +22,41 @@ struct LanguageModelOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Who writes the queries: a provider with a chat API and its model, like openai:MODEL (with --llm-base-url any server that speaks OpenAI's /v1/chat/completions), anthropic:MODEL, ollama:MODEL, mistral:MODEL.",
+            "Language model that writes the queries: openai:MODEL (with --llm-base-url any server with OpenAI's /v1/chat/completions), anthropic:MODEL, ollama:MODEL, mistral:MODEL.",
             valueName: "provider:model"))
     var llm: Specification?
 
     @Option(
         name: .customLong("llm-base-url"),
         help: ArgumentHelp(
-            "Address of its server. (default: the provider's own) The key is sent there.", valueName: "url"))
+            "Address of the server of --llm. The key is sent there. (default: the provider's own)", valueName: "url",
+            visibility: .hidden))
     var baseURL: String?
 
     @Option(
         name: .customLong("llm-key-env"),
         help: ArgumentHelp(
-            "Environment variable that holds its key. (default: the provider's usual one)", valueName: "name"))
+            "Environment variable that holds the key of --llm. (default: the provider's usual one)", valueName: "name",
+            visibility: .hidden))
     var keyVariable: String?
 
     @Option(
         name: .customLong("llm-key-file"),
-        help: ArgumentHelp("File whose only line is its key, in place of a variable.", valueName: "path"),
+        help: ArgumentHelp(
+            "File whose only line is the key of --llm, instead of a variable.", valueName: "path", visibility: .hidden),
         completion: .file())
     var keyFile: String?
 
     @Option(
         help: ArgumentHelp(
-            "A model that grades each query for its passage; what it gives less than 2 of 3 is not kept. It may be the same as --llm. One of another provider is asked at that provider's own address with the key in its usual variable: --llm-base-url and --llm-key-… are those of --llm.",
-            valueName: "provider:model"))
+            "Model that grades each query for its passage, from 0 to 3; queries below 2 are rejected. It can be the same as --llm. A model of another provider is asked at that provider's own address, with the key in its usual variable: --llm-base-url and --llm-key-… apply to --llm only.",
+            valueName: "provider:model", visibility: .hidden))
     var judge: Specification?
 
     @Option(
         name: .customLong("llm-price"),
         help: ArgumentHelp(
-            "What a million tokens cost, of prompts and of replies, like 0.15,0.60. Needed for --llm-max-cost.",
+            "Price of a million tokens of prompts and of replies, such as 0.15,0.60. Needed for --llm-max-cost.",
             valueName: "in,out"), transform: Self.price)
     var price: ChatPrice?
 
@@ -66,36 +70,41 @@ struct LanguageModelOptions: ParsableArguments {
     @Option(
         name: .customLong("llm-max-requests"),
         help: ArgumentHelp(
-            "No more prompts than this are sent in all, failing ones and the judge's included.", valueName: "n"))
+            "Send no more prompts than this, failed ones and the judge's included.", valueName: "n",
+            visibility: .hidden))
     var maxRequests: Int?
 
     @Option(
         name: .customLong("llm-max-tokens"),
         help: ArgumentHelp(
-            "Tokens of a reply at most. (default: what the queries need) Models that reason first need some thousands; --llm-max-cost then reckons with them.",
-            valueName: "n"))
+            "Maximum tokens of a reply. Reasoning models need some thousands; --llm-max-cost then counts on them. (default: what the queries need)",
+            valueName: "n", visibility: .hidden))
     var maxTokens: Int?
 
     @Option(
         name: .customLong("llm-concurrency"),
-        help: ArgumentHelp("Prompts in flight at a time, at most.", valueName: "n"))
+        help: ArgumentHelp("Maximum number of prompts at a time.", valueName: "n", visibility: .hidden))
     var concurrency = ChatModel.Options().maximumConcurrentRequests
 
     @Option(
         name: .customLong("llm-requests-per-minute"),
         help: ArgumentHelp(
-            "Prompts a minute that the account may send, all processes on this machine together.", valueName: "n"))
+            "Prompts a minute that the account may send; all processes on this machine share the limit.",
+            valueName: "n", visibility: .hidden))
     var requestsPerMinute: Int?
 
     @Option(
-        name: .customLong("llm-tokens-per-minute"), help: ArgumentHelp("The same for tokens.", valueName: "n"))
+        name: .customLong("llm-tokens-per-minute"),
+        help: ArgumentHelp(
+            "Tokens a minute that the account may send; all processes on this machine share the limit.",
+            valueName: "n", visibility: .hidden))
     var tokensPerMinute: Int?
 
     @Flag(
         name: .customLong("llm-batch"),
-        help:
-            "Ask through the provider's batch API, where it has one: cheaper, answered within a day. The same command goes on where it was."
-    )
+        help: ArgumentHelp(
+            "Use the provider's batch API, if it has one: cheaper, answered within a day. If interrupted, run the same command again.",
+            visibility: .hidden))
     var batch = false
 
     func validate() throws {
@@ -124,6 +133,28 @@ struct LanguageModelOptions: ParsableArguments {
             output.isFinite
         else { throw ValidationError("--llm-price takes two amounts, of prompts and of replies, like 0.15,0.60.") }
         return ChatPrice(input: input, output: output)
+    }
+
+    /// What may be spent, and how fast.
+    var limits: ChatLimits {
+        var limits = ChatLimits()
+        limits.price = price
+        limits.maximumCost = maxCost
+        limits.maximumRequests = maxRequests
+        limits.requestsPerMinute = requestsPerMinute
+        limits.tokensPerMinute = tokensPerMinute
+        limits.tokensOfReply = maxTokens
+        limits.isBatch = batch
+        return limits
+    }
+
+    /// A model, ready to be asked, with the cache and the connection of the black box.
+    func open(
+        _ specification: Specification, blackBox: BlackBoxOptions, shared: SharedOptions
+    ) throws -> (model: ChatModel, cached: CachedLanguageModel) {
+        try open(
+            specification, cache: try blackBox.openCache(shared, ProcessInfo.processInfo.environment),
+            catalog: try blackBox.catalog(), asking: blackBox.asking, shared: shared)
     }
 
     /// A model, ready to be asked, behind the cache. Address and key of the flags are the writer's: no other provider is sent them.

@@ -6,7 +6,7 @@ public struct LibraryVersion: Sendable, Codable, Hashable, CustomStringConvertib
     public var version: String
 
     /// This library.
-    public static let current = LibraryVersion(name: "mafin", version: "0.1.0")
+    public static let current = LibraryVersion(name: "mafin", version: "0.1.0-dev")
 
     /// `mafin 0.1.0`.
     public var description: String { "\(name) \(version)" }

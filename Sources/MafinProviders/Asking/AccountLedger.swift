@@ -1,3 +1,4 @@
+import MafinNumerics
 import Synchronization
 
 /// What those who share an account at a provider have to agree on: how much may be sent a minute, until when nothing may be, and what

@@ -1,4 +1,5 @@
 import Foundation
+import MafinNumerics
 
 /// How often and after which pauses a request is repeated.
 public struct RetryPolicy: Sendable, Hashable {
@@ -81,9 +82,6 @@ public struct RetryPolicy: Sendable, Hashable {
 }
 
 extension Duration {
-    /// In seconds.
-    var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
-
     /// In seconds with one decimal, for log messages.
     var logText: String { String(format: "%.1f s", inSeconds) }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import MafinNumerics
 
 /// The ledger that all processes on a machine share: rows of the cache file, changed in short transactions.
 struct CacheLedger: AccountLedger {

@@ -17,6 +17,11 @@ public struct CacheStatistics: Sendable, Codable {
     /// Replies of language models.
     public var replies: Int
 
+    /// Those of a file that does not exist.
+    package static func empty(path: String) -> CacheStatistics {
+        CacheStatistics(path: path, bytes: 0, vectors: 0, sources: [], pendingJobs: 0, replies: 0)
+    }
+
     /// Everything that was asked in one way.
     public struct Source: Sendable, Codable {
         /// Its number in the file, for `gc` and `export`.

@@ -303,8 +303,3 @@ private final class Core: @unchecked Sendable {
         }
     }
 }
-
-extension Duration {
-    /// As a number of seconds.
-    var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
-}

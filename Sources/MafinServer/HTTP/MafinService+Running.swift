@@ -3,6 +3,7 @@ import Hummingbird
 import HummingbirdCore
 import HummingbirdTLS
 import Logging
+import MafinNumerics
 import NIOCore
 import NIOSSL
 import ServiceLifecycle

@@ -1,6 +1,7 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import MafinNumerics
 import NIOCore
 import Synchronization
 import Tracing

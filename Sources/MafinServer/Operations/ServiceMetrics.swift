@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinNumerics
 import MafinPipeline
 
 /// Everything that `/metrics` says.

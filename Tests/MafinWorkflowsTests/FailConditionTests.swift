@@ -2,7 +2,7 @@ import MafinReport
 import MafinRetrieval
 import Testing
 
-@testable import MafinCLI
+@testable import MafinWorkflows
 
 @Suite struct FailConditionTests {
     private var facts: ComparisonFacts {
@@ -26,7 +26,7 @@ import Testing
         ("mafin+bm25 nDCG@10 < lambda-mafin", false),
     ])
     func holds(_ text: String, _ expected: Bool) throws {
-        let condition = try #require(FailCondition(argument: text))
+        let condition = try FailCondition(parsing: text)
         #expect(try condition.holds(in: facts) == expected)
     }
 
@@ -34,16 +34,24 @@ import Testing
         "", "nDCG@10", "nDCG@10 <", "< black-box", "quality < 1", "nDCG@10 < nobody", "a b nDCG@10 < 1",
         "nDCG@10 < nan",
     ])
-    func isRefused(_ text: String) { #expect(FailCondition(argument: text) == nil) }
+    func isRefused(_ text: String) { #expect(throws: (any Error).self) { try FailCondition(parsing: text) } }
 
     @Test func whatWasNotMeasuredIsNoPass() throws {
-        let condition = try #require(FailCondition(argument: "nDCG@10 < nudge-n"))
-        #expect(throws: FailConditionError.self) { try condition.holds(in: facts) }
+        let condition = try FailCondition(parsing: "nDCG@10 < nudge-n")
+        #expect(
+            throws: WorkflowError.undecidableCondition(condition: "nDCG@10 < nudge-n", system: "nudge-n")
+        ) { try condition.holds(in: facts) }
     }
 
-    @Test func commandsAreQuoted() {
-        #expect(CommandLineText.quoted("--data") == "--data")
-        #expect(CommandLineText.quoted("it's here") == "'it'\\''s here'")
-        #expect(CommandLineText.withoutPassword("https://me:secret@host/v1") == "https://…@host/v1")
+    @Test func misspeltNamesGetASuggestion() {
+        func message(_ text: String) -> String {
+            do {
+                _ = try FailCondition(parsing: text)
+                return ""
+            } catch { return "\(error)" }
+        }
+        #expect(message("nDGC@10 < .3").contains("there is no metric 'nDGC@10'; did you mean 'nDCG@10'?"))
+        #expect(message("nDCG@10 < blak-box").contains("there is no system 'blak-box'; did you mean 'black-box'?"))
+        #expect(message("nDCG@10").contains("'[SYSTEM] METRIC < SYSTEM-OR-NUMBER'"))
     }
 }

@@ -1,24 +1,83 @@
-import ArgumentParser
 import Foundation
 import MafinBlackBox
 import MafinGeneration
 import MafinNumerics
 import MafinProviders
-import MafinReport
 import MafinRetrieval
-import Synchronization
 
-/// The course of one `mafin generate`.
-struct GenerationSession {
-    private let command: GenerateCommand
-    private var shared: SharedOptions { command.shared }
-    private var options: GenerationOptions { command.generation }
+/// One `mafin generate`: makes queries for a corpus, filters them, splits them by document and writes the collection.
+package struct GenerationWorkflow {
+    /// What queries are made, and which are kept.
+    package struct Options: Sendable {
+        /// A corpus, or a collection whose documents are used.
+        package var data: String
+        /// The folder of the collection.
+        package var output: String
+        package var seed: UInt64 = 1
+        /// Kinds of pieces of the passages that are taken where no language model writes.
+        package var pieces = PseudoQueries.allKinds
+        /// Queries of each passage.
+        package var perPassage = 3
+        /// Passages to make queries from; nil: all.
+        package var passages: Int?
+        package var mix = StyleMix.standard
+        /// A file of real queries to imitate.
+        package var examples: String?
+        package var temperature = 0.7
+        /// A query is kept only if its own passage is among this many that the black box finds; 0: no such test.
+        package var roundTrip = 20
+        package var group: GeneratedCollection.Grouping = .passage
+        package var split = GeneratedCollection.Shares()
+        /// Whether the collection's own dev and test labels stay.
+        package var keepsLabels = false
+        /// What the language models may cost.
+        package var limits = ChatLimits()
 
-    init(_ command: GenerateCommand) {
-        self.command = command
+        package init(data: String, output: String) {
+            (self.data, self.output) = (data, output)
+        }
     }
 
-    // MARK: - What is there
+    /// A language model that can be opened: the writer or the judge.
+    package struct Model {
+        /// `provider:model`
+        package var name: String
+        package var open: () throws -> (model: ChatModel, cached: CachedLanguageModel)
+
+        package init(name: String, open: @escaping () throws -> (model: ChatModel, cached: CachedLanguageModel)) {
+            (self.name, self.open) = (name, open)
+        }
+    }
+
+    /// The black box of the round trip.
+    package struct RoundTrip {
+        /// As `--black-box` names it.
+        package var name: String
+        package var open: TrainingWorkflow.BlackBoxOpening
+
+        package init(name: String, open: @escaping TrainingWorkflow.BlackBoxOpening) {
+            (self.name, self.open) = (name, open)
+        }
+    }
+
+    private let options: Options
+    private let writer: Model?
+    private let judge: Model?
+    private let roundTrip: RoundTrip?
+    private let context: WorkflowContext
+
+    /// - Parameters:
+    ///   - writer: writes the queries; nil: pieces of the passages are taken.
+    ///   - judge: grades the queries; nil: nobody does.
+    ///   - roundTrip: has to find each query's passage; nil: no such test.
+    package init(
+        _ options: Options, writer: Model?, judge: Model?, roundTrip: RoundTrip?, context: WorkflowContext
+    ) {
+        (self.options, self.writer, self.judge) = (options, writer, judge)
+        (self.roundTrip, self.context) = (roundTrip, context)
+    }
+
+    // MARK: - Input
 
     /// A corpus, and what labels of its own stay.
     private struct Corpus {
@@ -29,29 +88,29 @@ struct GenerationSession {
     }
 
     private func readCorpus() throws -> Corpus {
-        let url = URL(fileURLWithPath: command.data)
+        let url = URL(fileURLWithPath: options.data)
         guard try Self.isCorpusAlone(url) else {
             let collection = try RetrievalCollection(contentsOf: url)
-            shared.warn(of: collection.warnings)
+            context.warn(of: collection.warnings)
             var corpus = Corpus(
                 documents: collection.documents, file: collection.format == .beir ? collection.sourceFiles.first : nil)
-            if options.keepLabels {
+            if options.keepsLabels {
                 for split in ["dev", "test"] where collection.splits.contains(split) {
                     let qrels = try collection.qrels(split: split)
                     corpus.own.qrels[split] = qrels
                     corpus.own.queries += collection.queries(judgedIn: qrels)
                 }
                 guard !corpus.own.qrels.isEmpty else {
-                    throw ValidationError("--keep-labels: \(command.data) has labels neither of dev nor of test.")
+                    throw WorkflowError.noLabelsToKeep(path: options.data)
                 }
             }
             return corpus
         }
-        if options.keepLabels { throw ValidationError("--keep-labels: \(command.data) has no labels.") }
+        if options.keepsLabels { throw WorkflowError.noLabelsToKeep(path: options.data) }
         // Checks what a collection's reader checks: ids used twice, empty texts.
         var texts = try CheckedTexts(documents: url)
         while try texts.next() != nil {}
-        shared.warn(of: texts.warnings)
+        context.warn(of: texts.warnings)
         var reader = try DocumentReader(contentsOf: url)
         var documents: [Document] = []
         while let document = try reader.next() { documents.append(document) }
@@ -110,7 +169,7 @@ struct GenerationSession {
     }
 
     private func select(_ corpus: Corpus) throws -> PassageSelection {
-        try PassageSelection(of: corpus.documents, maximum: options.passages, seed: command.seed)
+        try PassageSelection(of: corpus.documents, maximum: options.passages, seed: options.seed)
     }
 
     private func prompts(_ selection: PassageSelection) throws -> LanguageQueries {
@@ -118,27 +177,19 @@ struct GenerationSession {
             for: selection,
             options: LanguageQueries.Options(
                 perPassage: options.perPassage, mix: options.mix, examples: try readExamples(),
-                temperature: options.temperature, seed: command.seed, maximumTokens: options.languageModel.maxTokens))
-    }
-
-    private func open(
-        _ specification: LanguageModelOptions.Specification
-    ) throws -> (model: ChatModel, cached: CachedLanguageModel) {
-        try options.languageModel.open(
-            specification, cache: try command.blackBox.openCache(shared, ProcessInfo.processInfo.environment),
-            catalog: try command.blackBox.catalog(), asking: command.blackBox.asking, shared: shared)
+                temperature: options.temperature, seed: options.seed, maximumTokens: options.limits.tokensOfReply))
     }
 
     // MARK: - Plan
 
-    /// What would be asked; nothing is.
-    func plan() async throws -> GenerationPlan {
+    /// What would be asked. Nothing is.
+    package func plan() async throws -> GenerationPlan {
         let corpus = try readCorpus()
         let selection = try select(corpus)
-        guard let specification = options.languageModel.llm else {
+        guard let writer else {
             return GenerationPlan(documents: corpus.documents.count, passages: selection.rows.count)
         }
-        let opened = try open(specification)
+        let opened = try writer.open()
         return try await plan(
             prompts(selection).prompts, opened, documents: corpus.documents.count, passages: selection.rows.count)
     }
@@ -149,20 +200,20 @@ struct GenerationSession {
     ) async throws -> GenerationPlan {
         GenerationPlan(
             documents: documents, passages: passages, model: opened.model, prompts: prompts.count,
-            missing: try await opened.cached.missing(prompts), rates: options.languageModel)
+            missing: try await opened.cached.missing(prompts), limits: options.limits)
     }
 
     // MARK: - Run
 
     /// Makes, filters, splits and writes.
-    func run() async throws -> GenerationReport {
+    package func run() async throws -> GenerationReport {
         let corpus = try readCorpus()
         let selection = try select(corpus)
         var generated: [GeneratedQuery] = []
         var replies: LanguageQueries.Replies?
         var models: [ChatModel] = []
-        if let specification = options.languageModel.llm {
-            let opened = try open(specification)
+        if let writer {
+            let opened = try writer.open()
             models.append(opened.model)
             let asked = try prompts(selection)
             try await announce(asked.prompts, opened, corpus.documents.count, selection.rows.count)
@@ -172,36 +223,36 @@ struct GenerationSession {
             generated = written.queries
             replies = written.replies
             if let refused = replies?.refused, refused > 0 {
-                shared.warn(
-                    "\(refused) passages were refused by \(specification), the first with: \(replies?.firstRefusal ?? "")"
+                context.warn(
+                    "\(refused) passages were refused by \(writer.name); the first reason was: \(replies?.firstRefusal ?? "")"
                 )
             }
         } else {
-            generated = PseudoQueries(kinds: options.pieces.kinds, perPassage: options.perPassage, seed: command.seed)
+            generated = PseudoQueries(kinds: options.pieces, perPassage: options.perPassage, seed: options.seed)
                 .queries(of: corpus.documents, rows: selection.rows)
         }
         var filtering = QueryFiltering(generated)
         filtering.byText(corpus.documents)
         filtering.byDuplicates(known: corpus.own.queries.map(\.text))
-        let blackBox = try await roundTrip(&filtering, corpus.documents)
+        let blackBox = try await applyRoundTrip(&filtering, corpus.documents)
         var unreadGrades: Int?
-        if let specification = options.languageModel.judge {
-            let opened = try open(specification)
+        if let judge {
+            let opened = try judge.open()
             models.append(opened.model)
-            unreadGrades = try await judge(&filtering, selection, opened, corpus.documents.count)
+            unreadGrades = try await applyJudge(&filtering, selection, opened, corpus.documents.count)
         }
         let collection = try GeneratedCollection(
             filtering, documents: corpus.documents, grouping: options.group, shares: options.split, own: corpus.own,
-            seed: command.seed)
+            seed: options.seed)
         var report = GenerationReport(
             selection: selection, documents: corpus.documents.count, generated: generated, filtering: filtering,
             splits: collection.sizes,
-            styles: options.withoutLlm ? options.pieces.defaultValueDescription : "\(options.mix)",
+            styles: writer == nil ? options.pieces.map(\.rawValue).joined(separator: ",") : "\(options.mix)",
             perPassage: options.perPassage,
-            seed: command.seed)
-        report.model = options.languageModel.llm?.description
-        report.judge = options.languageModel.judge?.description
-        report.prompt = options.withoutLlm ? nil : GenerationReport.promptVersion
+            seed: options.seed)
+        report.model = writer?.name
+        report.judge = judge?.name
+        report.prompt = writer == nil ? nil : GenerationReport.promptVersion
         report.blackBox = blackBox
         report.roundTrip = blackBox == nil ? nil : options.roundTrip
         report.examples = try readExamples().count
@@ -210,9 +261,9 @@ struct GenerationSession {
         if !models.isEmpty {
             // They share what is spent.
             report.requests = models.last?.spent.requests
-            if options.languageModel.price != nil { report.cost = models.last?.spent.cost }
+            if options.limits.price != nil { report.cost = models.last?.spent.cost }
         }
-        let folder = URL(fileURLWithPath: command.output)
+        let folder = URL(fileURLWithPath: options.output)
         try FileManager.default.createDirectory(
             at: folder.deletingLastPathComponent(), withIntermediateDirectories: true)
         try collection.write(to: folder, rejected: filtering.rejected, report: report, corpus: corpus.file)
@@ -225,19 +276,19 @@ struct GenerationSession {
         _ passages: Int
     ) async throws {
         let plan = try await plan(prompts, opened, documents: documents, passages: passages)
-        shared.note(plan.summary)
-        if let objection = plan.objection(options.languageModel, spent: opened.model.spent) {
+        context.note(plan.summary)
+        if let objection = plan.objection(options.limits, spent: opened.model.spent) {
             throw ProviderError.overBudget(endpoint: opened.model.url, reason: objection)
         }
     }
 
-    private func judge(
+    private func applyJudge(
         _ filtering: inout QueryFiltering, _ selection: PassageSelection,
         _ opened: (model: ChatModel, cached: CachedLanguageModel),
         _ documents: Int
     ) async throws -> Int {
         let judge = QueryJudge(
-            filtering, of: selection, seed: command.seed, maximumTokens: options.languageModel.maxTokens)
+            filtering, of: selection, seed: options.seed, maximumTokens: options.limits.tokensOfReply)
         try await announce(judge.prompts, opened, documents, judge.prompts.count)
         let before = filtering
         let (after, unread) = try await withProgress("Judging", judge.prompts.count, unit: "passages") { progress in
@@ -246,14 +297,14 @@ struct GenerationSession {
             return (filtering, unread)
         }
         filtering = after
-        if unread > 0 { shared.warn("the grades of \(unread) passages could not be read; their queries are kept") }
+        if unread > 0 { context.warn("the grades of \(unread) passages could not be read; their queries are kept") }
         return unread
     }
 
     /// The black box's name where the test was made.
-    private func roundTrip(_ filtering: inout QueryFiltering, _ documents: [Document]) async throws -> String? {
-        guard options.roundTrip > 0, let specification = command.blackBox.blackBox else { return nil }
-        let blackBox = try await command.blackBox.make(shared: shared)
+    private func applyRoundTrip(_ filtering: inout QueryFiltering, _ documents: [Document]) async throws -> String? {
+        guard options.roundTrip > 0, let roundTrip else { return nil }
+        let blackBox = try await roundTrip.open()
         // Empty documents can be nobody's answer.
         let rows = documents.indices.filter { !documents[$0].textForEncoding.isEmpty }
         let texts = rows.map { documents[$0] }
@@ -267,51 +318,16 @@ struct GenerationSession {
         try filtering.byRoundTrip(
             documents: vectors, queries: queries.normalizedRows().matrix, texts: texts, rowOfPassage: places,
             count: options.roundTrip)
-        return specification.description
+        return roundTrip.name
     }
 
     private func withProgress<Result: Sendable>(
         _ title: String, _ total: Int, unit: String,
         _ body: @escaping @Sendable (@escaping @Sendable (Int) -> Void) async throws -> Result
     ) async throws -> Result {
-        let bar = shared.progressBar(title, total: total, unit: unit)
-        let result = try await Interruption.cancelling { try await body { bar.update(completed: $0) } }
-        bar.finish()
+        let progress = context.beginProgress(title, total, unit)
+        let result = try await context.cancelling { try await body { progress.update(completed: $0) } }
+        progress.finish()
         return result
-    }
-
-    // MARK: - Words
-
-    /// What came of it, for people.
-    static func table(_ report: GenerationReport) -> Table {
-        func list(_ counts: [String: Int]) -> String {
-            counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) \($0.key)" }.joined(
-                separator: ", ")
-        }
-        func sum(_ counts: [String: Int]) -> Int { counts.values.reduce(0, +) }
-        var table = Table(columns: [.init("generation"), .init("")])
-        table.append(["queries by", report.model ?? "pieces of the passages (\(report.styles))"])
-        var passages = "\(report.passages) of \(report.documents) documents"
-        if report.tooShort > 0 { passages += ", \(report.tooShort) too short" }
-        if report.repeated > 0 { passages += ", \(report.repeated) repeated" }
-        table.append(["passages", passages])
-        table.append(["made", "\(sum(report.generated)): \(list(report.generated))"])
-        for (reason, count) in report.rejected.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
-            table.append(["rejected: \(reason)", "\(count)"])
-        }
-        table.append(["kept", "\(sum(report.kept)): \(list(report.kept))"])
-        for name in ["train", "dev", "test"] {
-            guard let size = report.splits[name] else { continue }
-            table.append([name, "\(size.queries) queries, \(size.passages) passages"])
-        }
-        if let replies = report.replies {
-            table.append(["tokens", "\(replies.inputTokens) in, \(replies.outputTokens) out, cached replies included"])
-        }
-        if let requests = report.requests {
-            table.append([
-                "asked now", "\(requests) requests" + (report.cost.map { String(format: ", %.4f paid", $0) } ?? ""),
-            ])
-        }
-        return table
     }
 }

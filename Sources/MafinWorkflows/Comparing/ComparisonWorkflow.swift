@@ -5,46 +5,81 @@ import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
+import MafinProviders
 import MafinReport
 import MafinRetrieval
 
-/// The course of one `mafin compare`: what is read, asked and said first, the comparison, what is written.
-struct CompareSession {
-    private let command: CompareCommand
-    private let store: ComparisonStore
-    private var shared: SharedOptions { command.shared }
+/// One `mafin compare`: reads a collection, asks the black box, trains and measures every system, and writes the report.
+package struct ComparisonWorkflow {
+    /// What is compared, and for how long.
+    package struct Options: Sendable {
+        /// The collection.
+        package var data: String
+        /// The folder of the report.
+        package var output: String
+        package var encoder = EncoderChoice()
+        package var tuning = TrainingTuning()
+        /// Time for all that is trained or fitted.
+        package var time = Duration.seconds(1_800)
+        /// Trainings of each method, each with its own seed.
+        package var seeds = 3
+        /// The first seed; the others follow it.
+        package var seed: UInt64 = 1
+        /// Names of systems; nil: all that fit the time.
+        package var systems: [String]?
+        /// The first one decides.
+        package var metrics = Metric.standard
+        /// The split to measure on.
+        package var split = JudgedSplits.Part.test.rawValue
+        /// Nil: chosen from the data and the time.
+        package var mode: ModeChoice.Mode?
+        /// Whether queries of train and dev stay that are also in the measured split.
+        package var allowsLeaks = false
+        /// The command that is written into the report.
+        package var commandLine = ""
 
-    /// How an interrupted comparison goes on.
-    static let resuming = "the same command goes on from here"
-
-    init(_ command: CompareCommand) {
-        self.command = command
-        store = ComparisonStore(folder: URL(fileURLWithPath: command.output))
+        package init(data: String, output: String) {
+            (self.data, self.output) = (data, output)
+        }
     }
 
-    func run() async throws -> ComparisonFacts {
+    private let options: Options
+    private let context: WorkflowContext
+    private let source: BlackBoxSource?
+    private let openBlackBox: TrainingWorkflow.BlackBoxOpening
+    private let store: ComparisonStore
+
+    /// - Parameter source: how the artefact's black box is opened again later; written into the artefact.
+    package init(
+        _ options: Options, source: BlackBoxSource?, context: WorkflowContext,
+        openBlackBox: @escaping TrainingWorkflow.BlackBoxOpening
+    ) {
+        (self.options, self.source, self.context) = (options, source, context)
+        self.openBlackBox = openBlackBox
+        store = ComparisonStore(folder: URL(fileURLWithPath: options.output))
+    }
+
+    /// Compares, and writes the report into the folder.
+    /// - Parameter onEvent: told what is trained and measured.
+    /// - Throws: ``WorkflowError``, errors of the modules; `CancellationError` when the user asks to end: the same call resumes.
+    package func run(onEvent: @escaping (Comparison.Event) -> Void = { _ in }) async throws -> ComparisonFacts {
         let stored = try store.storedPlan()
-        let found = try command.encoder.resolve()
-        let released = try ReleasedEncoder(
-            name: found.name, revision: command.encoder.encoderRevision, folder: found.folder, prefixes: found.prefixes,
-            maximumLength: command.encoder.maxLength)
-        let encoder = try released.load(
-            frozenLayers: command.encoder.freezeLayers, freezesEmbeddings: command.encoder.freezeEmbeddings)
-        try command.tuning.limitMemory(of: encoder.encoder)
-        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: command.data))
-        shared.warn(of: collection.warnings)
-        let splits = JudgedSplits(
-            collection, measured: command.split, allowsLeaks: command.leaks.allowLeak)
+        let released = try options.encoder.resolve(in: ModelHub())
+        let encoder = try options.encoder.load(released)
+        try options.tuning.limitMemory(of: encoder.encoder)
+        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: options.data))
+        context.warn(of: collection.warnings)
+        let splits = JudgedSplits(collection, measured: options.split, allowsLeaks: options.allowsLeaks)
         let labels = (
-            train: try splits.qrels(.train), dev: try splits.qrels(.dev), measured: try splits.qrels(command.split)
+            train: try splits.qrels(.train), dev: try splits.qrels(.dev), measured: try splits.qrels(options.split)
         )
-        let prelude = ComparePrelude(command, collection)
-        prelude.describe([("train", labels.train), ("dev", labels.dev), (command.split, labels.measured)])
-        try command.leaks.announce(splits, shared)
+        let prelude = ComparisonPrelude(options, collection, context)
+        prelude.describe([("train", labels.train), ("dev", labels.dev), (options.split, labels.measured)])
+        try LeakGuard.announce(splits, context)
         let leaks = LeakReport(collection, learned: [labels.train, labels.dev], measured: labels.measured)
         prelude.list(leaks)
 
-        let blackBox = try await command.blackBox.make(shared: shared)
+        let blackBox = try await openBlackBox()
         let all = [labels.train, labels.dev, labels.measured]
         let vectors = try await BlackBoxVectors(
             asking: blackBox, documents: collection.documents,
@@ -52,7 +87,7 @@ struct CompareSession {
         var plan = ComparisonPlan(try request(released), data: try hashes(collection), blackBox: blackBox.identity)
         if let stored {
             if let (what, then, now) = stored.difference(from: plan) {
-                throw ComparisonError.differs(path: command.output, what: what, then: then, now: now)
+                throw ComparisonError.differs(path: options.output, what: what, then: then, now: now)
             }
             plan = stored
         }
@@ -62,42 +97,33 @@ struct CompareSession {
         prelude.announce(plan, training)
         if stored == nil { try store.write(plan) }
 
-        let progress = CompareProgress(shared)
         let comparison = try Comparison(
-            training, plan: plan, store: store, qrels: labels.measured, source: command.blackBox.source,
-            isCancelled: { Interruption.isRequested }, onEvent: progress.report)
-        let result: ComparisonOutcome
-        do {
-            result = try comparison.run()
-        } catch is CancellationError {
-            progress.finish()
-            shared.note("interrupted; \(Self.resuming)")
-            throw CancellationError()
-        }
-        progress.finish()
+            training, plan: plan, store: store, qrels: labels.measured, source: source,
+            isCancelled: context.isCancelled, onEvent: onEvent)
+        let result = try comparison.run()
         return try write(comparison, result, collection, splits, vectors, detectable, leaks)
     }
 
     /// What is asked for, with all flags that decide what comes out.
     private func request(_ released: ReleasedEncoder) throws -> ComparisonPlan.Request {
         var request = ComparisonPlan.Request()
-        request.split = command.split
-        request.metrics = command.metrics.metrics
-        request.systems = command.systems?.names
-        request.seeds = command.seeds
-        request.seed = command.seed
-        request.seconds = command.time.duration.seconds
-        request.mode = command.mode
-        let tuning = command.tuning
+        request.split = options.split
+        request.metrics = options.metrics
+        request.systems = options.systems
+        request.seeds = options.seeds
+        request.seed = options.seed
+        request.seconds = options.time.inSeconds
+        request.mode = options.mode
+        let tuning = options.tuning
         func text(_ value: (some Any)?) -> String { value.map { "\($0)" } ?? "default" }
         request.facts = [
             "weights of the local encoder": released.weightsHash,
             "prefixes of the local encoder": text(released.prefixes.map { "'\($0.query)' '\($0.document)'" }),
-            "--max-length": text(released.maximumLength), "--freeze-layers": "\(command.encoder.freezeLayers)",
-            "--freeze-embeddings": "\(command.encoder.freezeEmbeddings)", "--loss": tuning.loss.rawValue,
+            "--max-length": text(released.maximumLength), "--freeze-layers": "\(options.encoder.frozenLayers)",
+            "--freeze-embeddings": "\(options.encoder.freezesEmbeddings)", "--loss": tuning.loss.rawValue,
             "--learning-rate": text(tuning.learningRate), "--dropout": text(tuning.dropout),
             "--epochs": text(tuning.epochs), "--patience": text(tuning.patience),
-            "--allow-leak": "\(command.leaks.allowLeak)",
+            "--allow-leak": "\(options.allowsLeaks)",
         ]
         return request
     }
@@ -114,19 +140,19 @@ struct CompareSession {
         _ released: ReleasedEncoder, _ encoder: TextEncoder, _ plan: ComparisonPlan
     ) throws -> CollectionTraining {
         var settings = CollectionTraining.Settings()
-        command.tuning.apply(to: &settings)
-        settings.frozenLayers = command.encoder.freezeLayers
-        settings.freezesEmbeddings = command.encoder.freezeEmbeddings
-        settings.options.seed = command.seed
+        options.tuning.apply(to: &settings)
+        settings.frozenLayers = options.encoder.frozenLayers
+        settings.freezesEmbeddings = options.encoder.freezesEmbeddings
+        settings.options.seed = options.seed
         settings.options.time = plan.secondsEach
         settings.options.metric = plan.metric
-        settings.mode = plan.mode ?? command.mode
+        settings.mode = plan.mode ?? options.mode
         settings.modeReason = plan.modeReason
-        let progress = EncodingProgress(shared)
+        let progress = EncodingProgress(context)
         defer { progress.finish() }
         return try CollectionTraining(
             collection: collection, splits: splits, vectors: vectors, released: released, encoder: encoder,
-            settings: settings, cache: .shared, isCancelled: { Interruption.isRequested }, onProgress: progress.update)
+            settings: settings, cache: .shared, isCancelled: context.isCancelled, onProgress: progress.update)
     }
 
     // MARK: The report
@@ -136,14 +162,14 @@ struct CompareSession {
         _ splits: JudgedSplits,
         _ vectors: BlackBoxVectors, _ detectable: MinimumDetectableDifference, _ leaks: LeakReport
     ) throws -> ComparisonFacts {
-        shared.note("writing the report: words of wins and losses are left out one by one")
+        context.note("writing the report: finding the words that carried wins and losses")
         let model = try result.chosen.map { _ in
-            try ArtefactModel(artefact: store.artefact, released: ArtefactOptions.releasedFolder)
+            try ArtefactModel(artefact: store.artefact, released: ArtefactOpening.releasedFolder)
         }
         let scores = try model.map { model in
             try PairScores(
                 model, on: collection, queries: collection.queries(judgedIn: comparison.qrels), vectors: vectors,
-                cache: .shared, isCancelled: { Interruption.isRequested })
+                cache: .shared, isCancelled: context.isCancelled)
         }
         let machine = Machine.description
         let report = ComparisonReport(
@@ -166,11 +192,11 @@ struct CompareSession {
 
     /// The documents into an index, and the service.
     private func shippingCommand(usesBM25: Bool) -> String {
-        let artefact = CommandLineText.quoted(command.output + "/artefact")
-        let index = CommandLineText.quoted(command.output + "/index")
-        return
-            "mafin index \(artefact) --data \(CommandLineText.quoted(command.data)) --output \(index)\n"
-            + "mafin serve \(artefact) --index \(index)\(usesBM25 ? " --bm25" : "")"
+        let artefact = ShellText.path(options.output + "/artefact")
+        let index = ShellText.path(options.output + "/index")
+        return ShellText.line(
+            "mafin", "index", artefact, "--data", ShellText.path(options.data), "--output", index)
+            + "\n" + ShellText.line(["mafin", "serve", artefact, "--index", index] + (usesBM25 ? ["--bm25"] : []))
     }
 
     private func provenance(_ comparison: Comparison, _ model: ArtefactModel?) throws -> ProvenanceFacts {
@@ -183,7 +209,7 @@ struct CompareSession {
                 title: "Comparison",
                 settings: [
                     Setting("split", plan.request.split), Setting("decided by", "\(plan.metric)"),
-                    Setting("time", command.time.description),
+                    Setting("time", options.time.shortText),
                     Setting("seconds planned for a training", String(format: "%.0f", plan.secondsEach)),
                     Setting("seeds", plan.seeds.map(String.init).joined(separator: ", ")),
                     Setting("mode", "\(training.choice.mode.rawValue): \(training.choice.reason)"),
@@ -222,16 +248,34 @@ struct CompareSession {
                     }))
         }
         return ProvenanceFacts(
-            command: CommandLineText.current, configuration: groups,
+            command: options.commandLine, configuration: groups,
             seeds: [
                 "the first training": plan.request.seed, "splits": JudgedSplits.standardSeed,
                 "resampling": PairedBootstrap().seed,
             ],
             versions: [
-                Setting("mafin", MafinCommand.version),
+                Setting("mafin", LibraryVersion.current.version),
                 Setting("system", ProcessInfo.processInfo.operatingSystemVersionString),
                 Setting("threads", "\(Parallelism.threads)"),
             ],
             inputs: try comparison.inputs(), machine: Machine.description)
+    }
+}
+
+/// The machine that figures were measured on.
+private enum Machine {
+    /// Cores and processor, where the system says.
+    static let description: String = {
+        let cores = ProcessInfo.processInfo.activeProcessorCount
+        let text = "\(cores) \(cores == 1 ? "core" : "cores")"
+        return processor.map { "\(text), \($0)" } ?? text
+    }()
+
+    private static var processor: String? {
+        guard let information = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8),
+            let line = information.split(separator: "\n").first(where: { $0.hasPrefix("model name") }),
+            let colon = line.firstIndex(of: ":")
+        else { return nil }
+        return line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
     }
 }

@@ -2,28 +2,29 @@ import Foundation
 import MafinBlackBox
 import MafinComparison
 import MafinMethod
+import MafinNumerics
 import MafinPipeline
 import MafinReport
 import MafinRetrieval
 
-/// What `mafin compare` says before it trains: the data, texts on both sides, what these queries could show, and what will be done.
-struct ComparePrelude {
-    private let command: CompareCommand
+/// What a comparison says before it trains: the data, texts on both sides of the split, the smallest gain that these queries could show, and
+/// what will be done.
+struct ComparisonPrelude {
+    private let options: ComparisonWorkflow.Options
     private let collection: RetrievalCollection
-    private var shared: SharedOptions { command.shared }
+    private let context: WorkflowContext
 
-    init(_ command: CompareCommand, _ collection: RetrievalCollection) {
-        self.command = command
-        self.collection = collection
+    init(_ options: ComparisonWorkflow.Options, _ collection: RetrievalCollection, _ context: WorkflowContext) {
+        (self.options, self.collection, self.context) = (options, collection, context)
     }
 
     /// Documents, queries and labels of each split.
     func describe(_ splits: [(name: String, qrels: Qrels)]) {
-        shared.note("\(collection.documents.count) documents, \(collection.queries.count) queries")
+        context.note("\(collection.documents.count) documents, \(collection.queries.count) queries")
         for (name, qrels) in splits {
             let judged = qrels.queryIds.filter(qrels.hasRelevantDocument)
             let relevant = judged.reduce(0) { $0 + qrels.relevantDocuments(of: $1).count }
-            shared.note(
+            context.note(
                 "  \(name): \(judged.count) queries, \(qrels.pairCount) labels, "
                     + String(format: "%.1f relevant documents a query", Double(relevant) / Double(max(1, judged.count)))
             )
@@ -39,7 +40,7 @@ struct ComparePrelude {
             leaks.queries.map { pair in
                 "\(pair.learned.id) and \(pair.measured.id)"
                     + (pair.isEqual ? ", equal" : String(format: ", %.0f %% alike", pair.similarity * 100))
-                    + ": \(LeakOptions.short(pair.measured.text))"
+                    + ": \(LeakGuard.short(pair.measured.text))"
             }
             + leaks.documents.map { pair in
                 String(
@@ -47,10 +48,10 @@ struct ComparePrelude {
                     pair.similarity * 100)
             }
         guard !lines.isEmpty else { return }
-        shared.note(
-            "nearly the same text in training and in \(command.split); the report measures without these queries, too:")
-        for line in lines.prefix(Self.shownPairs) { shared.note("  " + line) }
-        if lines.count > Self.shownPairs { shared.note("  … and \(lines.count - Self.shownPairs) more") }
+        context.note(
+            "nearly the same text in training and in \(options.split); the report also measures without these queries:")
+        for line in lines.prefix(Self.shownPairs) { context.note("  " + line) }
+        if lines.count > Self.shownPairs { context.note("  … and \(lines.count - Self.shownPairs) more") }
     }
 
     /// The smallest gain that the measured queries could show, from the black box's values on dev.
@@ -60,19 +61,19 @@ struct ComparePrelude {
         let queries = measured.queryIds.count(where: measured.hasRelevantDocument)
         let values = try vectors.evaluation(on: dev, of: collection, metrics: [plan.metric]).values[plan.metric] ?? []
         guard values.count >= 2, queries >= 2 else {
-            throw TooFewQueries(dev: values.count, split: command.split, measured: queries)
+            throw WorkflowError.tooFewQueries(dev: values.count, split: options.split, measured: queries)
         }
         func smallest(_ comparisons: Int) -> MinimumDetectableDifference {
             MinimumDetectableDifference(baseline: values, queries: queries, comparisons: comparisons)
         }
         let systems = max(1, ComparedSystem.all.count { plan.wants($0.name) && $0.kind != .baseline })
         let detectable = smallest(systems)
-        shared.note(
+        context.note(
             String(
                 format:
                     "the smallest gain that %d %@ queries would show with a chance of 80 %%: %.3f %@ for one system, %.3f for one of %d "
                     + "(if differences between two systems spread by %.3f: the black box's values on dev, correlated by %.1f with the other's)",
-                queries, command.split, smallest(1).difference, "\(plan.metric)", detectable.difference, systems,
+                queries, options.split, smallest(1).difference, "\(plan.metric)", detectable.difference, systems,
                 detectable.standardDeviation, MinimumDetectableDifference.usualCorrelation))
         return detectable
     }
@@ -81,21 +82,9 @@ struct ComparePrelude {
     func announce(_ plan: ComparisonPlan, _ training: CollectionTraining) {
         guard !plan.contenders.isEmpty else { return }
         let names = plan.contenders.map(\.rawValue).joined(separator: ", ")
-        shared.note(
+        context.note(
             "\(plan.contenders.count) methods × \(plan.seeds.count) \(plan.seeds.count == 1 ? "seed" : "seeds"), each about "
                 + "\(Duration.seconds(plan.secondsEach).shortText): \(names)")
-        shared.note("mode \(training.choice.mode.rawValue): \(training.choice.reason)")
-    }
-}
-
-/// Splits from which no spread can be told.
-struct TooFewQueries: CommandStatusProviding, CustomStringConvertible {
-    var dev: Int
-    var split: String
-    var measured: Int
-
-    var commandStatus: CommandStatus { .data }
-    var description: String {
-        "a comparison needs two queries with a relevant document in dev and in \(split); there are \(dev) and \(measured)"
+        context.note("mode \(training.choice.mode.rawValue): \(training.choice.reason)")
     }
 }

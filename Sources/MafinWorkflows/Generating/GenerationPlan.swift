@@ -3,8 +3,26 @@ import MafinBlackBox
 import MafinProviders
 import MafinReport
 
-/// What a generation would ask, and what that would cost at most.
-struct GenerationPlan: Encodable {
+/// What may be spent on language models, and how fast they may be asked.
+package struct ChatLimits: Sendable {
+    /// What a million tokens cost, of prompts and of replies.
+    package var price: ChatPrice?
+    /// In the currency of ``price``.
+    package var maximumCost: Double?
+    package var maximumRequests: Int?
+    /// Of the account.
+    package var requestsPerMinute: Int?
+    package var tokensPerMinute: Int?
+    /// Tokens of a reply, at most; nil: what the queries need.
+    package var tokensOfReply: Int?
+    /// Whether the provider's batch API is asked.
+    package var isBatch = false
+
+    package init() {}
+}
+
+/// What a generation would ask, and an estimate of what that would cost.
+package struct GenerationPlan: Sendable, Encodable {
     var documents: Int
     var passages: Int
     /// `provider:model`; nil: nobody is asked.
@@ -30,7 +48,7 @@ struct GenerationPlan: Encodable {
 
     init(
         documents: Int, passages: Int, model: ChatModel, prompts: Int, missing: [LanguagePrompt],
-        rates: LanguageModelOptions
+        limits: ChatLimits
     ) {
         self.init(documents: documents, passages: passages)
         self.model = "\(model.identity.provider):\(model.identity.model)"
@@ -39,12 +57,12 @@ struct GenerationPlan: Encodable {
         cached = prompts - missing.count
         inputTokens = missing.reduce(0) { $0 + ChatModel.estimatedTokens(of: $1) }
         outputTokens = missing.reduce(0) { $0 + $1.maximumTokens }
-        cost = rates.price?.cost(input: inputTokens, output: outputTokens).map {
-            rates.batch ? $0 * (1 - (model.batchDiscount ?? 0)) : $0
+        cost = limits.price?.cost(input: inputTokens, output: outputTokens).map {
+            limits.isBatch ? $0 * (1 - (model.batchDiscount ?? 0)) : $0
         }
         let bounds = [
-            rates.requestsPerMinute.map { Double(missing.count) / Double($0) },
-            rates.tokensPerMinute.map { Double(inputTokens + outputTokens) / Double($0) },
+            limits.requestsPerMinute.map { Double(missing.count) / Double($0) },
+            limits.tokensPerMinute.map { Double(inputTokens + outputTokens) / Double($0) },
         ].compactMap { $0 }
         minutes = bounds.max()
     }
@@ -64,12 +82,12 @@ struct GenerationPlan: Encodable {
     /// Why it must not be begun, or nil.
     ///
     /// - Parameter spent: what the command has spent of its limits before.
-    func objection(_ limits: LanguageModelOptions, spent: (requests: Int, cost: Double)) -> String? {
-        if let allowed = limits.maxRequests, toAsk > allowed - spent.requests {
+    func objection(_ limits: ChatLimits, spent: (requests: Int, cost: Double)) -> String? {
+        if let allowed = limits.maximumRequests, toAsk > allowed - spent.requests {
             return
                 "\(toAsk) prompts are needed and \(left(allowed - spent.requests, of: allowed)) allowed; nothing was sent"
         }
-        if let allowed = limits.maxCost, let cost, cost > allowed - spent.cost {
+        if let allowed = limits.maximumCost, let cost, cost > allowed - spent.cost {
             let left = spent.cost == 0 ? "" : "\(Self.money(max(0, allowed - spent.cost))) is left of the "
             return
                 "up to \(Self.money(cost)) is needed and \(left)\(Self.money(allowed)) allowed; nothing was sent"
@@ -81,7 +99,8 @@ struct GenerationPlan: Encodable {
         left == allowed ? "\(allowed)" : "\(max(0, left)) left of the \(allowed)"
     }
 
-    var table: Table {
+    /// The plan for people.
+    package var table: Table {
         var table = Table(columns: [.init(model ?? "without a language model"), .init("")])
         table.append(["passages", "\(passages) of \(documents) documents"])
         guard let server else { return table }

@@ -1,0 +1,74 @@
+import MafinBlackBox
+import MafinMethod
+import MafinPipeline
+import MafinReport
+import MafinRetrieval
+import MafinWorkflows
+
+/// A training that a command ran, with its progress on the terminal, and what is printed of it.
+struct TrainingReport {
+    /// What `--json` prints.
+    struct Summary: Encodable {
+        var artefact: String
+        var mode: ModeChoice.Mode
+        var modeReason: String
+        /// From the start of the command until the first step began, and what that step took. Nil where a resumed run had made all its steps.
+        var secondsToFirstStep: Double?
+        var secondsOfFirstStep: Double?
+        var verdict: Verdict
+        var contenders: [TrainingWorkflow.TrainedMethod]
+        var development: EvaluationReport
+    }
+
+    let summary: Summary
+    private let options: TrainingWorkflow.Options
+    private let development: [EvaluationReport]
+
+    /// Trains.
+    static func of(
+        _ options: TrainingWorkflow.Options, blackBox: BlackBoxOptions, shared: SharedOptions
+    ) async throws -> TrainingReport {
+        try await of(options, source: blackBox.source, shared: shared) { try await blackBox.make(shared: shared) }
+    }
+
+    /// Trains beside a black box that is opened when it is needed.
+    static func of(
+        _ options: TrainingWorkflow.Options, source: BlackBoxSource?, shared: SharedOptions,
+        openBlackBox: @escaping TrainingWorkflow.BlackBoxOpening
+    ) async throws -> TrainingReport {
+        let progress = TrainingProgress(shared)
+        defer { progress.finish() }
+        let workflow = TrainingWorkflow(
+            options, source: source, context: shared.context, openBlackBox: openBlackBox)
+        let result = try await workflow.run { progress.report($0, $1) }
+        return TrainingReport(
+            summary: Summary(
+                artefact: result.methods[0].artefact, mode: result.mode, modeReason: result.modeReason,
+                secondsToFirstStep: progress.firstStep.began, secondsOfFirstStep: progress.firstStep.took,
+                verdict: result.verdict, contenders: result.methods, development: result.development[0]),
+            options: options, development: result.development)
+    }
+
+    /// What is printed for people: the figures on dev, the judgement, the next command.
+    var text: String {
+        var combined = development[0]
+        for report in development.dropFirst() { combined.systems += report.systems.suffix(1) }
+        let verdict = summary.verdict
+        // The judgement says it of the method itself.
+        let idle = summary.contenders.dropFirst().filter { $0.bestStep == 0 }.map(\.name)
+        let note =
+            idle.isEmpty
+            ? "" : "\nTraining gained nothing on dev over the encoder as released: \(idle.joined(separator: ", ")).\n"
+        let next = ShellText.line(
+            "mafin", "evaluate", ShellText.path(options.output), "--data", ShellText.path(options.data), "--split",
+            "test")
+        return """
+            On dev, where every choice was made:
+            \(EvaluationSummary(combined).text())
+            \(note)
+            Verdict: \(verdict.decision.rawValue)\(verdict.isForced ? " (overridden by --force)" : ""). \(verdict.reason)
+            Written to \(options.output). To measure it on held-out queries:
+              \(next)
+            """
+    }
+}

@@ -1,0 +1,15 @@
+extension Duration {
+    /// In seconds.
+    package var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+
+    /// For people, as they would write it: `42s`, `3m05s`, `10m`, `1h02m`, `2h`.
+    package var shortText: String {
+        let total = Int(inSeconds.rounded())
+        func part(_ number: Int, _ unit: String) -> String {
+            number == 0 ? "" : (number < 10 ? "0\(number)" : "\(number)") + unit
+        }
+        if total < 60 { return "\(total)s" }
+        if total < 3600 { return "\(total / 60)m" + part(total % 60, "s") }
+        return "\(total / 3600)h" + part(total / 60 % 60, "m")
+    }
+}

@@ -1,0 +1,33 @@
+import Foundation
+import MafinBlackBox
+import MafinPipeline
+import MafinProviders
+
+/// How an artefact, the encoder that it names and its black box are opened.
+package enum ArtefactOpening {
+    /// Opens a black box; told the artefact's own, which is meant unless something else is named.
+    package typealias BlackBox = (BlackBoxSource?) async throws -> any MafinBlackBox.BlackBox
+
+    /// Loads an artefact, and warns if it is marked as not to be used.
+    package static func model(at path: String, _ context: WorkflowContext) throws -> ArtefactModel {
+        let model = try ArtefactModel(artefact: URL(fileURLWithPath: path), released: releasedFolder)
+        let verdict = model.manifest.verdict
+        if !verdict.allowsUse { context.warn("\(path) is marked \(verdict.decision.rawValue). \(verdict.reason)") }
+        return model
+    }
+
+    /// Opens the black box of an artefact. One that the artefact was not trained beside is refused before it is asked.
+    package static func blackBox(
+        of model: ArtefactModel, _ open: BlackBox
+    ) async throws -> any MafinBlackBox.BlackBox {
+        let blackBox = try await open(model.manifest.blackBoxSource)
+        try model.artefact.require(blackBox: blackBox.identity)
+        return blackBox
+    }
+
+    /// The folder of the released checkpoint that an artefact names: where it lay, otherwise the hub's folder on this machine.
+    package static func releasedFolder(_ record: EncoderRecord) throws -> URL {
+        if let path = record.path, FileManager.default.fileExists(atPath: path) { return URL(fileURLWithPath: path) }
+        return try ModelHub().resolve(record.name, revision: record.revision ?? "main")
+    }
+}

@@ -1,0 +1,50 @@
+import Foundation
+import MafinEncoder
+import MafinPipeline
+import MafinProviders
+
+/// Which open encoder is trained, how it reads texts, and how much of it may change.
+package struct EncoderChoice: Sendable {
+    /// The encoder where none is named: 22 M parameters, 384 dimensions, fast on a CPU.
+    package static let standardName = "sentence-transformers/all-MiniLM-L6-v2"
+
+    /// `ORGANISATION/NAME` of the model hub, or a folder.
+    package var name = Self.standardName
+    /// Branch, tag or commit; nil: `main`.
+    package var revision: String?
+    /// Text before each query; nil: the checkpoint's prompt.
+    package var queryPrefix: String?
+    /// Text before each document; nil: the checkpoint's prompt.
+    package var documentPrefix: String?
+    /// Texts are cut to this many tokens; nil: as the checkpoint says.
+    package var maximumLength: Int?
+    /// The lowest layers that do not train, embeddings included.
+    package var frozenLayers = 0
+    /// Whether the embedding matrix does not train.
+    package var freezesEmbeddings = false
+
+    package init() {}
+
+    /// Finds the encoder on this machine and reads its prefixes. Nothing is asked over the network.
+    /// - Throws: `ProviderError.modelNotFound`, which says what to pull; `EncoderError` for a damaged file of prompts.
+    package func resolve(in hub: ModelHub) throws -> ReleasedEncoder {
+        let folder = try hub.resolve(name, revision: revision ?? "main")
+        return try ReleasedEncoder(
+            name: name, revision: revision, folder: folder,
+            prefixes: TextPrefixes(query: queryPrefix, document: documentPrefix, elseOf: folder),
+            maximumLength: maximumLength)
+    }
+
+    /// The encoder, ready to train.
+    func load(_ released: ReleasedEncoder) throws -> TextEncoder {
+        try released.load(frozenLayers: frozenLayers, freezesEmbeddings: freezesEmbeddings)
+    }
+}
+
+extension LocalVectorCache {
+    /// The local encoder's vectors of documents, beside the cache of paid vectors (see `MAFIN_CACHE`).
+    package static var shared: LocalVectorCache {
+        LocalVectorCache(
+            folder: EmbeddingCache.defaultFile().deletingLastPathComponent().appendingPathComponent("local-vectors"))
+    }
+}

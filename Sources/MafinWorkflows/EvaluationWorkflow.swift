@@ -1,0 +1,87 @@
+import Foundation
+import MafinPipeline
+import MafinReport
+import MafinRetrieval
+
+/// One `mafin evaluate`: measures an artefact and everything simpler on one split.
+package struct EvaluationWorkflow {
+    /// What is measured.
+    package struct Options: Sendable {
+        /// The folder of the artefact.
+        package var artefact: String
+        /// The collection.
+        package var data: String
+        package var split = JudgedSplits.Part.test.rawValue
+        package var metrics = Metric.standard
+        /// Whether queries are measured that the artefact learned from or was chosen on.
+        package var allowsLeaks = false
+        /// A folder for each system's ranking, as a TREC run file; nil: none is written.
+        package var runs: String?
+
+        package init(artefact: String, data: String) {
+            (self.artefact, self.data) = (artefact, data)
+        }
+    }
+
+    /// The figures, and the systems that could not be measured. Its JSON is that of the report, with fields
+    /// `omitted` and, where leaks are allowed, `knownQueries`.
+    package struct Result: Sendable, Encodable {
+        package struct Omission: Sendable, Encodable {
+            package var name: String
+            package var reason: String
+        }
+
+        private enum CodingKeys: CodingKey { case omitted, knownQueries }
+
+        package var report: EvaluationReport
+        package var omitted: [Omission]
+        /// Ids of measured queries that the artefact learned from or was chosen on.
+        package var knownQueries: [String]
+
+        package func encode(to encoder: any Encoder) throws {
+            try report.encode(to: encoder)
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(omitted, forKey: .omitted)
+            if !knownQueries.isEmpty { try container.encode(knownQueries, forKey: .knownQueries) }
+        }
+    }
+
+    private let options: Options
+    private let context: WorkflowContext
+    private let openBlackBox: ArtefactOpening.BlackBox
+
+    package init(
+        _ options: Options, context: WorkflowContext, openBlackBox: @escaping ArtefactOpening.BlackBox
+    ) {
+        (self.options, self.context, self.openBlackBox) = (options, context, openBlackBox)
+    }
+
+    /// Measures, and writes the rankings where they are wanted.
+    package func run() async throws -> Result {
+        let runs = options.runs.map { URL(fileURLWithPath: $0) }
+        if let runs { try FileManager.default.createDirectory(at: runs, withIntermediateDirectories: true) }
+        let model = try ArtefactOpening.model(at: options.artefact, context)
+        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: options.data))
+        context.warn(of: collection.warnings)
+        let measured = try LeakGuard.measured(
+            options.split, of: collection, for: model.artefact, allowsLeaks: options.allowsLeaks, context)
+        let vectors = try await BlackBoxVectors(
+            asking: ArtefactOpening.blackBox(of: model, openBlackBox), documents: collection.documents,
+            queries: measured.queries)
+        let progress = EncodingProgress(context)
+        defer { progress.finish() }
+        let evaluation = try ArtefactEvaluation(
+            of: model, on: measured, vectors: vectors, cache: .shared,
+            released: ArtefactOpening.releasedFolder,
+            isCancelled: context.isCancelled, onProgress: progress.update)
+        let report = try evaluation.report(metrics: options.metrics)
+        if let runs {
+            for (name, run) in evaluation.systems {
+                try run.write(to: runs.appendingPathComponent("\(name).\(options.split).run"), tag: name)
+            }
+        }
+        return Result(
+            report: report, omitted: evaluation.omitted.map { Result.Omission(name: $0.name, reason: $0.reason) },
+            knownQueries: measured.known.map(\.id))
+    }
+}

@@ -1,0 +1,37 @@
+import Foundation
+
+/// Command lines as people type them into a shell.
+package enum ShellText {
+    /// A command line, each argument quoted where it must be.
+    package static func line(_ arguments: String...) -> String { line(arguments) }
+
+    package static func line(_ arguments: [String]) -> String { arguments.map(quoted).joined(separator: " ") }
+
+    /// The command that runs, without the password of an address. Keys are never flags.
+    package static var current: String {
+        line(["mafin"] + CommandLine.arguments.dropFirst().map(withoutPassword))
+    }
+
+    /// An argument as a shell reads it back.
+    package static func quoted(_ argument: String) -> String {
+        let isPlain =
+            !argument.isEmpty
+            && argument.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"):
+                    true
+                default: "-_./:,@%+=".utf8.contains(byte)
+                }
+            }
+        return isPlain ? argument : "'" + argument.replacingOccurrences(of: "'", with: "'\\''") + "'"
+    }
+
+    /// A path as an argument: one that begins with a dash would be read as a flag.
+    package static func path(_ path: String) -> String { path.hasPrefix("-") ? "./" + path : path }
+
+    /// `https://user:password@host` without the user and the password.
+    package static func withoutPassword(_ argument: String) -> String {
+        argument.replacingOccurrences(of: "://[^/@]*@", with: "://…@", options: .regularExpression)
+    }
+}

@@ -1,0 +1,55 @@
+import MafinEncoder
+import MafinMethod
+import MafinNumerics
+import MafinPipeline
+
+/// Settings of the objective and the optimiser. Nil leaves a setting at its default.
+package struct TrainingTuning: Sendable {
+    /// The training objectives by name.
+    package enum LossName: String, CaseIterable, Sendable {
+        case listnet, infonce, listmle, hybrid
+
+        var loss: any Loss {
+            switch self {
+            case .listnet: ListNet(target: .exponentialGain)
+            case .infonce: InfoNCE()
+            case .listmle: ListMLE(cutoff: 10)
+            case .hybrid:
+                HybridLoss(listwise: ListNet(target: .exponentialGain), contrastive: InfoNCE(), weight: 0.5)
+            }
+        }
+    }
+
+    package var loss = LossName.listnet
+    /// Peak learning rate.
+    package var learningRate: Float?
+    package var dropout: Float?
+    /// Passes over the training labels, at most.
+    package var epochs: Int?
+    /// Bytes that training the encoder may take.
+    package var memory: Int?
+    /// Evaluations without a gain on dev after which training ends early.
+    package var patience: Int?
+    /// Time between checkpoints.
+    package var checkpointInterval = Duration.seconds(30)
+
+    package init() {}
+
+    func apply(to settings: inout CollectionTraining.Settings) {
+        settings.loss = loss.loss
+        settings.learningRate = learningRate
+        settings.memory = memory
+        if let dropout { settings.options.dropout = dropout }
+        if let patience { settings.options.patience = patience }
+        settings.options.epochs = epochs
+        settings.options.checkpointSeconds = checkpointInterval.inSeconds
+    }
+
+    /// Applies the limit of memory, before anything is paid for: it may be too small.
+    /// - Throws: `EncoderError.memory`.
+    func limitMemory(of encoder: BERTEncoder) throws {
+        var settings = CollectionTraining.Settings()
+        apply(to: &settings)
+        try settings.limitMemory(of: encoder)
+    }
+}

@@ -1,0 +1,296 @@
+import Foundation
+import MafinBlackBox
+import MafinEncoder
+import MafinMethod
+import MafinNumerics
+import MafinPipeline
+import MafinProviders
+import MafinRetrieval
+
+/// One `mafin train`: reads a collection, asks the black box, trains the method and the rivals asked for, and writes an artefact for each.
+///
+/// Checkpoints lie in `OUTPUT.training` until the artefacts are written, so an interrupted training can be resumed bit for bit.
+package struct TrainingWorkflow {
+    /// What is trained, on what, and for how long.
+    package struct Options: Sendable {
+        /// The collection.
+        package var data: String
+        /// The folder of the artefact.
+        package var output: String
+        package var encoder = EncoderChoice()
+        package var tuning = TrainingTuning()
+        /// Time for all trainings together.
+        package var time = Duration.seconds(600)
+        package var seed: UInt64 = 1
+        /// Nil: chosen from the data and the time.
+        package var mode: ModeChoice.Mode?
+        package var method = Contender.mafin
+        /// Methods to train for comparison, each for the same time.
+        package var rivals: [Contender] = []
+        package var form = CollectionTraining.JoinedForm.querySided
+        /// Whether an interrupted training is continued.
+        package var resumes = false
+        /// Whether queries of train and dev stay that are also in test.
+        package var allowsLeaks = false
+        /// Whether the artefact is marked as usable even where dev says that it does not beat the black box.
+        package var isForced = false
+
+        package init(data: String, output: String) {
+            (self.data, self.output) = (data, output)
+        }
+    }
+
+    /// A method that was trained, and its artefact.
+    package struct TrainedMethod: Sendable, Encodable {
+        package var name: String
+        package var artefact: String
+        package var lambda: Float
+        package var temperature: Float
+        package var steps: Int
+        package var bestStep: Int
+        package var stopped: StopReason
+        package var seconds: Double
+        package var tokens: Int
+        package var verdict: Verdict
+    }
+
+    /// What came of it.
+    package struct Result: Sendable {
+        package var mode: ModeChoice.Mode
+        package var modeReason: String
+        /// The method asked for comes first, then its rivals.
+        package var methods: [TrainedMethod]
+        /// The figures on dev of each of ``methods``.
+        package var development: [EvaluationReport]
+        /// The judgement of the method asked for.
+        package var verdict: Verdict
+    }
+
+    /// Opens the black box; called once the collection has been read.
+    package typealias BlackBoxOpening = () async throws -> any BlackBox
+
+    private let options: Options
+    private let context: WorkflowContext
+    private let source: BlackBoxSource?
+    private let openBlackBox: BlackBoxOpening
+    private let output: URL
+
+    /// - Parameter source: how the artefact's black box is opened again later; written into the artefact.
+    package init(
+        _ options: Options, source: BlackBoxSource?, context: WorkflowContext, openBlackBox: @escaping BlackBoxOpening
+    ) {
+        (self.options, self.source, self.context) = (options, source, context)
+        self.openBlackBox = openBlackBox
+        output = URL(fileURLWithPath: options.output)
+    }
+
+    /// The folder of an artefact's checkpoints.
+    package static func checkpoints(of output: String) -> URL {
+        let url = URL(fileURLWithPath: output)
+        return url.deletingLastPathComponent().appendingPathComponent(url.lastPathComponent + ".training")
+    }
+
+    /// Whether an interrupted training of this artefact can be resumed.
+    package static func isInterrupted(_ output: String) -> Bool {
+        FileManager.default.fileExists(atPath: checkpoints(of: output).appendingPathComponent(planName).path)
+    }
+
+    /// Trains and writes.
+    /// - Parameter onEvent: told what each training does.
+    /// - Throws: ``WorkflowError``, errors of the modules; `CancellationError` when the user asks to end, with checkpoints kept.
+    package func run(onEvent: @escaping (Contender, TrainingEvent) -> Void = { _, _ in }) async throws -> Result {
+        try Artefact.requireReplaceable(output)
+        let choice = options.encoder
+        async let loading = Self.load(choice)
+        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: options.data))
+        context.warn(of: collection.warnings)
+        let splits = JudgedSplits(collection, allowsLeaks: options.allowsLeaks)
+        let judged = try [splits.qrels(.train), splits.qrels(.dev)]
+        let queries = collection.queries.filter { query in judged.contains { $0[query.id] != nil } }
+        context.note(
+            "\(collection.documents.count) documents, \(judged[0].queryIds.count) train and \(judged[1].queryIds.count) dev queries"
+        )
+        try LeakGuard.announce(splits, context)
+        let blackBox = try await openBlackBox()
+        // Faults of the encoder or the labels are found before anything is paid for.
+        let (released, encoder) = try await loading.value
+        try options.tuning.limitMemory(of: encoder.encoder)
+        let checkpoints = try prepareCheckpoints()
+        // Removes the folder if it is empty: the run came to nothing.
+        defer { rmdir(checkpoints.path) }
+        let stored = try storedPlan(checkpoints)
+        let vectors = try await BlackBoxVectors(asking: blackBox, documents: collection.documents, queries: queries)
+        let training = try prepare(collection, splits, vectors, released, encoder, stored)
+        let plan = try plan(training, released, stored, checkpoints)
+        context.note("mode \(plan.mode.rawValue): \(plan.modeReason)")
+
+        var result: Result?
+        for contender in plan.contenders {
+            let isRival = contender != options.method
+            let trained: TrainedEncoder
+            do {
+                trained = try train(contender, training, checkpoints, onEvent)
+            } catch  where isRival && Self.isFailureOfTheMethod(error) {
+                context.warn("rival \(contender.rawValue) could not be trained and is left out: \(error)")
+                continue
+            }
+            let target = isRival ? ArtefactModel.rivalFolder(contender, in: output) : output
+            let artefact = try trained.write(to: target, source: source, force: options.isForced)
+            var done =
+                result
+                ?? Result(
+                    mode: plan.mode, modeReason: plan.modeReason, methods: [], development: [],
+                    verdict: artefact.manifest.verdict)
+            done.methods.append(row(trained, artefact))
+            done.development.append(trained.development)
+            result = done
+        }
+        guard let result else { preconditionFailure("the method is trained first, and its errors end the run") }
+        try? FileManager.default.removeItem(at: checkpoints)
+        return result
+    }
+
+    /// Whether an error says that the data does not suit one method. Another method may well train on it. Everything else, such as a damaged
+    /// checkpoint or a full disk, ends the run.
+    private static func isFailureOfTheMethod(_ error: any Error) -> Bool {
+        (error as? TrainingError)?.isOfOneMethod ?? (error is CalibrationError)
+    }
+
+    /// Loads the encoder and hashes its weights, on another core than what is read beside it.
+    private static func load(_ choice: EncoderChoice) async throws -> UnsafeTransfer<(ReleasedEncoder, TextEncoder)> {
+        let released = try choice.resolve(in: ModelHub())
+        return UnsafeTransfer((released, try choice.load(released)))
+    }
+
+    /// The folder of checkpoints beside the artefact. It is made before anything is paid for or trained, which also shows that the artefact can
+    /// be written there.
+    private func prepareCheckpoints() throws -> URL {
+        let checkpoints = Self.checkpoints(of: options.output)
+        let files = FileManager.default
+        let holdsRun = Self.isInterrupted(options.output)
+        if holdsRun, !options.resumes { throw WorkflowError.interruptedTraining(path: checkpoints.path) }
+        if options.resumes, !holdsRun {
+            if files.fileExists(atPath: output.appendingPathComponent(Artefact.manifestName).path) {
+                throw WorkflowError.nothingToResume(path: output.path)
+            }
+            context.note("nothing to resume; starting anew")
+        }
+        try files.createDirectory(at: checkpoints, withIntermediateDirectories: true)
+        return checkpoints
+    }
+
+    private func prepare(
+        _ collection: RetrievalCollection, _ splits: JudgedSplits, _ vectors: BlackBoxVectors,
+        _ released: ReleasedEncoder, _ encoder: TextEncoder, _ stored: Plan?
+    ) throws -> CollectionTraining {
+        var settings = CollectionTraining.Settings()
+        settings.joins = options.form
+        options.tuning.apply(to: &settings)
+        settings.frozenLayers = options.encoder.frozenLayers
+        settings.freezesEmbeddings = options.encoder.freezesEmbeddings
+        settings.options.seed = options.seed
+        settings.mode = stored?.mode ?? options.mode
+        settings.modeReason = stored?.modeReason
+        settings.options.time = secondsEach
+        let progress = EncodingProgress(context)
+        defer { progress.finish() }
+        return try CollectionTraining(
+            collection: collection, splits: splits, vectors: vectors, released: released, encoder: encoder,
+            settings: settings, cache: .shared, isCancelled: context.isCancelled, onProgress: progress.update)
+    }
+
+    private var contenders: [Contender] { [options.method] + options.rivals.filter { $0 != options.method } }
+
+    private var secondsEach: Double { options.time.inSeconds / Double(contenders.count) }
+
+    private func train(
+        _ contender: Contender, _ training: CollectionTraining, _ checkpoints: URL,
+        _ onEvent: @escaping (Contender, TrainingEvent) -> Void
+    ) throws -> TrainedEncoder {
+        let folder = checkpoints.appendingPathComponent(contender.rawValue)
+        return try training.train(
+            contender, checkpointFolder: folder, resume: options.resumes && CollectionTraining.canResume(from: folder),
+            isCancelled: context.isCancelled
+        ) { onEvent(contender, $0) }
+    }
+
+    private func row(_ trained: TrainedEncoder, _ artefact: Artefact) -> TrainedMethod {
+        TrainedMethod(
+            name: trained.contender.rawValue, artefact: artefact.folder.path, lambda: trained.mixing.lambda,
+            temperature: trained.mixing.temperature, steps: trained.outcome.steps,
+            bestStep: trained.outcome.best.step, stopped: trained.outcome.reason, seconds: trained.outcome.elapsed,
+            tokens: trained.outcome.tokens, verdict: artefact.manifest.verdict)
+    }
+}
+
+// MARK: - Resuming
+
+extension TrainingWorkflow {
+    private static let planName = "plan.json"
+
+    /// What is decided at the start and must not change when a run is resumed.
+    private struct Plan: Codable {
+        var contenders: [Contender]
+        /// The mode as asked for, nil where it was chosen; and what it was then.
+        var askedMode: ModeChoice.Mode?
+        var mode: ModeChoice.Mode
+        var modeReason: String
+        var secondsEach: Double
+        var encoder: EncoderFacts
+        var form: CollectionTraining.JoinedForm
+
+        /// What the trained weights start from.
+        struct EncoderFacts: Codable, Equatable {
+            var weights: String
+            var queryPrefix: String?
+            var documentPrefix: String?
+            var maximumLength: Int?
+            var frozenLayers: Int
+            var freezesEmbeddings: Bool
+        }
+
+        /// The first thing in which a resumed run differs from the one that was interrupted.
+        func difference(from now: Plan) -> (name: String, then: String, now: String)? {
+            func names(_ plan: Plan) -> String { plan.contenders.map(\.rawValue).joined(separator: ", ") }
+            if contenders != now.contenders { return ("methods", names(self), names(now)) }
+            if askedMode != now.askedMode {
+                return ("--mode", askedMode?.rawValue ?? "none", now.askedMode?.rawValue ?? "none")
+            }
+            if abs(secondsEach - now.secondsEach) > 1e-6 {
+                return ("seconds a method", "\(secondsEach)", "\(now.secondsEach)")
+            }
+            if form != now.form { return ("--form", form.rawValue, now.form.rawValue) }
+            if encoder != now.encoder { return ("the local encoder or its options", "\(encoder)", "\(now.encoder)") }
+            return nil
+        }
+    }
+
+    /// The plan of this run; that of the interrupted run must agree with it.
+    private func plan(
+        _ training: CollectionTraining, _ released: ReleasedEncoder, _ stored: Plan?, _ checkpoints: URL
+    ) throws -> Plan {
+        let plan = Plan(
+            contenders: contenders, askedMode: options.mode, mode: training.choice.mode,
+            modeReason: training.choice.reason, secondsEach: secondsEach,
+            encoder: Plan.EncoderFacts(
+                weights: released.weightsHash, queryPrefix: released.prefixes?.query,
+                documentPrefix: released.prefixes?.document, maximumLength: released.maximumLength,
+                frozenLayers: options.encoder.frozenLayers, freezesEmbeddings: options.encoder.freezesEmbeddings),
+            form: options.form)
+        if let stored {
+            if let (name, then, now) = stored.difference(from: plan) {
+                throw WorkflowError.resumeDiffers(path: checkpoints.path, what: name, then: then, now: now)
+            }
+            return stored
+        }
+        try AtomicFile.write(
+            JSONEncoder().encode(plan), to: checkpoints.appendingPathComponent(Self.planName))
+        return plan
+    }
+
+    private func storedPlan(_ checkpoints: URL) throws -> Plan? {
+        let file = checkpoints.appendingPathComponent(Self.planName)
+        guard options.resumes, let data = FileManager.default.contents(atPath: file.path) else { return nil }
+        return try JSONDecoder().decode(Plan.self, from: data)
+    }
+}
