@@ -1,5 +1,7 @@
 import ArgumentParser
 import Foundation
+import MafinProviders
+import MafinWorkflows
 
 /// What the user sees of an error: one line, and how the process ends.
 struct ErrorReport: Equatable {
@@ -9,6 +11,8 @@ struct ErrorReport: Equatable {
     /// The report of any error that a command threw while it ran.
     init(_ error: any Error) {
         switch error {
+        case ProviderError.unknownProvider(let name, let known):
+            self.init(NameError("provider", name, known: known))
         case let error as any CommandStatusProviding:
             message = String(describing: error)
             status = error.commandStatus

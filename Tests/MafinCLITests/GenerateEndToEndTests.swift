@@ -237,7 +237,7 @@ struct GenerateEndToEndTests {
     }
 
     @Test(arguments: [
-        (["--llm", "nobody:m"], "no provider is called 'nobody'", CommandStatus.usage),
+        (["--llm", "opnai:m"], "there is no provider 'opnai'; did you mean 'openai'?", CommandStatus.usage),
         (["--llm", "voyage:m"], "no chat API", .usage), (["--llm", "openai:m"], "OPENAI_API_KEY", .usage),
         (["--without-llm", "--llm", "openai:m"], "--without-llm", .usage), ([], "--llm", .usage),
         (["--without-llm", "--mix", "poem"], "no mix of styles", .usage),
