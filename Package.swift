@@ -116,8 +116,7 @@ let package = Package(
             ])
         + module("MafinGeneration", ["MafinNumerics", "MafinBlackBox", "MafinRetrieval"])
         + module(
-            "MafinReport", ["MafinRetrieval", "MafinMethod", "MafinPipeline", "MafinComparison"],
-            tests: ["MafinNumerics"])
+            "MafinReport", ["MafinNumerics", "MafinRetrieval", "MafinMethod", "MafinPipeline", "MafinComparison"])
         + module(
             "MafinServer",
             [

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MafinNumerics
 import MafinProviders
 import MafinWorkflows
 
@@ -26,7 +27,7 @@ struct ErrorReport: Equatable {
             message = Self.describe(error)
             status = error.code == .fileWriteOutOfSpace ? .failure : .data
         case let error as DecodingError:
-            message = Self.describe(error)
+            message = error.sentence
             status = .data
         default:
             message = String(describing: error)
@@ -51,23 +52,6 @@ struct ErrorReport: Equatable {
         }
         let fields = Answer.Fields(kind: status.name, message: message, status: status.rawValue)
         return (try? JSONOutput.text(of: Answer(error: fields))) ?? "{}"
-    }
-
-    /// Swift prints a decoding error as a tree; this says where in the JSON, and what is wrong there.
-    private static func describe(_ error: DecodingError) -> String {
-        func place(_ path: [any CodingKey]) -> String {
-            path.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
-        }
-        func describe(_ context: DecodingError.Context) -> String {
-            let path = place(context.codingPath)
-            return path.isEmpty ? context.debugDescription : "\(path): \(context.debugDescription)"
-        }
-        switch error {
-        case .keyNotFound(let key, let context): return "the field \"\(place(context.codingPath + [key]))\" is missing"
-        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-            return describe(context)
-        @unknown default: return String(describing: error)
-        }
     }
 
     /// Foundation's file errors print as domain, code and dictionary; this says path and reason.

@@ -1,3 +1,5 @@
+import MafinNumerics
+
 /// What can be wrong with a report that is read.
 public enum ReportError: Error, Equatable, Sendable {
     /// Not the JSON of a report.
@@ -11,17 +13,7 @@ public enum ReportError: Error, Equatable, Sendable {
 
     /// Where decoding failed.
     init(_ error: DecodingError, path: String) {
-        func name(_ keys: [any CodingKey]) -> String {
-            keys.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
-        }
-        switch error {
-        case .keyNotFound(let key, let context):
-            self = .field(path: path, field: name(context.codingPath + [key]), reason: "is missing")
-        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-            self = .field(path: path, field: name(context.codingPath), reason: context.debugDescription)
-        @unknown default:
-            self = .notAReport(path: path, found: "\(error)")
-        }
+        self = .field(path: path, field: error.fault.field, reason: error.fault.reason)
     }
 }
 

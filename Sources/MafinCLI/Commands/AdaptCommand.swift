@@ -46,6 +46,7 @@ struct AdaptCommand: AsyncParsableCommand {
     var rivals = RivalList(contenders: [])
 
     @OptionGroup(visibility: .hidden) var leaks: LeakOptions
+
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions

@@ -21,9 +21,10 @@ struct BatchListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the jobs that the cache knows, with their last known state.")
 
+    @OptionGroup var options: CacheOptions
+
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
-    @OptionGroup var options: CacheOptions
 
     func run() async throws {
         let jobs = try await options.open(shared).allJobs()
@@ -62,8 +63,6 @@ struct BatchResumeCommand: AsyncParsableCommand {
             More flags: mafin batch resume --help-hidden
             """)
 
-    @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
     @OptionGroup(title: "Black box") var blackBox: BlackBoxOptions
 
     @Flag(help: "Cancel the jobs at the provider. Answers received so far are kept.")
@@ -71,6 +70,9 @@ struct BatchResumeCommand: AsyncParsableCommand {
 
     @Flag(help: "Keep asking until all jobs have ended.")
     var wait = false
+
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func run() async throws {
         let opened = try blackBox.openedProvider(shared)

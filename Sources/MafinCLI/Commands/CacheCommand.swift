@@ -45,9 +45,10 @@ struct CacheStatsCommand: AsyncParsableCommand {
         commandName: "stats",
         abstract: "Show how many vectors of which models are stored, and how much space they take.")
 
+    @OptionGroup var options: CacheOptions
+
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
-    @OptionGroup var options: CacheOptions
 
     func run() async throws {
         let statistics =
@@ -96,12 +97,13 @@ struct CacheVerifyCommand: AsyncParsableCommand {
         commandName: "verify",
         abstract: "Read every vector and compare it with its checksum. Ends with status 65 if one is damaged.")
 
-    @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
     @OptionGroup var options: CacheOptions
 
     @Flag(help: "Remove damaged vectors. They are asked for again when they are needed.")
     var repair = false
+
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func run() async throws {
         let cache = try options.open(shared)
@@ -130,8 +132,6 @@ struct CacheCleanCommand: AsyncParsableCommand {
         discussion: "Without --source and --older-than no vector is removed. Removed vectors have to be paid for again."
     )
 
-    @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
     @OptionGroup var options: CacheOptions
 
     @Option(
@@ -146,6 +146,9 @@ struct CacheCleanCommand: AsyncParsableCommand {
 
     @Flag(help: "Give the freed space back to the disk. Needs as much free space as the remaining vectors take.")
     var compact = false
+
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func validate() throws {
         if let olderThan, !(olderThan >= 0 && olderThan < 1e6) {

@@ -18,8 +18,6 @@ struct CacheExportCommand: AsyncParsableCommand {
             More flags: mafin cache export --help-hidden
             """)
 
-    @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
     @OptionGroup var options: CacheCollectionOptions
 
     @Option(help: ArgumentHelp("Source to write, by its number in 'mafin cache stats'.", valueName: "n"))
@@ -27,6 +25,9 @@ struct CacheExportCommand: AsyncParsableCommand {
 
     @Option(name: .shortAndLong, help: "File to write; with --data, the folder.")
     var output: String
+
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     /// Vectors that are held at a time.
     private static let blockSize = 8192
@@ -98,12 +99,13 @@ struct CacheImportCommand: AsyncParsableCommand {
             More flags: mafin cache import --help-hidden
             """)
 
-    @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
     @OptionGroup var options: CacheCollectionOptions
 
     @Argument(help: "File or folder of vectors.")
     var input: String
+
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func run() async throws {
         let url = URL(fileURLWithPath: input)

@@ -93,6 +93,7 @@ struct CompareCommand: AsyncParsableCommand {
     var mode: ModeChoice.Mode?
 
     @OptionGroup var tuning: TuningOptions
+
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions

@@ -28,6 +28,7 @@ struct DemoCommand: AsyncParsableCommand {
     var sample = "Samples/handbook"
 
     @OptionGroup var encoder: EncoderOptions
+
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions

@@ -17,10 +17,6 @@ struct DiffCommand: AsyncParsableCommand {
             tests of reports need the values of single queries in them.
             """)
 
-    @OptionGroup var computing: ComputingOptions
-    @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
-
     @Argument(help: "The earlier run or report.", completion: .file())
     var first: String
 
@@ -56,6 +52,10 @@ struct DiffCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Also write a page to this file.", valueName: "file"), completion: .file())
     var html: String?
+
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func validate() throws {
         if qrels != nil, data != nil, html == nil {

@@ -19,9 +19,6 @@ struct EmbedCommand: AsyncParsableCommand {
             all is done; memory does not grow with the number of texts, but for their ids.
             """)
 
-    @OptionGroup var computing: ComputingOptions
-    @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
     @OptionGroup var options: ArtefactOptions
 
     @Option(help: "Texts: a .jsonl file with '_id' and 'text' (documents also 'title'), also .gz.")
@@ -36,6 +33,10 @@ struct EmbedCommand: AsyncParsableCommand {
 
     @Flag(help: "Store 16-bit floats: half the size, three digits.")
     var float16 = false
+
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     /// Texts that are held at a time, with their vectors: some hundred megabytes at the widths of today's black boxes.
     private static let blockSize = 4096

@@ -39,6 +39,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     var markdown = false
 
     @OptionGroup var options: ArtefactOptions
+
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions

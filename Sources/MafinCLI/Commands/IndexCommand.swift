@@ -17,9 +17,6 @@ struct IndexCommand: AsyncParsableCommand {
             What the black box was asked before comes from the cache, so that an interrupted run costs nothing twice.
             """)
 
-    @OptionGroup var computing: ComputingOptions
-    @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
     @OptionGroup var options: ArtefactOptions
 
     @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
@@ -34,6 +31,10 @@ struct IndexCommand: AsyncParsableCommand {
             "Store 16-bit floats: half the size and twice the speed where memory is the limit; scores move by about 0.0002."
     )
     var float16 = false
+
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func run() async throws {
         try computing.begin()

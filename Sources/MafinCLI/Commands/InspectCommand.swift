@@ -10,12 +10,12 @@ struct InspectCommand: AsyncParsableCommand {
         commandName: "inspect",
         abstract: "Describe an artefact, and check that its files are unchanged.")
 
+    @Argument(help: "Folder that 'mafin train' wrote.")
+    var artefact: String
+
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
-
-    @Argument(help: "Folder that 'mafin train' wrote.")
-    var artefact: String
 
     func run() async throws {
         try computing.apply()

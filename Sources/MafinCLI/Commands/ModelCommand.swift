@@ -70,15 +70,15 @@ struct ModelPathCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "path", abstract: "Print the folder of an encoder that is on this machine.")
 
-    @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
-
     @Argument(
         help: ArgumentHelp("ORGANISATION/NAME, the name of a model in MAFIN_MODELS, or a folder.", valueName: "name"))
     var name: String
 
     @Option(help: "Branch, tag or commit.")
     var revision = "main"
+
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func run() async throws {
         let folder = try ModelHub().resolve(name, revision: revision)

@@ -16,14 +16,14 @@ struct ModelPullCommand: AsyncParsableCommand {
             stopped. Every file is checked against the hash that the hub states.
             """)
 
-    @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
-
     @Argument(help: ArgumentHelp("ORGANISATION/NAME, such as \(EncoderChoice.standardName)."))
     var repository: String
 
     @Option(help: "Branch, tag or commit. A commit always gives the same files.")
     var revision = "main"
+
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     /// What `--json` prints.
     private struct Summary: Encodable {

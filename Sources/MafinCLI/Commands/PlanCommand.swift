@@ -18,9 +18,6 @@ struct PlanCommand: AsyncParsableCommand {
             More flags: mafin plan --help-hidden
             """)
 
-    @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
-
     @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
     var data: String
 
@@ -33,6 +30,9 @@ struct PlanCommand: AsyncParsableCommand {
 
     @Flag(help: "List all texts that are, or may be, longer than the model accepts.")
     var list = false
+
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func validate() throws {
         if localDimension < 1 { throw ValidationError("--local-dimension must be at least 1.") }

@@ -61,14 +61,14 @@ struct ProviderShowCommand: AsyncParsableCommand {
         commandName: "show",
         abstract: "Print a provider's profile: what is sent, what is expected, which limits hold.")
 
-    @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
-
     @Argument(help: "Name of the provider, as in 'mafin provider list'.")
     var name: String
 
     @Option(help: "Show the profile as it applies to this model.")
     var model: String?
+
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func run() async throws {
         let catalog = try ProfileCatalog()
@@ -95,9 +95,6 @@ struct ProviderProbeCommand: AsyncParsableCommand {
             and what becomes of a text that is too long. A server that takes that text may charge for it (up to 140,000 words).
             """)
 
-    @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
-
     @Option(name: .customLong("base-url"), help: "Address of the server, such as http://localhost:8080/v1.")
     var baseURL: String?
 
@@ -118,6 +115,9 @@ struct ProviderProbeCommand: AsyncParsableCommand {
 
     @OptionGroup var apiKey: APIKeyOptions
     @OptionGroup var asking: AskingOptions
+
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
 
     func validate() throws {
         if provider == nil, baseURL == nil {

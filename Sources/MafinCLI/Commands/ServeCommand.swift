@@ -86,6 +86,7 @@ struct ServeCommand: AsyncParsableCommand {
     var report: String?
 
     @OptionGroup var options: ArtefactOptions
+
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var shared: SharedOptions
 

@@ -78,6 +78,7 @@ struct TrainCommand: AsyncParsableCommand {
     var form: CollectionTraining.JoinedForm = .querySided
 
     @OptionGroup var tuning: TuningOptions
+
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions

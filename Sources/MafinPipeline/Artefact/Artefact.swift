@@ -161,31 +161,11 @@ public struct Artefact: Sendable {
             }
             manifest = try JSONDecoder().decode(ArtefactManifest.self, from: data)
         } catch let error as DecodingError {
-            throw Self.malformed(path, error)
+            throw ArtefactError.malformedManifest(path: path, field: error.fault.field, reason: error.fault.reason)
         }
         if let (field, expected, found) = manifest.firstContradiction() {
             throw ArtefactError.contradiction(path: path, field: field, expected: expected, found: found)
         }
         return manifest
-    }
-
-    private static func malformed(_ path: String, _ error: DecodingError) -> ArtefactError {
-        func field(_ codingPath: [any CodingKey], _ key: (any CodingKey)? = nil) -> String {
-            (codingPath + (key.map { [$0] } ?? [])).map { $0.intValue.map(String.init) ?? $0.stringValue }
-                .joined(separator: ".")
-        }
-        return switch error {
-        case .keyNotFound(let key, let context):
-            .malformedManifest(path: path, field: field(context.codingPath, key), reason: "is missing")
-        case .valueNotFound(let type, let context):
-            .malformedManifest(path: path, field: field(context.codingPath), reason: "expected \(type), found null")
-        case .typeMismatch(let type, let context):
-            .malformedManifest(
-                path: path, field: field(context.codingPath), reason: "expected \(type), found another type")
-        case .dataCorrupted(let context):
-            .malformedManifest(path: path, field: field(context.codingPath), reason: context.debugDescription)
-        @unknown default:
-            .malformedManifest(path: path, field: "", reason: "\(error)")
-        }
     }
 }

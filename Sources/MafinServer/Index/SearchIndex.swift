@@ -176,22 +176,3 @@ struct StoredDocument: Codable {
 
     var document: Document { Document(id: id, title: title, text: text) }
 }
-
-extension DecodingError {
-    /// Where in the JSON, and what is wrong there: Swift prints a decoding error as a tree.
-    var sentence: String {
-        func place(_ path: [any CodingKey]) -> String {
-            path.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
-        }
-        func describe(_ context: Context) -> String {
-            let path = place(context.codingPath)
-            return path.isEmpty ? context.debugDescription : "'\(path)': \(context.debugDescription)"
-        }
-        return switch self {
-        case .keyNotFound(let key, let context): "the field '\(place(context.codingPath + [key]))' is missing"
-        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-            describe(context)
-        @unknown default: "\(self)"
-        }
-    }
-}
