@@ -122,7 +122,7 @@ struct CompareEndToEndTests {
             run.signal(SIGINT) { $0.contains("tuned-alone-mixed: dev") }
             let interrupted = try await run.outcome()
             #expect(interrupted.status == CommandStatus.interrupted.rawValue, "\(interrupted.error)")
-            #expect(interrupted.error.contains("the same command goes on from here") && interrupted.output.isEmpty)
+            #expect(interrupted.error.contains("the same command continues from here") && interrupted.output.isEmpty)
             #expect(!FileManager.default.fileExists(atPath: world.url("REPORT/index.html").path))
 
             let whole = try await world.mafin(flags)
@@ -144,14 +144,14 @@ struct CompareEndToEndTests {
             flags += ["--fail-if", "nDCG@10 < 2", "--fail-if", "mafin R@100 < black-box"]
             let met = try await world.mafin(flags)
             #expect(met.status == 3 && met.error.contains("error: --fail-if: nDCG@10 < 2\n"), "\(met.error)")
-            #expect(met.error.contains("left out: 1 query of train and dev with the text of a query of test"))
+            #expect(met.error.contains("left out: 1 query of train and dev with the same text as a query of test"))
             #expect(met.error.contains("\"q0-0\"") && !met.error.contains("q0-0 and q0-5"), "\(met.error)")
             #expect(try facts(world).leaks?.method.contains("1 queries were left out") == true)
             #expect(try facts(world).leaks?.isAllowed == false)
             let passed = try await world.mafin(flags.dropLast(4) + ["--fail-if", "nDCG@10 < black-box", "--quiet"])
             #expect(passed.status == 0, "\(passed.error)")
             let unknown = try await world.mafin(flags.dropLast(4) + ["--fail-if", "nDCG@10 < nudge-n"])
-            #expect(unknown.status == CommandStatus.data.rawValue && unknown.error.contains("no figure of nudge-n"))
+            #expect(unknown.status == CommandStatus.data.rawValue && unknown.error.contains("no figure for nudge-n"))
             // Another choice is another comparison.
             let other = try await world.mafin(flags.dropLast(4) + ["--allow-leak"])
             #expect(

@@ -132,7 +132,7 @@ struct GenerateEndToEndTests {
             let refused = try await world.mafin(
                 ["generate", "--output", "GEN", "--llm-price", "1,2", "--llm-max-cost", "0.001"] + flags(server))
             #expect(
-                refused.status == CommandStatus.usage.rawValue && refused.error.contains("nothing was sent"),
+                refused.status == CommandStatus.budget.rawValue && refused.error.contains("nothing was sent"),
                 "\(refused.error)")
             #expect(bill.prompts.isEmpty && !FileManager.default.fileExists(atPath: world.url("GEN").path))
         }
@@ -144,7 +144,7 @@ struct GenerateEndToEndTests {
             let shared = try await world.mafin(
                 ["generate", "--output", "GEN", "--judge", "openai:writer", "--llm-max-requests", "70"] + flags(server))
             #expect(
-                shared.status == CommandStatus.usage.rawValue
+                shared.status == CommandStatus.budget.rawValue
                     && shared.error.contains("prompts are needed and 10 left of the 70 allowed"), "\(shared.error)")
             #expect(bill.prompts.count == 60)
             let elsewhere = try await world.mafin(

@@ -89,4 +89,31 @@ struct OutcomeEndToEndTests {
         #expect(mended.status == 0, "\(mended.error)")
         #expect(!FileManager.default.fileExists(atPath: world.url("ART.training").path))
     }
+
+    /// The demo never removes the checkpoints of a training that lie where it is told to write.
+    @Test func theDemoKeepsWhatItFinds() async throws {
+        let world = try TinyWorld()
+        defer { world.remove() }
+        try FileManager.default.moveItem(at: world.url("vectors"), to: world.url("data/black-box"))
+        let plan = try world.folder.write("{}", to: "ART.training/plan.json")
+        let checkpoint = try world.folder.write("weights", to: "ART.training/mafin/latest.json")
+        let demo = try await world.mafin([
+            "demo", "--sample", "data", "--output", "ART", "--encoder", "model", "--time", "1s",
+        ])
+        #expect(demo.status == CommandStatus.data.rawValue, "\(demo.error)")
+        #expect(try String(contentsOf: plan, encoding: .utf8) == "{}")
+        #expect(try String(contentsOf: checkpoint, encoding: .utf8) == "weights")
+    }
+
+    /// A service is not asked to wait for a day.
+    @Test(arguments: [["serve", "ART"], ["search", "ART", "--data", "data", "question"]])
+    func batchesAreRefusedWhereSomebodyWaits(_ command: [String]) async throws {
+        try await TemporaryFolder.with { folder in
+            let outcome = try await Program.run(command + ["--batch"], in: folder)
+            #expect(outcome.status == CommandStatus.usage.rawValue)
+            #expect(
+                outcome.error.hasPrefix("error: --batch cannot be used with 'mafin \(command[0])': a batch is answered"),
+                "\(outcome.error)")
+        }
+    }
 }

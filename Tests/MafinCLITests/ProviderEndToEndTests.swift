@@ -164,7 +164,7 @@ struct ProviderEndToEndTests {
             "--black-box", "openai:m", "--base-url", server.url, "--price", "1", "--max-cost", "0.0001",
         ])
         #expect(
-            outcome.status == CommandStatus.usage.rawValue && outcome.error.contains("nothing was sent"),
+            outcome.status == CommandStatus.budget.rawValue && outcome.error.contains("nothing was sent"),
             "\(outcome.error)")
         #expect(server.requests.isEmpty)
     }

@@ -44,7 +44,7 @@ struct ResumeEndToEndTests {
             #expect(outcome.status == CommandStatus.interrupted.rawValue, "\(outcome.error)")
             let lines = outcome.error.split(separator: "\n")
             #expect(lines.filter { $0.hasPrefix("error: ") } == ["error: interrupted"] && outcome.output.isEmpty)
-            #expect(lines.contains("mafin: interrupted; the same command with --resume goes on from here"))
+            #expect(lines.contains("mafin: interrupted; the same command with --resume continues from here"))
             #expect(!FileManager.default.fileExists(atPath: world.url("ART").path))
 
             let again = try await world.mafin(flags)
