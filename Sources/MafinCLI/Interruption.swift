@@ -2,20 +2,21 @@ import Foundation
 import MafinWorkflows
 import Synchronization
 
-/// Ctrl-C and SIGTERM for commands that can end in a state to resume from: the first asks, the second exits at once.
+/// Ctrl-C and SIGTERM, for commands that can end in a state to resume from. The first signal asks the command to end, the second ends it at
+/// once.
 ///
 /// ```swift
 /// Interruption.install()
 /// try trainer.run(shouldStop: { Interruption.isRequested })
 /// ```
 enum Interruption {
-    /// How many signals came. A global constant of trivial storage: safe to touch in a signal handler.
+    /// How many signals came. A global constant of trivial storage may be used in a signal handler.
     private static let count = Atomic<Int>(0)
 
-    /// Whether the user asked to end. Cheap enough to poll every step.
+    /// Whether the user has asked to end. Cheap enough to poll in every step.
     static var isRequested: Bool { count.load(ordering: .relaxed) > 0 }
 
-    /// Takes SIGINT and SIGTERM over from the system, which would end the process in the middle of a step.
+    /// Handles SIGINT and SIGTERM. The system would end the process in the middle of a step.
     static func install() {
         _ = count.load(ordering: .relaxed)  // initialised here, not in the handler
         for number in [SIGINT, SIGTERM] {

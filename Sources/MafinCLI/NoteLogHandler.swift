@@ -1,10 +1,10 @@
 import Logging
 
-/// Log messages as notes for the person at the terminal: no time, no level, what belongs to it in brackets.
+/// Shows log messages as notes to the person at the terminal: no time, no level, metadata in brackets.
 struct NoteLogHandler: LogHandler {
     var logLevel: Logger.Level
     var metadata: Logger.Metadata = [:]
-    /// Takes one line, without its end.
+    /// Takes one line, without its newline.
     var write: @Sendable (String) -> Void = StandardError.writeLine
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {

@@ -1,7 +1,7 @@
 import MafinWorkflows
 import Synchronization
 
-/// The progress of one job on standard error: on a terminal one line that is rewritten, else a plain line now and then.
+/// The progress of one job on standard error: one line that is rewritten on a terminal, and a plain line now and then in a log file.
 ///
 /// May be updated from any thread.
 final class ProgressBar: ProgressReporter {
@@ -43,15 +43,6 @@ final class ProgressBar: ProgressReporter {
             state.line.completed = completed
             state.line.skipped = skipped
             if let detail { state.line.detail = detail }
-            draw(&state)
-        }
-    }
-
-    /// Adds to what is done; for work whose parts end in any order.
-    func advance(by count: Int = 1) {
-        state.withLock { state in
-            guard !state.isFinished else { return }
-            state.line.completed += count
             draw(&state)
         }
     }

@@ -2,12 +2,12 @@ import Foundation
 import MafinNumerics
 import MafinReport
 
-/// How far a job is, and the lines that say so. Pure: ``ProgressBar`` holds clock and stream.
+/// How far a job has got, and the lines that say so. It has no clock and no stream; ``ProgressBar`` has them.
 struct ProgressLine: Equatable, Sendable {
     var title: String
     var completed: Int
     var total: Int
-    /// Part of `completed` that was there before the job began (cached, resumed): it counts as done, not as speed.
+    /// The part of `completed` that was there before the job began (cached, resumed). It counts as done, not as speed.
     var skipped = 0
     /// What is counted, for the rate: "texts", "queries", "tokens".
     var unit: String
@@ -21,7 +21,7 @@ struct ProgressLine: Equatable, Sendable {
         total > 0 ? min(1, max(0, Double(completed) / Double(total))) : 1
     }
 
-    /// Units a second on average, or nil before there is anything to tell it from.
+    /// Units a second on average, or nil before anything is done.
     var rate: Double? {
         completed > skipped && elapsed.inSeconds > 0 ? Double(completed - skipped) / elapsed.inSeconds : nil
     }
@@ -32,8 +32,8 @@ struct ProgressLine: Equatable, Sendable {
         return .milliseconds(Int(min(Double(total - completed) / rate, 1e9) * 1000))
     }
 
-    /// The line of a terminal: title, bar, percent, rate, time left, detail; never wider than the terminal, since a line
-    /// that wraps cannot be rewritten. The bar takes what the rest leaves, up to 30 columns.
+    /// The line for a terminal: title, bar, percent, rate, time left, detail. It is never wider than the terminal, because a line that wraps
+    /// cannot be rewritten. The bar takes the remaining columns, up to 30.
     func bar(columns: Int, colour: Bool = false) -> String {
         let tail = ([percent] + facts).joined(separator: "  ")
         let room = min(30, columns - 1 - title.displayWidth - 2 - tail.displayWidth - 2)
@@ -44,12 +44,12 @@ struct ProgressLine: Equatable, Sendable {
         return "\(title)  \(colour ? "\u{1B}[36m\(full)\u{1B}[0m" : full)\(empty)  \(tail)"
     }
 
-    /// The line of a log file: the same in words, without a bar.
+    /// The line for a log file: the same in words, without a bar.
     var plain: String {
         "\(title): " + (["\(percent.drop { $0 == " " }) of \(total) \(unit)"] + facts).joined(separator: ", ")
     }
 
-    /// The last line: what was done, in which time, how fast.
+    /// The last line: what was done, how long it took, how fast it was.
     var summary: String {
         var words = "\(title): \(completed) \(unit) in \(elapsed.shortText)"
         if let rate { words += ", \(Self.short(rate)) \(unit)/s" }
@@ -82,7 +82,7 @@ struct ProgressLine: Equatable, Sendable {
     }
 }
 
-/// Which updates of a log file are worth a line: each tenth of the job, at most one in two seconds, at least one in thirty.
+/// Which updates are worth a line in a log file: each tenth of the job, at most one every two seconds, at least one every thirty.
 struct ProgressThrottle: Equatable, Sendable {
     private var lastTenth = 0
     private var lastTime: Duration = .zero

@@ -61,7 +61,7 @@ struct MemorySize: Equatable, Sendable, CustomStringConvertible {
 
     /// `KiB`, `MiB`, … and the bare letters `K`, `M`, … are powers of 1024, `kB`, `MB`, … powers of 1000, in any case; the number may have a
     /// fraction.
-    /// - Throws: `ValidationError` for anything else, for zero and for more than 64 bits hold.
+    /// - Throws: `ValidationError` for anything else, for zero, and for more than 64 bits can hold.
     @Sendable init(parsing text: String) throws {
         let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         let suffix = text.dropFirst(digits.count).drop { $0 == " " }.lowercased()

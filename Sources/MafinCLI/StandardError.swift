@@ -1,15 +1,15 @@
 import Foundation
 import Synchronization
 
-/// Standard error, where everything goes that is not a result: progress, notes, errors.
+/// Standard error, for everything that is not a result: progress, notes, errors.
 enum StandardError {
     /// Goes to the start of the line and empties it.
     static let clearLine = "\r\u{1B}[2K"
 
-    /// Whether what was written last did not end its line: a progress bar stands there.
+    /// Whether the last line is not finished: it holds a progress bar.
     private static let isLineOpen = Atomic(false)
 
-    /// Writes a line of its own. A bar that stands in the line is wiped, and comes back with its next update.
+    /// Writes a line of its own. A progress bar in the current line is erased, and comes back with its next update.
     static func writeLine(_ text: String) {
         write((isLineOpen.load(ordering: .relaxed) ? clearLine : "") + text + "\n")
     }
@@ -17,7 +17,7 @@ enum StandardError {
     /// Writes a text at once, unbuffered.
     static func write(_ text: String) {
         if let last = text.utf8.last { isLineOpen.store(last != UInt8(ascii: "\n"), ordering: .relaxed) }
-        // A closed standard error (`2>&-`) must not end a run that goes well.
+        // A closed standard error (`2>&-`) must not end a successful run.
         try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
     }
 }

@@ -100,7 +100,7 @@ import Testing
         let bar = ProgressBar(
             title: "job", total: 100, unit: "parts", output: .init(terminal: .none, write: { written.append($0) }))
         await withTaskGroup { group in
-            for _ in 0..<100 { group.addTask { bar.advance() } }
+            for _ in 0..<100 { group.addTask { bar.update(completed: 100) } }
         }
         bar.finish()
         // How many lines come before the last depends on how long the tasks take.

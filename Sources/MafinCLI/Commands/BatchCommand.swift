@@ -99,5 +99,8 @@ struct BatchResumeCommand: AsyncParsableCommand {
         } else {
             print(BatchListCommand.table(jobs).text(), terminator: "")
         }
+        if jobs.contains(where: { ![.done, .failed].contains($0.state) }) {
+            throw ExitCode(CommandStatus.tryAgain.rawValue)
+        }
     }
 }

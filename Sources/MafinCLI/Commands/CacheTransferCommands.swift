@@ -29,7 +29,7 @@ struct CacheExportCommand: AsyncParsableCommand {
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
-    /// Vectors that are held at a time.
+    /// Vectors that are held in memory at a time.
     private static let blockSize = 8192
 
     func validate() throws {
@@ -139,7 +139,7 @@ struct CacheImportCommand: AsyncParsableCommand {
     }
 }
 
-/// A collection and whose vectors are meant, besides the cache.
+/// A collection, and the model whose vectors are meant.
 struct CacheCollectionOptions: ParsableArguments {
     @Option(help: "Collection that holds the texts: a BEIR folder, a LlamaIndex .json, or a .jsonl of pairs.")
     var data: String?
@@ -148,7 +148,7 @@ struct CacheCollectionOptions: ParsableArguments {
 
     func validate() throws {
         if data != nil, blackBox.blackBox == nil {
-            throw ValidationError("--data needs --black-box: whose vectors they are.")
+            throw ValidationError("--data needs --black-box, the model that made the vectors.")
         }
     }
 
@@ -156,9 +156,9 @@ struct CacheCollectionOptions: ParsableArguments {
     func collection() throws -> [CollectionTexts] { try data.map(CollectionTexts.read) ?? [] }
 }
 
-/// Texts of one role of a collection, those that are empty left out.
+/// The texts of one role in a collection, without empty ones.
 struct CollectionTexts {
-    /// The name of their file of vectors.
+    /// The name of the file of their vectors.
     var name: String
     var role: TextRole
     var items: [EmbeddingItem]
@@ -195,7 +195,7 @@ extension BlackBoxOptions {
     }
 }
 
-/// A black box that is not asked: what the cache does not have is an error.
+/// A black box that is never asked: a text that is not cached is an error.
 private struct NothingAsked: BlackBox {
     let identity: BlackBoxIdentity
 

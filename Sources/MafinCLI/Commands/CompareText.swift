@@ -3,7 +3,7 @@ import MafinPipeline
 import MafinReport
 import MafinRetrieval
 
-/// What `mafin compare` prints: the table, the verdict, where the report lies.
+/// What `mafin compare` prints: the table, the verdict, where the report is.
 struct CompareText {
     private let facts: ComparisonFacts
     private let output: String

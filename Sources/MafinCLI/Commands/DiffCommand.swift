@@ -6,7 +6,7 @@ import MafinReport
 import MafinRetrieval
 import MafinWorkflows
 
-/// `mafin diff`: what changed between two runs or two reports.
+/// `mafin diff`: what changed between two runs, or between two reports.
 struct DiffCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "diff",

@@ -61,7 +61,7 @@ struct ModelPullCommand: AsyncParsableCommand {
                 }))
     }
 
-    /// Why the encoder in a folder could not be used: its architecture, its pooling, its tokenizer; nil where all are known.
+    /// Why the encoder in a folder cannot be used: its architecture, pooling or tokenizer. Nil if all are supported.
     static func problem(in folder: URL) -> String? {
         do {
             _ = try EncoderConfiguration(modelFolder: folder)
@@ -74,12 +74,12 @@ struct ModelPullCommand: AsyncParsableCommand {
     }
 }
 
-/// The progress of a pull as a bar, which appears with the first byte that has to be downloaded.
+/// The progress of a download as a bar. It appears with the first byte that has to be downloaded.
 final class PullProgress: Sendable {
     private struct State {
         var bar: ProgressBar?
         var last: HubProgress?
-        /// Bytes that this pull has downloaded; the others were there.
+        /// Bytes downloaded so far; the others were there already.
         var downloaded: Int64 = 0
     }
 
@@ -94,7 +94,7 @@ final class PullProgress: Sendable {
 
     func update(_ now: HubProgress) {
         state.withLock { state in
-            // The first report of a file tells what was there of it; only what comes after was downloaded.
+            // The first report of a file says what was there of it. Only what comes after was downloaded.
             if let last = state.last, last.file == now.file, last.filesDone == now.filesDone, now.bytes > last.bytes {
                 state.downloaded += now.bytes - last.bytes
             }

@@ -4,7 +4,7 @@ import MafinBlackBox
 import MafinProviders
 import MafinReport
 
-/// `mafin plan`: what a collection would cost, before anything is asked.
+/// `mafin plan`: what a collection would cost, before anything is sent.
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
@@ -42,7 +42,7 @@ struct PlanCommand: AsyncParsableCommand {
         }
     }
 
-    /// The plan with what follows from it, for programs.
+    /// The plan, and the sums that follow from it, for programs.
     private struct Summary: Encodable {
         var plan: EmbeddingPlan
         var toAsk: Int

@@ -78,7 +78,7 @@ struct ProviderShowCommand: AsyncParsableCommand {
             try JSONOutput.print(["name": profile.name, "title": profile.title, "toml": profile.toml])
             return
         }
-        // As written, for its comments; merged where it stands on others.
+        // Printed as it was written, with its comments, unless it builds on other profiles.
         let texts = catalog.texts(of: name)
         let standsAlone = texts.count == 1 && !texts[0].contains("\nextends")
         print(model == nil && standsAlone ? texts[0] : profile.toml, terminator: texts[0].hasSuffix("\n") ? "" : "\n")
@@ -128,7 +128,7 @@ struct ProviderProbeCommand: AsyncParsableCommand {
     func run() async throws {
         let report = try await Interruption.cancelling { try await probe() }
         let toml = report.toml(name: name, baseURL: baseURL)
-        _ = try ProfileCatalog.builtIn.reading(toml)  // what is written can be read
+        _ = try ProfileCatalog.builtIn.reading(toml)  // checks that what is written can be read
         if let output {
             try Data(toml.utf8).write(to: URL(fileURLWithPath: output), options: .atomic)
             shared.note("written to \(output); use it with --provider-file \(output) --black-box \(name):\(model)")
