@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test func faultyFlagsAreRefused() throws {
-        #expect(try message("--black-box", "pigeon:x").contains("'pigeon' is no kind of black box"))
+        #expect(try message("--black-box", "pigeon:x").contains("there is no provider 'pigeon'"))
         #expect(try message("--black-box", "vectors").contains("a kind and a colon are missing"))
         #expect(try message("--concurrency", "0").contains("--concurrency must be at least 1, found 0"))
         #expect(try message("--dimensions", "-1").contains("--dimensions"))
@@ -52,10 +52,11 @@ import Testing
             let error = try #require(throws: (any Error).self) {
                 try BlackBoxOptions.parse(["--black-box", "vectors:v"] + flags)
             }
-            #expect(BlackBoxOptions.message(for: error).contains("\(flags[0]) does not go with vectors:v"))
+            #expect(BlackBoxOptions.message(for: error).contains("\(flags[0]) cannot be used with vectors:v"))
         }
         #expect(
-            try message("--black-box", "local:m", "--dimensions", "8").contains("--dimensions does not go with local:m")
+            try message("--black-box", "local:m", "--dimensions", "8").contains(
+                "--dimensions cannot be used with local:m")
         )
         _ = try BlackBoxOptions.parse(["--black-box", "local:m", "--query-prefix", "query: "])
     }

@@ -112,7 +112,8 @@ struct OutcomeEndToEndTests {
             let outcome = try await Program.run(command + ["--batch"], in: folder)
             #expect(outcome.status == CommandStatus.usage.rawValue)
             #expect(
-                outcome.error.hasPrefix("error: --batch cannot be used with 'mafin \(command[0])': a batch is answered"),
+                outcome.error.hasPrefix(
+                    "error: --batch cannot be used with 'mafin \(command[0])': a batch is answered"),
                 "\(outcome.error)")
         }
     }

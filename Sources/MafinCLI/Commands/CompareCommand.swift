@@ -25,7 +25,7 @@ struct CompareCommand: AsyncParsableCommand {
             SYSTEMS
             \(Self.systems)
 
-            More flags: mafin compare --help-hidden
+            --batch uses the provider's cheaper batch API. More flags: mafin compare --help-hidden
             """)
 
     private static var systems: String {

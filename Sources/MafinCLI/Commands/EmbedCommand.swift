@@ -13,27 +13,29 @@ struct EmbedCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "embed",
         abstract: "Write the joined vectors of texts to a .npy file, and their ids beside it.",
+        usage: "mafin embed <artefact> --input <file> --as <query|document> --output <file> [<options>]",
         discussion: """
-            Each row is the black box's half followed by the local half. Documents go into the index, queries search it by
-            inner product (or cosine). The file OUTPUT.ids holds one id a line in the order of the rows. Both files appear when
-            all is done; memory does not grow with the number of texts, but for their ids.
-            """)
+            Each row is the black box's vector followed by the local encoder's. Put documents into the index, and search it with queries by \
+            inner product (or cosine). The file OUTPUT.ids holds one id a line, in the order of the rows. Both files appear when all is done. \
+            Memory does not grow with the number of texts, except for their ids.
 
-    @OptionGroup var options: ArtefactOptions
+            --batch uses the provider's cheaper batch API. More flags: mafin embed --help-hidden
+            """)
 
     @Option(help: "Texts: a .jsonl file with '_id' and 'text' (documents also 'title'), also .gz.")
     var input: String
 
     @Option(
-        help: ArgumentHelp("What the texts are; both halves treat the two differently.", valueName: "query|document"))
+        help: ArgumentHelp("What the texts are. Both encoders treat the two differently.", valueName: "query|document"))
     var `as`: TextRole
 
-    @Option(name: .shortAndLong, help: "The .npy file to write; ids go to the same name with .ids.")
+    @Option(name: .shortAndLong, help: "The .npy file to write. Ids go to the same name with .ids.")
     var output: String
 
     @Flag(help: "Store 16-bit floats: half the size, three digits.")
     var float16 = false
 
+    @OptionGroup var options: ArtefactOptions
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions

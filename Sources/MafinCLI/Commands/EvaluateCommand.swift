@@ -15,7 +15,7 @@ struct EvaluateCommand: AsyncParsableCommand {
             paired randomization test. ▲ and ▼ mark differences that stay significant after Holm's correction over the systems (pHolm in JSON). \
             Rankings are \(ArtefactEvaluation.depth) documents deep.
 
-            More flags: mafin evaluate --help-hidden
+            --batch uses the provider's cheaper batch API. More flags: mafin evaluate --help-hidden
             """)
 
     @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")

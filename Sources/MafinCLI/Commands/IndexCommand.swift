@@ -6,32 +6,35 @@ import MafinRetrieval
 import MafinServer
 import MafinWorkflows
 
-/// `mafin index`: a collection's documents, embedded by both halves, ready to be searched by `mafin serve`.
+/// `mafin index`: a collection's documents, embedded by both encoders, ready to be searched by `mafin serve`.
 struct IndexCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "index",
-        abstract: "Embed a collection's documents by both halves and write an index that 'mafin serve' searches.",
+        abstract: "Embed a collection's documents with both encoders, and write an index that 'mafin serve' searches.",
+        usage: "mafin index <artefact> --data <path> --output <folder> [<options>]",
         discussion: """
-            The halves are stored apart and unweighted: any share of the local half ranks them without touching the index, and an
-            artefact trained anew with the same encoder of documents searches it as it is. The index appears when all is done.
-            What the black box was asked before comes from the cache, so that an interrupted run costs nothing twice.
-            """)
+            The vectors of the two encoders are stored separately and unweighted. λ can therefore change without a new index, and an artefact \
+            that is trained again with the same encoder of documents can use the index as it is. The index appears when all is done. What the \
+            black box has answered is cached: an interrupted run pays for nothing twice.
 
-    @OptionGroup var options: ArtefactOptions
+            --batch uses the provider's cheaper batch API. More flags: mafin index --help-hidden
+            """)
 
     @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
     var data: String
 
     @Option(
-        name: .shortAndLong, help: "Folder to write. An index that is there is replaced when the new one is complete.")
+        name: .shortAndLong,
+        help: "Folder for the index. An index that is there is replaced when the new one is complete.")
     var output: String
 
     @Flag(
         help:
-            "Store 16-bit floats: half the size and twice the speed where memory is the limit; scores move by about 0.0002."
+            "Store 16-bit floats: half the size, and twice the speed when memory is the limit. Scores change by about 0.0002."
     )
     var float16 = false
 
+    @OptionGroup var options: ArtefactOptions
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions

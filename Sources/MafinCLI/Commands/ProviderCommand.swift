@@ -91,8 +91,10 @@ struct ProviderProbeCommand: AsyncParsableCommand {
         commandName: "probe",
         abstract: "Send a few small requests to a server, and write a profile of what was learned.",
         discussion: """
-            What is learned: dimension, unit length, encodings, whether vectors come back in their order, whether vectors can be shortened,
-            and what becomes of a text that is too long. A server that takes that text may charge for it (up to 140,000 words).
+            Learns the dimension, whether vectors have unit length, the encodings, whether vectors come back in order, whether they can be \
+            shortened, and what happens to a text that is too long. A server that accepts that text may charge for it (up to 140,000 words).
+
+            More flags: mafin provider probe --help-hidden
             """)
 
     @Option(name: .customLong("base-url"), help: "Address of the server, such as http://localhost:8080/v1.")

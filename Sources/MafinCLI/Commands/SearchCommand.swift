@@ -38,6 +38,7 @@ struct SearchCommand: AsyncParsableCommand {
         if let lambda, !(0...1).contains(lambda) {
             throw ValidationError("--lambda must be between 0 and 1, found \(lambda).")
         }
+        try options.blackBox.refuseBatches(of: "search")
         if query.allSatisfy(\.isWhitespace) { throw ValidationError("the query is empty.") }
     }
 

@@ -18,8 +18,8 @@ struct ServeCommand: AsyncParsableCommand {
             'input_type' (query or document), or by the name of the model: NAME:query, NAME:document. With --index there are also POST \
             /search, POST /v1/context, and a page at /. GET /openapi.json describes everything.
 
-            The black box is the artefact's own. Its API key comes from the provider's usual variable, such as OPENAI_API_KEY. --api-key-env, \
-            --base-url, --max-cost and the other flags of the black box are listed by --help-hidden.
+            The black box is the artefact's own unless --black-box names another. Its API key comes from the provider's usual variable, such as \
+            OPENAI_API_KEY, or the one that --api-key-env names.
 
             SIGTERM lets running requests finish and then ends the service. After SIGHUP, or a change of the artefact, the index or the file of \
             keys (also behind a symbolic link), they are loaded again without losing a request. Logs are JSON lines on standard error.
@@ -61,7 +61,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "What the texts of a request are if it does not say. Most clients embed more documents than queries.",
-            valueName: "query|document"))
+            valueName: "query|document", visibility: .hidden))
     var defaultInputType: TextRole = .document
 
     @Flag(
@@ -91,6 +91,7 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
+        try options.blackBox.refuseBatches(of: "serve")
         if !(0...65535).contains(port) { throw ValidationError("--port must lie between 0 and 65535, found \(port).") }
         if bm25, index == nil { throw ValidationError("--bm25 needs --index: it ranks the index's documents.") }
         if feedback != nil, index == nil {
@@ -223,7 +224,7 @@ struct AccessOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Host name by which clients without a key may call the service, for instance behind a proxy. May be given several times. (default: localhost and its addresses)",
-            valueName: "host"))
+            valueName: "host", visibility: .hidden))
     var allowedHost: [String] = []
 
     @Flag(

@@ -20,7 +20,7 @@ struct TrainCommand: AsyncParsableCommand {
 
             Ctrl-C ends the training after the current step. The same command with --resume continues it.
 
-            More flags: mafin train --help-hidden
+            --batch uses the provider's cheaper batch API. More flags: mafin train --help-hidden
             """)
 
     @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")

@@ -71,9 +71,9 @@ struct AskingOptions: ParsableArguments {
     var cachePrecision: VectorPrecision = .float32
 
     @Flag(
-        help:
-            "Use the provider's batch API, if it has one: cheaper, answered within a day. If interrupted, run the same command again."
-    )
+        help: ArgumentHelp(
+            "Use the provider's batch API, if it has one: cheaper, answered within a day. If interrupted, run the same command again.",
+            visibility: .hidden))
     var batch = false
 
     @Flag(

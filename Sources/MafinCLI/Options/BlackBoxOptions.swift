@@ -3,6 +3,7 @@ import Foundation
 import MafinBlackBox
 import MafinEncoder
 import MafinProviders
+import MafinWorkflows
 
 /// Whose vectors the first half is, and how they are asked for.
 ///
@@ -114,22 +115,35 @@ struct BlackBoxOptions: ParsableArguments {
         return catalog
     }
 
-    /// Refuses flags that would change vectors but cannot; those that only say how to ask do no harm.
+    /// Refuses flags that make no sense where somebody waits for the answer.
+    func refuseBatches(of command: String) throws {
+        for (flag, isGiven, reason) in [
+            ("--batch", asking.batch, "a batch is answered within a day"),
+            ("--no-wait", asking.noWait, "a batch is answered within a day"),
+            ("--drift-check", asking.driftCheck != nil, "it would ask again for texts that are cached"),
+        ] where isGiven {
+            throw ValidationError("\(flag) cannot be used with 'mafin \(command)': \(reason).")
+        }
+    }
+
+    /// Refuses flags that would have to change vectors and cannot. Flags that only say how to ask do no harm.
     private func requireFit(to specification: BlackBoxSpecification) throws {
         let isServer = if case .provider = specification { true } else { false }
         if case .provider(let name, _) = specification, !(try catalog().names.contains(name)) {
+            let meant = NameError.closest(to: name, among: try catalog().names + ["vectors", "local"])
             throw ValidationError(
-                "'\(name)' is no kind of black box, and no provider has that name; \(BlackBoxSpecification.forms).")
+                "there is no provider '\(name)'; \(meant.map { "did you mean '\($0)'? " } ?? "")\(BlackBoxSpecification.forms). "
+                    + "'mafin provider list' lists the providers.")
         }
         let isStored = if case .vectors = specification { true } else { false }
         for (flag, isGiven, fits, reason) in [
-            ("--base-url", baseURL != nil, isServer, "there is no server"),
-            ("--dimensions", dimensions != nil, isServer, "its vectors have the length they have"),
-            ("--on-overflow", asking.onOverflow != nil, isServer, "no text of it is refused for its length"),
-            ("--query-prefix", queryPrefix != nil, !isStored, "its vectors are made already"),
-            ("--document-prefix", documentPrefix != nil, !isStored, "its vectors are made already"),
+            ("--base-url", baseURL != nil, isServer, "it has no server"),
+            ("--dimensions", dimensions != nil, isServer, "the dimension of its vectors is fixed"),
+            ("--on-overflow", asking.onOverflow != nil, isServer, "it refuses no text for its length"),
+            ("--query-prefix", queryPrefix != nil, !isStored, "its vectors exist already"),
+            ("--document-prefix", documentPrefix != nil, !isStored, "its vectors exist already"),
         ] where isGiven && !fits {
-            throw ValidationError("\(flag) does not go with \(specification): \(reason).")
+            throw ValidationError("\(flag) cannot be used with \(specification): \(reason).")
         }
     }
 }
