@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures everything, each beside its peers in the same run, and writes a table of each into a folder. Best on an idle machine.
 #
-#   Scripts/bench.sh [NAME …]     of: training embedding queries tokenizer search operations start growth statistics guard; without a name, all;
+#   Scripts/bench.sh [NAME …]     of: training embedding queries tokenizer search operations start growth statistics losses guard; without a name, all;
 #                                 cache, which needs 7 GB of disk, only by name
 #   MAFIN_SHARED                  the folder with collections and peers (default ../shared)
 #   PEER_HOME                     where its bench/setup.sh put the Python peers (default ~/.cache/mafin-peers)
@@ -15,7 +15,7 @@ output=${BENCH_OUTPUT:-$cache/bench}
 model="$cache/models/all-MiniLM-L6-v2"
 programs=Benchmarks/.build/release
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(training embedding queries tokenizer search operations start growth statistics guard)
+[ ${#names[@]} -gt 0 ] || names=(training embedding queries tokenizer search operations start growth statistics losses guard)
 
 say "building"
 swift build -c release --package-path Benchmarks >&2
@@ -47,6 +47,7 @@ measure() {
     start) python3 Tools/bench-start.py ;;
     growth) "$programs/bench-growth" --model "$model" --output "$output/growth" ;;
     statistics) "$programs/bench-statistics" ;;
+    losses) "$programs/bench-losses" ;;
     cache)
         "$programs/bench-cache" --folder "$output/cache" --fill
         "$programs/bench-cache" --folder "$output/cache"

@@ -31,7 +31,7 @@ public final class BERTEncoder {
     let parameters: FloatBuffer
     let packed: PackedWeights
     let gradients: Gradients
-    private(set) lazy var optimizer = AdamW(
+    private(set) lazy var optimizer = EncoderAdamW(
         configuration, layout, parameters, options: optimizerOptions, trainable: isTrainable)
     private(set) var hasOptimizer = false
     /// Probability of dropping an element in training, of layers' outputs and of attention weights alike; `nil`: what the

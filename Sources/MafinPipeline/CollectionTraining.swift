@@ -129,7 +129,7 @@ public final class CollectionTraining {
             queries: queryTokens, documents: documentTokens, labels: labels, trainQueries: trainRows,
             devQueries: devRows, blackBoxQueries: vectors.queryVectors, blackBoxDocuments: vectors.documentVectors,
             queryIdentities: TextIdentity.classes(of: queryTexts),
-            documentIdentities: TextIdentity.classes(of: documentTexts))
+            documentIdentities: TextIdentity.classes(of: documentTexts), documentIds: collection.documentIds)
         documentBank = try cache.vectors(
             of: documentTexts, as: .document, encoder: encoder, weights: released.weightsHash, isCancelled: isCancelled
         ) { onProgress("Encoding documents", $0, documentTexts.count) }
@@ -274,6 +274,8 @@ public final class CollectionTraining {
                     "freezesEmbeddings": .boolean(settings.freezesEmbeddings),
                     "history": try ManifestValue(encoding: trained.outcome.history),
                     "trainedShare": .number(Double(trained.outcome.trainedShare)),
+                    "gain": try trained.outcome.gain.map { try ManifestValue(encoding: $0) } ?? .null,
+                    "scaleQueries": trained.scaleQueries.map { .integer(Int64($0)) } ?? .null,
                     "seconds": .number(trained.outcome.elapsed),
                 ]),
             untrainedScale: trained.startIsCalibrated ? trained.outcome.start.result.scale : nil,

@@ -5,6 +5,11 @@ import MafinNumerics
 import MafinText
 
 extension TokenBatch: EncoderInputs {
+    /// The token ids, little-endian.
+    public func withContent(of row: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
+        self[row].map(\.littleEndian).withUnsafeBytes(body)
+    }
+
     /// The given rows, in the given order.
     public func selecting(rows: [Int]) -> TokenBatch { selecting(rows: rows[...]) }
 
@@ -17,8 +22,10 @@ extension TokenBatch: EncoderInputs {
 }
 
 extension BERTEncoder: TrainableEncoder {
-    /// What a pass keeps is bounded by ``activationBudget``.
-    public var boundsMemoryOfPasses: Bool { true }
+    /// Architecture, pooling and what is frozen.
+    public var identity: String {
+        "\(configuration), pooling \(pooling), frozen layers \(frozenLayers), frozen embeddings \(freezesEmbeddings)"
+    }
 
     /// The embeddings of a pass.
     public func embeddings(of pass: ForwardPass) -> Matrix { pass.embeddings }

@@ -15,6 +15,8 @@ public final class TrainedEncoder {
     public let outcome: TrainingOutcome
     /// How the halves are mixed.
     public let mixing: ArtefactManifest.Mixing
+    /// Dev queries to which the scale of ``mixing`` was fitted; `nil`: it was not fitted.
+    let scaleQueries: Int?
     /// The comparison on dev with the black box, on which everything was chosen.
     public let development: EvaluationReport
     /// Whether it pays, by dev.
@@ -51,14 +53,17 @@ public final class TrainedEncoder {
 
         switch (contender, form) {
         case (.paperMafin, _):
+            scaleQueries = nil
             mixing = ArtefactManifest.Mixing(
                 combination: training.settings.joins.combination(lambda: 0.5), lambdaForm: .fixed, scale: .paper)
         case (_, .norm(let factor)):
+            scaleQueries = nil
             mixing = ArtefactManifest.Mixing(
                 combination: .norm(localFactor: factor), lambdaForm: .norm, scale: outcome.trainingScale)
         default:
             let fit = try Self.fit(halves, dev: dev, of: training, byteBudget: options.scoreByteBudget)
             let scale = fit?.scale ?? outcome.best.result.scale
+            scaleQueries = fit?.labelledRows
             mixing = ArtefactManifest.Mixing(
                 combination: training.settings.joins.combination(lambda: scale.lambda), lambdaForm: .calibrated,
                 scale: scale, lambdaStandardError: fit?.lambdaStandardError)
@@ -78,7 +83,7 @@ public final class TrainedEncoder {
             ], qrels: training.devQrels.filter { wanted.contains($0) }, baseline: ArtefactEvaluation.baseline)
         verdict = Verdict(
             lambda: mixing.combination.lambda, development: development, system: contender.joinedName,
-            gain: outcome.best.result.metric - outcome.start.result.metric)
+            gain: outcome.gain)
     }
 
     /// The scale that makes the dev labels most likely; `nil` where neither half ranks them above chance.

@@ -21,7 +21,7 @@ import Testing
 
     @Test func flatArraysAsPyTorchUpdatesThem() {
         // torch.optim.AdamW([1, −2, .5], lr=.1, weight_decay=.3), three steps in double precision.
-        var optimizer = FlatAdamW(count: 3, options: AdamWOptions(weightDecay: 0.3))
+        var optimizer = AdamW(count: 3, options: AdamWOptions(weightDecay: 0.3))
         var weights: [Float] = [1, -2, 0.5]
         for gradient in [[0.2, -1, 0], [0.1, 3, -0.5], [-0.4, 0.2, 0.1]] as [[Float]] {
             optimizer.update(&weights, gradient: gradient, learningRate: 0.1)
@@ -32,7 +32,7 @@ import Testing
         let many = (0..<40_000).map { Float($0 % 7) - 3 }
         func run(_ threads: Int) -> [Float] {
             Parallelism.withThreads(threads) {
-                var optimizer = FlatAdamW(count: many.count)
+                var optimizer = AdamW(count: many.count)
                 var weights = many
                 for _ in 0..<3 { optimizer.update(&weights, gradient: many, learningRate: 0.01) }
                 return weights

@@ -234,29 +234,4 @@ import Testing
             if x < -708 { #expect(found[0] == 0) }
         }
     }
-
-    @Test func aRefitOnDevIsFast() throws {
-        // The size of NFCorpus's dev split.
-        let (rows, columns) = (324, 3_395)
-        var generator = RandomGenerator(seed: 1)
-        func scores() -> Matrix {
-            Matrix(rows: rows, columns: columns, values: (0..<rows * columns).map { _ in 0.1 * generator.normal() })
-        }
-        var (blackBox, local) = (scores(), scores())
-        var relevant: [[Judgement]] = []
-        for row in 0..<rows {
-            let columns = (0..<30).map { _ in generator.index(below: columns) }
-            relevant.append(Set(columns).sorted().map { Judgement(column: $0) })
-            for column in Set(columns) {
-                blackBox[row, column] += 0.1
-                local[row, column] += 0.15
-            }
-        }
-        let labels = BlockLabels(relevant: relevant)
-        let start = ContinuousClock.now
-        let found = try Calibration.fit(blackBox: blackBox, local: local, labels: labels)
-        let time = (ContinuousClock.now - start) / .milliseconds(1)
-        print("calibration of \(rows) × \(columns): \(time) ms, \(found.passes) passes")
-        #expect(found.outcome == .both && time < 2_000)
-    }
 }

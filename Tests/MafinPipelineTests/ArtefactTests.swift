@@ -365,19 +365,32 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         #expect(better.forced() == better, "there is nothing to override")
     }
 
-    /// Better than the black box, but not by training: the untrained concatenation does as well.
-    @Test(arguments: [0.0, -0.01]) func whatTrainingDidNotGainIsNotShipped(_ gain: Double) {
-        func verdict(_ gain: Double?, low: Double = 0.03) -> Verdict {
-            Verdict(lambda: 0.4, metric: "nDCG@10", difference: (0.04, low, 0.05), queries: 324, gain: gain)
+    /// Better than the black box, but not by training: the untrained mixture does as well.
+    @Test func whatTrainingDidNotGainIsNotShipped() {
+        func verdict(_ mean: Double, p: Double, low: Double = 0.03) -> Verdict {
+            Verdict(
+                lambda: 0.4, metric: "nDCG@10", difference: (0.04, low, 0.05), queries: 324,
+                gain: TrainingGain(mean: mean, p: p, queries: 324, evaluations: 13))
         }
-        let found = verdict(gain)
-        #expect(found.decision == .doNotShip && !found.allowsUse && found.forced().allowsUse)
+        for mean in [0.0, -0.01] {
+            let none = verdict(mean, p: 0.8)
+            #expect(none.decision == .doNotShip && !none.allowsUse && none.forced().allowsUse)
+        }
+        let found = verdict(0.0071, p: 0.21)
+        #expect(found.decision == .cannotTell && found.allowsUse)
         #expect(
             found.reason
-                == "nDCG@10 of 324 dev queries changes by +0.0400 over the black box (95 % interval +0.0300 to +0.0500), but training gained nothing: on dev no state of it did better than its start, the encoder as released."
+                == "nDCG@10 of 324 dev queries changes by +0.0400 over the black box (95 % interval +0.0300 to +0.0500), but training shows no gain over the untrained encoder: +0.0071 on dev queries that did not choose among its 13 states (p = 0.210)."
         )
-        #expect(verdict(0.001).decision == .ship && verdict(nil).decision == .ship)
-        #expect(verdict(gain, low: -0.01).decision == .doNotShip && verdict(0.001, low: -0.01).decision == .cannotTell)
+        let shipped = verdict(0.0312, p: 0.0005)
+        #expect(shipped.decision == .ship)
+        #expect(
+            shipped.reason.hasSuffix(
+                "the whole interval lies above 0. Training gained +0.0312 on dev queries that did not choose the state (p = 0.0005)."
+            ))
+        #expect(verdict(0.0312, p: 0.03).decision == .cannotTell, "p is one-sided, at half of .05")
+        #expect(verdict(-0.01, p: 0.9, low: -0.01).decision == .doNotShip)
+        #expect(verdict(0.0312, p: 0.0005, low: -0.01).decision == .cannotTell)
     }
 
     @Test func aGainWithinChanceCannotBeTold() {

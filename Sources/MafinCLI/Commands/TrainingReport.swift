@@ -58,7 +58,8 @@ struct TrainingReport {
         let idle = summary.contenders.dropFirst().filter { $0.bestStep == 0 }.map(\.name)
         let note =
             idle.isEmpty
-            ? "" : "\nTraining gained nothing on dev over the encoder as released: \(idle.joined(separator: ", ")).\n"
+            ? ""
+            : "\nNo state of training was better on dev than the encoder as released: \(idle.joined(separator: ", ")).\n"
         let next = ShellText.line(
             "mafin", "evaluate", ShellText.path(options.output), "--data", ShellText.path(options.data), "--split",
             "test")

@@ -79,7 +79,7 @@ public struct AdapterRival: Rival {
         to data: RivalData, seed: UInt64 = 1, isCancelled: () -> Bool = { false }
     ) throws -> (rival: FittedRival, adapter: Adapter) {
         let base = try base.normalized()
-        let temperature = try startTemperature(base, data)
+        let (temperature, fittedQueries) = try startTemperature(base, data, seed: seed)
         var best: (value: Double, adapter: Adapter, choices: [String: ManifestValue])?
         func attempt(rate: Float, decay: Float) throws {
             var training = AdapterTraining(
@@ -111,6 +111,7 @@ public struct AdapterRival: Rival {
             if found > value { (value, adapter) = (found, changed) }
         }
         choices["strength"] = .number(Double(adapter.strength))
+        choices["temperatureQueries"] = .integer(Int64(fittedQueries))
         choices["parameters"] = .integer(Int64(adapter.parameterCount))
         let rival = FittedRival(name: name, system: system(adapter, base), development: value, choices: choices)
         return (rival, adapter)
@@ -121,20 +122,24 @@ public struct AdapterRival: Rival {
             queries: adapter(base.queries), documents: sides == .both ? adapter(base.documents) : base.documents)
     }
 
-    /// The temperature at which the black box's scores make some training labels most likely: the scale at which a correction starts.
-    private func startTemperature(_ base: VectorSystem, _ data: RivalData) throws -> Float {
-        let queries = Array(data.index.trainQueries.prefix(Self.calibrationQueries))
+    /// The temperature at which the black box's scores make a random sample of training labels most likely, with which training starts, and
+    /// the size of the sample.
+    private func startTemperature(
+        _ base: VectorSystem, _ data: RivalData, seed: UInt64
+    ) throws -> (temperature: Float, queries: Int) {
+        var generator = RandomGenerator(seed: RandomGenerator.mix(seed))
+        let queries = Array(data.index.trainQueries.shuffled(using: &generator).prefix(Self.calibrationQueries))
         do {
-            return try ScaleFit.fit(
+            let fit = try ScaleFit.fit(
                 queries: queries, local: base.queries.selecting(rows: queries), documents: base.documents, scores: nil,
-                index: data.index, byteBudget: VectorSystem.scoreBytes
-            ).scale.temperature
+                index: data.index, byteBudget: VectorSystem.scoreBytes)
+            return (fit.scale.temperature, queries.count)
         } catch CalibrationError.uninformative {
             // A black box that ranks no better than chance: the paper's temperature is as good as any.
-            return MixtureWeights.paper.temperature
+            return (MixtureWeights.paper.temperature, 0)
         }
     }
 
-    /// Training queries from which the temperature is fitted.
-    static let calibrationQueries = 256
+    /// Training queries, drawn by seed, to which the temperature is fitted.
+    static let calibrationQueries = 512
 }

@@ -1,4 +1,3 @@
-import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval
@@ -13,7 +12,7 @@ struct AdapterTraining {
     /// Documents that are candidates at all.
     private let scope: [Int]
     private var generator: RandomGenerator
-    private var optimizer: FlatAdamW
+    private var optimizer: AdamW
     private var adapter: Adapter
     /// The adapter at its best on dev.
     private(set) var best: Adapter
@@ -34,7 +33,7 @@ struct AdapterTraining {
         generator = RandomGenerator(seed: seed)
         adapter = Adapter(shape: shape, dimension: base.queries.columns, seed: RandomGenerator.mix(seed))
         best = adapter
-        optimizer = FlatAdamW(count: adapter.parameterCount, options: AdamWOptions(weightDecay: weightDecay))
+        optimizer = AdamW(count: adapter.parameterCount, options: AdamWOptions(weightDecay: weightDecay))
     }
 
     /// Trains until dev stops to rise.

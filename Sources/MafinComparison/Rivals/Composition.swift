@@ -115,8 +115,8 @@ private struct CandidateLists {
     private struct List {
         /// `(parts, candidates)`.
         var scores: Matrix
-        /// Positions of the relevant documents among the candidates.
-        var labels: [Judgement]
+        /// The relevant documents by their positions among the candidates.
+        var judged: [(document: Int, grade: Int)]
     }
 
     private var lists: [List] = []
@@ -126,7 +126,8 @@ private struct CandidateLists {
         _ systems: [any RankingSystem], data: RivalData, normalization: ScoreNormalization, depth: Int
     ) throws {
         let index = data.index
-        ranker = RelevantRanks(documentCount: index.documentCount, metric: data.metric)
+        // Candidates stand in the order of ties, so that a position is its own place among equal scores.
+        ranker = RelevantRanks(tieOrder: (0..<Int32(index.documentCount)).map { $0 }, metric: data.metric)
         // Blocks of this many queries keep all parts' scores of them bounded.
         let rows = max(1, (256 << 20) / (MemoryLayout<Float>.stride * max(1, index.documentCount) * systems.count))
         for start in stride(from: 0, to: index.devQueries.count, by: rows) {
@@ -138,8 +139,7 @@ private struct CandidateLists {
             for (row, query) in queries.enumerated() {
                 var candidates = Set(index.labels[query].map(\.column))
                 for ranking in best { candidates.formUnion(ranking[row].map(\.index)) }
-                // Ascending, so that equal scores keep the order of the documents.
-                let columns = candidates.sorted()
+                let columns = candidates.sorted { index.tieOrder[$0] < index.tieOrder[$1] }
                 var block = Matrix(rows: systems.count, columns: columns.count)
                 for (part, matrix) in scores.enumerated() {
                     for (position, column) in columns.enumerated() { block[part, position] = matrix[row, column] }
@@ -148,8 +148,8 @@ private struct CandidateLists {
                 lists.append(
                     List(
                         scores: block,
-                        labels: index.labels[query].compactMap { judgement in
-                            place[judgement.column].map { Judgement(column: $0, grade: judgement.grade) }
+                        judged: index.labels[query].map(\.graded).compactMap { document, grade in
+                            place[document].map { ($0, grade) }
                         }))
             }
         }
@@ -174,7 +174,7 @@ private struct CandidateLists {
                             for index in 0..<count { sum[index] += factor * scores[part * count + index] }
                         }
                     }
-                    output.value[position] = ranker.value(of: UnsafeBufferPointer(sum), judgements: list.labels)
+                    output.value[position] = ranker.value(of: UnsafeBufferPointer(sum), judged: list.judged)
                 }
             }
         }

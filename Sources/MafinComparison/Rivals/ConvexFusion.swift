@@ -58,16 +58,16 @@ public struct ConvexFusion: Rival {
 
     /// The mean metric on dev at each weight.
     private func developmentValues(_ data: RivalData, _ normalization: ScoreNormalization) throws -> [Double] {
-        let ranker = RelevantRanks(documentCount: data.index.documentCount, metric: data.metric)
+        let ranker = RelevantRanks(tieOrder: data.index.tieOrder, metric: data.metric)
         var sums = [Double](repeating: 0, count: weights.count)
         try systems[0].system.forEachBlock(of: data.index.devQueries) { range, scores in
             let queries = Array(data.index.devQueries[range])
             let first = WeightedFusion.normalized(scores, normalization)
             let second = WeightedFusion.normalized(try systems[1].system.scores(queries: queries), normalization)
-            let labels = queries.map { data.index.labels[$0] }
+            let judged = data.index.judged(queries)
             for (index, weight) in weights.enumerated() {
                 let mixed = MixedScores.mix(blackBox: first, local: second, lambda: Float(weight))
-                sums[index] += RivalData.values(of: mixed, labels: labels, ranker).reduce(0, +)
+                sums[index] += ranker.values(of: mixed, judged: judged).reduce(0, +)
             }
         }
         return sums.map { $0 / Double(data.index.devQueries.count) }

@@ -10,7 +10,7 @@ struct DocumentPull: Sendable {
 
     /// - Parameter queryVectors: one row a query of the table.
     init(_ index: TrainingIndex, queryVectors: Matrix) {
-        let documents = index.queriesKnowing.indices.filter { !index.queriesKnowing[$0].isEmpty }
+        let documents = index.queriesOfDocument.indices.filter { !index.queriesOfDocument[$0].isEmpty }
         let columns = queryVectors.columns
         var sums = Matrix(rows: documents.count, columns: columns)
         sums.values.withUnsafeMutableBufferPointer { sums in
@@ -19,7 +19,7 @@ struct DocumentPull: Sendable {
                 parallelRanges(documents.count, grain: 16) { range in
                     let (sums, queries) = pointers.value
                     for row in range {
-                        for query in index.queriesKnowing[documents[row]] {
+                        for query in index.queriesOfDocument[documents[row]] {
                             for column in 0..<columns {
                                 sums[row * columns + column] += queries[query * columns + column]
                             }

@@ -46,16 +46,16 @@ public struct NudgeN: Rival {
         let motion = SphericalMotion(data.index, base: base)
         let metric = criterion ?? data.metric
         var sums = [Double](repeating: 0, count: steps.count)
-        let ranker = RelevantRanks(documentCount: base.documentCount, metric: metric)
+        let ranker = RelevantRanks(tieOrder: data.index.tieOrder, metric: metric)
         try base.forEachBlock(of: data.index.devQueries) { range, scores in
             let queries = data.index.devQueries[range]
+            let judged = data.index.judged(queries)
             let along = Matrix.multiply(
                 base.queries.selecting(rows: queries), transposed: motion.tangents)
             for (index, step) in steps.enumerated() {
                 if isCancelled() { throw CancellationError() }
                 let moved = motion.scores(scores, along: along, step: step)
-                let values = RivalData.values(of: moved, labels: queries.map { data.index.labels[$0] }, ranker)
-                sums[index] += values.reduce(0, +)
+                sums[index] += ranker.values(of: moved, judged: judged).reduce(0, +)
             }
         }
         var best = 0

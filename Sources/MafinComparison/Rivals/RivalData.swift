@@ -1,4 +1,3 @@
-import Foundation
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval
@@ -51,10 +50,10 @@ public struct RivalData: Sendable {
     public func developmentValues(
         of system: any RankingSystem, metric: Metric? = nil
     ) throws -> [Double] {
-        let ranker = RelevantRanks(documentCount: index.documentCount, metric: metric ?? self.metric)
+        let ranker = RelevantRanks(tieOrder: index.tieOrder, metric: metric ?? self.metric)
         var values: [Double] = []
         try system.forEachBlock(of: index.devQueries) { range, scores in
-            values += Self.values(of: scores, labels: index.devQueries[range].map { index.labels[$0] }, ranker)
+            values += ranker.values(of: scores, judged: index.judged(index.devQueries[range]))
         }
         return values
     }
@@ -64,23 +63,5 @@ public struct RivalData: Sendable {
     public func development(of system: any RankingSystem, metric: Metric? = nil) throws -> Double {
         let values = try developmentValues(of: system, metric: metric)
         return values.reduce(0, +) / Double(values.count)
-    }
-
-    /// The metric of each row of scores.
-    static func values(of scores: Matrix, labels: [[Judgement]], _ ranker: RelevantRanks) -> [Double] {
-        let columns = scores.columns
-        var values = [Double](repeating: 0, count: scores.rows)
-        values.withUnsafeMutableBufferPointer { values in
-            scores.values.withUnsafeBufferPointer { scores in
-                let output = UnsafeTransfer((values: values, scores: scores))
-                parallelFor(labels.count) { row in
-                    let (values, scores) = output.value
-                    values[row] = ranker.value(
-                        of: UnsafeBufferPointer(rebasing: scores[row * columns..<(row + 1) * columns]),
-                        judgements: labels[row])
-                }
-            }
-        }
-        return values
     }
 }

@@ -55,7 +55,7 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
     ///   - documentIds: one a column.
     ///   - metric: any metric of a ranking.
     ///   - lambdas: at least one.
-    /// - Throws: ``CombinationError/notFinite(half:row:column:id:)``, ``CalibrationError/noLabelledRow(rows:)``, and what the source of the
+    /// - Throws: ``CombinationError/notFinite(source:row:column:id:)``, ``CalibrationError/noLabelledRow(rows:)``, and what the source of the
     ///   blocks throws.
     /// - Complexity: O(λs · queries · documents), times the logarithm of the number of relevant documents for a metric without cutoff.
     public init(
@@ -65,7 +65,7 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
         precondition(!lambdas.isEmpty, "a sweep over no λ")
         precondition(labels.rows == blocks.rows, "labels of \(labels.rows) rows for \(blocks.rows) rows of scores")
         guard labels.labelledRows > 0 else { throw CalibrationError.noLabelledRow(rows: labels.rows) }
-        let ranker = RelevantRanks(documentIds: documentIds, metric: metric)
+        let ranker = RelevantRanks(tieOrder: RelevantRanks.tieOrder(documentIds: documentIds), metric: metric)
         var values = [Double](repeating: 0, count: blocks.rows * lambdas.count)
         try blocks.forEach { range, blackBox, local in
             precondition(
@@ -80,8 +80,8 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
                         else { return }
                         let pointers = UnsafeTransfer((values: values, blackBox: blackBox, local: local))
                         parallelFor(range.count) { row in
-                            let judgements = labels.relevant[range.lowerBound + row]
-                            guard !judgements.isEmpty else { return }
+                            let judged = labels.relevant[range.lowerBound + row].map(\.graded)
+                            guard !judged.isEmpty else { return }
                             let (values, blackBox, local) = pointers.value
                             withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { mixed in
                                 guard let target = mixed.baseAddress else { return }
@@ -91,7 +91,7 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
                                         lambda: lambda,
                                         into: target, count: columns)
                                     values[(range.lowerBound + row) * lambdas.count + index] = ranker.value(
-                                        of: UnsafeBufferPointer(mixed), judgements: judgements)
+                                        of: UnsafeBufferPointer(mixed), judged: judged)
                                 }
                             }
                         }

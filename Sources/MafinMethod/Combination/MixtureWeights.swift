@@ -3,9 +3,9 @@
 /// Both weights are at least zero and not both zero. The same two numbers in the words of the paper: `z = s/τ` with
 /// `s = (1−λ) s_bb + λ s_θ`, `λ = local / (blackBox + local)`, `τ = 1 / (blackBox + local)`.
 public struct MixtureWeights: Sendable, Codable, Hashable {
-    /// Weight of the black box's score in the logit (`a` in METHOD, `(1−λ)/τ`).
+    /// Weight of the black box's score in the logit: `a = (1−λ)/τ`.
     public var blackBox: Float
-    /// Weight of the local encoder's score in the logit (`b` in METHOD, `λ/τ`).
+    /// Weight of the local encoder's score in the logit: `b = λ/τ`.
     public var local: Float
 
     /// A scale by its two weights.
@@ -35,4 +35,10 @@ public struct MixtureWeights: Sendable, Codable, Hashable {
 
     /// The scale of the paper's Mafin: λ = ½. The temperature .05 is ours, as the paper's is not known.
     public static let paper = MixtureWeights(lambda: 0.5, temperature: 0.05)
+
+    /// This scale, with a larger local weight if λ is below `minimum`; the black box's weight is kept.
+    package func withLambda(atLeast minimum: Float) -> MixtureWeights {
+        guard lambda < minimum else { return self }
+        return MixtureWeights(blackBox: blackBox, local: blackBox * minimum / (1 - minimum))
+    }
 }

@@ -10,12 +10,15 @@ public struct Judgement: Sendable, Hashable {
         self.column = column
         self.grade = grade
     }
+
+    /// The document and its grade as metrics count them: the nearest whole number, but at least 1, as every positive is relevant.
+    package var graded: (document: Int, grade: Int) { (column, max(1, Int(grade.rounded()))) }
 }
 
 /// Labels of one score block: rows are queries, columns are candidate documents.
 public struct BlockLabels: Sendable {
-    /// For each row, the columns known to be relevant, each named once, grades above zero. May be empty: such a row takes
-    /// no part in a loss and receives a zero gradient.
+    /// For each row, the relevant columns, each named once, grades above zero. A row without any takes no part in a loss and
+    /// receives a zero gradient.
     public var relevant: [[Judgement]]
     /// For each row, the columns that take no part: neither a positive nor a negative (a document with the text of a
     /// positive, a known positive that is not in the target, …). Must not name a column of ``relevant`` of the same row.

@@ -1,4 +1,4 @@
-/// `weight · listwise + (1 − weight) · contrastive`: the order among all labels, and each positive against what has no label.
+/// `weight · listwise + (1 − weight) · contrastive`: the order of all labels, and each positive against the documents without a label.
 public struct HybridLoss: RowwiseLoss {
     /// The listwise part, ``ListNet`` or ``ListMLE``.
     public var listwise: any RowwiseLoss

@@ -2,8 +2,7 @@ import MafinNumerics
 
 /// A training objective over one block of logits.
 ///
-/// Logits are `z = score / τ`, one row a query, one column a candidate document; the loss knows nothing of where the
-/// score came from, and so nothing of text. See ``InfoNCE``, ``ListNet``, ``ListMLE`` and ``HybridLoss``.
+/// Logits are `z = score / τ`, one row a query, one column a candidate document; where the scores come from plays no part. See ``InfoNCE``, ``ListNet``, ``ListMLE`` and ``HybridLoss``.
 public protocol Loss: Sendable {
     /// The loss of a block and its gradient with respect to the logits.
     ///
@@ -19,7 +18,7 @@ public protocol Loss: Sendable {
     var summary: LossSummary { get }
 }
 
-/// What a ``Loss`` says about one block.
+/// The loss of one block and its gradient.
 public struct LossValue: Sendable {
     /// Mean over the labelled rows, in nats.
     public var value: Float
@@ -30,6 +29,25 @@ public struct LossValue: Sendable {
     public init(value: Float, gradient: Matrix) {
         self.value = value
         self.gradient = gradient
+    }
+
+    /// `∂L/∂w = Σ (∂L/∂z) s` of the weight w with which scores `s` enter the logits: of `a` with the black box's scores, of
+    /// `b` with the local ones, where `z = a s_bb + b s_θ`.
+    ///
+    /// With `λ = sigmoid(α)` and τ instead, by the chain rule: `∂L/∂α = λ (1 − λ) (∂L/∂b − ∂L/∂a) / τ`.
+    /// - Parameter scores: `(rows, columns)`, as the logits.
+    /// - Complexity: O(rows · columns), double precision.
+    func gradientOfWeight(on scores: Matrix) -> Double {
+        precondition(
+            scores.rows == gradient.rows && scores.columns == gradient.columns,
+            "\(scores.rows) × \(scores.columns) scores for a gradient of \(gradient.rows) × \(gradient.columns)")
+        var sum: Double = 0
+        gradient.values.withUnsafeBufferPointer { gradient in
+            scores.values.withUnsafeBufferPointer { scores in
+                for index in gradient.indices { sum += Double(gradient[index]) * Double(scores[index]) }
+            }
+        }
+        return sum
     }
 }
 

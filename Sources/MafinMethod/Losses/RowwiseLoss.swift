@@ -1,10 +1,10 @@
 import Foundation
 import MafinNumerics
 
-/// A ``Loss`` that treats each query by itself and sees the documents without a label through their log-sum-exp alone.
+/// A ``Loss`` of each query by itself, which depends on the documents without a label through their log-sum-exp alone.
 ///
-/// All losses of this module are of this kind. It is what makes them cheap on lists of a whole corpus: one pass of
-/// exponentials a row, whatever the loss, and a hybrid of two losses shares it.
+/// All losses of this module are of this kind. They are cheap on lists of a whole corpus: one pass of exponentials a row, which the two
+/// parts of a hybrid share.
 public protocol RowwiseLoss: Loss {
     /// Whether ``LossRow/negativeLogitSum`` is read; it costs a pass over the row.
     var needsNegativeLogitSum: Bool { get }
@@ -16,7 +16,7 @@ public protocol RowwiseLoss: Loss {
     func evaluate(row: LossRow, gradient: inout [Double]) -> RowTerms
 }
 
-/// One query of a score block as a ``RowwiseLoss`` sees it.
+/// One query of a score block, as a ``RowwiseLoss`` reads it.
 public struct LossRow: Sendable {
     /// Logits of the relevant columns.
     public var logits: [Double]
@@ -30,7 +30,7 @@ public struct LossRow: Sendable {
     public var negativeLogitSum: Double
 }
 
-/// What a ``RowwiseLoss`` says about one row, beside the gradient of its relevant columns.
+/// The loss of one row, and what its negatives' gradient follows from.
 public struct RowTerms: Sendable {
     /// The loss of the row.
     public var value: Double
@@ -53,6 +53,14 @@ extension RowwiseLoss {
 
     /// See ``Loss/evaluate(logits:labels:)``.
     public func evaluate(logits: Matrix, labels: BlockLabels) -> LossValue {
+        let (values, gradient) = evaluateRows(logits: logits, labels: labels)
+        // Added in the order of the rows, so that the result does not depend on the number of threads.
+        let sum = values.reduce(0, +)
+        return LossValue(value: Float(sum / Double(max(1, labels.labelledRows))), gradient: gradient)
+    }
+
+    /// The loss of each row, 0 for rows without a relevant column, and the gradient of their mean over the labelled rows.
+    func evaluateRows(logits: Matrix, labels: BlockLabels) -> (values: [Double], gradient: Matrix) {
         precondition(labels.rows == logits.rows, "labels of \(labels.rows) rows for \(logits.rows) rows of logits")
         let (rows, columns) = (logits.rows, logits.columns)
         let labelled = labels.labelledRows
@@ -74,9 +82,7 @@ extension RowwiseLoss {
                 }
             }
         }
-        // Added in the order of the rows, so that the number of threads does not show.
-        let value = values.reduce(0, +) * share
-        return LossValue(value: Float(value), gradient: Matrix(rows: rows, columns: columns, values: gradient))
+        return (values, Matrix(rows: rows, columns: columns, values: gradient))
     }
 
     /// Writes one row of the gradient, times `share`; returns the row's loss.

@@ -4,14 +4,8 @@ package enum CandidateSet: Equatable {
     case corpus
     /// These documents, texts all different.
     case documents([Int])
-
-    /// Number of columns.
-    func count(in index: TrainingIndex) -> Int {
-        switch self {
-        case .corpus: index.documentCount
-        case .documents(let documents): documents.count
-        }
-    }
+    /// The columns that all steps of the run share.
+    case fixed
 }
 
 /// One step as it will be computed: the rows and columns of its score block, and the labels of both.
@@ -31,7 +25,7 @@ package struct TrainingStep {
 extension StepPlan {
     /// The step of this plan against every document: all rows of the bank, those of ``documents`` fresh.
     ///
-    /// Documents that share the text of a positive without being labelled are masked, and so are positives of queries of the same text.
+    /// Masked are documents that share the text of a positive without being labelled, and positives of queries of the same text.
     package func againstCorpus(_ index: TrainingIndex) -> TrainingStep {
         let encoded = DistinctRows(documents, identities: index.documentIdentities)
         var fresh: [(column: Int, position: Int)] = []
@@ -44,11 +38,7 @@ extension StepPlan {
         for (row, query) in queries.enumerated() {
             let positives = index.labels[query]
             let wanted = targets.map { targets in positives.filter { $0.column == targets[row] } } ?? positives
-            var masked = Set<Int>()
-            for document in positives.map(\.column) + (index.positivesOfSameText[query] ?? []) {
-                masked.insert(document)
-                masked.formUnion(index.repeatedDocuments[index.documentIdentities[document]] ?? [])
-            }
+            var masked = Set(index.documentsWithTextOfPositive(of: query))
             for judgement in wanted { masked.remove(judgement.column) }
             labels.relevant.append(wanted)
             labels.masked.append(masked.sorted())
@@ -67,6 +57,21 @@ extension StepPlan {
     ) -> TrainingStep {
         let columns = DistinctRows(documents + others, identities: index.documentIdentities)
         let encodedCount = DistinctRows(documents, identities: index.documentIdentities).rows.count
+        // The documents of the plan come first, so their columns are their positions among the encoded.
+        return TrainingStep(
+            queries: queries, candidates: .documents(columns.rows), encoded: Array(columns.rows.prefix(encodedCount)),
+            freshColumns: (0..<encodedCount).map { ($0, $0) }, labels: labels(columns, index, suspects: suspects))
+    }
+
+    /// The step of this plan, which encodes no documents, against columns that are the same in every step.
+    func againstFixedColumns(_ columns: DistinctRows, _ index: TrainingIndex) -> TrainingStep {
+        precondition(documents.isEmpty, "documents to encode, and columns that never change")
+        return TrainingStep(
+            queries: queries, candidates: .fixed, encoded: [], freshColumns: [],
+            labels: labels(columns, index) { _ in [] })
+    }
+
+    private func labels(_ columns: DistinctRows, _ index: TrainingIndex, suspects: (Int) -> [Int]) -> BlockLabels {
         func column(_ document: Int) -> Int? { columns.positionOfIdentity[index.documentIdentities[document]] }
         var labels = BlockLabels(relevant: [])
         for (row, query) in queries.enumerated() {
@@ -86,9 +91,15 @@ extension StepPlan {
                 grades.sorted { $0.key < $1.key }.map { Judgement(column: $0.key, grade: $0.value) })
             labels.masked.append(masked.sorted())
         }
-        // The documents of the plan come first, so their columns are their positions among the encoded.
-        return TrainingStep(
-            queries: queries, candidates: .documents(columns.rows), encoded: Array(columns.rows.prefix(encodedCount)),
-            freshColumns: (0..<encodedCount).map { ($0, $0) }, labels: labels)
+        return labels
     }
+}
+
+/// Which documents the loss sees.
+public enum CandidateScope: String, Sendable, Codable, CaseIterable {
+    /// Every document. Those that no training query judges are then negatives of every query.
+    case corpus
+    /// Documents that some training query judges, relevant or not; documents without a label are not pushed away. For collections whose
+    /// held-out answers are documents of their own.
+    case labelled
 }

@@ -1,10 +1,10 @@
 import MafinNumerics
 
-/// The local half of every document, ready to be compared, as far as it is known.
+/// The local rows of all documents, prepared to be compared; some may be older than the present weights.
 struct DocumentBank: Sendable {
     /// `(documents, dimension)`.
     private(set) var rows: LocalRows
-    /// How far the rows that steps replace lie from their successors: a moving mean of 1 − cosine over steps since the last refresh.
+    /// How far replaced rows are from those that replace them: a moving mean of 1 − cosine over steps since the last refresh.
     private(set) var drift: Float = 0
     private var replacements = 0
 
@@ -15,7 +15,7 @@ struct DocumentBank: Sendable {
         self.rows = rows
     }
 
-    /// Puts fresh rows in the place of stale ones, and measures how far they had drifted.
+    /// Replaces stale rows by fresh ones, and measures how far they had drifted.
     /// - Parameter columns: for each replaced document its position in `fresh`.
     mutating func replace(_ columns: [(column: Int, position: Int)], with fresh: LocalRows) {
         guard !columns.isEmpty else { return }
@@ -42,7 +42,7 @@ struct DocumentBank: Sendable {
         replacements += 1
     }
 
-    /// The measure of drift as a checkpoint keeps it.
+    /// The drift as a checkpoint keeps it.
     struct DriftState: Codable, Equatable {
         var drift: Float = 0
         var replacements = 0
@@ -51,5 +51,33 @@ struct DocumentBank: Sendable {
     var driftState: DriftState {
         get { DriftState(drift: drift, replacements: replacements) }
         set { (drift, replacements) = (newValue.drift, newValue.replacements) }
+    }
+}
+
+/// When all rows of the bank of document vectors are encoded anew.
+public enum BankRefresh: Sendable, Codable, Equatable {
+    /// Only fresh rows of the steps (and evaluations) replace old ones.
+    case never
+    /// Before every epoch but the first.
+    case everyEpoch
+    /// After so many updates.
+    case everySteps(Int)
+    /// When the rows that a step replaces differ from their successors by more than `drift` on average (1 − cosine, a moving mean over
+    /// steps): a measure of staleness that costs nothing.
+    case whenStale(drift: Float)
+
+    func validate() throws {
+        switch self {
+        case .never, .everyEpoch:
+            return
+        case .everySteps(let steps):
+            guard steps >= 1 else {
+                throw TrainingError.option(name: "bankRefresh", expected: "at least 1 step", found: "\(steps)")
+            }
+        case .whenStale(let drift):
+            guard drift > 0 else {
+                throw TrainingError.option(name: "bankRefresh", expected: "a drift above 0", found: "\(drift)")
+            }
+        }
     }
 }

@@ -1,15 +1,15 @@
 import MafinNumerics
 
-/// Which way to train, from the data and the time.
+/// Which mode to train in, chosen from the data and the time.
 ///
 /// The rule, in order:
-/// 1. **Query tower** where the time or the speed is not known, or the time does not cover what blocks need. A step costs query
-///    tokens only, so it brings the most per minute, and the document index never changes.
-/// 2. **Blocks with a bank** where the time covers ``minimumBlockEpochs`` epochs of blocks, refreshes of the bank included, after the bank is made:
-///    documents learn too, which pays only once every document was seen several times. (Measured on NFCorpus, two cores: five minutes of
-///    blocks with a bank, about a thirtieth of that, stayed behind two minutes of the query tower.)
+/// 1. **Query tower** if the time or the speed is not known, or the time is too short for blocks. A step costs query tokens only, so
+///    it learns the most per minute, and the document index never changes.
+/// 2. **Blocks with a bank** if, after the bank is made, the time covers ``minimumBlockEpochs`` epochs of blocks and refreshes of the bank.
+///    Documents are trained too, which pays only once every document was seen several times. (Measured on NFCorpus, two cores: five
+///    minutes of blocks with a bank, about a thirtieth of that, were worse than two minutes of the query tower.)
 ///
-/// Pairs are never chosen: they encode a document anew for each query that knows it.
+/// Pairs are never chosen: they encode a document again for each query that it is relevant to.
 public struct ModeChoice: Sendable, Codable, Equatable {
     /// The chosen mode.
     public enum Mode: String, Sendable, Codable, CaseIterable {
@@ -23,9 +23,9 @@ public struct ModeChoice: Sendable, Codable, Equatable {
 
     /// The mode.
     public var mode: Mode
-    /// Why, in one sentence for the user.
+    /// The reason, in one sentence for the user.
     public var reason: String
-    /// What an epoch of each mode costs.
+    /// The cost of an epoch of each mode.
     public var estimate: Estimate
 
     package init(mode: Mode, reason: String, estimate: Estimate) {
@@ -34,18 +34,18 @@ public struct ModeChoice: Sendable, Codable, Equatable {
         self.estimate = estimate
     }
 
-    /// Epochs of blocks below which they are not worth beginning.
+    /// Blocks are chosen if the time covers at least so many epochs of them.
     public static let minimumBlockEpochs = 10.0
-    /// Cost of a token that is only embedded, as a share of one that is trained: a third, the forward pass.
+    /// Cost of a token that is only embedded, as a share of one that is trained: the forward pass, a third.
     public static let embeddingShare = 1.0 / 3
 
-    /// Tokens an epoch of each mode, in tokens trained (a token that is only embedded counts ``embeddingShare``).
+    /// Tokens of an epoch of each mode; a token that is only embedded counts ``embeddingShare``.
     public struct Estimate: Sendable, Codable, Equatable {
         /// Making the bank.
         public var bank: Double
         /// An epoch of the query tower: all training queries.
         public var query: Double
-        /// An epoch of blocks: the known documents once, the queries with each block they belong to, and a refresh of the bank.
+        /// An epoch of blocks: each relevant document once, the queries with each of their blocks, and a refresh of the bank.
         public var block: Double
         /// An epoch of pairs: both texts of every pair.
         public var pair: Double
@@ -54,8 +54,8 @@ public struct ModeChoice: Sendable, Codable, Equatable {
     /// Chooses by the rule above.
     /// - Parameters:
     ///   - time: seconds for training, if limited.
-    ///   - tokensPerSecond: tokens trained a second, measured or known.
-    ///   - hasBank: whether the released encoder's document vectors are there already.
+    ///   - tokensPerSecond: tokens trained a second.
+    ///   - hasBank: whether the released encoder's document vectors exist already.
     public static func choose(
         index: TrainingIndex, time: Double? = nil, tokensPerSecond: Double? = nil, hasBank: Bool = false,
         block: BlockMode = BlockMode()
@@ -64,7 +64,8 @@ public struct ModeChoice: Sendable, Codable, Equatable {
         guard let time, let tokensPerSecond else {
             return ModeChoice(
                 mode: .query,
-                reason: "the query side learns alone, as \(time == nil ? "no time is set" : "the speed is not known"): "
+                reason:
+                    "only the query side is trained, as \(time == nil ? "no time is set" : "the speed is not known"): "
                     + "an epoch is \(count(estimate.query)) tokens instead of \(count(estimate.block))",
                 estimate: estimate)
         }
@@ -73,19 +74,19 @@ public struct ModeChoice: Sendable, Codable, Equatable {
         if epochs >= minimumBlockEpochs {
             return ModeChoice(
                 mode: .block,
-                reason: "documents learn too, as the time covers \(Int(epochs)) epochs of blocks "
+                reason: "documents are trained too, as the time covers \(Int(epochs)) epochs of blocks "
                     + "(\(count(estimate.block)) tokens each)",
                 estimate: estimate)
         }
         return ModeChoice(
             mode: .query,
-            reason: "the query side learns alone, as the time covers only \(Int(epochs)) epochs of blocks "
+            reason: "only the query side is trained, as the time covers only \(Int(epochs)) epochs of blocks "
                 + "(\(count(estimate.block)) tokens each; \(Int(minimumBlockEpochs)) are wanted) but "
                 + "\(Int(max(0, available / max(1, estimate.query)))) of queries",
             estimate: estimate)
     }
 
-    /// Tokens of the sample whose embedding is timed: enough to tell speeds that differ by a half, and a twentieth of a second.
+    /// Tokens of the sample whose embedding is timed: enough to tell speeds that differ by half; about .05 s.
     static let sampleTokens = 1024
 
     /// Tokens trained a second, estimated from embedding the first of `inputs`: no weight is touched.
@@ -99,7 +100,7 @@ public struct ModeChoice: Sendable, Codable, Equatable {
             rows += 1
         }
         let sample = inputs.selecting(rows: Array(0..<rows))
-        // One input to fill caches and buffers, then the clock.
+        // The first input fills caches and buffers before the clock starts.
         _ = try encoder.embed(inputs.selecting(rows: [0]))
         let start = ContinuousClock.now
         _ = try encoder.embed(sample)

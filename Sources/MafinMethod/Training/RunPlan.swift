@@ -1,7 +1,7 @@
 import Foundation
 
-/// How long a run is, when it is evaluated, and the learning rate of each of its steps. Part of the persisted state: once it is made
-/// the clock has no say in the course of the run.
+/// How long a run is, when it is evaluated, and the learning rate of each of its steps. It is part of the checkpoints: once it is made, the
+/// clock no longer affects the course of the run.
 public struct RunPlan: Sendable, Codable, Equatable {
     /// Updates of the whole run.
     public let totalSteps: Int
@@ -11,7 +11,7 @@ public struct RunPlan: Sendable, Codable, Equatable {
     public let evaluateEvery: Int
     /// Updates that were made before the plan was.
     let plannedAt: Int
-    /// The learning rate then, as a share of the peak: the warm-up rises from there without a jump.
+    /// The learning rate at that time, as a share of the peak; the warm-up rises from there.
     let levelAtPlan: Double
     let decay: LearningRateDecay
 
@@ -44,7 +44,7 @@ public struct RunPlan: Sendable, Codable, Equatable {
         step == totalSteps || step % evaluateEvery == 0
     }
 
-    /// The level of the few steps that are made before a run with a time budget is planned.
+    /// The level of the few steps before a run with a time budget is planned.
     static func unplannedLevel(step: Int, options: TrainingOptions) -> Double {
         min(1, Double(step + 1) / Double(max(1, options.minimumWarmupSteps)))
     }
@@ -60,7 +60,7 @@ public struct RunPlan: Sendable, Codable, Equatable {
     /// The plan of a run with a time budget.
     /// - Parameters:
     ///   - remaining: seconds that are left.
-    ///   - stepSeconds: measured, everything included that recurs with steps.
+    ///   - stepSeconds: of one step, with its share of everything that is done once an epoch.
     ///   - evaluationSeconds: of one evaluation.
     static func byTime(
         options: TrainingOptions, stepsPerEpoch: Int, done: Int, remaining: Double, stepSeconds: Double,
@@ -90,4 +90,14 @@ public struct RunPlan: Sendable, Codable, Equatable {
     private static func evaluationInterval(_ total: Int, _ evaluations: Int) -> Int {
         (total + evaluations - 1) / evaluations
     }
+}
+
+/// How the learning rate falls after the warm-up.
+public enum LearningRateDecay: String, Sendable, Codable {
+    /// In a straight line to 0 at the end of the run.
+    case linear
+    /// By half a cosine to 0.
+    case cosine
+    /// Not at all.
+    case constant
 }

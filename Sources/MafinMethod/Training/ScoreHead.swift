@@ -1,8 +1,8 @@
 import MafinNumerics
 
-/// From the two halves' scores to logits, and back: `z_ij = A w_i w_j s_bb(i, j) + B u_i · u_j`.
+/// From both scores to logits, and back: `z_ij = A w_i w_j s_bb(i, j) + B u_i · u_j`.
 ///
-/// In the unit form w = 1, A = a, B = b; in the norm form A = B = 1/τ. With A = 0 the black box is not looked at.
+/// In the unit form w = 1, A = a, B = b; in the norm form A = B = 1/τ. If A = 0 the black box's scores are not read.
 package struct ScoreHead {
     var scale: MixtureWeights
     var form: LocalForm
@@ -28,19 +28,19 @@ package struct ScoreHead {
         }
     }
 
-    /// What ``backward(gradient:pass:queries:documents:freshColumns:)`` needs of a forward pass.
+    /// The part of a forward pass that ``backward(gradient:pass:queries:documents:freshColumns:)`` needs.
     package struct Pass {
         /// `(rows, columns)`.
         package var logits: Matrix
         /// u_i · u_j, `(rows, columns)`.
         var local: Matrix
-        /// The black box's scores, `(rows, columns)`; `nil` where they have no part.
+        /// The black box's scores, `(rows, columns)`; `nil` if A = 0.
         var blackBox: Matrix?
     }
 
     /// - Parameters:
-    ///   - queries: one row a row of the block.
-    ///   - documents: one row a column of the block.
+    ///   - queries: one row for each row of the block.
+    ///   - documents: one row for each column of the block.
     ///   - blackBox: `(queries, documents)`; `nil` stands for zeros.
     package func forward(queries: LocalRows, documents: LocalRows, blackBox: Matrix?) -> Pass {
         let local = Matrix.multiply(queries.vectors, transposed: documents.vectors)
@@ -141,4 +141,17 @@ package struct ScoreHead {
             for index in values.indices { values[index] *= factor }
         }
     }
+}
+
+/// How the scores of black box and local encoder become one logit.
+public enum ScoreForm: String, Sendable, Codable {
+    /// `z = a · s_bb + b · s_θ`, unit rows, the scale of the start kept: the paper's Mafin at λ = ½, or calibrated.
+    case fixed
+    /// The same with λ and τ trained together with the encoder (λ-Mafin).
+    case learned
+    /// λ-Mafin's form without a λ: e_θ is not normalised, `z = (s_bb + c² q · d) / (τ √(1 + c²‖q‖²) √(1 + c²‖d‖²))`, so that the norm of
+    /// an embedding is a weight of its text. The constant c makes the start agree with the scale's λ.
+    case norm
+    /// `z = s_θ / τ`: the local encoder tuned alone, the baseline that joint training has to beat.
+    case localOnly
 }

@@ -1,9 +1,8 @@
 import MafinNumerics
 
-/// The black box's scores of a list of queries against all documents, looked up from its vectors and never asked for again.
+/// The black box's scores of a list of queries against all documents, computed from its stored vectors.
 ///
-/// Where the whole score matrix fits the byte budget it is computed once; otherwise blocks are computed from the vectors as
-/// they are needed.
+/// A score matrix that fits the byte budget is computed once and kept. Otherwise blocks of it are computed when they are needed.
 public struct ScoreSource: Sendable {
     private let queryVectors: Matrix
     private let documentVectors: Matrix
@@ -12,11 +11,11 @@ public struct ScoreSource: Sendable {
 
     /// The scores of `queries` against all rows of `documentVectors`.
     /// - Parameters:
-    ///   - queries: rows of `queryVectors` that may be asked for.
+    ///   - queries: rows of `queryVectors` whose scores will be needed.
     ///   - queryVectors: unit rows, all queries.
     ///   - documentVectors: unit rows, all documents.
     ///   - byteBudget: the largest score matrix, in bytes, to keep in memory.
-    /// - Complexity: O(queries · documents · width) where it is kept.
+    /// - Complexity: O(queries · documents · width) if the matrix is kept.
     public init(queries: [Int], queryVectors: Matrix, documentVectors: Matrix, byteBudget: Int) {
         precondition(queryVectors.columns == documentVectors.columns)
         let selected = queryVectors.selecting(rows: queries)
@@ -32,7 +31,7 @@ public struct ScoreSource: Sendable {
 
     /// Scores of the given queries, `(queries, columns)`.
     /// - Parameters:
-    ///   - queries: queries among those the source was made for.
+    ///   - queries: among the queries that the source was made for.
     ///   - columns: documents, or `nil` for all of them in order.
     public func block(queries: [Int], columns: [Int]? = nil) -> Matrix {
         let rows = queries.map { query in

@@ -6,11 +6,28 @@ struct StepEngine<Encoder: TrainableEncoder> {
     /// `nil`: documents are encoded by the query encoder, in the same pass.
     let documentEncoder: Encoder?
     let data: TrainingData<Encoder.Inputs>
+    /// The black box's scores of the training queries: against ``fixed`` if there are fixed columns, otherwise against all documents.
     let scores: ScoreSource
     let loss: any Loss
-    let tokensPerPass: Int
+    /// Columns of all steps whose candidates are ``CandidateSet/fixed``.
+    var fixed: FixedColumns?
+    /// Whether fresh document rows go into the bank.
+    var keepsBank = true
 
-    /// What a step brought, besides gradients in the encoders.
+    /// Candidates that are the same in every step and whose vectors never change, gathered once.
+    struct FixedColumns {
+        /// The documents that training queries judge, each text once.
+        let texts: DistinctRows
+        /// The bank's rows of these texts.
+        let rows: LocalRows
+
+        init(_ index: TrainingIndex, bank: DocumentBank) {
+            texts = DistinctRows(index.judgedDocuments, identities: index.documentIdentities)
+            rows = bank.rows.selecting(rows: texts.rows)
+        }
+    }
+
+    /// The results of a step beside the gradients in the encoders.
     struct Outcome {
         var loss: Float
         var tokens: Int
@@ -20,8 +37,8 @@ struct StepEngine<Encoder: TrainableEncoder> {
     }
 
     /// - Parameters:
-    ///   - head: scale and form of the moment.
-    ///   - bank: the local half of all documents; rows of the step's own documents are replaced by fresh ones.
+    ///   - head: the present scale and form.
+    ///   - bank: the local rows of all documents; rows of the step's own documents are replaced by fresh ones.
     ///   - seed: of the dropout masks; `nil`: no dropout.
     ///   - gradientFactor: the loss's gradient is multiplied by it (1 / number of batches that are accumulated).
     ///   - wantsScale: whether the scale's gradient is needed.
@@ -36,19 +53,23 @@ struct StepEngine<Encoder: TrainableEncoder> {
         let rows = texts.hasRepeats ? queryRows.selecting(rows: texts.position) : queryRows
 
         let columns: LocalRows
-        var blackBox: Matrix?
+        var documents: [Int]?
         switch step.candidates {
         case .corpus:
             bank.replace(step.freshColumns, with: documentRows)
             columns = bank.rows
-            if head.blackBoxFactor != 0 { blackBox = scores.block(queries: step.queries) }
-        case .documents(let documents):
-            let replaced = step.freshColumns.map { (column: documents[$0.column], position: $0.position) }
-            bank.replace(spread(replaced), with: documentRows)
-            columns =
-                documents.count == step.encoded.count ? documentRows : bank.rows.selecting(rows: documents)
-            if head.blackBoxFactor != 0 { blackBox = scores.block(queries: step.queries, columns: documents) }
+        case .documents(let candidates):
+            documents = candidates
+            if keepsBank {
+                let replaced = step.freshColumns.map { (column: candidates[$0.column], position: $0.position) }
+                bank.replace(spread(replaced), with: documentRows)
+            }
+            columns = candidates.count == step.encoded.count ? documentRows : bank.rows.selecting(rows: candidates)
+        case .fixed:
+            guard let fixed else { preconditionFailure("a step against fixed columns, and there are none") }
+            columns = fixed.rows
         }
+        let blackBox = head.blackBoxFactor == 0 ? nil : scores.block(queries: step.queries, columns: documents)
 
         let pass = head.forward(queries: rows, documents: columns, blackBox: blackBox)
         var value = loss.evaluate(logits: pass.logits, labels: step.labels)
@@ -82,7 +103,7 @@ struct StepEngine<Encoder: TrainableEncoder> {
         return outcome
     }
 
-    /// Every document of a fresh text, also those that are no column of the step: the bank holds one vector a text.
+    /// All documents that share a fresh text, those that are no column of the step too: the bank holds one vector a text.
     private func spread(_ fresh: [(column: Int, position: Int)]) -> [(column: Int, position: Int)] {
         let index = data.index
         guard !index.repeatedDocuments.isEmpty else { return fresh }
@@ -105,12 +126,12 @@ struct StepEngine<Encoder: TrainableEncoder> {
         return (sums, weightSums)
     }
 
-    /// The embeddings of a step's distinct texts, and the way back.
+    /// The embeddings of a step's distinct texts, and their backward pass.
     private struct Encodings {
         var queries: Matrix
         var documents: Matrix
         var tokens: Int
-        /// Carries ∂L/∂queries and ∂L/∂documents back.
+        /// Takes ∂L/∂queries and ∂L/∂documents to the encoders' gradients.
         var backward: (Matrix, Matrix) throws -> Void
     }
 
@@ -119,38 +140,35 @@ struct StepEngine<Encoder: TrainableEncoder> {
         var tokens = 0
         for query in queries { tokens += index.queryLengths[query] }
         for document in documents { tokens += index.documentLengths[document] }
-        let queryInputs = data.queries.selecting(rows: queries)
+        let (queryInputs, encoder) = (data.queries.selecting(rows: queries), queryEncoder)
         guard !documents.isEmpty else {
-            let encoding = try GradientEncoding(
-                encoder: queryEncoder, inputs: queryInputs, seed: seed, tokensPerPass: tokensPerPass)
+            let pass = try encoder.forward(queryInputs, dropoutSeed: seed)
             return Encodings(
-                queries: encoding.embeddings, documents: Matrix(rows: 0, columns: queryEncoder.dimension),
+                queries: encoder.embeddings(of: pass), documents: Matrix(rows: 0, columns: encoder.dimension),
                 tokens: tokens
-            ) { queryGradient, _ in try encoding.backward(gradient: queryGradient) }
+            ) { queryGradient, _ in try encoder.backward(pass, gradient: queryGradient) }
         }
         let documentInputs = data.documents.selecting(rows: documents)
         if let documentEncoder {
-            let queryEncoding = try GradientEncoding(
-                encoder: queryEncoder, inputs: queryInputs, seed: seed, tokensPerPass: tokensPerPass)
-            let documentEncoding = try GradientEncoding(
-                encoder: documentEncoder, inputs: documentInputs, seed: seed.map { RandomGenerator.mix(~$0) },
-                tokensPerPass: tokensPerPass)
+            let queryPass = try encoder.forward(queryInputs, dropoutSeed: seed)
+            let documentPass = try documentEncoder.forward(
+                documentInputs, dropoutSeed: seed.map { RandomGenerator.mix(~$0) })
             return Encodings(
-                queries: queryEncoding.embeddings, documents: documentEncoding.embeddings, tokens: tokens
+                queries: encoder.embeddings(of: queryPass), documents: documentEncoder.embeddings(of: documentPass),
+                tokens: tokens
             ) { queryGradient, documentGradient in
-                try queryEncoding.backward(gradient: queryGradient)
-                try documentEncoding.backward(gradient: documentGradient)
+                try encoder.backward(queryPass, gradient: queryGradient)
+                try documentEncoder.backward(documentPass, gradient: documentGradient)
             }
         }
-        let encoding = try GradientEncoding(
-            encoder: queryEncoder, inputs: .concatenating([queryInputs, documentInputs]), seed: seed,
-            tokensPerPass: tokensPerPass)
-        let cut = queries.count
+        let pass = try encoder.forward(.concatenating([queryInputs, documentInputs]), dropoutSeed: seed)
+        let embeddings = encoder.embeddings(of: pass)
         return Encodings(
-            queries: encoding.embeddings.selecting(rows: 0..<cut),
-            documents: encoding.embeddings.selecting(rows: cut..<encoding.embeddings.rows), tokens: tokens
+            queries: embeddings.selecting(rows: 0..<queries.count),
+            documents: embeddings.selecting(rows: queries.count..<embeddings.rows), tokens: tokens
         ) { queryGradient, documentGradient in
-            try encoding.backward(
+            try encoder.backward(
+                pass,
                 gradient: Matrix(
                     rows: queryGradient.rows + documentGradient.rows, columns: queryGradient.columns,
                     values: queryGradient.values + documentGradient.values))

@@ -1,4 +1,4 @@
-/// Which inputs are one and the same text.
+/// Which inputs have the same text.
 ///
 /// Equal texts have equal vectors, so a step encodes each distinct text once, and a document with the text of a positive is
 /// never a negative.

@@ -1,15 +1,18 @@
 import Foundation
 import MafinNumerics
 
-/// A batch of whatever an encoder reads (token ids, pixels, …), one row an input, rows of unequal length laid end to end.
+/// A batch of whatever an encoder reads (token ids, pixels, …), one row an input.
 ///
-/// The trainer only cuts, joins and measures batches; it never looks inside, and so nothing of it is about text.
+/// The trainer only selects, joins and measures batches; nothing of it is about text.
 public protocol EncoderInputs: Sendable {
     /// Number of rows.
     var count: Int { get }
 
     /// What row `row` costs to encode, in tokens (or the unit that takes their place); at least 0.
     func length(of row: Int) -> Int
+
+    /// Calls `body` with the bytes of row `row`, which determine what an encoder makes of it. They are the same on every machine.
+    func withContent(of row: Int, _ body: (UnsafeRawBufferPointer) -> Void)
 
     /// The given rows, in the given order; a row may be named more than once.
     func selecting(rows: [Int]) -> Self
@@ -20,8 +23,9 @@ public protocol EncoderInputs: Sendable {
 
 /// An encoder that the ``Trainer`` can train: forward for vectors, backward for gradients, an optimiser inside.
 ///
-/// The trainer keeps at most two passes of an encoder alive at a time, one over queries and one over documents.
-/// Every call must be a function of the weights, the inputs and the seed alone: resuming a run is bitwise exact only then.
+/// The trainer keeps at most two passes of an encoder alive at a time, one over queries and one over documents. A pass may have any number
+/// of inputs; the encoder bounds its own memory, for instance by computing activations again.
+/// Every result must be a function of the weights, the inputs and the seed alone: only then is a resumed run bitwise the same.
 public protocol TrainableEncoder: AnyObject {
     /// What it reads.
     associatedtype Inputs: EncoderInputs
@@ -31,8 +35,9 @@ public protocol TrainableEncoder: AnyObject {
     /// Length of an embedding.
     var dimension: Int { get }
 
-    /// Whether a pass over any number of inputs keeps within bounds by itself, so that nobody needs to cut them.
-    var boundsMemoryOfPasses: Bool { get }
+    /// What determines its results beside its weights, in words: architecture, pooling, frozen layers. A run resumes only with an encoder
+    /// of the same identity and the same released weights.
+    var identity: String { get }
 
     /// Embeddings for use: `(inputs.count, dimension)`, pooled, not normalised, no dropout, nothing kept.
     func embed(_ inputs: Inputs) throws -> Matrix
@@ -49,6 +54,8 @@ public protocol TrainableEncoder: AnyObject {
     func backward(_ pass: Pass, gradient: Matrix) throws
 
     /// One optimiser step (AdamW) on the gradients gathered since the last, which are then cleared.
+    ///
+    /// If the norm of the gradients is not finite, weights and moments stay as they are.
     /// - Parameters:
     ///   - learningRate: of this step.
     ///   - maximumGradientNorm: gradients of a larger Euclidean norm are scaled down to it; `nil`: never.
@@ -66,4 +73,28 @@ public protocol TrainableEncoder: AnyObject {
 
     /// Reads what ``saveTrainingState(to:)`` wrote; training goes on bitwise as if it had never stopped.
     func restoreTrainingState(from folder: URL) throws
+}
+
+extension TrainableEncoder {
+    /// Embeddings of all rows, some at a time, so that a long encoding can be watched and cancelled.
+    /// - Parameters:
+    ///   - tokensPerPiece: tokens that are embedded between two looks at `isCancelled`; a longer row is embedded alone.
+    ///   - progress: tokens done, tokens in all.
+    /// - Throws: `CancellationError`, and what the encoder throws.
+    func embed(
+        _ inputs: Inputs, tokensPerPiece: Int, isCancelled: () -> Bool, progress: (Int, Int) -> Void = { _, _ in }
+    ) throws -> Matrix {
+        let lengths = (0..<inputs.count).map { inputs.length(of: $0) }
+        let total = lengths.reduce(0, +)
+        var done = 0
+        var values: [Float] = []
+        values.reserveCapacity(inputs.count * dimension)
+        for rows in BatchSize.tokens(tokensPerPiece).batches(of: Array(0..<inputs.count), length: { lengths[$0] }) {
+            if isCancelled() { throw CancellationError() }
+            values += try embed(inputs.selecting(rows: Array(rows))).values
+            for row in rows { done += lengths[row] }
+            progress(done, total)
+        }
+        return Matrix(rows: inputs.count, columns: dimension, values: values)
+    }
 }

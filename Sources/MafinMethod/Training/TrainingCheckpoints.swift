@@ -1,10 +1,10 @@
 import Foundation
 import MafinNumerics
 
-/// The checkpoints of one run in a folder of their own, written whole: a new folder each time, then the file that names it.
+/// The checkpoints of one run, in a folder of their own. Each is written whole: first a new folder, then the file that names it.
 ///
-/// `latest.json` names the folder that counts; it holds `state.json`, the encoders' own states, and `tensors.safetensors` with the best weights
-/// and, where it changes, the bank. A frozen bank lies once beside them.
+/// `latest.json` names the valid folder. That holds `state.json`, the encoders' own states, and `tensors.safetensors` with the best weights and,
+/// if it changes, the bank. A frozen bank is written once, beside the folders.
 package struct TrainingCheckpoints {
     package let folder: URL
 
@@ -14,13 +14,13 @@ package struct TrainingCheckpoints {
         var folder: String
     }
 
-    /// The file whose presence says that there is something to resume.
+    /// The file that exists if there is something to resume.
     package static let latestName = "latest.json"
 
     private var latest: URL { folder.appendingPathComponent(Self.latestName) }
     private var frozenBank: URL { folder.appendingPathComponent("bank.safetensors") }
 
-    /// Everything a checkpoint holds besides the encoders' own states.
+    /// Everything that a checkpoint holds beside the encoders' own states.
     struct Contents {
         var state: TrainingState
         /// Best weights of each trained encoder.
@@ -29,7 +29,7 @@ package struct TrainingCheckpoints {
         var mined: MinedNegatives
     }
 
-    /// Removes what an earlier run left; other files in the folder stay.
+    /// Removes the checkpoints of an earlier run; other files in the folder stay.
     package func clear() throws {
         let files = FileManager.default
         try files.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -39,7 +39,7 @@ package struct TrainingCheckpoints {
         }
     }
 
-    /// Writes a checkpoint and, once it counts, removes the one before.
+    /// Writes a checkpoint and, once it is valid, removes the one before.
     func write<Encoder: TrainableEncoder>(
         _ contents: Contents, encoders: [Encoder], bankChanges: Bool
     ) throws {
@@ -47,7 +47,7 @@ package struct TrainingCheckpoints {
         if !bankChanges, !files.fileExists(atPath: frozenBank.path) {
             try Self.write(tensors: Self.tensors(of: contents.bank), to: frozenBank)
         }
-        // A name of its own, so that the one that counts stays untouched even when the same step is written again.
+        // A new name, so that the valid checkpoint stays untouched even if the same step is written again.
         let name = "step-\(contents.state.step)-\(UUID().uuidString.prefix(8))"
         try AtomicFile.replaceDirectory(at: folder.appendingPathComponent(name)) { folder in
             try Self.encode(contents.state, to: folder.appendingPathComponent("state.json"))
@@ -72,7 +72,7 @@ package struct TrainingCheckpoints {
         }
     }
 
-    /// Reads the state of the latest checkpoint, before anything else of it is touched.
+    /// Reads the state of the latest checkpoint; nothing else is read or changed.
     /// - Throws: ``TrainingError/checkpoint(path:expected:found:)`` where there is none, or it is of another run.
     func readState(of identity: RunIdentity) throws -> (state: TrainingState, folder: URL) {
         guard FileManager.default.fileExists(atPath: latest.path) else {
@@ -124,7 +124,7 @@ package struct TrainingCheckpoints {
     private static func write(
         tensors: [(name: String, shape: [Int], values: [Float])], to url: URL
     ) throws {
-        // The writer borrows all values at once, so one scope is opened a tensor, each inside the last.
+        // The writer needs all values at the same time, so each tensor opens a scope inside that of the one before.
         func open(_ position: Int, _ borrowed: [SafeTensorsFile.Tensor]) throws {
             guard position < tensors.count else {
                 try SafeTensorsFile.write(borrowed, to: url)
@@ -160,7 +160,17 @@ package struct TrainingCheckpoints {
     ) throws -> (expected: String, found: String)? {
         guard expected != found else { return nil }
         if expected.dataHash != found.dataHash {
-            return ("a run on this data", "one whose labels, splits or black-box vectors differ")
+            return ("a run on this data", "one whose texts, labels, splits or black-box vectors differ")
+        }
+        if expected.encoders != found.encoders {
+            func identities(_ run: RunIdentity) -> String { run.encoders.map(\.identity).joined(separator: "; ") }
+            if identities(expected) == identities(found) {
+                return ("a run that began with this encoder", "one that began with other weights")
+            }
+            return (
+                "a run that began with this encoder: \(identities(expected))",
+                "one that began with: \(identities(found))"
+            )
         }
         func fields(_ identity: RunIdentity) throws -> [String: String] {
             let data = try JSONEncoder().encode(identity)
@@ -179,6 +189,8 @@ package struct TrainingCheckpoints {
     private static func flatten(_ value: Any, path: String, into result: inout [String: String]) {
         if let object = value as? [String: Any] {
             for (key, value) in object { flatten(value, path: path.isEmpty ? key : "\(path).\(key)", into: &result) }
+        } else if let list = value as? [Any] {
+            for (index, value) in list.enumerated() { flatten(value, path: "\(path).\(index)", into: &result) }
         } else {
             result[path] = "\(value)"
         }

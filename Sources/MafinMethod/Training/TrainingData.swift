@@ -1,18 +1,18 @@
 import MafinNumerics
 
-/// Everything a training run learns from: inputs, graded labels, and the black box's vectors, all by index.
+/// The data of a training run: inputs, graded labels, and the black box's vectors, all by index.
 ///
 /// A query is a row of ``queries``, a document a row of ``documents``; the column of a label is a document.
 public struct TrainingData<Inputs: EncoderInputs>: Sendable {
-    /// What the local encoder reads of every query: training, development and any other.
+    /// The local encoder's inputs of all queries: training, development and others.
     public let queries: Inputs
-    /// What the local encoder reads of every document of the corpus.
+    /// The local encoder's inputs of all documents of the corpus.
     public let documents: Inputs
     /// The black box's query vectors, unit rows, `(queries, width)`.
     public let blackBoxQueries: Matrix
     /// The black box's document vectors, unit rows, `(documents, width)`.
     public let blackBoxDocuments: Matrix
-    /// The labels and which queries they may be used for.
+    /// The labels, and which queries are for training and for development.
     public let index: TrainingIndex
 
     /// Checks that all parts fit together.
@@ -22,18 +22,19 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
     ///   - documents: inputs of all documents.
     ///   - labels: for each query its judged documents; `column` is the document. Grades of 0 and below are no positives.
     ///   - trainQueries: queries to learn from. Those without a positive label, and those with the text of a development query,
-    ///     are left out; see ``TrainingIndex/leftOut``.
+    ///     are left out; see ``TrainingIndex/excluded``.
     ///   - devQueries: queries to choose on; never learned from. May be empty only where the trainer gets a closure of its own.
     ///   - blackBoxQueries: the black box's vectors of `queries`; rows are made unit length here (``UnitRows``).
     ///   - blackBoxDocuments: the black box's vectors of `documents`; likewise.
     ///   - queryIdentities: equal numbers for equal texts (``TextIdentity/classes(of:)``); `nil`: all texts differ.
     ///   - documentIdentities: the same of the documents.
+    ///   - documentIds: one a document, for trec_eval's order of equal scores; `nil`: equal scores rank by index.
     /// - Throws: ``TrainingError`` naming the part, query or document that does not fit; ``CombinationError`` naming a black-box row that is
     ///   all zeros or not finite.
     public init(
         queries: Inputs, documents: Inputs, labels: [[Judgement]], trainQueries: [Int], devQueries: [Int],
         blackBoxQueries: Matrix, blackBoxDocuments: Matrix, queryIdentities: [Int]? = nil,
-        documentIdentities: [Int]? = nil
+        documentIdentities: [Int]? = nil, documentIds: [String]? = nil
     ) throws {
         func check(_ part: String, _ found: Int, _ expected: Int) throws {
             guard found == expected else { throw TrainingError.size(part: part, expected: expected, found: found) }
@@ -49,7 +50,7 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
             labels: labels, trainQueries: trainQueries, devQueries: devQueries,
             queryLengths: (0..<queries.count).map { queries.length(of: $0) },
             documentLengths: (0..<documents.count).map { documents.length(of: $0) },
-            queryIdentities: queryIdentities, documentIdentities: documentIdentities)
+            queryIdentities: queryIdentities, documentIdentities: documentIdentities, documentIds: documentIds)
     }
 
     private init(_ whole: TrainingData, index: TrainingIndex) {
@@ -60,7 +61,7 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
         self.index = index
     }
 
-    /// The same data, to learn from some of the training queries alone.
+    /// The same data with some of the training queries alone.
     /// - Throws: ``TrainingError`` where no query is left.
     public func limited(toTrainQueries rows: [Int]) throws -> TrainingData {
         TrainingData(self, index: try index.limited(toTrainQueries: rows))

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What can end a training run, or keep it from starting.
+/// Why a training run ended or could not start.
 public enum TrainingError: Error, CustomStringConvertible, Equatable {
     /// A part of the training data has another size than the parts it goes with.
     case size(part: String, expected: Int, found: Int)
@@ -8,16 +8,16 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
     case unknownDocument(query: Int, document: Int, documents: Int)
     /// A list of queries names one that is not there, or names one twice.
     case badQuery(list: String, query: Int, reason: String)
-    /// Nothing is left to train on, or to choose on.
+    /// No training or no development queries are left.
     case noQueries(list: String, reason: String)
     /// A value among the options is out of its range.
     case option(name: String, expected: String, found: String)
-    /// The loss, the gradient or the figure on dev is not a finite number. The encoder is back at its best state.
+    /// The loss, the gradient's norm or a figure on dev is not finite. The encoder is back at its best state.
     case notFinite(what: String, step: Int, value: Float)
-    /// A checkpoint is not of this run, or is damaged.
+    /// A checkpoint belongs to another run, or is damaged.
     case checkpoint(path: String, expected: String, found: String)
 
-    /// Whether it is what the data does not allow: another method may well train on it. What else goes wrong would go wrong for all.
+    /// Whether the error is about this method on this data, so that other methods may succeed.
     package var isOfOneMethod: Bool {
         switch self {
         case .noQueries, .notFinite: true
@@ -25,7 +25,7 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
         }
     }
 
-    /// One sentence: what, where, what was expected and what was found.
+    /// One sentence: what is wrong, where, what was expected and what was found.
     public var description: String {
         switch self {
         case .size(let part, let expected, let found):

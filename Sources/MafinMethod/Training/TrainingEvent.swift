@@ -1,4 +1,4 @@
-/// What a run tells while it runs.
+/// Progress of a run.
 public enum TrainingEvent: Sendable {
     /// Documents are being encoded for the bank: tokens done, tokens in all.
     case encodingDocuments(done: Int, total: Int)
@@ -12,11 +12,11 @@ public enum TrainingEvent: Sendable {
     case epoch(Int)
     /// An update was made.
     case step(StepReport)
-    /// A state was evaluated; whether it is the best so far.
+    /// A state was evaluated; `isBest`: it is the best so far.
     case evaluated(EvaluationRecord, isBest: Bool)
-    /// Training is over, and a mean with the released weights does better on dev than the best state.
+    /// Training is over, and a mean of trained and released weights is better on dev than the best state.
     case interpolated(Interpolation)
-    /// A checkpoint lies on disk.
+    /// A checkpoint was written.
     case checkpoint(step: Int)
     /// The run is over.
     case stopped(StopReason)
@@ -48,57 +48,4 @@ public struct StepReport: Sendable {
     public var elapsed: Double
     /// Seconds left as planned, evaluations included; `nil` until the run is planned.
     public var timeLeft: Double?
-}
-
-/// One evaluation.
-public struct EvaluationRecord: Sendable, Codable, Equatable {
-    /// Updates made before it; 0 is the untrained start.
-    public var step: Int
-    /// What the evaluation said.
-    public var result: DevelopmentResult
-    /// Moving mean of the training loss; `nil` at the start.
-    public var smoothedLoss: Float?
-    /// Tokens encoded with gradient so far.
-    public var tokens: Int
-    /// Seconds since the start of the run.
-    public var elapsed: Double
-}
-
-/// Why a run ended.
-public enum StopReason: String, Sendable, Codable {
-    /// All planned updates were made.
-    case completed
-    /// ``TrainingOptions/patience`` evaluations in a row brought no gain.
-    case noGain
-    /// The time budget was overrun.
-    case timeSpent
-    /// The caller's `isCancelled` said so; the run can be resumed where it has a checkpoint folder.
-    case cancelled
-}
-
-/// How a run ended. The encoders hold the best state.
-public struct TrainingOutcome: Sendable {
-    /// Why it ended.
-    public var reason: StopReason
-    /// Updates made.
-    public var steps: Int
-    /// The untrained start.
-    public var start: EvaluationRecord
-    /// The best state, with the figures of the mean where ``trainedShare`` is below 1; the start itself where training brought nothing.
-    public var best: EvaluationRecord
-    /// All evaluations in order.
-    public var history: [EvaluationRecord]
-    /// Share of the best state's weights in what the query encoder holds; the rest is that of the released ones. 1: all.
-    public var trainedShare: Float
-    /// The scale at which the best state was trained (not the one fitted on dev, which is `best.result.scale`).
-    public var trainingScale: MixtureWeights
-    /// What is done to the encoder's rows.
-    public var localForm: LocalForm
-    /// Tokens encoded with gradient.
-    public var tokens: Int
-    /// Seconds.
-    public var elapsed: Double
-
-    /// Whether training brought a better state than the start.
-    public var improved: Bool { best.step > 0 }
 }

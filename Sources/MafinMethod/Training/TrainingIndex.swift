@@ -1,6 +1,8 @@
 import MafinNumerics
+import MafinRetrieval
 
-/// The labels of a training run, with what the modes need to plan steps: lengths, identities, who knows whom. Free of inputs.
+/// The labels of a training run, with what the modes need to plan steps: lengths, identities, which queries judge which documents. Free of
+/// inputs.
 public struct TrainingIndex: Sendable {
     /// For each query its documents of grade above zero, in order of document; `column` is the document.
     public let labels: [[Judgement]]
@@ -17,24 +19,27 @@ public struct TrainingIndex: Sendable {
     /// Equal numbers for documents of equal text.
     public let documentIdentities: [Int]
     /// For each document the training queries that it is a positive of, ascending.
-    public let queriesKnowing: [[Int]]
+    public let queriesOfDocument: [[Int]]
     /// Documents that some training query judges, as relevant or not, ascending.
     public let judgedDocuments: [Int]
     /// Documents that share their text with another, by identity; texts that occur once are not in it.
     public let repeatedDocuments: [Int: [Int]]
-    /// For training queries that share their text with another: the positives of the others that are none of their own. They are never
-    /// negatives, as the text cannot tell which of the queries asks.
+    /// For training queries that share their text with another: the positives of the others that are not their own. They are never
+    /// negatives, as the text does not tell which of the queries is asked.
     public let positivesOfSameText: [Int: [Int]]
-    /// Why given queries take no part, for a message to the user.
-    public let leftOut: LeftOut
+    /// How many given queries take no part, and why, for a message to the user.
+    public let excluded: ExcludedQueries
+    /// Place of each document among equal scores when a ranking is measured: trec_eval's, by id descending, where ids are known, otherwise by
+    /// index ascending.
+    package private(set) var tieOrder: [Int32]
     /// As given, grades of zero and below included.
     private let judgements: [[Judgement]]
 
     /// Counts of queries that were given but take no part.
-    public struct LeftOut: Sendable, Equatable {
+    public struct ExcludedQueries: Sendable, Equatable {
         /// Training queries without a positive label.
         public var unlabelledTrain = 0
-        /// Training queries with the text of a development query: they would leak into the choice.
+        /// Training queries with the text of a development query, whose answers they would give away.
         public var trainWithTextOfDev = 0
         /// Development queries without a positive label.
         public var unlabelledDev = 0
@@ -44,7 +49,7 @@ public struct TrainingIndex: Sendable {
     /// - Throws: ``TrainingError`` naming the part, query or document that does not fit.
     public init(
         labels: [[Judgement]], trainQueries: [Int], devQueries: [Int], queryLengths: [Int], documentLengths: [Int],
-        queryIdentities: [Int]? = nil, documentIdentities: [Int]? = nil
+        queryIdentities: [Int]? = nil, documentIdentities: [Int]? = nil, documentIds: [String]? = nil
     ) throws {
         let queryCount = queryLengths.count
         let documentCount = documentLengths.count
@@ -56,25 +61,26 @@ public struct TrainingIndex: Sendable {
         let documentIdentities = documentIdentities ?? Array(0..<documentCount)
         try check("query identities", queryIdentities.count, queryCount)
         try check("document identities", documentIdentities.count, documentCount)
+        try check("document ids", documentIds?.count ?? documentCount, documentCount)
 
         let positives = try Self.positives(of: labels, documentCount: documentCount)
         try Self.checkDistinct(trainQueries, list: "train", count: queryCount)
         try Self.checkDistinct(devQueries, list: "dev", count: queryCount)
 
-        var leftOut = LeftOut()
+        var excluded = ExcludedQueries()
         let dev = devQueries.filter { !positives[$0].isEmpty }
-        leftOut.unlabelledDev = devQueries.count - dev.count
+        excluded.unlabelledDev = devQueries.count - dev.count
         let devTexts = Set(devQueries.map { queryIdentities[$0] })
         let labelled = trainQueries.filter { !positives[$0].isEmpty }
-        leftOut.unlabelledTrain = trainQueries.count - labelled.count
+        excluded.unlabelledTrain = trainQueries.count - labelled.count
         let train = labelled.filter { !devTexts.contains(queryIdentities[$0]) }.sorted()
-        leftOut.trainWithTextOfDev = labelled.count - train.count
+        excluded.trainWithTextOfDev = labelled.count - train.count
         guard !train.isEmpty else {
             throw TrainingError.noQueries(
                 list: "training queries",
                 reason:
-                    "\(trainQueries.count) were given, \(leftOut.unlabelledTrain) of them without a positive label and "
-                    + "\(leftOut.trainWithTextOfDev) with the text of a development query")
+                    "\(trainQueries.count) were given, \(excluded.unlabelledTrain) of them without a positive label and "
+                    + "\(excluded.trainWithTextOfDev) with the text of a development query")
         }
 
         var knowing = [[Int]](repeating: [], count: documentCount)
@@ -96,21 +102,24 @@ public struct TrainingIndex: Sendable {
         self.documentLengths = documentLengths
         self.queryIdentities = queryIdentities
         self.documentIdentities = documentIdentities
-        self.queriesKnowing = knowing
+        self.queriesOfDocument = knowing
         judgedDocuments = judged.sorted()
         self.repeatedDocuments = byIdentity.filter { $0.value.count > 1 }
-        self.leftOut = leftOut
+        self.excluded = excluded
+        tieOrder = documentIds.map(RelevantRanks.tieOrder) ?? (0..<Int32(documentCount)).map { $0 }
     }
 
-    /// The same labels, to learn from some of the training queries alone. What is chosen on stays as it is.
+    /// The same labels with some of the training queries alone. The development queries stay as they are.
     /// - Parameter rows: among ``trainQueries``; others are left out.
     /// - Throws: ``TrainingError`` where no query is left.
     public func limited(toTrainQueries rows: [Int]) throws -> TrainingIndex {
         let known = Set(trainQueries)
-        return try TrainingIndex(
+        var limited = try TrainingIndex(
             labels: judgements, trainQueries: rows.filter(known.contains), devQueries: devQueries,
             queryLengths: queryLengths, documentLengths: documentLengths, queryIdentities: queryIdentities,
             documentIdentities: documentIdentities)
+        limited.tieOrder = tieOrder
+        return limited
     }
 
     /// Number of documents.
@@ -123,26 +132,15 @@ public struct TrainingIndex: Sendable {
         return count
     }
 
-    /// Cuts a share of `queries` off to choose on, where the data has no development split of its own. Queries of one text
-    /// stay on one side.
-    /// - Parameters:
-    ///   - queries: queries to cut.
-    ///   - identities: equal numbers for queries of equal text, over all queries.
-    ///   - fraction: share of the distinct texts to hold out, above 0 and below 1; at least one text stays on each side where
-    ///     there are two.
-    ///   - seed: the same seed cuts the same way.
-    public static func holdOut(
-        _ queries: [Int], identities: [Int], fraction: Double, seed: UInt64
-    ) -> (train: [Int], dev: [Int]) {
-        precondition(fraction > 0 && fraction < 1, "a share of \(fraction) cannot be held out")
-        var texts = DistinctRows(queries, identities: identities).rows.map { identities[$0] }
-        var generator = RandomGenerator(seed: seed)
-        texts.shuffle(using: &generator)
-        let count = min(max(1, Int((Double(texts.count) * fraction).rounded())), max(0, texts.count - 1))
-        let held = Set(texts.prefix(count))
-        return (
-            queries.filter { !held.contains(identities[$0]) }, queries.filter { held.contains(identities[$0]) }
-        )
+    /// The relevant documents of each query with their grades, as metrics count them.
+    package func judged(_ queries: some Sequence<Int>) -> [[(document: Int, grade: Int)]] {
+        queries.map { labels[$0].map(\.graded) }
+    }
+
+    /// Documents with the text of a positive of the query or of another training query of the same text: never its negatives.
+    func documentsWithTextOfPositive(of query: Int) -> [Int] {
+        let positives = labels[query].map(\.column) + (positivesOfSameText[query] ?? [])
+        return positives.flatMap { repeatedDocuments[documentIdentities[$0]] ?? [$0] }
     }
 
     private static func positives(of labels: [[Judgement]], documentCount: Int) throws -> [[Judgement]] {

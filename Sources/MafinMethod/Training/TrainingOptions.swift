@@ -1,120 +1,119 @@
 import MafinRetrieval
 
-/// Every choice of a training run that is not its data, its mode or its loss, each with the default that is known to work.
+/// The options of a training run beside its data, mode and loss, each with a default that works.
 public struct TrainingOptions: Sendable, Codable, Equatable {
     /// Everything random (order, dropout, sampled candidates) follows from it: equal seeds, equal results.
     public var seed: UInt64 = 1
 
     // MARK: Optimiser
 
-    /// Peak learning rate. 1.5e-4 is for the query tower, where the frozen bank keeps the encoder from drifting; documents that
-    /// learn too want about 5e-5. Too high shows as a dev figure that falls from the first evaluation on.
+    /// Peak learning rate. 1.5e-4 suits the query tower, where the frozen bank keeps the encoder from drifting; where documents train too,
+    /// about 5e-5. If it is too high, the dev figure falls from the first evaluation on.
     public var learningRate: Float = 1.5e-4
-    /// AdamW's decoupled decay. Handed to the encoder's optimiser by whoever makes the encoder; kept here for the record.
+    /// AdamW's decoupled weight decay, for the record: whoever makes the encoder sets it.
     public var weightDecay: Float = 0.01
-    /// The encoder's dropout rate, set by whoever makes the encoder. 0 trains without masks; .1 delays over-fitting of few labels.
+    /// The encoder's dropout rate, for the record: whoever makes the encoder sets it. 0 trains without masks; .1 delays overfitting on few
+    /// labels.
     public var dropout: Float = 0.1
-    /// Gradients of a larger norm are scaled down to it, per tower; `nil` leaves them. Keeps one odd batch from undoing the run.
+    /// Gradients of a larger norm are scaled down to it, per encoder, so that one odd batch cannot undo the run; `nil`: never.
     public var maximumGradientNorm: Float? = 1
-    /// Batches whose gradients are averaged before an update: larger batches in the memory of one.
+    /// Batches whose gradients are averaged for one update: a larger batch in the memory of one.
     public var accumulation = 1
     /// How the learning rate falls after the warm-up, over the whole run.
     public var decay: LearningRateDecay = .linear
     /// Share of the whole run over which the learning rate rises.
     public var warmupFraction = 0.05
-    /// The warm-up takes at least so many steps (but no more than a quarter of the run).
+    /// The warm-up takes at least this many steps, but no more than a quarter of the run.
     public var minimumWarmupSteps = 10
 
     // MARK: Length (the first limit that is reached ends the run)
 
-    /// Passes over the training data. Where neither this, nor steps, nor time is given, 20.
+    /// Passes over the training data; 20 if neither epochs nor steps nor time are given.
     public var epochs: Int?
     /// Updates.
     public var steps: Int?
-    /// Seconds for everything: bank, evaluations, steps. The number of steps is planned once, from the time of the first few, and
-    /// belongs to the state that a resumed run reads; so the clock does not enter the schedule again.
+    /// Seconds for everything: bank, evaluations, steps. The number of steps is planned once, from the time of the first few. A checkpoint
+    /// keeps the plan, so that the clock does not enter the schedule again.
     public var time: Double?
-    /// Steps that are measured before a run with a time budget is planned.
+    /// Steps that are timed before a run with a time budget is planned.
     public var timingSteps = 5
-    /// A run with a time budget ends early once it has spent this multiple of it (the machine became slower than planned).
+    /// A run ends once it has spent this multiple of its time budget, whatever the plan says (the machine became slower than planned).
     public var timeTolerance = 1.05
 
     // MARK: Choosing on dev
 
     /// Updates between evaluations; `nil`: the run is cut into ``evaluations`` parts.
     public var evaluateEvery: Int?
-    /// Evaluations of a run where ``evaluateEvery`` does not say; fewer where they would take more than ``evaluationShare`` of the time.
+    /// Evaluations of a run without ``evaluateEvery``; fewer if they would take more than ``evaluationShare`` of the time.
     public var evaluations = 12
     /// Largest share of a time budget that evaluations may take.
     public var evaluationShare = 0.2
-    /// The run ends after so many evaluations in a row without a gain; `nil`: never early.
+    /// The run ends after this many evaluations in a row without a better one; `nil`: never early.
     public var patience: Int? = 6
-    /// The figure of merit of ``Selection/metric``.
+    /// The metric of ``Selection/metric``.
     public var metric = Metric.nDCG(cutoff: 10)
-    /// What makes a state the best. With few dev queries the likelihood is the steadier choice.
+    /// Which dev figure makes a state the best. With few dev queries the likelihood is the steadier choice.
     public var selection: Selection = .metric
 
-    /// Shares of the trained weights that are tried when training is over, the rest being that of the released ones; the mean (or the trained
-    /// weights themselves) that makes the dev labels most likely is kept. For modes whose document vectors stay as released. Empty: the trained
-    /// weights as they are.
+    /// Shares of the trained weights that are tried when training is over, the rest being that of the released ones. A mean is kept if it is
+    /// better by ``selection`` than the trained weights. For modes whose document vectors stay as released. Empty: no mean is tried.
     public var trainedShares: [Float] = [0.85, 0.7, 0.5]
 
     // MARK: Score
 
-    /// How the two halves' scores become one.
+    /// How the scores of black box and local encoder become one.
     public var form: ScoreForm = .fixed
-    /// Where the scale of both halves comes from.
+    /// Where the scale of both scores comes from.
     public var scale: ScaleStart = .calibrated
-    /// Whether evaluations rank at the scale fitted on dev; off: at the scale of training, as the paper's fixed λ = ½ wants it.
+    /// Whether evaluations rank at the scale fitted on dev. If not, at the scale of training, as the paper's fixed λ = ½ asks for.
     public var fitsScaleOnDev = true
     /// Training queries, drawn by seed, on which the scale is calibrated before training.
     public var calibrationQueries = 300
-    /// Adam's learning rate of λ's logit and τ's logarithm in the `learned` form.
+    /// Adam's learning rate for the logit of λ and the logarithm of τ, in the `learned` form.
     public var scaleLearningRate: Float = 0.01
-    /// A calibrated λ below it is raised to it for training (a is kept, b raised): at λ = 0 the encoder would get no gradient at all, and
-    /// could never earn its share. The scale that evaluations fit is not touched.
+    /// A calibrated λ below it is raised to it for training, by a larger b: at λ = 0 the encoder would get no gradient and could never
+    /// become useful. The scale that evaluations fit is not changed.
     public var minimumLambda: Float = 0.05
-    /// Whether training that started at a calibrated scale goes on, in the `fixed` form, at the scale that each evaluation fits on dev: the
-    /// local half's say grows as it gets better, and with it its gradient. (NFCorpus, 300 steps of the query tower, one seed: dev
-    /// nDCG@10 .357 instead of .348.) A given scale is always kept.
+    /// Whether training continues, in the `fixed` form with a calibrated start, at the scale that each evaluation fits on dev. The weight of
+    /// the local score, and with it the gradient, then grows as the encoder gets better. (NFCorpus, 300 steps of the query tower, one
+    /// seed: dev nDCG@10 .357 instead of .348.) A given scale is always kept.
     public var refitScale = true
 
     // MARK: Documents
 
-    /// When all rows of the bank are encoded anew, in modes that train the document side.
+    /// When all rows of the bank are encoded anew, in modes that train documents.
     public var bankRefresh: BankRefresh = .everyEpoch
-    /// Whether evaluations use the bank as it is instead of encoding the corpus with the weights of the moment. Saves a pass over
-    /// the corpus an evaluation; the figures are then those of partly stale vectors.
+    /// Whether evaluations use the bank as it is instead of encoding the corpus with the present weights. Saves a pass over the corpus for
+    /// each evaluation; the figures are then those of partly outdated vectors.
     public var evaluationUsesBank = false
 
     // MARK: Candidates
 
-    /// Which documents a row of the score block is a distribution over, in modes that use the bank. The whole corpus would make
-    /// every document that no training query knows a negative of all queries, and push the very documents away that held-out
-    /// queries look for.
+    /// Which documents a query is compared with, in modes that use the bank. With the whole corpus every document that no training query
+    /// judges is a negative of all queries, so that the documents which held-out queries look for are pushed away.
     public var candidates: CandidateScope = .labelled
 
     // MARK: Candidates of large corpora
 
-    /// The loss sees the whole corpus up to so many documents; above, mined and random candidates.
+    /// Up to this many documents the loss sees all ``candidates``. Larger corpora: mined and random candidates.
     public var wholeCorpusLimit = 100_000
-    /// Hard negatives of each query: the top of the current mixed score, anew every epoch.
+    /// Hard negatives of each query: the documents of the highest mixed scores, found again before every epoch.
     public var minedPerQuery = 50
-    /// Random documents added to the candidates of every batch: they keep the easy part of the corpus in sight.
+    /// Random documents among the candidates of every batch, so that easy negatives keep a part in the loss.
     public var randomCandidates = 1_000
-    /// A candidate whose mixed score `(1−λ) s_bb + λ s_θ` is above that of the query's best positive by more than this is taken for an
-    /// unlabelled positive: never a negative of that query.
+    /// A document whose mixed score `(1−λ) s_bb + λ s_θ` exceeds that of the query's best positive by more than this may be an unlabelled
+    /// positive: it is never a negative of that query.
     public var miningMargin: Float = 0.05
 
     // MARK: Resources
 
-    /// Bytes up to which a matrix of black-box scores is kept; larger ones are computed block by block from the vectors.
+    /// Bytes up to which a matrix of black-box scores is kept. Larger ones are computed from the vectors, block by block.
     public var scoreByteBudget = 512 << 20
-    /// Tokens of one forward pass. A step of more tokens is cut: embed all, then each piece again with its backward pass (GradCache),
-    /// the same gradient at a third more time. Bounds the memory for activations.
+    /// Tokens that are embedded between two looks at the caller's `isCancelled`, when the corpus or the development queries are encoded.
+    /// Steps are not cut: the encoder bounds the memory of a pass itself.
     public var tokensPerPass = 32_768
-    /// Seconds that lie at least between two checkpoints made at evaluations; 0: one at each. A run that ends or is cancelled always
-    /// leaves one.
+    /// At least so many seconds lie between checkpoints made at evaluations; 0: one at each. A run that ends or is cancelled always leaves
+    /// one.
     public var checkpointSeconds: Double = 30
 
     /// All defaults.
@@ -122,10 +121,20 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
 
     /// Which dev figure decides.
     public enum Selection: String, Sendable, Codable {
-        /// The metric (nDCG@10); equal metrics are told apart by likelihood.
+        /// The metric (nDCG@10); of equal metrics the larger likelihood.
         case metric
         /// The mean log-likelihood of the dev labels at the fitted scale.
         case likelihood
+
+        /// Whether a state of figures `a` is better than one of figures `b`.
+        func prefers<Figure: Comparable>(
+            _ a: (metric: Figure, logLikelihood: Figure), to b: (metric: Figure, logLikelihood: Figure)
+        ) -> Bool {
+            switch self {
+            case .metric: a.metric > b.metric || (a.metric == b.metric && a.logLikelihood > b.logLikelihood)
+            case .likelihood: a.logLikelihood > b.logLikelihood
+            }
+        }
     }
 
     /// - Throws: ``TrainingError/option(name:expected:found:)`` for the first value out of range.
@@ -166,74 +175,5 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
         try require(miningMargin >= 0, "miningMargin", "at least 0", miningMargin)
         try require(tokensPerPass >= 1, "tokensPerPass", "at least 1", tokensPerPass)
         try bankRefresh.validate()
-    }
-}
-
-/// How the learning rate falls after the warm-up.
-public enum LearningRateDecay: String, Sendable, Codable {
-    /// In a straight line to 0 at the end of the run.
-    case linear
-    /// By half a cosine to 0.
-    case cosine
-    /// Not at all.
-    case constant
-}
-
-/// How the two halves' scores become one logit.
-public enum ScoreForm: String, Sendable, Codable {
-    /// `z = a · s_bb + b · s_θ`, unit rows, the scale of the start kept: the paper's Mafin at λ = ½, or calibrated.
-    case fixed
-    /// The same with λ and τ trained along (λ-Mafin).
-    case learned
-    /// λ-Mafin's form without a λ: e_θ is not normalised, `z = (s_bb + c² q · d) / (τ √(1 + c²‖q‖²) √(1 + c²‖d‖²))`, so that the norm which
-    /// the encoder emits is a weight per text. The constant c makes the start agree with the scale's λ.
-    case norm
-    /// `z = s_θ / τ`: the local encoder tuned alone, the baseline that joint training has to beat.
-    case localOnly
-}
-
-/// Where the scale of both halves comes from before the first step.
-public enum ScaleStart: Sendable, Codable, Equatable {
-    /// Fitted by maximum likelihood of training labels over full lists, untrained encoder (``Calibration``, whose error ends the run where
-    /// neither half ranks the labels above chance). With ``ScoreForm/localOnly`` only τ is fitted.
-    case calibrated
-    /// As given, for instance ``MixtureWeights/paper``. ``ScoreForm/localOnly`` takes the temperature only.
-    case given(MixtureWeights)
-}
-
-/// Which documents the loss sees.
-public enum CandidateScope: String, Sendable, Codable, CaseIterable {
-    /// Every document. Those that no training query knows are then negatives of every query.
-    case corpus
-    /// Documents that some training query judges, relevant or not: what is not labelled is not pushed away. For collections whose held-out answers
-    /// are documents of their own.
-    case labelled
-}
-
-/// When the bank of document vectors is encoded anew as a whole.
-public enum BankRefresh: Sendable, Codable, Equatable {
-    /// Only fresh rows of the steps (and evaluations) replace old ones.
-    case never
-    /// Before every epoch but the first.
-    case everyEpoch
-    /// After so many updates.
-    case everySteps(Int)
-    /// When the rows that a step replaces differ from their successors by more than `drift` on average (1 − cosine, a moving mean over
-    /// steps): a measure of staleness that costs nothing.
-    case whenStale(drift: Float)
-
-    func validate() throws {
-        switch self {
-        case .never, .everyEpoch:
-            return
-        case .everySteps(let steps):
-            guard steps >= 1 else {
-                throw TrainingError.option(name: "bankRefresh", expected: "at least 1 step", found: "\(steps)")
-            }
-        case .whenStale(let drift):
-            guard drift > 0 else {
-                throw TrainingError.option(name: "bankRefresh", expected: "a drift above 0", found: "\(drift)")
-            }
-        }
     }
 }

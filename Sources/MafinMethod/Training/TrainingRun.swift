@@ -1,32 +1,36 @@
 import Foundation
 import MafinNumerics
 
-/// One run of a ``Trainer``: its state, and the course it takes. Every decision depends on ``state`` alone (the clock speaks only in a
-/// run with a time budget: once for the plan, and where the budget is overrun), so that a resumed run goes the same way.
+/// One run of a ``Trainer``.
+///
+/// Every decision depends on ``state`` alone, so that a resumed run takes the same course. The clock matters only in a run with a time
+/// budget: once for the plan, and when the budget is overrun.
 final class TrainingRun<Encoder: TrainableEncoder> {
-    let trainer: Trainer<Encoder>
-    let engine: StepEngine<Encoder>
-    let isCancelled: () -> Bool
-    let onEvent: (TrainingEvent) -> Void
+    private let trainer: Trainer<Encoder>
+    private let engine: StepEngine<Encoder>
+    private let isCancelled: () -> Bool
+    private let onEvent: (TrainingEvent) -> Void
 
-    var state: TrainingState
-    var best: [[Float]]
-    /// Weights of the query encoder before its first update.
-    let released: [Float]
-    var bank: DocumentBank
-    var mined = MinedNegatives()
+    private var state: TrainingState
+    /// Weights of each trained encoder at the best state.
+    private var best: [[Float]]
+    /// Weights of the query encoder before its first update, where means with them are tried.
+    private let released: [Float]
+    private var bank: DocumentBank
+    private var mined = MinedNegatives()
 
-    // For the extensions in other files: the step plans of epoch `plannedEpoch`, moving means for progress, the last checkpoint.
-    var plans: [StepPlan] = []
-    var plannedEpoch = -1
-    var tokensPerSecond: Double?
-    var secondsPerStep: Double?
-    var lastCheckpoint: ContinuousClock.Instant
-    private let began: ContinuousClock.Instant
+    /// The step plans of epoch `plannedEpoch`.
+    private var plans: [StepPlan] = []
+    private var plannedEpoch = -1
+    /// Moving means, for progress.
+    private var tokensPerSecond: Double?
+    private var secondsPerStep: Double?
+    private var lastCheckpoint = ContinuousClock.now
+    private let began = ContinuousClock.now
     private let elapsedBefore: Double
 
-    var options: TrainingOptions { trainer.options }
-    var index: TrainingIndex { trainer.data.index }
+    private var options: TrainingOptions { trainer.options }
+    private var index: TrainingIndex { trainer.data.index }
 
     init(
         trainer: Trainer<Encoder>, resume: Bool, isCancelled: @escaping () -> Bool,
@@ -35,17 +39,9 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         self.trainer = trainer
         self.isCancelled = isCancelled
         self.onEvent = onEvent
-        began = ContinuousClock.now
-        lastCheckpoint = began
+        let (data, options) = (trainer.data, trainer.options)
         released =
-            trainer.mode.trainsDocuments || trainer.options.trainedShares.isEmpty ? [] : trainer.queryEncoder.weights()
-        let data = trainer.data
-        engine = StepEngine(
-            queryEncoder: trainer.queryEncoder, documentEncoder: trainer.documentEncoder, data: data,
-            scores: ScoreSource(
-                queries: data.index.trainQueries, queryVectors: data.blackBoxQueries,
-                documentVectors: data.blackBoxDocuments, byteBudget: trainer.options.scoreByteBudget),
-            loss: trainer.loss, tokensPerPass: trainer.options.tokensPerPass)
+            trainer.mode.trainsDocuments || options.trainedShares.isEmpty ? [] : trainer.queryEncoder.weights()
         if resume {
             guard let checkpoints = trainer.checkpoints else {
                 throw TrainingError.option(name: "checkpointFolder", expected: "a folder to resume from", found: "none")
@@ -62,20 +58,30 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             if let plan = state.plan { onEvent(.planned(plan)) }
         } else {
             try trainer.checkpoints?.clear()
-            let start = try TrainingStart(trainer: trainer, scores: engine.scores, isCancelled: isCancelled, onEvent)
+            let start = try TrainingStart(trainer: trainer, isCancelled: isCancelled, onEvent)
             state = start.state
             bank = start.bank
             best = trainer.trained.map { $0.weights() }
             elapsedBefore = 0
         }
+        let fixed = trainer.hasFixedColumns ? StepEngine<Encoder>.FixedColumns(data.index, bank: bank) : nil
+        engine = StepEngine(
+            queryEncoder: trainer.queryEncoder, documentEncoder: trainer.documentEncoder, data: data,
+            scores: ScoreSource(
+                queries: data.index.trainQueries, queryVectors: data.blackBoxQueries,
+                documentVectors: fixed.map { data.blackBoxDocuments.selecting(rows: $0.texts.rows) }
+                    ?? data.blackBoxDocuments,
+                byteBudget: options.form == .localOnly ? 0 : options.scoreByteBudget),
+            loss: trainer.loss, fixed: fixed,
+            keepsBank: trainer.mode.usesBank || options.evaluationUsesBank)
     }
 
     /// Seconds since the start of the run, earlier parts included.
-    var elapsed: Double { elapsedBefore + seconds(since: began) }
+    private var elapsed: Double { elapsedBefore + seconds(since: began) }
 
     /// From the present state to the end of the run.
     func course() throws -> TrainingOutcome {
-        if state.stopped != nil { return try finish() }
+        if let reason = state.stopped { return restoredOutcome(reason) }
         do {
             while true {
                 let evaluates = evaluationIsDue
@@ -120,19 +126,17 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         if let time = options.time {
             guard state.step >= options.timingSteps else { return }
             let timing = state.timing
+            let secondsPerToken = timing.stepSeconds / Double(max(1, timing.stepTokens))
             let epochTokens = plans.reduce(0) { $0 + $1.tokens(in: index) }
-            let perStep =
-                timing.stepSeconds / Double(max(1, timing.stepTokens)) * Double(epochTokens) / Double(stepsPerEpoch)
-            let corpus =
-                Double(index.documentLengths.reduce(0, +)) * timing.embeddingSecondsPerToken
+            let perStep = secondsPerToken * Double(epochTokens) / Double(stepsPerEpoch)
+            let corpus = Double(index.documentLengths.reduce(0, +)) * timing.embeddingSecondsPerToken
             let trains = trainer.mode.trainsDocuments
-            // The evaluation that was timed is that of the start. Where it found its query vectors made, the others will take longer.
+            // Only the evaluation of the start was timed. If it was given its query vectors, the others will take longer.
             let devTokens = index.devQueries.reduce(0) { $0 + index.queryLengths[$1] }
             let queries =
                 trainer.untrainedQueries == nil
-                ? 0
-                : timing.stepSeconds / Double(max(1, timing.stepTokens)) * Double(devTokens) * ModeChoice.embeddingShare
-            let refresh = trains && trainer.mode.usesBank && options.bankRefresh == .everyEpoch ? corpus : 0
+                ? 0 : secondsPerToken * Double(devTokens) * ModeChoice.embeddingShare
+            let refresh = trains && engine.keepsBank && options.bankRefresh == .everyEpoch ? corpus : 0
             state.plan = .byTime(
                 options: options, stepsPerEpoch: stepsPerEpoch, done: state.step, remaining: time - elapsed,
                 stepSeconds: perStep + (refresh + timing.preparationSeconds) / Double(stepsPerEpoch),
@@ -144,10 +148,17 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         if let plan = state.plan { onEvent(.planned(plan)) }
     }
 
+    private var timeLeft: Double? {
+        guard let plan = state.plan, let secondsPerStep else { return nil }
+        let steps = plan.totalSteps - state.step
+        let evaluations = (steps + plan.evaluateEvery - 1) / plan.evaluateEvery
+        return Double(steps) * secondsPerStep + Double(evaluations) * state.timing.evaluationSeconds
+    }
+
     // MARK: Epochs
 
     /// The step plans of the present epoch: a function of seed and epoch.
-    func stepPlans() -> [StepPlan] {
+    private func stepPlans() -> [StepPlan] {
         if plannedEpoch != state.epoch {
             var generator = RandomGenerator(seed: randomSeed(.order, state.epoch))
             plans = trainer.mode.steps(of: index, using: &generator)
@@ -157,38 +168,36 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         return plans
     }
 
-    /// What a seed is for; each has a sequence of its own.
-    enum Purpose: UInt64 {
+    /// The purposes of seeds; each has a sequence of its own.
+    private enum Purpose: UInt64 {
         case order = 1
         case dropout = 2
         case candidates = 3
     }
 
-    func randomSeed(_ purpose: Purpose, _ counter: Int, _ part: Int = 0) -> UInt64 {
+    private func randomSeed(_ purpose: Purpose, _ counter: Int, _ part: Int = 0) -> UInt64 {
         let stream = RandomGenerator.mix(options.seed &+ purpose.rawValue &* 0x9E37_79B9_7F4A_7C15)
         return RandomGenerator.mix(RandomGenerator.mix(stream &+ UInt64(counter)) &+ UInt64(part))
     }
 
-    /// Whether the corpus is so large that candidates are mined.
-    var mines: Bool { trainer.mode.usesBank && index.documentCount > options.wholeCorpusLimit }
-
     private func prepareEpoch() throws {
         guard state.preparedEpoch != state.epoch else { return }
         let start = ContinuousClock.now
-        if state.epoch > 0, options.bankRefresh == .everyEpoch { try refreshBank() }
-        if mines {
+        if state.epoch > 0, options.bankRefresh == .everyEpoch, engine.keepsBank { try refreshBank() }
+        if trainer.mines {
             let queries = index.trainQueries
             mined = .mine(
                 queries: queries, local: state.localForm.prepare(try embedQueries(queries)), bank: bank.rows,
                 scores: engine.scores, head: ScoreHead(scale: state.scale, form: state.localForm), index: index,
                 count: options.minedPerQuery, margin: options.miningMargin, byteBudget: options.scoreByteBudget)
+            state.timing.preparationSeconds = seconds(since: start)
         }
         state.preparedEpoch = state.epoch
-        if mines { state.timing.preparationSeconds = seconds(since: start) }
         onEvent(.epoch(state.epoch))
     }
 
     private func refreshBankIfStale() throws {
+        guard engine.keepsBank else { return }
         switch options.bankRefresh {
         case .never, .everyEpoch: return
         case .everySteps(let steps):
@@ -198,17 +207,227 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         }
     }
 
-    /// Encodes all documents with the weights of the moment, unless that was just done or nothing can have changed.
-    func refreshBank() throws {
+    /// Encodes all documents with the present weights, unless that was just done or nothing can have changed.
+    private func refreshBank() throws {
         guard trainer.mode.trainsDocuments, state.refreshedAt != state.step else { return }
-        let embeddings = try embedDocuments()
+        let embeddings = try trainer.embedDocuments(isCancelled: isCancelled, onEvent)
         bank = DocumentBank(rows: state.localForm.prepare(embeddings))
         state.refreshedAt = state.step
+    }
+
+    /// Queries as the query encoder emits them, without dropout: `(queries, dimension)`.
+    private func embedQueries(_ queries: [Int]) throws -> Matrix {
+        let texts = DistinctRows(queries, identities: index.queryIdentities)
+        let known = state.step == 0 ? try trainer.untrainedQueries?(texts.rows) : nil
+        let embeddings =
+            try known
+            ?? trainer.queryEncoder.embed(
+                trainer.data.queries.selecting(rows: texts.rows), tokensPerPiece: options.tokensPerPass,
+                isCancelled: isCancelled)
+        return texts.hasRepeats ? embeddings.selecting(rows: texts.position) : embeddings
+    }
+
+    // MARK: Updates
+
+    /// One update: the batches of the next plans, their gradients averaged.
+    private func update() throws {
+        let start = ContinuousClock.now
+        let plans = stepPlans()
+        let group = plans[state.position..<min(state.position + options.accumulation, plans.count)]
+        let head = ScoreHead(scale: state.scale, form: state.localForm)
+        let level = state.plan?.level(step: state.step) ?? RunPlan.unplannedLevel(step: state.step, options: options)
+        let learningRate = options.learningRate * Float(level)
+        var (loss, blackBoxScale, localScale) = (Float(0), 0.0, 0.0)
+        var (tokens, plannedTokens) = (0, 0)
+        for (part, plan) in group.enumerated() {
+            let outcome = try engine.run(
+                step(plan, part: part), head: head, bank: &bank,
+                seed: options.dropout > 0 ? randomSeed(.dropout, state.step, part) : nil,
+                gradientFactor: 1 / Float(group.count), wantsScale: state.learnedScale != nil)
+            guard outcome.loss.isFinite else { throw notFinite("loss", outcome.loss) }
+            loss += outcome.loss / Float(group.count)
+            blackBoxScale += outcome.blackBoxScale
+            localScale += outcome.localScale
+            tokens += outcome.tokens
+            plannedTokens += plan.tokens(in: index)
+        }
+        var norm: Float = 0
+        for encoder in trainer.trained {
+            let one = try encoder.update(
+                learningRate: learningRate, maximumGradientNorm: options.maximumGradientNorm)
+            guard one.isFinite else { throw notFinite("gradient's norm", one) }
+            norm = max(norm, one)
+        }
+        if var learned = state.learnedScale {
+            learned.update(
+                blackBox: blackBoxScale, local: localScale, learningRate: Double(options.scaleLearningRate) * level)
+            state.learnedScale = learned
+            state.scale = learned.scale
+        }
+        let epoch = state.epoch
+        state.step += 1
+        state.position += group.count
+        if state.position >= plans.count {
+            state.epoch += 1
+            state.position = 0
+        }
+        state.loss.add(loss)
+        state.tokens += tokens
+
+        let spent = seconds(since: start)
+        // The first update touches all memory for the first time and says nothing about the time of the others.
+        if state.plan == nil, state.step > 1 || options.timingSteps == 1 {
+            state.timing.stepSeconds += spent
+            state.timing.stepTokens += plannedTokens
+        }
+        secondsPerStep = secondsPerStep.map { $0 + 0.1 * (spent - $0) } ?? spent
+        let rate = Double(tokens) / max(spent, 1e-9)
+        tokensPerSecond = tokensPerSecond.map { $0 + 0.1 * (rate - $0) } ?? rate
+        onEvent(
+            .step(
+                StepReport(
+                    step: state.step, totalSteps: state.plan?.totalSteps, epoch: epoch, loss: loss,
+                    smoothedLoss: state.loss.value ?? loss, learningRate: learningRate, gradientNorm: norm,
+                    scale: state.scale, tokens: state.tokens, tokensPerSecond: tokensPerSecond ?? rate,
+                    elapsed: elapsed, timeLeft: timeLeft)))
+    }
+
+    /// The rows, columns and labels of one batch.
+    private func step(_ plan: StepPlan, part: Int) -> TrainingStep {
+        guard trainer.mode.usesBank else { return plan.againstDocuments(index) }
+        guard trainer.mines else {
+            if let fixed = engine.fixed { return plan.againstFixedColumns(fixed.texts, index) }
+            return options.candidates == .corpus
+                ? plan.againstCorpus(index) : plan.againstDocuments(index, others: index.judgedDocuments)
+        }
+        var generator = RandomGenerator(seed: randomSeed(.candidates, state.step, part))
+        let others = mined.candidates(
+            of: plan.queries, index: index, random: options.randomCandidates, using: &generator)
+        return plan.againstDocuments(index, others: others) { self.mined.suspects[$0] ?? [] }
+    }
+
+    // MARK: Evaluation
+
+    /// Evaluates the present state, and keeps it if it is the best.
+    private func evaluate() throws {
+        let start = ContinuousClock.now
+        if !options.evaluationUsesBank { try refreshBank() }
+        let embedded = ContinuousClock.now
+        let queries = state.localForm.prepare(try embedQueries(index.devQueries))
+        if state.timing.embeddingSecondsPerToken == 0 {
+            let tokens = index.devQueries.reduce(0) { $0 + index.queryLengths[$1] }
+            state.timing.embeddingSecondsPerToken = seconds(since: embedded) / Double(max(1, tokens))
+        }
+        var result = try trainer.evaluation(
+            DevelopmentState(
+                step: state.step, queries: queries, documents: bank.rows, scale: state.scale, form: options.form))
+        for (what, value) in [("metric on dev", result.metric), ("likelihood on dev", result.logLikelihood)]
+        where !value.isFinite {
+            throw notFinite(what, Float(value))
+        }
+        if let figures = result.queries { state.queryFigures.append(figures) }
+        result.queries = nil
+        let record = EvaluationRecord(
+            step: state.step, result: result, smoothedLoss: state.loss.value, tokens: state.tokens, elapsed: elapsed)
+        let isBest = state.history.isEmpty || isBetter(result, than: state.history[state.best].result)
+        state.history.append(record)
+        if isBest {
+            state.best = state.history.count - 1
+            state.scaleAtBest = state.scale
+            state.withoutGain = 0
+            // Those of the untrained start were copied when the run was made.
+            if state.step > 0 { best = trainer.trained.map { $0.weights() } }
+        } else {
+            state.withoutGain += 1
+        }
+        if options.refitScale, options.form == .fixed, options.scale == .calibrated {
+            state.scale = result.scale.withLambda(atLeast: options.minimumLambda)
+        }
+        state.timing.evaluationSeconds = seconds(since: start)
+        onEvent(.evaluated(record, isBest: isBest))
+    }
+
+    private func isBetter(_ a: DevelopmentResult, than b: DevelopmentResult) -> Bool {
+        options.selection.prefers((a.metric, a.logLikelihood), to: (b.metric, b.logLikelihood))
+    }
+
+    /// Tries means of the best and the released weights, and keeps one that is better than the best state.
+    ///
+    /// Only where the documents' vectors do not depend on the trained weights; otherwise each mean would cost a pass over the corpus. The
+    /// present weights and scale stay as they are.
+    private func interpolate() throws {
+        let record = state.history[state.best]
+        guard record.step > 0, !released.isEmpty else { return }
+        let present = trainer.queryEncoder.weights()
+        defer { trainer.queryEncoder.restore(weights: present) }
+        let trained = best[0]
+        for share in options.trainedShares {
+            let mean = zip(trained, released).map { share * $0 + (1 - share) * $1 }
+            trainer.queryEncoder.restore(weights: mean)
+            var result = try trainer.evaluation(
+                DevelopmentState(
+                    step: record.step, queries: state.localForm.prepare(try embedQueries(index.devQueries)),
+                    documents: bank.rows, scale: state.scaleAtBest, form: options.form))
+            result.queries = nil
+            guard result.metric.isFinite, result.logLikelihood.isFinite,
+                isBetter(result, than: state.interpolation?.result ?? record.result)
+            else { continue }
+            best[0] = mean
+            state.interpolation = Interpolation(trainedShare: share, result: result)
+        }
+        if let kept = state.interpolation { onEvent(.interpolated(kept)) }
+    }
+
+    // MARK: End
+
+    /// Writes a checkpoint of the present state.
+    private func save() throws {
+        guard let checkpoints = trainer.checkpoints else { return }
+        state.timing.elapsed = elapsed
+        state.drift = bank.driftState
+        try checkpoints.write(
+            TrainingCheckpoints.Contents(state: state, best: best, bank: bank, mined: mined),
+            encoders: trainer.trained, bankChanges: trainer.mode.trainsDocuments)
+        lastCheckpoint = .now
+        onEvent(.checkpoint(step: state.step))
+    }
+
+    /// Ends the run here.
+    private func finish(_ reason: StopReason) throws -> TrainingOutcome {
+        if reason != .cancelled {
+            try interpolate()
+            state.stopped = reason
+            try save()
+        }
+        onEvent(.stopped(reason))
+        return restoredOutcome(reason)
+    }
+
+    /// Sets the encoders back to the best state. The error for a figure that is not finite; the last checkpoint stays as it is.
+    private func notFinite(_ what: String, _ value: Float) -> TrainingError {
+        restoreBest()
+        return .notFinite(what: what, step: state.step + 1, value: value)
+    }
+
+    private func restoreBest() {
+        for (encoder, weights) in zip(trainer.trained, best) { encoder.restore(weights: weights) }
+    }
+
+    /// Sets the encoders back to the best state, and says how the run went.
+    private func restoredOutcome(_ reason: StopReason) -> TrainingOutcome {
+        restoreBest()
+        var best = state.history[state.best]
+        if let interpolation = state.interpolation { best.result = interpolation.result }
+        let gain =
+            state.queryFigures.count == state.history.count
+            ? TrainingGain(evaluations: state.queryFigures, selection: options.selection, seed: options.seed) : nil
+        return TrainingOutcome(
+            reason: reason, steps: state.step, start: state.history[0], best: best, history: state.history, gain: gain,
+            trainedShare: state.interpolation?.trainedShare ?? 1, trainingScale: state.scaleAtBest,
+            localForm: state.localForm, tokens: state.tokens,
+            elapsed: state.stopped == nil ? elapsed : state.timing.elapsed)
     }
 }
 
 /// Seconds from an instant to now, by a clock that does not stop or jump.
-func seconds(since start: ContinuousClock.Instant) -> Double {
-    let duration = (ContinuousClock.now - start).components
-    return Double(duration.seconds) + Double(duration.attoseconds) * 1e-18
-}
+func seconds(since start: ContinuousClock.Instant) -> Double { (ContinuousClock.now - start) / .seconds(1) }

@@ -1,16 +1,15 @@
 import MafinNumerics
 
-/// The state before the first step: the bank of the released encoder, and the scale of both halves.
+/// The state before the first step: the bank of the released encoder, and the scale of both scores.
 struct TrainingStart {
     var state: TrainingState
     var bank: DocumentBank
 
     init<Encoder: TrainableEncoder>(
-        trainer: Trainer<Encoder>, scores: ScoreSource, isCancelled: () -> Bool,
-        _ onEvent: (TrainingEvent) -> Void
+        trainer: Trainer<Encoder>, isCancelled: () -> Bool, _ onEvent: (TrainingEvent) -> Void
     ) throws {
-        let options = trainer.options
-        let index = trainer.data.index
+        let (options, data) = (trainer.options, trainer.data)
+        let index = data.index
         let start = ContinuousClock.now
         let documents = try trainer.releasedBank ?? trainer.embedDocuments(isCancelled: isCancelled, onEvent)
         var timing = TrainingState.Timing()
@@ -24,9 +23,9 @@ struct TrainingStart {
         let queries =
             needsSample
             ? try trainer.untrainedQueries?(sample)
-                ?? embedInPieces(
-                    trainer.data.queries.selecting(rows: sample), with: trainer.queryEncoder,
-                    tokensPerPass: options.tokensPerPass, isCancelled: isCancelled)
+                ?? trainer.queryEncoder.embed(
+                    data.queries.selecting(rows: sample), tokensPerPiece: options.tokensPerPass,
+                    isCancelled: isCancelled)
             : Matrix(rows: 0, columns: trainer.queryEncoder.dimension)
 
         var scale: MixtureWeights
@@ -36,27 +35,29 @@ struct TrainingStart {
         case (.given(let given), _):
             scale = given
         case (.calibrated, let form):
+            let scores =
+                form == .localOnly
+                ? nil
+                : ScoreSource(
+                    queries: sample, queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
+                    byteBudget: options.scoreByteBudget)
             scale = try ScaleFit.fit(
                 queries: sample, local: LocalForm.unit.prepare(queries).vectors,
-                documents: LocalForm.unit.prepare(documents).vectors, scores: form == .localOnly ? nil : scores,
-                index: index, byteBudget: options.scoreByteBudget
+                documents: LocalForm.unit.prepare(documents).vectors, scores: scores, index: index,
+                byteBudget: options.scoreByteBudget
             ).scale
-            if form != .localOnly { scale = scale.raised(toLambda: options.minimumLambda) }
+            if form != .localOnly { scale = scale.withLambda(atLeast: options.minimumLambda) }
         }
 
         var form = LocalForm.unit
         if options.form == .norm {
             form = Self.normForm(lambda: scale.lambda, queries: queries, documents: documents)
         }
-        var optimizer: ScaleOptimizer?
-        if options.form == .learned {
-            let learned = ScaleOptimizer(scale: scale)
-            optimizer = learned
-            scale = learned.scale
-        }
+        let learned = options.form == .learned ? LearnedScale(scale: scale) : nil
+        if let learned { scale = learned.scale }
         bank = DocumentBank(rows: form.prepare(documents))
         state = TrainingState(
-            identity: trainer.identity, scale: scale, localForm: form, scaleOptimizer: optimizer, bestScale: scale,
+            identity: trainer.identity, scale: scale, localForm: form, learnedScale: learned, scaleAtBest: scale,
             timing: timing)
         onEvent(.calibrated(scale))
     }
@@ -73,10 +74,11 @@ struct TrainingStart {
     }
 }
 
-extension MixtureWeights {
-    /// This scale, with the local weight raised where λ is below `minimum`; the black box's weight is kept.
-    func raised(toLambda minimum: Float) -> MixtureWeights {
-        guard lambda < minimum else { return self }
-        return MixtureWeights(blackBox: blackBox, local: blackBox * minimum / (1 - minimum))
-    }
+/// Where the scale of black-box and local scores comes from before the first step.
+public enum ScaleStart: Sendable, Codable, Equatable {
+    /// Fitted by maximum likelihood of training labels over full lists, with the untrained encoder (``Calibration``, whose error ends the
+    /// run where neither score ranks the labels above chance). With ``ScoreForm/localOnly`` only τ is fitted.
+    case calibrated
+    /// As given, for instance ``MixtureWeights/paper``. ``ScoreForm/localOnly`` takes the temperature only.
+    case given(MixtureWeights)
 }

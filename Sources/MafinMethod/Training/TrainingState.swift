@@ -1,13 +1,3 @@
-/// What a run is of: a checkpoint goes on only with the same.
-struct RunIdentity: Codable, Equatable {
-    var options: TrainingOptions
-    var mode: TrainingModeSummary
-    var loss: LossSummary
-    var towers: Int
-    var dimension: Int
-    var dataHash: UInt64
-}
-
 /// The course of a run, besides weights, moments and the bank: everything that its next step depends on.
 struct TrainingState: Codable {
     var identity: RunIdentity
@@ -24,13 +14,15 @@ struct TrainingState: Codable {
 
     var scale: MixtureWeights
     var localForm: LocalForm
-    var scaleOptimizer: ScaleOptimizer?
+    var learnedScale: LearnedScale?
     var plan: RunPlan?
 
     var history: [EvaluationRecord] = []
+    /// The figures of each query in each evaluation of ``history``; empty where evaluations do not give them.
+    var queryFigures: [DevelopmentResult.QueryFigures] = []
     /// Position in ``history`` of the best evaluation, and the scale of training then.
     var best = 0
-    var bestScale: MixtureWeights
+    var scaleAtBest: MixtureWeights
     /// Evaluations since the best.
     var withoutGain = 0
 
@@ -38,10 +30,10 @@ struct TrainingState: Codable {
     var tokens = 0
     var timing = Timing()
     var stopped: StopReason?
-    /// What became of the best weights when training was over; `nil`: they stayed as they were.
+    /// The mean of best and released weights that was kept when training was over; `nil`: the best weights are kept as they are.
     var interpolation: Interpolation?
 
-    /// What was measured; enters the course of the run only through ``plan``.
+    /// Measured times; they enter the course of the run only through ``plan``.
     struct Timing: Codable {
         var elapsed: Double = 0
         var stepSeconds: Double = 0
@@ -50,21 +42,21 @@ struct TrainingState: Codable {
         var preparationSeconds: Double = 0
         var embeddingSecondsPerToken: Double = 0
     }
-}
 
-/// An exponential moving mean of the loss that starts unbiased, as Adam's moments do.
-struct SmoothedLoss: Codable {
-    private var mean: Float = 0
-    private var weight: Float = 0
+    /// An exponential moving mean of the loss that starts unbiased, as Adam's moments do.
+    struct SmoothedLoss: Codable {
+        private var mean: Float = 0
+        private var weight: Float = 0
 
-    /// Weight of the newest loss.
-    static let momentum: Float = 0.05
+        /// Weight of the newest loss.
+        static let momentum: Float = 0.05
 
-    /// The mean; `nil` before the first loss.
-    var value: Float? { weight > 0 ? mean / weight : nil }
+        /// The mean; `nil` before the first loss.
+        var value: Float? { weight > 0 ? mean / weight : nil }
 
-    mutating func add(_ loss: Float) {
-        mean += Self.momentum * (loss - mean)
-        weight += Self.momentum * (1 - weight)
+        mutating func add(_ loss: Float) {
+            mean += Self.momentum * (loss - mean)
+            weight += Self.momentum * (1 - weight)
+        }
     }
 }

@@ -1,15 +1,16 @@
 import Foundation
+import MafinMethod
 import MafinRetrieval
 
 /// Whether a trained encoder should be used beside its black box, from held-out queries.
 public struct Verdict: Sendable, Codable, Hashable {
     /// The answer.
     public enum Decision: String, Sendable, Codable {
-        /// The whole interval of the difference lies above 0.
+        /// The whole interval of the difference to the black box lies above 0, and the gain of training is shown.
         case ship
         /// λ = 0, or the metric does not rise: over the black box, or by training.
         case doNotShip = "do-not-ship"
-        /// The metric rises, but its interval holds 0; or nothing was measured.
+        /// The metric rises, but chance may explain the difference to the black box or the gain of training; or nothing was measured.
         case cannotTell = "cannot-tell"
     }
 
@@ -17,28 +18,29 @@ public struct Verdict: Sendable, Codable, Hashable {
     public let decision: Decision
     /// Why, in one or two sentences with the figures.
     public let reason: String
-    /// Whether somebody chose to use it all the same (`--force`); the decision stays what it was.
+    /// Whether the user overrode it (`--force`); the decision stays what it was.
     public private(set) var isForced = false
 
-    /// Decides from the share of the local half and the difference to the black box on dev.
+    /// Decides from the share of the local score, the difference to the black box on dev, and the gain of training.
     ///
-    /// Dev is also what λ and the training state were chosen on, so its figure flatters a little; test has the last word.
+    /// λ and the training state were chosen on dev too, so the difference to the black box is a little too high; test has the last word. The
+    /// gain of training is measured on dev queries that did not choose the state (``TrainingGain``).
     /// - Parameters:
-    ///   - lambda: λ* as chosen on dev, in 0…1; `nil` where each text has a weight of its own.
+    ///   - lambda: λ as chosen on dev, in 0…1; `nil` where each text has a weight of its own.
     ///   - metric: the metric's name.
     ///   - difference: mean over dev queries of joined minus black box, with its interval; `nil` where none was measured.
     ///   - queries: number of dev queries.
-    ///   - gain: the metric on dev of the state that training ended with, minus that of the untrained start; `nil` where nothing was trained.
+    ///   - gain: what training gained over its untrained start; `nil` where nothing was trained.
     ///   - level: confidence of the interval.
     public init(
         lambda: Float?, metric: String, difference: (mean: Double, low: Double, high: Double)?, queries: Int,
-        gain: Double? = nil, level: Double = 0.95
+        gain: TrainingGain? = nil, level: Double = 0.95
     ) {
         let share = Int((level * 100).rounded())
         if lambda == 0 {
             decision = .doNotShip
             reason =
-                "The best share of the local half on dev is λ = 0: the black box alone is at least as good as any mixture with it."
+                "The best share of the local score on dev is λ = 0: the black box alone is at least as good as any mixture with it."
             return
         }
         guard let difference, queries > 0, difference.mean.isFinite, difference.low.isFinite, difference.high.isFinite
@@ -54,13 +56,18 @@ public struct Verdict: Sendable, Codable, Hashable {
         if difference.mean <= 0 {
             decision = .doNotShip
             reason = "\(figures): the joined embedding does not improve on the black box."
-        } else if let gain, !(gain > 0) {
-            decision = .doNotShip
+        } else if let gain, !gain.isShown {
+            decision = gain.mean > 0 ? .cannotTell : .doNotShip
             reason =
-                "\(figures), but training gained nothing: on dev no state of it did better than its start, the encoder as released."
+                "\(figures), but training shows no gain over the untrained encoder: \(Self.signed(gain.mean)) on dev queries "
+                + "that did not choose among its \(gain.evaluations) states (p = \(String(format: "%.3f", gain.p)))."
         } else if difference.low > 0 {
             decision = .ship
-            reason = "\(figures): the whole interval lies above 0."
+            let trained = gain.map {
+                " Training gained \(Self.signed($0.mean)) on dev queries that did not choose the state "
+                    + "(p = \(String(format: "%.4f", $0.p)))."
+            }
+            reason = "\(figures): the whole interval lies above 0.\(trained ?? "")"
         } else {
             decision = .cannotTell
             reason =
@@ -70,13 +77,13 @@ public struct Verdict: Sendable, Codable, Hashable {
 
     /// Decides from a comparison on dev.
     /// - Parameters:
-    ///   - lambda: λ* as chosen on dev; `nil` where each text has a weight of its own.
+    ///   - lambda: λ as chosen on dev; `nil` where each text has a weight of its own.
     ///   - development: the comparison, with the black box as its baseline.
     ///   - system: the joined embedding's name there.
-    ///   - gain: what training brought over the untrained start, in the same metric; `nil` where nothing was trained.
+    ///   - gain: what training gained over its untrained start, in the same metric; `nil` where nothing was trained.
     ///   - metric: the metric that decides.
     public init(
-        lambda: Float?, development: EvaluationReport, system: String = "mafin", gain: Double? = nil,
+        lambda: Float?, development: EvaluationReport, system: String = "mafin", gain: TrainingGain? = nil,
         metric: Metric = .nDCG(cutoff: 10)
     ) {
         let difference = development.systems.first { $0.name == system }?.difference?[metric]
@@ -85,7 +92,7 @@ public struct Verdict: Sendable, Codable, Hashable {
             queries: development.queries, gain: gain)
     }
 
-    /// Whether the artefact may be used: nothing speaks against it, or somebody insisted.
+    /// Whether the artefact may be used: the verdict is not against it, or the user overrode it.
     public var allowsUse: Bool { decision != .doNotShip || isForced }
 
     /// The same verdict, overridden (`--force`) where it is against use; any other stays as it is.
@@ -96,7 +103,7 @@ public struct Verdict: Sendable, Codable, Hashable {
     }
 
     private static func signed(_ value: Double) -> String {
-        // A minus sign before zeros would say something that the figure does not.
+        // No minus sign before a figure that rounds to 0.
         let rounded = (abs(value) * 10_000).rounded() / 10_000
         return (value < 0 && rounded > 0 ? "−" : "+") + String(format: "%.4f", rounded)
     }

@@ -1,5 +1,6 @@
 import Foundation
 import MafinNumerics
+import MafinRetrieval
 import Testing
 
 @testable import MafinMethod
@@ -13,7 +14,7 @@ import Testing
             documentLengths: [Int](repeating: 1, count: documents), queryIdentities: queryIdentities)
     }
 
-    @Test func queriesWithoutUseAreLeftOut() throws {
+    @Test func queriesWithoutUseAreExcludedQueries() throws {
         let index = try Self.index(
             labels: [
                 [Judgement(column: 1)], [Judgement(column: 0, grade: 0)], [Judgement(column: 2)], [],
@@ -23,10 +24,10 @@ import Testing
         // 1 has no positive; 2 has the text of dev query 4.
         #expect(index.trainQueries == [0])
         #expect(index.devQueries == [4])
-        #expect(index.leftOut.unlabelledTrain == 1)
-        #expect(index.leftOut.trainWithTextOfDev == 1)
-        #expect(index.leftOut.unlabelledDev == 1)
-        #expect(index.queriesKnowing == [[], [0], []])
+        #expect(index.excluded.unlabelledTrain == 1)
+        #expect(index.excluded.trainWithTextOfDev == 1)
+        #expect(index.excluded.unlabelledDev == 1)
+        #expect(index.queriesOfDocument == [[], [0], []])
     }
 
     /// What a training query judges as wrong is among what it is compared with; what only dev judges is not.
@@ -37,7 +38,7 @@ import Testing
                 [Judgement(column: 0, grade: 0)],
             ],
             train: [0, 2], dev: [1], documents: 4)
-        #expect(index.judgedDocuments == [1, 3] && index.queriesKnowing == [[], [], [], [0]])
+        #expect(index.judgedDocuments == [1, 3] && index.queriesOfDocument == [[], [], [], [0]])
         #expect(try index.limited(toTrainQueries: [0]).judgedDocuments == [1, 3])
     }
 
@@ -68,17 +69,6 @@ import Testing
         }
     }
 
-    @Test func heldOutQueriesKeepTheirTextsTogether() throws {
-        let identities = (0..<40).map { $0 / 2 }
-        let (train, dev) = TrainingIndex.holdOut(Array(0..<40), identities: identities, fraction: 0.2, seed: 1)
-        #expect(dev.count == 8 && train.count == 32)
-        #expect(Set(train.map { identities[$0] }).isDisjoint(with: dev.map { identities[$0] }))
-        #expect(TrainingIndex.holdOut(Array(0..<40), identities: identities, fraction: 0.2, seed: 1).dev == dev)
-        #expect(TrainingIndex.holdOut(Array(0..<40), identities: identities, fraction: 0.2, seed: 2).dev != dev)
-        let two = TrainingIndex.holdOut([0, 2], identities: identities, fraction: 0.01, seed: 1)
-        #expect(two.train.count == 1 && two.dev.count == 1)
-    }
-
     @Test func vectorsAreNormalizedRowByRow() throws {
         let data = try TrainingFixture.random()
         for row in 0..<data.blackBoxDocuments.rows {
@@ -90,18 +80,54 @@ import Testing
         #expect(TextIdentity.classes(of: ["a", "b", "a", "", "b"]) == [0, 1, 0, 3, 1])
     }
 
-    @Test func fingerprintSeesEveryPart() throws {
+    @Test func theHashSeesEveryPart() throws {
         let data = try TrainingFixture.random()
-        #expect(DataHash(data).value == DataHash(try TrainingFixture.random()).value)
-        #expect(DataHash(data).value != DataHash(try TrainingFixture.random(seed: 2)).value)
+        let hash = data.contentHash
+        #expect(hash == (try TrainingFixture.random().contentHash))
+        #expect(hash != (try TrainingFixture.random(seed: 2).contentHash))
+        func changed(
+            queries: ToyInputs? = nil, documents: ToyInputs? = nil, vectors: Matrix? = nil
+        ) throws -> String {
+            try TrainingData(
+                queries: queries ?? data.queries, documents: documents ?? data.documents,
+                labels: data.index.labels, trainQueries: data.index.trainQueries,
+                devQueries: data.index.devQueries, blackBoxQueries: data.blackBoxQueries,
+                blackBoxDocuments: vectors ?? data.blackBoxDocuments, queryIdentities: data.index.queryIdentities,
+                documentIdentities: data.index.documentIdentities
+            ).contentHash
+        }
+        #expect(try changed() == hash)
         var vectors = data.blackBoxDocuments
         vectors[3, 2] = -vectors[3, 2]
-        let changed = try TrainingData(
-            queries: data.queries, documents: data.documents, labels: data.index.labels,
-            trainQueries: data.index.trainQueries, devQueries: data.index.devQueries,
-            blackBoxQueries: data.blackBoxQueries, blackBoxDocuments: vectors,
-            queryIdentities: data.index.queryIdentities, documentIdentities: data.index.documentIdentities)
-        #expect(DataHash(changed).value != DataHash(data).value)
+        #expect(try changed(vectors: vectors) != hash)
+        // Another token, the same lengths.
+        var texts = data.documents
+        texts.rows[5][0] += 1
+        #expect(try changed(documents: texts) != hash)
+        texts = data.queries
+        texts.rows[2][0] += 1
+        #expect(try changed(queries: texts) != hash)
+    }
+
+    @Test func equalScoresRankAsInTrecEval() throws {
+        let ids = ["d10", "d9", "é", "d1"]
+        // By id descending bytewise: é, d9, d10, d1.
+        #expect(RelevantRanks.tieOrder(documentIds: ids) == [2, 1, 0, 3])
+        func ranks(_ ids: [String]?) throws -> [Double] {
+            let index = try TrainingIndex(
+                labels: [[Judgement(column: 1, grade: 0.3)], [Judgement(column: 0)]], trainQueries: [1],
+                devQueries: [0], queryLengths: [1, 1], documentLengths: [1, 1, 1, 1], documentIds: ids)
+            // A grade between 0 and ½ is relevant all the same.
+            return try [index, index.limited(toTrainQueries: [1])].flatMap {
+                RelevantRanks(tieOrder: $0.tieOrder, metric: .reciprocalRank(cutoff: nil))
+                    .values(of: Matrix(rows: 1, columns: 4), judged: $0.judged([0]))
+            }
+        }
+        #expect(try ranks(ids) == [0.5, 0.5] && ranks(nil) == [0.5, 0.5])
+        #expect(try ranks(["a", "b", "c", "d"]) == [1.0 / 3, 1.0 / 3])
+        let run = Run(
+            rank(scores: Matrix(rows: 1, columns: 4), count: 4), queryIds: ["q"], documentIds: ["a", "b", "c", "d"])
+        #expect(run["q"]?.map(\.id) == ["d", "c", "b", "a"])
     }
 
     @Test func fewerLabels() throws {

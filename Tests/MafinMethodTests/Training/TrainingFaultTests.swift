@@ -4,7 +4,7 @@ import Testing
 
 @testable import MafinMethod
 
-/// The flaws of public code that METHOD §3 lists.
+/// Faults of the public code of an earlier version (VectifyAI/FAE).
 @Suite struct TrainingFaultTests {
     /// Four documents, two queries each, all in one batch.
     static func twoQueriesADocument() throws -> TrainingData<ToyInputs> {
@@ -90,7 +90,7 @@ import Testing
                 queryEncoder: encoder, documentEncoder: nil, data: data,
                 scores: ScoreSource(
                     queries: data.index.trainQueries, queryVectors: data.blackBoxQueries,
-                    documentVectors: data.blackBoxDocuments, byteBudget: 1 << 20), loss: ListNet(), tokensPerPass: 1000)
+                    documentVectors: data.blackBoxDocuments, byteBudget: 1 << 20), loss: ListNet())
             var bank = DocumentBank(rows: LocalForm.unit.prepare(TrainingFixture.vectors(14, 5, seed: 6)))
             _ = try engine.run(
                 StepPlan(queries: queries).againstCorpus(data.index),

@@ -20,7 +20,7 @@ import Testing
     }
 
     static func setup(
-        _ kind: Kind, form: LocalForm, loss: any Loss, tokensPerPass: Int = 1000
+        _ kind: Kind, form: LocalForm, loss: any Loss
     ) throws -> Setup {
         let data = try TrainingFixture.random()
         let query = ToyEncoder(vocabulary: TrainingFixture.vocabulary)
@@ -31,7 +31,7 @@ import Testing
             scores: ScoreSource(
                 queries: index.trainQueries, queryVectors: data.blackBoxQueries,
                 documentVectors: data.blackBoxDocuments, byteBudget: 1 << 20),
-            loss: loss, tokensPerPass: tokensPerPass)
+            loss: loss)
         // A stale bank: of an encoder with other weights.
         let stale = try ToyEncoder(vocabulary: TrainingFixture.vocabulary, seed: 9).embed(data.documents)
         let queries = [0, 1, 3, 4, 7]
@@ -110,21 +110,24 @@ import Testing
         try Self.check(try Self.setup(kind, form: head.form, loss: InfoNCE()), head, seed: 5)
     }
 
-    @Test(arguments: [LocalForm.unit, .norm(factor: 0.8)]) func piecesReplayTheirDropout(form: LocalForm) throws {
+    /// Columns that are gathered once give the loss and the gradient of columns that are gathered in each step.
+    @Test(arguments: [LocalForm.unit, .norm(factor: 0.8)]) func fixedColumnsAreThoseOfEachStep(form: LocalForm) throws {
         let head = ScoreHead(scale: MixtureWeights(blackBox: 3, local: 4), form: form)
-        let setup = try Self.setup(.block, form: form, loss: ListNet(target: .exponentialGain), tokensPerPass: 6)
-        try Self.check(setup, head, seed: 11)
-    }
-
-    @Test(arguments: [Kind.block, .towers, .pair]) func piecesEqualTheWhole(kind: Kind) throws {
-        let head = ScoreHead(scale: MixtureWeights(blackBox: 3, local: 4), form: .unit)
-        let whole = try Self.setup(kind, form: .unit, loss: InfoNCE())
-        let pieces = try Self.setup(kind, form: .unit, loss: InfoNCE(), tokensPerPass: 5)
-        let a = try Self.value(whole, head, seed: nil)
-        let b = try Self.value(pieces, head, seed: nil)
-        #expect(pieces.query.forwarded.count > 2)
-        #expect(abs(a.loss - b.loss) < 1e-5)
-        #expect(Self.relativeError(pieces.query.gradient, whole.query.gradient) < 1e-5)
+        let plan = StepPlan(queries: [0, 1, 3, 4, 7])
+        var each = try Self.setup(.query, form: form, loss: ListNet())
+        each.step = plan.againstDocuments(each.data.index, others: each.data.index.judgedDocuments)
+        var once = try Self.setup(.query, form: form, loss: ListNet())
+        let fixed = StepEngine<ToyEncoder>.FixedColumns(once.data.index, bank: once.bank)
+        once.step = plan.againstFixedColumns(fixed.texts, once.data.index)
+        once.engine = StepEngine(
+            queryEncoder: once.query, documentEncoder: nil, data: once.data,
+            scores: ScoreSource(
+                queries: once.data.index.trainQueries, queryVectors: once.data.blackBoxQueries,
+                documentVectors: once.data.blackBoxDocuments.selecting(rows: fixed.texts.rows), byteBudget: 1 << 20),
+            loss: ListNet(), fixed: fixed)
+        let (a, b) = (try Self.value(each, head, seed: 3), try Self.value(once, head, seed: 3))
+        #expect(fixed.texts.rows.count > 5 && a.loss == b.loss && a.blackBoxScale == b.blackBoxScale)
+        #expect(each.query.gradient == once.query.gradient)
     }
 
     @Test func scaleOfTheLearnedForm() throws {
@@ -134,7 +137,7 @@ import Testing
         }
         let scale = MixtureWeights(lambda: 0.4, temperature: 0.2)
         let outcome = try Self.value(setup, ScoreHead(scale: scale, form: .unit), seed: nil)
-        let analytic = ScaleOptimizer.gradient(
+        let analytic = LearnedScale.gradient(
             scale: scale, blackBox: outcome.blackBoxScale, local: outcome.localScale)
         func logistic(_ x: Float) -> Float { 1 / (1 + exp(-x)) }
         let (logit, logarithm) = (log(Float(0.4 / 0.6)), log(Float(0.2)))
@@ -151,11 +154,10 @@ import Testing
     }
 
     @Test func learnedScaleFollowsItsGradient() {
-        var optimizer = ScaleOptimizer(scale: MixtureWeights(lambda: 0.5, temperature: 0.1))
+        var optimizer = LearnedScale(scale: MixtureWeights(lambda: 0.5, temperature: 0.1))
         // More local weight lowers the loss, more black-box weight raises it.
         for _ in 0..<50 { optimizer.update(blackBox: 1, local: -1, learningRate: 0.01) }
         #expect(optimizer.scale.lambda > 0.55)
-        #expect(
-            abs(ScaleOptimizer(scale: MixtureWeights(lambda: 0.5, temperature: 0.1)).scale.temperature - 0.1) < 1e-6)
+        #expect(abs(LearnedScale(scale: MixtureWeights(lambda: 0.5, temperature: 0.1)).scale.temperature - 0.1) < 1e-6)
     }
 }

@@ -34,7 +34,7 @@ import Testing
 
     @Test func blocksHoldTheQueriesThatKnowTheirDocuments() throws {
         let (index, plans) = try Self.plans(BlockMode(documents: .rows(3), maximumQueries: 4))
-        let known = (0..<index.documentCount).filter { !index.queriesKnowing[$0].isEmpty }
+        let known = (0..<index.documentCount).filter { !index.queriesOfDocument[$0].isEmpty }
         #expect(plans.flatMap(\.documents).sorted() == known)
         for plan in plans {
             #expect(plan.queries.count <= 4 && Set(plan.queries).count == plan.queries.count)
@@ -148,6 +148,60 @@ import Testing
         var generator = RandomGenerator(seed: 1)
         let candidates = mined.candidates(of: [0], index: data.index, random: 4, using: &generator)
         #expect(Array(candidates.prefix(3)) == [0, 2, 3] && candidates.count == 7)
+    }
+
+    /// A weak positive at the end of a long list of documents above it: the query gets its negatives all the same, and none of the documents
+    /// above is a negative when another query or the random draw brings it among the candidates.
+    @Test func manySuspectsLeaveTheWantedNegatives() throws {
+        func vector(_ cosine: Float) -> [Float] { [cosine, (1 - cosine * cosine).squareRoot()] }
+        var cosines: [Float] = [0.2]
+        for rank in 0..<40 { cosines.append(0.3 + 0.01 * Float(rank)) }
+        for rank in 0..<10 { cosines.append(0.19 - 0.01 * Float(rank)) }
+        let documents = Matrix(rows: 51, columns: 2, values: cosines.flatMap(vector))
+        let query = Matrix(rows: 1, columns: 2, values: [1, 0])
+        // The best two negatives share a text, so that one of them is no further candidate.
+        var identities = Array(0..<51)
+        identities[42] = 41
+        let data = try TrainingData(
+            queries: ToyInputs(rows: [[0]]), documents: ToyInputs(rows: identities.map { [$0] }),
+            labels: [[Judgement(column: 0)]], trainQueries: [0], devQueries: [], blackBoxQueries: query,
+            blackBoxDocuments: documents, documentIdentities: identities)
+        let mined = MinedNegatives.mine(
+            queries: [0], local: LocalForm.unit.prepare(query), bank: LocalForm.unit.prepare(documents),
+            scores: ScoreSource(
+                queries: [0], queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
+                byteBudget: 1 << 20), head: ScoreHead(scale: MixtureWeights(blackBox: 6, local: 14), form: .unit),
+            index: data.index, count: 8, margin: 0.05, byteBudget: 1 << 20)
+        #expect(mined.suspects == [0: Array(1...40)])
+        #expect(mined.negatives == [0: [41, 43, 44, 45, 46, 47, 48, 49]])
+        let step = StepPlan(queries: [0]).againstDocuments(data.index, others: [0, 50] + Array(30...45)) {
+            mined.suspects[$0] ?? []
+        }
+        guard case .documents(let columns) = step.candidates else { fatalError("columns are a list") }
+        #expect(step.labels.masked[0].map { columns[$0] } == Array(30...40))
+        #expect(columns.count == 2 + 15, "documents 41 and 42 are one column")
+    }
+
+    @Test func theScaleIsFittedOnAllQueriesWhateverFits() throws {
+        let data = try TrainingFixture.jargon()
+        let encoder = TrainingRunTests.jargonEncoder()
+        let queries = Array(0..<data.queries.count)
+        func fit(_ queries: [Int], bytes: Int) throws -> Calibration {
+            try ScaleFit.fit(
+                queries: queries,
+                local: LocalForm.unit.prepare(try encoder.embed(data.queries.selecting(rows: queries))).vectors,
+                documents: LocalForm.unit.prepare(try encoder.embed(data.documents)).vectors,
+                scores: ScoreSource(
+                    queries: queries, queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
+                    byteBudget: bytes), index: data.index, byteBudget: bytes)
+        }
+        let whole = try fit(queries, bytes: 1 << 20)
+        // Blocks of three queries, of which 64 would be fewer than all.
+        let blocks = try fit(queries, bytes: 3 * 2 * 4 * 96)
+        #expect(queries.count == 96 && whole.labelledRows == 96 && blocks.labelledRows == 96)
+        #expect(abs(whole.scale.blackBox - blocks.scale.blackBox) < 1e-3)
+        #expect(abs(whole.scale.local - blocks.scale.local) < 1e-3)
+        #expect(try fit(Array(queries.prefix(64)), bytes: 1 << 20).scale != whole.scale)
     }
 
     @Test func choiceFollowsTimeAndSpeed() throws {

@@ -178,7 +178,26 @@ import Testing
         #expect(message(try Self.life(.query, folder: scratch.url, loss: InfoNCE())).contains("loss."))
         let other = try Self.life(.query, folder: scratch.url, data: try TrainingFixture.random(seed: 2))
         #expect(message(other).contains("expected a run on this data"))
-        // What moves no result may differ.
+        // The data and the options are the same, the encoder is not.
+        func encoder(_ change: (ToyEncoder) -> Void) throws -> String {
+            let life = try Self.life(.query, folder: scratch.url)
+            change(life.query)
+            return message(
+                Life(
+                    query: life.query,
+                    trainer: try Trainer(
+                        queryEncoder: life.query, data: TrainingFixture.random(), mode: QueryTowerMode(batch: .rows(5)),
+                        loss: ListNet(), options: Self.options(.query), checkpointFolder: scratch.url)))
+        }
+        #expect(try encoder { _ in } == "")
+        #expect(
+            try encoder { $0.parameters[3] += 0.5 }.contains(
+                "expected a run that began with this encoder, found one that began with other weights"))
+        #expect(
+            try encoder { $0.kind = "first token" }.contains(
+                "expected a run that began with this encoder: toy of 40 × 6 × 5, first token, "
+                    + "found one that began with: toy of 40 × 6 × 5, mean"))
+        // What changes no result may differ.
         options = Self.options(.query)
         options.checkpointSeconds = 9
         #expect(message(try Self.life(.query, folder: scratch.url, options: options)) == "")

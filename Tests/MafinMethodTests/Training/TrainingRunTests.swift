@@ -220,6 +220,37 @@ final class EventLog {
         #expect(encoder.parameters == best)
     }
 
+    /// In the update of either tower; nothing of the run is left half done, and it resumes from its last checkpoint.
+    @Test(arguments: [false, true]) func aGradientThatIsNotFiniteEndsTheRunAtTheBestState(ofDocuments: Bool) throws {
+        let data = try TrainingFixture.random()
+        let scratch = try ScratchFolder()
+        func encoders() -> [ToyEncoder] { [7, 8].map { ToyEncoder(vocabulary: TrainingFixture.vocabulary, seed: $0) } }
+        func trainer(_ encoders: [ToyEncoder], _ seen: @escaping ([[Float]]) -> Void = { _ in }) throws
+            -> Trainer<ToyEncoder>
+        {
+            try Trainer(
+                queryEncoder: encoders[0], documentEncoder: encoders[1], data: data, mode: PairMode(batch: .rows(4)),
+                loss: InfoNCE(), options: Self.options(20) { $0.evaluateEvery = 3 }, checkpointFolder: scratch.url
+            ) { state in
+                seen(encoders.map(\.parameters))
+                return DevelopmentResult(metric: Double(state.step), logLikelihood: 0, scale: state.scale)
+            }
+        }
+        let broken = encoders()
+        broken[ofDocuments ? 1 : 0].gradientBreaksAt = 8
+        var best: [[Float]] = []
+        do {
+            _ = try trainer(broken) { best = $0 }.run()
+            Issue.record("a gradient of NaN went unseen")
+        } catch TrainingError.notFinite(let what, let step, _) {
+            #expect(what == "gradient's norm" && step == 8)
+        }
+        #expect(broken.map(\.parameters) == best && broken.allSatisfy { $0.firstMoments.allSatisfy(\.isFinite) })
+        let log = EventLog()
+        #expect(try trainer(encoders()).run(resume: true, onEvent: log.add).reason == .completed)
+        #expect(log.steps.first?.step == 7)
+    }
+
     @Test func accumulatedBatchesAreOneUpdate() throws {
         let data = try TrainingFixture.random()
         // The listwise loss over the whole corpus is a mean over rows, so two batches of six are one of twelve.
@@ -243,25 +274,30 @@ final class EventLog {
         #expect(TrainingGradientTests.relativeError(parts.0, whole.0) < 1e-3)
     }
 
+    /// Three steps are timed, then the plan is made and holds to the end. The time would do for far more steps than are allowed.
     @Test func aTimeBudgetIsPlannedOnceAndKept() throws {
         let data = try TrainingFixture.jargon()
-        let options = Self.options(1) {
-            $0.steps = nil
-            $0.time = 0.4
-            $0.timingSteps = 3
+        func run(_ seconds: Double) throws -> (outcome: TrainingOutcome, log: EventLog) {
+            let log = EventLog()
+            let outcome = try Trainer(
+                queryEncoder: Self.jargonEncoder(), data: data, mode: QueryTowerMode(batch: .rows(24)),
+                loss: ListNet(),
+                options: Self.options(25) {
+                    $0.time = seconds
+                    $0.timingSteps = 3
+                }
+            ).run(onEvent: log.add)
+            return (outcome, log)
         }
-        let log = EventLog()
-        let began = ContinuousClock.now
-        let outcome = try Trainer(
-            queryEncoder: Self.jargonEncoder(), data: data, mode: QueryTowerMode(batch: .rows(24)), loss: ListNet(),
-            options: options
-        ).run(onEvent: log.add)
-        #expect(seconds(since: began) < 3)
+        let (outcome, log) = try run(3_600)
         let plans = log.events.filter { if case .planned = $0 { true } else { false } }
-        #expect(plans.count == 1)
-        #expect(
-            log.steps[2].totalSteps == nil && log.steps[3].totalSteps == outcome.steps || outcome.reason == .timeSpent)
-        #expect(outcome.steps > 3 && outcome.history.last?.step == outcome.steps)
+        #expect(plans.count == 1 && outcome.reason == .completed && outcome.steps == 25)
+        #expect(log.steps.map(\.totalSteps) == [nil, nil, nil] + [Int?](repeating: 25, count: 22))
+        #expect(outcome.history.last?.step == 25)
+        // Spent before the first step: the start is evaluated, and the run ends.
+        let spent = try run(1e-9)
+        #expect(spent.outcome.reason == .timeSpent && spent.outcome.steps == 0 && spent.log.steps.isEmpty)
+        #expect(spent.outcome.history.count == 1 && !spent.outcome.improved)
     }
 
     @Test func aCalibratedScaleFollowsDevAndAGivenOneIsKept() throws {
@@ -286,7 +322,9 @@ final class EventLog {
             return [fits[0], steps[0], fits[1], steps[10]]
         }
         let followed = try scales { $0.scale = .calibrated }
-        #expect(followed[0].raised(toLambda: 0.05) == followed[1] && followed[2].raised(toLambda: 0.05) == followed[3])
+        #expect(
+            followed[0].withLambda(atLeast: 0.05) == followed[1] && followed[2].withLambda(atLeast: 0.05) == followed[3]
+        )
         #expect(followed[1] != followed[3] && followed[3].lambda >= 0.05 - 1e-6)
         let kept = try scales {
             $0.scale = .calibrated

@@ -8,6 +8,7 @@ struct ToyInputs: EncoderInputs, Equatable {
 
     var count: Int { rows.count }
     func length(of row: Int) -> Int { rows[row].count }
+    func withContent(of row: Int, _ body: (UnsafeRawBufferPointer) -> Void) { rows[row].withUnsafeBytes(body) }
     func selecting(rows selection: [Int]) -> ToyInputs { ToyInputs(rows: selection.map { rows[$0] }) }
     static func concatenating(_ parts: [ToyInputs]) -> ToyInputs { ToyInputs(rows: parts.flatMap(\.rows)) }
 }
@@ -17,8 +18,9 @@ final class ToyEncoder: TrainableEncoder {
     let vocabulary: Int
     let hidden: Int
     let dimension: Int
-    /// So that the trainer has to cut.
-    let boundsMemoryOfPasses = false
+    /// Stands for what is frozen or how vectors are pooled.
+    var kind = "mean"
+    var identity: String { "toy of \(vocabulary) × \(hidden) × \(dimension), \(kind)" }
     var dropoutRate: Float = 0.2
     var weightDecay: Float = 0.01
 
@@ -32,6 +34,8 @@ final class ToyEncoder: TrainableEncoder {
     var forwarded: [[[Int]]] = []
     /// After so many updates all embeddings are NaN.
     var breaksAfter: Int?
+    /// In this update the gradient is NaN.
+    var gradientBreaksAt: Int?
 
     struct Pass {
         var inputs: ToyInputs
@@ -110,7 +114,12 @@ final class ToyEncoder: TrainableEncoder {
     }
 
     func update(learningRate: Float, maximumGradientNorm: Float?) throws -> Float {
-        let norm = gradient.reduce(Float(0)) { $0 + $1 * $1 }.squareRoot()
+        let norm =
+            gradientBreaksAt == steps + 1 ? .nan : gradient.reduce(Float(0)) { $0 + $1 * $1 }.squareRoot()
+        guard norm.isFinite else {
+            gradient = gradient.map { _ in 0 }
+            return norm
+        }
         let clip = maximumGradientNorm.map { norm > $0 ? $0 / norm : 1 } ?? 1
         steps += 1
         let (first, second) = (1 - pow(0.9, Float(steps)), 1 - pow(0.999, Float(steps)))

@@ -1,9 +1,9 @@
 import MafinNumerics
 
-/// (query, positive document) pairs with the other documents of the batch as negatives, as everybody trains.
+/// (query, positive document) pairs with the other documents of the batch as negatives: the usual way to train.
 ///
 /// A document that is another positive of the row, or has the text of one, is masked: two queries of one document in a batch can
-/// reach loss 0. Kept as the method to compare with: it encodes a document anew for every query that knows it.
+/// reach loss 0. It encodes a document again for every query that it is relevant to, and is here to compare with.
 public struct PairMode: TrainingMode {
     /// Pairs of a step.
     public var batch: BatchSize

@@ -1,9 +1,9 @@
 import MafinNumerics
 
-/// Only the query side learns, listwise, against all documents of ``TrainingOptions/candidates``.
+/// Only the query side is trained, listwise, against all documents of ``TrainingOptions/candidates``.
 ///
 /// The documents' vectors are a bank made once by the released encoder and frozen, so a step costs query tokens only, every label
-/// counts at once, there is no sampling bias, and the index never changes when the model is trained again.
+/// counts in each step, there is no sampling bias, and the index does not change when the model is trained again.
 public struct QueryTowerMode: TrainingMode {
     /// Queries of a step.
     public var batch: BatchSize
@@ -19,7 +19,7 @@ public struct QueryTowerMode: TrainingMode {
     }
     /// No: the bank stays as the released encoder made it.
     public var trainsDocuments: Bool { false }
-    /// Yes: every document is a candidate.
+    /// Yes.
     public var usesBank: Bool { true }
 
     /// All training queries once, shuffled; the last batch may be smaller.

@@ -1,16 +1,16 @@
 import MafinNumerics
 
-/// A way to train: which queries and documents each step of an epoch encodes with gradient, and against what.
+/// Which queries and documents each step of an epoch encodes with gradient, and which documents they are compared with.
 ///
-/// Three are here: ``QueryTowerMode``, ``BlockMode``, ``PairMode``; ``ModeChoice`` picks one.
+/// There are three: ``QueryTowerMode``, ``BlockMode``, ``PairMode``; ``ModeChoice`` picks one.
 public protocol TrainingMode: Sendable {
     /// The mode by name with its parameters, for checkpoints and the artefact.
     var summary: TrainingModeSummary { get }
 
-    /// Whether documents are encoded with gradient. If not, the bank stays as it was made.
+    /// Whether documents are encoded with gradient. If not, the bank never changes and plans name no documents.
     var trainsDocuments: Bool { get }
 
-    /// Whether the candidates of a row are the documents of the bank; if not, they are the documents of the step alone.
+    /// Whether a query is compared with the documents of the bank; if not, with the documents of the step alone.
     var usesBank: Bool { get }
 
     /// The steps of one epoch, in order. A function of its arguments alone, so that a resumed run makes the same steps.
@@ -31,11 +31,11 @@ public struct TrainingModeSummary: Sendable, Codable, Equatable {
     }
 }
 
-/// What one step encodes with gradient.
+/// The queries and documents that one step encodes with gradient.
 public struct StepPlan: Sendable, Equatable {
     /// The query of each row of the score block. A query may have several rows.
     public var queries: [Int]
-    /// For each row the one document that is its target, the row's other positives being masked; `nil`: all positives are targets.
+    /// For each row its one target document, the row's other positives being masked; `nil`: all positives are targets.
     public var targets: [Int]?
     /// Documents to encode with gradient; texts named twice are encoded once.
     public var documents: [Int]
@@ -61,13 +61,13 @@ public struct StepPlan: Sendable, Equatable {
     }
 }
 
-/// How much goes into one batch.
+/// The size of a batch.
 public enum BatchSize: Sendable, Codable, Equatable {
-    /// So many rows.
+    /// This many rows.
     case rows(Int)
-    /// Rows until the next would exceed so many tokens; at least one. Steps of equal cost, whatever the lengths.
+    /// As many rows as do not exceed this many tokens together, at least one: steps of about equal cost, whatever the lengths.
     case tokens(Int)
-    /// As many tokens as that many rows of mean length have.
+    /// Rows with as many tokens together as this many rows of mean length.
     case meanRows(Int)
 
     /// Cuts `items` in order into batches.

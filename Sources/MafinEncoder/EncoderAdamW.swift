@@ -1,26 +1,5 @@
 import CMafinKernels
-import Foundation
 import MafinNumerics
-
-/// Settings of the optimiser AdamW (Loshchilov and Hutter 2019, algorithm 2).
-public struct AdamWOptions: Sendable, Codable, Equatable {
-    /// How long the mean of the gradients remembers: β₁.
-    public var beta1: Float
-    /// How long the mean of their squares remembers: β₂.
-    public var beta2: Float
-    /// Added to the root of the second moment.
-    public var epsilon: Float
-    /// Share of a weight that decays in a step, times the learning rate; biases and layer normalisation do not decay.
-    public var weightDecay: Float
-
-    /// PyTorch's defaults.
-    public init(beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8, weightDecay: Float = 0.01) {
-        self.beta1 = beta1
-        self.beta2 = beta2
-        self.epsilon = epsilon
-        self.weightDecay = weightDecay
-    }
-}
 
 /// The two moments of every gradient as they were stored: of each pair, the mean first, then that of the squares.
 struct OptimizerMoments {
@@ -31,11 +10,11 @@ struct OptimizerMoments {
     var wordMoments: [[Float]]
 }
 
-/// AdamW over all parameters, equal bit for bit to updating every one in every step.
+/// AdamW over all parameters of an encoder; equal bit for bit to updating every parameter in every step.
 ///
-/// A step touches a few rows of the word embeddings; the rest get theirs late: before a row is read again, the steps that
-/// it missed, in which its gradient was 0, are done one by one.
-final class AdamW {
+/// A batch touches a few rows of the word embeddings. The other rows are updated late: before a row is read again, the
+/// steps that it missed, in which its gradient was 0, are done one by one. Biases and layer normalisation do not decay.
+final class EncoderAdamW {
     private let configuration: EncoderConfiguration
     private let layout: ParameterLayout
     private let parameters: FloatBuffer
@@ -80,7 +59,7 @@ final class AdamW {
         let touched = gradients.words.map(Int.init)
         bringUpToDate(touched)
         step += 1
-        var settings = settings(learningRate: learningRate)
+        var settings = options.settings(step: step, learningRate: learningRate)
         if !wordSteps.isEmpty { history.append(settings) }
         settings.gradient_scale = gradientScale
         let (pieces, parameters, first, second) = (pieces, parameters, first, second)
@@ -106,15 +85,6 @@ final class AdamW {
             wordSteps[word] = step
             isTouched[word] = true
         }
-    }
-
-    /// The kernel's settings for the step that is being made, its gradients not scaled.
-    private func settings(learningRate: Float) -> mafin_adamw {
-        mafin_adamw(
-            learning_rate: learningRate, beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon,
-            decay: Float(1 - Double(learningRate) * Double(options.weightDecay)),
-            correction1: Float(1 - pow(Double(options.beta1), Double(step))),
-            correction2: Float(1 - pow(Double(options.beta2), Double(step))), gradient_scale: 1)
     }
 
     /// Does the steps that the given rows of the word embeddings missed; no row may be named twice.

@@ -1,6 +1,6 @@
 import MafinNumerics
 
-/// What is done to the local encoder's rows before they are compared.
+/// How the local encoder's rows are made ready to be compared.
 public enum LocalForm: Sendable, Codable, Equatable {
     /// Divided by their norm.
     case unit
@@ -9,11 +9,11 @@ public enum LocalForm: Sendable, Codable, Equatable {
     case norm(factor: Float)
 }
 
-/// Rows of the local encoder, made ready to be compared by inner product.
+/// Rows of the local encoder, prepared to be compared by inner product.
 public struct LocalRows: Sendable {
     /// The rows u: unit length, or shorter in the norm form.
     public var vectors: Matrix
-    /// The weight w of the black box's row beside each, where the form has one; empty in the unit form.
+    /// For each row the weight w of the black box's row; empty in the unit form.
     public var weights: [Float]
 
     /// The rows in the given order.
@@ -24,13 +24,13 @@ public struct LocalRows: Sendable {
 }
 
 extension LocalForm {
-    /// Rows as the encoder emits them, made ready to be compared.
+    /// Prepares rows as the encoder emits them.
     /// - Parameter embeddings: `(count, dimension)`, not normalised.
     public func prepare(_ embeddings: Matrix) -> LocalRows {
         prepareKeeping(embeddings).rows
     }
 
-    /// The same, with what ``backward(gradient:weightGradient:prepared:norms:)`` needs.
+    /// The same, with the norms of the rows, which ``backward(gradient:weightGradient:embeddings:prepared:norms:)`` needs.
     func prepareKeeping(_ embeddings: Matrix) -> (rows: LocalRows, norms: [Float]) {
         let (unit, norms) = embeddings.normalizedRows()
         switch self {
@@ -56,7 +56,7 @@ extension LocalForm {
     /// - Parameters:
     ///   - gradient: ∂L/∂u, `(count, dimension)`.
     ///   - weightGradient: ∂L/∂w, `(count)`; not read in the unit form.
-    ///   - prepared: what ``prepareKeeping(_:)`` gave of `embeddings`.
+    ///   - prepared: the result of ``prepareKeeping(_:)`` for `embeddings`.
     func backward(
         gradient: Matrix, weightGradient: [Float], embeddings: Matrix, prepared: LocalRows, norms: [Float]
     ) -> Matrix {

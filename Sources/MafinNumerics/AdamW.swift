@@ -1,17 +1,46 @@
 import CMafinKernels
 import Foundation
-import MafinNumerics
 
-/// AdamW over one flat array of weights, for models small enough to need no arena; the same update as the encoder's.
-public struct FlatAdamW: Sendable {
-    /// β₁, β₂, ε and the decay, which pulls every weight toward 0.
+/// Settings of the optimiser AdamW (Loshchilov and Hutter 2019, algorithm 2).
+public struct AdamWOptions: Sendable, Codable, Equatable {
+    /// Decay rate of the mean of the gradients: β₁.
+    public var beta1: Float
+    /// Decay rate of the mean of the squared gradients: β₂.
+    public var beta2: Float
+    /// Added to the root of the second moment.
+    public var epsilon: Float
+    /// Share of a weight that decays in a step, times the learning rate.
+    public var weightDecay: Float
+
+    /// PyTorch's defaults.
+    public init(beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8, weightDecay: Float = 0.01) {
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+        self.weightDecay = weightDecay
+    }
+
+    /// What the kernel needs for one step; gradients are not scaled.
+    /// - Parameter step: the number of the step that is being made; the first is 1.
+    package func settings(step: Int, learningRate: Float) -> mafin_adamw {
+        mafin_adamw(
+            learning_rate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon,
+            decay: Float(1 - Double(learningRate) * Double(weightDecay)),
+            correction1: Float(1 - pow(Double(beta1), Double(step))),
+            correction2: Float(1 - pow(Double(beta2), Double(step))), gradient_scale: 1)
+    }
+}
+
+/// AdamW over one flat array of weights, for small models. Every weight decays.
+public struct AdamW: Sendable, Codable, Equatable {
+    /// β₁, β₂, ε and the weight decay.
     public let options: AdamWOptions
     /// Steps done.
     public private(set) var step = 0
     private var first: [Float]
     private var second: [Float]
 
-    /// Moments of `count` weights, all 0.
+    /// An optimiser of `count` weights; all moments are 0.
     public init(count: Int, options: AdamWOptions = AdamWOptions()) {
         self.options = options
         first = [Float](repeating: 0, count: count)
@@ -27,11 +56,7 @@ public struct FlatAdamW: Sendable {
             weights.count == first.count && gradient.count == first.count,
             "\(weights.count) weights and \(gradient.count) gradients for moments of \(first.count)")
         step += 1
-        let settings = mafin_adamw(
-            learning_rate: learningRate, beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon,
-            decay: Float(1 - Double(learningRate) * Double(options.weightDecay)),
-            correction1: Float(1 - pow(Double(options.beta1), Double(step))),
-            correction2: Float(1 - pow(Double(options.beta2), Double(step))), gradient_scale: 1)
+        let settings = options.settings(step: step, learningRate: learningRate)
         weights.withUnsafeMutableBufferPointer { weights in
             first.withUnsafeMutableBufferPointer { first in
                 second.withUnsafeMutableBufferPointer { second in

@@ -1,0 +1,138 @@
+import MafinNumerics
+import MafinRetrieval
+
+/// A state of a training run that is to be evaluated on the development queries.
+public struct DevelopmentState: Sendable {
+    /// Updates made so far.
+    public var step: Int
+    /// The local rows of the development queries, in the order of ``TrainingIndex/devQueries``.
+    public var queries: LocalRows
+    /// The local rows of all documents.
+    public var documents: LocalRows
+    /// The scale at which training goes on.
+    public var scale: MixtureWeights
+    /// How the scores of black box and local encoder become one.
+    public var form: ScoreForm
+}
+
+/// The figures of one state on the development queries.
+public struct DevelopmentResult: Sendable, Codable, Equatable {
+    /// The metric, larger is better; nDCG@10 by default.
+    public var metric: Double
+    /// Mean log-likelihood of the labels, in nats; larger is better.
+    public var logLikelihood: Double
+    /// The scale fitted on the development queries, which the artefact carries.
+    public var scale: MixtureWeights
+    /// Further figures by name, for the record.
+    public var figures: [String: Double]
+    /// Both figures of each query, from which the gain of training is measured (``TrainingGain``). `nil` where they are not known, and in
+    /// the history of a run, which keeps means only.
+    public var queries: QueryFigures?
+
+    /// A result of an evaluation.
+    public init(
+        metric: Double, logLikelihood: Double, scale: MixtureWeights, figures: [String: Double] = [:],
+        queries: QueryFigures? = nil
+    ) {
+        self.metric = metric
+        self.logLikelihood = logLikelihood
+        self.scale = scale
+        self.figures = figures
+        self.queries = queries
+    }
+
+    /// Metric and log-likelihood of each development query, in the order of ``TrainingIndex/devQueries``.
+    public struct QueryFigures: Sendable, Codable, Equatable {
+        /// The metric of each query.
+        public var metric: [Float]
+        /// The log-likelihood of each query's labels, in nats.
+        public var logLikelihood: [Float]
+
+        /// Figures of the same queries in the same order.
+        public init(metric: [Float], logLikelihood: [Float]) {
+            precondition(
+                metric.count == logLikelihood.count, "\(metric.count) metrics, \(logLikelihood.count) likelihoods")
+            self.metric = metric
+            self.logLikelihood = logLikelihood
+        }
+    }
+}
+
+/// The default evaluation: scores the development queries over all documents, fits the scale by likelihood, and ranks.
+///
+/// The forms `fixed` and `learned` are ranked at the fitted (a, b): a scale that is fitted on the training queries overfits them. `norm` has
+/// no λ to fit, and `localOnly` no black box. The likelihood is that of ``ListNet`` with the gain of nDCG. Equal scores rank in the order of
+/// trec_eval (``TrainingIndex/tieOrder``).
+public struct DevelopmentEvaluator: Sendable {
+    private let index: TrainingIndex
+    private let scores: ScoreSource
+    private let byteBudget: Int
+    private let ranks: RelevantRanks
+    private let fitsScale: Bool
+
+    /// - Parameters:
+    ///   - byteBudget: bytes of score matrices held at a time.
+    ///   - metric: the metric to choose by.
+    ///   - fitsScale: whether ranks are taken at the scale fitted on dev; if not, at the scale of training.
+    /// - Throws: ``TrainingError/noQueries(list:reason:)`` where there is no development query.
+    public init<Inputs>(
+        data: TrainingData<Inputs>, byteBudget: Int, metric: Metric = .nDCG(cutoff: 10), fitsScale: Bool = true
+    ) throws {
+        guard !data.index.devQueries.isEmpty else {
+            throw TrainingError.noQueries(
+                list: "development queries",
+                reason: "without them no state can be chosen; hold some of the training queries out")
+        }
+        index = data.index
+        scores = ScoreSource(
+            queries: data.index.devQueries, queryVectors: data.blackBoxQueries,
+            documentVectors: data.blackBoxDocuments, byteBudget: byteBudget)
+        self.byteBudget = byteBudget
+        ranks = RelevantRanks(tieOrder: data.index.tieOrder, metric: metric)
+        self.fitsScale = fitsScale
+    }
+
+    /// The figures of a state. Under "local" stands the metric of the local scores alone; "fitted" is 1 where a scale was fitted and 0 where
+    /// the state's own was kept: in the norm form, and where neither score ranks the labels above chance.
+    /// - Complexity: O(queries · documents · (black-box width + local width)), and the same for each pass of the fit where the scores do not
+    ///   fit the budget.
+    public func evaluate(_ state: DevelopmentState) throws -> DevelopmentResult {
+        let fitted = try fittedScale(state)
+        let scale = fitted ?? state.scale
+        let head = ScoreHead(scale: scale, form: state.documents.weights.isEmpty ? .unit : .norm(factor: 1))
+        let likelihood = ListNet(target: .exponentialGain)
+        var (mixed, local, logLikelihoods): ([Double], [Double], [Double]) = ([], [], [])
+        // Three score matrices of a block are in memory.
+        let blockRows = max(1, byteBudget / (3 * MemoryLayout<Float>.stride * max(1, index.documentCount)))
+        for start in stride(from: 0, to: index.devQueries.count, by: blockRows) {
+            let rows = start..<min(start + blockRows, index.devQueries.count)
+            let queries = Array(index.devQueries[rows])
+            let pass = head.forward(
+                queries: state.queries.selecting(rows: Array(rows)), documents: state.documents,
+                blackBox: head.blackBoxFactor == 0 ? nil : scores.block(queries: queries))
+            let labels = StepPlan(queries: queries).againstCorpus(index).labels
+            logLikelihoods += likelihood.evaluateRows(logits: pass.logits, labels: labels).values.map { -$0 }
+            let judged = index.judged(queries)
+            mixed += ranks.values(of: pass.logits, judged: judged)
+            local += ranks.values(of: pass.local, judged: judged)
+        }
+        func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
+        return DevelopmentResult(
+            metric: mean(mixed), logLikelihood: mean(logLikelihoods), scale: scale,
+            figures: ["local": mean(local), "fitted": fitted == nil ? 0 : 1],
+            queries: .init(metric: mixed.map(Float.init), logLikelihood: logLikelihoods.map(Float.init)))
+    }
+
+    private func fittedScale(_ state: DevelopmentState) throws -> MixtureWeights? {
+        if state.form == .norm || !fitsScale { return nil }
+        do {
+            return try ScaleFit.fit(
+                queries: index.devQueries, local: state.queries.vectors, documents: state.documents.vectors,
+                scores: state.form == .localOnly ? nil : scores, index: index, byteBudget: byteBudget,
+                startingAt: state.scale
+            ).scale
+        } catch CalibrationError.uninformative {
+            return nil
+        }
+    }
+}

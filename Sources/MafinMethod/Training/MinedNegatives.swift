@@ -1,0 +1,76 @@
+import MafinNumerics
+import MafinRetrieval
+
+/// Hard negatives of each training query, by the present mixed scores.
+struct MinedNegatives: Sendable, Codable, Equatable {
+    /// By query: the documents of the highest mixed scores that are neither positives nor suspects, best first, each text once.
+    var negatives: [Int: [Int]] = [:]
+    /// By query: documents that may be unlabelled positives.
+    var suspects: [Int: [Int]] = [:]
+
+    /// Mines by exact scores over the whole corpus. Each query gets `count` negatives, if the corpus has so many.
+    ///
+    /// With `s = (1−λ) s_bb + λ s_θ` and s⁺ the score of the query's best-scored positive, a document of `s > s⁺ + margin` is a suspect.
+    /// (The best positive, since a query's easy positives may score far below documents that are rightly negative.)
+    /// - Parameters:
+    ///   - local: prepared query rows, one an element of `queries`.
+    ///   - count: negatives of each query.
+    /// - Complexity: O(queries · documents · width), in blocks of at most `byteBudget` bytes of scores.
+    static func mine(
+        queries: [Int], local: LocalRows, bank: LocalRows, scores: ScoreSource, head: ScoreHead, index: TrainingIndex,
+        count: Int, margin: Float, byteBudget: Int
+    ) -> MinedNegatives {
+        var mined = MinedNegatives()
+        let columns = index.documentCount
+        let rowsPerBlock = max(1, byteBudget / (3 * MemoryLayout<Float>.stride * max(1, columns)))
+        // Logits over (A + B) are the mixed score with weights that sum to 1.
+        let toMixed = 1 / (head.blackBoxFactor + head.localFactor)
+        let repeats = index.repeatedDocuments.values.flatMap { $0.dropFirst() }
+        for start in stride(from: 0, to: queries.count, by: rowsPerBlock) {
+            let range = start..<min(start + rowsPerBlock, queries.count)
+            let block = Array(queries[range])
+            var logits = head.forward(
+                queries: local.selecting(rows: Array(range)), documents: bank,
+                blackBox: head.blackBoxFactor == 0 ? nil : scores.block(queries: block)
+            ).logits
+            var suspects = [[Int]](repeating: [], count: block.count)
+            logits.values.withUnsafeMutableBufferPointer { logits in
+                suspects.withUnsafeMutableBufferPointer { suspects in
+                    let pointers = UnsafeTransfer((logits: logits, suspects: suspects))
+                    parallelFor(block.count) { row in
+                        let (logits, suspects) = pointers.value
+                        let scores = UnsafeMutableBufferPointer(rebasing: logits[row * columns..<(row + 1) * columns])
+                        let query = block[row]
+                        let best = index.labels[query].map { scores[$0.column] * toMixed }.max() ?? .infinity
+                        // What cannot be a negative leaves the row before the best of it are taken.
+                        for document in index.documentsWithTextOfPositive(of: query) { scores[document] = -.infinity }
+                        for document in 0..<columns where scores[document] * toMixed > best + margin {
+                            suspects[row].append(document)
+                            scores[document] = -.infinity
+                        }
+                        for document in repeats { scores[document] = -.infinity }
+                    }
+                }
+            }
+            let ranked = rank(scores: logits, count: count)
+            for (row, query) in block.enumerated() {
+                mined.negatives[query] = ranked[row].filter { $0.score > -.infinity }.map(\.index)
+                if !suspects[row].isEmpty { mined.suspects[query] = suspects[row] }
+            }
+        }
+        return mined
+    }
+
+    /// Candidates of one batch beside its own documents: all positives of its queries, their mined negatives, and `count` random documents.
+    func candidates(
+        of queries: [Int], index: TrainingIndex, random count: Int, using generator: inout RandomGenerator
+    ) -> [Int] {
+        var result: [Int] = []
+        for query in queries {
+            result += index.labels[query].map(\.column)
+            result += negatives[query] ?? []
+        }
+        for _ in 0..<count { result.append(generator.index(below: index.documentCount)) }
+        return result
+    }
+}
