@@ -43,8 +43,6 @@ let package = Package(
         // raised together, with the tests run.
         // Parsing and help of every command.
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        // SHA-256 of weights, data and cache keys.
-        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         // Warnings of long runs reach the log of whoever embeds the library.
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         // HTTP: embedding APIs and the model hub. (URLSession crashes in teardown on Linux.)
@@ -85,16 +83,12 @@ let package = Package(
         + module("MafinRetrieval", ["MafinNumerics", "CMafinKernels", "CZlib"])
         + module(
             "MafinBlackBox",
-            [
-                "MafinNumerics", "MafinEncoder",
-                .product(name: "Crypto", package: "swift-crypto"),
-            ])
+            ["MafinNumerics", "MafinEncoder"])
         + module("MafinMethod", ["MafinNumerics", "MafinRetrieval"])
         + module(
             "MafinPipeline",
             [
                 "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
-                .product(name: "Crypto", package: "swift-crypto"),
             ],
             tests: ["MafinComparison"])
         + module(
@@ -104,7 +98,6 @@ let package = Package(
             "MafinProviders",
             [
                 "MafinNumerics", "MafinText", "MafinBlackBox",
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -122,7 +115,6 @@ let package = Package(
             [
                 "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
                 "MafinPipeline",
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

@@ -1,3 +1,4 @@
+import CMafinKernels
 import Foundation
 
 /// Writing files and folders whole or not at all: to a temporary name beside the target, synced to disk, then renamed.
@@ -18,18 +19,14 @@ public enum AtomicFile {
 
     /// Makes a folder whole or not at all: `body` fills a temporary folder beside `url`, which then takes the place of what was there.
     ///
-    /// An existing folder is moved aside and removed only after the new one has its name.
+    /// Both folders swap their names in one step, so that a folder is there at every moment. On the few file systems that cannot do that,
+    /// the old folder is moved aside first; ``recoverDirectory(at:)`` puts it back if the process ends in between. What dead processes left of
+    /// earlier attempts is removed.
     /// - Throws: ``NumericsError/file(path:reason:)`` or what `body` throws; the target is then as it was before.
     public static func replaceDirectory(at url: URL, _ body: (URL) throws -> Void) throws {
-        let temporary = temporarySibling(of: url)
-        do {
-            try FileManager.default.createDirectory(at: temporary, withIntermediateDirectories: true)
-            try body(temporary)
-        } catch {
-            try? FileManager.default.removeItem(at: temporary)
-            throw error
-        }
-        try put(temporary, inPlaceOf: url)
+        let folder = try PendingFolder(at: url)
+        try body(folder.url)
+        try folder.commit()
     }
 
     /// The same for a body that waits for others.
@@ -37,42 +34,31 @@ public enum AtomicFile {
     public static func replaceDirectory(
         at url: URL, isolation: isolated (any Actor)? = #isolation, _ body: (URL) async throws -> Void
     ) async throws {
-        let temporary = temporarySibling(of: url)
-        do {
-            try FileManager.default.createDirectory(at: temporary, withIntermediateDirectories: true)
-            try await body(temporary)
-        } catch {
-            try? FileManager.default.removeItem(at: temporary)
-            throw error
-        }
-        try put(temporary, inPlaceOf: url)
+        let folder = try PendingFolder(at: url)
+        try await body(folder.url)
+        try folder.commit()
     }
 
-    private static func put(_ temporary: URL, inPlaceOf url: URL) throws {
+    /// Puts a folder back that was moved aside when a process ended in the middle of ``replaceDirectory(at:_:)``, on a file system that cannot
+    /// swap names. Does nothing where there is a folder at `url`, or none to put back.
+    public static func recoverDirectory(at url: URL) {
         let files = FileManager.default
-        let old = temporarySibling(of: url)
-        var isInPlace = false
-        defer { if !isInPlace { try? files.removeItem(at: temporary) } }
-        try synchronizeTree(temporary)
-        let hadOld = files.fileExists(atPath: url.path)
-        if hadOld, rename(url.path, old.path) != 0 { throw NumericsError.system(url.path) }
-        guard rename(temporary.path, url.path) == 0 else {
-            let error = NumericsError.system(url.path)
-            if hadOld { rename(old.path, url.path) }
-            throw error
-        }
-        isInPlace = true
-        try synchronizeDirectory(url.deletingLastPathComponent())
-        if hadOld { try? files.removeItem(at: old) }
+        guard !files.fileExists(atPath: url.path) else { return }
+        rename(asideName(of: url).path, url.path)
     }
 
-    static func temporarySibling(of url: URL) -> URL {
+    /// Where the old folder is while the new one gets its name.
+    static func asideName(of url: URL) -> URL { sibling(of: url, ending: "replaced") }
+
+    static func temporarySibling(of url: URL) -> URL { sibling(of: url, ending: "\(UUID().uuidString.prefix(8)).tmp") }
+
+    private static func sibling(of url: URL, ending: String) -> URL {
         let standardized = url.standardizedFileURL
-        return standardized.deletingLastPathComponent().appendingPathComponent(
-            ".\(standardized.lastPathComponent).\(UUID().uuidString.prefix(8)).tmp")
+        return standardized.deletingLastPathComponent()
+            .appendingPathComponent(".\(standardized.lastPathComponent).\(ending)")
     }
 
-    private static func synchronizeTree(_ folder: URL) throws {
+    fileprivate static func synchronizeTree(_ folder: URL) throws {
         let contents = FileManager.default.enumerator(at: folder, includingPropertiesForKeys: [.isDirectoryKey])
         while let url = contents?.nextObject() as? URL {
             try synchronizeDirectory(url)
@@ -87,6 +73,93 @@ public enum AtomicFile {
         defer { close(descriptor) }
         // Some file systems refuse to sync a folder (EINVAL); their renames are then as safe as they get.
         guard fsync(descriptor) == 0 || errno == EINVAL else { throw NumericsError.system(url.path) }
+    }
+}
+
+/// A folder that is filled under a temporary name: it gets its own with ``commit(exchange:)``, and where that never comes nothing of it stays.
+///
+/// While it is filled its process holds a lock on it (`flock`), by which ``sweep(_:)`` tells it from what a dead process has left.
+final class PendingFolder {
+    /// The temporary folder.
+    let url: URL
+    private let target: URL
+    private let descriptor: Int32
+    private var isCommitted = false
+
+    /// Begins a folder, and removes what dead processes have left of earlier attempts.
+    /// - Throws: ``NumericsError/file(path:reason:)``
+    init(at target: URL) throws {
+        self.target = target
+        AtomicFile.recoverDirectory(at: target)
+        Self.sweep(target)
+        url = AtomicFile.temporarySibling(of: target)
+        do {
+            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        } catch {
+            throw NumericsError.file(path: target.path, reason: reason(error))
+        }
+        descriptor = open(url.path, O_RDONLY)
+        if descriptor >= 0 { flock(descriptor, LOCK_EX | LOCK_NB) }
+    }
+
+    deinit {
+        if descriptor >= 0 { close(descriptor) }
+        if !isCommitted { try? FileManager.default.removeItem(at: url) }
+    }
+
+    /// Puts all on disk and gives the folder its name.
+    /// - Parameter exchange: lets two paths swap their names; 0 or an errno.
+    /// - Throws: ``NumericsError/file(path:reason:)``; what was there is then as it was before.
+    func commit(exchange: (String, String) -> Int32 = { mafin_exchange($0, $1) }) throws {
+        let files = FileManager.default
+        try AtomicFile.synchronizeTree(url)
+        if files.fileExists(atPath: target.path) {
+            switch exchange(url.path, target.path) {
+            case 0: break
+            case EINVAL, ENOSYS, ENOTSUP: try putAside()
+            case let code: throw NumericsError.file(path: target.path, reason: String(cString: strerror(code)))
+            }
+        } else if rename(url.path, target.path) != 0 {
+            throw NumericsError.system(target.path)
+        }
+        isCommitted = true
+        try AtomicFile.synchronizeDirectory(target.deletingLastPathComponent())
+        // After an exchange the old folder has the temporary name.
+        for old in [url, AtomicFile.asideName(of: target)] { try? files.removeItem(at: old) }
+    }
+
+    /// In two steps where names cannot be swapped: whoever looks in between finds nothing, and the next one puts the old folder back.
+    private func putAside() throws {
+        let aside = AtomicFile.asideName(of: target)
+        try? FileManager.default.removeItem(at: aside)
+        guard rename(target.path, aside.path) == 0 else { throw NumericsError.system(target.path) }
+        guard rename(url.path, target.path) == 0 else {
+            let error = NumericsError.system(target.path)
+            AtomicFile.recoverDirectory(at: target)
+            throw error
+        }
+    }
+
+    /// A folder younger than that may not have its lock yet.
+    private static let youngest: TimeInterval = 60
+
+    /// Removes temporary folders of a target whose processes have ended.
+    private static func sweep(_ target: URL) {
+        let files = FileManager.default
+        let parent = target.standardizedFileURL.deletingLastPathComponent()
+        let prefix = ".\(target.standardizedFileURL.lastPathComponent)."
+        for name in (try? files.contentsOfDirectory(atPath: parent.path)) ?? []
+        where name.hasPrefix(prefix) && name.hasSuffix(".tmp") && name.utf8.count == prefix.utf8.count + 12 {
+            let left = parent.appendingPathComponent(name)
+            let attributes = try? files.attributesOfItem(atPath: left.path)
+            guard attributes?[.type] as? FileAttributeType == .typeDirectory,
+                let changed = attributes?[.modificationDate] as? Date, changed.timeIntervalSinceNow < -youngest
+            else { continue }
+            let descriptor = open(left.path, O_RDONLY)
+            guard descriptor >= 0 else { continue }
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { try? files.removeItem(at: left) }
+            close(descriptor)
+        }
     }
 }
 

@@ -17,7 +17,8 @@ package struct ContentHash: Sendable {
         case sha1
     }
 
-    private static let blockSize = 64
+    /// Bytes that are taken in at a time.
+    package static let blockSize = 64
 
     private let algorithm: Algorithm
     private var state: [UInt32]

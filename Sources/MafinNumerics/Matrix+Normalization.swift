@@ -13,8 +13,11 @@ extension Matrix {
                 let norm = sum.squareRoot()
                 norms[row] = Float(norm)
                 guard norm > 0 else { continue }
-                let scale = Float(1 / norm)
-                for index in row * columns..<(row + 1) * columns { values[index] *= scale }
+                // In double precision: the inverse of a tiny norm is no float.
+                let scale = 1 / norm
+                for index in row * columns..<(row + 1) * columns {
+                    values[index] = Float(Double(values[index]) * scale)
+                }
             }
         }
         return (result, norms)

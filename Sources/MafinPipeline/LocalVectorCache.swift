@@ -1,4 +1,3 @@
-import Crypto
 import Foundation
 import MafinBlackBox
 import MafinEncoder
@@ -64,10 +63,10 @@ public struct LocalVectorCache: Sendable {
     private static func key(
         _ texts: [String], _ prefix: String, _ encoder: TextEncoder, _ weights: String
     ) throws -> String {
-        var hasher = SHA256()
+        var hash = ContentHash()
         func add(_ text: String) {
-            withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { hasher.update(bufferPointer: $0) }
-            hasher.update(data: Data(text.utf8))
+            withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { hash.update($0) }
+            hash.update(text)
         }
         for part in ["1", weights, encoder.encoder.pooling.rawValue, prefix] { add(part) }
         add("\(encoder.maximumLength)")
@@ -76,6 +75,6 @@ public struct LocalVectorCache: Sendable {
             if FileManager.default.fileExists(atPath: file.path) { add(try ContentHash.sha256(of: file)) }
         }
         for text in texts { add(text) }
-        return ContentHash.hexadecimal(hasher.finalize())
+        return ContentHash.hexadecimal(hash.finalize())
     }
 }

@@ -1,7 +1,9 @@
 import Foundation
-import MafinNumerics
 import MafinTestSupport
+import Synchronization
 import Testing
+
+@testable import MafinNumerics
 
 /// Whole or not at all.
 @Suite struct AtomicFileTests {
@@ -111,6 +113,79 @@ import Testing
             }
             #expect(try String(contentsOf: url.appendingPathComponent("file"), encoding: .utf8) == "old")
             #expect(try names(folder) == ["artefact"])
+        }
+    }
+
+    /// Whoever looks finds the old folder or the new one, and never none.
+    @Test func aReplacedFolderIsThereAtEveryMoment() async throws {
+        try await TemporaryFolder.with { folder in
+            let url = folder.url.appendingPathComponent("artefact")
+            try folder.write("0", to: "artefact/file")
+            let isDone = Atomic(false)
+            async let looks = Task.detached {
+                var looks = 0
+                while !isDone.load(ordering: .relaxed) {
+                    looks += 1
+                    if access(url.path, F_OK) != 0 { return -1 }
+                }
+                return looks
+            }.value
+            for round in 1...200 {
+                try AtomicFile.replaceDirectory(at: url) { temporary in
+                    try Data("\(round)".utf8).write(to: temporary.appendingPathComponent("file"))
+                }
+            }
+            isDone.store(true, ordering: .relaxed)
+            #expect(await looks >= 0, "there was a moment without a folder")
+            #expect(try String(contentsOf: url.appendingPathComponent("file"), encoding: .utf8) == "200")
+        }
+    }
+
+    /// Where names cannot be swapped the old folder is moved aside, and comes back after a kill at that moment.
+    @Test func aFolderMovedAsideComesBack() async throws {
+        try await TemporaryFolder.with { folder in
+            let url = folder.url.appendingPathComponent("artefact")
+            try folder.write("old", to: "artefact/file")
+            let file = url.appendingPathComponent("file")
+            let replaced = try PendingFolder(at: url)
+            try Data("new".utf8).write(to: replaced.url.appendingPathComponent("file"))
+            try replaced.commit { _, _ in ENOSYS }
+            #expect(try String(contentsOf: file, encoding: .utf8) == "new")
+            #expect(try names(folder) == ["artefact"])
+
+            // The moment after the first of the two steps.
+            try FileManager.default.moveItem(at: url, to: AtomicFile.asideName(of: url))
+            AtomicFile.recoverDirectory(at: url)
+            #expect(try String(contentsOf: file, encoding: .utf8) == "new")
+            try FileManager.default.moveItem(at: url, to: AtomicFile.asideName(of: url))
+            struct Interruption: Error {}
+            #expect(throws: Interruption.self) {
+                try AtomicFile.replaceDirectory(at: url) { _ in throw Interruption() }
+            }
+            #expect(try String(contentsOf: file, encoding: .utf8) == "new", "the next writer finds it again")
+
+            // Any other failure leaves all as it was.
+            let refused = try PendingFolder(at: url)
+            #expect(throws: NumericsError.self) { try refused.commit { _, _ in EACCES } }
+            #expect(try String(contentsOf: file, encoding: .utf8) == "new")
+        }
+    }
+
+    @Test func whatADeadWriterLeftIsSwept() async throws {
+        try await TemporaryFolder.with { folder in
+            let url = folder.url.appendingPathComponent("artefact")
+            let old = [FileAttributeKey.modificationDate: Date(timeIntervalSinceNow: -3_600)]
+            try folder.write("half", to: ".artefact.0123ABCD.tmp/file")
+            try folder.write("other", to: ".other.0123ABCD.tmp/file")
+            for name in [".artefact.0123ABCD.tmp", ".other.0123ABCD.tmp"] {
+                try FileManager.default.setAttributes(old, ofItemAtPath: folder.url.appendingPathComponent(name).path)
+            }
+            let living = try PendingFolder(at: url)
+            try FileManager.default.setAttributes(old, ofItemAtPath: living.url.path)
+            try AtomicFile.replaceDirectory(at: url) { _ in }
+            #expect(
+                try names(folder) == [living.url.lastPathComponent, ".other.0123ABCD.tmp", "artefact"].sorted(),
+                "who still writes keeps its folder")
         }
     }
 }

@@ -73,6 +73,16 @@ import Testing
         }
     }
 
+    /// The inverse of a tiny norm is no float, and the square of a huge one neither.
+    @Test func normalizedRowsOfAnySize() {
+        let x = Matrix(rows: 3, columns: 2, values: [1e-39, 0, 3e-45, -3e-45, 3e38, 3e38])
+        let (unit, _) = x.normalizedRows()
+        let half = Float(0.5).squareRoot()
+        for (found, expected) in zip(unit.values, [1, 0, half, -half, half, half]) {
+            #expect(abs(found - expected) < 1e-6, "\(unit.values)")
+        }
+    }
+
     @Test func normalizedRows() {
         let x = Matrix(rows: 4, columns: 17, values: values(51, seed: 1) + [Float](repeating: 0, count: 17))
         let upstream = Matrix(rows: 4, columns: 17, values: values(68, seed: 2))

@@ -1,5 +1,5 @@
-import Crypto
 import Foundation
+import MafinNumerics
 import MafinTestSupport
 import Synchronization
 
@@ -55,13 +55,15 @@ final class HubServer: Sendable {
     }
 
     static func sha256(_ bytes: [UInt8]) -> String {
-        SHA256.hash(data: bytes).map { String(format: "%02x", $0) }.joined()
+        ContentHash.hexadecimal(ContentHash.sha256(bytes))
     }
 
     /// What `git hash-object` gives.
     static func gitHash(_ bytes: [UInt8]) -> String {
-        Insecure.SHA1.hash(data: Array("blob \(bytes.count)\0".utf8) + bytes).map { String(format: "%02x", $0) }
-            .joined()
+        var hash = ContentHash(.sha1)
+        hash.update("blob \(bytes.count)\0")
+        hash.update(bytes)
+        return ContentHash.hexadecimal(hash.finalize())
     }
 
     static func etag(_ bytes: [UInt8]) -> String { bytes.count >= 1000 ? sha256(bytes) : gitHash(bytes) }

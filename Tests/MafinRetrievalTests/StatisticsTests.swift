@@ -66,12 +66,11 @@ import Testing
         let test = PairedRandomizationTest(permutations: 1_000, seed: 3)
         let pValues = test.pValues(of: columns)
         #expect(columns.map { test.pValue(of: $0) } == pValues)
-        let threads = Parallelism.threads
-        defer { Parallelism.threads = threads }
         for count in [1, 3] {
-            Parallelism.threads = count
-            #expect(bootstrap.intervals(of: columns) == together)
-            #expect(test.pValues(of: columns) == pValues)
+            Parallelism.withThreads(count) {
+                #expect(bootstrap.intervals(of: columns) == together)
+                #expect(test.pValues(of: columns) == pValues)
+            }
         }
         #expect(PairedBootstrap(resamples: 1_000, seed: 4).intervals(of: columns) != together)
     }

@@ -212,4 +212,9 @@ void mafin_sha256_portable(uint32_t state[8], const uint8_t *data, size_t blocks
 /// Takes `blocks` blocks of 64 bytes into the state of SHA-1.
 void mafin_sha1(uint32_t state[5], const uint8_t *data, size_t blocks);
 
+// MARK: Files (files.c)
+
+/// Lets two files or folders swap their names in one step. Returns 0, or an errno: EINVAL, ENOSYS or ENOTSUP where the file system cannot.
+int mafin_exchange(const char *a, const char *b);
+
 #endif

@@ -29,6 +29,7 @@ public struct Artefact: Sendable {
     /// Reads the manifest of a folder and checks that the folder is as its manifest says.
     /// - Throws: ``ArtefactError``, naming the file or the field.
     public init(readingFrom folder: URL, verification: Verification = .content) throws {
+        AtomicFile.recoverDirectory(at: folder)
         let url = folder.appendingPathComponent(Self.manifestName)
         guard let data = FileManager.default.contents(atPath: url.path) else {
             throw ArtefactError.notAnArtefact(path: folder.path)

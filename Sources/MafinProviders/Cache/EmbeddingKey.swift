@@ -1,6 +1,6 @@
-import Crypto
 import Foundation
 import MafinBlackBox
+import MafinNumerics
 
 /// What a cached vector is found by: SHA-256 over everything that determines it.
 ///
@@ -20,7 +20,7 @@ public struct EmbeddingKey: Sendable, Hashable {
     struct Source: Sendable {
         /// The same in words, for whoever looks into the cache.
         let description: String
-        private let hasher: SHA256
+        private let hash: ContentHash
         private let canHash: Bool
 
         init(identity: BlackBoxIdentity, role: TextRole) {
@@ -38,9 +38,9 @@ public struct EmbeddingKey: Sendable, Hashable {
             ]
             // Younger than the others: where there is none, keys are what they were.
             if let request = identity.request { fields.append(("request", request)) }
-            var hasher = SHA256()
-            for (_, value) in fields { Self.update(&hasher, with: value) }
-            self.hasher = hasher
+            var hash = ContentHash()
+            for (_, value) in fields { Self.update(&hash, with: value) }
+            self.hash = hash
             canHash = true
             description = fields.compactMap { name, value in value.map { "\(name)=\($0)" } }.joined(separator: "\n")
         }
@@ -48,7 +48,7 @@ public struct EmbeddingKey: Sendable, Hashable {
         /// A source as the cache describes it, to which vectors with known keys belong.
         init(description: String) {
             self.description = description
-            hasher = SHA256()
+            hash = ContentHash()
             canHash = false
         }
 
@@ -64,18 +64,17 @@ public struct EmbeddingKey: Sendable, Hashable {
 
         func key(of text: String) -> EmbeddingKey {
             precondition(canHash, "a source that is only described makes no keys")
-            var hasher = hasher
-            Self.update(&hasher, with: text)
-            return EmbeddingKey(bytes: Data(hasher.finalize()))
+            var hash = hash
+            Self.update(&hash, with: text)
+            return EmbeddingKey(bytes: Data(hash.finalize()))
         }
 
         /// One byte for whether there is a value, eight for its length, then the value.
-        private static func update(_ hasher: inout SHA256, with value: String?) {
-            guard let value else { return hasher.update(data: [0]) }
-            let bytes = Array(value.utf8)
-            hasher.update(data: [1])
-            withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { hasher.update(bufferPointer: $0) }
-            hasher.update(data: bytes)
+        private static func update(_ hash: inout ContentHash, with value: String?) {
+            guard let value else { return hash.update([0] as [UInt8]) }
+            hash.update([1] as [UInt8])
+            withUnsafeBytes(of: UInt64(value.utf8.count).littleEndian) { hash.update($0) }
+            hash.update(value)
         }
     }
 

@@ -1,24 +1,23 @@
-import Crypto
 import Foundation
 import GRDB
 import Logging
 import MafinBlackBox
+import MafinNumerics
 
 extension EmbeddingKey {
     /// What a cached reply is found by: SHA-256 over model and prompt, but not the bound on the reply's length, which is kept beside it:
     /// a reply that has ended by itself is the same under any bound.
     init(_ prompt: LanguagePrompt, of identity: LanguageModelIdentity) {
-        var hasher = SHA256()
+        var hash = ContentHash()
         let fields: [String] = [
             "reply 2", identity.provider, identity.endpoint ?? "", identity.model, prompt.system, prompt.user,
             prompt.schema ?? "", prompt.schemaName, prompt.temperature.map { "\($0)" } ?? "", "\(prompt.seed)",
         ]
         for field in fields {
-            let bytes = Array(field.utf8)
-            withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { hasher.update(bufferPointer: $0) }
-            hasher.update(data: bytes)
+            withUnsafeBytes(of: UInt64(field.utf8.count).littleEndian) { hash.update($0) }
+            hash.update(field)
         }
-        self.init(bytes: Data(hasher.finalize()))
+        self.init(bytes: Data(hash.finalize()))
     }
 }
 

@@ -1,5 +1,4 @@
 import AsyncHTTPClient
-import Crypto
 import Foundation
 import Logging
 import MafinBlackBox
@@ -165,12 +164,10 @@ extension ModelHub {
     }
 
     private static func gitHash(_ file: URL, size: Int64) throws -> String {
-        let handle = try FileHandle(forReadingFrom: file)
-        defer { try? handle.close() }
-        var hasher = Insecure.SHA1()
-        hasher.update(data: Data("blob \(size)\0".utf8))
-        while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty { hasher.update(data: piece) }
-        return ContentHash.hexadecimal(hasher.finalize())
+        var hash = ContentHash(.sha1)
+        hash.update("blob \(size)\0")
+        try hash.update(contentsOf: file)
+        return ContentHash.hexadecimal(hash.finalize())
     }
 
     /// Size of a file, or nil where there is none.

@@ -46,6 +46,9 @@ private struct WordSplitter {
     let minimumLength: Int
     private var word: [UInt8] = []
     private var length = 0
+    /// Whether the last character of the word has case, and whether it is a capital sigma after such a one.
+    private var endsInCased = false
+    private var endsInSigma = false
 
     init(minimumLength: Int) { self.minimumLength = minimumLength }
 
@@ -67,6 +70,8 @@ private struct WordSplitter {
                     index += 1
                     let letter = table[Int(byte)]
                     if letter != 0 {
+                        endsInSigma = false
+                        endsInCased = letter >= UInt8(ascii: "a")
                         word.append(letter)
                         length += 1
                     } else if length > 0 {
@@ -88,6 +93,8 @@ private struct WordSplitter {
         for scalar in String(decoding: encoded, as: UTF8.self).unicodeScalars {
             for lower in scalar.properties.lowercaseMapping.unicodeScalars {
                 if Self.isWordCharacter(lower) {
+                    endsInSigma = scalar == "Σ" && endsInCased
+                    endsInCased = lower.properties.isCased
                     word.append(contentsOf: UTF8.encode(lower) ?? UTF8.encodedReplacementCharacter)
                     length += 1
                 } else if length > 0 {
@@ -98,6 +105,9 @@ private struct WordSplitter {
     }
 
     private mutating func finish(_ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+        // At the end of a word a capital sigma after another letter becomes the final small one (Unicode's "Final_Sigma").
+        if endsInSigma { word.replaceSubrange((word.count - 2)..., with: "ς".utf8) }
+        (endsInSigma, endsInCased) = (false, false)
         if length >= minimumLength { word.withUnsafeBufferPointer(body) }
         word.removeAll(keepingCapacity: true)
         length = 0

@@ -77,7 +77,10 @@ final class LineReader {
     private func fill() throws -> Int {
         let moved = start
         if start > 0 {
-            buffer.replaceSubrange(0..<end - start, with: buffer[start..<end])
+            buffer.withUnsafeMutableBytes { bytes in
+                guard let base = bytes.baseAddress else { return }
+                _ = memmove(base, base + start, end - start)
+            }
             end -= start
             start = 0
         }

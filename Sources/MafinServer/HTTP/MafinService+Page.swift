@@ -1,4 +1,3 @@
-import Crypto
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -91,7 +90,7 @@ enum PageSource {
 
     static let policy: String = {
         func hash(_ text: String) -> String {
-            "'sha256-\(Data(SHA256.hash(data: Data(text.utf8))).base64EncodedString())'"
+            "'sha256-\(Data(ContentHash.sha256(Array(text.utf8))).base64EncodedString())'"
         }
         return "default-src 'none'; connect-src 'self'; img-src data:; form-action 'none'; base-uri 'none'; "
             + "frame-ancestors 'none'; style-src \(hash(style)); script-src \(hash(script))"

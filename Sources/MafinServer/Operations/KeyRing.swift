@@ -1,5 +1,5 @@
-import Crypto
 import Foundation
+import MafinNumerics
 import Synchronization
 
 /// The keys that the service takes. Only their hashes are kept, and none is ever printed.
@@ -43,7 +43,7 @@ public final class KeyRing: Sendable {
 
     /// The name of a key; `nil` where it is none of these. The time does not depend on how much of it is right.
     func name(of secret: String) -> String? {
-        let digest = Array(SHA256.hash(data: Data(secret.utf8)))
+        let digest = ContentHash.sha256(Array(secret.utf8))
         var found: String?
         for key in fixed + state.withLock({ $0.fromFile }) {
             var difference: UInt8 = 0
@@ -92,7 +92,7 @@ public final class KeyRing: Sendable {
         guard secret.utf8.allSatisfy({ (0x21...0x7E).contains($0) }), secret.utf8.count >= 8 else {
             throw KeyError.malformed(source: source ?? name)
         }
-        return Key(name: name, digest: Array(SHA256.hash(data: Data(secret.utf8))))
+        return Key(name: name, digest: ContentHash.sha256(Array(secret.utf8)))
     }
 }
 
