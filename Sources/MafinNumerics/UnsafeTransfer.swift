@@ -1,12 +1,13 @@
-/// Carries a pointer into the closure of a parallel loop whose indices touch disjoint parts of what it points to.
+/// Carries a value to another thread that the compiler would not let go there.
 ///
-/// The compiler cannot see that the parts are disjoint; whoever makes one of these promises it.
-public struct UnsafeTransfer<Value>: @unchecked Sendable {
+/// Two uses are right: a pointer in the closure of a parallel loop whose indices touch disjoint parts of what it points to, and a value that
+/// one task makes and hands to another without keeping it. The compiler sees neither; whoever makes one of these promises it.
+package struct UnsafeTransfer<Value>: @unchecked Sendable {
     /// The carried value.
-    public let value: Value
+    package let value: Value
 
     /// Wraps `value`.
-    public init(_ value: Value) {
+    package init(_ value: Value) {
         self.value = value
     }
 }
