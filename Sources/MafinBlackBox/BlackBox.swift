@@ -24,10 +24,10 @@ public protocol BlackBox: Sendable {
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
     ) async throws
 
-    /// Vectors of those of the items that are remembered: nobody is asked and nothing is paid. What does not remember gives no rows.
+    /// Vectors of the items that are cached: nothing is asked and nothing is paid. A black box without a cache gives no rows.
     func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows
 
-    /// Like ``embed(_:as:)``, but asks even for what is remembered, and remembers none of it: to find out whether it answers at all.
+    /// Like ``embed(_:as:)``, but without the cache, neither read nor written: to find out whether the black box answers.
     func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix
 }
 

@@ -2,7 +2,7 @@
 public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
     /// `--black-box` names no black box.
     case badSpecification(String, reason: String)
-    /// Nothing lies at the path, or what lies there lacks a part.
+    /// There is nothing at the path, or a part of it is missing.
     case missingFile(path: String, expected: String)
     /// A file cannot be read.
     case unreadable(path: String, reason: String)
@@ -18,7 +18,7 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
     case notFinite(path: String, id: String, row: Int, column: Int, value: Float)
     /// A vector of nothing but zeros has no direction; rows count from 0.
     case zeroVector(path: String, id: String, row: Int)
-    /// An id stands twice; rows count from 0.
+    /// An id is used twice; rows count from 0.
     case duplicateID(path: String, id: String, firstRow: Int, row: Int)
     /// Vectors were asked for ids that are not stored.
     case missingIDs(path: String, role: TextRole, count: Int, asked: Int, first: [String])

@@ -2,7 +2,7 @@ import Foundation
 
 /// How a black box was opened, so that it can be opened again: what `--black-box` and the flags beside it said.
 ///
-/// Artefacts carry it. There is no secret in it; keys are asked for anew each time.
+/// Artefacts carry it. It holds no secret: keys come from the user each time.
 public struct BlackBoxSource: Sendable, Codable, Equatable {
     /// Kind and argument as given; a relative path stays relative.
     public var specification: BlackBoxSpecification
@@ -37,7 +37,7 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
         case .vectors(let path):
             resolvedPath = Self.absolute(path, workingDirectory)
         case .local(let folder):
-            // What is no folder may be the name of a model, which is the same from everywhere.
+            // If there is no such folder, it may be the name of a model, which does not depend on the working directory.
             let path = Self.absolute(folder, workingDirectory)
             resolvedPath = FileManager.default.fileExists(atPath: path) ? path : nil
         case .provider:
@@ -45,7 +45,7 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
         }
     }
 
-    /// Where the file or folder lies now: the absolute path if it is still there, else the path as given, seen from `workingDirectory`.
+    /// Where the file or folder is now: the absolute path if it is still there, else the path as given, seen from `workingDirectory`.
     /// nil for a model of a server or by a repository's name.
     ///
     /// - Throws: ``BlackBoxError/missingFile(path:expected:)`` where it is in neither place, saying how to name another.

@@ -27,7 +27,7 @@ public struct FrozenEncoder: BlackBox {
     /// - Parameters:
     ///   - modelFolder: in the sentence-transformers layout.
     ///   - name: for the identity; the folder's name where none is given.
-    ///   - prefixes: what stands before queries and documents; nil: what the checkpoint says.
+    ///   - prefixes: put before queries and documents; nil: those of the checkpoint.
     ///   - maximumLength: tokens at most; nil: what the checkpoint says.
     /// - Throws: what `TextEncoder` throws, naming the file; ``BlackBoxError/unreadable(path:reason:)``
     public init(

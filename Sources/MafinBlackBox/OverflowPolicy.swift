@@ -1,9 +1,9 @@
-/// What is done with a text that is longer than a black box takes. Nothing is ever cut in silence.
+/// What is done with a text that is longer than a black box takes. A text that is cut is always reported.
 public enum OverflowPolicy: String, Sendable, Codable, Hashable, CaseIterable {
     /// It has no vector, and the call says so.
     case error
-    /// Its beginning stands for it.
+    /// Only its beginning is embedded.
     case truncate
-    /// It is cut into pieces, and the mean of their vectors, weighted by length, stands for it.
+    /// It is cut into pieces; its vector is the mean of theirs, weighted by length.
     case splitMean = "split-mean"
 }

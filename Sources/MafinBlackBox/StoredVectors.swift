@@ -10,7 +10,7 @@ import MafinNumerics
 /// | `.npy` with `.ids` beside it | one table, for both roles |
 /// | `.jsonl` | one object a line, `_id` or `id` and `embedding` or `vector`; one table, for both roles |
 ///
-/// A folder or `.safetensors` file may lack one of the two roles as long as nobody asks for it.
+/// A folder or `.safetensors` file may lack one of the two roles if that role is never asked for.
 /// Everything is checked when it is opened: as many ids as rows, no id twice, one dimension, every element finite, no zero vector.
 /// Vectors that are not of unit length are brought to it, and ``identity`` says so; those that are stay bit by bit as stored.
 public struct StoredVectors: BlackBox {

@@ -76,9 +76,9 @@ public enum AtomicFile {
     }
 }
 
-/// A folder that is filled under a temporary name: it gets its own with ``commit(exchange:)``, and where that never comes nothing of it stays.
+/// A folder that is filled under a temporary name. It gets its own with ``commit(exchange:)``; without that it disappears.
 ///
-/// While it is filled its process holds a lock on it (`flock`), by which ``sweep(_:)`` tells it from what a dead process has left.
+/// The process that fills it holds a lock on it (`flock`). A temporary folder without a lock was left by a process that has ended.
 final class PendingFolder {
     /// The temporary folder.
     let url: URL
@@ -128,7 +128,7 @@ final class PendingFolder {
         for old in [url, AtomicFile.asideName(of: target)] { try? files.removeItem(at: old) }
     }
 
-    /// In two steps where names cannot be swapped: whoever looks in between finds nothing, and the next one puts the old folder back.
+    /// Two steps, for file systems that cannot swap names. A reader in between finds no folder; ``AtomicFile/recoverDirectory(at:)`` puts it back.
     private func putAside() throws {
         let aside = AtomicFile.asideName(of: target)
         try? FileManager.default.removeItem(at: aside)
@@ -163,7 +163,7 @@ final class PendingFolder {
     }
 }
 
-/// A file that is written over time: it gets its name with ``commit()``, and where that never comes nothing of it stays.
+/// A file that is written over time. It gets its name with ``commit()``; without that it disappears.
 ///
 /// Not to be used from two threads at a time.
 public final class PendingFile {

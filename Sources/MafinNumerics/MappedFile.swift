@@ -2,7 +2,7 @@ import Foundation
 
 /// A file's bytes, mapped into memory: read from disk when they are first used, and shared with every process that maps them.
 ///
-/// The file may be replaced by another of its name (as ``AtomicFile`` does) while it is mapped; whoever shortens it in place
+/// The file may be replaced by another of its name (as ``AtomicFile`` does) while it is mapped; a process that shortens it in place
 /// ends the process at the next access beyond its end.
 public final class MappedFile: Sendable {
     private nonisolated(unsafe) let memory: UnsafeRawBufferPointer

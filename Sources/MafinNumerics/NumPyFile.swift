@@ -21,7 +21,7 @@ public enum NumPyFile {
         }
     }
 
-    /// An array that lies in a mapped file: nothing of it is read before it is used.
+    /// An array in a mapped file. Its elements are read when they are used.
     public struct MappedArray: Sendable {
         /// The file.
         public let path: String
@@ -63,7 +63,7 @@ public enum NumPyFile {
             values: array.withUnsafeBytes { decode($0, as: array.elementType, count: count) })
     }
 
-    /// The array in a file, left where it lies.
+    /// The array in a file, mapped and not read.
     /// - Throws: ``NumericsError`` naming the file: unreadable, no `.npy`, Fortran order, other element types, wrong size.
     public static func map(_ url: URL) throws -> MappedArray {
         let file = try MappedFile(url)

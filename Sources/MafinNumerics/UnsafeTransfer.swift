@@ -1,7 +1,7 @@
 /// Carries a value to another thread that the compiler would not let go there.
 ///
 /// Two uses are right: a pointer in the closure of a parallel loop whose indices touch disjoint parts of what it points to, and a value that
-/// one task makes and hands to another without keeping it. The compiler sees neither; whoever makes one of these promises it.
+/// one task makes and hands to another without keeping it. The compiler cannot check either; the caller promises it.
 package struct UnsafeTransfer<Value>: @unchecked Sendable {
     /// The carried value.
     package let value: Value

@@ -25,7 +25,7 @@ public struct RetrievalCollection: Sendable {
     public let documents: [Document]
     /// The queries of all splits, in the order of their file.
     public let queries: [Query]
-    /// Things that are no errors, but that the user should know: empty texts, repeated labels.
+    /// What the user should know though it is no error: empty texts, repeated labels.
     public let warnings: [CollectionWarning]
     /// Names of the splits that have labels, `train`, `dev`, `test` first, then by name. A single file has one: `all`.
     public let splits: [String]
@@ -167,7 +167,7 @@ extension RetrievalCollection {
         }
     }
 
-    /// All files the collection is made of, in a fixed order: what a fingerprint of the data has to cover.
+    /// All files of the collection, in a fixed order. A fingerprint of the data covers them.
     public var sourceFiles: [URL] {
         guard let source else { return [] }
         guard format == .beir else { return [source] }

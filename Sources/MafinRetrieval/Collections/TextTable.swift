@@ -21,7 +21,7 @@ struct TextTable<Text: Identifiable> where Text.ID == String {
         lines.append(line)
     }
 
-    /// The line at which a text stands, if it is here.
+    /// The line that a text was read from; `nil` for an unknown one.
     func line(of identifier: String) -> Int? { index[identifier].map { lines[$0] } }
 
     /// - Throws: ``RetrievalError/emptyCollection(path:kind:)`` where there is no text at all.
@@ -31,7 +31,7 @@ struct TextTable<Text: Identifiable> where Text.ID == String {
 }
 
 extension TextTable<Document> {
-    /// Adds a document, and a warning where there is nothing in it.
+    /// Adds a document, and a warning if it is empty.
     mutating func append(_ document: Document, line: Int, warnings: inout [CollectionWarning]) throws {
         try append(document, line: line)
         if document.textForEncoding.isEmpty {
@@ -41,7 +41,7 @@ extension TextTable<Document> {
 }
 
 extension TextTable<Query> {
-    /// Adds a query, and a warning where there is nothing in it.
+    /// Adds a query, and a warning if it is empty.
     mutating func append(_ query: Query, line: Int, warnings: inout [CollectionWarning]) throws {
         try append(query, line: line)
         if query.text.trimmedWhitespace.isEmpty {

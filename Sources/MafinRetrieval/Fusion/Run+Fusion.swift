@@ -34,7 +34,7 @@ extension Run {
         self.init()
         fuse(runs, count: count) { run, ranking, sums in
             let scores = normalization.normalized(ranking.map(\.score))
-            // What is added is how far a document stands above the least: the same for all that a list lacks, 0.
+            // A document adds its distance to the lowest score of the list; a document that the list lacks adds 0.
             let least = scores.min() ?? 0
             for (document, score) in zip(ranking, scores) {
                 sums[document.id, default: 0] += weights[run] * Double(score - least)

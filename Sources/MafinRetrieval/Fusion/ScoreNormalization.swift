@@ -1,6 +1,6 @@
 /// How one query's scores are brought to a scale that other systems' scores share, before they are added.
 public enum ScoreNormalization: String, Sendable, Codable, CaseIterable {
-    /// `(s − mean) / standard deviation` over the list: a score says by how much it stands out.
+    /// `(s − mean) / standard deviation` over the list: how many standard deviations a score is above the mean.
     case zScore = "z-score"
     /// `(s − least) / (greatest − least)`, within 0…1 (Lee 1997).
     case minMax = "min-max"

@@ -7,7 +7,7 @@ extension Qrels {
     /// BEIR's three columns `query document grade`, with or without a header line, or TREC's four
     /// `query iteration document grade`; separated by tabs or white space.
     /// - Throws: ``RetrievalError``, naming file and line, for a missing file, a line with too few or too many columns,
-    ///   a grade that is no integer, or a pair that stands twice.
+    ///   a grade that is no integer, or a pair that is listed twice.
     public init(contentsOf url: URL) throws {
         try self.init(contentsOf: url) { _, _, _, _, _ in }
     }
@@ -28,7 +28,7 @@ extension Qrels {
         }
     }
 
-    /// What the third column is called where the first line is a header.
+    /// Names of the third column in a header line.
     private static let headerNames: Set<String> = ["score", "grade", "rel", "relevance", "label"]
 
     private static func forEachLabel(
@@ -54,7 +54,7 @@ extension Qrels {
         }
     }
 
-    /// Where a pair stands first. Looked up only for an error, so that reading needs no line number for every label.
+    /// The line of the first label of a pair. Looked up only for an error, so that reading keeps no line numbers.
     private static func firstLine(of query: String, _ document: String, in url: URL) throws -> Int? {
         var found: Int?
         try forEachLabel(in: url) { _, line, otherQuery, otherDocument, _ in

@@ -5,15 +5,15 @@
 public enum Metric: Hashable, Sendable {
     /// Normalised discounted cumulative gain of the first `cutoff` ranks (all, where `nil`).
     case nDCG(cutoff: Int?)
-    /// Share of the relevant documents that stand in the first `cutoff` ranks.
+    /// Share of the relevant documents that are in the first `cutoff` ranks.
     case recall(cutoff: Int)
     /// Share of the first `cutoff` ranks that hold relevant documents; missing ranks count as not relevant.
     case precision(cutoff: Int)
-    /// 1 / rank of the first relevant document, 0 where it stands beyond `cutoff`; its mean is MRR.
+    /// 1 / rank of the first relevant document, 0 where it is beyond `cutoff`; its mean is MRR.
     case reciprocalRank(cutoff: Int?)
     /// Mean over the relevant documents of the precision at their rank, over the first `cutoff` ranks; its mean is MAP.
     case averagePrecision(cutoff: Int?)
-    /// 1 where a relevant document stands in the first `cutoff` ranks, else 0 (hit rate).
+    /// 1 where a relevant document is in the first `cutoff` ranks, else 0 (hit rate).
     case success(cutoff: Int)
     /// Precision at rank R, where R is the number of relevant documents.
     case rPrecision

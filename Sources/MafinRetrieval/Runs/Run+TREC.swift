@@ -6,7 +6,7 @@ extension Run {
     ///
     /// As for trec_eval, the score decides, not the rank nor the order of lines.
     /// - Throws: ``RetrievalError``, naming file and line, for a missing file, a line without six columns, a score that is
-    ///   no finite number, or a document that stands twice for a query.
+    ///   no finite number, or a document that is listed twice for a query.
     public init(contentsOf url: URL) throws {
         var answers: [String: [ScoredDocument]] = [:]
         var seen: [String: Set<String>] = [:]

@@ -37,7 +37,7 @@ public struct Run: Sendable, Equatable {
     /// The ranking of one query, best first; `nil` for a query without a result list.
     public subscript(queryId: String) -> [ScoredDocument]? { rankings[queryId] }
 
-    /// Sets the result list of a query, and sorts it. Each document stands in it at most once.
+    /// Sets the result list of a query, and sorts it. Each document is in it at most once.
     public mutating func setRanking(_ documents: [ScoredDocument], for queryId: String) {
         assert(
             Set(documents.map(\.id)).count == documents.count, "a document stands twice in the ranking of \(queryId)")

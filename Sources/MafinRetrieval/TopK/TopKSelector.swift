@@ -74,11 +74,11 @@ struct TopKSelector {
     /// Moves the `count` largest keys to the front, in any order, and returns the least of them (quickselect, Hoare 1961).
     private static func select(_ keys: UnsafeMutableBufferPointer<UInt64>, best count: Int) -> UInt64 {
         var (start, end) = (0, keys.count)
-        // The last of the wanted ones lies in start ..< end; all before are larger, all behind smaller.
+        // The smallest of the wanted keys is in start ..< end; keys before it are larger, keys behind it smaller.
         for _ in 0..<64 where end - start > 1 {
             let (first, middle, last) = (keys[start], keys[(start + end) / 2], keys[end - 1])
             let pivot = max(min(first, middle), min(max(first, middle), last))
-            // Without a branch on what is compared, which no processor could foretell.
+            // Branch-free: the outcome of the comparison is unpredictable.
             var larger = start
             for place in start..<end {
                 let key = keys[place]
@@ -97,12 +97,12 @@ struct TopKSelector {
                 start = larger + 1
             }
         }
-        // Pivots that were bad 64 times in a row; or one key is left.
+        // One key is left, or 64 pivots in a row were bad.
         if end - start > 1 { keys[start..<end].sort(by: >) }
         return keys[count - 1]
     }
 
-    /// Bits of floats, those of negative ones all turned round, are ordered as the floats are.
+    /// A number that is ordered as the score is: the bits of the float, inverted where it is negative.
     private static func key(_ score: Float, _ index: Int) -> UInt64 {
         let bits = (score.isNaN ? -.infinity : score + 0).bitPattern
         let ordered = bits ^ (bits >> 31 == 0 ? 0x8000_0000 : 0xFFFF_FFFF)

@@ -101,7 +101,7 @@ extension VectorIndex {
                     return try body(BlockScorer(kernel: kernel, queryCount: rows.count, parts: made))
                 }
                 let part = parts[place]
-                // At least one float lies there, whatever the shape.
+                // There is at least one float, whatever the shape.
                 guard let room = prepared.baseAddress.map({ $0 + min(offset, prepared.count - 1) }) else {
                     preconditionFailure("temporary memory has an address")
                 }

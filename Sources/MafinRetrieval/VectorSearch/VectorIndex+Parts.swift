@@ -22,7 +22,7 @@ extension VectorIndex {
         return scores
     }
 
-    /// Where some rows stand among all rows for one query, from 1: the places that ``search(queries:count:)`` with all rows would
+    /// The ranks of some rows among all rows for one query, from 1: the ranks that ``search(queries:count:)`` with all rows would
     /// give them, without sorting them.
     ///
     /// With the index of one half, for instance, the black box's own places of the joint ranking's winners. Runs on all threads.
@@ -37,7 +37,7 @@ extension VectorIndex {
         let queries = Matrix(rows: 1, columns: query.count, values: query)
         let better = withScorer(queries, rows: 0..<1) { scorer in
             let shared = UnsafeTransfer(scorer)
-            // How many rows of each block stand before each target.
+            // How many rows of each block rank before each target.
             var counts = [Int32](repeating: 0, count: blocks * targets.count)
             counts.withUnsafeMutableBufferPointer { counts in
                 let output = UnsafeTransfer(counts)
@@ -58,7 +58,7 @@ extension VectorIndex {
 }
 
 extension BlockScorer {
-    /// Counts the rows of a block that stand before each target in the ranking; NaN stands where −∞ does.
+    /// Counts the rows of a block that rank before each target; NaN ranks as −∞.
     fileprivate func count(
         before targets: [ScoredIndex], in rows: Range<Int>, _ counts: UnsafeMutableBufferPointer<Int32>
     ) {

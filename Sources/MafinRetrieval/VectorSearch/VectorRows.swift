@@ -93,7 +93,7 @@ public struct VectorRows: Sendable {
         self.element = element
     }
 
-    /// The same rows, of which only some columns are seen: one half of joined vectors. Complexity: O(1), shares storage.
+    /// A view of some columns of the same rows, such as one source of joined vectors. Complexity: O(1), shares storage.
     public func selecting(columns range: Range<Int>) -> VectorRows {
         precondition(range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(columns)")
         return VectorRows(storage, offset: offset + range.lowerBound, stride: stride, count, range.count, element)
@@ -102,7 +102,7 @@ public struct VectorRows: Sendable {
     /// Calls `body` with the address of row 0; the next row is `stride` elements behind it. Good until `body` returns.
     func withUnsafeRows<Result>(_ body: (UnsafeRawPointer) throws -> Result) rethrows -> Result {
         func call(_ bytes: UnsafeRawBufferPointer) throws -> Result {
-            // Without elements there is no address, and nobody who would read from one.
+            // Without elements there is no address, and none is read.
             guard let base = bytes.baseAddress else { return try withUnsafeBytes(of: 0) { try call($0) } }
             return try body(base + min(offset * element.size, bytes.count))
         }
