@@ -75,7 +75,9 @@ let package = Package(
         // One import for users of the library: method, pipeline and comparison.
         .target(
             name: "Mafin", dependencies: ["MafinMethod", "MafinPipeline", "MafinComparison"], swiftSettings: strict),
-        .target(name: "MafinTestSupport", path: "Tests/MafinTestSupport", swiftSettings: strict),
+        .target(
+            name: "MafinTestSupport", dependencies: ["CMafinKernels", "MafinNumerics"],
+            path: "Tests/MafinTestSupport", swiftSettings: strict),
     ]
         + module("MafinNumerics", ["CMafinKernels"])
         + module("MafinText", ["MafinNumerics"])
@@ -84,7 +86,7 @@ let package = Package(
         + module(
             "MafinBlackBox",
             ["MafinNumerics", "MafinEncoder"])
-        + module("MafinMethod", ["MafinNumerics", "MafinRetrieval"])
+        + module("MafinMethod", ["MafinNumerics", "MafinRetrieval", "CMafinKernels"])
         + module(
             "MafinPipeline",
             [

@@ -32,8 +32,9 @@ INLINE float margin_of(ptrdiff_t width, float norm, float error) {
     return (error + (2 * n + 32) * u * (norm + error)) * (1 + (2 * n + 32) * u);
 }
 
-PER_CPU void mafin_approximate(ptrdiff_t rows, ptrdiff_t width, const void *vectors, mafin_element element,
-                               ptrdiff_t row_stride, int8_t *codes, float *scales, float *margins) {
+KERNEL(void, approximate, (ptrdiff_t rows, ptrdiff_t width, const void *vectors, mafin_element element,
+       ptrdiff_t row_stride, int8_t *codes, float *scales, float *margins),
+       (rows, width, vectors, element, row_stride, codes, scales, margins)) {
     const char *row = vectors;
     float x[SPAN];
     for (ptrdiff_t r = 0; r < rows; r++, row += row_stride * (element == MAFIN_FLOAT16 ? 2 : 4), codes += width) {
@@ -72,9 +73,9 @@ PER_CPU void mafin_approximate(ptrdiff_t rows, ptrdiff_t width, const void *vect
     }
 }
 
-PER_CPU void mafin_upper_bounds(ptrdiff_t queries, ptrdiff_t rows, const float *products, ptrdiff_t stride,
-                                const float *norms, const float *scales, const float *margins, bool add,
-                                float *bounds) {
+KERNEL(void, upper_bounds, (ptrdiff_t queries, ptrdiff_t rows, const float *products, ptrdiff_t stride,
+       const float *norms, const float *scales, const float *margins, bool add, float *bounds),
+       (queries, rows, products, stride, norms, scales, margins, add, bounds)) {
     for (ptrdiff_t q = 0; q < queries; q++, products += stride, bounds += stride) {
         const float norm = norms[q];
         if (add) {

@@ -32,7 +32,8 @@ INLINE float kept(uint32_t key, uint32_t column, mafin_dropout dropout) {
     return x < dropout.threshold ? 0.0f : dropout.scale;
 }
 
-PER_CPU void mafin_apply_dropout(ptrdiff_t rows, ptrdiff_t width, const float *x, mafin_dropout dropout, float *out) {
+KERNEL(void, apply_dropout, (ptrdiff_t rows, ptrdiff_t width, const float *x, mafin_dropout dropout, float *out),
+       (rows, width, x, dropout, out)) {
     for (ptrdiff_t r = 0; r < rows; r++, x += width, out += width) {
         const uint32_t key = row_key(dropout, r);
         for (ptrdiff_t i = 0; i < width; i++) out[i] = x[i] * kept(key, (uint32_t)i, dropout);
@@ -41,13 +42,14 @@ PER_CPU void mafin_apply_dropout(ptrdiff_t rows, ptrdiff_t width, const float *x
 
 // MARK: Bias and GELU
 
-PER_CPU void mafin_add_bias(ptrdiff_t rows, ptrdiff_t width, float *restrict x, const float *restrict bias) {
+KERNEL(void, add_bias, (ptrdiff_t rows, ptrdiff_t width, float *restrict x, const float *restrict bias),
+       (rows, width, x, bias)) {
     for (ptrdiff_t r = 0; r < rows; r++, x += width)
         for (ptrdiff_t i = 0; i < width; i++) x[i] += bias[i];
 }
 
-PER_CPU void mafin_bias_gelu(ptrdiff_t rows, ptrdiff_t width, float *restrict h, const float *restrict bias,
-                             float *restrict g) {
+KERNEL(void, bias_gelu, (ptrdiff_t rows, ptrdiff_t width, float *restrict h, const float *restrict bias,
+       float *restrict g), (rows, width, h, bias, g)) {
     for (ptrdiff_t r = 0; r < rows; r++, h += width, g += width) {
         for (ptrdiff_t i = 0; i < width; i++) {
             const float x = h[i] + bias[i];
@@ -57,11 +59,12 @@ PER_CPU void mafin_bias_gelu(ptrdiff_t rows, ptrdiff_t width, float *restrict h,
     }
 }
 
-PER_CPU void mafin_gelu(ptrdiff_t count, const float *restrict h, float *restrict g) {
+KERNEL(void, gelu, (ptrdiff_t count, const float *restrict h, float *restrict g), (count, h, g)) {
     for (ptrdiff_t i = 0; i < count; i++) g[i] = h[i] * normal_distribution(h[i]);
 }
 
-PER_CPU void mafin_gelu_backward(ptrdiff_t count, const float *restrict d, float *restrict h, float *restrict g) {
+KERNEL(void, gelu_backward, (ptrdiff_t count, const float *restrict d, float *restrict h, float *restrict g),
+       (count, d, h, g)) {
     for (ptrdiff_t i = 0; i < count; i++) {
         const float x = h[i];
         const float distribution = normal_distribution(x);
@@ -72,9 +75,9 @@ PER_CPU void mafin_gelu_backward(ptrdiff_t count, const float *restrict d, float
 
 // MARK: Layer normalisation
 
-PER_CPU void mafin_residual_layer_norm(ptrdiff_t rows, ptrdiff_t width, const float *x, const float *bias,
-                                       const float *residual, mafin_dropout dropout, float epsilon, float *normalized,
-                                       float *restrict rstd) {
+KERNEL(void, residual_layer_norm, (ptrdiff_t rows, ptrdiff_t width, const float *x, const float *bias,
+       const float *residual, mafin_dropout dropout, float epsilon, float *normalized, float *restrict rstd),
+       (rows, width, x, bias, residual, dropout, epsilon, normalized, rstd)) {
     for (ptrdiff_t r = 0; r < rows; r++) {
         const float *const in = x + r * width;
         float *const out = normalized + r * width;
@@ -102,9 +105,9 @@ PER_CPU void mafin_residual_layer_norm(ptrdiff_t rows, ptrdiff_t width, const fl
     }
 }
 
-PER_CPU void mafin_affine(ptrdiff_t rows, ptrdiff_t width, const float *restrict normalized,
-                          const float *restrict gain, const float *restrict bias, mafin_dropout dropout,
-                          float *restrict y) {
+KERNEL(void, affine, (ptrdiff_t rows, ptrdiff_t width, const float *restrict normalized, const float *restrict gain,
+       const float *restrict bias, mafin_dropout dropout, float *restrict y),
+       (rows, width, normalized, gain, bias, dropout, y)) {
     for (ptrdiff_t r = 0; r < rows; r++, normalized += width, y += width) {
         for (ptrdiff_t i = 0; i < width; i++) y[i] = normalized[i] * gain[i] + bias[i];
         if (dropout.threshold) {
@@ -114,9 +117,9 @@ PER_CPU void mafin_affine(ptrdiff_t rows, ptrdiff_t width, const float *restrict
     }
 }
 
-PER_CPU void mafin_layer_norm_backward(ptrdiff_t rows, ptrdiff_t width, float *restrict d,
-                                       const float *restrict normalized, const float *restrict rstd,
-                                       const float *restrict gain, float *restrict dgain, float *restrict dbias) {
+KERNEL(void, layer_norm_backward, (ptrdiff_t rows, ptrdiff_t width, float *restrict d,
+       const float *restrict normalized, const float *restrict rstd, const float *restrict gain,
+       float *restrict dgain, float *restrict dbias), (rows, width, d, normalized, rstd, gain, dgain, dbias)) {
     for (ptrdiff_t r = 0; r < rows; r++, d += width, normalized += width) {
         float sum = 0, along = 0;
         for (ptrdiff_t i = 0; i < width; i++) {
@@ -132,35 +135,39 @@ PER_CPU void mafin_layer_norm_backward(ptrdiff_t rows, ptrdiff_t width, float *r
     }
 }
 
-PER_CPU void mafin_column_sum(ptrdiff_t rows, ptrdiff_t width, const float *restrict x, float *restrict sum) {
+KERNEL(void, column_sum, (ptrdiff_t rows, ptrdiff_t width, const float *restrict x, float *restrict sum),
+       (rows, width, x, sum)) {
     for (ptrdiff_t r = 0; r < rows; r++, x += width)
         for (ptrdiff_t i = 0; i < width; i++) sum[i] += x[i];
 }
 
 // MARK: Softmax
 
-// In 32 strands: a maximum that NaN does not enter is no reduction that the compiler would reorder by itself.
-INLINE float largest(ptrdiff_t count, const float *x) {
-    enum { STRANDS = 32 };
-    float best[STRANDS];
-    for (int s = 0; s < STRANDS; s++) best[s] = -INFINITY;
-    ptrdiff_t i = 0;
-    for (; i + STRANDS <= count; i += STRANDS)
-        for (int s = 0; s < STRANDS; s++) best[s] = x[i + s] > best[s] ? x[i + s] : best[s];
-    for (int s = 0; i + s < count; s++) best[s] = x[i + s] > best[s] ? x[i + s] : best[s];
-    for (int half = STRANDS / 2; half > 0; half /= 2)
-        for (int s = 0; s < half; s++) best[s] = best[s + half] > best[s] ? best[s + half] : best[s];
-    return best[0];
-}
+// 32 accumulators: the compiler may not reorder this maximum, which passes NaN over, by itself.
+#define LARGEST(name, type)                                                                      \
+    INLINE type name(ptrdiff_t count, const type *x) {                                           \
+        enum { LANES = 32 };                                                                     \
+        type best[LANES];                                                                        \
+        for (int l = 0; l < LANES; l++) best[l] = -INFINITY;                                     \
+        ptrdiff_t i = 0;                                                                         \
+        for (; i + LANES <= count; i += LANES)                                                   \
+            for (int l = 0; l < LANES; l++) best[l] = x[i + l] > best[l] ? x[i + l] : best[l];   \
+        for (int l = 0; i + l < count; l++) best[l] = x[i + l] > best[l] ? x[i + l] : best[l];   \
+        for (int half = LANES / 2; half > 0; half /= 2)                                          \
+            for (int l = 0; l < half; l++) best[l] = best[l + half] > best[l] ? best[l + half] : best[l]; \
+        return best[0];                                                                          \
+    }
 
-// Whole rows of `stride` floats run in vector registers without a rest: what is behind the last column gets a score that
-// exp makes nothing of.
+LARGEST(largest, float)
+LARGEST(largest_double, double)
+
+// Rows are processed in whole vectors, padding included. Padding is −∞, so that exp gives next to nothing there.
 INLINE void fill_padding(ptrdiff_t columns, ptrdiff_t stride, float *x) {
     for (ptrdiff_t i = columns; i < stride; i++) x[i] = -INFINITY;
 }
 
-PER_CPU void mafin_softmax(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float *restrict x,
-                           float *restrict scales, float *restrict lse) {
+KERNEL(void, softmax, (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float *restrict x, float *restrict scales,
+       float *restrict lse), (rows, columns, stride, x, scales, lse)) {
     for (ptrdiff_t r = 0; r < rows; r++) {
         float *const row = x + r * stride;
         fill_padding(columns, stride, row);
@@ -179,17 +186,17 @@ PER_CPU void mafin_softmax(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, 
     }
 }
 
-PER_CPU void mafin_softmax_again(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float *restrict x,
-                                 const float *restrict lse) {
+KERNEL(void, softmax_again, (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float *restrict x,
+       const float *restrict lse), (rows, columns, stride, x, lse)) {
     for (ptrdiff_t r = 0; r < rows; r++, x += stride) {
         fill_padding(columns, stride, x);
         for (ptrdiff_t i = 0; i < stride; i++) x[i] = vector_exp(x[i] - lse[r]);
     }
 }
 
-PER_CPU void mafin_softmax_backward(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride,
-                                    const float *restrict probabilities, float *restrict d, mafin_dropout dropout,
-                                    float scale) {
+KERNEL(void, softmax_backward, (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride,
+       const float *restrict probabilities, float *restrict d, mafin_dropout dropout, float scale),
+       (rows, columns, stride, probabilities, d, dropout, scale)) {
     for (ptrdiff_t r = 0; r < rows; r++, d += stride, probabilities += stride) {
         for (ptrdiff_t i = columns; i < stride; i++) d[i] = 0;
         if (dropout.threshold) {
@@ -202,28 +209,75 @@ PER_CPU void mafin_softmax_backward(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t
     }
 }
 
-PER_CPU void mafin_scale_rows(ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride, const float *restrict scales,
-                              float *restrict x) {
+KERNEL(void, scale_rows, (ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride, const float *restrict scales,
+       float *restrict x), (rows, width, stride, scales, x)) {
     for (ptrdiff_t r = 0; r < rows; r++, x += stride)
         for (ptrdiff_t i = 0; i < width; i++) x[i] *= scales[r];
 }
 
-PER_CPU void mafin_exp(ptrdiff_t columns, const float *restrict z, float shift, float factor, float *restrict out) {
-    for (ptrdiff_t i = 0; i < columns; i++) out[i] = vector_exp(z[i] - shift) * factor;
+KERNEL(float, maximum, (ptrdiff_t count, const float *x), (count, x)) { return largest(count, x); }
+
+KERNEL(double, exponentials, (ptrdiff_t count, float *restrict x, float shift), (count, x, shift)) {
+    double total = 0;
+    for (ptrdiff_t start = 0; start < count; start += 512) {
+        const ptrdiff_t end = start + 512 < count ? start + 512 : count;
+        float sum = 0;
+        for (ptrdiff_t i = start; i < end; i++) {
+            const float z = x[i] - shift;
+            x[i] = z < -87.0f ? 0.0f : vector_exp(z);
+            sum += x[i];
+        }
+        total += sum;
+    }
+    return total;
+}
+
+KERNEL(double, sum, (ptrdiff_t count, const float *restrict x), (count, x)) {
+    double total = 0;
+    for (ptrdiff_t i = 0; i < count; i++) total += x[i];
+    return total;
+}
+
+KERNEL(mafin_moments, softmax_moments,
+       (ptrdiff_t count, const double *restrict logits, const float *restrict x, const float *restrict y),
+       (count, logits, x, y)) {
+    const double top = largest_double(count, logits);
+    // Means are taken about the first value: cosines of one query lie close together, and their squares would cancel.
+    const double origin_x = x[0], origin_y = y[0];
+    double total = 0, sum_x = 0, sum_y = 0, sum_xx = 0, sum_xy = 0, sum_yy = 0;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const double weight = vector_exp_double(logits[i] - top);
+        const double dx = x[i] - origin_x, dy = y[i] - origin_y;
+        const double wx = weight * dx, wy = weight * dy;
+        total += weight;
+        sum_x += wx;
+        sum_y += wy;
+        sum_xx += wx * dx;
+        sum_xy += wx * dy;
+        sum_yy += wy * dy;
+    }
+    const double mean_x = sum_x / total, mean_y = sum_y / total;
+    return (mafin_moments){.log_sum = top + log(total),
+                           .mean_x = origin_x + mean_x,
+                           .mean_y = origin_y + mean_y,
+                           .variance_x = fmax(0, sum_xx / total - mean_x * mean_x),
+                           .covariance = sum_xy / total - mean_x * mean_y,
+                           .variance_y = fmax(0, sum_yy / total - mean_y * mean_y)};
 }
 
 // MARK: Vectors and the optimiser
 
-PER_CPU void mafin_axpy(ptrdiff_t count, float a, const float *restrict x, float *restrict y) {
+KERNEL(void, axpy, (ptrdiff_t count, float a, const float *restrict x, float *restrict y), (count, a, x, y)) {
     for (ptrdiff_t i = 0; i < count; i++) y[i] += a * x[i];
 }
 
-PER_CPU void mafin_scale_in_steps(ptrdiff_t count, float *restrict x, ptrdiff_t steps, const float *restrict factors) {
+KERNEL(void, scale_in_steps, (ptrdiff_t count, float *restrict x, ptrdiff_t steps, const float *restrict factors),
+       (count, x, steps, factors)) {
     for (ptrdiff_t s = 0; s < steps; s++)
         for (ptrdiff_t i = 0; i < count; i++) x[i] *= factors[s];
 }
 
-PER_CPU double mafin_sum_of_squares(ptrdiff_t count, const float *restrict x) {
+KERNEL(double, sum_of_squares, (ptrdiff_t count, const float *restrict x), (count, x)) {
     double total = 0;
     for (ptrdiff_t start = 0; start < count; start += 1024) {
         const ptrdiff_t end = start + 1024 < count ? start + 1024 : count;
@@ -249,8 +303,8 @@ INLINE void adamw(ptrdiff_t count, mafin_adamw o, const float *restrict gradient
     }
 }
 
-PER_CPU void mafin_adamw_update(ptrdiff_t count, mafin_adamw options, const float *gradient, float *weights,
-                                float *first, float *second) {
+KERNEL(void, adamw_update, (ptrdiff_t count, mafin_adamw options, const float *gradient, float *weights, float *first,
+       float *second), (count, options, gradient, weights, first, second)) {
     if (gradient)
         adamw(count, options, gradient, weights, first, second);
     else

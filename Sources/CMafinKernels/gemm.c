@@ -8,27 +8,17 @@
 // while the strips of a packed block of A (MC × KC) pass by, from the second. Where B has too few slivers to repay the packing,
 // and on AVX-512 always, A is read where it stands: a strip of MR rows stays in the first-level cache, slivers pass by.
 
-#include "mafin_kernels.h"
+#include "cpu.h"
 
 #ifdef __APPLE__
 
 #include <Accelerate/Accelerate.h>
-
-const char *mafin_instruction_set(void) { return "Accelerate"; }
 
 void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
                  ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc) {
     if (m == 0 || n == 0) return;
     cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, (int)m,
                 (int)n, (int)k, alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
-}
-
-int mafin_product_kernels(void) { return 1; }
-
-void mafin_sgemm_by(int chosen, bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha,
-                    const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc) {
-    (void)chosen;
-    mafin_sgemm(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
 size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k) { return (size_t)(n * k); }
@@ -57,9 +47,9 @@ void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrd
 #include <stdlib.h>
 #include <string.h>
 
-// A block of A: 96 × 384 floats are 144 KiB, a part of any second-level cache, and so is a block of B that strips of A in their
-// own place pass by (384 × 128). 96 is a multiple of the rows of every tile, 384 and 128 are divisors of the encoders' widths.
-// NC: columns of B that are packed at a time where the caller has not done it.
+// A packed block of A, MC × KC, takes 144 KiB and fits any second-level cache. So does the block of B, KC × NC_IN_PLACE, that is
+// used while A is read in place. MC is a multiple of every tile's rows; KC and NC_IN_PLACE divide the encoders' widths.
+// NC: columns of B that are packed at a time where the caller has not packed B.
 enum { KC = 384, MC = 96, NC = 512, NC_IN_PLACE = 128 };
 
 typedef void block_function(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a, ptrdiff_t row_stride,
@@ -68,7 +58,6 @@ typedef void block_function(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, 
 typedef void pack_function(bool transpose, ptrdiff_t count, ptrdiff_t k, const float *from, ptrdiff_t stride, float *out);
 
 typedef struct {
-    const char *name;
     int rows, columns;   // of the full tile
     ptrdiff_t in_place;  // columns of B up to which A is not packed
     block_function *block;
@@ -89,59 +78,40 @@ typedef struct {
 
 #ifdef __x86_64__
 #define SUFFIX avx2
-#define TARGET __attribute__((target("avx2,fma")))
+#define TARGET TARGET_AVX2
 #define LANES 8
 #define VECTORS 2
 #define MR 6
 #include "gemm_micro.inc"
 
 #define SUFFIX avx512
-#define TARGET __attribute__((target("avx512f,avx512vl,avx512dq,fma")))
+#define TARGET TARGET_AVX512
 #define LANES 16
 #define VECTORS 2
 #define MR 12
 #include "gemm_micro.inc"
 #endif
 
-#define KERNEL(name, rows, columns, in_place, suffix) \
-    {name, rows, columns, in_place, block_##suffix, pack_rows_##suffix, pack_columns_##suffix}
-
-// The instruction sets that run here, the widest first.
-static const kernel *kernels(int *count) {
-#ifdef __x86_64__
-    // On AVX2 weights' gradients, whose A is transposed, gain a third by packing. On AVX-512, where 12 rows fill most of a line,
-    // they run in their own place at 0.88 to 0.94 of the fastest product already; packing was not measured there.
-    static const kernel all[] = {KERNEL("AVX-512", 12, 32, PTRDIFF_MAX, avx512), KERNEL("AVX2", 6, 16, 128, avx2),
-                                 KERNEL("SSE2", 4, 8, 64, portable)};
-    const bool narrow = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const bool wide = narrow && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512dq");
-    const int first = wide ? 0 : narrow ? 1 : 2;
-    *count = 3 - first;
-    return all + first;
-#elif defined(__aarch64__)
-    static const kernel all[] = {KERNEL("NEON", 8, 8, 64, portable)};
-    *count = 1;
-    return all;
-#else
-    static const kernel all[] = {KERNEL("portable", 4, 8, 64, portable)};
-    *count = 1;
-    return all;
-#endif
-}
+#define TILED(rows, columns, in_place, suffix) \
+    {rows, columns, in_place, block_##suffix, pack_rows_##suffix, pack_columns_##suffix}
 
 static const kernel *kernel_in_use(void) {
-    int count;
-    return kernels(&count);
+    static const kernel by_instruction_set[] = {
+#if defined(__x86_64__)
+        TILED(4, 8, 64, portable),
+        // On AVX2 products whose A is transposed (gradients of weights) gain a third by packing.
+        TILED(6, 16, 128, avx2),
+        // On AVX-512, where 12 rows fill most of a line, they reach 0.88 to 0.94 of the fastest product in place. Packing was not
+        // measured there.
+        TILED(12, 32, PTRDIFF_MAX, avx512),
+#elif defined(__aarch64__)
+        TILED(8, 8, 64, portable),
+#else
+        TILED(4, 8, 64, portable),
+#endif
+    };
+    return &by_instruction_set[instruction_set()];
 }
-
-int mafin_product_kernels(void) {
-    int count;
-    kernels(&count);
-    return count;
-}
-
-const char *mafin_instruction_set(void) { return kernel_in_use()->name; }
 
 static ptrdiff_t rounded_up(ptrdiff_t value, ptrdiff_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
@@ -161,39 +131,39 @@ void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrd
     }
 }
 
-static pthread_key_t room_key;
-
-static void make_room_key(void) {
-    if (pthread_key_create(&room_key, free) != 0) abort();
-}
-
-// Room for packed blocks of A and B that every product of the thread uses; freed when the thread ends.
+// Where a thread's products pack blocks of A and B; freed when the thread ends.
 typedef struct {
     float a[MC * KC + 64];  // Packing writes whole vectors, up to one beyond the end.
     float b[KC * NC];
-} packing_room;
+} packing_buffers;
 
-static packing_room *thread_room(void) {
-    static _Thread_local packing_room *room;
-    if (room) return room;
+static pthread_key_t buffers_key;
+
+static void make_buffers_key(void) {
+    if (pthread_key_create(&buffers_key, free) != 0) abort();
+}
+
+static packing_buffers *thread_buffers(void) {
+    static _Thread_local packing_buffers *buffers;
+    if (buffers) return buffers;
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_room_key);
+    pthread_once(&once, make_buffers_key);
     void *memory;
-    if (posix_memalign(&memory, 64, sizeof(packing_room)) != 0) abort();
-    if (pthread_setspecific(room_key, memory) != 0) abort();
-    return room = memory;
+    if (posix_memalign(&memory, 64, sizeof(packing_buffers)) != 0) abort();
+    if (pthread_setspecific(buffers_key, memory) != 0) abort();
+    return buffers = memory;
 }
 
 // The product with one packed block of B, (depth, n).
-static void multiply_block(const kernel *use, packing_room *room, bool transpose_a, ptrdiff_t m, ptrdiff_t n,
+static void multiply_block(const kernel *use, packing_buffers *buffers, bool transpose_a, ptrdiff_t m, ptrdiff_t n,
                            ptrdiff_t depth, float alpha, const float *a, ptrdiff_t lda, const float *packed, float beta,
                            float *c, ptrdiff_t ldc) {
     const ptrdiff_t b_stride = use->columns * depth;
     if (n > use->in_place) {
         for (ptrdiff_t i = 0; i < m; i += MC) {
             const ptrdiff_t rows = smaller(MC, m - i);
-            use->pack_rows(transpose_a, rows, depth, a + i * (transpose_a ? 1 : lda), lda, room->a);
-            use->block(rows, n, depth, alpha, room->a, 1, use->rows, use->rows * depth, packed, b_stride, beta,
+            use->pack_rows(transpose_a, rows, depth, a + i * (transpose_a ? 1 : lda), lda, buffers->a);
+            use->block(rows, n, depth, alpha, buffers->a, 1, use->rows, use->rows * depth, packed, b_stride, beta,
                        c + i * ldc, ldc);
         }
         return;
@@ -227,36 +197,31 @@ void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrd
                                 ptrdiff_t count, float alpha, const float *a, ptrdiff_t lda, const float *packed,
                                 float beta, float *c, ptrdiff_t ldc) {
     const kernel *const use = kernel_in_use();
-    packing_room *const room = thread_room();
+    packing_buffers *const buffers = thread_buffers();
     if (k == 0) scale(m, count, beta, c, ldc);
     for (ptrdiff_t p = 0; p < k; p += KC) {
         const ptrdiff_t depth = smaller(KC, k - p);
-        multiply_block(use, room, transpose_a, m, count, depth, alpha, a + (transpose_a ? p * lda : p), lda,
+        multiply_block(use, buffers, transpose_a, m, count, depth, alpha, a + (transpose_a ? p * lda : p), lda,
                        packed + first * depth, p == 0 ? beta : 1, c, ldc);
         packed += rounded_up(n, use->columns) * depth;
     }
 }
 
-void mafin_sgemm_by(int chosen, bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha,
-                    const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc) {
-    const kernel *const use = kernel_in_use() + chosen;
-    packing_room *const room = thread_room();
+void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
+                 ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc) {
+    const kernel *const use = kernel_in_use();
+    packing_buffers *const buffers = thread_buffers();
     const ptrdiff_t step = n > use->in_place ? NC : NC_IN_PLACE;
     if (k == 0) scale(m, n, beta, c, ldc);
     for (ptrdiff_t p = 0; p < k; p += KC) {
         const ptrdiff_t depth = smaller(KC, k - p);
         for (ptrdiff_t j = 0; j < n; j += step) {
             const ptrdiff_t width = smaller(step, n - j);
-            use->pack_columns(transpose_b, width, depth, b + (transpose_b ? j * ldb + p : p * ldb + j), ldb, room->b);
-            multiply_block(use, room, transpose_a, m, width, depth, alpha, a + (transpose_a ? p * lda : p), lda,
-                           room->b, p == 0 ? beta : 1, c + j, ldc);
+            use->pack_columns(transpose_b, width, depth, b + (transpose_b ? j * ldb + p : p * ldb + j), ldb, buffers->b);
+            multiply_block(use, buffers, transpose_a, m, width, depth, alpha, a + (transpose_a ? p * lda : p), lda,
+                           buffers->b, p == 0 ? beta : 1, c + j, ldc);
         }
     }
-}
-
-void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
-                 ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc) {
-    mafin_sgemm_by(0, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
 #endif

@@ -1,13 +1,11 @@
 // Conversions to and from float16 in integer arithmetic that the compiler turns into vector code.
 
-#include "mafin_kernels.h"
-
 #include "vector_math.h"
 
-// Elements between two looks at whether one did not fit.
+// Elements that are converted before the next check for one that did not fit.
 enum { STRETCH = 4096 };
 
-// 0x7C00, and its negative, stand for what does not fit.
+// What does not fit becomes an infinity, NaN stays NaN.
 INLINE uint16_t half_of(float x) {
     const uint32_t bits = bits_of_float(x), magnitude = bits & 0x7FFFFFFF;
     // Half of the last kept bit, and one more where that makes an odd mantissa even; the exponent's bias falls by 112.
@@ -15,10 +13,11 @@ INLINE uint16_t half_of(float x) {
     // Subnormal: adding ½ puts the wanted bits, correctly rounded, at the low end of the mantissa.
     const uint32_t subnormal = bits_of_float(float_of_bits(magnitude) + 0.5f) - 0x3F000000;
     const uint32_t half = magnitude < 0x38800000 ? subnormal : normal;
-    return (uint16_t)((bits >> 16 & 0x8000) | (magnitude >= 0x477FF000 ? 0x7C00 : half));
+    const uint32_t special = magnitude > 0x7F800000 ? 0x7E00 : 0x7C00;
+    return (uint16_t)((bits >> 16 & 0x8000) | (magnitude >= 0x477FF000 ? special : half));
 }
 
-PER_CPU ptrdiff_t mafin_to_half(ptrdiff_t count, const float *restrict x, uint16_t *restrict out) {
+KERNEL(ptrdiff_t, to_half, (ptrdiff_t count, const float *restrict x, uint16_t *restrict out), (count, x, out)) {
     for (ptrdiff_t start = 0; start < count; start += STRETCH) {
         const ptrdiff_t end = count - start < STRETCH ? count : start + STRETCH;
         uint32_t misfits = 0;
@@ -34,7 +33,7 @@ PER_CPU ptrdiff_t mafin_to_half(ptrdiff_t count, const float *restrict x, uint16
     return count;
 }
 
-PER_CPU void mafin_from_half(ptrdiff_t count, const uint16_t *restrict x, float *restrict out) {
+KERNEL(void, from_half, (ptrdiff_t count, const uint16_t *restrict x, float *restrict out), (count, x, out)) {
     for (ptrdiff_t i = 0; i < count; i++) {
         const uint32_t sign = (uint32_t)(x[i] & 0x8000) << 16, magnitude = (uint32_t)(x[i] & 0x7FFF) << 13;
         // The exponent's bias is 112 less in float16; infinity and NaN have all bits of it set in both.
@@ -43,22 +42,22 @@ PER_CPU void mafin_from_half(ptrdiff_t count, const uint16_t *restrict x, float 
     }
 }
 
-#define FINITE_PREFIX(name, type, exponent)                                        \
-    PER_CPU static ptrdiff_t name(ptrdiff_t count, const type *x) {                \
-        for (ptrdiff_t start = 0; start < count; start += STRETCH) {               \
-            const ptrdiff_t end = count - start < STRETCH ? count : start + STRETCH; \
-            type misfits = 0;                                                      \
+#define FINITE_PREFIX(name, type, exponent)                                                           \
+    INLINE ptrdiff_t name(ptrdiff_t count, const type *x) {                                           \
+        for (ptrdiff_t start = 0; start < count; start += STRETCH) {                                  \
+            const ptrdiff_t end = count - start < STRETCH ? count : start + STRETCH;                  \
+            type misfits = 0;                                                                         \
             for (ptrdiff_t i = start; i < end; i++) misfits |= (type)((x[i] & exponent) == exponent); \
-            if (!misfits) continue;                                                \
-            for (ptrdiff_t i = start; i < end; i++)                                \
-                if ((x[i] & exponent) == exponent) return i;                       \
-        }                                                                          \
-        return count;                                                              \
+            if (!misfits) continue;                                                                   \
+            for (ptrdiff_t i = start; i < end; i++)                                                   \
+                if ((x[i] & exponent) == exponent) return i;                                          \
+        }                                                                                             \
+        return count;                                                                                 \
     }
 
 FINITE_PREFIX(finite_prefix_single, uint32_t, 0x7F800000)
 FINITE_PREFIX(finite_prefix_half, uint16_t, 0x7C00)
 
-ptrdiff_t mafin_finite_prefix(ptrdiff_t count, const void *x, bool half) {
+KERNEL(ptrdiff_t, finite_prefix, (ptrdiff_t count, const void *x, bool half), (count, x, half)) {
     return half ? finite_prefix_half(count, x) : finite_prefix_single(count, x);
 }

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "mafin_kernels.h"
+#include "cpu.h"
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -23,11 +23,6 @@ enum { LINE_AHEAD = 8192, LINE_PIECES = 8 };
 
 static inline ptrdiff_t size_of(mafin_element element) {
     return element == MAFIN_FLOAT32 ? 4 : element == MAFIN_FLOAT16 ? 2 : 1;
-}
-
-// Addresses beyond the rows are asked for too: reckoned as numbers, because a pointer there may not be made.
-static inline __attribute__((always_inline)) void prefetch(const char *row, ptrdiff_t offset) {
-    __builtin_prefetch((const char *)((uintptr_t)row + (uintptr_t)offset), 0, 3);
 }
 
 // The part of the width that a pass works on: the full vectors from `start` to `end`, then what is left of the row.
@@ -76,7 +71,6 @@ typedef ptrdiff_t above_function(ptrdiff_t queries, ptrdiff_t rows, const float 
                                  const float *thresholds, mafin_hit *hits);
 
 typedef struct {
-    const char *name;
     ptrdiff_t lanes, queries;
     block_function *block[3];  // by element
     line_function *line[3];
@@ -117,7 +111,7 @@ static inline __attribute__((always_inline)) four_floats portable_halves(const u
 
 #ifdef __x86_64__
 #define SUFFIX avx2
-#define TARGET __attribute__((target("avx2,fma,f16c")))
+#define TARGET TARGET_AVX2
 #define LANES 8
 #define ROWS 6
 #define QUERIES 2
@@ -125,7 +119,7 @@ static inline __attribute__((always_inline)) four_floats portable_halves(const u
 #include "inner_products_micro.inc"
 
 #define SUFFIX avx512
-#define TARGET __attribute__((target("avx512f,avx512vl,avx512dq,fma")))
+#define TARGET TARGET_AVX512
 #define LANES 16
 #define ROWS 6
 #define QUERIES 4
@@ -133,65 +127,36 @@ static inline __attribute__((always_inline)) four_floats portable_halves(const u
 #include "inner_products_micro.inc"
 #endif
 
-// Those that this CPU runs, the widest first.
-static const kernel *kernel_at(int place) {
+#define TILED(lanes, queries, suffix) \
+    {lanes, queries, {block_single_##suffix, block_half_##suffix, block_byte_##suffix}, \
+     {line_single_##suffix, line_half_##suffix, line_byte_##suffix}, above_##suffix}
+
+static const kernel *kernel_in_use(void) {
+    static const kernel by_instruction_set[] = {
+        TILED(4, 4, portable),
 #ifdef __x86_64__
-    static const kernel wide = {
-        "AVX-512", 16, 4,
-        {block_single_avx512, block_half_avx512, block_byte_avx512},
-        {line_single_avx512, line_half_avx512, line_byte_avx512},
-        above_avx512};
-    static const kernel narrow = {
-        "AVX2", 8, 2,
-        {block_single_avx2, block_half_avx2, block_byte_avx2},
-        {line_single_avx2, line_half_avx2, line_byte_avx2},
-        above_avx2};
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-        place-- == 0)
-        return &wide;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
-        place-- == 0)
-        return &narrow;
+        TILED(8, 2, avx2),
+        TILED(16, 4, avx512),
 #endif
-    static const kernel portable = {
-#if defined(__x86_64__)
-        "SSE2",
-#elif defined(__aarch64__)
-        "NEON",
-#else
-        "portable",
-#endif
-        4, 4,
-        {block_single_portable, block_half_portable, block_byte_portable},
-        {line_single_portable, line_half_portable, line_byte_portable},
-        above_portable};
-    return place == 0 ? &portable : NULL;
+    };
+    return &by_instruction_set[instruction_set()];
 }
-
-int mafin_search_kernels(void) {
-    int count = 0;
-    while (kernel_at(count)) count++;
-    return count;
-}
-
-const char *mafin_search_kernel_name(int place) { return kernel_at(place)->name; }
 
 static ptrdiff_t rounded_up(ptrdiff_t value, ptrdiff_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-size_t mafin_prepared_size(int place, ptrdiff_t queries, ptrdiff_t width) {
-    const kernel *const use = kernel_at(place);
+size_t mafin_prepared_size(ptrdiff_t queries, ptrdiff_t width) {
+    const kernel *const use = kernel_in_use();
     return (size_t)(rounded_up(queries, use->queries) * rounded_up(width, use->lanes));
 }
 
-ptrdiff_t mafin_prepared_stride(int place, ptrdiff_t width) { return rounded_up(width, kernel_at(place)->lanes); }
+ptrdiff_t mafin_prepared_stride(ptrdiff_t width) { return rounded_up(width, kernel_in_use()->lanes); }
 
 // Each query behind the other, each of whole vectors. In the last vector of a width that is no multiple of them, the
 // elements stand at its end, because rows are read up to their end and not beyond.
-void mafin_prepare_queries(int place, ptrdiff_t queries, ptrdiff_t width, const float *from, ptrdiff_t stride,
-                           float *prepared) {
-    const kernel *const use = kernel_at(place);
+void mafin_prepare_queries(ptrdiff_t queries, ptrdiff_t width, const float *from, ptrdiff_t stride, float *prepared) {
+    const kernel *const use = kernel_in_use();
     const ptrdiff_t full = width / use->lanes * use->lanes, tail = width - full;
-    memset(prepared, 0, sizeof(float) * mafin_prepared_size(place, queries, width));
+    memset(prepared, 0, sizeof(float) * mafin_prepared_size(queries, width));
     for (ptrdiff_t q = 0; q < queries; q++, from += stride, prepared += rounded_up(width, use->lanes)) {
         memcpy(prepared, from, sizeof(float) * (size_t)full);
         const ptrdiff_t shift = full > 0 ? use->lanes - tail : 0;
@@ -199,10 +164,10 @@ void mafin_prepare_queries(int place, ptrdiff_t queries, ptrdiff_t width, const 
     }
 }
 
-void mafin_inner_products(int place, ptrdiff_t rows, ptrdiff_t width, const void *vectors, mafin_element element,
+void mafin_inner_products(ptrdiff_t rows, ptrdiff_t width, const void *vectors, mafin_element element,
                           ptrdiff_t row_stride, ptrdiff_t queries, const float *prepared, float *scores,
                           ptrdiff_t score_stride) {
-    const kernel *const use = kernel_at(place);
+    const kernel *const use = kernel_in_use();
     const ptrdiff_t size = size_of(element), full = width / use->lanes * use->lanes;
     if (queries == 1) {
         use->line[element](rows, width, vectors, row_stride * size, prepared, scores);
@@ -222,7 +187,7 @@ void mafin_inner_products(int place, ptrdiff_t rows, ptrdiff_t width, const void
     } while (piece.start < full);
 }
 
-ptrdiff_t mafin_scores_above(int place, ptrdiff_t queries, ptrdiff_t rows, const float *scores, ptrdiff_t stride,
+ptrdiff_t mafin_scores_above(ptrdiff_t queries, ptrdiff_t rows, const float *scores, ptrdiff_t stride,
                              const float *thresholds, mafin_hit *hits) {
-    return kernel_at(place)->above(queries, rows, scores, stride, thresholds, hits);
+    return kernel_in_use()->above(queries, rows, scores, stride, thresholds, hits);
 }

@@ -1,19 +1,11 @@
-// exp and erf as branch-free arithmetic that the compiler turns into vector code.
-// Included by files whose functions are compiled once per instruction set.
+// exp, log and erf as branch-free arithmetic that the compiler turns into vector code, inlined into kernels.
 
 #ifndef MAFIN_VECTOR_MATH_H
 #define MAFIN_VECTOR_MATH_H
 
 #include <stdint.h>
 
-#define INLINE static inline __attribute__((always_inline))
-
-// One copy of a function per instruction set, chosen when the program is loaded.
-#if defined(__x86_64__) && defined(__linux__)
-#define PER_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define PER_CPU
-#endif
+#include "cpu.h"
 
 INLINE float float_of_bits(uint32_t bits) {
     union { uint32_t bits; float value; } u = {bits};
@@ -47,8 +39,36 @@ INLINE float vector_exp(float x) {
     return float_of_bits(u.bits + (t.bits << 23));
 }
 
-// Relative error below 2e-7, or absolute below 1e-7 near 1, for finite x above 1e-37: the exponent's multiple of ln 2, and Cephes' polynomial
-// in the rest, which is between √½ and √2.
+// exp for x ≤ 0 in double precision, to a few units in the last place; 0 below -708.
+// The Taylor polynomial of degree 13 on ±½ ln 2; its remainder is below 1e-17.
+INLINE double vector_exp_double(double x) {
+    const int underflows = x < -708;
+    x = underflows ? -708 : x;
+    // 1.5 · 2^52: adding it rounds to an integer n, which then stands in the lowest bits.
+    union { double value; uint64_t bits; } t = {x * 1.4426950408889634 + 6755399441055744.0};
+    const double n = t.value - 6755399441055744.0;
+    const double r = (x - n * 0.693145751953125) - n * 1.4286068203094173e-6;
+    double p = 1 / 6227020800.0;
+    p = p * r + 1 / 479001600.0;
+    p = p * r + 1 / 39916800.0;
+    p = p * r + 1 / 3628800.0;
+    p = p * r + 1 / 362880.0;
+    p = p * r + 1 / 40320.0;
+    p = p * r + 1 / 5040.0;
+    p = p * r + 1 / 720.0;
+    p = p * r + 1 / 120.0;
+    p = p * r + 1 / 24.0;
+    p = p * r + 1 / 6.0;
+    p = p * r + 0.5;
+    p = p * r + 1;
+    p = p * r + 1;
+    union { double value; uint64_t bits; } u = {p};
+    u.bits += t.bits << 52;
+    return underflows ? 0 : u.value;
+}
+
+// log for finite x above 1e-37. Relative error below 2e-7; near x = 1, absolute error below 1e-7. The exponent contributes a
+// multiple of ln 2; the mantissa, between √½ and √2, goes through the polynomial of Cephes' logf.
 INLINE float vector_log(float x) {
     union { float value; uint32_t bits; } u = {x};
     const int32_t exponent = (int32_t)(u.bits - 0x3F3504F3u) >> 23;

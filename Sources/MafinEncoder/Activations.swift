@@ -1,6 +1,6 @@
 /// What the backward pass of a chunk needs of its forward pass.
 ///
-/// Layer inputs and GELU outputs are computed again from what is here: that costs one cheap pass and saves a third of the memory.
+/// Layer inputs and GELU outputs are not kept but computed again, which costs one cheap pass and saves a third of the memory.
 struct Activations: @unchecked Sendable {
     struct Layer {
         /// Queries, keys and values side by side: `(tokens, 3 · hidden)`.
@@ -35,11 +35,11 @@ struct Activations: @unchecked Sendable {
         return once + layers * each
     }
 
-    /// Rows begin at cache lines, so that no vector register is stored into two of them.
+    /// Rows begin at cache lines, so that no vector is stored across two of them.
     private static func aligned(_ count: Int) -> Int { (count + 15) / 16 * 16 }
 
     /// - Parameters:
-    ///   - keeping: layers whose activations are kept apart; `nil`: one layer's worth is shared by all.
+    ///   - keeping: layers with activations of their own; `nil`: all layers share those of one.
     ///   - storage: at least ``count(_:tokens:layers:)`` floats for so many layers, or one.
     init(
         _ configuration: EncoderConfiguration, tokens: Int, keeping: Range<Int>?, storage: UnsafeMutablePointer<Float>
@@ -61,6 +61,6 @@ struct Activations: @unchecked Sendable {
         }
     }
 
-    /// The place of a layer's activations.
+    /// The activations of a layer.
     subscript(layer: Int) -> Layer { layers.count == 1 ? layers[0] : layers[layer - first] }
 }

@@ -3,8 +3,8 @@ import CMafinKernels
 /// Multi-head self-attention of each text of a chunk over itself: context = dropout(softmax(q · kᵀ / √headSize)) · v
 /// (Vaswani et al. 2017, eq. 1).
 ///
-/// Queries go in tiles, so that no text's full matrix of attention weights is ever in memory; the backward pass makes the
-/// weights again from the saved log-sum-exp (Dao et al. 2022, algorithm 4, on a CPU's caches).
+/// Queries are processed in tiles, so that a text's full matrix of attention weights is never in memory. The backward pass
+/// recomputes the weights from the saved log-sum-exp (Dao et al. 2022, algorithm 4, here for a CPU's caches).
 struct Attention {
     let configuration: EncoderConfiguration
     let layer: Int
@@ -18,7 +18,7 @@ struct Attention {
 
     /// - Parameters:
     ///   - saved: `queryKeyValue` is read; `context` and `logSumExp` are written.
-    ///   - heads: which are computed; `nil`: all.
+    ///   - heads: those to compute; `nil`: all.
     func forward(_ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, heads: Range<Int>? = nil) {
         for text in 0..<chunk.texts.count {
             for head in heads ?? 0..<configuration.headCount {
@@ -35,7 +35,7 @@ struct Attention {
         let clock = workspace.clock
         let start = chunk.starts[text]
         let length = chunk.starts[text + 1] - start
-        // A tile's rows are as long as the products' full tiles: edges would cost more than the few columns of zeros.
+        // Rows are padded to whole tiles of the products: partial tiles cost more than a few columns of zeros.
         let columns = mafin_packed_columns(length)
         let query = saved.queryKeyValue + start * stride + head * headSize
         clock.time(.packing, floats: 4 * length * headSize) {
@@ -66,7 +66,7 @@ struct Attention {
         }
     }
 
-    /// From ∂L/∂context in `saved.context` to the gradients of queries, keys and values, which take their places.
+    /// From ∂L/∂context in `saved.context` to the gradients of queries, keys and values, which overwrite them.
     func backward(_ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace) {
         let keys = workspace.packedKeys.pointer
         let keyRows = workspace.packedKeyRows.pointer
@@ -91,7 +91,7 @@ struct Attention {
         }
     }
 
-    /// The part of the backward pass that the queries of one tile bring.
+    /// The backward pass of one tile of queries.
     private func backward(
         _ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, text: Int, head: Int, rows tile: Range<Int>
     ) {
@@ -106,7 +106,7 @@ struct Attention {
         let dweights = workspace.attentionGradient.pointer
         let query = saved.queryKeyValue + start * stride + head * headSize
         let drows = saved.context + (start + first) * hidden + head * headSize
-        // The first tile writes the gradients over keys and values, which have been packed; the others add to them.
+        // Keys and values have been packed. The first tile overwrites them with their gradients, the others add to these.
         let adding: Float = first == 0 ? 0 : 1
 
         clock.time(.scoresAgain, operations: product, floats: size) {
@@ -138,7 +138,7 @@ struct Attention {
         clock.time(.softmaxBackward, floats: 3 * rows * length) {
             mafin_softmax_backward(rows, length, columns, weights, dweights, mask, scale)
         }
-        // dk += dscoresᵀ · q;  dq = dscores · k, over the queries, which nobody reads any more
+        // dk += dscoresᵀ · q;  dq = dscores · k, which overwrites the queries: they are not read again
         clock.time(.keyGradient, operations: product, floats: size + length * headSize) {
             mafin_sgemm(
                 true, false, length, headSize, rows, 1, dweights, columns, query + first * stride, stride, adding,

@@ -24,7 +24,7 @@ extension BERTEncoder {
         self.init(
             configuration: configuration, pooling: pooling, frozenLayers: frozenLayers,
             freezesEmbeddings: freezesEmbeddings)
-        // Checkpoints of BERT with a head carry a prefix.
+        // Checkpoints of BERT with a head have a prefix.
         let prefix = file.names.contains { $0.hasPrefix("bert.") } ? "bert." : ""
         for tensor in layout.tensors {
             try file.read(
@@ -37,7 +37,7 @@ extension BERTEncoder {
         }
     }
 
-    /// Files of a checkpoint that say how text becomes tokens, and are exported as they are.
+    /// Files of a checkpoint about tokenizing and prompts, which are exported unchanged.
     private static let copiedFiles = [
         "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json", "added_tokens.json",
         "sentence_bert_config.json", "config_sentence_transformers.json",
@@ -48,7 +48,7 @@ extension BERTEncoder {
     /// Weights are written as F32, and `config.json` says so whatever type they were loaded from.
     /// - Parameters:
     ///   - source: the checkpoint folder it was loaded from, whose configuration and tokenizer files are copied.
-    ///   - normalizes: whether the layout ends with a module that makes vectors unit length; not where their length means something.
+    ///   - normalizes: whether the layout ends with a module that scales vectors to unit length.
     /// - Throws: ``EncoderError/file(path:reason:)`` or `NumericsError`.
     public func save(to folder: URL, tokenizerFrom source: URL, normalizes: Bool = true) throws {
         let files = FileManager.default
@@ -137,7 +137,7 @@ extension BERTEncoder {
         }
     }
 
-    /// Reads what ``saveTrainingState(to:)`` wrote; training goes on bitwise as if it had never stopped.
+    /// Reads what ``saveTrainingState(to:)`` wrote. Training then continues bit for bit as if it had not stopped.
     /// - Throws: ``EncoderError/trainingState(path:expected:found:)`` or `NumericsError`.
     public func restoreTrainingState(from folder: URL) throws {
         let url = Self.stateFile(in: folder)

@@ -4,8 +4,8 @@ import MafinText
 
 /// A BERT-type text encoder that embeds and trains on the CPU.
 ///
-/// Batches are ragged: texts lie end to end and no token is padding. A batch is cut into chunks of whole texts, and each
-/// thread takes its chunks through all layers by itself, so that threads meet once a pass.
+/// Batches are ragged: texts lie end to end without padding. A batch is cut into chunks of whole texts. Each thread takes its
+/// chunks through all layers alone, so that threads wait for each other once a pass.
 ///
 /// Not to be used from two threads at a time.
 public final class BERTEncoder {
@@ -13,16 +13,16 @@ public final class BERTEncoder {
     public let configuration: EncoderConfiguration
     /// How token vectors become one vector.
     public let pooling: Pooling
-    /// Memory that forward passes may keep for their backward passes, in bytes, all that are alive together; what does not fit is
-    /// computed again (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"), with equal
-    /// gradients. ``limitTrainingMemory(to:)`` sets it from a limit for all of training.
+    /// Bytes of activations that all forward passes together keep for their backward passes. Activations that do not fit are computed
+    /// again (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"); the gradients are the
+    /// same. ``limitTrainingMemory(to:copiesOfWeights:)`` sets it from a limit for all of training.
     public var activationBudget = BERTEncoder.standardActivationBudget
-    /// Parameters below this layer stay as they are; above 0, the embeddings do too. What lies below is a fixed function then:
-    /// it runs without dropout, and in training once a text, as far as ``frozenOutputBudget`` goes.
+    /// How many of the lowest layers do not train; if any, the embeddings do not train either. Frozen layers run without dropout.
+    /// In training their outputs are computed once a text and kept, as far as ``frozenOutputBudget`` goes.
     public let frozenLayers: Int
-    /// Memory for what comes out of the frozen layers, in bytes; texts whose outputs do not fit go through them every time.
+    /// Bytes of frozen layers' outputs to keep. Those of further texts are computed every time.
     public var frozenOutputBudget = 1 << 30
-    /// Whether the embedding matrices stay as they are.
+    /// Whether the embedding matrices do not train.
     public let freezesEmbeddings: Bool
     /// Whether the time of every operation is taken, for ``operationTimes()``.
     public var timesOperations = false
@@ -34,16 +34,16 @@ public final class BERTEncoder {
     private(set) lazy var optimizer = EncoderAdamW(
         configuration, layout, parameters, options: optimizerOptions, trainable: isTrainable)
     private(set) var hasOptimizer = false
-    /// Probability of dropping an element in training, of layers' outputs and of attention weights alike; `nil`: what the
-    /// checkpoint's configuration says of each.
+    /// Probability of dropping an element of a layer's output or an attention weight in training; `nil`: the two probabilities of
+    /// the checkpoint's configuration.
     public var dropoutProbability: Float?
     /// Settings of the optimiser; read when the first update is made.
     public var optimizerOptions = AdamWOptions()
-    /// Tensors of the checkpoint that play no part here (BERT's pooler) and are exported as they came.
+    /// Tensors of the checkpoint that are not used (BERT's pooler). They are exported unchanged.
     var passedThrough: [(name: String, shape: [Int], values: [Float])] = []
     var workspaces: [Workspace] = []
     let activationStore = ActivationStore()
-    let frozenRows = FrozenRows()
+    let frozenOutputCache = FrozenOutputs()
     let clock = OperationClock()
 
     var trainableLayers: Range<Int> { frozenLayers..<configuration.layerCount }
@@ -92,6 +92,8 @@ public final class BERTEncoder {
     // MARK: Weights
 
     /// One optimiser step on the gradients gathered since the last, which are then cleared.
+    ///
+    /// Where the norm is infinite or NaN there is no step: weights, moments and step count stay as they are.
     /// - Returns: the Euclidean norm of all gradients before clipping to `maximumGradientNorm`.
     public func update(learningRate: Float, maximumGradientNorm: Float?) -> Float {
         precondition(!gradients.isEmpty, "an update needs gradients")
@@ -99,6 +101,10 @@ public final class BERTEncoder {
         var norm: Float = 0
         timed(.gradientNorm, floats: floats) {
             norm = Float(gradients.squaredNorm().squareRoot())
+        }
+        guard norm.isFinite else {
+            gradients.clear()
+            return norm
         }
         var scale: Float = 1
         // PyTorch's clip_grad_norm_ adds the same 1e-6.
@@ -124,7 +130,7 @@ public final class BERTEncoder {
         if hasOptimizer { optimizer.bringAllUpToDate() }
         parameters.copy(from: weights)
         packed.invalidate()
-        frozenRows.clear()
+        frozenOutputCache.clear()
     }
 
     /// Steps that the optimiser has made.
@@ -139,7 +145,7 @@ public final class BERTEncoder {
 
     // MARK: Time
 
-    /// What each operation has taken since the encoder was made, where ``timesOperations`` was set.
+    /// The time of each operation since the encoder was made, while ``timesOperations`` was set.
     public func operationTimes() -> [Operation: OperationTime] {
         var sums: [Operation: OperationTime] = [:]
         for clock in workspaces.compactMap(\.clock) + [clock] {
@@ -154,7 +160,7 @@ public final class BERTEncoder {
         return sums.filter { $0.value.seconds > 0 }
     }
 
-    /// Times what the calling thread and those that it starts do together.
+    /// Times an operation that runs on several threads.
     func timed(_ operation: Operation, floats: Int, _ body: () -> Void) {
         guard timesOperations else { return body() }
         let start = OperationClock.processNow()

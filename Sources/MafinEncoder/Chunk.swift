@@ -1,10 +1,10 @@
 import MafinText
 
-/// A run of whole texts of a batch, which one thread takes through all layers.
+/// Consecutive whole texts of a batch, which one thread takes through all layers.
 struct Chunk: Sendable {
     /// The texts, by their number in the batch.
     let texts: Range<Int>
-    /// Number of the first token in the batch: dropout masks are functions of it, so that they do not depend on the cut.
+    /// Index of the first token in the batch. Dropout masks are functions of a token's index, so that they do not depend on the cut.
     let firstToken: Int
     /// Where each text starts in the chunk, and the chunk's token count at the end.
     let starts: [Int]
@@ -12,8 +12,8 @@ struct Chunk: Sendable {
     var tokens: Int { starts[starts.count - 1] }
     var longest: Int { zip(starts.dropFirst(), starts).map { $0 - $1 }.max() ?? 0 }
 
-    /// Cuts a batch into chunks of about equal token counts: at least one a thread where there are texts enough, and so many
-    /// that their mean is at most `maximumTokens` (which a chunk may exceed by a part of its last text).
+    /// Cuts a batch into chunks of about equal token counts: at least one a thread if there are enough texts, and as many as it
+    /// takes for a mean of at most `maximumTokens`. A chunk may exceed that by a part of its last text.
     static func cut(_ batch: TokenBatch, threads: Int, maximumTokens: Int) -> [Chunk] {
         let total = batch.ids.count
         guard batch.count > 0 else { return [] }
@@ -22,7 +22,7 @@ struct Chunk: Sendable {
         var chunks: [Chunk] = []
         var first = 0
         for piece in 1...wanted where first < batch.count {
-            // The text whose end is nearest to this piece's share of the tokens closes the chunk.
+            // The chunk ends with the text whose end is nearest to this piece's share of the tokens.
             let share = total * piece / wanted
             var end = first + 1
             while end < batch.count, batch.offsets[end] < share,

@@ -1,8 +1,8 @@
 import CMafinKernels
 import MafinNumerics
 
-/// The dropout masks of one pass: functions of the pass's seed and of where an element stands, so that any piece of the
-/// pass can be replayed.
+/// The dropout masks of one pass. They are functions of the pass's seed and an element's position, so that any part of the pass
+/// can be computed again.
 struct Dropout: Sendable {
     /// Where in the network a mask is used.
     enum Site: Sendable {
@@ -33,7 +33,7 @@ struct Dropout: Sendable {
         self.attention = attention
     }
 
-    /// The mask of a site, its row 0 being row `firstRow` of the batch.
+    /// The mask of a site for rows from row `firstRow` of the batch on.
     func mask(_ site: Site, firstRow: Int) -> mafin_dropout {
         let probability = if case .attention = site { attention } else { hidden }
         guard let seed, probability > 0 else {

@@ -21,14 +21,14 @@ struct EmbeddingLayer {
                 for column in 0..<hidden { out[column] = word[column] + position[column] + type[column] }
             }
         }
-        // In place: the norm of a sum takes the sum's room.
+        // In place: the normalised sum overwrites the sum.
         mafin_residual_layer_norm(
             chunk.tokens, hidden, sum, nil, nil, Dropout.none.mask(.embeddings, firstRow: 0),
             configuration.layerNormEpsilon, saved.embeddingNorm, saved.embeddingScale)
         output(chunk, saved, into: workspace.hidden.pointer)
     }
 
-    /// The layer's output again, from what was saved of it.
+    /// Recomputes the layer's output from what was saved of it.
     func output(_ chunk: Chunk, _ saved: Activations, into y: UnsafeMutablePointer<Float>) {
         mafin_affine(
             chunk.tokens, hidden, saved.embeddingNorm, parameters + layout.embeddingNormGain,
@@ -36,7 +36,7 @@ struct EmbeddingLayer {
     }
 
     /// From ∂L/∂output to the gradient of each token's sum of embeddings, both in `workspace.gradient`; adds to the dense
-    /// parameters' gradients. The word embeddings' part is left to the caller.
+    /// parameters' gradients. The caller adds those of the word embeddings.
     func backward(
         _ chunk: Chunk, _ saved: Activations, _ workspace: Workspace, gradients: UnsafeMutablePointer<Float>
     ) {

@@ -1,8 +1,8 @@
-/// What can be wrong with a checkpoint folder.
+/// Why a checkpoint, a training state or an input cannot be used.
 public enum EncoderError: Error, CustomStringConvertible, Equatable {
     /// A file that the checkpoint needs cannot be read.
     case file(path: String, reason: String)
-    /// The checkpoint is of a kind that this encoder does not compute; running it anyway would give wrong vectors.
+    /// The checkpoint is of a kind that this encoder does not compute.
     case unsupported(path: String, what: String, found: String, supported: String)
     /// A value of the configuration is missing or makes no sense.
     case configuration(path: String, key: String, expected: String, found: String)
@@ -10,7 +10,7 @@ public enum EncoderError: Error, CustomStringConvertible, Equatable {
     case input(row: Int, expected: String, found: String)
     /// The training state belongs to an encoder of other sizes.
     case trainingState(path: String, expected: String, found: String)
-    /// Less memory is allowed than training takes in any case, in bytes.
+    /// The memory limit is below what training takes in any case, in bytes.
     case memory(needed: Int, given: Int)
 
     /// One sentence that names the file.

@@ -67,12 +67,12 @@ struct EncoderLayer {
         }
     }
 
-    /// From ∂L/∂output to ∂L/∂input, both in `workspace.gradient`; adds to the layer's parameter gradients. Uses `saved` up: gradients
-    /// take the place of what they are the gradients of.
+    /// From ∂L/∂output to ∂L/∂input, both in `workspace.gradient`; adds to the layer's parameter gradients. Gradients overwrite the
+    /// activations in `saved`.
     ///
     /// - Parameters:
     ///   - sink: where the gradients of the parameters go.
-    ///   - input: writes the layer's input, `(tokens, hidden)`, to where it is told.
+    ///   - input: writes the layer's input, `(tokens, hidden)`, to its argument.
     func backward(
         _ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, into sink: GradientSink,
         input: (UnsafeMutablePointer<Float>) -> Void
@@ -132,8 +132,8 @@ struct EncoderLayer {
         }
     }
 
-    /// From the gradient of the layer's output to that of its first norm's output, in `workspace.gradient`; leaves what the
-    /// weights' gradients are made of: `droppedGradient`, `saved.up`, `activated`, and the first norm's output in `hidden`.
+    /// From the gradient of the layer's output to that of its first norm's output, in `workspace.gradient`. Leaves the operands of the
+    /// weights' gradients: `droppedGradient`, `saved.up`, `activated`, and the first norm's output in `hidden`.
     private func feedForwardBackward(
         _ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, _ small: SmallGradients
     ) {
@@ -168,7 +168,7 @@ struct EncoderLayer {
         }
     }
 
-    /// The layer's output again, from what was saved of it.
+    /// Recomputes the layer's output from what was saved of it.
     func output(tokens: Int, _ saved: Activations.Layer, into y: UnsafeMutablePointer<Float>) {
         affine(tokens, saved.outputNorm, offsets.outputNormGain, offsets.outputNormBias, y)
     }
@@ -213,7 +213,7 @@ struct EncoderLayer {
         clock.time(.biasGradients, floats: rows * width) { mafin_column_sum(rows, width, x, sum) }
     }
 
-    /// A product of `rows` rows with a weight, or of two such for the weight's gradient, on the clock.
+    /// Times a product of `rows` rows with a weight, or the product for the weight's gradient.
     private func product(
         _ operation: Operation, _ clock: OperationClock?, _ rows: Int, _ weight: PackedWeights.Weight,
         _ body: () -> Void
@@ -224,7 +224,7 @@ struct EncoderLayer {
     }
 }
 
-/// One chunk's gradients of a layer's biases and norms, until it is the chunk's turn to add them.
+/// One chunk's gradients of a layer's biases and norms, until the chunk may add them.
 private struct SmallGradients {
     let queryKeyValueBias: UnsafeMutablePointer<Float>
     let attentionOutputBias: UnsafeMutablePointer<Float>
@@ -236,7 +236,7 @@ private struct SmallGradients {
     let outputNormBias: UnsafeMutablePointer<Float>
     private let widths: (hidden: Int, intermediate: Int)
 
-    /// All 0, in the workspace's room for them.
+    /// All 0, in the workspace's memory for them.
     init(_ workspace: Workspace, _ configuration: EncoderConfiguration) {
         let (hidden, intermediate) = (configuration.hiddenSize, configuration.intermediateSize)
         widths = (hidden, intermediate)

@@ -2,20 +2,21 @@ import Foundation
 
 /// A fixed block of floats, aligned to a cache line, that lives as long as the object.
 ///
-/// Reads and writes go through `pointer`; whoever shares a buffer between threads hands out disjoint parts.
+/// Reads and writes go through `pointer`. Threads that share a buffer must work on disjoint parts.
 final class FloatBuffer: @unchecked Sendable {
     let count: Int
     let pointer: UnsafeMutablePointer<Float>
-    /// Pages of its own, for a large block: address and length.
+    /// Address and length of a large block's own pages.
     private let mapping: (base: UnsafeMutableRawPointer, bytes: Int)?
 
-    /// From here on a block gets pages of its own: they are 0, given back when it goes, and take memory once touched.
+    /// Blocks of at least this size get pages of their own. These are 0 at first, take memory once touched, and are returned with
+    /// the block.
     private static let mappedBytes = 1 << 20
     private static let hugePageBytes = 2 << 20
 
     /// - Parameters:
     ///   - zeroed: whether the floats are 0 at first; scratch memory that is written before it is read need not be.
-    ///   - sparsePrefix: so many floats at the start are touched here and there only; what is never touched takes no memory.
+    ///   - sparsePrefix: number of floats at the start of which only some are touched; small pages save memory there.
     init(count: Int, zeroed: Bool = false, sparsePrefix: Int = 0) {
         self.count = count
         let bytes = max(64, count * MemoryLayout<Float>.stride)
@@ -41,7 +42,7 @@ final class FloatBuffer: @unchecked Sendable {
         }
     }
 
-    /// Pages for `bytes`, the first `smallPages` bytes of which come in small ones.
+    /// Maps `bytes`; the first `smallPages` bytes get small pages.
     private static func map(_ bytes: Int, smallPages: Int) -> (UnsafeMutableRawPointer, (UnsafeMutableRawPointer, Int))
     {
         #if canImport(Darwin)
@@ -55,8 +56,8 @@ final class FloatBuffer: @unchecked Sendable {
         }
         let start = base.alignedUp(toMultipleOf: hugePageBytes)
         #if os(Linux)
-            // 2 MiB at a time: a five-hundredth of the page faults, and the products' strided reads stay within the TLB.
-            // Where the kernel does not do it, small pages serve too.
+            // Pages of 2 MiB: a five-hundredth of the page faults, and the products' strided reads stay within the TLB. Small pages
+            // work too, where the kernel has no others.
             let huge = (start + smallPages).alignedUp(toMultipleOf: hugePageBytes)
             if huge < start + bytes { madvise(huge, start + bytes - huge, MADV_HUGEPAGE) }
         #endif

@@ -2,11 +2,11 @@ import CMafinKernels
 import Foundation
 import MafinNumerics
 
-/// The gradients gathered since the last update: of the dense parameters, and of the word embeddings that were touched.
+/// The gradients gathered since the last update, of the dense parameters and of the word embeddings that occurred.
 final class Gradients {
     private let configuration: EncoderConfiguration
     private let layout: ParameterLayout
-    /// Runs of dense parameters other than the layers' weight matrices.
+    /// Ranges of dense parameters other than the layers' weight matrices.
     private let small: [Range<Int>]
     /// The parameters of the dense part that train; the gradients of the others stay 0.
     private let trainable: Range<Int>
@@ -36,12 +36,13 @@ final class Gradients {
         self.small = small + [start..<layout.count]
     }
 
-    /// Where the gradient of the parameter at an offset of the layout stands (dense parameters only).
+    /// The base of the gradients: that of a dense parameter is at the parameter's offset in the layout.
     var base: UnsafeMutablePointer<Float> { dense.pointer - layout.denseStart }
 
-    /// Makes ready for a backward pass.
+    /// Prepares a backward pass.
     ///
-    /// Where nothing had been gathered, all is 0 now but for the layers' weight matrices: the first gradients take their place.
+    /// If nothing had been gathered, all gradients are 0 now except those of the layers' weight matrices, which the first chunk
+    /// overwrites.
     /// - Returns: whether something had been gathered.
     func begin() -> Bool {
         guard isEmpty else { return true }
@@ -108,11 +109,11 @@ final class Gradients {
     }
 }
 
-/// Gradients of rows of the word embedding matrix, of those that have one.
+/// Gradients of the rows of the word embedding matrix that have one.
 private final class WordGradients {
-    /// The rows, in the order in which they were first touched.
+    /// The rows, in the order in which they first occurred.
     private(set) var words: [Int32] = []
-    /// Where a word stands in `words`; -1: nowhere.
+    /// The index of each word in `words`; -1 for words without a gradient.
     private var slots: [Int32]
     private var values: [Float] = []
     private let width: Int
@@ -139,7 +140,7 @@ private final class WordGradients {
 
     /// The words and their gradients, row after row.
     func withRows<Result>(_ body: (UnsafeBufferPointer<Int32>, UnsafePointer<Float>) -> Result) -> Result {
-        // An empty array has no address; for no rows any will do.
+        // An empty array has no address. Any address will do for no rows.
         if values.isEmpty {
             return withUnsafePointer(to: Float(0)) { body(UnsafeBufferPointer(start: nil, count: 0), $0) }
         }
@@ -158,7 +159,7 @@ private final class WordGradients {
     }
 }
 
-/// A block of doubles that the iterations of a parallel loop write one each.
+/// A block of doubles; each iteration of a parallel loop writes one.
 private final class PartialSums: @unchecked Sendable {
     let pointer: UnsafeMutablePointer<Double>
 
@@ -170,21 +171,21 @@ private final class PartialSums: @unchecked Sendable {
     deinit { pointer.deallocate() }
 }
 
-/// Lets the chunks of a backward pass, whichever threads they are on, add to the same gradients one after the other.
+/// Gives the sums of a backward pass one order, whatever threads its chunks run on.
 ///
-/// A chunk adds in stages, the same for all, and to each stage's parameters after the chunk before it: sums have one order,
-/// one block of memory, and the last chunk's place is the only one where threads wait for each other for long.
-final class Turns: @unchecked Sendable {
+/// Each chunk adds to the gradients in the same stages, one for each part of the parameters. It runs a stage after the chunk
+/// before it has run that stage. All chunks so share one block of gradients, and a chunk waits only where it would overtake the one before it.
+final class OrderedAccumulation: @unchecked Sendable {
     private let condition = NSCondition()
-    /// Stages that each chunk is through with.
+    /// Stages that each chunk has finished.
     private var stages: [Int]
 
     init(chunks: Int) {
         stages = [Int](repeating: 0, count: chunks)
     }
 
-    /// Runs the next stage of a chunk once the chunk before it is through with that stage.
-    func take(chunk: Int, _ body: () -> Void) {
+    /// Runs the next stage of a chunk, after the chunk before it has finished that stage.
+    func runStage(chunk: Int, _ body: () -> Void) {
         condition.lock()
         let stage = stages[chunk]
         while chunk > 0, stages[chunk - 1] <= stage { condition.wait() }
@@ -194,5 +195,19 @@ final class Turns: @unchecked Sendable {
         stages[chunk] += 1
         condition.broadcast()
         condition.unlock()
+    }
+}
+
+/// Where the gradients of one chunk go, after those of the chunk before it.
+struct GradientSink {
+    let gradients: Gradients
+    /// Whether gradients of weight matrices are added to what is there or overwrite it. The others are always added.
+    let isAdding: Bool
+    let order: OrderedAccumulation
+    let chunk: Int
+
+    /// Calls `body` with the base of the gradients; each parameter's gradient is at the parameter's offset.
+    func add(_ body: (UnsafeMutablePointer<Float>) -> Void) {
+        order.runStage(chunk: chunk) { body(gradients.base) }
     }
 }

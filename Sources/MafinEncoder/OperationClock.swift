@@ -1,6 +1,6 @@
 import Foundation
 
-/// What a pass of the encoder does, for the table of where its time goes.
+/// The operations of a pass of the encoder, for the table of their times.
 public enum Operation: Int, CaseIterable, Sendable {
     case embeddings, queryKeyValue, packing, scores, softmax, context, attentionOutput, layerNorm, up, gelu, down
     case pooling
@@ -11,15 +11,15 @@ public enum Operation: Int, CaseIterable, Sendable {
     case gradientNorm, adamW, weightPacking
 }
 
-/// How long an operation took, and what it did meanwhile.
+/// The time and the work of an operation.
 public struct OperationTime: Sendable {
     /// Seconds of processor time, over all threads.
     public var seconds = 0.0
     /// Floating-point operations of its matrix products; 0 for other operations.
     public var operations = 0.0
-    /// Bytes that it has to read and write at least.
+    /// Bytes that it must at least read and write.
     public var bytes = 0.0
-    /// Seconds that went into reading the clock, beside `seconds`.
+    /// Seconds spent reading the clock; not part of `seconds`.
     public var overhead = 0.0
 }
 
@@ -27,7 +27,7 @@ public struct OperationTime: Sendable {
 final class OperationClock {
     private(set) var times = [OperationTime](repeating: OperationTime(), count: Operation.allCases.count)
 
-    /// What one reading of the clock takes: about half of it falls before the moment that is read, half behind it.
+    /// Seconds that one reading of the clock takes, about half before and half after the moment that is read.
     private static let cost: Double = {
         let start = now()
         for _ in 0..<1000 { _ = now() }
@@ -41,7 +41,7 @@ final class OperationClock {
         times[operation.rawValue].bytes += Double(floats * MemoryLayout<Float>.stride)
     }
 
-    /// Processor time of the calling thread: what other processes take does not count.
+    /// Processor time of the calling thread.
     static func now() -> Double { read(CLOCK_THREAD_CPUTIME_ID) }
 
     /// Processor time of all threads of the process.
@@ -55,7 +55,7 @@ final class OperationClock {
 }
 
 extension OperationClock? {
-    /// Runs `body`, on the clock if there is one.
+    /// Runs `body` and times it if there is a clock.
     /// - Parameters:
     ///   - operations: floating-point operations of a product.
     ///   - floats: read and written, each once.

@@ -1,7 +1,7 @@
 import CMafinKernels
 import MafinNumerics
 
-/// The layers' weight matrices as the matrix products read them: packed once after each change, shared by all threads.
+/// The layers' weight matrices in the layout of the matrix products. Packed once after each change and shared by all threads.
 final class PackedWeights: @unchecked Sendable {
     /// A weight (outputs, inputs), packed for y = x · Wᵀ and, for training, for dx = dy · W.
     struct Weight: Sendable {
@@ -22,8 +22,8 @@ final class PackedWeights: @unchecked Sendable {
     private(set) var layers: [Layer] = []
     private var forwardCount = 0
     private var backwardCount = 0
-    /// Room for one direction: a forward pass has ended when the backward pass begins. Both are kept where a backward pass
-    /// computes activations again.
+    /// One buffer serves both directions in turn, since a forward pass has ended when the backward pass begins. Two are needed where a
+    /// backward pass computes activations again.
     private var forwardBuffer: FloatBuffer?
     private var backwardBuffer: FloatBuffer?
     private var forwardIsCurrent = false
@@ -65,7 +65,7 @@ final class PackedWeights: @unchecked Sendable {
     ///   - backward: whether ``backward(_:rows:_:into:adding:)`` will be called.
     func prepare(from parameters: FloatBuffer, forward: Bool, backward: Bool) {
         if forward, !forwardIsCurrent {
-            let out = room(&forwardBuffer, forwardCount, from: &backwardBuffer, unless: backward, &backwardIsCurrent)
+            let out = buffer(&forwardBuffer, forwardCount, from: &backwardBuffer, unless: backward, &backwardIsCurrent)
             pack { weight in
                 mafin_pack(
                     true, weight.outputs, weight.inputs, parameters.pointer + weight.source, weight.inputs,
@@ -74,7 +74,7 @@ final class PackedWeights: @unchecked Sendable {
             forwardIsCurrent = true
         }
         if backward, !backwardIsCurrent {
-            let out = room(&backwardBuffer, backwardCount, from: &forwardBuffer, unless: forward, &forwardIsCurrent)
+            let out = buffer(&backwardBuffer, backwardCount, from: &forwardBuffer, unless: forward, &forwardIsCurrent)
             pack { weight in
                 mafin_pack(
                     false, weight.inputs, weight.outputs, parameters.pointer + weight.source, weight.inputs,
@@ -84,8 +84,8 @@ final class PackedWeights: @unchecked Sendable {
         }
     }
 
-    /// Room for one direction's weights: its own, that of the other where it is not needed, or new.
-    private func room(
+    /// A buffer for one direction's weights: its own, the other direction's if that is not needed, or a new one.
+    private func buffer(
         _ own: inout FloatBuffer?, _ count: Int, from other: inout FloatBuffer?, unless isNeeded: Bool,
         _ otherIsCurrent: inout Bool
     ) -> FloatBuffer {
@@ -116,7 +116,7 @@ final class PackedWeights: @unchecked Sendable {
             y, weight.outputs)
     }
 
-    /// Some columns of that product, from a multiple of ``columnTile`` on; y is that of all columns.
+    /// Some columns of that product, from a multiple of ``columnTile`` on. `y` is the result of all columns.
     func forward(
         _ weight: Weight, columns: Range<Int>, rows: Int, _ x: UnsafePointer<Float>,
         into y: UnsafeMutablePointer<Float>
@@ -126,7 +126,7 @@ final class PackedWeights: @unchecked Sendable {
             forwardPointer + weight.forward, 0, y + columns.lowerBound, weight.outputs)
     }
 
-    /// Columns that belong together: a part of a product begins at a multiple of it.
+    /// A part of a product's columns must begin at a multiple of this.
     static var columnTile: Int { mafin_packed_columns(1) }
 
     /// dx = dy · W, or dx += dy · W if `adding`, over `rows` rows of dy `(rows, outputs)`; dx is `(rows, inputs)`.

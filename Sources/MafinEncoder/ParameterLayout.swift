@@ -1,6 +1,6 @@
-/// Where each parameter lies in the one block that holds them all.
+/// Offsets of the parameters in the block that holds them all.
 ///
-/// Word embeddings come first: they are the sparse part, of which a step touches a few rows. All that follows is dense.
+/// Word embeddings come first. They are the sparse part: a step touches a few of their rows. All that follows is dense.
 /// The query, key and value matrices of a layer lie side by side, so that one product computes all three.
 struct ParameterLayout: Sendable {
     /// A parameter, by its name in Hugging Face checkpoints.

@@ -78,7 +78,7 @@ public enum Pooling: String, Sendable, Codable {
         }
     }
 
-    /// Sets the gradient with respect to the `length` rows of tokens from that with respect to the pooled vector.
+    /// From the gradient of the pooled vector to that of the `length` rows of `tokens`, `(length, width)`.
     func backward(_ gradient: UnsafePointer<Float>, length: Int, width: Int, into tokens: UnsafeMutablePointer<Float>) {
         tokens.update(repeating: 0, count: length * width)
         switch self {

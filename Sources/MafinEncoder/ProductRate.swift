@@ -2,21 +2,20 @@ import CMafinKernels
 import Foundation
 import MafinNumerics
 
-/// How fast this machine multiplies matrices of an encoder's linear layers: the ceiling that embedding and training are
-/// measured against.
+/// How fast this machine multiplies matrices of the sizes of an encoder's linear layers. Embedding and training cannot be faster.
 public struct ProductRate: Sendable {
-    /// Floating-point operations a second, by the clock on the wall, on all threads.
+    /// Floating-point operations a second of elapsed time, on all threads.
     public var perSecond: Double
-    /// The same a second of processor time of one thread, which other processes' load does not lower.
+    /// Floating-point operations a second of one thread's processor time, which the load of other processes does not lower.
     public var perProcessorSecond: Double
 
-    /// The products of one layer's four linear layers, each the best of its repetitions.
+    /// Measures the products of one layer's four linear layers; the best of the repetitions counts.
     ///
-    /// Every thread has its own rows and shares the weights, which have been packed before.
+    /// Every thread has its own rows. The packed weights are shared.
     /// - Parameters:
     ///   - rows: of the left operand, over all threads.
     ///   - seconds: to measure for.
-    ///   - training: whether the two products of the backward pass count too, with equal shares.
+    ///   - training: whether to measure the two products of the backward pass too.
     public static func measure(
         _ configuration: EncoderConfiguration, rows: Int = 1024, seconds: Double, training: Bool
     ) -> ProductRate {
@@ -44,7 +43,7 @@ public struct ProductRate: Sendable {
         let rows: Int
         private let outputs: Int
         private let inputs: Int
-        private let lanes: [(x: FloatBuffer, y: FloatBuffer, weights: FloatBuffer)]
+        private let workers: [(x: FloatBuffer, y: FloatBuffer, weights: FloatBuffer)]
         private let forward: FloatBuffer
         private let backward: FloatBuffer
 
@@ -56,42 +55,42 @@ public struct ProductRate: Sendable {
                 for index in 0..<count { buffer.pointer[index] = random.uniform() - 0.5 }
                 return buffer
             }
-            lanes = (0..<Parallelism.threads).map { _ in
+            workers = (0..<Parallelism.threads).map { _ in
                 (filled(rows * inputs), filled(rows * outputs), filled(outputs * inputs))
             }
             forward = FloatBuffer(count: mafin_packed_size(outputs, inputs))
             backward = FloatBuffer(count: mafin_packed_size(inputs, outputs))
-            mafin_pack(true, outputs, inputs, lanes[0].weights.pointer, inputs, forward.pointer)
-            mafin_pack(false, inputs, outputs, lanes[0].weights.pointer, inputs, backward.pointer)
+            mafin_pack(true, outputs, inputs, workers[0].weights.pointer, inputs, forward.pointer)
+            mafin_pack(false, inputs, outputs, workers[0].weights.pointer, inputs, backward.pointer)
         }
 
-        /// Seconds of the fastest repetition: on the wall, and of all threads' processor time.
+        /// Seconds of the fastest repetition: elapsed time, and processor time of all threads.
         func best(_ kind: Kind, seconds: Double) -> (wall: Double, processor: Double) {
             var best = (wall: Double.infinity, processor: Double.infinity)
             let end = ContinuousClock.now + .seconds(seconds)
             repeat {
                 let start = (ContinuousClock.now, OperationClock.processNow())
-                parallelFor(lanes.count) { self.multiply(kind, self.lanes[$0]) }
+                parallelFor(workers.count) { self.multiply(kind, self.workers[$0]) }
                 best.wall = min(best.wall, (ContinuousClock.now - start.0) / .seconds(1))
                 best.processor = min(best.processor, OperationClock.processNow() - start.1)
             } while ContinuousClock.now < end
             return best
         }
 
-        private func multiply(_ kind: Kind, _ lane: (x: FloatBuffer, y: FloatBuffer, weights: FloatBuffer)) {
+        private func multiply(_ kind: Kind, _ worker: (x: FloatBuffer, y: FloatBuffer, weights: FloatBuffer)) {
             switch kind {
             case .forward:
                 mafin_sgemm_packed(
-                    false, rows, outputs, inputs, 1, lane.x.pointer, inputs, forward.pointer, 0, lane.y.pointer,
+                    false, rows, outputs, inputs, 1, worker.x.pointer, inputs, forward.pointer, 0, worker.y.pointer,
                     outputs)
             case .inputs:
                 mafin_sgemm_packed(
-                    false, rows, inputs, outputs, 1, lane.y.pointer, outputs, backward.pointer, 0, lane.x.pointer,
+                    false, rows, inputs, outputs, 1, worker.y.pointer, outputs, backward.pointer, 0, worker.x.pointer,
                     inputs)
             case .weights:
                 mafin_sgemm(
-                    true, false, outputs, inputs, rows, 1, lane.y.pointer, outputs, lane.x.pointer, inputs, 0,
-                    lane.weights.pointer, inputs)
+                    true, false, outputs, inputs, rows, 1, worker.y.pointer, outputs, worker.x.pointer, inputs, 0,
+                    worker.weights.pointer, inputs)
             }
         }
     }

@@ -2,38 +2,6 @@ import Foundation
 import MafinNumerics
 import MafinText
 
-/// What is put in front of a text before it is encoded, as some checkpoints were trained with (`query: `, `passage: `).
-public struct TextPrefixes: Sendable, Codable, Equatable {
-    /// In front of queries.
-    public var query: String
-    /// In front of documents.
-    public var document: String
-
-    /// No prefix unless given.
-    public init(query: String = "", document: String = "") {
-        self.query = query
-        self.document = document
-    }
-
-    /// The prompts that a checkpoint's `config_sentence_transformers.json` names `query` and `document` (or `passage`).
-    /// - Throws: ``EncoderError`` where the file is there and is no JSON object.
-    public init(modelFolder: URL) throws {
-        let url = modelFolder.appendingPathComponent("config_sentence_transformers.json")
-        self.init()
-        guard FileManager.default.fileExists(atPath: url.path) else { return }
-        guard let prompts = try JSONFile(url).object["prompts"] as? [String: String] else { return }
-        query = prompts["query"] ?? ""
-        document = prompts["document"] ?? prompts["passage"] ?? ""
-    }
-
-    /// The prefixes given; one that is not given is the checkpoint's. Nil where neither is given.
-    package init?(query: String?, document: String?, elseOf modelFolder: URL) throws {
-        guard query != nil || document != nil else { return nil }
-        let own = try TextPrefixes(modelFolder: modelFolder)
-        self.init(query: query ?? own.query, document: document ?? own.document)
-    }
-}
-
 /// A checkpoint ready for texts: its tokenizer, its encoder and its prefixes.
 public final class TextEncoder {
     /// The folder it was loaded from.
@@ -42,15 +10,15 @@ public final class TextEncoder {
     public let tokenizer: WordPieceTokenizer
     /// Token ids to vectors.
     public let encoder: BERTEncoder
-    /// What is put in front of texts.
+    /// Text in front of queries and documents.
     public let prefixes: TextPrefixes
     /// Texts of more tokens are cut to this many, the final special token kept.
     public let maximumLength: Int
 
     /// Loads a checkpoint folder.
     /// - Parameters:
-    ///   - prefixes: `nil`: what the checkpoint says.
-    ///   - maximumLength: tokens at most; `nil`: what the checkpoint says. Never more than it has positions for.
+    ///   - prefixes: `nil`: those of the checkpoint.
+    ///   - maximumLength: the most tokens of a text; `nil`: the checkpoint's. At most the number of its positions.
     ///   - frozenLayers: the lowest layers whose parameters do not train.
     ///   - freezesEmbeddings: whether the embeddings do not train.
     /// - Throws: ``EncoderError``, `TokenizerError` or `NumericsError`, naming the file.
@@ -66,7 +34,7 @@ public final class TextEncoder {
         self.maximumLength = min(maximumLength ?? tokenizer.maxLength, encoder.configuration.maximumPositions)
     }
 
-    /// The tokens of texts behind a prefix (``TextPrefixes/query`` or ``TextPrefixes/document``).
+    /// The tokens of texts with a prefix in front (``TextPrefixes/query`` or ``TextPrefixes/document``).
     public func tokens(of texts: [String], prefix: String) -> TokenBatch {
         tokenizer.batchEncode(prefix.isEmpty ? texts : texts.map { prefix + $0 }, maxLength: maximumLength)
     }
@@ -85,14 +53,14 @@ public final class TextEncoder {
             .matrix
     }
 
-    /// The same vectors as the encoder emits them, before they are brought to unit length.
+    /// The vectors as the encoder computes them, before they are scaled to unit length.
     /// - Throws: `CancellationError` when cancelled.
     public func embedUnnormalized(
         _ texts: [String], prefix: String, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws -> Matrix {
         var values: [Float] = []
         values.reserveCapacity(texts.count * encoder.dimension)
-        // Pieces bound the memory for tokens, and give progress something to say.
+        // Pieces bound the memory for tokens and let progress be reported.
         for start in stride(from: 0, to: texts.count, by: 256) {
             if isCancelled() { throw CancellationError() }
             let end = min(start + 256, texts.count)

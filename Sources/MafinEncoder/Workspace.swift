@@ -2,10 +2,10 @@ import CMafinKernels
 
 /// Scratch memory of one thread, reused from chunk to chunk and from call to call.
 final class Workspace {
-    /// Rows that go through a layer's dense part together, and query rows of one attention tile: their vectors stay in the
-    /// second-level cache. A multiple of the rows of every instruction set's product tile.
+    /// Rows that go through a layer's dense part together, and query rows of one attention tile. So few stay in the second-level
+    /// cache. A multiple of the rows of every instruction set's product tile.
     static let rowBlock = 96
-    /// Query rows of one attention tile when nothing is kept of it: half as many stay nearer.
+    /// Query rows of one attention tile in a forward pass.
     static let forwardTile = 48
 
     private let configuration: EncoderConfiguration
@@ -13,32 +13,32 @@ final class Workspace {
     private var lengthCapacity = 0
     private var isForTraining = false
 
-    /// Times the thread's operations, if that is wanted.
+    /// Times the thread's operations; `nil`: not timed.
     var clock: OperationClock?
 
     /// `(tokens, hidden)`: a layer's input and output.
     private(set) var hidden = FloatBuffer(count: 0)
     /// `(rowBlock, hidden)`: the output of a dense layer before its norm.
     let dense: FloatBuffer
-    /// `(rowBlock, intermediate)` or, for training and teams, `(tokens, intermediate)`: after GELU.
+    /// After GELU: `(rowBlock, intermediate)`, or `(tokens, intermediate)` in training and cooperative passes.
     private(set) var activated = FloatBuffer(count: 0)
-    /// `(rowBlock, longest text)`: attention weights, and in training what dropout left of them, and their gradients.
+    /// `(rowBlock, longest text)`: attention weights; in training also the weights after dropout, and the gradients.
     private(set) var attention = FloatBuffer(count: 0)
     private(set) var droppedAttention = FloatBuffer(count: 0)
     private(set) var attentionGradient = FloatBuffer(count: 0)
-    /// `(rowBlock)`: what brings attention weights to a sum of 1.
+    /// `(rowBlock)`: factors that make a row's attention weights sum to 1.
     let attentionScale = FloatBuffer(count: rowBlock)
-    /// Packed keys and values of one head, as they stand and transposed.
+    /// Packed keys and values of one head, plain and transposed.
     private(set) var packedKeys = FloatBuffer(count: 0)
     private(set) var packedValues = FloatBuffer(count: 0)
     private(set) var packedKeyRows = FloatBuffer(count: 0)
-    /// Gradients, training only: `(tokens, hidden)` of a layer's output, and behind dropout; `(rowBlock, intermediate)`.
+    /// Gradients, training only: of a layer's output before and after dropout, `(tokens, hidden)`; after GELU, `(rowBlock, intermediate)`.
     private(set) var gradient = FloatBuffer(count: 0)
     private(set) var droppedGradient = FloatBuffer(count: 0)
     private(set) var activatedGradient = FloatBuffer(count: 0)
-    /// Of a layer's biases and norms: `(9 · hidden + intermediate)`.
+    /// Gradients of a layer's biases and norms: `(9 · hidden + intermediate)`.
     let smallGradients: FloatBuffer
-    /// Activations of a chunk that are not kept from its forward to its backward pass.
+    /// Activations that are not kept from the forward to the backward pass.
     private(set) var transient = FloatBuffer(count: 0)
 
     init(_ configuration: EncoderConfiguration) {
@@ -47,13 +47,13 @@ final class Workspace {
         smallGradients = FloatBuffer(count: 9 * configuration.hiddenSize + configuration.intermediateSize)
     }
 
-    /// Makes room for a chunk of `tokens` tokens whose longest text has `longest`.
-    /// - Parameter activatedRows: rows that `activated` has at least.
+    /// Grows the buffers for a chunk of `tokens` tokens whose longest text has `longest`.
+    /// - Parameter activatedRows: the least number of rows of `activated`.
     func reserve(tokens: Int, longest: Int, training: Bool, activatedRows: Int = rowBlock) {
         let hiddenSize = configuration.hiddenSize
         let startsTraining = training && !isForTraining
         isForTraining = isForTraining || training
-        // Once there are gradients, they grow with the rest, or a capacity would promise room that they do not have.
+        // From the first training pass on, the gradients grow with the other buffers: one capacity stands for all.
         if tokens > tokenCapacity || startsTraining {
             tokenCapacity = max(tokens, tokenCapacity)
             hidden = FloatBuffer(count: tokenCapacity * hiddenSize)
@@ -72,7 +72,7 @@ final class Workspace {
             let head = configuration.headSize
             attention = FloatBuffer(count: tile)
             packedKeys = FloatBuffer(count: mafin_packed_size(lengthCapacity, head))
-            // The same room serves values as they stand and transposed.
+            // One buffer serves plain and transposed values.
             packedValues = FloatBuffer(
                 count: max(mafin_packed_size(head, lengthCapacity), mafin_packed_size(lengthCapacity, head)))
             if isForTraining {
@@ -83,8 +83,8 @@ final class Workspace {
         }
     }
 
-    /// Room for activations that are gone when the thread takes its next chunk.
-    /// - Parameter layers: which are kept apart; `nil`: one layer's worth is shared by all.
+    /// Activations that the thread's next chunk overwrites.
+    /// - Parameter layers: layers with activations of their own; `nil`: all layers share those of one.
     func transientActivations(tokens: Int, keeping layers: Range<Int>? = nil) -> Activations {
         let count = Activations.count(configuration, tokens: tokens, layers: layers?.count ?? 1)
         if count > transient.count { transient = FloatBuffer(count: count) }

@@ -1,9 +1,9 @@
-/// What the inner loop reads, at fixed addresses: no bounds checks, no reference counting.
+/// The tables of the inner loop, at fixed addresses: no bounds checks, no reference counting.
 final class ActionTables: @unchecked Sendable {
     // Sendable: nothing changes after `init`.
 
-    /// By the first byte of a character: below 256 the byte that an ASCII letter or digit adds to its word, else one of the
-    /// codes below.
+    /// By the first byte of a character: below 256, the byte that an ASCII letter or digit adds to its word; else one of the codes
+    /// below.
     let firstBytes: UnsafePointer<UInt16>
     /// The token id of each ASCII character that is a word of its own.
     let isolatedASCII: UnsafePointer<Int32>

@@ -1,26 +1,26 @@
-/// A token that is looked for in the text itself, before words are: `[SEP]`, `[MASK]`, and what somebody added.
+/// A token that is matched in the text before it is split into words: `[SEP]`, `[MASK]`, and tokens that users added.
 struct AddedToken: Sendable, Equatable {
     var content: String
     var id: Int32
     /// Left out by `decode(tokens:skipSpecialTokens:)`.
     var isSpecial = true
-    /// Looked for in the normalized text, in its own normalized form.
+    /// Matched in the normalized text, in its own normalized form.
     var isNormalized = false
-    /// Found only where no letter, digit or underscore touches it.
+    /// Matched only where no letter, digit or underscore touches it.
     var isSingleWord = false
-    /// Swallows the white space in front of it.
+    /// Includes the white space in front of it.
     var stripsLeft = false
-    /// Swallows the white space behind it.
+    /// Includes the white space behind it.
     var stripsRight = false
 }
 
-/// Added tokens, and how to find them in a text as Rust's `AddedVocabulary` does: at each place the longest one, from the
-/// left, without overlaps.
+/// Added tokens, and their matches in a text by the rules of Rust's `AddedVocabulary`: the longest at each position, from the left,
+/// without overlaps.
 struct AddedTokens: Sendable {
     let tokens: [AddedToken]
     private let raw: [Pattern]
     private let normalized: [Pattern]
-    /// Whether the fast path can find them all: each literally in the text, wherever it stands.
+    /// Whether the fast path can match all of them: each matches its bytes anywhere in the text.
     let areLiteral: Bool
     /// The patterns of the fast path by their first byte, the longest first.
     private let literals: [UInt8: [(bytes: [UInt8], id: Int32)]]
@@ -30,7 +30,7 @@ struct AddedTokens: Sendable {
         let scalars: [UInt32]
     }
 
-    /// A stretch of text: an added token, or what lies between two of them.
+    /// A range of a text: an added token, or the text between two of them.
     struct Segment: Equatable {
         let range: Range<Int>
         let token: Int32?
@@ -61,7 +61,7 @@ struct AddedTokens: Sendable {
     /// The bytes with which a literal added token may start.
     var firstBytes: some Sequence<UInt8> { literals.keys }
 
-    /// The longest literal added token at a place in a text.
+    /// The longest literal added token at a position in a text.
     func literal(at position: Int, in text: UnsafeBufferPointer<UInt8>) -> (id: Int32, length: Int)? {
         for candidate in literals[text[position]] ?? [] where candidate.bytes.count <= text.count - position {
             if text[position..<position + candidate.bytes.count].elementsEqual(candidate.bytes) {
@@ -71,12 +71,12 @@ struct AddedTokens: Sendable {
         return nil
     }
 
-    /// Splits the raw text at those added tokens that are looked for there.
+    /// Splits the raw text at the added tokens that are matched there.
     func segments(ofRaw text: ArraySlice<UInt32>, _ unicode: UnicodeProperties) -> [Segment] {
         segments(of: text, raw, unicode)
     }
 
-    /// Splits the normalized text at those added tokens that are looked for there.
+    /// Splits the normalized text at the added tokens that are matched there.
     func segments(ofNormalized text: ArraySlice<UInt32>, _ unicode: UnicodeProperties) -> [Segment] {
         segments(of: text, normalized, unicode)
     }
@@ -100,7 +100,7 @@ struct AddedTokens: Sendable {
             }
             var start = position
             var end = position + found.scalars.count
-            // A match that is turned down has still been consumed.
+            // A match that is rejected has still been consumed.
             position = end
             if found.token.isSingleWord, isWordScalar(before: start, text) || isWordScalar(at: end, text) { continue }
             if found.token.stripsLeft {

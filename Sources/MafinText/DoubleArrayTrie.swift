@@ -1,9 +1,9 @@
 /// Keys of bytes with values, as a double array: one 8-byte unit per node, one look-up per byte.
 ///
 /// A unit holds the byte that leads to it (9 bits, so that an empty unit differs from every byte), the base of its children
-/// (23 bits) and its value (32 bits, -1 if no key ends there). The child by byte `b` lies at `base ^ b`. No two nodes share
-/// a base, so that comparing the byte is enough to tell one's own child from a stranger's. (Aoe, "An efficient digital
-/// search algorithm by using a double-array structure", IEEE TSE 1989.)
+/// (23 bits) and its value (32 bits, -1 if no key ends there). The child by byte `b` is at `base ^ b`. No two nodes share a base,
+/// so that the byte shows whether a unit is a child of the node. (Aoe, "An efficient digital search algorithm by using a
+/// double-array structure", IEEE TSE 1989.)
 struct DoubleArrayTrie {
     private(set) var units: [UInt64] = []
 
@@ -15,20 +15,20 @@ struct DoubleArrayTrie {
     @inline(__always) static func base(_ unit: UInt64) -> Int { Int(unit >> 9 & 0x7F_FFFF) }
     @inline(__always) static func value(_ unit: UInt64) -> Int32 { Int32(truncatingIfNeeded: unit >> 32) }
 
-    /// Free units form a ring through these two, so that a search visits free units only.
+    /// Free units form a list through these two, so that a search visits free units only.
     private var nextFree: [Int32] = []
     private var previousFree: [Int32] = []
     private var firstFree: Int32 = -1
     private var isBaseTaken: [Bool] = []
 
-    /// A key that lies among the bytes that all keys share.
+    /// A key, as a range of the bytes of all keys.
     struct Key {
         let start: Int
         let count: Int
         let value: Int32
     }
 
-    /// Adds a trie of its own over these keys, and returns the base of its root; all tries share the units.
+    /// Adds a trie over these keys and returns the base of its root. All tries share the units.
     ///
     /// - Parameters:
     ///   - keys: keys that are not empty, with values ≥ 0; of equal keys the last wins
@@ -36,7 +36,7 @@ struct DoubleArrayTrie {
     /// - Returns: nil if there are more nodes than 23 bits can number
     mutating func add(_ keys: [Key], bytes: UnsafeBufferPointer<UInt8>) -> Int? {
         let sorted = Self.sorted(keys, bytes)
-        // Nodes still to be given children: the keys that run through it, and the depth at which they part.
+        // Nodes that still need children: the keys that pass through the node, and their depth there.
         var pending: [(node: Int?, keys: Range<Int>, depth: Int)] = [(nil, sorted.indices, 0)]
         var rootBase: Int?
         var labels: [UInt8] = []
@@ -70,7 +70,7 @@ struct DoubleArrayTrie {
         return rootBase
     }
 
-    /// By key, equal ones in the order given. Most keys differ in their first eight bytes, which compare as one number.
+    /// Sorted by key, equal keys in the given order. Most keys differ in their first eight bytes, which compare as one number.
     private static func sorted(_ keys: [Key], _ bytes: UnsafeBufferPointer<UInt8>) -> [Key] {
         let order = keys.indices.map { index in
             var head: UInt64 = 0
@@ -99,7 +99,7 @@ struct DoubleArrayTrie {
         var candidate = firstFree
         while candidate >= 0 {
             let base = Int(candidate) ^ Int(firstLabel)
-            // Base 0 is that of nodes without children: none of their bytes may be found there.
+            // Nodes without children have base 0, so no child may be there.
             if base != 0, !isBaseTaken[base], labels.allSatisfy({ isFree(base ^ Int($0)) }) {
                 return take(base, labels)
             }
@@ -120,7 +120,7 @@ struct DoubleArrayTrie {
     }
 
     private static let notFree: Int32 = -2
-    /// Blocks older than this many are searched no more: they are nearly full.
+    /// Older blocks than this many are no longer searched: they are nearly full.
     private static let openBlocks = 16
 
     private mutating func grow() {

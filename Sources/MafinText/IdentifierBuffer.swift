@@ -1,4 +1,4 @@
-/// Ids that grow in place, for one worker: the inner loop asks for room once per word and then writes without checks.
+/// A growing buffer of ids for one worker: the inner loop reserves memory once per word and then writes without checks.
 struct IdentifierBuffer: ~Copyable {
     private(set) var memory: UnsafeMutablePointer<Int32>
     private var capacity: Int

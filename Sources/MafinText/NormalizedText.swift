@@ -1,14 +1,14 @@
 /// A text after BertNormalizer, each scalar with the bytes of the original that it came from.
 ///
-/// The careful way: it allocates, sorts combining marks and keeps track of places. ``ScalarActions`` is the fast one.
+/// Slow: it allocates, sorts combining marks and keeps offsets. ``ScalarActions`` is the fast form.
 struct NormalizedText {
     private(set) var scalars: [UInt32] = []
     /// For each scalar, the bytes of the original text.
     private(set) var sources: [Range<Int>] = []
 
-    /// Adds the normalized form of a stretch of text. Combining marks are not sorted across its ends.
+    /// Adds the normalized form of a part of a text. Combining marks are not sorted across its ends.
     ///
-    /// - Parameter sources: the bytes each scalar of `text` came from, by the same indices; nil if nobody asks
+    /// - Parameter sources: the bytes of each scalar of `text`, by the same indices; nil if they are not needed
     mutating func append(
         _ text: ArraySlice<UInt32>, sources textSources: [Range<Int>]?, _ settings: NormalizerSettings,
         _ unicode: UnicodeProperties
@@ -51,8 +51,8 @@ struct NormalizedText {
 
     /// Decomposes, sorts each run of combining marks by class, and drops nonspacing marks.
     ///
-    /// A sorted scalar takes the place of the one that stood where it stands now, as in the Rust library, which hands the
-    /// original places out in order to all scalars that are the first of their decomposition.
+    /// A sorted scalar takes the source bytes of the scalar that had its position before. The Rust library does the same: it assigns
+    /// the sources in order to the scalars that are the first of their decomposition.
     private func stripAccents(_ text: inout [UInt32], _ sources: inout [Range<Int>], _ unicode: UnicodeProperties) {
         var parts: [(scalar: UInt32, isFirst: Bool, combiningClass: UInt32)] = []
         for scalar in text {

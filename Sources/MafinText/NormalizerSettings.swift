@@ -1,4 +1,4 @@
-/// The settings of BertNormalizer, as a checkpoint gives them.
+/// The settings of BertNormalizer in a checkpoint.
 struct NormalizerSettings: Sendable, Equatable {
     /// Drop control characters, and turn each kind of white space into a space.
     var cleansText = true
@@ -12,8 +12,8 @@ struct NormalizerSettings: Sendable, Equatable {
     /// `sentence_bert_config.json`, which sentence-transformers turns into such a step.
     var lowercasesFirst = false
 
-    /// Calls `body` with what one scalar becomes, nothing if it is dropped; its neighbours do not matter, but for the
-    /// sorting of combining marks that ``NormalizedText`` does.
+    /// Calls `body` with the scalars that one scalar becomes; none if it is dropped. Does not sort combining marks, which depends on
+    /// the neighbours (``NormalizedText``).
     func forEachNormalized(_ scalar: UInt32, _ unicode: UnicodeProperties, _ body: (UInt32) -> Void) {
         forEachBeforeStripping(scalar, unicode) { clean in
             if stripsAccents {

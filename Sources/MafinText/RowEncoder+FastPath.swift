@@ -1,8 +1,8 @@
 extension RowEncoder {
-    /// Adds the ids of a text, but for special tokens, in one walk over its bytes and without allocation.
+    /// Adds the ids of a text without special tokens, in one pass over its bytes and without allocation.
     ///
-    /// - Parameter limit: stop as soon as `output` holds this many ids; a few more may have been added
-    /// - Returns: false if the text holds something whose meaning depends on its neighbours; what was added is then of no use
+    /// - Parameter limit: stops once `output` has this many ids or a few more
+    /// - Returns: false if a scalar of the text cannot be encoded without its neighbours; the ids that were added are then wrong
     mutating func appendFast(_ text: UnsafeBufferPointer<UInt8>, limit: Int) -> Bool {
         guard let bytes = text.baseAddress, output.count < limit else { return true }
         let tables = tokenizer.tables
@@ -14,7 +14,7 @@ extension RowEncoder {
         while position < count {
             var code = firstBytes[Int(bytes[position])]
             if code < 256 {
-                // A run of ASCII letters and digits: most of most texts.
+                // ASCII letters and digits: the greater part of most texts.
                 let end = min(count, position &+ Self.slack)
                 repeat {
                     word[length] = UInt8(truncatingIfNeeded: code)
@@ -55,7 +55,7 @@ extension RowEncoder {
         return true
     }
 
-    /// Ends the word under way, if there is one.
+    /// Ends the current word, if there is one.
     @inline(__always) private mutating func appendWord(_ length: inout Int) {
         if length == 0 { return }
         output.reserve(tokenizer.settings.maximumWordLength)
@@ -63,7 +63,7 @@ extension RowEncoder {
         length = 0
     }
 
-    /// Does what one scalar asks for; false if that cannot be told from the scalar alone.
+    /// Performs the action of one scalar; false if the action depends on its neighbours.
     private mutating func appendScalar(_ bytes: UnsafePointer<UInt8>, _ position: inout Int, _ length: inout Int)
         -> Bool
     {
@@ -105,7 +105,7 @@ extension RowEncoder {
         return true
     }
 
-    /// Adds one of the jamo, which take three bytes each.
+    /// Adds a jamo, which takes three bytes.
     private func appendJamo(_ scalar: UInt32, _ length: inout Int) {
         word[length] = UInt8(0xE0 | scalar >> 12)
         word[length &+ 1] = UInt8(0x80 | scalar >> 6 & 0x3F)

@@ -1,25 +1,25 @@
-/// Encodes texts one after the other into one buffer; one per worker.
+/// Encodes texts one after the other into one buffer. Each worker has its own.
 struct RowEncoder: ~Copyable {
     var output = IdentifierBuffer()
 
     let tokenizer: WordPieceTokenizer
     let prefix: [Int32]
     let suffix: [Int32]
-    /// How many ids of its own a text may have.
-    let room: Int
-    /// The normalized bytes of the word under way.
+    /// The most ids of a text without special tokens.
+    let capacity: Int
+    /// The normalized bytes of the current word.
     let word: UnsafeMutablePointer<UInt8>
-    /// As soon as a word is this long it has too many scalars to be looked up; it is not written on.
+    /// A word of this many bytes has more scalars than the vocabulary looks up; further bytes are dropped.
     let overlong: Int
-    /// Room for what one step may add.
+    /// The most bytes that one step may add.
     static let slack = 256
 
     init(_ tokenizer: WordPieceTokenizer, maxLength: Int?, addSpecialTokens: Bool) {
         self.tokenizer = tokenizer
         prefix = addSpecialTokens ? tokenizer.settings.prefix : []
         suffix = addSpecialTokens ? tokenizer.settings.suffix : []
-        room = (maxLength ?? tokenizer.maxLength) - prefix.count - suffix.count
-        precondition(room >= 0, "the maximum length must leave room for the special tokens")
+        capacity = (maxLength ?? tokenizer.maxLength) - prefix.count - suffix.count
+        precondition(capacity >= 0, "the maximum length must leave room for the special tokens")
         overlong = 4 * tokenizer.settings.maximumWordLength + 1
         word = .allocate(capacity: overlong + Self.slack)
     }
@@ -32,12 +32,12 @@ struct RowEncoder: ~Copyable {
         let start = output.count
         var text = text
         let truncatesLeft = tokenizer.settings.truncatesLeft
-        let limit = truncatesLeft || room > Int.max - start ? Int.max : start + room
+        let limit = truncatesLeft || capacity > Int.max - start ? Int.max : start + capacity
         if !tokenizer.addedTokens.areLiteral || !text.withUTF8({ appendFast($0, limit: limit) }) {
             output.count = start
-            output.append(contentsOf: CarefulEncoder(tokenizer).pieces(of: text).map(\.id))
+            output.append(contentsOf: StepwiseEncoder(tokenizer).pieces(of: text).map(\.id))
         }
-        let excess = output.count - start - room
+        let excess = output.count - start - capacity
         if excess > 0 { output.remove(excess, at: truncatesLeft ? start : output.count - excess) }
         output.append(contentsOf: suffix)
     }

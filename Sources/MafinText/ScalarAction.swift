@@ -1,16 +1,16 @@
-/// What the tokenizer does on meeting one scalar: four bits of kind, 28 bits of payload.
+/// What the tokenizer does with one scalar: four bits of kind, 28 bits of payload.
 ///
-/// All steps of BertNormalizer and BertPreTokenizer look at one scalar at a time (but for the sorting of combining marks),
-/// so their joint effect is worked out once when a tokenizer is read, and the text is walked once instead of five times.
+/// All steps of BertNormalizer and BertPreTokenizer except the sorting of combining marks look at one scalar at a time. Their joint
+/// effect is computed once, when a tokenizer is read; a text then takes one pass instead of five.
 struct ScalarAction: Equatable, Sendable {
     var rawValue: UInt32
 
     enum Kind: UInt32 {
-        /// Belongs to a word as it stands.
+        /// Belongs to a word unchanged.
         case copy
         /// Belongs to a word as other bytes; payload: 1 to 3 UTF-8 bytes, the first lowest, and their number in bits 24-27.
         case substitute
-        /// Belongs to a word as more than 3 bytes; payload: where its length and bytes stand in the pool.
+        /// Belongs to a word as more than 3 bytes; payload: the position of its length and bytes in the pool.
         case expand
         /// Belongs to a word as the jamo of a Hangul syllable.
         case decomposeHangul
@@ -18,9 +18,9 @@ struct ScalarAction: Equatable, Sendable {
         case isolate
         /// Ends a word.
         case separate
-        /// As if it were not there.
+        /// Is ignored.
         case drop
-        /// Depends on its neighbours, or becomes a mixture of the above: the text goes the careful way.
+        /// Depends on its neighbours, or becomes a mixture of the above: the text goes to ``StepwiseEncoder``.
         case examine
     }
 
@@ -34,15 +34,15 @@ struct ScalarAction: Equatable, Sendable {
     @inline(__always) var payload: UInt32 { rawValue >> 4 }
 }
 
-/// The action of every scalar under one checkpoint's settings, in two stages: scalar / 256 gives a block, of which most are
-/// shared (whole scripts that are copied, private-use planes that are dropped).
+/// The action of every scalar under one checkpoint's settings, in two stages: scalar / 256 selects a block. Most blocks are shared
+/// (whole scripts are copied, private-use planes are dropped).
 struct ScalarActions {
     private(set) var blocks: [UInt16] = []
     private(set) var actions: [ScalarAction] = []
-    /// A length byte, then as many bytes, for each scalar that expands.
+    /// For each scalar that expands, the number of its bytes and the bytes.
     private(set) var pool: [UInt8] = []
 
-    /// - Parameter isolatedToken: the id of a word that is just this scalar (the unknown token's if there is none)
+    /// - Parameter isolatedToken: the id of the word that consists of this scalar; the unknown token's if there is none
     init(settings: NormalizerSettings, unicode: UnicodeProperties, isolatedToken: (UInt32) -> Int32) {
         let size = 256
         let blockCount = Int(UnicodeProperties.scalarCount) / size
@@ -54,7 +54,7 @@ struct ScalarActions {
             if unicode.areUniform(first..<first + size) {
                 let action = self.action(of: UInt32(first), settings, unicode, isolatedToken)
                 if action.kind == .isolate {
-                    // Each has an id of its own, so that a block of ideographs is not uniform after all.
+                    // Each ideograph has an id of its own, so the actions of the block differ.
                     blocks.append(UInt16(actions.count / size))
                     for scalar in first..<first + size {
                         actions.append(ScalarAction(.isolate, payload: UInt32(isolatedToken(UInt32(scalar)))))
@@ -90,7 +90,7 @@ struct ScalarActions {
             if settings.splitsIdeographs, unicode[clean].contains(.ideograph) { isIdeograph = true }
             guard settings.stripsAccents else { return }
             unicode.forEachDecomposed(of: clean) { part in
-                // A mark that is kept and sorted among its neighbours.
+                // A mark that is kept, and sorted among its neighbours.
                 if unicode[part].contains(.combining), !unicode[part].contains(.nonspacingMark) { isMoved = true }
             }
         }
@@ -124,10 +124,10 @@ struct ScalarActions {
     }
 }
 
-/// A scalar in UTF-8, without an array; U+FFFD for a surrogate, which no text holds.
+/// A scalar in UTF-8, without an array; U+FFFD for a surrogate, which no text has.
 func encodedScalar(_ scalar: UInt32) -> UTF8.EncodedScalar {
     Unicode.Scalar(scalar).flatMap(UTF8.encode) ?? UTF8.encodedReplacementCharacter
 }
 
-/// The UTF-8 bytes of a scalar; of U+FFFD for a surrogate, which no text holds.
+/// The UTF-8 bytes of a scalar; of U+FFFD for a surrogate, which no text has.
 func utf8Bytes(_ scalar: UInt32) -> [UInt8] { Array(encodedScalar(scalar)) }

@@ -14,7 +14,7 @@ public struct TokenBatch: Sendable, Equatable {
         offsets = [0]
     }
 
-    /// A batch over ids that lie end to end already.
+    /// A batch over ids that are already end to end.
     ///
     /// - Parameters:
     ///   - ids: the ids of all rows
@@ -54,7 +54,7 @@ public struct TokenBatch: Sendable, Equatable {
     /// The ids of one row: a view, nothing is copied.
     public subscript(row: Int) -> ArraySlice<Int32> { ids[offsets[row]..<offsets[row + 1]] }
 
-    /// The given rows, in the given order; a row may be named more than once.
+    /// The given rows, in the given order; a row may occur more than once.
     ///
     /// One pass; memory is reserved once.
     public func selecting(rows: some Collection<Int>) -> TokenBatch {

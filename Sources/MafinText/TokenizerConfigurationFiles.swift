@@ -1,4 +1,4 @@
-/// The parts of `tokenizer_config.json` that matter to a BERT WordPiece tokenizer.
+/// The parts of `tokenizer_config.json` that a BERT WordPiece tokenizer needs.
 struct TokenizerConfigurationFile: Decodable {
     var tokenizerClass: String?
     var lowercases: Bool?
@@ -69,7 +69,7 @@ struct TokenizerConfigurationFile: Decodable {
     }
 }
 
-/// `sentence_bert_config.json`, which sentence-transformers puts above the tokenizer's own files.
+/// `sentence_bert_config.json`, which takes precedence over the tokenizer's own files in sentence-transformers.
 struct SentenceEncoderFile: Decodable {
     var maximumLength: Int?
     var lowercases: Bool?

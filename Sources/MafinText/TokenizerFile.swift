@@ -1,4 +1,4 @@
-/// The parts of `tokenizer.json` that a BERT WordPiece tokenizer has, as they stand in the file.
+/// The parts of `tokenizer.json` that a BERT WordPiece tokenizer has.
 struct TokenizerFile: Decodable {
     var truncation: Truncation?
     var addedTokens: [AddedTokenEntry]?

@@ -5,7 +5,7 @@ import MafinNumerics
 struct TokenizerFolder {
     let folder: URL
 
-    /// Tokenizers of transformers that are BERT's by another name.
+    /// Classes of transformers that are BERT's tokenizer by another name.
     private static let bertClasses = ["Bert", "DistilBert", "Electra", "MobileBert"].flatMap {
         ["\($0)Tokenizer", "\($0)TokenizerFast"]
     }
@@ -141,7 +141,7 @@ struct TokenizerFolder {
         }
     }
 
-    /// The limits in the order in which sentence-transformers lets them win, never more than the encoder has positions.
+    /// The limit of the text length in sentence-transformers' order of precedence, at most the encoder's positions.
     private func readLimits(_ settings: inout TokenizerSettings, _ configuration: TokenizerConfigurationFile?) throws {
         let encoder = try decode(SentenceEncoderFile.self, "sentence_bert_config.json")
         let limits = try decode(EncoderLimitsFile.self, "config.json")

@@ -1,4 +1,4 @@
-/// All that a checkpoint says of its tokenizer, but for the vocabulary.
+/// The settings of a checkpoint's tokenizer, without the vocabulary.
 struct TokenizerSettings: Sendable {
     var normalizer = NormalizerSettings()
     var addedTokens: [AddedToken] = []
@@ -6,15 +6,15 @@ struct TokenizerSettings: Sendable {
     var continuationPrefix = "##"
     /// In scalars, after normalization.
     var maximumWordLength = 100
-    /// What stands in front of each text and behind it, usually `[CLS]` and `[SEP]`.
+    /// Ids in front of each text and behind it, usually `[CLS]` and `[SEP]`.
     var prefix: [Int32] = []
     var suffix: [Int32] = []
-    /// The most tokens a text may have, special ones included; `Int.max` if the checkpoint names no limit.
+    /// The most tokens of a text, special tokens included; `Int.max` if the checkpoint has no limit.
     var maximumLength = Int.max
     /// Whether a text that is too long loses its start instead of its end.
     var truncatesLeft = false
-    /// What `decode` takes off the front of a token that continues a word.
+    /// The prefix that `decode` removes from a token that continues a word.
     var decoderPrefix = "##"
-    /// Whether `decode` closes up the spaces in front of punctuation and contractions.
+    /// Whether `decode` removes the spaces in front of punctuation and contractions.
     var cleansDecodedText = true
 }

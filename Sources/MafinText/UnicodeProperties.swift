@@ -1,4 +1,4 @@
-/// What the measured tables say of one scalar.
+/// The properties of one scalar in the measured tables.
 struct ScalarProperties: OptionSet, Sendable {
     let rawValue: UInt8
 
@@ -7,7 +7,7 @@ struct ScalarProperties: OptionSet, Sendable {
     static let punctuation = ScalarProperties(rawValue: 4)
     static let ideograph = ScalarProperties(rawValue: 8)
     static let nonspacingMark = ScalarProperties(rawValue: 16)
-    /// Has a lower case.
+    /// Has a lower-case form.
     static let lowercased = ScalarProperties(rawValue: 32)
     /// Has a canonical decomposition, Hangul syllables included.
     static let decomposed = ScalarProperties(rawValue: 64)
@@ -15,10 +15,9 @@ struct ScalarProperties: OptionSet, Sendable {
     static let combining = ScalarProperties(rawValue: 128)
 }
 
-/// ``UnicodeTables`` spread out for look-up by scalar: one byte per scalar (1.1 MB), and what the few scalars with a mapping
-/// turn into.
+/// ``UnicodeTables`` expanded for look-up by scalar: one byte per scalar (1.1 MB), and the mappings of the few scalars that have one.
 struct UnicodeProperties: Sendable {
-    /// Spread out once, on first use (about a millisecond).
+    /// Expanded on first use, in about a millisecond.
     static let shared = UnicodeProperties()
 
     static let scalarCount: UInt32 = 0x11_0000
@@ -26,7 +25,7 @@ struct UnicodeProperties: Sendable {
 
     private let properties: [UInt8]
     private let lowercaseOf: [UInt32: UInt32]
-    /// Where a scalar's entry in `UnicodeTables.decompositions` starts.
+    /// The start of a scalar's entry in `UnicodeTables.decompositions`.
     private let decompositionIndex: [UInt32: Int]
 
     private init() {

@@ -1,18 +1,18 @@
-/// The tokens of a WordPiece model: by id, by their bytes, and as the two tries that the longest match walks.
+/// The tokens of a WordPiece model: by id, by their bytes, and as the two tries of the longest match.
 ///
-/// A class, so that the trie lies at one address that the inner loop may use without bounds checks or reference counting.
+/// A class, so that the trie has a fixed address, which the inner loop uses without bounds checks or reference counting.
 final class Vocabulary: @unchecked Sendable {
     // Sendable: nothing changes after `init`.
 
     private let entries: VocabularyEntries
-    /// By id, where the token lies in `entries`; -1 for an id without a token.
+    /// By id, the index of the token in `entries`; -1 for an id without a token.
     private let entryOfIdentifier: [Int32]
 
     /// The units of ``DoubleArrayTrie``.
     let trie: UnsafePointer<UInt64>
-    /// The base of the root from which a word starts; holds every token as it is written.
+    /// The base of the root for the start of a word; its trie has every token as it is written.
     let wordRoot: Int
-    /// The base of the root from which a word goes on; holds what follows the continuation prefix.
+    /// The base of the root for the rest of a word; its trie has the tokens without their continuation prefix.
     let continuationRoot: Int
 
     let unknownToken: Int32
@@ -24,7 +24,7 @@ final class Vocabulary: @unchecked Sendable {
 
     /// - Parameters:
     ///   - continuationPrefix: in front of each token that continues a word
-    ///   - unknownToken: stands for words that cannot be pieced together; must be among the entries
+    ///   - unknownToken: the token of words that cannot be split into pieces; must be among the entries
     ///   - maximumWordLength: longer words, in scalars after normalization, are unknown as a whole
     init(_ entries: VocabularyEntries, continuationPrefix: String, unknownToken: String, maximumWordLength: Int)
         throws(Failure)
@@ -104,8 +104,8 @@ final class Vocabulary: @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - word: `count` bytes of UTF-8, at least one
-    ///   - identifiers: room for as many ids as the word has scalars, at least one
-    ///   - ends: the end of each piece in `word`, with as much room; nil where nobody asks
+    ///   - identifiers: memory for as many ids as the word has scalars, at least one
+    ///   - ends: the end of each piece in `word`, as many as `identifiers`; nil if they are not needed
     /// - Returns: the number of pieces; 1, the unknown token, if there is no such split or the word is too long
     @inline(__always)
     func split(

@@ -1,6 +1,6 @@
 import MafinNumerics
 
-/// Tokens and their ids as a checkpoint lists them, the tokens' UTF-8 bytes end to end.
+/// The tokens and ids in a checkpoint's list; the tokens' UTF-8 bytes are end to end.
 ///
 /// Bytes and not `String`: two tokens that are canonically equivalent (a precomposed letter and its decomposition) are equal
 /// as strings, and one would be lost from a dictionary.

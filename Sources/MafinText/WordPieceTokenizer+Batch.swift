@@ -10,7 +10,7 @@ extension WordPieceTokenizer {
     ///     cut before `[SEP]` is added. Not below ``specialTokenCount``.
     ///   - threads: the most threads to work with, where that is below `Parallelism.threads`. The result does not depend on it.
     public func batchEncode(_ texts: [String], maxLength: Int? = nil, threads: Int? = nil) -> TokenBatch {
-        // One part per thread where the caller counts them, else several, which evens out other load.
+        // One part per thread if the caller names their number; else several, which evens out other load.
         let shares = threads ?? (Parallelism.threads == 1 ? 1 : 4 * Parallelism.threads)
         let ranges = Self.evenRanges(of: texts, parts: max(1, shares))
         if ranges.count == 1 { return TokenBatch(part(texts[...], maxLength)) }
@@ -22,9 +22,9 @@ extension WordPieceTokenizer {
         return TokenBatch(joining: parts.withLock { $0.compactMap(\.self) })
     }
 
-    /// Cuts texts into at most so many ranges of about as many bytes each.
+    /// Cuts texts into at most `parts` ranges of about equal byte counts.
     static func evenRanges(of texts: [String], parts: Int) -> [Range<Int>] {
-        // What a text costs however short it is, in bytes; and a part that is not worth a thread.
+        // The cost of an empty text, in bytes of text; and the least bytes that are worth a thread.
         let fixedCost = 32
         let smallestPart = 4096
         let total = texts.reduce(0) { $0 + $1.utf8.count + fixedCost }

@@ -1,8 +1,7 @@
 import Foundation
 
 extension WordPieceTokenizer {
-    /// A readable text of these ids, as `tokenizers`' WordPiece decoder writes it. Encoding is not undone: case, accents and
-    /// white space stay lost.
+    /// The text of these ids as the WordPiece decoder of `tokenizers` writes it. Case, accents and white space are not restored.
     ///
     /// - Parameters:
     ///   - tokens: ids; those without a token are left out
@@ -27,7 +26,7 @@ extension WordPieceTokenizer {
         return text
     }
 
-    /// Closes up the spaces that splitting at punctuation made, token by token.
+    /// Removes the spaces that splitting at punctuation made, token by token.
     private func clean(_ token: String) -> String {
         var token = token
         for (spaced, closed) in [

@@ -1,4 +1,4 @@
-/// The ids of a text, each with the bytes of the text that it stands for.
+/// The ids of a text, each with its bytes in the text.
 public struct OffsetEncoding: Sendable, Equatable {
     /// The same ids as ``WordPieceTokenizer/encode(_:addSpecialTokens:maxLength:)`` gives.
     public var ids: [Int32]
@@ -8,9 +8,9 @@ public struct OffsetEncoding: Sendable, Equatable {
 }
 
 extension WordPieceTokenizer {
-    /// The ids of one text with the places they come from, to show which part of a text did what.
+    /// The ids of one text with the bytes that they come from, to attribute scores to parts of a text.
     ///
-    /// Some forty times slower than ``encode(_:addSpecialTokens:maxLength:)``, which keeps no places.
+    /// About forty times slower than ``encode(_:addSpecialTokens:maxLength:)``, which keeps no offsets.
     ///
     /// - Parameters:
     ///   - text: any text
@@ -21,10 +21,10 @@ extension WordPieceTokenizer {
     {
         let prefix = addSpecialTokens ? settings.prefix : []
         let suffix = addSpecialTokens ? settings.suffix : []
-        let room = (maxLength ?? self.maxLength) - prefix.count - suffix.count
-        precondition(room >= 0, "the maximum length must leave room for the special tokens")
-        let all = CarefulEncoder(self).pieces(of: text)
-        let kept = settings.truncatesLeft ? all.suffix(room) : all.prefix(room)
+        let capacity = (maxLength ?? self.maxLength) - prefix.count - suffix.count
+        precondition(capacity >= 0, "the maximum length must leave room for the special tokens")
+        let all = StepwiseEncoder(self).pieces(of: text)
+        let kept = settings.truncatesLeft ? all.suffix(capacity) : all.prefix(capacity)
         return OffsetEncoding(
             ids: prefix + kept.map(\.id) + suffix,
             byteRanges: prefix.map { _ in 0..<0 } + kept.map(\.source) + suffix.map { _ in 0..<0 })

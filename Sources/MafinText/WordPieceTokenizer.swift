@@ -2,9 +2,9 @@ import Foundation
 
 /// BERT's WordPiece tokenizer, as a checkpoint defines it: the same ids as Python `tokenizers` for every text.
 ///
-/// Read from `tokenizer.json`, else from `vocab.txt` with `tokenizer_config.json`; any other kind of tokenizer is refused by
-/// name. Steps: split at literal added tokens (`[SEP]`, …), clean, make ideographs words, strip accents, lower-case, split at
-/// white space and punctuation, then take the longest piece of the vocabulary from the left, again and again.
+/// Read from `tokenizer.json`, else from `vocab.txt` with `tokenizer_config.json`; other kinds of tokenizers are refused.
+/// Steps: split at added tokens (`[SEP]`, …), clean, make ideographs words, strip accents, lower-case, split at white space and
+/// punctuation, then split each word into the longest pieces of the vocabulary from the left.
 ///
 /// ```swift
 /// let tokenizer = try WordPieceTokenizer(modelFolder: folder)
@@ -20,7 +20,7 @@ public struct WordPieceTokenizer: Sendable {
     /// Reads the tokenizer of a checkpoint.
     ///
     /// Files used: `tokenizer.json`, or else `vocab.txt`; `tokenizer_config.json`, `sentence_bert_config.json` and
-    /// `config.json` where they are there.
+    /// `config.json` where they exist.
     ///
     /// - Parameter modelFolder: the folder of the checkpoint
     /// - Throws: ``TokenizerError``, which names the file and what was found in it
@@ -36,9 +36,8 @@ public struct WordPieceTokenizer: Sendable {
         tables = ActionTables(settings: settings.normalizer, vocabulary: vocabulary, addedTokens: addedTokens)
     }
 
-    /// The most tokens of a text, special ones included: what `sentence_bert_config.json` says, else
-    /// `tokenizer_config.json`, else the truncation in `tokenizer.json`, and never more than the encoder's positions;
-    /// `Int.max` where none of them says anything.
+    /// The most tokens of a text, special tokens included: from `sentence_bert_config.json`, else `tokenizer_config.json`, else the
+    /// truncation in `tokenizer.json`, and at most the encoder's positions; `Int.max` if no file has a limit.
     public var maxLength: Int { settings.maximumLength }
 
     /// How many tokens are put around each text (2: `[CLS]` and `[SEP]`). No maximum length may be below it.
@@ -71,5 +70,10 @@ public struct WordPieceTokenizer: Sendable {
     /// The token with this id, as the vocabulary writes it; nil if there is none.
     public func convertIdToToken(_ id: Int32) -> String? {
         addedTokens.tokens.first { $0.id == id }?.content ?? vocabulary.token(id)
+    }
+
+    /// Whether a token continues the word of the token before it, as `##ing` does.
+    public func continuesWord(_ id: Int32) -> Bool {
+        convertIdToToken(id)?.utf8.starts(with: settings.decoderPrefix.utf8) ?? false
     }
 }

@@ -35,7 +35,7 @@ import Testing
         let expected = try Parallelism.withThreads(1) { try encoder.embed(few) }
         for threads in [count + 1, 4, 16] {
             try Parallelism.withThreads(threads) {
-                #expect(Team(encoder, few, threads: threads) != nil)
+                #expect(CooperativeForward(encoder, few, threads: threads) != nil)
                 let first = try encoder.embed(few)
                 #expect(largestDifference(first.values, expected.values) < 1e-6)
                 for _ in 0..<50 { #expect(try encoder.embed(few) == first) }

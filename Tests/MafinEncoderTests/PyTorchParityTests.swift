@@ -8,6 +8,15 @@ import Testing
 
 /// Small random encoders against PyTorch, number by number.
 @Suite struct PyTorchParityTests {
+    /// Outputs, gradients and AdamW steps on every instruction set; the tests below run on all threads and the widest.
+    @Test(arguments: InstructionSet.all) func everyInstructionSet(_ set: InstructionSet) throws {
+        try set.run {
+            try outputs(.mean)
+            try everyGradient(.firstToken, .infoNCE)
+            try tenStepsOfAdamW(.mean)
+        }
+    }
+
     @Test(arguments: [Pooling.mean, .firstToken]) func outputs(_ pooling: Pooling) throws {
         let golden = try Golden("small-\(pooling.rawValue)")
         let encoder = try BERTEncoder.small(pooling)

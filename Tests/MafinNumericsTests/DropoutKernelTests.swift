@@ -1,5 +1,6 @@
 import CMafinKernels
 import MafinNumerics
+import MafinTestSupport
 import Testing
 
 /// Masks that are computed, not stored.
@@ -55,38 +56,48 @@ import Testing
         }
     }
 
-    @Test func isTheSameHoweverTheRowsAreSplit() {
-        let (rows, width) = (37, 65)
-        let whole = Self.mask(rows: rows, width: width, Self.dropout(0.3))
-        for piece in [1, 5, 12, 36] {
-            var pieces: [Float] = []
-            for first in stride(from: 0, to: rows, by: piece) {
-                pieces += Self.mask(rows: min(piece, rows - first), width: width, Self.dropout(0.3, firstRow: first))
+    @Test(arguments: InstructionSet.all) func isTheSameHoweverTheRowsAreSplit(_ set: InstructionSet) {
+        set.run {
+            let (rows, width) = (37, 65)
+            let whole = Self.mask(rows: rows, width: width, Self.dropout(0.3))
+            for piece in [1, 5, 12, 36] {
+                var pieces: [Float] = []
+                for first in stride(from: 0, to: rows, by: piece) {
+                    pieces += Self.mask(
+                        rows: min(piece, rows - first), width: width, Self.dropout(0.3, firstRow: first))
+                }
+                #expect(pieces == whole)
             }
-            #expect(pieces == whole)
+            // A narrower call sees the same mask in the columns that it has.
+            let narrow = Self.mask(rows: rows, width: 17, Self.dropout(0.3))
+            for row in 0..<rows { #expect(narrow[row * 17..<(row + 1) * 17] == whole[row * width..<row * width + 17]) }
         }
-        // A narrower call sees the same mask in the columns that it has.
-        let narrow = Self.mask(rows: rows, width: 17, Self.dropout(0.3))
-        for row in 0..<rows { #expect(narrow[row * 17..<(row + 1) * 17] == whole[row * width..<row * width + 17]) }
     }
 
-    @Test func isTheSameInEveryKernel() {
+    @Test(arguments: InstructionSet.all) func isTheSameInEveryKernel(_ set: InstructionSet) {
         let (rows, width) = (9, 65)
         let dropout = Self.dropout(0.4, seed: 3, firstRow: 5)
-        let mask = Self.mask(rows: rows, width: width, dropout)
-        let ones = [Float](repeating: 1, count: width)
-        let zeros = [Float](repeating: 0, count: width)
-        var affine = [Float](repeating: 1, count: rows * width)
-        mafin_affine(rows, width, [Float](repeating: 1, count: rows * width), ones, zeros, dropout, &affine)
-        #expect(affine == mask)
-        // Layer norm keeps the order of values: the dropped ones are the smallest.
-        var (normalized, scales) = ([Float](repeating: 0, count: rows * width), [Float](repeating: 0, count: rows))
-        mafin_residual_layer_norm(
-            rows, width, [Float](repeating: 1, count: rows * width), nil, nil, dropout, 1e-5, &normalized, &scales)
-        #expect(normalized.map { $0 > 0 } == mask.map { $0 > 0 })
+        let widest = Self.mask(rows: rows, width: width, dropout)
+        set.run {
+            let mask = Self.mask(rows: rows, width: width, dropout)
+            #expect(mask == widest, "no mask depends on the instruction set")
+            let ones = [Float](repeating: 1, count: width)
+            let zeros = [Float](repeating: 0, count: width)
+            var affine = [Float](repeating: 1, count: rows * width)
+            mafin_affine(rows, width, [Float](repeating: 1, count: rows * width), ones, zeros, dropout, &affine)
+            #expect(affine == mask)
+            // Layer norm keeps the order of values: the dropped ones are the smallest.
+            var (normalized, scales) = ([Float](repeating: 0, count: rows * width), [Float](repeating: 0, count: rows))
+            mafin_residual_layer_norm(
+                rows, width, [Float](repeating: 1, count: rows * width), nil, nil, dropout, 1e-5, &normalized, &scales)
+            #expect(normalized.map { $0 > 0 } == mask.map { $0 > 0 })
+        }
     }
 
-    @Test func withoutThresholdNothingIsDropped() {
-        #expect(Self.mask(rows: 3, width: 65, ElementwiseKernelTests.noDropout) == [Float](repeating: 1, count: 195))
+    @Test(arguments: InstructionSet.all) func withoutThresholdNothingIsDropped(_ set: InstructionSet) {
+        set.run {
+            #expect(
+                Self.mask(rows: 3, width: 65, ElementwiseKernelTests.noDropout) == [Float](repeating: 1, count: 195))
+        }
     }
 }

@@ -8,17 +8,15 @@ import Testing
 /// or 2 queries), vectors (16, 8 or 4 floats) and pieces (384 deep, 8 of them at a time).
 @Suite struct InnerProductKernelTests {
     struct Case: CustomTestStringConvertible {
-        var kernel: Int32
+        var set: InstructionSet
         var half: Bool
         var element: mafin_element { half ? MAFIN_FLOAT16 : MAFIN_FLOAT32 }
         var testDescription: String {
-            "\(String(cString: mafin_search_kernel_name(kernel))), \(half ? "float16" : "float32")"
+            "\(set), \(half ? "float16" : "float32")"
         }
     }
 
-    static let cases = (0..<mafin_search_kernels()).flatMap { kernel in
-        [false, true].map { Case(kernel: kernel, half: $0) }
-    }
+    static let cases = InstructionSet.all.flatMap { set in [false, true].map { Case(set: set, half: $0) } }
     static let widths = [
         1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 383, 384, 385, 399, 400, 768, 770, 1_153, 3_072, 3_083,
     ]
@@ -33,201 +31,218 @@ import Testing
         _ which: Case, rows: Range<Int>, width: Int, _ vectors: UnsafeRawPointer, stride: Int, queries: [Float]
     ) -> [Float] {
         let count = queries.count / max(1, width)
-        var prepared = [Float](repeating: .nan, count: mafin_prepared_size(which.kernel, count, width))
-        mafin_prepare_queries(which.kernel, count, width, queries, width, &prepared)
+        var prepared = [Float](repeating: .nan, count: mafin_prepared_size(count, width))
+        mafin_prepare_queries(count, width, queries, width, &prepared)
         var scores = [Float](repeating: .nan, count: count * rows.count)
         mafin_inner_products(
-            which.kernel, rows.count, width, vectors + rows.lowerBound * stride * (which.half ? 2 : 4), which.element,
+            rows.count, width, vectors + rows.lowerBound * stride * (which.half ? 2 : 4), which.element,
             stride, count, prepared, &scores, rows.count)
         return scores
     }
 
     @Test(arguments: cases) func equalNaiveProductsInWhateverTile(_ which: Case) {
-        for (number, width) in Self.widths.enumerated() {
-            let rowCount = [1, 2, 5, 6, 7, 12, 13, 16, 17, 33][number % 10]
-            let queryCount = [2, 3, 4, 5, 9][number % 5]
-            let stride = width + number % 3
-            var rows = Self.values(rowCount * stride, seed: 1)
-            let halves = rows.map(Float16Bits.bits)
-            if which.half { rows = halves.map(Float16Bits.float) }
-            let queries = Self.values(queryCount * width, seed: 2)
-            func scores(_ range: Range<Int>, _ queries: [Float]) -> [Float] {
-                which.half
-                    ? halves.withUnsafeBytes {
-                        self.scores(which, rows: range, width: width, $0.baseAddress!, stride: stride, queries: queries)
-                    }
-                    : rows.withUnsafeBytes {
-                        self.scores(which, rows: range, width: width, $0.baseAddress!, stride: stride, queries: queries)
-                    }
-            }
-            let all = scores(0..<rowCount, queries)
-            let expected = NaiveKernels.product(
-                transposeA: false, transposeB: true, m: queryCount, n: rowCount, k: width, alpha: 1, queries,
-                strideA: width, rows, strideB: stride, beta: 0, all, strideC: rowCount)
-            #expect(largestDifference(all, expected) <= 1e-7 * Double(width) + 1e-6, "\(width)")
-            // One query at a time, and one row at a time: the same bits.
-            for query in 0..<queryCount {
-                let alone = Array(queries[query * width..<(query + 1) * width])
-                let line = scores(0..<rowCount, alone)
-                #expect(differingElements(line, all[query * rowCount..<(query + 1) * rowCount]) == 0, "\(width)")
-            }
-            for row in 0..<rowCount {
-                let column = (0..<queryCount).map { all[$0 * rowCount + row] }
-                #expect(differingElements(scores(row..<row + 1, queries), column) == 0, "\(width)")
+        which.set.run {
+            for (number, width) in Self.widths.enumerated() {
+                let rowCount = [1, 2, 5, 6, 7, 12, 13, 16, 17, 33][number % 10]
+                let queryCount = [2, 3, 4, 5, 9][number % 5]
+                let stride = width + number % 3
+                var rows = Self.values(rowCount * stride, seed: 1)
+                let halves = rows.map(Float16Bits.bits)
+                if which.half { rows = halves.map(Float16Bits.float) }
+                let queries = Self.values(queryCount * width, seed: 2)
+                func scores(_ range: Range<Int>, _ queries: [Float]) -> [Float] {
+                    which.half
+                        ? halves.withUnsafeBytes {
+                            self.scores(
+                                which, rows: range, width: width, $0.baseAddress!, stride: stride, queries: queries)
+                        }
+                        : rows.withUnsafeBytes {
+                            self.scores(
+                                which, rows: range, width: width, $0.baseAddress!, stride: stride, queries: queries)
+                        }
+                }
+                let all = scores(0..<rowCount, queries)
+                let expected = NaiveKernels.product(
+                    transposeA: false, transposeB: true, m: queryCount, n: rowCount, k: width, alpha: 1, queries,
+                    strideA: width, rows, strideB: stride, beta: 0, all, strideC: rowCount)
+                #expect(largestDifference(all, expected) <= 1e-7 * Double(width) + 1e-6, "\(width)")
+                // One query at a time, and one row at a time: the same bits.
+                for query in 0..<queryCount {
+                    let alone = Array(queries[query * width..<(query + 1) * width])
+                    let line = scores(0..<rowCount, alone)
+                    #expect(differingElements(line, all[query * rowCount..<(query + 1) * rowCount]) == 0, "\(width)")
+                }
+                for row in 0..<rowCount {
+                    let column = (0..<queryCount).map { all[$0 * rowCount + row] }
+                    #expect(differingElements(scores(row..<row + 1, queries), column) == 0, "\(width)")
+                }
             }
         }
     }
 
     /// Rows that end where readable memory does: prefetches may go on, reads may not.
     @Test(arguments: cases) func readNothingBehindTheLastRow(_ which: Case) throws {
-        let page = Int(getpagesize())
-        for width in Self.widths {
-            let bytes = 3 * width * (which.half ? 2 : 4)
-            let room = (bytes + page - 1) / page * page
-            let start = try #require(
-                mmap(nil, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0))
-            defer { munmap(start, room + page) }
-            try #require(mprotect(start + room, page, PROT_NONE) == 0)
-            for queries in [1, 5] {
-                let found = scores(
-                    which, rows: 0..<3, width: width, UnsafeRawPointer(start) + room - bytes, stride: width,
-                    queries: Self.values(queries * width, seed: 3))
-                #expect(found.allSatisfy { $0 == 0 })
+        try which.set.run {
+            let page = Int(getpagesize())
+            for width in Self.widths {
+                let bytes = 3 * width * (which.half ? 2 : 4)
+                let room = (bytes + page - 1) / page * page
+                let start = try #require(
+                    mmap(nil, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0))
+                defer { munmap(start, room + page) }
+                try #require(mprotect(start + room, page, PROT_NONE) == 0)
+                for queries in [1, 5] {
+                    let found = scores(
+                        which, rows: 0..<3, width: width, UnsafeRawPointer(start) + room - bytes, stride: width,
+                        queries: Self.values(queries * width, seed: 3))
+                    #expect(found.allSatisfy { $0 == 0 })
+                }
             }
         }
     }
 
     /// No score lies above its bound, and bounds are near; on rows of every size and shape.
     @Test(arguments: cases) func approximationsBoundEveryScore(_ which: Case) {
-        var random = RandomGenerator(seed: 4)
-        for width in [1, 5, 16, 50, 384, 1_025, 3_100] {
-            let rowCount = 67
-            var rows = (0..<rowCount * width).map { _ in random.normal() }
-            // Sizes from too small to be bounded up to too large, one element that dwarfs the rest, constants, zeros.
-            for row in 0..<40 {
-                let size = which.half ? Float(pow(2, Double(row) / 3 - 10)) : Float(pow(2, Double(row) * 5 - 100))
-                for column in 0..<width { rows[row * width + column] *= size }
-            }
-            for row in 40..<50 { rows[row * width + row % width] = 100 * Float(row - 40) }
-            for row in 50..<52 {
-                for column in 0..<width { rows[row * width + column] = row == 50 ? 0 : 0.7 }
-            }
-            let halves = rows.map(Float16Bits.bits)
-            let queryCount = 5
-            let queries = (0..<queryCount * width).map { _ in random.normal() }
-            let norms = (0..<queryCount).map { query in
-                Float(
-                    queries[query * width..<(query + 1) * width].reduce(0.0) { $0 + Double($1) * Double($1) }
-                        .squareRoot()
-                )
-                .nextUp
-            }
-            let lengths = (0..<rowCount).map { row in
-                rows[row * width..<(row + 1) * width].reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
-            }
-            let steps = (0..<rowCount).map { row in
-                Double(rows[row * width..<(row + 1) * width].reduce(0) { max($0, abs($1)) }) / 127
-                    * Double(width).squareRoot()
-            }
-            func check(_ vectors: UnsafeRawPointer) {
-                let found = scores(which, rows: 0..<rowCount, width: width, vectors, stride: width, queries: queries)
-                var codes = [Int8](repeating: 0, count: rows.count)
-                var scales = [Float](repeating: 0, count: rowCount)
-                var margins = scales
-                mafin_approximate(rowCount, width, vectors, which.element, width, &codes, &scales, &margins)
-                for count in [1, queryCount] {
-                    var prepared = [Float](repeating: 0, count: mafin_prepared_size(which.kernel, count, width))
-                    mafin_prepare_queries(which.kernel, count, width, queries, width, &prepared)
-                    var bounds = [Float](repeating: 0, count: count * rowCount)
-                    mafin_inner_products(
-                        which.kernel, rowCount, width, codes, MAFIN_INT8, width, count, prepared, &bounds, rowCount)
-                    var twice = bounds
-                    let products = bounds
-                    mafin_upper_bounds(count, rowCount, products, rowCount, norms, scales, margins, false, &bounds)
-                    twice = bounds
-                    mafin_upper_bounds(count, rowCount, products, rowCount, norms, scales, margins, true, &twice)
-                    // (Checks by the thousand: only what fails goes through `#expect`.)
-                    for place in bounds.indices {
-                        let row = place % rowCount
-                        let isInRange = which.half || (12...28).contains(row) || row >= 40
-                        let gap = Double(bounds[place] - found[place])
-                        // Twice: the error of the score at most, and the margin; both ½ a step in every element.
-                        let room = Double(norms[place / rowCount]) * (1.1 * steps[row] + 1e-5 * lengths[row])
-                        let difference = Double(abs(twice[place] - 2 * bounds[place]))
-                        // An infinite margin claims nothing, and is only for what is out of range.
-                        let isGood =
-                            bounds[place].isFinite
-                            ? (0...room).contains(gap)
-                                && difference <= 1e-6 * lengths[row] * Double(norms[place / rowCount])
-                            : !isInRange
-                        if !isGood {
-                            Issue.record(
-                                "width \(width), row \(row): \(found[place]), bound \(bounds[place]), room \(room)")
+        which.set.run {
+            var random = RandomGenerator(seed: 4)
+            for width in [1, 5, 16, 50, 384, 1_025, 3_100] {
+                let rowCount = 67
+                var rows = (0..<rowCount * width).map { _ in random.normal() }
+                // Sizes from too small to be bounded up to too large, one element that dwarfs the rest, constants, zeros.
+                for row in 0..<40 {
+                    let size = which.half ? Float(pow(2, Double(row) / 3 - 10)) : Float(pow(2, Double(row) * 5 - 100))
+                    for column in 0..<width { rows[row * width + column] *= size }
+                }
+                for row in 40..<50 { rows[row * width + row % width] = 100 * Float(row - 40) }
+                for row in 50..<52 {
+                    for column in 0..<width { rows[row * width + column] = row == 50 ? 0 : 0.7 }
+                }
+                let halves = rows.map(Float16Bits.bits)
+                let queryCount = 5
+                let queries = (0..<queryCount * width).map { _ in random.normal() }
+                let norms = (0..<queryCount).map { query in
+                    Float(
+                        queries[query * width..<(query + 1) * width].reduce(0.0) { $0 + Double($1) * Double($1) }
+                            .squareRoot()
+                    )
+                    .nextUp
+                }
+                let lengths = (0..<rowCount).map { row in
+                    rows[row * width..<(row + 1) * width].reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+                }
+                let steps = (0..<rowCount).map { row in
+                    Double(rows[row * width..<(row + 1) * width].reduce(0) { max($0, abs($1)) }) / 127
+                        * Double(width).squareRoot()
+                }
+                func check(_ vectors: UnsafeRawPointer) {
+                    let found = scores(
+                        which, rows: 0..<rowCount, width: width, vectors, stride: width, queries: queries)
+                    var codes = [Int8](repeating: 0, count: rows.count)
+                    var scales = [Float](repeating: 0, count: rowCount)
+                    var margins = scales
+                    mafin_approximate(rowCount, width, vectors, which.element, width, &codes, &scales, &margins)
+                    for count in [1, queryCount] {
+                        var prepared = [Float](repeating: 0, count: mafin_prepared_size(count, width))
+                        mafin_prepare_queries(count, width, queries, width, &prepared)
+                        var bounds = [Float](repeating: 0, count: count * rowCount)
+                        mafin_inner_products(
+                            rowCount, width, codes, MAFIN_INT8, width, count, prepared, &bounds, rowCount)
+                        var twice = bounds
+                        let products = bounds
+                        mafin_upper_bounds(count, rowCount, products, rowCount, norms, scales, margins, false, &bounds)
+                        twice = bounds
+                        mafin_upper_bounds(count, rowCount, products, rowCount, norms, scales, margins, true, &twice)
+                        // (Checks by the thousand: only what fails goes through `#expect`.)
+                        for place in bounds.indices {
+                            let row = place % rowCount
+                            let isInRange = which.half || (12...28).contains(row) || row >= 40
+                            let gap = Double(bounds[place] - found[place])
+                            // Twice: the error of the score at most, and the margin; both ½ a step in every element.
+                            let room = Double(norms[place / rowCount]) * (1.1 * steps[row] + 1e-5 * lengths[row])
+                            let difference = Double(abs(twice[place] - 2 * bounds[place]))
+                            // An infinite margin claims nothing, and is only for what is out of range.
+                            let isGood =
+                                bounds[place].isFinite
+                                ? (0...room).contains(gap)
+                                    && difference <= 1e-6 * lengths[row] * Double(norms[place / rowCount])
+                                : !isInRange
+                            if !isGood {
+                                Issue.record(
+                                    "width \(width), row \(row): \(found[place]), bound \(bounds[place]), room \(room)")
+                            }
                         }
                     }
                 }
-            }
-            if which.half {
-                halves.withUnsafeBytes { check($0.baseAddress!) }
-            } else {
-                rows.withUnsafeBytes { check($0.baseAddress!) }
+                if which.half {
+                    halves.withUnsafeBytes { check($0.baseAddress!) }
+                } else {
+                    rows.withUnsafeBytes { check($0.baseAddress!) }
+                }
             }
         }
     }
 
     @Test(arguments: cases.filter { !$0.half }) func findsScoresAboveThresholds(_ which: Case) {
-        for rows in [1, 3, 8, 31, 32, 33, 96, 100] {
-            var random = RandomGenerator(seed: UInt64(rows))
-            var scores = (0..<4 * rows).map { _ in Float(random.index(below: 7)) }
-            scores[2 * rows] = .nan
-            // The last threshold lets everything in.
-            let thresholds: [Float] = [5, 6, 4, .nan]
-            var hits = [mafin_hit](repeating: mafin_hit(), count: scores.count)
-            let count = mafin_scores_above(which.kernel, 4, rows, scores, rows, thresholds, &hits)
-            let expected = (0..<4).flatMap { query in
-                (0..<rows).filter { !(scores[query * rows + $0] <= thresholds[query]) }.map { [query, $0] }
+        which.set.run {
+            for rows in [1, 3, 8, 31, 32, 33, 96, 100] {
+                var random = RandomGenerator(seed: UInt64(rows))
+                var scores = (0..<4 * rows).map { _ in Float(random.index(below: 7)) }
+                scores[2 * rows] = .nan
+                // The last threshold lets everything in.
+                let thresholds: [Float] = [5, 6, 4, .nan]
+                var hits = [mafin_hit](repeating: mafin_hit(), count: scores.count)
+                let count = mafin_scores_above(4, rows, scores, rows, thresholds, &hits)
+                let expected = (0..<4).flatMap { query in
+                    (0..<rows).filter { !(scores[query * rows + $0] <= thresholds[query]) }.map { [query, $0] }
+                }
+                #expect(hits[..<count].map { [Int($0.query), Int($0.row)] } == expected)
             }
-            #expect(hits[..<count].map { [Int($0.query), Int($0.row)] } == expected)
         }
     }
 }
 
 /// Conversions in bulk against those of one number, which are tested by the definition of the format.
 @Suite struct HalfPrecisionKernelTests {
-    @Test func bothWaysAsOneByOne() {
-        let bits = (UInt16.min...UInt16.max).map { $0 }
-        var floats = [Float](repeating: 0, count: bits.count)
-        mafin_from_half(bits.count, bits, &floats)
-        #expect(differingElements(floats, bits.map(Float16Bits.float)) == 0)
-        // Every float16 between its neighbours: itself, halfway to the next, and one float to either side of that.
-        let finite = floats.filter { $0.isFinite && abs($0) < 65_504 }
-        for shift in 0..<4 {
-            let values = finite.map { value -> Float in
-                let next = Float16Bits.float(Float16Bits.bits(value) + 1)
-                let middle = (value + next) / 2
-                return [value, middle, middle.nextUp, middle.nextDown][shift]
+    @Test(arguments: InstructionSet.all) func bothWaysAsOneByOne(_ set: InstructionSet) {
+        set.run {
+            let bits = (UInt16.min...UInt16.max).map { $0 }
+            var floats = [Float](repeating: 0, count: bits.count)
+            mafin_from_half(bits.count, bits, &floats)
+            #expect(differingElements(floats, bits.map(Float16Bits.float)) == 0)
+            // Every float16 between its neighbours: itself, halfway to the next, and one float to either side of that.
+            let finite = floats.filter { $0.isFinite && abs($0) < 65_504 }
+            for shift in 0..<4 {
+                let values = finite.map { value -> Float in
+                    let next = Float16Bits.float(Float16Bits.bits(value) + 1)
+                    let middle = (value + next) / 2
+                    return [value, middle, middle.nextUp, middle.nextDown][shift]
+                }
+                var halves = [UInt16](repeating: 0, count: values.count)
+                #expect(mafin_to_half(values.count, values, &halves) == values.count)
+                #expect(halves == values.map(Float16Bits.bits))
             }
-            var halves = [UInt16](repeating: 0, count: values.count)
-            #expect(mafin_to_half(values.count, values, &halves) == values.count)
-            #expect(halves == values.map(Float16Bits.bits))
         }
     }
 
-    @Test(arguments: [0, 1, 4_095, 4_096, 9_000]) func stopsAtWhatDoesNotFit(place: Int) {
-        for wrong: Float in [65_520, -1e9, .infinity, -.infinity, .nan] {
-            var values = [Float](repeating: 65_519.996, count: 9_001)
-            var halves = [UInt16](repeating: 0, count: values.count)
-            #expect(mafin_to_half(values.count, values, &halves) == values.count)
-            #expect(halves.allSatisfy { $0 == 0x7BFF })
-            values[place] = wrong
-            values[9_000] = wrong
-            #expect(mafin_to_half(values.count, values, &halves) == place)
-            #expect(mafin_finite_prefix(values.count, values, false) == (wrong.isFinite ? values.count : place))
-            halves[9_000] = 0xFC00
-            halves[place] = wrong.isFinite ? 0x7BFF : Float16Bits.bits(wrong)
-            #expect(
-                mafin_finite_prefix(halves.count, halves, true)
-                    == (wrong.isFinite && place < 9_000 ? 9_000 : (wrong.isFinite ? 9_001 : place)))
+    @Test(arguments: InstructionSet.all, [0, 1, 4_095, 4_096, 9_000]) func stopsAtWhatDoesNotFit(
+        _ set: InstructionSet, place: Int
+    ) {
+        set.run {
+            for wrong: Float in [65_520, -1e9, .infinity, -.infinity, .nan] {
+                var values = [Float](repeating: 65_519.996, count: 9_001)
+                var halves = [UInt16](repeating: 0, count: values.count)
+                #expect(mafin_to_half(values.count, values, &halves) == values.count)
+                #expect(halves.allSatisfy { $0 == 0x7BFF })
+                values[place] = wrong
+                values[9_000] = wrong
+                #expect(mafin_to_half(values.count, values, &halves) == place)
+                #expect(mafin_finite_prefix(values.count, values, false) == (wrong.isFinite ? values.count : place))
+                halves[9_000] = 0xFC00
+                halves[place] = wrong.isFinite ? 0x7BFF : Float16Bits.bits(wrong)
+                #expect(
+                    mafin_finite_prefix(halves.count, halves, true)
+                        == (wrong.isFinite && place < 9_000 ? 9_000 : (wrong.isFinite ? 9_001 : place)))
+            }
         }
     }
 }

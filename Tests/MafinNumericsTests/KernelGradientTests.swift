@@ -7,69 +7,76 @@ import Testing
 @Suite struct KernelGradientTests {
     private func values(_ count: Int, seed: UInt64) -> [Float] { ElementwiseKernelTests.values(count, seed: seed) }
 
-    @Test func gelu() {
-        let h: [Float] = (0..<400).map { -5 + 0.025 * Float($0) } + [0, -20, 20]
-        let upstream = values(h.count, seed: 1)
-        var (d, activated) = (h, [Float](repeating: .nan, count: h.count))
-        mafin_gelu_backward(h.count, upstream, &d, &activated)
-        #expect(largestDifference(activated, h.map { NaiveKernels.gelu(Double($0)) }) < 2e-6)
-        let expected = NaiveKernels.gradient(
-            of: { $0.map(NaiveKernels.gelu) }, at: h.map(Double.init), weights: upstream.map(Double.init))
-        #expect(largestDifference(d, expected) < 2e-6)
-    }
-
-    @Test(arguments: [2, 17, 64, 65]) func layerNorm(_ width: Int) {
-        let rows = 3
-        let v = values(rows * width, seed: 1)
-        let (gain, bias) = (values(width, seed: 2), values(width, seed: 3))
-        let upstream = values(rows * width, seed: 4)
-        var (normalized, scales) = (v, [Float](repeating: 0, count: rows))
-        mafin_residual_layer_norm(
-            rows, width, v, nil, nil, ElementwiseKernelTests.noDropout, 1e-5, &normalized, &scales)
-        var d = upstream
-        // The parameters' gradients are added to what is there.
-        var (dgain, dbias) = ([Float](repeating: 1, count: width), [Float](repeating: 2, count: width))
-        mafin_layer_norm_backward(rows, width, &d, normalized, scales, gain, &dgain, &dbias)
-
-        func forward(_ v: [Double], _ gain: [Double], _ bias: [Double]) -> [Double] {
-            (0..<rows).flatMap { row in
-                let normalized = NaiveKernels.layerNorm(Array(v[row * width..<(row + 1) * width]), epsilon: 1e-5)
-                return normalized.normalized.indices.map { normalized.normalized[$0] * gain[$0] + bias[$0] }
-            }
-        }
-        let (v64, gain64, bias64) = (v.map(Double.init), gain.map(Double.init), bias.map(Double.init))
-        let weights = upstream.map(Double.init)
-        let expected = NaiveKernels.gradient(of: { forward($0, gain64, bias64) }, at: v64, weights: weights)
-        #expect(largestDifference(d, expected) < 2e-5 * Double(scales.max() ?? 1))
-        let expectedGain = NaiveKernels.gradient(of: { forward(v64, $0, bias64) }, at: gain64, weights: weights)
-        #expect(largestDifference(dgain, expectedGain.map { $0 + 1 }) < 1e-5)
-        let expectedBias = NaiveKernels.gradient(of: { forward(v64, gain64, $0) }, at: bias64, weights: weights)
-        #expect(largestDifference(dbias, expectedBias.map { $0 + 2 }) < 1e-5)
-    }
-
-    @Test(arguments: [1, 2, 17, 65]) func softmaxWithDropout(_ columns: Int) {
-        let rows = 3
-        let scale: Float = 0.25
-        let raw = values(rows * columns, seed: 1)
-        let upstream = values(rows * columns, seed: 2)
-        for dropout in [ElementwiseKernelTests.noDropout, DropoutKernelTests.dropout(0.3, firstRow: 4)] {
-            let mask = DropoutKernelTests.mask(rows: rows, width: columns, dropout).map(Double.init)
-            var (p, scales, shifts) = (
-                raw.map { scale * $0 }, [Float](repeating: 0, count: rows), [Float](repeating: 0, count: rows)
-            )
-            mafin_softmax(rows, columns, columns, &p, &scales, &shifts)
-            mafin_scale_rows(rows, columns, columns, scales, &p)
-            var d = upstream
-            mafin_softmax_backward(rows, columns, columns, p, &d, dropout, scale)
-            // With respect to the raw products, before they are scaled.
+    @Test(arguments: InstructionSet.all) func gelu(_ set: InstructionSet) {
+        set.run {
+            let h: [Float] = (0..<400).map { -5 + 0.025 * Float($0) } + [0, -20, 20]
+            let upstream = values(h.count, seed: 1)
+            var (d, activated) = (h, [Float](repeating: .nan, count: h.count))
+            mafin_gelu_backward(h.count, upstream, &d, &activated)
+            #expect(largestDifference(activated, h.map { NaiveKernels.gelu(Double($0)) }) < 2e-6)
             let expected = NaiveKernels.gradient(
-                of: { raw in
-                    let p = (0..<rows).flatMap { row in
-                        NaiveKernels.softmax(raw[row * columns..<(row + 1) * columns].map { Double(scale) * $0 })
-                    }
-                    return p.indices.map { p[$0] * mask[$0] }
-                }, at: raw.map(Double.init), weights: upstream.map(Double.init))
-            #expect(largestDifference(d, expected) < 1e-6)
+                of: { $0.map(NaiveKernels.gelu) }, at: h.map(Double.init), weights: upstream.map(Double.init))
+            #expect(largestDifference(d, expected) < 2e-6)
+        }
+    }
+
+    @Test(arguments: InstructionSet.all, [2, 17, 64, 65]) func layerNorm(_ set: InstructionSet, _ width: Int) {
+        set.run {
+            let rows = 3
+            let v = values(rows * width, seed: 1)
+            let (gain, bias) = (values(width, seed: 2), values(width, seed: 3))
+            let upstream = values(rows * width, seed: 4)
+            var (normalized, scales) = (v, [Float](repeating: 0, count: rows))
+            mafin_residual_layer_norm(
+                rows, width, v, nil, nil, ElementwiseKernelTests.noDropout, 1e-5, &normalized, &scales)
+            var d = upstream
+            // The parameters' gradients are added to what is there.
+            var (dgain, dbias) = ([Float](repeating: 1, count: width), [Float](repeating: 2, count: width))
+            mafin_layer_norm_backward(rows, width, &d, normalized, scales, gain, &dgain, &dbias)
+
+            func forward(_ v: [Double], _ gain: [Double], _ bias: [Double]) -> [Double] {
+                (0..<rows).flatMap { row in
+                    let normalized = NaiveKernels.layerNorm(Array(v[row * width..<(row + 1) * width]), epsilon: 1e-5)
+                    return normalized.normalized.indices.map { normalized.normalized[$0] * gain[$0] + bias[$0] }
+                }
+            }
+            let (v64, gain64, bias64) = (v.map(Double.init), gain.map(Double.init), bias.map(Double.init))
+            let weights = upstream.map(Double.init)
+            let expected = NaiveKernels.gradient(of: { forward($0, gain64, bias64) }, at: v64, weights: weights)
+            #expect(largestDifference(d, expected) < 2e-5 * Double(scales.max() ?? 1))
+            let expectedGain = NaiveKernels.gradient(of: { forward(v64, $0, bias64) }, at: gain64, weights: weights)
+            #expect(largestDifference(dgain, expectedGain.map { $0 + 1 }) < 1e-5)
+            let expectedBias = NaiveKernels.gradient(of: { forward(v64, gain64, $0) }, at: bias64, weights: weights)
+            #expect(largestDifference(dbias, expectedBias.map { $0 + 2 }) < 1e-5)
+        }
+    }
+
+    @Test(arguments: InstructionSet.all, [1, 2, 17, 65]) func softmaxWithDropout(_ set: InstructionSet, _ columns: Int)
+    {
+        set.run {
+            let rows = 3
+            let scale: Float = 0.25
+            let raw = values(rows * columns, seed: 1)
+            let upstream = values(rows * columns, seed: 2)
+            for dropout in [ElementwiseKernelTests.noDropout, DropoutKernelTests.dropout(0.3, firstRow: 4)] {
+                let mask = DropoutKernelTests.mask(rows: rows, width: columns, dropout).map(Double.init)
+                var (p, scales, shifts) = (
+                    raw.map { scale * $0 }, [Float](repeating: 0, count: rows), [Float](repeating: 0, count: rows)
+                )
+                mafin_softmax(rows, columns, columns, &p, &scales, &shifts)
+                mafin_scale_rows(rows, columns, columns, scales, &p)
+                var d = upstream
+                mafin_softmax_backward(rows, columns, columns, p, &d, dropout, scale)
+                // With respect to the raw products, before they are scaled.
+                let expected = NaiveKernels.gradient(
+                    of: { raw in
+                        let p = (0..<rows).flatMap { row in
+                            NaiveKernels.softmax(raw[row * columns..<(row + 1) * columns].map { Double(scale) * $0 })
+                        }
+                        return p.indices.map { p[$0] * mask[$0] }
+                    }, at: raw.map(Double.init), weights: upstream.map(Double.init))
+                #expect(largestDifference(d, expected) < 1e-6)
+            }
         }
     }
 

@@ -57,19 +57,22 @@ import Testing
                 strideB: strideB, beta: beta, c, strideC: strideC)
             // Rounding of a sum of k products of values up to 1; what lies between the rows must not change at all.
             let bound = Double(max(1, abs(alpha))) * (1e-7 * Double(k) + 1e-6)
-            for kernel in 0..<mafin_product_kernels() {
-                var plain = c
-                mafin_sgemm_by(
-                    kernel, transposeA, transposeB, m, n, k, alpha, a, strideA, b, strideB, beta, &plain, strideC)
-                #expect(largestDifference(plain, expected) <= bound, "\(kernel) \(shape) \(transposeA) \(transposeB)")
+            for set in InstructionSet.all {
+                set.run {
+                    var product = c
+                    mafin_sgemm(transposeA, transposeB, m, n, k, alpha, a, strideA, b, strideB, beta, &product, strideC)
+                    #expect(
+                        largestDifference(product, expected) <= bound, "\(set) \(shape) \(transposeA) \(transposeB)")
+                    var packed = [Float](repeating: .nan, count: mafin_packed_size(n, k))
+                    mafin_pack(transposeB, n, k, b, strideB, &packed)
+                    #expect(!packed.contains { $0.isNaN }, "packing leaves no float unset")
+                    product = c
+                    mafin_sgemm_packed(transposeA, m, n, k, alpha, a, strideA, packed, beta, &product, strideC)
+                    #expect(
+                        largestDifference(product, expected) <= bound,
+                        "packed \(set) \(shape) \(transposeA) \(transposeB)")
+                }
             }
-
-            var packed = [Float](repeating: .nan, count: mafin_packed_size(n, k))
-            mafin_pack(transposeB, n, k, b, strideB, &packed)
-            #expect(!packed.contains { $0.isNaN }, "packing leaves no float unset")
-            var product = c
-            mafin_sgemm_packed(transposeA, m, n, k, alpha, a, strideA, packed, beta, &product, strideC)
-            #expect(largestDifference(product, expected) <= bound, "packed \(shape) \(transposeA) \(transposeB)")
         }
     }
 
@@ -93,40 +96,44 @@ import Testing
     }
 
     /// Parts of a product's columns, put together, are the product to the last bit.
-    @Test(arguments: [(5, 96, 33), (13, 200, 385), (12, 333, 769)])
-    func partsOfTheColumns(_ m: Int, _ n: Int, _ k: Int) {
-        let a = Self.values(m * k, seed: 1)
-        let b = Self.values(n * k, seed: 2)
-        var packed = [Float](repeating: .nan, count: mafin_packed_size(n, k))
-        mafin_pack(true, n, k, b, k, &packed)
-        var whole = [Float](repeating: .nan, count: m * n)
-        mafin_sgemm_packed(false, m, n, k, 1, a, k, packed, 0, &whole, n)
-        let tile = mafin_packed_columns(1)
-        #expect(mafin_packed_columns(n) >= n && mafin_packed_columns(n) % tile == 0)
-        for width in [tile, 3 * tile, 1000 * tile] {
-            var parts = [Float](repeating: .nan, count: m * n)
-            for first in stride(from: 0, to: n, by: width) {
-                parts.withUnsafeMutableBufferPointer { parts in
-                    guard let base = parts.baseAddress else { return }
-                    mafin_sgemm_packed_columns(
-                        false, m, n, k, first, min(width, n - first), 1, a, k, packed, 0, base + first, n)
+    @Test(arguments: InstructionSet.all, [(5, 96, 33), (13, 200, 385), (12, 333, 769)])
+    func partsOfTheColumns(_ set: InstructionSet, _ m: Int, _ n: Int, _ k: Int) {
+        set.run {
+            let a = Self.values(m * k, seed: 1)
+            let b = Self.values(n * k, seed: 2)
+            var packed = [Float](repeating: .nan, count: mafin_packed_size(n, k))
+            mafin_pack(true, n, k, b, k, &packed)
+            var whole = [Float](repeating: .nan, count: m * n)
+            mafin_sgemm_packed(false, m, n, k, 1, a, k, packed, 0, &whole, n)
+            let tile = mafin_packed_columns(1)
+            #expect(mafin_packed_columns(n) >= n && mafin_packed_columns(n) % tile == 0)
+            for width in [tile, 3 * tile, 1000 * tile] {
+                var parts = [Float](repeating: .nan, count: m * n)
+                for first in stride(from: 0, to: n, by: width) {
+                    parts.withUnsafeMutableBufferPointer { parts in
+                        guard let base = parts.baseAddress else { return }
+                        mafin_sgemm_packed_columns(
+                            false, m, n, k, first, min(width, n - first), 1, a, k, packed, 0, base + first, n)
+                    }
                 }
+                #expect(parts == whole)
             }
-            #expect(parts == whole)
         }
     }
 
-    @Test func emptyOperands() {
-        // k = 0: only beta has something to do.
-        var c: [Float] = [1, 2, .nan, 4]
-        mafin_sgemm(false, false, 2, 2, 0, 1, [0], 1, [0], 2, 0, &c, 2)
-        #expect(c == [0, 0, 0, 0])
-        c = [1, 2, 3, 4]
-        mafin_sgemm_packed(false, 2, 2, 0, 1, [0], 1, [0], 0.5, &c, 2)
-        #expect(c == [0.5, 1, 1.5, 2])
-        mafin_sgemm(false, false, 0, 2, 3, 1, [0], 3, [Float](repeating: 0, count: 6), 2, 0, &c, 2)
-        mafin_sgemm(false, false, 2, 0, 3, 1, [Float](repeating: 0, count: 6), 3, [0], 0, 0, &c, 2)
-        #expect(c == [0.5, 1, 1.5, 2], "no row or no column: nothing is written")
+    @Test(arguments: InstructionSet.all) func emptyOperands(_ set: InstructionSet) {
+        set.run {
+            // k = 0: only beta has something to do.
+            var c: [Float] = [1, 2, .nan, 4]
+            mafin_sgemm(false, false, 2, 2, 0, 1, [0], 1, [0], 2, 0, &c, 2)
+            #expect(c == [0, 0, 0, 0])
+            c = [1, 2, 3, 4]
+            mafin_sgemm_packed(false, 2, 2, 0, 1, [0], 1, [0], 0.5, &c, 2)
+            #expect(c == [0.5, 1, 1.5, 2])
+            mafin_sgemm(false, false, 0, 2, 3, 1, [0], 3, [Float](repeating: 0, count: 6), 2, 0, &c, 2)
+            mafin_sgemm(false, false, 2, 0, 3, 1, [Float](repeating: 0, count: 6), 3, [0], 0, 0, &c, 2)
+            #expect(c == [0.5, 1, 1.5, 2], "no row or no column: nothing is written")
+        }
     }
 
     @Test(arguments: [(1, 1, 1), (65, 7, 33), (7, 650, 385), (650, 7, 12), (129, 129, 64)])
@@ -169,8 +176,13 @@ import Testing
         #expect(Matrix.multiply(transposed: nothing, nothing) == Matrix(rows: 3, columns: 3))
     }
 
-    @Test func namesItsInstructionSet() {
-        let known = ["AVX-512", "AVX2", "SSE2", "NEON", "portable", "Accelerate"]
-        #expect(known.contains(String(cString: mafin_instruction_set())))
+    @Test func instructionSetsAreNamedAndChosen() {
+        let names = InstructionSet.all.map(\.description)
+        #expect(
+            [["SSE2", "AVX2", "AVX-512"], ["NEON"], ["portable"]].contains { names == Array($0.prefix(names.count)) })
+        #expect(mafin_instruction_set() == mafin_instruction_sets() - 1, "the widest unless a test chose another")
+        mafin_use_instruction_set(99)
+        #expect(mafin_instruction_set() == mafin_instruction_sets() - 1, "one that the processor lacks is not used")
+        mafin_use_instruction_set(-1)
     }
 }

@@ -1,4 +1,3 @@
-import CMafinKernels
 import Foundation
 import MafinNumerics
 import MafinTestSupport
@@ -70,20 +69,22 @@ private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
         let rows = randomMatrix(1_003, 401, seed: 1)
         let queries = randomMatrix(11, 401, seed: 2)
         let index = VectorIndex(try VectorRows(rows))
-        for kernel in 0..<mafin_search_kernels() {
-            let whole = try index.search(queries: queries, count: 17, tiling: SearchTiling(kernel: kernel))
-            for threads in [1, 2, 3, 8] {
+        for set in InstructionSet.all {
+            // Other instruction sets than the widest run on one thread.
+            let isWidest = set.description == InstructionSet.all.last?.description
+            func search(_ threads: Int, _ tiling: SearchTiling = SearchTiling()) throws -> Rankings {
+                func search() throws -> Rankings { try index.search(queries: queries, count: 17, tiling: tiling) }
+                return try isWidest ? Parallelism.withThreads(threads, search) : set.run(search)
+            }
+            let whole = try search(4)
+            for threads in isWidest ? [1, 2, 3, 8] : [1] {
                 for (perPass, perBlock) in [(1, 5), (1, 16), (2, 96), (3, 7), (4, 1), (11, 33), (128, 5_000)] {
-                    let tiling = SearchTiling(kernel: kernel, queries: perPass, rows: perBlock)
-                    let found = try Parallelism.withThreads(threads) {
-                        try index.search(queries: queries, count: 17, tiling: tiling)
-                    }
-                    #expect(found == whole, "kernel \(kernel), \(threads) threads, \(perPass) × \(perBlock)")
+                    let found = try search(threads, SearchTiling(queries: perPass, rows: perBlock))
+                    #expect(found == whole, "\(set), \(threads) threads, \(perPass) × \(perBlock)")
                 }
             }
             // No more than one query's entries at a time fit into this.
-            let tiling = SearchTiling(kernel: kernel, entryBytes: 1)
-            #expect(try index.search(queries: queries, count: 17, tiling: tiling) == whole)
+            #expect(try search(4, SearchTiling(entryBytes: 1)) == whole)
             for query in 0..<queries.rows {
                 let scores = (0..<rows.rows).map { row in
                     zip(queries.row(query), rows.row(row)).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
@@ -123,16 +124,19 @@ private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
             queries[3, column] *= 1e18
             queries[4, column] = 0
         }
-        for kernel in 0..<mafin_search_kernels() {
-            let whole = try plain.search(queries: queries, count: 40, tiling: SearchTiling(kernel: kernel))
-            for threads in [1, 3] {
+        for set in InstructionSet.all {
+            // Other instruction sets than the widest run on one thread.
+            let isWidest = set.description == InstructionSet.all.last?.description
+            func search(_ index: VectorIndex, _ threads: Int, _ tiling: SearchTiling) throws -> Rankings {
+                func search() throws -> Rankings { try index.search(queries: queries, count: 40, tiling: tiling) }
+                return try isWidest ? Parallelism.withThreads(threads, search) : set.run(search)
+            }
+            let whole = try search(plain, 2, SearchTiling())
+            for threads in isWidest ? [1, 3] : [1] {
                 for (perPass, perBlock) in [(1, nil), (1, 16), (3, 96), (8, 7), (128, nil)] as [(Int, Int?)] {
-                    let tiling = SearchTiling(
-                        kernel: kernel, queries: perPass, rows: perBlock, approximatedQueries: 128)
-                    let found = try Parallelism.withThreads(threads) {
-                        try index.search(queries: queries, count: 40, tiling: tiling)
-                    }
-                    #expect(found == whole, "kernel \(kernel), \(threads) threads, \(perPass) × \(perBlock ?? 0)")
+                    let tiling = SearchTiling(queries: perPass, rows: perBlock, approximatedQueries: 128)
+                    let found = try search(index, threads, tiling)
+                    #expect(found == whole, "\(set), \(threads) threads, \(perPass) × \(perBlock ?? 0)")
                 }
             }
         }

@@ -7,64 +7,70 @@
 
 // Every matrix is row-major. Every function works on the calling thread alone; callers split the work.
 
-// MARK: Matrix products (gemm.c)
+// MARK: Instruction sets (cpu.c)
+//
+// All kernels run on the widest instruction set of the processor. They are numbered from 0, the one that every processor of the
+// architecture has. Operands that were packed or prepared on one set are for that set alone.
 
-/// Name of the instruction set that the products and the elementwise kernels run on here.
-const char *mafin_instruction_set(void);
+/// How many instruction sets this processor can run the kernels on: at least 1.
+int mafin_instruction_sets(void);
+
+/// The name of an instruction set.
+const char *mafin_instruction_set_name(int set);
+
+/// The instruction set that the kernels use when the calling thread calls them.
+int mafin_instruction_set(void);
+
+/// Makes the kernels use another instruction set when the calling thread calls them; a negative number: the widest again.
+/// For tests: each suite runs once on every set.
+void mafin_use_instruction_set(int set);
+
+// MARK: Matrix products (gemm.c)
 
 /// C = alpha · op(A) · op(B) + beta · C.
 /// op(A) is (m, k), stored (k, m) if transpose_a; op(B) is (k, n), stored (n, k) if transpose_b. C is not read if beta is 0.
 void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha,
                  const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc);
 
-/// How many instruction sets of products run here: at least 1.
-int mafin_product_kernels(void);
-
-/// The same by one of them, 0 the widest, which is what all others use.
-void mafin_sgemm_by(int kernel, bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha,
-                    const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc);
-
 /// Floats that `mafin_pack` writes for a (k, n) operand.
 size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k);
 
-/// Lays op(B) out as `mafin_sgemm_packed` reads it, so that many products share the work (weights, for instance).
+/// Lays op(B) out as `mafin_sgemm_packed` reads it. Many products can share one packed operand, such as a weight matrix.
 void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *packed);
 
-/// Columns that a packed operand of `n` columns has: those beyond n are 0, and may be multiplied with like the others, which is
-/// faster than to stop at n.
+/// Columns that a packed operand of `n` columns has. Those beyond n are 0. A product over all of them is faster than one that
+/// stops at n.
 ptrdiff_t mafin_packed_columns(ptrdiff_t n);
 
 /// C = alpha · op(A) · B + beta · C, with B as written by `mafin_pack`.
 void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
                         ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc);
 
+/// The same for `count` columns of B from column `first` on, a multiple of `mafin_packed_columns(1)`. C is (m, count).
+void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first,
+                                ptrdiff_t count, float alpha, const float *a, ptrdiff_t lda, const float *packed,
+                                float beta, float *c, ptrdiff_t ldc);
+
 // MARK: Exact search (inner_products.c)
 //
-// `kernel` is a place among the instruction sets that run here, 0 the widest: what is laid out for one is for it alone.
-// The score of a row and a query is summed in the same order in every call of one kernel, whatever stands beside them.
+// On one instruction set, the score of a row and a query is summed in the same order in every call, whatever other rows and
+// queries the call has.
 
 /// Types of stored elements.
 typedef enum { MAFIN_FLOAT32, MAFIN_FLOAT16, MAFIN_INT8 } mafin_element;
 
-/// How many instruction sets there are to choose from: at least 1.
-int mafin_search_kernels(void);
-
-/// Name of an instruction set.
-const char *mafin_search_kernel_name(int kernel);
-
 /// Floats that `mafin_prepare_queries` writes.
-size_t mafin_prepared_size(int kernel, ptrdiff_t queries, ptrdiff_t width);
+size_t mafin_prepared_size(ptrdiff_t queries, ptrdiff_t width);
 
 /// Lays queries, `stride` floats apart, out as `mafin_inner_products` reads them.
-void mafin_prepare_queries(int kernel, ptrdiff_t queries, ptrdiff_t width, const float *from, ptrdiff_t stride,
-                           float *prepared);
+void mafin_prepare_queries(ptrdiff_t queries, ptrdiff_t width, const float *from, ptrdiff_t stride, float *prepared);
 
 /// Floats from one prepared query to the next.
-ptrdiff_t mafin_prepared_stride(int kernel, ptrdiff_t width);
+ptrdiff_t mafin_prepared_stride(ptrdiff_t width);
 
 /// scores[q · score_stride + r] = ⟨row r, query q⟩. Rows are `row_stride` elements apart; all elements must be finite. (The
 /// sums of int8 rows are taken in an order of their own.)
-void mafin_inner_products(int kernel, ptrdiff_t rows, ptrdiff_t width, const void *vectors, mafin_element element,
+void mafin_inner_products(ptrdiff_t rows, ptrdiff_t width, const void *vectors, mafin_element element,
                           ptrdiff_t row_stride, ptrdiff_t queries, const float *prepared, float *scores,
                           ptrdiff_t score_stride);
 
@@ -75,7 +81,7 @@ typedef struct {
 
 /// Writes the places of the scores that are not ≤ their query's threshold (so all where that is NaN), ordered by query and
 /// row, and returns how many; `hits` has room for all.
-ptrdiff_t mafin_scores_above(int kernel, ptrdiff_t queries, ptrdiff_t rows, const float *scores, ptrdiff_t stride,
+ptrdiff_t mafin_scores_above(ptrdiff_t queries, ptrdiff_t rows, const float *scores, ptrdiff_t stride,
                              const float *thresholds, mafin_hit *hits);
 
 // MARK: Approximations of rows in bytes (approximation.c)
@@ -93,8 +99,8 @@ void mafin_upper_bounds(ptrdiff_t queries, ptrdiff_t rows, const float *products
 
 // MARK: Half precision (half_precision.c)
 
-/// out = x as float16, to nearest, ties to even. Returns how many elements stand before the first that float16 cannot hold
-/// (beyond ±65,519, or no number), whose bits are then 0x7C00; `count` where there is none.
+/// out = x as float16, to nearest, ties to even. What is beyond ±65,519 becomes an infinity; NaN stays NaN. Returns how many
+/// elements stand before the first infinity or NaN in `out`; `count` where there is none. What is behind it may not be written.
 ptrdiff_t mafin_to_half(ptrdiff_t count, const float *x, uint16_t *out);
 
 /// out = x as floats.
@@ -103,12 +109,7 @@ void mafin_from_half(ptrdiff_t count, const uint16_t *x, float *out);
 /// How many elements stand before the first infinity or NaN; `count` where there is none.
 ptrdiff_t mafin_finite_prefix(ptrdiff_t count, const void *x, bool half);
 
-/// `count` columns of that product from `first` on, which is a multiple of `mafin_packed_columns(1)`; C is theirs alone, (m, count).
-void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first,
-                                ptrdiff_t count, float alpha, const float *a, ptrdiff_t lda, const float *packed,
-                                float beta, float *c, ptrdiff_t ldc);
-
-/// Tells the processor that the thread is waiting for another in a loop.
+/// Tells the processor that the thread waits for another one in a loop.
 static inline void mafin_spin_pause(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -139,7 +140,7 @@ void mafin_bias_gelu(ptrdiff_t rows, ptrdiff_t width, float *h, const float *bia
 /// g = gelu(h), count elements.
 void mafin_gelu(ptrdiff_t count, const float *h, float *g);
 
-/// g = gelu(h) again, and h = d · gelu'(h): the gradient takes the place of what it is the gradient of; gelu'(h) = Φ(h) + h · φ(h).
+/// g = gelu(h), and h = d · gelu'(h) with gelu'(h) = Φ(h) + h · φ(h): the gradient overwrites the input.
 void mafin_gelu_backward(ptrdiff_t count, const float *d, float *h, float *g);
 
 /// With v = dropout(x[r, :] + bias) + residual[r, :]:  normalized = (v − mean(v)) · rstd, rstd = (var(v) + epsilon)^−½.
@@ -168,7 +169,7 @@ void mafin_column_sum(ptrdiff_t rows, ptrdiff_t width, const float *x, float *su
 /// of the sum of the exponentials of the scores that were in x[r, :], in lse[r].
 void mafin_softmax(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float *x, float *scales, float *lse);
 
-/// x = exp(x − lse[r]): the probabilities again, from the scores and the saved lse.
+/// x = exp(x − lse[r]): recomputes the probabilities from the scores and the saved lse.
 void mafin_softmax_again(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float *x, const float *lse);
 
 /// d = probabilities · (dropout(d) − Σ(probabilities · dropout(d))) · scale, in place: gradient through dropout and softmax.
@@ -178,8 +179,23 @@ void mafin_softmax_backward(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride,
 /// x[r, :] *= scales[r]; rows are `stride` floats apart.
 void mafin_scale_rows(ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride, const float *scales, float *x);
 
-/// out = exp(z − shift) · factor: the exponential that is inside of the passes above, by itself, to be tested.
-void mafin_exp(ptrdiff_t columns, const float *z, float shift, float factor, float *out);
+/// The largest of `count` values, NaN aside; −∞ where there is none.
+float mafin_maximum(ptrdiff_t count, const float *x);
+
+/// x = exp(x − shift) with a relative error below 2e-7, 0 where x − shift < −87. Returns the sum: each 512 elements are added in
+/// single precision, their sums in double precision. `shift` is the largest x or more. NaN stays NaN.
+double mafin_exponentials(ptrdiff_t count, float *x, float shift);
+
+/// Σ x in double precision.
+double mafin_sum(ptrdiff_t count, const float *x);
+
+/// Log-sum-exp of a row of logits, and moments of two variables x and y under its softmax.
+typedef struct {
+    double log_sum, mean_x, mean_y, variance_x, covariance, variance_y;
+} mafin_moments;
+
+/// Those of `count` ≥ 1 logits in double precision; not all may be −∞, which takes an element out.
+mafin_moments mafin_softmax_moments(ptrdiff_t count, const double *logits, const float *x, const float *y);
 
 /// y += a · x.
 void mafin_axpy(ptrdiff_t count, float a, const float *x, float *y);

@@ -1,3 +1,4 @@
+import CMafinKernels
 import Foundation
 import MafinNumerics
 
@@ -174,11 +175,11 @@ private struct RowMoments: Sendable {
             guard let logits = buffer.baseAddress else { return }
             for column in 0..<columns { logits[column] = a * Double(x[column]) + b * Double(y[column]) }
             for column in masked { logits[column] = -.infinity }
-            let moments = SoftmaxMoments(logits, x, y, count: columns)
-            logSum = moments.logSum
-            blackBox = moments.first
-            local = moments.second
-            covariance = moments.covariance
+            let moments = mafin_softmax_moments(columns, logits, x, y)
+            logSum = moments.log_sum
+            blackBox = moments.mean_x
+            local = moments.mean_y
+            covariance = (moments.variance_x, moments.covariance, moments.variance_y)
         }
     }
 

@@ -1,3 +1,4 @@
+import CMafinKernels
 import MafinNumerics
 import MafinRetrieval
 
@@ -114,7 +115,7 @@ func firstNotFinite(_ rows: Range<Int>, _ blackBox: Matrix, _ local: Matrix) -> 
     for (source, matrix) in [(VectorSource.blackBox, blackBox), (.local, local)] {
         // A sum of finite scores is finite in double precision; only a bad one is looked for.
         let sum = matrix.values.withUnsafeBufferPointer { values in
-            values.baseAddress.map { ExponentialKernel.sum($0, count: values.count) } ?? 0
+            values.baseAddress.map { mafin_sum(values.count, $0) } ?? 0
         }
         guard !sum.isFinite, let index = matrix.values.firstIndex(where: { !$0.isFinite }) else { continue }
         return .notFinite(

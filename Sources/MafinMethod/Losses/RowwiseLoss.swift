@@ -1,3 +1,4 @@
+import CMafinKernels
 import Foundation
 import MafinNumerics
 
@@ -120,19 +121,18 @@ extension RowwiseLoss {
         }
         var sum: Double = 0
         if row.negativeCount > 0 {
-            let largest = ExponentialKernel.maximum(gradient, count: columns)
-            sum = ExponentialKernel.exponentials(gradient, count: columns, shift: largest)
+            let largest = mafin_maximum(columns, gradient)
+            sum = mafin_exponentials(columns, gradient, largest)
             row.negativeLogSumExp = Double(largest) + log(sum)
             if needsNegativeLogitSum {
-                row.negativeLogitSum = ExponentialKernel.sum(logits, count: columns) - excludedSum
+                row.negativeLogitSum = mafin_sum(columns, logits) - excludedSum
             }
         }
         var relevantGradient = [Double](repeating: 0, count: relevant.count)
         let terms = evaluate(row: row, gradient: &relevantGradient)
         if row.negativeCount > 0 {
-            ExponentialKernel.scale(
-                gradient, count: columns, by: Float(terms.negativeWeight * share / sum),
-                minus: Float(terms.negativeTarget * share))
+            let (weight, target) = (Float(terms.negativeWeight * share / sum), Float(terms.negativeTarget * share))
+            for column in 0..<columns { gradient[column] = gradient[column] * weight - target }
         }
         for column in masked { gradient[column] = 0 }
         for (judgement, value) in zip(relevant, relevantGradient) { gradient[judgement.column] = Float(value * share) }

@@ -3,14 +3,14 @@ import MafinNumerics
 
 /// Scores of blocks of an index's rows against queries that are laid out once.
 ///
-/// Holds addresses, which are good only inside ``VectorIndex/withScorer(_:rows:kernel:_:)``.
+/// Holds addresses, which are good only inside ``VectorIndex/withScorer(_:rows:_:)``.
 struct BlockScorer {
     fileprivate struct Part {
         var rows: UnsafeRawPointer
         var element: VectorRows.Element
         var stride: Int
         var columns: Int
-        /// Laid out for the kernel, `queryStride` floats from one to the next.
+        /// As `mafin_prepare_queries` lays them out, `queryStride` floats from one to the next.
         var queries: UnsafePointer<Float>
         var queryStride: Int
         var approximation: RowApproximation?
@@ -18,7 +18,6 @@ struct BlockScorer {
         var norms: [Float]
     }
 
-    let kernel: Int32
     let queryCount: Int
     fileprivate let parts: [Part]
 
@@ -41,7 +40,7 @@ struct BlockScorer {
         let part = parts[place]
         let from = part.rows + rows.lowerBound * part.stride * part.element.size
         mafin_inner_products(
-            kernel, rows.count, part.columns, from, part.element.kernelElement, part.stride, queryCount, part.queries,
+            rows.count, part.columns, from, part.element.kernelElement, part.stride, queryCount, part.queries,
             scores, rows.count)
     }
 
@@ -51,7 +50,7 @@ struct BlockScorer {
         for (place, part) in parts.enumerated() {
             var score: Float = 0
             mafin_inner_products(
-                kernel, 1, part.columns, part.rows + row * part.stride * part.element.size,
+                1, part.columns, part.rows + row * part.stride * part.element.size,
                 part.element.kernelElement, part.stride, 1, part.queries + query * part.queryStride, &score, 1)
             sum = place == 0 ? score : sum + score
         }
@@ -74,7 +73,7 @@ struct BlockScorer {
             guard let approximation = part.approximation else { preconditionFailure("bounds without approximations") }
             let products = place == 0 ? bounds : scratch
             mafin_inner_products(
-                kernel, rows.count, part.columns, approximation.codes + rows.lowerBound * part.columns, MAFIN_INT8,
+                rows.count, part.columns, approximation.codes + rows.lowerBound * part.columns, MAFIN_INT8,
                 part.columns, queryCount, part.queries, products, rows.count)
             mafin_upper_bounds(
                 queryCount, rows.count, products, rows.count, part.norms, approximation.scales + rows.lowerBound,
@@ -85,20 +84,19 @@ struct BlockScorer {
 
 extension VectorIndex {
     /// Calls `body` with a scorer for some rows of `queries`.
-    /// - Parameter kernel: place among the instruction sets of this machine, 0 the widest.
     func withScorer<Result>(
-        _ queries: Matrix, rows: Range<Int>, kernel: Int32 = 0, _ body: (BlockScorer) throws -> Result
+        _ queries: Matrix, rows: Range<Int>, _ body: (BlockScorer) throws -> Result
     ) rethrows -> Result {
         precondition(queries.columns == columns, "queries of \(queries.columns) columns, rows of \(columns)")
         // Each part's queries begin at a cache line.
-        let sizes = parts.map { (mafin_prepared_size(kernel, rows.count, $0.columns) + 15) / 16 * 16 }
+        let sizes = parts.map { (mafin_prepared_size(rows.count, $0.columns) + 15) / 16 * 16 }
         let bytes = max(1, sizes.reduce(0, +)) * MemoryLayout<Float>.stride
         return try withUnsafeTemporaryAllocation(byteCount: bytes, alignment: 64) { memory in
             let prepared = memory.bindMemory(to: Float.self)
             func collect(_ made: [BlockScorer.Part], column: Int, offset: Int) throws -> Result {
                 let place = made.count
                 guard place < parts.count else {
-                    return try body(BlockScorer(kernel: kernel, queryCount: rows.count, parts: made))
+                    return try body(BlockScorer(queryCount: rows.count, parts: made))
                 }
                 let part = parts[place]
                 // There is at least one float, whatever the shape.
@@ -108,7 +106,7 @@ extension VectorIndex {
                 queries.values.withUnsafeBufferPointer { values in
                     guard let base = values.baseAddress, !rows.isEmpty else { return }
                     mafin_prepare_queries(
-                        kernel, rows.count, part.columns, base + rows.lowerBound * queries.columns + column,
+                        rows.count, part.columns, base + rows.lowerBound * queries.columns + column,
                         queries.columns, room)
                 }
                 let norms =
@@ -116,7 +114,7 @@ extension VectorIndex {
                 return try part.withUnsafeRows { address in
                     let next = BlockScorer.Part(
                         rows: address, element: part.element, stride: part.stride, columns: part.columns,
-                        queries: room, queryStride: mafin_prepared_stride(kernel, part.columns),
+                        queries: room, queryStride: mafin_prepared_stride(part.columns),
                         approximation: approximations.isEmpty ? nil : approximations[place], norms: norms)
                     return try collect(made + [next], column: column + part.columns, offset: offset + sizes[place])
                 }

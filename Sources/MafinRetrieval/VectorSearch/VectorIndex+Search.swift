@@ -4,8 +4,6 @@ import Synchronization
 
 /// How a search is cut into pieces. No ranking depends on it: tests try many.
 struct SearchTiling {
-    /// Place among the instruction sets of this machine, 0 the widest.
-    var kernel: Int32 = 0
     /// Queries at most that share one pass over the rows: what of them is in use stays in the second-level cache.
     var queries = 128
     /// Rows that are scored at a time; `nil` is chosen for the number of queries.
@@ -82,7 +80,7 @@ extension VectorIndex {
         // Those of worker w for query q lie at w · queries + q.
         var selectors = (0..<workers * range.count).map { _ in TopKSelector(count: count) }
         var best = [[ScoredIndex]](repeating: [], count: range.count)
-        withScorer(queries, rows: range, kernel: tiling.kernel) { scorer in
+        withScorer(queries, rows: range) { scorer in
             selectors.withUnsafeMutableBufferPointer { selectors in
                 best.withUnsafeMutableBufferPointer { best in
                     let shared = UnsafeTransfer((scorer: scorer, selectors: selectors, best: best))
@@ -140,7 +138,7 @@ extension BlockScorer {
                             score(rows, into: scores, scratch: scratch)
                         }
                         let count = mafin_scores_above(
-                            kernel, queryCount, rows.count, scores, rows.count, thresholds, hits)
+                            queryCount, rows.count, scores, rows.count, thresholds, hits)
                         for place in 0..<count {
                             let query = Int(hits[place].query)
                             let row = Int(hits[place].row)

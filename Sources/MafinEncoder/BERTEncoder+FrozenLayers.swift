@@ -1,8 +1,8 @@
 import MafinNumerics
 import MafinText
 
-/// What comes out of the frozen layers for texts that have gone through them, by the texts' tokens.
-final class FrozenRows {
+/// Outputs of the frozen layers, by the tokens of the text.
+final class FrozenOutputs {
     private var rows: [[Int32]: FloatBuffer] = [:]
     private(set) var bytes = 0
 
@@ -27,12 +27,12 @@ final class FrozenRows {
 extension BERTEncoder {
     /// The input of the first layer that trains, `(tokens, dimension)`; `nil` where no layer below it is frozen.
     ///
-    /// No dropout, and the same however a batch is put together: texts that were here before are looked up.
+    /// Computed without dropout, so that a text has the same output in every batch; known texts are looked up.
     func frozenOutputs(of batch: TokenBatch) -> FloatBuffer? {
         guard frozenLayers > 0 else { return nil }
         let outputs = FloatBuffer(count: batch.ids.count * dimension)
         let ids = (0..<batch.count).map { Array(batch.ids[batch.offsets[$0]..<batch.offsets[$0 + 1]]) }
-        let known = ids.map { frozenRows[$0] }
+        let known = ids.map { frozenOutputCache[$0] }
         let width = dimension
         parallelRanges(batch.count) { range in
             for row in range {
@@ -45,24 +45,24 @@ extension BERTEncoder {
             outputs.pointer + batch.offsets[missing[row]] * dimension
         }
         for row in missing {
-            frozenRows.keep(
+            frozenOutputCache.keep(
                 ids[row], outputs.pointer + batch.offsets[row] * dimension, count: ids[row].count * dimension,
                 budget: frozenOutputBudget)
         }
         return outputs
     }
 
-    /// Takes a batch through the frozen layers; `output` says where a row's vectors go.
+    /// Runs the frozen layers over a batch; `output` is the destination of a row's vectors.
     private func runFrozenLayers(_ batch: TokenBatch, output: (Int) -> UnsafeMutablePointer<Float>) {
         let threads = Parallelism.threads
         let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.trainingChunk)
-        let lanes = min(threads, chunks.count)
-        reserveWorkspaces(lanes, for: chunks, training: false)
+        let workers = min(threads, chunks.count)
+        reserveWorkspaces(workers, for: chunks, training: false)
         let state = UnsafeTransfer((encoder: self, workspaces: workspaces, outputs: (0..<batch.count).map(output)))
-        parallelFor(lanes) { lane in
+        parallelFor(workers) { worker in
             let (encoder, workspaces, outputs) = state.value
-            let workspace = workspaces[lane]
-            for index in stride(from: lane, to: chunks.count, by: lanes) {
+            let workspace = workspaces[worker]
+            for index in stride(from: worker, to: chunks.count, by: workers) {
                 let chunk = chunks[index]
                 let saved = workspace.transientActivations(tokens: chunk.tokens)
                 encoder.lookUp(chunk, batch, dropout: .none, saved, workspace)

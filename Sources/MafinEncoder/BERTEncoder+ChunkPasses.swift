@@ -1,7 +1,7 @@
 import MafinNumerics
 import MafinText
 
-/// One chunk on one thread, and what has to be ready before.
+/// Forward and backward passes of one chunk on one thread, and their preparation.
 extension BERTEncoder {
     func layer(_ index: Int, _ dropout: Dropout) -> EncoderLayer {
         EncoderLayer(
@@ -15,8 +15,8 @@ extension BERTEncoder {
     }
 
     /// - Parameters:
-    ///   - inputs: what goes into the first layer that trains, of the whole batch; `nil`: all layers run, from the embeddings on.
-    ///   - pooled: where the embeddings of the whole batch go; `nil`: only the activations are wanted.
+    ///   - inputs: input of the first layer that trains, for the whole batch; `nil`: all layers run, from the embeddings on.
+    ///   - pooled: destination of the whole batch's embeddings; `nil`: only the activations are needed.
     func forward(
         _ chunk: Chunk, _ batch: TokenBatch, dropout: Dropout, _ saved: Activations, _ workspace: Workspace,
         inputs: UnsafePointer<Float>? = nil, pooled: UnsafeMutablePointer<Float>?
@@ -57,7 +57,7 @@ extension BERTEncoder {
         }
     }
 
-    /// The activations that a forward pass did not keep.
+    /// Computes the activations again that a forward pass did not keep.
     func activationsAgain(_ chunk: Chunk, of pass: ForwardPass, _ workspace: Workspace) -> Activations {
         let again = workspace.transientActivations(tokens: chunk.tokens, keeping: trainableLayers)
         forward(
@@ -67,7 +67,7 @@ extension BERTEncoder {
 
     /// - Parameters:
     ///   - gradient: ∂L/∂embeddings of the whole batch.
-    ///   - sink: what it adds to.
+    ///   - sink: the gradients that it adds to.
     func backward(
         _ chunk: Chunk, of pass: ForwardPass, _ saved: Activations, _ workspace: Workspace,
         gradient: UnsafePointer<Float>, into sink: GradientSink
@@ -123,7 +123,7 @@ extension BERTEncoder {
             expected: "token ids below \(configuration.vocabularySize)", found: "\(batch.ids[bad])")
     }
 
-    /// Weights as a forward pass over a batch reads them.
+    /// Brings the weights that a forward pass over a batch reads up to date.
     func prepare(_ batch: TokenBatch) {
         if hasOptimizer {
             let words = Array(Set(batch.ids.map(Int.init)))
@@ -135,12 +135,12 @@ extension BERTEncoder {
     }
 
     func reserveWorkspaces(
-        _ lanes: Int, for chunks: [Chunk], training: Bool, activatedRows: Int = Workspace.rowBlock
+        _ workers: Int, for chunks: [Chunk], training: Bool, activatedRows: Int = Workspace.rowBlock
     ) {
         let tokens = chunks.map(\.tokens).max() ?? 0
         let longest = chunks.map(\.longest).max() ?? 0
-        while workspaces.count < lanes { workspaces.append(Workspace(configuration)) }
-        for workspace in workspaces.prefix(lanes) {
+        while workspaces.count < workers { workspaces.append(Workspace(configuration)) }
+        for workspace in workspaces.prefix(workers) {
             workspace.reserve(
                 tokens: tokens, longest: longest, training: training, activatedRows: activatedRows)
             if timesOperations, workspace.clock == nil { workspace.clock = OperationClock() }

@@ -2,51 +2,9 @@ import MafinNumerics
 import MafinText
 import Synchronization
 
-/// Memory for the activations that passes keep: one buffer, of which each pass takes a part behind those before it.
-///
-/// Passes that are alive together, such as one over queries and one over documents, share the budget.
-final class ActivationStore {
-    /// A part of the buffer, held by a pass.
-    struct Room {
-        let buffer: FloatBuffer
-        let range: Range<Int>
-        var pointer: UnsafeMutablePointer<Float> { buffer.pointer + range.lowerBound }
-    }
-
-    private var buffer = FloatBuffer(count: 0)
-    private var taken: [Range<Int>] = []
-
-    /// Floats of the buffer; memory is taken only where it was written to.
-    var capacity: Int { buffer.count }
-
-    /// Floats that are free behind the passes that are alive, of so many in all.
-    func free(of capacity: Int) -> Int {
-        if buffer.count != capacity {
-            // Passes that are alive keep the old one.
-            buffer = FloatBuffer(count: capacity)
-            taken = []
-        }
-        return capacity - (taken.last?.upperBound ?? 0)
-    }
-
-    /// The next `count` floats, which are free.
-    func take(_ count: Int) -> Room {
-        let start = taken.last?.upperBound ?? 0
-        precondition(start + count <= buffer.count)
-        // Nothing taken stands in nobody's way.
-        if count > 0 { taken.append(start..<start + count) }
-        return Room(buffer: buffer, range: start..<start + count)
-    }
-
-    func giveBack(_ room: Room) {
-        guard room.buffer === buffer, let index = taken.lastIndex(of: room.range) else { return }
-        taken.remove(at: index)
-    }
-}
-
 extension BERTEncoder {
-    /// Tokens of a chunk: enough for weight gradients to be sums over many rows, few enough for a thread's scratch memory to be
-    /// small beside the activations.
+    /// Tokens of a chunk in training. More make the products of weight gradients faster; fewer keep a thread's scratch memory small
+    /// beside the activations.
     static let trainingChunk = 768
 
     /// A forward pass, kept for its backward pass.
@@ -56,16 +14,16 @@ extension BERTEncoder {
         let batch: TokenBatch
         let chunks: [Chunk]
         let dropout: Dropout
-        /// A chunk's activations; none where they have to be computed again.
+        /// Each chunk's activations; `nil` where the backward pass computes them again.
         let saved: [Activations?]
-        /// What goes into the first layer that trains, `(tokens, dimension)`, where layers below it are frozen.
+        /// The input of the first layer that trains, `(tokens, dimension)`; `nil` where no layer is frozen.
         let inputs: FloatBuffer?
-        private var storage: ActivationStore.Room?
+        private var storage: ActivationStore.Slice?
         private let store: ActivationStore
 
         init(
             embeddings: Matrix, batch: TokenBatch, chunks: [Chunk], dropout: Dropout, saved: [Activations?],
-            inputs: FloatBuffer?, storage: ActivationStore.Room, of store: ActivationStore
+            inputs: FloatBuffer?, storage: ActivationStore.Slice, of store: ActivationStore
         ) {
             self.embeddings = embeddings
             self.batch = batch
@@ -91,16 +49,16 @@ extension BERTEncoder {
 
     /// A forward pass that ``backward(_:gradient:)`` may follow.
     ///
-    /// - Parameter dropoutSeed: the seed from which all dropout masks follow; `nil`: no dropout. The same inputs, weights and
-    ///   seed give the same embeddings, however the batch is cut.
+    /// - Parameter dropoutSeed: seed of all dropout masks; `nil`: no dropout. The same inputs, weights and seed give the same
+    ///   embeddings, however the batch is cut into chunks.
     /// - Throws: ``EncoderError/input(row:expected:found:)``
     public func forward(_ batch: TokenBatch, dropoutSeed: UInt64?) throws -> ForwardPass {
         try check(batch)
         prepare(batch)
         let threads = Parallelism.threads
         let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.trainingChunk)
-        let lanes = min(threads, chunks.count)
-        reserveWorkspaces(lanes, for: chunks, training: true)
+        let workers = min(threads, chunks.count)
+        reserveWorkspaces(workers, for: chunks, training: true)
         let dropout = Dropout(
             seed: dropoutSeed, hidden: dropoutProbability ?? configuration.hiddenDropout,
             attention: dropoutProbability ?? configuration.attentionDropout)
@@ -111,9 +69,9 @@ extension BERTEncoder {
             guard let values = values.baseAddress else { return }
             let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pooled: values))
             let next = Atomic<Int>(0)
-            parallelFor(lanes) { lane in
+            parallelFor(workers) { worker in
                 let (encoder, workspaces, pooled) = state.value
-                let workspace = workspaces[lane]
+                let workspace = workspaces[worker]
                 while true {
                     let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
                     guard index < chunks.count else { return }
@@ -129,8 +87,8 @@ extension BERTEncoder {
             storage: storage, of: activationStore)
     }
 
-    /// Room for the activations of as many chunks as the budget allows, one behind the other.
-    private func reserveActivations(for chunks: [Chunk]) -> (ActivationStore.Room, [Activations?]) {
+    /// Reserves activations for as many chunks as the budget allows, one behind the other.
+    private func reserveActivations(for chunks: [Chunk]) -> (ActivationStore.Slice, [Activations?]) {
         let free = activationStore.free(of: activationBudget / MemoryLayout<Float>.stride)
         var used = 0
         let offsets: [Int?] = chunks.map { chunk in
@@ -139,17 +97,18 @@ extension BERTEncoder {
             defer { used += count }
             return used
         }
-        let room = activationStore.take(used)
+        let slice = activationStore.take(used)
         let saved = zip(chunks, offsets).map { chunk, offset in
             offset.map {
                 Activations(
-                    configuration, tokens: chunk.tokens, keeping: trainableLayers, storage: room.pointer + $0)
+                    configuration, tokens: chunk.tokens, keeping: trainableLayers, storage: slice.pointer + $0)
             }
         }
-        return (room, saved)
+        return (slice, saved)
     }
 
-    /// Adds to the parameters' gradients what `gradient`, ∂L/∂embeddings `(count, dimension)`, brings. The pass is used up.
+    /// Backpropagates `gradient`, ∂L/∂embeddings `(count, dimension)`, and adds to the parameters' gradients. A pass can go
+    /// backward once.
     public func backward(_ pass: ForwardPass, gradient: Matrix) {
         precondition(gradient.rows == pass.embeddings.rows && gradient.columns == dimension)
         precondition(!pass.isUsedUp, "a pass goes backward once")
@@ -160,40 +119,26 @@ extension BERTEncoder {
         timed(.weightPacking, floats: 2 * (layout.count - layout.denseStart)) {
             packed.prepare(from: parameters, forward: recomputes, backward: true)
         }
-        let lanes = min(Parallelism.threads, chunks.count)
-        reserveWorkspaces(lanes, for: chunks, training: true)
+        let workers = min(Parallelism.threads, chunks.count)
+        reserveWorkspaces(workers, for: chunks, training: true)
         let isAdding = gradients.begin()
-        let turns = Turns(chunks: chunks.count)
+        let order = OrderedAccumulation(chunks: chunks.count)
         let next = Atomic<Int>(0)
         gradient.values.withUnsafeBufferPointer { values in
             guard let values = values.baseAddress else { return }
             let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pass: pass, gradient: values))
-            parallelFor(lanes) { lane in
+            parallelFor(workers) { worker in
                 let (encoder, workspaces, pass, gradient) = state.value
                 while true {
                     let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
                     guard index < chunks.count else { return }
                     let chunk = chunks[index]
-                    let saved = pass.saved[index] ?? encoder.activationsAgain(chunk, of: pass, workspaces[lane])
+                    let saved = pass.saved[index] ?? encoder.activationsAgain(chunk, of: pass, workspaces[worker])
                     let sink = GradientSink(
-                        gradients: encoder.gradients, isAdding: isAdding || index > 0, turns: turns, chunk: index)
-                    encoder.backward(chunk, of: pass, saved, workspaces[lane], gradient: gradient, into: sink)
+                        gradients: encoder.gradients, isAdding: isAdding || index > 0, order: order, chunk: index)
+                    encoder.backward(chunk, of: pass, saved, workspaces[worker], gradient: gradient, into: sink)
                 }
             }
         }
-    }
-}
-
-/// Where one chunk's gradients go, when it is its turn.
-struct GradientSink {
-    let gradients: Gradients
-    /// Whether the gradients of weight matrices are added to what is there, or take its place. The others are always added.
-    let isAdding: Bool
-    let turns: Turns
-    let chunk: Int
-
-    /// Calls `body` with where every parameter's gradient is, at the parameters' own offsets.
-    func add(_ body: (UnsafeMutablePointer<Float>) -> Void) {
-        turns.take(chunk: chunk) { body(gradients.base) }
     }
 }

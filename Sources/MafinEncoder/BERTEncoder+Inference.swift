@@ -3,7 +3,7 @@ import MafinText
 import Synchronization
 
 extension BERTEncoder {
-    /// Tokens of a chunk: few, so that its vectors stay in the caches.
+    /// Tokens of a chunk. Few, so that its vectors stay in the caches.
     private static let embeddingChunk = 256
 
     /// Embeddings of a batch: `(batch.count, dimension)`, pooled, not normalised, without dropout.
@@ -13,21 +13,23 @@ extension BERTEncoder {
         prepare(batch)
         let threads = Parallelism.threads
         let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.embeddingChunk)
-        if chunks.count < threads, let team = Team(self, batch, threads: threads) { return team.embed() }
-        let lanes = min(threads, chunks.count)
-        reserveWorkspaces(lanes, for: chunks, training: false)
+        if chunks.count < threads, let pass = CooperativeForward(self, batch, threads: threads) {
+            return pass.embed()
+        }
+        let workers = min(threads, chunks.count)
+        reserveWorkspaces(workers, for: chunks, training: false)
         var pooled = Matrix(rows: batch.count, columns: dimension)
         let next = Atomic<Int>(0)
         pooled.values.withUnsafeMutableBufferPointer { values in
             guard let values = values.baseAddress else { return }
             let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pooled: values))
-            parallelFor(lanes) { lane in
+            parallelFor(workers) { worker in
                 let (encoder, workspaces, pooled) = state.value
                 while true {
                     let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
                     guard index < chunks.count else { return }
-                    let saved = workspaces[lane].transientActivations(tokens: chunks[index].tokens)
-                    encoder.forward(chunks[index], batch, dropout: .none, saved, workspaces[lane], pooled: pooled)
+                    let saved = workspaces[worker].transientActivations(tokens: chunks[index].tokens)
+                    encoder.forward(chunks[index], batch, dropout: .none, saved, workspaces[worker], pooled: pooled)
                 }
             }
         }

@@ -4,12 +4,12 @@ import MafinNumerics
 import MafinText
 import Synchronization
 
-/// Several threads that take one chunk through all layers together: a query is answered sooner than one thread could.
+/// A forward pass in which several threads share each layer of one chunk, so that a single query is answered sooner.
 ///
-/// Every layer is six phases, each cut into units that whoever is free takes; a phase begins when the one before has ended.
-/// Who comes late, because its thread had to wake up or another process held its core, finds the work done: nobody waits for
-/// a thread that has taken nothing. Units do not depend on who takes them, and so neither does the result.
-final class Team: @unchecked Sendable {
+/// A layer is six phases, each cut into units. A free thread takes the next unit; a phase begins when the one before has ended.
+/// A thread that starts late finds the work done: no thread waits for one that has taken no unit. Units do not depend on the
+/// thread that takes them, and so neither does the result.
+final class CooperativeForward: @unchecked Sendable {
     private enum Phase: Int, CaseIterable {
         case attention, attentionOutput, attentionNorm, up, down, outputNorm
     }
@@ -22,9 +22,9 @@ final class Team: @unchecked Sendable {
     /// Units of each phase: heads, columns or rows.
     private let units: [[Range<Int>]]
 
-    /// The phase that is going on, times ``phaseStep``, and the number of its first unit that nobody has taken.
+    /// The number of the current phase, times ``phaseStep``, plus the number of its next free unit.
     private let claim = Atomic<Int>(0)
-    /// Units of that phase that are done.
+    /// Finished units of that phase.
     private let done = Atomic<Int>(0)
     private static let phaseStep = 1 << 32
 
@@ -32,13 +32,13 @@ final class Team: @unchecked Sendable {
     private var workspace: Workspace { encoder.workspaces[0] }
     private var phaseCount: Int { Phase.allCases.count * configuration.layerCount }
 
-    /// - Returns: `nil` for an encoder whose width does not divide into the products' tiles.
+    /// - Returns: `nil` for an encoder whose width is no multiple of the products' tiles.
     init?(_ encoder: BERTEncoder, _ batch: TokenBatch, threads: Int) {
         let tile = PackedWeights.columnTile
         let configuration = encoder.configuration
         let hidden = configuration.hiddenSize
         guard batch.count > 0, hidden % tile == 0 else { return nil }
-        // Heads whose queries fill whole tiles stay together.
+        // A unit of heads fills whole tiles.
         var heads = 1
         while heads * configuration.headSize % tile != 0 { heads += 1 }
         guard configuration.headCount % heads == 0 else { return nil }
@@ -57,7 +57,7 @@ final class Team: @unchecked Sendable {
         saved = encoder.workspaces[0].transientActivations(tokens: chunk.tokens)
     }
 
-    /// Contiguous ranges of whole grains (the last may have less), at most so many.
+    /// Cuts `0 ..< count` into at most `pieces` ranges of whole grains; the last grain may be smaller.
     private static func cut(_ count: Int, grain: Int, pieces: Int) -> [Range<Int>] {
         let grains = (count + grain - 1) / grain
         let pieces = min(pieces, grains)
@@ -69,7 +69,7 @@ final class Team: @unchecked Sendable {
     /// The texts' vectors. To be called once.
     func embed() -> Matrix {
         encoder.lookUp(chunk, batch, dropout: .none, saved, workspace)
-        parallelFor(threads) { self.work(lane: $0) }
+        parallelFor(threads) { self.work(as: $0) }
         var pooled = Matrix(rows: batch.count, columns: encoder.dimension)
         pooled.values.withUnsafeMutableBufferPointer { values in
             if let values = values.baseAddress { encoder.pool(chunk, workspace, into: values) }
@@ -77,8 +77,8 @@ final class Team: @unchecked Sendable {
         return pooled
     }
 
-    /// Takes units until no phase is left.
-    private func work(lane: Int) {
+    /// Takes units until all phases have ended.
+    private func work(as worker: Int) {
         while true {
             let claimed = claim.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue
             let (number, unit) = (claimed / Self.phaseStep, claimed % Self.phaseStep)
@@ -88,7 +88,7 @@ final class Team: @unchecked Sendable {
                 waitForEnd(of: number)
                 continue
             }
-            run(Phase.allCases[step], encoder.layer(layer, .none), units[step][unit], encoder.workspaces[lane])
+            run(Phase.allCases[step], encoder.layer(layer, .none), units[step][unit], encoder.workspaces[worker])
             if done.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue == units[step].count {
                 done.store(0, ordering: .relaxed)
                 claim.store((number + 1) * Self.phaseStep, ordering: .releasing)
@@ -100,7 +100,7 @@ final class Team: @unchecked Sendable {
         var rounds = 0
         while claim.load(ordering: .acquiring) / Self.phaseStep == number {
             rounds += 1
-            // The others are about to end; if not, their cores may be wanted for something else.
+            // The phase usually ends soon. If not, the core may be needed by another process.
             if rounds < 2000 { mafin_spin_pause() } else { sched_yield() }
         }
     }
@@ -151,7 +151,7 @@ final class Team: @unchecked Sendable {
         }
     }
 
-    /// x = layer norm of (dense + bias + x), in the given rows; `dense` is used up.
+    /// x = layer norm of (dense + bias + x), in the given rows; overwrites `dense`.
     private func norm(
         _ rows: Range<Int>, _ layer: EncoderLayer, _ dense: UnsafeMutablePointer<Float>,
         _ scale: UnsafeMutablePointer<Float>, bias: Int, gain: Int, shift: Int

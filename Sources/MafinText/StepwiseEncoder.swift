@@ -1,8 +1,8 @@
-/// Encodes a text step by step, as the Rust library does: for byte offsets, for added tokens that are looked for in normalized
-/// text or as whole words, and for the few scripts whose marks must be sorted.
+/// Encodes a text in the steps of the Rust library. Needed for byte offsets, for added tokens that match normalized text or whole
+/// words only, and for the few scripts whose combining marks must be sorted.
 ///
-/// Slower than ``RowEncoder/appendFast(_:limit:)`` and always right; the tests hold one against the other.
-struct CarefulEncoder {
+/// Slower than ``RowEncoder/appendFast(_:limit:)``, which cannot encode every text; tests compare the two.
+struct StepwiseEncoder {
     /// A token and the bytes of the text that it stands for.
     struct Piece: Equatable {
         let id: Int32
@@ -20,7 +20,7 @@ struct CarefulEncoder {
         addedTokens = tokenizer.addedTokens
     }
 
-    /// All tokens of a text, special ones not included.
+    /// All tokens of a text without special tokens.
     func pieces(of text: String) -> [Piece] {
         var scalars: [UInt32] = []
         var sources: [Range<Int>] = []
@@ -65,9 +65,9 @@ struct CarefulEncoder {
         appendWord(text, start..<range.upperBound, &word, to: &pieces)
     }
 
-    /// Memory for one word, used again for the next.
+    /// Memory for one word, reused for the next.
     private struct Word {
-        /// In UTF-8, and for each byte the normalized scalar that it belongs to.
+        /// The word in UTF-8, and for each byte the index of its normalized scalar.
         var bytes: [UInt8] = []
         var scalars: [Int] = []
         var ids: [Int32] = []
@@ -98,7 +98,7 @@ struct CarefulEncoder {
         }
     }
 
-    /// From the first byte of the first source to the last of the last.
+    /// The bytes from the first source to the last.
     private func span(_ sources: [Range<Int>], _ range: Range<Int>) -> Range<Int> {
         let start = sources[range.lowerBound].lowerBound
         return start..<max(start, sources[range.upperBound - 1].upperBound)

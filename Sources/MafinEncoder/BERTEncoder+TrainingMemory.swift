@@ -2,17 +2,17 @@ import CMafinKernels
 import MafinNumerics
 
 extension BERTEncoder {
-    /// Memory for activations where no limit is given: a quarter of the machine's, 2 GiB at most. More than that seldom saves
-    /// anything: the trainer's own passes are not longer.
+    /// Memory for activations unless a limit is given: a quarter of the machine's, 2 GiB at most. The trainer's passes seldom need
+    /// more.
     static let standardActivationBudget = min(2 << 30, MachineMemory.bytes / 4)
 
-    /// Sets ``activationBudget`` so that training takes so many bytes at most, whatever the size of a batch: weights, their
-    /// gradients and moments, scratch memory of every thread, activations. Gradients stay equal; the less memory, the more is
-    /// computed twice, at most each forward pass.
+    /// Sets ``activationBudget`` so that training takes at most `bytes`, whatever the size of a batch. The limit covers weights,
+    /// gradients, moments, activations and the scratch memory of every thread. It does not cover texts, tokens, stored vectors and,
+    /// where layers are frozen, the input of the first layer that trains.
     ///
-    /// Texts, tokens, stored vectors and, where layers are frozen, what goes into the first that trains come on top.
-    /// - Parameter copiesOfWeights: copies that the caller keeps and that count too.
-    /// - Throws: ``EncoderError/memory(needed:given:)`` where not even a pass that keeps nothing fits.
+    /// Gradients do not depend on the limit. With less memory more of the forward pass is computed twice, at most all of it.
+    /// - Parameter copiesOfWeights: how many copies of the weights the caller keeps; they count too.
+    /// - Throws: ``EncoderError/memory(needed:given:)`` where a pass that keeps nothing does not fit.
     public func limitTrainingMemory(to bytes: Int, copiesOfWeights: Int = 0) throws {
         let needed = leastTrainingMemory + copiesOfWeights * layout.count * MemoryLayout<Float>.stride
         guard bytes >= needed else { throw EncoderError.memory(needed: needed, given: bytes) }
@@ -21,18 +21,18 @@ extension BERTEncoder {
             frozenOutputBudget = min(frozenOutputBudget, rest / 2)
             rest -= frozenOutputBudget
         }
-        // More than the machine has would only be reserved.
+        // More than the machine has is of no use.
         activationBudget = min(rest, MachineMemory.bytes)
     }
 
-    /// What training takes, in bytes, where no activations are kept: an upper bound for the current number of threads.
+    /// Bytes that training takes if no activations are kept: an upper bound for the current number of threads.
     public var leastTrainingMemory: Int {
         let dense = layout.count - layout.denseStart
-        // Weights and both moments are of all parameters, gradients and weights packed for either direction of the dense ones.
-        // Of the words there are as many gradients as words of a batch, at most.
+        // All parameters have weights and two moments. Dense parameters have gradients and are packed for both directions. Word
+        // embeddings have at most one gradient a row.
         let parameters = 3 * layout.count + 3 * dense + layout.denseStart
         let longest = configuration.maximumPositions
-        // Half a text at either end is what a chunk may be longer than the mean.
+        // A chunk may be longer than the mean by half a text at either end.
         let tokens = Self.trainingChunk + longest
         let hidden = configuration.hiddenSize
         let tile = Workspace.rowBlock * mafin_packed_columns(longest)
