@@ -1,4 +1,4 @@
-// Rows in bytes with a bound on what that loses: the VA-file's idea (Weber, Schek and Blott 1998) with one scale a row.
+// Rows in bytes with a bound on the error: the VA-file (Weber, Schek and Blott 1998) with one scale a row.
 
 #include "mafin_kernels.h"
 
@@ -6,13 +6,13 @@
 
 #include "vector_math.h"
 
-// Sums may be taken in any order: that is what lets them run in vector registers. The margins allow for it.
+// The compiler may reorder sums, so that they run in vector registers. The margins allow for it.
 #pragma clang fp reassociate(on) contract(fast)
 
-// Rows below this are left alone: the bound knows nothing of numbers that vanish.
+// Rows with smaller elements get no bound: it does not cover underflow.
 #define SMALLEST 1e-15f
 
-// Elements that are looked at together: their float form stays in the first-level cache.
+// Elements that are converted together. As floats they stay in the first-level cache.
 enum { SPAN = 1024 };
 
 INLINE void floats_of(mafin_element element, const char *row, ptrdiff_t at, ptrdiff_t count, float *out) {
@@ -26,7 +26,7 @@ INLINE void floats_of(mafin_element element, const char *row, ptrdiff_t at, ptrd
 
 // With x = s · c + e (s the scale, c the codes), q the query and u = 2^-24, in exact arithmetic x · q ≤ s (c · q) + ‖e‖ ‖q‖.
 // Any sum of n products in float is off by at most n u ‖x‖ ‖q‖ (Higham 2002, 3.1), and s (c · q) by n u ‖s c‖ ‖q‖, where
-// ‖s c‖ ≤ ‖x‖ + ‖e‖; a few more u stand for the arithmetic of the bound and of ‖e‖ itself.
+// ‖s c‖ ≤ ‖x‖ + ‖e‖. A few more u cover the arithmetic of the bound and of ‖e‖ itself.
 INLINE float margin_of(ptrdiff_t width, float norm, float error) {
     const float u = 0x1p-24f, n = (float)width;
     return (error + (2 * n + 32) * u * (norm + error)) * (1 + (2 * n + 32) * u);
@@ -38,7 +38,7 @@ KERNEL(void, approximate, (ptrdiff_t rows, ptrdiff_t width, const void *vectors,
     const char *row = vectors;
     float x[SPAN];
     for (ptrdiff_t r = 0; r < rows; r++, row += row_stride * (element == MAFIN_FLOAT16 ? 2 : 4), codes += width) {
-        // Sizes of floats are ordered as their bits are.
+        // The absolute values of floats have the order of their bits.
         uint32_t largest_bits = 0;
         float squares = 0;
         for (ptrdiff_t start = 0; start < width; start += SPAN) {
@@ -66,7 +66,7 @@ KERNEL(void, approximate, (ptrdiff_t rows, ptrdiff_t width, const void *vectors,
             }
         }
         scales[r] = scale;
-        // Where squares or products leave the range in which the bound holds, none is claimed: such a row is always looked at.
+        // Where squares or products leave the range of the bound, the margin is infinite: such a row is always scored exactly.
         const bool is_safe = largest == 0 || (largest > SMALLEST && squares < 1e30f);
         margins[r] = is_safe ? margin_of(width, sqrtf(squares), sqrtf(errors)) : INFINITY;
         if (!is_safe) scales[r] = 0;

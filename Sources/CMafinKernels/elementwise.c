@@ -6,7 +6,7 @@
 
 #include "vector_math.h"
 
-// Sums may be taken in any order: that is what lets them run in vector registers.
+// The compiler may reorder sums, so that they run in vector registers.
 #pragma clang fp reassociate(on) contract(fast)
 
 INLINE float normal_distribution(float x) { return 0.5f + 0.5f * vector_erf(x * 0.70710678f); }
@@ -23,7 +23,7 @@ INLINE uint32_t row_key(mafin_dropout dropout, ptrdiff_t row) {
     return (uint32_t)(z ^ (z >> 31));
 }
 
-// 32 bits for an element, by a 32-bit mixer, so that a vector lane makes one.
+// 32 bits for an element, by a 32-bit mixer, so that each vector lane computes one.
 INLINE float kept(uint32_t key, uint32_t column, mafin_dropout dropout) {
     uint32_t x = key ^ (column * 0x9E3779B9u);
     x = (x ^ (x >> 16)) * 0x7FEB352Du;
@@ -298,7 +298,7 @@ INLINE void adamw(ptrdiff_t count, mafin_adamw o, const float *restrict gradient
         const float v = o.beta2 * second[i] + (1 - o.beta2) * g * g;
         first[i] = m;
         second[i] = v;
-        // Not sqrtf, which has to set errno and so keeps the loop from being vectorised; rounded as exactly.
+        // Not sqrtf: it sets errno, which prevents vectorising. The rounding is the same.
         weights[i] = weights[i] * o.decay - step * m / (__builtin_elementwise_sqrt(v) * root + o.epsilon);
     }
 }

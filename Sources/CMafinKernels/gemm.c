@@ -1,12 +1,12 @@
 // Single-precision matrix products on one thread.
 //
 // Why not a BLAS: Debian's and Ubuntu's OpenBLAS choose their kernels from a list of known CPUs and run newer ones at
-// half their speed (AVX2 kernels on AVX-512 machines); the encoder's shapes are few; and weights packed once a step are
-// shared by every product that reads them, which the BLAS interface cannot say. On macOS, Accelerate (AMX) does the work.
+// half their speed (AVX2 kernels on AVX-512 machines). The encoder's shapes are few. And weights are packed once a step for
+// all products that read them, which the BLAS interface does not allow. On macOS, Accelerate (AMX) computes the products.
 //
-// The scheme is that of BLIS (Van Zee and van de Geijn, 2015): a sliver of B (KC × NR), packed, stays in the first-level cache
-// while the strips of a packed block of A (MC × KC) pass by, from the second. Where B has too few slivers to repay the packing,
-// and on AVX-512 always, A is read where it stands: a strip of MR rows stays in the first-level cache, slivers pass by.
+// The scheme is that of BLIS (Van Zee and van de Geijn, 2015): a packed sliver of B (KC × NR) stays in the first-level cache
+// while the strips of a packed block of A (MC × KC) stream from the second-level cache. Where B has too few slivers to repay
+// the packing, and on AVX-512 always, A is read in place: a strip of MR rows stays in the first-level cache, slivers stream.
 
 #include "cpu.h"
 

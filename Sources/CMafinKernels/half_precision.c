@@ -18,6 +18,7 @@ INLINE uint16_t half_of(float x) {
 }
 
 KERNEL(ptrdiff_t, to_half, (ptrdiff_t count, const float *restrict x, uint16_t *restrict out), (count, x, out)) {
+    ptrdiff_t first = count;
     for (ptrdiff_t start = 0; start < count; start += STRETCH) {
         const ptrdiff_t end = count - start < STRETCH ? count : start + STRETCH;
         uint32_t misfits = 0;
@@ -26,16 +27,19 @@ KERNEL(ptrdiff_t, to_half, (ptrdiff_t count, const float *restrict x, uint16_t *
             out[i] = half;
             misfits |= (half & 0x7C00) == 0x7C00;
         }
-        if (!misfits) continue;
-        for (ptrdiff_t i = start; i < end; i++)
-            if ((out[i] & 0x7C00) == 0x7C00) return i;
+        for (ptrdiff_t i = start; misfits && first == count && i < end; i++)
+            if ((out[i] & 0x7C00) == 0x7C00) first = i;
     }
-    return count;
+    return first;
 }
 
-KERNEL(void, from_half, (ptrdiff_t count, const uint16_t *restrict x, float *restrict out), (count, x, out)) {
+// Rows in files and in the cache may begin at any byte.
+typedef uint16_t unaligned_half __attribute__((aligned(1)));
+
+KERNEL(void, from_half, (ptrdiff_t count, const void *restrict x, float *restrict out), (count, x, out)) {
+    const unaligned_half *const from = x;
     for (ptrdiff_t i = 0; i < count; i++) {
-        const uint32_t sign = (uint32_t)(x[i] & 0x8000) << 16, magnitude = (uint32_t)(x[i] & 0x7FFF) << 13;
+        const uint32_t sign = (uint32_t)(from[i] & 0x8000) << 16, magnitude = (uint32_t)(from[i] & 0x7FFF) << 13;
         // The exponent's bias is 112 less in float16; infinity and NaN have all bits of it set in both.
         const uint32_t finite = bits_of_float(float_of_bits(magnitude) * 0x1p112f);
         out[i] = float_of_bits(sign | (magnitude >= 0x0F800000 ? magnitude | 0x7F800000 : finite));

@@ -1,10 +1,9 @@
 // Inner products of many stored rows with few or many queries, for exact search.
 //
-// Not the products of gemm.c: rows and queries both lie along the width here, so tiles of plain dot products need no
-// packing at all, waste nothing where the queries are not a multiple of 32, read float16 rows as they are, and sum every
-// pair in the same order whatever tile it falls in. A ranking then depends neither on the batch nor on the threads. That
-// is also why macOS has no Accelerate here, which promises no order. What it costs is the sum over lanes, once for DEPTH
-// products.
+// Why not the products of gemm.c: rows and queries both lie along the width here. Tiles of plain dot products need no
+// packing, waste nothing where the number of queries is no multiple of 32, read float16 rows directly, and sum every pair in
+// the same order whatever its tile. A ranking therefore depends neither on the batch nor on the threads. Accelerate promises
+// no order and is not used here. The cost is a sum over lanes after every DEPTH products.
 
 #include <string.h>
 
@@ -14,11 +13,11 @@
 #include <immintrin.h>
 #endif
 
-// Elements of the width that are taken at a time: 128 queries' worth stays in the second-level cache, a tile's rows in the
-// first. A multiple of every LANES, and a divisor of the encoders' widths.
+// Elements of the width per pass: of 128 queries they stay in the second-level cache, of a tile's rows in the first. A
+// multiple of every LANES, and a divisor of the encoders' widths.
 enum { DEPTH = 384 };
 
-// Bytes that one query's walk over the rows asks memory for ahead of itself; pieces of DEPTH that it holds unfolded.
+// For one query: bytes that are prefetched ahead; sums of DEPTH products that are kept before their lanes are added.
 enum { LINE_AHEAD = 8192, LINE_PIECES = 8 };
 
 static inline ptrdiff_t size_of(mafin_element element) {
@@ -39,7 +38,7 @@ typedef struct {
     ptrdiff_t at, row_bytes, bytes, lines;
 } cursor;
 
-// The rows from `row` on in this piece; past the last row, the first rows where the next pass begins.
+// The rows from `row` on in this piece; behind the last row, the first rows of the next pass.
 static inline cursor cursor_behind(const piece *piece, ptrdiff_t rows, ptrdiff_t row, ptrdiff_t count,
                                    const char *vectors) {
     uintptr_t from = (uintptr_t)vectors + (uintptr_t)piece->start_bytes;
@@ -151,8 +150,8 @@ size_t mafin_prepared_size(ptrdiff_t queries, ptrdiff_t width) {
 
 ptrdiff_t mafin_prepared_stride(ptrdiff_t width) { return rounded_up(width, kernel_in_use()->lanes); }
 
-// Each query behind the other, each of whole vectors. In the last vector of a width that is no multiple of them, the
-// elements stand at its end, because rows are read up to their end and not beyond.
+// Queries are end to end, each in whole vectors. Where the width is no multiple of a vector, the elements of the last vector
+// are at its end, because rows are read up to their end and not beyond.
 void mafin_prepare_queries(ptrdiff_t queries, ptrdiff_t width, const float *from, ptrdiff_t stride, float *prepared) {
     const kernel *const use = kernel_in_use();
     const ptrdiff_t full = width / use->lanes * use->lanes, tail = width - full;

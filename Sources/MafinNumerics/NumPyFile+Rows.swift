@@ -30,7 +30,7 @@ extension NumPyFile {
             precondition(matrix.columns == columns, "rows of \(matrix.columns) numbers in a file of \(columns)")
             switch type {
             case .float16:
-                try matrix.values.map(Float16Bits.bits).withUnsafeBytes { try file.writer.write($0) }
+                try Float16Bits.bits(matrix.values).withUnsafeBytes { try file.writer.write($0) }
             default:
                 try matrix.values.withUnsafeBytes { try file.writer.write($0) }
             }

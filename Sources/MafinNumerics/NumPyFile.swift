@@ -144,15 +144,13 @@ public enum NumPyFile {
     }
 
     private static func decode(_ bytes: UnsafeRawBufferPointer, as type: ElementType, count: Int) -> [Float] {
-        [Float](unsafeUninitializedCapacity: count) { values, initialized in
+        if type == .float16 { return Float16Bits.floats(bytes) }
+        return [Float](unsafeUninitializedCapacity: count) { values, initialized in
             switch type {
             case .float32:
                 UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
             case .float16:
-                for index in 0..<count {
-                    values[index] = Float16Bits.float(
-                        UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)))
-                }
+                break
             case .float64:
                 for index in 0..<count {
                     values[index] = Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self))

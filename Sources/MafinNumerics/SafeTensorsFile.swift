@@ -114,11 +114,12 @@ public struct SafeTensorsFile: Sendable {
                 for index in values.indices {
                     values[index] = Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self))
                 }
+            case "F16":
+                _ = values.update(fromContentsOf: Float16Bits.floats(bytes))
             default:
-                let isHalf = entry.dtype == "F16"
                 for index in values.indices {
-                    let bits = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self))
-                    values[index] = isHalf ? Float16Bits.float(bits) : BFloat16Bits.float(bits)
+                    values[index] = BFloat16Bits.float(
+                        UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)))
                 }
             }
         }

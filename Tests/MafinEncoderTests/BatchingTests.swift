@@ -5,7 +5,7 @@ import Testing
 
 @testable import MafinEncoder
 
-/// The result does not depend on how a batch is put together, cut or spread over threads.
+/// Results do not depend on the composition of a batch, on its chunks or on the number of threads.
 @Suite struct BatchingTests {
     /// From one token to as many as there are positions.
     private let batch = randomBatch(
@@ -28,7 +28,7 @@ import Testing
         }
     }
 
-    /// Fewer texts than threads: the threads take them through the layers together, in the same way whoever comes when.
+    /// Fewer texts than threads: the threads share each layer, and the result does not depend on their timing.
     @Test(arguments: [1, 2, 3]) func fewTextsOnManyThreads(_ count: Int) throws {
         let few = batch.selecting(rows: Array(1...count))
         let encoder = try BERTEncoder.small()
@@ -43,8 +43,8 @@ import Testing
         }
     }
 
-    /// A width that is no multiple of the products' tile: every thread takes whole texts then.
-    @Test func widthsThatATeamCannotShare() throws {
+    /// A width that is no multiple of the products' tile: each thread takes whole texts.
+    @Test func widthsThatThreadsCannotShare() throws {
         let encoder = BERTEncoder(
             configuration: EncoderConfiguration(
                 hiddenSize: 20, layerCount: 1, headCount: 5, intermediateSize: 12, vocabularySize: 100),
@@ -76,7 +76,7 @@ import Testing
             #expect(largestDifference(try encoder.embed(batch).values, embeddings.values) < 1e-5)
             let pass = try encoder.forward(batch, dropoutSeed: 7)
             #expect(pass.chunks.count >= min(threads, batch.count) / 2, "the batch is cut otherwise")
-            // Dropout included: masks belong to a token's place in the batch, not to the cut.
+            // Dropout included: masks depend on a token's position in the batch, not on the chunks.
             #expect(largestDifference(pass.embeddings.values, passEmbeddings.values) < 1e-5)
             #expect(relativeDifference(try encoder.gradients(loss, batch, dropoutSeed: 7), from: gradients) < 1e-5)
         }
@@ -105,7 +105,7 @@ import Testing
         }
     }
 
-    /// Scratch memory grows with what is asked of it, in any order of embedding and training.
+    /// Scratch memory grows as needed, in any order of embedding and training.
     @Test func trainingAfterEmbeddingLongerTexts() throws {
         let short = randomBatch(lengths: [2, 3, 1, 2], vocabulary: 100, seed: 4)
         let long = randomBatch(lengths: [30, 20, 33, 28], vocabulary: 100, seed: 5)
@@ -116,7 +116,7 @@ import Testing
             let encoder = try BERTEncoder.small()
             _ = try encoder.gradients(loss, short)
             _ = try encoder.embed(longest)
-            // The room for gradients must have grown with the rest: writing beyond it was silent.
+            // The buffers of gradients must have grown with the others; writing beyond them was silent.
             let workspace = try #require(encoder.workspaces.first)
             #expect(workspace.gradient.count == workspace.hidden.count)
             #expect(workspace.activated.count >= 2 * workspace.hidden.count)
@@ -125,7 +125,7 @@ import Testing
         }
     }
 
-    /// Passes that are alive together share the budget; what either gives back serves the next.
+    /// Passes that are alive together share the budget; the next pass can use what either returns.
     @Test func passesShareTheBudget() throws {
         let encoder = try BERTEncoder.small()
         try Parallelism.withThreads(1) {
@@ -139,7 +139,7 @@ import Testing
             #expect(first?.saved[0] != nil && second.saved[0] != nil)
             #expect(third.saved[0] == nil, "the budget is used up")
             first = nil
-            // Behind the second pass there is still no room; once it is gone, there is all.
+            // No memory is free behind the second pass. Once that is gone, all is free.
             #expect(try encoder.forward(batch, dropoutSeed: nil).saved[0] == nil)
             encoder.backward(second, gradient: gradient)
             let fourth = try encoder.forward(batch, dropoutSeed: nil)
@@ -150,12 +150,12 @@ import Testing
         }
     }
 
-    /// A block of 1,024 texts trains in the memory of one of 64, with equal gradients: what does not fit is computed again.
+    /// A block of 1,024 texts trains in the memory of one of 64 with equal gradients: activations that do not fit are recomputed.
     @Test(arguments: [1, 2]) func memoryOfLargeBlocks(_ threads: Int) throws {
         let lengths = (0..<1024).map { 40 - $0 % 8 }
         let large = randomBatch(lengths: lengths, vocabulary: 100, seed: 9)
         func floats(of encoder: BERTEncoder) -> Int {
-            // Which threads compute activations again is chance; each may.
+            // Any thread may have to recompute activations.
             let transient = (encoder.workspaces.map(\.transient.count).max() ?? 0) * encoder.workspaces.count
             return encoder.workspaces.reduce(transient) { sum, workspace in
                 let buffers = [

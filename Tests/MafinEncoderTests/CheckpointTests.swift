@@ -6,7 +6,7 @@ import Testing
 
 @testable import MafinEncoder
 
-/// What is read of a checkpoint folder, and what is refused.
+/// Checkpoint folders that can be read, and those that are refused.
 @Suite struct CheckpointTests {
     /// A copy of the small checkpoint that a test may spoil.
     private func withCopy(_ body: (URL) throws -> Void) async throws {
@@ -141,7 +141,7 @@ import Testing
         #expect(error?.description == "\(folder.path): 'frozen layers' should be at most 2, found 3")
     }
 
-    /// Names with the prefix that models with a head have, and a pooler that plays no part but is exported again.
+    /// Names with the prefix of models with a head, and a pooler, which is not used but exported.
     @Test func prefixedNamesAndThePooler() async throws {
         let golden = try Golden("small-mean")
         let expected = try BERTEncoder.small().embed(golden.batch("first"))

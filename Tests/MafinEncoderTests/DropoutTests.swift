@@ -36,7 +36,7 @@ import Testing
         #expect(Dropout.none.mask(.embeddings, firstRow: 0).threshold == 0)
     }
 
-    /// One linear step behind the last mask keeps its expectation: the mean over seeds of the embedding layer's outputs.
+    /// The mean of the embedding layer's outputs over seeds is the output without dropout.
     @Test func expectationOfTheEmbeddingLayer() throws {
         let encoder = try BERTEncoder.small()
         let layout = encoder.layout
@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    /// What the budget does not hold is computed again, masks included.
+    /// Activations beyond the budget are recomputed with the same masks.
     @Test(arguments: [0, 200_000]) func recomputing(_ budget: Int) throws {
         let loss = try loss
         try Parallelism.withThreads(3) {

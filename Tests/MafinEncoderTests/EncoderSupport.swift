@@ -34,7 +34,7 @@ extension BERTEncoder {
         return Matrix(rows: batch.tokenCount, columns: dimension, values: values)
     }
 
-    /// Forward and backward of a loss; the gradients stay.
+    /// Forward and backward passes of a loss; keeps the gradients.
     @discardableResult
     func accumulate(_ loss: GoldenLoss, _ batch: TokenBatch, dropoutSeed: UInt64? = nil) throws -> Double {
         let pass = try forward(batch, dropoutSeed: dropoutSeed)
@@ -43,7 +43,7 @@ extension BERTEncoder {
         return value
     }
 
-    /// All gradients of a loss, in the order of the layout; none stay.
+    /// All gradients of a loss, in the order of the layout; clears them.
     func gradients(_ loss: GoldenLoss, _ batch: TokenBatch, dropoutSeed: UInt64? = nil) throws -> [Float] {
         try accumulate(loss, batch, dropoutSeed: dropoutSeed)
         defer { gradients.clear() }

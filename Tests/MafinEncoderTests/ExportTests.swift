@@ -10,7 +10,7 @@ import Testing
 @Suite struct ExportTests {
     private static let python = ProcessInfo.processInfo.environment["MAFIN_PYTHON"] ?? ""
 
-    /// An encoder that is no longer the released one, and its export.
+    /// A trained encoder and its export.
     private func export(
         _ source: URL, vocabulary: Int, to folder: URL, normalizes: Bool = true
     ) throws -> BERTEncoder {
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    /// Where a vector's length means something, nothing that reads the layout may bring it to one.
+    /// Where the length of a vector has a meaning, readers of the layout must not normalise it.
     @Test func leavesLengthsAloneWhereTheyMeanSomething() async throws {
         try await TemporaryFolder.with { temporary in
             let source = try Golden.url("small-mean")
@@ -125,7 +125,7 @@ import Testing
         }
     }
 
-    /// What a program prints; its errors are in the failure.
+    /// The output of a program; if it fails, the error has its messages.
     private static func run(_ program: String, _ arguments: [String], input: Data) throws -> String {
         let process = Process()
         let (stdin, stdout) = (Pipe(), Pipe())

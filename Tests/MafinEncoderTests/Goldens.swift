@@ -89,7 +89,7 @@ struct GoldenLoss {
     }
 }
 
-/// The numbers that both sides of a golden make: SplitMix64 from a name's FNV-1a hash.
+/// Numbers that Python and Swift both compute: SplitMix64 from a name's FNV-1a hash.
 enum GoldenNumbers {
     static func hash(_ name: String) -> UInt64 {
         name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }

@@ -11,7 +11,7 @@ import Testing
     private var loss: GoldenLoss {
         get throws { try Golden("small-mean").loss(.infoNCE) }
     }
-    /// Words of one are not all in the other: rows miss steps.
+    /// Each batch lacks some words of the others, so rows miss steps.
     private let batches = [
         randomBatch(lengths: [3, 9, 1, 4, 20, 2, 7, 6, 12, 8, 3, 5], vocabulary: 100, seed: 1),
         randomBatch(lengths: [2, 5, 30, 1, 4, 2, 3, 9, 2, 6, 1, 40], vocabulary: 20, seed: 2),
@@ -42,7 +42,7 @@ import Testing
         #expect(run(2)[39_999] == run(2)[39_999 % 7])
     }
 
-    /// AdamW in its plain form: every weight in every step.
+    /// Plain AdamW: every weight in every step.
     private struct DenseAdamW {
         var weights: [Float]
         var first: [Float]
@@ -96,7 +96,7 @@ import Testing
             let norm = encoder.update(learningRate: rate, maximumGradientNorm: 0.5)
             dense.update(
                 encoder.layout.tensors, gradients, norm: norm, rate: rate, clip: 0.5, encoder.optimizerOptions)
-            // Looking brings some or all rows up to date, which must change nothing.
+            // Reading brings some or all rows up to date, which must not change the result.
             if looksBetweenSteps, step % 3 == 0 { _ = try encoder.embed(batches[1]) }
             if looksBetweenSteps, step % 4 == 1 { #expect(differingElements(encoder.weights(), dense.weights) == 0) }
         }
@@ -117,7 +117,9 @@ import Testing
     }
 
     /// A gradient that is not finite changes nothing, and the steps after it are those of an encoder that never saw it.
-    @Test(arguments: [Float.nan, .infinity], [1, nil] as [Float?]) func noStepOnBadGradients(_ bad: Float, _ clip: Float?) async throws {
+    @Test(arguments: [Float.nan, .infinity], [1, nil] as [Float?]) func noStepOnBadGradients(
+        _ bad: Float, _ clip: Float?
+    ) async throws {
         let loss = try loss
         try await TemporaryFolder.with { folder in
             let (encoder, untouched) = (try BERTEncoder.small(), try BERTEncoder.small())
@@ -142,7 +144,7 @@ import Testing
         }
     }
 
-    /// The most that can be frozen, and what the lowest layers and the embeddings hold then.
+    /// Frozen layers and embeddings keep their weights; the others do not.
     @Test(arguments: [(0, true), (1, false), (2, false)]) func frozenParametersStay(_ layers: Int, _ embeddings: Bool)
         throws
     {
@@ -170,7 +172,7 @@ import Testing
         #expect(found[..<start].allSatisfy { $0 == 0 })
     }
 
-    /// What is looked up is what would be computed, to the last bit: with room for all texts, for some, for none.
+    /// Stored outputs equal computed ones bit for bit: with memory for all texts, for some and for none.
     @Test func frozenLayersRunOnceAText() throws {
         let loss = try loss
         func trained(budget: Int, activations: Int = 1 << 30) throws -> (BERTEncoder, [Float]) {
@@ -213,7 +215,7 @@ import Testing
                 try resumed.restoreTrainingState(from: folder.url)
                 _ = try resumed.train(loss, batches, rates: Array(rates[5...]), dropoutSeed: 9, firstStep: 5)
                 #expect(differingElements(resumed.weights(), straight.weights()) == 0)
-                // Saving changes nothing for the one that goes on.
+                // Saving does not change the encoder.
                 _ = try interrupted.train(loss, batches, rates: Array(rates[5...]), dropoutSeed: 9, firstStep: 5)
                 #expect(differingElements(interrupted.weights(), straight.weights()) == 0)
             }
@@ -228,7 +230,7 @@ import Testing
                 try encoder.saveTrainingState(to: folder.url)
                 let first = try encoder.train(loss, batches, rates: rates)
                 let weights = encoder.weights()
-                // The moments of the run that is given up must not reach into the next.
+                // The moments of the abandoned run must not affect the next.
                 try encoder.restoreTrainingState(from: folder.url)
                 #expect(try encoder.train(loss, batches, rates: rates).losses == first.losses)
                 #expect(differingElements(encoder.weights(), weights) == 0)

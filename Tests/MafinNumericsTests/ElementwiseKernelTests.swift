@@ -188,7 +188,7 @@ import Testing
         }
     }
 
-    /// Rows end to end, and rows with room behind them, which may hold anything before and after.
+    /// Rows without and with padding, whose contents may be anything before and after.
     @Test(arguments: InstructionSet.all, [1, 2, 15, 16, 17, 128, 511])
     func softmax(_ set: InstructionSet, _ columns: Int) {
         set.run {
@@ -197,7 +197,7 @@ import Testing
     }
 
     private func checkSoftmax(_ columns: Int, stride: Int) {
-        // Scores as far apart as attention's never are: the largest must not overflow, the smallest must not turn NaN.
+        // Scores farther apart than in attention: the largest must not overflow, the smallest must not become NaN.
         for scale: Float in [1, 30] {
             var z = Self.values(3 * stride, seed: 1, scale: scale)
             for row in 0..<3 {
@@ -215,7 +215,7 @@ import Testing
                 #expect(largestDifference(again[range], p[range]) < 1e-5)
                 #expect(abs(Double(shifts[row]) - NaiveKernels.logSumExp(expected)) < 1e-5 * Double(scale))
             }
-            // The gradient of columns that are not there is nothing, and does not reach those that are.
+            // The gradient of the padding must not affect that of the columns.
             var (upstream, together) = (Self.values(3 * stride, seed: 2), [Float]())
             for row in 0..<3 {
                 for column in columns..<stride { upstream[row * stride + column] = .nan }
@@ -233,7 +233,7 @@ import Testing
         }
     }
 
-    /// The logarithm in it, over sums from 1 to more than a text has tokens.
+    /// The logarithm, for sums from 1 to more than the tokens of a text.
     @Test(arguments: InstructionSet.all) func logSumExpOfSoftmax(_ set: InstructionSet) {
         set.run {
             for columns in [1, 3, 100, 512, 4096] {
@@ -287,7 +287,7 @@ import Testing
             var exact = w.map(Double.init)
             var (exactM, exactV) = (m.map(Double.init), v.map(Double.init))
             for step in 1...10 {
-                // From the fifth step on without a gradient: both ways of saying so.
+                // From the fifth step on the gradient is 0, from the eighth it is null, which means the same.
                 let gradient = step < 5 ? Self.values(count, seed: UInt64(step)) : [Float](repeating: 0, count: count)
                 let rate = 0.01 * Double(step)
                 let settings = mafin_adamw(

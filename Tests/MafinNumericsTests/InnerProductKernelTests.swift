@@ -47,8 +47,8 @@ import Testing
                 let queryCount = [2, 3, 4, 5, 9][number % 5]
                 let stride = width + number % 3
                 var rows = Self.values(rowCount * stride, seed: 1)
-                let halves = rows.map(Float16Bits.bits)
-                if which.half { rows = halves.map(Float16Bits.float) }
+                let halves = Float16Bits.bits(rows)
+                if which.half { rows = halves.withUnsafeBytes(Float16Bits.floats) }
                 let queries = Self.values(queryCount * width, seed: 2)
                 func scores(_ range: Range<Int>, _ queries: [Float]) -> [Float] {
                     which.half
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    /// Rows that end where readable memory does: prefetches may go on, reads may not.
+    /// Rows that end at the end of readable memory: prefetches may go beyond it, reads may not.
     @Test(arguments: cases) func readNothingBehindTheLastRow(_ which: Case) throws {
         try which.set.run {
             let page = Int(getpagesize())
@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    /// No score lies above its bound, and bounds are near; on rows of every size and shape.
+    /// No score is above its bound, and bounds are close, for rows of every size and shape.
     @Test(arguments: cases) func approximationsBoundEveryScore(_ which: Case) {
         which.set.run {
             var random = RandomGenerator(seed: 4)
@@ -117,7 +117,7 @@ import Testing
                 for row in 50..<52 {
                     for column in 0..<width { rows[row * width + column] = row == 50 ? 0 : 0.7 }
                 }
-                let halves = rows.map(Float16Bits.bits)
+                let halves = Float16Bits.bits(rows)
                 let queryCount = 5
                 let queries = (0..<queryCount * width).map { _ in random.normal() }
                 let norms = (0..<queryCount).map { query in
@@ -152,7 +152,7 @@ import Testing
                         mafin_upper_bounds(count, rowCount, products, rowCount, norms, scales, margins, false, &bounds)
                         twice = bounds
                         mafin_upper_bounds(count, rowCount, products, rowCount, norms, scales, margins, true, &twice)
-                        // (Checks by the thousand: only what fails goes through `#expect`.)
+                        // There are thousands of checks; only failures are recorded.
                         for place in bounds.indices {
                             let row = place % rowCount
                             let isInRange = which.half || (12...28).contains(row) || row >= 40
@@ -160,7 +160,7 @@ import Testing
                             // Twice: the error of the score at most, and the margin; both ½ a step in every element.
                             let room = Double(norms[place / rowCount]) * (1.1 * steps[row] + 1e-5 * lengths[row])
                             let difference = Double(abs(twice[place] - 2 * bounds[place]))
-                            // An infinite margin claims nothing, and is only for what is out of range.
+                            // Only rows out of range may have an infinite margin.
                             let isGood =
                                 bounds[place].isFinite
                                 ? (0...room).contains(gap)
@@ -188,7 +188,7 @@ import Testing
                 var random = RandomGenerator(seed: UInt64(rows))
                 var scores = (0..<4 * rows).map { _ in Float(random.index(below: 7)) }
                 scores[2 * rows] = .nan
-                // The last threshold lets everything in.
+                // All scores pass the last threshold.
                 let thresholds: [Float] = [5, 6, 4, .nan]
                 var hits = [mafin_hit](repeating: mafin_hit(), count: scores.count)
                 let count = mafin_scores_above(4, rows, scores, rows, thresholds, &hits)
@@ -196,52 +196,6 @@ import Testing
                     (0..<rows).filter { !(scores[query * rows + $0] <= thresholds[query]) }.map { [query, $0] }
                 }
                 #expect(hits[..<count].map { [Int($0.query), Int($0.row)] } == expected)
-            }
-        }
-    }
-}
-
-/// Conversions in bulk against those of one number, which are tested by the definition of the format.
-@Suite struct HalfPrecisionKernelTests {
-    @Test(arguments: InstructionSet.all) func bothWaysAsOneByOne(_ set: InstructionSet) {
-        set.run {
-            let bits = (UInt16.min...UInt16.max).map { $0 }
-            var floats = [Float](repeating: 0, count: bits.count)
-            mafin_from_half(bits.count, bits, &floats)
-            #expect(differingElements(floats, bits.map(Float16Bits.float)) == 0)
-            // Every float16 between its neighbours: itself, halfway to the next, and one float to either side of that.
-            let finite = floats.filter { $0.isFinite && abs($0) < 65_504 }
-            for shift in 0..<4 {
-                let values = finite.map { value -> Float in
-                    let next = Float16Bits.float(Float16Bits.bits(value) + 1)
-                    let middle = (value + next) / 2
-                    return [value, middle, middle.nextUp, middle.nextDown][shift]
-                }
-                var halves = [UInt16](repeating: 0, count: values.count)
-                #expect(mafin_to_half(values.count, values, &halves) == values.count)
-                #expect(halves == values.map(Float16Bits.bits))
-            }
-        }
-    }
-
-    @Test(arguments: InstructionSet.all, [0, 1, 4_095, 4_096, 9_000]) func stopsAtWhatDoesNotFit(
-        _ set: InstructionSet, place: Int
-    ) {
-        set.run {
-            for wrong: Float in [65_520, -1e9, .infinity, -.infinity, .nan] {
-                var values = [Float](repeating: 65_519.996, count: 9_001)
-                var halves = [UInt16](repeating: 0, count: values.count)
-                #expect(mafin_to_half(values.count, values, &halves) == values.count)
-                #expect(halves.allSatisfy { $0 == 0x7BFF })
-                values[place] = wrong
-                values[9_000] = wrong
-                #expect(mafin_to_half(values.count, values, &halves) == place)
-                #expect(mafin_finite_prefix(values.count, values, false) == (wrong.isFinite ? values.count : place))
-                halves[9_000] = 0xFC00
-                halves[place] = wrong.isFinite ? 0x7BFF : Float16Bits.bits(wrong)
-                #expect(
-                    mafin_finite_prefix(halves.count, halves, true)
-                        == (wrong.isFinite && place < 9_000 ? 9_000 : (wrong.isFinite ? 9_001 : place)))
             }
         }
     }

@@ -30,7 +30,7 @@ import Testing
             mafin_residual_layer_norm(
                 rows, width, v, nil, nil, ElementwiseKernelTests.noDropout, 1e-5, &normalized, &scales)
             var d = upstream
-            // The parameters' gradients are added to what is there.
+            // The kernel adds to the parameters' gradients.
             var (dgain, dbias) = ([Float](repeating: 1, count: width), [Float](repeating: 2, count: width))
             mafin_layer_norm_backward(rows, width, &d, normalized, scales, gain, &dgain, &dbias)
 

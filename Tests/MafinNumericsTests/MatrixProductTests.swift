@@ -55,7 +55,7 @@ import Testing
             let expected = NaiveKernels.product(
                 transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: alpha, a, strideA: strideA, b,
                 strideB: strideB, beta: beta, c, strideC: strideC)
-            // Rounding of a sum of k products of values up to 1; what lies between the rows must not change at all.
+            // Rounding of a sum of k products of values up to 1. What is between the rows must not change.
             let bound = Double(max(1, abs(alpha))) * (1e-7 * Double(k) + 1e-6)
             for set in InstructionSet.all {
                 set.run {
@@ -95,9 +95,10 @@ import Testing
         }
     }
 
-    /// Parts of a product's columns, put together, are the product to the last bit.
+    /// A product computed in parts of its columns equals the whole product bit for bit.
     @Test(arguments: InstructionSet.all, [(5, 96, 33), (13, 200, 385), (12, 333, 769)])
-    func partsOfTheColumns(_ set: InstructionSet, _ m: Int, _ n: Int, _ k: Int) {
+    func partsOfTheColumns(_ set: InstructionSet, _ shape: (m: Int, n: Int, k: Int)) {
+        let (m, n, k) = shape
         set.run {
             let a = Self.values(m * k, seed: 1)
             let b = Self.values(n * k, seed: 2)
@@ -123,7 +124,7 @@ import Testing
 
     @Test(arguments: InstructionSet.all) func emptyOperands(_ set: InstructionSet) {
         set.run {
-            // k = 0: only beta has something to do.
+            // k = 0: only beta has an effect.
             var c: [Float] = [1, 2, .nan, 4]
             mafin_sgemm(false, false, 2, 2, 0, 1, [0], 1, [0], 2, 0, &c, 2)
             #expect(c == [0, 0, 0, 0])

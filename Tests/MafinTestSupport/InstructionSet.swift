@@ -8,6 +8,7 @@ public struct InstructionSet: Sendable, CustomStringConvertible {
     /// All of this processor, from the one that every processor of the architecture has to the widest.
     public static let all = (0..<mafin_instruction_sets()).map { InstructionSet(number: $0) }
 
+    /// The name, such as `AVX2`.
     public var description: String { String(cString: mafin_instruction_set_name(number)) }
 
     /// Runs `body` with the kernels on this instruction set. The choice holds for the calling thread, so loops in `body` run on

@@ -24,7 +24,7 @@ enum GoldenFiles {
     }()
 }
 
-/// A text and what Python `tokenizers` makes of it.
+/// A text and its encoding by Python `tokenizers`.
 struct EncodingCase: Decodable {
     var text: String
     var ids: [Int32]

@@ -3,7 +3,7 @@ import Testing
 
 @testable import MafinText
 
-/// What a folder may hold, and what is said of one that is no BERT WordPiece tokenizer.
+/// Folders with a BERT WordPiece tokenizer, and the errors for others.
 struct ReadingTests {
     static let vocabulary =
         ###"{"[PAD]":0,"[UNK]":1,"[CLS]":2,"[SEP]":3,"[MASK]":4,"a":5,"##b":6,"\u00e9":7,"e\u0301":8,"\ud83d\ude00":9,"\"":10}"###
@@ -150,7 +150,7 @@ struct ReadingTests {
         for (expected, files) in cases { #expect(try Self.read(files).maxLength == expected) }
     }
 
-    /// bge's checkpoints say so although their tokenizer lower-cases already; sentence-transformers then does both.
+    /// bge's checkpoints ask for it although their tokenizer lower-cases already; sentence-transformers then does both.
     @Test func lowercasingBySentenceTransformers() throws {
         let files = ["tokenizer.json": Self.file(), "sentence_bert_config.json": #"{"do_lower_case":true}"#]
         #expect(try Self.read(files).encode("A \u{C9}") == [2, 5, 7, 3])

@@ -3,7 +3,7 @@ import Testing
 
 @testable import MafinText
 
-/// Other settings than those of all-MiniLM, over a vocabulary of a few hundred tokens: needs no model.
+/// Other settings than those of all-MiniLM, with a vocabulary of a few hundred tokens. Needs no model.
 struct VariantTests {
     struct File: Decodable {
         struct Variant: Decodable {
@@ -70,7 +70,7 @@ struct VariantTests {
         }
     }
 
-    /// The table of the fast path against the steps that the careful path takes, for every scalar.
+    /// The table of the fast path against the steps of the stepwise encoder, for every scalar.
     @Test(arguments: [31, 15, 14, 13, 11, 7, 0, 24])
     func actionsEqualNormalization(bits: Int) {
         let unicode = UnicodeProperties.shared
@@ -108,7 +108,7 @@ struct VariantTests {
             case .separate: isRight = text.count == 1 && unicode[text[0]].contains(.whitespace)
             case .drop: isRight = text.isEmpty
             case .examine:
-                // Always right, but it must stay rare.
+                // Correct, but slow: it must be rare.
                 isRight = true
                 examined += 1
             }

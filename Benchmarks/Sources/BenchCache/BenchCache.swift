@@ -5,8 +5,8 @@ import MafinBlackBox
 import MafinNumerics
 import MafinProviders
 
-/// The cache of answers when it is large: how fast it is filled, opened, and read in the order of a corpus, and in how much memory.
-/// Reading begins with the file out of the system's page cache, and is held against reading the bare file so. Prints one JSON line.
+/// Speed and memory of a large cache of answers: filling it, opening it, and reading it in the order of a corpus. Before reading, the
+/// file is taken out of the system's page cache; reading the bare file is timed for comparison. Prints one JSON line.
 @main
 struct BenchCache: AsyncParsableCommand {
     @Option(help: "Folder for the cache; one that is there is read as it is.") var folder: String
@@ -104,10 +104,10 @@ struct BenchCache: AsyncParsableCommand {
     }
 }
 
-/// Answers with numbers that are quickly drawn.
+/// A black box that answers with cheap random numbers.
 private struct Drawn: BlackBox {
     var dimension: Int
-    /// Whether being asked is an error.
+    /// Whether a request is an error.
     var isAway = false
 
     private struct Away: Error {}

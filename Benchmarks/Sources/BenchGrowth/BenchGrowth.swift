@@ -8,7 +8,7 @@ import MafinNumerics
 /// Writes a chart (SVG) of each and the figures (JSON) into a folder.
 @main
 struct BenchGrowth: ParsableCommand {
-    /// What can be measured; each is a process of its own where memory is looked at.
+    /// What can be measured. Measurements of memory run in processes of their own.
     enum Part: String, CaseIterable, ExpressibleByArgument {
         case length
         case batch

@@ -32,7 +32,7 @@ struct EncoderGrowth {
         }
     }
 
-    /// Tokens a second on so many threads.
+    /// Tokens a second on a number of threads.
     func threads() throws -> GrowthChart {
         let all = Parallelism.threads
         defer { Parallelism.threads = all }
@@ -46,7 +46,7 @@ struct EncoderGrowth {
     /// activations and within a limit.
     static func memory(model: URL, largest: Int) throws -> GrowthChart {
         let sizes = Array(sequence(first: 16, next: { $0 * 2 }).prefix { $0 <= largest })
-        // Where the peak cannot be set back, one line is all that can be told.
+        // Where the peak cannot be reset, only one value can be measured.
         let limits: [Int?] = resetPeak() ? [nil, 1 << 30, 768 << 20] : [nil]
         let lines = try limits.map { limit in
             var points: [[Double]] = []

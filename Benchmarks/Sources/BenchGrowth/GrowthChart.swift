@@ -1,12 +1,12 @@
 import MafinReport
 
-/// Figures over a growing size, and their picture.
+/// Figures over a growing size, and their chart.
 struct GrowthChart: Encodable {
     struct Line: Encodable {
         var label: String
         /// Sizes and figures.
         var points: [[Double]]
-        /// Whether it is a bound that the machine sets, not a measurement of ours.
+        /// Whether it is a bound of the machine, not a measurement of ours.
         var isBound = false
     }
 
@@ -18,7 +18,7 @@ struct GrowthChart: Encodable {
     var svg: String {
         let sizes = Set(lines.flatMap { $0.points.map { $0[0] } }).sorted()
         let values = lines.flatMap { $0.points.map { $0[1] } }
-        // Names stand at the ends of lines; beyond eight sizes not every one fits under the axis.
+        // Lines are named at their ends. Beyond eight sizes not every label fits under the axis.
         let ticks = sizes.count > 8 ? sizes.enumerated().filter { $0.offset % 2 == 0 }.map(\.element) : sizes
         return Plot(
             title: title, summary: "",

@@ -3,7 +3,7 @@ import Foundation
 import MafinNumerics
 import MafinRetrieval
 
-/// Milliseconds of an exact search of the top 100 among so many vectors of 384 elements.
+/// Milliseconds of an exact search for the top 100 among a number of vectors of 384 elements.
 struct SearchGrowth {
     let rounds: Int
 

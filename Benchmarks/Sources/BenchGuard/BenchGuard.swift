@@ -7,11 +7,11 @@ import MafinNumerics
 import MafinRetrieval
 import MafinText
 
-/// Notices that the engine became slower: each of its works as a share of what this machine's own matrix products reach in the same seconds, by
-/// processor time, against a bound well below what is usual. Needs no checkpoint and less than a minute.
+/// Detects that the engine became slower. Each task's speed, by processor time, is a share of this machine's matrix products in the same
+/// seconds, and must stay above a bound well below the usual share. Needs no checkpoint and less than a minute.
 ///
-/// Ends with status 1 where a share stays below its bound in every attempt while the products themselves are steady. Where they are not (others
-/// use the machine), it says that it cannot tell, and ends with 0.
+/// Ends with status 1 if a share is below its bound in every attempt while the products themselves are steady. If they are not, because
+/// others use the machine, it says that it cannot tell and ends with 0.
 @main
 struct BenchGuard: ParsableCommand {
     @Option(help: "Attempts at a share below its bound.") var attempts = 4
@@ -19,7 +19,7 @@ struct BenchGuard: ParsableCommand {
     var steadiness = 0.15
     @Flag(help: "Fail where the machine is too noisy to tell, too.") var strict = false
 
-    /// The least share of the units' peak that matrix products must reach; usual are .75 to .95.
+    /// The least share of the cores' peak that matrix products must reach; .75 to .95 is usual.
     private static let leastProducts = 0.5
 
     private enum Verdict: String {
@@ -65,7 +65,7 @@ struct BenchGuard: ParsableCommand {
                     + String(format: "share %.2f   bound %.2f   ", best, bound) + verdict.rawValue)
         }
 
-        // Of what the core's units can do, as the products are what all else is measured by.
+        // Against the core's peak, because everything else is measured against the products.
         var productsOfPeak = 0.0
         for _ in 0..<attempts where productsOfPeak < Self.leastProducts {
             OtherLoad.waitForQuiet()
@@ -73,7 +73,7 @@ struct BenchGuard: ParsableCommand {
             let products = ProductRate.measure(shape, seconds: 0.4, training: false).perProcessorSecond
             productsOfPeak = max(productsOfPeak, products / max(peak, mafin_peak(0.3)))
         }
-        // Others' use of the caches slows products, and not the peak.
+        // Other processes in the caches slow the products down, but not the peak.
         verdicts.append(
             productsOfPeak >= Self.leastProducts ? .good : OtherLoad.isQuiet() ? .slow : .unknown)
         print(

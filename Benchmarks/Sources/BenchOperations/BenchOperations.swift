@@ -4,8 +4,8 @@ import Foundation
 import MafinEncoder
 import MafinNumerics
 
-/// Where the time of training or embedding goes: a table (Markdown) of every operation, in processor time, beside the rate at which
-/// this machine multiplies matrices, measured in the same minute.
+/// The processor time of every operation of training or embedding as a Markdown table, beside the rate at which this machine
+/// multiplies matrices, measured in the same minute.
 @main
 struct BenchOperations: ParsableCommand {
     @OptionGroup var options: EncoderOptions

@@ -5,7 +5,7 @@ import MafinBlackBox
 import MafinNumerics
 import MafinProviders
 
-/// How fast the client takes in an embedding server's answers. Prints one JSON line.
+/// How fast the client reads an embedding server's answers. Prints one JSON line.
 @main
 struct BenchProviders: AsyncParsableCommand {
     @Option(help: "The server, which speaks OpenAI's /v1/embeddings.") var baseUrl: String
@@ -21,7 +21,7 @@ struct BenchProviders: AsyncParsableCommand {
         var seconds: Double
         var processorSeconds: Double
         var peakMegabytes: Double
-        /// Of all values, so that nothing is left out.
+        /// The sum of all values, so that no work can be left out.
         var sum: Double
     }
 
@@ -59,7 +59,7 @@ struct BenchProviders: AsyncParsableCommand {
     }
 }
 
-/// What came, without keeping it.
+/// Counts vectors without keeping them.
 private actor Tally {
     var result: (rows: Int, dimension: Int, sum: Double) = (0, 0, 0)
 

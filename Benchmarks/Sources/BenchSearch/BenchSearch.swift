@@ -18,7 +18,7 @@ struct BenchSearch: ParsableCommand {
     @Flag(help: "Holds a byte of every element beside the rows.") var approximated = false
     @Option(help: "Receives the indices that the last batch found, as a .npy file of float32.") var output: String?
 
-    /// Work by the clock, and by the seconds of all cores that it took: these tell more where others use the machine too.
+    /// Work per elapsed second and per second of processor time. The latter says more where others use the machine.
     private struct Speed: Encodable {
         var gigaPerSecond = 0.0
         var gigaPerCPUSecond = 0.0
@@ -117,7 +117,7 @@ struct BenchSearch: ParsableCommand {
         print(String(decoding: try JSONEncoder().encode(row), as: UTF8.self))
     }
 
-    /// What the packed products reach on all threads, where nothing else gets in their way.
+    /// The rate of packed products on all threads without other work.
     private func measureProducts(_ speed: inout Speed) {
         let size = 1_536
         let a = Matrix(rows: size, columns: size, repeating: 0.5)
@@ -128,7 +128,7 @@ struct BenchSearch: ParsableCommand {
         }
     }
 
-    /// Reading the bytes of the file, which are in memory by now, on all threads.
+    /// The rate of reading the file's bytes, which are in memory, on all threads.
     private func measureReading(_ file: URL, _ speed: inout Speed) throws {
         try NumPyFile.map(file).withUnsafeBytes { bytes in
             let vectors = UnsafeTransfer(bytes.bindMemory(to: SIMD16<UInt32>.self))
@@ -142,7 +142,7 @@ struct BenchSearch: ParsableCommand {
                             one ^= vectors.value[place]
                             other ^= vectors.value[place + 1]
                         }
-                        // All ones is no sum of these numbers; the compiler does not know it.
+                        // No sum has all bits set, but the compiler does not know that.
                         precondition((one ^ other) != SIMD16(repeating: .max))
                     }
                 }

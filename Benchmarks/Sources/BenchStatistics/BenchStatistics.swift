@@ -4,8 +4,8 @@ import Foundation
 import MafinNumerics
 import MafinRetrieval
 
-/// How long the statistics of a comparison take, and whether they are what they are called: intervals of nominal 95 % that hold the true mean in so many
-/// of simulated test sets, and p of tests under the null hypothesis, which must be uniform. Prints Markdown tables.
+/// The time of a comparison's statistics, and their calibration on simulated test sets: how often a 95 % interval holds the true mean,
+/// and whether p is uniform under the null hypothesis. Prints Markdown tables.
 @main
 struct BenchStatistics: ParsableCommand {
     @Option(help: "Systems.") var systems = 10
@@ -34,7 +34,7 @@ struct BenchStatistics: ParsableCommand {
             let sets = (0..<trials).map { _ in (0..<queries).map { _ in Self.difference(&random) } }
             let held = PairedBootstrap(resamples: 1_000, seed: 8).intervals(of: sets)
                 .count { $0.low <= 0 && 0 <= $0.high }
-            // Under the null hypothesis of the test the sign of each difference is a coin's.
+            // Under the null hypothesis of the test the sign of each difference is random.
             let null = sets.map { set in set.map { random.uniform() < 0.5 ? $0 : -$0 } }
             let p = PairedRandomizationTest(permutations: 1_000, seed: 8).pValues(of: null).sorted()
             let count = Double(trials)
@@ -47,7 +47,7 @@ struct BenchStatistics: ParsableCommand {
         }
     }
 
-    /// A difference of two systems in a metric, mean 0: three of ten queries are ties, the others lopsided.
+    /// A difference of two systems in a metric with mean 0: three of ten queries are ties, the others are skewed.
     private static func difference(_ random: inout RandomGenerator) -> Double {
         random.uniform() < 0.3 ? 0 : 0.2 * (-log(1 - Double(random.uniform())) - 1)
     }

@@ -11,7 +11,7 @@ public struct EncoderOptions: ParsableArguments {
     /// What is run of it.
     @Option(help: "minilm: the checkpoint's weights; bge-small or bge-base: random weights of that shape.")
     public var shape = Shape.minilm
-    /// Where texts are cut.
+    /// Tokens at which texts are cut.
     @Option(help: "Tokens of a text at most.") public var maxLength = 256
     /// Threads of all parallel loops.
     @Option(help: "Threads; 0: one a core.") public var threads = 0
@@ -23,7 +23,7 @@ public struct EncoderOptions: ParsableArguments {
         case bgeBase = "bge-base"
     }
 
-    /// What the command line says.
+    /// The options of the command line.
     public init() {}
 
     /// Sets the number of threads, and loads the tokenizer and the encoder.

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What else the machine does; the Python peers wait for a quiet moment before each round, and so do we.
+/// The load by other processes. The Python peers wait for a quiet moment before each round, and so do our programs.
 public enum OtherLoad {
     /// Processor seconds of this process.
     public static func ownSeconds() -> Double {
@@ -25,7 +25,7 @@ public enum OtherLoad {
         return others < 0.01 * Double(ProcessInfo.processInfo.activeProcessorCount)
     }
 
-    /// Processor seconds of everybody but idle and niced work, where the system tells (Linux).
+    /// Processor seconds of all processes but niced ones, where the system reports them (Linux).
     private static func busySeconds() -> Double? {
         guard let text = try? String(contentsOfFile: "/proc/stat", encoding: .utf8) else { return nil }
         // user nice system idle iowait irq softirq steal, in hundredths of a second

@@ -1,13 +1,13 @@
 import Foundation
 
-/// Seconds on the wall, and of the process's processor time.
+/// Elapsed seconds, and seconds of the process's processor time.
 public struct Lap: Sendable {
-    /// By the clock on the wall.
+    /// Elapsed time.
     public var wall: Double
     /// Over all threads.
     public var processor: Double
 
-    /// What `body` takes.
+    /// Measures `body`.
     public init(_ body: () throws -> Void) rethrows {
         let start = (ContinuousClock.now, OtherLoad.ownSeconds())
         try body()
@@ -26,7 +26,7 @@ public func quantile(_ share: Double, of values: [Double]) -> Double {
 public func peakMegabytes() -> Double {
     var usage = rusage()
     #if os(Linux)
-        // This one can be set back.
+        // This counter can be reset.
         if let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
             let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
             let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Double($0) })
@@ -43,9 +43,9 @@ public func peakMegabytes() -> Double {
     #endif
 }
 
-/// Begins to measure ``peakMegabytes()`` anew. Only Linux can.
+/// Resets ``peakMegabytes()``, which only Linux can.
 /// - Returns: whether it did.
 public func resetPeak() -> Bool {
-    // Not atomically, as files of the kernel are written.
+    // Not atomically: this is a file of the kernel.
     (try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/self/clear_refs"))) != nil
 }

@@ -2,7 +2,7 @@ import MafinEncoder
 import MafinNumerics
 import MafinText
 
-/// Texts of given lengths whose words are drawn at random: what encoders take for them depends on lengths only.
+/// Texts of given lengths with random words. An encoder's time depends on the lengths only.
 public func randomTexts(count: Int, tokens: Int, vocabulary: Int) -> TokenBatch {
     var random = RandomGenerator(seed: UInt64(count &* 1000 &+ tokens))
     let ids = (0..<count * tokens).map { _ in Int32(1000 + Int(random.uniform() * Float(vocabulary - 1001))) }

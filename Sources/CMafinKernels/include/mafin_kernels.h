@@ -100,11 +100,11 @@ void mafin_upper_bounds(ptrdiff_t queries, ptrdiff_t rows, const float *products
 // MARK: Half precision (half_precision.c)
 
 /// out = x as float16, to nearest, ties to even. What is beyond ±65,519 becomes an infinity; NaN stays NaN. Returns how many
-/// elements stand before the first infinity or NaN in `out`; `count` where there is none. What is behind it may not be written.
+/// elements stand before the first infinity or NaN in `out`; `count` where there is none.
 ptrdiff_t mafin_to_half(ptrdiff_t count, const float *x, uint16_t *out);
 
-/// out = x as floats.
-void mafin_from_half(ptrdiff_t count, const uint16_t *x, float *out);
+/// out = x, `count` numbers in float16 at any address, as floats.
+void mafin_from_half(ptrdiff_t count, const void *x, float *out);
 
 /// How many elements stand before the first infinity or NaN; `count` where there is none.
 ptrdiff_t mafin_finite_prefix(ptrdiff_t count, const void *x, bool half);

@@ -32,7 +32,7 @@ enum StoredVector {
     /// What is stored for a vector. Numbers beyond the range of 16-bit floats are kept with 32 bits.
     static func value(of vector: some Collection<Float>, as precision: VectorPrecision) -> (Data, VectorPrecision) {
         if precision == .float16 {
-            let bits = vector.map(Float16Bits.bits)
+            let bits = Float16Bits.bits(Array(vector))
             if bits.allSatisfy({ $0 & 0x7C00 != 0x7C00 }) { return (bits.withUnsafeBytes { Data($0) }, .float16) }
         }
         let floats = vector.withContiguousStorageIfAvailable { Data(UnsafeRawBufferPointer($0)) }
@@ -47,9 +47,7 @@ enum StoredVector {
             numbers.reserveCapacity(numbers.count + count)
             for index in 0..<count { numbers.append(value.loadUnaligned(fromByteOffset: 4 * index, as: Float.self)) }
         case .float16:
-            for index in 0..<value.count / 2 {
-                numbers.append(Float16Bits.float(value.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)))
-            }
+            numbers.append(contentsOf: Float16Bits.floats(value))
         }
     }
 
