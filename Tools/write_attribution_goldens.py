@@ -10,6 +10,7 @@ import json
 import pathlib
 import sys
 
+import goldens
 from sentence_transformers import SentenceTransformer
 
 TARGET = pathlib.Path(__file__).parent.parent / "Tests/MafinPipelineTests/Goldens/attribution.json"
@@ -43,11 +44,13 @@ def shares(model, pieces, other):
 
 
 def main(folder):
+    versions = goldens.check("sentence-transformers", "torch", "transformers", "tokenizers", "numpy")
     model = SentenceTransformer(folder)
     query = "".join(piece for piece, _ in QUERY)
     document = "".join(piece for piece, _ in DOCUMENT)
     golden = {"query": shares(model, QUERY, document), "document": shares(model, DOCUMENT, query)}
     TARGET.write_text(json.dumps(golden, indent=1, ensure_ascii=False) + "\n")
+    goldens.record(TARGET.parent, __file__, versions, TARGET.name)
 
 
 if __name__ == "__main__":

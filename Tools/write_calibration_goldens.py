@@ -8,6 +8,7 @@ Run: python Tools/write_calibration_goldens.py
 import json
 import pathlib
 
+import goldens
 import numpy as np
 import torch
 from scipy.optimize import minimize, root
@@ -112,6 +113,7 @@ def make(seed, rows, columns, black_box, local, target_temperature=None):
 
 
 def main():
+    versions = goldens.check("numpy", "scipy", "torch")
     cases = {
         "both halves": make(1, 20, 45, (0.3, 0.1, 0.08), (0.2, 0.12, 0.15)),
         "narrow black box": make(2, 16, 50, (0.85, 0.02, 0.03), (0.1, 0.11, 0.08)),
@@ -120,6 +122,7 @@ def main():
         "black box against the labels": make(5, 16, 40, (0.3, 0.1, -0.1), (0.1, 0.1, 0.12)),
     }
     TARGET.write_text(json.dumps(cases) + "\n")
+    goldens.record(TARGET.parent, __file__, versions, TARGET.name)
     print(TARGET, TARGET.stat().st_size, "bytes")
 
 

@@ -20,6 +20,7 @@ import argparse
 import json
 import pathlib
 
+import goldens
 import numpy as np
 import torch
 import transformers
@@ -311,6 +312,7 @@ def main():
     parser.add_argument("--texts", type=pathlib.Path, required=True)
     parser.add_argument("--only", nargs="*", choices=["small", "bge", "minilm"], default=["small", "bge", "minilm"])
     arguments = parser.parse_args()
+    versions = goldens.check("numpy", "safetensors", "tokenizers", "torch", "transformers")
     torch.manual_seed(0)
     if "small" in arguments.only:
         write_small("mean", 1)
@@ -320,6 +322,8 @@ def main():
         write_bge("bge-base", 768, 12, 3072)
     if "minilm" in arguments.only:
         write_minilm(arguments.model, arguments.texts)
+    written = [path.name for path in GOLDENS.iterdir() if path.name.startswith(tuple(arguments.only))]
+    goldens.record(GOLDENS, __file__, versions, *written)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import json
 import pathlib
 import random
 
+import goldens
 import numpy as np
 import ranx
 import scipy.optimize
@@ -106,8 +107,10 @@ def comparison():
 
 
 def main():
-    goldens = {"planning": planning(), "fusion": fusion(), "comparison": comparison()}
-    (GOLDENS / "evidence.json").write_text(json.dumps(goldens, indent=None, separators=(",", ":")) + "\n")
+    versions = goldens.check("numpy", "ranx", "scipy")
+    values = {"planning": planning(), "fusion": fusion(), "comparison": comparison()}
+    (GOLDENS / "evidence.json").write_text(json.dumps(values, indent=None, separators=(",", ":")) + "\n")
+    goldens.record(GOLDENS, __file__, versions, "evidence.json")
 
 
 if __name__ == "__main__":

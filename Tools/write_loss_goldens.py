@@ -7,6 +7,7 @@ Run: python Tools/write_loss_goldens.py
 import json
 import pathlib
 
+import goldens
 import torch
 
 TARGET = pathlib.Path(__file__).parent.parent / "Tests/MafinMethodTests/Goldens/losses.json"
@@ -94,6 +95,7 @@ def evaluate(loss, case):
 
 
 def main():
+    versions = goldens.check("torch")
     cases = [
         block(1, 4, 17, 1.0),
         block(2, 5, 37, 8.0),
@@ -105,6 +107,7 @@ def main():
         case["losses"] = {name: evaluate(loss, case) for name, loss in LOSSES.items()}
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_text(json.dumps(cases) + "\n")
+    goldens.record(TARGET.parent, __file__, versions, TARGET.name)
     print(TARGET, TARGET.stat().st_size, "bytes")
 
 

@@ -9,6 +9,7 @@ Needs numpy, torch and safetensors. Expected values are written as the bits of f
 import json
 import pathlib
 
+import goldens
 import numpy as np
 import safetensors.numpy
 import safetensors.torch
@@ -113,12 +114,15 @@ def write_random():
 
 
 def main():
+    versions = goldens.check("numpy", "safetensors", "torch")
     GOLDENS.mkdir(parents=True, exist_ok=True)
     expected = {}
     write_numpy(expected)
     write_safetensors(expected)
     write_random()
     (GOLDENS / "expected.json").write_text(json.dumps(expected) + "\n")
+    files = [path.name for path in GOLDENS.iterdir() if path.suffix in (".npy", ".safetensors", ".json")]
+    goldens.record(GOLDENS, __file__, versions, *files)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import pathlib
 import random
 
 import bm25s
+import goldens
 import numpy as np
 import pytrec_eval
 import scipy.stats
@@ -260,9 +261,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=pathlib.Path, default=pathlib.Path("../shared"))
     arguments = parser.parse_args()
+    versions = goldens.check("bm25s", "numpy", "pytrec-eval-terrier", "PyStemmer", "scikit-learn", "scipy")
     write("metrics.json", metrics())
     write("statistics.json", statistics())
     write("stems.tsv", vocabulary())
     write("lexical.json", lexical())
     if (arguments.shared / "data").is_dir():
         write("yardsticks.json", yardsticks(arguments.shared))
+        goldens.record(GOLDENS, __file__, versions, "yardsticks.json")
+    goldens.record(GOLDENS, __file__, versions, "metrics.json", "statistics.json", "stems.tsv", "lexical.json")

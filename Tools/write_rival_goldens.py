@@ -11,6 +11,7 @@ import io
 import json
 import pathlib
 
+import goldens
 import numpy as np
 import torch
 from nudge import NUDGEM, NUDGEN
@@ -115,8 +116,10 @@ def adapters():
 
 
 def main():
-    goldens = {"nudge": nudge(), "adapters": adapters()}
-    (GOLDENS / "rivals.json").write_text(json.dumps(goldens, separators=(",", ":")) + "\n")
+    versions = goldens.check("nudge-ft", "numpy", "torch")
+    values = {"nudge": nudge(), "adapters": adapters()}
+    (GOLDENS / "rivals.json").write_text(json.dumps(values, separators=(",", ":")) + "\n")
+    goldens.record(GOLDENS, __file__, versions, "rivals.json")
 
 
 if __name__ == "__main__":

@@ -10,12 +10,14 @@ are equal, and a ranking has one right answer: score descending, equal scores by
 import json
 import pathlib
 
+import goldens
 import numpy as np
 
 GOLDENS = pathlib.Path(__file__).resolve().parents[1] / "Tests" / "MafinRetrievalTests" / "Goldens"
 
 
 def main():
+    versions = goldens.check("numpy")
     rng = np.random.default_rng(7)
     rows = (rng.integers(-32, 33, (150, 50)) / 8).astype(np.float32)
     rows[60] = rows[17]
@@ -49,6 +51,8 @@ def main():
     assert np.isfinite(values).all() and np.isfinite(values.astype(np.float16)).all()
     np.save(GOLDENS / "rounding.npy", values)
     np.save(GOLDENS / "rounding_half.npy", values.astype(np.float16))
+    goldens.record(
+        GOLDENS, __file__, versions, "search_rows.npy", "search.json", "rounding.npy", "rounding_half.npy")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Writes what Python `tokenizers` makes of some 2,800 texts, and of every Unicode scalar, for Tests/MafinTextTests.
 
-    pip install tokenizers==0.23.3 transformers
     python Tools/write_tokenizer_goldens.py --model all-MiniLM-L6-v2-FOLDER --shared ../shared
 
 Files in Tests/MafinTextTests/Goldens:
@@ -17,6 +16,7 @@ import pathlib
 import random
 import tempfile
 
+import goldens
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -126,9 +126,8 @@ def write(name, value):
 
 def shared_cases(tokenizer, shared):
     cases = []
-    for folder in sorted((shared / "data").iterdir()):
-        if not folder.is_dir():
-            continue
+    for collection in ["cranfield", "fae-10k", "fiqa-mini", "nfcorpus", "scifact"]:
+        folder = shared / "data" / collection
         for name, count in [("corpus", 170), ("queries", 80)]:
             rows = [json.loads(line) for line in open(folder / f"{name}.jsonl", encoding="utf-8")]
             for row in random.Random(7).sample(rows, min(count, len(rows))):
@@ -273,6 +272,7 @@ def main():
     parser.add_argument("--model", type=pathlib.Path, required=True)
     parser.add_argument("--shared", type=pathlib.Path, default=ROOT.parent / "shared")
     options = parser.parse_args()
+    versions = goldens.check("tokenizers", "transformers")
     tokenizer = Tokenizer.from_file(str(options.model / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(256)
@@ -291,6 +291,8 @@ def main():
         long.append({"unit": unit, "count": count, "tokens": len(ids), "hash": f"{fnv(ids):016x}"})
     write("scalars.json", {"long": long, **scalar_hashes(tokenizer)})
     write("variants.json", variants())
+    files = ["generated.json", "shared.json", "decoding.json", "scalars.json", "variants.json"]
+    goldens.record(GOLDENS, __file__, versions, *files)
     print(len(texts), "generated,", len(shared), "shared")
 
 

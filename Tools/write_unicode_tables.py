@@ -5,13 +5,13 @@ five crates of different ages, so that no single Unicode version describes it (a
 operating system). The tables are therefore measured: every scalar goes through each step of BertNormalizer and
 BertPreTokenizer, and what comes out is written down as ranges.
 
-    pip install tokenizers==0.23.3
     python Tools/write_unicode_tables.py
 """
 
 import pathlib
 import unicodedata
 
+import goldens
 import tokenizers
 from tokenizers import normalizers, pre_tokenizers
 
@@ -80,6 +80,7 @@ def combining_classes(decompose):
 
 
 def main():
+    goldens.check("tokenizers")
     clean, strip, lower = step(clean_text=True), step(strip_accents=True), step(lowercase=True)
     chinese = step(handle_chinese_chars=True)
     decompose = normalizers.NFD().normalize_str

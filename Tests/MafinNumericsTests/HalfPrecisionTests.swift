@@ -64,7 +64,7 @@ import Testing
             let bits = Float16Bits.bits(row)
             #expect(
                 bits == [UInt16](repeating: 0x3C00, count: 5000) + expected + [UInt16](repeating: 0x4000, count: 5000))
-            let shifted = [0] + bits.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8)] }
+            let shifted: [UInt8] = [0] + bits.withUnsafeBytes { [UInt8]($0) }
             let back = shifted.withUnsafeBytes { Float16Bits.floats(UnsafeRawBufferPointer(rebasing: $0[1...])) }
             #expect(differingElements(back, float(bits)) == 0)
         }
