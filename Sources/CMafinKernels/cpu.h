@@ -30,6 +30,9 @@ enum { PORTABLE, AVX2, AVX512 };
 // The set that the calling thread was told to use; negative: none.
 extern _Thread_local int mafin_chosen_instruction_set;
 
+// Whether the processor has the SHA extensions, which no instruction set above implies.
+bool mafin_has_sha_instructions(void);
+
 INLINE int widest_instruction_set(void) {
     return __builtin_cpu_supports("x86-64-v4") ? AVX512 : __builtin_cpu_supports("x86-64-v3") ? AVX2 : PORTABLE;
 }

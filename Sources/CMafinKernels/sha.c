@@ -3,10 +3,9 @@
 // Files of weights are hashed whenever an artefact is read, so SHA-256 also has a path on the processor's own instructions
 // (Intel SHA extensions), which is about five times as fast as the portable one. SHA-1 only checks small files of the hub.
 
-#include "mafin_kernels.h"
+#include "cpu.h"
 
 #if defined(__x86_64__)
-#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -89,21 +88,11 @@ __attribute__((target("sha,sse4.1,ssse3"))) static void sha256_extensions(
     _mm_storeu_si128((__m128i *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
 }
 
-static int has_extensions(void) {
-    unsigned a, b, c, d;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_SSSE3) || !(c & bit_SSE4_1)) return 0;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & (1u << 29));
-}
-
 #endif
 
 void mafin_sha256(uint32_t state[8], const uint8_t *data, size_t blocks) {
 #if defined(__x86_64__)
-    // 0: not asked yet; otherwise 1 + the answer. Threads that ask at the same time find the same answer.
-    static _Atomic int known;
-    int answer = known;
-    if (answer == 0) known = answer = 1 + has_extensions();
-    if (answer == 2) {
+    if (mafin_has_sha_instructions()) {
         sha256_extensions(state, data, blocks);
         return;
     }
