@@ -1,12 +1,12 @@
 import MafinPipeline
 
-/// A row that a comparison can have: its name, and what it takes to make it.
+/// A row that a comparison can have.
 public struct ComparedSystem: Sendable, Hashable {
-    /// What a system is made of; the simplest first.
+    /// What a system is made of, the simplest first.
     public enum Kind: String, Sendable, Codable, CaseIterable {
         /// The black box alone.
         case baseline
-        /// Words in common, no vectors.
+        /// Words only, no vectors.
         case lexical
         /// The local encoder as released, alone or beside the black box.
         case released
@@ -16,25 +16,25 @@ public struct ComparedSystem: Sendable, Hashable {
         case trained
         /// Built on the trained encoder that is best on dev.
         case derived
-        /// A map over the black box's vectors, learned by gradient.
+        /// A map of the black box's vectors, trained by gradient descent.
         case adapter
     }
 
-    /// The name in tables and JSON. Of a derived system ``chosenPrefix`` stands for the method that is best on dev.
+    /// The name in tables and JSON. In a derived system's name, ``chosenPrefix`` stands for the method that is best on dev.
     public let name: String
     /// What it is made of.
     public let kind: Kind
 
-    /// Stands in names of derived systems for the trained method that is best on dev.
+    /// In names of derived systems, it stands for the trained method that is best on dev.
     public static let chosenPrefix = Contender.mafin.rawValue
 
     /// The name of ``BestComposition`` with a trained encoder, which has no prefix.
     public static let composition = "composition"
 
-    /// All there are, in the order of tables.
+    /// All systems, in the order of tables.
     public static let all: [ComparedSystem] = make()
 
-    /// The system of a row's name; a derived one with whatever method in front.
+    /// The system of a row's name, whichever method a derived one begins with.
     public static func named(_ name: String) -> ComparedSystem? {
         if let found = byName[name] { return found }
         guard let plus = name.firstIndex(of: "+"),
@@ -43,7 +43,7 @@ public struct ComparedSystem: Sendable, Hashable {
         return byName[chosenPrefix + name[plus...]]
     }
 
-    /// Place in tables; behind all others for a name that is not known.
+    /// Place in tables; unknown names come last.
     public static func place(of name: String) -> Int { named(name).flatMap { places[$0.name] } ?? all.count }
 
     private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })

@@ -16,10 +16,10 @@ extension CollectionTraining {
     }
 }
 
-/// What is looked at beside the figures: scores, labels that may be missing, the price of use.
+/// Evidence beside the figures: distributions of scores, labels that may be missing, costs.
 extension Comparison {
-    /// What was learned from, chosen and measured on, with hashes.
-    /// - Throws: a file error where the labels cannot be read again.
+    /// The input files with their hashes: texts and the labels of all splits.
+    /// - Throws: a file error if the labels cannot be read again.
     public func inputs() throws -> [ArtefactManifest.DataRecord] {
         var records = training.dataRecords
         if training.collection.format == .beir, let file = training.collection.file(ofSplit: plan.request.split) {
@@ -31,20 +31,20 @@ extension Comparison {
         return records
     }
 
-    /// Scores of relevant and of other pairs by one half.
+    /// Scores of relevant and of other pairs by one system.
     public struct ScoreSample: Sendable {
-        /// Of pairs that are labelled as relevant.
+        /// Scores of pairs that are labelled as relevant.
         public var relevant: [Double] = []
-        /// Of other pairs: all, or evenly spread ones.
+        /// Scores of other pairs: all, or an evenly spread sample.
         public var other: [Double] = []
     }
 
-    /// Queries, and documents of each, whose scores are sampled.
+    /// How many queries are sampled, and about how many documents of each.
     private static let sampledQueries = 200
     private static let sampledDocuments = 2_000
 
-    /// Cosines of the first measured queries by both halves.
-    /// - Throws: what the vectors' files throw.
+    /// Cosines of the first measured queries by the black box and by the local encoder.
+    /// - Throws: errors of the vectors' files.
     public func scoreSamples(of chosen: TrainingRecord) throws -> (blackBox: ScoreSample, local: ScoreSample) {
         let local = try systems(of: chosen.contender, seed: chosen.seed).local
         let rows = measuredRows.prefix(Self.sampledQueries)
@@ -72,18 +72,18 @@ extension Comparison {
         training.queries.enumerated().filter { qrels.hasRelevantDocument($0.element.id) }.map { ($1.id, $0) }
     }
 
-    /// The rankings of the chosen artefact and of the black box, as deep as they were measured.
+    /// The rankings of the chosen artefact and of the black box, to the depth at which they were measured.
     public func rankings(of chosen: TrainingRecord) throws -> (chosen: Run, blackBox: Run) {
         let joined = try systems(of: chosen.contender, seed: chosen.seed).vectors
         return (try training.run(of: joined, on: qrels), try training.run(of: training.blackBoxSystem, on: qrels))
     }
 
-    /// Queries looked at for missing labels at most; the measured ones and dev's first.
+    /// How many queries are checked for missing labels at most; the measured ones come first.
     private static let suspectedQueries = 5_000
 
-    /// Documents without a label that the black box and the released encoder both rank first, the clearest first.
-    /// - Parameter labels: of all splits, those to measure on first.
-    /// - Throws: what the released encoder throws.
+    /// Unlabelled documents that the black box and the released encoder both rank first, the clearest first.
+    /// - Parameter labels: of all splits, the measured one first.
+    /// - Throws: errors of the released encoder.
     public func suspectedNegatives(labels: [Qrels]) throws -> [(query: Query, document: Document)] {
         let collection = training.collection
         var relevant = [[Judgement]](repeating: [], count: training.queries.count)
@@ -112,22 +112,22 @@ extension Comparison {
         ).map { (training.queries[$0.query], collection.documents[$0.document]) }
     }
 
-    /// What a joined embedding costs beyond the black box alone, measured here.
+    /// What joined vectors cost compared with the black box alone, measured on this machine.
     public struct Costs: Sendable {
-        /// Numbers in a vector of the black box, and of the joined embedding.
+        /// Numbers in a vector of the black box, and in a joined one.
         public var dimensions: (before: Int, after: Int)
-        /// Bytes of an exact index.
+        /// Bytes of an exact index, before and after.
         public var indexBytes: (before: Int, after: Int)
-        /// Milliseconds of one exact search.
+        /// Milliseconds of one exact search, before and after.
         public var searchMilliseconds: (before: Double, after: Double)
-        /// Milliseconds of encoding one query.
+        /// Milliseconds to encode one query.
         public var encoderMilliseconds: Double
     }
 
     private static let timedQueries = 40
 
-    /// Takes the time of single queries, one after the other: medians.
-    /// - Throws: what encoder and index throw.
+    /// Measures single queries one after the other and takes medians.
+    /// - Throws: errors of encoder and index.
     public func costs(of model: ArtefactModel, _ chosen: TrainingRecord) throws -> Costs {
         let joined = try systems(of: chosen.contender, seed: chosen.seed).vectors
         let rows = measuredRows.prefix(Self.timedQueries).map(\.row)

@@ -5,35 +5,27 @@ import MafinPipeline
 import MafinRetrieval
 
 extension Comparison {
-    /// Trains all methods with all seeds: one seed of each first. Methods of one seed have equal times; those of the next seed share
-    /// what is left then.
+    /// Trains all methods, first each with one seed, then each with the next. Methods of one seed get equal times; the next seed's share the time
+    /// that is left.
     func train() throws {
         for (round, seed) in plan.seeds.enumerated() {
             guard let seconds = try secondsOfTraining(round: round, seed: seed) else {
                 for contender in plan.contenders {
-                    leaveOut(contender.joinedName, "The time was used up by the seeds before.")
+                    leaveOut(contender.joinedName, "The seeds before it used up the time.")
                 }
                 return
             }
             let training = training.seeded(seed, seconds: seconds)
             for contender in plan.contenders {
-                try part("\(contender.rawValue).\(seed)", title: contender.rawValue, seed: seed) {
-                    do {
-                        return try train(contender, training, seed)
-                    } catch let error where Self.isOfOneMethod(error) {
-                        // What the data does not allow one method does not cost the others.
-                        return ComparisonUnit(seconds: 0, failure: "\(error)")
-                    }
-                }
+                try part(
+                    "\(contender.rawValue).\(seed)", title: contender.rawValue, seed: seed,
+                    tidy: { keepBestArtefact(of: contender, after: seed) },
+                    { try train(contender, training, seed) })
             }
         }
     }
 
-    private static func isOfOneMethod(_ error: any Error) -> Bool {
-        (error as? TrainingError)?.isOfOneMethod ?? (error is CalibrationError)
-    }
-
-    /// From what is spent until then, and written down: a comparison that goes on, inside a training too, must take the same.
+    /// Seconds of each training of a seed, from the time spent so far. They are recorded, because a resumed comparison must use the same.
     private func secondsOfTraining(round: Int, seed: UInt64) throws -> Double? {
         let name = Self.timeUnit(seed)
         if let kept = try store.unit(name)?.trainingSeconds { return kept }
@@ -44,10 +36,10 @@ extension Comparison {
         return seconds
     }
 
-    private static func timeUnit(_ seed: UInt64) -> String { "training-time.\(seed)" }
+    static func timeUnit(_ seed: UInt64) -> String { "training-time.\(seed)" }
 
-    /// Seconds to keep for what is built on the best method, half as much again, for each seed, as the same took over the black box alone; and
-    /// for further seeds of the adapters, a tenth of all at most.
+    /// Seconds to keep free: for systems built on the best method, per seed 1.5 times what the same took over the black box; and for further
+    /// seeds of the adapters, at most a tenth of all time.
     private var secondsToKeep: Double {
         func spent(_ kind: ComparedSystem.Kind) -> Double {
             ComparedSystem.all.filter { $0.kind == kind }.compactMap { secondsOf[$0.name]?.last }.reduce(0, +)
@@ -71,7 +63,7 @@ extension Comparison {
         try trained.write(to: store.artefact(of: contender, seed: seed), source: source)
         let systems = try training.systems(
             of: contender, mixing: trained.mixing, queries: queries, documents: documents)
-        // What an earlier run trained counts too.
+        // Training time of an interrupted run counts too.
         let earlier = max(0, trained.outcome.elapsed - (ended - begun) / .seconds(1))
         var unit = ComparisonUnit(seconds: 0, secondsEarlier: earlier)
         let choices: [String: ManifestValue] = [
@@ -91,19 +83,20 @@ extension Comparison {
             steps: trained.outcome.steps, reason: trained.outcome.reason, seconds: trained.outcome.elapsed,
             mixing: trained.mixing,
             sweep: trained.mixing.lambdaForm == .norm ? nil : try sweep(systems.local))
-        try keepBestArtefact(of: contender, beside: unit)
         return unit
     }
 
-    /// Of a method's seeds the artefact of the one that is best on dev.
-    private func keepBestArtefact(of contender: Contender, beside unit: ComparisonUnit) throws {
+    /// Keeps, of a method's seeds so far, the artefact of the one that is best on dev, and removes the checkpoints of the training that has
+    /// just been recorded.
+    private func keepBestArtefact(of contender: Contender, after seed: UInt64) {
         var best: (seed: UInt64, development: Double)?
-        let rows = (rows + unit.rows).filter { $0.name == contender.joinedName }
+        let rows = rows.filter { $0.name == contender.joinedName }
         for row in rows where row.development > best?.development ?? -1 { best = (row.seed, row.development) }
         if let best { store.keepArtefact(of: contender, seed: best.seed, among: rows.map(\.seed)) }
+        store.removeCheckpoints(of: contender, seed: seed)
     }
 
-    /// The deciding metric on dev at each share of the local half.
+    /// The deciding metric on dev at each λ.
     private func sweep(_ local: VectorSystem) throws -> LambdaSweep {
         let dev = data.index.devQueries
         return try LambdaSweep(
@@ -114,8 +107,8 @@ extension Comparison {
             documentIds: training.collection.documentIds, metric: plan.metric)
     }
 
-    /// The method whose mean on dev over its seeds is the highest, and of it the best seed. An encoder tuned alone is a rival: it is chosen only
-    /// where nothing else was trained.
+    /// Chooses the method with the highest mean on dev over its seeds, and of it the best seed on dev. The encoder tuned alone is a rival and is
+    /// chosen only if nothing else was trained.
     func choose() {
         guard let best = best(among: plan.contenders.filter { $0 != .tunedAlone }) ?? best(among: plan.contenders)
         else { return }
@@ -129,7 +122,7 @@ extension Comparison {
             let rows = rows.filter { $0.name == contender.joinedName }
             guard let top = rows.map(\.development).max() else { continue }
             let mean = rows.reduce(0) { $0 + $1.development } / Double(rows.count)
-            // The first of equal seeds, as of the artefact.
+            // The first of equal seeds, whose artefact is kept too.
             let seed = rows.first { $0.development == top }?.seed
             guard mean > best?.development ?? -1,
                 let record = result.trainings.first(where: { $0.contender == contender && $0.seed == seed })
@@ -139,11 +132,11 @@ extension Comparison {
         return best
     }
 
-    /// Fits what is built on the chosen method, with each of its seeds.
+    /// Fits the systems that are built on the chosen method, for each of its seeds.
     func derive(from contender: Contender, lexical: any RankingSystem) throws {
         for seed in plan.seeds where result.trainings.contains(where: { $0.contender == contender && $0.seed == seed })
         {
-            // Read only where something is missing: of a finished comparison the vectors of most seeds are gone.
+            // Read only if a part is missing: a finished comparison has removed the vectors of most seeds.
             var joined: StandardRivals.Joined?
             for suffix in ComparedSystem.all.filter({ $0.kind == .derived }).map(\.name) {
                 let name =
@@ -153,7 +146,7 @@ extension Comparison {
                 let part = "\(name).\(seed)"
                 if try store.unit(part) == nil {
                     if store.isFinished || secondsLeft <= 0 {
-                        if seed == plan.request.seed { leaveOut(name, "The time was used up by what comes before.") }
+                        if seed == plan.request.seed { leaveOut(name, "There was no time left.") }
                         continue
                     }
                     joined = try joined ?? systems(of: contender, seed: seed)
@@ -177,7 +170,7 @@ extension Comparison {
         }
     }
 
-    /// What a trained encoder makes of the black box, from its vectors on disk.
+    /// The joined vectors of a trained encoder, from its own vectors on disk.
     public func systems(of contender: Contender, seed: UInt64) throws -> StandardRivals.Joined {
         guard let record = result.trainings.first(where: { $0.contender == contender && $0.seed == seed }) else {
             preconditionFailure("\(contender) was not trained with seed \(seed)")
@@ -185,53 +178,5 @@ extension Comparison {
         let (queries, documents) = try store.vectors(of: contender, seed: seed)
         return try training.systems(
             of: contender, mixing: record.mixing, queries: queries, documents: documents ?? training.documentBank)
-    }
-
-    /// The gain of the chosen method with fewer labels, as many sizes as there is time for.
-    func measureLearningCurve(of chosen: TrainingRecord) throws {
-        let labelled = data.index.trainQueries
-        let seed = plan.request.seed
-        func evaluation(_ name: String) -> RunEvaluation? {
-            rows.first { $0.name == name && $0.seed == seed }?.evaluation
-        }
-        // All labels were learned from in the time of the first seed.
-        guard let baseline = evaluation(StandardRivals.blackBoxName), let evaluation = evaluation(chosen.name),
-            let seconds = try store.unit(Self.timeUnit(seed))?.trainingSeconds
-        else { return }
-        var differences = [labelled.count: evaluation.differences(from: baseline, in: plan.metric)]
-        // A size close to all labels would show nothing but another draw.
-        for size in LearningCurve.sizes(upTo: labelled.count).dropLast()
-        where Double(size) < 0.85 * Double(labelled.count) {
-            let name = "learning-curve.\(size)"
-            let estimate = chosen.seconds * Double(size) / Double(labelled.count)
-            if try store.unit(name) == nil, store.isFinished || secondsLeft < estimate { break }
-            let unit = try part(name, title: "\(chosen.name) with \(size) labelled queries", seed: seed) {
-                let learned = LearningCurve.subset(of: labelled, size: size, seed: seed, repeated: 0)
-                do {
-                    let limited = try training.seeded(seed, seconds: seconds)
-                        .limited(toTrainQueries: learned, seed: seed)
-                    let trained = try limited.train(
-                        chosen.contender, checkpointFolder: nil, isCancelled: isCancelled)
-                    let evaluation = try training.evaluate(
-                        trained.systems().vectors, on: qrels, metrics: [plan.metric])
-                    return ComparisonUnit(
-                        seconds: 0, differences: evaluation.differences(from: baseline, in: plan.metric))
-                } catch let error where Self.isOfOneMethod(error) {
-                    return ComparisonUnit(seconds: 0, failure: "\(error)")
-                }
-            }
-            differences[size] = unit.differences
-        }
-        guard differences.count > 1 else {
-            return leaveOut(
-                "Learning curve",
-                labelled.count <= (LearningCurve.standardSizes.first ?? 0)
-                    ? "\(labelled.count) labelled queries are too few for one."
-                    : "The time was used up by what comes before.")
-        }
-        result.learningCurve = LearningCurve(labelled: labelled, sizes: Array(differences.keys), seed: seed) {
-            learned, _ in
-            differences[learned.count] ?? []
-        }
     }
 }

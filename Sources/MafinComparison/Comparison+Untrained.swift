@@ -5,7 +5,8 @@ import MafinPipeline
 import MafinRetrieval
 
 extension Comparison {
-    /// Words alone, and the black box alone; BM25 with the settings that are best on dev is what others are fused with.
+    /// Measures lexical systems and the black box alone.
+    /// - Returns: BM25 with the settings that are best on dev, which other systems are fused with.
     func measureLexical() throws -> ScoreFunction {
         let collection = training.collection
         let index = InvertedIndex(texts: collection.documents.map(\.textForEncoding), analyzer: TextAnalyzer())
@@ -50,7 +51,7 @@ extension Comparison {
         return ScoreFunction(documentCount: count) { rows in tuned.scores(of: rows.map { texts[$0] }) }
     }
 
-    /// The encoder as released: alone, half and half, and at the scale that makes the dev labels most likely.
+    /// Measures the encoder as released: alone, concatenated half and half, and with the weights that make the dev labels most likely.
     func measureReleased() throws {
         guard ComparedSystem.all.contains(where: { $0.kind == .released && plan.wants($0.name) }) else { return }
         try part("released", title: "local encoder as released") {
@@ -77,20 +78,21 @@ extension Comparison {
                         "concatenation-calibrated", training.concatenation(of: local, lambda: scale.lambda),
                         choices: ["lambda": .number(Double(scale.lambda))]))
             } catch CalibrationError.uninformative {
-                unit.failure = "Neither half ranks the dev labels above chance, so that no scale can be fitted."
+                unit.failure =
+                    "Neither the black box nor the local encoder ranks the dev labels above chance, so no scale can be fitted."
             }
             return unit
         }
     }
 
-    /// Fits those rivals of a kind that are wanted, all together within `seconds`.
+    /// Fits the requested rivals of a kind, all together within `seconds`.
     func fit(_ rivals: [any Rival], kind: ComparedSystem.Kind, seed: UInt64, seconds: Double) throws {
         let spentBefore = result.spent
         for rival in rivals where ComparedSystem.named(rival.name)?.kind == kind && plan.wants(rival.name) {
             let name = "\(rival.name).\(seed)"
             let left = min(secondsLeft, seconds - (result.spent - spentBefore))
             if try store.unit(name) == nil, left <= 0 || store.isFinished {
-                if seed == plan.request.seed { leaveOut(rival.name, "The time was used up by what costs less.") }
+                if seed == plan.request.seed { leaveOut(rival.name, "Cheaper systems used up the time.") }
                 continue
             }
             let deadline = ContinuousClock.now + .milliseconds(Int(max(0, left) * 1_000))
@@ -106,20 +108,9 @@ extension Comparison {
                         ])
                 } catch is CancellationError where !isCancelled() {
                     return ComparisonUnit(
-                        seconds: 0, failure: "Its fitting did not end within the time that was left (seed \(seed)).")
+                        seconds: 0, failure: "It could not be fitted in the time that was left (seed \(seed)).")
                 }
             }
-        }
-    }
-}
-
-extension ManifestValue {
-    /// A number, whole or not.
-    public var number: Double? {
-        switch self {
-        case .integer(let value): Double(value)
-        case .number(let value): value
-        default: nil
         }
     }
 }

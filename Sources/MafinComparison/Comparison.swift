@@ -4,56 +4,56 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// Everything that can be compared on one collection, trained and fitted on `train`, chosen on `dev` and measured once, the cheapest first.
+/// Compares everything that could be used on one collection, the cheapest first: trained and fitted on `train`, chosen on `dev`, measured once.
 ///
-/// Each part lies on disk when it is finished (``ComparisonStore``): the same comparison over the same folder goes on behind the last one,
-/// and inside a training from its checkpoint.
+/// Each finished part is recorded on disk (``ComparisonStore``). The same comparison over the same folder resumes after the last recorded
+/// part, and inside a training from its checkpoint.
 public final class Comparison {
-    /// What a comparison tells while it runs.
+    /// Progress of a comparison.
     public enum Event {
-        /// Something begins.
+        /// A part begins.
         case began(name: String, seed: UInt64?)
-        /// A training tells.
+        /// Progress of a training.
         case training(Contender, seed: UInt64, TrainingEvent)
-        /// Rows were made now, or by an earlier run.
+        /// A part has its rows, from now or from an earlier run (`isKept`).
         case made([ComparisonRow], seconds: Double, isKept: Bool)
-        /// A training is over.
+        /// A training has ended.
         case trained(TrainingRecord)
-        /// Something is left out.
+        /// A system or a part of the report is left out.
         case leftOut(ComparisonOutcome.Omission)
-        /// The method that is best on dev.
+        /// The method that is best on dev was chosen.
         case chosen(TrainingRecord, development: Double)
     }
 
-    /// What is trained on.
+    /// Data and settings of the trainings.
     public let training: CollectionTraining
-    /// What is compared.
+    /// Which systems, with how much time.
     public let plan: ComparisonPlan
-    /// Where it lies.
+    /// The folder that holds finished parts.
     public let store: ComparisonStore
 
-    /// Labels that are measured on.
+    /// Labels of the measured split.
     public let qrels: Qrels
     let data: RivalData
-    /// How the black box is reached again; recorded in the artefact.
+    /// How to reach the black box again; recorded in the artefact.
     let source: BlackBoxSource?
     let isCancelled: () -> Bool
     let onEvent: (Event) -> Void
     var result = ComparisonOutcome()
-    /// All rows, those too that only serve to choose by.
+    /// All rows, those that nobody asked for included.
     private(set) var rows: [ComparisonRow] = []
-    /// Of each system, one number a seed.
+    /// Seconds of each system, one number a seed.
     private(set) var secondsOf: [String: [Double]] = [:]
-    /// Of each training, what it took beside its own seconds: the last look at dev, encoding the documents, writing the artefact.
+    /// For each training, the seconds beyond the training itself: the last evaluation on dev, encoding the documents, writing the artefact.
     private(set) var overheads: [Double] = []
 
     /// Prepares a comparison; nothing is trained yet.
     /// - Parameters:
-    ///   - training: with the seed, the time of one training and the mode of the plan; its vectors hold the measured queries too.
+    ///   - training: has the plan's seed, time of one training and mode; its vectors include the measured queries.
     ///   - qrels: labels to measure on.
-    ///   - source: how the black box is reached again, for the artefact.
-    ///   - isCancelled: asked now and then; what is finished stays.
-    /// - Throws: ``TrainingError/noQueries(list:reason:)`` without development queries.
+    ///   - source: how to reach the black box again, for the artefact.
+    ///   - isCancelled: called now and then; finished parts stay on disk.
+    /// - Throws: ``TrainingError/noQueries(list:reason:)`` if there are no development queries.
     public init(
         _ training: CollectionTraining, plan: ComparisonPlan, store: ComparisonStore, qrels: Qrels,
         source: BlackBoxSource? = nil,
@@ -69,15 +69,15 @@ public final class Comparison {
         data = try training.rivalData(metric: plan.metric)
     }
 
-    /// Makes all that fits the time.
-    /// - Throws: `CancellationError` when cancelled; what training, vectors and files throw.
+    /// Makes every system that there is time for.
+    /// - Throws: `CancellationError` when cancelled; errors of training, vectors and files.
     public func run() throws -> ComparisonOutcome {
         for omission in plan.leftOut { leaveOut(omission.name, omission.reason) }
         let lexical = try measureLexical()
         try measureReleased()
         let plain = StandardRivals(blackBox: training.blackBoxSystem, lexical: lexical)
         try fit(plain.rivals, kind: .rival, seed: plan.request.seed, seconds: plan.secondsForRivals)
-        // Before the trainings, as they cost less; further seeds of them when all that is built on the trained encoder is made.
+        // Adapters cost less than trainings, so their first seed comes first. Their other seeds come last.
         let adapters = { [self] (seed: UInt64) in
             try fit(plain.rivals, kind: .adapter, seed: seed, seconds: plan.secondsForAdapters)
         }
@@ -86,7 +86,7 @@ public final class Comparison {
         choose()
         if let chosen = result.chosen {
             try derive(from: chosen.contender, lexical: lexical)
-            // Who asks for single systems does not ask for the same one five times.
+            // No learning curve when single systems were requested.
             if plan.request.systems == nil { try measureLearningCurve(of: chosen) }
         }
         try plan.seeds.dropFirst().forEach(adapters)
@@ -96,7 +96,7 @@ public final class Comparison {
 
     private func finished() -> ComparisonOutcome {
         var result = result
-        // What others are compared with or built on is shown, asked for or not.
+        // The systems that others are compared with or built on are always shown.
         let always = [StandardRivals.blackBoxName, result.chosen?.name]
         let shown = rows.filter { plan.wants($0.name) || always.contains($0.name) }
         let order = shown.enumerated().sorted {
@@ -104,26 +104,27 @@ public final class Comparison {
                 < (ComparedSystem.place(of: $1.element.name), $1.element.name, $1.offset)
         }
         result.rows = order.map(\.element)
-        // Of what was made with some seeds only, the others are named, not the system.
+        // A system that was made with some of its seeds is named with their number, any other once.
         let made = Dictionary(grouping: result.rows.filter { Self.isSeeded($0.name) }, by: \.name).mapValues(\.count)
         let reasons = Dictionary(result.omissions.map { ($0.name, $0.reason) }, uniquingKeysWith: { first, _ in first })
-        result.omissions.removeAll { made[$0.name] != nil }
+        var named: Set<String> = []
+        result.omissions.removeAll { made[$0.name] != nil || !named.insert($0.name).inserted }
         for (name, count) in made.sorted(by: { $0.key < $1.key }) where count < plan.seeds.count {
-            let reason = reasons[name] ?? "The time was used up by what comes before."
+            let reason = reasons[name] ?? "There was no time left."
             result.omissions.append((name, "\(count) of \(plan.seeds.count) seeds: \(reason)"))
         }
         result.seconds = secondsOf.mapValues { $0.reduce(0, +) / Double($0.count) }
         return result
     }
 
-    /// Whether a system differs from seed to seed.
+    /// Whether a system's result depends on the seed.
     private static func isSeeded(_ name: String) -> Bool {
         ComparedSystem.named(name).map { [.trained, .derived, .adapter].contains($0.kind) } ?? false
     }
 
     // MARK: Parts
 
-    /// Seconds that are left for what is not made yet.
+    /// Seconds that are left.
     var secondsLeft: Double { plan.request.seconds - result.spent }
 
     func leaveOut(_ name: String, _ reason: String) {
@@ -131,10 +132,16 @@ public final class Comparison {
         onEvent(.leftOut((name, reason)))
     }
 
-    /// Makes a part, or takes it as an earlier run made it.
+    /// Makes a part, or reads the record of an earlier run.
+    ///
+    /// A failure that concerns this part alone is recorded with its reason, and the comparison goes on without it. Any other ends the
+    /// comparison; nothing of an unfinished part is removed, so that the same command can go on from it.
+    /// - Parameter tidy: removes files that are not needed once the part is recorded. Called only after its record is on disk, and again for
+    ///   parts of an earlier run, which may have been killed in between.
     @discardableResult
     func part(
-        _ name: String, title: String? = nil, seed: UInt64? = nil, _ body: () throws -> ComparisonUnit
+        _ name: String, title: String? = nil, seed: UInt64? = nil, tidy: () -> Void = {},
+        _ body: () throws -> ComparisonUnit
     ) throws -> ComparisonUnit {
         let kept = try store.unit(name)
         var unit: ComparisonUnit
@@ -144,14 +151,19 @@ public final class Comparison {
             if isCancelled() { throw CancellationError() }
             onEvent(.began(name: title ?? name, seed: seed))
             let start = ContinuousClock.now
-            unit = try body()
+            do {
+                unit = try body()
+            } catch let error where TrainingError.isOfOneMethod(error) {
+                unit = ComparisonUnit(seconds: 0, failure: "\(error)")
+            }
             let time = (ContinuousClock.now - start).components
             unit.seconds = Double(time.seconds) + Double(time.attoseconds) * 1e-18 + (unit.secondsEarlier ?? 0)
             try store.write(unit, name)
         }
         result.spent += unit.seconds
         rows += unit.rows
-        // What several share is the time of none.
+        tidy()
+        // The time of a part that makes several systems is charged to none of them.
         if unit.rows.count == 1 || unit.training != nil {
             for row in unit.rows { secondsOf[row.name, default: []].append(unit.seconds) }
         }

@@ -3,9 +3,9 @@ import MafinMethod
 import MafinPipeline
 import MafinRetrieval
 
-/// What is compared, and with how much time: decided before anything is trained, and the same when a comparison goes on.
+/// What is compared, and with how much time. It is fixed before anything is trained, and a resumed comparison must have the same.
 public struct ComparisonPlan: Sendable, Codable, Equatable {
-    /// What is asked for.
+    /// What the user requests.
     public struct Request: Sendable, Codable, Equatable {
         /// The split to measure on.
         public var split = JudgedSplits.Part.test.rawValue
@@ -19,37 +19,37 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         public var seed: UInt64 = 1
         /// Seconds for everything that is trained or fitted.
         public var seconds = 1_800.0
-        /// How to train as asked for; `nil`: chosen from the data and the time.
+        /// The requested training mode; `nil`: chosen from the data and the time.
         public var mode: ModeChoice.Mode?
-        /// Options that are compared only for being the same, by name: what an encoder begins with, objective and so on.
+        /// Other options that a resumed comparison must share, by name: the encoder's weights, the objective and so on.
         public var facts: [String: String] = [:]
 
         /// All systems, three seeds, half an hour.
         public init() {}
     }
 
-    /// What was asked for.
+    /// What the user requested.
     public var request: Request
     /// SHA-256 of texts and labels, by role.
     public var data: [String: String]
-    /// Whose vectors the first half is.
+    /// The black box.
     public var blackBox: BlackBoxIdentity
-    /// Methods that are trained, the most wanted first.
+    /// Methods that are trained, the most important first.
     public var contenders: [Contender]
-    /// Trainings of each.
+    /// Seeds of each method's trainings.
     public var seeds: [UInt64]
-    /// Seconds planned for each training; it has more where what comes before leaves more, or less.
+    /// Seconds planned for each training. The real time depends on what comes before.
     public var secondsEach: Double
-    /// What the time does not allow, and why.
+    /// What there is no time for, and why.
     public var leftOut: [Omission]
     /// How encoders are trained; `nil` until it is chosen.
     public var mode: ModeChoice.Mode?
-    /// Why.
+    /// Why this mode.
     public var modeReason: String?
 
-    /// Something that is left out.
+    /// A system that is left out.
     public struct Omission: Sendable, Codable, Equatable {
-        /// A system.
+        /// Its name.
         public var name: String
         /// Why.
         public var reason: String
@@ -58,22 +58,22 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     /// The metric that decides.
     public var metric: Metric { request.metrics.first ?? .nDCG(cutoff: 10) }
 
-    /// The share of the time that is planned for trainings where other systems want some too: those built on the result, adapters, the
-    /// learning curve. What these do not need goes to the trainings, what they need beyond it is taken from them.
+    /// The share of the time planned for trainings; the rest is for adapters, systems built on the best method and the learning curve. If these
+    /// need less, the trainings get more, and the other way round.
     static let trainingShare = 0.85
-    /// Seconds for the adapters of one seed at most; without trainings, all there is.
+    /// Seconds at most for the adapters of one seed; all the time if nothing is trained.
     var secondsForAdapters: Double { contenders.isEmpty ? request.seconds : 0.2 * request.seconds }
 
-    /// Seconds for all that is fitted without gradients; seldom more than a few are needed.
+    /// Seconds at most for rivals that are fitted without gradients; they seldom need more than a few.
     var secondsForRivals: Double { contenders.isEmpty ? request.seconds : 0.1 * request.seconds }
 
-    /// Below it a training is not worth beginning: seeds are left out first, then methods.
+    /// The shortest useful training, in seconds. If there is not enough time, seeds are dropped first, then methods.
     static let leastSeconds = 20.0
 
-    /// Seconds of each training of a round (one seed of all methods), of `left` in all: equal shares of the trainings that are to come, and two
-    /// for the learning curve.
-    /// - Parameter overhead: seconds that a training takes beside its own; `nil`: not known yet.
-    /// - Returns: `nil` where a further seed would be cut too short to count.
+    /// Seconds of each training of a round (one seed of all methods): an equal share of `left` for each training to come, and two shares for the
+    /// learning curve.
+    /// - Parameter overhead: seconds of a training beyond the training itself; `nil`: not known yet.
+    /// - Returns: `nil` if another seed would be too short to be useful.
     func secondsOfTraining(round: Int, left: Double, overhead: Double?) -> Double? {
         let shares = contenders.count * (seeds.count - round) + (request.systems == nil ? 2 : 0)
         let share = left / Double(max(1, shares))
@@ -83,7 +83,7 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         return seconds < 0.5 * least ? nil : seconds
     }
 
-    /// The methods, the most wanted first: what is to be shipped, what it has to beat, the paper's forms, and ours beyond them.
+    /// The methods, the most important first: the one to ship, the one to beat, the paper's forms, then ours beyond them.
     static let contenders: [Contender] = [.mafin, .tunedAlone, .lambdaMafin, .paperMafin, .hybridMafin, .normMafin]
 
     /// Plans a comparison.
@@ -96,7 +96,7 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         func isWanted(_ name: String) -> Bool { wanted?.contains(name) ?? true }
         let needsChosen = ComparedSystem.all.contains { $0.kind == .derived && isWanted($0.name) }
         var contenders = Self.contenders.filter { $0.rowNames.contains(where: isWanted) }
-        // What others are built on is trained, whether or not it was asked for by name.
+        // Derived systems need a trained method, requested by name or not.
         if needsChosen, !contenders.contains(where: { $0 != .tunedAlone }) { contenders.insert(.mafin, at: 0) }
         var seeds = request.seeds
         let isAlone = wanted.map { names in
@@ -111,7 +111,7 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
                 Omission(
                     name: "seeds",
                     reason:
-                        "\(request.seeds) were asked for; the time is enough for \(seeds == 1 ? "one" : "\(seeds)") of each method."
+                        "\(request.seeds) seeds were requested; there is time for \(seeds == 1 ? "one" : "\(seeds)") of each method."
                 ))
         }
         while contenders.count > 1, each() < Self.leastSeconds {
@@ -119,7 +119,7 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
             leftOut.append(
                 Omission(
                     name: left.joinedName,
-                    reason: "The time is not enough to train it too for \(Int(Self.leastSeconds)) seconds."))
+                    reason: "There is no time to train it for \(Int(Self.leastSeconds)) seconds too."))
         }
         self.contenders = contenders
         self.seeds = (0..<UInt64(seeds)).map { request.seed &+ $0 }
@@ -127,13 +127,13 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         secondsEach = each()
     }
 
-    /// Whether a row is wanted. A derived one is asked for with `mafin` or with its method in front.
+    /// Whether a row was requested. A derived one may be named with `mafin` or with its method in front.
     public func wants(_ name: String) -> Bool {
         guard let wanted = request.systems else { return true }
         return wanted.contains(name) || ComparedSystem.named(name).map { wanted.contains($0.name) } ?? false
     }
 
-    /// The first thing in which a plan differs from the one that a folder was begun with: (name, then, now).
+    /// The first difference between the plan that a folder was begun with and the one of now: (name, then, now).
     public func difference(from now: ComparisonPlan) -> (name: String, then: String, now: String)? {
         func text(_ names: [String]?) -> String { names?.joined(separator: ",") ?? "all" }
         let (a, b) = (request, now.request)

@@ -3,19 +3,19 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// The folder of a report, and in it what lets an interrupted comparison go on.
+/// The folder of a report, with the state from which an interrupted comparison resumes.
 ///
 /// ```
 /// REPORT/
 ///   artefact/        the chosen method's artefact
 ///   runs/            each system's ranking of the measured queries, as TREC runs
-///   state/           plan, finished parts, checkpoints of the training at hand
+///   state/           plan, finished parts, checkpoints of the current training
 /// ```
 public struct ComparisonStore: Sendable {
     /// The report's folder.
     public let folder: URL
 
-    /// A store in a folder, which need not be there.
+    /// A store in a folder, which need not exist.
     public init(folder: URL) {
         self.folder = folder
     }
@@ -23,9 +23,9 @@ public struct ComparisonStore: Sendable {
     private var state: URL { folder.appendingPathComponent("state") }
     private var planFile: URL { state.appendingPathComponent("plan.json") }
 
-    /// Where the chosen artefact lies at the end.
+    /// The folder of the chosen artefact, written at the end.
     public var artefact: URL { folder.appendingPathComponent("artefact") }
-    /// Where rankings lie.
+    /// The folder of rankings.
     public var runs: URL { folder.appendingPathComponent("runs") }
 
     /// The plan with which the folder was begun; `nil` in a new one.
@@ -57,10 +57,10 @@ public struct ComparisonStore: Sendable {
         try write(unit, to: units.appendingPathComponent(name + ".json"))
     }
 
-    /// Ranks of a run that are written to its file.
+    /// How many ranks of a run its file holds.
     static let runDepth = 100
 
-    /// Writes a ranking cut to ``runDepth``.
+    /// Writes a ranking, cut to ``runDepth``.
     func write(_ run: Run, of name: String, seed: UInt64, isFirstSeed: Bool) throws {
         var cut = Run()
         for query in run.queryIds { cut.setRanking(Array((run[query] ?? []).prefix(Self.runDepth)), for: query) }
@@ -68,7 +68,7 @@ public struct ComparisonStore: Sendable {
     }
 
     /// The file of a system's ranking.
-    /// - Parameter seed: `nil`: the first.
+    /// - Parameter seed: `nil`: the first seed.
     public func runFile(of name: String, seed: UInt64? = nil) -> URL {
         runs.appendingPathComponent(name + (seed.map { ".seed-\($0)" } ?? "") + ".run")
     }
@@ -88,7 +88,7 @@ public struct ComparisonStore: Sendable {
         state.appendingPathComponent("checkpoints").appendingPathComponent(name(contender, seed))
     }
 
-    /// Keeps an encoder's vectors, of documents only where they are its own.
+    /// Writes an encoder's vectors; those of documents only if it was trained on documents.
     func write(queries: Matrix, documents: Matrix?, of contender: Contender, seed: UInt64) throws {
         try NumPyFile.write(queries, to: vectors.appendingPathComponent(name(contender, seed) + ".queries.npy"))
         if let documents {
@@ -96,7 +96,7 @@ public struct ComparisonStore: Sendable {
         }
     }
 
-    /// The vectors that ``write(queries:documents:of:seed:)`` kept.
+    /// Reads the vectors that ``write(queries:documents:of:seed:)`` wrote.
     func vectors(of contender: Contender, seed: UInt64) throws -> (queries: Matrix, documents: Matrix?) {
         let documents = vectors.appendingPathComponent(name(contender, seed) + ".documents.npy")
         return (
@@ -105,15 +105,19 @@ public struct ComparisonStore: Sendable {
         )
     }
 
-    /// Of one method's seeds only the artefact that is wanted stays.
+    /// Removes the artefacts of a method's other seeds.
     func keepArtefact(of contender: Contender, seed: UInt64, among seeds: [UInt64]) {
         for other in seeds where other != seed {
             try? FileManager.default.removeItem(at: artefact(of: contender, seed: other))
         }
-        try? FileManager.default.removeItem(at: state.appendingPathComponent("checkpoints"))
     }
 
-    /// Puts the chosen artefact in its place and removes what only an unfinished comparison needs.
+    /// Removes the checkpoints of a training that is finished and recorded.
+    func removeCheckpoints(of contender: Contender, seed: UInt64) {
+        try? FileManager.default.removeItem(at: checkpoints(of: contender, seed: seed))
+    }
+
+    /// Moves the chosen artefact to its place and removes files that only an unfinished comparison needs.
     func finish(_ chosen: TrainingRecord?) throws {
         let files = FileManager.default
         if let chosen, !files.fileExists(atPath: artefact.path) {
@@ -127,7 +131,7 @@ public struct ComparisonStore: Sendable {
         }
     }
 
-    /// Whether ``finish(_:)`` was called: what is missing then will not be made.
+    /// Whether ``finish(_:)`` was called. Missing parts are not made after that.
     var isFinished: Bool {
         FileManager.default.fileExists(atPath: planFile.path) && !FileManager.default.fileExists(atPath: artefacts.path)
     }
@@ -147,27 +151,5 @@ public struct ComparisonStore: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         try AtomicFile.write(try encoder.encode(value), to: file)
-    }
-}
-
-/// What keeps a comparison from being begun or gone on with.
-public enum ComparisonError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The folder holds something that is no comparison.
-    case occupied(path: String)
-    /// A file of an earlier run cannot be read.
-    case damaged(path: String, reason: String)
-    /// The folder was begun with other settings.
-    case differs(path: String, what: String, then: String, now: String)
-
-    /// One sentence that names the folder or file.
-    public var description: String {
-        switch self {
-        case .occupied(let path):
-            "\(path) holds files that are no comparison's; name another folder, or empty it"
-        case .damaged(let path, let reason):
-            "\(path) cannot be read (\(reason)); remove the report's folder to begin anew"
-        case .differs(let path, let what, let then, let now):
-            "\(path) was begun with other settings: \(what) was \(then), now \(now); name another folder, or remove it to begin anew"
-        }
     }
 }

@@ -5,7 +5,7 @@ extension EvaluationSummary {
     public func text() -> String {
         var parts = [heading + "\n", means().text()]
         if let differences = differences() { parts += [legend + "\n", differences.text()] }
-        return parts.joined(separator: "\n")
+        return parts.joined(separator: "\n").safeForTerminal
     }
 
     /// For a README or an issue: the same facts, with each cell's difference, interval and p.
@@ -30,7 +30,7 @@ extension EvaluationSummary {
         var words = "\(report.split) split, \(report.queries) queries"
         if comparisons > 0 { words += "; differences are to \(report.baseline)" }
         if report.queriesWithoutRelevantDocument > 0 {
-            words += "; \(report.queriesWithoutRelevantDocument) queries without a relevant document left out"
+            words += "; \(report.queriesWithoutRelevantDocument) queries without a relevant document are left out"
         }
         return words
     }
@@ -91,13 +91,13 @@ extension EvaluationSummary {
         """
         ▲ better, ▼ worse than \(report.baseline) (paired randomization test,
         p < \(Number.level(significanceLevel)) after Holm's correction for \(comparisons) systems).
-        Below each mean: 95 % paired-bootstrap interval of the difference.
-        """
+        Below each mean: 95 % paired-bootstrap interval of the difference, uncorrected.
+        """ + (seedNote.map { "\n" + $0 } ?? "")
     }
 
     private var legendOfMarkdown: String {
         "▲ better, ▼ worse than `\(report.baseline)`: paired randomization test, p < \(Number.level(significanceLevel)) after Holm's "
-            + "correction for \(comparisons) systems, the p shown. In brackets: 95 % paired-bootstrap interval of the difference."
+            + "correction for \(comparisons) systems, the p shown. In brackets: 95 % paired-bootstrap interval of the difference, not corrected."
     }
 
     private static func interval(_ difference: MetricDifference) -> String {

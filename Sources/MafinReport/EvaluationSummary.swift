@@ -10,9 +10,9 @@ public struct EvaluationSummary: Sendable {
         case better
         /// Lower, and unlikely by chance.
         case worse
-        /// Exactly equal on every query, as far as the interval tells.
+        /// Equal on every query: mean and interval are 0.
         case same
-        /// It may be chance.
+        /// Not significant.
         case notShown
     }
 
@@ -20,12 +20,25 @@ public struct EvaluationSummary: Sendable {
     public let report: EvaluationReport
     /// A difference counts as shown where its p, corrected by Holm for the number of systems, is below this.
     public let significanceLevel: Double
+    /// What the legend says of seeds; `nil`: nothing.
+    let seedNote: String?
 
     /// A summary of `report`; differences are marked where p after Holm's correction is below `significanceLevel`.
     public init(_ report: EvaluationReport, significanceLevel: Double = 0.05) {
+        self.init(report, significanceLevel: significanceLevel, seedNote: nil)
+    }
+
+    /// The table of a comparison.
+    public init(_ facts: ComparisonFacts) {
+        self.init(
+            facts.evaluation, significanceLevel: facts.statistics?.significanceLevel ?? 0.05, seedNote: facts.seedNote)
+    }
+
+    private init(_ report: EvaluationReport, significanceLevel: Double, seedNote: String?) {
         precondition(significanceLevel > 0 && significanceLevel < 1)
         self.report = report
         self.significanceLevel = significanceLevel
+        self.seedNote = seedNote
     }
 
     /// The metrics that the report holds: those of the standard table in its order, then all others by name.
@@ -35,7 +48,7 @@ public struct EvaluationSummary: Sendable {
         return Metric.standard.filter(found.contains) + others
     }
 
-    /// What a difference amounts to.
+    /// Whether a difference is significant, and in which direction.
     public func finding(_ difference: MetricDifference) -> Finding {
         Self.finding(difference, significanceLevel: significanceLevel)
     }

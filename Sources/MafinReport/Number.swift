@@ -1,6 +1,6 @@
 import Foundation
 
-/// Numbers of a table, in the way of the field's papers: three decimals, no zero before the point.
+/// Numbers of a table as papers of the field print them: three decimals, no zero before the point.
 enum Number {
     /// A mean between 0 and 1: `.375`, `1.000`; a dash where there is none.
     static func mean(_ value: Double?) -> String {

@@ -1,6 +1,6 @@
 import MafinNumerics
 
-/// What can be wrong with a report that is read.
+/// Why a report cannot be read or compared.
 public enum ReportError: Error, Equatable, Sendable {
     /// Not the JSON of a report.
     case notAReport(path: String, found: String)

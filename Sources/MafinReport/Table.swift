@@ -6,7 +6,7 @@
 /// print(table.text())
 /// ```
 public struct Table: Sendable, Equatable {
-    /// On which side of a column its cells stand.
+    /// On which side of a column its cells are aligned.
     public enum Alignment: Sendable {
         /// For words.
         case left
@@ -16,9 +16,9 @@ public struct Table: Sendable, Equatable {
 
     /// One column: its title, and how its cells are aligned.
     public struct Column: Sendable, Equatable {
-        /// What stands above the column; may be empty.
+        /// The title above the column; may be empty.
         public var title: String
-        /// On which side its cells stand.
+        /// How its cells are aligned.
         public var alignment: Alignment
 
         /// A column with a title, to the left unless told otherwise.
@@ -47,8 +47,10 @@ public struct Table: Sendable, Equatable {
     }
 
     /// The table for a terminal: titles, a rule, the rows; columns two spaces apart, no line ends in spaces.
-    /// Widths are terminal columns (``Swift/String/displayWidth``). Each line, the last too, ends in a newline.
+    /// Widths are terminal columns (``Swift/String/displayWidth``). Each line, the last too, ends in a newline. Cells come from anywhere, so
+    /// their control characters are replaced (``Swift/String/safeForTerminal``), and each cell is one line.
     public func text() -> String {
+        let rows = rows.map { $0.map(\.singleTerminalLine) }
         let widths = columns.indices.map { column in
             rows.reduce(columns[column].title.displayWidth) { max($0, $1[column].displayWidth) }
         }
@@ -76,6 +78,11 @@ public struct Table: Sendable, Equatable {
 }
 
 extension String {
+    fileprivate var singleTerminalLine: String {
+        guard !utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) else { return self }
+        return safeForTerminal.replacing("\n", with: " ").replacing("\t", with: " ")
+    }
+
     fileprivate func trimmingTrailingSpaces() -> String {
         guard let last = lastIndex(where: { $0 != " " }) else { return "" }
         return String(self[...last])

@@ -12,7 +12,7 @@ package enum ArtefactOpening {
     package static func model(at path: String, _ context: WorkflowContext) throws -> ArtefactModel {
         let model = try ArtefactModel(artefact: URL(fileURLWithPath: path), released: releasedFolder)
         let verdict = model.manifest.verdict
-        if !verdict.allowsUse { context.warn("\(path) is marked \(verdict.decision.rawValue). \(verdict.reason)") }
+        if !verdict.allowsUse { context.warn("\(path) showed \(verdict.decision.words) on dev. \(verdict.reason)") }
         return model
     }
 

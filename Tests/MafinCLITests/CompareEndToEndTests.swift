@@ -1,4 +1,5 @@
 import Foundation
+import MafinComparison
 import MafinPipeline
 import MafinReport
 import MafinTestSupport
@@ -163,7 +164,7 @@ struct CompareEndToEndTests {
         try await withWorld { world in
             try world.folder.write("mine", to: "REPORT/notes.txt")
             let outcome = try await world.mafin(Self.flags)
-            #expect(outcome.status == CommandStatus.usage.rawValue && outcome.error.contains("no comparison's"))
+            #expect(outcome.status == CommandStatus.usage.rawValue && outcome.error.contains("not of a comparison"))
             for (flags, reason) in [
                 (["--fail-if", "nDCG@10 <"], "--fail-if"), (["--systems", "mafin,nonsense"], "--systems"),
                 (["--split", "dev"], "chosen on"), (["--seeds", "0"], "--seeds"),

@@ -162,16 +162,16 @@ struct TrainingEndToEndTests {
             let flags = ["--output", "ART", "--rivals", "none", "--quiet"] + Self.short + ["--learning-rate", "1e-30"]
             let train = try await world.mafin(["train"] + flags)
             #expect(train.status == 0, "\(train.error)")
-            #expect(train.output.contains("Verdict: do-not-ship."), "\(train.output)")
+            #expect(train.output.contains("On dev: no gain."), "\(train.output)")
             #expect(train.output.contains("training shows no gain over the untrained encoder"), "\(train.output)")
             let search = try await world.mafin([
                 "search", "ART", "--data", "data", "--quiet", TinyWorld.text(ofQuery: 5),
             ])
             #expect(search.status == 0)
-            #expect(search.error.hasPrefix("warning: ART is marked do-not-ship."), "\(search.error)")
+            #expect(search.error.hasPrefix("warning: ART showed no gain on dev."), "\(search.error)")
 
             let forced = try await world.mafin(["train", "--force"] + flags)
-            #expect(forced.output.contains("Verdict: do-not-ship (overridden by --force)."), "\(forced.output)")
+            #expect(forced.output.contains("On dev: no gain (overridden by --force)."), "\(forced.output)")
             let again = try await world.mafin([
                 "search", "ART", "--data", "data", "--quiet", TinyWorld.text(ofQuery: 5),
             ])

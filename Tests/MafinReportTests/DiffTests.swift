@@ -1,9 +1,10 @@
 import Foundation
 import MafinPipeline
-import MafinReport
 import MafinRetrieval
 import MafinTestSupport
 import Testing
+
+@testable import MafinReport
 
 @Suite struct DiffTests {
     private static func run(_ rankings: [(String, [String])]) -> Run {
@@ -48,8 +49,8 @@ import Testing
         #expect(measured.queriesWithoutRelevantDocument == 1)
         let text = difference.text()
         #expect(text.contains("4 judged queries: better 1, equal 1, worse 2 (1 without a relevant document left out)"))
-        #expect(text.contains("1 query stands in a.run only and counts 0 for b.run where judged: old"))
-        #expect(text.contains("1 query stands in b.run only and counts 0 for a.run where judged: new"))
+        #expect(text.contains("1 query is in a.run only and counts 0 for b.run where judged: old"))
+        #expect(text.contains("1 query is in b.run only and counts 0 for a.run where judged: new"))
         #expect(text.contains("first 2: 1 gained, 2 lost"))
     }
 
@@ -65,7 +66,7 @@ import Testing
         let other = Self.run([("x", ["a"])])
         #expect(
             throws: ReportError.incomparable(
-                first: "a", second: "b", reason: "no query stands in both (q1 in one, x in the other)")
+                first: "a", second: "b", reason: "no query is in both (q1 in one, x in the other)")
         ) { try RunDifference(first: ("a", before), second: ("b", other)) }
         #expect(throws: ReportError.self) {
             try RunDifference(first: ("a", before), second: ("b", after), qrels: Qrels([("z", "a", 1)]))
@@ -80,7 +81,7 @@ import Testing
         #expect(facts.systems.map(\.name) == ["mafin.run", "mafin.run (second)"])
         #expect(facts.examples?.wins.map(\.queryId) == ["q1"])
         let page = try PageTree(facts.html()).root
-        #expect(page.all("section").compactMap { $0.attributes["id"] } == ["contenders", "queries", "examples"])
+        #expect(page.all("section").compactMap { $0.attributes["id"] } == ["systems", "queries", "examples"])
     }
 
     @Test func reportsAreComparedQueryByQuery() throws {
@@ -96,7 +97,11 @@ import Testing
         #expect(difference.systems.map(\.name) == ["black-box", "mafin", "mafin-bm25"])
         #expect(difference.systemsOnlyInFirst == ["bm25"] && difference.systemsOnlyInSecond == ["bm26"])
         #expect(difference.onlyInFirst == ["only-first"] && difference.onlyInSecond == ["only-second"])
-        #expect(difference.notes == ["The inputs differ: corpus."])
+        #expect(
+            difference.notes == [
+                "The inputs differ: corpus.",
+                "Values of single queries are means over seeds; the variance between seeds is not included.",
+            ])
         let paired = try #require(difference.systems[1].paired)
         #expect(paired.changes.map(\.queryId) == ["q5", "q7"])
         #expect(abs(paired.difference.mean - (-0.125 / 59)) < 1e-12)

@@ -42,7 +42,7 @@ import Testing
 
                 ▲ better, ▼ worse than black-box (paired randomization test,
                 p < .05 after Holm's correction for 2 systems).
-                Below each mean: 95 % paired-bootstrap interval of the difference.
+                Below each mean: 95 % paired-bootstrap interval of the difference, uncorrected.
 
                 nDCG@10       difference  95 % interval      p  p (Holm)  in words
                 ────────────  ──────────  ─────────────  ─────  ────────  ────────

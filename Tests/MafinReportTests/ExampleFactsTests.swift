@@ -1,7 +1,8 @@
 import MafinMethod
-import MafinReport
 import MafinRetrieval
 import Testing
+
+@testable import MafinReport
 
 @Suite struct ExampleFactsTests {
     private static func run(_ rankings: [String: [String]]) -> Run {

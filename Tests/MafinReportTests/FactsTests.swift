@@ -18,7 +18,7 @@ import Testing
         let object = try #require(
             JSONSerialization.jsonObject(with: Data(try SampleFacts.whole().json().utf8)) as? [String: Any])
         #expect(object["schema"] as? String == "mafin-comparison")
-        #expect(object["schemaVersion"] as? Int == 1)
+        #expect(object["schemaVersion"] as? Int == 2)
         #expect(
             Set(object.keys) == [
                 "schema", "schemaVersion", "title", "created", "split", "baseline", "metric", "queries",
@@ -50,8 +50,8 @@ import Testing
         ("[1, 2]", ReportError.notAReport(path: "r.json", found: "no JSON object")),
         ("{\"a\": 1}", .notAReport(path: "r.json", found: "JSON without \"schema\": \"mafin-comparison\"")),
         (
-            "{\"schema\": \"mafin-comparison\", \"schemaVersion\": 2}",
-            .unknownVersion(path: "r.json", found: 2, newest: 1)
+            "{\"schema\": \"mafin-comparison\", \"schemaVersion\": 3}",
+            .unknownVersion(path: "r.json", found: 3, newest: 2)
         ),
         (
             "{\"schema\": \"mafin-comparison\", \"schemaVersion\": 1}",
@@ -69,12 +69,14 @@ import Testing
         #expect(throws: EncodingError.self) { try facts.json() }
     }
 
-    @Test func seedsHaveMeanAndSampleDeviation() {
-        // statistics.mean and statistics.stdev of Python.
-        let spread = SeedSpread(values: [0.371, 0.365, 0.374])
-        #expect(abs(spread.mean - 0.37) < 1e-12)
-        #expect(abs((spread.standardDeviation ?? 0) - 0.0045825756949558445) < 1e-12)
-        #expect(SeedSpread(values: [0.3]).standardDeviation == nil)
+    /// A prediction from one subset of labels a size says what its range does not include.
+    @Test(arguments: [1, 2]) func learningCurvesSayWhatIsUnknown(repeats: Int) throws {
+        let curve = LearningCurve(
+            labelled: Array(0..<100), sizes: [50, 100], repeats: repeats, bootstrap: PairedBootstrap(resamples: 50)
+        ) { learned, _ in [Double](repeating: 0.0001 * Double(learned.count), count: 5) }
+        let text = try #require(LearningCurveFacts(curve, system: "mafin", metric: SampleFacts.nDCG)?.expectation)
+        #expect(text.hasPrefix("With twice the labels (200 queries), the gain is expected to change by +.005"))
+        #expect(text.contains("how much the choice of labels matters") == (repeats == 1))
     }
 
     /// Counts as numpy.histogram gives them for these borders.

@@ -1,5 +1,7 @@
 import Foundation
+import MafinComparison
 import MafinMethod
+import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 import Testing
@@ -15,7 +17,7 @@ import Testing
         let page = try page(facts)
         #expect(
             page.all("section").compactMap { $0.attributes["id"] } == [
-                "contenders", "head-to-head", "groups", "queries", "examples", "training", "lambda", "learning-curve",
+                "systems", "head-to-head", "groups", "queries", "examples", "training", "lambda", "learning-curve",
                 "scores", "data",
                 "quality", "provenance", "left-out",
             ])
@@ -26,7 +28,7 @@ import Testing
 
     @Test func absentFactsHaveNoSection() throws {
         let page = try page(SampleFacts.minimal)
-        #expect(page.all("section").compactMap { $0.attributes["id"] } == ["contenders"])
+        #expect(page.all("section").compactMap { $0.attributes["id"] } == ["systems"])
         #expect(page.all("h1").map(\.text) == ["Nothing but means"])
         #expect(page.all("svg").isEmpty)
     }
@@ -77,20 +79,47 @@ import Testing
         }
     }
 
-    @Test func drawingsHaveNamesAndDescriptions() throws {
-        let drawings = try page(facts).all("svg").filter { $0.parent?.attributes["aria-hidden"] != "true" }
-        #expect(drawings.count == 2 * 10)
-        for drawing in drawings {
-            #expect(drawing.attributes["role"] == "img")
-            #expect(drawing.children[0].name == "title" && !drawing.children[0].text.isEmpty)
-            #expect(drawing.children[1].name == "desc" && !drawing.children[1].text.isEmpty)
+    /// A figure is drawn for wide and for narrow screens, but has one name, whether or not the style sheet hides one of its drawings.
+    @Test func eachFigureHasOneName() throws {
+        let page = try page(facts)
+        let figures = page.all("figure").flatMap { figure in
+            figure.descendants.filter { $0.classes.contains("drawing") }
         }
+        #expect(figures.count == 10)
+        for figure in figures {
+            #expect(figure.attributes["role"] == "img" && (figure.attributes["aria-label"] ?? "").contains(". "))
+            let drawings = figure.all("svg")
+            #expect(drawings.count == 2)
+            for drawing in drawings {
+                #expect(drawing.attributes["aria-hidden"] == "true" && drawing.attributes["role"] == nil)
+                #expect(!drawing.children.contains { ["title", "desc"].contains($0.name) })
+            }
+        }
+    }
+
+    /// Whatever a collection's texts hold, the browser runs nothing but the page's own script.
+    @Test(arguments: [false, true]) func policyAllowsNothingButItsOwn(isHostile: Bool) throws {
+        let page = try page(isHostile ? SampleFacts.whole(foreign: Hostile.mangled) : facts)
+        let head = page.all("head")[0]
+        let policy = try #require(
+            head.all("meta").first { $0.attributes["http-equiv"] == "Content-Security-Policy" }?.attributes["content"])
+        #expect(policy.hasPrefix("default-src 'none'; ") && !policy.contains("unsafe"))
+        for (name, directive) in [("style", "style-src"), ("script", "script-src")] {
+            let element = try #require(page.all(name).first)
+            #expect(page.all(name).count == 1)
+            let digest = Data(ContentHash.sha256(Data(element.text.utf8))).base64EncodedString()
+            #expect(policy.contains("\(directive) 'sha256-\(digest)'"))
+        }
+        // The policy comes first, and nothing in the page needs more than it allows.
+        #expect(head.children.firstIndex { $0.attributes["http-equiv"] != nil } ?? 9 < 2)
+        #expect(page.descendants.allSatisfy { $0.attributes["style"] == nil })
     }
 
     @Test func nothingComesFromTheNetwork() throws {
         let page = try page(facts)
         for node in page.descendants {
-            for (name, value) in node.attributes where !name.hasPrefix("xmlns") {
+            // The digests of a policy are in base 64, which knows slashes.
+            for (name, value) in node.attributes where !name.hasPrefix("xmlns") && !value.hasPrefix("default-src") {
                 #expect(!value.contains("//"), "\(node.name) \(name)=\(value)")
             }
             #expect(node.attributes["src"] == nil)
@@ -107,31 +136,31 @@ import Testing
         func text(_ id: String) throws -> String {
             try #require(page.all("section").first { $0.attributes["id"] == id }).text
         }
-        let contenders = try text("contenders")
+        let systems = try text("systems")
         let groups = try text("groups")
         let means = [SampleFacts.nDCG, .recall(cutoff: 100)]
         for system in facts.systems {
             for metric in means {
-                #expect(contenders.contains(Number.mean(system.metrics[metric])))
+                #expect(systems.contains(Number.mean(system.metrics[metric])))
                 if let difference = system.difference?[metric] {
-                    #expect(contenders.contains(signed(difference.mean)))
+                    #expect(systems.contains(signed(difference.mean)))
                     if metric == facts.metric {
-                        #expect(contenders.contains("\(signed(difference.low)) … \(signed(difference.high))"))
-                        #expect(contenders.contains(Number.probability(difference.pHolm)))
-                        #expect(contenders.contains("p \(Number.probability(difference.p))"))
+                        #expect(systems.contains("\(signed(difference.low)) … \(signed(difference.high))"))
+                        #expect(systems.contains(Number.probability(difference.pHolm)))
+                        #expect(systems.contains("p \(Number.probability(difference.p))"))
                     }
                 }
             }
-            for value in system.seeds?[facts.metric]?.values ?? [] { #expect(contenders.contains(Number.mean(value))) }
+            for value in system.seeds?[facts.metric]?.values ?? [] { #expect(systems.contains(Number.mean(value))) }
             for result in system.subsets ?? [] {
                 #expect(groups.contains(Number.mean(result.metrics[facts.metric])))
                 if let difference = result.difference?[facts.metric] {
                     #expect(groups.contains("\(signed(difference.low)) … \(signed(difference.high))"))
                 }
             }
-            #expect(contenders.contains(Number.duration(seconds: system.seconds ?? -1)))
+            #expect(systems.contains(Number.duration(seconds: system.seconds ?? -1)))
         }
-        #expect(contenders.contains("+.019"))  // the smallest gain that could have been shown
+        #expect(systems.contains("+.019"))  // the smallest gain that could have been shown
         let header = page.all("header")[0].text
         for figure in [
             "384 added: 1,536 → 1,920", "19.9 MiB → 24.9 MiB", "0.61 ms → 0.92 ms", "3.4 ms", "none", "4 min 5 s",
@@ -153,7 +182,7 @@ import Testing
         for figure in ["3,633", "110,575", "106,535", "12,334", "576", "from 12 to 951"] {
             #expect(try text("data").contains(figure), "\(figure)")
         }
-        for figure in ["7 pairs were found, and allowed", "93 %", "41 of them"] {
+        for figure in ["7 pairs were found; the user chose to measure anyway", "93 %", "41 were found"] {
             #expect(try text("quality").contains(figure), "\(figure)")
         }
         for figure in ["0.00015", "0.1.0", "27 min 10 s", String(repeating: "a1", count: 32), "--seeds 3"] {

@@ -176,7 +176,7 @@ import Testing
                 .init(label: "worse", value: -0.03, low: -0.06, high: 0, text: "−.030", color: .loss),
             ], indifference: -0.02...0.02)
         for width in [358.0, 1048] {
-            let root = try PageTree(intervals.svg(width: width, id: "i").source).root
+            let root = try PageTree(intervals.svg(width: width, isNamed: false).source).root
             let dots = root.all("circle").compactMap { Double($0.attributes["cx"] ?? "") }
             let zero = try #require(
                 root.all("line").first { $0.classes == ["rule"] }.flatMap { Double($0.attributes["x1"] ?? "") })
@@ -186,7 +186,7 @@ import Testing
         let balance = BalancePlot(
             title: "t", summary: "s",
             rows: [.init(label: "a", losses: 10, ties: 5, wins: 30), .init(label: "b", losses: 0, ties: 45, wins: 0)])
-        let root = try PageTree(balance.svg(width: 700, id: "b").source).root
+        let root = try PageTree(balance.svg(width: 700, isNamed: false).source).root
         let widths = root.all("rect").compactMap { Double($0.attributes["width"] ?? "") }
         // A bar is as long as its count says, but for the hair of ground at the line.
         #expect(widths.count == 4 && abs((widths[1] + 1) / (widths[0] + 1) - 3) < 0.01 && widths[2] == 0)

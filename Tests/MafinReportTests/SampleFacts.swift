@@ -1,8 +1,10 @@
 import Foundation
+import MafinComparison
 import MafinMethod
 import MafinPipeline
-import MafinReport
 import MafinRetrieval
+
+@testable import MafinReport
 
 /// A comparison with every section, made up: no number of it was measured.
 enum SampleFacts {
@@ -89,7 +91,8 @@ enum SampleFacts {
                 metrics: [nDCG: mean, .recall(cutoff: 100): recall],
                 difference: isBaseline
                     ? nil : [nDCG: around(difference), .recall(cutoff: 100): around(recall - 0.3141)],
-                seeds: index > 1 ? [nDCG: SeedSpread(values: [mean, mean - 0.0031, mean + 0.0012])] : nil,
+                seeds: index > 1
+                    ? [nDCG: SeedSummary([mean, mean - 0.0031, mean + 0.0012], standardError: 0.001)] : nil,
                 subsets: [subset("seen-documents", 0.0412), subset("new-documents", -0.0157)],
                 seconds: 12.5 * Double(index + 1))
         }

@@ -29,6 +29,25 @@ import Testing
         #expect(Set(widths) == [7])
     }
 
+    /// A document or a server must not be able to clear the screen, set the title, or turn a line around.
+    @Test func cellsCannotSteerTheTerminal() {
+        var table = Table(columns: [.init("text"), .init("n", .right)])
+        table.append(["\u{1B}[2J\u{1B}]0;title\u{7}\r\u{9B}31m\u{202E}abc\u{7F}", "1"])
+        table.append(["two\nlines\tand a tab", "2"])
+        let text = table.text()
+        #expect(text.split(separator: "\n").count == 4)
+        #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || $0.properties.generalCategory != .control })
+        #expect(
+            !text.unicodeScalars.contains("\u{202E}") && text.contains("\u{FFFD}[2J")
+                && text.contains("two lines and a tab"))
+        #expect(Set(text.split(separator: "\n").map { String($0).displayWidth }).count == 1)
+    }
+
+    @Test func printedTextKeepsLinesAndSigns() {
+        #expect("a\r\nb\tc\n日本 👩‍🔬 é".safeForTerminal == "a\nb\tc\n日本 👩‍🔬 é")
+        #expect("a\u{1B}[31mb\u{85}\u{2066}".safeForTerminal == "a\u{FFFD}[31mb\u{FFFD}\u{FFFD}")
+    }
+
     @Test func noLineEndsInSpaces() {
         var table = Table(columns: [.init("a"), .init("long title")])
         table.append(["x", ""])

@@ -118,7 +118,7 @@ import Testing
         }
         let metric = Metric.success(cutoff: 1)
         let evaluations = [("base", run(["p": "a", "q": "x"])), ("other", run(["p": "x", "q": "a", "r": "z"]))]
-            .map { (name: $0.0, evaluation: evaluate($0.1, against: measured, metrics: [metric])) }
+            .map { (name: $0.0, evaluation: SeededEvaluation([evaluate($0.1, against: measured, metrics: [metric])])) }
         let reports = try partition.reports(
             split: "test", evaluations: evaluations, baseline: "base", metrics: [metric])
         #expect(reports[.seenDocuments]?.queries == 1 && reports[.newDocuments]?.queries == 2)
@@ -127,7 +127,8 @@ import Testing
         let known = QueryPartition(learned, learned: learned, identity: ids)
         #expect(known.newDocuments.isEmpty)
         let all = try known.reports(
-            split: "train", evaluations: [("base", evaluate(run(["t": "a"]), against: learned, metrics: [metric]))],
+            split: "train",
+            evaluations: [("base", SeededEvaluation([evaluate(run(["t": "a"]), against: learned, metrics: [metric])]))],
             baseline: "base", metrics: [metric])
         #expect(Set(all.keys) == [.seenDocuments])
     }

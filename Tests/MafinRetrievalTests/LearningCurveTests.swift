@@ -49,7 +49,7 @@ import Testing
                 ease.map { truth(learned.count) + $0 + 0.03 * Double(generator.normal()) }
             }
             let forecast = try #require(curve.doubled)
-            #expect(forecast.labelledQueries == 2_000)
+            #expect(forecast.labelledQueries == 2_000 && forecast.includesSubsets)
             if forecast.gain.low <= truth(2_000), truth(2_000) <= forecast.gain.high { held += 1 }
             let increase = truth(2_000) - truth(1_000)
             if forecast.increase.low <= increase, increase <= forecast.increase.high { heldIncrease += 1 }
@@ -67,6 +67,8 @@ import Testing
         }
         #expect(curve([100]).doubled == nil)
         let doubled = curve([25, 100]).doubled
+        // One subset a size says nothing of the variance between subsets.
+        #expect(doubled?.includesSubsets == false)
         // On a straight line over log n the forecast is the line itself, and all resamples agree.
         #expect(abs((doubled?.gain.mean ?? 0) - log(200)) < 1e-9)
         #expect(abs((doubled?.increase.low ?? 0) - log(2)) < 1e-9 && abs((doubled?.increase.high ?? 0) - log(2)) < 1e-9)

@@ -85,9 +85,10 @@ import Testing
                 means: [.rPrecision: values.reduce(0, +) / 2], queriesWithoutRelevantDocument: 3,
                 queriesWithoutResult: unanswered)
         }
-        let (mean, spread) = RunEvaluation.averaged([
+        let averaged = SeededEvaluation([
             evaluation([0, 0.5], unanswered: 0), evaluation([1, 0.25], unanswered: 1),
         ])
+        let (mean, spread) = (averaged.mean, averaged.spread)
         #expect(mean.values[.rPrecision] == [0.5, 0.375])
         #expect(mean.means[.rPrecision] == 0.4375)
         #expect(mean.queriesWithoutResult == 1 && mean.queriesWithoutRelevantDocument == 3)

@@ -1,7 +1,8 @@
 import Foundation
 import MafinNumerics
-import MafinRetrieval
 import Testing
+
+@testable import MafinRetrieval
 
 @Suite struct StatisticsTests {
     struct Golden: Decodable {
@@ -61,7 +62,7 @@ import Testing
         let columns = (0..<3).map { _ in (0..<101).map { _ in Double(generator.normal()) } }
         let bootstrap = PairedBootstrap(resamples: 1_000, seed: 3)
         let together = bootstrap.intervals(of: columns)
-        // Alone or with others, on one thread or several: the resamples are the same.
+        // Alone or with others: the resamples are the same.
         #expect(columns.map { bootstrap.interval(of: $0) } == together)
         let test = PairedRandomizationTest(permutations: 1_000, seed: 3)
         let pValues = test.pValues(of: columns)
@@ -73,6 +74,14 @@ import Testing
             }
         }
         #expect(PairedBootstrap(resamples: 1_000, seed: 4).intervals(of: columns) != together)
+    }
+
+    /// The same numbers on every machine, whatever its cores: computed in Python by one loop over the documented generator.
+    @Test func resultsAreTheSameOnEveryMachine() {
+        let values = (0..<101).map { (Double($0 * $0 % 7) - 2.2) / 10 }
+        let interval = PairedBootstrap(resamples: 1_000, seed: 3).interval(of: values)
+        #expect(abs(interval.low - -0.05063343695023092) < 1e-9 && abs(interval.high - 0.003762376237623747) < 1e-9)
+        #expect(abs(PairedRandomizationTest(permutations: 1_000, seed: 3).pValue(of: values) - 147 / 1_001) < 1e-12)
     }
 
     @Test func extremes() {
@@ -105,6 +114,87 @@ import Testing
         // Kolmogorov-Smirnov: 1.95 / √n is the 0.1 % point.
         let distance = pValues.enumerated().map { abs($1 - (Double($0) + 0.5) / Double(trials)) }.max() ?? 1
         #expect(distance < 1.95 / Double(trials).squareRoot(), "largest distance to uniform \(distance)")
+    }
+
+    /// One system's made-up evaluations: values of query q under seed s are `mean + a_q + b_s + e_qs`.
+    private static func seeded(
+        _ count: Int, queries: Int, mean: Double = 0, query: Double, seed: Double, residual: Double,
+        _ generator: inout RandomGenerator
+    ) -> SeededEvaluation {
+        // Differences of metrics are often 0 and otherwise lopsided.
+        func lopsided(_ generator: inout RandomGenerator) -> Double {
+            if generator.uniform() < 0.3 { return 0 }
+            return (-log(1 - Double(generator.uniform())) - 1) / 0.7.squareRoot()
+        }
+        let effects = (0..<queries).map { _ in mean + query * lopsided(&generator) }
+        return SeededEvaluation(
+            (0..<count).map { _ in
+                let shift = seed * Double(generator.normal())
+                return evaluation(effects.map { shift + $0 + residual * lopsided(&generator) })
+            })
+    }
+
+    private static func evaluation(_ values: [Double]) -> RunEvaluation {
+        RunEvaluation(
+            queryIds: values.indices.map { "\($0)" }, values: [.rPrecision: values],
+            means: [.rPrecision: values.reduce(0, +) / Double(values.count)], queriesWithoutRelevantDocument: 0,
+            queriesWithoutResult: 0)
+    }
+
+    struct Trial: Sendable, CustomTestStringConvertible {
+        var queries: Int
+        var seeds: Int
+        var query: Double
+        var seed: Double
+        var residual: Double
+        var testDescription: String { "\(queries) queries, \(seeds) seeds, σ \(query), \(seed), \(residual)" }
+    }
+
+    /// However much seeds differ, 95 % intervals must hold the true mean, and p must not find differences where there are none.
+    @Test(arguments: [
+        Trial(queries: 300, seeds: 3, query: 0.2, seed: 0, residual: 0.1),
+        Trial(queries: 300, seeds: 3, query: 0.2, seed: 0.02, residual: 0.1),
+        Trial(queries: 56, seeds: 3, query: 0.2, seed: 0.02, residual: 0.1),
+        Trial(queries: 100, seeds: 2, query: 0.1, seed: 0.02, residual: 0.1),
+        Trial(queries: 100, seeds: 5, query: 0.1, seed: 0.05, residual: 0.1),
+    ])
+    func intervalsCoverSeeds(trial: Trial) {
+        var generator = RandomGenerator(seed: 17)
+        let trials = 600
+        var (covered, plain, found) = (0, 0, 0)
+        let bootstrap = PairedBootstrap(resamples: 400, seed: 8)
+        let test = PairedRandomizationTest(permutations: 400, seed: 8)
+        let baseline = SeededEvaluation([Self.evaluation([Double](repeating: 0, count: trial.queries))])
+        for _ in 0..<trials {
+            let system = Self.seeded(
+                trial.seeds, queries: trial.queries, query: trial.query, seed: trial.seed, residual: trial.residual,
+                &generator)
+            let difference = PairedDifference(
+                system, minus: baseline, in: .rPrecision, bootstrap: bootstrap, test: test)
+            if difference.low <= 0, 0 <= difference.high { covered += 1 }
+            if difference.p < 0.05 { found += 1 }
+            let alone = bootstrap.interval(of: system.mean.differences(from: baseline.mean, in: .rPrecision))
+            if alone.low <= 0, 0 <= alone.high { plain += 1 }
+        }
+        let share = Double(covered) / Double(trials)
+        // Three standard errors of 95 % of 600 are .027; the estimate errs on the wide side where seeds are few.
+        #expect((0.92...0.985).contains(share), "\(share) of the intervals hold the true mean, \(plain) without seeds")
+        #expect(Double(found) / Double(trials) < 0.08, "\(found) of \(trials) differences found where there are none")
+        // Without the seeds' part, intervals are too narrow as soon as seeds differ.
+        if trial.seed > 0 { #expect(plain < covered && Double(plain) / Double(trials) < 0.92) }
+    }
+
+    /// Several seeds that all agree are as good as one.
+    @Test func seedsThatAgreeChangeNothing() {
+        var generator = RandomGenerator(seed: 3)
+        let one = Self.seeded(1, queries: 50, mean: 0.05, query: 0.2, seed: 0.1, residual: 0.1, &generator)
+        let base = Self.seeded(1, queries: 50, query: 0.2, seed: 0, residual: 0.1, &generator)
+        let same = SeededEvaluation([one.seeds[0], one.seeds[0], one.seeds[0]])
+        let single = PairedDifference(one, minus: base, in: .rPrecision)
+        let several = PairedDifference(same, minus: base, in: .rPrecision)
+        #expect(!single.includesSeeds && several.includesSeeds)
+        #expect(abs(single.low - several.low) < 1e-12 && abs(single.high - several.high) < 1e-12)
+        #expect(abs(single.p - several.p) < 1e-12)
     }
 
     /// What a page waits for: 10 systems, 5,000 queries, 10,000 resamples and as many permutations, in less than 5 s on two cores.

@@ -1,7 +1,7 @@
-import MafinReport
 import MafinRetrieval
 import Testing
 
+@testable import MafinReport
 @testable import MafinWorkflows
 
 @Suite struct FailConditionTests {

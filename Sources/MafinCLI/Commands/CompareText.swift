@@ -14,9 +14,9 @@ struct CompareText {
     }
 
     var text: String {
-        var parts = [EvaluationSummary(facts.evaluation).text()]
-        if let verdict = facts.verdict {
-            parts.append("Verdict on \(verdict.system): \(verdict.decision.rawValue). \(verdict.reason)")
+        var parts = [EvaluationSummary(facts).text()]
+        if let verdict = facts.verdict, let answer = facts.answer {
+            parts.append("Verdict: \(answer). \(verdict.reason)")
             parts += verdict.notes ?? []
         }
         if let expectation = facts.learningCurve?.expectation { parts.append(expectation) }

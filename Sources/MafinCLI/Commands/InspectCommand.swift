@@ -63,7 +63,7 @@ struct InspectCommand: AsyncParsableCommand {
         for record in manifest.data {
             table.append([record.role, "\(record.name), SHA-256 \(record.sha256.prefix(16))…"])
         }
-        table.append(["verdict", verdict.decision.rawValue + (verdict.isForced ? " (overridden by --force)" : "")])
+        table.append(["on dev", verdict.decision.words + (verdict.isForced ? " (overridden by --force)" : "")])
         var text = table.text() + "\n\(verdict.reason)"
         if let development = manifest.development {
             text += "\n\nOn dev:\n" + EvaluationSummary(development).text()

@@ -54,7 +54,7 @@ struct TrainingReport {
         var combined = development[0]
         for report in development.dropFirst() { combined.systems += report.systems.suffix(1) }
         let verdict = summary.verdict
-        // The judgement says it of the method itself.
+        // The line below says it of the method itself.
         let idle = summary.contenders.dropFirst().filter { $0.bestStep == 0 }.map(\.name)
         let note =
             idle.isEmpty
@@ -67,7 +67,7 @@ struct TrainingReport {
             On dev, where every choice was made:
             \(EvaluationSummary(combined).text())
             \(note)
-            Verdict: \(verdict.decision.rawValue)\(verdict.isForced ? " (overridden by --force)" : ""). \(verdict.reason)
+            On dev: \(verdict.decision.words)\(verdict.isForced ? " (overridden by --force)" : ""). \(verdict.reason)
             Written to \(options.output). To measure it on held-out queries:
               \(next)
             """

@@ -2,28 +2,28 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// A document without a label that both halves rank first for a query: either both are wrong in the same way, or a label is missing.
+/// An unlabelled document that the black box and the local encoder both rank first for a query. Either both are wrong in the same way, or a label is missing.
 public struct SuspectedNegative: Sendable, Codable, Hashable {
     /// Row of the query.
     public let query: Int
     /// Row of the document.
     public let document: Int
-    /// By how much each half prefers it to the best labelled document, in standard deviations of that query's scores; the smaller of both.
+    /// By how much it scores above the best labelled document, in standard deviations of that query's scores; the smaller value of both systems.
     public let margin: Double
 }
 
-/// Finds labels that may be missing, for a human to look at.
+/// Finds labels that may be missing, for people to check.
 public enum SuspectedNegatives {
     /// Queries for which both systems rank the same unlabelled document first, the clearest first.
     ///
     /// - Parameters:
-    ///   - queries: rows to look at, of any split; those without a relevant document are passed over.
-    ///   - blackBox: one half.
-    ///   - local: the other half; its encoder should not have been trained on these labels, or it will have learned to agree with them.
+    ///   - queries: rows of any split; those without a relevant document are skipped.
+    ///   - blackBox: one system.
+    ///   - local: the other; its encoder should not have been trained on these labels, because it would have learned to agree with them.
     ///   - relevant: for each row of the table of queries its relevant documents.
-    ///   - judged: for each row further documents that somebody has judged and found irrelevant; never suspected. May be empty.
-    ///   - documentIdentities: equal numbers for documents of equal text, which are one document here; `nil`: all texts differ.
-    ///   - count: suspects at most.
+    ///   - judged: for each row further documents that were judged irrelevant and are never suspected. May be empty.
+    ///   - documentIdentities: equal numbers for documents of equal text, which count as one document; `nil`: all texts differ.
+    ///   - count: the most suspects to return.
     /// - Throws: what the systems throw.
     /// - Complexity: one pass over both systems' scores.
     public static func find(

@@ -1,11 +1,11 @@
 import Foundation
 import MafinNumerics
 
-/// A small map over the black box's finished vectors, `x' = u / ‖u‖` with `u = x + r · f(x)`: a correction f, learned from labels, of strength r.
+/// A small map of the black box's vectors, `x' = u / ‖u‖` with `u = x + r · f(x)`: a correction f, learned from labels, of strength r.
 ///
-/// At the start f is 0 everywhere, so that it begins as the black box and can only depart from it as far as labels ask for.
+/// At the start f is 0 everywhere, so the adapter begins as the black box itself.
 public struct Adapter: Sendable, Equatable {
-    /// What f is.
+    /// The form of f.
     public enum Shape: Sendable, Hashable {
         /// `f(x) = W x`, W starting at 0 (LlamaIndex's linear adapter; the matrix of OpenAI's cookbook "Customizing embeddings").
         case linear
@@ -13,11 +13,11 @@ public struct Adapter: Sendable, Equatable {
         case twoLayer(hidden: Int)
     }
 
-    /// What f is.
+    /// The form of f.
     public let shape: Shape
     /// Numbers in a vector.
     public let dimension: Int
-    /// r.
+    /// The strength r.
     public var strength: Float = 1
     /// `linear`: W, `(dimension, dimension)`. `twoLayer`: W₁, `(hidden, dimension)`, then W₂, `(dimension, hidden)`. Row-major.
     var weights: [Float]
@@ -46,10 +46,10 @@ public struct Adapter: Sendable, Equatable {
     /// - Parameter vectors: one row a text, as many columns as ``dimension``.
     public func callAsFunction(_ vectors: Matrix) -> Matrix { forward(vectors).unit }
 
-    /// What ``backward(gradient:pass:)`` needs of a forward pass.
+    /// The values of a forward pass that ``backward(gradient:pass:)`` needs.
     struct Pass {
         var input: Matrix
-        /// After the first layer and its relu; empty for a linear one.
+        /// The hidden layer after its relu; empty for a linear map.
         var hidden: Matrix
         var unit: Matrix
         var norms: [Float]

@@ -4,14 +4,14 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// An adapter trained on labels: of queries alone, so that the index stays, or of both sides by one map.
+/// An adapter trained on labels: of query vectors alone, so that the index stays as it is, or of both sides by one map.
 ///
-/// Listwise over the corpus (or a share of it), with the temperature that makes the training labels most likely before training; early-stopped on dev.
-/// Learning rate, decay toward the identity and, last, the strength of the correction are chosen on dev.
+/// It is trained with a listwise loss over candidates from the corpus, at the temperature that makes the training labels most likely before
+/// training, and stopped early on dev. Learning rate, decay toward the identity and, last, the strength of the correction are chosen on dev.
 public struct AdapterRival: Rival {
     /// What the map is applied to.
     public enum Sides: String, Sendable, Codable {
-        /// Queries alone (LlamaIndex).
+        /// Queries only (LlamaIndex).
         case query
         /// Queries and documents, by the same map (OpenAI's cookbook).
         case both
@@ -19,28 +19,28 @@ public struct AdapterRival: Rival {
 
     /// Settings of the training.
     public struct Options: Sendable {
-        /// Learning rates that are tried, with the first decay.
+        /// Learning rates to try, with the first decay.
         public var learningRates: [Float] = [3e-4, 1e-3]
-        /// Decays toward the identity that are tried, at the best learning rate; as shares of the learning rate in each step.
+        /// Decays toward the identity to try, at the best learning rate; as shares of the learning rate in each step.
         public var weightDecays: [Float] = [0.01, 10]
         /// Training queries of a step.
         public var batch = 128
-        /// Steps over which the learning rate rises to its full value: the first steps of Adam move all weights by as much as the last.
+        /// Steps over which the learning rate rises, because the first steps of Adam move weights as far as the last ones.
         public var warmupSteps = 20
         /// Steps at most.
         public var maximumSteps = 600
-        /// Steps between two looks at dev.
+        /// Steps between two evaluations on dev.
         public var evaluateEvery = 20
-        /// Looks at dev without a better figure after which training ends.
+        /// Training ends after so many evaluations without a better value.
         public var patience = 6
-        /// The documents that a step is compared with. Of the whole corpus, those that no training query knows would only ever be pushed
-        /// away, and new documents with them.
+        /// The candidate documents of a step. With the whole corpus, documents without a training label would only ever be pushed away, and
+        /// new documents with them.
         public var candidates: CandidateScope = .labelled
-        /// Documents that a step is compared with at most: the batch's answers and others drawn anew each step.
+        /// Candidates of a step at most: the batch's answers, and others drawn anew each step.
         public var maximumCandidates = 16_384
         /// The objective.
         public var loss: any Loss = ListNet(target: .exponentialGain)
-        /// Strengths of the correction that are tried after training.
+        /// Strengths of the correction to try after training.
         public var strengths: [Float] = [0.25, 0.5, 0.75, 1, 1.5, 2]
 
         /// All defaults.
@@ -69,12 +69,12 @@ public struct AdapterRival: Rival {
         self.options = options
     }
 
-    /// See ``Rival/fit(to:seed:isCancelled:)``; the seed draws batches, candidates and the first layer.
+    /// See ``Rival/fit(to:seed:isCancelled:)``; batches, candidates and the first layer are drawn by the seed.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         try fitAdapter(to: data, seed: seed, isCancelled: isCancelled).rival
     }
 
-    /// The same, with the adapter itself: what a user of the black box would put behind it.
+    /// The same, with the adapter itself, which a user would apply to the black box's vectors.
     public func fitAdapter(
         to data: RivalData, seed: UInt64 = 1, isCancelled: () -> Bool = { false }
     ) throws -> (rival: FittedRival, adapter: Adapter) {
@@ -96,7 +96,7 @@ public struct AdapterRival: Rival {
                 ]
             )
         }
-        // One after the other instead of all pairs: half the time.
+        // First the rate, then the decay, not all pairs: half the time.
         var chosen = options.learningRates.first ?? 0
         for rate in options.learningRates { try attempt(rate: rate, decay: options.weightDecays.first ?? 0) }
         let rate = chosen
@@ -135,7 +135,7 @@ public struct AdapterRival: Rival {
                 index: data.index, byteBudget: VectorSystem.scoreBytes)
             return (fit.scale.temperature, queries.count)
         } catch CalibrationError.uninformative {
-            // A black box that ranks no better than chance: the paper's temperature is as good as any.
+            // The black box ranks no better than chance, so the paper's temperature is as good as any.
             return (MixtureWeights.paper.temperature, 0)
         }
     }

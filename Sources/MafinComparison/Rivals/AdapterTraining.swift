@@ -9,7 +9,7 @@ struct AdapterTraining {
     private let options: AdapterRival.Options
     private let learningRate: Float
     private let temperature: Float
-    /// Documents that are candidates at all.
+    /// Documents that can be candidates.
     private let scope: [Int]
     private var generator: RandomGenerator
     private var optimizer: AdamW
@@ -36,8 +36,8 @@ struct AdapterTraining {
         optimizer = AdamW(count: adapter.parameterCount, options: AdamWOptions(weightDecay: weightDecay))
     }
 
-    /// Trains until dev stops to rise.
-    /// - Returns: the best figure on dev and the step at which it was reached, 0 for the untrained start.
+    /// Trains until the value on dev stops rising.
+    /// - Returns: the best value on dev and its step, 0 for the untrained start.
     mutating func run(_ data: RivalData, isCancelled: () -> Bool) throws -> (value: Double, step: Int) {
         var reached = (value: try data.development(of: system()), step: 0)
         var waiting: ArraySlice<Int> = []
@@ -75,7 +75,7 @@ struct AdapterTraining {
         optimizer.update(&adapter.weights, gradient: gradient, learningRate: share * learningRate)
     }
 
-    /// Documents that a step is compared with, `nil` for all, and its labels over them.
+    /// The candidates of a step (`nil`: all documents) and its labels over them.
     private mutating func candidates(_ queries: [Int], _ index: TrainingIndex) -> ([Int]?, BlockLabels) {
         if scope.count == index.documentCount, scope.count <= options.maximumCandidates {
             return (nil, StepPlan(queries: queries).againstCorpus(index).labels)

@@ -3,27 +3,27 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// The best sum of many systems: which of them to use, and with what weights, is chosen on dev step by step.
+/// The best weighted sum of many systems; the systems and their weights are chosen on dev, step by step.
 ///
-/// Begins with the best single system. Each step gives one system more or less weight, the one change that helps dev most, and ends when
-/// no change helps by ``minimumGain`` (forward selection with replacement, as in Caruana et al. 2004, "Ensemble Selection from
-/// Libraries of Models"). Systems that bring nothing beside the others stay out.
+/// It begins with the best single system. Each step makes the one change of a weight that helps dev most. It ends when no change gains
+/// ``minimumGain`` (forward selection with replacement, as in Caruana et al. 2004, "Ensemble Selection from Libraries of Models").
+/// A system that adds nothing to the others gets no weight.
 ///
-/// So many choices fit a few development queries better than others of their kind. The weights are therefore the mean of those that each four fifths of
-/// the queries choose (bagging, Breiman 1996, with folds for bootstrap samples): what one fifth more or less does not change is kept. And the value on
-/// dev, by which systems are compared, is cross-validated: weights chosen on four fifths, measured on the rest.
+/// So many choices overfit a few development queries. The weights are therefore the mean of those chosen on each four fifths of the
+/// queries (bagging, Breiman 1996, with folds instead of bootstrap samples). The value on dev, by which systems are compared, is
+/// cross-validated: weights are chosen on four fifths and measured on the rest.
 public struct Composition: Rival {
     /// Its name in tables and JSON.
     public let name: String
-    /// What may be used, by name.
+    /// The systems that may be used, by name.
     public let parts: [(name: String, system: any RankingSystem)]
     /// Normalisations that are tried.
     public var normalizations: [ScoreNormalization] = ScoreNormalization.allCases
-    /// What a step must gain on dev: less is taken for chance.
+    /// The least gain of a step on dev; a smaller one is taken for chance.
     public var minimumGain = 0.0005
     /// Steps at most.
     public var maximumSteps = 30
-    /// Of each part only so many of a query's best documents are looked at while choosing; the chosen sum ranks all.
+    /// How many of a query's best documents of each part are looked at while choosing. The chosen sum ranks all documents.
     public var depth = 500
 
     /// Changes of a weight that each step tries, as shares of the sum of all weights.
@@ -36,7 +36,7 @@ public struct Composition: Rival {
         self.name = name
     }
 
-    /// Parts that the development queries are cut into.
+    /// Number of folds of the development queries.
     static let folds = 5
 
     /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn. ``FittedRival/development`` is the cross-validated value.
@@ -61,8 +61,8 @@ public struct Composition: Rival {
             ])
     }
 
-    /// The mean metric of weights on queries that did not choose them, and the mean of the weights, which add up to 1. A single query has to
-    /// do both.
+    /// The mean metric of weights on queries that did not choose them, and the mean of the weights, which add up to 1. If there is only one
+    /// query, it is used for both.
     private func crossValidated(
         _ lists: CandidateLists, isCancelled: () -> Bool
     ) throws -> (value: Double, weights: [Double]) {
@@ -109,7 +109,7 @@ public struct Composition: Rival {
     }
 }
 
-/// For each development query the normalised scores of all parts, of those documents alone that some part ranks high or that are relevant.
+/// For each development query, the normalised scores of all parts for those documents that some part ranks high or that are relevant.
 private struct CandidateLists {
     /// One development query.
     private struct List {
@@ -126,9 +126,9 @@ private struct CandidateLists {
         _ systems: [any RankingSystem], data: RivalData, normalization: ScoreNormalization, depth: Int
     ) throws {
         let index = data.index
-        // Candidates stand in the order of ties, so that a position is its own place among equal scores.
+        // Candidates are in the order of ties, so that a position is its own place among equal scores.
         ranker = RelevantRanks(tieOrder: (0..<Int32(index.documentCount)).map { $0 }, metric: data.metric)
-        // Blocks of this many queries keep all parts' scores of them bounded.
+        // The scores of all parts for a block of so many queries stay within 256 MiB.
         let rows = max(1, (256 << 20) / (MemoryLayout<Float>.stride * max(1, index.documentCount) * systems.count))
         for start in stride(from: 0, to: index.devQueries.count, by: rows) {
             let queries = Array(index.devQueries[start..<min(start + rows, index.devQueries.count)])
@@ -180,4 +180,56 @@ private struct CandidateLists {
         }
         return values.reduce(0, +) / Double(rows.count)
     }
+}
+
+/// The best weighted sum (``Composition``) of the given systems, the same embeddings with documents moved by NUDGE, and query memories over each
+/// embedding.
+public struct BestComposition: Rival {
+    /// Its name in tables and JSON.
+    public let name: String
+    /// Embeddings by name.
+    public let embeddings: [(name: String, vectors: VectorSystem)]
+    /// Systems without vectors, such as BM25, by name.
+    public let others: [(name: String, system: any RankingSystem)]
+    /// Values of τ and ν of the query memories among the parts; several may get weight.
+    public var memories: [(bandwidth: Float, sharing: Double)] = Self.standardMemories
+
+    /// Memories of close queries and of farther ones, with and without dividing a query's weight among its answers.
+    public static let standardMemories: [(bandwidth: Float, sharing: Double)] = [
+        (0.03, 0.5), (0.05, 0), (0.05, 0.5), (0.1, 0), (0.1, 0.5),
+    ]
+
+    /// A composition of embeddings and other systems.
+    public init(
+        embeddings: [(name: String, vectors: VectorSystem)], others: [(name: String, system: any RankingSystem)] = [],
+        name: String = "composition"
+    ) {
+        precondition(!embeddings.isEmpty || !others.isEmpty, "a composition of nothing")
+        self.embeddings = embeddings
+        self.others = others
+        self.name = name
+    }
+
+    /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.
+    public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
+        var parts = others
+        for (embedding, vectors) in embeddings {
+            let unit = try vectors.normalized()
+            parts.append((embedding, vectors))
+            let moved = try NudgeN(unit, steps: Self.steps, criterion: nil).fit(
+                to: data, seed: seed, isCancelled: isCancelled)
+            parts.append(("\(embedding)+nudge-n", moved.system))
+            for (bandwidth, sharing) in memories {
+                parts.append(
+                    (
+                        "\(embedding) memory τ=\(bandwidth) ν=\(sharing)",
+                        QueryMemory(unit.queries, index: data.index, bandwidth: bandwidth, sharing: sharing)
+                    ))
+            }
+        }
+        return try Composition(parts, name: name).fit(to: data, seed: seed, isCancelled: isCancelled)
+    }
+
+    /// Fewer steps of NUDGE than published, and farther apart: beside other systems the exact step matters little.
+    static let steps: [Double] = (0...15).map { 0.06 * Double($0) }
 }

@@ -7,13 +7,13 @@ import MafinRetrieval
 /// The answers of similar training queries: `score(q, d) = Σ_t exp((q · t − 1) / τ) · y(t, d) / n(t)^ν` over the training queries t, where y is 1 for
 /// their answers and n is how many each has.
 ///
-/// Kernel regression of relevance over queries (Nadaraya 1964; Watson 1964) by the vectors' own similarity. Where NUDGE moves a document toward the
-/// *mean* of its queries, a memory keeps each of them apart, so that a document may answer questions of different kinds. Like NUDGE it
-/// knows only documents that training saw; it is of use beside a system that knows all.
+/// Kernel regression of relevance over queries (Nadaraya 1964; Watson 1964) by the similarity of their vectors. NUDGE moves a document toward the
+/// *mean* of its queries; a memory keeps the queries apart, so a document may answer questions of different kinds. Like NUDGE it scores only
+/// documents that training saw, so it is used beside a system that scores all.
 public struct QueryMemory: RankingSystem {
-    /// τ: how fast a training query's say fades with its distance.
+    /// τ: how fast a training query's weight falls with its distance.
     public let bandwidth: Float
-    /// ν, in 0…1: how far a query with many answers divides its say among them.
+    /// ν, in 0…1: how far a query with many answers divides its weight among them.
     public let sharing: Double
     /// Number of documents.
     public let documentCount: Int
@@ -39,7 +39,7 @@ public struct QueryMemory: RankingSystem {
         answers = index.trainQueries.map { query in index.labels[query].map { Int32($0.column) } }
     }
 
-    /// See ``RankingSystem/scores(queries:)``. A training query does not remember itself, so that memories may be weighed on training
+    /// See ``RankingSystem/scores(queries:)``. A training query is not used for itself, so memories can be measured on training
     /// queries too.
     /// - Complexity: O(queries × training labels) beside the product with the training queries' vectors.
     public func scores(queries rows: [Int]) -> Matrix {
@@ -52,8 +52,8 @@ public struct QueryMemory: RankingSystem {
             parallelFor(rows.count) { row in
                 let target = UnsafeMutableBufferPointer(rebasing: output.value[row * columns..<(row + 1) * columns])
                 for (position, similarity) in similarity.row(row).enumerated() where learned[position] != rows[row] {
-                    let say = exp((similarity - 1) / bandwidth) * shares[position]
-                    for document in answers[position] { target[Int(document)] += say }
+                    let weight = exp((similarity - 1) / bandwidth) * shares[position]
+                    for document in answers[position] { target[Int(document)] += weight }
                 }
             }
         }
@@ -65,21 +65,21 @@ public struct QueryMemory: RankingSystem {
 public struct MemoryRival: Rival {
     /// Its name in tables and JSON.
     public let name: String
-    /// What ranks without it.
+    /// The system that the memory is added to.
     public let base: any RankingSystem
-    /// The vectors that say which queries are alike, one row a query of the table.
+    /// The vectors by which queries are compared, one row a query of the table.
     public let queries: Matrix
     /// Values of τ that are tried.
     public var bandwidths: [Float]
     /// Values of ν that are tried.
     public var sharings: [Double]
 
-    /// Values of τ that are tried unless others are given; cosines of texts about the same thing differ by about that much.
+    /// Values of τ that are tried unless others are given; cosines of texts on one subject differ by about that much.
     public static let standardBandwidths: [Float] = [0.02, 0.035, 0.05, 0.07, 0.1]
     /// Values of ν that are tried unless others are given.
     public static let standardSharings: [Double] = [0, 0.5, 1]
 
-    /// Remembers by the given vectors, of which rows are made unit length.
+    /// A memory over the given vectors, whose rows are made unit length.
     public init(
         _ base: any RankingSystem, queries: Matrix, name: String = "query-memory",
         bandwidths: [Float] = standardBandwidths, sharings: [Double] = standardSharings

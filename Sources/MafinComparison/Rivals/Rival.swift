@@ -1,9 +1,9 @@
-import Foundation
 import MafinMethod
+import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// A way to better a ranking from labels, to be compared with a trained encoder on the same labels.
+/// A way to improve a ranking from labels without training an encoder, to be compared with a trained one on the same labels.
 ///
 /// It learns from the training queries, makes every choice on the development queries, and sees no text and no other label. The same data and
 /// seed give the same system.
@@ -11,17 +11,17 @@ public protocol Rival: Sendable {
     /// Its name in tables and JSON.
     var name: String { get }
 
-    /// Learns and chooses.
+    /// Learns from the training queries and chooses on dev.
     /// - Parameters:
-    ///   - data: labels, and what is chosen by.
-    ///   - seed: of whatever it draws.
-    ///   - isCancelled: asked now and then.
+    ///   - data: labels, and the metric to choose by.
+    ///   - seed: of its random draws.
+    ///   - isCancelled: called now and then.
     /// - Throws: `CancellationError` when cancelled; ``TrainingError`` and ``CombinationError`` for data that it cannot learn from.
     func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival
 }
 
 extension Rival {
-    /// Learns and chooses, to the end.
+    /// Learns and chooses; cannot be cancelled.
     public func fit(to data: RivalData, seed: UInt64 = 1) throws -> FittedRival {
         try fit(to: data, seed: seed, isCancelled: { false })
     }
@@ -31,11 +31,11 @@ extension Rival {
 public struct FittedRival: Sendable {
     /// Its name in tables and JSON.
     public let name: String
-    /// What ranks.
+    /// The system that ranks.
     public let system: any RankingSystem
-    /// The metric on the development queries, on which its choices were made: it flatters a little.
+    /// The metric on the development queries. Its choices were made on them, so the figure is a little too good.
     public let development: Double
-    /// What was chosen there, by name.
+    /// What was chosen on dev, by name.
     public let choices: [String: ManifestValue]
 
     /// A rival from its parts.
@@ -46,6 +46,89 @@ public struct FittedRival: Sendable {
         self.choices = choices
     }
 
-    /// Its vectors where it ranks by vectors: what an index is filled with.
+    /// Its vectors, to fill an index with; `nil` where it does not rank by vectors.
     public var vectors: VectorSystem? { system as? VectorSystem }
+}
+
+/// A system with nothing to learn or choose among other rivals, such as reciprocal rank fusion.
+public struct UntunedRival: Rival {
+    /// Its name in tables and JSON.
+    public let name: String
+    /// The system that ranks.
+    public let system: any RankingSystem
+
+    /// A system with a name.
+    public init(_ system: any RankingSystem, name: String) {
+        self.system = system
+        self.name = name
+    }
+
+    /// See ``Rival/fit(to:seed:isCancelled:)``; only measures it on dev.
+    public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
+        FittedRival(name: name, system: system, development: try data.development(of: system))
+    }
+}
+
+/// What rivals learn from and choose on: labels by row, and a metric. It holds no texts and no vectors.
+public struct RivalData: Sendable {
+    /// Labels, and which queries they may be used for.
+    public let index: TrainingIndex
+    /// The metric that choices on the development queries are made by.
+    public let metric: Metric
+
+    /// - Parameters:
+    ///   - index: the same as the encoder's training has, or one made from labels alone.
+    ///   - metric: larger is better.
+    /// - Throws: ``TrainingError/noQueries(list:reason:)`` without development queries.
+    public init(index: TrainingIndex, metric: Metric = .nDCG(cutoff: 10)) throws {
+        guard !index.devQueries.isEmpty else {
+            throw TrainingError.noQueries(
+                list: "development queries", reason: "without them a rival cannot choose its settings")
+        }
+        self.index = index
+        self.metric = metric
+    }
+
+    /// Data from labels by row; all texts are taken to differ.
+    /// - Parameters:
+    ///   - labels: for each query its judged documents; grades of 0 and below are not relevant. Labels of other queries are not used.
+    ///   - trainQueries: to learn from.
+    ///   - devQueries: to choose on.
+    /// - Throws: ``TrainingError`` naming the query or document that does not fit.
+    public init(
+        labels: [[Judgement]], documentCount: Int, trainQueries: [Int], devQueries: [Int],
+        metric: Metric = .nDCG(cutoff: 10)
+    ) throws {
+        try self.init(
+            index: TrainingIndex(
+                labels: labels, trainQueries: trainQueries, devQueries: devQueries,
+                queryLengths: [Int](repeating: 1, count: labels.count),
+                documentLengths: [Int](repeating: 1, count: documentCount)), metric: metric)
+    }
+
+    /// The same data with only some of the training queries.
+    /// - Throws: ``TrainingError`` if no query is left.
+    public func limited(toTrainQueries rows: [Int]) throws -> RivalData {
+        try RivalData(index: index.limited(toTrainQueries: rows), metric: metric)
+    }
+
+    /// The metric of a system for each development query, in the order of ``TrainingIndex/devQueries``.
+    /// - Throws: what the system throws.
+    public func developmentValues(
+        of system: any RankingSystem, metric: Metric? = nil
+    ) throws -> [Double] {
+        let ranker = RelevantRanks(tieOrder: index.tieOrder, metric: metric ?? self.metric)
+        var values: [Double] = []
+        try system.forEachBlock(of: index.devQueries) { range, scores in
+            values += ranker.values(of: scores, judged: index.judged(index.devQueries[range]))
+        }
+        return values
+    }
+
+    /// The mean of the metric over the development queries.
+    /// - Throws: what the system throws.
+    public func development(of system: any RankingSystem, metric: Metric? = nil) throws -> Double {
+        let values = try developmentValues(of: system, metric: metric)
+        return values.reduce(0, +) / Double(values.count)
+    }
 }

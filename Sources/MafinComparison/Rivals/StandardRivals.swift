@@ -3,18 +3,18 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// The rivals of a comparison, made from what there is: the black box's vectors, a lexical system, a joined embedding.
+/// The rivals of a comparison: built on the black box's vectors, and on a lexical system and joined vectors where there are any.
 public struct StandardRivals: Sendable {
-    /// A trained encoder's half and what it makes of the black box.
+    /// A trained encoder's vectors, alone and joined with the black box's.
     public struct Joined: Sendable {
-        /// Name of the joined embedding, in front of the rivals that build on it.
+        /// Name of the joined vectors; names of rivals built on them begin with it.
         public var name: String
-        /// Its vectors: inner products are its scores.
+        /// The joined vectors; their inner products are scores.
         public var vectors: VectorSystem
-        /// The local half alone.
+        /// The encoder's vectors alone.
         public var local: VectorSystem
 
-        /// A joined embedding from its parts.
+        /// Joined vectors from their parts.
         public init(name: String = "mafin", vectors: VectorSystem, local: VectorSystem) {
             self.name = name
             self.vectors = vectors
@@ -26,21 +26,20 @@ public struct StandardRivals: Sendable {
     public var blackBox: VectorSystem
     /// BM25's scores of the same queries and documents.
     public var lexical: (any RankingSystem)?
-    /// A joined embedding.
+    /// The joined vectors of a trained encoder.
     public var joined: Joined?
 
-    /// What there is.
+    /// Rivals over the given systems.
     public init(blackBox: VectorSystem, lexical: (any RankingSystem)? = nil, joined: Joined? = nil) {
         self.blackBox = blackBox
         self.lexical = lexical
         self.joined = joined
     }
 
-    /// Name of the black box in names of rivals.
+    /// The black box's row, with which names of its rivals begin.
     static let blackBoxName = ArtefactEvaluation.baseline
 
-    /// Rivals of the black box, and of the joined embedding where there is one; the cheapest first. NFCorpus on two cores: the adapters take half
-    /// a minute to two and a half each, all others together some ten seconds.
+    /// All rivals, the cheapest first. On NFCorpus and two cores each adapter takes 0.5 to 2.5 minutes, all others together about ten seconds.
     public var rivals: [any Rival] {
         var rivals = fusions(of: blackBox, named: Self.blackBoxName)
         rivals += [
@@ -65,10 +64,10 @@ public struct StandardRivals: Sendable {
         return rivals
     }
 
-    /// Hidden units of the two-layer adapter at most; as many as the vectors are wide below that.
+    /// Hidden units of the two-layer adapter: as many as the vectors are wide, but no more than this.
     static let largestHiddenLayer = 768
 
-    /// The best sum of all of it. Without a joined embedding: of what can be had without one.
+    /// The best weighted sum of all systems here; without joined vectors, of those that need no trained encoder.
     public var composition: BestComposition {
         var embeddings = [(name: Self.blackBoxName, vectors: blackBox)]
         if let joined { embeddings += [(joined.name, joined.vectors), ("\(joined.name)-local-half", joined.local)] }

@@ -17,11 +17,17 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
     /// A checkpoint belongs to another run, or is damaged.
     case checkpoint(path: String, expected: String, found: String)
 
-    /// Whether the error is about this method on this data, so that other methods may succeed.
-    package var isOfOneMethod: Bool {
-        switch self {
-        case .noQueries, .notFinite: true
-        case .size, .unknownDocument, .badQuery, .option, .checkpoint: false
+    /// Whether a failure concerns one method only, so that a comparison may leave that method out, say why, and go on with the others.
+    ///
+    /// That is so where the data does not suit the method, or where its own updates made its numbers overflow. Everything else (options,
+    /// checkpoints, files, weights that were not finite to begin with) would fail for the other methods too: it ends the command, and
+    /// checkpoints stay.
+    package static func isOfOneMethod(_ error: any Error) -> Bool {
+        switch error {
+        case TrainingError.noQueries, is CalibrationError: true
+        // Step 1 is computed from the weights as they were given.
+        case TrainingError.notFinite(_, let step, _): step > 1
+        default: false
         }
     }
 

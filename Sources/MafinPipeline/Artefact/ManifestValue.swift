@@ -24,6 +24,31 @@ public enum ManifestValue: Sendable, Hashable {
     }
 }
 
+extension ManifestValue {
+    /// A number, whole or not; `nil` for any other value.
+    public var number: Double? {
+        switch self {
+        case .integer(let value): Double(value)
+        case .number(let value): value
+        default: nil
+        }
+    }
+
+    /// The value for people: numbers with four digits, lists and records on one line.
+    public var text: String {
+        switch self {
+        case .null: "none"
+        case .boolean(let value): value ? "yes" : "no"
+        case .integer(let value): "\(value)"
+        case .number(let value): String(format: "%.4g", value)
+        case .text(let value): value
+        case .list(let values): values.map(\.text).joined(separator: ", ")
+        case .record(let values):
+            values.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.text)" }.joined(separator: ", ")
+        }
+    }
+}
+
 extension ManifestValue: Codable {
     /// Reads any JSON value.
     public init(from decoder: any Decoder) throws {

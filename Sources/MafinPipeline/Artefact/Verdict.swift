@@ -108,3 +108,15 @@ public struct Verdict: Sendable, Codable, Hashable {
         return (value < 0 && rounded > 0 ? "−" : "+") + String(format: "%.4f", rounded)
     }
 }
+
+extension Verdict.Decision {
+    /// The judgement as people are told. On dev it says whether a comparison on held-out queries is worth the time; the word verdict is for the
+    /// answer of that comparison.
+    public var words: String {
+        switch self {
+        case .ship: "worth comparing"
+        case .doNotShip: "no gain"
+        case .cannotTell: "cannot tell"
+        }
+    }
+}

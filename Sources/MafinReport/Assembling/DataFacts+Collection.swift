@@ -40,7 +40,7 @@ extension DataFacts.Split {
     }
 }
 
-/// Stretches of a text between white space. ASCII white space is looked for byte by byte; other texts go by scalars.
+/// Number of words, separated by white space.
 private func wordCount(_ text: String) -> Int {
     var count = 0
     var isInWord = false

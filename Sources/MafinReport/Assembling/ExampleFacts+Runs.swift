@@ -20,14 +20,14 @@ extension ExampleFacts {
 
     /// The queries whose metric changed most between two systems, with both rankings.
     ///
-    /// Equal changes stand in the order of the labels, and only changes are examples: there may be fewer than asked for.
+    /// Equal changes are in the order of the labels. A query that does not change is no example, so there may be fewer than requested.
     /// - Parameters:
-    ///   - system: what is looked at.
-    ///   - baseline: what it is compared with.
-    ///   - metric: what says who won.
+    ///   - system: the system.
+    ///   - baseline: the system that it is compared with.
+    ///   - metric: by which queries are won and lost.
     ///   - query: what a query asks; `nil` where that is not known: its identifier is shown.
     ///   - document: a document; `nil` where that is not known: its identifier is shown.
-    ///   - parts: what each half adds to the system's score.
+    ///   - parts: what the black box and the local encoder add to the system's score.
     public init(
         system: System, baseline: System, qrels: Qrels, metric: Metric, limits: Limits = Limits(),
         query: (_ id: String) -> String? = { _ in nil }, document: (_ id: String) -> Document? = { _ in nil },

@@ -2,7 +2,7 @@ import Foundation
 import MafinComparison
 import MafinPipeline
 
-/// What people call a system, and what it is in a few words.
+/// The name of a system for people, and a short description.
 enum SystemTitles {
     private static let titles: [String: (title: String, summary: String)] = [
         "tf-idf": ("TF-IDF", "cosine, stop words and stems"),
@@ -14,38 +14,40 @@ enum SystemTitles {
         "concatenation-calibrated": ("Concatenation, calibrated", "untrained, λ fitted on dev"),
         "black-box+bm25-rrf": ("Black box + BM25 by ranks", "reciprocal rank fusion"),
         "black-box+bm25": ("Black box + BM25", "convex fusion, weight chosen on dev"),
-        "nudge-n": ("NUDGE-N", "answers moved toward their questions, on the sphere"),
-        "nudge-m": ("NUDGE-M", "answers moved toward their questions, all by one distance"),
+        "nudge-n": ("NUDGE-N", "answer vectors moved toward their queries, on the unit sphere"),
+        "nudge-m": ("NUDGE-M", "answer vectors moved toward their queries, all by one distance"),
         "query-memory": ("Query memory", "answers of similar training queries"),
-        "composition-without-encoder": ("Composition, no encoder", "the best sum without a trained encoder"),
+        "composition-without-encoder": ("Composition, no encoder", "the best weighted sum without a trained encoder"),
         "linear-adapter": ("Linear adapter", "a map of query vectors"),
-        "two-layer-adapter": ("Two-layer adapter", "a network over query vectors"),
+        "two-layer-adapter": ("Two-layer adapter", "a two-layer network over query vectors"),
         "linear-adapter-both": ("Linear adapter, both sides", "one map of query and document vectors"),
         "tuned-alone": ("Local encoder, tuned alone", "trained without the black box"),
         "tuned-alone-concatenated": (
-            "Tuned alone, then concatenated", "trained without the black box, joined afterwards, λ = ½"
+            "Tuned alone, then concatenated", "trained without the black box, then joined, λ = ½"
         ),
-        "tuned-alone-mixed": ("Tuned alone, then mixed", "trained without the black box, joined afterwards"),
+        "tuned-alone-mixed": ("Tuned alone, then mixed", "trained without the black box, then joined"),
         "paper-mafin": ("Mafin, as published", "trained beside the black box, λ = ½"),
-        "lambda-mafin": ("λ-Mafin", "λ learned along, refitted on dev"),
+        "lambda-mafin": ("λ-Mafin", "λ learned in training, refitted on dev"),
         "norm-mafin": ("λ-Mafin, norm", "the vector’s length is its weight"),
         "hybrid-mafin": ("Mafin, hybrid loss", "listwise and contrastive"),
         "mafin": ("Mafin", "trained beside the black box, calibrated"),
-        ComparedSystem.composition: ("Composition", "the best sum of all, the trained encoder among them"),
+        ComparedSystem.composition: (
+            "Composition", "the best weighted sum of all systems, the trained encoder included"
+        ),
     ]
 
     private static let suffixes: [String: (title: String, summary: String)] = [
         "bm25-rrf": ("+ BM25 by ranks", "reciprocal rank fusion"),
         "bm25": ("+ BM25", "convex fusion, weight chosen on dev"),
-        "nudge-n": ("+ NUDGE-N", "joined vectors of answers moved"),
-        "nudge-m": ("+ NUDGE-M", "joined vectors of answers moved"),
+        "nudge-n": ("+ NUDGE-N", "joined answer vectors moved toward their queries"),
+        "nudge-m": ("+ NUDGE-M", "joined answer vectors moved toward their queries"),
         "query-memory": ("+ query memory", "answers of similar training queries"),
     ]
 
     /// The name for people; the name itself for a system that is not known.
     static func title(_ name: String) -> String { entry(name)?.title ?? name }
 
-    /// What it is, with what was chosen for it on dev.
+    /// Its description, with what was chosen for it on dev.
     static func summary(_ name: String, choices: [String: ManifestValue]) -> String? {
         [entry(name)?.summary, text(of: choices)].compactMap(\.self).filter { !$0.isEmpty }.joined(separator: "; ")
     }
@@ -58,7 +60,7 @@ enum SystemTitles {
         return ("\(base.title) \(suffix.title)", suffix.summary)
     }
 
-    /// Choices that say something to a reader, in words.
+    /// The choices that are shown, in words.
     private static let words: [(key: String, text: String)] = [
         ("lambda", "λ"), ("k1", "k1"), ("b", "b"), ("weight", "weight of BM25"), ("gamma", "γ"), ("bandwidth", "τ"),
         ("learningRate", "learning rate"), ("strength", "strength"), ("steps", "step"),
@@ -70,7 +72,7 @@ enum SystemTitles {
                 .sorted { ($1.1, $0.0) < ($0.1, $1.0) }
                 .map { "\($0) \(Number.mean($1))" }.joined(separator: ", ")
         }
-        // Weights of a memory's fusion are of no use without knowing its scale.
+        // The weight of a query memory means nothing without its scale.
         let isMemory = choices["bandwidth"] != nil
         return words.compactMap { key, text in
             guard let value = choices[key]?.number, !(isMemory && key == "weight") else { return nil }

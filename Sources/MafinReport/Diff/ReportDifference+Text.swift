@@ -18,7 +18,7 @@ extension ReportDifference {
         }
         for (name, queries) in [(first, onlyInFirst), (second, onlyInSecond)] where !queries.isEmpty {
             parts.append(
-                "\(queries.count) \(queries.count == 1 ? "query stands" : "queries stand") in \(name) only, not compared: "
+                "\(queries.count) \(queries.count == 1 ? "query is" : "queries are") only in \(name) and not compared: "
                     + queries.prefix(shown).joined(separator: ", ") + (queries.count > shown ? ", …" : "") + "\n")
         }
         for system in systems {
@@ -34,7 +34,7 @@ extension ReportDifference {
             }
             parts.append("Most changed, \(system.name):\n\n" + table.text())
         }
-        return parts.joined(separator: "\n")
+        return parts.joined(separator: "\n").safeForTerminal
     }
 
     private var overview: Table {

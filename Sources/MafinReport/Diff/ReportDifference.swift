@@ -61,7 +61,7 @@ public struct ReportDifference: Sendable, Equatable, Codable {
 
     /// Compares two reports.
     /// - Parameter metric: what is compared query by query; `nil`: the metric that decides in the second report.
-    /// - Throws: ``ReportError/incomparable(first:second:reason:)`` where no system stands in both, where no common system has the metric, or where both hold
+    /// - Throws: ``ReportError/incomparable(first:second:reason:)`` where no system is in both, where no common system has the metric, or where both hold
     ///   values of single queries, but of none in common.
     public init(
         first: (name: String, facts: ComparisonFacts), second: (name: String, facts: ComparisonFacts),
@@ -76,7 +76,7 @@ public struct ReportDifference: Sendable, Equatable, Codable {
         }
         guard !common.isEmpty else {
             throw refuse(
-                "no system stands in both (\(names.0.sorted().joined(separator: ", ")) in one, "
+                "no system is in both (\(names.0.sorted().joined(separator: ", ")) in one, "
                     + "\(names.1.sorted().joined(separator: ", ")) in the other)")
         }
         let means = common.map { name in
@@ -157,6 +157,9 @@ public struct ReportDifference: Sendable, Equatable, Codable {
         let (mine, theirs) = (hashes(first), hashes(second))
         let changed = mine.keys.filter { theirs[$0] != nil && theirs[$0] != mine[$0] }.sorted()
         if !changed.isEmpty { notes.append("The inputs differ: \(changed.joined(separator: ", ")).") }
+        if (first.systems + second.systems).contains(where: { $0.seeds != nil }) {
+            notes.append("Values of single queries are means over seeds; the variance between seeds is not included.")
+        }
         return notes
     }
 }

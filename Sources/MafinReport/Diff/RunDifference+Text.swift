@@ -10,7 +10,7 @@ extension RunDifference {
         for (name, missing, queries) in [(first, second, onlyInFirst), (second, first, onlyInSecond)]
         where !queries.isEmpty {
             let names = queries.prefix(shown).joined(separator: ", ") + (queries.count > shown ? ", …" : "")
-            let count = "\(queries.count) \(queries.count == 1 ? "query stands" : "queries stand") in \(name) only"
+            let count = "\(queries.count) \(queries.count == 1 ? "query is" : "queries are") in \(name) only"
             parts.append(
                 count
                     + (measured == nil
@@ -29,7 +29,7 @@ extension RunDifference {
             if !better.isEmpty { parts.append("Most gained:\n\n" + table(Array(better.prefix(shown))).text()) }
             if !worse.isEmpty { parts.append("Most lost:\n\n" + table(Array(worse.prefix(shown))).text()) }
         }
-        return parts.joined(separator: "\n")
+        return parts.joined(separator: "\n").safeForTerminal
     }
 
     private var summary: String {

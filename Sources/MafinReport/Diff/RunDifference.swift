@@ -89,7 +89,7 @@ public struct RunDifference: Sendable, Equatable, Codable {
             let examples = (first.run.queryIds.first ?? "none", second.run.queryIds.first ?? "none")
             throw ReportError.incomparable(
                 first: first.name, second: second.name,
-                reason: "no query stands in both (\(examples.0) in one, \(examples.1) in the other)")
+                reason: "no query is in both (\(examples.0) in one, \(examples.1) in the other)")
         }
         self.first = first.name
         self.second = second.name

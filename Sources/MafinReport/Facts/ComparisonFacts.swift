@@ -1,16 +1,16 @@
 import MafinMethod
 import MafinRetrieval
 
-/// Everything that a comparison found out: the facts behind its page, its Markdown and its JSON.
+/// The results of a comparison: the facts behind its page, its Markdown and its JSON.
 ///
-/// Plain values; whoever measures fills them in. Sections that were not measured are `nil` and simply absent, and
-/// ``omissions`` says why. The JSON holds all fields of an ``MafinRetrieval/EvaluationReport`` under the same names, so what reads
-/// that reads this too.
+/// They are plain values. Sections that were not measured are `nil`, and ``omissions`` says why. The JSON holds all fields of an
+/// ``MafinRetrieval/EvaluationReport`` under the same names, so a program that reads one reads the other.
 public struct ComparisonFacts: Sendable, Equatable, Codable {
     /// What ``schema`` holds.
     public static let schemaName = "mafin-comparison"
-    /// The version that this library writes, and the newest that it reads.
-    public static let currentSchemaVersion = 1
+    /// The version that this library writes, and the newest that it reads. Since version 2 the verdict has its own tests, and intervals and p of
+    /// systems with several seeds include the variance between seeds.
+    public static let currentSchemaVersion = 2
 
     /// Says what the JSON is.
     public private(set) var schema = schemaName
@@ -31,10 +31,10 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
     public var queries: Int
     /// Judged queries left out because nothing is relevant for them.
     public var queriesWithoutRelevantDocument: Int
-    /// The contenders, the baseline among them, in the order in which they are shown.
+    /// The systems, the baseline included, in the order in which they are shown.
     public var systems: [SystemFacts]
 
-    /// Whether it pays, and what it costs.
+    /// The verdict, and what the artefact costs.
     public var verdict: VerdictFacts?
     /// The system that is best on dev against every other one.
     public var headToHead: HeadToHeadFacts?
@@ -46,7 +46,7 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
     public var perQuery: PerQueryFacts?
     /// Loss and dev metric in the course of training.
     public var trainingCurves: [TrainingCurve]?
-    /// The metric by the share of the local half.
+    /// The metric by λ.
     public var lambdaSweeps: [LambdaSweepFacts]?
     /// The gain by the number of labelled queries.
     public var learningCurve: LearningCurveFacts?
@@ -54,18 +54,18 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
     public var examples: ExampleFacts?
     /// How scores are distributed.
     public var scoreHistograms: [ScoreHistogramFacts]?
-    /// What the collection is like.
+    /// Facts about the collection.
     public var data: DataFacts?
-    /// Texts that stand in training and in test.
+    /// Texts that are both in training and in the measured split.
     public var leaks: LeakFacts?
-    /// Documents that nobody judged and that look relevant.
+    /// Documents without a label that look relevant.
     public var suspectedFalseNegatives: SuspectFacts?
-    /// How the figures came about.
+    /// How the figures were made.
     public var provenance: ProvenanceFacts?
     /// What was left out, and why.
     public var omissions: [Omission]?
 
-    /// The facts that there always are; all others are set afterwards.
+    /// The facts that every comparison has; all others are set afterwards.
     public init(
         title: String, split: String, baseline: String, metric: Metric = .nDCG(cutoff: 10), queries: Int,
         queriesWithoutRelevantDocument: Int = 0, systems: [SystemFacts]
@@ -89,6 +89,40 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
             })
     }
 
+    /// The verdict's answer in a few words, such as `Ship Mafin + BM25`; `nil` without a verdict.
+    public var answer: String? {
+        verdict.map { VerdictFacts.answer($0.decision, system(named: $0.system)?.displayName ?? $0.system) }
+    }
+
+    /// Whether intervals and p include the variance between seeds; `nil` where nothing was trained.
+    var seedNote: String? {
+        guard trainingCurves != nil || systems.contains(where: { $0.seeds != nil }) else { return nil }
+        return systems.contains { $0.seeds != nil }
+            ? "Intervals and p of systems with several seeds include the variance between seeds."
+            : "Each method was trained with one seed: the variance between seeds is not included."
+    }
+
+    /// The facts without texts, curves and values of single queries: what a program reads first.
+    public var summary: ComparisonFacts {
+        var facts = self
+        facts.perQuery = nil
+        facts.examples = nil
+        facts.scoreHistograms = nil
+        facts.trainingCurves = nil
+        facts.lambdaSweeps = nil
+        facts.suspectedFalseNegatives?.suspects = []
+        facts.leaks?.findings = []
+        return facts
+    }
+
+    /// The table alone.
+    public var evaluation: EvaluationReport {
+        EvaluationReport(
+            split: split, baseline: baseline, queries: queries,
+            queriesWithoutRelevantDocument: queriesWithoutRelevantDocument,
+            systems: systems.map { SystemEvaluation(name: $0.name, metrics: $0.metrics, difference: $0.difference) })
+    }
+
     /// The system of a name.
     public func system(named name: String) -> SystemFacts? { systems.first { $0.name == name } }
 
@@ -103,14 +137,8 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
 
 /// Something that is not in the report.
 public struct Omission: Sendable, Equatable, Codable {
-    /// A contender, a section, or whatever was expected.
+    /// A system, or a part of the report.
     public var what: String
     /// Why, in a sentence.
     public var reason: String
-
-    /// An omission.
-    public init(what: String, reason: String) {
-        self.what = what
-        self.reason = reason
-    }
 }

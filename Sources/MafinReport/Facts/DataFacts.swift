@@ -1,4 +1,4 @@
-/// What the collection is like.
+/// Facts about the collection.
 public struct DataFacts: Sendable, Equatable, Codable {
     /// Smallest, middle, mean and largest of a quantity.
     public struct Distribution: Sendable, Equatable, Codable {
@@ -35,17 +35,6 @@ public struct DataFacts: Sendable, Equatable, Codable {
         public var relevantDocuments: Distribution?
         /// Judged pairs of each grade.
         public var grades: [String: Int]
-
-        /// A split from its parts.
-        public init(
-            name: String, queries: Int, labels: Int, relevantDocuments: Distribution?, grades: [String: Int]
-        ) {
-            self.name = name
-            self.queries = queries
-            self.labels = labels
-            self.relevantDocuments = relevantDocuments
-            self.grades = grades
-        }
     }
 
     /// Name of the collection; no path of the machine.
@@ -60,20 +49,6 @@ public struct DataFacts: Sendable, Equatable, Codable {
     public var queryWords: Distribution?
     /// The splits, in order.
     public var splits: [Split]
-    /// Things that are no errors, each in a sentence.
+    /// Warnings about the data, each in a sentence.
     public var warnings: [String]?
-
-    /// Facts from their parts.
-    public init(
-        name: String, documents: Int, queries: Int, documentWords: Distribution? = nil,
-        queryWords: Distribution? = nil, splits: [Split], warnings: [String]? = nil
-    ) {
-        self.name = name
-        self.documents = documents
-        self.queries = queries
-        self.documentWords = documentWords
-        self.queryWords = queryWords
-        self.splits = splits
-        self.warnings = warnings
-    }
 }

@@ -8,12 +8,6 @@ public struct HeadToHeadFacts: Sendable, Equatable, Codable {
         public var name: String
         /// The system minus this one; p is corrected over all opponents.
         public var difference: MetricDifference
-
-        /// Another system.
-        public init(name: String, difference: MetricDifference) {
-            self.name = name
-            self.difference = difference
-        }
     }
 
     /// ``SystemFacts/name`` of the system.
@@ -22,18 +16,14 @@ public struct HeadToHeadFacts: Sendable, Equatable, Codable {
     public var metric: Metric
     /// All others, in the order of the table.
     public var opponents: [Opponent]
+}
 
-    /// Differences from their parts.
-    public init(system: String, metric: Metric, opponents: [Opponent]) {
-        self.system = system
-        self.metric = metric
-        self.opponents = opponents
-    }
-
+extension HeadToHeadFacts {
     /// Tests a system against all others.
     /// - Throws: `RetrievalError` where there is no query.
     public init(
-        _ system: String, among evaluations: [(name: String, evaluation: RunEvaluation)], split: String, metric: Metric
+        _ system: String, among evaluations: [(name: String, evaluation: SeededEvaluation)], split: String,
+        metric: Metric
     ) throws {
         let report = try EvaluationReport(
             split: split, evaluations: evaluations, baseline: system, metrics: [metric])

@@ -1,6 +1,6 @@
 import MafinRetrieval
 
-/// Texts that stand in training and in test.
+/// Texts that are both in training and in the measured split.
 public struct LeakFacts: Sendable, Equatable, Codable {
     /// Two texts that are the same, or nearly.
     public struct Finding: Sendable, Equatable, Codable {
@@ -24,18 +24,6 @@ public struct LeakFacts: Sendable, Equatable, Codable {
         public var testText: String
         /// Share of shingles in common; 1: the same text.
         public var similarity: Double
-
-        /// A finding.
-        public init(
-            kind: Kind, trainingId: String, testId: String, trainingText: String, testText: String, similarity: Double
-        ) {
-            self.kind = kind
-            self.trainingId = trainingId
-            self.testId = testId
-            self.trainingText = trainingText
-            self.testText = testText
-            self.similarity = similarity
-        }
     }
 
     /// What was compared and how, in a sentence.
@@ -44,18 +32,20 @@ public struct LeakFacts: Sendable, Equatable, Codable {
     public var found: Int
     /// Some of them, the most alike first.
     public var findings: [Finding]
-    /// Whether the user let them stand (`--allow-leak`).
+    /// Whether the user chose to measure in spite of them (`--allow-leak`).
     public var isAllowed: Bool
+}
 
-    /// Texts of a finding that are kept, in characters.
+extension LeakFacts {
+    /// How many characters of a text are kept.
     private static let textLength = 2_000
-    /// Findings that are shown.
+    /// How many findings are shown.
     private static let shown = 50
 
     /// The facts of a comparison of both sides.
     /// - Parameters:
     ///   - leftOut: queries of train and dev that were left out because a measured query has their text.
-    ///   - isAllowed: whether the user lets equal queries on both sides stand.
+    ///   - isAllowed: whether the user chose to measure in spite of equal queries on both sides.
     public init(_ report: LeakReport, leftOut: Int, isAllowed: Bool) {
         let pairs = report.queries.map { pair in
             Finding(
@@ -72,8 +62,9 @@ public struct LeakFacts: Sendable, Equatable, Codable {
         self.init(
             method:
                 "\(Number.count(report.measuredQueries)) measured queries were compared with \(Number.count(report.learnedQueries)) "
-                + "of train and dev by \(comparison.shingles) (\(Number.percent(comparison.threshold)) or more in common), and relevant "
-                + "documents that training does not know with those that it does, by \(LeakReport.comparisonOfDocuments.shingles)."
+                + "of train and dev by \(comparison.shingles) (\(Number.percent(comparison.threshold)) or more in common). "
+                + "Relevant documents that only the measured split has were compared with those of train and dev by "
+                + "\(LeakReport.comparisonOfDocuments.shingles)."
                 + (leftOut == 0
                     ? ""
                     : " Before that, \(Number.count(leftOut)) queries were left out of train and dev because a measured query has "
@@ -81,23 +72,15 @@ public struct LeakFacts: Sendable, Equatable, Codable {
             found: pairs.count + documents.count, findings: Array((pairs + documents).prefix(Self.shown)),
             isAllowed: isAllowed && report.queries.contains(where: \.isEqual))
     }
-
-    /// Findings from their parts.
-    public init(method: String, found: Int, findings: [Finding], isAllowed: Bool) {
-        self.method = method
-        self.found = found
-        self.findings = findings
-        self.isAllowed = isAllowed
-    }
 }
 
-/// Documents that nobody judged for a query and that both halves rank first: labels to look at again.
+/// Documents without a label that the black box and the local encoder both rank first for a query: labels to check.
 public struct SuspectFacts: Sendable, Equatable, Codable {
     /// A document that may be relevant.
     public struct Suspect: Sendable, Equatable, Codable {
         /// The query.
         public var queryId: String
-        /// What is asked.
+        /// Its text.
         public var query: String
         /// The document.
         public var documentId: String
@@ -105,21 +88,8 @@ public struct SuspectFacts: Sendable, Equatable, Codable {
         public var document: DocumentText
         /// Its place in the black box's ranking, from 1.
         public var blackBoxRank: Int
-        /// Its place in the local half's ranking, from 1.
+        /// Its place in the local encoder's ranking, from 1.
         public var localRank: Int
-
-        /// A suspect.
-        public init(
-            queryId: String, query: String, documentId: String, document: DocumentText, blackBoxRank: Int,
-            localRank: Int
-        ) {
-            self.queryId = queryId
-            self.query = query
-            self.documentId = documentId
-            self.document = document
-            self.blackBoxRank = blackBoxRank
-            self.localRank = localRank
-        }
     }
 
     /// What counts as suspect, in a sentence.
@@ -128,11 +98,4 @@ public struct SuspectFacts: Sendable, Equatable, Codable {
     public var found: Int
     /// Some of them.
     public var suspects: [Suspect]
-
-    /// Suspects from their parts.
-    public init(method: String, found: Int, suspects: [Suspect]) {
-        self.method = method
-        self.found = found
-        self.suspects = suspects
-    }
 }

@@ -1,6 +1,6 @@
 import MafinRetrieval
 
-/// Every query's values: what scatter plots, wins and losses, and paired tests of other people are made from.
+/// The values of every query, for scatter plots, wins and losses, and paired tests by other programs.
 public struct PerQueryFacts: Sendable, Equatable, Codable {
     /// One system's values.
     public struct System: Sendable, Equatable, Codable {
@@ -8,12 +8,6 @@ public struct PerQueryFacts: Sendable, Equatable, Codable {
         public var name: String
         /// For each metric one value a query, in the order of ``PerQueryFacts/queryIds``.
         public var values: [Metric: [Double]]
-
-        /// A system's values.
-        public init(name: String, values: [Metric: [Double]]) {
-            self.name = name
-            self.values = values
-        }
     }
 
     /// The queries.
@@ -22,13 +16,6 @@ public struct PerQueryFacts: Sendable, Equatable, Codable {
     public var texts: [String]?
     /// The systems.
     public var systems: [System]
-
-    /// Values from their parts.
-    public init(queryIds: [String], texts: [String]? = nil, systems: [System]) {
-        self.queryIds = queryIds
-        self.texts = texts
-        self.systems = systems
-    }
 
     /// The values of one system in one metric; `nil` where they are not here, or not as many as queries.
     public func values(of system: String, in metric: Metric) -> [Double]? {

@@ -1,10 +1,10 @@
 import MafinPipeline
 
-/// How the figures came about: all that is needed to make them again.
+/// How the figures were made: everything that is needed to reproduce them.
 public struct ProvenanceFacts: Sendable, Equatable, Codable {
     /// Settings that belong together.
     public struct Group: Sendable, Equatable, Codable {
-        /// What they are of: a contender, training, the black box.
+        /// What they belong to: the comparison, the black box, training.
         public var title: String
         /// The settings, in order.
         public var settings: [Setting]
@@ -38,7 +38,7 @@ public struct ProvenanceFacts: Sendable, Equatable, Codable {
     public var seeds: [String: UInt64]?
     /// Programs and libraries with their versions.
     public var versions: [Setting]?
-    /// What went in, with its hash.
+    /// The input files, with their hashes.
     public var inputs: [ArtefactManifest.DataRecord]?
     /// What it ran on.
     public var machine: String?

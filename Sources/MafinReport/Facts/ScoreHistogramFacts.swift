@@ -7,12 +7,6 @@ public struct ScoreHistogramFacts: Sendable, Equatable, Codable {
         /// How many pairs lie between each edge and the next.
         public var counts: [Int]
 
-        /// A group.
-        public init(name: String, counts: [Int]) {
-            self.name = name
-            self.counts = counts
-        }
-
         /// Pairs in all.
         public var total: Int { counts.reduce(0, +) }
     }

@@ -1,20 +1,16 @@
+import MafinComparison
 import MafinMethod
+import MafinPipeline
 import MafinRetrieval
 
-/// How one contender's training went.
+/// The course of one method's training.
 public struct TrainingCurve: Sendable, Equatable, Codable {
-    /// One value in the course of training.
+    /// One value during training.
     public struct Point: Sendable, Equatable, Codable {
-        /// Updates made before it.
+        /// Updates before it.
         public var step: Int
         /// The value.
         public var value: Double
-
-        /// A point of a curve.
-        public init(step: Int, value: Double) {
-            self.step = step
-            self.value = value
-        }
     }
 
     /// ``SystemFacts/name``.
@@ -27,37 +23,27 @@ public struct TrainingCurve: Sendable, Equatable, Codable {
     public var development: [Point]
     /// Name of the metric on dev.
     public var metric: String
-    /// Updates of the state that was kept.
+    /// Updates before the state that was kept.
     public var keptStep: Int?
+}
 
-    /// A curve from its parts.
-    public init(
-        system: String, seed: UInt64? = nil, loss: [Point], development: [Point], metric: String, keptStep: Int? = nil
-    ) {
-        self.system = system
-        self.seed = seed
-        self.loss = loss
-        self.development = development
-        self.metric = metric
-        self.keptStep = keptStep
-    }
-
-    /// The curve of a training run.
-    /// - Parameter metric: name of what ``Mafin/DevelopmentResult/metric`` measures.
-    public init(system: String, seed: UInt64? = nil, outcome: TrainingOutcome, metric: String) {
+extension TrainingCurve {
+    /// The curve of a training.
+    init(_ record: TrainingRecord, metric: Metric) {
         self.init(
-            system: system, seed: seed,
-            loss: outcome.history.compactMap { record in
-                record.smoothedLoss.map { Point(step: record.step, value: Double($0)) }
+            // An encoder that is trained alone is evaluated alone on dev.
+            system: record.contender.rawValue, seed: record.seed,
+            loss: record.history.compactMap { entry in
+                entry.smoothedLoss.map { Point(step: entry.step, value: Double($0)) }
             },
-            development: outcome.history.map { Point(step: $0.step, value: $0.result.metric) },
-            metric: metric, keptStep: outcome.best.step)
+            development: record.history.map { Point(step: $0.step, value: $0.result.metric) },
+            metric: metric.description, keptStep: record.keptStep)
     }
 }
 
-/// The metric by the share of the local half.
+/// The metric by λ, the local encoder's share of a score.
 public struct LambdaSweepFacts: Sendable, Equatable, Codable {
-    /// ``SystemFacts/name`` of the system whose local half was mixed.
+    /// ``SystemFacts/name`` of the system.
     public var system: String
     /// The split that was swept.
     public var split: String
@@ -65,22 +51,13 @@ public struct LambdaSweepFacts: Sendable, Equatable, Codable {
     public var sweep: LambdaSweep
     /// The λ that is used.
     public var chosen: Double?
-    /// Where it comes from, in a few words: `fitted by likelihood on dev`.
+    /// How it was chosen, in a few words: `fitted by likelihood on dev`.
     public var choice: String?
-
-    /// A sweep from its parts.
-    public init(system: String, split: String, sweep: LambdaSweep, chosen: Double? = nil, choice: String? = nil) {
-        self.system = system
-        self.split = split
-        self.sweep = sweep
-        self.chosen = chosen
-        self.choice = choice
-    }
 }
 
 /// The gain over the baseline by the number of labelled queries.
 public struct LearningCurveFacts: Sendable, Equatable, Codable {
-    /// A gain, measured or foreseen.
+    /// A gain, measured or predicted.
     public struct Point: Sendable, Equatable, Codable {
         /// Labelled queries that were trained on.
         public var queries: Int
@@ -90,39 +67,49 @@ public struct LearningCurveFacts: Sendable, Equatable, Codable {
         public var low: Double
         /// Upper bound of its interval.
         public var high: Double
-
-        /// A point of the curve.
-        public init(queries: Int, gain: Double, low: Double, high: Double) {
-            self.queries = queries
-            self.gain = gain
-            self.low = low
-            self.high = high
-        }
     }
 
     /// ``SystemFacts/name``.
     public var system: String
     /// The metric.
     public var metric: Metric
-    /// What was measured, by rising number of queries.
+    /// The measured points, by rising number of queries.
     public var measured: [Point]
-    /// What the fitted curve says, beyond what was measured too.
+    /// The points of the fitted curve, also beyond the measured ones.
     public var foreseen: [Point]?
     /// The curve that was fitted, as a formula.
     public var model: String?
-    /// What to expect, in a sentence: `with twice the labels, expect …`.
+    /// What more labels would bring, in a sentence.
     public var expectation: String?
+}
 
-    /// A learning curve from its parts.
-    public init(
-        system: String, metric: Metric, measured: [Point], foreseen: [Point]? = nil, model: String? = nil,
-        expectation: String? = nil
-    ) {
-        self.system = system
-        self.metric = metric
-        self.measured = measured
-        self.foreseen = foreseen
-        self.model = model
-        self.expectation = expectation
+extension LearningCurveFacts {
+    /// A measured curve with its prediction up to twice the labels; `nil` without a point.
+    init?(_ curve: LearningCurve, system: String, metric: Metric) {
+        guard let last = curve.points.last else { return nil }
+        func point(_ queries: Int, _ interval: PairedBootstrap.Interval) -> Point {
+            Point(queries: queries, gain: interval.mean, low: interval.low, high: interval.high)
+        }
+        let all = last.labelledQueries
+        let foreseen = [1.0, 1.25, 1.5, 2].compactMap { curve.forecast(labelledQueries: Int(Double(all) * $0)) }
+        self.init(
+            system: system, metric: metric, measured: curve.points.map { point($0.labelledQueries, $0.gain) },
+            // Added to the last measured gain, because the fitted curve need not go through it.
+            foreseen: foreseen.isEmpty
+                ? nil
+                : foreseen.map {
+                    Point(
+                        queries: $0.labelledQueries, gain: last.gain.mean + $0.increase.mean,
+                        low: last.gain.mean + $0.increase.low, high: last.gain.mean + $0.increase.high)
+                },
+            model: foreseen.isEmpty ? nil : curve.points.count >= 4 ? "an inverse power law" : "a line over log n",
+            expectation: curve.doubled.map {
+                "With twice the labels (\(Number.count($0.labelledQueries)) queries), the gain is expected to change by "
+                    + "\(signed($0.increase.mean)) (\(signed($0.increase.low)) to \(signed($0.increase.high))), from \(signed(last.gain.mean)) with "
+                    + "the \(Number.count(all)) of today. This assumes that the curve goes on as measured."
+                    + ($0.includesSubsets
+                        ? ""
+                        : " Each size was measured with one subset of the labels, so the range does not include how much the choice of labels matters.")
+            })
     }
 }

@@ -1,31 +1,31 @@
-import MafinPipeline
+import MafinComparison
 
-/// Whether it pays, in words, with the costs and the command that ships it.
+/// Whether to ship the artefact, in words, with the costs and the command that ships it.
 public struct VerdictFacts: Sendable, Equatable, Codable {
     /// The answer.
-    public var decision: Verdict.Decision
+    public var decision: ComparisonVerdict.Decision
     /// Name of the system that the answer is about.
     public var system: String
     /// Why, in one or two sentences with the figures.
     public var reason: String
     /// What else a careful reader wants to know, a sentence each.
     public var notes: [String]?
+    /// The first hypothesis, at its own p; `nil` in reports of schema version 1.
+    public var againstBlackBox: ComparisonVerdict.Test?
+    /// The second hypothesis, at its own p; `nil` where no system without an encoder was better on dev than the black box.
+    public var againstBestWithoutEncoder: ComparisonVerdict.Test?
     /// What it costs to use.
     public var costs: CostFacts?
     /// The command line that puts it to use.
     public var command: String?
 
-    /// A verdict from its parts.
-    public init(
-        decision: Verdict.Decision, system: String, reason: String, notes: [String]? = nil, costs: CostFacts? = nil,
-        command: String? = nil
-    ) {
-        self.decision = decision
-        self.system = system
-        self.reason = reason
-        self.notes = notes
-        self.costs = costs
-        self.command = command
+    /// The answer in a few words, with a system's name for people.
+    static func answer(_ decision: ComparisonVerdict.Decision, _ system: String) -> String {
+        switch decision {
+        case .ship: "Ship \(system)"
+        case .doNotShip: "Do not ship \(system)"
+        case .cannotTell: "Cannot tell whether to ship \(system)"
+        }
     }
 }
 
@@ -37,12 +37,6 @@ public struct CostFacts: Sendable, Equatable, Codable {
         public var before: Double
         /// With the system.
         public var after: Double
-
-        /// A change.
-        public init(before: Double, after: Double) {
-            self.before = before
-            self.after = after
-        }
     }
 
     /// Numbers in a vector.
@@ -59,19 +53,4 @@ public struct CostFacts: Sendable, Equatable, Codable {
     public var trainingSeconds: Double?
     /// What the measurements were taken on.
     public var machine: String?
-
-    /// Costs from their parts.
-    public init(
-        dimensions: Change? = nil, indexBytes: Change? = nil, searchMilliseconds: Change? = nil,
-        encoderMilliseconds: Double? = nil, tokensToBuyAgain: Int? = nil, trainingSeconds: Double? = nil,
-        machine: String? = nil
-    ) {
-        self.dimensions = dimensions
-        self.indexBytes = indexBytes
-        self.searchMilliseconds = searchMilliseconds
-        self.encoderMilliseconds = encoderMilliseconds
-        self.tokensToBuyAgain = tokensToBuyAgain
-        self.trainingSeconds = trainingSeconds
-        self.machine = machine
-    }
 }

@@ -3,7 +3,7 @@ import MafinPipeline
 import MafinRetrieval
 
 extension ComparisonFacts {
-    /// The facts as Markdown, for an issue or a README: all figures, and of wins and losses what fits a list. Curves are tables.
+    /// The facts as Markdown, for an issue or a README: all figures, and lists of wins and losses. Curves are tables.
     public func markdown() -> String { MarkdownReport(self).text }
 }
 
@@ -17,7 +17,7 @@ struct MarkdownReport {
 
     var text: String {
         let sections = [
-            head, contenders, headToHead, subsets, balances, examples, rankings, training, lambda, learningCurve,
+            head, systems, headToHead, subsets, balances, examples, rankings, training, lambda, learningCurve,
             scores, data,
             quality, provenance,
             omissions,
@@ -37,7 +37,7 @@ struct MarkdownReport {
         var lines: [String] = ["# \(facts.title.inlineMarkdown)"]
         if let verdict = facts.verdict {
             lines.append(
-                "**\(ReportPage.answer(verdict.decision, title(of: verdict.system))).** \(verdict.reason.inlineMarkdown)"
+                "**\(VerdictFacts.answer(verdict.decision, title(of: verdict.system))).** \(verdict.reason.inlineMarkdown)"
             )
             if let notes = verdict.notes, !notes.isEmpty {
                 lines.append(notes.map { "- \($0.inlineMarkdown)" }.joined(separator: "\n"))
@@ -45,7 +45,7 @@ struct MarkdownReport {
         }
         var line = "\(facts.split) split, \(facts.queries) queries"
         if facts.queriesWithoutRelevantDocument > 0 {
-            line += "; \(facts.queriesWithoutRelevantDocument) without a relevant document left out"
+            line += "; \(facts.queriesWithoutRelevantDocument) without a relevant document are left out"
         }
         if let created = facts.created { line += "; \(created)" }
         lines.append(line.inlineMarkdown)
@@ -57,7 +57,7 @@ struct MarkdownReport {
         return lines.joined(separator: "\n\n")
     }
 
-    private var contenders: String? {
+    private var systems: String? {
         guard !facts.systems.isEmpty else { return nil }
         let page = ReportPage(facts)
         let hasSeeds = facts.systems.contains { $0.seeds?[facts.metric] != nil }
@@ -89,23 +89,26 @@ struct MarkdownReport {
             if hasSeconds { cells.append(system.seconds.map { Number.duration(seconds: $0) } ?? "–") }
             table.append(cells)
         }
-        return section("Contenders", [table.markdown() + legend])
+        return section("All systems", [table.markdown() + legend])
     }
 
     private var legend: String {
-        var text = "\nDifferences are to \(title(of: facts.baseline)), with paired bootstrap intervals"
-        if let statistics = facts.statistics {
-            text += " (\(Number.percent(statistics.confidenceLevel)), \(statistics.resamples) resamples)"
+        var text = "\nDifferences are to \(title(of: facts.baseline)). "
+        guard let statistics = facts.statistics else {
+            return text + "In brackets: paired bootstrap intervals, not corrected; p after Holm's correction."
+        }
+        text +=
+            "In brackets: \(Number.percent(statistics.confidenceLevel)) paired bootstrap intervals (\(statistics.resamples) resamples), not "
+            + "corrected for the number of systems; p of a paired randomization test (\(statistics.permutations) sign assignments) after "
+            + "Holm's correction for \(statistics.comparisons) systems; ▲ better, ▼ worse at p < \(Number.level(statistics.significanceLevel))."
+        if let note = facts.seedNote { text += " \(note)" }
+        if facts.verdict?.againstBlackBox != nil {
+            text += " The verdict has its own tests, which this table does not change."
+        }
+        if let detectable = statistics.detectable {
             text +=
-                "; p of a paired randomization test (\(statistics.permutations) sign assignments) after Holm's correction for \(statistics.comparisons) systems"
-            text += "; ▲ better, ▼ worse at p < \(Number.level(statistics.significanceLevel))."
-            if let detectable = statistics.detectable {
-                text +=
-                    " Smallest gain that could be shown with a chance of \(Number.percent(detectable.power)): "
-                    + "\(signed(detectable.difference)) \(detectable.metric)."
-            }
-        } else {
-            text += " and p after Holm's correction."
+                " The smallest gain that these queries would show with a probability of \(Number.percent(detectable.power)) in one test: "
+                + "\(signed(detectable.difference)) \(detectable.metric)."
         }
         return text
     }
@@ -123,7 +126,7 @@ struct MarkdownReport {
                 Number.probability(difference.pHolm),
             ])
         }
-        return section("\(title(of: versus.system)) against every other", [table.markdown()])
+        return section("\(title(of: versus.system)) against every other system", [table.markdown()])
     }
 
     private var subsets: String? {
@@ -192,11 +195,11 @@ struct MarkdownReport {
                 table.append([Number.mean(Double(point.lambda)), Number.mean(point.value)])
             }
             let chosen = sweep.chosen.map {
-                "; used: λ = \(Number.mean($0))\(sweep.choice.map { ", \($0)" } ?? "")".inlineMarkdown
+                "; in use: λ = \(Number.mean($0))\(sweep.choice.map { ", \($0)" } ?? "")".inlineMarkdown
             }
             return "\(title(of: sweep.system)) on \(sweep.split.inlineMarkdown)\(chosen ?? "").\n\n\(table.markdown())"
         }
-        return section("The share of the local half", parts)
+        return section("The local encoder’s share λ", parts)
     }
 
     private var learningCurve: String? {
@@ -204,7 +207,7 @@ struct MarkdownReport {
         var table = Table(columns: [
             .init("labelled queries", .right), .init("gain", .right), .init("interval", .right), .init("how"),
         ])
-        for (points, how) in [(curve.measured, "measured"), (curve.foreseen ?? [], "foreseen")] {
+        for (points, how) in [(curve.measured, "measured"), (curve.foreseen ?? [], "predicted")] {
             for point in points {
                 table.append(["\(point.queries)", signed(point.gain), interval(point.low, point.high), how])
             }
@@ -237,7 +240,7 @@ struct MarkdownReport {
         var parts: [String] = []
         if let leaks = facts.leaks {
             parts.append(
-                "\(leaks.method.inlineMarkdown) Found: \(leaks.found)\(leaks.isAllowed && leaks.found > 0 ? ", allowed to stand" : "")."
+                "\(leaks.method.inlineMarkdown) Found: \(leaks.found)\(leaks.isAllowed && leaks.found > 0 ? "; the user chose to measure anyway" : "")."
             )
             if !leaks.findings.isEmpty {
                 parts.append(
@@ -253,7 +256,7 @@ struct MarkdownReport {
                 parts.append(
                     suspects.suspects.map {
                         "- \(singleLine($0.query, 100).inlineMarkdown) (`\($0.queryId.inlineCode)`): `\($0.documentId.inlineCode)`, "
-                            + "rank \($0.blackBoxRank) of the black box, \($0.localRank) of the local half"
+                            + "rank \($0.blackBoxRank) of the black box, \($0.localRank) of the local encoder"
                     }.joined(separator: "\n"))
             }
         }
@@ -278,7 +281,7 @@ struct MarkdownReport {
             "- \($0.role), \($0.name), \($0.count) entries".inlineMarkdown + ": `\($0.sha256.inlineCode)`"
         }
         if !lines.isEmpty { parts.append(lines.joined(separator: "\n")) }
-        return parts.isEmpty ? nil : section("How it came about", parts)
+        return parts.isEmpty ? nil : section("How to reproduce it", parts)
     }
 
     private var omissions: String? {

@@ -29,7 +29,7 @@ extension MarkdownReport {
         return parts.count > 1 ? section("Wins and losses", parts) : nil
     }
 
-    /// Both rankings of each, the score in its two parts, and the words that carried the local half's; folded, as they are long.
+    /// Both rankings of each, the score in its two parts, and the words that contribute most; folded, because they are long.
     var rankings: String? {
         guard let examples = facts.examples, !(examples.wins + examples.losses).isEmpty else { return nil }
         let lists = (examples.wins + examples.losses).map { example in
@@ -81,7 +81,7 @@ extension MarkdownReport {
 
     /// Places shown of each ranking.
     private static let shownRanks = 5
-    /// Words shown of each text, those that carried most first.
+    /// How many words are shown of each text, the strongest first.
     private static let shownWords = 8
 
     private func document(_ entry: RankedDocument?, of example: QueryExample) -> String {

@@ -1,6 +1,6 @@
 extension ComparisonFacts {
-    /// The figures of the page that stand for themselves, for slides and documents: names, and files of their own (SVG, light and
-    /// dark as the reader has it). Those without facts are not there.
+    /// The main figures of the page as SVG files for slides and documents, with their names. They follow the reader's light or dark mode. Figures
+    /// without facts are missing.
     public func figures() -> [(name: String, svg: String)] {
         let page = ReportPage(self)
         return [

@@ -1,15 +1,29 @@
+import Foundation
+import MafinNumerics
+
 /// The look of the page: one style sheet, on light and dark ground, on wide and narrow screens, and on paper.
 enum PageStyle {
     /// Everything that goes into the page's `style` element.
-    static var source: String {
-        [PlotTheme.properties, "@media screen{\(tints)}", base, PlotTheme.plotRules, tables, examples, narrow, paper]
-            .joined(separator: "\n")
-    }
+    static let source: String =
+        [PlotTheme.properties, tints, base, PlotTheme.plotRules, tables, examples, narrow, paper]
+        .joined(separator: "\n")
 
     /// The strongest tint of a word, as a share of the colour over the page: its text keeps a contrast of 4.5.
     static let strongestTint = 0.42
 
-    private static let tints = ":root{--tint-ground:var(--page)}"
+    /// A class for each strength of a word's tint, in per cent of its colour.
+    private static let tints = (0...Int(strongestTint * 100)).map { ".t\($0){--t:\($0)}" }.joined(separator: "\n")
+
+    /// What the page may do: show its own style sheet and run its own script, both known by their hashes; nothing else, whatever a
+    /// collection's texts hold.
+    static let policy =
+        "default-src 'none'; style-src \(hash(of: source)); script-src \(hash(of: script)); img-src data:; base-uri 'none'; "
+        + "form-action 'none'"
+
+    /// A source expression of a content security policy (CSP 3, 2.3.1).
+    private static func hash(of text: String) -> String {
+        "'sha256-\(Data(ContentHash.sha256(Data(text.utf8))).base64EncodedString())'"
+    }
 
     private static let base = """
         *{box-sizing:border-box}
@@ -22,6 +36,7 @@ enum PageStyle {
         h1{font-size:clamp(2.125rem,1.35rem + 3.4vw,3.375rem);line-height:1.06;letter-spacing:-.028em;margin:10px 0 0;max-width:20ch}
         h2{font-size:1.5rem}
         h3{font-size:1.0625rem;margin:40px 0 0}
+        .small-heading{font-size:1rem;letter-spacing:0;margin-top:20px}
         p{margin:12px 0 0;max-width:68ch}
         a{color:var(--accent);text-decoration-thickness:1px;text-underline-offset:3px}
         a:focus-visible,button:focus-visible,summary:focus-visible,[tabindex]:focus-visible{outline:2px solid var(--accent);outline-offset:3px;border-radius:2px}
@@ -118,8 +133,8 @@ enum PageStyle {
         .rankings .doc:hover{text-decoration:underline}
         .rankings .grade{grid-column:3;grid-row:1;text-align:right;font-size:.75rem;color:var(--muted);white-space:nowrap}
         .rankings .relevant .grade{color:var(--ink)}
-        .rankings .bar{grid-column:2;grid-row:2;display:flex;height:8px;gap:1px}
-        .rankings .bar i{display:block;background:var(--c);min-width:0}
+        .rankings .bar{grid-column:2;grid-row:2;display:block;width:100%;height:8px}
+        .rankings .bar rect{fill:var(--c)}
         .rankings .score{grid-column:3;grid-row:2;text-align:right;font-size:.75rem;color:var(--muted);white-space:nowrap}
         .slopes{align-self:end}
         .slopes svg{display:block;width:100%;overflow:visible}
@@ -132,6 +147,8 @@ enum PageStyle {
         .more>summary{color:var(--muted);font-size:.875rem;margin-top:20px;display:flex;gap:8px}
         .texts{margin-top:8px;font-size:.90625rem}
         .texts dt{margin-top:16px;font-weight:600}
+        .texts dt .note{font-weight:400}
+        .words-title{margin-top:24px}
         .texts dt:target,.texts dt:target+dd{background:var(--panel);box-shadow:-10px 0 0 var(--panel),10px 0 0 var(--panel)}
         .texts dd{max-width:76ch;white-space:pre-line}
         .rest>summary{color:var(--accent)}
@@ -180,7 +197,7 @@ enum PageStyle {
         figure,tr,.rankings,.example>summary{break-inside:avoid}
         h2,h3,caption,figcaption{break-after:avoid}
         a{color:inherit;text-decoration:none}
-        .bar i,.key,.words span,.answer{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+        .key,.words span,.answer{print-color-adjust:exact;-webkit-print-color-adjust:exact}
         }
         """
 

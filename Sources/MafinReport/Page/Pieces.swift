@@ -20,19 +20,39 @@ func note(_ text: String) -> Markup { element("p", ["class": "note"]) { text } }
 /// The paragraph under a heading.
 func lead(_ text: String) -> Markup { element("p", ["class": "lead"]) { text } }
 
-/// A plot twice: as wide as the page, and as wide as a phone; the style sheet shows one of them.
+/// What a figure of the page shows.
+protocol Drawing {
+    /// Its accessible name.
+    var title: String { get }
+    /// What it shows, in words.
+    var summary: String { get }
+    /// The drawing at a width.
+    func svg(width: Double, isNamed: Bool) -> Markup
+}
+
+extension Plot: Drawing {}
+extension IntervalPlot: Drawing {}
+extension BalancePlot: Drawing {}
+
+/// A drawing twice: as wide as the page, and as wide as a phone; the style sheet shows one of them. Screen readers meet its name once, with or
+/// without the style sheet.
 func figure(
-    _ caption: String, note: String? = nil, id: String, wide: Double = 1048, narrow: Double = 358,
-    _ draw: (_ width: Double, _ id: String) -> Markup
+    _ caption: String, note: String? = nil, wide: Double = 1048, narrow: Double = 358, _ drawing: some Drawing
 ) -> Markup {
     element("figure") {
         element("figcaption") {
             caption
             if let note { element("span", ["class": "note"]) { note } }
         }
-        element("div", ["class": "drawing"]) {
-            element("div", ["class": "wide"]) { draw(wide, "\(id)-w") }
-            element("div", ["class": "narrow"]) { draw(narrow, "\(id)-n") }
+        element(
+            "div",
+            [
+                "class": "drawing", "role": "img",
+                "aria-label": drawing.summary.isEmpty ? drawing.title : "\(drawing.title). \(drawing.summary)",
+            ]
+        ) {
+            element("div", ["class": "wide"]) { drawing.svg(width: wide, isNamed: false) }
+            element("div", ["class": "narrow"]) { drawing.svg(width: narrow, isNamed: false) }
         }
     }
 }

@@ -9,15 +9,14 @@ extension ReportPage {
         return Section(
             id: "scores", title: "Scores",
             content: lead(
-                "How each half’s scores are distributed. Every curve has the same area: what counts is where they lie, and how far apart."
+                "The distribution of each part’s scores. All curves have the same area; compare where they lie and how far apart."
             )
                 + element("div", ["class": "split"]) {
-                    for (index, histogram) in histograms.enumerated() {
+                    for histogram in histograms {
                         figure(
                             histogram.title,
                             note: histogram.groups.map { "\($0.name): \(Number.count($0.total)) pairs" }.joined(
-                                separator: ", "),
-                            id: "scores-\(index + 1)", wide: 500, plot(histogram).svg)
+                                separator: ", "), wide: 500, plot(histogram))
                     }
                 })
     }
@@ -49,7 +48,7 @@ extension ReportPage {
             marks: marks, aspect: 0.56)
     }
 
-    /// What the collection is like.
+    /// Facts about the collection.
     var data: Section? {
         guard let data = facts.data else { return nil }
         func words(_ distribution: DataFacts.Distribution?) -> String {
@@ -99,7 +98,7 @@ extension ReportPage {
 
     private func warnings(_ warnings: [String]) -> Markup {
         guard !warnings.isEmpty else { return .empty }
-        return element("h3") { "Noticed in the data" }
+        return element("h3") { "Warnings about the data" }
             + element("ul") { for warning in warnings.prefix(Self.shownWarnings) { element("li") { warning } } }
             + (warnings.count > Self.shownWarnings
                 ? element("details", ["class": "more"]) {
@@ -121,10 +120,10 @@ extension ReportPage {
                     + (leaks.found == 0
                         ? "Nothing was found."
                         : "\(Number.count(leaks.found)) \(leaks.found == 1 ? "pair was" : "pairs were") found"
-                            + (leaks.isAllowed ? ", and allowed to stand by the user." : ".")))
+                            + (leaks.isAllowed ? "; the user chose to measure anyway (--allow-leak)." : ".")))
             if !leaks.findings.isEmpty {
                 content += pageTable(
-                    "Texts that are too alike",
+                    "Texts that are the same or nearly so",
                     note: leaks.findings.count < leaks.found ? "The \(leaks.findings.count) most alike." : nil,
                     columns: [
                         .number("In common"), PageColumn("What"), PageColumn("In training"),
@@ -142,12 +141,12 @@ extension ReportPage {
             }
         }
         if let suspects = facts.suspectedFalseNegatives {
-            content += element("h3") { "Labels to look at again" }
+            content += element("h3") { "Labels to check" }
             content += lead(
                 suspects.method + " "
                     + (suspects.found == 0
-                        ? "There is none."
-                        : "\(Number.count(suspects.found)) of \(suspects.found == 1 ? "it" : "them")."))
+                        ? "None was found."
+                        : "\(Number.count(suspects.found)) \(suspects.found == 1 ? "was" : "were") found."))
             if !suspects.suspects.isEmpty {
                 content += pageTable(
                     "Documents that may be relevant",

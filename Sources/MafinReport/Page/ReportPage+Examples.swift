@@ -8,16 +8,16 @@ extension ReportPage {
         guard let examples = facts.examples, !examples.wins.isEmpty || !examples.losses.isEmpty else { return nil }
         let hasParts = (examples.wins + examples.losses).contains { $0.systemRanking.contains { $0.parts != nil } }
         var content = lead(
-            "Both rankings of the queries whose \(examples.metric) changed most, \(title(of: examples.baseline)) on the left and "
-                + "\(title(of: examples.system)) on the right. Relevant documents are bold; those without a word nobody judged."
+            "The queries whose \(examples.metric) changed most, with both rankings: \(title(of: examples.baseline)) on the left, "
+                + "\(title(of: examples.system)) on the right. Relevant documents are bold; documents without a note were not judged."
         )
         if hasParts {
             content += element("ul", ["class": "keys"]) {
-                key("c-black-box", "black box’s part of the score")
-                key("c-accent", "local half’s part")
+                key("c-black-box", "the black box’s part of the score")
+                key("c-accent", "the local encoder’s part")
                 element("li") {
-                    "Bars count from the lowest part among the documents shown for a query, so that what differs can be seen; "
-                    "the numbers are the whole parts."
+                    "Bars start at the lowest part among the documents shown for a query, to make differences visible; "
+                    "the numbers are the full parts."
                 }
             }
         }
@@ -104,17 +104,22 @@ extension ReportPage {
                 case nil: ""
                 }
             }
-            element("span", ["class": "bar", "aria-hidden": "true"]) {
+            // A drawing, as the page's policy allows no style of a single element.
+            element(
+                "svg", ["class": "bar", "aria-hidden": "true", "viewBox": "0 0 100 8", "preserveAspectRatio": "none"]
+            ) {
                 let widths = bars.widths(entry, isBaseline: isBaseline)
-                if widths.blackBox > 0 {
-                    element("i", ["class": "c-black-box", "style": "width:\(coordinate(widths.blackBox * 100))%"])
-                }
-                if widths.local > 0 {
-                    element("i", ["class": "c-accent", "style": "width:\(coordinate(widths.local * 100))%"])
-                }
+                if widths.blackBox > 0 { bar(from: 0, to: widths.blackBox, "c-black-box") }
+                if widths.local > 0 { bar(from: widths.blackBox, to: widths.blackBox + widths.local, "c-accent") }
             }
             element("span", ["class": "score"]) { Self.score(entry, isBaseline: isBaseline) }
         }
+    }
+
+    /// A part of a bar, in shares of its room; a little is left free before it.
+    private func bar(from start: Double, to end: Double, _ color: String) -> Markup {
+        let x = start > 0 ? start * 100 + 0.4 : 0
+        return SVG.rect(x: x, y: 0, width: end * 100 - x, height: 8, class: color)
     }
 
     /// Title and start of the text.
@@ -158,7 +163,7 @@ extension ReportPage {
                 "svg",
                 [
                     "viewBox": "0 0 100 \(coordinate(rows))", "preserveAspectRatio": "none",
-                    "style": "height:\(Int(rows) * 54)px",
+                    "height": "\(Int(rows) * 54)",
                 ]
             ) {
                 // Relevant documents lie above the others.
@@ -175,23 +180,23 @@ extension ReportPage {
         }
     }
 
-    /// The words that carried the local half's score.
+    /// How each word contributes to the local encoder's score.
     private func words(_ attribution: DocumentAttribution, _ example: QueryExample) -> Markup {
         let place = example.systemRanking.first { $0.id == attribution.documentId }?.rank
         let name = Self.line(example.documents[attribution.documentId], id: attribution.documentId)
         let method =
             switch attribution.query.method {
             case .leaveOneOut:
-                "Leave-one-out: the change of the local half’s part of the score when the word is taken out and the text encoded anew."
+                "Leave-one-out: by how much the local encoder’s part of the score falls when the word is removed and the text encoded again."
             }
         return element("div") {
-            element("p", ["style": "margin-top:24px"]) {
-                element("strong") { "Which words carried the local half’s score" }
+            element("p", ["class": "words-title"]) {
+                element("strong") { "How each word contributes to the local encoder’s score" }
                 " of “"
                 element("span", ["dir": "auto"]) { name }
                 "”" + (place.map { " (rank \($0))" } ?? "")
             }
-            note(method + " Blue adds, orange with dots takes away.")
+            note(method + " Blue words raise the score, orange words with dots lower it.")
             tinted(attribution.query, name: "Query")
             if let document = attribution.document { tinted(document, name: "Document") }
         }
@@ -207,7 +212,7 @@ extension ReportPage {
     private func tinted(_ attribution: ScoreAttribution, name: String) -> Markup {
         let strongest = attribution.pieces.compactMap(\.contribution).max { abs($0) < abs($1) } ?? 0
         return note(
-            "\(name): \(Self.decimal(attribution.score)) with all its words; the strongest is worth "
+            "\(name): \(Self.decimal(attribution.score)) with all words; the strongest word contributes "
                 + "\(Number.typographic(Number.signedDecimal(strongest))).")
             + element("p", ["class": "words", "dir": "auto"]) {
                 for piece in attribution.pieces.prefix(Self.shownPieces) { tinted(piece, strongest: abs(strongest)) }
@@ -224,7 +229,7 @@ extension ReportPage {
         return element(
             "span",
             [
-                "class": contribution < 0 ? "c-loss less" : "c-accent", "style": "--t:\(coordinate(tint))",
+                "class": "\(contribution < 0 ? "c-loss less" : "c-accent") t\(Int(tint.rounded()))",
                 "title": Number.typographic(Number.signedDecimal(contribution)),
             ]
         ) { piece.text }
@@ -247,7 +252,7 @@ extension ReportPage {
                     if let text = example.documents[document] {
                         element("dt", ["id": "\(id)-d\(index + 1)"]) {
                             element("span", ["dir": "auto"]) { text.title.isEmpty ? document : text.title }
-                            element("span", ["class": "note", "style": "font-weight:400"]) {
+                            element("span", ["class": "note"]) {
                                 " · "
                                     + Self.places(
                                         of: document, example, title(of: examples.baseline), title(of: examples.system))
@@ -267,7 +272,7 @@ extension ReportPage {
         }
     }
 
-    /// Where a document stands in both rankings, and its parts.
+    /// The ranks of a document in both rankings, and the parts of its score.
     private static func places(
         of document: String, _ example: QueryExample, _ baseline: String, _ system: String
     ) -> String {

@@ -41,8 +41,7 @@ extension ReportPage {
             })
         return figure(
             "Queries on which each system is better and worse than \(title(of: facts.baseline)) in \(facts.metric)",
-            note: "The rest of the \(Number.count(facts.perQuery?.queryIds.count ?? 0)) queries: equal.",
-            id: "balance", plot.svg)
+            note: "The rest of the \(Number.count(facts.perQuery?.queryIds.count ?? 0)) queries are equal.", plot)
     }
 
     private func scatter(
@@ -68,8 +67,8 @@ extension ReportPage {
             ], aspect: 0.92)
         return figure(
             "\(system.displayName) against \(title(of: facts.baseline))",
-            note: "One dot a query; above the diagonal \(system.displayName) is better.", id: "scatter", wide: 480,
-            plot.svg)
+            note: "Each dot is a query; above the diagonal, \(system.displayName) is better.", wide: 480,
+            plot)
     }
 
     private static let quarters = [0, 0.25, 0.5, 0.75, 1]
@@ -90,6 +89,8 @@ extension ReportPage {
             ], aspect: 0.92)
         return figure(
             "Change of each query, sorted",
-            note: "The area above the line less that below is the mean difference.", id: "changes", wide: 480, plot.svg)
+            note:
+                "The area above the line minus the area below it, divided by the number of queries, is the mean difference.",
+            wide: 480, plot)
     }
 }

@@ -1,7 +1,7 @@
 import MafinPipeline
 
 extension ReportPage {
-    /// How the figures came about.
+    /// How the figures were made.
     var provenance: Section? {
         guard let provenance = facts.provenance else { return nil }
         var content = Markup.empty
@@ -24,7 +24,7 @@ extension ReportPage {
         if !rows.isEmpty { content += factsTable("Seeds, versions and machine", rows) }
         if let inputs = provenance.inputs, !inputs.isEmpty {
             content += pageTable(
-                "What went in",
+                "Inputs",
                 columns: [PageColumn("What"), PageColumn("File"), .number("Entries"), PageColumn("SHA-256")],
                 rows: inputs.map {
                     PageRow([
@@ -33,7 +33,7 @@ extension ReportPage {
                     ])
                 })
         }
-        return content == .empty ? nil : Section(id: "provenance", title: "How it came about", content: content)
+        return content == .empty ? nil : Section(id: "provenance", title: "How to reproduce it", content: content)
     }
 
     private func code(_ text: String) -> Markup { element("code") { text } }
@@ -49,18 +49,16 @@ extension ReportPage {
 }
 
 extension ComparisonFacts {
-    /// What was left out, as stated and as seen from the facts that are absent.
-    ///
-    /// What is absent is only missed in a whole comparison, one with a verdict.
+    /// What is missing: the stated omissions and, in a comparison with a verdict, sections without facts.
     var allOmissions: [Omission] {
         let stated = omissions ?? []
         guard verdict != nil else { return stated }
         let sections: [(what: String, isAbsent: Bool, reason: String)] = [
             ("Query by query", perQuery == nil, "Values of single queries were not kept."),
             ("Wins and losses", examples == nil, "Rankings were not kept."),
-            ("Training", trainingCurves == nil, "No course of training was recorded."),
+            ("Training", trainingCurves == nil, "The course of training was not recorded."),
             ("Learning curve", learningCurve == nil, "Training with fewer labels was not run."),
-            ("Leaks", leaks == nil, "Training and \(split) were not searched for texts in common."),
+            ("Leaks", leaks == nil, "Training and \(split) were not searched for common texts."),
         ]
         let names = Set(stated.map { $0.what.lowercased() })
         return stated

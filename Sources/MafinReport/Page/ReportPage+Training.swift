@@ -12,7 +12,7 @@ extension ReportPage {
         if let plot = curvePlot(
             curves, \.loss, title: "Training loss", label: "nats, moving mean", format: .decimal)
         {
-            plots.append(figure("Training loss", id: "loss", wide: 500, plot.svg))
+            plots.append(figure("Training loss", wide: 500, plot))
         }
         if let plot = curvePlot(
             curves, \.development, title: "\(metrics) on dev", label: metrics, format: .share)
@@ -20,8 +20,8 @@ extension ReportPage {
             plots.append(
                 figure(
                     "\(metrics) on dev",
-                    note: curves.contains { $0.keptStep != nil } ? "A dot: the state that was kept." : nil,
-                    id: "dev", wide: 500, plot.svg))
+                    note: curves.contains { $0.keptStep != nil } ? "A dot: the state that was kept." : nil, wide: 500,
+                    plot))
         }
         return Section(
             id: "training", title: "Training",
@@ -64,7 +64,7 @@ extension ReportPage {
             y: .init(label, PlotScale(covering: all.map(\.value), margin: 0.08), format), marks: marks, aspect: 0.66)
     }
 
-    /// The metric by the share of the local half, drawn.
+    /// A plot of the metric by λ.
     var lambdaPlot: Plot? {
         guard let sweeps = facts.lambdaSweeps, let first = sweeps.first else { return nil }
         var marks: [Plot.Mark] = []
@@ -92,26 +92,26 @@ extension ReportPage {
             summary: sweeps.map {
                 "\(title(of: $0.system)): best \(mean($0.sweep.best.value)) at λ = \(mean(Double($0.sweep.best.lambda)))"
             }.joined(separator: "; "),
-            x: .init("λ, the share of the local half", PlotScale(0...1), .share),
+            x: .init("λ, the local encoder’s share", PlotScale(0...1), .share),
             y: .init(
                 first.sweep.metric, PlotScale(covering: sweeps.flatMap { $0.sweep.points.map(\.value) }, margin: 0.08),
                 .share),
             marks: marks, aspect: 0.42)
     }
 
-    /// The metric by the share of the local half.
+    /// The metric by λ.
     var lambda: Section? {
         guard let plot = lambdaPlot, let sweeps = facts.lambdaSweeps, let first = sweeps.first else { return nil }
         let choices = sweeps.compactMap { sweep in
             sweep.chosen.map { "\(title(of: sweep.system)): λ = \(mean($0))\(sweep.choice.map { ", \($0)" } ?? "")" }
         }
         return Section(
-            id: "lambda", title: "The share of the local half",
+            id: "lambda", title: "The local encoder’s share λ",
             content: lead(
-                "At λ = 0 the ranking is the black box’s own, at λ = 1 the local encoder’s."
-                    + (choices.isEmpty ? "" : " Used: \(choices.joined(separator: "; ")).")
+                "At λ = 0 the ranking is the black box’s, at λ = 1 the local encoder’s."
+                    + (choices.isEmpty ? "" : " Values in use: \(choices.joined(separator: "; ")).")
             )
-                + figure("\(first.sweep.metric) by λ on \(first.split)", id: "lambda-plot", wide: 720, plot.svg))
+                + figure("\(first.sweep.metric) by λ on \(first.split)", wide: 720, plot))
     }
 
     /// The value of a sweep between its points.
@@ -136,7 +136,7 @@ extension ReportPage {
             marks.append(.band(foreseen.map { (Double($0.queries), $0.low, $0.high) }, .neutral))
             marks.append(
                 .line(
-                    foreseen.map { .init(Double($0.queries), $0.gain) }, .neutral, label: "foreseen", dashed: true))
+                    foreseen.map { .init(Double($0.queries), $0.gain) }, .neutral, label: "predicted", dashed: true))
         }
         marks.append(.whiskers(curve.measured.map { (Double($0.queries), $0.low, $0.high) }, .accent))
         marks.append(.line(curve.measured.map { .init(Double($0.queries), $0.gain) }, .accent))
@@ -171,17 +171,17 @@ extension ReportPage {
                 + figure(
                     "Gain of \(title(of: curve.system)) in \(curve.metric) by number of labelled queries",
                     note:
-                        "Whiskers: \(confidence) intervals over queries. One draw of labels and one training a size: what others would give is not in them."
+                        "Whiskers: \(confidence) intervals over queries. Each size was measured with one subset of the labels and one seed; the variance of both is not included."
                         + (foreseen.isEmpty
                             ? ""
-                            : " Band: the increase foreseen by a fitted curve\(curve.model.map { ", \($0)," } ?? "") with its uncertainty."),
-                    id: "learning-plot", wide: 720, plot.svg)
+                            : " Band: what a fitted curve\(curve.model.map { " (\($0))" } ?? "") predicts, with its uncertainty."),
+                    wide: 720, plot)
                 + pageTable(
                     "The points of the learning curve",
                     columns: [
                         PageColumn("Labelled queries"), PageColumn("How"), .number("Gain"), .number("Interval"),
                     ],
-                    rows: (curve.measured.map { ($0, "measured") } + foreseen.map { ($0, "foreseen") }).map {
+                    rows: (curve.measured.map { ($0, "measured") } + foreseen.map { ($0, "predicted") }).map {
                         point, kind in
                         PageRow([
                             PageCell(Number.count(point.queries)), PageCell(kind),

@@ -1,8 +1,8 @@
-import MafinPipeline
+import MafinComparison
 import MafinRetrieval
 
 extension ReportPage {
-    /// The top of the page: the answer, why, and what it costs.
+    /// The top of the page: the verdict, the reason and the costs.
     var verdict: Markup {
         guard let verdict = facts.verdict else {
             return element("p", ["class": "overline"]) { overline } + element("h1") { facts.title }
@@ -15,7 +15,7 @@ extension ReportPage {
             + element("div", ["class": verdict.decision.rawValue]) {
                 element("h1") {
                     element("span", ["class": "answer", "aria-hidden": "true"])
-                    Self.answer(verdict.decision, title(of: verdict.system))
+                    VerdictFacts.answer(verdict.decision, title(of: verdict.system))
                 }
                 element("p", ["class": "reason"]) { verdict.reason }
                 if let notes = verdict.notes, !notes.isEmpty {
@@ -29,20 +29,11 @@ extension ReportPage {
             }
     }
 
-    /// The answer in words.
-    static func answer(_ decision: Verdict.Decision, _ system: String) -> String {
-        switch decision {
-        case .ship: "Ship \(system)"
-        case .doNotShip: "Do not ship \(system)"
-        case .cannotTell: "Cannot tell whether \(system) pays"
-        }
-    }
-
     private var overline: String {
         var parts = ["\(facts.split) split", "\(Number.count(facts.queries)) queries"]
         if facts.queriesWithoutRelevantDocument > 0 {
             parts.append(
-                "\(Number.count(facts.queriesWithoutRelevantDocument)) without a relevant document left out")
+                "\(Number.count(facts.queriesWithoutRelevantDocument)) without a relevant document are left out")
         }
         if let created = facts.created { parts.append(Self.time(created)) }
         return parts.joined(separator: " · ")
@@ -54,7 +45,7 @@ extension ReportPage {
         return "\(text[..<middle]) \(text[text.index(after: middle)...].prefix(5)) UTC"
     }
 
-    /// The few numbers that carry the answer.
+    /// The main numbers of the verdict.
     private func figures(_ verdict: VerdictFacts) -> Markup? {
         guard let system = facts.system(named: verdict.system), let after = system.metrics[facts.metric] else {
             return nil
@@ -71,11 +62,15 @@ extension ReportPage {
             figure(
                 facts.metric.description, before.map { "\(mean($0)) → \(mean(after))" } ?? mean(after),
                 "\(title(of: facts.baseline)) → \(system.displayName)")
-            if let difference = system.difference?[facts.metric] {
-                figure("Difference", signed(difference.mean), "\(confidence) interval \(interval(difference))")
+            if let tested = verdict.againstBlackBox?.difference {
                 figure(
-                    "By chance alone", "p \(Self.probability(difference.pHolm))",
-                    "for a difference as large, after Holm’s correction")
+                    "Difference", signed(tested.mean), "95 % interval \(signed(tested.low)) … \(signed(tested.high))")
+                figure(
+                    "p", Self.probability(tested.p).replacing("= ", with: ""),
+                    "of the primary test, against \(title(of: facts.baseline)); not corrected")
+            } else if let difference = system.difference?[facts.metric] {
+                figure("Difference", signed(difference.mean), "\(confidence) interval \(interval(difference))")
+                figure("p", Self.probability(difference.pHolm).replacing("= ", with: ""), "after Holm’s correction")
             }
             if let balance = facts.perQuery?.balance(of: system.name, against: facts.baseline, in: facts.metric) {
                 figure(
@@ -124,15 +119,16 @@ extension ReportPage {
         }
         if let tokens = costs.tokensToBuyAgain {
             rows.append(
-                ("Tokens to buy again", tokens == 0 ? "none: the black box’s vectors stay" : Number.count(tokens)))
+                ("Tokens to buy again", tokens == 0 ? "none: the black box’s vectors are reused" : Number.count(tokens))
+            )
         }
         if let seconds = costs.trainingSeconds { rows.append(("Training, once", Number.duration(seconds: seconds))) }
         return rows
     }
 
-    private func shipping(_ command: String, _ decision: Verdict.Decision) -> Markup {
+    private func shipping(_ command: String, _ decision: ComparisonVerdict.Decision) -> Markup {
         element("div") {
-            element("h2", ["style": "font-size:1rem;letter-spacing:0;margin-top:20px"]) {
+            element("h2", ["class": "small-heading"]) {
                 decision == .ship ? "The command that ships it" : "The command that would ship it"
             }
             element("pre", ["tabindex": "0"]) { element("code") { command } }

@@ -1,11 +1,11 @@
 import MafinRetrieval
 
 extension ComparisonFacts {
-    /// The facts as one self-contained page: no file, no font and nothing of the network beside it; it works without its script.
+    /// The facts as one self-contained page that loads no other file and nothing from the network; it works without its script.
     public func html() -> String { ReportPage(self).markup.document }
 }
 
-/// Builds the page from the facts. Each section is in a file of its own; those without facts are not in the page.
+/// Builds the page from the facts. A section without facts is not in the page.
 struct ReportPage {
     let facts: ComparisonFacts
 
@@ -25,7 +25,7 @@ struct ReportPage {
     /// The sections that there are facts for, in order.
     var sections: [Section] {
         [
-            contenders, headToHead, subsets, perQuery, examples, training, lambda, learningCurve, scores, data, quality,
+            systems, headToHead, subsets, perQuery, examples, training, lambda, learningCurve, scores, data, quality,
             provenance,
             omissions,
         ].compactMap(\.self)
@@ -36,6 +36,7 @@ struct ReportPage {
         return element("html", ["xmlns": "http://www.w3.org/1999/xhtml", "lang": "en"]) {
             element("head") {
                 element("meta", ["charset": "utf-8"])
+                element("meta", ["http-equiv": "Content-Security-Policy", "content": PageStyle.policy])
                 element("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"])
                 element("meta", ["name": "generator", "content": "mafin"])
                 // An icon of its own, or browsers ask for /favicon.ico.
@@ -75,10 +76,10 @@ struct ReportPage {
     /// The name for people of a system.
     func title(of system: String) -> String { facts.system(named: system)?.displayName ?? system }
 
-    /// What the differences are measured against, corrected.
+    /// The level below which a corrected p is significant.
     var significanceLevel: Double { facts.statistics?.significanceLevel ?? 0.05 }
 
-    /// What a difference amounts to.
+    /// Whether a difference is significant, and in which direction.
     func finding(_ difference: MetricDifference) -> EvaluationSummary.Finding {
         EvaluationSummary.finding(difference, significanceLevel: significanceLevel)
     }
@@ -88,7 +89,7 @@ struct ReportPage {
 }
 
 extension EvaluationSummary.Finding {
-    /// The colour of what it is about.
+    /// Its colour.
     var color: PlotColor {
         switch self {
         case .better: .gain
@@ -97,7 +98,7 @@ extension EvaluationSummary.Finding {
         }
     }
 
-    /// A mark that needs no colour.
+    /// Its mark, for readers who do not see colour.
     var mark: String {
         switch self {
         case .better: "▲"
@@ -106,7 +107,7 @@ extension EvaluationSummary.Finding {
         }
     }
 
-    /// What it is in words.
+    /// The finding in words.
     var words: String {
         switch self {
         case .better: "better"

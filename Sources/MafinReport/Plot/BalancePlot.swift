@@ -38,11 +38,11 @@ public struct BalancePlot: Sendable {
     }
 
     /// The plot as a file of its own.
-    public func svgFile(width: Double = 720) -> String { SVG.file(svg(width: width, id: "plot")) }
+    public func svgFile(width: Double = 720) -> String { SVG.file(svg(width: width, isNamed: true)) }
 
     private static let narrow = 520.0
 
-    func svg(width: Double, id: String) -> Markup {
+    func svg(width: Double, isNamed: Bool) -> Markup {
         let isNarrow = width < Self.narrow
         let rowHeight = isNarrow ? 44.0 : 28.0
         let labels = rows.map { TextMetrics.width($0.label, fontSize: 13) }.max() ?? 0
@@ -53,12 +53,12 @@ public struct BalancePlot: Sendable {
         let left = (isNarrow ? 0 : min(labels + 20, width * 0.34)) + number
         let right = width - number
         let top = PlotFrame.lineHeight + 12
-        // Both sides share one scale, and the line stands where the longest bars on either side just fit.
+        // Both sides share one scale; the line is where the longest bars on either side just fit.
         let most = (losses: rows.map(\.losses).max() ?? 0, wins: rows.map(\.wins).max() ?? 0)
         let unit = (right - left) / Double(max(1, most.losses + most.wins))
         let middle = left + Double(most.losses) * unit
         return SVG.root(
-            size: (width, top + Double(rows.count) * rowHeight + 4), id: id, title: title, summary: summary
+            size: (width, top + Double(rows.count) * rowHeight + 4), name: isNamed ? (title, summary) : nil
         ) {
             SVG.text("worse", at: (middle - 8, PlotFrame.fontSize), anchor: .end, class: "f loss")
             SVG.text("better", at: (middle + 8, PlotFrame.fontSize), class: "f accent")

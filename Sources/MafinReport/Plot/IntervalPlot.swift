@@ -59,12 +59,12 @@ public struct IntervalPlot: Sendable {
     }
 
     /// The plot as a file of its own.
-    public func svgFile(width: Double = 720) -> String { SVG.file(svg(width: width, id: "plot")) }
+    public func svgFile(width: Double = 720) -> String { SVG.file(svg(width: width, isNamed: true)) }
 
     /// Below this width names and figures stand above their line instead of beside it.
     private static let narrow = 520.0
 
-    func svg(width: Double, id: String) -> Markup {
+    func svg(width: Double, isNamed: Bool) -> Markup {
         let isNarrow = width < Self.narrow
         let rowHeight = isNarrow ? 46.0 : 30.0
         func widest(_ texts: [String], _ most: Double) -> Double {
@@ -81,7 +81,7 @@ public struct IntervalPlot: Sendable {
 
         let ticks = scale.ticks(count: max(3, Int((right - left) / 70)))
         return SVG.root(
-            size: (width, bottom + 2 * PlotFrame.lineHeight + 8), id: id, title: title, summary: summary
+            size: (width, bottom + 2 * PlotFrame.lineHeight + 8), name: isNamed ? (title, summary) : nil
         ) {
             if let band = indifference {
                 SVG.rect(

@@ -2,24 +2,24 @@ extension Plot {
     /// The plot as a file of its own: with its colours, light and dark.
     /// - Parameter width: in pixels; the height follows from ``aspect``.
     public func svgFile(width: Double = 640) -> String {
-        SVG.file(svg(width: width, id: "plot"))
+        SVG.file(svg(width: width, isNamed: true))
     }
 
     /// The plot as an element of a page whose style sheet has ``PlotTheme``'s rules.
-    /// - Parameter id: unique in the page; the accessible name refers to it.
-    func svg(width: Double, id: String) -> Markup {
+    /// - Parameter isNamed: whether title and description are in the drawing; a page has them once, beside its two drawings.
+    func svg(width: Double, isNamed: Bool) -> Markup {
         let ticks = (x: xTicks(width: width), y: y.ticks ?? y.scale.ticks(count: 5))
         let yTexts = y.format.texts(ticks.y)
         let frame = PlotFrame(
             self, width: width, yTickTexts: yTexts, endLabels: marks.compactMap(\.endLabel).map(\.text))
-        return SVG.root(size: frame.size, id: id, title: title, summary: summary) {
+        return SVG.root(size: frame.size, name: isNamed ? (title, summary) : nil) {
             axes(frame, ticks, yTexts)
             for mark in marks { drawing(of: mark, frame) }
             endLabels(frame)
         }
     }
 
-    /// As many round values as can stand side by side.
+    /// As many round values as fit side by side.
     private func xTicks(width: Double) -> [Double] {
         if let ticks = x.ticks { return ticks }
         var count = max(2, Int(width / 80))
@@ -45,7 +45,7 @@ extension Plot {
             axes += SVG.text(text, at: (x, frame.bottom + PlotFrame.lineHeight + 2), anchor: .middle)
         }
         axes += SVG.line((frame.left, frame.bottom), (frame.right, frame.bottom), class: "axis")
-        // Both labels lie flat: nobody reads texts that stand on their side.
+        // Both labels are horizontal, because vertical text is hard to read.
         axes += SVG.text(y.label, at: (0, PlotFrame.fontSize), class: "strong")
         axes += SVG.text(
             x.label, at: (frame.right, frame.bottom + 2 * PlotFrame.lineHeight + 4), anchor: .end, class: "strong")

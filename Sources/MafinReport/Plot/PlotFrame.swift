@@ -1,4 +1,4 @@
-/// Where things of a plot stand, in pixels of the drawing; y grows downwards.
+/// The geometry of a plot, in pixels of the drawing; y grows downwards.
 struct PlotFrame: Equatable {
     static let fontSize = 12.0
     /// From the baseline of one line of text to the next.
@@ -20,7 +20,7 @@ struct PlotFrame: Equatable {
         }
         size = (width, (width * plot.aspect).rounded())
         left = (widest(yTickTexts) + 10).rounded(.up)
-        // Labels take at most a third: the data come first. A tenth more than estimated: nothing but the edge stands behind them.
+        // Labels take at most a third of the width. A tenth more than estimated, because text beyond the edge would be cut.
         right = width - max(14, min(1.1 * widest(endLabels) + 12, width / 3)).rounded(.up)
         top = Self.lineHeight + 12
         bottom = size.height - 2 * Self.lineHeight - 10
@@ -40,7 +40,7 @@ struct PlotFrame: Equatable {
     /// Pixels from the top edge.
     func y(_ value: Double) -> Double { bottom - yScale.fraction(value) * (bottom - top) }
 
-    /// Where columns stand: at 0 if the axis holds it, else at its end nearest to 0.
+    /// The base of columns: 0 if the axis holds it, else the end of the axis nearest to 0.
     var baseline: Double {
         guard yScale.kind == .linear else { return bottom }
         return y(min(max(0, yScale.domain.lowerBound), yScale.domain.upperBound))

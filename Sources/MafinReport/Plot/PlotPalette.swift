@@ -4,7 +4,7 @@ public enum PlotColor: Sendable, Hashable {
     case accent
     /// The black box.
     case blackBox
-    /// The local half; the accent, since it is what mafin adds.
+    /// The local encoder; the accent, because it is what mafin adds.
     case local
     /// Something better than what it is compared with.
     case gain

@@ -5,22 +5,27 @@ enum SVG {
         case start, middle, end
     }
 
-    /// The drawing itself, with a name and a description for who cannot see it.
+    /// The drawing itself.
+    /// - Parameter name: title and description for readers who cannot see it; `nil` where the element around it has them, and screen
+    ///   readers skip the drawing.
     static func root(
-        size: (width: Double, height: Double), id: String, title: String, summary: String,
+        size: (width: Double, height: Double), name: (title: String, summary: String)?,
         @MarkupBuilder _ content: () -> Markup
     ) -> Markup {
-        let names = summary.isEmpty ? "\(id)-title" : "\(id)-title \(id)-summary"
-        return element(
+        element(
             "svg",
             [
-                "xmlns": "http://www.w3.org/2000/svg", "class": "plot", "role": "img", "aria-labelledby": names,
+                "xmlns": "http://www.w3.org/2000/svg", "class": "plot", "role": name == nil ? nil : "img",
+                "aria-hidden": name == nil ? "true" : nil,
+                "aria-labelledby": name.map { $0.summary.isEmpty ? "plot-title" : "plot-title plot-summary" },
                 "viewBox": "0 0 \(coordinate(size.width)) \(coordinate(size.height))",
                 "width": coordinate(size.width), "height": coordinate(size.height),
             ]
         ) {
-            element("title", ["id": "\(id)-title"]) { title }
-            if !summary.isEmpty { element("desc", ["id": "\(id)-summary"]) { summary } }
+            if let name {
+                element("title", ["id": "plot-title"]) { name.title }
+                if !name.summary.isEmpty { element("desc", ["id": "plot-summary"]) { name.summary } }
+            }
             content()
         }
     }

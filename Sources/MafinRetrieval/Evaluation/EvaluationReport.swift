@@ -79,29 +79,45 @@ public struct EvaluationReport: Sendable, Equatable, Codable {
             baseline: baseline, metrics: metrics, bootstrap: bootstrap, test: test)
     }
 
-    /// Compares systems that are measured already, all on the same qrels.
+    /// Compares systems that are measured already, all on the same qrels, once each.
     /// - Throws: ``RetrievalError/noJudgedQueries(path:)`` where no query has a relevant document.
     public init(
         split: String, evaluations: [(name: String, evaluation: RunEvaluation)], baseline: String,
         metrics: [Metric] = Metric.standard, bootstrap: PairedBootstrap = PairedBootstrap(),
         test: PairedRandomizationTest = PairedRandomizationTest()
     ) throws {
+        try self.init(
+            split: split, evaluations: evaluations.map { ($0.name, SeededEvaluation([$0.evaluation])) },
+            baseline: baseline, metrics: metrics, bootstrap: bootstrap, test: test)
+    }
+
+    /// Compares systems that are measured already, all on the same qrels. Intervals and p of a system that has several seeds include
+    /// the variance between them.
+    /// - Throws: ``RetrievalError/noJudgedQueries(path:)`` where no query has a relevant document.
+    public init(
+        split: String, evaluations: [(name: String, evaluation: SeededEvaluation)], baseline: String,
+        metrics: [Metric] = Metric.standard, bootstrap: PairedBootstrap = PairedBootstrap(),
+        test: PairedRandomizationTest = PairedRandomizationTest()
+    ) throws {
         guard let reference = evaluations.first(where: { $0.name == baseline })?.evaluation else {
             preconditionFailure("the baseline \(baseline) is not among the systems")
         }
-        guard !reference.queryIds.isEmpty else { throw RetrievalError.noJudgedQueries(path: split) }
-        let contenders = evaluations.indices.filter { evaluations[$0].name != baseline }
-        // One column per contender and metric, so that all share one set of resamples.
+        guard !reference.mean.queryIds.isEmpty else { throw RetrievalError.noJudgedQueries(path: split) }
+        let others = evaluations.indices.filter { evaluations[$0].name != baseline }
+        // One column per system and metric, so that all share one set of resamples.
         let columns = metrics.flatMap { metric in
-            contenders.map { evaluations[$0].evaluation.differences(from: reference, in: metric) }
+            others.map { evaluations[$0].evaluation.mean.differences(from: reference.mean, in: metric) }
         }
-        let intervals = bootstrap.intervals(of: columns)
-        let pValues = test.pValues(of: columns)
+        let seeds = metrics.flatMap { metric in
+            others.map { evaluations[$0].evaluation.seedErrors(minus: reference, in: metric) }
+        }
+        let intervals = bootstrap.intervals(of: columns, seeds: seeds)
+        let pValues = test.pValues(of: columns, seeds: seeds)
         var differences = [[Metric: MetricDifference]](repeating: [:], count: evaluations.count)
         for (row, metric) in metrics.enumerated() {
-            let slice = row * contenders.count..<(row + 1) * contenders.count
+            let slice = row * others.count..<(row + 1) * others.count
             let adjusted = holmAdjusted(Array(pValues[slice]))
-            for (offset, system) in contenders.enumerated() {
+            for (offset, system) in others.enumerated() {
                 let interval = intervals[slice.lowerBound + offset]
                 differences[system][metric] = MetricDifference(
                     mean: interval.mean, low: interval.low, high: interval.high,
@@ -110,10 +126,10 @@ public struct EvaluationReport: Sendable, Equatable, Codable {
         }
         self.split = split
         self.baseline = baseline
-        queries = reference.queryIds.count
-        queriesWithoutRelevantDocument = reference.queriesWithoutRelevantDocument
+        queries = reference.mean.queryIds.count
+        queriesWithoutRelevantDocument = reference.mean.queriesWithoutRelevantDocument
         systems = evaluations.indices.map { index in
-            let means = evaluations[index].evaluation.means.filter { metrics.contains($0.key) }
+            let means = evaluations[index].evaluation.mean.means.filter { metrics.contains($0.key) }
             return SystemEvaluation(
                 name: evaluations[index].name, metrics: means,
                 difference: evaluations[index].name == baseline ? nil : differences[index])

@@ -46,7 +46,7 @@ public struct QueryPartition: Sendable, Codable, Hashable {
 
     /// The comparison of all systems within each part that has queries; a part without queries is left out.
     public func reports(
-        split: String, evaluations: [(name: String, evaluation: RunEvaluation)], baseline: String,
+        split: String, evaluations: [(name: String, evaluation: SeededEvaluation)], baseline: String,
         metrics: [Metric] = Metric.standard, bootstrap: PairedBootstrap = PairedBootstrap(),
         test: PairedRandomizationTest = PairedRandomizationTest()
     ) throws -> [Part: EvaluationReport] {

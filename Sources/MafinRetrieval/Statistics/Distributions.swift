@@ -1,6 +1,7 @@
 import Foundation
+import MafinNumerics
 
-/// Student's t distribution, as far as the planning of a test needs it.
+/// Student's t distribution, as far as tests and their planning need it.
 enum StudentT {
     /// The value below which a variable of the distribution lies with probability `p`, to about ten digits.
     ///
@@ -22,6 +23,17 @@ enum StudentT {
         return degreesOfFreedom.squareRoot() * tan((low + high) / 2)
     }
 
+    /// A draw: a standard normal variable over the root of a mean of squares of others.
+    static func draw(_ degreesOfFreedom: Int, _ generator: inout RandomGenerator) -> Double {
+        let normal = Double(generator.normal())
+        var squares = 0.0
+        for _ in 0..<degreesOfFreedom {
+            let value = Double(generator.normal())
+            squares += value * value
+        }
+        return normal / (squares / Double(degreesOfFreedom)).squareRoot()
+    }
+
     /// `∫₀^angle cos^(ν−1) θ dθ` by Simpson's rule. The integrand is negligible beyond 12/√ν, so the steps need not go further.
     private static func integral(to angle: Double, _ degreesOfFreedom: Double) -> Double {
         let end = min(angle, 12 / degreesOfFreedom.squareRoot())
@@ -34,4 +46,11 @@ enum StudentT {
         }
         return sum * width / 3
     }
+}
+
+/// The standard deviation of a sample (divisor n − 1); `nil` for fewer than two values.
+func standardDeviation(_ values: [Double]) -> Double? {
+    guard values.count > 1 else { return nil }
+    let mean = values.reduce(0, +) / Double(values.count)
+    return (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count - 1)).squareRoot()
 }

@@ -10,6 +10,9 @@ extension LearningCurve {
         public let gain: PairedBootstrap.Interval
         /// Gain there minus gain with all labels that there are, both as the curve has them.
         public let increase: PairedBootstrap.Interval
+        /// Whether the intervals include how much the choice of the labelled queries matters: each smaller size was measured with several
+        /// subsets. With one subset a size, that variance is unknown, and the intervals are too narrow.
+        public let includesSubsets: Bool
     }
 
     /// A curve `gain(n) = level + slope · φ(n)` with `φ(n) = (1 − (n/n₀)^−α) / α`, and ln(n/n₀) at α = 0; n₀ is the smallest size.
@@ -79,10 +82,11 @@ extension LearningCurve {
         }
         return Forecast(
             labelledQueries: wanted, gain: interval(observed.gain, drawn.map(\.gain)),
-            increase: interval(observed.increase, drawn.map(\.increase)))
+            increase: interval(observed.increase, drawn.map(\.increase)),
+            includesSubsets: points.dropLast().allSatisfy { $0.differences.count > 1 })
     }
 
-    /// With twice the labels, expect …
+    /// The gain expected with twice the labels.
     public var doubled: Forecast? { points.last.flatMap { forecast(labelledQueries: 2 * $0.labelledQueries) } }
 
     /// For each resample the mean gain at each size: test queries drawn once for all sizes, repeats for each size.

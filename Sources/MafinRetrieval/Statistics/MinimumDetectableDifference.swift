@@ -7,7 +7,7 @@ import Foundation
 /// "Topic set size design", Information Retrieval 19(3), for retrieval). A gain below it may be real, and this test set would
 /// more often than not fail to show it.
 ///
-/// Before there is a contender, σ follows from the spread s of the baseline's own values and the correlation ρ of two systems' values over
+/// Before anything is trained, σ follows from the spread s of the baseline's own values and the correlation ρ of two systems' values over
 /// queries: `σ = s √(2 (1 − ρ))`, both systems spreading alike.
 public struct MinimumDetectableDifference: Sendable, Codable, Hashable {
     /// Queries of the test set.
@@ -18,7 +18,7 @@ public struct MinimumDetectableDifference: Sendable, Codable, Hashable {
     public let significance: Double
     /// The wanted chance of finding a difference of ``difference``.
     public let power: Double
-    /// Contenders that are tested; each is tested at α / comparisons (Bonferroni, which is the first and hardest step of Holm's correction).
+    /// Systems that are tested; each is tested at α / comparisons (Bonferroni, which is the first and hardest step of Holm's correction).
     public let comparisons: Int
     /// δ, the smallest mean difference that is found with probability ``power``; in the unit of the metric.
     public let difference: Double
@@ -31,7 +31,7 @@ public struct MinimumDetectableDifference: Sendable, Codable, Hashable {
     /// - Parameters:
     ///   - standardDeviation: σ over queries; not of the mean.
     ///   - queries: of the test set, 2 or more.
-    ///   - comparisons: contenders that will be compared with the baseline.
+    ///   - comparisons: systems that will be compared with the baseline.
     public init(
         standardDeviation: Double, queries: Int, significance: Double = 0.05, power: Double = 0.8, comparisons: Int = 1
     ) {
@@ -47,10 +47,10 @@ public struct MinimumDetectableDifference: Sendable, Codable, Hashable {
         difference = Self.factor(queries, significance / Double(comparisons), power) * standardDeviation
     }
 
-    /// Before there is a contender: from the baseline's value for each query of the test set.
+    /// Before anything is trained: from the baseline's value for each query of the test set.
     ///
     /// The values may be those of dev where test shall not be touched; then `queries` says how many test has.
-    /// - Parameter correlation: ρ, of the values of baseline and contender over queries.
+    /// - Parameter correlation: ρ, of the values of the baseline and of another system over queries.
     public init(
         baseline values: [Double], correlation: Double = usualCorrelation, queries: Int? = nil,
         significance: Double = 0.05, power: Double = 0.8, comparisons: Int = 1
@@ -61,7 +61,7 @@ public struct MinimumDetectableDifference: Sendable, Codable, Hashable {
             queries: queries ?? values.count, significance: significance, power: power, comparisons: comparisons)
     }
 
-    /// From the differences that some contender shows, such as the untrained concatenation, which costs no training.
+    /// From the differences that some system shows, such as the untrained concatenation, which costs no training.
     /// - Parameter queries: of the test set, where the differences are of another one.
     public init(
         differences: [Double], queries: Int? = nil, significance: Double = 0.05, power: Double = 0.8,
@@ -99,6 +99,6 @@ public struct MinimumDetectableDifference: Sendable, Codable, Hashable {
 
     private static func deviation(_ values: [Double]) -> Double {
         precondition(values.count >= 2, "a spread needs two queries, here are \(values.count)")
-        return SeedSummary(values).standardDeviation ?? 0
+        return MafinRetrieval.standardDeviation(values) ?? 0
     }
 }

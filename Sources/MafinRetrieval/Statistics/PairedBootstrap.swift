@@ -45,19 +45,22 @@ public struct PairedBootstrap: Sendable {
         }
     }
 
-    /// The interval of one contender's differences.
+    /// The interval of one system's differences.
     public func interval(of differences: [Double]) -> Interval { intervals(of: [differences])[0] }
 
-    /// The intervals of several contenders' differences on the same queries; all share their resamples.
+    /// The intervals of several systems' differences on the same queries; all share their resamples.
     ///
     /// Bounds are interpolated linearly between order statistics, as numpy's and scipy's are.
-    /// - Parameter columns: for each contender one difference per query, at least one query.
-    /// - Complexity: O(resamples × queries × contenders), on all threads.
-    public func intervals(of columns: [[Double]]) -> [Interval] {
+    /// - Parameters:
+    ///   - columns: for each system one difference per query, at least one query.
+    ///   - seeds: for each system what its seeds add to the uncertainty; empty: nothing for any.
+    /// - Complexity: O(resamples × queries × systems), on all threads.
+    public func intervals(of columns: [[Double]], seeds: [[SeedError]] = []) -> [Interval] {
         guard let queries = columns.first?.count else { return [] }
         precondition(queries > 0, "no queries to resample")
         precondition(queries <= UInt32.max, "\(queries) queries are more than 32 bits can number")
-        let sums = Self.resampledSums(of: columns, resamples: resamples, seed: seed)
+        var sums = Self.resampledSums(of: columns, resamples: resamples, seed: seed)
+        Resampling.add(seeds, to: &sums, queries: queries, seed: seed)
         let tail = tail(queries)
         return zip(columns, sums).map { column, sums in
             let sorted = sums.sorted()

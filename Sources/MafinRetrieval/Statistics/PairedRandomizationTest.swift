@@ -18,16 +18,18 @@ public struct PairedRandomizationTest: Sendable {
         self.seed = seed
     }
 
-    /// The two-sided p of one contender's differences.
+    /// The two-sided p of one system's differences.
     public func pValue(of differences: [Double]) -> Double { pValues(of: [differences])[0] }
 
-    /// The two-sided p of several contenders' differences on the same queries; all share their sign assignments.
-    /// - Parameter columns: for each contender one difference per query, at least one query.
-    /// - Complexity: O(permutations × queries × contenders), on all threads.
-    public func pValues(of columns: [[Double]]) -> [Double] {
+    /// The two-sided p of several systems' differences on the same queries; all share their sign assignments.
+    /// - Parameters:
+    ///   - columns: for each system one difference per query, at least one query.
+    ///   - seeds: for each system what its seeds add to the spread of the mean under the null hypothesis; empty: nothing for any.
+    /// - Complexity: O(permutations × queries × systems), on all threads.
+    public func pValues(of columns: [[Double]], seeds: [[SeedError]] = []) -> [Double] {
         guard let queries = columns.first?.count else { return [] }
         precondition(queries > 0, "no queries to permute")
-        let sums = Resampling.weightedSums(of: columns, count: permutations, seed: seed) { generator, signs in
+        var sums = Resampling.weightedSums(of: columns, count: permutations, seed: seed) { generator, signs in
             var bits: UInt64 = 0
             for index in signs.indices {
                 if index & 63 == 0 { bits = generator.next() }
@@ -35,6 +37,7 @@ public struct PairedRandomizationTest: Sendable {
                 bits >>= 1
             }
         }
+        Resampling.add(seeds, to: &sums, queries: queries, seed: seed)
         return zip(columns, sums).map { column, sums in
             let observed = abs(column.reduce(0, +))
             // Sums of the same numbers in another order may differ in their last bits; they are ties all the same.

@@ -2,7 +2,7 @@ import MafinNumerics
 
 /// Weighted sums of columns under many random weightings, the common core of bootstrap and randomization test.
 ///
-/// One weighting of the queries serves every column (contender, metric): it is drawn once, and the comparison of the
+/// One weighting of the queries serves every column (system, metric): it is drawn once, and the comparison of the
 /// columns stays paired. 10,000 weightings of 5,000 queries for 10 columns are 5·10⁸ multiply-adds.
 enum Resampling {
     /// Weightings drawn from one generator; each block has its own, so that the result does not depend on threads.
@@ -49,6 +49,22 @@ enum Resampling {
             }
         }
         return columns.indices.map { Array(flat[$0 * count..<($0 + 1) * count]) }
+    }
+
+    /// Adds to each sum over `queries` a draw of the error of the mean that is due to seeds.
+    /// - Parameter errors: of each column; none at all is the same as none for each.
+    static func add(_ errors: [[SeedError]], to sums: inout [[Double]], queries: Int, seed: UInt64) {
+        precondition(errors.isEmpty || errors.count == sums.count, "\(errors.count) errors of \(sums.count) columns")
+        for (column, errors) in errors.enumerated() {
+            for (index, error) in errors.enumerated() where error.standardError > 0 {
+                // Each system alone or with others: the same draws.
+                var generator = RandomGenerator(seed: RandomGenerator.mix(seed) &+ UInt64.max / 3 &+ UInt64(index))
+                let scale = error.standardError * Double(queries)
+                for row in sums[column].indices {
+                    sums[column][row] += scale * StudentT.draw(error.degreesOfFreedom, &generator)
+                }
+            }
+        }
     }
 
     /// Inner product of `a`, whole vectors, with as many bytes of `b` from `bOffset` on. Four accumulators hide the

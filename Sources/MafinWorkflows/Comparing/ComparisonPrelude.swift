@@ -63,18 +63,15 @@ struct ComparisonPrelude {
         guard values.count >= 2, queries >= 2 else {
             throw WorkflowError.tooFewQueries(dev: values.count, split: options.split, measured: queries)
         }
-        func smallest(_ comparisons: Int) -> MinimumDetectableDifference {
-            MinimumDetectableDifference(baseline: values, queries: queries, comparisons: comparisons)
-        }
-        let systems = max(1, ComparedSystem.all.count { plan.wants($0.name) && $0.kind != .baseline })
-        let detectable = smallest(systems)
+        // The verdict rests on one test at its own p, however many systems are in the table.
+        let detectable = MinimumDetectableDifference(baseline: values, queries: queries)
         context.note(
             String(
                 format:
-                    "the smallest gain that %d %@ queries would show with a chance of 80 %%: %.3f %@ for one system, %.3f for one of %d "
-                    + "(if differences between two systems spread by %.3f: the black box's values on dev, correlated by %.1f with the other's)",
-                queries, options.split, smallest(1).difference, "\(plan.metric)", detectable.difference, systems,
-                detectable.standardDeviation, MinimumDetectableDifference.usualCorrelation))
+                    "the smallest gain that %d %@ queries would show with a probability of 80 %%: %.3f %@ (assuming that differences between two "
+                    + "systems have a standard deviation of %.3f, from the black box's values on dev and a correlation of %.1f between systems)",
+                queries, options.split, detectable.difference, "\(plan.metric)", detectable.standardDeviation,
+                MinimumDetectableDifference.usualCorrelation))
         return detectable
     }
 

@@ -130,7 +130,7 @@ package struct TrainingWorkflow {
             let trained: TrainedEncoder
             do {
                 trained = try train(contender, training, checkpoints, onEvent)
-            } catch  where isRival && Self.isFailureOfTheMethod(error) {
+            } catch  where isRival && TrainingError.isOfOneMethod(error) {
                 context.warn("rival \(contender.rawValue) could not be trained and is left out: \(error)")
                 continue
             }
@@ -148,12 +148,6 @@ package struct TrainingWorkflow {
         guard let result else { preconditionFailure("the method is trained first, and its errors end the run") }
         try? FileManager.default.removeItem(at: checkpoints)
         return result
-    }
-
-    /// Whether an error says that the data does not suit one method. Another method may well train on it. Everything else, such as a damaged
-    /// checkpoint or a full disk, ends the run.
-    private static func isFailureOfTheMethod(_ error: any Error) -> Bool {
-        (error as? TrainingError)?.isOfOneMethod ?? (error is CalibrationError)
     }
 
     /// Loads the encoder and hashes its weights, on another core than what is read beside it.

@@ -16,6 +16,20 @@ extension Character {
 }
 
 extension String {
+    /// This text without characters that steer a terminal, for everything that is printed and was not written by us: texts of a collection,
+    /// identifiers, words of a server.
+    ///
+    /// Each control character (escape sequences begin with one) and each character that reverses the direction of what follows it becomes
+    /// U+FFFD. Newlines and tabs stay; a carriage return before a newline goes.
+    public var safeForTerminal: String {
+        if utf8.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == 0x0A || $0 == 0x09 }) { return self }
+        var safe = String.UnicodeScalarView()
+        for scalar in replacing("\r\n", with: "\n").unicodeScalars {
+            safe.append(scalar.steersTerminal ? "\u{FFFD}" : scalar)
+        }
+        return String(safe)
+    }
+
     /// The number of terminal columns that this text takes; linear in its length.
     public var displayWidth: Int {
         if utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) { return utf8.count }
@@ -39,6 +53,14 @@ extension String {
 }
 
 extension Unicode.Scalar {
+    fileprivate var steersTerminal: Bool {
+        switch value {
+        case 0x09, 0x0A: false
+        case 0x202A...0x202E, 0x2066...0x2069: true
+        default: properties.generalCategory == .control
+        }
+    }
+
     fileprivate var takesNoColumn: Bool {
         switch properties.generalCategory {
         case .nonspacingMark, .enclosingMark, .format, .control, .lineSeparator, .paragraphSeparator: true

@@ -4,29 +4,29 @@ import MafinMethod
 import MafinPipeline
 import MafinRetrieval
 
-/// Everything that goes into the report of a comparison, brought together.
+/// Collects everything that goes into the report of a comparison.
 public struct ComparisonReport {
-    /// What was run.
+    /// The comparison.
     public let comparison: Comparison
-    /// What it found.
+    /// Its results.
     public let result: ComparisonOutcome
     /// Texts and labels.
     public let collection: RetrievalCollection
     /// Labels by part.
     public let splits: JudgedSplits
-    /// The smallest gain that could be shown, computed before training.
+    /// The smallest gain that the measured split would show, computed before training.
     public let detectable: MinimumDetectableDifference
-    /// What stands on both sides.
+    /// Texts that are both in training and in the measured split.
     public let leaks: LeakReport
-    /// The artefact of the chosen method; `nil` where none was trained.
+    /// The artefact of the chosen method; `nil` if nothing was trained.
     public let model: ArtefactModel?
-    /// Scores in two parts; `nil` without a model.
+    /// Scores in their two parts; `nil` without a model.
     public let scores: PairScores?
-    /// The lines that put the artefact to use, with BM25 beside it or not.
+    /// The commands that put the artefact to use, with or without BM25.
     public let shippingCommand: (_ usesBM25: Bool) -> String
-    /// How it came about; the choices of each system are added here.
+    /// How the figures were made; choices of each system are added here.
     public let provenance: ProvenanceFacts
-    /// What times were taken on.
+    /// The machine on which times were measured.
     public let machine: String
 
     /// All parts.
@@ -51,9 +51,9 @@ public struct ComparisonReport {
 
     private var plan: ComparisonPlan { comparison.plan }
 
-    /// The facts: figures, tests, and what is looked at beside them. Takes seconds to minutes: words are left out one by one.
-    /// - Parameter onProgress: what is being done.
-    /// - Throws: what labels, encoders and files throw.
+    /// Computes the facts. It takes seconds to minutes, because words are left out of texts one by one.
+    /// - Parameter onProgress: called with each step.
+    /// - Throws: errors of labels, encoders and files.
     public func facts(onProgress: (String) -> Void = { _ in }) throws -> ComparisonFacts {
         let metric = plan.metric
         let metrics = plan.request.metrics
@@ -73,8 +73,9 @@ public struct ComparisonReport {
             facts.systems[index].title = SystemTitles.title(name)
             facts.systems[index].summary = SystemTitles.summary(name, choices: row?.choices ?? [:])
             facts.systems[index].seconds = result.seconds[name]
-            let spread = systems[index].spread.mapValues { SeedSpread(values: $0.values) }
-            if spread.values.contains(where: { $0.values.count > 1 }) { facts.systems[index].seeds = spread }
+            if systems[index].evaluation.seeds.count > 1 {
+                facts.systems[index].seeds = systems[index].evaluation.spread
+            }
         }
         try addSubsets(to: &facts, evaluations, qrels)
         facts.statistics = StatisticsFacts(
@@ -83,7 +84,8 @@ public struct ComparisonReport {
                 metric: metric, difference: detectable.difference, power: detectable.power,
                 standardDeviation: detectable.standardDeviation))
         let texts = Dictionary(collection.queries.map { ($0.id, $0.text) }, uniquingKeysWith: { first, _ in first })
-        facts.perQuery = PerQueryFacts(evaluations, metrics: metrics, texts: { texts[$0] ?? "" })
+        facts.perQuery = PerQueryFacts(
+            evaluations.map { ($0.name, $0.evaluation.mean) }, metrics: metrics, texts: { texts[$0] ?? "" })
         facts.trainingCurves = result.trainings.map { TrainingCurve($0, metric: metric) }
         facts.lambdaSweeps = sweeps
         facts.learningCurve = result.learningCurve.flatMap {
@@ -102,11 +104,12 @@ public struct ComparisonReport {
             facts.scoreHistograms = try histograms(chosen)
             onProgress("explaining wins and losses")
             facts.examples = try examples(chosen, qrels)
-            if let verdict = ComparisonVerdict(result, report, metric: metric) {
-                facts.verdict = VerdictFacts(
-                    decision: verdict.decision, system: verdict.system, reason: verdict.reason,
-                    notes: verdict.notes + subsetNotes(facts, of: verdict.system),
-                    costs: try costs(chosen), command: shippingCommand(verdict.usesBM25))
+            if let verdict = ComparisonVerdict(result, metric: metric) {
+                var words = VerdictFacts(verdict, result, split: split, queries: report.queries, metric: metric)
+                words.notes = (words.notes ?? []) + subsetNotes(facts, of: verdict.candidate)
+                words.costs = try costs(chosen)
+                words.command = shippingCommand(verdict.usesBM25)
+                facts.verdict = words
             }
         }
         if let best = systems.max(by: { $0.development < $1.development }) {
@@ -118,9 +121,9 @@ public struct ComparisonReport {
         return facts
     }
 
-    /// Queries whose answers training knew, apart from the rest.
+    /// Adds figures on groups of queries: those whose answers were in training, the others, and those without twins.
     private func addSubsets(
-        to facts: inout ComparisonFacts, _ evaluations: [(name: String, evaluation: RunEvaluation)], _ qrels: Qrels
+        to facts: inout ComparisonFacts, _ evaluations: [(name: String, evaluation: SeededEvaluation)], _ qrels: Qrels
     ) throws {
         let learned = try splits.qrels(.train)
         let partition = QueryPartition(
@@ -129,9 +132,10 @@ public struct ComparisonReport {
             split: facts.split, evaluations: evaluations, baseline: facts.baseline, metrics: [facts.metric])
         let shares = partition.seenShares
         let newDocuments =
-            "some relevant document never was an answer in training"
+            "some relevant document was not an answer in training"
             + (shares.isEmpty
-                ? "" : "; on average \(Number.percent(shares.reduce(0, +) / Double(shares.count))) of a query’s were")
+                ? ""
+                : "; on average \(Number.percent(shares.reduce(0, +) / Double(shares.count))) of a query’s relevant documents were")
         let parts: [(part: QueryPartition.Part, name: String, title: String, summary: String)] = [
             (.seenDocuments, "seen-documents", "Seen documents", "every relevant document was an answer in training"),
             (.newDocuments, "new-documents", "New documents", newDocuments),
@@ -141,10 +145,10 @@ public struct ComparisonReport {
         }
         let twins = leaks.affectedQueries
         let others = evaluations.map { ($0.name, $0.evaluation.filter { !twins.contains($0) }) }
-        if !twins.isEmpty, others.first?.1.queryIds.isEmpty == false {
+        if !twins.isEmpty, others.first?.1.mean.queryIds.isEmpty == false {
             shown.append(
                 (
-                    "without-twins", "Without twins", "no query of train or dev is the same or nearly so",
+                    "without-twins", "Without twins", "no query of train or dev has the same or nearly the same text",
                     try EvaluationReport(
                         split: "\(facts.split), without twins", evaluations: others, baseline: facts.baseline,
                         metrics: [facts.metric])
@@ -162,7 +166,7 @@ public struct ComparisonReport {
         }
     }
 
-    /// What the groups of queries say of a system: whether its gain is one on documents that training knew, and whether it is one of memory.
+    /// What the groups say about a system's gain: whether it holds for documents that were not in training, and for queries without twins.
     private func subsetNotes(_ facts: ComparisonFacts, of system: String) -> [String] {
         guard let results = facts.system(named: system)?.subsets else { return [] }
         func figure(_ name: String) -> String? {
@@ -177,20 +181,20 @@ public struct ComparisonReport {
         if seen > 0 {
             let new = queries("new-documents")
             notes.append(
-                "Of \(Number.count(seen)) of \(Number.count(facts.queries)) \(facts.split) queries every relevant document was an answer in training. "
+                "For \(Number.count(seen)) of \(Number.count(facts.queries)) \(facts.split) queries, every relevant document was an answer in training. "
                     + (figure("new-documents").map {
-                        "On the other \(Number.count(new)) \(name) differs from the black box by \($0)\(new < Self.fewQueries ? ": too few to tell what documents that are added later gain." : ".")"
-                    } ?? "What documents that are added later gain cannot be told."))
+                        "On the other \(Number.count(new)), \(name) differs from the black box by \($0)\(new < Self.fewQueries ? "; these are too few to predict the gain on documents that are added later." : ".")"
+                    } ?? "So the gain on documents that are added later is unknown."))
         }
         if queries("without-twins") > 0, let figure = figure("without-twins") {
             notes.append(
-                "\(Number.count(facts.queries - queries("without-twins"))) \(facts.split) queries have a twin in train or dev; without them \(name) differs by \(figure)."
+                "\(Number.count(facts.queries - queries("without-twins"))) \(facts.split) queries have a twin in train or dev. Without them, \(name) differs from the black box by \(figure)."
             )
         }
         return notes
     }
 
-    /// Of fewer queries an interval says little.
+    /// With fewer queries an interval says little.
     private static let fewQueries = 30
 
     /// The sweeps of the first seed.
@@ -202,19 +206,20 @@ public struct ComparisonReport {
                 LambdaSweepFacts(
                     system: record.name, split: JudgedSplits.Part.dev.rawValue, sweep: sweep,
                     chosen: Double(record.mixing.lambda),
-                    choice: record.mixing.lambdaForm == .fixed ? "given" : "fitted by likelihood on dev"))
+                    choice: record.mixing.lambdaForm == .fixed ? "fixed" : "fitted by likelihood on dev"))
         }
         return found.isEmpty ? nil : found
     }
 
     private func histograms(_ chosen: TrainingRecord) throws -> [ScoreHistogramFacts] {
         let samples = try comparison.scoreSamples(of: chosen)
-        return [("Black box", samples.blackBox), ("Local half, trained", samples.local)].compactMap { title, sample in
+        return [("Black box", samples.blackBox), ("Local encoder, trained", samples.local)].compactMap {
+            title, sample in
             ScoreHistogramFacts(title: title, groups: [("relevant", sample.relevant), ("other", sample.other)])
         }
     }
 
-    /// Suspects that are shown, and characters of their texts.
+    /// How many suspects are shown, and how many characters of their texts.
     private static let shownSuspects = 30
     private static let suspectLength = 1_200
 
@@ -223,7 +228,7 @@ public struct ComparisonReport {
             labels: [qrels, try splits.qrels(.dev), try splits.qrels(.train)])
         return SuspectFacts(
             method:
-                "Documents without a label that the black box and the encoder as released both rank first, of the queries of all splits.",
+                "Unlabelled documents that the black box and the encoder as released both rank first, over the queries of all splits.",
             found: found.count,
             suspects: found.prefix(Self.shownSuspects).map { query, document in
                 .init(
@@ -232,7 +237,8 @@ public struct ComparisonReport {
             })
     }
 
-    /// Wins and losses whose words are looked at: the query's of all of these, the document's of the first few, since each word is a text to encode.
+    /// How many wins and losses have their words explained: those of the query, and for the first few those of the document, because each word
+    /// is a text to encode.
     private static let attributedQueries = 5
     private static let attributedDocuments = 2
 
@@ -248,7 +254,7 @@ public struct ComparisonReport {
         let words = LeaveOneOut(model)
         func attribute(_ list: inout [QueryExample]) throws {
             for index in list.indices.prefix(Self.attributedQueries) {
-                // The first that is relevant, else what stands first.
+                // The first relevant document, or else the first of all.
                 let ranking = list[index].systemRanking
                 guard let shown = ranking.first(where: \.isRelevant) ?? ranking.first, let found = document(shown.id)
                 else { continue }
@@ -295,86 +301,5 @@ public struct ComparisonReport {
         }
         provenance.seconds = result.spent
         return provenance
-    }
-}
-
-extension ManifestValue {
-    /// The value for people: numbers with four digits, lists and records on one line.
-    public var text: String {
-        switch self {
-        case .null: "none"
-        case .boolean(let value): value ? "yes" : "no"
-        case .integer(let value): "\(value)"
-        case .number(let value): String(format: "%.4g", value)
-        case .text(let value): value
-        case .list(let values): values.map(\.text).joined(separator: ", ")
-        case .record(let values):
-            values.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.text)" }.joined(separator: ", ")
-        }
-    }
-}
-
-extension TrainingCurve {
-    /// The curve of a training.
-    init(_ record: TrainingRecord, metric: Metric) {
-        self.init(
-            // On dev an encoder that is trained alone is looked at alone.
-            system: record.contender.rawValue, seed: record.seed,
-            loss: record.history.compactMap { entry in
-                entry.smoothedLoss.map { Point(step: entry.step, value: Double($0)) }
-            },
-            development: record.history.map { Point(step: $0.step, value: $0.result.metric) },
-            metric: metric.description, keptStep: record.keptStep)
-    }
-}
-
-extension LearningCurveFacts {
-    /// A measured curve with what it foresees up to twice the labels; `nil` without a point.
-    init?(_ curve: LearningCurve, system: String, metric: Metric) {
-        guard let last = curve.points.last else { return nil }
-        func point(_ queries: Int, _ interval: PairedBootstrap.Interval) -> Point {
-            Point(queries: queries, gain: interval.mean, low: interval.low, high: interval.high)
-        }
-        let all = last.labelledQueries
-        let foreseen = [1.0, 1.25, 1.5, 2].compactMap { curve.forecast(labelledQueries: Int(Double(all) * $0)) }
-        self.init(
-            system: system, metric: metric, measured: curve.points.map { point($0.labelledQueries, $0.gain) },
-            // By the increase alone: the fitted curve need not go through the last point.
-            foreseen: foreseen.isEmpty
-                ? nil
-                : foreseen.map {
-                    Point(
-                        queries: $0.labelledQueries, gain: last.gain.mean + $0.increase.mean,
-                        low: last.gain.mean + $0.increase.low, high: last.gain.mean + $0.increase.high)
-                },
-            model: foreseen.isEmpty ? nil : curve.points.count >= 4 ? "an inverse power law" : "a line over log n",
-            expectation: curve.doubled.map {
-                "With twice the labels, \(Number.count($0.labelledQueries)) queries, expect \(signed($0.increase.mean)) "
-                    + "(\(signed($0.increase.low)) to \(signed($0.increase.high))) more than the \(signed(last.gain.mean)) that all "
-                    + "\(Number.count(all)) bring now, if the curve goes on as it was measured."
-            })
-    }
-}
-
-extension ComparisonFacts {
-    /// The facts without texts, curves and values of single queries: what a program reads first.
-    public var summary: ComparisonFacts {
-        var facts = self
-        facts.perQuery = nil
-        facts.examples = nil
-        facts.scoreHistograms = nil
-        facts.trainingCurves = nil
-        facts.lambdaSweeps = nil
-        facts.suspectedFalseNegatives?.suspects = []
-        facts.leaks?.findings = []
-        return facts
-    }
-
-    /// The table alone.
-    public var evaluation: EvaluationReport {
-        EvaluationReport(
-            split: split, baseline: baseline, queries: queries,
-            queriesWithoutRelevantDocument: queriesWithoutRelevantDocument,
-            systems: systems.map { SystemEvaluation(name: $0.name, metrics: $0.metrics, difference: $0.difference) })
     }
 }

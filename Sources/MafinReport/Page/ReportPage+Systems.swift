@@ -1,32 +1,37 @@
 import MafinRetrieval
 
 extension ReportPage {
-    /// Every contender with its figures, and the differences drawn.
-    var contenders: Section? {
+    /// Every system with its figures, and a plot of the differences.
+    var systems: Section? {
         guard !facts.systems.isEmpty else { return nil }
         return Section(
-            id: "contenders", title: "Contenders",
-            content: Markup.joined([lead(testing), contenderTable, differences].compactMap(\.self)))
+            id: "systems", title: "All systems",
+            content: Markup.joined([lead(testing), systemTable, differences].compactMap(\.self)))
     }
 
     private var testing: String {
-        var text = "Differences are to the baseline, \(title(of: facts.baseline)), query by query."
+        var text = "Differences are to the baseline, \(title(of: facts.baseline)), on the same queries."
         if let statistics = facts.statistics {
             text +=
-                " Intervals are \(confidence) paired bootstrap intervals (\(Number.count(statistics.resamples)) resamples); ▲ better and ▼ worse "
-                + "go by the p of a paired randomization test (\(Number.count(statistics.permutations)) sign assignments), "
-                + "below \(Number.level(statistics.significanceLevel)) after Holm’s correction for \(statistics.comparisons) "
-                + "\(statistics.comparisons == 1 ? "system" : "systems")."
+                " Each interval is a \(confidence) paired bootstrap interval of that one difference (\(Number.count(statistics.resamples)) resamples), "
+                + "not corrected for the number of systems. p is that of a paired randomization test "
+                + "(\(Number.count(statistics.permutations)) sign assignments), corrected by Holm’s method for \(statistics.comparisons) "
+                + "\(statistics.comparisons == 1 ? "system" : "systems"); ▲ better and ▼ worse mark a corrected p below "
+                + "\(Number.level(statistics.significanceLevel))."
+            if let note = facts.seedNote { text += " \(note)" }
+            if facts.verdict?.againstBlackBox != nil {
+                text += " The verdict has its own tests, which this table does not change."
+            }
             if let detectable = statistics.detectable {
                 text +=
-                    " Before training, the smallest gain that these queries could show with a chance of "
-                    + "\(Number.percent(detectable.power)) was \(signed(detectable.difference)) \(detectable.metric)."
+                    " Before training, the smallest gain that these queries would show with a probability of "
+                    + "\(Number.percent(detectable.power)) in one test was \(signed(detectable.difference)) \(detectable.metric)."
             }
         }
         return text
     }
 
-    private var contenderTable: Markup {
+    private var systemTable: Markup {
         let metrics = facts.metrics
         let hasDifference = facts.systems.contains { $0.difference?[facts.metric] != nil }
         let hasSeeds = facts.systems.contains { $0.seeds?[facts.metric] != nil }
@@ -79,7 +84,7 @@ extension ReportPage {
         return PageCell(
             element("span", ["class": isBest ? "best" : nil]) { mean(value) }
                 + mark(finding)
-                // The metric that decides has columns of its own for the rest.
+                // The deciding metric has its own columns for differences.
                 + (metric == facts.metric ? .empty : difference.map { small(signed($0.mean)) } ?? .empty),
             value: value)
     }
@@ -144,8 +149,9 @@ extension ReportPage {
                 "Difference to \(title(of: facts.baseline)) in \(facts.metric), with \(confidence) intervals",
                 note: "Blue: better. Orange: worse. Grey: no difference shown."
                     + (detectable == nil
-                        ? "" : " Shaded: true differences that these queries would miss more than one time in five."),
-                id: "differences", plot.svg)
+                        ? ""
+                        : " Shaded: true differences that one test on these queries would miss with a probability above 20 %."),
+                plot)
         }
     }
 
@@ -174,15 +180,14 @@ extension ReportPage {
         let beaten = facts.opponents.count { finding($0.difference) == .better }
         let open = facts.opponents.filter { finding($0.difference) != .better }.map { title(of: $0.name) }
         return Section(
-            id: "head-to-head", title: "\(name) against every other",
+            id: "head-to-head", title: "\(name) against every other system",
             content: lead(
-                "\(name) is the best on dev. It is shown to be better than \(beaten) of \(facts.opponents.count) systems, after Holm’s correction over them."
-                    + (open.isEmpty ? "" : " Not than: \(open.joined(separator: ", ")).")
+                "\(name) is the best on dev. It is significantly better than \(beaten) of \(facts.opponents.count) other systems (p after Holm’s correction over them)."
+                    + (open.isEmpty ? "" : " It is not significantly better than: \(open.joined(separator: ", ")).")
             )
                 + figure(
                     "\(name) minus each other system in \(facts.metric), with \(confidence) intervals",
-                    note: "Blue: \(name) is better. Orange: the other is. Grey: no difference shown.",
-                    id: "head-to-head-plot", plot.svg))
+                    note: "Blue: \(name) is better. Orange: the other is. Grey: no difference shown.", plot))
     }
 
     /// Groups of queries, such as those whose answers training had seen.

@@ -1,0 +1,291 @@
+import Foundation
+import MafinMethod
+import MafinNumerics
+import MafinPipeline
+import MafinRetrieval
+
+/// NUDGE-N: every document vector that answers a training query moves toward its queries on the unit sphere. All move by at most one distance,
+/// which is chosen on the development queries (Zeighami, Wellmer and Parameswaran 2025, "NUDGE: Lightweight Non-Parametric Fine-Tuning of
+/// Embeddings for Retrieval", ICLR; arXiv 2409.02343).
+///
+/// For a document v with `c = Σ q` over its training queries, the vector that makes `c · v'` largest under `‖v'‖ = 1` and
+/// `‖v' − v‖² ≤ γ` lies on the great circle from v to c, at the angle `θ = arccos(1 − γ/2)` from v, or at c where that is nearer. A
+/// document whose queries point away from it (`c · v < 0`) stays, as in the authors' package `nudge-ft`, whose rankings this
+/// reproduces. A document that answers no training query cannot move: new documents gain nothing.
+public struct NudgeN: Rival {
+    /// Its name in tables and JSON.
+    public let name: String
+    /// The vectors to move; rows are made unit length here.
+    public let base: VectorSystem
+    /// The values of γ that are tried, ascending; of equal ones the smallest wins.
+    public var steps: [Double]
+    /// The metric that γ is chosen by; `nil`: the metric of the data.
+    public var criterion: Metric?
+
+    /// The package's γ: 0, 0.02, …, 0.48.
+    public static let publishedSteps: [Double] = (0..<25).map { 0.02 * Double($0) }
+    /// The package's criterion: the share of queries with an answer at rank 1.
+    public static let publishedCriterion = Metric.success(cutoff: 1)
+
+    /// As published, unless steps or criterion are given.
+    public init(
+        _ base: VectorSystem, name: String = "nudge-n", steps: [Double] = publishedSteps,
+        criterion: Metric? = publishedCriterion
+    ) {
+        precondition(!steps.isEmpty && steps.allSatisfy { (0...2).contains($0) }, "steps must lie in 0…2")
+        self.base = base
+        self.name = name
+        self.steps = steps
+        self.criterion = criterion
+    }
+
+    /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.
+    /// - Complexity: two products of the development queries with all documents, and one ranking of them for each step.
+    public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
+        let base = try base.normalized()
+        let paths = GreatCirclePaths(data.index, base: base)
+        let metric = criterion ?? data.metric
+        var sums = [Double](repeating: 0, count: steps.count)
+        let ranker = RelevantRanks(tieOrder: data.index.tieOrder, metric: metric)
+        try base.forEachBlock(of: data.index.devQueries) { range, scores in
+            let queries = data.index.devQueries[range]
+            let judged = data.index.judged(queries)
+            let along = Matrix.multiply(
+                base.queries.selecting(rows: queries), transposed: paths.tangents)
+            for (index, step) in steps.enumerated() {
+                if isCancelled() { throw CancellationError() }
+                let moved = paths.scores(scores, along: along, step: step)
+                sums[index] += ranker.values(of: moved, judged: judged).reduce(0, +)
+            }
+        }
+        var best = 0
+        for index in sums.indices where sums[index] > sums[best] { best = index }
+        let system = VectorSystem(queries: base.queries, documents: paths.documents(step: steps[best]))
+        return FittedRival(
+            name: name, system: system, development: try data.development(of: system),
+            choices: [
+                "gamma": .number(steps[best]), "chosenBy": .text(metric.description),
+                "movedDocuments": .integer(Int64(paths.moved.count)),
+            ])
+    }
+}
+
+/// The great circles along which documents move, each toward the sum of its training queries.
+struct GreatCirclePaths: Sendable {
+    /// Documents that can move.
+    let moved: [Int]
+    /// Unit directions at right angles to each, `(moved, columns)`.
+    let tangents: Matrix
+    /// The angle between each document and the sum of its queries, where its path ends.
+    private let ends: [Float]
+    private let base: Matrix
+
+    init(_ index: TrainingIndex, base: VectorSystem) {
+        let sums = QuerySums(index, queryVectors: base.queries)
+        let columns = base.documents.columns
+        var moved: [Int] = []
+        var tangents: [Float] = []
+        var ends: [Float] = []
+        for (row, document) in sums.documents.enumerated() {
+            let (v, c) = (base.documents.row(document), sums.rows.row(row))
+            var (along, square, length) = (0.0, 0.0, 0.0)
+            for (v, c) in zip(v, c) {
+                along += Double(v) * Double(c)
+                square += Double(c) * Double(c)
+                length += Double(v) * Double(v)
+            }
+            // The part of c at right angles to v. Its length computed as √(c² − (c · v)²) would lose digits.
+            let rest = zip(v, c).map { Double($1) - along / length * Double($0) }
+            let across = rest.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            // Below a millionth of c it is rounding error.
+            guard along >= 0, across > 1e-6 * square.squareRoot() else { continue }
+            moved.append(document)
+            for value in rest { tangents.append(Float(value / across)) }
+            ends.append(Float(atan2(across, along)))
+        }
+        self.moved = moved
+        self.tangents = Matrix(rows: moved.count, columns: columns, values: tangents)
+        self.ends = ends
+        self.base = base.documents
+    }
+
+    /// Cosine and sine of the angle that each document moves by at a step of γ.
+    private func turns(step: Double) -> [(cosine: Float, sine: Float)] {
+        let angle = Float(acos(1 - step / 2))
+        return ends.map { (cos(min(angle, $0)), sin(min(angle, $0))) }
+    }
+
+    /// All documents at a step of γ.
+    func documents(step: Double) -> Matrix {
+        var result = base
+        let columns = base.columns
+        let turns = turns(step: step)
+        for (row, document) in moved.enumerated() {
+            let (cosine, sine) = turns[row]
+            for column in 0..<columns {
+                result.values[document * columns + column] =
+                    cosine * base.values[document * columns + column] + sine * tangents.values[row * columns + column]
+            }
+        }
+        return result
+    }
+
+    /// Scores at a step of γ, without making the vectors: a moved document's score is `cos θ · s + sin θ · t`.
+    /// - Parameters:
+    ///   - scores: s, of the documents before they move, `(queries, documents)`.
+    ///   - along: t, of the tangents, `(queries, moved)`.
+    func scores(_ scores: Matrix, along: Matrix, step: Double) -> Matrix {
+        var result = scores
+        let turns = turns(step: step)
+        let (columns, width) = (scores.columns, along.columns)
+        result.values.withUnsafeMutableBufferPointer { result in
+            along.values.withUnsafeBufferPointer { along in
+                let pointers = UnsafeTransfer((result: result, along: along))
+                parallelRanges(scores.rows, grain: 4) { range in
+                    let (result, along) = pointers.value
+                    for row in range {
+                        for (position, document) in moved.enumerated() {
+                            let index = row * columns + document
+                            result[index] =
+                                turns[position].cosine * result[index]
+                                + turns[position].sine * along[row * width + position]
+                        }
+                    }
+                }
+            }
+        }
+        return result
+    }
+}
+
+/// NUDGE-M: every document vector that answers a training query moves by the same distance toward the sum of its queries, off the unit sphere. The
+/// distance is the one that puts most answers of the development queries at rank 1 (Zeighami, Wellmer and Parameswaran 2025, ICLR; arXiv
+/// 2409.02343).
+///
+/// `v' = v + γ c / ‖c‖`. For each development query and answer, scores are linear in γ, so the answer is at rank 1 within one
+/// interval of γ; γ is the left end of the range that most intervals cover. Moved vectors are not of unit length and rank by
+/// inner product. Follows the authors' package `nudge-ft`.
+public struct NudgeM: Rival {
+    /// Its name in tables and JSON.
+    public let name: String
+    /// The vectors to move; rows are made unit length here.
+    public let base: VectorSystem
+
+    /// NUDGE-M over the given vectors; it has no settings.
+    public init(_ base: VectorSystem, name: String = "nudge-m") {
+        self.base = base
+        self.name = name
+    }
+
+    /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.
+    /// - Complexity: O(answers of development queries × documents) beside two products.
+    public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
+        let base = try base.normalized()
+        let sums = QuerySums(data.index, queryVectors: base.queries)
+        let directions = sums.rows.normalizedRows().matrix
+        var intervals: [ClosedRange<Float>] = []
+        try base.forEachBlock(of: data.index.devQueries) { range, scores in
+            if isCancelled() { throw CancellationError() }
+            let queries = data.index.devQueries[range]
+            let slopes = Matrix.multiply(base.queries.selecting(rows: queries), transposed: directions)
+            var found = [[ClosedRange<Float>]](repeating: [], count: queries.count)
+            found.withUnsafeMutableBufferPointer { found in
+                let output = UnsafeTransfer(found)
+                let rows = Array(queries)
+                parallelFor(rows.count) { row in
+                    // A document that does not move keeps its score.
+                    var slope = [Float](repeating: 0, count: scores.columns)
+                    for (position, document) in sums.documents.enumerated() { slope[document] = slopes[row, position] }
+                    let score = Array(scores.row(row))
+                    output.value[row] = data.index.labels[rows[row]].compactMap {
+                        Self.interval(of: $0.column, scores: score, slopes: slope)
+                    }
+                }
+            }
+            intervals += found.joined()
+        }
+        let step = Self.mostCovered(intervals)
+        var documents = base.documents
+        for (row, document) in sums.documents.enumerated() {
+            for column in 0..<documents.columns { documents[document, column] += step * directions[row, column] }
+        }
+        let system = VectorSystem(queries: base.queries, documents: documents)
+        return FittedRival(
+            name: name, system: system, development: try data.development(of: system),
+            choices: [
+                "gamma": .number(Double(step)), "chosenBy": .text("answers at rank 1"),
+                "movedDocuments": .integer(Int64(sums.documents.count)),
+            ])
+    }
+
+    /// The γ ≥ 0 at which an answer's score `s + γ a` is the largest of all; `nil` where there is none.
+    static func interval(of answer: Int, scores: [Float], slopes: [Float]) -> ClosedRange<Float>? {
+        // The package adds it to differences of slopes, so that nothing is divided by 0; its reciprocal means that there is no bound.
+        let tiny: Float = 1e-8
+        var (low, high): (Float, Float) = (0, 1 / tiny)
+        let (score, slope) = (scores[answer], slopes[answer])
+        for document in scores.indices {
+            let (behind, faster) = (scores[document] - score, slope - slopes[document])
+            if faster > 0 {
+                low = max(low, behind / (faster + tiny))
+            } else if faster < 0 {
+                high = min(high, behind / (faster + tiny))
+            } else if behind > 0 {
+                return nil
+            }
+        }
+        return low <= high ? low...high : nil
+    }
+
+    /// The smallest point that most intervals cover; 0 without intervals.
+    static func mostCovered(_ intervals: [ClosedRange<Float>]) -> Float {
+        var events = intervals.map { (point: $0.lowerBound, change: 1) }
+        events += intervals.map { (point: $0.upperBound, change: -1) }
+        events.sort { $0.point < $1.point }
+        var best: (covered: Int, point: Float) = (0, 0)
+        var covered = 0
+        var index = 0
+        while index < events.count {
+            // Intervals that end where others begin do not overlap them.
+            let point = events[index].point
+            while index < events.count, events[index].point == point {
+                covered += events[index].change
+                index += 1
+            }
+            if covered > best.covered { best = (covered, point) }
+        }
+        return best.point
+    }
+}
+
+/// For each document that answers a training query, the sum of those queries' vectors: the gradient that NUDGE follows.
+struct QuerySums: Sendable {
+    /// Documents that answer a training query, ascending.
+    let documents: [Int]
+    /// `Σ q` over the training queries that each document answers, one row for each of ``documents``; grades do not count.
+    let rows: Matrix
+
+    /// - Parameter queryVectors: one row a query of the table.
+    init(_ index: TrainingIndex, queryVectors: Matrix) {
+        let documents = index.queriesOfDocument.indices.filter { !index.queriesOfDocument[$0].isEmpty }
+        let columns = queryVectors.columns
+        var sums = Matrix(rows: documents.count, columns: columns)
+        sums.values.withUnsafeMutableBufferPointer { sums in
+            queryVectors.values.withUnsafeBufferPointer { queries in
+                let pointers = UnsafeTransfer((sums: sums, queries: queries))
+                parallelRanges(documents.count, grain: 16) { range in
+                    let (sums, queries) = pointers.value
+                    for row in range {
+                        for query in index.queriesOfDocument[documents[row]] {
+                            for column in 0..<columns {
+                                sums[row * columns + column] += queries[query * columns + column]
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        self.documents = documents
+        rows = sums
+    }
+}

@@ -1,0 +1,88 @@
+import MafinComparison
+import MafinPipeline
+import MafinRetrieval
+
+extension VerdictFacts {
+    /// A comparison's verdict in words.
+    /// - Parameters:
+    ///   - split: the measured split.
+    ///   - queries: its number of queries.
+    ///   - metric: the one that decides.
+    init(_ verdict: ComparisonVerdict, _ outcome: ComparisonOutcome, split: String, queries: Int, metric: Metric) {
+        let means = Dictionary(
+            outcome.systems.map { ($0.name, $0.evaluation.mean.means[metric]) }, uniquingKeysWith: { first, _ in first }
+        )
+        func value(_ name: String) -> String { Number.mean(means[name] ?? nil) }
+        let title = SystemTitles.title
+        let candidate = title(verdict.candidate)
+        var sentences = [
+            "On \(Number.count(queries)) \(split) queries, \(candidate) reaches \(value(verdict.candidate)) \(metric) and the black box "
+                + "\(value(verdict.primary.other)): a difference of \(Self.figures(verdict.primary.difference))."
+        ]
+        if let second = verdict.secondary {
+            let rival = "\(title(second.other)), the best on dev that trains no encoder (\(value(second.other)))"
+            let level = ComparisonVerdict.level
+            let finding =
+                second.difference.isBetter(at: level)
+                ? "is better than \(rival)"
+                : second.difference.isWorse(at: level)
+                    ? "is worse than \(rival)" : "could not be shown to differ from \(rival)"
+            sentences.append("\(candidate) \(finding): \(Self.figures(second.difference)).")
+        } else {
+            sentences.append("No system without a trained encoder was better on dev than the black box alone.")
+        }
+        self.init(
+            decision: verdict.decision, system: verdict.candidate, reason: sentences.joined(separator: " "),
+            notes: Self.notes(verdict, outcome, value: value, split: split), againstBlackBox: verdict.primary,
+            againstBestWithoutEncoder: verdict.secondary)
+    }
+
+    private static func notes(
+        _ verdict: ComparisonVerdict, _ outcome: ComparisonOutcome, value: (String) -> String, split: String
+    ) -> [String] {
+        let title = SystemTitles.title
+        var notes: [String] = []
+        let tests = [verdict.primary, verdict.secondary].compactMap(\.self)
+        notes.append(
+            (tests.count > 1
+                ? "These two tests were fixed before \(split) was measured; shipping takes both"
+                : "This test was fixed before \(split) was measured")
+                + ", so \(tests.count > 1 ? "their" : "its") p is not corrected for the other systems in the table. "
+                + (tests.contains(where: \.difference.includesSeeds)
+                    ? "Intervals and p include the variance between seeds."
+                    : "The method was trained with one seed: the variance between seeds is not included."))
+        if verdict.usesBM25 {
+            let choices = outcome.rows.first { $0.name == verdict.candidate }?.choices ?? [:]
+            notes.append(
+                "Without BM25 the artefact, \(title(verdict.artefact)), reaches \(value(verdict.artefact)). A search request turns BM25 on with "
+                    + "\"bm25\": \(choices["weight"]?.text ?? "its weight")."
+                    + (choices["normalization"]?.text == "min-max"
+                        ? ""
+                        : " The service scales scores by min-max; this comparison chose another scale, so served figures may differ a little.")
+            )
+        }
+        if let built = verdict.builtOnArtefact {
+            notes.append(
+                "\(title(built.system)), which is built on the artefact, was better on dev. On \(split) it reaches \(value(built.system)), a "
+                    + "difference of \(figures(built.difference)) to \(title(built.other)). No command serves it; its rankings are in runs/."
+            )
+        }
+        if let joint = verdict.jointTraining {
+            notes.append(
+                "Joint training differs from tuning the same encoder alone and mixing it in afterwards by \(figures(joint.difference))."
+            )
+        }
+        if let needed = verdict.queriesNeeded {
+            notes.append(
+                "About \(Number.count(needed)) labelled \(split) queries would be needed to show a difference of this size."
+            )
+        }
+        return notes
+    }
+
+    /// `+.031 (95 % interval +.010 to +.052, p = .004)`.
+    private static func figures(_ difference: PairedDifference) -> String {
+        "\(signed(difference.mean)) (95 % interval \(signed(difference.low)) to \(signed(difference.high)), "
+            + "p \(ReportPage.probability(difference.p)))"
+    }
+}

@@ -1,0 +1,196 @@
+import Foundation
+import MafinMethod
+import MafinNumerics
+import MafinPipeline
+import MafinTestSupport
+import Testing
+
+@testable import MafinComparison
+@testable import MafinRetrieval
+
+/// What a comparison keeps, chooses and leaves out.
+@Suite struct ComparisonTests {
+    private static let metric = Metric.nDCG(cutoff: 10)
+
+    /// A kill or a full disk between a training and its record: a folder stands where the record would go.
+    @Test func nothingIsRemovedBeforeTheRecordIsWritten() async throws {
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        let block = toy.url("state/units/mafin.2.json/in-the-way")
+        let first = try toy.comparison(["mafin"])
+        try FileManager.default.createDirectory(at: block, withIntermediateDirectories: true)
+        #expect(throws: (any Error).self) { try first.run() }
+        // The first seed is recorded, so its artefact may be the one that is chosen; the second can go on from its checkpoint.
+        #expect(toy.exists("state/units/mafin.1.json"))
+        #expect(
+            toy.exists("state/artefacts/mafin.1/manifest.json") && toy.exists("state/artefacts/mafin.2/manifest.json"))
+        #expect(!toy.exists("state/checkpoints/mafin.1"))
+        #expect(toy.exists("state/checkpoints/mafin.2"))
+
+        try FileManager.default.removeItem(at: block.deletingLastPathComponent())
+        let outcome = try toy.comparison(["mafin"]).run()
+        #expect(outcome.trainings.map(\.seed) == [1, 2])
+        let chosen = try #require(outcome.chosen)
+        let best = try #require(outcome.rows.filter { $0.name == "mafin" }.map(\.development).max())
+        #expect(outcome.rows.first { $0.name == "mafin" && $0.seed == chosen.seed }?.development == best)
+        #expect(
+            toy.exists("artefact/manifest.json") && !toy.exists("state/artefacts") && !toy.exists("state/checkpoints"))
+    }
+
+    /// A kill between the record and what it makes needless: the next run removes that, and nothing of the training at hand.
+    @Test func whatAKillLeftIsRemovedLater() async throws {
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        let block = toy.url("state/units/tuned-alone.1.json/in-the-way")
+        let first = try toy.comparison(["mafin", "tuned-alone"], seeds: 1)
+        try FileManager.default.createDirectory(at: block, withIntermediateDirectories: true)
+        #expect(throws: (any Error).self) { try first.run() }
+        #expect(toy.exists("state/checkpoints/tuned-alone.1"))
+        // As if the run had ended before it tidied up behind the first training.
+        try toy.folder.write("old", to: "REPORT/state/checkpoints/mafin.1/latest.json")
+        try FileManager.default.removeItem(at: block.deletingLastPathComponent())
+        var untouched = false
+        let second = try toy.comparison(["mafin", "tuned-alone"], seeds: 1) { event in
+            if case .began(name: "tuned-alone", seed: _) = event {
+                untouched =
+                    toy.exists("state/checkpoints/tuned-alone.1") && !toy.exists("state/checkpoints/mafin.1")
+            }
+        }
+        let outcome = try second.run()
+        #expect(untouched && outcome.trainings.count == 2)
+    }
+
+    /// A damaged checkpoint is no failure of the method: the command ends, and the checkpoint stays to be looked at.
+    @Test func aDamagedCheckpointEndsTheComparison() async throws {
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        let comparison = try toy.comparison(["mafin", "tuned-alone"], seeds: 1)
+        try toy.folder.write("{", to: "REPORT/state/checkpoints/tuned-alone.1/latest.json")
+        #expect(throws: (any Error).self) { try comparison.run() }
+        #expect(
+            toy.exists("state/checkpoints/tuned-alone.1/latest.json") && !toy.exists("state/units/tuned-alone.1.json"))
+        #expect(toy.exists("state/units/mafin.1.json") && toy.exists("state/artefacts/mafin.1"))
+    }
+
+    private struct Failing: Rival {
+        var name: String
+        var error: any Error
+        func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival { throw error }
+    }
+
+    /// A rival that the data does not suit is left out with its reason; one that fails for any other reason ends the command.
+    @Test func onlyFailuresOfAMethodAreOmissions() async throws {
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        let comparison = try toy.comparison(nil, seeds: 1)
+        func fit(_ error: any Error, _ name: String = "nudge-n") throws {
+            try comparison.fit([Failing(name: name, error: error)], kind: .rival, seed: 1, seconds: 60)
+        }
+        let own: [(name: String, error: any Error)] = [
+            ("nudge-n", TrainingError.noQueries(list: "training queries", reason: "none has an answer")),
+            ("nudge-m", TrainingError.notFinite(what: "loss", step: 7, value: .nan)),
+            ("query-memory", CalibrationError.uninformative),
+        ]
+        for (name, error) in own {
+            try fit(error, name)
+            let omission = try #require(comparison.result.omissions.last)
+            #expect(omission.name == name && omission.reason == "\(error)")
+        }
+        struct DiskFull: Error {}
+        let foreign: [any Error] = [
+            TrainingError.checkpoint(path: "p", expected: "a", found: "b"),
+            TrainingError.option(name: "batch", expected: "a", found: "b"),
+            TrainingError.notFinite(what: "metric on dev", step: 1, value: .nan), DiskFull(),
+        ]
+        for error in foreign {
+            #expect(throws: (any Error).self) { try fit(error, "composition-without-encoder") }
+        }
+        #expect(
+            comparison.result.omissions.count == own.count
+                && !toy.exists("state/units/composition-without-encoder.1.json"))
+    }
+
+    /// A finished part with made-up values, as a run leaves it.
+    private func record(
+        _ contender: Contender, seed: UInt64, development: Double, test: Double, in toy: ToyComparison
+    ) throws {
+        let queries = toy.qrels.queryIds
+        var unit = ComparisonUnit(
+            seconds: 1,
+            rows: [
+                ComparisonRow(
+                    name: contender.joinedName, seed: seed, development: development, choices: [:],
+                    evaluation: RunEvaluation(
+                        queryIds: queries, values: [Self.metric: [Double](repeating: test, count: queries.count)],
+                        means: [Self.metric: test], queriesWithoutRelevantDocument: 0, queriesWithoutResult: 0))
+            ])
+        unit.training = TrainingRecord(
+            contender: contender, seed: seed, history: [], keptStep: 1, steps: 1, reason: .completed, seconds: 1,
+            mixing: ArtefactManifest.Mixing(combination: .querySided(lambda: 0.5), lambdaForm: .fixed, scale: .paper))
+        try toy.store.write(unit, "\(contender.rawValue).\(seed)")
+        try toy.folder.write(
+            "\(contender.rawValue).\(seed)", to: "REPORT/state/artefacts/\(contender.rawValue).\(seed)/manifest.json")
+    }
+
+    /// The method with the best mean on dev, and of it the best seed on dev. Better figures on test, and a lucky seed of another method,
+    /// do not count; an encoder tuned alone is a rival.
+    @Test func choiceIsMadeOnDevAlone() async throws {
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        let systems = ["mafin", "lambda-mafin", "tuned-alone-mixed"]
+        let comparison = try toy.comparison(systems)
+        for (contender, seed, development, test) in [
+            (Contender.mafin, 1, 0.50, 0.2), (.mafin, 2, 0.52, 0.1), (.lambdaMafin, 1, 0.40, 0.9),
+            (.lambdaMafin, 2, 0.60, 0.9), (.tunedAlone, 1, 0.7, 0.9), (.tunedAlone, 2, 0.7, 0.9),
+        ] as [(Contender, UInt64, Double, Double)] {
+            try record(contender, seed: seed, development: development, test: test, in: toy)
+        }
+        for seed: UInt64 in [1, 2] {
+            try toy.store.write(ComparisonUnit(seconds: 0, trainingSeconds: 5), "training-time.\(seed)")
+        }
+        let outcome = try comparison.run()
+        #expect(outcome.chosen?.contender == .mafin && outcome.chosen?.seed == 2)
+        // What stays is the artefact of that seed.
+        #expect(try String(contentsOf: toy.url("artefact/manifest.json"), encoding: .utf8) == "mafin.2")
+        #expect(!toy.exists("state/artefacts"))
+        let verdict = try #require(ComparisonVerdict(outcome, metric: Self.metric))
+        #expect(verdict.artefact == "mafin" && verdict.primary.difference.includesSeeds)
+    }
+
+    /// A method that failed under every seed is named once, with its reason.
+    @Test func omissionsSayWhy() async throws {
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        let comparison = try toy.comparison(["mafin", "lambda-mafin"])
+        for seed: UInt64 in [1, 2] {
+            try record(.mafin, seed: seed, development: 0.5, test: 0.5, in: toy)
+            try toy.store.write(ComparisonUnit(seconds: 1, failure: "The loss was not finite."), "lambda-mafin.\(seed)")
+            try toy.store.write(ComparisonUnit(seconds: 0, trainingSeconds: 5), "training-time.\(seed)")
+        }
+        let outcome = try comparison.run()
+        #expect(outcome.omissions.map(\.name) == ["lambda-mafin"])
+        #expect(outcome.omissions.first?.reason == "The loss was not finite.")
+        #expect(outcome.names.contains("mafin") && !outcome.names.contains("lambda-mafin"))
+    }
+
+    /// What the time did not allow is named with what was made of it.
+    @Test func missingSeedsAreCounted() async throws {
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        let comparison = try toy.comparison(["mafin", "tuned-alone-mixed"], seeds: 3)
+        for contender in [Contender.mafin, .tunedAlone] {
+            try record(contender, seed: 1, development: 0.5, test: 0.5, in: toy)
+        }
+        try toy.store.write(ComparisonUnit(seconds: 0, trainingSeconds: 5), "training-time.1")
+        // All the time was used up by the first training.
+        var unit = try #require(try toy.store.unit("mafin.1"))
+        unit.seconds = 5_000
+        try toy.store.write(unit, "mafin.1")
+        let outcome = try comparison.run()
+        #expect(outcome.omissions.map(\.name) == ["mafin", "tuned-alone-mixed"])
+        #expect(
+            outcome.omissions.allSatisfy {
+                $0.reason == "1 of 3 seeds: The seeds before it used up the time."
+            }, "\(outcome.omissions)")
+    }
+}
