@@ -67,7 +67,7 @@ extension LeakFacts {
                 + "\(LeakReport.comparisonOfDocuments.shingles)."
                 + (leftOut == 0
                     ? ""
-                    : " Before that, \(Number.count(leftOut)) queries were left out of train and dev because a measured query has "
+                    : " Before that, \(Number.count(leftOut)) \(leftOut == 1 ? "query was" : "queries were") left out of train and dev because a measured query has "
                         + "the same text."),
             found: pairs.count + documents.count, findings: Array((pairs + documents).prefix(Self.shown)),
             isAllowed: isAllowed && report.queries.contains(where: \.isEqual))
