@@ -99,9 +99,9 @@ public struct BlackBoxIdentity: Sendable, Codable, Hashable {
 public enum VectorNormalisation: String, Sendable, Codable, Hashable {
     /// Nothing: vectors are as they came.
     case none
-    /// Rows whose length is off 1 by more than ``tolerance`` were divided by it.
+    /// Rows were divided by their length (`Matrix.normalize`).
     case unit
 
-    /// How far from 1 a length may be and still count as 1: wide enough for vectors that were stored as 16-bit floats.
+    /// Stored vectors are left as they are where every length is this close to 1: wide enough for 16-bit floats.
     public static let tolerance: Float = 1e-3
 }

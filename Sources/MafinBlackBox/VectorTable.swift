@@ -39,17 +39,13 @@ package struct VectorTable: Sendable {
         }
     }
 
-    /// Brings rows to unit length where they are not; returns whether any was changed.
+    /// Brings all rows to unit length where the length of any is off 1 by more than ``VectorNormalisation/tolerance``.
+    /// - Returns: whether it did. Otherwise the vectors stay as they were stored.
     mutating func normalise() -> Bool {
-        var changed = false
-        let columns = vectors.columns
-        vectors.values.withUnsafeMutableBufferPointer { values in
-            for row in 0..<(columns == 0 ? 0 : values.count / columns) {
-                let slice = UnsafeMutableBufferPointer(rebasing: values[row * columns..<(row + 1) * columns])
-                if VectorCheck.normalise(slice) { changed = true }
-            }
-        }
-        return changed
+        let (unit, lengths) = vectors.normalizedRows()
+        guard lengths.contains(where: { abs($0 - 1) > VectorNormalisation.tolerance }) else { return false }
+        vectors = unit
+        return true
     }
 }
 
@@ -82,15 +78,5 @@ package enum VectorCheck: Equatable {
         var largest: UInt32 = 0
         for value in values { largest = max(largest, value.bitPattern & 0x7FFF_FFFF) }
         return largest
-    }
-
-    /// Divides a vector by its length where that is off 1 by more than ``VectorNormalisation/tolerance``; returns whether it was.
-    package static func normalise(_ vector: UnsafeMutableBufferPointer<Float>) -> Bool {
-        var squares = 0.0  // double: no overflow for large vectors, and the length is right to the last bit of a float
-        for value in vector { squares += Double(value) * Double(value) }
-        let length = squares.squareRoot()
-        guard abs(length - 1) > Double(VectorNormalisation.tolerance) else { return false }
-        for index in vector.indices { vector[index] = Float(Double(vector[index]) / length) }
-        return true
     }
 }

@@ -5,17 +5,6 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-extension CollectionTraining {
-    /// The encoder as released, alone, over the rows of ``data``; from the cache where its vectors were made before.
-    /// - Throws: ``CombinationError`` for a text that it gives no vector; `CancellationError` when cancelled.
-    public func releasedSystem(isCancelled: () -> Bool = { false }) throws -> VectorSystem {
-        VectorSystem(
-            queries: try UnitRows.make(
-                releasedQueryVectors(isCancelled: isCancelled), source: .local, ids: queries.map(\.id)),
-            documents: try UnitRows.make(documentBank, source: .local, ids: collection.documentIds))
-    }
-}
-
 /// Evidence beside the figures: distributions of scores, labels that may be missing, costs.
 extension Comparison {
     /// The input files with their hashes: texts and the labels of all splits.

@@ -57,9 +57,9 @@ extension Comparison {
             contender, checkpointFolder: folder, resume: CollectionTraining.canResume(from: folder),
             isCancelled: isCancelled, onEvent: { [onEvent] in onEvent(.training(contender, seed: seed, $0)) })
         let ended = ContinuousClock.now
-        let (queries, documents) = try trained.localVectors()
+        let (queries, documents) = try training.localVectors(of: trained)
         try store.write(
-            queries: queries, documents: trained.mode.trainsDocuments ? documents : nil, of: contender, seed: seed)
+            queries: queries, documents: trained.trainsDocuments ? documents : nil, of: contender, seed: seed)
         try trained.write(to: store.artefact(of: contender, seed: seed), source: source)
         let systems = try training.systems(
             of: contender, mixing: trained.mixing, queries: queries, documents: documents)
@@ -67,8 +67,8 @@ extension Comparison {
         let earlier = max(0, trained.outcome.elapsed - (ended - begun) / .seconds(1))
         var unit = ComparisonUnit(seconds: 0, secondsEarlier: earlier)
         let choices: [String: ManifestValue] = [
-            "lambda": .number(Double(trained.mixing.lambda)),
-            "temperature": .number(Double(trained.mixing.temperature)),
+            "lambda": .number(Double(trained.mixing.weights.lambda)),
+            "temperature": .number(Double(trained.mixing.weights.temperature)),
             "steps": .integer(Int64(trained.outcome.best.step)),
         ]
         if contender == .tunedAlone {
@@ -82,7 +82,7 @@ extension Comparison {
             contender: contender, seed: seed, history: trained.outcome.history, keptStep: trained.outcome.best.step,
             steps: trained.outcome.steps, reason: trained.outcome.reason, seconds: trained.outcome.elapsed,
             mixing: trained.mixing,
-            sweep: trained.mixing.lambdaForm == .norm ? nil : try sweep(systems.local))
+            sweep: trained.mixing.lambda == nil ? nil : try sweep(systems.local))
         return unit
     }
 
@@ -137,7 +137,7 @@ extension Comparison {
         for seed in plan.seeds where result.trainings.contains(where: { $0.contender == contender && $0.seed == seed })
         {
             // Read only if a part is missing: a finished comparison has removed the vectors of most seeds.
-            var joined: StandardRivals.Joined?
+            var joined: JoinedSystems?
             for suffix in ComparedSystem.all.filter({ $0.kind == .derived }).map(\.name) {
                 let name =
                     suffix == ComparedSystem.composition
@@ -171,7 +171,7 @@ extension Comparison {
     }
 
     /// The joined vectors of a trained encoder, from its own vectors on disk.
-    public func systems(of contender: Contender, seed: UInt64) throws -> StandardRivals.Joined {
+    public func systems(of contender: Contender, seed: UInt64) throws -> JoinedSystems {
         guard let record = result.trainings.first(where: { $0.contender == contender && $0.seed == seed }) else {
             preconditionFailure("\(contender) was not trained with seed \(seed)")
         }

@@ -66,7 +66,7 @@ public final class Comparison {
         self.source = source
         self.isCancelled = isCancelled
         self.onEvent = onEvent
-        data = try training.rivalData(metric: plan.metric)
+        data = try RivalData(index: training.data.index, metric: plan.metric)
     }
 
     /// Makes every system that there is time for.

@@ -33,7 +33,7 @@ public struct TrainingRecord: Sendable, Codable {
     /// Seconds of training.
     public var seconds: Double
     /// How its scores are mixed with the black box's.
-    public var mixing: ArtefactManifest.Mixing
+    public var mixing: Mixture
     /// The deciding metric on dev by λ; `nil` if there is no common λ because each text has its own weight.
     public var sweep: LambdaSweep?
 

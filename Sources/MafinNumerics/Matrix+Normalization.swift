@@ -1,23 +1,34 @@
 extension Matrix {
-    /// Every row divided by its own Euclidean norm, and those norms. A row of zeros stays zeros, with norm 0.
+    /// How far a row's length may be off 1 and still count as 1: the rounding error of a vector that was normalised in single precision.
+    ///
+    /// Such a row stays bit for bit what it is. So an API that answers with unit vectors keeps its own ranking, ties included, and
+    /// normalising twice is the same as normalising once.
+    public static let unitLengthTolerance = 1e-6
+
+    /// Divides a row by its Euclidean length, unless that counts as 1 already (``unitLengthTolerance``).
+    ///
+    /// In double precision, so that rows of the smallest and of the largest numbers get unit length too.
+    /// - Returns: the length before. A row of zeros (length 0) and a row with a value that is not finite (length infinite or NaN) stay as
+    ///   they are.
+    @discardableResult
+    public static func normalize(_ row: UnsafeMutableBufferPointer<Float>) -> Double {
+        var sum: Double = 0
+        for value in row { sum += Double(value) * Double(value) }
+        let length = sum.squareRoot()
+        guard length > 0, length.isFinite, abs(length - 1) > unitLengthTolerance else { return length }
+        for index in row.indices { row[index] = Float(Double(row[index]) / length) }
+        return length
+    }
+
+    /// Every row made unit length by ``normalize(_:)``, and the lengths before. A row of zeros stays zeros, with norm 0.
     public func normalizedRows() -> (matrix: Matrix, norms: [Float]) {
         var result = self
         var norms = [Float](repeating: 0, count: rows)
         let columns = columns
         result.values.withUnsafeMutableBufferPointer { values in
             for row in 0..<rows {
-                var sum: Double = 0
-                for index in row * columns..<(row + 1) * columns {
-                    sum += Double(values[index]) * Double(values[index])
-                }
-                let norm = sum.squareRoot()
-                norms[row] = Float(norm)
-                guard norm > 0 else { continue }
-                // In double precision: the inverse of a tiny norm is no float.
-                let scale = 1 / norm
-                for index in row * columns..<(row + 1) * columns {
-                    values[index] = Float(Double(values[index]) * scale)
-                }
+                norms[row] = Float(
+                    Self.normalize(UnsafeMutableBufferPointer(rebasing: values[row * columns..<(row + 1) * columns])))
             }
         }
         return (result, norms)

@@ -1,4 +1,5 @@
 import Foundation
+import MafinBlackBox
 import MafinEncoder
 import MafinMethod
 import MafinNumerics
@@ -19,8 +20,7 @@ public struct ArtefactEvaluation {
 
     /// What was measured on.
     public let split: MeasuredSplit
-    private let blackBoxQueries: Matrix
-    private let blackBoxDocuments: Matrix
+    private let vectors: BlackBoxVectors
 
     /// Documents of a ranking that are kept, as many as trec_eval's users keep; a metric cannot look deeper.
     public static let depth = 1000
@@ -43,20 +43,18 @@ public struct ArtefactEvaluation {
         try model.require(vectors)
         self.split = split
         let (collection, queries) = (split.collection, split.queries)
-        blackBoxQueries = vectors.queryVectors.selecting(rows: vectors.rows(of: queries)).normalizedRows().matrix
-        blackBoxDocuments = vectors.documentVectors.normalizedRows().matrix
+        self.vectors = vectors
 
         let texts = collection.documents.map(\.textForEncoding)
         let lexical = BM25(texts: texts).rankings(of: queries.map(\.text), count: Self.depth)
         add("bm25", lexical)
 
-        func halves(_ model: ArtefactModel) throws -> HalfVectors {
+        func prepared(_ model: ArtefactModel) throws -> Prepared {
             let documents = try model.localVectors(
                 of: collection.documents, cache: cache, isCancelled: isCancelled
             ) { onProgress("Encoding documents", $0, texts.count) }
             let queries = try model.localVectors(of: queries.map(\.text), as: .query, isCancelled: isCancelled)
-            return self.halves(
-                queries: queries, documents: documents, model.manifest.mixing.combination.localForm)
+            return try prepare(queries: queries, documents: documents, model.manifest.mixing.localForm)
         }
 
         // One model's encoders and vectors at a time: each is released before the next is loaded.
@@ -66,17 +64,13 @@ public struct ArtefactEvaluation {
         let rivals = model.rivals
         for contender in rivals {
             let rival = try model.rival(contender, released: released)
-            let halves = try halves(rival)
-            if contender == .tunedAlone { add(contender.aloneName, halves.rankings(.lambda(1), count: Self.depth)) }
-            add(
-                contender.joinedName,
-                halves.rankings(rival.manifest.mixing.combination.mixing, count: Self.depth))
+            let prepared = try prepared(rival)
+            if contender == .tunedAlone { try add(contender.aloneName, prepared, MixtureWeights(lambda: 1)) }
+            try add(contender.joinedName, prepared, rival.manifest.mixing.rankingWeights)
         }
-        let trained = try halves(model)
-        add(Self.baseline, trained.rankings(.lambda(0), count: Self.depth))
-        add(
-            model.manifest.contender.joinedName,
-            trained.rankings(model.manifest.mixing.combination.mixing, count: Self.depth))
+        let trained = try prepared(model)
+        add(Self.baseline, try trained.index.blackBoxRankings(of: trained.queries, count: Self.depth))
+        try add(model.manifest.contender.joinedName, trained, model.manifest.mixing.rankingWeights)
         for rival in Contender.rivals where rival != model.manifest.contender && !rivals.contains(rival) {
             omitted.append((rival.rawValue, "not trained beside this artefact (mafin train --rivals)"))
         }
@@ -102,10 +96,22 @@ public struct ArtefactEvaluation {
             (name, Run(rankings, queryIds: split.queries.map(\.id), documentIds: split.collection.documentIds)))
     }
 
-    private func halves(queries: Matrix, documents: Matrix, _ form: LocalForm) -> HalfVectors {
-        HalfVectors(
-            blackBoxQueries: blackBoxQueries, blackBoxDocuments: blackBoxDocuments,
-            localQueries: form.prepare(queries), localDocuments: form.prepare(documents))
+    private mutating func add(_ name: String, _ prepared: Prepared, _ weights: MixtureWeights) throws {
+        add(name, try prepared.index.rankings(of: prepared.queries, weights: weights, count: Self.depth))
+    }
+
+    /// One encoder's vectors beside the black box's, ready to be ranked.
+    private typealias Prepared = (index: MixtureIndex, queries: MixtureIndex.Queries)
+
+    private func prepare(queries rows: Matrix, documents: Matrix, _ form: LocalForm) throws -> Prepared {
+        let index = try MixtureIndex(
+            form, blackBox: vectors.documentVectors, local: documents, ids: split.collection.documentIds)
+        return (
+            index,
+            try index.queries(
+                blackBox: vectors.queryVectors.selecting(rows: vectors.rows(of: split.queries)), local: rows,
+                ids: split.queries.map(\.id))
+        )
     }
 
     /// Ranks by the encoder as released, alone and joined without training. Where that checkpoint is not on this machine, or is another
@@ -130,15 +136,13 @@ public struct ArtefactEvaluation {
             isCancelled: isCancelled, progress: progress)
         let queries = try encoder.embedUnnormalized(
             split.queries.map(\.text), prefix: encoder.prefixes.query, isCancelled: isCancelled)
-        let halves = halves(queries: queries, documents: documents, .unit)
-        add("local", halves.rankings(.lambda(1), count: Self.depth))
-        add("concatenation", halves.rankings(.lambda(0.5), count: Self.depth))
-        if let scale {
-            add("concatenation-calibrated", halves.rankings(.lambda(scale.lambda), count: Self.depth))
-        }
+        let prepared = try prepare(queries: queries, documents: documents, .unit)
+        try add("local", prepared, MixtureWeights(lambda: 1))
+        try add("concatenation", prepared, MixtureWeights(lambda: 0.5))
+        if let scale { try add("concatenation-calibrated", prepared, MixtureWeights(lambda: scale.lambda)) }
     }
 
-    /// The encoder that training began with, its weights known to be those, and their hash.
+    /// The encoder that training began with, checked by the hash of its weights, and that hash.
     private static func releasedEncoder(
         of model: ArtefactModel, released: (EncoderRecord) throws -> URL
     ) throws -> (encoder: TextEncoder, weights: String) {

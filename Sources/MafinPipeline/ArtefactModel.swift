@@ -5,7 +5,7 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// A trained artefact, loaded: its encoders, and how their half is joined with the black box's.
+/// A trained artefact, loaded: its encoders, and how their vectors are joined with the black box's.
 public final class ArtefactModel {
     /// The artefact that was read.
     public let artefact: Artefact
@@ -24,16 +24,16 @@ public final class ArtefactModel {
         try self.init(artefact: folder, beside: nil, released: released)
     }
 
-    /// - Parameter other: a model whose encoder of documents is taken where it is the one wanted.
+    /// - Parameter other: a model whose encoder of documents is shared where it is the same one.
     private init(artefact folder: URL, beside other: ArtefactModel?, released: (EncoderRecord) throws -> URL) throws {
         let artefact = try Artefact(readingFrom: folder, verification: .length)
-        func load(_ tower: Artefact.Tower) throws -> TextEncoder {
-            let record = artefact.encoder(tower)
+        func load(_ role: TextRole) throws -> TextEncoder {
+            let record = artefact.encoder(role)
             let encoder = try TextEncoder(
-                modelFolder: artefact.encoderFolder(tower, released: released),
+                modelFolder: artefact.encoderFolder(role, released: released),
                 prefixes: TextPrefixes(query: record.queryPrefix, document: record.documentPrefix),
                 maximumLength: record.maximumLength)
-            try artefact.require(encoderDimension: encoder.encoder.dimension, tower)
+            try artefact.require(encoderDimension: encoder.encoder.dimension, role)
             return encoder
         }
         self.artefact = artefact
@@ -54,19 +54,19 @@ public final class ArtefactModel {
         try artefact.require(blackBox: vectors.identity, dimension: vectors.dimension)
     }
 
-    /// The local half of texts, as the encoder emits it, `(texts.count, dimension)`.
+    /// The local encoder's vectors of texts, as it emits them, `(texts.count, dimension)`.
     /// - Throws: `CancellationError` when cancelled.
     public func localVectors(
-        of texts: [String], as side: RetrievalSide, isCancelled: () -> Bool = { false },
+        of texts: [String], as role: TextRole, isCancelled: () -> Bool = { false },
         progress: (Int) -> Void = { _ in }
     ) throws -> Matrix {
-        let encoder = side == .query ? queryEncoder : documentEncoder
+        let encoder = role == .query ? queryEncoder : documentEncoder
         return try encoder.embedUnnormalized(
-            texts, prefix: side == .query ? encoder.prefixes.query : encoder.prefixes.document,
+            texts, prefix: role == .query ? encoder.prefixes.query : encoder.prefixes.document,
             isCancelled: isCancelled, progress: progress)
     }
 
-    /// The local half of a corpus, from the cache where it was made before.
+    /// The local encoder's vectors of a corpus, from the cache where they were made before.
     /// - Throws: `CancellationError` when cancelled.
     func localVectors(
         of documents: [Document], cache: LocalVectorCache, isCancelled: () -> Bool, progress: (Int) -> Void
@@ -76,18 +76,39 @@ public final class ArtefactModel {
             weights: artefact.encoder(.document).weightsSHA256, isCancelled: isCancelled, progress: progress)
     }
 
-    /// Joined vectors, `(texts.count, joinedDimension)`, the black box's half first.
+    /// Joined vectors, `(texts.count, joinedDimension)`, the black box's part first.
     /// - Parameters:
     ///   - blackBox: the black box's vectors of the same texts.
     ///   - local: from ``localVectors(of:as:isCancelled:progress:)``.
     ///   - ids: named in errors.
     /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``, ``CombinationError``.
-    public func join(blackBox: Matrix, local: Matrix, as side: RetrievalSide, ids: [String]) throws -> Matrix {
+    public func join(blackBox: Matrix, local: Matrix, as role: TextRole, ids: [String]) throws -> Matrix {
         try artefact.require(blackBoxDimension: blackBox.columns)
-        return try manifest.mixing.combination.join(blackBox: blackBox, local: local, as: side, ids: ids)
+        return try manifest.mixing.join(blackBox: blackBox, local: local, as: role, ids: ids)
     }
 
-    /// The rivals that were trained beside this artefact and lie in it, in the order of ``Contender``.
+    /// Joined vectors of texts, `(items.count, joinedDimension)`: asks the black box, computes the local vectors and joins both.
+    ///
+    /// Memory is that of the vectors, so give a long list of texts in pieces.
+    /// - Parameters:
+    ///   - blackBox: that of the artefact.
+    ///   - isCancelled: asked between pieces of the local work.
+    ///   - progress: called with the number of texts whose local vectors are done; 0 once the black box has answered.
+    /// - Throws: ``ArtefactError`` for another black box, what the black box throws, `CombinationError`; `CancellationError` when
+    ///   cancelled.
+    public func embed(
+        _ items: [EmbeddingItem], as role: TextRole, asking blackBox: any BlackBox,
+        isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
+    ) async throws -> Matrix {
+        try artefact.require(blackBox: blackBox.identity)
+        let answers = try await blackBox.embed(items, as: role)
+        try artefact.require(blackBoxDimension: answers.columns)
+        progress(0)
+        let local = try localVectors(of: items.map(\.text), as: role, isCancelled: isCancelled, progress: progress)
+        return try join(blackBox: answers, local: local, as: role, ids: items.map(\.id))
+    }
+
+    /// The rivals that were trained beside this artefact and are stored in it, in the order of ``Contender``.
     public var rivals: [Contender] {
         Contender.allCases.filter {
             FileManager.default.fileExists(atPath: Self.rivalFolder($0, in: artefact.folder).path)
@@ -100,7 +121,7 @@ public final class ArtefactModel {
         try ArtefactModel(artefact: Self.rivalFolder(rival, in: artefact.folder), beside: self, released: released)
     }
 
-    /// Where the artefact of a rival lies that was trained beside another.
+    /// The folder of a rival's artefact inside another artefact.
     public static func rivalFolder(_ rival: Contender, in artefact: URL) -> URL {
         artefact.appendingPathComponent("rivals").appendingPathComponent(rival.rawValue)
     }

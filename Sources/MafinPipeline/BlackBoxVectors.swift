@@ -7,39 +7,39 @@ import MafinRetrieval
 public struct BlackBoxVectors: Sendable {
     /// Who answered.
     public let identity: BlackBoxIdentity
-    /// The queries that were asked, in the order of the rows of ``queryVectors``.
+    /// The queries that the black box was asked for, in the order of the rows of ``queryVectors``.
     public let queries: [Query]
-    /// `(queries, dimension)`.
+    /// Unit rows, `(queries, dimension)`.
     public let queryVectors: Matrix
-    /// `(documents, dimension)`, in the order of the collection.
+    /// Unit rows, `(documents, dimension)`, in the order of the collection.
     public let documentVectors: Matrix
 
     /// Numbers in a vector.
     public var dimension: Int { documentVectors.columns }
 
-    /// Asks for all documents of a collection and for some of its queries; no other query is paid for.
-    /// - Throws: what the black box throws.
+    /// Asks for all documents of a collection and for some of its queries; other queries cost nothing.
+    /// - Throws: what the black box throws; `CombinationError` for a vector that is all zeros or not finite.
     public init(
         asking blackBox: any BlackBox, documents: [Document], queries: [Query]
     ) async throws {
         self.queries = queries
-        documentVectors = try await blackBox.embed(
-            documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }, as: .document)
-        queryVectors = try await blackBox.embed(
-            queries.map { EmbeddingItem(id: $0.id, text: $0.text) }, as: .query)
+        let documentItems = documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+        documentVectors = try UnitRows.make(
+            try await blackBox.embed(documentItems, as: .document), source: .blackBox, ids: documents.map(\.id))
+        let queryItems = queries.map { EmbeddingItem(id: $0.id, text: $0.text) }
+        queryVectors = try UnitRows.make(
+            try await blackBox.embed(queryItems, as: .query), source: .blackBox, ids: queries.map(\.id))
         identity = blackBox.identity
     }
 
     /// How well the black box alone answers labelled queries of a collection, whose documents these vectors are of.
     /// - Precondition: all of those queries were asked.
-    /// - Throws: ``CombinationError`` for a vector of zeros.
+    /// - Throws: what a search throws.
     public func evaluation(
         on qrels: Qrels, of collection: RetrievalCollection, metrics: [Metric] = Metric.standard
     ) throws -> RunEvaluation {
         let judged = collection.queries(judgedIn: qrels)
-        let system = VectorSystem(
-            queries: try UnitRows.make(queryVectors, source: .blackBox, ids: queries.map(\.id)),
-            documents: try UnitRows.make(documentVectors, source: .blackBox, ids: collection.documentIds))
+        let system = VectorSystem(queries: queryVectors, documents: documentVectors)
         let rankings = try system.rankings(queries: rows(of: judged), count: ArtefactEvaluation.depth)
         let run = Run(rankings, queryIds: judged.map(\.id), documentIds: collection.documentIds)
         return evaluate(run, against: qrels, metrics: metrics)

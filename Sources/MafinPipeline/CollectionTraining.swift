@@ -8,8 +8,7 @@ import MafinText
 
 /// Training on one collection: from texts, labels and a black box's vectors to an artefact for each contender.
 ///
-/// What contenders share is made once: tokens, labels, scores of the black box, and the released encoder's vectors of all
-/// documents.
+/// What contenders share is made once: tokens, labels, unit vectors of the black box, and the released encoder's vectors of all documents.
 public final class CollectionTraining {
     /// Choices that all contenders of a comparison share.
     public struct Settings: Sendable {
@@ -19,46 +18,33 @@ public final class CollectionTraining {
         public var learningRate: Float?
         /// How to train; `nil`: chosen from the data and the time.
         public var mode: ModeChoice.Mode?
-        /// Why ``mode`` is given, for the record; `nil`: because it was asked for.
+        /// Why ``mode`` is given, for the record; `nil`: the user asked for it.
         public var modeReason: String?
         /// The objective.
         public var loss: any Loss = ListNet(target: .exponentialGain)
-        /// The form of joined vectors.
-        public var joins: JoinedForm = .querySided
+        /// Which side of joined vectors carries the weights.
+        public var layout = Mixture.Layout.querySided
         /// The lowest layers that do not train.
         public var frozenLayers = 0
-        /// Whether the embedding matrices do not train.
+        /// Whether the embedding matrices are left as they are.
         public var freezesEmbeddings = false
-        /// Memory that training an encoder may take, in bytes (``BERTEncoder/limitTrainingMemory(to:)``); `nil`: what the encoder takes by
-        /// itself.
+        /// Memory in bytes that training an encoder may take (``BERTEncoder/limitTrainingMemory(to:)``); `nil`: the encoder's default.
         public var memory: Int?
 
         /// All defaults.
         public init() {}
 
-        /// Applies ``memory``, the trainer's copies of the weights included: the start, the best state, one that is tried.
+        /// Applies ``memory``, with room for the trainer's three copies of the weights: the start, the best state, and one under trial.
         /// - Throws: `EncoderError.memory` where it is too little.
         public func limitMemory(of encoder: BERTEncoder) throws {
             if let memory { try encoder.limitTrainingMemory(to: memory, copiesOfWeights: 3) }
         }
     }
 
-    /// Passes over the labels after which the query tower ends, whatever time is left. Its dev figure peaks between two and eight
-    /// passes on the bundled sample, fae-10k and NFCorpus; a schedule that is stretched over more keeps the learning rate
-    /// high for too long, and the peak is lower.
+    /// Passes over the labels after which training of the query encoder ends, whatever time is left. Its dev figure peaks between two
+    /// and eight passes on the bundled sample, fae-10k and NFCorpus. A schedule over more passes keeps the learning rate high for too
+    /// long, and the peak is lower.
     public static let queryTowerEpochs = 10
-
-    /// The form of joined vectors, whatever λ is.
-    public enum JoinedForm: String, Sendable, Codable, CaseIterable {
-        /// ``Combination/querySided(lambda:)``.
-        case querySided = "query-sided"
-        /// ``Combination/symmetric(lambda:)``.
-        case symmetric
-
-        func combination(lambda: Float) -> Combination {
-            self == .querySided ? .querySided(lambda: lambda) : .symmetric(lambda: lambda)
-        }
-    }
 
     /// What is being trained on.
     public let data: TrainingData<TokenBatch>
@@ -68,9 +54,9 @@ public final class CollectionTraining {
     public let settings: Settings
 
     package let collection: RetrievalCollection
-    let blackBox: BlackBoxIdentity
+    private let blackBox: BlackBoxIdentity
     package let queries: [Query]
-    let released: ReleasedEncoder
+    private let released: ReleasedEncoder
     package let devQrels: Qrels
     /// What is learned from and chosen on.
     public let knownQueries: KnownQueries
@@ -78,7 +64,7 @@ public final class CollectionTraining {
     package let documentBank: Matrix
     private let cache: LocalVectorCache
     package let dataRecords: [ArtefactManifest.DataRecord]
-    /// The released encoder, loaded and not trained yet: the first contender takes it.
+    /// The released encoder, loaded and not yet trained; the first contender trains this object.
     private var untrained: TextEncoder?
 
     /// Prepares training: tokens, labels, the bank of document vectors.
@@ -102,7 +88,7 @@ public final class CollectionTraining {
         let encoder =
             try encoder
             ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
-        // Known before the corpus is encoded: too little memory ends the run here.
+        // Before the corpus is encoded, so that too little memory ends the run early.
         try settings.limitMemory(of: encoder.encoder)
         untrained = encoder
         let trainQrels = try splits.qrels(.train)
@@ -149,7 +135,7 @@ public final class CollectionTraining {
         dataRecords = try Self.records(of: collection, labels: [(.train, trainQrels), (.dev, devQrels)])
     }
 
-    /// The same with fewer labels, for a learning curve; all that costs time to make is shared.
+    /// The same with fewer labels, for a learning curve; everything that takes time to make is shared.
     private init(_ whole: CollectionTraining, data: TrainingData<TokenBatch>, settings: Settings) {
         self.data = data
         self.settings = settings
@@ -173,7 +159,7 @@ public final class CollectionTraining {
     public func limited(toTrainQueries rows: [Int], seed: UInt64) throws -> CollectionTraining {
         var settings = settings
         settings.options.seed = seed
-        // Where passes are not what ends it, as many of them are to be made as with all labels.
+        // Unless the number of passes ends it, give it the time for as many passes as with all labels.
         let passesEndIt = choice.mode == .query || settings.options.epochs != nil
         if !passesEndIt, let time = settings.options.time {
             settings.options.time = time * Double(rows.count) / Double(max(1, data.index.trainQueries.count))
@@ -234,8 +220,76 @@ public final class CollectionTraining {
             checkpointFolder: checkpointFolder, untrainedQueries: untrainedQueries)
         let outcome = try trainer.run(resume: resume, isCancelled: isCancelled, onEvent: onEvent)
         if outcome.reason == .cancelled { throw CancellationError() }
-        return try TrainedEncoder(
-            contender: contender, encoder: encoder, outcome: outcome, mode: mode, options: options, of: self)
+        return try finish(contender, encoder: encoder, outcome: outcome, mode: mode, options: options)
+    }
+
+    /// Mixes a trained encoder with the black box and measures it on dev.
+    private func finish(
+        _ contender: Contender, encoder: TextEncoder, outcome: TrainingOutcome, mode: any TrainingMode,
+        options: TrainingOptions
+    ) throws -> TrainedEncoder {
+        let dev = data.index.devQueries
+        let ids = dev.map { queries[$0].id }
+        let form = outcome.localForm
+        let local = try encoder.encoder.embed(data.queries.selecting(rows: dev))
+        let documents = mode.trainsDocuments ? try encoder.encoder.embed(data.documents) : documentBank
+        let mixture = try mixture(
+            of: contender, outcome, local: local, documents: documents, byteBudget: options.scoreByteBudget)
+
+        let index = try MixtureIndex(
+            form, blackBox: data.blackBoxDocuments, local: documents, ids: collection.documentIds)
+        let rows = try index.queries(
+            blackBox: data.blackBoxQueries.selecting(rows: dev), local: local, ids: ids)
+        func run(_ rankings: Rankings) -> Run { Run(rankings, queryIds: ids, documentIds: collection.documentIds) }
+        func run(_ weights: MixtureWeights) throws -> Run {
+            run(try index.rankings(of: rows, weights: weights, count: ArtefactEvaluation.depth))
+        }
+        let wanted = Set(ids)
+        let development = try EvaluationReport(
+            split: JudgedSplits.Part.dev.rawValue,
+            runs: [
+                (
+                    ArtefactEvaluation.baseline,
+                    run(try index.blackBoxRankings(of: rows, count: ArtefactEvaluation.depth))
+                ),
+                (contender.aloneName, try run(MixtureWeights(lambda: 1))),
+                (contender.joinedName, try run(mixture.rankingWeights)),
+            ], qrels: devQrels.filter { wanted.contains($0) }, baseline: ArtefactEvaluation.baseline)
+        let verdict = Verdict(
+            lambda: mixture.lambda, development: development, system: contender.joinedName,
+            gain: outcome.gain)
+        return TrainedEncoder(
+            encoder, outcome: outcome, development: development,
+            manifest: try manifest(
+                of: contender, encoder: encoder, outcome: outcome, mode: mode, options: options, mixture: mixture,
+                development: development, verdict: verdict),
+            knownQueries: knownQueries)
+    }
+
+    /// How a trained contender is mixed with the black box; the weights are fitted on dev where they are not given.
+    private func mixture(
+        of contender: Contender, _ outcome: TrainingOutcome, local: Matrix, documents: Matrix, byteBudget: Int
+    ) throws -> Mixture {
+        if contender == .paperMafin { return Mixture(.paper, layout: settings.layout) }
+        if case .norm(let factor) = outcome.localForm {
+            return Mixture(normForm: factor, trainedWith: outcome.trainingScale)
+        }
+        let dev = data.index.devQueries
+        let scores = ScoreSource(
+            queries: dev, queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
+            byteBudget: byteBudget)
+        do {
+            let fit = try ScaleFit.fit(
+                queries: dev, local: outcome.localForm.prepare(local).vectors,
+                documents: outcome.localForm.prepare(documents).vectors, scores: scores, index: data.index,
+                byteBudget: byteBudget)
+            return Mixture(
+                fit.scale, layout: settings.layout, origin: .calibrated,
+                lambdaStandardError: fit.lambdaStandardError, fittedQueries: fit.labelledRows)
+        } catch CalibrationError.uninformative {
+            // Neither source ranks the dev labels above chance: the weights of training stay.
+            return Mixture(outcome.best.result.scale, layout: settings.layout, origin: .calibrated)
+        }
     }
 
     /// Whether a folder of checkpoints holds one from which ``train(_:checkpointFolder:resume:isCancelled:onEvent:)`` can go on.
@@ -251,36 +305,35 @@ public final class CollectionTraining {
         }
     }
 
-    /// Manifest of a trained contender.
-    func manifest(of trained: TrainedEncoder, source: BlackBoxSource?) throws -> ArtefactManifest {
-        let trainsDocuments = trained.mode.trainsDocuments
+    private func manifest(
+        of contender: Contender, encoder: TextEncoder, outcome: TrainingOutcome, mode: any TrainingMode,
+        options: TrainingOptions, mixture: Mixture, development: EvaluationReport, verdict: Verdict
+    ) throws -> ArtefactManifest {
+        let trainsDocuments = mode.trainsDocuments
+        // Whether the evaluation of the untrained start fitted the weights of both sources.
+        let startIsCalibrated = outcome.start.result.figures["fitted"] == 1 && options.form != .localOnly
         return ArtefactManifest(
-            contender: trained.contender, blackBox: blackBox, blackBoxSource: source,
-            blackBoxDimension: data.blackBoxDocuments.columns,
-            mixing: trained.mixing,
-            documentEncoder: released.record(
-                of: trained.encoder, saved: trainsDocuments ? EncoderRecord.documentFolder : nil),
-            queryEncoder: trainsDocuments
-                ? nil : released.record(of: trained.encoder, saved: EncoderRecord.queryFolder),
-            released: released.record(of: trained.encoder, saved: nil),
-            objective: trained.contender.objective(from: settings.loss).summary,
+            contender: contender, blackBox: blackBox, blackBoxDimension: data.blackBoxDocuments.columns,
+            mixing: mixture,
+            documentEncoder: released.record(of: encoder, saved: trainsDocuments ? EncoderRecord.documentFolder : nil),
+            queryEncoder: trainsDocuments ? nil : released.record(of: encoder, saved: EncoderRecord.queryFolder),
+            released: released.record(of: encoder, saved: nil),
+            objective: contender.objective(from: settings.loss).summary,
             training: ArtefactManifest.Training(
-                mode: choice.mode.rawValue, steps: trained.outcome.best.step,
+                mode: choice.mode.rawValue, steps: outcome.best.step,
                 hyperparameters: [
-                    "options": try ManifestValue(encoding: trained.options),
-                    "mode": try ManifestValue(encoding: trained.mode.summary),
+                    "options": try ManifestValue(encoding: options),
+                    "mode": try ManifestValue(encoding: mode.summary),
                     "modeReason": .text(choice.reason),
                     "frozenLayers": .integer(Int64(settings.frozenLayers)),
                     "freezesEmbeddings": .boolean(settings.freezesEmbeddings),
-                    "history": try ManifestValue(encoding: trained.outcome.history),
-                    "trainedShare": .number(Double(trained.outcome.trainedShare)),
-                    "gain": try trained.outcome.gain.map { try ManifestValue(encoding: $0) } ?? .null,
-                    "scaleQueries": trained.scaleQueries.map { .integer(Int64($0)) } ?? .null,
-                    "seconds": .number(trained.outcome.elapsed),
+                    "history": try ManifestValue(encoding: outcome.history),
+                    "trainedShare": .number(Double(outcome.trainedShare)),
+                    "gain": try outcome.gain.map { try ManifestValue(encoding: $0) } ?? .null,
+                    "seconds": .number(outcome.elapsed),
                 ]),
-            untrainedScale: trained.startIsCalibrated ? trained.outcome.start.result.scale : nil,
-            seeds: ["training": trained.options.seed],
-            data: dataRecords, development: trained.development, verdict: trained.verdict)
+            untrainedScale: startIsCalibrated ? outcome.start.result.scale : nil,
+            seeds: ["training": options.seed], data: dataRecords, development: development, verdict: verdict)
     }
 
     /// What was learned from and chosen on: the texts, and the labels of `train` and `dev`.
@@ -300,7 +353,7 @@ public final class CollectionTraining {
             try record(role, file, role == "corpus" ? collection.documents.count : collection.queries.count)
         }
         for (part, qrels) in labels {
-            // A part that was cut out of another has that one's file.
+            // A part that was cut out of `train` has the file of `train`.
             guard let file = collection.file(ofSplit: part.rawValue) ?? collection.file(ofSplit: "train") else {
                 continue
             }

@@ -4,32 +4,40 @@ import MafinEncoder
 import MafinMethod
 import MafinNumerics
 
-/// Vectors of a frozen local encoder for whole corpora and lists of queries, kept on disk: they are made once, whoever needs them next.
+/// Vectors of a frozen local encoder for whole corpora and lists of queries, kept on disk, so that they are made once.
 ///
-/// The key is the SHA-256 of everything that determines a vector: weights, tokenizer, prefix, length, and all texts in order.
+/// The key is the SHA-256 of everything that determines a vector: the code's version (`TextEncoder.encodingVersion`), weights, tokenizer,
+/// prefix, length, and all texts in order.
 public struct LocalVectorCache: Sendable {
     private let folder: URL?
+    private let version: Int
 
     /// A cache in a folder, made when it is first needed; `nil`: nothing is kept.
     public init(folder: URL?) {
+        self.init(folder: folder, version: TextEncoder.encodingVersion)
+    }
+
+    /// The same for vectors that another version of the code makes.
+    init(folder: URL?, version: Int) {
         self.folder = folder
+        self.version = version
     }
 
     /// Unnormalised vectors of texts as `encoder` emits them, from disk or made now.
     /// - Parameters:
-    ///   - side: what the texts are; the encoder's prefix follows from it.
+    ///   - role: what the texts are; the encoder's prefix follows from it.
     ///   - weights: SHA-256 of the encoder's weights.
     ///   - progress: number of texts done, of those that have to be made.
     /// - Throws: `CancellationError`, or what the encoder throws. A cache that cannot be written is no error: the next run
     ///   makes the vectors again.
     public func vectors(
-        of texts: [String], as side: RetrievalSide, encoder: TextEncoder, weights: String,
+        of texts: [String], as role: TextRole, encoder: TextEncoder, weights: String,
         isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws -> Matrix {
-        let prefix = side == .query ? encoder.prefixes.query : encoder.prefixes.document
+        let prefix = role == .query ? encoder.prefixes.query : encoder.prefixes.document
         var values: [Float] = []
         values.reserveCapacity(texts.count * encoder.encoder.dimension)
-        // A file for so many texts: an interruption loses no more than one of them.
+        // One file for each so many texts: an interruption loses one file at most.
         for start in stride(from: 0, to: texts.count, by: Self.textsPerFile) {
             let part = Array(texts[start..<min(start + Self.textsPerFile, texts.count)])
             values += try vectors(
@@ -45,7 +53,7 @@ public struct LocalVectorCache: Sendable {
         ofPart texts: [String], prefix: String, encoder: TextEncoder, weights: String, isCancelled: () -> Bool,
         progress: (Int) -> Void
     ) throws -> Matrix {
-        let file = try folder?.appendingPathComponent(Self.key(texts, prefix, encoder, weights) + ".npy")
+        let file = try folder?.appendingPathComponent(key(texts, prefix, encoder, weights) + ".npy")
         if let file, let stored = try? NumPyFile.read(file), stored.rows == texts.count,
             stored.columns == encoder.encoder.dimension, stored.values.allSatisfy(\.isFinite)
         {
@@ -60,7 +68,7 @@ public struct LocalVectorCache: Sendable {
         return made
     }
 
-    private static func key(
+    private func key(
         _ texts: [String], _ prefix: String, _ encoder: TextEncoder, _ weights: String
     ) throws -> String {
         var hash = ContentHash()
@@ -68,7 +76,7 @@ public struct LocalVectorCache: Sendable {
             withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { hash.update($0) }
             hash.update(text)
         }
-        for part in ["1", weights, encoder.encoder.pooling.rawValue, prefix] { add(part) }
+        for part in ["\(version)", weights, encoder.encoder.pooling.rawValue, prefix] { add(part) }
         add("\(encoder.maximumLength)")
         for name in ["tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
             let file = encoder.folder.appendingPathComponent(name)

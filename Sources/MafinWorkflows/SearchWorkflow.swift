@@ -46,7 +46,7 @@ package struct SearchWorkflow {
     /// Embeds documents and query, and ranks.
     package func run() async throws -> Result {
         let model = try ArtefactOpening.model(at: options.artefact, context)
-        let ownLambda = model.manifest.mixing.combination.lambda
+        let ownLambda = model.manifest.mixing.lambda
         if options.lambda != nil, ownLambda == nil { throw WorkflowError.lambdaNotChangeable }
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: options.data))
         context.warn(of: collection.warnings)

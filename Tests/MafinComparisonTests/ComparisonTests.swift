@@ -126,7 +126,7 @@ import Testing
             ])
         unit.training = TrainingRecord(
             contender: contender, seed: seed, history: [], keptStep: 1, steps: 1, reason: .completed, seconds: 1,
-            mixing: ArtefactManifest.Mixing(combination: .querySided(lambda: 0.5), lambdaForm: .fixed, scale: .paper))
+            mixing: Mixture(.paper))
         try toy.store.write(unit, "\(contender.rawValue).\(seed)")
         try toy.folder.write(
             "\(contender.rawValue).\(seed)", to: "REPORT/state/artefacts/\(contender.rawValue).\(seed)/manifest.json")

@@ -56,8 +56,7 @@ enum MadeUpOutcome {
         outcome.chosen = chosen.map {
             TrainingRecord(
                 contender: $0, seed: 1, history: [], keptStep: 1, steps: 1, reason: .completed, seconds: 1,
-                mixing: ArtefactManifest.Mixing(
-                    combination: .querySided(lambda: 0.5), lambdaForm: .fixed, scale: .paper))
+                mixing: Mixture(.paper))
         }
         return outcome
     }

@@ -150,7 +150,7 @@ import Testing
         #expect(first.scale.blackBox == 0 && first.scale.lambda == 1 && first.outcome == .localOnly)
         let second = try Calibration.fit(blackBox: informative, local: constant, labels: labels)
         #expect(second.scale.local == 0 && second.scale.lambda == 0 && second.outcome == .blackBoxOnly)
-        #expect(second.lambdaStandardError == nil && second.lambdaInterval == nil)
+        #expect(second.lambdaStandardError == nil)
         #expect(abs(first.scale.local - second.scale.blackBox) < 1e-4)
         let alone = try Calibration.fit(blackBox: nil, local: informative, labels: labels)
         #expect(alone.scale == first.scale)

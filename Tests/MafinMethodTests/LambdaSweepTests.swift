@@ -53,7 +53,7 @@ import Testing
         let sweep = try LambdaSweep(blocks, labels: labels, documentIds: ids, metric: metric)
         #expect(sweep.points.count == 21 && sweep.metric == metric.description)
         for point in sweep.points {
-            let mixed = MixedScores.mix(blackBox: blackBox, local: local, lambda: point.lambda)
+            let mixed = MixtureWeights(lambda: point.lambda).mix(blackBox: blackBox, local: local)
             var run = Run()
             for row in 0..<rows {
                 run.setRanking(

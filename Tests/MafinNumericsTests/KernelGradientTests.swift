@@ -90,6 +90,24 @@ import Testing
         }
     }
 
+    /// Lengths of the smallest and of the largest numbers, and rows that have no length.
+    @Test func normalizedRowsOfAnyMagnitude() {
+        let tiny = Float.leastNonzeroMagnitude
+        let x = Matrix(
+            rows: 7, columns: 2,
+            values: [
+                1e-39, 0, 3 * tiny, 4 * tiny, 3e38, 3e38, 0, 0, .nan, 1, .infinity, 1, 0.6, Float(0.8).nextUp,
+            ])
+        let unit = x.normalizedRows().matrix
+        #expect(unit.row(0) == [1, 0])
+        #expect(largestDifference(unit.row(1), [0.6, 0.8]) < 1e-7)
+        #expect(largestDifference(unit.row(2), [0.5.squareRoot(), 0.5.squareRoot()]) < 1e-7)
+        #expect(unit.row(3) == [0, 0])
+        #expect(unit[4, 1] == 1 && unit[5, 0] == .infinity, "rows without a length stay as they are")
+        #expect(unit.row(6) == x.row(6), "the rounding error of a unit vector stays")
+        #expect(unit.normalizedRows().matrix.row(2) == unit.row(2))
+    }
+
     @Test func normalizedRows() {
         let x = Matrix(rows: 4, columns: 17, values: values(51, seed: 1) + [Float](repeating: 0, count: 17))
         let upstream = Matrix(rows: 4, columns: 17, values: values(68, seed: 2))

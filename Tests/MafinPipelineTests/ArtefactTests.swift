@@ -47,7 +47,7 @@ private func report() throws -> EvaluationReport {
 
 private func manifest(towers: Int = 2) throws -> ArtefactManifest {
     let development = try report()
-    let scale = MixtureWeights(blackBox: 30.3, local: 12.7)
+    let weights = MixtureWeights(blackBox: 30.3, local: 12.7)
     let document = EncoderRecord(
         name: "sentence-transformers/all-MiniLM-L6-v2", revision: "abc", folder: "document-encoder", dimension: 384,
         pooling: "mean", queryPrefix: "query: ", documentPrefix: "passage: ", maximumLength: 256)
@@ -55,9 +55,7 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
     query.folder = "query-encoder"
     return ArtefactManifest(
         blackBox: BlackBoxIdentity(provider: "vectors", model: "mpnet", dimension: 768), blackBoxDimension: 768,
-        mixing: ArtefactManifest.Mixing(
-            combination: .querySided(lambda: scale.lambda), lambdaForm: .calibrated, scale: scale,
-            lambdaStandardError: 0.02),
+        mixing: Mixture(weights, origin: .calibrated, lambdaStandardError: 0.02, fittedQueries: 8),
         documentEncoder: document, queryEncoder: towers == 2 ? query : nil,
         objective: HybridLoss(listwise: ListMLE(cutoff: 10), weight: 0.3).summary,
         training: ArtefactManifest.Training(
@@ -65,7 +63,7 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         seeds: ["training": .max, "bootstrap": 1],
         data: [ArtefactManifest.DataRecord(role: "corpus", name: "corpus.jsonl", sha256: "00ff", count: 3)],
         development: development, test: development,
-        verdict: Verdict(lambda: scale.lambda, development: development))
+        verdict: Verdict(lambda: weights.lambda, development: development))
 }
 
 @Suite struct ArtefactTests {
@@ -122,8 +120,8 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
             try read.encoderFolder(.query) { _ in throw Interruption() }.path == url.path + "/query-encoder")
         let text = try String(contentsOf: url.appendingPathComponent("manifest.json"), encoding: .utf8)
         for field in [
-            #""formatVersion" : 1"#, #""lambdaForm" : "calibrated""#, #""form" : "query-sided""#, #""cutoff" : 10"#,
-            #""learningRate" : 0.00015"#, #""decision" : "ship""#, #""nDCG@10""#, #""temperature""#,
+            #""formatVersion" : 2"#, #""origin" : "calibrated""#, #""layout" : "query-sided""#, #""cutoff" : 10"#,
+            #""learningRate" : 0.00015"#, #""decision" : "ship""#, #""nDCG@10""#, #""fittedQueries" : 8"#,
         ] {
             #expect(text.contains(field), "\(field)")
         }
@@ -265,10 +263,11 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         let file = url.path + "/manifest.json"
         _ = try writeBoth()
         try edit { $0["formatVersion"] = 7 }
-        #expect(error() == .unknownFormat(path: file, newestKnown: 1, found: 7))
-        #expect(error()?.description == "\(file) is of format version 7; \(LibraryVersion.current) reads version 1")
+        #expect(error() == .unknownFormat(path: file, newestKnown: 2, found: 7))
+        #expect(
+            error()?.description == "\(file) is of format version 7; \(LibraryVersion.current) reads versions 1 to 2")
         try edit {
-            $0["formatVersion"] = 1
+            $0["formatVersion"] = 2
             $0["verdict"] = nil
         }
         #expect(error() == .malformedManifest(path: file, field: "verdict", reason: "is missing"))
@@ -291,7 +290,7 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         _ = try writeBoth()
         try edit {
             var mixing = $0["mixing"] as? [String: Any]
-            mixing?["scale"] = ["blackBox": -1, "local": 3]
+            mixing?["weights"] = ["blackBox": -1, "local": 3]
             $0["mixing"] = mixing
         }
         #expect(error()?.description.contains("two weights of at least 0") == true)
@@ -317,6 +316,24 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         #expect(
             throws: ArtefactError.dimension(path: url.path, of: "the query encoder", expected: 384, found: 768)
         ) { try artefact.require(encoderDimension: 768, .query) }
+    }
+
+    /// The manifest of an artefact that was written in format 1.
+    @Test func anArtefactOfFormat1IsRead() throws {
+        let weights = Data("queries".utf8)
+        try FileManager.default.createDirectory(
+            at: url.appendingPathComponent("query-encoder"), withIntermediateDirectories: true)
+        try weights.write(to: url.appendingPathComponent("query-encoder/model.safetensors"))
+        try FileManager.default.copyItem(
+            at: Goldens.url("manifest-format-1.json"), to: url.appendingPathComponent("manifest.json"))
+        let manifest = try Artefact(readingFrom: url).manifest
+        #expect(manifest.formatVersion == 1 && manifest.contender == .mafin && manifest.blackBoxDimension == 768)
+        #expect(manifest.mixing.weights == MixtureWeights(blackBox: 30.5, local: 12.25))
+        #expect(manifest.mixing.layout == .querySided && manifest.mixing.origin == .calibrated)
+        #expect(manifest.mixing.lambda == 12.25 / 42.75 && manifest.mixing.lambdaStandardError == 0.02)
+        #expect(manifest.untrainedScale == MixtureWeights(blackBox: 25, local: 5))
+        #expect(manifest.queryEncoder?.folder == "query-encoder" && manifest.documentEncoder.folder == nil)
+        #expect(manifest.verdict.decision == .cannotTell)
     }
 
     @Test func optionsOfAnyTypeAreKeptByName() throws {

@@ -52,7 +52,6 @@ final class ToyArtefact: Sendable {
             encoder.restore(weights: weights)
             return encoder
         }
-        let scale = MixtureWeights(lambda: lambda, temperature: 0.05)
         func record(_ folder: String) -> EncoderRecord {
             EncoderRecord(
                 name: "toy", folder: folder, dimension: Self.localDimension, pooling: "mean", queryPrefix: "f1 ",
@@ -60,7 +59,7 @@ final class ToyArtefact: Sendable {
         }
         let manifest = ArtefactManifest(
             blackBox: blackBox.identity, blackBoxDimension: ToyBlackBox.dimension,
-            mixing: .init(combination: .querySided(lambda: scale.lambda), lambdaForm: .fixed, scale: scale),
+            mixing: Mixture(MixtureWeights(lambda: lambda, temperature: 0.05)),
             documentEncoder: record("document-encoder"), queryEncoder: record("query-encoder"),
             verdict: Verdict(lambda: lambda, metric: "nDCG@10", difference: nil, queries: 0))
         try Artefact.write(
@@ -94,7 +93,7 @@ final class ToyArtefact: Sendable {
     /// The joined vector of a text, put together by hand from one text's half at a time.
     func expected(_ text: String, _ role: TextRole, lambda: Float? = nil) throws -> [Float] {
         let model = try model()
-        let local = try model.localVectors(of: [text], as: role == .query ? .query : .document).values
+        let local = try model.localVectors(of: [text], as: role).values
         let norm = Float(local.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot())
         let share = lambda ?? self.lambda
         let (left, right): (Float, Float) = role == .query ? (1 - share, share) : (1, 1)

@@ -52,7 +52,8 @@ struct InspectCommand: AsyncParsableCommand {
         table.append([
             "mixing",
             String(
-                format: "%@, λ %.3f%@, τ %.4f", mixing.lambdaForm.rawValue, mixing.lambda, error, mixing.temperature),
+                format: "%@, λ %.3f%@, τ %.4f", mixing.lambda == nil ? "norm" : mixing.origin.rawValue,
+                mixing.weights.lambda, error, mixing.weights.temperature),
         ])
         if let training = manifest.training {
             table.append(["training", "mode \(training.mode), best at step \(training.steps)"])

@@ -75,7 +75,7 @@ struct TrainCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Form of the joined vectors. query-sided: λ can be changed later without a new index. symmetric: all vectors have unit length, so documents can be compared with each other too.",
             valueName: "query-sided|symmetric", visibility: .hidden))
-    var form: CollectionTraining.JoinedForm = .querySided
+    var form: Mixture.Layout = .querySided
 
     @OptionGroup var tuning: TuningOptions
 
@@ -109,7 +109,7 @@ struct TrainCommand: AsyncParsableCommand {
 
 extension ModeChoice.Mode: ExpressibleByArgument {}
 extension Contender: ExpressibleByArgument {}
-extension CollectionTraining.JoinedForm: ExpressibleByArgument {}
+extension Mixture.Layout: ExpressibleByArgument {}
 
 /// `--rivals`: a list of methods.
 struct RivalList: Equatable, CustomStringConvertible {

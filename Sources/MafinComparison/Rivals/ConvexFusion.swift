@@ -66,7 +66,7 @@ public struct ConvexFusion: Rival {
             let second = WeightedFusion.normalized(try systems[1].system.scores(queries: queries), normalization)
             let judged = data.index.judged(queries)
             for (index, weight) in weights.enumerated() {
-                let mixed = MixedScores.mix(blackBox: first, local: second, lambda: Float(weight))
+                let mixed = MixtureWeights(lambda: Float(weight)).mix(blackBox: first, local: second)
                 sums[index] += ranker.values(of: mixed, judged: judged).reduce(0, +)
             }
         }

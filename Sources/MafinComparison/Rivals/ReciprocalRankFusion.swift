@@ -4,13 +4,13 @@ import MafinRetrieval
 
 /// Reciprocal rank fusion of several systems over all documents; see ``MafinRetrieval/Run/init(reciprocalRankFusion:rankOffset:count:)``.
 ///
-/// Documents that a system gives its least score, as BM25 does where no term is shared, are not in its list.
+/// Documents with a system's least score are not in its list: BM25 gives it where no term is shared.
 public struct ReciprocalRankFusion: RankingSystem {
     /// What is fused.
     public let systems: [any RankingSystem]
     /// k.
     public let rankOffset: Double
-    /// Ranks of each system that count; a document behind them adds nothing.
+    /// Length of each system's list.
     public let depth: Int
 
     /// - Precondition: at least one system, all over the same documents.
@@ -26,14 +26,16 @@ public struct ReciprocalRankFusion: RankingSystem {
 
     /// See ``RankingSystem/scores(queries:)``.
     public func scores(queries: [Int]) throws -> Matrix {
+        let fusion = Fusion.reciprocalRank(offset: rankOffset)
         var sum = Matrix(rows: queries.count, columns: documentCount)
         for system in systems {
             let scores = try system.scores(queries: queries)
             let ranked = rank(scores: scores, count: depth)
             for row in 0..<ranked.count {
                 let least = scores.row(row).min() ?? 0
-                for (position, entry) in ranked[row].enumerated() where entry.score > least {
-                    sum[row, entry.index] += Float(1 / (rankOffset + Double(position + 1)))
+                let list = ranked[row].prefix { $0.score > least }
+                for (entry, share) in zip(list, fusion.shares(of: list.map(\.score), list: 0)) {
+                    sum[row, entry.index] += Float(share)
                 }
             }
         }

@@ -5,32 +5,15 @@ import MafinRetrieval
 
 /// The rivals of a comparison: built on the black box's vectors, and on a lexical system and joined vectors where there are any.
 public struct StandardRivals: Sendable {
-    /// A trained encoder's vectors, alone and joined with the black box's.
-    public struct Joined: Sendable {
-        /// Name of the joined vectors; names of rivals built on them begin with it.
-        public var name: String
-        /// The joined vectors; their inner products are scores.
-        public var vectors: VectorSystem
-        /// The encoder's vectors alone.
-        public var local: VectorSystem
-
-        /// Joined vectors from their parts.
-        public init(name: String = "mafin", vectors: VectorSystem, local: VectorSystem) {
-            self.name = name
-            self.vectors = vectors
-            self.local = local
-        }
-    }
-
     /// The black box's vectors.
     public var blackBox: VectorSystem
     /// BM25's scores of the same queries and documents.
     public var lexical: (any RankingSystem)?
     /// The joined vectors of a trained encoder.
-    public var joined: Joined?
+    public var joined: JoinedSystems?
 
     /// Rivals over the given systems.
-    public init(blackBox: VectorSystem, lexical: (any RankingSystem)? = nil, joined: Joined? = nil) {
+    public init(blackBox: VectorSystem, lexical: (any RankingSystem)? = nil, joined: JoinedSystems? = nil) {
         self.blackBox = blackBox
         self.lexical = lexical
         self.joined = joined

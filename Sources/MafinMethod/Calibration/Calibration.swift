@@ -1,18 +1,18 @@
 import Foundation
 import MafinNumerics
 
-/// The scale of both halves that makes the labels most likely: `z = a · s_bb + b · s_θ`, `P = softmax(z)` over each query's
+/// The weights of both sources that make the labels most likely: `z = a · s_bb + b · s_θ`, `P = softmax(z)` over each query's
 /// full candidate list.
 ///
-/// Black boxes differ in spread: at equal weights the half whose cosines vary more drowns the other, whichever is better. The
-/// fit minimises the mean over labelled queries of `−Σ_d Q_d log P_d`, with Q as in ``ListNet/Target``. Two parameters and
-/// convex, so the optimum is the only one.
+/// The cosines of two encoders differ in spread: at equal weights the source whose cosines vary more decides the ranking, whichever is
+/// better. The fit minimises the mean over labelled queries of `−Σ_d Q_d log P_d`, with Q as in ``ListNet/Target``. The function is convex
+/// in its two parameters, so there is one optimum.
 ///
-/// Constraints: `a ≥ 0` and `b ≥ 0`, as a negative weight would rank by *dis*similarity, which no held-out query
-/// bears out; a half that only adds noise gets 0, and then λ is 0 or 1. And `τ = 1/(a+b)` is at least
-/// ``minimumTemperature``: where the labels can be told apart without error the likelihood has no maximum.
+/// Constraints: `a ≥ 0` and `b ≥ 0`, because a negative weight would rank by *dis*similarity. A source that only adds noise gets
+/// weight 0, and then λ is 0 or 1. And `τ = 1/(a+b)` is at least ``minimumTemperature``: where scores separate the labels without
+/// error, the likelihood has no maximum.
 public struct Calibration: Sendable, Codable, Hashable {
-    /// The fitted scale: ``MixtureWeights/lambda``, ``MixtureWeights/temperature``.
+    /// The fitted weights.
     public let scale: MixtureWeights
     /// Mean over the labelled queries of the cross entropy between labels and scores, in nats.
     public let loss: Double
@@ -22,7 +22,7 @@ public struct Calibration: Sendable, Codable, Hashable {
     public let labelledRows: Int
     /// Which weights are free, and which were held by a constraint.
     public let outcome: Outcome
-    /// Whether τ lies at ``minimumTemperature``: the data ask for a sharper scale still.
+    /// Whether τ lies at ``minimumTemperature``: without that bound it would be lower.
     public let isTemperatureAtMinimum: Bool
     /// The bound of τ.
     public let minimumTemperature: Float
@@ -34,33 +34,25 @@ public struct Calibration: Sendable, Codable, Hashable {
     /// Passes over the scores.
     public let passes: Int
 
-    /// Which of the two weights the labels bear out.
+    /// Which of the two weights are above 0.
     public enum Outcome: String, Sendable, Codable, Hashable {
         /// Both weights are above 0.
         case both
-        /// b = 0, λ = 0: the local half does not help.
+        /// b = 0, λ = 0: the local encoder does not help.
         case blackBoxOnly = "black-box-only"
-        /// a = 0, λ = 1: the black box does not help beside the local half.
+        /// a = 0, λ = 1: the black box does not help beside the local encoder.
         case localOnly = "local-only"
     }
 
-    /// The interval `λ ± 1.96` standard errors, cut to 0…1; `nil` where there is no standard error.
-    public var lambdaInterval: ClosedRange<Double>? {
-        lambdaStandardError.map { error in
-            let lambda = Double(scale.lambda)
-            return max(0, lambda - 1.96 * error)...min(1, lambda + 1.96 * error)
-        }
-    }
-
-    /// Fits the scale to labels.
+    /// Fits the weights to labels.
     ///
     /// - Parameters:
-    ///   - blocks: both halves' scores of the queries against all candidates; gone over once per iteration, about ten times.
+    ///   - blocks: both sources' scores of the queries against all candidates; read once per iteration, about ten times.
     ///   - labels: one row a query; masked columns are no candidates; rows without a relevant column are left out.
     ///   - target: how grades become label distributions.
     ///   - minimumTemperature: bound of τ from below.
     ///   - start: where to begin, such as the last fit; changes the time, not the result.
-    /// - Throws: ``CalibrationError``, ``CombinationError/notFinite(half:row:column:id:)``, and what the source of the blocks throws.
+    /// - Throws: ``CalibrationError``, ``CombinationError/notFinite(source:row:column:id:)``, and what computes the blocks throws.
     /// - Complexity: O(queries · documents) a pass, double precision, on all threads; memory of one block and a row a thread.
     public static func fit(
         _ blocks: ScoreBlocks, labels: BlockLabels, target: ListNet.Target = .exponentialGain,
@@ -76,7 +68,7 @@ public struct Calibration: Sendable, Codable, Hashable {
         guard sum > 1e-6 else { throw CalibrationError.uninformative(labelledRows: objective.labelledRows) }
         var passes = best.evaluations + 1
         if best.value.loss - objective.labelEntropy < 1e-9, sum < bound {
-            // All labels are explained: any sharper scale is as good, and the bound decides.
+            // The scores explain all labels: any lower temperature is as good, and the bound decides.
             let point = (best.point.0 / sum * bound, best.point.1 / sum * bound)
             best.value = try objective.evaluate(blackBox: point.0, local: point.1)
             best.point = point
@@ -86,10 +78,10 @@ public struct Calibration: Sendable, Codable, Hashable {
             best.point, best.value, objective: objective, minimumTemperature: minimumTemperature, passes: passes)
     }
 
-    /// Fits the scale to labels, from two cached score matrices `(queries, documents)`.
+    /// Fits the weights to labels, from two cached score matrices `(queries, documents)`.
     ///
     /// See ``fit(_:labels:target:minimumTemperature:startingAt:)``.
-    /// - Parameter blackBox: `nil` fits the temperature of the local half alone.
+    /// - Parameter blackBox: `nil` fits the temperature of the local score alone.
     public static func fit(
         blackBox: Matrix?, local: Matrix, labels: BlockLabels, target: ListNet.Target = .exponentialGain,
         minimumTemperature: Float = 0.001, startingAt start: MixtureWeights? = nil
@@ -123,7 +115,7 @@ public struct Calibration: Sendable, Codable, Hashable {
         case (.both, false):
             let determinant = hessian.0 * hessian.2 - hessian.1 * hessian.1
             guard determinant > 1e-12 * hessian.0 * hessian.2 else {
-                // The halves are copies of each other up to a factor: only their sum is known.
+                // The sources are copies of each other up to a factor: only the sum of their weights is known.
                 (lambdaStandardError, logTemperatureStandardError) = (nil, nil)
                 return
             }
@@ -147,6 +139,24 @@ public struct Calibration: Sendable, Codable, Hashable {
         case (.localOnly, let isAtBound):
             lambdaStandardError = nil
             logTemperatureStandardError = isAtBound ? nil : error(b * b * hessian.2)
+        }
+    }
+}
+
+/// Why no weights could be fitted, or no λ chosen.
+public enum CalibrationError: Error, Equatable, CustomStringConvertible {
+    /// No query has a relevant document among the candidates.
+    case noLabelledRow(rows: Int)
+    /// The labels are as likely, or likelier, when both sources are ignored: λ is not defined.
+    case uninformative(labelledRows: Int)
+
+    /// One sentence.
+    public var description: String {
+        switch self {
+        case .noLabelledRow(let rows):
+            "none of the \(rows) queries has a relevant document among the candidates: there is nothing to fit the weights to"
+        case .uninformative(let labelledRows):
+            "neither source scores the relevant documents of the \(labelledRows) labelled queries above the others: no mixture of them is better than chance"
         }
     }
 }

@@ -2,7 +2,7 @@ import CMafinKernels
 import Foundation
 import MafinNumerics
 
-/// The negative log-likelihood of label distributions as a function of both halves' weights, with its first two derivatives.
+/// The negative log-likelihood of label distributions as a function of both sources' weights, with its first two derivatives.
 ///
 /// For one query, with P = softmax(a x + b y): value `log Σ exp(a x + b y) − a E_Q[x] − b E_Q[y]`, gradient `E_P − E_Q`,
 /// Hessian the covariance of (x, y) under P. All in double precision.
@@ -22,7 +22,7 @@ struct CalibrationObjective {
     /// Mean entropy of Q.
     private(set) var labelEntropy: Double = 0
     let labelledRows: Int
-    /// Whether the scores of a half differ within any labelled row; a half that is constant has no say in a softmax.
+    /// Whether the scores of a source differ within any labelled row. A constant source cancels in a softmax.
     private(set) var blackBoxVaries = false
     private(set) var localVaries = false
 
@@ -35,7 +35,7 @@ struct CalibrationObjective {
         guard labelledRows > 0 else { throw CalibrationError.noLabelledRow(rows: labels.rows) }
         var sums = LabelMoments()
         try blocks.forEach { range, blackBox, local in
-            if let error = firstNotFinite(range, blackBox, local) { throw error }
+            try ScoreBlocks.requireFinite(range, blackBox, local)
             for moments in Self.perLabelledRow(
                 range, blackBox, local, labels,
                 { x, y, columns, relevant, masked in

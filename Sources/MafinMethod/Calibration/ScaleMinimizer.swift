@@ -47,7 +47,7 @@ struct ScaleMinimizer {
 
     /// Halves the step until it decreases the function; lengthens it while the function still falls steeply at its end.
     ///
-    /// The second is for labels that can be told apart: there each Newton step adds only a constant on the way to infinity.
+    /// Lengthening is for scores that separate the labels: there each Newton step adds only a constant on the way to infinity.
     private func search(
         from start: Result, along step: Point, slope: Double, _ function: (Point) throws -> CalibrationObjective.Value
     ) rethrows -> Result? {
@@ -86,7 +86,7 @@ struct ScaleMinimizer {
         var (g, h) = (value.gradient, value.hessian)
         if isFixed.0 { (g.0, h.0, h.1) = (0, 1, 0) }
         if isFixed.1 { (g.1, h.2, h.1) = (0, 1, 0) }
-        // Halves that are copies of each other have a valley of minima; a ridge far below the curvature picks one.
+        // Two copies of one source have a valley of minima; a ridge far below the curvature picks one.
         let ridge = 1e-10 * (h.0 + h.2) + .leastNormalMagnitude
         h.0 += ridge
         h.2 += ridge

@@ -12,21 +12,19 @@ package struct ScoreHead {
         self.form = form
     }
 
-    /// A, the factor of the black box's score.
-    var blackBoxFactor: Float {
+    /// A and B, the factors of `w_i w_j s_bb` and of `u_i · u_j`.
+    private var factors: MixtureWeights {
         switch form {
-        case .unit: scale.blackBox
-        case .norm: 1 / scale.temperature
+        case .unit: scale
+        case .norm: MixtureWeights(lambda: 0.5, temperature: scale.temperature / 2)
         }
     }
 
+    /// A, the factor of the black box's score.
+    var blackBoxFactor: Float { factors.blackBox }
+
     /// B, the factor of the local score.
-    var localFactor: Float {
-        switch form {
-        case .unit: scale.local
-        case .norm: 1 / scale.temperature
-        }
-    }
+    var localFactor: Float { factors.local }
 
     /// The part of a forward pass that ``backward(gradient:pass:queries:documents:freshColumns:)`` needs.
     package struct Pass {
@@ -44,36 +42,18 @@ package struct ScoreHead {
     ///   - blackBox: `(queries, documents)`; `nil` stands for zeros.
     package func forward(queries: LocalRows, documents: LocalRows, blackBox: Matrix?) -> Pass {
         let local = Matrix.multiply(queries.vectors, transposed: documents.vectors)
-        var logits = local
-        let (columns, blackBoxFactor, localFactor) = (local.columns, blackBoxFactor, localFactor)
         guard let blackBox, blackBoxFactor != 0 else {
-            logits.values.withUnsafeMutableBufferPointer { logits in
-                for index in logits.indices { logits[index] *= localFactor }
-            }
-            return Pass(logits: logits, local: local, blackBox: nil)
+            return Pass(logits: factors.mix(blackBox: nil, local: local), local: local, blackBox: nil)
         }
-        precondition(blackBox.rows == local.rows && blackBox.columns == columns)
-        logits.values.withUnsafeMutableBufferPointer { logits in
-            blackBox.values.withUnsafeBufferPointer { blackBox in
-                documents.weights.withUnsafeBufferPointer { documentWeights in
-                    for row in 0..<local.rows {
-                        let range = row * columns..<(row + 1) * columns
-                        if documentWeights.isEmpty {
-                            for index in range {
-                                logits[index] = blackBoxFactor * blackBox[index] + localFactor * logits[index]
-                            }
-                        } else {
-                            let factor = blackBoxFactor * queries.weights[row]
-                            for (column, index) in range.enumerated() {
-                                logits[index] =
-                                    factor * documentWeights[column] * blackBox[index] + localFactor * logits[index]
-                            }
-                        }
-                    }
+        var weighted = blackBox
+        if !documents.weights.isEmpty {
+            for row in 0..<local.rows {
+                for (column, index) in (row * local.columns..<(row + 1) * local.columns).enumerated() {
+                    weighted.values[index] *= queries.weights[row] * documents.weights[column]
                 }
             }
         }
-        return Pass(logits: logits, local: local, blackBox: blackBox)
+        return Pass(logits: factors.mix(blackBox: weighted, local: local), local: local, blackBox: blackBox)
     }
 
     /// Gradients of one block.

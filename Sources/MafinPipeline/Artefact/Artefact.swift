@@ -63,26 +63,18 @@ public struct Artefact: Sendable {
         return try KnownQueries(lines: try Data(contentsOf: url), path: url.path)
     }
 
-    /// Which encoder of the artefact.
-    public enum Tower: String, Sendable {
-        /// Of documents.
-        case document
-        /// Of queries; the same encoder where the towers are one.
-        case query
+    /// The record of the encoder of queries or of documents: one record where one encoder serves both.
+    public func encoder(_ role: TextRole) -> EncoderRecord {
+        role == .query ? manifest.queryEncoder ?? manifest.documentEncoder : manifest.documentEncoder
     }
 
-    /// The record of one tower's encoder.
-    public func encoder(_ tower: Tower) -> EncoderRecord {
-        tower == .query ? manifest.queryEncoder ?? manifest.documentEncoder : manifest.documentEncoder
-    }
-
-    /// The folder to load one tower's encoder from.
+    /// The folder to load the encoder of queries or of documents from.
     /// - Parameter released: finds a released checkpoint by name and revision, such as in the model hub's cache; its weights
     ///   are then compared with the recorded hash.
     /// - Throws: ``ArtefactError/missingFile(path:)`` or ``ArtefactError/wrongContent(path:expected:found:)`` for a released checkpoint
     ///   that is not the recorded one; what `released` throws.
-    public func encoderFolder(_ tower: Tower, released: (EncoderRecord) throws -> URL) throws -> URL {
-        let record = encoder(tower)
+    public func encoderFolder(_ role: TextRole, released: (EncoderRecord) throws -> URL) throws -> URL {
+        let record = encoder(role)
         if let name = record.folder { return folder.appendingPathComponent(name, isDirectory: true) }
         return try Self.releasedFolder(of: record, released: released)
     }
@@ -124,10 +116,10 @@ public struct Artefact: Sendable {
 
     /// Checks that a loaded encoder's vectors are as wide as the manifest says.
     /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``.
-    public func require(encoderDimension dimension: Int, _ tower: Tower) throws {
-        guard dimension == encoder(tower).dimension else {
+    public func require(encoderDimension dimension: Int, _ role: TextRole) throws {
+        guard dimension == encoder(role).dimension else {
             throw ArtefactError.dimension(
-                path: folder.path, of: "the \(tower.rawValue) encoder", expected: encoder(tower).dimension,
+                path: folder.path, of: "the \(role.rawValue) encoder", expected: encoder(role).dimension,
                 found: dimension)
         }
     }

@@ -7,7 +7,9 @@ import MafinRetrieval
 /// Nothing that determines a vector or a figure is left to a default of the reader.
 public struct ArtefactManifest: Sendable, Codable, Equatable {
     /// The format that this library writes, and the newest that it reads.
-    public static let currentFormatVersion = 1
+    ///
+    /// 1 stored λ and τ beside the weights they follow from; 2 stores the weights alone (``Mixture``).
+    public static let currentFormatVersion = 2
 
     /// Version of the folder's format.
     public var formatVersion: Int
@@ -15,14 +17,14 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     public var library: LibraryVersion
     /// What it was trained as.
     public var contender: Contender
-    /// Whose vectors the first half is.
+    /// Whose vectors are the first part of joined ones.
     public var blackBox: BlackBoxIdentity
     /// How to reach the black box again, where that is known: no secret, and no part of what determines a vector.
     public var blackBoxSource: BlackBoxSource?
-    /// Numbers in the black box's vectors: the width of the first half.
+    /// Numbers in the black box's vectors: the width of the first part.
     public var blackBoxDimension: Int
-    /// How both halves become one vector and one score.
-    public var mixing: Mixing
+    /// How the black box and the local encoder become one vector and one score.
+    public var mixing: Mixture
     /// The encoder of documents; of queries too, where ``queryEncoder`` is `nil`.
     public var documentEncoder: EncoderRecord
     /// The encoder of queries, where the towers differ.
@@ -30,11 +32,11 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     /// The checkpoint that training began with, as it was released: what "untrained" means in a comparison. ``EncoderRecord/folder`` is `nil`,
     /// and the hash that of the released weights. `nil` in manifests that were written before it was recorded; see ``releasedEncoder``.
     public var released: EncoderRecord?
-    /// The training objective with every hyper-parameter; `nil` for halves that were joined without training.
+    /// The training objective with every hyper-parameter; `nil` where nothing was trained.
     public var objective: LossSummary?
-    /// How the encoder was trained; `nil` for halves that were joined without training.
+    /// How the encoder was trained; `nil` where nothing was trained.
     public var training: Training?
-    /// The scale fitted on dev with the encoder as released: the untrained concatenation to compare with.
+    /// The weights fitted on dev with the encoder as released: the untrained concatenation to compare with.
     public var untrainedScale: MixtureWeights?
     /// Every seed by what it was for.
     public var seeds: [String: UInt64]
@@ -48,48 +50,6 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     public var verdict: Verdict
     /// Every file of the folder beside the manifest. Filled in by ``Artefact`` when it is written.
     public var files: [FileRecord]
-
-    /// How both halves become one.
-    public struct Mixing: Sendable, Codable, Equatable {
-        /// Where λ comes from.
-        public enum LambdaForm: String, Sendable, Codable {
-            /// Given beforehand; ½ is the paper's Mafin.
-            case fixed
-            /// Fitted by likelihood on held-out queries (``Calibration``).
-            case calibrated
-            /// Chosen by a metric on held-out queries (``LambdaSweep``).
-            case swept
-            /// Trained together with the encoder.
-            case learned
-            /// A weight of each text's own, the length of its vector.
-            case norm
-        }
-
-        /// The form of joined vectors, with λ.
-        public var combination: Combination
-        /// Where λ comes from.
-        public var lambdaForm: LambdaForm
-        /// a and b of `z = a · s_bb + b · s_θ`.
-        public var scale: MixtureWeights
-        /// λ = b / (a + b).
-        public var lambda: Float
-        /// τ = 1 / (a + b).
-        public var temperature: Float
-        /// Standard error of a fitted λ.
-        public var lambdaStandardError: Double?
-
-        /// A mixing; λ and τ follow from the scale.
-        public init(
-            combination: Combination, lambdaForm: LambdaForm, scale: MixtureWeights, lambdaStandardError: Double? = nil
-        ) {
-            self.combination = combination
-            self.lambdaForm = lambdaForm
-            self.scale = scale
-            lambda = scale.lambda
-            temperature = scale.temperature
-            self.lambdaStandardError = lambdaStandardError
-        }
-    }
 
     /// How the encoder was trained.
     public struct Training: Sendable, Codable, Equatable {
@@ -141,7 +101,7 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     /// A manifest in the current format, written by this library.
     public init(
         contender: Contender = .mafin, blackBox: BlackBoxIdentity, blackBoxSource: BlackBoxSource? = nil,
-        blackBoxDimension: Int, mixing: Mixing,
+        blackBoxDimension: Int, mixing: Mixture,
         documentEncoder: EncoderRecord, queryEncoder: EncoderRecord? = nil, released: EncoderRecord? = nil,
         objective: LossSummary? = nil,
         training: Training? = nil, untrainedScale: MixtureWeights? = nil, seeds: [String: UInt64] = [:],
@@ -180,31 +140,11 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
 }
 
 extension ArtefactManifest {
-    /// The first thing in it that cannot be so, as (field, expected, found).
+    /// The first field that contradicts another or names a place outside of the artefact, as (field, expected, found).
     func firstContradiction() -> (field: String, expected: String, found: String)? {
         if blackBoxDimension < 1 { return ("blackBoxDimension", "at least 1", "\(blackBoxDimension)") }
         if let dimension = blackBox.dimension, dimension != blackBoxDimension {
             return ("blackBoxDimension", "\(dimension), the dimension of blackBox", "\(blackBoxDimension)")
-        }
-        let scale = mixing.scale
-        guard scale.blackBox >= 0, scale.local >= 0, scale.blackBox + scale.local > 0,
-            (scale.blackBox + scale.local).isFinite
-        else {
-            return (
-                "mixing.scale", "two weights of at least 0, not both 0", "\(scale.blackBox) and \(scale.local)"
-            )
-        }
-        if abs(mixing.lambda - scale.lambda) > 1e-4 {
-            return ("mixing.lambda", "\(scale.lambda) by the scale", "\(mixing.lambda)")
-        }
-        if abs(mixing.temperature / scale.temperature - 1) > 1e-3 {
-            return ("mixing.temperature", "\(scale.temperature) by the scale", "\(mixing.temperature)")
-        }
-        if let lambda = mixing.combination.lambda, abs(lambda - mixing.lambda) > 1e-4 {
-            return ("mixing.combination.lambda", "\(mixing.lambda) by mixing.lambda", "\(lambda)")
-        }
-        if (mixing.combination.lambda == nil) != (mixing.lambdaForm == .norm) {
-            return ("mixing.lambdaForm", "norm with the norm combination alone", mixing.lambdaForm.rawValue)
         }
         for (field, encoder) in [
             ("documentEncoder", documentEncoder), ("queryEncoder", queryEncoder ?? documentEncoder),

@@ -1,4 +1,4 @@
-/// Which encoder makes the local half of one tower, and everything that determines its vectors.
+/// The local encoder of queries, of documents or of both, and everything that determines its vectors.
 public struct EncoderRecord: Sendable, Codable, Hashable {
     /// The checkpoint: a repository id such as `sentence-transformers/all-MiniLM-L6-v2`, or the name of a folder. Of a trained encoder
     /// the checkpoint that training began with.

@@ -1,24 +1,25 @@
+import MafinBlackBox
 import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinText
 
-/// Finds which words carry a local score, by leaving out one at a time and encoding the rest anew (Li, Monroe and Jurafsky 2016,
+/// Finds which words carry a local score: each word is left out in turn and the rest is encoded anew (Li, Monroe and Jurafsky 2016,
 /// "Understanding neural networks through representation erasure").
 ///
-/// A word is left out with all its pieces, and what follows moves up, as if it had never been written.
+/// A word is left out with all its pieces, and what follows moves up, as if the word had not been written.
 public struct LeaveOneOut {
     private let queryEncoder: TextEncoder
     private let documentEncoder: TextEncoder
     private let form: LocalForm
     private let weight: Double
 
-    /// For the local half of an artefact; contributions are to its part of the joined score.
+    /// For the local encoder of an artefact; contributions are to its part of the score.
     public init(_ model: ArtefactModel) {
-        let combination = model.manifest.mixing.combination
+        let mixture = model.manifest.mixing
         self.init(
-            queryEncoder: model.queryEncoder, documentEncoder: model.documentEncoder, form: combination.localForm,
-            weight: combination.lambda.map(Double.init) ?? 1)
+            queryEncoder: model.queryEncoder, documentEncoder: model.documentEncoder, form: mixture.localForm,
+            weight: Double(mixture.rankingWeights.local))
     }
 
     /// For any two encoders of one dimension.
@@ -49,19 +50,19 @@ public struct LeaveOneOut {
         try attribution(of: document, as: .document, other: query)
     }
 
-    private func attribution(of text: String, as side: RetrievalSide, other: String) throws -> ScoreAttribution {
-        let mine = side == .query ? queryEncoder : documentEncoder
-        let theirs = side == .query ? documentEncoder : queryEncoder
+    private func attribution(of text: String, as role: TextRole, other: String) throws -> ScoreAttribution {
+        let mine = role == .query ? queryEncoder : documentEncoder
+        let theirs = role == .query ? documentEncoder : queryEncoder
         let prefixes = (
-            mine: side == .query ? mine.prefixes.query : mine.prefixes.document,
-            theirs: side == .query ? theirs.prefixes.document : theirs.prefixes.query
+            mine: role == .query ? mine.prefixes.query : mine.prefixes.document,
+            theirs: role == .query ? theirs.prefixes.document : theirs.prefixes.query
         )
         let words = Words(text, prefix: prefixes.mine, encoder: mine)
         let rows = form.prepare(try mine.encoder.embed(words.batch)).vectors
         let fixed = form.prepare(try theirs.embedUnnormalized([other], prefix: prefixes.theirs)).vectors
         let scores = Matrix.multiply(rows, transposed: fixed).values.map { Double($0) * weight }
         return ScoreAttribution(
-            method: .leaveOneOut, side: side, score: scores[0],
+            method: .leaveOneOut, side: role, score: scores[0],
             pieces: words.pieces(contributions: scores.dropFirst().map { scores[0] - $0 }))
     }
 }

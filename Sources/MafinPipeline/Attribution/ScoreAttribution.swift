@@ -1,6 +1,6 @@
-import MafinMethod
+import MafinBlackBox
 
-/// What each word of a text adds to the local half's part of a score.
+/// What each word of a text adds to the local part of a score.
 public struct ScoreAttribution: Sendable, Equatable, Codable {
     /// How a word's share was found.
     public enum Method: String, Sendable, Codable {
@@ -26,14 +26,14 @@ public struct ScoreAttribution: Sendable, Equatable, Codable {
     /// How the shares were found.
     public var method: Method
     /// Whether the text is the query or the document.
-    public var side: RetrievalSide
-    /// The local half's part of the score with the whole text.
+    public var side: TextRole
+    /// The local part of the score with the whole text.
     public var score: Double
     /// The text in pieces.
     public var pieces: [Piece]
 
     /// An attribution from its parts.
-    public init(method: Method, side: RetrievalSide, score: Double, pieces: [Piece]) {
+    public init(method: Method, side: TextRole, score: Double, pieces: [Piece]) {
         self.method = method
         self.side = side
         self.score = score

@@ -251,7 +251,7 @@ struct Asking {
     mutating func keep(_ vectors: EmbeddingAnswer.Vectors, of batch: Batch) {
         guard !vectors.items.isEmpty else { return }
         var rows = vectors.rows
-        if box.identity.normalisation == .unit { rows.bringRowsToUnitLength() }
+        if box.identity.normalisation == .unit { rows = rows.normalizedRows().matrix }
         waiting.append(AnsweredRows(indices: vectors.items.map { batch.items[$0] }, vectors: rows))
     }
 

@@ -100,23 +100,11 @@ struct BatchCollection: Sendable {
         guard !vectors.items.isEmpty else { return }
         var rows = vectors.rows
         if EmbeddingKey.Source.fields(of: source.description)["normalisation"] == VectorNormalisation.unit.rawValue {
-            rows.bringRowsToUnitLength()
+            rows = rows.normalizedRows().matrix
         }
         try await cache.store(
             AnsweredRows(indices: vectors.items, vectors: rows), keys: vectors.items.map { keys[$0] }, source: source)
         result.answered += vectors.items.count
         result.tokens += vectors.tokens ?? 0
-    }
-}
-
-extension Matrix {
-    /// Divides each row by its length where that is not 1.
-    mutating func bringRowsToUnitLength() {
-        let columns = columns
-        values.withUnsafeMutableBufferPointer { values in
-            for start in stride(from: 0, to: values.count, by: max(1, columns)) {
-                _ = VectorCheck.normalise(UnsafeMutableBufferPointer(rebasing: values[start..<start + columns]))
-            }
-        }
     }
 }

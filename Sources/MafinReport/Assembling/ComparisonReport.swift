@@ -205,8 +205,8 @@ public struct ComparisonReport {
             found.append(
                 LambdaSweepFacts(
                     system: record.name, split: JudgedSplits.Part.dev.rawValue, sweep: sweep,
-                    chosen: Double(record.mixing.lambda),
-                    choice: record.mixing.lambdaForm == .fixed ? "fixed" : "fitted by likelihood on dev"))
+                    chosen: Double(record.mixing.weights.lambda),
+                    choice: record.mixing.origin == .fixed ? "fixed" : "fitted by likelihood on dev"))
         }
         return found.isEmpty ? nil : found
     }

@@ -1,4 +1,4 @@
-import MafinMethod
+import MafinBlackBox
 import MafinPipeline
 
 /// Wins and losses, and the scores behind them.

@@ -76,7 +76,7 @@ extension Generation {
         if request.lexicalWeight != nil, lexical == nil {
             throw ServiceError.invalid("BM25 is not held: start the service with --bm25", parameter: "bm25")
         }
-        let own = manifest.mixing.combination.lambda ?? 0.5
+        let own = manifest.mixing.lambda ?? 0.5
         let wanted = request.lambda ?? own
         guard (0...1).contains(wanted) else {
             throw ServiceError.invalid("lambda must lie between 0 and 1, found \(wanted)", parameter: "lambda")
@@ -129,23 +129,24 @@ private struct Searching {
         (blackBox ?? [Float](repeating: 0, count: index.manifest.blackBoxDimension)) + local
     }
 
-    func weighted(_ lambda: Float) -> [Float] {
-        let width = index.manifest.blackBoxDimension
-        return halves.enumerated().map { $0.offset < width ? (1 - lambda) * $0.element : lambda * $0.element }
-    }
+    private var weights: MixtureWeights { MixtureWeights(lambda: lambda) }
+
+    private var weighted: [Float] { weights.weighting(halves, split: index.manifest.blackBoxDimension) }
 
     func answer(
         _ request: Generation.SearchRequest, degraded: String?, tokens: Int
     ) throws -> Generation.SearchAnswer {
         let count = min(request.count, index.count)
         let depth = request.lexicalWeight == nil ? count : max(count, min(Self.fusionDepth, index.count))
-        let query = Matrix(rows: 1, columns: halves.count, values: weighted(lambda))
+        let query = Matrix(rows: 1, columns: halves.count, values: weighted)
         var ranking = Array(try index.joined.search(queries: query, count: depth)[0])
         var lexicalScores: [Int: Float] = [:]
         if let weight = request.lexicalWeight, let lexical {
             let words = lexical.ranking(of: request.query, count: depth)
             lexicalScores = Dictionary(uniqueKeysWithValues: words.map { ($0.index, $0.score) })
-            ranking = fused(ranking, words, weight: weight, count: count)
+            // Convex: the weights add up to 1.
+            ranking = Fusion.weightedSum(weights: [1 - Double(weight), Double(weight)], .minMax)
+                .ranking(of: [ranking, Array(words)], count: count)
         }
         let rows = ranking.map(\.index)
         let places: [Int]? = blackBox.map { index.blackBox.places(of: rows, query: $0) }
@@ -160,7 +161,7 @@ private struct Searching {
         if let blackBox {
             let query = Matrix(rows: 1, columns: blackBox.count, values: blackBox)
             let best = try index.blackBox.search(queries: query, count: count)[0]
-            let joinedPlaces = index.joined.places(of: best.map(\.index), query: weighted(lambda))
+            let joinedPlaces = index.joined.places(of: best.map(\.index), query: weighted)
             own = try self.hits(best.map(\.index), scores: best.map(\.score))
             for place in own.indices {
                 own[place].rank = place + 1
@@ -182,20 +183,6 @@ private struct Searching {
             degraded: degraded, tokens: tokens)
     }
 
-    /// Convex fusion of min-max normalised lists (Bruch, Gai and Ingber 2023); who is not in a list has its least score there.
-    private func fused(
-        _ joined: [ScoredIndex], _ words: [ScoredIndex], weight: Float, count: Int
-    ) -> [ScoredIndex] {
-        var sums: [Int: Float] = [:]
-        for (list, factor) in [(joined, 1 - weight), (words, weight)] {
-            let scores = ScoreNormalization.minMax.normalized(list.map(\.score))
-            for (entry, score) in zip(list, scores) { sums[entry.index, default: 0] += factor * score }
-        }
-        return sums.map { ScoredIndex(index: $0.key, score: $0.value) }
-            .sorted { ($1.score, $0.index) < ($0.score, $1.index) }
-            .prefix(count).map { $0 }
-    }
-
     /// Results without places.
     private func hits(_ rows: [Int], scores: [Float]) throws -> [Generation.Hit] {
         let parts = index.joined.partScores(of: rows, query: halves)
@@ -205,7 +192,7 @@ private struct Searching {
             return Generation.Hit(
                 rank: 0, id: document.id, title: document.title, text: document.text, score: scores[place],
                 blackBoxScore: blackBox == nil ? nil : remote, localScore: local,
-                blackBoxPart: blackBox == nil ? nil : (1 - lambda) * remote, localPart: lambda * local)
+                blackBoxPart: blackBox == nil ? nil : weights.blackBox * remote, localPart: weights.local * local)
         }
     }
 }

@@ -170,20 +170,19 @@ final class Generation: Sendable {
     func embed(
         _ texts: [String], as role: TextRole, lambda: Float?, maximumTokens: Int
     ) async throws -> Joined {
-        let combination = try self.combination(lambda: lambda, role: role)
+        let mixture = try self.mixture(lambda: lambda, role: role)
         // With λ = 1 nothing of the black box's half is left: it need not be paid for.
-        let isLocalOnly = role == .query && combination.lambda == 1
+        let isLocalOnly = role == .query && mixture.lambda == 1
         let halves = try await halves(
             of: texts, as: role, asksBlackBox: !isLocalOnly, maximumTokens: maximumTokens)
         let start = ContinuousClock.now
         defer { metrics.recordStage(.join, since: start) }
-        let side: RetrievalSide = role == .query ? .query : .document
         do {
             let vectors =
                 if let remote = halves.blackBox {
-                    try combination.join(blackBox: remote, local: halves.local, as: side)
+                    try mixture.join(blackBox: remote, local: halves.local, as: role)
                 } else {
-                    try combination.joinQueries(
+                    try mixture.joinQueries(
                         localOnly: halves.local, blackBoxDimension: manifest.blackBoxDimension)
                 }
             return Joined(vectors: vectors, tokens: halves.tokens, degraded: halves.degraded)
@@ -192,23 +191,23 @@ final class Generation: Sendable {
         }
     }
 
-    /// The artefact's way of joining, with another λ where one is asked for.
-    func combination(lambda: Float?, role: TextRole) throws -> Combination {
-        let own = manifest.mixing.combination
+    /// The artefact's mixture, with another λ where one is asked for.
+    func mixture(lambda: Float?, role: TextRole) throws -> Mixture {
+        let own = manifest.mixing
         guard let lambda else { return own }
         guard (0...1).contains(lambda) else {
             throw ServiceError.invalid("lambda must lie between 0 and 1, found \(lambda)", parameter: "lambda")
         }
-        switch own {
-        case .querySided where role == .query: return .querySided(lambda: lambda)
-        case .querySided:
-            throw ServiceError.invalid(
-                "vectors of documents do not depend on lambda: it belongs to the query's vector", parameter: "lambda")
-        case .symmetric, .norm:
+        guard own.isLambdaFree else {
             throw ServiceError.invalid(
                 "this artefact's vectors hold its own lambda on both sides; only a query-sided artefact takes another by request",
                 parameter: "lambda")
         }
+        guard role == .query else {
+            throw ServiceError.invalid(
+                "vectors of documents do not depend on lambda: it belongs to the query's vector", parameter: "lambda")
+        }
+        return own.with(lambda: lambda)
     }
 
     static func error(_ failure: UpstreamFailure, role: TextRole, degrades: Bool) -> ServiceError {

@@ -1,3 +1,4 @@
+import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
@@ -29,8 +30,7 @@ struct LambdaCandidates: Sendable {
         while true {
             depth = min(depth, index.count)
             let queries = (0...Self.knots).flatMap { knot in
-                let lambda = Float(knot) / Float(Self.knots)
-                return query.enumerated().map { $0.offset < split ? (1 - lambda) * $0.element : lambda * $0.element }
+                MixtureWeights(lambda: Float(knot) / Float(Self.knots)).weighting(query, split: split)
             }
             let lists = try index.search(
                 queries: Matrix(rows: Self.knots + 1, columns: query.count, values: queries), count: depth)
@@ -39,8 +39,10 @@ struct LambdaCandidates: Sendable {
             var needed = Set<Int>()
             var isComplete = true
             for lambda in (0...Self.steps).map({ Float($0) / Float(Self.steps) }) + [lambda] {
+                let weights = MixtureWeights(lambda: lambda)
                 let best = topK(
-                    (0..<known.count).map { (1 - lambda) * parts[$0, 0] + lambda * parts[$0, 1] }, count: count)
+                    (0..<known.count).map { weights.blackBox * parts[$0, 0] + weights.local * parts[$0, 1] },
+                    count: count)
                 needed.formUnion(best.map(\.index))
                 let left = min(Int(lambda * Float(Self.knots)), Self.knots - 1)
                 let share = lambda * Float(Self.knots) - Float(left)

@@ -82,7 +82,7 @@ extension MafinService {
                 id: generation.name + suffix, created: Int(generation.created.timeIntervalSince1970),
                 inputType: suffix.isEmpty ? options.defaultRole.rawValue : String(suffix.dropFirst()),
                 dimension: generation.dimension, blackBoxDimension: generation.manifest.blackBoxDimension,
-                lambda: generation.manifest.mixing.combination.lambda)
+                lambda: generation.manifest.mixing.lambda)
         }
     }
 

@@ -12,7 +12,7 @@ extension MafinService {
     /// `GET /`: the page, one file without anything from elsewhere.
     func page(_ generation: Generation) throws -> Response {
         let facts = PageFacts(
-            model: generation.name, lambda: generation.manifest.mixing.combination.lambda ?? 0.5,
+            model: generation.name, lambda: generation.manifest.mixing.lambda ?? 0.5,
             documents: generation.index?.count ?? 0, hasIndex: generation.index != nil,
             hasFeedback: feedback != nil, hasReport: options.report != nil, hasBM25: generation.lexical != nil,
             hasKeys: !keys.isEmpty)
@@ -50,7 +50,7 @@ extension MafinService {
             : #"{"type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "Weight of BM25 beside the joined ranking (convex, min-max normalised)."}"#
         // Only the query's vector of a query-sided artefact depends on it.
         let share = #"{"type": ["number", "null"], "minimum": 0, "maximum": 1}"#
-        let isFree = if case .querySided = generation.manifest.mixing.combination { true } else { false }
+        let isFree = generation.manifest.mixing.isLambdaFree
         var text = String(decoding: PackageResources.openapi_json, as: UTF8.self)
         for (name, value) in [
             ("\"MAFIN_BLACK_BOX_DIMENSION\"", "\(generation.manifest.blackBoxDimension)"),

@@ -54,7 +54,7 @@ extension MafinService {
         var response = try Answers.json(
             SearchBody(
                 model: generation.name, query: request.query, lambda: answer.lambda,
-                artefactLambda: generation.manifest.mixing.combination.lambda,
+                artefactLambda: generation.manifest.mixing.lambda,
                 blackBoxAsked: !answer.blackBoxRanking.isEmpty, degraded: answer.degraded, results: answer.hits,
                 blackBoxRanking: answer.blackBoxRanking,
                 candidates: answer.candidates == nil

@@ -36,7 +36,7 @@ extension SearchIndex {
         options: WritingOptions = WritingOptions(), isCancelled: () -> Bool = { false },
         progress: (Int) -> Void = { _ in }
     ) async throws {
-        guard model.manifest.mixing.combination.lambda != nil else {
+        guard model.manifest.mixing.lambda != nil else {
             throw IndexError.normForm(artefact: model.artefact.folder.path)
         }
         try requireReplaceable(folder)

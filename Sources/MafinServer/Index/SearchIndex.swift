@@ -85,7 +85,7 @@ public final class SearchIndex: Sendable {
     /// Checks that an artefact makes the vectors of documents that are in the index.
     /// - Throws: ``IndexError/otherArtefact(path:differences:)``, ``IndexError/normForm(artefact:)``.
     public func require(_ artefact: Artefact) throws {
-        guard artefact.manifest.mixing.combination.lambda != nil else {
+        guard artefact.manifest.mixing.lambda != nil else {
             throw IndexError.normForm(artefact: artefact.folder.path)
         }
         let differences = manifest.differences(from: artefact.manifest)

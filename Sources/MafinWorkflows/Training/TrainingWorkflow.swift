@@ -27,7 +27,7 @@ package struct TrainingWorkflow {
         package var method = Contender.mafin
         /// Methods to train for comparison, each for the same time.
         package var rivals: [Contender] = []
-        package var form = CollectionTraining.JoinedForm.querySided
+        package var form = Mixture.Layout.querySided
         /// Whether an interrupted training is continued.
         package var resumes = false
         /// Whether queries of train and dev stay that are also in test.
@@ -178,7 +178,7 @@ package struct TrainingWorkflow {
         _ released: ReleasedEncoder, _ encoder: TextEncoder, _ stored: Plan?
     ) throws -> CollectionTraining {
         var settings = CollectionTraining.Settings()
-        settings.joins = options.form
+        settings.layout = options.form
         options.tuning.apply(to: &settings)
         settings.frozenLayers = options.encoder.frozenLayers
         settings.freezesEmbeddings = options.encoder.freezesEmbeddings
@@ -210,8 +210,8 @@ package struct TrainingWorkflow {
 
     private func row(_ trained: TrainedEncoder, _ artefact: Artefact) -> TrainedMethod {
         TrainedMethod(
-            name: trained.contender.rawValue, artefact: artefact.folder.path, lambda: trained.mixing.lambda,
-            temperature: trained.mixing.temperature, steps: trained.outcome.steps,
+            name: trained.contender.rawValue, artefact: artefact.folder.path, lambda: trained.mixing.weights.lambda,
+            temperature: trained.mixing.weights.temperature, steps: trained.outcome.steps,
             bestStep: trained.outcome.best.step, stopped: trained.outcome.reason, seconds: trained.outcome.elapsed,
             tokens: trained.outcome.tokens, verdict: artefact.manifest.verdict)
     }
@@ -231,7 +231,7 @@ extension TrainingWorkflow {
         var modeReason: String
         var secondsEach: Double
         var encoder: EncoderFacts
-        var form: CollectionTraining.JoinedForm
+        var form: Mixture.Layout
 
         /// What the trained weights start from.
         struct EncoderFacts: Codable, Equatable {

@@ -4,11 +4,11 @@ import MafinRetrieval
 
 /// A metric as a function of λ, measured on held-out queries from cached scores.
 ///
-/// Choose λ on dev, never on test. With few dev queries the fit by likelihood (``Calibration``) is steadier.
+/// λ is chosen on dev, never on test. With few dev queries the fit by likelihood (``Calibration``) is steadier.
 public struct LambdaSweep: Sendable, Codable, Hashable {
     /// One λ and what the metric says there.
     public struct Point: Sendable, Codable, Hashable {
-        /// Share of the local half, in 0…1.
+        /// Share of the local score, in 0…1.
         public var lambda: Float
         /// Mean of the metric over the queries that have a relevant document.
         public var value: Double
@@ -22,7 +22,7 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
 
     /// Name of the metric, as ``MafinRetrieval/Metric`` prints it.
     public let metric: String
-    /// The points, in the order in which they were asked for; at least one.
+    /// The points in the order of the given λ; at least one.
     public let points: [Point]
 
     /// 0, 0.05, …, 1.
@@ -39,7 +39,7 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
         points = try lambdas.map { Point(lambda: $0, value: try value($0)) }
     }
 
-    /// The point of the largest value; of equal ones that of the smallest λ, so that 0 wins where the local half brings nothing.
+    /// The point of the largest value; of equal ones that of the smallest λ, so that 0 wins where the local encoder brings nothing.
     public var best: Point {
         points.reduce(points[0]) { best, point in
             point.value > best.value || (point.value == best.value && point.lambda < best.lambda) ? point : best
@@ -48,10 +48,10 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
 
     /// Sweeps λ over all documents' scores, with the order of trec_eval: equal scores by document id, descending bytewise.
     ///
-    /// Only the ranks of relevant documents are found, in one pass over a row for each λ; beside the block of the source
-    /// one row of mixed scores a thread is in memory. Masks are not looked at: every document is ranked.
+    /// Only the ranks of relevant documents are found, in one pass over a row for each λ. Beside a block of scores, each thread holds one
+    /// row of mixed scores. Masks of the labels are ignored: every document is ranked.
     /// - Parameters:
-    ///   - blocks: both halves' scores of the held-out queries.
+    ///   - blocks: both sources' scores of the held-out queries.
     ///   - labels: their relevant documents, one row a query; rows without one are left out.
     ///   - documentIds: one a column.
     ///   - metric: any metric of a ranking.
@@ -71,7 +71,7 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
         try blocks.forEach { range, blackBox, local in
             precondition(
                 local.columns == documentIds.count, "\(documentIds.count) identifiers for \(local.columns) documents")
-            if let error = firstNotFinite(range, blackBox, local) { throw error }
+            try ScoreBlocks.requireFinite(range, blackBox, local)
             let columns = local.columns
             values.withUnsafeMutableBufferPointer { values in
                 blackBox.values.withUnsafeBufferPointer { blackBox in
@@ -87,9 +87,8 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
                             withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { mixed in
                                 guard let target = mixed.baseAddress else { return }
                                 for (index, lambda) in lambdas.enumerated() {
-                                    MixedScores.mixRow(
+                                    MixtureWeights(lambda: lambda).mix(
                                         blackBox: blackBox + row * columns, local: local + row * columns,
-                                        lambda: lambda,
                                         into: target, count: columns)
                                     values[(range.lowerBound + row) * lambdas.count + index] = ranker.value(
                                         of: UnsafeBufferPointer(mixed), judged: judged)
@@ -108,18 +107,4 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
             return Point(lambda: lambdas[index], value: sum / count)
         }
     }
-}
-
-/// The first value of a block that is not finite, as an error.
-func firstNotFinite(_ rows: Range<Int>, _ blackBox: Matrix, _ local: Matrix) -> CombinationError? {
-    for (source, matrix) in [(VectorSource.blackBox, blackBox), (.local, local)] {
-        // A sum of finite scores is finite in double precision; only a bad one is looked for.
-        let sum = matrix.values.withUnsafeBufferPointer { values in
-            values.baseAddress.map { mafin_sum(values.count, $0) } ?? 0
-        }
-        guard !sum.isFinite, let index = matrix.values.firstIndex(where: { !$0.isFinite }) else { continue }
-        return .notFinite(
-            source: source, row: rows.lowerBound + index / matrix.columns, column: index % matrix.columns, id: nil)
-    }
-    return nil
 }

@@ -1,17 +1,20 @@
 import MafinNumerics
 import MafinRetrieval
 
-/// Anything that scores all documents for queries, both known by their rows: vectors, BM25, fusions of others.
+/// Anything that scores all documents for queries, both given by row number: vectors, BM25, fusions of other systems.
 ///
-/// It is what rivals are made of and what they become, so that any can be built on any other.
+/// A rival is built on ranking systems and is one when it is fitted, so rivals can be stacked.
 public protocol RankingSystem: Sendable {
     /// Number of documents, the columns of its scores.
     var documentCount: Int { get }
 
     /// Scores, larger is better, `(queries.count, documentCount)`.
     /// - Parameter queries: rows of the collection's table of queries, the same table for all systems that are compared.
-    /// - Throws: what the source of the scores throws.
+    /// - Throws: what computes the scores throws.
     func scores(queries: [Int]) throws -> Matrix
+
+    /// The `count` best documents of each query; equal scores by document, ascending.
+    func rankings(queries: [Int], count: Int) throws -> Rankings
 }
 
 extension RankingSystem {
@@ -27,7 +30,7 @@ extension RankingSystem {
         }
     }
 
-    /// The `count` best documents of each query; equal scores by document, ascending.
+    /// From ``scores(queries:)``.
     public func rankings(queries: [Int], count: Int) throws -> Rankings {
         var rankings = Rankings()
         try forEachBlock(of: queries) { _, scores in
@@ -60,6 +63,11 @@ public struct VectorSystem: RankingSystem {
     /// See ``RankingSystem/scores(queries:)``.
     public func scores(queries rows: [Int]) -> Matrix {
         Matrix.multiply(queries.selecting(rows: rows), transposed: documents)
+    }
+
+    /// By exact search, which gives every pair the same bits whatever is ranked beside it.
+    public func rankings(queries rows: [Int], count: Int) throws -> Rankings {
+        try VectorIndex(VectorRows(documents)).search(queries: queries.selecting(rows: rows), count: count)
     }
 
     /// The same with rows of unit length.

@@ -1,19 +1,20 @@
 import MafinNumerics
 
-/// How the local encoder's rows are made ready to be compared.
-public enum LocalForm: Sendable, Codable, Equatable {
-    /// Divided by their norm.
+/// What is done to the local encoder's rows before they are compared.
+public enum LocalForm: Sendable, Codable, Hashable {
+    /// Rows are divided by their length.
     case unit
-    /// λ-Mafin's norm form: a row e becomes `u = c e / √(1 + c²‖e‖²)`, and the black box's unit row is weighted by `w = 1 / √(1 + c²‖e‖²)`; the
-    /// joined row `[w e_bb ; u]` has unit length.
+    /// The norm form of λ-Mafin (arXiv 2402.12177), where the length of a local vector is its weight: a row e becomes
+    /// `u = c e / √(1 + c²‖e‖²)`, and the black box's unit row beside it is multiplied by `w = 1 / √(1 + c²‖e‖²)`. The joined row
+    /// `[w e_bb ; u]` has unit length.
     case norm(factor: Float)
 }
 
-/// Rows of the local encoder, prepared to be compared by inner product.
+/// Rows of the local encoder, ready to be compared by inner product.
 public struct LocalRows: Sendable {
     /// The rows u: unit length, or shorter in the norm form.
     public var vectors: Matrix
-    /// For each row the weight w of the black box's row; empty in the unit form.
+    /// For each row the weight w of the black box's row beside it in the norm form; empty in the unit form.
     public var weights: [Float]
 
     /// The rows in the given order.
@@ -24,10 +25,23 @@ public struct LocalRows: Sendable {
 }
 
 extension LocalForm {
-    /// Prepares rows as the encoder emits them.
+    /// Rows as the encoder emits them, made ready to be compared.
     /// - Parameter embeddings: `(count, dimension)`, not normalised.
     public func prepare(_ embeddings: Matrix) -> LocalRows {
         prepareKeeping(embeddings).rows
+    }
+
+    /// The same for rows that nobody has checked yet.
+    /// - Parameter ids: one a row, named in errors; may be empty.
+    /// - Throws: ``CombinationError`` for the first row that is not finite and, in the unit form, for the first that is all zeros.
+    package func prepare(checking embeddings: Matrix, ids: [String]) throws -> LocalRows {
+        switch self {
+        case .unit:
+            return LocalRows(vectors: try UnitRows.make(embeddings, source: .local, ids: ids), weights: [])
+        case .norm:
+            try UnitRows.requireFinite(embeddings, source: .local, ids: ids)
+            return prepare(embeddings)
+        }
     }
 
     /// The same, with the norms of the rows, which ``backward(gradient:weightGradient:embeddings:prepared:norms:)`` needs.

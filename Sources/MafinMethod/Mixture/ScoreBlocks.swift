@@ -1,7 +1,8 @@
+import CMafinKernels
 import MafinNumerics
 
-/// The scores of many queries against all documents by both halves, handed out block by block of queries, so that a large score
-/// matrix need never be in memory as a whole.
+/// The scores of many queries against all documents by both sources, in blocks of queries, so that a large score matrix is never in
+/// memory as a whole.
 public struct ScoreBlocks {
     /// Number of queries.
     public let rows: Int
@@ -9,8 +10,8 @@ public struct ScoreBlocks {
     public let rowsPerBlock: Int
     private let scores: (Range<Int>) throws -> (blackBox: Matrix, local: Matrix)
 
-    /// Blocks made on demand, as often as they are asked for.
-    /// - Parameter scores: both halves' scores of a range of queries, `(range.count, documents)` each.
+    /// Blocks that are computed at each pass.
+    /// - Parameter scores: both sources' scores of a range of queries, `(range.count, documents)` each.
     public init(
         rows: Int, rowsPerBlock: Int, scores: @escaping (Range<Int>) throws -> (blackBox: Matrix, local: Matrix)
     ) {
@@ -36,7 +37,7 @@ public struct ScoreBlocks {
     ) {
         precondition(
             blackBox.queries.rows == local.queries.rows && blackBox.documents.rows == local.documents.rows,
-            "the halves have different queries or documents")
+            "the sources have different queries or documents")
         self.init(rows: local.queries.rows, rowsPerBlock: rowsPerBlock) { range in
             (
                 Matrix.multiply(blackBox.queries.selecting(rows: range), transposed: blackBox.documents),
@@ -46,7 +47,7 @@ public struct ScoreBlocks {
     }
 
     /// Calls `body` with each block in turn: its queries, the black box's scores and the local ones.
-    /// - Throws: what the source of the blocks or `body` throws.
+    /// - Throws: what computes the blocks or `body` throws.
     func forEach(_ body: (_ rows: Range<Int>, _ blackBox: Matrix, _ local: Matrix) throws -> Void) throws {
         for start in stride(from: 0, to: rows, by: rowsPerBlock) {
             let range = start..<min(start + rowsPerBlock, rows)
@@ -56,6 +57,20 @@ public struct ScoreBlocks {
                 "a block of \(range.count) rows has \(blackBox.rows) × \(blackBox.columns) and \(local.rows) × \(local.columns)"
             )
             try body(range, blackBox, local)
+        }
+    }
+
+    /// Checks the scores of a block.
+    /// - Throws: ``CombinationError/notFinite(source:row:column:id:)`` for the first score that is not finite.
+    static func requireFinite(_ rows: Range<Int>, _ blackBox: Matrix, _ local: Matrix) throws {
+        for (source, matrix) in [(VectorSource.blackBox, blackBox), (.local, local)] {
+            // A sum of finite scores is finite in double precision; the place of a bad one is looked for only then.
+            let sum = matrix.values.withUnsafeBufferPointer { values in
+                values.baseAddress.map { mafin_sum(values.count, $0) } ?? 0
+            }
+            guard !sum.isFinite, let index = matrix.values.firstIndex(where: { !$0.isFinite }) else { continue }
+            throw CombinationError.notFinite(
+                source: source, row: rows.lowerBound + index / matrix.columns, column: index % matrix.columns, id: nil)
         }
     }
 }

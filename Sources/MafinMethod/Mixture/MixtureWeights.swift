@@ -1,0 +1,162 @@
+import MafinNumerics
+
+/// The weights of the two sources' scores: `z = blackBox · s_bb + local · s_θ`.
+///
+/// Both are at least 0, and one of them is above. Read as weights of a logit they are `(1−λ)/τ` and `λ/τ`, so that
+/// `λ = local / (blackBox + local)` and `τ = 1 / (blackBox + local)`: the λ and the temperature of Mafin (arXiv 2402.12177). Only
+/// the two weights are stored.
+public struct MixtureWeights: Sendable, Hashable {
+    /// Weight of the black box's score.
+    public let blackBox: Float
+    /// Weight of the local encoder's score.
+    public let local: Float
+
+    /// - Precondition: both are at least 0, and their sum is finite and above 0.
+    public init(blackBox: Float, local: Float) {
+        precondition(Self.areWeights(blackBox, local), "(\(blackBox), \(local)) are no weights of a mixture")
+        self.blackBox = blackBox
+        self.local = local
+    }
+
+    /// Weights by λ and temperature.
+    /// - Parameters:
+    ///   - lambda: share of the local score, in 0…1.
+    ///   - temperature: τ, above zero; with 1 the mixture is `(1−λ) s_bb + λ s_θ`.
+    public init(lambda: Float, temperature: Float = 1) {
+        precondition((0...1).contains(lambda), "λ = \(lambda) is not in 0…1")
+        precondition(temperature > 0, "temperature \(temperature) is not above zero")
+        self.init(blackBox: (1 - lambda) / temperature, local: lambda / temperature)
+    }
+
+    /// λ: the share of the local score, in 0…1.
+    public var lambda: Float { local / (blackBox + local) }
+
+    /// τ: what the mixture with weights `1−λ` and `λ` is divided by to give the logit.
+    public var temperature: Float { 1 / (blackBox + local) }
+
+    /// Those of the paper's Mafin: λ = ½. The temperature .05 is ours, as the paper's is not known.
+    public static let paper = MixtureWeights(lambda: 0.5, temperature: 0.05)
+
+    /// These weights, with a larger local one if λ is below `minimum`; the black box's weight is kept.
+    package func withLambda(atLeast minimum: Float) -> MixtureWeights {
+        guard lambda < minimum else { return self }
+        return MixtureWeights(blackBox: blackBox, local: blackBox * minimum / (1 - minimum))
+    }
+
+    private static func areWeights(_ blackBox: Float, _ local: Float) -> Bool {
+        blackBox >= 0 && local >= 0 && blackBox + local > 0 && (blackBox + local).isFinite
+    }
+}
+
+/// Stored as `{"blackBox": 10, "local": 10}`.
+extension MixtureWeights: Codable {
+    private enum CodingKeys: String, CodingKey { case blackBox, local }
+
+    /// Reads both weights and checks them.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        let (blackBox, local) = (
+            try container.decode(Float.self, forKey: .blackBox), try container.decode(Float.self, forKey: .local)
+        )
+        guard Self.areWeights(blackBox, local) else {
+            throw DecodingError.dataCorrupted(
+                DecodingError.Context(
+                    codingPath: decoder.codingPath,
+                    debugDescription: "expected two weights of at least 0, not both 0, found \(blackBox) and \(local)"))
+        }
+        self.init(blackBox: blackBox, local: local)
+    }
+}
+
+// MARK: The formula
+
+extension MixtureWeights {
+    /// The mixture of two score matrices, element by element.
+    ///
+    /// A source of weight 0 is not looked at, whatever its matrix holds, and a single source of weight 1 comes back bit for bit.
+    /// - Parameters:
+    ///   - blackBox: `(queries, documents)`; `nil` stands for zeros.
+    ///   - local: of the same shape.
+    /// - Complexity: O(queries · documents), on all threads.
+    public func mix(blackBox: Matrix?, local: Matrix) -> Matrix {
+        guard let blackBox, self.blackBox != 0 else { return self.local == 1 ? local : Self.scaled(local, self.local) }
+        precondition(
+            blackBox.rows == local.rows && blackBox.columns == local.columns,
+            "\(blackBox.rows) × \(blackBox.columns) scores of the black box, \(local.rows) × \(local.columns) local ones"
+        )
+        if self.local == 0 { return self.blackBox == 1 ? blackBox : Self.scaled(blackBox, self.blackBox) }
+        return Self.map(blackBox, local) { self.mix(blackBox: $0, local: $1, into: $2, count: $3) }
+    }
+
+    /// One row of ``mix(blackBox:local:)``, the same numbers.
+    func mix(
+        blackBox: UnsafePointer<Float>, local: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>,
+        count: Int
+    ) {
+        let (first, second) = (self.blackBox, self.local)
+        if first == 0 {
+            for index in 0..<count { target[index] = second * local[index] }
+        } else if second == 0 {
+            for index in 0..<count { target[index] = first * blackBox[index] }
+        } else {
+            for index in 0..<count { target[index] = first * blackBox[index] + second * local[index] }
+        }
+    }
+
+    /// A query vector of both sources, the black box's first, with each source's part times its weight: its inner product with an
+    /// unweighted document vector is the mixture of both scores.
+    /// - Parameter split: columns of the black box's part.
+    package func weighting(_ query: [Float], split: Int) -> [Float] {
+        query.enumerated().map { ($0.offset < split ? blackBox : local) * $0.element }
+    }
+
+    private static func scaled(_ matrix: Matrix, _ factor: Float) -> Matrix {
+        map(matrix, matrix) { values, _, target, count in
+            for index in 0..<count { target[index] = factor * values[index] }
+        }
+    }
+
+    private static func map(
+        _ first: Matrix, _ second: Matrix,
+        _ body:
+            @Sendable (
+                _ first: UnsafePointer<Float>, _ second: UnsafePointer<Float>, _ target: UnsafeMutablePointer<Float>,
+                _ count: Int
+            ) -> Void
+    ) -> Matrix {
+        let count = first.values.count
+        let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+            initialized = count
+            guard let target = buffer.baseAddress else { return }
+            first.values.withUnsafeBufferPointer { first in
+                second.values.withUnsafeBufferPointer { second in
+                    guard let first = first.baseAddress, let second = second.baseAddress else { return }
+                    let pointers = UnsafeTransfer((first: first, second: second, target: target))
+                    parallelRanges(count, grain: 4_096) { range in
+                        let (first, second, target) = pointers.value
+                        let start = range.lowerBound
+                        body(first + start, second + start, target + start, range.count)
+                    }
+                }
+            }
+        }
+        return Matrix(rows: first.rows, columns: first.columns, values: values)
+    }
+}
+
+/// What each source adds to the score of one query and one document.
+public struct ScoreParts: Sendable, Equatable, Codable {
+    /// The black box's part, such as `(1−λ) s_bb`.
+    public var blackBox: Double
+    /// The local encoder's part, such as `λ s_θ`.
+    public var local: Double
+
+    /// A score in its two parts.
+    public init(blackBox: Double, local: Double) {
+        self.blackBox = blackBox
+        self.local = local
+    }
+
+    /// The score.
+    public var total: Double { blackBox + local }
+}

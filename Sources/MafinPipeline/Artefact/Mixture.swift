@@ -1,0 +1,256 @@
+import MafinBlackBox
+import MafinMethod
+import MafinNumerics
+import MafinRetrieval
+
+/// How the black box and the local encoder become one: one score, and one vector.
+///
+/// The score is `s = (1−λ) s_bb + λ s_θ` of the cosines (λ = ½ is the Mafin of arXiv 2402.12177), and the inner product of a joined query
+/// and a joined document. λ = 0 gives the black box's own ranking and λ = 1 the local encoder's, bit for bit. In the norm form
+/// (``MafinMethod/LocalForm/norm(factor:)``) each text has a weight of its own in the place of λ.
+public struct Mixture: Sendable, Hashable {
+    /// Which side of a joined pair carries the weights.
+    public enum Layout: String, Sendable, Codable, CaseIterable {
+        /// Documents `[d_bb ; d_θ]`, all of length √2, so that cosine and inner product rank alike; queries `[(1−λ) q_bb ; λ q_θ]`. λ may
+        /// change, even by query, without touching the index.
+        case querySided = "query-sided"
+        /// `[√(1−λ) e_bb ; √λ e_θ]` on both sides. Unit length, so that documents can be compared with documents; another λ needs
+        /// another index. Joined rows of the norm form are of this layout too.
+        case symmetric
+    }
+
+    /// Where the weights come from.
+    public enum Origin: String, Sendable, Codable {
+        /// Given beforehand; λ = ½ is the paper's Mafin.
+        case fixed
+        /// Fitted to labels by likelihood (``MafinMethod/Calibration``).
+        case calibrated
+    }
+
+    /// The weights of both scores in the logit.
+    public var weights: MixtureWeights
+    /// What is done to the local encoder's vectors.
+    public let localForm: LocalForm
+    /// Which side carries the weights.
+    public let layout: Layout
+    /// Where the weights come from.
+    public var origin: Origin
+    /// Standard error of a fitted λ.
+    public var lambdaStandardError: Double?
+    /// Queries that a fit of the weights saw; `nil` where it is not known, or nothing was fitted.
+    public var fittedQueries: Int?
+
+    /// A mixture with one λ for all texts.
+    public init(
+        _ weights: MixtureWeights, layout: Layout = .querySided, origin: Origin = .fixed,
+        lambdaStandardError: Double? = nil, fittedQueries: Int? = nil
+    ) {
+        self.weights = weights
+        localForm = .unit
+        self.layout = layout
+        self.origin = origin
+        self.lambdaStandardError = lambdaStandardError
+        self.fittedQueries = fittedQueries
+    }
+
+    /// A mixture of the norm form: `[e_bb ; c e_θ] / √(1 + c² ‖e_θ‖²)` on both sides.
+    /// - Parameters:
+    ///   - localFactor: c, above 0.
+    ///   - weights: those of training. Their temperature made the logits; no ranking depends on them.
+    public init(normForm localFactor: Float, trainedWith weights: MixtureWeights) {
+        precondition(localFactor > 0 && localFactor.isFinite, "the local factor \(localFactor) is not above zero")
+        self.weights = weights
+        localForm = .norm(factor: localFactor)
+        layout = .symmetric
+        origin = .calibrated
+    }
+
+    /// λ; `nil` in the norm form.
+    public var lambda: Float? { localForm == .unit ? weights.lambda : nil }
+
+    /// Whether a query may have another λ with the same vectors of documents.
+    public var isLambdaFree: Bool { localForm == .unit && layout == .querySided }
+
+    /// The same with another λ.
+    /// - Precondition: not the norm form.
+    public func with(lambda: Float) -> Mixture {
+        precondition(localForm == .unit, "the norm form has no λ")
+        return Mixture(MixtureWeights(lambda: lambda), layout: layout)
+    }
+
+    /// The weights by which scores are mixed to rank: 1−λ and λ. The norm form has its weights in the vectors.
+    package var rankingWeights: MixtureWeights {
+        lambda.map { MixtureWeights(lambda: $0) } ?? MixtureWeights(blackBox: 1, local: 1)
+    }
+}
+
+// MARK: Joined vectors
+
+extension Mixture {
+    /// Joined vectors, `(rows, blackBox.columns + local.columns)`, the black box's part first.
+    ///
+    /// Both parts are given as they come; each row is made unit length by its own norm (``MafinMethod/UnitRows``), except the local part in
+    /// the norm form.
+    /// - Parameters:
+    ///   - blackBox: one row a text.
+    ///   - local: one row a text, in the same order.
+    ///   - role: what the texts are.
+    ///   - ids: one a row, named in errors; may be empty.
+    /// - Throws: `CombinationError` for different row counts, and for the first row that is all zeros or not finite.
+    /// - Complexity: O(rows · columns).
+    public func join(blackBox: Matrix, local: Matrix, as role: TextRole, ids: [String] = []) throws -> Matrix {
+        guard blackBox.rows == local.rows else {
+            throw CombinationError.rowCount(blackBox: blackBox.rows, local: local.rows)
+        }
+        let unit = try UnitRows.make(blackBox, source: .blackBox, ids: ids)
+        let rows = try localForm.prepare(checking: local, ids: ids)
+        let factors = factors(of: role)
+        return Self.concatenated(unit, rows.vectors, localFactor: factors.local) { row in
+            rows.weights.isEmpty ? factors.blackBox : rows.weights[row]
+        }
+    }
+
+    /// Joined queries where the black box does not answer: its part is zeros, the local part has unit length.
+    ///
+    /// They can be compared with all joined documents of this mixture. With one λ for all texts the ranking is the local encoder's own.
+    /// In the norm form it is not: a document's local part is shorter than 1, by `c‖d‖ / √(1 + c²‖d‖²)`, so that of two
+    /// documents of equal cosine the one with the longer local vector ranks first.
+    /// - Parameters:
+    ///   - local: one row a query.
+    ///   - blackBoxDimension: columns of the black box's part.
+    /// - Throws: `CombinationError` for the first row that is all zeros or not finite.
+    public func joinQueries(localOnly local: Matrix, blackBoxDimension: Int, ids: [String] = []) throws -> Matrix {
+        let unit = try UnitRows.make(local, source: .local, ids: ids)
+        return Self.concatenated(Matrix(rows: local.rows, columns: blackBoxDimension), unit, localFactor: 1) { _ in 0 }
+    }
+
+    /// What both parts of the joined vectors of one side are multiplied by.
+    private func factors(of role: TextRole) -> (blackBox: Float, local: Float) {
+        guard let lambda else { return (1, 1) }
+        return switch (layout, role) {
+        case (.symmetric, _): ((1 - lambda).squareRoot(), lambda.squareRoot())
+        case (.querySided, .query): (1 - lambda, lambda)
+        case (.querySided, .document): (1, 1)
+        }
+    }
+
+    private static func concatenated(
+        _ left: Matrix, _ right: Matrix, localFactor: Float, blackBoxFactor: @Sendable (Int) -> Float
+    ) -> Matrix {
+        let width = left.columns + right.columns
+        var joined = Matrix(rows: left.rows, columns: width)
+        joined.values.withUnsafeMutableBufferPointer { joined in
+            left.values.withUnsafeBufferPointer { leftValues in
+                right.values.withUnsafeBufferPointer { rightValues in
+                    let buffers = UnsafeTransfer((joined: joined, left: leftValues, right: rightValues))
+                    parallelRanges(left.rows, grain: 64) { range in
+                        let (joined, leftValues, rightValues) = buffers.value
+                        for row in range {
+                            let start = row * width
+                            copy(
+                                leftValues[row * left.columns..<(row + 1) * left.columns], times: blackBoxFactor(row),
+                                to: UnsafeMutableBufferPointer(rebasing: joined[start..<start + left.columns]))
+                            copy(
+                                rightValues[row * right.columns..<(row + 1) * right.columns], times: localFactor,
+                                to: UnsafeMutableBufferPointer(rebasing: joined[start + left.columns..<start + width]))
+                        }
+                    }
+                }
+            }
+        }
+        return joined
+    }
+
+    private static func copy(
+        _ row: Slice<UnsafeBufferPointer<Float>>, times factor: Float, to target: UnsafeMutableBufferPointer<Float>
+    ) {
+        let row = UnsafeBufferPointer(rebasing: row)
+        if factor == 1 {
+            _ = target.update(fromContentsOf: row)
+        } else {
+            for index in row.indices { target[index] = factor * row[index] }
+        }
+    }
+}
+
+// MARK: Storage
+
+/// Stored as `{"layout": "query-sided", "weights": {"blackBox": …, "local": …}, "origin": "calibrated", …}`; in the norm form with
+/// `"localFactor"` in place of the layout. Artefacts of format 1 stored λ three times, beside the weights; they are read too.
+extension Mixture: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case layout, localFactor, weights, origin, lambdaStandardError, fittedQueries
+    }
+
+    private enum Format1Keys: String, CodingKey { case combination, lambdaForm, scale, lambdaStandardError }
+
+    private enum CombinationKeys: String, CodingKey { case form, lambda, localFactor }
+
+    /// Reads a mixture and checks its numbers.
+    public init(from decoder: any Decoder) throws {
+        let old = try decoder.container(keyedBy: Format1Keys.self)
+        if old.contains(.combination) {
+            try self.init(format1: old)
+            return
+        }
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        let weights = try container.decode(MixtureWeights.self, forKey: .weights)
+        if container.contains(.localFactor) {
+            self.init(normForm: try Self.localFactor(in: container, forKey: .localFactor), trainedWith: weights)
+        } else {
+            self.init(weights, layout: try container.decode(Layout.self, forKey: .layout))
+        }
+        origin = try container.decode(Origin.self, forKey: .origin)
+        lambdaStandardError = try container.decodeIfPresent(Double.self, forKey: .lambdaStandardError)
+        fittedQueries = try container.decodeIfPresent(Int.self, forKey: .fittedQueries)
+    }
+
+    private init(format1 container: KeyedDecodingContainer<Format1Keys>) throws {
+        let weights = try container.decode(MixtureWeights.self, forKey: .scale)
+        let combination = try container.nestedContainer(keyedBy: CombinationKeys.self, forKey: .combination)
+        let form = try combination.decode(String.self, forKey: .form)
+        if form == "norm" {
+            self.init(normForm: try Self.localFactor(in: combination, forKey: .localFactor), trainedWith: weights)
+            return
+        }
+        guard let layout = Layout(rawValue: form) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .form, in: combination,
+                debugDescription: "expected symmetric, query-sided or norm, found '\(form)'")
+        }
+        let lambda = try combination.decode(Float.self, forKey: .lambda)
+        guard abs(lambda - weights.lambda) <= 1e-4 else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .lambda, in: combination,
+                debugDescription: "expected \(weights.lambda) by the scale, found \(lambda)")
+        }
+        self.init(
+            weights, layout: layout,
+            origin: try container.decode(String.self, forKey: .lambdaForm) == "fixed" ? .fixed : .calibrated,
+            lambdaStandardError: try container.decodeIfPresent(Double.self, forKey: .lambdaStandardError))
+    }
+
+    private static func localFactor<Key: CodingKey>(in container: KeyedDecodingContainer<Key>, forKey key: Key) throws
+        -> Float
+    {
+        let factor = try container.decode(Float.self, forKey: key)
+        guard factor > 0, factor.isFinite else {
+            throw DecodingError.dataCorruptedError(
+                forKey: key, in: container, debugDescription: "expected a factor above 0, found \(factor)")
+        }
+        return factor
+    }
+
+    /// Writes what is stored, and nothing that follows from it.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        switch localForm {
+        case .unit: try container.encode(layout, forKey: .layout)
+        case .norm(let factor): try container.encode(factor, forKey: .localFactor)
+        }
+        try container.encode(weights, forKey: .weights)
+        try container.encode(origin, forKey: .origin)
+        try container.encodeIfPresent(lambdaStandardError, forKey: .lambdaStandardError)
+        try container.encodeIfPresent(fittedQueries, forKey: .fittedQueries)
+    }
+}

@@ -1,0 +1,107 @@
+import MafinBlackBox
+import MafinEncoder
+import MafinMethod
+import MafinNumerics
+import MafinRetrieval
+
+/// A joined embedding as ranking systems, over the queries and documents of a ``CollectionTraining``.
+public struct JoinedSystems: Sendable {
+    /// Name of the joined embedding, in front of the names of systems that build on it.
+    public var name: String
+    /// Its vectors: inner products are its scores.
+    public var vectors: VectorSystem
+    /// The local encoder alone.
+    public var local: VectorSystem
+
+    /// A joined embedding from its parts.
+    public init(name: String = "mafin", vectors: VectorSystem, local: VectorSystem) {
+        self.name = name
+        self.vectors = vectors
+        self.local = local
+    }
+}
+
+/// Ranking systems over the rows of ``CollectionTraining/data``, and their evaluation.
+extension CollectionTraining {
+    /// The black box alone.
+    public var blackBoxSystem: VectorSystem {
+        VectorSystem(queries: data.blackBoxQueries, documents: data.blackBoxDocuments)
+    }
+
+    /// The encoder as released, alone; from the cache where its vectors were made before.
+    /// - Throws: `CombinationError` for a text that it gives no vector; `CancellationError` when cancelled.
+    public func releasedSystem(isCancelled: () -> Bool = { false }) throws -> VectorSystem {
+        try localSystem(queries: releasedQueryVectors(isCancelled: isCancelled), documents: documentBank)
+    }
+
+    /// A trained encoder alone and joined with the black box, without writing an artefact.
+    /// - Throws: `CombinationError` for vectors that cannot be joined; what the encoder throws.
+    public func systems(of trained: TrainedEncoder) throws -> JoinedSystems {
+        let (queries, documents) = try localVectors(of: trained)
+        return try systems(of: trained.contender, mixing: trained.mixing, queries: queries, documents: documents)
+    }
+
+    /// The same from vectors of the encoder, as it emits them.
+    package func systems(
+        of contender: Contender, mixing: Mixture, queries: Matrix, documents: Matrix
+    ) throws -> JoinedSystems {
+        JoinedSystems(
+            name: contender.joinedName,
+            vectors: try joined(mixing, queries: queries, documents: documents),
+            local: try localSystem(queries: queries, documents: documents))
+    }
+
+    /// A trained encoder's vectors of all queries and all documents, as it emits them.
+    /// - Throws: what the encoder throws.
+    package func localVectors(of trained: TrainedEncoder) throws -> (queries: Matrix, documents: Matrix) {
+        (
+            try trained.encoder.encoder.embed(data.queries),
+            trained.trainsDocuments ? try trained.encoder.encoder.embed(data.documents) : documentBank
+        )
+    }
+
+    /// The black box's vectors beside those of a local encoder, whose share in a score is λ.
+    /// - Throws: `CombinationError` for vectors that cannot be joined.
+    package func concatenation(of local: VectorSystem, lambda: Float) throws -> VectorSystem {
+        try joined(
+            Mixture(MixtureWeights(lambda: lambda)), queries: local.queries, documents: local.documents)
+    }
+
+    private func joined(_ mixture: Mixture, queries local: Matrix, documents: Matrix) throws -> VectorSystem {
+        VectorSystem(
+            queries: try mixture.join(
+                blackBox: data.blackBoxQueries, local: local, as: .query, ids: queries.map(\.id)),
+            documents: try mixture.join(
+                blackBox: data.blackBoxDocuments, local: documents, as: .document, ids: collection.documentIds))
+    }
+
+    private func localSystem(queries local: Matrix, documents: Matrix) throws -> VectorSystem {
+        VectorSystem(
+            queries: try UnitRows.make(local, source: .local, ids: queries.map(\.id)),
+            documents: try UnitRows.make(documents, source: .local, ids: collection.documentIds))
+    }
+
+    /// Measures a system on the queries that `qrels` judges.
+    /// - Precondition: the black box was asked for those queries.
+    /// - Throws: what the system throws.
+    public func evaluate(
+        _ system: any RankingSystem, on qrels: Qrels, metrics: [Metric] = Metric.standard
+    ) throws -> RunEvaluation {
+        MafinRetrieval.evaluate(try run(of: system, on: qrels), against: qrels, metrics: metrics)
+    }
+
+    /// A system's ranking of the queries that `qrels` judges.
+    /// - Precondition: the black box was asked for those queries.
+    /// - Throws: what the system throws.
+    public func run(of system: any RankingSystem, on qrels: Qrels) throws -> Run {
+        let row = Dictionary(queries.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let judged = collection.queries(judgedIn: qrels).map(\.id)
+        let rows = judged.map { id in
+            guard let row = row[id] else { preconditionFailure("query \(id) was not asked") }
+            return row
+        }
+        return Run(
+            try system.rankings(queries: rows, count: ArtefactEvaluation.depth), queryIds: judged,
+            documentIds: collection.documentIds)
+    }
+}
