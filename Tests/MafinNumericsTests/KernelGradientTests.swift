@@ -96,12 +96,12 @@ import Testing
         let x = Matrix(
             rows: 7, columns: 2,
             values: [
-                1e-39, 0, 3 * tiny, 4 * tiny, 3e38, 3e38, 0, 0, .nan, 1, .infinity, 1, 0.6, Float(0.8).nextUp,
+                0x1p-130, 0, 3 * tiny, 4 * tiny, 3e38, 3e38, 0, 0, .nan, 1, .infinity, 1, 0.6, Float(0.8).nextUp,
             ])
         let unit = x.normalizedRows().matrix
         #expect(unit.row(0) == [1, 0])
         #expect(largestDifference(unit.row(1), [0.6, 0.8]) < 1e-7)
-        #expect(largestDifference(unit.row(2), [0.5.squareRoot(), 0.5.squareRoot()]) < 1e-7)
+        #expect(largestDifference(unit.row(2), [Double](repeating: Double(0.5).squareRoot(), count: 2)) < 1e-7)
         #expect(unit.row(3) == [0, 0])
         #expect(unit[4, 1] == 1 && unit[5, 0] == .infinity, "rows without a length stay as they are")
         #expect(unit.row(6) == x.row(6), "the rounding error of a unit vector stays")

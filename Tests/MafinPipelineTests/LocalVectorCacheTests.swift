@@ -1,4 +1,5 @@
 import Foundation
+import MafinBlackBox
 import MafinEncoder
 import MafinNumerics
 import MafinTestSupport

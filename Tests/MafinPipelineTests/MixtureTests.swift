@@ -158,19 +158,20 @@ private func normForm(_ factor: Float) -> Mixture { Mixture(normForm: factor, tr
     @Test func localOnlyInTheNormFormWeighsLengths() throws {
         let mixture = normForm(1)
         let query = Matrix(rows: 1, columns: 2, values: [1, 0])
-        let angles = [(cosine: 0.80, length: 1.0), (0.75, 10)]
+        let documents: [(cosine: Float, length: Float)] = [(0.80, 1), (0.75, 10)]
         let local = Matrix(
             rows: 2, columns: 2,
-            values: angles.flatMap {
-                [Float($0.cosine * $0.length), Float((1 - $0.cosine * $0.cosine).squareRoot() * $0.length)]
+            values: documents.flatMap { document -> [Float] in
+                let sine = (1 - document.cosine * document.cosine).squareRoot()
+                return [document.cosine * document.length, sine * document.length]
             })
         let blackBox = Matrix(rows: 2, columns: 1, values: [1, 1])
         let scores = Matrix.multiply(
             try mixture.joinQueries(localOnly: query, blackBoxDimension: 1),
             transposed: try mixture.join(blackBox: blackBox, local: local, as: .document))
-        for (place, angle) in angles.enumerated() {
-            let expected = angle.cosine * angle.length / (1 + angle.length * angle.length).squareRoot()
-            #expect(abs(Double(scores[0, place]) - expected) < 1e-6)
+        for (place, document) in documents.enumerated() {
+            let shortened = document.length / (1 + document.length * document.length).squareRoot()
+            #expect(abs(scores[0, place] - document.cosine * shortened) < 1e-6)
         }
         #expect(scores[0, 1] > scores[0, 0])
         // The same in a search without the black box.

@@ -1,4 +1,5 @@
 import Foundation
+import MafinBlackBox
 import MafinComparison
 import MafinMethod
 import MafinPipeline

@@ -1,4 +1,5 @@
 import MafinBlackBox
+import MafinMethod
 import MafinPipeline
 
 /// Wins and losses, and the scores behind them.

@@ -1,4 +1,5 @@
 import Foundation
+import MafinBlackBox
 import MafinEncoder
 import MafinMethod
 import MafinNumerics
