@@ -14,12 +14,10 @@ import Testing
 @Suite struct BlackBoxReproductionTests {
     private let toy: ToyArtefact
     private let queries = (0..<12).map { Query(id: "q\($0)", text: "w\($0) f\($0) w\($0 + 20)") }
-    private let qrels: Qrels
     private let collection: RetrievalCollection
 
     init() throws {
         toy = try ToyArtefact(lambda: 0)
-        qrels = Qrels((0..<12).map { ("q\($0)", "d\($0)", 1) })
         let part = { (range: Range<Int>) in Qrels(range.map { ("q\($0)", "d\($0)", 1) }) }
         collection = RetrievalCollection(
             documents: ToyArtefact.documents, queries: queries,
@@ -43,12 +41,14 @@ import Testing
         let model = try toy.model()
         let cache = LocalVectorCache(folder: nil)
 
-        let evaluation = try ArtefactEvaluation(
-            of: model, on: collection, qrels: qrels, vectors: vectors, cache: cache,
-            released: { _ in throw CancellationError() })
-        for name in ["black-box", "mafin"] {
-            let run = try #require(evaluation.systems.first { $0.name == name }?.run)
-            #expect(run == expected, "evaluate, \(name)")
+        for part in ["train", "dev", "test"] {
+            let split = try MeasuredSplit(part, of: collection, for: model.artefact)
+            let evaluation = try ArtefactEvaluation(
+                of: model, on: split, vectors: vectors, cache: cache, released: { _ in throw CancellationError() })
+            for name in ["black-box", "mafin"] {
+                let run = try #require(evaluation.systems.first { $0.name == name }?.run)
+                for query in split.queries { #expect(run[query.id] == expected[query.id], "evaluate, \(name)") }
+            }
         }
 
         let search = try ArtefactSearch(
@@ -119,17 +119,18 @@ import Testing
         settings.options.steps = 3
         settings.options.evaluations = 1
         let cache = LocalVectorCache(folder: nil)
-        let splits = JudgedSplits(collection, seed: 1)
+        let splits = JudgedSplits(collection, measured: "test")
         let training = try CollectionTraining(
             collection: collection, splits: splits, vectors: vectors,
             released: ReleasedEncoder(name: "toy", folder: released), settings: settings, cache: cache)
         let trained = try training.train(.mafin, checkpointFolder: nil)
         let folder = toy.folder.url.appendingPathComponent("trained")
         try trained.write(to: folder)
+        let model = try ArtefactModel(artefact: folder, released: { _ in released })
         let report = try ArtefactEvaluation(
-            of: ArtefactModel(artefact: folder, released: { _ in released }), on: collection,
-            qrels: splits.qrels(.dev), vectors: vectors, cache: cache, released: { _ in released }
-        ).report(split: "dev")
+            of: model, on: MeasuredSplit("dev", of: collection, for: model.artefact), vectors: vectors, cache: cache,
+            released: { _ in released }
+        ).report()
         for name in ["black-box", "mafin"] {
             let told = try #require(trained.development.systems.first { $0.name == name }?.metrics)
             #expect(told == report.systems.first { $0.name == name }?.metrics, "\(name)")
