@@ -1,4 +1,3 @@
-import CMafinKernels
 import MafinNumerics
 import MafinRetrieval
 
