@@ -1,3 +1,4 @@
+import MafinReport
 import MafinWorkflows
 import Synchronization
 
@@ -61,7 +62,7 @@ final class ProgressBar: ProgressReporter {
     func note(_ text: String) {
         state.withLock { state in
             let isDrawn = output.terminal.isInteractive && state.lastDrawn != nil && !state.isFinished
-            output.write((isDrawn ? Self.clearLine : "") + text + "\n")
+            output.write((isDrawn ? Self.clearLine : "") + text.safeForTerminal + "\n")
             if isDrawn { output.write(bar(state.line)) }
         }
     }

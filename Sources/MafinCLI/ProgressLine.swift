@@ -35,6 +35,7 @@ struct ProgressLine: Equatable, Sendable {
     /// The line for a terminal: title, bar, percent, rate, time left, detail. It is never wider than the terminal, because a line that wraps
     /// cannot be rewritten. The bar takes the remaining columns, up to 30.
     func bar(columns: Int, colour: Bool = false) -> String {
+        let title = title.safeForTerminal
         let tail = ([percent] + facts).joined(separator: "  ")
         let room = min(30, columns - 1 - title.displayWidth - 2 - tail.displayWidth - 2)
         guard room >= 5 else { return plain.truncated(toWidth: max(0, columns - 1)) }

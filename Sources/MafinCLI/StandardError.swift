@@ -1,4 +1,5 @@
 import Foundation
+import MafinReport
 import Synchronization
 
 /// Standard error, for everything that is not a result: progress, notes, errors.
@@ -9,9 +10,10 @@ enum StandardError {
     /// Whether the last line is not finished: it holds a progress bar.
     private static let isLineOpen = Atomic(false)
 
-    /// Writes a line of its own. A progress bar in the current line is erased, and comes back with its next update.
+    /// Writes a line of its own. A progress bar in the current line is erased, and comes back with its next update. Characters that steer the
+    /// terminal are replaced: the text may hold the words of a server or of a document.
     static func writeLine(_ text: String) {
-        write((isLineOpen.load(ordering: .relaxed) ? clearLine : "") + text + "\n")
+        write((isLineOpen.load(ordering: .relaxed) ? clearLine : "") + text.safeForTerminal + "\n")
     }
 
     /// Writes a text at once, unbuffered.

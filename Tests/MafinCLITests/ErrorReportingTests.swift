@@ -83,6 +83,20 @@ import Testing
         #expect(text.contains("error: api.example: connection refused after 3 tries\n"))
     }
 
+    private struct Coloured: Error, CustomStringConvertible {
+        var description: String { "the server said \u{1B}[31mno\u{9B}2J" }
+    }
+
+    /// The words of a server cannot steer the terminal.
+    @Test func escapeSequencesDoNotReachTheTerminal() async throws {
+        let result = try #require(
+            await #expect(processExitsWith: .exitCode(70), observing: [\.standardErrorContent]) {
+                MafinCommand.exitReporting(Coloured())
+            })
+        let text = String(decoding: result.standardErrorContent, as: UTF8.self)
+        #expect(text.contains("error: the server said \u{FFFD}[31mno\u{FFFD}2J\n"), "\(text)")
+    }
+
     @Test func usageErrorsEndWith64() async {
         await #expect(processExitsWith: .exitCode(64)) {
             do {

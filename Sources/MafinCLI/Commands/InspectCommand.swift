@@ -24,7 +24,7 @@ struct InspectCommand: AsyncParsableCommand {
         if format.json {
             try JSONOutput.print(artefact.manifest)
         } else {
-            print(Self.text(artefact.manifest))
+            print(Self.text(artefact.manifest).safeForTerminal)
         }
     }
 
