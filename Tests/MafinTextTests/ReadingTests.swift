@@ -92,7 +92,7 @@ struct ReadingTests {
             ("unknown token '[UNK]'", ["tokenizer.json": Self.file(vocabulary: "{}")]),
             ("have ids up to 2000000000", ["tokenizer.json": Self.file(vocabulary: #"{"[UNK]":2000000000}"#)]),
             ("classifier token '[CLS]'", ["vocab.txt": "[UNK]\n[SEP]\n"]),
-            ("JSON", ["tokenizer.json": Self.file() + "}"]),
+            ("tokenizer.json, byte ", ["tokenizer.json": Self.file() + "}"]),
             (
                 "tokenizer_config.json, do_lower_case",
                 ["tokenizer.json": Self.file(), "tokenizer_config.json": #"{"do_lower_case":"yes"}"#]
