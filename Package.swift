@@ -99,7 +99,7 @@ let package = Package(
         + module(
             "MafinProviders",
             [
-                "MafinNumerics", "MafinText", "MafinBlackBox",
+                "MafinNumerics", "MafinText", "MafinBlackBox", "MafinGeneration",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -109,7 +109,7 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "TOMLKit", package: "TOMLKit"),
             ])
-        + module("MafinGeneration", ["MafinNumerics", "MafinBlackBox", "MafinRetrieval"])
+        + module("MafinGeneration", ["MafinNumerics", "MafinRetrieval"])
         + module(
             "MafinReport", ["MafinNumerics", "MafinRetrieval", "MafinMethod", "MafinPipeline", "MafinComparison"])
         + module(

@@ -1,4 +1,4 @@
-/// A query that nobody has asked, and the passage that it was made from.
+/// A generated query, and the passage that it was made from.
 public struct GeneratedQuery: Sendable, Hashable, Codable {
     /// Where a query comes from.
     public enum Origin: String, Sendable, Codable, Hashable, CaseIterable {

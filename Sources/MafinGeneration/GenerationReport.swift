@@ -1,6 +1,6 @@
 import Foundation
 
-/// What a generation was asked for and what came of it: `generation.json` beside the queries.
+/// The settings of a generation and its results: `generation.json` beside the queries.
 public struct GenerationReport: Sendable, Codable, Hashable {
     /// Its name in the folder.
     public static let fileName = "generation.json"
@@ -13,7 +13,7 @@ public struct GenerationReport: Sendable, Codable, Hashable {
     public var judge: String?
     /// Which black box the round trip was made with, `provider:model`.
     public var blackBox: String?
-    /// A query's own passage had to be among so many.
+    /// A query was kept only if its own passage was among this many.
     public var roundTrip: Int?
     /// Version of the prompt.
     public var prompt: String?
@@ -23,7 +23,7 @@ public struct GenerationReport: Sendable, Codable, Hashable {
     public var perPassage: Int
     /// Real queries that were shown as examples.
     public var examples: Int
-    /// Everything random followed from it.
+    /// Random seed.
     public var seed: UInt64
     /// Documents in the corpus.
     public var documents: Int
@@ -33,9 +33,9 @@ public struct GenerationReport: Sendable, Codable, Hashable {
     public var tooShort: Int
     /// Documents left out as copies of others.
     public var repeated: Int
-    /// What came of the prompts; nil where there were none.
+    /// What the prompts brought; nil if there were none.
     public var replies: LanguageQueries.Replies?
-    /// Passages whose judge could not be understood; their queries were kept.
+    /// Passages whose grades could not be read; their queries were kept.
     public var unreadGrades: Int?
     /// What the replies cost that were paid for in this run; nil: no price was given.
     public var cost: Double?

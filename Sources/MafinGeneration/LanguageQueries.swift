@@ -1,4 +1,3 @@
-import MafinBlackBox
 import MafinRetrieval
 import Synchronization
 
@@ -14,7 +13,7 @@ public struct LanguageQueries: Sendable {
         public var examples: [(query: String, passage: String?)]
         /// How freely words are chosen; nil: as the server likes.
         public var temperature: Double?
-        /// Part of every prompt: another seed, other queries.
+        /// Part of every prompt, so another seed gives other queries.
         public var seed: UInt64
         /// Tokens of a reply at most; nil: what the queries need.
         public var maximumTokens: Int?

@@ -11,7 +11,7 @@ public struct PseudoQueries: Sendable {
     public var kinds: [GeneratedQuery.Origin]
     /// Queries of one passage at most.
     public var perPassage: Int
-    /// Everything random follows from it.
+    /// Random seed.
     public var seed: UInt64
 
     /// All kinds, unless said otherwise.
@@ -34,7 +34,7 @@ public struct PseudoQueries: Sendable {
             var random = RandomGenerator(seed: RandomGenerator.mix(seed &+ UInt64(row) &* 0x9E37_79B9))
             var pieces: [(GeneratedQuery.Origin, [String])] = kinds.map { kind in
                 switch kind {
-                // A title that many passages bear belongs to none of them.
+                // A title of many passages describes none of them.
                 case .title: (kind, titles[document.title, default: 0] == 1 ? [document.title.oneLine] : [])
                 case .heading: (kind, Self.headings(in: document.text).shuffled(using: &random))
                 case .sentence: (kind, Self.sentences(in: document.text).shuffled(using: &random))

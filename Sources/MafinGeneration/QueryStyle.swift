@@ -53,7 +53,7 @@ public struct StyleMix: Sendable, Hashable, CustomStringConvertible {
         (0..<count).map { deal[(index * count + $0) % deal.count] }
     }
 
-    /// Deals styles out in turn, each to whom it is most behind (Sainte-Laguë's way, without chance).
+    /// Assigns styles in turn, always the one that is furthest below its share (Sainte-Laguë method; not random).
     private static func deal(_ weights: [QueryStyle: Double]) -> [QueryStyle] {
         let known = QueryStyle.allCases.filter { (weights[$0] ?? 0) > 0 }
         var dealt: [QueryStyle: Int] = [:]

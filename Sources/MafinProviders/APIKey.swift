@@ -12,6 +12,7 @@ public struct APIKey: Sendable, Hashable, CustomStringConvertible, CustomDebugSt
     public init(_ secret: String, source: String = "API key") throws {
         let trimmed = secret.trimmingCharacters(in: .whitespacesAndNewlines)
         guard !trimmed.isEmpty else { throw ProviderError.badKey(source: source, reason: "is empty") }
+        // It becomes a header: anything else would break the request, or smuggle in another header.
         guard trimmed.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw ProviderError.badKey(source: source, reason: "holds characters that cannot stand in a header")
         }
@@ -44,5 +45,38 @@ public struct APIKey: Sendable, Hashable, CustomStringConvertible, CustomDebugSt
     /// A text with every occurrence of the secret taken out: vendors quote keys in their messages.
     func redacting(_ text: String) -> String {
         text.replacingOccurrences(of: secret, with: "[key]")
+    }
+}
+
+/// Where a provider's key is: in a file or a variable that the user names, else in the first of the provider's usual variables that is set.
+public struct APIKeySource: Sendable, Hashable {
+    /// A file that holds nothing else.
+    public var file: URL?
+    /// A variable that must be set.
+    public var variable: String?
+
+    /// - Parameter variable: not looked at where there is a file.
+    public init(file: URL? = nil, variable: String? = nil) {
+        (self.file, self.variable) = (file, variable)
+    }
+
+    /// The key for a provider, or nil where nothing is named and none of its variables is set.
+    ///
+    /// - Throws: ``ProviderError/badKey(source:reason:)``, which never holds the key.
+    public func key(
+        of profile: ProviderProfile, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws -> APIKey? {
+        if let file { return try APIKey(file: file) }
+        if let variable {
+            guard let key = try APIKey(environmentVariable: variable, environment: environment) else {
+                throw ProviderError.badKey(
+                    source: "environment variable \(variable)", reason: "is missing: the variable is not set")
+            }
+            return key
+        }
+        for variable in profile.endpoint.keyVariables {
+            if let key = try APIKey(environmentVariable: variable, environment: environment) { return key }
+        }
+        return nil
     }
 }

@@ -5,6 +5,12 @@ import MafinBlackBox
 public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A key is there but cannot be used.
     case badKey(source: String, reason: String)
+    /// The server wants a key, and there is none.
+    case missingKey(endpoint: String, variable: String)
+    /// What may be spent is bounded, and nobody has said what a token costs.
+    case missingPrice
+    /// A flag that makes no sense where somebody waits for each answer.
+    case notForService(flag: String)
     /// A provider's profile is malformed; the place is a key or a line.
     case badProfile(source: String, place: String, reason: String)
     /// No profile bears the name.
@@ -31,7 +37,7 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     case textsTooLong(role: TextRole, limit: Int, count: Int, first: [String])
     /// Jobs of a batch API are sent and not answered yet; nobody wanted to wait.
     case batchPending(jobs: [String], texts: Int)
-    /// Going on would go beyond what may be spent; nothing beyond it was sent.
+    /// The next request could cost more than may be spent, so it was not sent.
     case overBudget(endpoint: String, reason: String)
 
     /// The cache cannot be opened, read or written.
@@ -68,6 +74,13 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .badKey(let source, let reason):
             return "\(source): the key \(reason)"
+        case .missingKey(let endpoint, let variable):
+            return
+                "\(endpoint) wants an API key: set \(variable), or name the variable or the file that holds it (--api-key-env, --api-key-file; for a language model --llm-key-env, --llm-key-file)"
+        case .notForService(let flag):
+            return "\(flag) makes no sense for a service: somebody waits for each answer"
+        case .missingPrice:
+            return "--max-cost needs --price, what a million tokens cost"
         case .badProfile(let source, let place, let reason):
             return "\(source): \(place): \(reason)"
         case .unknownProvider(let name, let known):
@@ -135,11 +148,20 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// Whether the cache can be read, but not written.
+    var isAboutWriting: Bool {
+        switch self {
+        case .cacheFull, .cacheUnusable: true
+        default: false
+        }
+    }
+
     /// Who can mend it; commands turn this into their exit code.
     public var category: Category {
         switch self {
-        case .badKey, .badProfile, .unknownProvider, .badEndpoint, .untrustedAddress, .badCertificates, .overBudget,
-            .badRepository,
+        case .badKey, .missingKey, .missingPrice, .notForService, .badProfile, .unknownProvider, .badEndpoint,
+            .untrustedAddress,
+            .badCertificates, .overBudget, .badRepository,
             .modelNotFound:
             .usage
         case .emptyTexts, .textsTooLong, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .modelDrifted,

@@ -1,5 +1,4 @@
 import Foundation
-import MafinBlackBox
 import MafinRetrieval
 import MafinTestSupport
 import Synchronization

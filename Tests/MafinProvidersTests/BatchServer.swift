@@ -20,6 +20,8 @@ final class BatchServer: Sendable {
         var batches: [Batch] = []
         var paid: [String] = []
         var requests: [String] = []
+        /// Batches of others that were begun later than those here.
+        var others = 0
     }
 
     /// How a batch goes.
@@ -55,11 +57,13 @@ final class BatchServer: Sendable {
     /// - Parameters:
     ///   - course: of the batch with a number, from 0.
     ///   - refuses: texts for which a line is refused.
+    ///   - others: later batches of others on the same account.
     init(
         course: @escaping @Sendable (Int) -> Course = { _ in Course() },
-        refuses: @escaping @Sendable (String) -> Bool = { _ in false }
+        refuses: @escaping @Sendable (String) -> Bool = { _ in false }, others: Int = 0
     ) throws {
         let shared = Shared()
+        shared.value.withLock { $0.others = others }
         state = shared
         stub = try StubHTTPServer { request in
             shared.value.withLock { state in
@@ -93,9 +97,13 @@ final class BatchServer: Sendable {
             if loses == true { return StubHTTPServer.Response(delivery: .hangUp) }
             return .text(describe(batch, "validating"))
         case ("GET", ["batches"]):
-            return .text(
-                #"{"data":["# + state.batches.reversed().map { describe($0, "in_progress") }.joined(separator: ",")
-                    + "]}")
+            let all =
+                (0..<state.others).map { Batch(id: "other-\($0)", file: "", tag: "", endpoint: "") }
+                + state.batches.reversed()
+            let after = request.target.firstMatch(of: #/after=([^&]+)/#).map { String($0.1) }
+            let left = all[(all.firstIndex { $0.id == after }.map { $0 + 1 } ?? 0)...]
+            let page = left.prefix(100).map { describe($0, "in_progress") }.joined(separator: ",")
+            return .text(#"{"data":[\#(page)],"has_more":\#(left.count > 100)}"#)
         case ("GET", let path) where path.count == 2 && path[0] == "batches":
             guard let index = state.batches.firstIndex(where: { $0.id == path[1] }) else { break }
             state.batches[index].polls += 1

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinGeneration
 import MafinNumerics
 import MafinTestSupport
 import Synchronization
@@ -114,7 +115,7 @@ import Testing
         })
         try await withServer(server) { cache in
             let box = try blackBox(
-                server, cache, perJob: 4, spending: SpendingLimit(cost: 9.5e-6, pricePerMillionTokens: 1))
+                server, cache, perJob: 4, spending: SpendingLimit(cost: 47.5e-6, pricePerMillionTokens: 1))
             expect(try await box.embed(items(Self.texts), as: .document), Self.texts)
             #expect(server.paid.sorted() == Self.texts.sorted() && server.batches.count == 5)
             #expect(!server.requests.contains("POST /v1/embeddings"))
@@ -207,16 +208,17 @@ import Testing
     }
 
     /// The answer to the request that begins a batch is lost: whether it has begun is found out before anything is paid again.
-    @Test(arguments: [true, false])
-    func lostBeginnings(hasBegun: Bool) async throws {
+    @Test(arguments: [(true, 0), (true, 250), (false, 0)])
+    func lostBeginnings(hasBegun: Bool, others: Int) async throws {
         let isLost = Mutex(true)
-        let server = try BatchServer(course: { _ in
-            let loses = isLost.withLock { value in
-                defer { if hasBegun { value = false } }
-                return value
-            }
-            return .init(losesBegin: loses ? hasBegun : nil)
-        })
+        let server = try BatchServer(
+            course: { _ in
+                let loses = isLost.withLock { value in
+                    defer { if hasBegun { value = false } }
+                    return value
+                }
+                return .init(losesBegin: loses ? hasBegun : nil)
+            }, others: others)
         try await withServer(server) { cache in
             if !hasBegun {
                 let text = await message {

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinGeneration
 import MafinTestSupport
 import Synchronization
 import Testing

@@ -11,7 +11,7 @@ import Testing
         _ server: HubServer, _ folder: TemporaryFolder, token: String? = nil, offline: Bool = false,
         progress: (@Sendable (HubProgress) -> Void)? = nil
     ) throws -> ModelHub {
-        ModelHub(
+        try ModelHub(
             location: HubLocation(
                 endpoint: server.hub.url, cache: folder.url.appendingPathComponent("hub"),
                 token: try token.map { try APIKey($0) }, isOffline: offline,
@@ -438,15 +438,28 @@ import Testing
         }
     }
 
+    @Test func pullsGoThroughTheProxy() async throws {
+        let proxy = try StubHTTPServer { _ in .text(#"{"error":"not here"}"#, status: 404) }
+        defer { proxy.stop() }
+        try await TemporaryFolder.with { folder in
+            let hub = try ModelHub(
+                location: HubLocation(endpoint: "http://hub.invalid", cache: folder.url),
+                connection: ConnectionSettings(proxy: proxy.url))
+            await #expect(throws: ProviderError.self) { try await hub.pull("org/tiny-encoder") }
+            #expect(proxy.requests.first?.target.hasPrefix("http://hub.invalid/api/models/org/tiny-encoder") ?? false)
+        }
+    }
+
     @Test func theEnvironmentIsReadAsHuggingFaceReadsIt() async throws {
         try await TemporaryFolder.with { folder in
             func location(_ environment: [String: String]) throws -> HubLocation {
-                try HubLocation(environment: environment, workingDirectory: folder.url)
+                try HubLocation(environment: environment)
             }
             let plain = try location(["HOME": folder.url.path])
             #expect(plain.endpoint == "https://huggingface.co" && plain.token == nil && !plain.isOffline)
             #expect(plain.cache.path == folder.url.path + "/.cache/huggingface/hub")
-            #expect(plain.modelFolders.map(\.path) == [folder.url.path + "/.cache/models"])
+            // Encoders are found or not, wherever the command is run.
+            #expect(plain.modelFolders.isEmpty)
 
             try folder.write("hf_file\n", to: "home/token")
             let set = try location([

@@ -1,12 +1,11 @@
-import MafinBlackBox
 import MafinNumerics
 import MafinRetrieval
 
-/// Queries on their way through the filters, one filter after the other: those that are left, and those that are not, with the reason.
+/// Applies the filters one after the other, and keeps the queries that are left and those that are rejected, with the reason.
 public struct QueryFiltering: Sendable {
     /// Queries that have passed so far, in the order in which they were made.
     public private(set) var kept: [GeneratedQuery]
-    /// Queries that have not, in the order in which they were rejected.
+    /// Rejected queries, in the order in which they were rejected.
     public private(set) var rejected: [RejectedQuery] = []
 
     /// All of them, before any filter.
@@ -37,7 +36,7 @@ public struct QueryFiltering: Sendable {
         }
     }
 
-    /// Queries that say the same as an earlier one, or as one that is known: of any passage, so that no two parts of a split share one.
+    /// Rejects queries that say the same as an earlier one or as a known one, of whatever passage, so that no two parts of a split share a query.
     ///
     /// - Parameter known: queries that are used otherwise, for instance to measure on.
     public mutating func byDuplicates(known: [String] = [], comparison: SimilarTexts = SimilarTexts()) {
@@ -46,7 +45,7 @@ public struct QueryFiltering: Sendable {
         for pair in comparison.pairs(known, texts) where twins[pair.second] == nil {
             twins[pair.second] = "a query that is there already"
         }
-        // By row of the second, so that what an earlier one lost to is known.
+        // By the row of the later one, so that the rejection can name the earlier one.
         for pair in comparison.pairs(texts, texts)
         where pair.first < pair.second && twins[pair.first] == nil && twins[pair.second] == nil {
             twins[pair.second] = kept[pair.first].id
@@ -55,11 +54,10 @@ public struct QueryFiltering: Sendable {
         reject { index, _ in found[index].map { (.duplicate, "like \($0)") } }
     }
 
-    /// Queries whose own passage is not among the first `count` that the black box finds for them, of all documents. (Round-trip
-    /// consistency: Alberti et al. 2019; Dai et al. 2022.) Documents of equal text are one.
+    /// Rejects queries whose own passage is not among the first `count` of all documents that the black box finds for them (round-trip
+    /// consistency: Alberti et al. 2019; Dai et al. 2022). Documents of equal text count as one.
     ///
-    /// A strict bound throws away what a black box gets wrong, and that is what a local encoder is trained for: 1 is for a strong black box
-    /// alone.
+    /// A strict bound rejects the queries that a black box gets wrong, which a local encoder can learn from. So 1 is only for a strong black box.
     /// - Parameters:
     ///   - documents: vectors of all documents, row by row, of unit length.
     ///   - queries: vectors of ``kept``, row by row, of unit length.
@@ -80,7 +78,7 @@ public struct QueryFiltering: Sendable {
             firstRow[text] = row
             return row
         }
-        // Copies of a text take places that are not theirs; so a few more are looked at.
+        // Copies of a text take several places, so a few more are looked at.
         let rankings = try VectorIndex(VectorRows(documents)).search(
             queries: queries, count: min(texts.count, 2 * count + 16))
         let ranks = kept.indices.map { index -> Int? in
@@ -98,7 +96,7 @@ public struct QueryFiltering: Sendable {
         }
     }
 
-    /// Queries that a judge gave less than ``JudgePrompt/leastGrade``.
+    /// Rejects queries that a judge gave less than ``JudgePrompt/leastGrade``.
     mutating func byGrades(_ grades: [Int]) {
         reject { index, _ in
             grades[index] < JudgePrompt.leastGrade ? (.judged, "grade \(grades[index])") : nil

@@ -10,7 +10,7 @@ protocol TextFilter: Sendable {
 struct LengthFilter: TextFilter {
     var words = 1...48
     var characters = 6...400
-    /// A single word must be as long as this: shorter ones mean too much.
+    /// A single word must be at least this long: shorter ones are too ambiguous.
     var singleWordCharacters = 8
 
     func objection(to query: GeneratedQuery, of document: Document) -> (reason: RejectionReason, detail: String)? {
@@ -27,7 +27,7 @@ struct LengthFilter: TextFilter {
     }
 }
 
-/// A long run of the query stands in the passage as it is: whoever searches has not read the passage yet.
+/// A long run of the query is copied from the passage: people who search have not read the passage yet.
 struct CopyFilter: TextFilter {
     /// Words in a row that are always too many.
     var longestRun = 8
@@ -46,7 +46,7 @@ struct CopyFilter: TextFilter {
         return (.copied, "\(run) of \(asked.count) words in a row")
     }
 
-    /// Words; where a script sets none apart, three characters at a time stand for one.
+    /// Words; where a script does not separate them, three characters count as one.
     private static func units(_ text: String) -> [Substring] {
         TextShingles.normalized(text).split(separator: " ").flatMap { word -> [Substring] in
             let scalars = word.unicodeScalars
@@ -72,7 +72,7 @@ struct CopyFilter: TextFilter {
                 for place in runs.indices { runs[place] = 0 }
                 continue
             }
-            // From the end, so that each still sees its neighbour's run of the element before.
+            // From the end, so that each entry still sees the previous row's value of its neighbour.
             for place in stride(from: a.count, through: 1, by: -1) {
                 runs[place] = first[place - 1] == number ? runs[place - 1] + 1 : 0
                 longest = max(longest, runs[place])

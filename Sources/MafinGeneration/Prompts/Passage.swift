@@ -1,14 +1,14 @@
 import MafinNumerics
 import MafinRetrieval
 
-/// What of a document is shown to a language model: its title, and its text as far as the bound allows.
+/// The part of a document that is shown to a language model: its title, and its text up to a bound.
 struct Passage: Sendable, Hashable {
     /// Row among the documents of the corpus.
     let row: Int
     let title: String
     let text: String
 
-    /// Characters of a passage that can have a query: less says nothing.
+    /// Characters that a passage needs at least to have a query.
     static let minimumCharacters = 40
 
     /// The passage of a document; nil where there is too little in it. A longer text is shown from a place that the seed decides, at the

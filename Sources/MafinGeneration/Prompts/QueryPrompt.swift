@@ -1,17 +1,15 @@
-import MafinBlackBox
 import MafinRetrieval
 
-/// Asks a language model for the searches that a passage answers. The words are ours; the ways that are known to work, and their
-/// settings, are InPars' (few-shot, one document at a time), Promptagator's (examples of the user's own task) and GPL's (three queries a
-/// passage; more repeat themselves).
+/// Asks a language model for the searches that a passage answers. The method and its settings follow InPars (few-shot, one
+/// document at a time), Promptagator (examples of the user's own task) and GPL (three queries for each passage; more repeat themselves).
 struct QueryPrompt: Sendable {
-    /// A search as a real user typed it, and what it was for where that is known.
+    /// A search as a real user typed it, and a passage that answers it if that is known.
     struct Example: Sendable, Hashable {
         var query: String
         var passage: String?
     }
 
-    /// What is changed when replies to the same passages must be asked anew; part of the report.
+    /// Changed when replies to the same passages must be asked anew. Part of the report.
     static let version = "1"
 
     var queriesPerPassage: Int

@@ -7,7 +7,7 @@ enum ReplyReading {
     static func queries(in reply: String) -> [(style: QueryStyle?, text: String)] {
         let text = withoutThoughts(reply)
         if let value = json(in: text) { return queries(of: value) }
-        // Nothing but JSON that was cut off: what is whole in it counts.
+        // Only JSON that was cut off: its complete members count.
         if let start = text.firstIndex(of: "{"), text[start...].contains("\"text\"") {
             return cutQueries(text[start...])
         }
@@ -30,7 +30,7 @@ enum ReplyReading {
         return numbers.isEmpty ? nil : numbers
     }
 
-    /// Without what reasoning models think aloud.
+    /// Without the thoughts of reasoning models.
     private static func withoutThoughts(_ reply: String) -> String {
         var text = reply
         for tag in ["think", "thinking", "reasoning"] {
@@ -39,7 +39,7 @@ enum ReplyReading {
             {
                 text.removeSubrange(start.lowerBound..<end.upperBound)
             }
-            // The server has swallowed the opening tag.
+            // The server has removed the opening tag.
             if let end = text.range(of: "</\(tag)>") { text.removeSubrange(text.startIndex..<end.upperBound) }
         }
         return text.trimmed
@@ -52,7 +52,7 @@ enum ReplyReading {
         var position = 0
         while let start = bytes[position...].firstIndex(where: { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "[") }) {
             guard let end = end(of: bytes, from: start) else {
-                if bytes[start] == UInt8(ascii: "{") { return nil }  // cut off: what is whole in it is read otherwise
+                if bytes[start] == UInt8(ascii: "{") { return nil }  // cut off: its complete members are read elsewhere
                 position = start + 1
                 continue
             }
@@ -113,7 +113,7 @@ enum ReplyReading {
         }
     }
 
-    /// Whole `"text": "…"` members of JSON whose end is missing.
+    /// Complete `"text": "…"` members of JSON whose end is missing.
     private static func cutQueries(_ text: Substring) -> [(style: QueryStyle?, text: String)] {
         let member = /"text"\s*:\s*("(?:[^"\\]|\\.)*")/
         return text.matches(of: member).compactMap { match in

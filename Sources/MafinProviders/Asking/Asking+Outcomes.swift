@@ -5,14 +5,34 @@ import MafinNumerics
 extension Asking {
     /// What an outcome means for the call.
     mutating func take(
-        _ outcome: Exchange.Outcome, of batch: Batch, number: Int, booked: Int
+        _ outcome: Exchange.Outcome, of batch: Batch, number: Int, booking: Spending.Booking
     ) async throws {
-        var actual = 0
-        if case .answered(let vectors, _) = outcome { actual = vectors.tokens ?? booked }
-        box.spending.settle(booked: booked, actual: actual)
-        if actual != booked {
-            try await box.ledger.correct(tokens: actual - booked, account: box.exchange.account, rates: box.rates)
+        let settling = await settle(outcome, of: batch, booking)
+        try await takeWithoutSettling(outcome, of: batch, number: number)
+        // An answer that is paid is handed over, though the ledger cannot be written.
+        try settling.get()
+    }
+
+    private func settle(
+        _ outcome: Exchange.Outcome, of batch: Batch, _ booking: Spending.Booking
+    ) async -> Result<Void, any Error> {
+        do {
+            try await box.spending.settle(booking, actual: outcome.tokens(booked: booking.tokens), ledger: box.ledger)
+            let reserved = tokens(of: batch)
+            let counted = outcome.tokens(booked: reserved)
+            if counted != reserved {
+                try await box.ledger.correct(
+                    tokens: counted - reserved, account: box.exchange.account, rates: box.rates)
+            }
+            return .success(())
+        } catch {
+            return .failure(error)
         }
+    }
+
+    private mutating func takeWithoutSettling(
+        _ outcome: Exchange.Outcome, of batch: Batch, number: Int
+    ) async throws {
         switch outcome {
         case .answered(let vectors, let rates):
             answers += 1
@@ -29,7 +49,7 @@ extension Asking {
                 after: batch, or: .badAnswer(endpoint: box.url, reason: noVectorsReason(batch)))
         case .unusable(let reason, let isPage): try takeUnusable(batch, reason: reason, isPage: isPage)
         case .cancelled: throw CancellationError()
-        case .unreachable(let reason):
+        case .unreachable(let reason, _):
             failuresInRow += 1
             try retry(batch, reason: reason, status: nil)
         case .complaint(let complaint, let delay, let rates):
@@ -37,8 +57,8 @@ extension Asking {
         }
     }
 
-    /// A server that has never answered otherwise is no server of vectors. One that has is asked again: after a proxy's page hours into a call as
-    /// after any failure, for which no text is to blame; after one vector short once, and then the text at fault is looked for.
+    /// Ends the call if the server has never given a vector: it is no embedding server. Otherwise the batch is asked again. A page of a proxy counts as
+    /// any failure, which no text has caused. After a second unusable answer the batch is halved to find the text that causes it.
     private mutating func takeUnusable(_ given: Batch, reason: String, isPage: Bool) throws {
         unusableInRow += 1
         guard box.knowledge.current.hasGivenVectors, unusableInRow < box.options.retry.maximumAttempts else {
@@ -81,7 +101,7 @@ extension Asking {
                 return expected
             }
             guard expected == vectors.rows.columns else {
-                // Two first answers at once, of two lengths.
+                // Two first answers arrived together and have vectors of different lengths.
                 throw ProviderError.badVector(
                     endpoint: box.url, id: items[batch.items[0]].id,
                     reason: "\(vectors.rows.columns) numbers where \(expected) were in earlier answers")
@@ -101,7 +121,7 @@ extension Asking {
         if areTooManyRefused { throw refusal }
     }
 
-    /// Many texts are refused, and more than are answered: then it is not the texts that are wrong.
+    /// Whether so many texts are refused, and more than are answered, that something other than the texts is wrong.
     private var areTooManyRefused: Bool {
         refused.count >= Self.maximumRefusedTexts && refused.count > answeredTexts
     }
@@ -234,7 +254,7 @@ extension Asking {
 
     // MARK: - Asking again
 
-    /// The server named a time: nothing is sent before, by nobody who shares the account.
+    /// The server named a time. Until then nobody who shares the account sends anything.
     private mutating func comeBack(_ batch: Batch, after delay: Duration, reason: String) async throws {
         let (policy, now) = (box.options.retry, box.time.now)
         guard delay <= policy.longestServerDelay else {
@@ -247,7 +267,7 @@ extension Asking {
                 endpoint: box.url, attempts: failuresInRow,
                 reason: "\(reason) (nothing was answered for \((now - lastProgress).logText))", retryAfter: delay)
         }
-        // A little later than asked, each its own: those who were sent away together do not come back together.
+        // A little later than asked, by a random amount, so that clients that were refused together do not return together.
         let wait = delay + min(delay * 0.1, .seconds(1)) * Double.random(in: 0...1)
         log(batch, reason: reason, wait: wait)
         schedule.retry(batch)
@@ -255,14 +275,14 @@ extension Asking {
         try await box.ledger.pause(account: box.exchange.account, for: wait)
     }
 
-    /// Nobody knows when: after a pause that doubles, a limited number of times.
+    /// The server named no time: the batch is asked again after a pause that doubles, a limited number of times.
     private mutating func retry(_ given: Batch, reason: String, status: Int?) throws {
         let policy = box.options.retry
         var batch = given
         batch.failures += 1
         let before = batch.answersBeforeFailure ?? answers
         batch.answersBeforeFailure = before
-        // Others are answered and this one fails again and again: something in it is what the server cannot bear.
+        // Other batches are answered and this one fails repeatedly, so one of its texts probably makes the server fail.
         let isAlone = status.map { $0 >= 500 || $0 == 424 } ?? false && answers > before
         if isAlone, batch.failures >= 3, batch.items.count > 1 {
             box.options.logger?.notice(
@@ -292,7 +312,7 @@ extension Asking {
     }
 }
 
-/// Texts that a server has cut without a word, known by the number of tokens that it reports.
+/// Recognises that a server has cut texts silently, by the number of tokens that it reports.
 enum SilentTruncation {
     /// Words of a text: runs of bytes between ASCII white space. A tokenizer makes at least one token of each.
     static func words(in text: String) -> Int {
@@ -306,6 +326,6 @@ enum SilentTruncation {
         return count
     }
 
-    /// Whether fewer tokens than words were counted, and not by a little: some servers leave special tokens out of the count.
+    /// Whether clearly fewer tokens than words were counted. A small difference proves nothing: some servers leave special tokens out of the count.
     static func isCertain(words: Int, tokens: Int) -> Bool { words > 32 && Double(tokens) < 0.9 * Double(words) }
 }

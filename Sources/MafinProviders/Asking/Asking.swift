@@ -10,16 +10,16 @@ struct Asking {
     typealias Batch = BatchSchedule.Batch
 
     enum Event: Sendable {
-        case outcome(Batch, Exchange.Outcome, number: Int, booked: Int)
+        case outcome(Batch, Exchange.Outcome, number: Int, booking: Spending.Booking)
         /// Rows were handed over, or the receiver failed.
         case handedOver((any Error)?)
         case wake
         case stopped
     }
 
-    /// So many texts that the server refuses one by one end the call, unless more are answered.
+    /// The call ends when the server has refused this many texts one by one, unless more were answered.
     static let maximumRefusedTexts = 100
-    /// So many refusals of single texts, and not one answer, and it is not the texts either.
+    /// The call ends after this many refusals of single texts if nothing was ever answered: then the texts are not the cause.
     static let refusalsBeforeDoubt = 2
 
     let box: ProviderBlackBox
@@ -48,7 +48,7 @@ struct Asking {
     private var inFlight = 0
     private var reserved: Batch?
     private var waiting: [AnsweredRows] = []
-    /// Answered batches that the receiver has at hand.
+    /// Answered batches that the receiver is working on.
     private var handing = 0
     private var timerDue: Duration?
 
@@ -65,13 +65,7 @@ struct Asking {
         self.prefix = prefix
         try await Self.readLessons(box)
         let form = box.exchange.form(for: role, identity: box.identity, encoding: 0)
-        let (prefixBytes, escapedPrefix) = (prefix.utf8.count, JSONText.escapedLength(of: prefix))
-        costs = items.map {
-            ItemCost(
-                tokens: ItemCost.estimatedTokens(
-                    bytes: prefixBytes + $0.text.utf8.count, bytesPerToken: box.profile.tokens.bytesPerToken),
-                bytes: escapedPrefix + form.length(of: $0.text))
-        }
+        costs = box.costs(of: items.map(\.text), as: role, in: form)
         wordCounts = items.map { SilentTruncation.words(in: $0.text) }
         forms = (0..<max(1, box.profile.request.encodings.count)).map {
             box.exchange.form(for: role, identity: box.identity, encoding: $0)
@@ -80,12 +74,10 @@ struct Asking {
             costs: costs, limits: box.knowledge.current.limits, requestBytes: form.emptyLength)
         window = ConcurrencyWindow(maximum: box.options.maximumConcurrentRequests)
         lastProgress = box.time.now
-        let allTokens = costs.reduce(0) { $0 + $1.tokens }
-        averageTokens = allTokens / items.count
-        let objection = box.spending.objection(
+        averageTokens = costs.reduce(0) { $0 + $1.tokens } / items.count
+        try await box.spending.require(
             requests: box.spending.limit.requests == nil ? 0 : schedule.remainingBatches,
-            tokens: allTokens)
-        if let objection { throw ProviderError.overBudget(endpoint: box.url, reason: objection) }
+            tokens: costs.reduce(0) { $0 + $1.maximumTokens }, ledger: box.ledger, endpoint: box.url)
     }
 
     private static func readLessons(_ box: ProviderBlackBox) async throws {
@@ -128,7 +120,7 @@ struct Asking {
                     failure = failure ?? error
                 }
             }
-            group.cancelAll()  // timers that nobody waits for
+            group.cancelAll()  // timers that are no longer needed
         }
         if let failure { throw failure }
         if !refused.isEmpty { throw refusal }
@@ -140,11 +132,11 @@ struct Asking {
 
     // MARK: - Sending
 
-    /// Requests that may be in flight now. Until the server has answered anything, a refusal makes it one: a whole call must not run into
-    /// a mistake that the first batch shows.
+    /// Requests that may be in flight now. After a refusal it is one until the server has answered something, so that a mistake which the first
+    /// batch shows is not repeated by all others.
     private var allowedInFlight: Int { answers == 0 && failuresInRow + refused.count > 0 ? 1 : window.limit }
 
-    /// What is answered must also be kept: a kill or a full disk may cost no more than what is in flight, and as much again.
+    /// Sending waits while answers wait to be stored, so that a kill or a full disk costs at most twice what is in flight.
     private var mayAskMore: Bool {
         failure == nil && !stop.isRequested && inFlight < allowedInFlight && waiting.count + handing < window.maximum
     }
@@ -163,7 +155,7 @@ struct Asking {
             }
             guard due <= now, !stop.isRequested else { return }
             reserved = nil
-            send(batch, &group)
+            try await send(batch, &group)
         }
     }
 
@@ -177,12 +169,10 @@ struct Asking {
         return batch
     }
 
-    private mutating func send(_ batch: Batch, _ group: inout TaskGroup<Event>) {
-        let tokens = tokens(of: batch)
-        if let objection = box.spending.book(tokens: tokens) {
-            failure = ProviderError.overBudget(endpoint: box.url, reason: objection)
-            return
-        }
+    private mutating func send(_ batch: Batch, _ group: inout TaskGroup<Event>) async throws {
+        let booking = try await box.spending.book(
+            tokens: batch.items.reduce(0) { $0 + costs[$1].maximumTokens }, account: box.exchange.account,
+            ledger: box.ledger, endpoint: box.url)
         var batch = batch
         let facts = box.knowledge.current
         batch.encoding = facts.encoding
@@ -193,7 +183,8 @@ struct Asking {
         }
         group.addTask {
             .outcome(
-                sent, await box.exchange.ask(form, texts: texts, dimension: dimension), number: number, booked: tokens)
+                sent, await box.exchange.ask(form, texts: texts, dimension: dimension), number: number, booking: booking
+            )
         }
         inFlight += 1
     }
@@ -241,9 +232,9 @@ struct Asking {
         case .handedOver(let error):
             handing = 0
             if let error { throw error }
-        case .outcome(let batch, let outcome, let number, let booked):
+        case .outcome(let batch, let outcome, let number, let booking):
             inFlight -= 1
-            try await take(outcome, of: batch, number: number, booked: booked)
+            try await take(outcome, of: batch, number: number, booking: booking)
         }
     }
 

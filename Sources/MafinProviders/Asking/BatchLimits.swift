@@ -1,4 +1,4 @@
-/// How much one request may hold. Whichever bound is met first ends a batch; a single text beyond them goes alone.
+/// How much one request may hold. The bound that is reached first ends a batch. A single text that is larger than a bound is sent alone.
 public struct BatchLimits: Sendable, Hashable {
     /// Texts in a request.
     public var items: Int
@@ -7,9 +7,9 @@ public struct BatchLimits: Sendable, Hashable {
     /// Bytes of the request's body.
     public var bytes: Int
 
-    /// Bounds that common servers accept; what a kill can lose is one such batch per request in flight.
+    /// Bounds that common servers accept. A kill can lose one such batch for each request in flight.
     ///
-    /// Servers with tighter bounds say so; the batch is then cut and the bound remembered.
+    /// A server with lower bounds refuses the batch; it is then cut, and the bound is remembered.
     public init(items: Int = 128, tokens: Int = 100_000, bytes: Int = 1_000_000) {
         precondition(items >= 1 && tokens >= 1 && bytes >= 1, "limits of a batch are at least 1")
         self.items = items
@@ -38,22 +38,7 @@ public struct BatchLimits: Sendable, Hashable {
         case tokens
         /// Too many bytes.
         case bytes
-        /// One text alone is too long, nobody knows which.
+        /// One of the texts is too long; the server does not say which.
         case text
-    }
-}
-
-/// What one text adds to a request.
-struct ItemCost: Sendable {
-    let tokens: Int
-    let bytes: Int
-
-    /// Three bytes each hold for English prose (about 4) and for CJK (about 3); code and rare scripts may have more tokens, and then the
-    /// server says so and the batch is cut.
-    static let standardBytesPerToken = 3.0
-
-    /// Tokens of a text of so many bytes, estimated high.
-    static func estimatedTokens(bytes: Int, bytesPerToken: Double = standardBytesPerToken) -> Int {
-        Int(Double(bytes) / bytesPerToken) + 1
     }
 }

@@ -1,7 +1,7 @@
-/// Which texts are asked next: cuts batches lazily, so that what the server has taught about its limits holds for all that follow,
-/// and takes back what has to be asked again.
+/// Decides which texts are asked next. Batches are cut when they are needed, so that limits learned from the server hold for all that follow.
+/// Batches that have to be asked again are given back to it.
 ///
-/// A plain value without clocks of its own or locks: one task owns it. Times count from any fixed moment.
+/// It has no clock and no lock: one task owns it. Times count from any fixed moment.
 struct BatchSchedule {
     /// Texts asked together.
     struct Batch: Sendable {
@@ -24,7 +24,8 @@ struct BatchSchedule {
     private let costs: [ItemCost]
     private let requestBytes: Int
     private(set) var limits: BatchLimits
-    /// Texts of so many estimated tokens have been refused for their length: such ones go alone, so that no others are refused with them.
+    /// Texts of at least this many estimated tokens have been refused for their length. Such texts are sent alone, so that no others are refused
+    /// with them.
     private var tokensOfLongTexts = Int.max
     private var cursor = 0
     private var returned: [Batch] = []
@@ -49,7 +50,7 @@ struct BatchSchedule {
             var batch = returned.remove(at: index)
             let parts = cut(batch.items)
             if parts.count == 1 { return batch }
-            // It was taken back before the server taught a smaller bound.
+            // It was given back before the server named a lower bound.
             let rest = parts.dropFirst().map { items in
                 var part = batch
                 part.items = items
@@ -111,8 +112,8 @@ struct BatchSchedule {
         return parts
     }
 
-    /// Nothing at all is sent before a time: what fails for one batch (overload, a lost connection) fails for the next, and a server in
-    /// trouble must not meet every batch of a long call once.
+    /// Nothing is sent before a time. What makes one batch fail (overload, a lost connection) makes the next one fail too, and a server in trouble
+    /// must not be sent every batch of a long call once.
     mutating func pause(until time: Duration) { pausedUntil = max(pausedUntil ?? time, time) }
 
     /// When a pause that holds at a time will be over.
@@ -171,7 +172,7 @@ struct BatchSchedule {
         return true
     }
 
-    /// One text is too long, and most likely the longest is it; if it was not, the others are halved.
+    /// One text is too long. The longest is tried first; if it was not the cause, the others are halved.
     private mutating func separateLongest(_ batch: Batch) {
         let longest = batch.items.max { costs[$0].tokens < costs[$1].tokens } ?? batch.items[0]
         guard !batch.isWithoutLongest, batch.items.contains(where: { costs[$0].tokens < costs[longest].tokens }) else {
@@ -187,7 +188,7 @@ struct BatchSchedule {
     mutating func bisect(_ batch: Batch) {
         precondition(batch.items.count > 1, "a single text cannot be halved")
         let middle = batch.items.count / 2
-        // That others were answered while the whole failed speaks against its halves too.
+        // That others were answered meanwhile counts against the halves as it did against the whole.
         let halves = [batch.items[..<middle], batch.items[middle...]].map {
             Batch(
                 items: Array($0), answersBeforeFailure: batch.answersBeforeFailure, wasUnusable: batch.wasUnusable)

@@ -4,11 +4,11 @@ struct ConcurrencyWindow: Sendable {
     /// Never more than this.
     let maximum: Int
     private var width: Double
-    /// Requests sent so far; a refusal of one that was sent before the last halving tells nothing new.
+    /// Requests sent so far. A refusal of one that was sent before the last halving is no new information.
     private var sent = 0
     private var sentAtHalving = 0
 
-    /// Begins at the maximum: what the user allows is tried.
+    /// Begins at the maximum.
     init(maximum: Int) {
         self.maximum = maximum
         width = Double(maximum)

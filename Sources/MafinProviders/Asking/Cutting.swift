@@ -145,7 +145,7 @@ struct Cutting {
         return rows
     }
 
-    /// Items of which not the whole text was asked in one.
+    /// Items whose text was not asked as a whole.
     var cutItems: [Int] {
         items.indices.filter { pieces[$0].count > 1 || pieces[$0].first?.text.utf8.count != items[$0].text.utf8.count }
     }

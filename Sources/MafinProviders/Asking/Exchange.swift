@@ -13,11 +13,22 @@ struct Exchange: Sendable {
         case noVectors
         /// The server says no; `delay` is when it wants to be asked again.
         case complaint(ServerComplaint, delay: Duration?, RateHeaders)
-        /// There was no whole answer.
-        case unreachable(String)
+        /// There was no whole answer; `wasSent`: something of the request's body has left.
+        case unreachable(String, wasSent: Bool)
         /// The answer cannot be used; `isPage`: it is somebody else's page.
         case unusable(String, isPage: Bool)
         case cancelled
+
+        /// Tokens that the vendor may bill: what it has counted, or all that were booked. Nothing is billed of a request that the server has
+        /// refused, or of which not a byte of the body was sent.
+        func tokens(booked: Int) -> Int {
+            switch self {
+            case .answered(let vectors, _): vectors.tokens ?? booked
+            case .complaint(let complaint, _, _): complaint.mayBeBilled ? booked : 0
+            case .unreachable(_, let wasSent): wasSent ? booked : 0
+            case .noVectors, .unusable, .cancelled: booked
+            }
+        }
     }
 
     let url: String
@@ -102,9 +113,9 @@ struct Exchange: Sendable {
             answer = try await transport.send(
                 .POST, url, headers: headers, body: form.body(texts), timeout: timeout, maximumBytes: 1 << 30)
         } catch let failure as ConnectionFailure {
-            return .unreachable(redacted(failure.description))
+            return .unreachable(redacted(failure.description), wasSent: failure.wasSent)
         } catch {
-            return error is CancellationError ? .cancelled : .unreachable(redacted("\(error)"))
+            return error is CancellationError ? .cancelled : .unreachable(redacted("\(error)"), wasSent: true)
         }
         let rates = RateHeaders(answer.headers)
         guard answer.status == 200 else {
@@ -162,8 +173,10 @@ struct Exchange: Sendable {
     /// What of a header must not be shown: it may be a key under another name, and a server may quote it without the word before it
     /// (`Bearer`). Headers that only tell versions and formats hold none.
     private static func secrets(ofHeader name: String, _ value: String) -> [String] {
-        let name = name.lowercased()
-        guard !["version", "accept", "content-", "user-agent"].contains(where: name.contains) else { return [] }
+        let name = name.lowercased().split(separator: "-")
+        let tellsFormat =
+            name.last == "version" || ["accept", "content"].contains(name.first) || name == ["user", "agent"]
+        guard !tellsFormat else { return [] }
         let words = value.split { " \t,;=\"".contains($0) }.map(String.init)
         return ([value] + words).filter { $0.utf8.count >= 8 }
     }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Tells work that cancellation does not reach that it should begin nothing new.
+/// Tells work that is not cancelled that it should begin nothing new.
 final class StopSignal: Sendable {
     private struct State {
         var isRequested = false
@@ -30,7 +30,7 @@ final class StopSignal: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
-                    // Looked at within the lock: who cancels later finds the continuation.
+                    // Checked while the lock is held, so that a later cancellation finds the continuation.
                     if state.isRequested || Task.isCancelled { return true }
                     state.waiting[number] = continuation
                     return false
@@ -55,8 +55,8 @@ final class StopSignal: Sendable {
     }
 }
 
-/// Runs `body` so that cancelling the caller only asks it to stop: what it has sent is paid, and is still received and handed over. After
-/// `patience` it is cancelled like any other.
+/// Runs `body` so that cancelling the caller only asks it to stop: requests in flight are paid, so their answers are still received and handed
+/// over. After `patience` the work is cancelled.
 /// - Throws: what `body` throws; `CancellationError` where the caller is cancelled already.
 func finishing<Result: Sendable>(
     within patience: Duration, _ body: @escaping @Sendable (StopSignal) async throws -> Result

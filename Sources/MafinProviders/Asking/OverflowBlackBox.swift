@@ -2,7 +2,7 @@ import Logging
 import MafinBlackBox
 import MafinNumerics
 
-/// A black box in front of which texts that are too long are cut: to their beginning, or into pieces whose vectors are averaged.
+/// Cuts texts that are too long before a black box is asked: to their beginning, or into pieces whose vectors are averaged.
 ///
 /// It stands before the cache (``CachedBlackBox``), so that a piece is a text like any other: asked once, kept for good, and a text that
 /// fits has the same vector whatever the policy. A text that may or may not fit is tried whole first; refusals cost nothing.

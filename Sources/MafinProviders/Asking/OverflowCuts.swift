@@ -11,7 +11,7 @@ struct OverflowCuts: Sendable {
     let ruler: TokenRuler
     let prefix: String
 
-    /// Where nobody knows a limit, a text is cut to this many bytes at most.
+    /// Where no limit is known, a text is cut to at most this many bytes.
     private static let longestPiece = 1 << 20
     /// How many sizes below a text's own are looked for in the cache.
     private static let sizesLookedFor = 16
@@ -54,7 +54,7 @@ struct OverflowCuts: Sendable {
         let missing = try await cache.absent(known.map { source.key(of: $0[0]) })
         let doubtful = missing.filter { mayBeTooLong(known[$0][0]) }
         guard !doubtful.isEmpty else { return known }
-        // Whose beginning is cached at some size has been cut before; most texts have not.
+        // A text whose beginning is cached at some size has been cut before. Most texts have not.
         let starts = doubtful.map { index in
             sizes(below: known[index][0].utf8.count).map {
                 source.key(of: TokenRuler.firstPiece(of: known[index][0], maximumBytes: $0))
@@ -66,7 +66,7 @@ struct OverflowCuts: Sendable {
             let range = position..<position + starts[place].count
             position = range.upperBound
             guard range.contains(where: { !absent.contains($0) }) else { continue }
-            // One of which no piece was taken was cut anew, as a whole.
+            // A text of which no piece was accepted was cut anew, as a whole.
             var looked: [String: [String]?] = [:]
             if known[index].count > 1, let whole = try await cached(texts[index], cache, source, &looked) {
                 known[index] = whole

@@ -4,7 +4,7 @@ import MafinBlackBox
 import MafinNumerics
 import NIOHTTP1
 
-/// A model behind an embedding API, whichever the provider: the one client that all profiles drive.
+/// A model behind an embedding API. This is the one client for all providers; profiles say how they differ.
 ///
 /// ```swift
 /// let blackBox = try ProviderBlackBox(
@@ -12,15 +12,15 @@ import NIOHTTP1
 ///     apiKey: try APIKey(environmentVariable: "CO_API_KEY"), dimensions: 1024)
 /// let vectors = try await blackBox.embed(items, as: .document)   // never without saying what the texts are
 /// ```
-/// - Answers are decoded by what comes, base64 or numbers, in any order of `index`, and checked: as many vectors as texts, one dimension,
-///   finite, not zero. Vectors are brought to unit length.
-/// - 408, 409, 429, 5xx and failing connections are tried again (``RetryPolicy``), as late as the server asks, with fewer requests at a
-///   time; refusals of the account end the call with the vendor's words. Batches that are too large are cut and the bound remembered.
-/// - A text that makes a whole batch fail is found by halving and named (``ProviderError/textsRefused(endpoint:role:texts:)``); the rest goes on.
-/// - When the call fails for good, requests in flight are still received and handed over, for they are paid; when it is cancelled too, for as
-///   long as ``RetryPolicy/finishing`` says.
+/// - Answers may hold base64 or numbers, in any order of `index`. They are checked: as many vectors as texts, one dimension, finite, not zero.
+///   Vectors are scaled to unit length.
+/// - 408, 409, 429, 5xx and failing connections are tried again (``RetryPolicy``), when the server asks for it and with fewer requests at
+///   a time. Refusals of the account end the call with the vendor's words. Batches that are too large are cut, and the bound is remembered.
+/// - A text that makes a whole batch fail is found by halving and named (``ProviderError/textsRefused(endpoint:role:texts:)``); the others are answered.
+/// - When the call fails, answers to requests in flight are still received and handed over, because they are paid. When it is cancelled, that
+///   is done for as long as ``RetryPolicy/finishing`` says.
 ///
-/// It keeps nothing: wrap it in ``CachedBlackBox`` so that no text is paid for twice.
+/// It stores nothing: wrap it in ``CachedBlackBox`` so that no text is paid for twice.
 public struct ProviderBlackBox: BlackBox {
     /// How to ask; none of it changes a vector.
     public struct Options: Sendable {
@@ -69,7 +69,7 @@ public struct ProviderBlackBox: BlackBox {
         }
     }
 
-    /// The profile's name, address and model as given, dimension only where one was asked for.
+    /// The profile's name, address and model as given; the dimension only if one was asked for.
     public let identity: BlackBoxIdentity
     /// The provider, as it is for this model.
     public let profile: ProviderProfile
@@ -161,7 +161,8 @@ public struct ProviderBlackBox: BlackBox {
     /// The server that texts and key go to, for people.
     public var server: String { exchange.server }
 
-    /// Requests that were sent so far, by all who share the limit, and tokens as far as the server has counted them, else as estimated.
+    /// Requests that were sent so far, by all who share the limit, and their tokens: as the server has counted them, else the most that they
+    /// can be.
     public var spent: (requests: Int, tokens: Int) { spending.soFar }
 
     /// What may be spent in all.
@@ -201,9 +202,18 @@ public struct ProviderBlackBox: BlackBox {
         }
     }
 
-    /// Tokens of a text with its prefix, estimated high.
-    func estimatedTokens(of text: String, as role: TextRole) -> Int {
-        ItemCost.estimatedTokens(
-            bytes: text.utf8.count + identity.prefix(for: role).utf8.count, bytesPerToken: profile.tokens.bytesPerToken)
+    /// What texts add to a request, their prefix included.
+    func costs(of texts: [String], as role: TextRole, in form: BoundRequest) -> [ItemCost] {
+        let (prefix, bytesPerToken) = (identity.prefix(for: role), profile.tokens.bytesPerToken)
+        let maximumOfPrefix =
+            prefix.isEmpty ? 0 : TokenEstimate.upperBound(of: prefix, bytesPerToken: bytesPerToken)
+        let prefixLength = JSONText.escapedLength(of: prefix)
+        return texts.map {
+            ItemCost(
+                tokens: TokenEstimate.typical(
+                    bytes: prefix.utf8.count + $0.utf8.count, bytesPerToken: bytesPerToken),
+                maximumTokens: maximumOfPrefix + TokenEstimate.upperBound(of: $0, bytesPerToken: bytesPerToken),
+                bytes: prefixLength + form.length(of: $0))
+        }
     }
 }

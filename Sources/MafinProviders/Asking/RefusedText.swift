@@ -2,7 +2,7 @@ import MafinBlackBox
 
 /// A text that has no vector, and why; the rest of its call was answered.
 public struct RefusedText: Sendable, Hashable {
-    /// Whose fault it is.
+    /// What is wrong.
     public enum Reason: Sendable, Hashable {
         /// It is longer than the model takes.
         case tooLong
@@ -16,7 +16,7 @@ public struct RefusedText: Sendable, Hashable {
     public let position: Int
     /// Its id.
     public let id: String
-    /// Whose fault it is.
+    /// What is wrong.
     public let reason: Reason
     /// The vendor's words, or what is wrong with the vector.
     public let message: String
@@ -27,6 +27,11 @@ public struct RefusedText: Sendable, Hashable {
         self.id = id
         self.reason = reason
         self.message = message
+    }
+
+    /// The same in a call where the text stands at another position.
+    func at(_ position: Int) -> RefusedText {
+        RefusedText(position: position, id: id, reason: reason, message: message)
     }
 
     /// One sentence for all of them: counts, the first ids, the first message.

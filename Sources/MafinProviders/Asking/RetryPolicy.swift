@@ -3,7 +3,7 @@ import MafinNumerics
 
 /// How often and after which pauses a request is repeated.
 public struct RetryPolicy: Sendable, Hashable {
-    /// Attempts in all for one batch, the first included; those for which the server named a time to come back do not count.
+    /// Attempts for one batch, the first included. Attempts after which the server named a time to come back do not count.
     public var maximumAttempts: Int
     /// Pause before the second attempt; doubled before each further one.
     public var firstDelay: Duration
@@ -11,9 +11,9 @@ public struct RetryPolicy: Sendable, Hashable {
     public var longestDelay: Duration
     /// A server that asks for a longer pause than this is not waited for.
     public var longestServerDelay: Duration
-    /// For how long a server may go on naming times to come back without answering anything.
+    /// How long a server may keep naming times to come back without answering anything.
     public var patience: Duration
-    /// For how long a call that is cancelled still waits for what is in flight, which is paid; zero, the default: it ends at once.
+    /// How long a cancelled call still waits for requests in flight, which are paid. Zero, the default, ends it at once.
     public var finishing: Duration
 
     /// Eight attempts within about a minute.
@@ -31,8 +31,8 @@ public struct RetryPolicy: Sendable, Hashable {
         self.finishing = finishing
     }
 
-    /// Pause after so many failures (≥ 1): `firstDelay · 2^(failures-1)`, of which a random half to whole is taken so that clients that
-    /// failed together do not come back together.
+    /// Pause after so many failures (≥ 1): `firstDelay · 2^(failures-1)`, times a random number between
+    /// ½ and 1, so that clients that failed together do not return together.
     func delay(afterFailures failures: Int, jitter: Double = .random(in: 0.5...1)) -> Duration {
         let doublings = min(max(failures - 1, 0), 30)
         return min(firstDelay * (1 << doublings), longestDelay) * jitter

@@ -2,7 +2,7 @@ import MafinBlackBox
 import MafinNumerics
 import Synchronization
 
-/// Rows of one call, put where they belong. Batches arrive one after the other; the lock is for the compiler.
+/// Collects the rows of one call in their places. Batches arrive one after the other; the lock only satisfies the compiler.
 final class RowCollector: Sendable {
     private struct State {
         var columns: Int?

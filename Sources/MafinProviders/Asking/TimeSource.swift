@@ -1,6 +1,6 @@
 import Foundation
 
-/// Time as a client sees it: real, or a test's, which passes as fast as it is slept.
+/// The time that a client sees: real time, or a test's, which passes as fast as somebody sleeps.
 protocol TimeSource: Sendable {
     /// Time since any fixed moment; it never goes back.
     var now: Duration { get }

@@ -3,7 +3,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 
-/// A provider's batch API: requests go up together, their answers come down within a day.
+/// A provider's batch API: requests are sent together, and answered within a day.
 struct BatchAPI: Sendable {
     /// The name under which a job's tag lies in a batch's metadata.
     private static let tagName = "mafin_job"
@@ -24,15 +24,15 @@ struct BatchAPI: Sendable {
             file.writeString("{\"custom_id\":\"line-\(number)\",\"method\":\"POST\",")
             file.writeString("\"url\":\"\(requestPath)\",\"body\":")
         case .messages:
-            // Its batches carry no tag: the job is known again by the names of its lines.
+            // Its batches carry no tag. The job is recognised by the names of its lines.
             file.writeString("{\"custom_id\":\"\(tag)-\(number)\",\"params\":")
         }
         file.writeImmutableBuffer(body)
         file.writeString("}\n")
     }
 
-    /// Uploads a job's requests where they go up as a file, and returns its id; nil: they go up with ``begin(_:file:tag:)``.
-    /// An upload that is lost on the way is repeated; nothing is asked by it.
+    /// Uploads a job's requests if the API takes them as a file, and returns the file's id. nil: they are sent with ``begin(_:file:tag:)``.
+    /// A lost upload is repeated; an upload asks nothing.
     func upload(_ lines: ByteBuffer, name: String) async throws -> String? {
         guard form.shape == .files else { return nil }
         let boundary = "mafin-\(name)"
@@ -51,7 +51,7 @@ struct BatchAPI: Sendable {
         return id
     }
 
-    /// Begins a batch. It is sent once: whether a lost answer has begun one is found out by ``find(_:known:)``.
+    /// Begins a batch. The request is sent once. If its answer is lost, ``find(_:known:)`` tells whether a batch was begun.
     ///
     /// - Parameter file: the uploaded one; nil: the requests go up with this.
     func begin(_ lines: ByteBuffer, file: String?, tag: String) async throws -> BatchRemote {
@@ -92,23 +92,43 @@ struct BatchAPI: Sendable {
     enum Search: Sendable {
         case found(BatchRemote)
         case none
-        /// It may be one that is under way, and shows only when that has ended.
+        /// It may be a batch that is under way; that can be seen only when the batch has ended.
         case open
     }
 
-    /// Looks for the batch of a job among the latest hundred.
+    /// Looks for the batch of a job, page by page from the latest back to the time when the job was made.
     ///
     /// - Parameter known: ids of batches that are other jobs'.
     func find(_ job: BatchJob, known: Set<String>) async throws -> Search {
-        let answer = try await send(.GET, "\(base)\(form.batchesPath)?limit=100")
-        let batches = (Self.object(answer)?["data"] as? [[String: Any]] ?? []).compactMap(read)
+        // Clocks differ by minutes at most.
+        let earliest = job.made.addingTimeInterval(-600)
+        var isOpen = false
+        var page = "?limit=100"
+        for _ in 0..<Self.maximumPages {
+            let answer = Self.object(try await send(.GET, base + form.batchesPath + page)) ?? [:]
+            let batches = (answer["data"] as? [[String: Any]] ?? []).compactMap(read)
+            switch try await find(job, among: batches.filter { $0.created ?? .now >= earliest }, known: known) {
+            case .found(let batch): return .found(batch)
+            case .open: isOpen = true
+            case .none: break
+            }
+            guard answer["has_more"] as? Bool ?? false, let last = batches.last, last.created ?? .now >= earliest else {
+                break
+            }
+            page = "?limit=100&" + (form.shape == .files ? "after" : "after_id") + "=" + last.id
+        }
+        return isOpen ? .open : .none
+    }
+
+    /// Pages of a hundred batches that are looked through at most.
+    private static let maximumPages = 100
+
+    private func find(_ job: BatchJob, among batches: [BatchRemote], known: Set<String>) async throws -> Search {
         guard form.shape == .messages else {
             return batches.first { $0.tag == job.tag }.map { .found($0) } ?? .none
         }
         var isOpen = false
         for batch in batches where batch.total == job.texts && !known.contains(batch.id) {
-            // Clocks differ by minutes at most.
-            if let created = batch.created, created < job.made.addingTimeInterval(-600) { continue }
             guard batch.state.isFinal else {
                 isOpen = true
                 continue

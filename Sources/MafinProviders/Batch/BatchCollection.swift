@@ -3,7 +3,7 @@ import MafinBlackBox
 import MafinNumerics
 import NIOCore
 
-/// Brings jobs forward: finds those whose beginning was interrupted, asks how they are, and brings their answers into the cache.
+/// Follows jobs: finds those whose beginning was interrupted, asks for their state, and stores their answers in the cache.
 struct BatchCollection: Sendable {
     /// What a finished job has brought.
     struct Result: Sendable {
@@ -16,6 +16,8 @@ struct BatchCollection: Sendable {
         var refusedLines = 0
         /// What is said of lines that were not answered and may be asked again.
         var left: String?
+        /// Lines that were answered with something that is no vector: they are billed.
+        var hasUnusableAnswers = false
         /// How the job has ended.
         var ending = BatchRunner.Ending()
     }
@@ -52,7 +54,7 @@ struct BatchCollection: Sendable {
         return (job, result)
     }
 
-    /// Brings what was answered into the cache, line by line, whatever the batch ended as.
+    /// Stores the answers in the cache, line by line, however the batch has ended.
     private func collect(_ remote: BatchRemote, of job: BatchJob) async throws -> Result {
         let lines = try await cache.lines(of: job)
         let source = EmbeddingKey.Source(description: job.source)
@@ -89,13 +91,16 @@ struct BatchCollection: Sendable {
                     dimension: known)
             }
         } catch let fault as EmbeddingAnswer.Fault {
+            result.hasUnusableAnswers = true
             for key in keys { result.refused[key] = fault.reason }
             return
         }
         guard case .vectors(let vectors) = decoded else {
+            result.hasUnusableAnswers = true
             for key in keys { result.refused[key] = "no vectors in its answer" }
             return
         }
+        if !vectors.faults.isEmpty { result.hasUnusableAnswers = true }
         for fault in vectors.faults { result.refused[keys[fault.item]] = fault.reason }
         guard !vectors.items.isEmpty else { return }
         var rows = vectors.rows

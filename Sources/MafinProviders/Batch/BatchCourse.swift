@@ -14,7 +14,7 @@ struct BatchRound: Sendable {
     }
 }
 
-/// How the jobs of one call go on: how many at a time and of what size, and when there is no use in going on.
+/// Decides how the jobs of one call continue: how many at a time, how large, and when to give up.
 struct BatchCourse: Sendable {
     /// Jobs that may be under way at a time: all, until the provider has no room for one.
     private(set) var jobsAtOnce = Int.max
@@ -26,7 +26,7 @@ struct BatchCourse: Sendable {
 
     /// Rounds in a row that answer nothing.
     private static let maximumFruitless = 4
-    /// Times in a row that there is no room though no job of ours is under way: with the pauses between them about a day.
+    /// Times in a row that the provider has no room although no job of ours is under way. With the pauses between them this is about a day.
     private static let maximumTurnedAway = 300
     private static let longestPause: Duration = .seconds(300)
     private static let fewestTexts = 100

@@ -14,7 +14,7 @@ struct BatchOutputLine {
     let body: Data?
     /// The provider's words, where it is a refusal.
     let complaint: String
-    /// Whether it says nothing against what was asked: the batch has expired before it, or the server was overloaded. It may be asked again.
+    /// Whether the line may be asked again: the batch expired before it, or the server was overloaded.
     let isOpen: Bool
 
     /// What is read of a line.
@@ -92,7 +92,7 @@ struct BatchOutputLine {
         .contains(where: words.contains)
     }
 
-    /// The bytes up to the next end of a line; nil at the end of the file. Empty lines are stepped over.
+    /// The bytes up to the next end of a line; nil at the end of the file. Empty lines are skipped.
     static func next(in content: inout ByteBuffer) -> [UInt8]? {
         while content.readableBytes > 0 {
             let view = content.readableBytesView

@@ -26,7 +26,7 @@ struct BatchRemote: Sendable, Equatable {
     var total: Int
     /// What the provider says is wrong.
     var complaint: String?
-    /// Whether it is that no more tokens may be enqueued: it helps to wait until another batch has ended.
+    /// Whether the account may not enqueue more tokens. Then it helps to wait until another batch has ended.
     var isQueueFull = false
 
     /// One of OpenAI's form.
@@ -42,6 +42,7 @@ struct BatchRemote: Sendable, Equatable {
         results = [object["output_file_id"], object["error_file_id"]].compactMap { $0 as? String }
             .map { "\(files)/\($0)/content" }
         tag = (object["metadata"] as? [String: Any])?[tagName] as? String
+        created = (object["created_at"] as? Double).map { Date(timeIntervalSince1970: $0) }
         completed = counts["completed"] as? Int ?? 0
         failed = counts["failed"] as? Int ?? 0
         total = counts["total"] as? Int ?? 0

@@ -2,7 +2,7 @@ import Foundation
 import Logging
 import NIOCore
 
-/// Begins jobs and asks how they are; each step is written down before the next, so that a run that ends anywhere is taken up by another.
+/// Begins jobs and asks for their state. Each step is stored before the next, so that another run can continue wherever one ended.
 struct BatchRunner: Sendable {
     let api: BatchAPI
     let cache: EmbeddingCache
@@ -21,7 +21,7 @@ struct BatchRunner: Sendable {
 
     /// Uploads a job's file and begins it.
     ///
-    /// - Throws: ``ProviderError``; the job is then failed, or may have begun and is found again by its tag.
+    /// - Throws: ``ProviderError`` where it was not begun. Whatever else is thrown, it may have begun, and is found again by its tag.
     func begin(_ given: BatchJob, file: ByteBuffer) async throws -> BatchJob {
         var job = given
         do {
@@ -44,8 +44,8 @@ struct BatchRunner: Sendable {
                 try await cache.update(job)
                 throw error
             }
-            // The answer was lost: the provider may have begun it all the same.
-            switch try await search(for: job) {
+            // The answer was lost, and the provider may have begun it. If that cannot be found out now, it is found out later.
+            switch (try? await search(for: job)) ?? .open {
             case .found(let found): remote = found
             case .open: return job
             case .none: throw error
@@ -110,6 +110,17 @@ struct BatchRunner: Sendable {
 
     private func search(for job: BatchJob) async throws -> BatchAPI.Search {
         try await api.find(job, known: Set(try await cache.allJobs().compactMap(\.remote)))
+    }
+
+    /// An error about money, with what was begun before it.
+    static func adding(_ begun: [BatchJob], to error: any Error) -> any Error {
+        guard case ProviderError.overBudget(let endpoint, let reason) = error, !begun.isEmpty else { return error }
+        let texts = begun.reduce(0) { $0 + $1.texts }
+        return ProviderError.overBudget(
+            endpoint: endpoint,
+            reason: reason
+                + "; before that, \(begun.count) batch\(begun.count == 1 ? "" : "es") of \(texts) texts \(begun.count == 1 ? "was" : "were") begun: the same command, with a higher limit, collects the answers"
+        )
     }
 
     /// Whether a job could not be begun for want of room.

@@ -6,12 +6,12 @@ import NIOCore
 
 /// A provider's model asked through its batch API: cheaper, and answered within a day.
 ///
-/// It stands behind a ``CachedBlackBox`` on the same cache. A job is written down before it is sent and its id before anything else is
-/// done, so that a run that ends, however it ends, is taken up by the next one with the same texts, or by `mafin batch resume`.
-/// A batch that expires or is cancelled half-way brings what it has; the rest goes into a new one. Where the provider has no room for more, jobs
-/// are held back until others have ended. Texts of lines that the provider refuses are asked one by one in the ordinary way, so that the text
+/// It is used behind a ``CachedBlackBox`` with the same cache. A job is stored before it is sent, and its id before anything else is done. So
+/// the next run with the same texts, or `mafin batch resume`, continues however a run has ended.
+/// A batch that expires or is cancelled half-way delivers what it has; the rest goes into a new one. If the provider has no room for more, jobs
+/// wait until others have ended. Texts of lines that the provider refuses are asked one by one in the ordinary way, so that the text
 /// at fault is named; nothing else is ever asked at the full price.
-public struct BatchedBlackBox: BlackBox, Deferring {
+public struct BatchedBlackBox: BlackBox {
     /// What to do once a job has been sent.
     public enum Waiting: Sendable {
         /// Ask now and then how it is, until it is answered.
@@ -51,7 +51,8 @@ public struct BatchedBlackBox: BlackBox, Deferring {
     /// That of the provider's model: the batch API gives no other vectors.
     public var identity: BlackBoxIdentity { box.identity }
 
-    var server: any BlackBox { box }
+    /// The same server, asked and answered at once.
+    var server: ProviderBlackBox { box }
 
     /// Vectors of the items, in order.
     ///
@@ -102,27 +103,24 @@ public struct BatchedBlackBox: BlackBox, Deferring {
         let lists = texts.itemsOfDistinct()
         let missing = try await deliver(texts, lists, answered)
         guard !missing.isEmpty else { return }
-        // What the provider refuses in a batch is asked by itself: the text at fault is found, and its neighbours are answered.
+        // Lines that the provider refuses are asked without a batch, so that the text at fault is found and its neighbours are answered.
         let asked = missing.map { items[texts.first[$0]] }
         do {
             try await box.embed(asked, as: role) { rows in
-                let expanded = Self.expanded(rows, missing, lists)
-                try await answered(expanded)
+                try await answered(
+                    lists.expanded(AnsweredRows(indices: rows.indices.map { missing[$0] }, vectors: rows.vectors)))
             }
         } catch ProviderError.textsRefused(let endpoint, let role, let refused) {
             // Positions of distinct texts become those of items.
             throw ProviderError.textsRefused(
                 endpoint: endpoint, role: role,
-                texts: refused.map {
-                    RefusedText(
-                        position: texts.first[missing[$0.position]], id: $0.id, reason: $0.reason, message: $0.message)
-                })
+                texts: refused.map { $0.at(texts.first[missing[$0.position]]) })
         }
     }
 
     // MARK: - Jobs
 
-    /// Jobs in which the texts are: those of earlier runs, and new ones for the rest.
+    /// Jobs that hold the texts: those of earlier runs, and new ones for the rest.
     private func jobs(
         for open: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, _ course: BatchCourse,
         _ round: inout BatchRound
@@ -134,12 +132,10 @@ public struct BatchedBlackBox: BlackBox, Deferring {
         let free = open.indices.filter { !held.contains($0) }.map { open[$0] }
         let form = box.exchange.form(for: role, identity: identity, encoding: box.knowledge.current.encoding)
         let prefix = identity.prefix(for: role)
-        for part in parts(of: free, items, texts, form, prefix, role, textsPerJob: course.textsPerJob)
+        for part in parts(of: free, items, texts, form, role, textsPerJob: course.textsPerJob)
         where jobs.count < course.jobsAtOnce && round.turnedAway == 0 {
-            let tokens = part.joined().reduce(0) { $0 + box.estimatedTokens(of: items[texts.first[$1]].text, as: role) }
-            if let objection = box.spending.objection(requests: 1, tokens: discounted(tokens)) {
-                throw ProviderError.overBudget(endpoint: box.url, reason: objection)
-            }
+            let booking = try await book(
+                part.joined().map { items[texts.first[$0]].text }, role, form, begun: jobs.filter { $0.booking != nil })
             let lines = part.map { line in line.map { prefix + items[texts.first[$0]].text } }
             let job = try await cache.makeJob(
                 BatchJob.makeTag(), lines: part.map { $0.map { texts.keys[$0] } }, source: texts.source,
@@ -147,8 +143,12 @@ public struct BatchedBlackBox: BlackBox, Deferring {
                 model: identity.model, base: identity.endpoint ?? "")
             round.jobs += 1
             do {
-                jobs.append(try await begin(job, lines: lines, form: form, tokens: tokens))
-            } catch  where BatchRunner.isQueueFull(error) {
+                jobs.append(try await begin(job, lines: lines, form: form, booking))
+            } catch {
+                if error is ProviderError {
+                    try await box.spending.settle(booking, actual: 0, ledger: box.ledger)
+                }
+                guard BatchRunner.isQueueFull(error) else { throw error }
                 round.turnedAway += 1
                 round.complaint = "\(error)"
             }
@@ -160,7 +160,23 @@ public struct BatchedBlackBox: BlackBox, Deferring {
     /// A job under way, and what was booked for it.
     private struct Begun: Sendable {
         var job: BatchJob
-        var booked: Int?
+        var booking: Spending.Booking?
+    }
+
+    /// Books a job before it is sent.
+    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)``, which says what was begun before.
+    private func book(
+        _ texts: [String], _ role: TextRole, _ form: BoundRequest, begun: [Begun]
+    ) async throws -> Spending.Booking {
+        let tokens = box.costs(of: texts, as: role, in: form).reduce(0) { $0 + $1.maximumTokens }
+        do {
+            try await box.spending.require(
+                requests: 1, tokens: discounted(tokens), ledger: box.ledger, endpoint: box.url)
+            return try await box.spending.book(
+                tokens: discounted(tokens), account: box.exchange.account, ledger: box.ledger, endpoint: box.url)
+        } catch {
+            throw BatchRunner.adding(begun.map(\.job), to: error)
+        }
     }
 
     private func discounted(_ tokens: Int) -> Int {
@@ -169,16 +185,11 @@ public struct BatchedBlackBox: BlackBox, Deferring {
 
     /// Distinct texts cut into jobs, and those into lines.
     private func parts(
-        of free: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, _ form: BoundRequest, _ prefix: String,
-        _ role: TextRole, textsPerJob: Int
+        of free: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, _ form: BoundRequest, _ role: TextRole,
+        textsPerJob: Int
     ) -> [[[Int]]] {
         guard let limits = box.profile.batch else { return [] }
-        let costs = free.map { index in
-            let text = items[texts.first[index]].text
-            return ItemCost(
-                tokens: box.estimatedTokens(of: text, as: role),
-                bytes: JSONText.escapedLength(of: prefix) + form.length(of: text))
-        }
+        let costs = box.costs(of: free.map { items[texts.first[$0]].text }, as: role, in: form)
         var schedule = BatchSchedule(
             costs: costs, limits: box.knowledge.current.limits, requestBytes: form.emptyLength)
         var (parts, part): ([[[Int]]], [[Int]]) = ([], [])
@@ -200,7 +211,7 @@ public struct BatchedBlackBox: BlackBox, Deferring {
 
     /// Uploads a job and begins it; each step is written down before the next.
     private func begin(
-        _ given: BatchJob, lines: [[String]], form: BoundRequest, tokens: Int
+        _ given: BatchJob, lines: [[String]], form: BoundRequest, _ booking: Spending.Booking
     ) async throws -> Begun {
         let collection = try BatchCollection(box, cache: cache)
         var file = ByteBuffer()
@@ -208,12 +219,10 @@ public struct BatchedBlackBox: BlackBox, Deferring {
             collection.api.write(line: number, of: given.tag, body: form.body(texts), to: &file)
         }
         let job = try await collection.runner.begin(given, file: file)
-        let booked = discounted(tokens)
-        _ = box.spending.book(tokens: booked)
         box.options.logger?.notice(
             "batch begun",
             metadata: ["batch": "\(job.remote ?? "")", "texts": "\(job.texts)", "requests": "\(lines.count)"])
-        return Begun(job: job, booked: booked)
+        return Begun(job: job, booking: booking)
     }
 
     /// Waits until all jobs have ended, and returns what they have brought together.
@@ -226,14 +235,14 @@ public struct BatchedBlackBox: BlackBox, Deferring {
             for begun in jobs {
                 let (job, result) = try await collection.advance(begun.job)
                 guard let result else {
-                    pending.append(Begun(job: job, booked: begun.booked))
+                    pending.append(Begun(job: job, booking: begun.booking))
                     continue
                 }
                 sum.answered += result.answered
                 sum.refusedLines += result.refusedLines
                 sum.refused.merge(result.refused) { $1 }
                 round.take(result.ending)
-                settle(begun, result)
+                try await settle(begun, result)
                 if result.ending.isRefused, let words = result.ending.complaint {
                     throw ProviderError.refused(endpoint: box.url, status: 400, message: words)
                 }
@@ -251,14 +260,11 @@ public struct BatchedBlackBox: BlackBox, Deferring {
         return sum
     }
 
-    /// What a job that was booked has really taken: nothing where it brought nothing.
-    private func settle(_ begun: Begun, _ result: BatchCollection.Result) {
-        guard let booked = begun.booked else { return }
-        if result.answered == 0 {
-            box.spending.settle(booked: booked, actual: 0)
-        } else if result.tokens > 0 {
-            box.spending.settle(booked: booked, actual: discounted(result.tokens))
-        }
+    /// Corrects a job's booking: to nothing if no line was answered. If an answer cannot be used, all of the booking stays.
+    private func settle(_ begun: Begun, _ result: BatchCollection.Result) async throws {
+        guard let booking = begun.booking, !result.hasUnusableAnswers else { return }
+        guard result.answered == 0 || result.tokens > 0 else { return }
+        try await box.spending.settle(booking, actual: discounted(result.tokens), ledger: box.ledger)
     }
 
     // MARK: - Delivering
@@ -274,31 +280,16 @@ public struct BatchedBlackBox: BlackBox, Deferring {
             let (found, absent) = try await cache.vectors(for: window.map { texts.keys[$0] }, of: texts.source)
             missing += absent.map { window[$0] }
             guard !found.indices.isEmpty else { continue }
-            try await answered(Self.expanded(found, window, lists))
+            try await answered(
+                lists.expanded(AnsweredRows(indices: found.indices.map { window[$0] }, vectors: found.vectors)))
         }
         return missing
-    }
-
-    /// Rows of distinct texts as rows of all items that have them.
-    private static func expanded(
-        _ rows: AnsweredRows, _ distinct: [Int], _ lists: DistinctTexts.ItemLists
-    ) -> AnsweredRows {
-        var (indices, selection): ([Int], [Int]) = ([], [])
-        for (row, index) in rows.indices.enumerated() {
-            for item in lists.items(of: distinct[index]) {
-                indices.append(item)
-                selection.append(row)
-            }
-        }
-        let isPlain = selection.count == rows.indices.count
-        return AnsweredRows(
-            indices: indices, vectors: isPlain ? rows.vectors : rows.vectors.selecting(rows: selection))
     }
 }
 
 extension BatchedBlackBox {
-    /// Has the jobs of many texts begun before the first is waited for: who then asks block by block waits for all of them at once, and not for
-    /// one after the other. Ends early where the provider has no room for more.
+    /// Begins the jobs of many texts before the first is waited for. A caller that then asks block by block waits for all jobs at once, and not for
+    /// one after the other. Ends early if the provider has no room for more.
     ///
     /// - Parameters:
     ///   - box: one that stands on a ``BatchedBlackBox`` which does not wait.
@@ -317,7 +308,7 @@ extension BatchedBlackBox {
                 jobs += pending.filter { !jobs.contains($0) }
                 texts += count
             } catch ProviderError.unavailable {
-                // No room, or no answer: whoever asks next waits for it, or is told.
+                // No room, or no answer. The next call waits for it, or throws.
                 break
             }
         }

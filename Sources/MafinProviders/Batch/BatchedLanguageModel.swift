@@ -1,12 +1,13 @@
 import Foundation
 import Logging
 import MafinBlackBox
+import MafinGeneration
 import NIOCore
 
 /// A language model asked through its provider's batch API: cheaper, and answered within a day.
 ///
-/// It stands behind a ``CachedLanguageModel`` on the same cache, and keeps its jobs as ``BatchedBlackBox`` does: a run that ends, however it
-/// ends, is taken up by the next one with the same prompts.
+/// It is used behind a ``CachedLanguageModel`` with the same cache, and stores its jobs as ``BatchedBlackBox`` does: the next run with the same
+/// prompts continues however a run has ended.
 public struct BatchedLanguageModel: LanguageModel {
     private let model: ChatModel
     private let cache: EmbeddingCache
@@ -98,10 +99,10 @@ public struct BatchedLanguageModel: LanguageModel {
     /// A job under way, and what was booked for it.
     private struct Begun: Sendable {
         var job: BatchJob
-        var booked: Int?
+        var booking: Spending.Booking?
     }
 
-    /// Jobs in which the prompts are: those of earlier runs, and new ones for the rest.
+    /// Jobs that hold the prompts: those of earlier runs, and new ones for the rest.
     private func jobs(
         for open: [Int], _ prompts: [LanguagePrompt], _ keys: [EmbeddingKey], _ course: BatchCourse,
         _ round: inout BatchRound
@@ -125,8 +126,12 @@ public struct BatchedLanguageModel: LanguageModel {
                     input: ChatModel.estimatedTokens(of: prompts[index]), output: prompts[index].maximumTokens)
             }
             let booked = Int(Double(cost) * (1 - (model.profile.price.batchDiscount ?? 0)))
-            if let objection = model.spending.book(tokens: booked) {
-                throw ProviderError.overBudget(endpoint: model.url, reason: objection)
+            let booking: Spending.Booking
+            do {
+                booking = try await model.spending.book(
+                    tokens: booked, account: model.exchange.account, ledger: model.ledger, endpoint: model.url)
+            } catch {
+                throw BatchRunner.adding(jobs.filter { $0.booking != nil }.map(\.job), to: error)
             }
             let job = try await cache.makeJob(
                 tag, lines: part.map { [keys[$0]] },
@@ -136,9 +141,11 @@ public struct BatchedLanguageModel: LanguageModel {
                 provider: model.profile.name, model: identity.model, base: identity.endpoint ?? "")
             round.jobs += 1
             do {
-                jobs.append(Begun(job: try await runner.begin(job, file: file), booked: booked))
+                jobs.append(Begun(job: try await runner.begin(job, file: file), booking: booking))
             } catch {
-                model.spending.settle(booked: booked, actual: 0)
+                if error is ProviderError {
+                    try await model.spending.settle(booking, actual: 0, ledger: model.ledger)
+                }
                 guard BatchRunner.isQueueFull(error) else { throw error }
                 round.turnedAway += 1
                 round.complaint = "\(error)"
@@ -163,12 +170,14 @@ public struct BatchedLanguageModel: LanguageModel {
                 let (job, ending) = try await runner.advance(begun.job) { try await collect($0, $1, &lines) }
                 refused.merge(lines.refused) { $1 }
                 guard var ending else {
-                    pending.append(Begun(job: job, booked: begun.booked))
+                    pending.append(Begun(job: job, booking: begun.booking))
                     continue
                 }
                 ending.complaint = ending.complaint ?? lines.left
                 round.take(ending)
-                if let booked = begun.booked, ending.answered == 0 { model.spending.settle(booked: booked, actual: 0) }
+                if let booking = begun.booking, ending.answered == 0, !lines.hasLostReplies {
+                    try await model.spending.settle(booking, actual: 0, ledger: model.ledger)
+                }
                 if ending.isRefused, let words = ending.complaint {
                     throw ProviderError.refused(endpoint: model.url, status: 400, message: words)
                 }
@@ -190,6 +199,8 @@ public struct BatchedLanguageModel: LanguageModel {
         var refused: [EmbeddingKey: String] = [:]
         /// Of those that may be asked again.
         var left: String?
+        /// Whether there were replies that bring nothing: they are billed.
+        var hasLostReplies = false
     }
 
     private func collect(_ remote: BatchRemote, _ job: BatchJob, _ lines: inout Lines) async throws -> Int {
@@ -210,6 +221,7 @@ public struct BatchedLanguageModel: LanguageModel {
                 return
             }
             guard !reply.isLost else {
+                found.hasLostReplies = true
                 found.refused[key] = ChatModel.lostReply(tokens: reply.outputTokens)
                 return
             }

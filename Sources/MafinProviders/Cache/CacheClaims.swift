@@ -1,7 +1,7 @@
 import Foundation
 import GRDB
 
-/// The texts that one call is about to ask: other calls, of this process or another, wait for its answers instead of paying for their own.
+/// Marks the texts that one call is about to ask. Other calls, of this process or another, wait for its answers and do not pay for their own.
 ///
 /// A claim ends when it is released, when its process is gone (a kill included), or when it has not been renewed for ``lease``.
 final class CacheClaims: Sendable {
@@ -74,7 +74,7 @@ final class CacheClaims: Sendable {
     func release() async {
         renewing.cancel()
         let owner = owner
-        // Not for the caller to handle: claims of an owner that cannot be removed end with its lease.
+        // An error is not the caller's concern: claims that cannot be removed end with their lease.
         try? await cache.ledgerWrite { database in
             try database.execute(sql: "DELETE FROM owner WHERE id = ?", arguments: [owner])
             try database.execute(sql: "DELETE FROM claim WHERE owner = ?", arguments: [owner])

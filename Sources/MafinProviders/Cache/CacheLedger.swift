@@ -3,10 +3,12 @@ import GRDB
 import MafinNumerics
 
 /// The ledger that all processes on a machine share: rows of the cache file, changed in short transactions.
+///
+/// If the disk is full, this process counts in memory from there on, on top of what the file says: a service must not stop for that.
 struct CacheLedger: AccountLedger {
     private let cache: EmbeddingCache
 
-    /// What a server has taught is believed for so many seconds; it may have been given other bounds since.
+    /// Bounds learned from a server are used for this many seconds; it may have other bounds later.
     private static let lessonLifetime = 7.0 * 86_400
 
     init(_ cache: EmbeddingCache) { self.cache = cache }
@@ -14,28 +16,28 @@ struct CacheLedger: AccountLedger {
     private static var now: Double { Date().timeIntervalSince1970 }
 
     func reserve(_ cost: RequestCost, account: String, rates: RateLimits) async throws -> Duration {
-        try await update(account) { row in
-            let now = Self.now
-            var wait = max(0, row.pausedUntil - now)
-            func take(_ bucket: inout TokenBucket?, _ amount: Int, _ rate: Int?) {
-                guard let rate else { return }
-                var present = bucket ?? TokenBucket(perMinute: rate, at: now)
-                wait = max(wait, present.take(Double(amount), perMinute: rate, at: now))
-                bucket = present
-            }
-            take(&row.requests, cost.requests, rates.requestsPerMinute)
-            take(&row.tokens, cost.tokens, rates.tokensPerMinute)
-            return .seconds(wait)
+        do {
+            return try await update(account) { $0.reserve(cost, rates, at: Self.now) }
+        } catch ProviderError.cacheFull {
+            return cache.unwritten.reserve(cost, account: account, rates: rates)
         }
     }
 
     func correct(tokens: Int, account: String, rates: RateLimits) async throws {
-        guard let rate = rates.tokensPerMinute else { return }
-        try await update(account) { _ = $0.tokens?.take(Double(tokens), perMinute: rate, at: Self.now) }
+        guard rates.tokensPerMinute != nil else { return }
+        do {
+            try await update(account) { $0.correct(tokens: tokens, rates, at: Self.now) }
+        } catch ProviderError.cacheFull {
+            cache.unwritten.correct(tokens: tokens, account: account, rates: rates)
+        }
     }
 
     func pause(account: String, for duration: Duration) async throws {
-        try await update(account) { $0.pausedUntil = max($0.pausedUntil, Self.now + duration.inSeconds) }
+        do {
+            try await update(account) { $0.pause(until: Self.now + duration.inSeconds) }
+        } catch ProviderError.cacheFull {
+            cache.unwritten.pause(account: account, for: duration)
+        }
     }
 
     func lessons(account: String) async throws -> ServerLessons {
@@ -53,45 +55,97 @@ struct CacheLedger: AccountLedger {
     }
 
     func remember(_ lessons: ServerLessons, account: String) async throws {
-        try await cache.ledgerWrite { database in
-            try database.execute(
-                sql: """
-                    INSERT INTO account (name, items, batch_tokens, bytes, encoding, learned) VALUES (?, ?, ?, ?, ?, ?)
-                    ON CONFLICT (name) DO UPDATE SET items = excluded.items, batch_tokens = excluded.batch_tokens,
-                        bytes = excluded.bytes, encoding = excluded.encoding, learned = excluded.learned
-                    """,
-                arguments: [account, lessons.items, lessons.tokens, lessons.bytes, lessons.encoding, Self.now])
+        do {
+            try await cache.ledgerWrite { database in
+                try database.execute(
+                    sql: """
+                        INSERT INTO account (name, items, batch_tokens, bytes, encoding, learned) VALUES (?, ?, ?, ?, ?, ?)
+                        ON CONFLICT (name) DO UPDATE SET items = excluded.items, batch_tokens = excluded.batch_tokens,
+                            bytes = excluded.bytes, encoding = excluded.encoding, learned = excluded.learned
+                        """,
+                    arguments: [account, lessons.items, lessons.tokens, lessons.bytes, lessons.encoding, Self.now])
+            }
+        } catch ProviderError.cacheFull {
+            // The model that has learned them remembers them while it is open.
         }
     }
 
-    private struct Account {
-        var requests: TokenBucket?
-        var tokens: TokenBucket?
-        var pausedUntil: Double
+    // MARK: - Spending
+
+    var today: Int { Int(Self.now / 86_400) }
+
+    func spent(on day: Int, for purpose: Spending.Purpose) async throws -> DailySpending {
+        let written = try await cache.naming { [cache] in
+            try await cache.ledgerQueue.read { try Self.spent(on: day, for: purpose, $0) }
+        }
+        return Self.sum(written, cache.unwritten.spent(on: day, for: purpose))
     }
 
+    func spend(
+        _ amount: DailySpending, by account: String, for purpose: Spending.Purpose, on day: Int, limit: Double?
+    ) async throws -> Bool {
+        let unwritten = cache.unwritten.spent(on: day, for: purpose)
+        do {
+            return try await cache.ledgerWrite { database in
+                if let limit {
+                    let before = Self.sum(try Self.spent(on: day, for: purpose, database), unwritten)
+                    guard before.cost + amount.cost <= limit else { return false }
+                }
+                try database.cachedStatement(
+                    sql: """
+                        INSERT INTO spending (day, purpose, account, requests, cost) VALUES (?, ?, ?, ?, ?)
+                        ON CONFLICT (day, purpose, account) DO UPDATE SET requests = requests + excluded.requests,
+                            cost = cost + excluded.cost
+                        """
+                ).execute(arguments: [day, purpose.rawValue, account, amount.requests, amount.cost])
+                return true
+            }
+        } catch ProviderError.cacheFull {
+            let written = try await spent(on: day, for: purpose).cost - unwritten.cost
+            return cache.unwritten.spend(
+                amount, by: account, for: purpose, on: day, limit: limit.map { $0 - written })
+        }
+    }
+
+    private static func spent(on day: Int, for purpose: Spending.Purpose, _ database: Database) throws -> DailySpending
+    {
+        let row = try Row.fetchOne(
+            try database.cachedStatement(
+                sql: "SELECT total(requests), total(cost) FROM spending WHERE day = ? AND purpose = ?"),
+            arguments: [day, purpose.rawValue])
+        guard let row else { return DailySpending() }
+        let (requests, cost): (Double, Double) = (row[0], row[1])
+        return DailySpending(requests: Int(requests), cost: cost)
+    }
+
+    private static func sum(_ one: DailySpending, _ other: DailySpending) -> DailySpending {
+        DailySpending(requests: one.requests + other.requests, cost: one.cost + other.cost)
+    }
+
+    // MARK: - Rates
+
     private func update<Result: Sendable>(
-        _ account: String, _ change: @escaping @Sendable (inout Account) -> Result
+        _ account: String, _ change: @escaping @Sendable (inout AccountRates) -> Result
     ) async throws -> Result {
         try await cache.ledgerWrite { database in
-            var row = try Self.read(account, database)
-            let result = change(&row)
-            try Self.write(row, account, database)
+            var rates = try Self.read(account, database)
+            let result = change(&rates)
+            try Self.write(rates, account, database)
             return result
         }
     }
 
-    private static func read(_ account: String, _ database: Database) throws -> Account {
+    private static func read(_ account: String, _ database: Database) throws -> AccountRates {
         let statement = try database.cachedStatement(
             sql: "SELECT requests, requests_time, tokens, tokens_time, paused_until FROM account WHERE name = ?")
-        guard let row = try Row.fetchOne(statement, arguments: [account]) else { return Account(pausedUntil: 0) }
+        guard let row = try Row.fetchOne(statement, arguments: [account]) else { return AccountRates(pausedUntil: 0) }
         func bucket(_ level: Double?, _ time: Double?) -> TokenBucket? {
             level.flatMap { level in time.map { TokenBucket(level: level, time: $0) } }
         }
-        return Account(requests: bucket(row[0], row[1]), tokens: bucket(row[2], row[3]), pausedUntil: row[4])
+        return AccountRates(requests: bucket(row[0], row[1]), tokens: bucket(row[2], row[3]), pausedUntil: row[4])
     }
 
-    private static func write(_ row: Account, _ account: String, _ database: Database) throws {
+    private static func write(_ rates: AccountRates, _ account: String, _ database: Database) throws {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO account (name, requests, requests_time, tokens, tokens_time, paused_until)
@@ -101,7 +155,8 @@ struct CacheLedger: AccountLedger {
                 """)
         try statement.execute(
             arguments: [
-                account, row.requests?.level, row.requests?.time, row.tokens?.level, row.tokens?.time, row.pausedUntil,
+                account, rates.requests?.level, rates.requests?.time, rates.tokens?.level, rates.tokens?.time,
+                rates.pausedUntil,
             ])
     }
 }
@@ -109,4 +164,9 @@ struct CacheLedger: AccountLedger {
 extension EmbeddingCache {
     /// The ledger in this file.
     var ledger: any AccountLedger { CacheLedger(self) }
+
+    /// What was spent today (UTC) by all who use this file.
+    public func spentToday(for purpose: Spending.Purpose) async throws -> DailySpending {
+        try await ledger.spent(on: ledger.today, for: purpose)
+    }
 }

@@ -4,7 +4,7 @@ import GRDB
 /// The tables of a cache file, and how a file is opened.
 enum CacheTables {
     /// Version of the tables below, kept in the file's `user_version`.
-    static let version = 3
+    static let version = 4
 
     /// Pages of 16 KiB: a vector of 1,536 numbers fits into one, so that a corpus is read in long runs.
     private static let pageSize = 16_384
@@ -43,7 +43,7 @@ enum CacheTables {
         return try patiently(busyTimeout) { try DatabaseQueue(path: path, configuration: configuration) }
     }
 
-    /// Turning the log on and recovering it after a crash need the file for a moment and do not wait for it themselves.
+    /// SQLite does not wait by itself when it turns on its log, or recovers it after a crash.
     private static func patiently<Result>(_ timeout: TimeInterval, _ body: () throws -> Result) throws -> Result {
         let giveUp = Date().addingTimeInterval(timeout)
         while true {
@@ -65,6 +65,7 @@ enum CacheTables {
         if found < 1 { try database.execute(sql: first) }
         if found < 2 { try database.execute(sql: second) }
         if found < 3 { try database.execute(sql: third) }
+        if found < 4 { try database.execute(sql: fourth) }
         try database.execute(sql: "PRAGMA user_version = \(version)")
     }
 
@@ -96,6 +97,15 @@ enum CacheTables {
             job INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE, line INTEGER NOT NULL, position INTEGER NOT NULL,
             key BLOB NOT NULL, PRIMARY KEY (job, line, position)) WITHOUT ROWID;
         CREATE INDEX job_item_key ON job_item (key);
+        """
+
+    /// What was spent on each day (UTC, days since 1970), and which vectors may be given up when there are too many.
+    private static let fourth = """
+        CREATE TABLE spending (
+            day INTEGER NOT NULL, purpose TEXT NOT NULL, account TEXT NOT NULL, requests INTEGER NOT NULL, cost REAL NOT NULL,
+            PRIMARY KEY (day, purpose, account)) WITHOUT ROWID;
+        ALTER TABLE vector ADD COLUMN evictable INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX vector_evictable ON vector (added, source, precision) WHERE evictable = 1;
         """
 
     /// Replies of language models.

@@ -4,28 +4,31 @@ import Synchronization
 
 /// A black box that is never asked for the same text twice: not within a call, not in a later one, not by another process.
 ///
-/// Each batch of answers is in the cache as soon as it has arrived, so that whatever stops a run, what was answered stays. A text that
-/// another call is asking right now is waited for.
+/// Each batch of answers is stored as soon as it has arrived, before the next one is delivered, so an interrupted run loses at most the answers that
+/// are in flight. If another call is asking a text right now, this one waits for its answer.
 public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     /// Where the answers come from that are not cached.
     public let base: Base
     /// Where they stay.
     public let cache: EmbeddingCache
     private let drift: DriftCheck?
+    private let policy: CachePolicy
     private let progress: (@Sendable (EmbeddingCounts) -> Void)?
 
     /// A black box with a memory.
     ///
     /// - Parameters:
     ///   - drift: which share of the cached texts is asked again, to see whether the model is still the same; nil: none.
+    ///   - policy: how answers are kept.
     ///   - progress: told of the counts before the first request and after each answered batch.
     public init(
-        _ base: Base, cache: EmbeddingCache, drift: DriftCheck? = nil,
+        _ base: Base, cache: EmbeddingCache, drift: DriftCheck? = nil, policy: CachePolicy = CachePolicy(),
         progress: (@Sendable (EmbeddingCounts) -> Void)? = nil
     ) {
         self.base = base
         self.cache = cache
         self.drift = drift
+        self.policy = policy
         self.progress = progress
     }
 
@@ -61,19 +64,7 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     ) async throws {
         let texts = DistinctTexts(items, identity: identity, role: role)
         let itemsOfDistinct = texts.itemsOfDistinct()
-        _ = try await run(items, texts, as: role) { rows in
-            var (indices, selection): ([Int], [Int]) = ([], [])
-            for (row, distinct) in rows.indices.enumerated() {
-                for item in itemsOfDistinct.items(of: distinct) {
-                    indices.append(item)
-                    selection.append(row)
-                }
-            }
-            let isPlain = selection.count == rows.indices.count
-            try await answered(
-                AnsweredRows(
-                    indices: indices, vectors: isPlain ? rows.vectors : rows.vectors.selecting(rows: selection)))
-        }
+        _ = try await run(items, texts, as: role) { try await answered(itemsOfDistinct.expanded($0)) }
     }
 
     /// Vectors of those of the items that the cache has; none where cached texts are to be asked again (``DriftCheck``).
@@ -83,15 +74,7 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         guard drift == nil, !items.isEmpty else { return .none }
         let texts = DistinctTexts(items, identity: identity, role: role)
         let (found, _) = try await cache.vectors(for: texts.keys, of: texts.source)
-        var rowOfDistinct = [Int?](repeating: nil, count: texts.count)
-        for (row, distinct) in found.indices.enumerated() { rowOfDistinct[distinct] = row }
-        var (indices, selection): ([Int], [Int]) = ([], [])
-        for (item, distinct) in texts.distinctOfItem.enumerated() {
-            guard let row = rowOfDistinct[distinct] else { continue }
-            indices.append(item)
-            selection.append(row)
-        }
-        return AnsweredRows(indices: indices, vectors: found.vectors.selecting(rows: selection))
+        return texts.itemsOfDistinct().expanded(found)
     }
 
     /// The black box's own answer, past the cache.
@@ -123,16 +106,16 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         try await checkDrift(items, texts, as: role, missing: missing, tally)
         var pause = Duration.milliseconds(50)
         while !missing.isEmpty {
-            let claims = try await CacheClaims.enter(cache)
+            let claims = try await tolerating { try await CacheClaims.enter(cache) }
             var foreign: [Int] = []
             do {
                 foreign = try await ask(missing, items, texts, as: role, claims: claims, tally, deliver)
             } catch {
-                await claims.release()
+                await claims?.release()
                 throw error
             }
             // Before waiting for others: they may be waiting for these.
-            await claims.release()
+            await claims?.release()
             missing = try await deliverCached(foreign, texts, tally, deliver)
             guard !missing.isEmpty else { break }
             if missing.count < foreign.count { pause = .milliseconds(50) }
@@ -145,10 +128,10 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
 
     /// Asks those of the missing texts that nobody else is asking; returns the others, and those that were answered meanwhile.
     private func ask(
-        _ missing: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, claims: CacheClaims,
+        _ missing: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, claims: CacheClaims?,
         _ tally: CallTally, _ deliver: @escaping Receiver
     ) async throws -> [Int] {
-        let foreign = Set(try await claims.claim(missing.map { texts.keys[$0] }))
+        let foreign = Set(try await tolerating { try await claims?.claim(missing.map { texts.keys[$0] }) ?? [] } ?? [])
         let own = missing.indices.filter { !foreign.contains($0) }.map { missing[$0] }
         let absent = try await cache.absent(own.map { texts.keys[$0] }).map { own[$0] }
         var others = foreign.map { missing[$0] }
@@ -160,33 +143,63 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         let dimension = try await cache.dimension(of: texts.source) ?? tally.dimension
         do {
             let asked = absent.map { items[texts.first[$0]] }
-            try await base.embed(asked, as: role) { [cache] answered in
+            try await base.embed(asked, as: role) { answered in
                 let positions = answered.indices.map { absent[$0] }
                 if let expected = dimension, expected != answered.vectors.columns, let first = positions.first {
                     throw ProviderError.dimensionChanged(
                         id: items[texts.first[first]].id, found: answered.vectors.columns, cached: expected,
                         path: cache.path)
                 }
-                try await cache.store(answered, keys: positions.map { texts.keys[$0] }, source: texts.source)
+                let failure = await store(answered, keys: positions.map { texts.keys[$0] }, texts.source, role)
                 try await deliver(
                     AnsweredRows(indices: positions, vectors: StoredVector.asStored(answered.vectors, cache.precision)))
                 tally.add(asked: positions.count, dimension: answered.vectors.columns)
                 tally.report()
+                // What was paid is delivered first.
+                if let failure { throw failure }
             }
         } catch ProviderError.textsRefused(let endpoint, let role, let refused) {
             throw ProviderError.textsRefused(
                 endpoint: endpoint, role: role,
-                texts: refused.map { text in
-                    RefusedText(
-                        position: texts.first[absent[text.position]], id: text.id, reason: text.reason,
-                        message: text.message)
-                })
+                texts: refused.map { $0.at(texts.first[absent[$0.position]]) })
         }
         if let after = counter?.counted {
-            try await cache.note(
-                bytes: after.bytes - before.bytes, tokens: after.tokens - before.tokens, source: texts.source)
+            _ = try await tolerating {
+                try await cache.note(
+                    bytes: after.bytes - before.bytes, tokens: after.tokens - before.tokens, source: texts.source)
+            }
         }
         return others
+    }
+
+    /// What `body` gives; nil where the cache cannot be written and the call goes on all the same.
+    private func tolerating<Value>(_ body: () async throws -> Value) async throws -> Value? {
+        do {
+            return try await body()
+        } catch let error as ProviderError where policy.deliversWhatCannotBeStored && error.isAboutWriting {
+            cache.noteWriteFailure(error)
+            return nil
+        }
+    }
+
+    /// Stores a batch of answers.
+    /// - Returns: why it is not stored, where that ends the call.
+    private func store(
+        _ rows: AnsweredRows, keys: [EmbeddingKey], _ source: EmbeddingKey.Source, _ role: TextRole
+    ) async -> (any Error)? {
+        let limit = role == .query ? policy.maximumQueryBytes : nil
+        do {
+            _ = try await tolerating {
+                try await cache.store(rows, keys: keys, source: source, isEvictable: limit != nil)
+                if let limit {
+                    try await cache.evict(
+                        toBytes: limit, afterStoring: keys.count, of: rows.vectors.columns)
+                }
+            }
+            return nil
+        } catch {
+            return error
+        }
     }
 
     /// Delivers what the cache has of some distinct texts, and returns those that it has not.
@@ -196,7 +209,7 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         let size = EmbeddingCache.readingWindow
         var starts = stride(from: 0, to: wanted.count, by: size).makeIterator()
         var missing: [Int] = []
-        // Looking up, checking and copying cost as much as reading does: some windows at a time keep the disk busy.
+        // Looking up, checking and copying take as long as reading, so several windows at a time keep the disk busy.
         try await withThrowingTaskGroup(of: (window: ArraySlice<Int>, found: AnsweredRows, absent: [Int]).self) {
             group in
             func read() {
@@ -230,19 +243,13 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         let sample = drift.sample(of: (0..<texts.count).filter { !absent.contains($0) }, using: &generator)
         guard !sample.isEmpty else { return }
         // A batch API would answer within a day, and with what is in the cache.
-        let server = (base as? any Deferring)?.server ?? base
+        let server: any BlackBox = if let batched = base as? BatchedBlackBox { batched.server } else { base }
         let asked = try await server.embed(sample.map { items[texts.first[$0]] }, as: role)
         let (known, _) = try await cache.vectors(for: sample.map { texts.keys[$0] }, of: texts.source)
         tally.add(rechecked: sample.count)
         try drift.compare(
             asked, with: known, ids: sample.map { items[texts.first[$0]].id }, model: identity.model, path: cache.path)
     }
-}
-
-/// A black box that has somebody else's server answer later.
-protocol Deferring: BlackBox {
-    /// The same server, asked and answered at once.
-    var server: any BlackBox { get }
 }
 
 /// A black box that knows how many tokens were counted for what it has answered.

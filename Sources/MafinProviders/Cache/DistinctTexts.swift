@@ -1,4 +1,5 @@
 import MafinBlackBox
+import MafinNumerics
 
 /// The texts of one call, each once.
 struct DistinctTexts: Sendable {
@@ -54,8 +55,22 @@ struct DistinctTexts: Sendable {
         let starts: [Int]
         let items: [Int]
 
-        func items(of distinct: Int) -> ArraySlice<Int> {
+        private func items(of distinct: Int) -> ArraySlice<Int> {
             starts.isEmpty ? [distinct] : items[starts[distinct]..<starts[distinct + 1]]
+        }
+
+        /// Rows of distinct texts as rows of all items that have them.
+        func expanded(_ rows: AnsweredRows) -> AnsweredRows {
+            var (indices, selection): ([Int], [Int]) = ([], [])
+            for (row, distinct) in rows.indices.enumerated() {
+                for item in items(of: distinct) {
+                    indices.append(item)
+                    selection.append(row)
+                }
+            }
+            let isPlain = selection.count == rows.indices.count
+            return AnsweredRows(
+                indices: indices, vectors: isPlain ? rows.vectors : rows.vectors.selecting(rows: selection))
         }
     }
 }

@@ -1,7 +1,7 @@
 import MafinBlackBox
 import MafinNumerics
 
-/// Notices a model that has changed under its name: some cached texts are asked again, and the answers compared.
+/// Notices that a model has changed although its name has not: some cached texts are asked again, and the answers compared.
 ///
 /// What is asked for it is paid for again; its answers are not stored.
 public struct DriftCheck: Sendable, Hashable {
@@ -21,7 +21,7 @@ public struct DriftCheck: Sendable, Hashable {
         self.tolerance = tolerance
     }
 
-    /// A random share of the candidates, rounded at random, so that many small calls together keep to the rate.
+    /// A random share of the candidates. Their number is rounded up or down at random, so that many small calls together have the right rate.
     func sample(of candidates: [Int], using generator: inout some RandomNumberGenerator) -> [Int] {
         guard rate > 0, !candidates.isEmpty else { return [] }
         let wanted = Double(candidates.count) * rate

@@ -16,10 +16,16 @@ public struct CacheStatistics: Sendable, Codable {
     public var pendingJobs: Int
     /// Replies of language models.
     public var replies: Int
+    /// What was spent on vectors today (UTC).
+    public var spentOnVectorsToday: DailySpending
+    /// What was spent on replies of language models today (UTC).
+    public var spentOnRepliesToday: DailySpending
 
     /// Those of a file that does not exist.
     package static func empty(path: String) -> CacheStatistics {
-        CacheStatistics(path: path, bytes: 0, vectors: 0, sources: [], pendingJobs: 0, replies: 0)
+        CacheStatistics(
+            path: path, bytes: 0, vectors: 0, sources: [], pendingJobs: 0, replies: 0,
+            spentOnVectorsToday: DailySpending(), spentOnRepliesToday: DailySpending())
     }
 
     /// Everything that was asked in one way.
@@ -72,10 +78,10 @@ public struct CacheCleaning: Sendable {
     public var before: Date?
     /// Only count.
     public var isTrial: Bool
-    /// Give the room back to the disk; needs as much free room as what remains.
+    /// Whether the file is made smaller. That needs as much free room on the disk as remains in the file.
     public var compacts: Bool
 
-    /// What is to be removed; remains of dead processes and finished jobs are in any case.
+    /// What is to be removed. Remains of dead processes and finished jobs are removed in any case.
     public init(sources: [Int64] = [], before: Date? = nil, isTrial: Bool = false, compacts: Bool = false) {
         self.sources = sources
         self.before = before
@@ -98,7 +104,7 @@ public struct CacheCleaning: Sendable {
 
 extension EmbeddingCache {
     /// Size of the file and its log.
-    private var fileBytes: Int {
+    public var fileBytes: Int {
         [path, path + "-wal"].reduce(0) { sum, path in
             sum + ((try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0)
         }
@@ -117,7 +123,8 @@ extension EmbeddingCache {
         }
         return CacheStatistics(
             path: path, bytes: fileBytes, vectors: sources.reduce(0) { $0 + $1.vectors }, sources: sources,
-            pendingJobs: jobs, replies: replies)
+            pendingJobs: jobs, replies: replies, spentOnVectorsToday: try await spentToday(for: .vectors),
+            spentOnRepliesToday: try await spentToday(for: .replies))
     }
 
     private static func sources(_ database: Database) throws -> [CacheStatistics.Source] {

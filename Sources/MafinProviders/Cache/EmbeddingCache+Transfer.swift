@@ -159,7 +159,7 @@ private struct CacheExport {
     }
 }
 
-/// Vectors that somebody has paid for elsewhere, given out as the answers of a provider: to bring them into the cache under its key.
+/// Vectors that were paid for elsewhere, presented as the answers of a provider, so that they are stored in the cache under its key.
 public struct AdoptedVectors: BlackBox {
     /// That of the provider.
     public let identity: BlackBoxIdentity

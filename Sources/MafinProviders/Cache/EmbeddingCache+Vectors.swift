@@ -14,7 +14,7 @@ extension EmbeddingCache {
 
     // MARK: - Reading
 
-    /// How many keys are looked up at a time: what is held of a corpus while it is read.
+    /// How many keys are looked up at a time. It bounds the memory while a corpus is read.
     static let readingWindow = 1024
     /// Windows that are read at a time.
     static let windowsAtOnce = 3
@@ -88,8 +88,11 @@ extension EmbeddingCache {
     ///   - rows: the vectors.
     ///   - keys: the key of each row.
     ///   - source: what all of them come from; its vectors have one dimension.
+    ///   - isEvictable: whether ``evict(toBytes:)`` may remove them.
     /// - Throws: ``ProviderError/cacheFull(path:)`` (nothing of the batch is stored), ``ProviderError/cacheUnusable(path:reason:)``
-    func store(_ rows: AnsweredRows, keys: [EmbeddingKey], source: EmbeddingKey.Source) async throws {
+    func store(
+        _ rows: AnsweredRows, keys: [EmbeddingKey], source: EmbeddingKey.Source, isEvictable: Bool = false
+    ) async throws {
         precondition(keys.count == rows.vectors.rows, "\(keys.count) keys for \(rows.vectors.rows) vectors")
         let (path, precision) = (path, precision)
         try await write { database in
@@ -97,8 +100,8 @@ extension EmbeddingCache {
                 of: source.description, dimension: rows.vectors.columns, in: database, path: path)
             let statement = try database.cachedStatement(
                 sql: """
-                    INSERT INTO vector (key, source, added, checksum, value, precision) VALUES (?, ?, ?, ?, ?, ?)
-                    ON CONFLICT DO NOTHING
+                    INSERT INTO vector (key, source, added, checksum, value, precision, evictable)
+                    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
                     """)
             let now = Int64(Date().timeIntervalSince1970)
             for (row, key) in keys.enumerated() {
@@ -106,6 +109,7 @@ extension EmbeddingCache {
                 try statement.execute(
                     arguments: [
                         key.bytes, id, now, StoredVector.checksum(key: key.bytes, value: value), value, precision.code,
+                        isEvictable,
                     ])
             }
         }
@@ -149,8 +153,8 @@ extension EmbeddingCache {
         }
     }
 
-    /// One transaction. It takes the write lock at its start, so that it never has to give up half-way for another process; and it runs
-    /// to its end even if the task that waits for it is cancelled, for what it writes is paid.
+    /// One transaction. It takes the write lock at its start, so that it never fails half-way because of another process. It runs to its end even
+    /// if the task that waits for it is cancelled, because what it writes is paid.
     func write<Result: Sendable>(_ body: @escaping @Sendable (Database) throws -> Result) async throws -> Result {
         try await naming { [pool] in
             try await Task {
@@ -206,7 +210,7 @@ private struct VectorReading {
             var next = start
             while let row = try cursor.next() {
                 let id: Int64 = row[0]
-                while next < end, rows[next].id < id {  // another process has removed it since
+                while next < end, rows[next].id < id {  // another process has removed it meanwhile
                     result.missing.append(rows[next].position)
                     next += 1
                 }

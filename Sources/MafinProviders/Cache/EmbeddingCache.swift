@@ -6,9 +6,9 @@ import MafinNumerics
 
 /// Vectors that have been paid for, in one SQLite file, found again by ``EmbeddingKey``.
 ///
-/// - A batch of answers is one transaction, on disk when it is stored: a kill at any moment, or a full disk, leaves each batch whole or
-///   not there at all.
-/// - Each vector carries a checksum over key and value; one that does not match is dropped with a warning and asked again, never served.
+/// - A batch of answers is one transaction and is on disk when it is stored. After a kill or on a full disk, a batch is there as a whole or
+///   not at all.
+/// - Each vector carries a checksum over key and value; one that does not match is removed with a warning and asked again.
 /// - Several processes may use one file at a time (write-ahead log; writers wait for each other). A text that one is asking the others
 ///   wait for, and they keep to an account's rates together.
 public final class EmbeddingCache: Sendable {
@@ -19,8 +19,12 @@ public final class EmbeddingCache: Sendable {
     let pool: DatabasePool
     let ledgerQueue: DatabaseQueue
     let logger: Logger?
+    /// What the ledger holds in memory because the disk had no room for it.
+    let unwritten = LocalLedger()
+    let losses = CacheLosses()
 
-    /// Opens a cache, and makes the file and its folder where there is none. Complexity: O(1), however large the file.
+    /// Opens a cache, and makes the file and its folder where there is none. A new file can be read by its owner only: texts can be guessed from
+    /// vectors, and replies of language models stand in it. Complexity: O(1), however large the file.
     ///
     /// - Parameters:
     ///   - file: the SQLite file.
@@ -41,6 +45,9 @@ public final class EmbeddingCache: Sendable {
         } catch {
             throw ProviderError.cacheUnusable(path: file.path, reason: "its folder cannot be made")
         }
+        // SQLite gives its log the permissions of the file.
+        let descriptor = open(file.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0o600)
+        if descriptor >= 0 { close(descriptor) }
         (pool, ledgerQueue) = try Self.naming(file.path) {
             (
                 try CacheTables.open(file.path, busyTimeout: busyTimeout),

@@ -4,9 +4,9 @@ import MafinNumerics
 
 /// What a cached vector is found by: SHA-256 over everything that determines it.
 ///
-/// The fields are hashed with their lengths, so that no two different lists of fields run together. The role itself is not among
-/// them: where queries and documents are asked in the same way, a text has one vector and is paid for once. Texts count by their
-/// bytes: "é" as one scalar and as two are equal Swift strings and yet two texts to a tokenizer.
+/// The fields are hashed with their lengths, so that two different lists of fields never give the same bytes. The role is not
+/// a field: if queries and documents are asked in the same way, a text has one vector and is paid for once. Texts are compared by their bytes:
+/// "é" as one scalar and as two scalars are equal Swift strings, but two texts to a tokenizer.
 public struct EmbeddingKey: Sendable, Hashable {
     /// The 32 bytes of the hash.
     let bytes: Data
@@ -36,7 +36,7 @@ public struct EmbeddingKey: Sendable, Hashable {
                 ("truncation", identity.truncation),
                 ("contentHash", identity.contentHash),
             ]
-            // Younger than the others: where there is none, keys are what they were.
+            // Added later. Without it, keys are the same as before.
             if let request = identity.request { fields.append(("request", request)) }
             var hash = ContentHash()
             for (_, value) in fields { Self.update(&hash, with: value) }
@@ -52,12 +52,24 @@ public struct EmbeddingKey: Sendable, Hashable {
             canHash = false
         }
 
-        /// The fields of a description.
+        /// Names of the fields of a description, in their order; those of jobs of replies first.
+        private static let names = [
+            "kind", "format", "provider", "endpoint", "model", "maximum_tokens", "dimension", "inputType", "prefix",
+            "normalisation", "truncation", "contentHash", "request",
+        ]
+
+        /// The fields of a description. A value may hold ends of lines, as prefixes do ("Instruct: …\nQuery: "): a line is a field of its own only
+        /// where it begins with the name of a field that may follow.
         static func fields(of description: String) -> [String: String] {
             var fields: [String: String] = [:]
-            for line in description.split(separator: "\n") {
-                guard let equals = line.firstIndex(of: "=") else { continue }
-                fields[String(line[..<equals])] = String(line[line.index(after: equals)...])
+            var (current, next): (String?, Int) = (nil, 0)
+            for line in description.split(separator: "\n", omittingEmptySubsequences: false) {
+                if let place = names[next...].firstIndex(where: { line.hasPrefix($0 + "=") }) {
+                    fields[names[place]] = String(line.dropFirst(names[place].count + 1))
+                    (current, next) = (names[place], place + 1)
+                } else if let current {
+                    fields[current]?.append("\n" + line)
+                }
             }
             return fields
         }

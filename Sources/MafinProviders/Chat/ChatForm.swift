@@ -1,5 +1,3 @@
-import MafinBlackBox
-
 /// How a provider's chat API is asked: the `[chat]` table of a profile.
 ///
 /// ```toml

@@ -1,14 +1,14 @@
 import Foundation
 import Logging
-import MafinBlackBox
+import MafinGeneration
 import NIOCore
 import NIOHTTP1
 import Synchronization
 
 /// A model behind a chat API, whichever the provider.
 ///
-/// Repeats what can be repeated as ``ProviderBlackBox`` does, keeps the account's rates with all processes on the machine, sends nothing
-/// above the limit of money, and steps back from what a server does not know (schemas, temperature, seeds). It keeps nothing: wrap it in
+/// It repeats requests as ``ProviderBlackBox`` does, shares the account's rates with all processes on the machine, keeps to the limit on money, and
+/// leaves out what a server does not know (schemas, temperature, seeds). It stores nothing: wrap it in
 /// ``CachedLanguageModel`` so that no reply is paid for twice.
 public struct ChatModel: LanguageModel {
     /// How to ask; none of it changes a reply.
@@ -25,12 +25,14 @@ public struct ChatModel: LanguageModel {
         public var requestsPerMinute: Int?
         /// Tokens a minute of the account; nil: unknown.
         public var tokensPerMinute: Int?
-        /// What may be spent.
+        /// What tokens cost.
         public var price: ChatPrice
         /// Requests that may be sent in all, failing ones included.
         public var maximumRequests: Int?
-        /// In the currency of ``price``.
+        /// In all, in the currency of ``price``.
         public var maximumCost: Double?
+        /// On one day (UTC), by all who use the same cache file; in the same currency.
+        public var maximumCostPerDay: Double?
         /// What has been spent already by others under the same limits (``ChatModel/spending(requests:cost:)``); nil: this model counts for itself.
         public var sharedSpending: Spending?
         /// The cache through which all processes on this machine keep to the account's rates together.
@@ -43,8 +45,8 @@ public struct ChatModel: LanguageModel {
             maximumConcurrentRequests: Int = 4, retry: RetryPolicy = RetryPolicy(),
             connection: ConnectionSettings = ConnectionSettings(), headers: [String: String] = [:],
             requestsPerMinute: Int? = nil, tokensPerMinute: Int? = nil, price: ChatPrice = ChatPrice(),
-            maximumRequests: Int? = nil, maximumCost: Double? = nil, sharedSpending: Spending? = nil,
-            sharing: EmbeddingCache? = nil, logger: Logger? = nil
+            maximumRequests: Int? = nil, maximumCost: Double? = nil, maximumCostPerDay: Double? = nil,
+            sharedSpending: Spending? = nil, sharing: EmbeddingCache? = nil, logger: Logger? = nil
         ) {
             precondition(maximumConcurrentRequests >= 1, "at least one request at a time")
             self.maximumConcurrentRequests = maximumConcurrentRequests
@@ -56,6 +58,7 @@ public struct ChatModel: LanguageModel {
             self.price = price
             self.maximumRequests = maximumRequests
             self.maximumCost = maximumCost
+            self.maximumCostPerDay = maximumCostPerDay
             self.sharedSpending = sharedSpending
             self.sharing = sharing
             self.logger = logger
@@ -74,9 +77,9 @@ public struct ChatModel: LanguageModel {
     let ledger: any AccountLedger
     let time: any TimeSource
 
-    /// So many prompts that the server refuses one by one, and not one answer, and it is not the prompts.
+    /// The call ends after this many refused prompts if nothing was ever answered: then the prompts are not the cause.
     static let refusalsBeforeDoubt = 3
-    /// So many replies that are all empty or cut off, and the bound on their length is too low for this model.
+    /// The call ends if this many first replies are all empty or cut off: then the bound on their length is too low for this model.
     static let repliesBeforeDoubt = 10
 
     private static func allLost(_ count: Int, tokens: Int) -> String {
@@ -114,7 +117,7 @@ public struct ChatModel: LanguageModel {
         guard !model.isEmpty else { throw ProviderError.badEndpoint(given.name, reason: "no model is named") }
         let (profile, form) = try given.forChat()
         let address = try profile.endpoint.resolved(baseURL, model: model, profile: profile.name)
-        if options.maximumCost != nil, options.price.isUnknown {
+        if options.maximumCost != nil || options.maximumCostPerDay != nil, options.price.isUnknown {
             throw ProviderError.badEndpoint(
                 "\(profile.name):\(model)", reason: "a bound on the cost needs the price of tokens in and out")
         }
@@ -128,14 +131,18 @@ public struct ChatModel: LanguageModel {
             profile: profile, model: model, address: address, givenBaseURL: baseURL, apiKey: apiKey,
             connection: options.connection, headers: options.headers, environment: environment, transport: transport)
         spending =
-            options.sharedSpending ?? Self.spending(requests: options.maximumRequests, cost: options.maximumCost)
+            options.sharedSpending
+            ?? Self.spending(
+                requests: options.maximumRequests, cost: options.maximumCost, costPerDay: options.maximumCostPerDay)
         ledger = options.sharing.map { $0.ledger } ?? LocalLedger(time: time)
     }
 
     /// What several models may spend together.
-    public static func spending(requests: Int?, cost: Double?) -> Spending {
+    public static func spending(requests: Int?, cost: Double?, costPerDay: Double? = nil) -> Spending {
         // In millionths of the currency, so that one bound holds for two prices.
-        Spending(limit: SpendingLimit(requests: requests, cost: cost, pricePerMillionTokens: 1))
+        Spending(
+            limit: SpendingLimit(requests: requests, cost: cost, costPerDay: costPerDay, pricePerMillionTokens: 1),
+            purpose: .replies)
     }
 
     /// Where requests go.
@@ -149,17 +156,26 @@ public struct ChatModel: LanguageModel {
         profile.batch == nil || form.batchRequestPath == nil ? nil : profile.price.batchDiscount
     }
 
-    /// Requests that were sent so far, by all who share the limits, and what they cost, in the currency of the price, as far as the server
-    /// has counted tokens, else as estimated.
+    /// Requests that were sent so far, by all who share the limits, and what they cost, in the currency of the price: by the server's count of
+    /// tokens, else the most that they can cost.
     public var spent: (requests: Int, cost: Double) {
         let (requests, millionths) = spending.soFar
         return (requests, Double(millionths) / 1e6)
     }
 
-    /// Tokens of a prompt, estimated high.
+    /// Tokens of a prompt, estimated from above.
     public static func estimatedTokens(of prompt: LanguagePrompt) -> Int {
-        ItemCost.estimatedTokens(
-            bytes: prompt.system.utf8.count + prompt.user.utf8.count + (prompt.schema?.utf8.count ?? 0)) + 16
+        [prompt.system, prompt.user, prompt.schema ?? ""].reduce(16) { $0 + TokenEstimate.upperBound(of: $1) }
+    }
+
+    /// Refuses prompts that may go beyond what is left of the limits; nothing is sent.
+    ///
+    /// - Parameter cost: the most that they can cost; nil: no price is known.
+    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)``
+    public func require(prompts: Int, cost: Double?) async throws {
+        guard prompts > 0 else { return }
+        try await spending.require(
+            requests: prompts, tokens: Int(min(1e15, (cost ?? 0) * 1e6).rounded(.up)), ledger: ledger, endpoint: url)
     }
 
     // MARK: - Asking
@@ -263,24 +279,23 @@ public struct ChatModel: LanguageModel {
                 RequestCost(requests: 1, tokens: tokens), account: exchange.account, rates: rates)
             if wait > .zero { try await stop.sleep(until: time.now + wait, of: time) }
             if stop.isRequested { throw CancellationError() }
-            if let objection = spending.book(tokens: booked) {
-                throw ProviderError.overBudget(endpoint: url, reason: objection)
-            }
+            let booking = try await spending.book(
+                tokens: booked, account: exchange.account, ledger: ledger, endpoint: url)
             let known = abilities.current
             let outcome = await send(prompt, known)
             switch outcome {
             case .replied(let reply):
-                spending.settle(
-                    booked: booked,
+                try await spending.settle(
+                    booking,
                     actual: options.price.millionths(
                         input: reply.inputTokens ?? Self.estimatedTokens(of: prompt),
-                        output: reply.outputTokens ?? prompt.maximumTokens))
+                        output: reply.outputTokens ?? prompt.maximumTokens), ledger: ledger)
                 if let input = reply.inputTokens, let output = reply.outputTokens {
                     try await ledger.correct(tokens: input + output - tokens, account: exchange.account, rates: rates)
                 }
                 return reply
             case .failed(let failed):
-                spending.settle(booked: booked, actual: 0)
+                try await spending.settle(booking, actual: failed.mayBeBilled ? booked : 0, ledger: ledger)
                 if failed.verdict == .cancelled { throw CancellationError() }
                 if failed.verdict == .stepBack, abilities.stepBack(from: failed.message, seen: known) { continue }
                 if failed.isAboutPrompt { return LanguageReply(text: "", refusal: failed.message) }
@@ -327,6 +342,8 @@ public struct ChatModel: LanguageModel {
         var delay: Duration?
         /// Whether another prompt may well be answered.
         var isAboutPrompt = false
+        /// Whether the vendor may bill it all the same.
+        var mayBeBilled = true
     }
 
     private enum Outcome {
@@ -340,7 +357,10 @@ public struct ChatModel: LanguageModel {
             answer = try await exchange.send(
                 .POST, url, contentType: "application/json", body: request.body(prompt, known))
         } catch let failure as ConnectionFailure {
-            return .failed(Failed(verdict: .retry, status: 0, message: exchange.redacted(failure.description)))
+            return .failed(
+                Failed(
+                    verdict: .retry, status: 0, message: exchange.redacted(failure.description),
+                    mayBeBilled: failure.wasSent))
         } catch {
             return .failed(Failed(verdict: .cancelled, status: 0, message: ""))
         }
@@ -354,6 +374,8 @@ public struct ChatModel: LanguageModel {
         var failed = Failed(
             verdict: .final, status: complaint.status, message: complaint.message,
             delay: complaint.retryDelay)
+        // A 200 that holds neither a reply nor an error may have been worked on.
+        failed.mayBeBilled = complaint.mayBeBilled || (answer.status == 200 && complaint.labels.isEmpty)
         switch complaint.verdict(profile.errors) {
         case .retry: failed.verdict = .retry
         case .final: break

@@ -1,5 +1,5 @@
 import Foundation
-import MafinBlackBox
+import MafinGeneration
 import NIOCore
 
 /// What a chat server has shown not to know; nothing is asked of it twice.
@@ -107,9 +107,8 @@ struct ChatRequest {
     }
 
     private func ollama(_ prompt: LanguagePrompt, _ abilities: ChatAbilities) -> [String: Any] {
-        // Its context is 4,096 tokens or less unless it is told otherwise, and what is longer is cut without a word.
-        let length = ItemCost.estimatedTokens(
-            bytes: prompt.system.utf8.count + prompt.user.utf8.count, bytesPerToken: ItemCost.standardBytesPerToken)
+        // Its context is 4,096 tokens or less unless it is told otherwise, and longer prompts are cut silently.
+        let length = ChatModel.estimatedTokens(of: prompt)
         var options: [String: Any] = [
             "num_predict": prompt.maximumTokens, "num_ctx": max(2048, length + prompt.maximumTokens),
             "seed": Int(prompt.seed & 0x7FFF_FFFF),

@@ -1,7 +1,7 @@
 import Foundation
 import GRDB
 import Logging
-import MafinBlackBox
+import MafinGeneration
 import MafinNumerics
 
 extension EmbeddingKey {
@@ -73,7 +73,7 @@ extension EmbeddingCache {
         let value = try JSONEncoder().encode(StoredReply(reply: reply, maximumTokens: maximumTokens))
         let checksum = value.withUnsafeBytes { StoredVector.checksum(key: key.bytes, value: $0) }
         try await naming { [pool] in
-            // In a task of its own: a paid reply is kept even if whoever waits for it has been cancelled.
+            // In a task of its own, so that a paid reply is stored even if the caller has been cancelled.
             try await Task {
                 try await pool.write { database in
                     try database.execute(

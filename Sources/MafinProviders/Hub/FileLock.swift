@@ -2,7 +2,7 @@ import Foundation
 
 /// An advisory lock on a file, as `huggingface_hub` takes it (`flock`): one process pulls, the others wait.
 ///
-/// Released when it is let go of, and by the system when the process ends, however it ends.
+/// Released when it is deinitialised, and by the system when the process ends.
 final class FileLock: Sendable {
     private let descriptor: Int32
 
@@ -19,7 +19,7 @@ final class FileLock: Sendable {
         }
         self.descriptor = descriptor
         var said = false
-        // Tried again and again rather than waited for: a blocked thread could not be cancelled.
+        // Tried repeatedly, because a blocked thread could not be cancelled.
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             guard errno == EWOULDBLOCK || errno == EINTR else {
                 throw ProviderError.cannotStore(path: file.path, reason: String(cString: strerror(errno)))

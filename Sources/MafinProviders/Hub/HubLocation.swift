@@ -10,7 +10,7 @@ public struct HubLocation: Sendable {
     public var token: APIKey?
     /// Nothing is asked over the network (`HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`).
     public var isOffline: Bool
-    /// Further folders in which models lie under their plain names (`MAFIN_MODELS`, and `.cache/models` in the working directory).
+    /// Further folders in which models lie under their plain names (`MAFIN_MODELS`).
     public var modelFolders: [URL]
 
     /// A hub and a cache of one's own.
@@ -29,10 +29,7 @@ public struct HubLocation: Sendable {
     /// `HF_HUB_OFFLINE`, `MAFIN_MODELS`.
     ///
     /// - Throws: ``ProviderError/badKey(source:reason:)``, ``ProviderError/badEndpoint(_:reason:)``
-    public init(
-        environment: [String: String] = ProcessInfo.processInfo.environment,
-        workingDirectory: URL = URL(fileURLWithPath: FileManager.default.currentDirectoryPath)
-    ) throws {
+    public init(environment: [String: String] = ProcessInfo.processInfo.environment) throws {
         func value(_ names: String...) -> String? {
             names.lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
         }
@@ -63,7 +60,6 @@ public struct HubLocation: Sendable {
             token = try APIKey(text, source: tokenFile.path)
         }
         isOffline = isTrue("HF_HUB_OFFLINE") || isTrue("TRANSFORMERS_OFFLINE")
-        modelFolders =
-            [value("MAFIN_MODELS").map(url), workingDirectory.appendingPathComponent(".cache/models")].compactMap { $0 }
+        modelFolders = (value("MAFIN_MODELS") ?? "").split(separator: ":").map { url(String($0)) }
     }
 }

@@ -76,7 +76,7 @@ struct HubRepository: Sendable {
 
     func lock(_ etag: String) -> URL { locks.appendingPathComponent("\(etag).lock") }
 
-    /// Record of what was pulled for a commit; beside `snapshots`, so that nobody takes it for a file of the model.
+    /// Record of what was pulled for a commit; it lies beside `snapshots`, so that it is not mistaken for a file of the model.
     func record(_ commit: String) -> URL { folder.appendingPathComponent("mafin-\(commit).json") }
 
     /// The snapshot of the revision that is in the cache, or nil where there is none or it lacks what an encoder needs.

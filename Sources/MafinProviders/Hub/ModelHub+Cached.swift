@@ -21,7 +21,11 @@ extension ModelHub {
     ///
     /// - Throws: ``ProviderError/badKey(source:reason:)``, ``ProviderError/badEndpoint(_:reason:)``
     public init(environment: [String: String] = ProcessInfo.processInfo.environment) throws {
-        self.init(location: try HubLocation(environment: environment))
+        let location = try HubLocation(environment: environment)
+        try self.init(
+            location: location,
+            connection: ConnectionSettings(
+                proxy: ConnectionSettings.proxy(for: location.endpoint, environment: environment)))
     }
 
     /// All encoders in the cache, whoever pulled them, and those in ``HubLocation/modelFolders``; sorted by name and commit.

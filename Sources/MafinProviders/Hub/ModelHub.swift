@@ -1,4 +1,3 @@
-import AsyncHTTPClient
 import Foundation
 import Logging
 import MafinNumerics
@@ -24,17 +23,20 @@ public struct ModelHub: Sendable {
     ///   - location: where models come from and are kept.
     ///   - retry: for 429, 5xx and connections that are cut; each new attempt goes on where the last one stopped.
     ///   - logger: told of retries and of waiting for another process.
-    ///   - client: for proxies and certificates of one's own; redirects must be disallowed. nil: one shared by the process.
+    ///   - connection: how the hub is reached; nil: through the proxy that the environment names for it, if it names one.
     ///   - progress: told of the bytes that are there.
+    /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` for a malformed proxy, ``ProviderError/badCertificates(path:reason:)``
     public init(
-        location: HubLocation, retry: RetryPolicy = RetryPolicy(), logger: Logger? = nil, client: HTTPClient? = nil,
-        progress: (@Sendable (HubProgress) -> Void)? = nil
-    ) {
+        location: HubLocation, retry: RetryPolicy = RetryPolicy(), logger: Logger? = nil,
+        connection: ConnectionSettings? = nil, progress: (@Sendable (HubProgress) -> Void)? = nil
+    ) throws {
         self.location = location
         self.retry = retry
         self.logger = logger
         self.progress = progress
-        transport = client.map(HTTPTransport.init(client:)) ?? .forDownloads
+        transport = try HTTPTransport(
+            connection ?? ConnectionSettings(proxy: ConnectionSettings.proxy(for: location.endpoint)),
+            idleSeconds: 30)
     }
 
     /// Pulls what an encoder needs (settings, vocabulary, `model.safetensors`, the settings of its modules) and returns the snapshot's folder.
@@ -114,8 +116,14 @@ public struct ModelHub: Sendable {
             }
         }
         let option = revision == "main" ? "" : " --revision \(revision)"
+        // Where `make setup` puts the encoder of the demo.
+        let nearby = URL(fileURLWithPath: ".cache/models").appendingPathComponent(baseName)
+        let hint =
+            ModelFiles.isEncoder(nearby)
+            ? "name its folder, .cache/models/\(baseName), or set MAFIN_MODELS=.cache/models; or " : ""
         throw ProviderError.modelNotFound(
-            name: nameOrPath, reason: "not on this machine; pull it with: mafin model pull \(nameOrPath)\(option)")
+            name: nameOrPath,
+            reason: "not on this machine; \(hint)pull it with: mafin model pull \(nameOrPath)\(option)")
     }
 
     private func writeRecord(_ record: ModelRecord, in target: HubRepository) throws {

@@ -11,7 +11,7 @@ extension EmbeddingPlan {
             "\(requests) request\(requests == 1 ? "" : "s")",
         ]
         if let minutes, minutes >= 0.5 { words.append("at least \(Self.time(minutes))") }
-        if let cost { words.append("at most \(Money.text(cost))") }
+        if let cost { words.append("at most \(Money.text(cost))" + (basis == .exact ? "" : " (estimated)")) }
         return "\(model) at \(server): " + words.joined(separator: ", ")
     }
 
@@ -19,9 +19,9 @@ extension EmbeddingPlan {
     public var tokenText: String {
         switch basis {
         case .exact: return "\(tokens) tokens"
-        case .upperEstimate(let bytes):
-            let upper = "at most about \(tokens) tokens (one per \(Self.short(bytes)) bytes)"
-            return expectedTokens.map { upper + ", about \($0) by earlier counts" } ?? upper
+        case .upperEstimate:
+            return "at most \(tokens) tokens (estimated)"
+                + (expectedTokens.map { ", about \($0) by earlier counts" } ?? "")
         }
     }
 
@@ -69,7 +69,9 @@ extension EmbeddingPlan {
         guard let cost else { return "unknown: pass --price, what a million tokens cost" }
         let expected = expectedCost.map { ", about \(Money.text($0)) by earlier counts" } ?? ""
         let batch = isInBatches && batchDiscount != nil ? " through the batch API" : ""
-        return (basis == .exact ? "" : "at most ") + Money.text(cost) + expected + batch
+        return (basis == .exact ? "" : "at most ") + Money.text(cost) + (basis == .exact ? "" : " (estimated)")
+            + expected
+            + batch
     }
 
     private var limitText: String {
@@ -95,10 +97,6 @@ extension EmbeddingPlan {
             ? "fits all known indexes"
             : "too many for " + small.map { "\($0.name): \($0.dimension)" }.joined(separator: ", ")
         return "\(dimension) + \(localDimension) local = \(joinedDimension); \(fits)"
-    }
-
-    private static func short(_ value: Double) -> String {
-        value == value.rounded() ? "\(Int(value))" : String(format: "%.1f", value)
     }
 
     /// Minutes for people.

@@ -8,8 +8,8 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     public enum TokenBasis: Sendable, Codable, Hashable {
         /// By the model's tokenizer.
         case exact
-        /// So many bytes of UTF-8 hold a token at least: an upper estimate.
-        case upperEstimate(bytesPerToken: Double)
+        /// By rules that give more than common tokenizers count.
+        case upperEstimate
     }
 
     /// The texts of one role.
@@ -130,13 +130,12 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         return sum
     }
 
-    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` where it is more than is left of what the model may spend.
-    public func require(withinLimitOf blackBox: ProviderBlackBox) throws {
+    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` where it may be more than is left of what the model may spend.
+    public func require(withinLimitOf blackBox: ProviderBlackBox) async throws {
         guard toAsk > 0 else { return }
-        let objection = blackBox.spending.objection(
-            requests: blackBox.spending.limit.requests == nil ? 0 : isInBatches ? 1 : requests,
-            tokens: Int(Double(tokens) * share))
-        if let objection { throw ProviderError.overBudget(endpoint: blackBox.url, reason: objection) }
+        try await blackBox.spending.require(
+            requests: isInBatches ? 1 : requests, tokens: Int(Double(tokens) * share), ledger: blackBox.ledger,
+            endpoint: blackBox.url)
     }
 
     /// So many tokens must have been counted before their bytes are a measure.
@@ -164,7 +163,7 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
             bytes: min(stated.bytes, lessons.bytes ?? .max))
         model = "\(profile.name):\(identity.model)"
         server = blackBox.server
-        basis = ruler.estimate.map { .upperEstimate(bytesPerToken: $0) } ?? .exact
+        basis = ruler.isExact ? .exact : .upperEstimate
         textTokens = profile.limits.textTokens
         let rates = blackBox.rates
         (requestsPerMinute, tokensPerMinute) = (rates.requestsPerMinute, rates.tokensPerMinute)
@@ -224,13 +223,8 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     ) -> Part {
         let prefix = blackBox.identity.prefix(for: role)
         let form = blackBox.exchange.form(for: role, identity: blackBox.identity, encoding: 0)
-        let tokens = ruler.counts(of: asked.map { prefix + $0.text })
-        let prefixLength = JSONText.escapedLength(of: prefix)
-        let costs = asked.map { item in
-            ItemCost(
-                tokens: blackBox.estimatedTokens(of: item.text, as: role),
-                bytes: prefixLength + form.length(of: item.text))
-        }
+        let tokens = ruler.maximumCounts(of: asked.map { prefix + $0.text })
+        let costs = blackBox.costs(of: asked.map(\.text), as: role, in: form)
         let schedule = BatchSchedule(costs: costs, limits: limits, requestBytes: form.emptyLength)
         return Part(
             role: role, texts: texts, distinct: distinct, cached: distinct - asked.count,

@@ -1,12 +1,14 @@
 import Foundation
 import MafinText
 
-/// Counts the tokens of texts before anybody is asked: exactly where the model's tokenizer is at hand, else as an upper estimate.
+/// Counts the tokens of texts before anybody is asked: exactly where the model's tokenizer is at hand, else as an estimate.
 public struct TokenRuler: Sendable {
     private let tokenizer: WordPieceTokenizer?
     private let bytesPerToken: Double
 
-    /// A ruler that estimates: so many bytes of UTF-8 hold one token at least.
+    /// A ruler that estimates.
+    ///
+    /// - Parameter bytesPerToken: bytes of UTF-8 that a token holds, roughly.
     public init(bytesPerToken: Double = 3) {
         precondition(bytesPerToken > 0, "a token holds something")
         tokenizer = nil
@@ -38,10 +40,16 @@ public struct TokenRuler: Sendable {
     /// Bytes that a token is taken to hold, where counts are estimates.
     public var estimate: Double? { tokenizer == nil ? bytesPerToken : nil }
 
-    /// Tokens of each text.
+    /// Tokens of each text, for money: exact, or an estimate from above.
+    func maximumCounts(of texts: [String]) -> [Int] {
+        isExact
+            ? counts(of: texts) : texts.map { TokenEstimate.upperBound(of: $0, bytesPerToken: bytesPerToken) }
+    }
+
+    /// Tokens of each text: exact, or what is typical for so many bytes.
     public func counts(of texts: [String]) -> [Int] {
         guard let tokenizer else {
-            return texts.map { ItemCost.estimatedTokens(bytes: $0.utf8.count, bytesPerToken: bytesPerToken) }
+            return texts.map { TokenEstimate.typical(bytes: $0.utf8.count, bytesPerToken: bytesPerToken) }
         }
         let batch = tokenizer.batchEncode(texts, maxLength: Int.max)
         return (0..<texts.count).map { batch.offsets[$0 + 1] - batch.offsets[$0] }

@@ -2,8 +2,8 @@ import Foundation
 
 /// All profiles that can be named: those that come with the library, changed and extended by the user's files.
 ///
-/// Each `*.toml` in the folder is one profile. One that bears the name of a built-in profile changes the keys that it states and leaves
-/// the rest; one of another name stands for itself, or upon another profile with `extends = "openai"`.
+/// Each `*.toml` in the folder is one profile. A profile with the name of a built-in one replaces the keys that it states and keeps
+/// the rest. A profile with another name is complete by itself, or extends another one with `extends = "openai"`.
 public struct ProfileCatalog: Sendable {
     private struct Entry: Sendable {
         let definition: [String: ProfileValue]
@@ -30,7 +30,7 @@ public struct ProfileCatalog: Sendable {
 
     private init() {}
 
-    /// The built-in profiles, with all `*.toml` of a folder upon them; the folder need not exist.
+    /// The built-in profiles, changed and extended by all `*.toml` of a folder. The folder need not exist.
     ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` naming file and key.
     public init(folder: URL = ProfileCatalog.standardFolder()) throws {
@@ -85,7 +85,7 @@ public struct ProfileCatalog: Sendable {
             Entry(definition: definition, source: source, text: toml, isBuiltIn: isBuiltIn))
     }
 
-    /// The profile of a text that is not among these but may stand upon one of them.
+    /// The profile in a text. It may extend one of these.
     ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public func reading(_ toml: String, source: String = "profile") throws -> ProviderProfile {

@@ -1,4 +1,4 @@
-/// One table of a profile while it is read: each key is taken once, and a key that nobody takes is an error, so that a misspelt
+/// One table of a profile while it is read: each key is read once, and a key that is not read is an error, so that a misspelt
 /// limit is not silently no limit.
 struct ProfileTable {
     /// The file or name of the profile, for messages.

@@ -1,6 +1,6 @@
 import TOMLKit
 
-/// A value of a profile file, free of the parser's own types: what can be merged, compared and written again.
+/// A value of a profile file, free of the parser's own types: it can be merged, compared and written.
 enum ProfileValue: Sendable, Hashable {
     case text(String)
     case integer(Int)

@@ -2,10 +2,10 @@ import Foundation
 import MafinBlackBox
 import MafinNumerics
 
-/// Finds out what a server is like, by a few tiny requests.
+/// Finds out what a server is like, by a few small requests.
 ///
-/// It sends two short texts alone and together, one text that is far too long, and one request for shorter vectors: about ten requests,
-/// and, unless the server takes the long text, a few dozen tokens.
+/// It sends two short texts alone and together, one text that is far too long, and one request for shorter vectors: about ten requests. They
+/// hold a few dozen tokens, and 140,000 more if the server takes the long text. What may be spent holds for all of them.
 public struct ProviderProbe: Sendable {
     /// What was learned.
     public struct Report: Sendable, Codable, Hashable {
@@ -64,7 +64,7 @@ public struct ProviderProbe: Sendable {
     /// Asks.
     ///
     /// - Parameter limits: also send growing batches, to find how many texts a request may hold (a few thousand tokens).
-    /// - Throws: ``ProviderError`` where the server does not answer in this profile's way.
+    /// - Throws: ``ProviderError`` where the server does not answer in this profile's way, or more would be spent than may be.
     public func run(limits: Bool = false) async throws -> Report {
         var asking = Questions(box: box)
         let first = try await asking.vectors([Self.texts[0]], encoding: 0)
@@ -164,27 +164,37 @@ public struct ProviderProbe: Sendable {
             if let dimensions { identity.dimension = dimensions }
             let form = box.exchange.form(for: .document, identity: identity, encoding: encoding)
             let policy = box.options.retry
+            let cost = box.costs(of: texts, as: .document, in: form).reduce(into: (typical: 0, maximum: 0)) {
+                ($0.typical, $0.maximum) = ($0.typical + $1.tokens, $0.maximum + $1.maximumTokens)
+            }
             for attempt in 1... {
+                let wait = try await box.ledger.reserve(
+                    RequestCost(requests: 1, tokens: cost.typical), account: box.exchange.account, rates: box.rates)
+                if wait > .zero { try await box.time.sleep(until: box.time.now + wait) }
+                let booking = try await box.spending.book(
+                    tokens: cost.maximum, account: box.exchange.account, ledger: box.ledger, endpoint: box.url)
                 requests += 1
                 let outcome = await box.exchange.ask(form, texts: texts, dimension: nil)
-                let wait: Duration
+                try await box.spending.settle(
+                    booking, actual: outcome.tokens(booked: booking.tokens), ledger: box.ledger)
+                let pause: Duration
                 switch outcome {
                 case .cancelled: throw CancellationError()
-                case .unreachable(let reason):
+                case .unreachable(let reason, _):
                     if attempt >= attempts { return outcome }
                     guard attempt < policy.maximumAttempts else {
                         throw ProviderError.unavailable(endpoint: box.url, attempts: attempt, reason: reason)
                     }
-                    wait = policy.delay(afterFailures: attempt)
+                    pause = policy.delay(afterFailures: attempt)
                 case .complaint(let complaint, let delay, _) where complaint.verdict(box.profile.errors) == .retry:
                     guard attempt < policy.maximumAttempts, delay.map({ $0 <= policy.longestServerDelay }) ?? true
                     else {
                         return outcome
                     }
-                    wait = max(delay ?? .zero, policy.delay(afterFailures: attempt))
+                    pause = max(delay ?? .zero, policy.delay(afterFailures: attempt))
                 default: return outcome
                 }
-                try await box.time.sleep(until: box.time.now + wait)
+                try await box.time.sleep(until: box.time.now + pause)
             }
             return .cancelled
         }
@@ -207,7 +217,7 @@ public struct ProviderProbe: Sendable {
                 throw ProviderError.refused(endpoint: box.url, status: complaint.status, message: complaint.message)
             case .unusable(let reason, _): throw ProviderError.badAnswer(endpoint: box.url, reason: reason)
             case .noVectors: throw ProviderError.badAnswer(endpoint: box.url, reason: "no vectors in it")
-            case .unreachable(let reason):
+            case .unreachable(let reason, _):
                 throw ProviderError.unavailable(endpoint: box.url, attempts: 1, reason: reason)
             case .cancelled: throw CancellationError()
             }

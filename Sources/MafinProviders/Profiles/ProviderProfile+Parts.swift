@@ -120,7 +120,7 @@ public struct VectorFacts: Sendable, Hashable {
     public let nativeDimension: Int?
     /// Dimensions that may be asked for; empty: any, or unknown.
     public let dimensions: [Int]
-    /// Whether vectors come with length 1. They are brought to it in any case; this is what the vendor says.
+    /// Whether vectors come with length 1, according to the vendor. They are scaled to it in any case.
     public let unitLength: UnitLength
 
     init(_ table: inout ProfileTable) throws {
@@ -132,13 +132,13 @@ public struct VectorFacts: Sendable, Hashable {
 
 /// How tokens are counted before anything is asked.
 public struct TokenFacts: Sendable, Hashable {
-    /// Bytes of UTF-8 that a token holds at least, on average over a text: what upper estimates divide by.
+    /// Bytes of UTF-8 that a token holds on average over a text, roughly: what estimates divide by.
     public let bytesPerToken: Double
-    /// Folder of a tokenizer, where one is at hand that counts as the provider does.
+    /// Folder of a tokenizer that counts as the provider does, if there is one.
     public let tokenizer: String?
 
     init(_ table: inout ProfileTable) throws {
-        bytesPerToken = try table.number("bytes_per_token") ?? ItemCost.standardBytesPerToken
+        bytesPerToken = try table.number("bytes_per_token") ?? TokenEstimate.standardBytesPerToken
         tokenizer = try table.text("tokenizer")
         guard bytesPerToken >= 0.25 else { throw table.fault("bytes_per_token", "at least 0.25 expected") }
     }
@@ -158,7 +158,7 @@ public struct PriceFacts: Sendable, Hashable {
     }
 }
 
-/// An API for large jobs: requests go up together, their answers come down within a day.
+/// An API for large jobs: requests are sent together, and answered within a day.
 public struct BatchForm: Sendable, Hashable {
     /// The families of batch APIs.
     public enum Shape: String, Sendable, CaseIterable {

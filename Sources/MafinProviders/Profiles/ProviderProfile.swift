@@ -1,9 +1,9 @@
 import Foundation
 
-/// What a provider's embedding API is like: address, request, answer, limits. One client asks them all; a profile is all that differs.
+/// What a provider's embedding API is like: address, request, answer, limits. One client asks all providers; only the profile differs.
 ///
-/// Profiles are TOML, those that come with the library too (``ProfileCatalog``); a file of the user's may change single keys of one or
-/// describe a server that nobody here has heard of. Whatever a vendor does not state is left out rather than guessed.
+/// Profiles are TOML, also those that come with the library (``ProfileCatalog``). A user's file may change single keys of one, or describe another
+/// server. What a vendor does not state is left out, not guessed.
 /// ```toml
 /// name = "house"
 /// extends = "openai"

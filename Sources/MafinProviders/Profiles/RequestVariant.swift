@@ -2,9 +2,9 @@ import MafinBlackBox
 import MafinNumerics
 import NIOCore
 
-/// What a request holds besides its texts and may change their vectors: literals of the body, the query, headers.
+/// Whatever in a request, besides its texts, may change their vectors: literals of the body, the query, headers.
 ///
-/// Encodings are left out, for they change no vector, and so are headers that tell who asks and not for what.
+/// Encodings are left out, because they change no vector, and so are headers that only say who asks.
 struct RequestVariant: Hashable {
     private let name: String
     private let body: String

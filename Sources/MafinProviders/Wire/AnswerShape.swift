@@ -1,7 +1,7 @@
 /// Where in an answer the vectors stand, compiled from paths such as `data[].embedding`.
 ///
-/// A path is a list of member names and `[]` for "each element"; the empty path is the answer itself. One answer may be read with
-/// several paths for the same thing, since what comes decides: `embeddings.float[]` and `embeddings.base64[]`.
+/// A path is a list of member names and `[]` for "each element"; the empty path is the answer itself. An answer may be read with
+/// several paths for the same thing, whichever it holds: `embeddings.float[]` and `embeddings.base64[]`.
 struct AnswerShape: Sendable, Hashable {
     /// What stands at the end of a path.
     enum Item: Sendable, Hashable {

@@ -28,7 +28,7 @@ enum EmbeddingAnswer: Sendable {
         /// Position of the text in the request.
         let item: Int
         let reason: String
-        /// It has another length than all others: then the model is another one, and no vector of the answer can be trusted.
+        /// It has another length than all earlier ones. Then another model has answered, and no vector of the answer can be trusted.
         var isDimension = false
     }
 

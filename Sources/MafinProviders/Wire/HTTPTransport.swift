@@ -23,9 +23,37 @@ struct HTTPAnswer: Sendable {
 /// A request that got no whole answer: no connection, cut off, too slow. Asking again may help.
 struct ConnectionFailure: Error, CustomStringConvertible {
     let description: String
+    /// Whether something of the request's body has left this machine: then the server may have worked on it, and may bill it.
+    var wasSent = true
 }
 
-/// What carries requests to a server and gives whole answers; tests put a server of their own in its place.
+/// A request's body that knows whether it was asked for: the client takes it once it has a connection and has sent the request's head.
+private final class WatchedBody: AsyncSequence, Sendable {
+    typealias Element = ByteBuffer
+
+    private let bytes: ByteBuffer
+    private let taken = Atomic(false)
+
+    init(_ bytes: ByteBuffer) { self.bytes = bytes }
+
+    var wasSent: Bool { taken.load(ordering: .relaxed) }
+    var count: Int { bytes.readableBytes }
+
+    func makeAsyncIterator() -> Iterator { Iterator(body: self) }
+
+    struct Iterator: AsyncIteratorProtocol {
+        fileprivate var body: WatchedBody?
+
+        mutating func next() async -> ByteBuffer? {
+            guard let body else { return nil }
+            self.body = nil
+            body.taken.store(true, ordering: .relaxed)
+            return body.bytes
+        }
+    }
+}
+
+/// Sends requests to a server and returns whole answers. Tests use their own.
 protocol RequestTransport: Sendable {
     /// One request and its whole answer.
     ///
@@ -45,8 +73,8 @@ struct HTTPTransport: RequestTransport {
 
     init(client: HTTPClient) { self.client = client }
 
-    /// Clients live as long as the process: redirects are given to the caller, a connection is tried once, since pauses between
-    /// attempts are the caller's.
+    /// Clients live as long as the process. Redirects are returned to the caller. A connection is tried once, because the caller decides about pauses
+    /// between attempts.
     private static func configuration(idleSeconds: Int64) -> HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.timeout.connect = .seconds(15)
@@ -56,17 +84,19 @@ struct HTTPTransport: RequestTransport {
         return configuration
     }
 
-    /// For downloads, where half a minute of silence is a dead connection.
-    static let forDownloads = HTTPTransport(
-        client: HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration(idleSeconds: 30)))
+    private struct Way: Hashable {
+        var settings: ConnectionSettings
+        var idleSeconds: Int64
+    }
 
-    private static let clients = Mutex<[ConnectionSettings: HTTPClient]>([:])
+    private static let clients = Mutex<[Way: HTTPClient]>([:])
 
-    /// For APIs, which may think for minutes before the first byte: one client for each way of reaching servers.
+    /// One client for each way of reaching servers.
     ///
+    /// - Parameter idleSeconds: for how long a server may be silent: APIs may think for minutes before the first byte.
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` for a malformed proxy, ``ProviderError/badCertificates(path:reason:)``
-    init(_ settings: ConnectionSettings) throws {
-        var configuration = Self.configuration(idleSeconds: 600)
+    init(_ settings: ConnectionSettings, idleSeconds: Int64 = 600) throws {
+        var configuration = Self.configuration(idleSeconds: idleSeconds)
         configuration.timeout.connect = .nanoseconds(Int64(settings.connectTimeout.inSeconds * 1e9))
         if let proxy = try settings.proxyParts() {
             let authorization = proxy.user.map {
@@ -89,9 +119,10 @@ struct HTTPTransport: RequestTransport {
         }
         let prepared = configuration
         client = Self.clients.withLock { clients in
-            if let client = clients[settings] { return client }
+            let way = Way(settings: settings, idleSeconds: idleSeconds)
+            if let client = clients[way] { return client }
             let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: prepared)
-            clients[settings] = client
+            clients[way] = client
             return client
         }
     }
@@ -103,14 +134,26 @@ struct HTTPTransport: RequestTransport {
         var request = HTTPClientRequest(url: url)
         request.method = method
         request.headers = headers
-        if let body { request.body = .bytes(body) }
+        let watched = body.map(WatchedBody.init)
+        if let watched { request.body = .stream(watched, length: .known(Int64(watched.count))) }
         let prepared = request
-        return try await Self.within(timeout) {
+        do {
+            return try await answer(to: prepared, method, timeout: timeout, maximumBytes: maximumBytes)
+        } catch var failure as ConnectionFailure {
+            failure.wasSent = watched?.wasSent ?? true
+            throw failure
+        }
+    }
+
+    private func answer(
+        to prepared: HTTPClientRequest, _ method: HTTPMethod, timeout: Duration, maximumBytes: Int
+    ) async throws -> HTTPAnswer {
+        try await Self.within(timeout) {
             try await Self.namingFailures {
                 let response = try await client.execute(prepared, timeout: .hours(24))
                 let expected = response.headers.first(name: "content-length").flatMap { Int($0) }
                 let collected = try await response.body.collect(upTo: maximumBytes)
-                // A cancelled body ends like a complete one.
+                // The body of a cancelled request ends as if it were complete.
                 try Task.checkCancellation()
                 if method != .HEAD, let expected, collected.readableBytes != expected,
                     response.headers.first(name: "content-encoding") == nil

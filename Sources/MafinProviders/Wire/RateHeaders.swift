@@ -34,7 +34,7 @@ struct RateHeaders: Sendable, Equatable {
         var pauses: [Duration] = []
         if let remaining = requests.remaining, remaining <= 0, let reset = requests.reset { pauses.append(reset) }
         if let remaining = tokens.remaining, remaining < needed, let reset = tokens.reset {
-            // The bucket fills evenly: what is missing of the request, not all of it, is waited for.
+            // The bucket fills evenly, so only the missing part of the request is waited for.
             if let limit = tokens.limit, limit > remaining, needed <= limit {
                 pauses.append(reset * (Double(needed - remaining) / Double(limit - remaining)))
             } else {

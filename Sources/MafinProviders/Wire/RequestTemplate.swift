@@ -9,7 +9,7 @@ import NIOCore
 /// ```
 /// - `"$texts"` becomes the array of all texts. An array of one element in which `$text` stands repeats that element for each text.
 /// - `"$dimensions"` becomes an integer; `$model`, `$input_type` and `$encoding` strings, also within a longer string.
-/// - A member whose variable has no value is left out, and so is a table or array that has lost all it held.
+/// - A member whose variable has no value is left out, and so is a table or array that is empty after that.
 struct RequestTemplate: Sendable, Hashable {
     /// What a template may name.
     enum Variable: String, Sendable, CaseIterable {

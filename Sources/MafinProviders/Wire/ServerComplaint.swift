@@ -1,6 +1,6 @@
 import Foundation
 
-/// What a server says when it does not answer with vectors, in whichever of the shapes that are about.
+/// What a server says when it does not answer with vectors, in any of the common shapes.
 struct ServerComplaint: Sendable, Equatable {
     /// What to do about it.
     enum Verdict: Sendable, Equatable {
@@ -52,6 +52,9 @@ struct ServerComplaint: Sendable, Equatable {
         retryDelay = Self.delay(inDetails: inner["details"]) ?? Self.delay(inWords: message)
     }
 
+    /// Whether the request may be billed although it was not answered: the status comes from a gateway whose server was too slow.
+    var mayBeBilled: Bool { [502, 504, 520, 524].contains(status) }
+
     /// Whether a JSON body of a 200 is an error all the same.
     static func isError(memberNames: Set<String>) -> Bool {
         !memberNames.isDisjoint(with: ["error", "detail", "message", "msg"])
@@ -93,7 +96,7 @@ struct ServerComplaint: Sendable, Equatable {
         }
     }
 
-    /// A 400 that no other text would escape: the model, the key, the quota.
+    /// Whether a 400 has nothing to do with the text: the model, the key, the quota.
     private var isAboutTheAccount: Bool {
         if mentions(Self.quotaWords + ["api key", "api_key", "model_not_found", "unauthorized", "authentication"]) {
             return true
@@ -102,8 +105,8 @@ struct ServerComplaint: Sendable, Equatable {
             && mentions(["not found", "does not exist", "no such model", "unknown model", "invalid model"])
     }
 
-    /// A 429 that no waiting would mend. Vendors speak of quotas and billing when they mean the rate of a minute, too: what names a time to
-    /// come back, or a rate, is no end.
+    /// Whether waiting does not help after a 429. Vendors also speak of quotas and billing when they mean the rate of a minute: a message that names a
+    /// time to come back, or a rate, is not final.
     private var isOutOfQuota: Bool {
         if labels.contains(where: { $0.lowercased().contains("insufficient_quota") }) { return true }
         return mentions(Self.quotaWords) && retryDelay == nil && !mentions(Self.rateWords)

@@ -1,0 +1,191 @@
+import Foundation
+import Synchronization
+
+/// What may be spent; nothing is sent that could go beyond it.
+public struct SpendingLimit: Sendable, Hashable {
+    /// Requests, those that fail included.
+    public var requests: Int?
+    /// In all, in the currency of ``pricePerMillionTokens``.
+    public var cost: Double?
+    /// On one day (UTC), by all who use the same cache file, earlier runs included; in the same currency.
+    public var costPerDay: Double?
+    /// Without it a bound on the cost cannot be kept.
+    public var pricePerMillionTokens: Double?
+
+    /// A limit; nil: none.
+    public init(
+        requests: Int? = nil, cost: Double? = nil, costPerDay: Double? = nil, pricePerMillionTokens: Double? = nil
+    ) {
+        self.requests = requests
+        self.cost = cost
+        self.costPerDay = costPerDay
+        self.pricePerMillionTokens = pricePerMillionTokens
+    }
+
+    /// Tokens that a cost pays for; nil: as many as one likes.
+    func tokens(for cost: Double?) -> Int? {
+        guard let cost, let price = pricePerMillionTokens, price > 0 else { return nil }
+        let tokens = cost / price * 1e6
+        return tokens < 1e15 ? Int(tokens) : nil
+    }
+
+    func cost(of tokens: Int) -> Double { Double(tokens) * (pricePerMillionTokens ?? 0) / 1e6 }
+}
+
+/// What has been spent, over all calls of one model, or of several that share it: one limit then holds for them together.
+///
+/// A request is booked before it is sent, at the most that it can cost. The booking is corrected when the server says how many tokens it has
+/// counted, and given back when the server refuses the request or not a byte of its body was sent. Whatever else happens (no answer, an
+/// answer that cannot be used, a call that is cancelled), the vendor may bill it, so the booking stays.
+public final class Spending: Sendable {
+    /// What money is spent on. A limit for a day holds for each apart.
+    public enum Purpose: String, Sendable, Codable, CaseIterable {
+        /// Vectors of texts.
+        case vectors
+        /// Replies of language models.
+        case replies
+    }
+
+    /// What was booked for one request.
+    struct Booking: Sendable {
+        var tokens: Int
+        var account: String
+        /// The day (UTC) that it counts for, in days since 1970.
+        var day: Int
+    }
+
+    private struct State {
+        var requests = 0
+        /// As the server counts them where it says so, else the most that they can be. Those of requests in flight are included.
+        var tokens = 0
+    }
+
+    /// What may be spent in all.
+    public let limit: SpendingLimit
+    let purpose: Purpose
+    private let state = Mutex(State())
+
+    /// Nothing yet.
+    public init(limit: SpendingLimit, purpose: Purpose = .vectors) {
+        self.limit = limit
+        self.purpose = purpose
+    }
+
+    /// Requests and tokens so far.
+    var soFar: (requests: Int, tokens: Int) { state.withLock { ($0.requests, $0.tokens) } }
+
+    /// Refuses a job that may go beyond the limit, before its first request.
+    ///
+    /// - Parameters:
+    ///   - requests: needed at least.
+    ///   - tokens: needed at most.
+    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)``
+    func require(requests: Int, tokens: Int, ledger: any AccountLedger, endpoint: String) async throws {
+        let (usedRequests, usedTokens) = soFar
+        let consequence = usedRequests == 0 ? "nothing was sent" : "nothing more was sent"
+        if let allowed = limit.requests, usedRequests + requests > allowed {
+            throw ProviderError.overBudget(
+                endpoint: endpoint,
+                reason:
+                    "\(requests) requests are needed and \(max(0, allowed - usedRequests)) are left of the \(allowed) allowed; \(consequence)"
+            )
+        }
+        let needed = "up to \(Money.text(limit.cost(of: tokens))) may be needed (\(tokens) tokens at most)"
+        if let allowed = limit.tokens(for: limit.cost), usedTokens + tokens > allowed {
+            let left = Money.text(limit.cost(of: max(0, allowed - usedTokens)))
+            throw ProviderError.overBudget(
+                endpoint: endpoint,
+                reason: "\(needed) and \(left) is left of the \(Money.text(limit.cost ?? 0)) allowed; \(consequence)")
+        }
+        if let allowed = limit.costPerDay {
+            let spent = try await ledger.spent(on: ledger.today, for: purpose).cost
+            if spent + limit.cost(of: tokens) > allowed {
+                throw ProviderError.overBudget(
+                    endpoint: endpoint,
+                    reason:
+                        "\(needed) and \(Money.text(max(0, allowed - spent))) is left of the \(Money.text(allowed)) allowed today (UTC); \(consequence)"
+                )
+            }
+        }
+    }
+
+    /// Books one request.
+    ///
+    /// - Parameter tokens: the most that it can take.
+    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` where it must not be sent.
+    func book(tokens: Int, account: String, ledger: any AccountLedger, endpoint: String) async throws -> Booking {
+        let objection: String? = state.withLock { state in
+            if let allowed = limit.requests, state.requests + 1 > allowed {
+                return "all \(allowed) requests allowed are used up"
+            }
+            if let allowed = limit.tokens(for: limit.cost), state.tokens + tokens > allowed {
+                return
+                    "the next request could cost more than is left of the \(Money.text(limit.cost ?? 0)) allowed"
+            }
+            state.requests += 1
+            state.tokens += tokens
+            return nil
+        }
+        if let objection { throw ProviderError.overBudget(endpoint: endpoint, reason: objection) }
+        let booking = Booking(tokens: tokens, account: account, day: ledger.today)
+        do {
+            let isWithin = try await ledger.spend(
+                DailySpending(requests: 1, cost: limit.cost(of: tokens)), by: account, for: purpose, on: booking.day,
+                limit: limit.costPerDay)
+            if isWithin { return booking }
+        } catch {
+            unbook(booking)
+            throw error
+        }
+        unbook(booking)
+        throw ProviderError.overBudget(
+            endpoint: endpoint,
+            reason:
+                "the next request could cost more than is left of the \(Money.text(limit.costPerDay ?? 0)) allowed today (UTC)"
+        )
+    }
+
+    private func unbook(_ booking: Booking) {
+        state.withLock { state in
+            state.requests -= 1
+            state.tokens -= booking.tokens
+        }
+    }
+
+    /// Corrects a booking to the tokens that the request has really taken.
+    func settle(_ booking: Booking, actual: Int, ledger: any AccountLedger) async throws {
+        guard actual != booking.tokens else { return }
+        state.withLock { $0.tokens += actual - booking.tokens }
+        _ = try await ledger.spend(
+            DailySpending(cost: limit.cost(of: actual) - limit.cost(of: booking.tokens)), by: booking.account,
+            for: purpose, on: booking.day, limit: nil)
+    }
+}
+
+/// What was spent on one day (UTC).
+public struct DailySpending: Sendable, Hashable, Codable {
+    /// Requests that were sent.
+    public var requests = 0
+    /// In the currency of the prices that were given; requests without a price count as 0.
+    public var cost = 0.0
+
+    init(requests: Int = 0, cost: Double = 0) {
+        self.requests = requests
+        self.cost = cost
+    }
+}
+
+/// Amounts of money in whatever currency the user thinks.
+package enum Money {
+    /// `0.0042`, `1.25`, `1340.00`: two decimals, or as many as show two digits.
+    package static func text(_ amount: Double) -> String {
+        guard amount != 0, abs(amount) < 1 else { return String(format: "%.2f", amount) }
+        var decimals = 2
+        var scaled = abs(amount)
+        while scaled < 0.1, decimals < 8 {
+            scaled *= 10
+            decimals += 1
+        }
+        return String(format: "%.\(decimals)f", amount)
+    }
+}
