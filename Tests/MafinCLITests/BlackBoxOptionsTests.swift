@@ -4,6 +4,7 @@ import MafinBlackBox
 import MafinNumerics
 import MafinProviders
 import MafinTestSupport
+import MafinWorkflows
 import Testing
 
 @testable import MafinCLI
@@ -161,7 +162,7 @@ import Testing
             ])
             let blackBox = try await options.make(shared: quiet, environment: [:])
             #expect(try await blackBox.embed([], as: .query).rows == 0)
-            let error = await #expect(throws: APIKeyError.self) {
+            let error = await #expect(throws: ProviderError.self) {
                 try await blackBox.embed([EmbeddingItem(id: "1", text: "text")], as: .query)
             }
             #expect(
@@ -202,7 +203,11 @@ import Testing
 @Suite struct AskingProgressTests {
     @Test func barCountsCachedAskedAndRemaining() {
         let written = Written()
-        let progress = AskingProgress(output: .init(terminal: .none, write: written.append))
+        let progress = AskingProgress(
+            WorkflowContext(beginProgress: {
+                ProgressBar(
+                    title: $0, total: $1, unit: $2, output: .init(terminal: .none, write: written.append))
+            }))
         progress.update(EmbeddingCounts(texts: 5, distinct: 5, cached: 5))
         #expect(written.text.isEmpty)  // nothing had to be asked
         progress.update(EmbeddingCounts(texts: 9, distinct: 8, cached: 3))

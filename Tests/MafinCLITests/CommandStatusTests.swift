@@ -45,7 +45,7 @@ import Testing
         (ArtefactError.notAnArtefact(path: "ART"), .data),
         (ArtefactError.occupied(path: "ART"), .usage),
         (ArtefactError.incompleteEncoder(path: "ART", missing: "weights"), .failure),
-        (APIKeyError.missing(endpoint: "http://x", variable: "KEY"), .usage),
+        (ProviderError.missingKey(endpoint: "http://x", variable: "KEY"), .usage),
     ]
 
     @Test(arguments: errors.indices)

@@ -10,8 +10,8 @@ import Testing
 @testable import MafinCLI
 
 @Suite struct EncoderOptionsTests {
-    private func hub(_ folder: TemporaryFolder) -> ModelHub {
-        ModelHub(
+    private func hub(_ folder: TemporaryFolder) throws -> ModelHub {
+        try ModelHub(
             location: HubLocation(
                 cache: folder.url.appendingPathComponent("hub"),
                 modelFolders: [folder.url.appendingPathComponent("models")]))
@@ -43,7 +43,7 @@ import Testing
     @Test func anAbsentEncoderSaysWhatToPull() async throws {
         try await TemporaryFolder.with { folder in
             let plain = #expect(throws: ProviderError.self) {
-                try EncoderOptions.parse([]).choice.resolve(in: hub(folder))
+                try EncoderOptions.parse([]).choice.resolve(in: try hub(folder))
             }
             #expect(
                 plain?.description.hasSuffix(
@@ -51,7 +51,7 @@ import Testing
                     ?? false)
             let revised = #expect(throws: ProviderError.self) {
                 try EncoderOptions.parse(["--encoder", "org/name", "--encoder-revision", "v2"]).choice.resolve(
-                    in: hub(folder))
+                    in: try hub(folder))
             }
             #expect(revised?.description.hasSuffix("mafin model pull org/name --revision v2") ?? false)
         }
@@ -65,7 +65,7 @@ import Testing
                 #"{"prompts": {"query": "query: ", "passage": "passage: "}}"#,
                 to: "models/e5/config_sentence_transformers.json")
             func resolve(_ flags: String...) throws -> ReleasedEncoder {
-                try EncoderOptions.parse(["--encoder", "org/e5"] + flags).choice.resolve(in: hub(folder))
+                try EncoderOptions.parse(["--encoder", "org/e5"] + flags).choice.resolve(in: try hub(folder))
             }
             let plain = try resolve()
             #expect(plain.name == "org/e5" && plain.folder.lastPathComponent == "e5" && plain.prefixes == nil)

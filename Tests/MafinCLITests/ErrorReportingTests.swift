@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MafinNumerics
 import MafinPipeline
+import MafinProviders
 import MafinRetrieval
 import Testing
 
@@ -19,7 +20,7 @@ import Testing
 
     @Test func errorsMapToStatuses() {
         #expect(ErrorReport(Unreachable()).status == .network)
-        #expect(ErrorReport(APIKeyError.empty(origin: "KEY")).status == .usage)
+        #expect(ErrorReport(ProviderError.badKey(source: "KEY", reason: "is empty")).status == .usage)
         #expect(ErrorReport(CancellationError()).status == .interrupted)
         #expect(ErrorReport(Unknown()).status == .failure)
     }

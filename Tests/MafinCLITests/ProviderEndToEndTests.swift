@@ -70,6 +70,18 @@ struct ProviderEndToEndTests {
             "\(plan.error)\(plan.output)")
     }
 
+    @Test func aProbeKeepsToItsLimit() async throws {
+        let folder = try TemporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder.url) }
+        let server = try Self.server()
+        defer { server.stop() }
+        let probe = try await Program.run(
+            ["provider", "probe", "--base-url", server.url, "--model", "m", "--max-requests", "1", "--limits"],
+            in: folder)
+        #expect(probe.status != 0 && probe.error.contains("all 1 requests allowed are used up"), "\(probe.error)")
+        #expect(server.requests.count == 1)
+    }
+
     /// A collection is paid once, checked, taken away as files, and brought into another cache.
     @Test func theCacheTravels() async throws {
         let world = try TinyWorld()

@@ -20,17 +20,12 @@ struct ArtefactOptions: ParsableArguments {
     }
 
     /// The black box of the artefact, or the one named by flags. One that the artefact was not trained beside is refused before it is asked.
-    /// - Parameters:
-    ///   - announcesPlan: whether each call says what it will ask; false where that has been said of all.
-    ///   - progress: told of each call's counts, instead of a progress bar a call.
-    ///   - manner: how a server is asked that no flag says.
+    /// - Parameter use: what it is used for.
     func makeBlackBox(
-        _ model: ArtefactModel, _ shared: SharedOptions, announcesPlan: Bool = true,
-        progress: (@Sendable (EmbeddingCounts) -> Void)? = nil, manner: AskingManner = AskingManner()
+        _ model: ArtefactModel, _ shared: SharedOptions, use: BlackBoxUse = BlackBoxUse()
     ) async throws -> any BlackBox {
         try await ArtefactOpening.blackBox(of: model) {
-            try await blackBox.make(
-                shared: shared, default: $0, announcesPlan: announcesPlan, progress: progress, manner: manner)
+            try await blackBox.make(shared: shared, default: $0, use: use)
         }
     }
 }
@@ -50,7 +45,8 @@ extension ArtefactOptions {
         options.blackBox.asking.noWait = true
         // Whoever asks block by block looks for drift: here it would be paid twice.
         options.blackBox.asking.driftCheck = nil
-        let box = try await options.makeBlackBox(model, shared, announcesPlan: announcesPlan, progress: { _ in })
+        let box = try await options.makeBlackBox(
+            model, shared, use: BlackBoxUse(announcesPlans: announcesPlan, progress: { _ in }))
         let begun = try await BatchedBlackBox.begin(with: box, as: role) {
             if Interruption.isRequested { throw CancellationError() }
             return try texts(BatchedBlackBox.maximumTexts)

@@ -76,7 +76,7 @@ struct BatchResumeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let opened = try blackBox.openedProvider(shared)
-        if let unaskable = opened.blackBox as? UnaskableBlackBox { throw unaskable.error }
+        if let error = opened.missingKey { throw error }
         let (server, cache) = (opened.server, opened.cache)
         if cancel {
             for job in try await cache.pendingJobs() { try await cache.cancelJob(job, of: server) }

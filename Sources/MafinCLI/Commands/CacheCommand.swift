@@ -64,6 +64,11 @@ struct CacheStatsCommand: AsyncParsableCommand {
         print(Self.table(statistics).text(), terminator: "")
         print("\(statistics.vectors) vectors, \(MemorySize(bytes: statistics.bytes)) in \(statistics.path)")
         if statistics.replies > 0 { print("\(statistics.replies) replies of language models") }
+        for (spent, what) in [
+            (statistics.spentOnVectorsToday, "vectors"), (statistics.spentOnRepliesToday, "replies"),
+        ] where spent.requests > 0 {
+            print("\(Money.text(spent.cost)) spent on \(what) today (UTC), in \(spent.requests) requests")
+        }
         if statistics.pendingJobs > 0 {
             print("\(statistics.pendingJobs) batches are not collected yet: mafin batch list")
         }

@@ -39,7 +39,7 @@ struct CacheExportCommand: AsyncParsableCommand {
     func run() async throws {
         let url = URL(fileURLWithPath: output)
         if let source {
-            let cache = try options.blackBox.openCache(shared, ProcessInfo.processInfo.environment)
+            let cache = try options.blackBox.factory(shared).openCache()
             let transfer = try await cache.exportVectors(of: source, to: url)
             try report(transfer.vectors, transfer.dimension)
             return
@@ -110,7 +110,7 @@ struct CacheImportCommand: AsyncParsableCommand {
     func run() async throws {
         let url = URL(fileURLWithPath: input)
         guard options.data != nil else {
-            let cache = try options.blackBox.openCache(shared, ProcessInfo.processInfo.environment)
+            let cache = try options.blackBox.factory(shared).openCache()
             let transfer = try await cache.importVectors(from: url)
             try report(added: transfer.added, of: transfer.vectors)
             return
@@ -172,26 +172,6 @@ struct CollectionTexts {
             CollectionTexts(name: "corpus", role: .document, items: documents.filter { !$0.text.isEmpty }),
             CollectionTexts(name: "queries", role: .query, items: queries.filter { !$0.text.isEmpty }),
         ]
-    }
-}
-
-extension BlackBoxOptions {
-    /// The provider's model that the flags name.
-    /// - Throws: `ValidationError` where they name something else.
-    func openedProvider(_ shared: SharedOptions) throws -> OpenedProvider {
-        guard let opened = try openedProvider(shared, default: nil) else {
-            throw ValidationError(
-                "\(try source(default: nil).specification) is asked by nobody; name a provider's model.")
-        }
-        return opened
-    }
-
-    /// The provider's model that the flags name, else the one stored; nil for anything that is no provider's.
-    func openedProvider(_ shared: SharedOptions, default stored: BlackBoxSource?) throws -> OpenedProvider? {
-        let source = try source(default: stored)
-        guard case .provider(let name, let model) = source.specification else { return nil }
-        return try provider(
-            name, model: model, source: source, shared: shared, environment: ProcessInfo.processInfo.environment)
     }
 }
 

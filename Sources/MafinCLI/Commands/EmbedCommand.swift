@@ -63,7 +63,7 @@ struct EmbedCommand: AsyncParsableCommand {
                 output: count == nil ? .silent : shared.progressOutput))
         try await announce(model, count: count)
         let blackBox = try await options.makeBlackBox(
-            model, shared, announcesPlan: count == nil, progress: progress.asked)
+            model, shared, use: BlackBoxUse(announcesPlans: count == nil, progress: progress.asked))
         if count != nil {
             var texts = try open()
             try await options.beginBatches(model, shared, as: self.as, announcesPlan: false) {
@@ -108,7 +108,7 @@ struct EmbedCommand: AsyncParsableCommand {
         }
         guard let plan else { return }
         if plan.toAsk > 1 { shared.note(plan.summary) }
-        try plan.require(withinLimitOf: opened.server)
+        try await plan.require(withinLimitOf: opened.server)
     }
 
     private struct Summary: Encodable {

@@ -56,7 +56,8 @@ struct IndexCommand: AsyncParsableCommand {
         }
         // What has been begun is announced and booked already: said again, it would count against the limit twice.
         let blackBox = try await options.makeBlackBox(
-            model, shared, announcesPlan: !options.blackBox.asking.batch, progress: { _ in })
+            model, shared,
+            use: BlackBoxUse(announcesPlans: !options.blackBox.asking.batch, progress: { _ in }))
         try await SearchIndex.write(
             model, documents: collection.documents, collection: source.lastPathComponent, asking: blackBox, to: folder,
             options: .init(

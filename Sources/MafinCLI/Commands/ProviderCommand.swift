@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
+import MafinBlackBox
 import MafinProviders
 import MafinReport
+import MafinWorkflows
 
 /// `mafin provider`: the embedding APIs that can be asked.
 struct ProviderCommand: AsyncParsableCommand {
@@ -92,7 +94,8 @@ struct ProviderProbeCommand: AsyncParsableCommand {
         abstract: "Send a few small requests to a server, and write a profile of what was learned.",
         discussion: """
             Learns the dimension, whether vectors have unit length, the encodings, whether vectors come back in order, whether they can be \
-            shortened, and what happens to a text that is too long. A server that accepts that text may charge for it (up to 140,000 words).
+            shortened, and what happens to a text that is too long. A server that accepts that text may charge for it (up to 140,000 words). \
+            --max-cost and --max-requests hold for all requests of the probe.
 
             More flags: mafin provider probe --help-hidden
             """)
@@ -143,22 +146,16 @@ struct ProviderProbeCommand: AsyncParsableCommand {
     }
 
     private func probe() async throws -> ProviderProbe.Report {
-        let catalog = try ProfileCatalog()
-        let environment = ProcessInfo.processInfo.environment
+        let factory = BlackBoxFactory(try asking.settings(key: apiKey.source), context: shared.context)
         var failure: (any Error)?
         for candidate in provider.map({ [$0] }) ?? ["openai", "ollama", "tei"] {
-            let profile = try catalog.profile(candidate)
-            let variable = profile.endpoint.keyVariables.first { environment[$0] != nil } ?? "API_KEY"
-            let key = try apiKey.key(defaultVariable: variable, environment: environment)
-            let address = baseURL ?? profile.endpoint.baseURL ?? ""
-            let box = try ProviderBlackBox(
-                profile, model: model, baseURL: baseURL, apiKey: key.map { try APIKey($0) },
-                options: ProviderBlackBox.Options(
-                    connection: asking.connection(to: address, environment: environment),
-                    headers: try asking.headerFields(), logger: shared.logger))
+            let source = BlackBoxSource(.provider(candidate, model: model), baseURL: baseURL)
+            let opened = try factory.provider(candidate, model: model, source: source, retry: RetryPolicy())
+            if let error = opened.missingKey { throw error }
             do {
-                return try await ProviderProbe(box).run(limits: limits)
+                return try await ProviderProbe(opened.server).run(limits: limits)
             } catch let error as ProviderError where provider == nil {
+                if case .overBudget = error { throw error }
                 shared.note("not \(candidate): \(error)")
                 failure = failure ?? error
             }

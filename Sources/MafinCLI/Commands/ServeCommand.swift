@@ -5,6 +5,7 @@ import MafinPipeline
 import MafinProviders
 import MafinRetrieval
 import MafinServer
+import MafinWorkflows
 
 /// `mafin serve`: a trained artefact behind the endpoints that clients already call, and a page that shows what it does.
 struct ServeCommand: AsyncParsableCommand {
@@ -70,6 +71,12 @@ struct ServeCommand: AsyncParsableCommand {
     )
     var degrade = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Room in the cache for the vectors of queries that clients send, such as 1GiB. The oldest are removed when it is full, and are paid for again if they are asked again. Vectors of documents, and of queries from training, are always kept. (default: no limit)",
+            valueName: "size", visibility: .hidden))
+    var cacheLimit: MemorySize?
+
     @OptionGroup var access: AccessOptions
     @OptionGroup var bounds: ServingBounds
 
@@ -109,16 +116,15 @@ struct ServeCommand: AsyncParsableCommand {
         try access.requireKeys(keys, host: host)
         var service = try serviceOptions()
         // That of the artefact which is there now, until the next start.
-        service.pricePerMillionTokens = try options.blackBox.price(
-            default: Artefact(readingFrom: options.folder).manifest.blackBoxSource)
+        service.pricePerMillionTokens = try options.blackBox.factory(shared).price(
+            of: options.blackBox.source(default: Artefact(readingFrom: options.folder).manifest.blackBoxSource))
         try await run(service, keys)
     }
 
     private func run(_ options: ServiceOptions, _ keys: KeyRing) async throws {
-        let manner = AskingManner(retry: retry)
         let service = try await MafinService(
             options: options, keys: keys, log: .standardError(errorsOnly: shared.quiet),
-            load: { metrics in try await load(metrics, manner) })
+            load: { metrics in try await load(metrics) })
         var listening = MafinService.Listening(host: host, port: port)
         listening.certificate = access.tlsCertificate.map { URL(fileURLWithPath: $0) }
         listening.privateKey = access.tlsKey.map { URL(fileURLWithPath: $0) }
@@ -162,7 +168,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     /// One generation: everything is opened anew.
-    private func load(_ metrics: ServiceMetrics, _ manner: AskingManner) async throws -> sending LoadedArtefact {
+    private func load(_ metrics: ServiceMetrics) async throws -> sending LoadedArtefact {
         let model = try options.load(shared)
         let index = try index.map { try SearchIndex(readingFrom: URL(fileURLWithPath: $0)) }
         // What each call will ask is in the metrics, not in the log.
@@ -170,10 +176,10 @@ struct ServeCommand: AsyncParsableCommand {
         silent.quiet = true
         let blackBox = try await options.makeBlackBox(
             model, silent,
-            progress: { counts in
+            use: .service(retry: retry, maximumQueryBytes: cacheLimit?.bytes) { counts in
                 // The first report of a call has all that matters: what the cache holds, and so what will be asked.
                 if counts.asked == 0 { metrics.recordCache(hits: counts.cached, asked: counts.remaining) }
-            }, manner: manner)
+            })
         return LoadedArtefact(model: model, blackBox: try askedByText(blackBox, index), index: index)
     }
 
@@ -382,7 +388,6 @@ extension UpstreamFailure {
             default: self.init(.refused, "\(error)")
             }
         case let error as BlackBoxError: self.init(.textRefused, "\(error)")
-        case let error as APIKeyError: self.init(.refused, "\(error)")
         default: self.init(.unavailable, "\(error)")
         }
     }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MafinBlackBox
 import MafinProviders
+import MafinWorkflows
 
 /// How an embedding API is asked, and for how much money. None of it changes the vector of a text that fits the model.
 struct AskingOptions: ParsableArguments {
@@ -37,8 +38,9 @@ struct AskingOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Nothing is sent that could cost more than this in all, in the currency of --price.", valueName: "amount"))
-    var maxCost: Double?
+            "Send nothing that could cost more than this, in the currency of --price. 5 holds for this command, 5/day for each day (UTC), earlier commands with the same --cache included. Costs are estimated from above; a request that gets no answer counts as paid.",
+            valueName: "amount"))
+    var maxCost: CostLimit?
 
     @Option(
         help: ArgumentHelp(
@@ -117,22 +119,20 @@ struct AskingOptions: ParsableArguments {
         ] where value < 1 {
             throw ValidationError("\(flag) must be at least 1, found \(value).")
         }
-        for (flag, value) in [("--price", price), ("--max-cost", maxCost)] {
-            if let value, !(value >= 0 && value.isFinite) { throw ValidationError("\(flag) must be at least 0.") }
-        }
+        if let price, !(price >= 0 && price.isFinite) { throw ValidationError("--price must be at least 0.") }
         if let driftCheck, !(0...1).contains(driftCheck) {
             throw ValidationError("--drift-check must be between 0 and 1, found \(driftCheck).")
         }
         if noWait, !batch { throw ValidationError("--no-wait goes with --batch.") }
-        _ = try headerFields()
+        _ = try Self.fields(of: headers, flag: "--header")
     }
 
-    /// The headers by name.
-    func headerFields() throws -> [String: String] {
+    /// Headers by name.
+    static func fields(of headers: [String], flag: String) throws -> [String: String] {
         var fields: [String: String] = [:]
         for header in headers {
             guard let colon = header.firstIndex(of: ":"), colon > header.startIndex else {
-                throw ValidationError("--header takes 'Name: value'.")  // it may hold a secret: not shown
+                throw ValidationError("\(flag) takes 'Name: value'.")  // it may hold a secret: not shown
             }
             fields[String(header[..<colon])] = header[header.index(after: colon)...].trimmingCharacters(
                 in: .whitespaces)
@@ -140,24 +140,33 @@ struct AskingOptions: ParsableArguments {
         return fields
     }
 
-    /// How servers at an address are reached.
-    func connection(to url: String, environment: [String: String]) -> ConnectionSettings {
-        ConnectionSettings(
-            proxy: proxy ?? ConnectionSettings.proxy(for: url, environment: environment),
-            certificateAuthorities: certificateAuthorities.map { URL(fileURLWithPath: $0) },
+    /// How servers are reached.
+    var connection: ConnectionChoice {
+        ConnectionChoice(
+            proxy: proxy, certificateAuthorities: certificateAuthorities.map { URL(fileURLWithPath: $0) },
             timeout: requestTimeout.duration)
     }
 
-    /// What may be spent; the price is the flag's, else the profile's.
-    /// - Throws: `ValidationError` where a cost is bounded and no price is known.
-    func spending(_ profile: ProviderProfile) throws -> SpendingLimit {
-        let price = price ?? profile.price.perMillionTokens
-        if maxCost != nil, price == nil {
-            throw ValidationError("--max-cost needs --price, what a million tokens cost.")
-        }
-        return SpendingLimit(requests: maxRequests, cost: maxCost, pricePerMillionTokens: price)
+    /// What the flags say.
+    func settings(key: APIKeySource) throws -> ProviderSettings {
+        var settings = ProviderSettings()
+        settings.key = key
+        settings.cachePrecision = cachePrecision
+        settings.textsPerRequest = blackBoxBatch
+        settings.concurrency = concurrency
+        (settings.requestsPerMinute, settings.tokensPerMinute) = (requestsPerMinute, tokensPerMinute)
+        (settings.price, settings.maximumCost, settings.maximumRequests) = (price, maxCost, maxRequests)
+        settings.tokenizer = tokenizer
+        settings.driftCheck = driftCheck
+        (settings.usesBatches, settings.waitsForBatches) = (batch, !noWait)
+        settings.headers = try Self.fields(of: headers, flag: "--header")
+        settings.connection = connection
+        return settings
     }
 }
 
+extension CostLimit: ExpressibleByArgument {
+    package init?(argument: String) { self.init(argument) }
+}
 extension OverflowPolicy: ExpressibleByArgument {}
 extension VectorPrecision: ExpressibleByArgument {}

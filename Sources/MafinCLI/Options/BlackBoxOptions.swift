@@ -1,7 +1,6 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
-import MafinEncoder
 import MafinProviders
 import MafinWorkflows
 
@@ -87,12 +86,18 @@ struct BlackBoxOptions: ParsableArguments {
                 "--black-box is missing: vectors:PATH, local:NAME-OR-FOLDER or PROVIDER:MODEL such as openai:MODEL.")
         }
         try requireFit(to: source.specification)
+        // A path of the command line is taken as it is; one of an artefact is looked for.
+        source.resolvedPath = try source.currentPath()
         source.baseURL = try baseURL ?? trustedAddress(of: source)
         source.dimensions = dimensions ?? source.dimensions
         source.queryPrefix = queryPrefix ?? source.queryPrefix
         source.documentPrefix = documentPrefix ?? source.documentPrefix
         source.overflow = asking.onOverflow ?? source.overflow
         return source
+    }
+
+    private var catalog: ProfileCatalog {
+        get throws { try BlackBoxFactory(settings, context: WorkflowContext()).catalog() }
     }
 
     /// The address of an artefact's black box, or nil for the provider's own. Artefacts can come from strangers, so nothing in one decides
@@ -102,17 +107,55 @@ struct BlackBoxOptions: ParsableArguments {
         guard let address = source.baseURL, case .provider(let name, let model) = source.specification else {
             return nil
         }
-        guard try catalog().profile(name).endpoint.isOwn(address, model: model) else {
+        guard try catalog.profile(name).endpoint.isOwn(address, model: model) else {
             throw ProviderError.untrustedAddress(address, provider: name)
         }
         return nil
     }
 
-    /// The profiles that can be named: those of the library, of the user's folder, and of `--provider-file`.
-    func catalog(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> ProfileCatalog {
-        var catalog = try ProfileCatalog(folder: ProfileCatalog.standardFolder(environment: environment))
-        if let providerFile { try catalog.add(file: URL(fileURLWithPath: providerFile)) }
-        return catalog
+    /// What opens black boxes and caches as the flags say.
+    func factory(
+        _ shared: SharedOptions, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws -> BlackBoxFactory {
+        BlackBoxFactory(try settings, context: shared.context, environment: environment)
+    }
+
+    private var settings: ProviderSettings {
+        get throws {
+            var settings = try asking.settings(key: apiKey.source)
+            settings.cacheFile = cache.map { URL(fileURLWithPath: $0) }
+            settings.providerFile = providerFile.map { URL(fileURLWithPath: $0) }
+            return settings
+        }
+    }
+
+    /// The black box, ready to be asked: that of the flags, else the one given.
+    func make(
+        shared: SharedOptions, default stored: BlackBoxSource? = nil, use: BlackBoxUse = BlackBoxUse(),
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) async throws -> any BlackBox {
+        var use = use
+        if shared.quiet { use.announcesPlans = false }
+        return try await factory(shared, environment: environment).open(source(default: stored), use: use)
+    }
+
+    /// The provider's model that the flags name.
+    /// - Throws: `ValidationError` where they name something else.
+    func openedProvider(_ shared: SharedOptions) throws -> BlackBoxFactory.OpenedProvider {
+        guard let opened = try openedProvider(shared, default: nil) else {
+            throw ValidationError(
+                "\(try source(default: nil).specification) is no provider's model; name one, such as openai:MODEL.")
+        }
+        return opened
+    }
+
+    /// The provider's model that the flags name, else the one stored; nil for anything that is no provider's.
+    func openedProvider(
+        _ shared: SharedOptions, default stored: BlackBoxSource?
+    ) throws -> BlackBoxFactory.OpenedProvider? {
+        let source = try source(default: stored)
+        guard case .provider(let name, let model) = source.specification else { return nil }
+        return try factory(shared).provider(name, model: model, source: source)
     }
 
     /// Refuses flags that make no sense where somebody waits for the answer.
@@ -129,8 +172,8 @@ struct BlackBoxOptions: ParsableArguments {
     /// Refuses flags that would have to change vectors and cannot. Flags that only say how to ask do no harm.
     private func requireFit(to specification: BlackBoxSpecification) throws {
         let isServer = if case .provider = specification { true } else { false }
-        if case .provider(let name, _) = specification, !(try catalog().names.contains(name)) {
-            let meant = NameError.closest(to: name, among: try catalog().names + ["vectors", "local"])
+        if case .provider(let name, _) = specification, !(try catalog.names.contains(name)) {
+            let meant = NameError.closest(to: name, among: try catalog.names + ["vectors", "local"])
             throw ValidationError(
                 "there is no provider '\(name)'; \(meant.map { "did you mean '\($0)'? " } ?? "")\(BlackBoxSpecification.forms). "
                     + "'mafin provider list' lists the providers.")

@@ -48,6 +48,13 @@ struct LanguageModelOptions: ParsableArguments {
     var keyFile: String?
 
     @Option(
+        name: .customLong("llm-header"),
+        help: ArgumentHelp(
+            "A further header for the server of --llm, 'Name: value'; may be repeated. Other users of the machine can see flags: put secrets in a provider's file as ${VARIABLE}.",
+            valueName: "header", visibility: .hidden))
+    var headers: [String] = []
+
+    @Option(
         help: ArgumentHelp(
             "Model that grades each query for its passage, from 0 to 3; queries below 2 are rejected. It can be the same as --llm. A model of another provider is asked at that provider's own address, with the key in its usual variable: --llm-base-url and --llm-key-… apply to --llm only.",
             valueName: "provider:model", visibility: .hidden))
@@ -63,9 +70,9 @@ struct LanguageModelOptions: ParsableArguments {
     @Option(
         name: .customLong("llm-max-cost"),
         help: ArgumentHelp(
-            "Nothing is sent that could cost more than this in all, judge included, in the currency of --llm-price.",
+            "Send nothing that could cost more than this, judge included, in the currency of --llm-price. 5 holds for this command, 5/day for each day (UTC), earlier commands with the same --cache included.",
             valueName: "amount"))
-    var maxCost: Double?
+    var maxCost: CostLimit?
 
     @Option(
         name: .customLong("llm-max-requests"),
@@ -115,10 +122,10 @@ struct LanguageModelOptions: ParsableArguments {
         ] where value < 1 {
             throw ValidationError("\(flag) must be at least 1, found \(value).")
         }
-        if let maxCost {
-            guard maxCost >= 0, maxCost.isFinite else { throw ValidationError("--llm-max-cost must be at least 0.") }
-            if price == nil { throw ValidationError("--llm-max-cost needs --llm-price, what a million tokens cost.") }
+        if maxCost != nil, price == nil {
+            throw ValidationError("--llm-max-cost needs --llm-price, what a million tokens cost.")
         }
+        _ = try AskingOptions.fields(of: headers, flag: "--llm-header")
         if keyVariable != nil, keyFile != nil {
             throw ValidationError("--llm-key-env and --llm-key-file cannot both be given.")
         }
@@ -139,8 +146,6 @@ struct LanguageModelOptions: ParsableArguments {
     var limits: ChatLimits {
         var limits = ChatLimits()
         limits.price = price
-        limits.maximumCost = maxCost
-        limits.maximumRequests = maxRequests
         limits.requestsPerMinute = requestsPerMinute
         limits.tokensPerMinute = tokensPerMinute
         limits.tokensOfReply = maxTokens
@@ -151,50 +156,28 @@ struct LanguageModelOptions: ParsableArguments {
     /// A model, ready to be asked, with the cache and the connection of the black box.
     func open(
         _ specification: Specification, blackBox: BlackBoxOptions, shared: SharedOptions
-    ) throws -> (model: ChatModel, cached: CachedLanguageModel) {
-        try open(
-            specification, cache: try blackBox.openCache(shared, ProcessInfo.processInfo.environment),
-            catalog: try blackBox.catalog(), asking: blackBox.asking, shared: shared)
+    ) throws -> LanguageModelFactory.Opened {
+        let blackBoxes = try blackBox.factory(shared)
+        return try factory(asking: blackBox.asking, shared).open(
+            specification.provider, model: specification.model, catalog: blackBoxes.catalog(),
+            cache: blackBoxes.openCache())
     }
 
-    /// A model, ready to be asked, behind the cache. Address and key of the flags are the writer's: no other provider is sent them.
-    func open(
-        _ specification: Specification, cache: EmbeddingCache, catalog: ProfileCatalog, asking: AskingOptions,
-        shared: SharedOptions,
+    /// What opens language models as the flags say. Address, key and headers of the flags are the writer's: no other provider is sent them.
+    private func factory(
+        asking: AskingOptions, _ shared: SharedOptions,
         environment: [String: String] = ProcessInfo.processInfo.environment
-    ) throws -> (model: ChatModel, cached: CachedLanguageModel) {
-        let profile = try catalog.profile(specification.provider)
-        guard profile.chat != nil else {
-            throw ProviderError.badEndpoint(
-                profile.name, reason: "no chat API of this provider is known; [chat] in a profile describes one")
-        }
-        let isElsewhere = llm.map { $0.provider != specification.provider } ?? false
-        let baseURL = isElsewhere ? nil : baseURL
-        let variables = profile.endpoint.keyVariables
-        let variable = variables.first { environment[$0] != nil } ?? variables.first ?? "API_KEY"
-        let key = try APIKeyOptions.key(
-            variable: isElsewhere ? nil : keyVariable, file: isElsewhere ? nil : keyFile, defaultVariable: variable,
-            environment: environment)
-        if key == nil, baseURL == nil, profile.endpoint.isKeyRequired {
-            throw APIKeyError.missing(endpoint: profile.endpoint.baseURL ?? profile.name, variable: variable)
-        }
-        let address = baseURL ?? profile.endpoint.baseURL ?? ""
-        let model = try ChatModel(
-            profile, model: specification.model, baseURL: baseURL, apiKey: key.map { try APIKey($0) },
-            options: ChatModel.Options(
-                maximumConcurrentRequests: concurrency, retry: AskingManner.patient,
-                connection: asking.connection(to: address, environment: environment),
-                requestsPerMinute: requestsPerMinute, tokensPerMinute: tokensPerMinute, price: price ?? ChatPrice(),
-                maximumRequests: maxRequests, maximumCost: maxCost,
-                sharedSpending: CommandSpending.replies(requests: maxRequests, cost: maxCost), sharing: cache,
-                logger: shared.logger),
-            environment: environment)
-        guard batch else { return (model, CachedLanguageModel(model, cache: cache)) }
-        let batched = try BatchedLanguageModel(model, cache: cache) { jobs in
-            for job in jobs {
-                shared.note("batch \(job.remote ?? "–"), \(job.texts) prompts: \(job.note ?? job.state.rawValue)")
-            }
-        }
-        return (model, CachedLanguageModel(batched, cache: cache))
+    ) throws -> LanguageModelFactory {
+        var settings = LanguageModelFactory.Settings()
+        settings.provider = llm?.provider
+        settings.baseURL = baseURL
+        settings.key = APIKeySource(file: keyFile.map { URL(fileURLWithPath: $0) }, variable: keyVariable)
+        settings.headers = try AskingOptions.fields(of: headers, flag: "--llm-header")
+        (settings.price, settings.maximumCost, settings.maximumRequests) = (price, maxCost, maxRequests)
+        settings.concurrency = concurrency
+        (settings.requestsPerMinute, settings.tokensPerMinute) = (requestsPerMinute, tokensPerMinute)
+        settings.usesBatches = batch
+        settings.connection = asking.connection
+        return LanguageModelFactory(settings, context: shared.context, environment: environment)
     }
 }

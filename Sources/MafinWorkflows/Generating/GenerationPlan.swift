@@ -7,9 +7,6 @@ import MafinReport
 package struct ChatLimits: Sendable {
     /// What a million tokens cost, of prompts and of replies.
     package var price: ChatPrice?
-    /// In the currency of ``price``.
-    package var maximumCost: Double?
-    package var maximumRequests: Int?
     /// Of the account.
     package var requestsPerMinute: Int?
     package var tokensPerMinute: Int?
@@ -72,31 +69,12 @@ package struct GenerationPlan: Sendable, Encodable {
         guard let model else { return "nothing is asked" }
         guard toAsk > 0 else { return "\(model): all \(prompts) replies are cached, nothing is asked" }
         var words = [
-            "\(toAsk) of \(prompts) prompts to ask", "at most about \(inputTokens) tokens in and \(outputTokens) out",
+            "\(toAsk) of \(prompts) prompts to ask",
+            "at most \(inputTokens) tokens in and \(outputTokens) out (estimated)",
         ]
         if let minutes, minutes >= 0.5 { words.append("at least \(Int(minutes.rounded(.up))) minutes") }
-        if let cost { words.append("at most \(Self.money(cost))") }
+        if let cost { words.append("at most \(Money.text(cost)) (estimated)") }
         return "\(model) at \(server ?? ""): " + words.joined(separator: ", ")
-    }
-
-    /// Why it must not be begun, or nil.
-    ///
-    /// - Parameter spent: what the command has spent of its limits before.
-    func objection(_ limits: ChatLimits, spent: (requests: Int, cost: Double)) -> String? {
-        if let allowed = limits.maximumRequests, toAsk > allowed - spent.requests {
-            return
-                "\(toAsk) prompts are needed and \(left(allowed - spent.requests, of: allowed)) allowed; nothing was sent"
-        }
-        if let allowed = limits.maximumCost, let cost, cost > allowed - spent.cost {
-            let left = spent.cost == 0 ? "" : "\(Self.money(max(0, allowed - spent.cost))) is left of the "
-            return
-                "up to \(Self.money(cost)) is needed and \(left)\(Self.money(allowed)) allowed; nothing was sent"
-        }
-        return nil
-    }
-
-    private func left(_ left: Int, of allowed: Int) -> String {
-        left == allowed ? "\(allowed)" : "\(max(0, left)) left of the \(allowed)"
     }
 
     /// The plan for people.
@@ -106,7 +84,7 @@ package struct GenerationPlan: Sendable, Encodable {
         guard let server else { return table }
         table.append(["server", server])
         table.append(["prompts", "\(prompts), \(cached) cached, \(toAsk) to ask"])
-        table.append(["tokens", "at most about \(inputTokens) in and \(outputTokens) out"])
+        table.append(["tokens", "at most \(inputTokens) in and \(outputTokens) out (estimated)"])
         table.append([
             "time",
             minutes.map { "at least \(max(1, Int($0.rounded(.up)))) minutes" }
@@ -114,10 +92,9 @@ package struct GenerationPlan: Sendable, Encodable {
         ])
         table.append([
             "price",
-            cost.map { "at most \(Self.money($0))" } ?? "unknown: pass --llm-price, what a million tokens cost",
+            cost.map { "at most \(Money.text($0)) (estimated)" }
+                ?? "unknown: pass --llm-price, what a million tokens cost",
         ])
         return table
     }
-
-    private static func money(_ amount: Double) -> String { String(format: amount < 0.01 ? "%.5f" : "%.2f", amount) }
 }

@@ -277,9 +277,7 @@ package struct GenerationWorkflow {
     ) async throws {
         let plan = try await plan(prompts, opened, documents: documents, passages: passages)
         context.note(plan.summary)
-        if let objection = plan.objection(options.limits, spent: opened.model.spent) {
-            throw ProviderError.overBudget(endpoint: opened.model.url, reason: objection)
-        }
+        try await opened.model.require(prompts: plan.toAsk, cost: plan.cost)
     }
 
     private func applyJudge(
