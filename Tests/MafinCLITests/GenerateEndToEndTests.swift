@@ -145,7 +145,8 @@ struct GenerateEndToEndTests {
                 ["generate", "--output", "GEN", "--judge", "openai:writer", "--llm-max-requests", "70"] + flags(server))
             #expect(
                 shared.status == CommandStatus.budget.rawValue
-                    && shared.error.contains("requests are needed and 10 are left of the 70 allowed"), "\(shared.error)")
+                    && shared.error.contains("requests are needed and 10 are left of the 70 allowed"), "\(shared.error)"
+            )
             #expect(bill.prompts.count == 60)
             let elsewhere = try await world.mafin(
                 ["generate", "--output", "GEN", "--judge", "anthropic:grader"] + flags(server))
