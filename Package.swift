@@ -111,7 +111,8 @@ let package = Package(
             ])
         + module("MafinGeneration", ["MafinNumerics", "MafinRetrieval"])
         + module(
-            "MafinReport", ["MafinNumerics", "MafinRetrieval", "MafinMethod", "MafinPipeline", "MafinComparison"])
+            "MafinReport",
+            ["MafinNumerics", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline", "MafinComparison"])
         + module(
             "MafinServer",
             [

@@ -25,7 +25,8 @@ extension Comparison {
                 let learned = LearningCurve.subset(of: labelled, size: size, seed: seed, repeated: 0)
                 let limited = try training.seeded(seed, seconds: seconds).limited(toTrainQueries: learned, seed: seed)
                 let trained = try limited.train(chosen.contender, checkpointFolder: nil, isCancelled: isCancelled)
-                let evaluation = try training.evaluate(limited.systems(of: trained).vectors, on: qrels, metrics: [plan.metric])
+                let evaluation = try training.evaluate(
+                    limited.systems(of: trained).vectors, on: qrels, metrics: [plan.metric])
                 return ComparisonUnit(seconds: 0, differences: evaluation.differences(from: baseline, in: plan.metric))
             }
             differences[size] = unit.differences
