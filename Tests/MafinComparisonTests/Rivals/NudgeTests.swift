@@ -36,13 +36,13 @@ import Testing
     @Test func noOtherVectorIsBetter() throws {
         let world = try RivalFixture.world()
         let motion = SphericalMotion(world.data.index, base: world.system)
-        let pull = DocumentPull(world.data.index, queryVectors: world.system.queries)
+        let sums = QuerySums(world.data.index, queryVectors: world.system.queries)
         var generator = RandomGenerator(seed: 4)
         for step in [0.02, 0.3, 1] {
             let moved = motion.documents(step: step)
             for document in motion.moved {
-                let row = try #require(pull.documents.firstIndex(of: document))
-                func gain(_ vector: [Float]) -> Float { zip(vector, pull.sums.row(row)).reduce(0) { $0 + $1.0 * $1.1 } }
+                let row = try #require(sums.documents.firstIndex(of: document))
+                func gain(_ vector: [Float]) -> Float { zip(vector, sums.rows.row(row)).reduce(0) { $0 + $1.0 * $1.1 } }
                 func distance(_ vector: [Float]) -> Float {
                     zip(vector, world.system.documents.row(document)).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
                 }
