@@ -35,12 +35,12 @@ import Testing
     /// Of all vectors within the bound, the closed form gives the largest sum of scores.
     @Test func noOtherVectorIsBetter() throws {
         let world = try RivalFixture.world()
-        let motion = SphericalMotion(world.data.index, base: world.system)
+        let paths = GreatCirclePaths(world.data.index, base: world.system)
         let sums = QuerySums(world.data.index, queryVectors: world.system.queries)
         var generator = RandomGenerator(seed: 4)
         for step in [0.02, 0.3, 1] {
-            let moved = motion.documents(step: step)
-            for document in motion.moved {
+            let moved = paths.documents(step: step)
+            for document in paths.moved {
                 let row = try #require(sums.documents.firstIndex(of: document))
                 func gain(_ vector: [Float]) -> Float { zip(vector, sums.rows.row(row)).reduce(0) { $0 + $1.0 * $1.1 } }
                 func distance(_ vector: [Float]) -> Float {
@@ -62,16 +62,16 @@ import Testing
 
     @Test func scoresWithoutVectorsAreThoseOfTheVectors() throws {
         let world = try RivalFixture.world()
-        let motion = SphericalMotion(world.data.index, base: world.system)
+        let paths = GreatCirclePaths(world.data.index, base: world.system)
         let queries = world.system.queries.selecting(rows: world.testQueries)
         for step in [0, 0.1, 0.5, 2] {
-            let scores = motion.scores(
+            let scores = paths.scores(
                 world.system.scores(queries: world.testQueries),
-                along: Matrix.multiply(queries, transposed: motion.tangents), step: step)
-            let direct = Matrix.multiply(queries, transposed: motion.documents(step: step))
+                along: Matrix.multiply(queries, transposed: paths.tangents), step: step)
+            let direct = Matrix.multiply(queries, transposed: paths.documents(step: step))
             #expect(largestDifference(scores.values, direct.values) < 1e-5)
         }
-        #expect(differingElements(motion.documents(step: 0).values, world.system.documents.values) == 0)
+        #expect(differingElements(paths.documents(step: 0).values, world.system.documents.values) == 0)
     }
 
     @Test func developmentFigureIsThatOfTheRanking() throws {
