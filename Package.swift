@@ -58,8 +58,6 @@ let package = Package(
         // Requests, answers and header fields of the service.
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
-        // What a request's trace is handed to the HTTP client by.
-        .package(url: "https://github.com/apple/swift-distributed-tracing", exact: "1.7.3"),
         // SQLite in WAL mode: the cache of paid vectors that survives a kill at any moment.
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         // Profiles of embedding providers are TOML files, which people can write.
@@ -127,7 +125,6 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "Tracing", package: "swift-distributed-tracing"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             // Compiled in, so that the program is one file.

@@ -29,7 +29,7 @@ MAFIN_SERVE_KEYS=a-key-for-the-test "$mafin" serve "$work/toy" --index "$work/in
 server=$!
 url=
 for _ in $(seq 100); do
-    url=$(sed -n 's/^serving at //p' "$work/log")
+    url=$(sed -n 's/.*"event":"listening","url":"\([^"]*\)".*/\1/p' "$work/log")
     [ -z "$url" ] || break
     kill -0 "$server" || die "the service ended: $(cat "$work/log")"
     sleep 0.1

@@ -32,7 +32,7 @@ serve() {
 address() {
     local url
     for _ in $(seq 100); do
-        url=$(sed -n 's/^serving at //p' "$work/$1")
+        url=$(sed -n 's/.*"event":"listening","url":"\([^"]*\)".*/\1/p' "$work/$1")
         [ -z "$url" ] || break
         sleep 0.1
     done
@@ -48,7 +48,9 @@ url=$(address log)
 keyed_url=$(address keyed-log)
 
 mkdir -p "$cache/service-page"
-"$python" Tools/check_service_page.py "$url" "$chromium" "$cache/service-page" "$keyed_url" a-key-of-the-test
-say "the marks are a collection that train reads"
-test -s "$work/marks/queries.jsonl" && test -s "$work/marks/qrels/train.tsv"
-"$mafin" train --data "$work/marks" --help >/dev/null
+"$python" Tools/check_service_page.py "$url" "$chromium" "$cache/service-page" "$keyed_url" a-key-of-the-test Samples/handbook
+say "training on the marks"
+"$mafin" feedback export "$work/marks" --index "$work/index" --output "$work/marked" >&2
+"$mafin" train --data "$work/marked" --black-box "local:$cache/models/all-MiniLM-L6-v2" \
+    --encoder "$cache/models/all-MiniLM-L6-v2" --time 10s --rivals none --force --quiet --output "$work/from-marks" >&2
+test -s "$work/from-marks/manifest.json"

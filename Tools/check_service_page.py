@@ -1,9 +1,10 @@
-"""Uses the page of a running `mafin serve` in headless Chromium with real clicks and keys, and fails on whatever is not as it should be.
+"""Uses the page of a running `mafin serve` in headless Chromium with real clicks and keys, and fails where it is not as it should be.
 
-    check_service_page.py URL CHROMIUM FOLDER-FOR-SCREENSHOTS KEYED-URL KEY     (Scripts/test-service-page.sh does all of it)
+    check_service_page.py URL CHROMIUM FOLDER-FOR-SCREENSHOTS KEYED-URL KEY COLLECTION     (Scripts/test-service-page.sh runs it)
 
 The service has the sample handbook's index, BM25, marks and a report. Rankings are compared with what /search says for the same λ; the slider
-must ask nothing. The service at KEYED-URL is the same but asks for a key.
+must ask nothing. The service at KEYED-URL is the same but asks for a key. At the end the training labels of COLLECTION are marked, so
+that the marks can be trained on.
 """
 
 import json
@@ -38,6 +39,11 @@ def search(url, **body):
         return json.load(answer)
 
 
+def focused(page):
+    """The name of the control that has the focus; None if the focus is lost."""
+    return page.evaluate("document.activeElement.dataset.name || null")
+
+
 def ids(page, side):
     return page.locator(f"#{side} > li").evaluate_all("items => items.map(item => item.dataset.id)")
 
@@ -58,6 +64,7 @@ def use(page, url, screen, folder):
     page.on("request", lambda request: asked.append(request.url) if not request.url.startswith("data:") else None)
     page.goto(url)
     expect(page.locator("#results")).to_be_hidden()
+    expect(page.locator("#skip")).to_be_hidden()
     accessible(page, screen, "empty")
 
     # Asking, by keyboard.
@@ -70,6 +77,8 @@ def use(page, url, screen, folder):
     assert ids(page, "right") == [hit["id"] for hit in truth["results"]], screen
     assert ids(page, "left") == own, screen
     expect(page.locator("#status")).to_contain_text("10 results at λ = ")
+    assert page.locator("#skip").get_attribute("hidden") is None, f"{screen}: nothing to skip to"
+    expect(page.locator("#right .name").first).to_have_attribute("dir", "auto")
     page.screenshot(path=folder / f"{screen}-results.png", full_page=True)
     accessible(page, screen, "results")
     if screen in ("light", "dark"):
@@ -104,12 +113,18 @@ def use(page, url, screen, folder):
     (first.locator(".head").tap if screen == "phone" else first.locator(".head").click)()
     expect(first.locator(".head")).to_have_attribute("aria-expanded", "true")
     assert first.locator(".head").evaluate("e => e === document.activeElement") or screen == "phone", f"{screen}: focus is lost"
+    body = first.locator(".head").get_attribute("aria-controls")
+    assert body and first.locator(f"#{body}").count() == 1, f"{screen}: what the card opens is not named"
     first.get_by_role("button", name="Which words").click()
     expect(first.locator(".words mark").first).to_be_visible(timeout=20_000)
     spoken = "".join(first.locator(".words > div:not(.caption)").nth(0).all_text_contents())
     assert spoken == QUERY, f"{screen}: {spoken!r}"
-    first.get_by_role("button", name="Relevant").click()
+    assert focused(page) and focused(page).endswith(":explain"), f"{screen}: focus is lost after the words"
+    first.get_by_role("button", name="Relevant").focus()
+    page.keyboard.press("Enter")
     expect(first).to_have_class(re.compile("relevant"))
+    expect(first.get_by_role("button", name="Undo")).to_have_count(1)
+    assert focused(page) and focused(page).endswith(":1"), f"{screen}: focus is lost after a mark"
     second = page.locator("#right > li").nth(1)
     second.locator(".head").focus()
     page.keyboard.press("Enter")
@@ -202,7 +217,69 @@ def mark_and_search(page, url):
     assert grades.get(identifier) == 1, f"the mark was dropped: {grades}"
 
 
-def main(url, chromium, folder, keyed, key):
+def overtaking(page, url):
+    """A search that another one overtakes does not clear its status; an answer that is not JSON is said to be one; texts come when needed."""
+    page.goto(url)
+    held = []
+    page.route("**/search", lambda route: held.append(route))
+    for query in ["first", "second"]:
+        page.locator("#query").fill(query)
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(200)
+    expect(page.locator("#status")).to_have_text("Searching …")
+    page.unroute("**/search")
+    for route in held:
+        try:
+            route.abort()
+        except Exception:
+            pass  # The page gave it up.
+    page.route("**/search", lambda route: route.fulfill(status=502, content_type="text/html", body="<h1>Bad gateway</h1>"))
+    page.locator("#query").fill("third")
+    page.keyboard.press("Enter")
+    expect(page.locator("#error")).to_have_text("the service answered 502")
+    page.unroute("**/search")
+    long = "x" * 3000
+    page.locator("#query").fill(long)
+    assert page.locator("#query").input_value() == long, "a long question is cut"
+
+    with page.expect_response("**/search") as answered:
+        page.locator("#query").fill(QUERY)
+        page.keyboard.press("Enter")
+    expect(page.locator("#right > li")).to_have_count(10)
+    answer = answered.value.json()
+    candidates = answer["candidates"]["documents"]
+    assert all(len(hit["text"]) <= 201 for hit in candidates), "candidates bring their texts"
+    known = {hit["id"] for hit in answer["results"] + answer["black_box_ranking"]}
+    for value in ["1", "0.9", "0.8"]:
+        page.locator("#lambda").fill(value)
+        fresh = [place for place, one in enumerate(ids(page, "right")) if one not in known]
+        if fresh:
+            break
+    assert fresh, "no λ brings up a new document"
+    card = page.locator("#right > li").nth(fresh[0])
+    with page.expect_response("**/document?id=*") as fetched:
+        card.locator(".head").click()
+    expect(card.locator(".body p").first).to_have_text(fetched.value.json()["text"])
+
+
+def mark_collection(url, collection):
+    """Marks the labels of a collection's training queries, as people would over some weeks."""
+    collection = pathlib.Path(collection)
+    texts = {}
+    for line in (collection / "queries.jsonl").read_text().splitlines():
+        query = json.loads(line)
+        texts[query["_id"]] = query["text"]
+    count = 0
+    for line in (collection / "qrels" / "train.tsv").read_text().splitlines()[1:]:
+        query, document, grade = line.split("\t")
+        body = {"query": texts[query], "document": document, "grade": int(int(grade) > 0)}
+        request = urllib.request.Request(url + "/feedback", json.dumps(body).encode(), {"content-type": "application/json"})
+        urllib.request.urlopen(request).close()
+        count += 1
+    print(f"{count} labels marked", file=sys.stderr)
+
+
+def main(url, chromium, folder, keyed, key, collection):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
@@ -212,7 +289,10 @@ def main(url, chromium, folder, keyed, key):
             use(context.new_page(), url, screen, folder)
             context.close()
             print(f"{screen}: as it should be", file=sys.stderr)
-        for name, body in [("keyed", lambda page: use_key(page, keyed, key)), ("mark", lambda page: mark_and_search(page, url))]:
+        for name, body in [
+            ("keyed", lambda page: use_key(page, keyed, key)), ("mark", lambda page: mark_and_search(page, url)),
+            ("overtaking", lambda page: overtaking(page, url)),
+        ]:
             context = browser.new_context(**SCREENS["light"])
             body(context.new_page())
             context.close()
@@ -220,6 +300,7 @@ def main(url, chromium, folder, keyed, key):
         browser.close()
     if faults:
         raise SystemExit(f"{len(faults)} faults")
+    mark_collection(url, collection)
 
 
 if __name__ == "__main__":

@@ -547,7 +547,7 @@ class Service:
         command = [given.mafin, "serve", artefact, "--name", "soak", "--port", "0", "--keys-file", folder / "keys",
                    "--index", folder / "INDEX", *flags]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=open(self.log, "wb"), env=environment)
-        while not (match := re.search(rb"serving at http://127.0.0.1:(\d+)", self.log.read_bytes())):
+        while not (match := re.search(rb'"url":"http://127.0.0.1:(\d+)"', self.log.read_bytes())):
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.05)
         self.port = int(match.group(1))

@@ -22,7 +22,7 @@ struct MafinCommand: AsyncParsableCommand {
             DemoCommand.self, ModelCommand.self, GenerateCommand.self, AdaptCommand.self, TrainCommand.self,
             EvaluateCommand.self, CompareCommand.self, EmbedCommand.self, SearchCommand.self, IndexCommand.self,
             ServeCommand.self, InspectCommand.self, DiffCommand.self, PlanCommand.self, ProviderCommand.self,
-            CacheCommand.self, BatchCommand.self,
+            FeedbackCommand.self, CacheCommand.self, BatchCommand.self,
         ])
 
     /// When the command began.

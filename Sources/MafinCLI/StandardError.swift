@@ -10,9 +10,16 @@ enum StandardError {
     /// Whether the last line is not finished: it holds a progress bar.
     private static let isLineOpen = Atomic(false)
 
+    /// Where lines go instead, where something takes them.
+    private static let taker = Mutex<(@Sendable (String) -> Void)?>(nil)
+
+    /// Gives all further lines to `take`: a service's log is JSON, and no other line may stand between.
+    static func redirectLines(to take: @escaping @Sendable (String) -> Void) { taker.withLock { $0 = take } }
+
     /// Writes a line of its own. A progress bar in the current line is erased, and comes back with its next update. Characters that steer the
     /// terminal are replaced: the text may hold the words of a server or of a document.
     static func writeLine(_ text: String) {
+        if let take = taker.withLock({ $0 }) { return take(text) }
         write((isLineOpen.load(ordering: .relaxed) ? clearLine : "") + text.safeForTerminal + "\n")
     }
 

@@ -74,7 +74,9 @@ import Testing
                 let answer = try await client.get("/v1/models", ["host": host, "origin": "http://\(host)"])
                 #expect(answer.status == 403 && answer.code == "foreign_host", "\(host)")
             }
-            #expect(try await client.get("/livez", ["host": "a.example"]).status == 200)
+            for path in ["/livez", "/readyz", "/metrics", "/openapi.json", "/"] {
+                #expect(try await client.get(path, ["host": "a.example"]).status == 403, "\(path)")
+            }
         }
         try await toy.service(options, keys: own).serving { client in
             let headers = ["host": "a.example", "authorization": "Bearer a-key-of-the-test"]
@@ -98,21 +100,40 @@ import Testing
             let pair = String(cookie.prefix { $0 != ";" })
             let report = try await client.get("/report", ["cookie": "other=1; \(pair)"])
             #expect(report.status == 200 && report.text == "<h1>Report</h1>")
+            // Whatever the file holds, it runs apart from the page and asks nobody.
+            let policy = try #require(report.header("content-security-policy"))
+            #expect(policy.hasPrefix("sandbox allow-scripts;") && policy.contains("default-src 'none'"))
+            #expect(!policy.contains("allow-same-origin") && !policy.contains("connect-src"))
             // It opens nothing else, and only as it was given.
             #expect(try await client.get("/v1/models", ["cookie": pair]).status == 401)
             #expect(try await client.send("POST", "/report", ["cookie": pair]).status == 401)
             for wrong in [
-                pair + "0", String(pair.dropLast(2)), pair.replacing("=1", with: "=9"), "mafin-report=..",
-                "mafin-report",
+                pair + "0", String(pair.dropLast(2)), "mafin-report=..", "mafin-report",
             ] {
                 #expect(try await client.get("/report", ["cookie": wrong]).status == 401, "\(wrong)")
             }
         }
+        // A ticket is worth nothing in another process, after its time, and after its key.
+        let ring = try KeyRing(keys: "a-key-of-the-test")
+        let alice = try #require(ring.key(of: "a-key-of-the-test"))
         let tickets = ReportTickets()
-        let cookie = String(tickets.cookie(for: "alice").prefix { $0 != ";" })
-        #expect(tickets.name(in: [.cookie: cookie]) == "alice")
-        #expect(tickets.name(in: [.cookie: cookie], now: Date() + 601) == nil)
-        #expect(ReportTickets().name(in: [.cookie: cookie]) == nil)
+        let cookie = tickets.cookie(for: alice, isSecure: true)
+        #expect(cookie.hasSuffix("; SameSite=Strict; Secure"))
+        let pair = String(cookie.prefix { $0 != ";" })
+        #expect(tickets.key(in: [.cookie: pair]) == alice)
+        #expect(ReportTickets().key(in: [.cookie: pair]) == nil)
+        let short = ReportTickets(lifetime: .zero)
+        #expect(short.key(in: [.cookie: String(short.cookie(for: alice, isSecure: false).prefix { $0 != ";" })]) == nil)
+        let file = try toy.folder.write("alice first-key-of-alice\n", to: "keys")
+        let keys = try KeyRing(file: file)
+        try await toy.service(options, keys: keys).serving { client in
+            let ticket = try await client.send("POST", "/report", ["authorization": "Bearer first-key-of-alice"])
+            let pair = String(try #require(ticket.header("set-cookie")).prefix { $0 != ";" })
+            #expect(try await client.get("/report", ["cookie": pair]).status == 200)
+            try Data("alice second-key-of-alice\n".utf8).write(to: file)
+            #expect(keys.refresh() != nil)
+            #expect(try await client.get("/report", ["cookie": pair]).status == 401)
+        }
         // Where there are no keys the link is enough.
         try await toy.service(options).serving { client in
             let report = try await client.get("/report")

@@ -146,12 +146,41 @@ import Testing
                 _ = try await batcher.embed(self.items(number == 11 ? "bad" : "good \(number)"), as: .query)
                 return false
             } catch let failure as UpstreamFailure {
-                #expect(failure.kind == .textRefused && failure.message.contains("'bad'"))
+                #expect(failure.kind == .textRefused && failure.detail.contains("'bad'"))
                 return true
             }
         }
         #expect(failed.indices.filter { failed[$0] } == [11])
         #expect(batcher.lastFailure == nil)
+    }
+
+    /// One text that is refused costs its neighbours a few further calls, not one call each.
+    @Test func aRefusedCallIsHalvedUntilTheTextIsAlone() async throws {
+        let box = ToyBlackBox()
+        box.behaviour.withLock { ($0.delay, $0.refusedWord) = (.milliseconds(50), "bad") }
+        let batcher = batcher(box, .init(calls: 1))
+        // The first call holds the others back, so that they go together.
+        async let first = batcher.embed(items("first"), as: .query)
+        while box.calls.isEmpty { try await Task.sleep(for: .milliseconds(1)) }
+        let answered = try await (0..<64).concurrentMap { number in
+            (try? await batcher.embed(self.items(number == 40 ? "bad" : "good \(number)"), as: .query)) != nil
+        }
+        _ = try await first
+        #expect(answered.indices.filter { !answered[$0] } == [40])
+        // The first one, all 64, and two calls for each of six halvings.
+        #expect(box.calls.count <= 14, "\(box.calls.map(\.count))")
+        #expect(box.calls.map(\.count).max() == 64)
+    }
+
+    /// An API that refuses every text shows nothing about whether it works: what is known of it stays.
+    @Test func aRefusedTextIsNoAnswer() async throws {
+        let box = ToyBlackBox()
+        box.behaviour.withLock { $0.refusedWord = "a" }
+        let batcher = batcher(box)
+        await #expect(throws: UpstreamFailure.self) { try await batcher.embed(self.items("a"), as: .query) }
+        #expect(batcher.lastAnswer == nil && batcher.lastFailure == nil)
+        _ = try await batcher.embed(items("b"), as: .query)
+        #expect(batcher.lastAnswer != nil)
     }
 
     @Test func whileItIsAwayNobodyWaits() async throws {
@@ -245,8 +274,8 @@ import Testing
             _ = try await batcher.embed(items("a"), as: .query)
             Issue.record("it takes too long")
         } catch let failure as UpstreamFailure {
-            #expect(failure.message.contains("0.05 s"))
+            #expect(failure.detail.contains("0.05 s"))
         }
-        #expect(box.record.withLock { $0.cancelled } == 1)
+        while box.record.withLock({ $0.cancelled }) == 0 { try await Task.sleep(for: .milliseconds(1)) }
     }
 }

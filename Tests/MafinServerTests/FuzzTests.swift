@@ -1,13 +1,13 @@
 import Foundation
 import HTTPTypes
-import Hummingbird
 import MafinBlackBox
 import MafinNumerics
+import NIOCore
 import Testing
 
 @testable import MafinServer
 
-/// What comes from outside is read, or refused in words; nothing else happens. Seeded, so that a failure comes back.
+/// Input from outside is read, or refused with a sentence; nothing else happens. Seeded, so that a failure can be repeated.
 @Suite struct FuzzTests {
     /// Inputs of each parser; more with `MAFIN_FUZZ_INPUTS`.
     private static let inputs = ProcessInfo.processInfo.environment["MAFIN_FUZZ_INPUTS"].flatMap { Int($0) } ?? 20_000
@@ -49,7 +49,7 @@ import Testing
         let reading = EmbeddingsRequest.Reading(model: "toy", defaultRole: .document, dimension: 48, maximumInputs: 8)
         var (read, refused) = (0, 0)
         for _ in 0..<Self.inputs {
-            let body = damaged(&random)
+            let body = ByteBuffer(bytes: damaged(&random))
             do {
                 let request = try EmbeddingsRequest(RequestFields(body), for: reading)
                 read += 1
@@ -58,10 +58,10 @@ import Testing
                 refused += 1
                 #expect([400, 404].contains(error.status.code) && !error.message.isEmpty)
                 // An error can always be written.
-                let answer = Answers.error(error, in: .openAI, id: "x")
-                #expect(answer.status == error.status)
+                let reply = Reply.error(error, in: .openAI, id: "x")
+                #expect(reply.status == error.status)
             }
-            do { _ = try CohereRequest(body, for: reading) } catch is ServiceError {}
+            do { _ = try CohereRequest(RequestFields(body), for: reading) } catch is ServiceError {}
             do {
                 let fields = try RequestFields(body)
                 _ = try fields.integer("top", in: 1...1000)

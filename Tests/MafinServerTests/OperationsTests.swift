@@ -1,10 +1,8 @@
-import AsyncHTTPClient
 import Foundation
 import HTTPTypes
 import MafinBlackBox
 import MafinNumerics
 import MafinTestSupport
-import NIOCore
 import Synchronization
 import Testing
 
@@ -57,12 +55,26 @@ import Testing
             try Data("bob three words here\n".utf8).write(to: file)
             #expect(keys.refresh()?.contains("stay as they were") == true)
             #expect(try await status(["authorization": "Bearer secret-three"]) == 200)
+            // An emptied file locks out all whose keys it held; the service does not open.
+            try Data("# nobody\n".utf8).write(to: file)
+            #expect(keys.refresh() != nil)
+            #expect(try await status(["authorization": "Bearer secret-three"]) == 401)
+            #expect(try await status([:]) == 401)
+            #expect(try await status(["api-key": "from-the-environment"]) == 200)
         }
         let text = lines.all.joined(separator: "\n")
         for secret in ["secret-one", "secret-two", "from-the-environment", "secret-three"] {
             #expect(!text.contains(secret))
         }
         #expect(text.contains("\"key\":\"alice\""))
+        // A '#' within a key is part of it.
+        try Data("alice abcd1234#rest # her key\n#no-key-at-all\n".utf8).write(to: file)
+        let ring = try KeyRing(file: file)
+        #expect(ring.key(of: "abcd1234#rest")?.name == "alice" && ring.key(of: "abcd1234") == nil)
+        let lone = try KeyRing(file: file)
+        try Data().write(to: file)
+        #expect(lone.refresh()?.contains("no key is left") == true)
+        #expect(lone.areRequired && lone.key(of: "abcd1234#rest") == nil)
         #expect(throws: KeyError.self) { try KeyRing(keys: "short") }
         #expect(throws: KeyError.self) { try KeyRing(keys: "  , ") }
         #expect(throws: KeyError.self) { try KeyRing(file: URL(fileURLWithPath: "/nonexistent")) }
@@ -71,16 +83,21 @@ import Testing
     @Test func degradedServiceSaysSo() async throws {
         let toy = toy
         toy.blackBox.behaviour.withLock { $0.isAway = true }
-        try await toy.service().serving { client in
+        let lines = Lines()
+        try await toy.service(log: lines.log).serving { client in
             let answer = try await client.post("/v1/embeddings", ["input": "w1", "input_type": "query"])
             #expect(
-                answer.status == 503 && answer.code == "black_box_unavailable" && answer.message == "the toy is away")
+                answer.status == 503 && answer.code == "black_box_unavailable"
+                    && answer.message == "the black box does not answer at the moment")
             #expect(Int(answer.header("retry-after") ?? "") ?? 0 >= 1)
             let ready = try await client.get("/readyz")
-            #expect(ready.status == 503 && ready.json["black_box"] as? String == "the toy is away")
+            #expect(ready.status == 503)
+            #expect(ready.json["black_box"] as? String == "the black box does not answer at the moment")
             #expect(ready.json["local"] as? String == "ok")
             #expect(try await client.get("/livez").status == 200)
         }
+        // What the black box said is for the operator.
+        #expect(lines.all.contains { $0.contains("the toy is away") })
         var options = ServiceOptions()
         options.degrades = true
         try await toy.writeIndexWhileAwake()
@@ -169,14 +186,11 @@ import Testing
     /// The black box is asked with the trace of the request.
     @Test func theTraceGoesOnToTheBlackBox() async throws {
         let seen = Mutex<[String]>([])
-        let stub = try StubHTTPServer { request in
-            seen.withLock { $0.append(request.headers["traceparent"] ?? "none") }
-            return .text("{}")
-        }
-        defer { stub.stop() }
         let toy = toy
         let service = try await MafinService(options: ServiceOptions(), keys: KeyRing()) { _ in
-            LoadedArtefact(model: try toy.model(), blackBox: CallingBlackBox(base: toy.blackBox, url: stub.url))
+            LoadedArtefact(
+                model: try toy.model(),
+                blackBox: TracedBlackBox(base: toy.blackBox) { trace in seen.withLock { $0.append(trace ?? "none") } })
         }
         try await service.serving { client in
             let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -217,19 +231,14 @@ import Testing
     }
 }
 
-/// A black box that calls somewhere over HTTP before it answers, as those behind an API do.
-private struct CallingBlackBox: BlackBox {
+/// A black box that tells which trace it is asked with.
+private struct TracedBlackBox: BlackBox {
     let base: ToyBlackBox
-    let url: String
+    let trace: @Sendable (String?) -> Void
     var identity: BlackBoxIdentity { base.identity }
 
     func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
-        var configuration = HTTPClient.Configuration()
-        configuration.tracing.tracer = TracePropagator()
-        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-        let response = try await client.execute(HTTPClientRequest(url: url), timeout: TimeAmount.seconds(10))
-        _ = try await response.body.collect(upTo: 1000)
-        try await client.shutdown()
+        trace(OutgoingTrace.header)
         return try await base.embed(items, as: role)
     }
 }

@@ -21,12 +21,12 @@ import Testing
         box.behaviour.withLock { ($0.delay, $0.isAway) = (.milliseconds(100), true) }
         let ill = probe(box)
         let failures = await (0..<10).concurrently { _ in await ill.failure() }
-        #expect(failures.allSatisfy { $0 == "the toy is away" } && box.calls.count == 1, "\(failures)")
+        #expect(failures.allSatisfy { $0?.detail == "the toy is away" } && box.calls.count == 1, "\(failures)")
 
         box.behaviour.withLock { $0.isAway = false }
         let well = probe(box)
         let none = await (0..<10).concurrently { _ in await well.failure() }
-        #expect(none == [String?](repeating: nil, count: 10))
+        #expect(none.allSatisfy { $0 == nil } && none.count == 10)
         #expect(box.calls.count == 2)
     }
 
@@ -40,14 +40,14 @@ import Testing
         box.behaviour.withLock { $0.isAway = true }
         try await Task.sleep(for: .milliseconds(20))
         #expect(await believing.failure() == nil)
-        #expect(await doubting.failure() == "the toy is away")
+        #expect(await doubting.failure()?.detail == "the toy is away")
     }
 
     @Test func aFailureStaysUntilThereIsAnAnswer() async throws {
         let box = ToyBlackBox()
         box.behaviour.withLock { $0.delay = .seconds(30) }
         let probe = probe(box, timeout: .milliseconds(50))
-        #expect(await probe.failure()?.contains("0.05 s") == true)
+        #expect(await probe.failure()?.detail.contains("0.05 s") == true)
         // Nobody has asked anything else: what was found out is still true.
         for _ in 0..<3 { #expect(await probe.failure() != nil) }
         #expect(box.calls.count == 1)
@@ -62,6 +62,52 @@ import Testing
         task.cancel()
         #expect(await probe.failure() == nil)
         #expect(box.record.withLock { $0.cancelled } == 0 && box.calls.count == 1)
+    }
+
+    /// A black box that refuses every text, the probe's word among them, is not there.
+    @Test func whatRefusesEveryTextIsNotReady() async throws {
+        let toy = try ToyArtefact()
+        toy.blackBox.behaviour.withLock { $0.refusesAll = true }
+        let lines = Mutex<[String]>([])
+        try await toy.service(log: ServiceLog { line in lines.withLock { $0.append(line) } }).serving { client in
+            #expect(try await client.embed("w1").status == 422)
+            let ready = try await client.get("/readyz")
+            #expect(ready.status == 503 && ready.json["status"] as? String == "not ready", "\(ready.text)")
+            #expect((ready.json["black_box"] as? String)?.contains("refuses the service's requests") == true)
+        }
+        #expect(lines.withLock { $0 }.contains { $0.contains("\"event\":\"readiness\"") && $0.contains("no text") })
+        // A file of answers that does not hold the word is there.
+        let stored = BlackBoxProbe(
+            UpstreamBatcher(
+                KnownTexts(toy.blackBox, queries: [], documents: []),
+                classify: { UpstreamFailure(.unavailable, "\($0)") }))
+        #expect(await stored.failure() == nil)
+    }
+
+    /// However often it is asked, readiness is found out once a second.
+    @Test func readinessIsRemembered() async throws {
+        let toy = try ToyArtefact()
+        try await toy.service().serving { client in
+            let begun = ContinuousClock.now
+            let states = try await (0..<200).concurrentMap { _ in try await client.get("/readyz").status }
+            let seconds = (ContinuousClock.now - begun).inSeconds
+            #expect(states.allSatisfy { $0 == 200 })
+            let metrics = try await client.get("/metrics").text
+            let batches = try #require(metrics.firstMatch(of: #/\nmafin_local_batches_total (\d+)/#)).1
+            #expect(Double(batches).map { $0 <= seconds + 2 } == true, "\(batches) batches in \(seconds) s")
+        }
+    }
+
+    /// Where there are keys, only who has one is told what is served.
+    @Test func strangersAreToldTheStatusOnly() async throws {
+        let toy = try ToyArtefact()
+        try await toy.service(keys: try KeyRing(keys: "a-key-of-the-test")).serving { client in
+            #expect(try await client.get("/readyz").json.keys.sorted() == ["status"])
+            #expect(try await !client.get("/metrics").text.contains("mafin_build_info"))
+            let key = ["authorization": "Bearer a-key-of-the-test"]
+            #expect(try await client.get("/readyz", key).json["artefact"] != nil)
+            #expect(try await client.get("/metrics", key).text.contains("mafin_build_info"))
+        }
     }
 
     /// A queue that is full costs nothing, neither money nor the place behind the load balancer.

@@ -60,10 +60,10 @@ import Testing
                 while toy.blackBox.calls.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
             }
             let start = ContinuousClock.now
-            while service.metrics.requestsInFlight > 0, ContinuousClock.now - start < .seconds(10) {
+            while service.requestsInFlight > 0, ContinuousClock.now - start < .seconds(10) {
                 try await Task.sleep(for: .milliseconds(5))
             }
-            #expect(service.metrics.requestsInFlight == 0 && ContinuousClock.now - start < .seconds(5))
+            #expect(service.requestsInFlight == 0 && ContinuousClock.now - start < .seconds(5))
         }
     }
 
@@ -80,7 +80,7 @@ import Testing
                 }
             }
             let start = ContinuousClock.now
-            while service.metrics.requestsInFlight > 0, ContinuousClock.now - start < .seconds(5) {
+            while service.requestsInFlight > 0, ContinuousClock.now - start < .seconds(5) {
                 try await Task.sleep(for: .milliseconds(5))
             }
         }
@@ -171,6 +171,34 @@ import Testing
         }
     }
 
+    /// A new artefact over the same index does not read the index again; a new index is read.
+    @Test func theIndexIsSharedByReloads() async throws {
+        let toy = toy
+        try await toy.writeIndex()
+        var options = ServiceOptions()
+        options.usesBM25 = true
+        let service = try await toy.service(options, withIndex: true)
+        let before = service.current
+        try toy.write(seed: 55)
+        #expect(await service.reload())
+        #expect(service.current !== before && service.current.index === before.index)
+        try await toy.writeIndex(.init(element: .float16))
+        #expect(await service.reload())
+        #expect(service.current.index !== before.index)
+    }
+
+    /// Loading takes seconds of computing: it must not take a thread that answers requests.
+    @Test func loadingHasAThreadOfItsOwn() async throws {
+        let toy = toy
+        let isOwn = Mutex<[Bool]>([])
+        let service = try await MafinService(options: ServiceOptions(), keys: KeyRing()) { _ in
+            isOwn.withLock { $0.append(withUnsafeCurrentTask { $0?.unownedTaskExecutor != nil }) }
+            return LoadedArtefact(model: try toy.model(), blackBox: toy.blackBox)
+        }
+        #expect(await service.reload())
+        #expect(isOwn.withLock { $0 } == [true, true])
+    }
+
     /// What changes while the artefact is read is read after that.
     @Test func aReloadThatIsAskedForMeanwhileFollows() async throws {
         let toy = toy
@@ -192,7 +220,7 @@ import Testing
         gate.continuation.yield()
         #expect(await first.value)
         #expect(loads.withLock { $0 } == 3)
-        let vector = try await service.generation.embed(["w1"], as: .query, lambda: nil, maximumTokens: 100).vectors
+        let vector = try await service.current.embed(["w1"], as: .query, lambda: nil, maximumTokens: 100).vectors
         #expect(distance(vector.values, try toy.expected("w1", .query)) < 1e-5)
     }
 
@@ -200,7 +228,7 @@ import Testing
     @Test func aFailedReloadIsTriedAgain() async throws {
         let toy = toy
         let service = try await toy.service()
-        let hash = service.generation.hash
+        let hash = service.current.hash
         var listening = MafinService.Listening(port: 0)
         listening.handlesSignals = false
         try await withThrowingTaskGroup(of: Void.self) { [listening] group in
@@ -211,10 +239,10 @@ import Testing
             #expect(await service.reload() == false)
             try manifest.write(to: toy.artefact.appendingPathComponent("manifest.json"))
             let start = ContinuousClock.now
-            while service.generation.hash == hash, ContinuousClock.now - start < .seconds(30) {
+            while service.current.hash == hash, ContinuousClock.now - start < .seconds(30) {
                 try await Task.sleep(for: .milliseconds(50))
             }
-            #expect(service.generation.hash != hash && !service.isReloadDue)
+            #expect(service.current.hash != hash && !service.isReloadDue)
             group.cancelAll()
             while let result = await group.nextResult() { _ = result }
         }
@@ -227,16 +255,16 @@ import Testing
         let service = try await toy.service(options)
         var listening = MafinService.Listening(port: 0)
         listening.handlesSignals = false
-        let hash = service.generation.hash
+        let hash = service.current.hash
         // What changes before the service listens counts too.
         try toy.write(seed: 77)
         try await withThrowingTaskGroup(of: Void.self) { [listening] group in
             group.addTask { try await service.run(listening) }
             let start = ContinuousClock.now
-            while service.generation.hash == hash, ContinuousClock.now - start < .seconds(30) {
+            while service.current.hash == hash, ContinuousClock.now - start < .seconds(30) {
                 try await Task.sleep(for: .milliseconds(50))
             }
-            #expect(service.generation.hash != hash)
+            #expect(service.current.hash != hash)
             group.cancelAll()
             while let result = await group.nextResult() { _ = result }
         }

@@ -97,6 +97,25 @@ import Testing
         }
     }
 
+    @Test func candidatesCanComeWithoutTheirTexts() async throws {
+        let toy = toy
+        try await toy.writeIndex()
+        try await toy.service(withIndex: true).serving { client in
+            let answer = try await client.post(
+                "/search", ["query": "w9 f2", "top": 3, "candidates": true, "candidate_texts": false])
+            let candidates = try #require(answer.json["candidates"] as? [String: Any])
+            for hit in try #require(candidates["documents"] as? [[String: Any]]) {
+                let (title, text) = (try #require(hit["title"] as? String), try #require(hit["text"] as? String))
+                #expect(title.isEmpty ? text.unicodeScalars.count <= 201 : text.isEmpty)
+                let id = try #require(hit["id"] as? String)
+                let document = try await client.get("/document?id=\(id)")
+                #expect(document.json["text"] as? String == ToyArtefact.documents.first { $0.id == id }?.text)
+            }
+            #expect(try await client.get("/document?id=no").status == 404)
+            #expect(try await client.get("/document").status == 400)
+        }
+    }
+
     @Test func listsAreDeepenedWhereTheyDoNotSuffice() throws {
         // A cloud of documents that are good at both, behind many that are good at one.
         var random = RandomGenerator(seed: 5)
@@ -187,7 +206,7 @@ import Testing
         #expect(try found() == before)
 
         let service = try await toy.service(withIndex: true)
-        let held = try #require(service.generation.index)
+        let held = try #require(service.current.index).search
         let start = ContinuousClock.now
         while held.joined.approximationByteCount == 0, ContinuousClock.now - start < .seconds(10) {
             try await Task.sleep(for: .milliseconds(5))
@@ -237,7 +256,8 @@ import Testing
             let answer = try await client.post("/search", ["query": "w7", "bm25": 0.5])
             #expect(answer.status == 400 && answer.message.contains("--bm25"))
             for (body, words) in [
-                (["query": " "] as [String: Any], "query is missing"),
+                (["query": "a", "top": 101, "candidates": true] as [String: Any], "between 1 and 100"),
+                (["query": " "], "query is missing"),
                 (["query": "a", "top": 0], "top must lie between"),
                 (["query": "a", "lambda": 2], "between 0 and 1"), (["query": 3], "query must be a string"),
             ] {
@@ -251,36 +271,6 @@ import Testing
         }
     }
 
-    @Test func marksBecomeACollection() async throws {
-        let toy = toy
-        try await toy.writeIndex()
-        var options = ServiceOptions()
-        let folder = toy.folder.url.appendingPathComponent("marks")
-        options.feedbackFolder = folder
-        try await toy.service(options, withIndex: true).serving { client in
-            for (query, document, grade) in [("w1  w2", "d3", 1), ("w1 w2", "d4", 0), ("w5", "d5", 1), ("w5", "d6", 1)]
-            {
-                let answer = try await client.post("/feedback", ["query": query, "document": document, "grade": grade])
-                #expect(answer.status == 200, "\(answer.text)")
-            }
-            _ = try await client.post("/feedback", ["query": "w5", "document": "d6", "grade": NSNull()])
-            let state = try await client.get("/feedback?query=w1%20w2")
-            #expect(state.json["grades"] as? [String: Int] == ["d3": 1, "d4": 0], "\(state.text)")
-            #expect(state.json["labels"] as? Int == 3 && state.json["queries"] as? Int == 2)
-            #expect(try await client.post("/feedback", ["query": "w5", "document": "no", "grade": 1]).status == 404)
-            #expect(try await client.post("/feedback", ["query": "w5", "document": "d5", "grade": 7]).status == 400)
-        }
-        let collection = try RetrievalCollection(contentsOf: folder)
-        #expect(collection.documents == ToyArtefact.documents && collection.queries.map(\.text) == ["w1  w2", "w5"])
-        let qrels = try collection.qrels(split: "train")
-        #expect(qrels[collection.queries[0].id] == ["d3": 1, "d4": 0] && qrels[collection.queries[1].id] == ["d5": 1])
-        // It goes on where it ended.
-        try await toy.service(options, withIndex: true).serving { client in
-            let state = try await client.get("/feedback")
-            #expect(state.json["labels"] as? Int == 3)
-        }
-    }
-
     @Test func wordsOfAnExplanationAreTheText() async throws {
         let toy = toy
         try await toy.writeIndex()
@@ -288,6 +278,10 @@ import Testing
         try await service.serving { client in
             let answer = try await client.post("/explain", ["query": "w3, W4", "document": "d29"])
             #expect(answer.status == 200, "\(answer.text)")
+            // What it cost is counted.
+            let tokens = try await client.get("/metrics").text.firstMatch(
+                of: #/\nmafin_tokens_total\{role="document"\} (\d+)/#)
+            #expect(tokens.flatMap { Int($0.1) } ?? 0 > 100)
             let sides = try #require(answer.json["sides"] as? [[String: Any]])
             for (side, text) in zip(sides, ["w3, W4", ToyArtefact.documents[29].textForEncoding]) {
                 let pieces = try #require(side["pieces"] as? [[String: Any]])
@@ -298,8 +292,9 @@ import Testing
         // A short text: exactly what leaving out each word offline says.
         let model = try toy.model()
         let offline = try LeaveOneOut(model).query("w3 w4 w5", document: "w4 w9")
-        let online = try await WordShares(engine: service.generation.engine).shares(
-            of: "w3 w4 w5", as: .query, against: "w4 w9")
+        let online = try await WordShares(
+            of: "w3 w4 w5", as: .query, against: "w4 w9", engine: service.current.engine
+        ).find()
         #expect(online.pieces.map(\.text) == offline.pieces.map(\.text))
         for (mine, theirs) in zip(online.pieces, offline.pieces) {
             #expect((mine.share == nil) == (theirs.contribution == nil))

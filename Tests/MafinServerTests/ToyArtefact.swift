@@ -85,8 +85,7 @@ final class ToyArtefact: Sendable {
         var options = options
         options.name = "toy"
         return try await MafinService(options: options, keys: keys ?? KeyRing(), log: log) { [self] _ in
-            LoadedArtefact(
-                model: try model(), blackBox: blackBox, index: withIndex ? try SearchIndex(readingFrom: index) : nil)
+            LoadedArtefact(model: try model(), blackBox: blackBox, index: withIndex ? index : nil)
         }
     }
 

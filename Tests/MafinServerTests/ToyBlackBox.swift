@@ -14,6 +14,8 @@ final class ToyBlackBox: BlackBox {
         var retryAfter: Int?
         /// Texts that hold this word are refused, with all that are asked with them.
         var refusedWord: String?
+        /// Whether every text is refused.
+        var refusesAll = false
     }
 
     struct Record: Sendable {
@@ -40,6 +42,7 @@ final class ToyBlackBox: BlackBox {
             throw error
         }
         if behaviour.isAway { throw UpstreamFailure(.unavailable, "the toy is away", retryAfter: behaviour.retryAfter) }
+        if behaviour.refusesAll { throw UpstreamFailure(.textRefused, "the toy takes no text") }
         if let word = behaviour.refusedWord, let text = items.first(where: { $0.text.contains(word) })?.text {
             throw UpstreamFailure(.textRefused, "the toy refuses '\(text)'")
         }

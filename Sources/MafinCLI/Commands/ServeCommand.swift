@@ -22,8 +22,9 @@ struct ServeCommand: AsyncParsableCommand {
             The black box is the artefact's own unless --black-box names another. Its API key comes from the provider's usual variable, such as \
             OPENAI_API_KEY, or the one that --api-key-env names.
 
-            SIGTERM lets running requests finish and then ends the service. After SIGHUP, or a change of the artefact, the index or the file of \
-            keys (also behind a symbolic link), they are loaded again without losing a request. Logs are JSON lines on standard error.
+            SIGTERM lets running requests finish and then ends the service. After SIGHUP, or a change of the artefact, the index, the certificate \
+            or the file of keys (also behind a symbolic link), they are loaded again without losing a request. Logs are JSON lines on standard \
+            error.
 
             More flags: mafin serve --help-hidden
             """)
@@ -82,7 +83,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Folder for relevance marks made on the page.",
+            "Folder for relevance marks made on the page; 'mafin feedback export' makes a collection of them.",
             valueName: "folder"))
     var feedback: String?
 
@@ -111,20 +112,23 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         try computing.apply()
-        TracePropagator.install()
         let keys = try access.keys()
         try access.requireKeys(keys, host: host)
         var service = try serviceOptions()
-        // That of the artefact which is there now, until the next start.
+        // The price of the artefact that is there now, until the next start.
         service.pricePerMillionTokens = try options.blackBox.factory(shared).price(
             of: options.blackBox.source(default: Artefact(readingFrom: options.folder).manifest.blackBoxSource))
         try await run(service, keys)
     }
 
     private func run(_ options: ServiceOptions, _ keys: KeyRing) async throws {
+        let log = ServiceLog.standardError(errorsOnly: shared.quiet)
+        StandardError.redirectLines { line in
+            let level = ["error", "warning"].first { line.hasPrefix($0 + ": ") }
+            log.note(level.map { String(line.dropFirst($0.count + 2)) } ?? line, level: level ?? "info")
+        }
         let service = try await MafinService(
-            options: options, keys: keys, log: .standardError(errorsOnly: shared.quiet),
-            load: { metrics in try await load(metrics) })
+            options: options, keys: keys, log: log, load: { metrics in try await load(metrics) })
         var listening = MafinService.Listening(host: host, port: port)
         listening.certificate = access.tlsCertificate.map { URL(fileURLWithPath: $0) }
         listening.privateKey = access.tlsKey.map { URL(fileURLWithPath: $0) }
@@ -132,9 +136,9 @@ struct ServeCommand: AsyncParsableCommand {
         listening.drainTimeout = .seconds(bounds.drainTimeout ?? bounds.deadline)
         listening.maximumConnections = bounds.maxConnections
         let scheme = access.tlsCertificate == nil ? "http" : "https"
-        try await service.run(listening) { [host, shared] port in
+        try await service.run(listening) { [host] port in
             let place = host.contains(":") ? "[\(host)]" : host
-            shared.note("serving at \(scheme)://\(place):\(port)")
+            log.record("listening", [("url", .text("\(scheme)://\(place):\(port)"))])
         }
     }
 
@@ -157,8 +161,8 @@ struct ServeCommand: AsyncParsableCommand {
         return service
     }
 
-    /// Somebody waits for each answer: one more attempt at once, and no waiting for a black box that asks to come back later. Where the
-    /// local half can answer alone, not even that.
+    /// Clients wait for each answer: there is one more attempt at once, and no waiting for a black box that asks to come back later. Where
+    /// the local half can answer alone, there is not even that.
     private var retry: RetryPolicy {
         degrade
             ? RetryPolicy(maximumAttempts: 1, longestServerDelay: .zero, patience: .zero)
@@ -167,24 +171,24 @@ struct ServeCommand: AsyncParsableCommand {
                 longestServerDelay: .seconds(1), patience: .seconds(2))
     }
 
-    /// One generation: everything is opened anew.
+    /// Opens everything but the index, which the service opens only when it has changed.
     private func load(_ metrics: ServiceMetrics) async throws -> sending LoadedArtefact {
         let model = try options.load(shared)
-        let index = try index.map { try SearchIndex(readingFrom: URL(fileURLWithPath: $0)) }
         // What each call will ask is in the metrics, not in the log.
         var silent = shared
         silent.quiet = true
         let blackBox = try await options.makeBlackBox(
             model, silent,
             use: .service(retry: retry, maximumQueryBytes: cacheLimit?.bytes) { counts in
-                // The first report of a call has all that matters: what the cache holds, and so what will be asked.
+                // The first report of a call says what the cache holds, and so what will be asked.
                 if counts.asked == 0 { metrics.recordCache(hits: counts.cached, asked: counts.remaining) }
             })
-        return LoadedArtefact(model: model, blackBox: try askedByText(blackBox, index), index: index)
+        return LoadedArtefact(
+            model: model, blackBox: try askedByText(blackBox), index: index.map { URL(fileURLWithPath: $0) })
     }
 
-    /// Stored answers know ids, clients send texts.
-    private func askedByText(_ blackBox: any BlackBox, _ index: SearchIndex?) throws -> any BlackBox {
+    /// Stored answers are known by id; clients send texts.
+    private func askedByText(_ blackBox: any BlackBox) throws -> any BlackBox {
         guard blackBox is StoredVectors else { return blackBox }
         if let data {
             let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
@@ -193,14 +197,14 @@ struct ServeCommand: AsyncParsableCommand {
                 documents: collection.documents.map { ($0.id, $0.textForEncoding) })
         }
         shared.warn(
-            "the black box is a file of stored answers, which knows ids and no texts; "
-                + (degrade ? "queries will be answered by the local half alone" : "no text can be embedded")
+            "the black box is a file of stored answers, which are known by id only; "
+                + (degrade ? "queries are answered with the local half alone" : "no text can be embedded")
                 + " unless --data names its collection")
         return KnownTexts(blackBox, queries: [], documents: [])
     }
 }
 
-/// Who may ask, and how the line is kept private.
+/// Who may ask, and how the connection is encrypted.
 struct AccessOptions: ParsableArguments {
     /// Where keys are looked for besides the file.
     static let keysVariable = "MAFIN_SERVE_KEYS"
@@ -255,14 +259,14 @@ struct AccessOptions: ParsableArguments {
 
     /// Refuses to let strangers ask by mistake.
     func requireKeys(_ keys: KeyRing, host: String) throws {
-        guard keys.isEmpty, !isOfThisMachine(host), !noKeys else { return }
+        guard !keys.areRequired, !isOfThisMachine(host), !noKeys else { return }
         throw ValidationError(
-            "--host \(host) lets other machines ask, and there are no keys: give --keys-file or \(Self.keysVariable), or say --no-keys."
+            "--host \(host) can be reached from other machines, and there are no keys: give --keys-file or \(Self.keysVariable), or --no-keys."
         )
     }
 
-    /// Names that requests may call the service by. Where it is this machine's alone, a page in a browser here could reach it under a
-    /// name of its own; what other machines reach may be called anything, unless names are given.
+    /// Names that requests may call the service by. A service for this machine alone could be reached by a page in a browser here, under a
+    /// name that the page's author chose, so its names are limited. A service for other machines may have any name, unless names are given.
     func hosts(boundTo host: String) -> Set<String>? {
         guard isOfThisMachine(host) || !allowedHost.isEmpty else { return nil }
         let names = [host] + allowedHost
@@ -270,7 +274,9 @@ struct AccessOptions: ParsableArguments {
     }
 
     private func isOfThisMachine(_ host: String) -> Bool {
-        host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        let bytes = host.split(separator: ".", omittingEmptySubsequences: false).map { UInt8($0) }
+        if bytes.count == 4, !bytes.contains(nil) { return bytes[0] == 127 }
+        return host == "localhost" || host == "::1"
     }
 
     func keys(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> KeyRing {
@@ -278,7 +284,7 @@ struct AccessOptions: ParsableArguments {
     }
 }
 
-/// What one client may take.
+/// The bounds on what clients may take.
 struct ServingBounds: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -313,9 +319,33 @@ struct ServingBounds: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Seconds that a request may take, its body included; then the answer is 504.", valueName: "s",
-            visibility: .hidden))
+            "Seconds that a request may take, from the first byte of its body to the last of its answer; then the answer is 504.",
+            valueName: "s", visibility: .hidden))
     var deadline = 60.0
+
+    @Option(
+        help: ArgumentHelp(
+            "Seconds after which a client that reads nothing of its answer is disconnected.", valueName: "s",
+            visibility: .hidden))
+    var writeTimeout = 10.0
+
+    @Option(
+        help: ArgumentHelp(
+            "Seconds of work that may wait before a search; above that the answer is 429 with Retry-After.",
+            valueName: "s", visibility: .hidden))
+    var searchWait = 10.0
+
+    @Option(
+        help: ArgumentHelp(
+            "Maximum number of bytes in the bodies of all running requests together; above it the answer is 503.",
+            valueName: "n", visibility: .hidden))
+    var maxBodies = ServiceOptions().bodyBytes
+
+    @Option(
+        help: ArgumentHelp(
+            "Maximum number of bytes in all answers that clients have not read yet; above it the answer is 503.",
+            valueName: "n", visibility: .hidden))
+    var maxAnswers = ServiceOptions().responseBytes
 
     @Option(
         help: ArgumentHelp(
@@ -346,11 +376,14 @@ struct ServingBounds: ParsableArguments {
             ("--batch-tokens", batchTokens ?? 1), ("--queue-tokens", queueTokens), ("--max-inputs", maxInputs),
             ("--max-body", maxBody), ("--max-concurrent-requests", maxConcurrentRequests),
             ("--max-connections", maxConnections),
-            ("--black-box-calls", blackBoxCalls),
+            ("--black-box-calls", blackBoxCalls), ("--max-bodies", maxBodies), ("--max-answers", maxAnswers),
         ] where value < 1 {
             throw ValidationError("\(flag) must be at least 1, found \(value).")
         }
-        for (flag, value) in [("--deadline", deadline), ("--black-box-deadline", blackBoxDeadline)] where !(value > 0) {
+        for (flag, value) in [
+            ("--deadline", deadline), ("--black-box-deadline", blackBoxDeadline), ("--write-timeout", writeTimeout),
+            ("--search-wait", searchWait),
+        ] where !(value > 0) {
             throw ValidationError("\(flag) must be above 0, found \(value).")
         }
         for (flag, value) in [("--drain-delay", drainDelay), ("--drain-timeout", drainTimeout ?? 0)] where !(value >= 0)
@@ -365,14 +398,18 @@ struct ServingBounds: ParsableArguments {
         service.maximumInputs = maxInputs
         service.maximumBodyBytes = maxBody
         service.maximumRequests = maxConcurrentRequests
+        service.bodyBytes = maxBodies
+        service.responseBytes = maxAnswers
         service.deadline = .seconds(deadline)
+        service.writeTimeout = .seconds(writeTimeout)
+        service.longestSearchWait = .seconds(searchWait)
         service.upstreamTimeout = .seconds(blackBoxDeadline)
         service.upstreamCalls = blackBoxCalls
     }
 }
 
 extension UpstreamFailure {
-    /// Whom a provider's error is to be blamed on.
+    /// Which kind of failure a provider's error is.
     init(of error: any Error) {
         switch error {
         case let error as UpstreamFailure: self = error
@@ -383,6 +420,7 @@ extension UpstreamFailure {
             case .unavailable(_, _, _, let delay):
                 let seconds = delay.map { Int($0.components.seconds) + ($0.components.attoseconds > 0 ? 1 : 0) }
                 self.init(.unavailable, "\(error)", retryAfter: seconds.map { max(1, $0) })
+            case .overBudget: self.init(.overBudget, "\(error)")
             case .batchPending, .badAnswer, .badVector, .cacheUnusable, .cacheFull:
                 self.init(.unavailable, "\(error)")
             default: self.init(.refused, "\(error)")

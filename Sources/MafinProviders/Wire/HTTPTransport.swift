@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Foundation
+import MafinBlackBox
 import MafinNumerics
 import NIOCore
 import NIOHTTP1
@@ -134,6 +135,7 @@ struct HTTPTransport: RequestTransport {
         var request = HTTPClientRequest(url: url)
         request.method = method
         request.headers = headers
+        if let trace = OutgoingTrace.header { request.headers.replaceOrAdd(name: "traceparent", value: trace) }
         let watched = body.map(WatchedBody.init)
         if let watched { request.body = .stream(watched, length: .known(Int64(watched.count))) }
         let prepared = request

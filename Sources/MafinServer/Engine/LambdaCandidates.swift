@@ -2,16 +2,16 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// All documents that some λ of a grid brings among a query's best, with both halves' scores: whoever has them ranks anew for any such
+/// All documents that some λ of a grid brings among a query's best, with both halves' scores. Whoever has them can rank for any such
 /// λ without asking again.
 ///
 /// The score `(1 − λ) b + λ u` of a document is a line over λ. The lists of the best `depth` at a few λ bound all others: between two
 /// of these λ, a document that is in neither list lies below the chord through the lists' last scores. Where the best
 /// `count` of the known documents lie above that chord, no unknown one is missing; where not, the lists are made twice as long.
 struct LambdaCandidates: Sendable {
-    /// The λ at which rankings are asked for: 0, 0.01 … 1.
+    /// Rankings are complete at so many steps of λ: 0, 0.01 … 1.
     static let steps = 100
-    /// The λ at which lists are made: 0, ⅛ … 1.
+    /// Lists are made at so many steps of λ: 0, ⅛ … 1.
     private static let knots = 8
 
     /// Rows of the documents, in no order that matters.
@@ -23,12 +23,16 @@ struct LambdaCandidates: Sendable {
     ///   - query: both halves of the query, unweighted.
     ///   - split: columns of the first half.
     ///   - count: how many best of each ranking are wanted.
-    ///   - lambda: counts beside those of the grid.
-    /// - Throws: `RetrievalError` for a query that is not finite.
-    init(index: VectorIndex, query: [Float], split: Int, count: Int, lambda: Float = 0) throws {
+    ///   - lambda: one more λ beside those of the grid.
+    ///   - check: throws once the result is no longer wanted.
+    /// - Throws: `RetrievalError` for a query that is not finite; what `check` throws.
+    init(
+        index: VectorIndex, query: [Float], split: Int, count: Int, lambda: Float = 0, check: () throws -> Void = {}
+    ) throws {
         var depth = max(64, 4 * count)
         while true {
             depth = min(depth, index.count)
+            try check()
             let queries = (0...Self.knots).flatMap { knot in
                 MixtureWeights(lambda: Float(knot) / Float(Self.knots)).weighting(query, split: split)
             }

@@ -7,17 +7,17 @@ import MafinPipeline
 import MafinText
 import Synchronization
 
-/// Computes the local half for all requests at a time: rows of whichever requests wait go into one batch of so many tokens.
+/// Computes the local half of all requests: rows of the requests that wait go into one batch, up to a number of tokens.
 ///
-/// Nothing waits for a batch to fill: whoever comes while one is computed is in the next. Each waiting request has a share of
-/// every batch, so that a query passes a thousand documents. One thread of its own drives the encoders, whose loops use all
+/// Nothing waits for a batch to fill: a request that comes while one is computed is in the next. Each waiting request has a share of
+/// every batch, so that a query overtakes a thousand documents. A thread of its own drives the encoders, whose loops use all
 /// cores; the threads of Swift's tasks are never blocked.
 final class LocalEngine: Sendable {
     /// Bounds of the queue.
     struct Limits: Sendable {
-        /// Tokens of a batch: more are a little faster, and a query that has just missed one waits longer.
+        /// Tokens of a batch. More are a little faster, but a query that has just missed a batch waits longer.
         var batchTokens: Int
-        /// Tokens that may wait; beyond them requests are refused.
+        /// Tokens that may wait. Beyond them requests are refused.
         var queueTokens: Int
     }
 
@@ -31,7 +31,9 @@ final class LocalEngine: Sendable {
     let dimension: Int
     /// Tokens waiting and in work.
     var load: Int { core.state.withLock { $0.tokens } }
-    /// Whether a batch has been computed for so long that it will hardly end.
+    /// Seconds of work that wait; at least one.
+    var seconds: Int { core.seconds }
+    /// Whether a batch has been computed for so long that it will probably never end.
     var isStuck: Bool {
         core.state.withLock { state in state.began.map { ContinuousClock.now - $0 > .seconds(30) } ?? false }
     }
@@ -39,7 +41,7 @@ final class LocalEngine: Sendable {
     private let core: Core
     private let tokenizers: Tokenizers
 
-    /// - Parameter model: from here on only the engine's own thread uses its encoders.
+    /// - Parameter model: only the engine's own thread uses its encoders from here on.
     init(_ model: sending ArtefactModel, limits: Limits, observer: Observer = Observer()) {
         dimension = model.manifest.documentEncoder.dimension
         tokenizers = Tokenizers(
@@ -55,22 +57,6 @@ final class LocalEngine: Sendable {
     deinit { core.stop() }
 
     // MARK: Tokens
-
-    /// How texts of one role become tokens.
-    struct RoleTokenizer: Sendable {
-        let tokenizer: WordPieceTokenizer
-        let prefix: String
-        let maximumLength: Int
-
-        init(_ encoder: TextEncoder, _ role: TextRole) {
-            tokenizer = encoder.tokenizer
-            prefix = role == .query ? encoder.prefixes.query : encoder.prefixes.document
-            maximumLength = encoder.maximumLength
-        }
-
-        /// The tokens that the encoder reads of a text.
-        func tokens(_ text: String) -> [Int32] { tokenizer.encode(prefix + text, maxLength: maximumLength) }
-    }
 
     private struct Tokenizers: Sendable {
         let query: RoleTokenizer
@@ -89,7 +75,7 @@ final class LocalEngine: Sendable {
         return try await vectors(of: submit(rows, as: role))
     }
 
-    /// Puts rows into the queue, of which there is at least one; whoever does awaits ``vectors(of:)``.
+    /// Puts rows, at least one, into the queue. The caller must then await ``vectors(of:)``.
     /// - Throws: ``ServiceError`` where the queue is full.
     func submit(_ rows: TokenBatch, as role: TextRole) throws -> Job {
         precondition(!rows.isEmpty, "nothing to compute")
@@ -98,27 +84,24 @@ final class LocalEngine: Sendable {
         return job
     }
 
-    /// What became of a job; to be called once. A task that is cancelled takes its job out of the queue.
+    /// The vectors of a job; to be called once. A task that is cancelled takes its job out of the queue.
     /// - Throws: ``ServiceError`` where a vector is not finite; `CancellationError`.
     func vectors(of job: Job) async throws -> Matrix {
         try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
-                core.wait(for: job, continuation)
-            }
+            try await job.outcome.value()
         } onCancel: {
             core.cancel(job)
         }
     }
 
-    /// A request's rows on their way. All of it belongs to the core's lock, but for `output`, which the thread alone writes.
+    /// The rows of a request in the queue. The core's lock guards `next` and `finished`; only the engine's thread writes `output`.
     final class Job: @unchecked Sendable {
         let rows: TokenBatch
         let role: TextRole
         fileprivate var next = 0
         fileprivate var finished = 0
         fileprivate var output: [Float]
-        fileprivate var continuation: CheckedContinuation<Matrix, any Error>?
-        fileprivate var result: Result<Matrix, any Error>?
+        fileprivate let outcome = FirstResult<Matrix>()
 
         init(_ rows: TokenBatch, _ role: TextRole, dimension: Int) {
             (self.rows, self.role) = (rows, role)
@@ -133,7 +116,7 @@ final class LocalEngine: Sendable {
     }
 }
 
-/// Queue and thread. Apart from ``LocalEngine``, so that the thread does not keep that alive.
+/// The queue and its thread. They are apart from ``LocalEngine`` so that the thread does not keep the engine alive.
 private final class Core: @unchecked Sendable {
     struct State {
         var jobs: [LocalEngine.Job] = []
@@ -161,8 +144,7 @@ private final class Core: @unchecked Sendable {
             if state.isStopped { throw ServiceError(.serviceUnavailable, .unavailable, "the server is ending") }
             // A request that fits the queue by itself is not refused for its size as long as nothing else waits.
             if !state.jobs.isEmpty, state.tokens + job.rows.tokenCount > limits.queueTokens {
-                let seconds = Double(state.tokens) / max(state.rate, 100)
-                throw ServiceError.overloaded(retryAfter: max(1, Int(seconds.rounded(.up))))
+                throw ServiceError.overloaded(retryAfter: Self.seconds(of: state))
             }
             state.jobs.append(job)
             state.tokens += job.rows.tokenCount
@@ -170,13 +152,12 @@ private final class Core: @unchecked Sendable {
         wake.signal()
     }
 
-    func wait(for job: LocalEngine.Job, _ continuation: CheckedContinuation<Matrix, any Error>) {
-        let result = state.withLock { _ in
-            if job.result == nil { job.continuation = continuation }
-            return job.result
-        }
-        if let result { continuation.resume(with: result) }
+    /// Seconds until what waits has been computed, at the rate of recent batches; at least one.
+    private static func seconds(of state: State) -> Int {
+        max(1, Int((Double(state.tokens) / max(state.rate, 100)).rounded(.up)))
     }
+
+    var seconds: Int { state.withLock { Self.seconds(of: $0) } }
 
     func cancel(_ job: LocalEngine.Job) { finish(job, .failure(CancellationError())) }
 
@@ -185,20 +166,14 @@ private final class Core: @unchecked Sendable {
         wake.signal()
     }
 
-    /// Takes a job out of the queue and answers it, once.
+    /// Takes a job out of the queue and answers it.
     private func finish(_ job: LocalEngine.Job, _ result: Result<Matrix, any Error>) {
-        let continuation = state.withLock { state -> CheckedContinuation<Matrix, any Error>? in
-            guard job.result == nil else { return nil }
-            job.result = result
-            let continuation = job.continuation
-            job.continuation = nil
-            if let place = state.jobs.firstIndex(where: { $0 === job }) {
-                state.jobs.remove(at: place)
-                state.tokens -= job.rows.tokenCount
-            }
-            return continuation
+        state.withLock { state in
+            guard let place = state.jobs.firstIndex(where: { $0 === job }) else { return }
+            state.jobs.remove(at: place)
+            state.tokens -= job.rows.tokenCount
         }
-        continuation?.resume(with: result)
+        job.outcome.finish(result)
     }
 
     // MARK: The thread

@@ -3,64 +3,72 @@ import MafinBlackBox
 import MafinNumerics
 import MafinPipeline
 
-/// What one generation of the service is made from; whoever loads it gives all of it away.
-public struct LoadedArtefact {
+/// What a ``ServedModel`` is made from. Whoever loads it gives all of it away.
+package struct LoadedArtefact {
     /// The artefact with its encoders.
-    public var model: ArtefactModel
+    package var model: ArtefactModel
     /// Its black box, behind whatever cache there is.
-    public var blackBox: any BlackBox
-    /// What is searched.
-    public var index: SearchIndex?
+    package var blackBox: any BlackBox
+    /// Folder of the index that is searched.
+    package var index: URL?
 
-    /// Parts of a generation.
-    public init(model: ArtefactModel, blackBox: any BlackBox, index: SearchIndex? = nil) {
+    package init(model: ArtefactModel, blackBox: any BlackBox, index: URL? = nil) {
         (self.model, self.blackBox, self.index) = (model, blackBox, index)
     }
 }
 
-/// How the service answers. Bounds are there so that no client can take what others need.
-public struct ServiceOptions: Sendable {
+/// How the service answers. The bounds keep one client from taking what others need.
+package struct ServiceOptions: Sendable {
     /// The model's name for clients; `nil`: the artefact folder's.
-    public var name: String?
+    package var name: String?
     /// What a text is taken for where the request does not say.
-    public var defaultRole: TextRole = .document
+    package var defaultRole: TextRole = .document
     /// Whether queries are answered by the local half alone while the black box is away.
-    public var degrades = false
+    package var degrades = false
     /// Whether BM25 is held over the index, for fusion.
-    public var usesBM25 = false
+    package var usesBM25 = false
+    /// Whether clients need a key; set by the service, for the page.
+    var hasKeys = false
     /// Tokens that the local encoder computes at a time.
-    public var batchTokens = 512 * Parallelism.threads
+    package var batchTokens = 512 * Parallelism.threads
     /// Tokens that may wait.
-    public var queueTokens = 262_144
+    package var queueTokens = 262_144
     /// Texts of one request.
-    public var maximumInputs = 2048
+    package var maximumInputs = 2048
     /// Bytes of one request's body.
-    public var maximumBodyBytes = 16 << 20
-    /// Longest that a request may take, its body included.
-    public var deadline: Duration = .seconds(60)
+    package var maximumBodyBytes = 16 << 20
+    /// Bytes of all bodies that are being read or in use; beyond them 503.
+    package var bodyBytes = 128 << 20
+    /// Bytes of all answers that their clients have not read yet; beyond them 503.
+    package var responseBytes = 256 << 20
+    /// Longest that a request may take, from its first byte to the last of its answer.
+    package var deadline: Duration = .seconds(60)
+    /// Longest that a client may read nothing of its answer.
+    package var writeTimeout: Duration = .seconds(10)
+    /// Work that may lie before a search; beyond it 429.
+    package var longestSearchWait: Duration = .seconds(10)
     /// Requests that are answered at a time; beyond them 429.
-    public var maximumRequests = 1024
+    package var maximumRequests = 1024
     /// Calls to the black box under way at a time.
-    public var upstreamCalls = 8
+    package var upstreamCalls = 8
     /// Longest that a call to the black box may take.
-    public var upstreamTimeout: Duration = .seconds(10)
+    package var upstreamTimeout: Duration = .seconds(10)
     /// What one million tokens of the black box cost, for the metrics' estimate.
-    public var pricePerMillionTokens: Double?
+    package var pricePerMillionTokens: Double?
     /// Origins that browsers may ask from; none: CORS stays off.
-    public var allowedOrigins: [String] = []
+    package var allowedOrigins: [String] = []
     /// Names that requests without a key may call the service by (`Host`, less its port); `nil`: any.
-    public var hosts: Set<String>?
+    package var hosts: Set<String>?
     /// Folder that marks of relevance are written to; `nil`: the page cannot mark.
-    public var feedbackFolder: URL?
+    package var feedbackFolder: URL?
     /// An evaluation report that the page links to.
-    public var report: URL?
-    /// What is looked at every second: where one of these changes, the artefact is loaded anew. Symbolic links are followed.
-    public var watched: [URL] = []
-    /// Whom to blame for an error of the black box.
-    public var classify: @Sendable (any Error) -> UpstreamFailure = { error in
+    package var report: URL?
+    /// Files that are looked at every second. When one of them changes, the artefact is loaded again. Symbolic links are followed.
+    package var watched: [URL] = []
+    /// Which kind of failure an error of the black box is.
+    package var classify: @Sendable (any Error) -> UpstreamFailure = { error in
         error as? UpstreamFailure ?? UpstreamFailure(.unavailable, "\(error)")
     }
 
-    /// The defaults.
-    public init() {}
+    package init() {}
 }

@@ -2,68 +2,95 @@ import MafinBlackBox
 import MafinNumerics
 import MafinText
 
-/// What each word adds to the local half's cosine: the score with the whole text minus the score without the word, encoded anew
-/// (as `LeaveOneOut` does offline), computed in the service's queue beside everybody else's texts.
+/// What each word adds to the local half's cosine: the score with the whole text minus the score without the word, encoded again
+/// (as `LeaveOneOut` does offline), in the service's queue beside all other texts.
 ///
-/// A long text is looked at in two steps, because leaving out each of its words would cost minutes: stretches of words first,
-/// then the words of those stretches that matter most. The words of the other stretches have no share of their own.
+/// A long text is looked at in two steps, because leaving out each of its words would cost minutes: first stretches of words, then
+/// the words of those stretches that matter most. The words of the other stretches have no share of their own.
 struct WordShares: Sendable {
     /// A stretch of the text; all of them end to end are the text.
-    struct Piece: Sendable, Equatable {
+    struct Piece: Sendable, Equatable, Encodable {
         var text: String
         /// What it adds; `nil` for what lies between words, and for words that were not left out by themselves.
         var share: Float?
     }
 
-    let engine: LocalEngine
-    /// Words that are left out one by one at most.
-    var maximumWords = 40
-    /// Words of a stretch.
-    var stretch = 12
+    /// The cosine of both texts, the pieces of the explained one, and what finding them took.
+    struct Found: Sendable {
+        var score: Float
+        var pieces: [Piece]
+        var texts: Int
+        var tokens: Int
+    }
 
-    /// - Returns: the cosine of both texts, and the pieces of `text`.
+    /// Words that are left out one by one at most.
+    private static let maximumWords = 40
+    /// Words of a stretch.
+    private static let stretch = 12
+
+    private let engine: LocalEngine
+    private let role: TextRole
+    private let words: WordRanges
+    /// The text that the explained one is compared with.
+    private let other: TokenBatch
+    private let otherRole: TextRole
+
+    /// - Parameters:
+    ///   - text: the text whose words get shares.
+    ///   - other: the text of the other role that it is compared with.
+    init(of text: String, as role: TextRole, against other: String, engine: LocalEngine) {
+        (self.engine, self.role) = (engine, role)
+        words = WordRanges(text, engine.tokenizer(role))
+        otherRole = role == .query ? .document : .query
+        self.other = TokenBatch(rows: [engine.tokenizer(otherRole).tokens(other)])
+    }
+
+    /// An upper bound on the tokens that ``find()`` encodes.
+    var maximumTokens: Int {
+        let count = words.words.count
+        let stretches = count > Self.maximumWords ? (count + Self.stretch - 1) / Self.stretch + 1 : 0
+        return other.tokenCount + (stretches + min(count, Self.maximumWords) + 1) * words.ids.count
+    }
+
     /// - Throws: ``ServiceError``; `CancellationError`.
-    func shares(
-        of text: String, as role: TextRole, against other: String
-    ) async throws -> (score: Float, pieces: [Piece]) {
-        let tokenizer = engine.tokenizer(role)
-        let words = WordRanges(text, tokenizer)
-        let otherRole: TextRole = role == .query ? .document : .query
-        let fixed = try await engine.embed(
-            TokenBatch(rows: [engine.tokenizer(otherRole).tokens(other)]), as: otherRole)
+    func find() async throws -> Found {
+        let fixed = try await engine.embed(other, as: otherRole).normalizedRows().matrix
+        var (texts, tokens) = (1, other.tokenCount)
         func scores(without ranges: [Range<Int>]) async throws -> [Float] {
             var batch = TokenBatch(rows: [words.ids])
             for range in ranges { batch.append(words.ids[..<range.lowerBound] + words.ids[range.upperBound...]) }
+            texts += batch.count
+            tokens += batch.tokenCount
             let rows = try await engine.embed(batch, as: role).normalizedRows().matrix
-            return Matrix.multiply(rows, transposed: fixed.normalizedRows().matrix).values
+            return Matrix.multiply(rows, transposed: fixed).values
         }
         var chosen = Array(words.words.indices)
-        if chosen.count > maximumWords {
-            let stretches = Swift.stride(from: 0, to: chosen.count, by: stretch).map {
-                $0..<min($0 + stretch, chosen.count)
+        if chosen.count > Self.maximumWords {
+            let stretches = Swift.stride(from: 0, to: chosen.count, by: Self.stretch).map {
+                $0..<min($0 + Self.stretch, chosen.count)
             }
             let found = try await scores(
                 without: stretches.map {
                     words.words[$0.lowerBound].tokens.lowerBound..<words.words[$0.upperBound - 1].tokens.upperBound
                 })
             let ranked = stretches.indices.sorted { abs(found[0] - found[$0 + 1]) > abs(found[0] - found[$1 + 1]) }
-            chosen = ranked.prefix(max(1, maximumWords / stretch)).flatMap { Array(stretches[$0]) }.sorted()
+            chosen = ranked.prefix(Self.maximumWords / Self.stretch).flatMap { Array(stretches[$0]) }.sorted()
         }
         let found = try await scores(without: chosen.map { words.words[$0].tokens })
         var shares: [Int: Float] = [:]
         for (place, word) in chosen.enumerated() { shares[word] = found[0] - found[place + 1] }
-        return (found[0], words.pieces(shares))
+        return Found(score: found[0], pieces: words.pieces(shares), texts: texts, tokens: tokens)
     }
 }
 
 /// The words of a text as the encoder reads them.
-private struct WordRanges {
+private struct WordRanges: Sendable {
     let ids: [Int32]
-    /// Places among the ids, and among the text's bytes.
+    /// Where each word stands among the ids and among the text's bytes.
     private(set) var words: [(tokens: Range<Int>, bytes: Range<Int>)] = []
     private let bytes: [UInt8]
 
-    init(_ text: String, _ tokenizer: LocalEngine.RoleTokenizer) {
+    init(_ text: String, _ tokenizer: RoleTokenizer) {
         let encoding = tokenizer.tokenizer.encodeWithOffsets(
             tokenizer.prefix + text, maxLength: tokenizer.maximumLength)
         ids = encoding.ids

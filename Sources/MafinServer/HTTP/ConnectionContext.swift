@@ -1,7 +1,7 @@
 import Hummingbird
 import NIOCore
 
-/// What a request's handling knows of its connection.
+/// A request's connection, for its handling.
 struct ConnectionContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     let channel: any Channel

@@ -3,7 +3,9 @@ import NIOCore
 import NIOHTTPTypes
 import Synchronization
 
-/// Tells a request's handling that its client has left, and closes connections that an answer wants closed.
+/// Tells a request's handling that its client has left, and closes connections after an answer that says `connection: close`.
+///
+/// A client that closes its sending side only (as `nc -N` does) counts as having left, as in nginx.
 final class ConnectionWatch: Sendable {
     private struct Connection {
         var isOpen = true
@@ -17,7 +19,7 @@ final class ConnectionWatch: Sendable {
         let isOpen = connections.withLock { connections in
             let key = ObjectIdentifier(channel)
             guard connections[key]?.isOpen != false else { return false }
-            // A connection that is not watched (in tests without a network) does not leave.
+            // A connection that is not watched (in tests without a network) counts as open.
             connections[key]?.onLeave = body
             return true
         }
@@ -87,8 +89,8 @@ final class ConnectionWatch: Sendable {
                 context.write(data, promise: promise)
             case .end where closesAfterAnswer:
                 closesAfterAnswer = false
-                // What the client is still sending is read and dropped for a moment: a connection that is reset with unread
-                // bytes would take the answer with it.
+                // The client may still be sending. Its bytes are read and dropped for a moment, because closing a connection with
+                // unread bytes resets it, and the answer would be lost.
                 let channel = context.channel
                 context.write(data, promise: promise)
                 context.flush()

@@ -1,8 +1,8 @@
 import HTTPTypes
 
-/// What is where.
+/// The paths of the service.
 enum Endpoint: CaseIterable, Sendable {
-    case embeddings, cohere, models, model, search, context, explain, feedback
+    case embeddings, cohere, models, model, search, document, context, explain, feedback
     case live, ready, metrics, openAPI, page, report
 
     /// The path as the metrics and `/openapi.json` write it.
@@ -13,6 +13,7 @@ enum Endpoint: CaseIterable, Sendable {
         case .models: "/v1/models"
         case .model: "/v1/models/{model}"
         case .search: "/search"
+        case .document: "/document"
         case .context: "/v1/context"
         case .explain: "/explain"
         case .feedback: "/feedback"
@@ -33,7 +34,7 @@ enum Endpoint: CaseIterable, Sendable {
         }
     }
 
-    /// Whether a key is asked for where there are keys. The page itself holds nothing; what it asks for does.
+    /// Whether a key is needed where there are keys. The page itself holds nothing that needs one; what it asks for does.
     var needsKey: Bool {
         switch self {
         case .live, .ready, .metrics, .openAPI, .page: false
@@ -41,7 +42,7 @@ enum Endpoint: CaseIterable, Sendable {
         }
     }
 
-    /// Whether the bound on requests at a time counts: never for those that say how the service is.
+    /// Whether the bound on requests at a time applies. Paths that say how the service is are always answered.
     var isCounted: Bool {
         switch self {
         case .live, .ready, .metrics: false
@@ -49,16 +50,17 @@ enum Endpoint: CaseIterable, Sendable {
         }
     }
 
-    var dialect: Answers.Dialect? { self == .cohere ? .cohere : nil }
+    var dialect: Reply.Dialect? { self == .cohere ? .cohere : nil }
 
-    /// The endpoint of a path, and what of the path is its parameter.
+    /// The endpoint of a path, and the part of the path that is its parameter.
     static func find(_ path: String) -> (Endpoint?, String) {
         switch path {
-        // The second name for clients whose base URL lacks the version.
+        // Second names are for clients whose base URL lacks the version.
         case "/v1/embeddings", "/embeddings": return (.embeddings, "")
         case "/v2/embed": return (.cohere, "")
         case "/v1/models", "/models": return (.models, "")
         case "/search", "/v1/search": return (.search, "")
+        case "/document": return (.document, "")
         case "/v1/context": return (.context, "")
         case "/explain": return (.explain, "")
         case "/feedback": return (.feedback, "")
@@ -75,7 +77,7 @@ enum Endpoint: CaseIterable, Sendable {
         }
     }
 
-    /// A method's name, or one word for all that nobody has heard of.
+    /// A method's name, or one word for all unknown methods.
     static func known(_ method: HTTPRequest.Method) -> String {
         let names: [HTTPRequest.Method] = [.get, .head, .post, .put, .delete, .options, .patch, .trace, .connect]
         return names.contains(method) ? method.rawValue : "OTHER"

@@ -1,21 +1,10 @@
 import Foundation
-import HTTPTypes
-import Hummingbird
 import MafinBlackBox
-import MafinNumerics
-import MafinRetrieval
-import MafinText
-import Synchronization
 
 extension MafinService {
-    private struct Piece: Encodable {
-        var text: String
-        var share: Float?
-    }
-
     private struct Side: Encodable {
         var side: String
-        var pieces: [Piece]
+        var pieces: [WordShares.Piece]
     }
 
     private struct ExplainBody: Encodable {
@@ -33,29 +22,40 @@ extension MafinService {
     }
 
     /// `POST /explain`: the words of a query and a passage that carry the local half's score.
-    func explain(_ exchange: ServiceResponder.Exchange, _ generation: Generation) async throws -> Response {
-        let fields = try RequestFields(try await body(exchange))
+    ///
+    /// Explanations cost thousands of tokens each. They are counted as such, and all of them together may hold a part of the queue only.
+    func explain(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
+        let fields = try await fields(request)
         guard let query = try fields.text("query"), !query.allSatisfy(\.isWhitespace) else {
             throw ServiceError.invalid("query is missing or empty", parameter: "query")
-        }
-        guard let index = generation.index else {
-            throw ServiceError(.notFound, .invalidRequest, "no index is served", code: "no_index")
         }
         guard let id = try fields.text("document") else {
             throw ServiceError.invalid("document is missing: the id of a document of the index", parameter: "document")
         }
-        guard let row = index.row(of: id) else { throw ServiceError.unknownDocument(id) }
+        let (index, row) = try model.row(of: id, parameter: "document")
         let document = try index.document(row).textForEncoding
-        let words = WordShares(engine: generation.engine)
-        async let ofQuery = words.shares(of: query, as: .query, against: document)
-        async let ofDocument = words.shares(of: document, as: .document, against: query)
-        let (left, right) = try await (ofQuery, ofDocument)
-        return try Answers.json(
-            ExplainBody(
-                query: query, document: id, localScore: left.score,
+        let ofQuery = WordShares(of: query, as: .query, against: document, engine: model.engine)
+        let ofDocument = WordShares(of: document, as: .document, against: query, engine: model.engine)
+        let tokens = ofQuery.maximumTokens + ofDocument.maximumTokens
+        guard let share = explanations.share(tokens) else {
+            throw ServiceError.overloaded(retryAfter: model.engine.seconds)
+        }
+        defer { withExtendedLifetime(share) {} }
+        async let left = ofQuery.find()
+        async let right = ofDocument.find()
+        let found = try await (query: left, document: right)
+        metrics.recordInputs(.query, texts: found.query.texts, tokens: found.query.tokens)
+        metrics.recordInputs(.document, texts: found.document.texts, tokens: found.document.tokens)
+        request.facts.withLock {
+            $0.inputs = found.query.texts + found.document.texts
+            $0.tokens = found.query.tokens + found.document.tokens
+        }
+        return try Reply(
+            json: ExplainBody(
+                query: query, document: id, localScore: found.query.score,
                 sides: [
-                    Side(side: "query", pieces: left.pieces.map { Piece(text: $0.text, share: $0.share) }),
-                    Side(side: "document", pieces: right.pieces.map { Piece(text: $0.text, share: $0.share) }),
+                    Side(side: "query", pieces: found.query.pieces),
+                    Side(side: "document", pieces: found.document.pieces),
                 ]))
     }
 }

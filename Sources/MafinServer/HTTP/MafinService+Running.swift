@@ -5,78 +5,77 @@ import HummingbirdTLS
 import Logging
 import MafinNumerics
 import NIOCore
-import NIOSSL
 import ServiceLifecycle
 import UnixSignals
 
 extension MafinService {
     /// Where the service listens, and how it ends.
-    public struct Listening: Sendable {
+    package struct Listening: Sendable {
         /// Host name or address.
-        public var host: String
+        package var host: String
         /// Port; 0 lets the system choose.
-        public var port: Int
+        package var port: Int
         /// Certificate chain and private key, PEM; `nil`: plain HTTP.
-        public var certificate: URL?
+        package var certificate: URL?
         /// Private key, PEM.
-        public var privateKey: URL?
+        package var privateKey: URL?
         /// Silence after which a connection is closed.
-        public var idleTimeout: Duration = .seconds(75)
-        /// Time between the first signal to end and closing the door, for load balancers to notice.
-        public var drainDelay: Duration = .zero
+        package var idleTimeout: Duration = .seconds(75)
+        /// Time between the first signal to end and refusing connections, for load balancers to notice.
+        package var drainDelay: Duration = .zero
         /// Longest that requests may take to end after that.
-        public var drainTimeout: Duration = .seconds(60)
+        package var drainTimeout: Duration = .seconds(60)
         /// Connections at a time.
-        public var maximumConnections = 4096
+        package var maximumConnections = 4096
         /// Whether signals are this service's: SIGTERM and SIGINT end it, SIGHUP reloads.
-        public var handlesSignals = true
+        package var handlesSignals = true
 
-        /// An address.
-        public init(host: String = "127.0.0.1", port: Int = 8080) { (self.host, self.port) = (host, port) }
+        package init(host: String = "127.0.0.1", port: Int = 8080) { (self.host, self.port) = (host, port) }
+
+        fileprivate func certificates() throws -> CertificateSource? {
+            guard let certificate, let privateKey else { return nil }
+            return try CertificateSource(certificate: certificate, key: privateKey)
+        }
     }
 
     /// Listens and answers until SIGTERM or SIGINT, then ends what has begun and returns.
     /// - Parameter onRunning: called with the port once requests are answered.
     /// - Throws: where the address cannot be had, or certificate and key not be read.
-    public func run(
+    package func run(
         _ listening: Listening = Listening(), onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) async throws {
-        let application = try application(listening, onRunning: onRunning)
+        let certificates = try listening.certificates()
+        isSecure = certificates != nil
+        let application = try application(listening, certificates, onRunning: onRunning)
         var quiet = Logger(label: "mafin.lifecycle")
         quiet.logLevel = .error
         var configuration = ServiceGroupConfiguration(
             services: [
-                .init(service: Watcher(service: self, listening: listening)),
+                .init(service: Watcher(service: self, listening: listening, certificates: certificates)),
                 .init(service: application, successTerminationBehavior: .gracefullyShutdownGroup),
-                // Services end in the reverse order: this one keeps the door open for a moment.
+                // Services end in the reverse order: this one keeps the service open for a moment.
                 .init(service: DrainGate(service: self, delay: listening.drainDelay)),
             ], gracefulShutdownSignals: listening.handlesSignals ? [.sigterm, .sigint] : [], logger: quiet)
         configuration.maximumGracefulShutdownDuration = listening.drainDelay + listening.drainTimeout
         do {
             try await ServiceGroup(configuration: configuration).run()
         } catch let error as ServiceGroupError where error == .serviceFinishedUnexpectedly() {
-            // Answers that took longer than may be waited for were cut off; there is nothing to repeat.
+            // Answers that took too long were cut off. There is nothing to do about it.
         }
     }
 
-    /// The service as Hummingbird runs it; tests use it without a group.
-    func application(
-        _ listening: Listening, onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
+    /// The service as Hummingbird runs it.
+    private func application(
+        _ listening: Listening, _ certificates: CertificateSource?,
+        onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) throws -> some ApplicationProtocol {
         let watch = ConnectionWatch()
         let idle = TimeAmount.nanoseconds(Int64(listening.idleTimeout.inSeconds * 1e9))
         let plain = HTTPServerBuilder.http1(
             configuration: .init(additionalChannelHandlers: [watch.makeHandler()], idleTimeout: idle))
         let server: HTTPServerBuilder
-        if let certificate = listening.certificate, let key = listening.privateKey {
-            let chain = try NIOSSLCertificate.fromPEMFile(certificate.path).map {
-                NIOSSLCertificateSource.certificate($0)
-            }
-            var tls = TLSConfiguration.makeServerConfiguration(
-                certificateChain: chain, privateKey: .privateKey(try NIOSSLPrivateKey(file: key.path, format: .pem)))
-            tls.minimumTLSVersion = .tlsv12
-            tls.applicationProtocols = ["http/1.1"]
-            server = try .tls(plain, tlsConfiguration: tls)
+        if let certificates {
+            server = try .tls(plain, tlsConfiguration: certificates.configuration)
         } else {
             server = plain
         }
@@ -98,15 +97,16 @@ extension MafinService {
         func run() async throws {
             try? await gracefulShutdown()
             service.drain()
-            service.log.note("ending: \(service.metrics.requestsInFlight) requests are being answered")
+            service.log.note("ending: \(service.requestsInFlight) requests are being answered")
             try? await Task.sleep(for: delay)
         }
     }
 
-    /// Reads keys and artefact again when their files change, or on SIGHUP.
+    /// Reads keys, certificate and artefact again when their files change, or on SIGHUP.
     private struct Watcher: Service {
         let service: MafinService
         let listening: Listening
+        let certificates: CertificateSource?
 
         func run() async throws {
             await cancelWhenGracefulShutdown {
@@ -119,16 +119,20 @@ extension MafinService {
 
         private func watchSignals() async {
             for await _ in await UnixSignalsSequence(trapping: .sighup) {
-                if let note = service.keys.refresh() { service.log.note(note) }
+                refresh()
                 await service.reload()
             }
         }
 
+        private func refresh() {
+            for note in [service.keys.refresh(), certificates?.refresh()] { note.map { service.log.note($0) } }
+        }
+
         private func watchFiles() async {
-            // As they were before the artefact was loaded: what has changed since is loaded now.
+            // As they were before the artefact was loaded: a file that has changed since is loaded now.
             var stamps = service.stamps
             while (try? await Task.sleep(for: .seconds(1))) != nil {
-                if let note = service.keys.refresh() { service.log.note(note) }
+                refresh()
                 let now = service.options.watched.map(FileStamp.init)
                 // A file that is missing is about to be replaced.
                 let hasChanged = now != stamps && !now.contains(nil)

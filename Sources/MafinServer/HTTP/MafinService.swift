@@ -1,35 +1,42 @@
 import Foundation
 import HTTPTypes
-import Hummingbird
 import MafinBlackBox
 import MafinNumerics
-import NIOCore
 import Synchronization
 
-/// A trained artefact, served: answers requests with whichever generation of it is current.
+/// A trained artefact behind HTTP. Each request is answered by the ``ServedModel`` that is current when it begins.
 ///
 /// ```swift
 /// let service = try await MafinService(options: options, keys: keys, log: .standardError()) { metrics in
-///     LoadedArtefact(model: try ArtefactModel(artefact: folder, released: released), blackBox: blackBox, index: index)
+///     LoadedArtefact(model: try ArtefactModel(artefact: folder, released: released), blackBox: blackBox, index: folder)
 /// }
 /// try await service.run(at: .init(host: "127.0.0.1", port: 8080))
 /// ```
-public final class MafinService: Sendable {
+package final class MafinService: Sendable {
     let options: ServiceOptions
     let keys: KeyRing
     let log: ServiceLog
     /// What has happened.
-    public let metrics: ServiceMetrics
-    let feedback: FeedbackStore?
-    private let load: @Sendable (ServiceMetrics) async throws -> UnsafeTransfer<LoadedArtefact>
-    private let state: Mutex<State>
-    let reportTickets = ReportTickets()
-    /// What is watched, as it was before the artefact was loaded first.
+    package let metrics: ServiceMetrics
+    let feedback: FeedbackLog?
+    let tickets = ReportTickets()
+    /// Bytes of bodies that are being read or in use, and of answers that have not been read by their clients.
+    let bodies: Budget
+    let responses: Budget
+    /// Tokens of explanations that are computed.
+    let explanations: Budget
+    /// The watched files as they were before the artefact was loaded first.
     let stamps: [FileStamp?]
+    private let load: @Sendable (ServiceMetrics) async throws -> UnsafeTransfer<LoadedArtefact>
+    private let loading = LoadingThread()
+    private let inFlight = Atomic<Int>(0)
+    private let state: Mutex<State>
 
     private struct State {
-        var generation: Generation
+        var current: ServedModel
         var isDraining = false
+        /// Whether the line is encrypted.
+        var isSecure = false
         var isReloading = false
         /// Whether something may have changed since the reload that is under way began.
         var isReloadWanted = false
@@ -39,40 +46,54 @@ public final class MafinService: Sendable {
     }
 
     /// Loads the artefact and is then ready to answer.
-    /// - Parameter load: loads the artefact, now and again at each reload. What it returns nobody else may use.
+    /// - Parameter load: loads the artefact, now and again at each reload. Nobody else may use what it returns.
     /// - Throws: what `load` throws; ``IndexError`` for an index that does not fit.
-    public init(
+    package init(
         options: ServiceOptions = ServiceOptions(), keys: KeyRing, log: ServiceLog = .none,
         load: @escaping @Sendable (ServiceMetrics) async throws -> sending LoadedArtefact
     ) async throws {
         ProcessMetrics.begin()
-        self.options = options
-        self.keys = keys
-        self.log = log
+        var options = options
+        options.hasKeys = keys.areRequired
+        (self.options, self.keys, self.log) = (options, keys, log)
         let metrics = ServiceMetrics(pricePerMillionTokens: options.pricePerMillionTokens)
         self.metrics = metrics
+        bodies = Budget(options.bodyBytes)
+        responses = Budget(options.responseBytes)
+        // A quarter of the local queue, so that explanations leave room for everybody else's texts.
+        explanations = Budget(options.queueTokens / 4)
         stamps = options.watched.map(FileStamp.init)
         self.load = { UnsafeTransfer(try await load($0)) }
-        let generation = try Generation(try await load(metrics), options: options, metrics: metrics)
-        feedback = try options.feedbackFolder.map { try FeedbackStore($0, index: generation.index) }
-        metrics.describe(generation)
-        state = Mutex(State(generation: generation))
+        let first = try await withTaskExecutorPreference(loading) { [load = self.load, options] in
+            try ServedModel(try await load(metrics).value, options: options, metrics: metrics, log: log)
+        }
+        feedback = try options.feedbackFolder.map(FeedbackLog.init)
+        metrics.describe(first)
+        state = Mutex(State(current: first))
     }
 
-    /// The generation that new requests are answered by.
-    var generation: Generation { state.withLock { $0.generation } }
+    /// What new requests are answered by.
+    var current: ServedModel { state.withLock { $0.current } }
 
     /// Whether the service is ending.
     var isDraining: Bool { state.withLock { $0.isDraining } }
 
-    /// Says that no new work should be sent here; requests are still answered.
+    /// Says that no new work should be sent here. Requests are still answered.
     func drain() { state.withLock { $0.isDraining = true } }
 
-    /// Loads the artefact anew and answers with it from then on; where that fails, all stays as it was, and ``isReloadDue`` says when to
-    /// try again. A reload that is asked for while one is under way follows it, as it may have read what was there before.
+    /// Whether the service speaks HTTPS.
+    var isSecure: Bool {
+        get { state.withLock { $0.isSecure } }
+        set { state.withLock { $0.isSecure = newValue } }
+    }
+
+    // MARK: Reloading
+
+    /// Loads the artefact again and answers with it from then on. If that fails, all stays as it was, and ``isReloadDue`` says when to
+    /// try again. A reload that is asked for while one is under way follows it, because that one may have read the files too early.
     /// - Returns: whether it succeeded, or will be made by the one that is under way.
     @discardableResult
-    public func reload() async -> Bool {
+    package func reload() async -> Bool {
         let isMine = state.withLock { state in
             defer { state.isReloading = true }
             if state.isReloading { state.isReloadWanted = true }
@@ -90,30 +111,31 @@ public final class MafinService: Sendable {
         }
     }
 
-    /// Whether a reload failed, and it is time to try once more: after 1 s, 2 s … 60 s.
+    /// Whether a reload failed and it is time to try again: after 1 s, 2 s … 60 s.
     var isReloadDue: Bool {
         state.withLock { state in state.retry.map { $0 <= .now } ?? false }
     }
 
     private func reloadOnce() async -> Bool {
         do {
-            let generation = try Generation(try await load(metrics).value, options: options, metrics: metrics)
-            let before = self.generation
-            guard generation.dimension == before.dimension || generation.name != before.name else {
+            let before = current
+            let new = try await withTaskExecutorPreference(loading) { [load, metrics, options, log] in
+                try ServedModel(
+                    try await load(metrics).value, options: options, metrics: metrics, log: log, sharing: before.index)
+            }
+            guard new.dimension == before.dimension || new.name != before.name else {
                 throw ServiceError(
                     .internalServerError, .server,
-                    "vectors would have \(generation.dimension) numbers instead of \(before.dimension); clients' indexes would break: restart the service to serve it"
+                    "vectors would have \(new.dimension) numbers instead of \(before.dimension); clients' indexes would break: restart the service to serve it"
                 )
             }
-            state.withLock { state in
-                (state.generation, state.failures, state.retry) = (generation, 0, nil)
-            }
-            metrics.describe(generation)
+            state.withLock { ($0.current, $0.failures, $0.retry) = (new, 0, nil) }
+            metrics.describe(new)
             metrics.recordReload(true)
-            log.note("serving artefact \(generation.hash.prefix(12))")
+            log.note("serving artefact \(new.hash.prefix(12))")
             return true
         } catch {
-            // Vectors of another length stay so; anything else may be files that are being written.
+            // Another length of vectors stays wrong. Anything else may be files that are still being written.
             state.withLock { state in
                 state.failures += 1
                 state.retry =
@@ -128,10 +150,21 @@ public final class MafinService: Sendable {
 
     // MARK: Requests
 
-    /// The name of the key that a request brings; for the report, a ticket is as good.
-    func authenticate(_ request: Request, _ endpoint: Endpoint) throws -> String {
+    /// Requests being answered.
+    var requestsInFlight: Int { inFlight.load(ordering: .relaxed) }
+
+    func beginRequest() { inFlight.add(1, ordering: .relaxed) }
+
+    func endRequest() { inFlight.subtract(1, ordering: .relaxed) }
+
+    /// Notes the key that a request brings; for the report, a ticket is as good.
+    /// - Throws: ``ServiceError`` 401 where the endpoint needs a key and there is none.
+    func authenticate(_ request: ServedRequest, _ endpoint: Endpoint) throws {
+        guard keys.areRequired else { return }
         let headers = request.headers
-        if endpoint == .report, request.method != .post, let name = reportTickets.name(in: headers) { return name }
+        if endpoint == .report, request.method != .post, let key = tickets.key(in: headers), keys.contains(key) {
+            return request.facts.withLock { $0.key = key }
+        }
         var secret = headers[.apiKey] ?? headers[.xAPIKey]
         if let header = headers[.authorization] {
             let parts = header.split(separator: " ", maxSplits: 1)
@@ -139,24 +172,26 @@ public final class MafinService: Sendable {
                 secret = parts[1].trimmingCharacters(in: .whitespaces)
             }
         }
-        guard let secret else {
-            throw ServiceError(
+        if let key = secret.flatMap(keys.key(of:)) { return request.facts.withLock { $0.key = key } }
+        guard endpoint.needsKey else { return }
+        throw secret == nil
+            ? ServiceError(
                 .unauthorized, .authentication, "a key is needed: send it as 'Authorization: Bearer KEY'",
                 code: "missing_api_key")
-        }
-        guard let name = keys.name(of: secret) else {
-            throw ServiceError(.unauthorized, .authentication, "the key is not known here", code: "invalid_api_key")
-        }
-        return name
+            : ServiceError(.unauthorized, .authentication, "the key is not known here", code: "invalid_api_key")
     }
 
-    /// Refuses, at endpoints that take keys, what a page of another origin sends, also one whose name an attacker made to point here (DNS
-    /// rebinding). Where there are no keys, nothing else keeps a page in a browser on this machine from asking, and paying, with what its
-    /// visitor may reach.
+    /// Whether a request may see what is served: where there are keys, it has to bring one.
+    func mayKnow(_ request: ServedRequest) -> Bool {
+        !keys.areRequired || request.facts.withLock { $0.key } != nil
+    }
+
+    /// Refuses what a page of another origin sends, also a page whose name an attacker made to point here (DNS rebinding). Where there
+    /// are no keys, nothing else keeps a page in a browser on this machine from asking, and paying, with what its visitor may reach.
     /// - Throws: ``ServiceError`` 403.
-    func requireOwnOrigin(_ request: Request) throws {
-        guard keys.isEmpty else { return }
-        let host = request.head.authority?.lowercased()
+    func requireOwnOrigin(_ request: ServedRequest) throws {
+        guard !keys.areRequired else { return }
+        let host = request.authority
         if let hosts = options.hosts {
             let name = host.map { host in
                 host.last == "]" ? host : host.lastIndex(of: ":").map { String(host[..<$0]) } ?? host
@@ -168,9 +203,7 @@ public final class MafinService: Sendable {
                     code: "foreign_host")
             }
         }
-        guard let origin = request.headers[.origin] else { return }
-        let allowed = options.allowedOrigins
-        if allowed.contains("*") || allowed.contains(origin) { return }
+        guard let origin = request.headers[.origin], !CrossOrigin(options.allowedOrigins).allows(origin) else { return }
         let place = origin.lowercased().split(separator: "://", maxSplits: 1).last
         guard let host, place.map(String.init) == host else {
             throw ServiceError(
@@ -180,53 +213,29 @@ public final class MafinService: Sendable {
         }
     }
 
-    func answer(_ exchange: ServiceResponder.Exchange, _ endpoint: Endpoint) async throws -> Response {
-        let generation = generation
+    func answer(_ request: ServedRequest, _ endpoint: Endpoint) async throws -> Reply {
+        let model = current
         switch endpoint {
-        case .embeddings: return try await embeddings(exchange, generation)
-        case .cohere: return try await cohere(exchange, generation)
-        case .models: return try models(generation)
-        case .model: return try model(exchange.rest, generation)
-        case .search: return try await search(exchange, generation)
-        case .context: return try await context(exchange, generation)
-        case .explain: return try await explain(exchange, generation)
-        case .feedback: return try await feedback(exchange, generation)
-        case .live: return Answers.text("ok\n")
-        case .ready: return try await Readiness.answer(self, generation)
-        case .metrics:
-            return Answers.text(
-                metrics.text(queueTokens: generation.engine.load), type: "text/plain; version=0.0.4; charset=utf-8")
-        case .openAPI: return openAPI(generation)
-        case .page: return try page(generation)
-        case .report: return try exchange.request.method == .post ? reportTicket(exchange) : report()
+        case .embeddings: return try await embeddings(request, model)
+        case .cohere: return try await cohere(request, model)
+        case .models: return try models(model)
+        case .model: return try self.model(request.rest, model)
+        case .search: return try await search(request, model)
+        case .document: return try document(request, model)
+        case .context: return try await context(request, model)
+        case .explain: return try await explain(request, model)
+        case .feedback: return try await feedback(request, model)
+        case .live: return Reply("ok\n")
+        case .ready: return try await readiness(request, model)
+        case .metrics: return metrics(request, model)
+        case .openAPI: return Reply(model.description, type: "application/json")
+        case .page: return try page(model)
+        case .report: return request.method == .post ? reportTicket(request) : try report()
         }
     }
 
-    /// A request's whole body, within its bound.
-    func body(_ exchange: ServiceResponder.Exchange) async throws -> Data {
-        let request = exchange.request
-        // Not for form's sake: pages from elsewhere can send any other type without asking.
-        let type = request.headers[.contentType] ?? ""
-        guard type.prefix(while: { $0 != ";" }).trimmingCharacters(in: .whitespaces).lowercased() == "application/json"
-        else {
-            throw ServiceError(
-                .unsupportedMediaType, .invalidRequest,
-                "the body must be application/json, found \(type.isEmpty ? "no content-type" : "'\(type.clipped)'")")
-        }
-        let maximum = options.maximumBodyBytes
-        if let text = request.headers[.contentLength], let length = Int(text), length > maximum {
-            throw ServiceError.tooLarge(
-                "the body has \(length) bytes, a request may have \(maximum); send fewer texts at a time")
-        }
-        let buffer: ByteBuffer
-        do {
-            buffer = try await request.body.collect(upTo: maximum)
-        } catch  where !(error is NIOTooManyBytesError || error is CancellationError) {
-            // The client has left in the middle of it, or wrote no HTTP: no fault of ours.
-            throw ServiceError(
-                .badRequest, .invalidRequest, "the body could not be read to its end", code: "incomplete_body")
-        }
-        exchange.facts.withLock { $0.bytesIn = buffer.readableBytes }
-        return Data(buffer.readableBytesView)
+    /// The fields of a request's body, within the bounds.
+    func fields(_ request: ServedRequest) async throws -> RequestFields {
+        try await request.fields(maximum: options.maximumBodyBytes, budget: bodies)
     }
 }

@@ -1,144 +1,126 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import MafinBlackBox
 import MafinNumerics
 import NIOCore
 import Synchronization
-import Tracing
 
-/// Answers all requests: what is common to them is here (keys, bounds, time, errors, metrics, log), each endpoint in its own file.
+/// Answers all requests. What is common to them is here (keys, bounds, time, errors, metrics, log); each endpoint has its own file.
 struct ServiceResponder: HTTPResponder {
     typealias Context = ConnectionContext
 
     let service: MafinService
     let watch: ConnectionWatch
 
-    /// One request on its way.
-    final class Exchange: Sendable {
-        struct Facts {
-            var inputs = 0
-            var tokens = 0
-            var bytesIn = 0
-            var key: String?
-        }
-
-        let id: String
-        let trace: RequestTrace
-        let path: String
-        /// The parts of the path after the endpoint's own.
-        let rest: String
-        let query: String
-        let request: Request
-        let facts = Mutex(Facts())
-        /// Errors are written in the client's own shape.
-        let dialect: Answers.Dialect
-
-        init(_ request: Request, endpoint: Endpoint?, rest: String) {
-            self.request = request
-            path = request.uri.path
-            query = request.uri.query ?? ""
-            self.rest = rest
-            let given = request.headers[.requestID]
-            id = given.flatMap { Self.isUsable($0) ? $0 : nil } ?? RequestTrace.random(16)
-            trace = RequestTrace(continuing: request.headers[.traceparent])
-            dialect = endpoint?.dialect ?? .openAI
-        }
-
-        private static func isUsable(_ id: String) -> Bool {
-            (1...128).contains(id.utf8.count)
-                && id.utf8.allSatisfy {
-                    switch $0 {
-                    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."),
-                        UInt8(ascii: ":"):
-                        true
-                    default: false
-                    }
-                }
-        }
-    }
-
     func respond(to request: Request, context: ConnectionContext) async throws -> Response {
         let start = ContinuousClock.now
         let (endpoint, rest) = Endpoint.find(request.uri.path)
-        let exchange = Exchange(request, endpoint: endpoint, rest: rest)
-        service.metrics.recordBegin()
-        var failure: ServiceError?
-        var response: Response
+        let served = ServedRequest(request, endpoint: endpoint, rest: rest)
+        let ending = Ending(service, served, endpoint, remote: context.channel.remoteAddress?.ipAddress, start: start)
+        var reply: Reply
         do {
-            response = try await answer(exchange, endpoint: endpoint, context: context)
+            reply = try await answer(served, endpoint: endpoint, context: context)
         } catch {
-            let known = Self.serviceError(error, options: service.options)
-            if known.status == .internalServerError {
-                service.log.record(
-                    "failure", level: "error",
-                    [("id", .text(exchange.id)), ("error", .text("\(error)".clipped(to: 2000)))])
-            }
-            failure = known
-            response = Answers.error(known, in: exchange.dialect, id: exchange.id)
-            if leavesMuch(exchange, after: known) { response.headers[.connection] = "close" }
+            reply = refusal(of: served, error, ending)
         }
-        response.headers[.requestID] = exchange.id
-        response.headers[.traceparent] = exchange.trace.header
-        response.headers[.xContentTypeOptions] = "nosniff"
-        if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "no-store" }
-        addCORS(to: &response, for: request)
-        if request.method == .head {
-            response = Response(status: response.status, headers: response.headers)
+        // The answer is held until its reader has taken it, and all answers together may hold so much.
+        var share = service.responses.share(reply.body.readableBytes)
+        if share == nil {
+            let error = ServiceError(
+                .serviceUnavailable, .unavailable,
+                "answers that their clients have not read yet take all the memory that they may; ask again in a second",
+                code: "too_many_bytes", retryAfter: 1)
+            reply = refusal(of: served, error, ending)
+            share = service.responses.share(reply.body.readableBytes)
         }
-        let seconds = (ContinuousClock.now - start).inSeconds
-        // Paths that are not ours would make as many series as somebody can think of.
-        service.metrics.recordEnd(
-            path: endpoint?.path ?? "other", method: Endpoint.known(request.method), status: response.status.code,
-            seconds: seconds, reason: failure.map { $0.code ?? $0.kind.rawValue })
-        log(exchange, context, response, seconds, failure)
-        return response
+        reply.headers[.requestID] = served.id
+        reply.headers[.traceparent] = served.trace.header
+        reply.headers[.xContentTypeOptions] = "nosniff"
+        if reply.headers[.cacheControl] == nil { reply.headers[.cacheControl] = "no-store" }
+        CrossOrigin(service.options.allowedOrigins).addHeaders(to: &reply, for: request)
+        ending.status = reply.status
+        guard request.method != .head, reply.body.readableBytes > 0 else {
+            return Response(status: reply.status, headers: reply.headers)
+        }
+        return Response(
+            status: reply.status, headers: reply.headers,
+            body: writing(reply.body, share, ending, to: context.channel, since: start))
     }
 
-    /// Whether much of the body was not read: it would be, to its end, before the next request of the connection.
-    private func leavesMuch(_ exchange: Exchange, after error: ServiceError) -> Bool {
-        if error.status == .contentTooLarge || error.status == .gatewayTimeout { return true }
-        guard exchange.facts.withLock({ $0.bytesIn }) == 0 else { return false }
-        let headers = exchange.request.headers
-        return headers[.transferEncoding] != nil || headers[.contentLength].flatMap { Int($0) } ?? 0 > 1 << 16
+    private func refusal(of request: ServedRequest, _ error: any Error, _ ending: Ending) -> Reply {
+        let known = Self.serviceError(error)
+        if known.status == .internalServerError {
+            service.log.record(
+                "failure", level: "error",
+                [("id", .text(request.id)), ("error", .text("\(error)".clipped(to: 2000)))])
+        }
+        ending.failure = known
+        var reply = Reply.error(known, in: request.dialect, id: request.id)
+        if request.leavesMuch(after: known) { reply.headers[.connection] = "close" }
+        return reply
+    }
+
+    /// A body that is written piece by piece, as the client reads it. The connection is closed when the client reads nothing for a while,
+    /// or has not read all of it at the end of the request's time (or a while after the answer began, if that is later).
+    private func writing(
+        _ body: ByteBuffer, _ share: Budget.Share?, _ ending: Ending, to channel: any Channel,
+        since start: ContinuousClock.Instant
+    ) -> ResponseBody {
+        let (deadline, patience) = (service.options.deadline, service.options.writeTimeout)
+        return ResponseBody(contentLength: body.readableBytes) { writer in
+            @Sendable func close(after time: Duration) -> Scheduled<Void> {
+                channel.eventLoop.scheduleTask(in: .nanoseconds(Int64(time.inSeconds * 1e9))) {
+                    channel.close(promise: nil)
+                }
+            }
+            let whole = close(after: max(patience, deadline - (ContinuousClock.now - start)))
+            defer {
+                whole.cancel()
+                // Held until here, and given back with the body.
+                withExtendedLifetime(share) { ending.end() }
+            }
+            var rest = body
+            while let piece = rest.readSlice(length: min(rest.readableBytes, 1 << 16)), piece.readableBytes > 0 {
+                ending.written += piece.readableBytes
+                // Before the last piece: a client that has its answer finds it counted.
+                if rest.readableBytes == 0 { ending.end() }
+                let stall = close(after: patience)
+                defer { stall.cancel() }
+                try await writer.write(piece)
+            }
+            try await writer.finish(nil)
+        }
     }
 
     private func answer(
-        _ exchange: Exchange, endpoint: Endpoint?, context: ConnectionContext
-    ) async throws -> Response {
-        let request = exchange.request
-        guard let endpoint else { throw ServiceError.notFound(request.uri.path) }
-        if request.method == .options, !service.options.allowedOrigins.isEmpty { return Response(status: .noContent) }
+        _ request: ServedRequest, endpoint: Endpoint?, context: ConnectionContext
+    ) async throws -> Reply {
+        guard let endpoint else { throw ServiceError.notFound(request.path) }
+        if request.method == .options, !service.options.allowedOrigins.isEmpty { return Reply(status: .noContent) }
         guard endpoint.methods.contains(request.method) || (request.method == .head && endpoint.methods.contains(.get))
         else {
             var error = ServiceError(
                 .methodNotAllowed, .invalidRequest,
-                "\(request.uri.path.clipped) takes \(endpoint.methods.map(\.rawValue).joined(separator: " and ")), not \(Endpoint.known(request.method))"
+                "\(request.path.clipped) takes \(endpoint.methods.map(\.rawValue).joined(separator: " and ")), not \(Endpoint.known(request.method))"
             )
             error.allowed = endpoint.methods.map(\.rawValue)
             throw error
         }
-        if endpoint.needsKey {
-            try service.requireOwnOrigin(request)
-            if !service.keys.isEmpty {
-                let name = try service.authenticate(request, endpoint)
-                exchange.facts.withLock { $0.key = name }
-            }
-        }
-        guard service.metrics.requestsInFlight <= service.options.maximumRequests || !endpoint.isCounted else {
+        try service.requireOwnOrigin(request)
+        try service.authenticate(request, endpoint)
+        guard service.requestsInFlight <= service.options.maximumRequests || !endpoint.isCounted else {
             throw ServiceError(
                 .tooManyRequests, .rateLimit,
                 "more than \(service.options.maximumRequests) requests are being answered; ask again in a second",
                 code: "too_many_requests", retryAfter: 1)
         }
         let service = service
-        var tracing = ServiceContext.current ?? .topLevel
-        tracing[TracePropagator.Key.self] = exchange.trace
-        let work = ServiceContext.withValue(tracing) {
+        let work = OutgoingTrace.$header.withValue(request.trace.header) {
             Task {
                 try await withDeadline(service.options.deadline) {
-                    try await service.answer(exchange, endpoint)
-                } elsewise: {
+                    try await service.answer(request, endpoint)
+                } late: {
                     ServiceError.deadline(seconds: service.options.deadline.inSeconds)
                 }
             }
@@ -153,13 +135,9 @@ struct ServiceResponder: HTTPResponder {
     }
 
     /// Any error as the client is told of it.
-    private static func serviceError(_ error: any Error, options: ServiceOptions) -> ServiceError {
+    private static func serviceError(_ error: any Error) -> ServiceError {
         switch error {
         case let error as ServiceError: error
-        case is NIOTooManyBytesError:
-            .tooLarge(
-                "the body is longer than the \(options.maximumBodyBytes) bytes that a request may have; send fewer texts at a time"
-            )
         case is CancellationError:
             // Nobody reads it; for the log.
             ServiceError(
@@ -169,54 +147,79 @@ struct ServiceResponder: HTTPResponder {
                 .internalServerError, .server, "a fault of the server; its log says more under this request's id")
         }
     }
+}
 
-    private func addCORS(to response: inout Response, for request: Request) {
-        guard let origin = request.headers[.origin], !service.options.allowedOrigins.isEmpty else { return }
-        let all = service.options.allowedOrigins.contains("*")
-        guard all || service.options.allowedOrigins.contains(origin) else { return }
-        response.headers[.accessControlAllowOrigin] = all ? "*" : origin
-        response.headers[.vary] = "Origin"
-        guard request.method == .options else {
-            response.headers[.accessControlExposeHeaders] = "X-Request-Id, Traceparent, Retry-After, X-Mafin-Degraded"
-            return
-        }
-        response.headers[.accessControlAllowMethods] = "GET, POST"
-        // Names cannot be given by their beginning: what OpenAI's client in a browser says of itself is allowed by name as it asks.
-        let asked = (request.headers[.accessControlRequestHeaders] ?? "").split(separator: ",").map {
-            $0.trimmingCharacters(in: .whitespaces).lowercased()
-        }
-        let stainless = asked.filter { name in
-            name.hasPrefix("x-stainless-") && name.utf8.count <= 64
-                && name.utf8.allSatisfy {
-                    ($0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z")) || $0 == UInt8(ascii: "-")
-                }
-        }
-        response.headers[.accessControlAllowHeaders] =
-            (["Authorization", "Content-Type", "Api-Key", "X-Api-Key", "X-Request-Id", "Traceparent"]
-            + stainless.prefix(20))
-            .joined(separator: ", ")
-        response.headers[.vary] = "Origin, Access-Control-Request-Headers"
-        response.headers[.accessControlMaxAge] = "600"
+/// The end of a request: counted and logged once, when all but the last piece of its answer has been written, or nothing more can be.
+private final class Ending: Sendable {
+    private struct State {
+        var status = HTTPResponse.Status.internalServerError
+        var failure: ServiceError?
+        var written = 0
+        var isOver = false
     }
 
-    private func log(
-        _ exchange: Exchange, _ context: ConnectionContext, _ response: Response, _ seconds: Double,
-        _ failure: ServiceError?
+    private let service: MafinService
+    private let request: ServedRequest
+    private let endpoint: Endpoint?
+    private let remote: String?
+    private let start: ContinuousClock.Instant
+    private let state = Mutex(State())
+
+    init(
+        _ service: MafinService, _ request: ServedRequest, _ endpoint: Endpoint?, remote: String?,
+        start: ContinuousClock.Instant
     ) {
-        let facts = exchange.facts.withLock { $0 }
+        (self.service, self.request, self.endpoint) = (service, request, endpoint)
+        (self.remote, self.start) = (remote, start)
+        service.beginRequest()
+    }
+
+    /// Answers without a body, and those whose connection was lost before their body, end here.
+    deinit { end() }
+
+    var status: HTTPResponse.Status {
+        get { state.withLock { $0.status } }
+        set { state.withLock { $0.status = newValue } }
+    }
+
+    var failure: ServiceError? {
+        get { state.withLock { $0.failure } }
+        set { state.withLock { $0.failure = newValue } }
+    }
+
+    var written: Int {
+        get { state.withLock { $0.written } }
+        set { state.withLock { $0.written = newValue } }
+    }
+
+    func end() {
+        let state = state.withLock { state -> State? in
+            defer { state.isOver = true }
+            return state.isOver ? nil : state
+        }
+        guard let state else { return }
+        service.endRequest()
+        let seconds = (ContinuousClock.now - start).inSeconds
+        // Other paths than ours would make as many series as somebody can think of.
+        service.metrics.recordRequest(
+            path: endpoint?.path ?? "other", method: Endpoint.known(request.method), status: state.status.code,
+            seconds: seconds, reason: state.failure.map { $0.code ?? $0.kind.rawValue })
+        let facts = request.facts.withLock { $0 }
         var fields: [(String, ServiceLog.Value)] = [
-            ("id", .text(exchange.id)), ("trace_id", .text(exchange.trace.traceID)),
-            ("method", .text(Endpoint.known(exchange.request.method))),
-            ("path", .text(exchange.path.clipped)),
-            ("status", .integer(response.status.code)), ("ms", .number((seconds * 1e5).rounded() / 100)),
-            ("bytes_in", .integer(facts.bytesIn)), ("bytes_out", .integer(response.body.contentLength ?? 0)),
+            ("id", .text(request.id)), ("trace_id", .text(request.trace.traceID)),
+            ("method", .text(Endpoint.known(request.method))), ("path", .text(request.path.clipped)),
+            ("status", .integer(state.status.code)), ("ms", .number((seconds * 1e5).rounded() / 100)),
+            ("bytes_in", .integer(facts.bytesIn)), ("bytes_out", .integer(state.written)),
         ]
-        if let remote = context.channel.remoteAddress?.ipAddress { fields.append(("remote", .text(remote))) }
-        if let key = facts.key { fields.append(("key", .text(key))) }
+        if let remote { fields.append(("remote", .text(remote))) }
+        if let key = facts.key { fields.append(("key", .text(key.name))) }
         if facts.inputs > 0 {
             fields += [("inputs", .integer(facts.inputs)), ("tokens", .integer(facts.tokens))]
         }
-        if let failure { fields.append(("error", .text(failure.message.clipped(to: 500)))) }
-        service.log.record("request", level: response.status.code >= 500 ? "error" : "info", fields)
+        if let failure = state.failure {
+            fields.append(("error", .text(failure.message.clipped(to: 500))))
+            if let detail = failure.detail { fields.append(("detail", .text(detail.clipped(to: 500)))) }
+        }
+        service.log.record("request", level: state.status.code >= 500 ? "error" : "info", fields)
     }
 }

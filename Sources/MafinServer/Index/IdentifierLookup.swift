@@ -1,7 +1,7 @@
 import Foundation
 import MafinNumerics
 
-/// Rows of identifiers in a mapped file, sorted by hash: a look-up touches a few pages, whatever the number of documents.
+/// Finds the row of an identifier in a mapped file of rows sorted by hash. A look-up touches a few pages, whatever the number of documents.
 struct IdentifierLookup: Sendable {
     private let file: MappedFile
     /// Number of identifiers.
@@ -13,7 +13,7 @@ struct IdentifierLookup: Sendable {
         file = try MappedFile(url)
     }
 
-    /// Rows whose identifiers have the same hash as `id`: the one that is looked for, if it is there at all, is among them.
+    /// Rows whose identifiers have the same hash as `id`. If the index holds `id`, its row is among them.
     func candidates(for id: String) -> [Int] {
         let wanted = Self.hash(id)
         return file.withUnsafeBytes { bytes in
@@ -47,7 +47,7 @@ struct IdentifierLookup: Sendable {
         return data
     }
 
-    /// FNV-1a of 64 bits over the UTF-8 bytes (Fowler, Noll and Vo): the file outlives the process, so Swift's seeded hash does not do.
+    /// FNV-1a of 64 bits over the UTF-8 bytes (Fowler, Noll and Vo): Swift's own hash differs between processes.
     private static func hash(_ id: String) -> UInt64 {
         id.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     }

@@ -1,7 +1,7 @@
 import MafinBlackBox
 import MafinPipeline
 
-/// What an index is, and which artefacts it can be searched with: `index.json`.
+/// `index.json`: what an index holds, and which artefacts it can be searched with.
 ///
 /// | file | holds |
 /// |---|---|
@@ -12,50 +12,50 @@ import MafinPipeline
 /// | `corpus.lookup` | hash of the id and row, 64-bit little-endian each, by ascending hash |
 ///
 /// The halves lie apart and unweighted, so that any λ ranks them without touching the index.
-public struct IndexManifest: Sendable, Codable, Equatable {
+package struct IndexManifest: Sendable, Codable, Equatable {
     /// Name of the manifest's file.
-    public static let fileName = "index.json"
+    package static let fileName = "index.json"
     /// The format that is written, and the newest that is read.
-    public static let currentFormatVersion = 1
+    package static let currentFormatVersion = 1
 
     /// Version of the folder's format.
-    public var formatVersion: Int
-    /// What wrote it.
-    public var library: LibraryVersion
-    /// SHA-256 of the manifest of the artefact that it was made with.
-    public var artefactSHA256: String
-    /// Whose vectors `black-box.npy` holds.
-    public var blackBox: BlackBoxIdentity
-    /// Whose vectors `local.npy` holds.
-    public var documentEncoder: EncoderRecord
+    package var formatVersion: Int
+    /// The version of mafin that wrote it.
+    package var library: LibraryVersion
+    /// SHA-256 of the manifest of the artefact that made it.
+    package var artefactSHA256: String
+    /// The black box whose vectors `black-box.npy` holds.
+    package var blackBox: BlackBoxIdentity
+    /// The encoder whose vectors `local.npy` holds.
+    package var documentEncoder: EncoderRecord
     /// `float32` or `float16`.
-    public var element: String
+    package var element: String
     /// Number of documents.
-    public var documents: Int
+    package var documents: Int
     /// Numbers in a vector of the black box.
-    public var blackBoxDimension: Int
+    package var blackBoxDimension: Int
     /// Numbers in a local vector.
-    public var localDimension: Int
-    /// Name of the collection; no path of the machine.
-    public var collection: String
+    package var localDimension: Int
+    /// Name of the collection, without its path.
+    package var collection: String
     /// Every other file of the folder.
-    public var files: [File]
+    package var files: [File]
 
     /// One file of the folder.
-    public struct File: Sendable, Codable, Equatable {
+    package struct File: Sendable, Codable, Equatable {
         /// Its name.
-        public var path: String
+        package var path: String
         /// Length.
-        public var bytes: Int
+        package var bytes: Int
         /// SHA-256 of the content, lower-case hexadecimal.
-        public var sha256: String
+        package var sha256: String
     }
 
-    /// In what the vectors of documents that an artefact makes differ from those in the index; empty where there is nothing.
+    /// How the document vectors that an artefact makes differ from those in the index; empty if they are the same.
     ///
-    /// Trained anew beside the same black box and with the same encoder of documents (the query tower), an artefact fits an
+    /// An artefact that is trained again beside the same black box and with the same document encoder (as in query mode) still fits an
     /// index that was made before.
-    public func differences(from artefact: ArtefactManifest) -> [String] {
+    package func differences(from artefact: ArtefactManifest) -> [String] {
         var found = blackBox.differences(from: artefact.blackBox)
         func compare(_ name: String, _ mine: String, _ theirs: String) {
             if mine != theirs { found.append("\(name) \(mine) instead of \(theirs)") }

@@ -7,14 +7,14 @@ import MafinRetrieval
 
 extension SearchIndex {
     /// How an index is written.
-    public struct WritingOptions: Sendable {
+    package struct WritingOptions: Sendable {
         /// How elements are stored.
-        public var element: NumPyFile.ElementType
+        package var element: NumPyFile.ElementType
         /// Documents that are embedded and held at a time.
-        public var blockSize: Int
+        package var blockSize: Int
 
         /// Options; 16-bit floats take half the space and move scores by about 0.0002.
-        public init(element: NumPyFile.ElementType = .float32, blockSize: Int = 4096) {
+        package init(element: NumPyFile.ElementType = .float32, blockSize: Int = 4096) {
             precondition(element != .float64 && blockSize > 0, "float32 or float16, and at least one document a block")
             (self.element, self.blockSize) = (element, blockSize)
         }
@@ -22,7 +22,7 @@ extension SearchIndex {
 
     /// Embeds a collection's documents with both halves and writes the index, whole or not at all.
     ///
-    /// An index that is there is replaced when the new one is complete. Memory: the documents' texts, and the vectors of a block.
+    /// An existing index is replaced when the new one is complete. Memory: the documents' texts, and the vectors of a block.
     /// - Parameters:
     ///   - model: the artefact; of a form with λ.
     ///   - documents: ids unique.
@@ -30,7 +30,7 @@ extension SearchIndex {
     ///   - blackBox: that of the artefact.
     ///   - progress: told how many documents are done.
     /// - Throws: ``IndexError``, `ArtefactError`, what the black box throws, `NumericsError`; `CancellationError` when cancelled.
-    public static func write(
+    package static func write(
         _ model: ArtefactModel, documents: [Document], collection: String, asking blackBox: any BlackBox,
         to folder: URL,
         options: WritingOptions = WritingOptions(), isCancelled: () -> Bool = { false },
@@ -78,7 +78,7 @@ extension SearchIndex {
             element: options.element == .float16 ? "float16" : "float32", documents: documents.count,
             blackBoxDimension: model.manifest.blackBoxDimension,
             localDimension: model.manifest.documentEncoder.dimension, collection: collection, files: [])
-        // A path of this machine says nothing to the next.
+        // A path of this machine means nothing on another.
         manifest.documentEncoder.path = nil
         for name in [blackBoxFile, localFile, corpusFile, offsetsFile, lookupFile] {
             let url = work.appendingPathComponent(name)
@@ -98,9 +98,9 @@ extension SearchIndex {
         }
     }
 
-    /// A folder may be replaced that is an index, or empty: never somebody's other files.
+    /// Only a folder that is empty or holds an index may be replaced.
     /// - Throws: ``IndexError/occupied(path:)`` for any other folder.
-    public static func requireReplaceable(_ folder: URL) throws {
+    package static func requireReplaceable(_ folder: URL) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder) else { return }
         if isFolder.boolValue {

@@ -6,10 +6,11 @@ import MafinPipeline
 import MafinRetrieval
 import Synchronization
 
-/// An index that `mafin index` wrote, mapped: both halves of every document's vector, and the texts.
+/// An index that `mafin index` wrote, mapped into memory: both halves of every document's vector, and the texts.
 ///
-/// Rows and texts are read from the files' own pages, which all processes share. ``approximate()`` adds a byte of memory for each number.
-public final class SearchIndex: Sendable {
+/// Rows and texts are read from the files' own pages, which all processes share. The files must be replaced, never overwritten in place, while
+/// they are mapped: reading a page that is no longer there ends the process. ``approximate()`` adds a byte of memory for each number.
+package final class SearchIndex: Sendable {
     static let blackBoxFile = "black-box.npy"
     static let localFile = "local.npy"
     static let corpusFile = "corpus.jsonl"
@@ -17,9 +18,9 @@ public final class SearchIndex: Sendable {
     static let lookupFile = "corpus.lookup"
 
     /// The folder.
-    public let folder: URL
+    package let folder: URL
     /// Its manifest.
-    public let manifest: IndexManifest
+    package let manifest: IndexManifest
     /// Both halves side by side, the black box's first.
     var joined: VectorIndex { halves.withLock { $0 } }
     /// The black box's half alone.
@@ -30,11 +31,11 @@ public final class SearchIndex: Sendable {
     private let lookup: IdentifierLookup
 
     /// Number of documents.
-    public var count: Int { manifest.documents }
+    package var count: Int { manifest.documents }
 
     /// Maps an index and checks that its files are as its manifest says: their lengths, or all their content.
     /// - Throws: ``IndexError``, `NumericsError`, `RetrievalError`, naming the file.
-    public init(readingFrom folder: URL, verification: Artefact.Verification = .length) throws {
+    package init(readingFrom folder: URL, verification: Artefact.Verification = .length) throws {
         let url = folder.appendingPathComponent(IndexManifest.fileName)
         guard let data = FileManager.default.contents(atPath: url.path) else {
             throw IndexError.notAnIndex(path: folder.path)
@@ -74,9 +75,9 @@ public final class SearchIndex: Sendable {
         }
     }
 
-    /// Reads all rows once and holds a byte of each number, so that single searches read a quarter of the memory; what they find is the same.
-    /// Until it is done, they go on as before.
-    public func approximate() {
+    /// Reads all rows once and holds a byte of each number, so that single searches read a quarter of the memory. Their results stay the
+    /// same. Until it is done, searches go on as before.
+    package func approximate() {
         let parts = joined.parts
         let approximated = VectorIndex(parts: parts, isApproximated: true)
         halves.withLock { $0 = approximated }
@@ -84,7 +85,7 @@ public final class SearchIndex: Sendable {
 
     /// Checks that an artefact makes the vectors of documents that are in the index.
     /// - Throws: ``IndexError/otherArtefact(path:differences:)``, ``IndexError/normForm(artefact:)``.
-    public func require(_ artefact: Artefact) throws {
+    package func require(_ artefact: Artefact) throws {
         guard artefact.manifest.mixing.lambda != nil else {
             throw IndexError.normForm(artefact: artefact.folder.path)
         }
@@ -96,7 +97,7 @@ public final class SearchIndex: Sendable {
 
     /// The document of a row.
     /// - Throws: ``IndexError/wrongFile(path:expected:found:)`` where its line is not what was written.
-    public func document(_ row: Int) throws -> Document {
+    package func document(_ row: Int) throws -> Document {
         precondition((0..<count).contains(row), "row \(row) of \(count)")
         let (start, end) = (Int(Self.offset(row, in: offsets)), Int(Self.offset(row + 1, in: offsets)))
         let line = corpus.withUnsafeBytes { Data($0[start..<end]) }
@@ -110,7 +111,7 @@ public final class SearchIndex: Sendable {
     }
 
     /// The row of an id; `nil` where the index does not hold it. Complexity: O(log n) pages.
-    public func row(of id: String) -> Int? {
+    package func row(of id: String) -> Int? {
         lookup.candidates(for: id).first { row in
             (0..<count).contains(row) && (try? document(row).id) == id
         }

@@ -20,7 +20,7 @@ struct RequestTrace: Sendable, Equatable {
     /// The header to send on.
     var header: String { "00-\(traceID)-\(spanID)-\(flags)" }
 
-    /// Trace and flags of a header; `nil` where it is none of version 00, or of a later one that begins alike.
+    /// Trace and flags of a header; `nil` where it is none of version 00, or of a later version with the same beginning.
     static func parse(_ header: String) -> (trace: String, flags: String)? {
         let parts = header.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count >= 4, parts[0].utf8.count == 2, parts[1].utf8.count == 32, parts[2].utf8.count == 16,

@@ -1,38 +1,39 @@
 import Foundation
 import MafinNumerics
 
-/// The service's log: a JSON object a line. No key, no text of a request is ever in it.
-public struct ServiceLog: Sendable {
+/// The service's log: a JSON object a line. It never holds a key or a text of a request.
+package struct ServiceLog: Sendable {
     private let write: @Sendable (String) -> Void
     private let hasErrorsOnly: Bool
 
     /// A log.
     /// - Parameters:
-    ///   - errorsOnly: whether lines of what goes well stay out.
+    ///   - errorsOnly: whether only errors and warnings are written.
     ///   - write: gets each line, without its end.
-    public init(errorsOnly: Bool = false, _ write: @escaping @Sendable (String) -> Void) {
+    package init(errorsOnly: Bool = false, _ write: @escaping @Sendable (String) -> Void) {
         (hasErrorsOnly, self.write) = (errorsOnly, write)
     }
 
     /// Writes to standard error.
-    public static func standardError(errorsOnly: Bool = false) -> ServiceLog {
+    package static func standardError(errorsOnly: Bool = false) -> ServiceLog {
         ServiceLog(errorsOnly: errorsOnly) { line in
             try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8))
         }
     }
 
     /// Nothing is written.
-    public static let none = ServiceLog { _ in }
+    package static let none = ServiceLog { _ in }
 
     /// A value of a field.
-    enum Value {
+    package enum Value {
         case text(String)
         case number(Double)
         case integer(Int)
     }
 
-    func record(_ event: String, level: String = "info", _ fields: [(String, Value)]) {
-        if hasErrorsOnly, level != "error" { return }
+    /// Writes a line.
+    package func record(_ event: String, level: String = "info", _ fields: [(String, Value)]) {
+        if hasErrorsOnly, level == "info" { return }
         var line = "{\"time\":\"\(Self.now())\",\"level\":\"\(level)\",\"event\":\"\(event)\""
         for (name, value) in fields {
             line += ",\"\(name)\":"
@@ -45,7 +46,10 @@ public struct ServiceLog: Sendable {
         write(line + "}")
     }
 
-    func note(_ message: String, level: String = "info") { record("note", level: level, [("message", .text(message))]) }
+    /// Writes a line that holds a sentence.
+    package func note(_ message: String, level: String = "info") {
+        record("note", level: level, [("message", .text(message))])
+    }
 
     /// UTC with milliseconds, as RFC 3339 writes it.
     private static func now() -> String { Date().ISO8601Format(.init(includingFractionalSeconds: true)) }

@@ -3,8 +3,8 @@ import MafinBlackBox
 import MafinNumerics
 import MafinPipeline
 
-/// Everything that `/metrics` says.
-public final class ServiceMetrics: Sendable {
+/// What `/metrics` reports.
+package final class ServiceMetrics: Sendable {
     /// The parts of a request's time.
     enum Stage: String, Sendable {
         case tokenize, local
@@ -21,8 +21,9 @@ public final class ServiceMetrics: Sendable {
         labels: ["path", "method", "status"])
     private let requestSeconds = MetricFamily(
         "mafin_http_request_duration_seconds", .histogram(bounds: seconds),
-        "Time from a request's head to its answer, by path.", labels: ["path"])
-    private let inFlight = MetricFamily("mafin_http_requests_in_flight", .gauge, "Requests being answered.")
+        "Time from a request's head to the last piece of its answer, by path.", labels: ["path"])
+    private let inFlight = MetricFamily(
+        "mafin_http_requests_in_flight", .gauge, "Requests being answered, up to the last piece of the answer.")
     private let refused = MetricFamily(
         "mafin_http_requests_refused_total", .counter, "Requests refused, by reason.", labels: ["reason"])
     private let inputs = MetricFamily("mafin_inputs_total", .counter, "Texts embedded, by role.", labels: ["role"])
@@ -34,11 +35,13 @@ public final class ServiceMetrics: Sendable {
         "Time of a request's stages; local and black_box run at the same time and include their queues.",
         labels: ["stage"])
     private let batches = MetricFamily("mafin_local_batches_total", .counter, "Batches of the local encoder.")
-    private let batchSeconds = MetricFamily("mafin_local_busy_seconds_total", .counter, "Time that it computed.")
+    private let batchSeconds = MetricFamily(
+        "mafin_local_busy_seconds_total", .counter, "Time that the local encoder computed.")
     private let batchTokens = MetricFamily(
         "mafin_local_batch_tokens", .histogram(bounds: [16, 64, 256, 512, 1024, 2048, 4096, 16384]),
-        "Tokens of its batches.")
-    private let queue = MetricFamily("mafin_local_queue_tokens", .gauge, "Tokens waiting for it and in its work.")
+        "Tokens of the local encoder's batches.")
+    private let queue = MetricFamily(
+        "mafin_local_queue_tokens", .gauge, "Tokens that wait for the local encoder or are computed.")
     private let calls = MetricFamily(
         "mafin_black_box_calls_total", .counter, "Calls to the black box, by outcome.", labels: ["outcome"])
     private let callTexts = MetricFamily("mafin_black_box_call_texts_total", .counter, "Texts of these calls.")
@@ -46,12 +49,13 @@ public final class ServiceMetrics: Sendable {
         "mafin_black_box_call_duration_seconds", .histogram(bounds: seconds), "Time of these calls, retries included.")
     private let cache = MetricFamily(
         "mafin_black_box_texts_total", .counter,
-        "Texts, by where the vectors of the black box came from: remembered, or asked for.",
+        "Texts, by the source of their black-box vectors: the cache, or a request.",
         labels: ["source"])
     private let cost = MetricFamily(
         "mafin_black_box_cost_estimate_total", .counter,
-        "Money for the texts that the black box was asked, from the price given and tokens as the local encoder counts them."
+        "Estimated cost of the texts sent to the black box, from the price given and the local encoder's count of tokens."
     )
+    private let searches = MetricFamily("mafin_searches", .gauge, "Searches that wait or run.")
     private let degraded = MetricFamily(
         "mafin_degraded_total", .counter, "Queries answered by the local half alone because the black box was away.")
     private let reloads = MetricFamily(
@@ -62,12 +66,12 @@ public final class ServiceMetrics: Sendable {
     private let pricePerMillionTokens: Double?
 
     /// - Parameter pricePerMillionTokens: of the black box, for the estimate of money.
-    public init(pricePerMillionTokens: Double? = nil) {
+    package init(pricePerMillionTokens: Double? = nil) {
         self.pricePerMillionTokens = pricePerMillionTokens
     }
 
     /// Counts texts whose vectors came from the cache, and those that the black box was asked.
-    public func recordCache(hits: Int, asked: Int) {
+    package func recordCache(hits: Int, asked: Int) {
         if hits > 0 { cache.add(Double(hits), "cache") }
         guard asked > 0 else { return }
         cache.add(Double(asked), "asked")
@@ -99,6 +103,7 @@ public final class ServiceMetrics: Sendable {
             case nil: "answered"
             case .unavailable: "unavailable"
             case .refused: "refused"
+            case .overBudget: "over_budget"
             case .textRefused, .unknownText: "text_refused"
             }
         calls.add(1, outcome)
@@ -110,29 +115,26 @@ public final class ServiceMetrics: Sendable {
 
     func recordReload(_ succeeded: Bool) { reloads.add(1, succeeded ? "succeeded" : "failed") }
 
-    func recordBegin() { inFlight.add() }
-
-    func recordEnd(path: String, method: String, status: Int, seconds: Double, reason: String?) {
-        inFlight.add(-1)
+    func recordRequest(path: String, method: String, status: Int, seconds: Double, reason: String?) {
         requests.add(1, path, method, String(status))
         requestSeconds.observe(seconds, path)
         if let reason { refused.add(1, reason) }
     }
 
-    /// Requests being answered.
-    var requestsInFlight: Int { Int(inFlight.value()) }
-
-    func describe(_ generation: Generation) {
-        info.set(1, LibraryVersion.current.version, generation.name, String(generation.hash.prefix(12)))
+    func describe(_ model: ServedModel) {
+        info.set(1, LibraryVersion.current.version, model.name, String(model.hash.prefix(12)))
     }
 
     /// All of it in Prometheus' text format.
-    func text(queueTokens: Int) -> String {
+    /// - Parameter namesArtefact: whether to say which artefact is served.
+    func text(requestsInFlight: Int, queueTokens: Int, searches count: Int, namesArtefact: Bool) -> String {
+        inFlight.set(Double(requestsInFlight))
         queue.set(Double(queueTokens))
+        searches.set(Double(count))
         var text = ""
-        for family in [
-            info, requests, requestSeconds, inFlight, refused, inputs, tokens, stageSeconds, batches, batchSeconds,
-            batchTokens, queue, calls, callTexts, callSeconds, cache, degraded, reloads,
+        for family in (namesArtefact ? [info] : []) + [
+            requests, requestSeconds, inFlight, refused, inputs, tokens, stageSeconds, batches, batchSeconds,
+            batchTokens, queue, searches, calls, callTexts, callSeconds, cache, degraded, reloads,
         ] {
             family.write(to: &text)
         }
@@ -142,7 +144,7 @@ public final class ServiceMetrics: Sendable {
     }
 }
 
-/// What Prometheus' own client libraries say of their process.
+/// The metrics of the process that Prometheus' client libraries also report.
 enum ProcessMetrics {
     private static let start = Date().timeIntervalSince1970
 

@@ -6,12 +6,14 @@
   const narrow = matchMedia('(max-width: 44rem)');
   const still = matchMedia('(prefers-reduced-motion: reduce)');
 
-  // What was answered last. Everything that the slider does is computed from it.
+  // The last answer. Everything that the slider does is computed from it.
   let answer = null;
   let fused = null;
   let marks = {};
   let open = new Set();
   let words = new Map();
+  // Texts by id: search results bring theirs, others are fetched when their card is opened.
+  let texts = new Map();
   let key = sessionStorage.getItem('mafin-key');
   let asking = null;
   // What to do once a key has been entered.
@@ -24,9 +26,12 @@
     if (body) headers['content-type'] = 'application/json';
     if (key) headers['authorization'] = 'Bearer ' + key;
     const response = await fetch(path, { method: body ? 'POST' : 'GET', headers, body: body ? JSON.stringify(body) : undefined, signal });
-    const value = response.status === 204 ? null : await response.json();
+    const text = await response.text();
     if (response.status === 401) askForKey();
-    if (!response.ok) throw new Error(value.error ? value.error.message : 'the service answered ' + response.status);
+    let value = null;
+    // A proxy in between answers in HTML.
+    try { value = text ? JSON.parse(text) : null; } catch { if (response.ok) throw new Error('the answer is not JSON'); }
+    if (!response.ok) throw new Error(value && value.error ? value.error.message : 'the service answered ' + response.status);
     return value;
   }
 
@@ -44,25 +49,27 @@
   async function search(query) {
     if (!query.trim()) return;
     if (asking) asking.abort();
-    asking = new AbortController();
-    // A mark or an explanation that is under way is none of the search's.
-    const signal = asking.signal;
+    // Marks and explanations that are under way are not aborted.
+    const mine = asking = new AbortController();
+    const signal = mine.signal;
     element('error').hidden = true;
     element('status').textContent = 'Searching …';
     const begun = performance.now();
     try {
-      const request = { query, top: count, lambda: config.lambda, candidates: true };
+      const request = { query, top: count, lambda: config.lambda, candidates: true, candidate_texts: false };
       const wanted = [ask('/search', request, signal)];
       const isFused = element('bm25').checked;
-      if (isFused) wanted.push(ask('/search', { query, top: count, lambda: lambda(), bm25: 1 / 3 }, signal));
+      if (isFused) wanted.push(ask('/search', { query, top: count, lambda: lambda(), bm25: config.bm25Weight }, signal));
       if (config.hasFeedback) wanted.push(ask('/feedback?query=' + encodeURIComponent(query), undefined, signal));
       const answers = await Promise.all(wanted);
       answer = answers[0];
       fused = isFused ? answers[1] : null;
+      texts = new Map([...answer.results, ...answer.black_box_ranking, ...(fused ? fused.results : [])].map(hit => [hit.id, hit.text]));
       marks = config.hasFeedback ? answers[answers.length - 1].grades : {};
       open = new Set();
       words = new Map();
       element('results').hidden = false;
+      element('skip').hidden = false;
       element('notice').hidden = !answer.degraded;
       if (answer.degraded) element('notice').textContent = 'The black box is away; this is the local encoder alone. ' + answer.degraded;
       element('lambda').disabled = Boolean(fused) || !answer.candidates;
@@ -70,18 +77,20 @@
       element('status').textContent = summary() + ' ' + Math.round(performance.now() - begun) + ' ms.';
       remember();
     } catch (error) {
+      // A later search has its own status.
+      if (asking !== mine) return;
       element('status').textContent = '';
       fail(error);
     }
   }
 
-  // ---- ranking, here and without asking
+  // ---- ranking, without asking
 
-  // Not the slider's own value, whose steps need not hit the λ that was trained.
+  // Not the slider's own value: its steps may miss the λ of the artefact.
   let share = config.lambda;
   const lambda = () => share;
 
-  // The best at a λ, from both halves' cosines of all that some λ brings up.
+  // The best at a λ, from both cosines of every document that some λ brings up.
   function ranking() {
     if (fused) return fused.results;
     if (!answer.candidates) return answer.results;
@@ -115,7 +124,8 @@
     return node;
   }
 
-  const shown = hit => hit.title || hit.text.slice(0, 120);
+  // Whole characters: a cut in the middle of one would show a replacement mark.
+  const shown = hit => hit.title || [...(texts.get(hit.id) || hit.text).slice(0, 300)].slice(0, 120).join('');
   const number = value => (value === undefined || value === null ? '–' : value.toFixed(3));
 
   function movement(before, after) {
@@ -137,7 +147,7 @@
     head.dataset.name = name;
     head.setAttribute('aria-expanded', open.has(name));
     const title = make('span', 'title');
-    title.append(make('span', 'rank', hit.rank + '.'), make('span', 'name', shown(hit)));
+    title.append(make('span', 'rank', hit.rank + '.'), foreign(make('span', 'name', shown(hit))));
     if (answer.black_box_ranking.length) {
       const [kind, sign, spoken] = movement(before, after);
       const move = make('span', 'move ' + kind, sign);
@@ -158,25 +168,40 @@
       ? 'cosine ' + number(hit.black_box_score)
       : (fused ? 'fused ' + number(hit.score) + ', of ' : number(hit.score) + ' = ') + number(hit.black_box_part) + ' black box + ' + number(hit.local_part) + ' local'));
     item.append(head);
-    if (open.has(name)) item.append(details(hit));
+    if (open.has(name)) {
+      const body = details(hit, name);
+      body.id = `text-${side}-${hit.rank}`;
+      head.setAttribute('aria-controls', body.id);
+      item.append(body);
+    }
     return item;
   }
 
-  function details(hit) {
+  // A text of the collection, whose language and direction are not known.
+  function foreign(node) {
+    node.dir = 'auto';
+    node.lang = '';
+    return node;
+  }
+
+  function details(hit, name) {
     const body = make('div', 'body');
-    body.append(make('p', '', hit.text));
+    body.append(foreign(make('p', '', texts.has(hit.id) ? texts.get(hit.id) : '…')));
     body.append(make('span', 'id', 'id ' + hit.id));
     const actions = make('div', 'actions');
-    const explain = make('button', 'explain', 'Which words carried the local half?');
-    explain.type = 'button';
-    actions.append(explain);
+    // Their names let the focus stay where it is when the cards are drawn again.
+    const button = (className, text, action) => {
+      const node = make('button', className, text);
+      node.type = 'button';
+      node.dataset.name = name + ':' + action;
+      actions.append(node);
+      return node;
+    };
+    button('explain', 'Which words carried the local half?', 'explain');
     if (config.hasFeedback) {
       for (const [grade, text] of [[1, 'Relevant'], [0, 'Wrong']]) {
-        const button = make('button', 'mark', text);
-        button.type = 'button';
-        button.dataset.grade = grade;
-        button.setAttribute('aria-pressed', marks[hit.id] === grade);
-        actions.append(button);
+        const isMarked = marks[hit.id] === grade;
+        button(isMarked ? 'mark marked' : 'mark', isMarked ? `Undo “${text}”` : text, grade).dataset.grade = grade;
       }
     }
     body.append(actions);
@@ -193,7 +218,7 @@
     }
     for (const side of found.sides) {
       block.append(make('div', 'caption', (side.side === 'query' ? 'Query' : 'Passage') + ': each word by what the score loses without it'));
-      const text = make('div');
+      const text = foreign(make('div'));
       const most = Math.max(1e-6, ...side.pieces.map(piece => Math.abs(piece.share || 0)));
       for (const piece of side.pieces) {
         if (piece.share === undefined) { text.append(piece.text); continue; }
@@ -249,7 +274,7 @@
     const frame = svg.getBoundingClientRect();
     const middle = item => {
       const head = item.querySelector('.head').getBoundingClientRect();
-      // Where it will stand, not where an animation has it now.
+      // Where it will be, not where an animation has it now.
       const shift = item.style.transform ? parseFloat(item.style.transform.slice(11)) || 0 : 0;
       return head.top - shift + head.height / 2 - frame.top;
     };
@@ -284,6 +309,18 @@
 
   // ---- doing
 
+  async function fetchText(id) {
+    if (texts.has(id)) return;
+    const query = answer.query;
+    try {
+      const found = await ask('/document?id=' + encodeURIComponent(id));
+      if (answer.query === query) texts.set(id, found.text);
+    } catch (error) {
+      fail(error);
+    }
+    render(false);
+  }
+
   async function explain(id) {
     words.set(id, 'asking');
     render(false);
@@ -302,16 +339,16 @@
     const query = answer.query;
     try {
       const state = await ask('/feedback', { query, document: id, grade: marks[id] === grade ? null : grade });
-      // Another search may have been answered meanwhile.
+      // Another search may have been answered in between.
       if (answer.query === query) marks = state.grades;
-      element('status').textContent = `Kept for training: marks ${state.labels}, on queries ${state.queries}.`;
+      element('status').textContent = `Kept for training: ${state.labels} marks on ${state.queries} queries.`;
     } catch (error) {
       fail(error);
     }
     render(false);
   }
 
-  // A link brings no key: with it, the service gives a cookie that opens the report.
+  // A link cannot bring a key, so the key is exchanged for a cookie that opens the report.
   async function openReport() {
     afterKey = openReport;
     if (!key) return askForKey();
@@ -337,6 +374,7 @@
       const name = head.dataset.name;
       if (open.has(name)) open.delete(name); else open.add(name);
       render(false);
+      if (open.has(name)) fetchText(item.dataset.id);
     } else if (button && button.classList.contains('explain')) {
       explain(item.dataset.id);
     } else if (button) {
@@ -401,14 +439,15 @@
     if (answer) element('status').textContent = summary();
   }
 
-  // ---- beginning
+  // ---- start
 
   element('model').textContent = config.model;
   element('report').hidden = !config.hasReport;
   element('no-index').hidden = config.hasIndex;
   element('search').hidden = !config.hasIndex;
   element('bm25-label').hidden = !config.hasBM25;
-  if (config.hasIndex) element('documents').textContent = `${config.documents.toLocaleString('en')} documents`;
+  element('bm25-weight').textContent = config.bm25Weight.toFixed(2);
+  if (config.hasIndex) element('documents').textContent = `${config.documents.toLocaleString()} documents`;
   const own = document.createElement('option');
   own.value = config.lambda;
   element('lambda-marks').append(own);

@@ -1,4 +1,3 @@
-import Foundation
 import MafinBlackBox
 
 /// A request in Cohere's shape: `POST /v2/embed`.
@@ -12,10 +11,9 @@ struct CohereRequest: Sendable {
     var refusesLongTexts: Bool
 
     /// - Throws: ``ServiceError`` with the field that is wrong.
-    init(_ body: Data, for service: EmbeddingsRequest.Reading) throws {
-        let fields = try RequestFields(body)
+    init(_ fields: RequestFields, for service: EmbeddingsRequest.Reading) throws {
         let named = try ModelName(try fields.text("model"), served: service.model)
-        for name in ["images", "inputs"] where fields.has(name) {
+        for name in ["images", "inputs"] where try fields.has(name) {
             throw ServiceError.invalid("\(name) cannot be embedded here: send texts", parameter: name)
         }
         texts = try fields.inputs("texts", maximum: service.maximumInputs, mayBeOne: false)
@@ -29,7 +27,7 @@ struct CohereRequest: Sendable {
                 "input_type says \(type.clipped), the model's name says \(suffix.rawValue)", parameter: "input_type")
         }
         encodings =
-            try fields.texts("embedding_types")?.map { name in
+            try fields.texts("embedding_types", maximum: 64)?.map { name in
                 guard let encoding = VectorEncoding(rawValue: name) else {
                     throw ServiceError.invalid(
                         "embedding_types may be float and base64, found '\(name.clipped)': joined vectors are not quantised here",

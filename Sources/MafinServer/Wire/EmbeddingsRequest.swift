@@ -65,7 +65,7 @@ struct EmbeddingsRequest: Sendable {
         }
     }
 
-    /// A joined vector is whole or useless: its second half is what was trained.
+    /// A joined vector cannot be cut: its second half is what was trained.
     static func requireWhole(_ asked: Int?, dimension: Int, parameter: String) throws {
         guard let asked, asked != dimension else { return }
         throw ServiceError.invalid(

@@ -1,50 +1,67 @@
 import Foundation
+import MafinNumerics
+import NIOCore
 
-/// A request's JSON object, read field by field, each fault in words and with the field's name.
+/// The fields of a request's JSON object. Every fault is reported with the field's name.
+///
+/// The body is scanned once and only the place of each field is kept; a value is read when it is asked for, and what nobody asks for is
+/// never built. So a body costs its own size and, for the texts that are read, at most twice that size again while they are read.
 struct RequestFields {
-    private let object: [String: Any]
+    private let body: ByteBuffer
+    /// Where the value of each field begins.
+    private let places: [String: Int]
 
-    /// - Throws: ``ServiceError`` where the body is no JSON object.
-    init(_ body: Data) throws {
-        guard !body.isEmpty else { throw ServiceError.invalid("the body is empty: expected a JSON object") }
-        let value: Any
-        do {
-            value = try JSONSerialization.jsonObject(with: body)
-        } catch {
-            let reason = (error as NSError).userInfo[NSDebugDescriptionErrorKey] as? String
-            throw ServiceError.invalid(
-                "the body is not JSON" + (reason.map { ": \($0.clipped(to: 200))" } ?? ""), code: "invalid_json")
+    /// More fields than any request has.
+    private static let maximumFields = 64
+
+    /// - Throws: ``ServiceError`` where the body is no JSON object; `CancellationError`.
+    init(_ body: ByteBuffer) throws {
+        guard body.readableBytes > 0 else { throw ServiceError.invalid("the body is empty: expected a JSON object") }
+        self.body = body
+        places = try Self.scan(body) { scanner in
+            guard scanner.peek() == UInt8(ascii: "{") else {
+                let kind = try Self.kind(&scanner)
+                try scanner.skipValue()
+                try scanner.finish()
+                throw ServiceError.invalid("the body must be a JSON object, found \(kind)")
+            }
+            var places: [String: Int] = [:]
+            try scanner.members { scanner, name in
+                try Task.checkCancellation()
+                _ = scanner.peek()
+                guard places[name] != nil || places.count < Self.maximumFields else {
+                    throw ServiceError.invalid("the body has more than \(Self.maximumFields) fields")
+                }
+                places[name] = scanner.offset
+                try scanner.skipValue()
+            }
+            try scanner.finish()
+            return places
         }
-        guard let object = value as? [String: Any] else {
-            throw ServiceError.invalid("the body must be a JSON object, found \(Self.kind(value))")
-        }
-        self.object = object
     }
 
     /// Whether a field is there and not `null`.
-    func has(_ name: String) -> Bool { value(name) != nil }
+    func has(_ name: String) throws -> Bool { try read(name) { _, _ in true } ?? false }
 
     func text(_ name: String) throws -> String? {
-        try value(name).map { value in
-            guard let text = value as? String else { throw wrong(name, "a string", value) }
-            return text
+        try read(name) { scanner, first in
+            guard first == UInt8(ascii: "\"") else { throw try wrong(name, "a string", &scanner) }
+            return try scanner.string()
         }
     }
 
     func boolean(_ name: String) throws -> Bool? {
-        try value(name).map { value in
-            guard let number = value as? NSNumber, Self.isBoolean(number) else {
-                throw wrong(name, "true or false", value)
-            }
-            return number.boolValue
+        try read(name) { scanner, _ in
+            let kind = try Self.kind(&scanner)
+            guard kind == "a boolean" else { throw wrong(name, "true or false", kind) }
+            return try scanner.literal() == "true"
         }
     }
 
     func integer(_ name: String) throws -> Int? {
-        try value(name).map { value in
-            guard let number = value as? NSNumber, !Self.isBoolean(number),
-                let integer = Int(exactly: number.doubleValue)
-            else { throw wrong(name, "a whole number", value) }
+        try read(name) { scanner, _ in
+            guard let number = try Self.number(&scanner) else { throw try wrong(name, "a whole number", &scanner) }
+            guard let integer = Int(exactly: number) else { throw wrong(name, "a whole number", "a number") }
             return integer
         }
     }
@@ -61,50 +78,27 @@ struct RequestFields {
     }
 
     func number(_ name: String) throws -> Float? {
-        try value(name).map { value in
-            guard let number = value as? NSNumber, !Self.isBoolean(number), number.floatValue.isFinite else {
-                throw wrong(name, "a number", value)
-            }
-            return number.floatValue
+        try read(name) { scanner, _ in
+            guard let number = try Self.number(&scanner) else { throw try wrong(name, "a number", &scanner) }
+            guard Float(number).isFinite else { throw wrong(name, "a number", "a number that is too large") }
+            return Float(number)
         }
     }
 
-    func texts(_ name: String) throws -> [String]? {
-        try value(name).map { value in
-            guard let list = value as? [Any] else { throw wrong(name, "an array of strings", value) }
-            return try list.enumerated().map { place, element in
-                guard let text = element as? String else {
-                    throw wrong("\(name)[\(place)]", "a string", element)
-                }
-                return text
-            }
-        }
+    /// An array of strings, of which there may be so many.
+    func texts(_ name: String, maximum: Int) throws -> [String]? {
+        try read(name) { scanner, _ in try texts(name, "an array of strings", maximum: maximum, &scanner) }
     }
 
-    /// Texts to embed: one, or at least one; none of them empty.
+    /// Texts to embed: one, or an array of at least one; none of them empty.
     func inputs(_ name: String, maximum: Int, mayBeOne: Bool = true) throws -> [String] {
-        guard let value = value(name) else {
-            throw ServiceError.invalid(
-                "\(name) is missing: \(mayBeOne ? "a string or " : "")an array of strings", parameter: name)
+        let expected = "\(mayBeOne ? "a string or " : "")an array of strings"
+        let texts = try read(name) { scanner, first in
+            mayBeOne && first == UInt8(ascii: "\"")
+                ? [try scanner.string()] : try texts(name, expected, maximum: maximum, &scanner)
         }
-        let texts: [String]
-        if mayBeOne, let text = value as? String {
-            texts = [text]
-        } else if let list = value as? [Any] {
-            if let first = list.first, first is NSNumber || first is [Any] {
-                throw ServiceError.invalid(
-                    "\(name) holds token numbers, which cannot be taken: the black box and the local encoder have vocabularies of their own; send the text",
-                    parameter: name, code: "token_arrays_not_supported")
-            }
-            texts = try self.texts(name) ?? []
-        } else {
-            throw wrong(name, "\(mayBeOne ? "a string or " : "")an array of strings", value)
-        }
+        guard let texts else { throw ServiceError.invalid("\(name) is missing: \(expected)", parameter: name) }
         guard !texts.isEmpty else { throw ServiceError.invalid("\(name) is an empty array", parameter: name) }
-        guard texts.count <= maximum else {
-            throw ServiceError.invalid(
-                "\(name) holds \(texts.count) texts, one request may have \(maximum)", parameter: name)
-        }
         if let empty = texts.firstIndex(where: { $0.allSatisfy(\.isWhitespace) }) {
             throw ServiceError.invalid(
                 texts.count == 1 && mayBeOne ? "\(name) is empty" : "\(name)[\(empty)] is empty", parameter: name)
@@ -112,26 +106,83 @@ struct RequestFields {
         return texts
     }
 
-    private func value(_ name: String) -> Any? {
-        guard let value = object[name], !(value is NSNull) else { return nil }
-        return value
+    /// The strings of the array that is the next value. Beyond the maximum they are counted and not built.
+    private func texts(
+        _ name: String, _ expected: String, maximum: Int, _ scanner: inout JSONScanner
+    ) throws -> [String] {
+        guard scanner.peek() == UInt8(ascii: "[") else { throw try wrong(name, expected, &scanner) }
+        var texts: [String] = []
+        var count = 0
+        try scanner.elements { scanner in
+            if count % 256 == 0 { try Task.checkCancellation() }
+            let kind = try Self.kind(&scanner)
+            if count == 0, kind == "a number" || kind == "an array" {
+                throw ServiceError.invalid(
+                    "\(name) holds token numbers, which cannot be taken: the black box and the local encoder have vocabularies of their own; send the text",
+                    parameter: name, code: "token_arrays_not_supported")
+            }
+            guard kind == "a string" else { throw wrong("\(name)[\(count)]", "a string", kind) }
+            if count < maximum { texts.append(try scanner.string()) } else { try scanner.skipValue() }
+            count += 1
+        }
+        guard count <= maximum else {
+            throw ServiceError.invalid(
+                "\(name) holds \(count) texts, one request may have \(maximum)", parameter: name)
+        }
+        return texts
     }
 
-    private func wrong(_ name: String, _ expected: String, _ found: Any) -> ServiceError {
-        .invalid("\(name) must be \(expected), found \(Self.kind(found))", parameter: name)
+    // MARK: Scanning
+
+    /// The value of a field; `nil` where it is missing or `null`.
+    private func read<Value>(
+        _ name: String, _ body: (inout JSONScanner, _ first: UInt8) throws -> Value
+    ) throws -> Value? {
+        guard let place = places[name] else { return nil }
+        return try Self.scan(self.body, from: place) { scanner in
+            guard let first = scanner.peek(), try Self.kind(&scanner) != "null" else { return nil }
+            return try body(&scanner, first)
+        }
     }
 
-    /// JSON's `true` and `1` are both numbers to Foundation.
-    private static func isBoolean(_ number: NSNumber) -> Bool { ["c", "B"].contains(String(cString: number.objCType)) }
+    private static func scan<Value>(
+        _ body: ByteBuffer, from place: Int = 0, _ read: (inout JSONScanner) throws -> Value
+    ) throws -> Value {
+        try body.withUnsafeReadableBytes { bytes in
+            var scanner = JSONScanner(UnsafeBufferPointer(rebasing: bytes.bindMemory(to: UInt8.self)[place...]))
+            do {
+                return try read(&scanner)
+            } catch let error as JSONSyntaxError {
+                throw ServiceError.invalid(
+                    "the body is not JSON: \(error.reason) at byte \(place + error.offset)", code: "invalid_json")
+            }
+        }
+    }
 
-    private static func kind(_ value: Any) -> String {
-        switch value {
-        case is NSNull: "null"
-        case is String: "a string"
-        case is [Any]: "an array"
-        case is [String: Any]: "an object"
-        case let number as NSNumber: isBoolean(number) ? "a boolean" : "a number"
-        default: "something else"
+    /// A number, where the next value is one; the scanner then stands behind it.
+    private static func number(_ scanner: inout JSONScanner) throws -> Double? {
+        guard try kind(&scanner) == "a number" else { return nil }
+        return Double(try scanner.literal())
+    }
+
+    private func wrong(_ name: String, _ expected: String, _ scanner: inout JSONScanner) throws -> ServiceError {
+        wrong(name, expected, try Self.kind(&scanner))
+    }
+
+    private func wrong(_ name: String, _ expected: String, _ found: String) -> ServiceError {
+        .invalid("\(name) must be \(expected), found \(found)", parameter: name)
+    }
+
+    /// What the next value is; the scanner stays before it.
+    private static func kind(_ scanner: inout JSONScanner) throws -> String {
+        switch scanner.peek() {
+        case UInt8(ascii: "\""): return "a string"
+        case UInt8(ascii: "["): return "an array"
+        case UInt8(ascii: "{"): return "an object"
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return "a number"
+        default:
+            var ahead = scanner
+            return try ahead.literal() == "null" ? "null" : "a boolean"
         }
     }
 }

@@ -2,17 +2,17 @@ import HTTPTypes
 
 /// Why a request is not answered with what it asked for: a status, and one sentence that says what to do.
 ///
-/// Written in the shape of whichever API the request speaks. Never holds a key.
-public struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible {
+/// It is written in the shape of the API that the request speaks. It never holds a key.
+package struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The kinds of OpenAI's `type`.
-    public enum Kind: String, Sendable {
+    package enum Kind: String, Sendable {
         /// The request is wrong, and will be wrong again.
         case invalidRequest = "invalid_request_error"
         /// No key, or an unknown one.
         case authentication = "authentication_error"
-        /// Too much at a time: later it may be answered.
+        /// Too much at a time. It may be answered later.
         case rateLimit = "rate_limit_error"
-        /// The black box does not answer.
+        /// The black box gives no answer.
         case upstream = "upstream_error"
         /// It took too long.
         case timeout = "timeout_error"
@@ -23,25 +23,27 @@ public struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible 
     }
 
     /// HTTP status.
-    public var status: HTTPResponse.Status
+    package var status: HTTPResponse.Status
     /// OpenAI's `type`.
-    public var kind: Kind
+    package var kind: Kind
     /// One sentence.
-    public var message: String
-    /// The field that is wrong, where it is one.
-    public var parameter: String?
+    package var message: String
+    /// The field that is wrong, if a field is.
+    package var parameter: String?
     /// A word for programs.
-    public var code: String?
+    package var code: String?
     /// Seconds after which it is worth asking again.
-    public var retryAfter: Int?
-    /// Methods that the path does know, for 405.
-    public var allowed: [String] = []
+    package var retryAfter: Int?
+    /// More about it, for the log only.
+    var detail: String?
+    /// Methods that the path takes, for 405.
+    package var allowed: [String] = []
 
     /// The message.
-    public var description: String { message }
+    package var description: String { message }
 
     /// An error of a request.
-    public init(
+    package init(
         _ status: HTTPResponse.Status, _ kind: Kind, _ message: String, parameter: String? = nil, code: String? = nil,
         retryAfter: Int? = nil
     ) {
@@ -66,23 +68,23 @@ public struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible 
             .notFound, .invalidRequest, "there is nothing at \(path.clipped); GET /openapi.json says what is where")
     }
 
-    static func unknownDocument(_ id: String) -> ServiceError {
+    static func unknownDocument(_ id: String, parameter: String) -> ServiceError {
         ServiceError(
-            .notFound, .invalidRequest, "the index holds no document '\(id.clipped)'", parameter: "document",
+            .notFound, .invalidRequest, "the index holds no document '\(id.clipped)'", parameter: parameter,
             code: "document_not_found")
     }
 
     static func overloaded(retryAfter: Int) -> ServiceError {
         ServiceError(
             .tooManyRequests, .rateLimit,
-            "the queue is full: about \(retryAfter) s of work wait already; ask again after that",
+            "the queue is full: it holds about \(retryAfter) s of work; ask again after that",
             code: "queue_full", retryAfter: retryAfter)
     }
 
     static func deadline(seconds: Double) -> ServiceError {
         ServiceError(
             .gatewayTimeout, .timeout,
-            "not answered within the \(Self.plain(seconds)) s that a request may take; send fewer texts at a time",
+            "not answered within the \(Self.plain(seconds)) s that a request may take; send fewer texts",
             code: "deadline_exceeded")
     }
 

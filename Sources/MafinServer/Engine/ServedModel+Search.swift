@@ -6,8 +6,8 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-extension Generation {
-    /// What is searched for, and how.
+extension ServedModel {
+    /// A query, and how to search for it.
     struct SearchRequest: Sendable {
         var query: String
         /// Results wanted.
@@ -18,6 +18,8 @@ extension Generation {
         var lexicalWeight: Float?
         /// Whether to give everything that some λ can bring to the top.
         var withCandidates = false
+        /// Whether candidates have their whole texts; else only a beginning where there is no title.
+        var withCandidateTexts = true
     }
 
     /// One result.
@@ -26,7 +28,7 @@ extension Generation {
         var id: String
         var title: String
         var text: String
-        /// What ranks it.
+        /// The score that it is ranked by.
         var score: Float
         /// The cosines of both halves; the black box's is missing where it was not asked.
         var blackBoxScore: Float?
@@ -39,6 +41,9 @@ extension Generation {
         var joinedRank: Int?
         /// BM25's score, where it was asked for.
         var lexicalScore: Float?
+
+        /// Leaves no more of the text than it takes to show a document that has no title.
+        mutating func leaveOutText() { text = title.isEmpty ? text.clipped(to: 200) : "" }
 
         enum CodingKeys: String, CodingKey {
             case rank, id, title, text, score
@@ -73,7 +78,7 @@ extension Generation {
                 .notFound, .invalidRequest,
                 "no index is served: make one with 'mafin index' and start the service with --index", code: "no_index")
         }
-        if request.lexicalWeight != nil, lexical == nil {
+        if request.lexicalWeight != nil, index.lexical == nil {
             throw ServiceError.invalid("BM25 is not held: start the service with --bm25", parameter: "bm25")
         }
         let own = manifest.mixing.lambda ?? 0.5
@@ -94,27 +99,18 @@ extension Generation {
         } catch let error as CombinationError {
             throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "query")
         }
-        let start = ContinuousClock.now
-        let answer = try await onSearchThread { [lexical] in
-            try Searching(index: index, blackBox: unit.blackBox, local: unit.local, lambda: lambda, lexical: lexical)
-                .answer(request, degraded: halves.degraded, tokens: halves.tokenCount)
-        }
-        recordSearch(since: start)
-        return answer
-    }
-
-    private func onSearchThread<Result: Sendable>(
-        _ body: @escaping @Sendable () throws -> Result
-    ) async throws -> Result {
-        try Task.checkCancellation()
-        return try await withCheckedThrowingContinuation { continuation in
-            searching.async { continuation.resume(with: .init(catching: body)) }
+        let search = Searching(
+            index: index.search, blackBox: unit.blackBox, local: unit.local, lambda: lambda, lexical: index.lexical)
+        return try await measured(.search) { [searching] in
+            try await searching.run { check in
+                try search.answer(request, degraded: halves.degraded, tokens: halves.tokenCount, check)
+            }
         }
     }
 }
 
 /// One search over the mapped halves.
-private struct Searching {
+private struct Searching: Sendable {
     let index: SearchIndex
     let blackBox: [Float]?
     let local: [Float]
@@ -133,14 +129,16 @@ private struct Searching {
 
     private var weighted: [Float] { weights.weighting(halves, split: index.manifest.blackBoxDimension) }
 
+    /// - Parameter check: throws once the answer is no longer wanted.
     func answer(
-        _ request: Generation.SearchRequest, degraded: String?, tokens: Int
-    ) throws -> Generation.SearchAnswer {
+        _ request: ServedModel.SearchRequest, degraded: String?, tokens: Int, _ check: () throws -> Void
+    ) throws -> ServedModel.SearchAnswer {
         let count = min(request.count, index.count)
         let depth = request.lexicalWeight == nil ? count : max(count, min(Self.fusionDepth, index.count))
         let query = Matrix(rows: 1, columns: halves.count, values: weighted)
         var ranking = Array(try index.joined.search(queries: query, count: depth)[0])
         var lexicalScores: [Int: Float] = [:]
+        try check()
         if let weight = request.lexicalWeight, let lexical {
             let words = lexical.ranking(of: request.query, count: depth)
             lexicalScores = Dictionary(uniqueKeysWithValues: words.map { ($0.index, $0.score) })
@@ -157,7 +155,8 @@ private struct Searching {
             hits[place].blackBoxRank = places?[place]
             hits[place].lexicalScore = lexicalScores[rows[place]]
         }
-        var own: [Generation.Hit] = []
+        try check()
+        var own: [ServedModel.Hit] = []
         if let blackBox {
             let query = Matrix(rows: 1, columns: blackBox.count, values: blackBox)
             let best = try index.blackBox.search(queries: query, count: count)[0]
@@ -170,12 +169,16 @@ private struct Searching {
             }
         }
         var candidates: LambdaCandidates?
-        var candidateHits: [Generation.Hit] = []
+        var candidateHits: [ServedModel.Hit] = []
         if request.withCandidates, blackBox != nil {
             let found = try LambdaCandidates(
                 index: index.joined, query: halves, split: index.manifest.blackBoxDimension, count: count,
-                lambda: lambda)
+                lambda: lambda, check: check)
+            try check()
             candidateHits = try self.hits(found.rows, scores: found.rows.map { _ in 0 })
+            if !request.withCandidateTexts {
+                for place in candidateHits.indices { candidateHits[place].leaveOutText() }
+            }
             candidates = found
         }
         return .init(
@@ -184,12 +187,12 @@ private struct Searching {
     }
 
     /// Results without places.
-    private func hits(_ rows: [Int], scores: [Float]) throws -> [Generation.Hit] {
+    private func hits(_ rows: [Int], scores: [Float]) throws -> [ServedModel.Hit] {
         let parts = index.joined.partScores(of: rows, query: halves)
         return try rows.enumerated().map { place, row in
             let document = try index.document(row)
             let (remote, local) = (parts[place, 0], parts[place, 1])
-            return Generation.Hit(
+            return ServedModel.Hit(
                 rank: 0, id: document.id, title: document.title, text: document.text, score: scores[place],
                 blackBoxScore: blackBox == nil ? nil : remote, localScore: local,
                 blackBoxPart: blackBox == nil ? nil : weights.blackBox * remote, localPart: weights.local * local)

@@ -9,8 +9,8 @@ import MafinText
 
 /// An artefact with everything that answers for it: what a reload replaces as one.
 ///
-/// A request keeps the generation that it began with; the old one goes when its last request has been answered.
-final class Generation: Sendable {
+/// A request keeps the model that it began with; an old model goes when its last request has been answered.
+final class ServedModel: Sendable {
     /// The name that clients call the model by.
     let name: String
     let manifest: ArtefactManifest
@@ -19,33 +19,30 @@ final class Generation: Sendable {
     let created: Date
     let engine: LocalEngine
     let upstream: UpstreamBatcher
-    let index: SearchIndex?
-    let lexical: BM25?
-    /// Searches one at a time: each uses all cores.
-    let searching = DispatchQueue(label: "mafin.search", qos: .userInitiated)
-    /// Whether the black box answers.
-    let blackBoxProbe: BlackBoxProbe
+    let index: ServedIndex?
+    let searching: SearchQueue
+    let readiness: ReadinessCheck
+    /// `/openapi.json` and the page: they depend on nothing but the model and the options.
+    let description: String
+    let page: String
     private let degrades: Bool
     private let metrics: ServiceMetrics
 
-    init(_ loaded: sending LoadedArtefact, options: ServiceOptions, metrics: ServiceMetrics) throws {
+    /// - Parameter index: that of the model before, which is used again if its files are still the same.
+    /// - Throws: ``IndexError`` for an index that does not fit; file errors.
+    init(
+        _ loaded: sending LoadedArtefact, options: ServiceOptions, metrics: ServiceMetrics, log: ServiceLog,
+        sharing before: ServedIndex? = nil
+    ) throws {
         let artefact = loaded.model.artefact
         name = options.name ?? artefact.folder.standardizedFileURL.lastPathComponent
         manifest = artefact.manifest
         let url = artefact.folder.appendingPathComponent(Artefact.manifestName)
         hash = try ContentHash.sha256(of: url)
         created = (try? FileManager.default.attributesOfItem(atPath: url.path)[.modificationDate] as? Date) ?? Date()
-        index = loaded.index
-        if let index {
-            try index.require(artefact)
-            // Not waited for, so that the service is ready at once.
-            DispatchQueue.global(qos: .utility).async { [weak index] in index?.approximate() }
-        }
-        if options.usesBM25, let index {
-            lexical = BM25(texts: try (0..<index.count).map { try index.document($0).textForEncoding })
-        } else {
-            lexical = nil
-        }
+        index = try loaded.index.map { try ServedIndex.open($0, holdsBM25: options.usesBM25, sharing: before) }
+        try index?.search.require(artefact)
+        searching = SearchQueue(longestWait: options.longestSearchWait)
         upstream = UpstreamBatcher(
             loaded.blackBox,
             limits: .init(calls: options.upstreamCalls, timeout: options.upstreamTimeout),
@@ -53,22 +50,38 @@ final class Generation: Sendable {
                 call: { metrics.recordCall(texts: $0, seconds: $1, failure: $2) },
                 known: { metrics.recordCache(hits: $0, asked: 0) }),
             classify: options.classify)
-        blackBoxProbe = BlackBoxProbe(upstream)
-        degrades = options.degrades
-        self.metrics = metrics
         engine = LocalEngine(
             loaded.model, limits: .init(batchTokens: options.batchTokens, queueTokens: options.queueTokens),
             observer: .init(batch: { metrics.recordBatch(rows: $0, tokens: $1, seconds: $2) }))
+        readiness = ReadinessCheck(engine, BlackBoxProbe(upstream), degrades: options.degrades, log: log)
+        description = try ServiceDescription(manifest, name: name, hasBM25: index?.lexical != nil, options).text()
+        page = try PageSource.page(
+            .init(
+                model: name, lambda: manifest.mixing.lambda ?? 0.5, documents: index?.search.count ?? 0,
+                hasIndex: index != nil, hasFeedback: options.feedbackFolder != nil, hasReport: options.report != nil,
+                hasBM25: index?.lexical != nil, hasKeys: options.hasKeys))
+        degrades = options.degrades
+        self.metrics = metrics
     }
 
     /// Numbers in a joined vector.
     var dimension: Int { manifest.joinedDimension }
 
+    /// The index and the row of one of its documents.
+    /// - Throws: ``ServiceError`` 404.
+    func row(of id: String, parameter: String) throws -> (SearchIndex, Int) {
+        guard let index = index?.search else {
+            throw ServiceError(.notFound, .invalidRequest, "no index is served", code: "no_index")
+        }
+        guard let row = index.row(of: id) else { throw ServiceError.unknownDocument(id, parameter: parameter) }
+        return (index, row)
+    }
+
     // MARK: Vectors
 
     /// Both halves of some texts.
     struct Halves: Sendable {
-        /// The black box's rows; `nil` where it was not asked, or did not answer and the service may do without.
+        /// The black box's rows; `nil` where it was not asked, or gave no answer and the service does without.
         var blackBox: Matrix?
         /// The local rows, as the encoder emits them.
         var local: Matrix
@@ -81,7 +94,7 @@ final class Generation: Sendable {
     }
 
     /// Both halves, at the same time: it takes as long as the slower one. A request for which the queue has no room costs nothing,
-    /// and whatever goes wrong with one half ends the work on the other.
+    /// and an error of one half ends the work on the other.
     /// - Parameter asksBlackBox: false where only the local half is wanted.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func halves(
@@ -117,7 +130,7 @@ final class Generation: Sendable {
 
     private enum Half: Sendable {
         case local(Matrix), blackBox(Matrix)
-        /// It is done without, and why.
+        /// The black box's half is left out, and why.
         case degraded(String)
     }
 
@@ -126,10 +139,14 @@ final class Generation: Sendable {
             return .blackBox(try await ask(texts, as: role))
         } catch let failure as UpstreamFailure {
             guard degrades, failure.kind != .textRefused, role == .query else {
-                throw Self.error(failure, role: role, degrades: degrades)
+                let isOfDocument = degrades && role == .document && failure.kind == .unavailable
+                throw failure.serviceError(
+                    note: isOfDocument
+                        ? "; a document's vector without its first half would stay wrong in an index, so it is not made"
+                        : "")
             }
             metrics.recordDegraded()
-            return .degraded(failure.message)
+            return .degraded(failure.sentence)
         }
     }
 
@@ -145,9 +162,7 @@ final class Generation: Sendable {
         return answer
     }
 
-    func recordSearch(since start: ContinuousClock.Instant) { metrics.recordStage(.search, since: start) }
-
-    private func measured<Result: Sendable>(
+    func measured<Result: Sendable>(
         _ stage: ServiceMetrics.Stage, _ body: @Sendable () async throws -> Result
     ) async rethrows -> Result {
         let start = ContinuousClock.now
@@ -171,7 +186,7 @@ final class Generation: Sendable {
         _ texts: [String], as role: TextRole, lambda: Float?, maximumTokens: Int
     ) async throws -> Joined {
         let mixture = try self.mixture(lambda: lambda, role: role)
-        // With λ = 1 nothing of the black box's half is left: it need not be paid for.
+        // With λ = 1 the black box's half counts for nothing, so it is not paid for.
         let isLocalOnly = role == .query && mixture.lambda == 1
         let halves = try await halves(
             of: texts, as: role, asksBlackBox: !isLocalOnly, maximumTokens: maximumTokens)
@@ -208,22 +223,5 @@ final class Generation: Sendable {
                 "vectors of documents do not depend on lambda: it belongs to the query's vector", parameter: "lambda")
         }
         return own.with(lambda: lambda)
-    }
-
-    static func error(_ failure: UpstreamFailure, role: TextRole, degrades: Bool) -> ServiceError {
-        switch failure.kind {
-        case .textRefused, .unknownText:
-            return ServiceError(
-                .unprocessableContent, .invalidRequest, failure.message, parameter: "input", code: "black_box_refused")
-        case .refused:
-            return ServiceError(.badGateway, .upstream, failure.message, code: "black_box_misconfigured")
-        case .unavailable:
-            let note =
-                degrades && role == .document
-                ? " (a document's vector without its first half would stay wrong in an index: it is not made)" : ""
-            return ServiceError(
-                .serviceUnavailable, .upstream, failure.message + note, code: "black_box_unavailable",
-                retryAfter: failure.retryAfter ?? 5)
-        }
     }
 }

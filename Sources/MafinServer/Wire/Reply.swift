@@ -1,32 +1,38 @@
 import Foundation
 import HTTPTypes
-import Hummingbird
 import MafinNumerics
 import NIOCore
 
-/// What every answer is written with.
-enum Answers {
+/// The answer to a request, whole.
+struct Reply: Sendable {
+    var status: HTTPResponse.Status = .ok
+    var headers = HTTPFields()
+    var body = ByteBuffer()
+
+    init(status: HTTPResponse.Status = .ok, headers: HTTPFields = HTTPFields()) {
+        (self.status, self.headers) = (status, headers)
+    }
+
+    init(_ body: ByteBuffer, type: String, status: HTTPResponse.Status = .ok) {
+        (self.status, self.body) = (status, body)
+        headers[.contentType] = type
+    }
+
+    init(_ text: String, type: String = "text/plain; charset=utf-8", status: HTTPResponse.Status = .ok) {
+        self.init(ByteBuffer(string: text), type: type, status: status)
+    }
+
     /// A value as JSON.
-    static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> Response {
+    init(json value: some Encodable, status: HTTPResponse.Status = .ok) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return bytes(ByteBuffer(bytes: try encoder.encode(value)), type: "application/json", status: status)
-    }
-
-    static func text(_ text: String, type: String = "text/plain; charset=utf-8", status: HTTPResponse.Status = .ok)
-        -> Response
-    {
-        bytes(ByteBuffer(string: text), type: type, status: status)
-    }
-
-    static func bytes(_ buffer: ByteBuffer, type: String, status: HTTPResponse.Status = .ok) -> Response {
-        Response(status: status, headers: [.contentType: type], body: ResponseBody(byteBuffer: buffer))
+        self.init(ByteBuffer(bytes: try encoder.encode(value)), type: "application/json", status: status)
     }
 
     /// OpenAI's list of vectors; Voyage's is the same but for the usage.
     static func embeddings(
-        _ joined: Generation.Joined, model: String, encoding: VectorEncoding
-    ) -> Response {
+        _ joined: ServedModel.Joined, model: String, encoding: VectorEncoding
+    ) -> Reply {
         let vectors = joined.vectors
         var buffer = ByteBuffer()
         buffer.reserveCapacity(vectors.rows * (encoding.size(columns: vectors.columns) + 64) + 256)
@@ -44,13 +50,13 @@ enum Answers {
                 ",\"degraded\":{\"half\":\"black_box\",\"lambda\":1,\"reason\":\(JSONText.quoted(reason))}")
         }
         buffer.writeString("}\n")
-        return flagged(bytes(buffer, type: "application/json"), joined.degraded)
+        return Reply(buffer, type: "application/json").flagged(degraded: joined.degraded != nil)
     }
 
     /// Cohere's answer: vectors by type.
     static func cohere(
-        _ joined: Generation.Joined, texts: [String], encodings: [VectorEncoding], id: String
-    ) -> Response {
+        _ joined: ServedModel.Joined, texts: [String], encodings: [VectorEncoding], id: String
+    ) -> Reply {
         let vectors = joined.vectors
         var buffer = ByteBuffer()
         buffer.writeString("{\"id\":\(JSONText.quoted(id)),\"embeddings\":{")
@@ -67,21 +73,21 @@ enum Answers {
             ",\"meta\":{\"api_version\":{\"version\":\"2\"},\"billed_units\":{\"input_tokens\":\(joined.tokenCount)}"
                 + (joined.degraded.map { ",\"warnings\":[\(JSONText.quoted("local half alone: \($0)"))]" } ?? "") + "}")
         buffer.writeString(",\"response_type\":\"embeddings_by_type\"}\n")
-        return flagged(bytes(buffer, type: "application/json"), joined.degraded)
+        return Reply(buffer, type: "application/json").flagged(degraded: joined.degraded != nil)
     }
 
-    private static func flagged(_ response: Response, _ degraded: String?) -> Response {
-        guard degraded != nil else { return response }
-        var response = response
-        response.headers[.mafinDegraded] = "black_box"
-        return response
+    /// With the header that says that the black box's half is missing, where it is.
+    func flagged(degraded: Bool) -> Reply {
+        var reply = self
+        if degraded { reply.headers[.mafinDegraded] = "black_box" }
+        return reply
     }
 
-    /// The dialects of errors.
+    /// The APIs whose errors are imitated.
     enum Dialect: Sendable { case openAI, cohere }
 
     /// An error in the shape that the client knows.
-    static func error(_ error: ServiceError, in dialect: Dialect, id: String) -> Response {
+    static func error(_ error: ServiceError, in dialect: Dialect, id: String) -> Reply {
         let message = JSONText.quoted(error.message)
         let text: String
         switch dialect {
@@ -91,14 +97,14 @@ enum Answers {
             func optional(_ text: String?) -> String { text.map(JSONText.quoted) ?? "null" }
             text =
                 "{\"error\":{\"message\":\(message),\"type\":\"\(error.kind.rawValue)\",\"param\":\(optional(error.parameter)),\"code\":\(optional(error.code))}"
-                // Voyage's client looks for the message here, and says nothing else by which it could be known.
+                // Voyage's client looks for the message here, and cannot be told apart from OpenAI's.
                 + ",\"detail\":\(message)}\n"
         }
-        var response = Answers.text(text, type: "application/json", status: error.status)
-        if let seconds = error.retryAfter { response.headers[.retryAfter] = String(seconds) }
-        if error.status == .unauthorized { response.headers[.wwwAuthenticate] = "Bearer" }
-        if !error.allowed.isEmpty { response.headers[.allow] = error.allowed.joined(separator: ", ") }
-        return response
+        var reply = Reply(text, type: "application/json", status: error.status)
+        if let seconds = error.retryAfter { reply.headers[.retryAfter] = String(seconds) }
+        if error.status == .unauthorized { reply.headers[.wwwAuthenticate] = "Bearer" }
+        if !error.allowed.isEmpty { reply.headers[.allow] = error.allowed.joined(separator: ", ") }
+        return reply
     }
 }
 
@@ -113,5 +119,4 @@ extension HTTPField.Name {
     static let traceparent = name("traceparent")
     static let apiKey = name("api-key")
     static let xAPIKey = name("x-api-key")
-    static let googAPIKey = name("x-goog-api-key")
 }

@@ -2,44 +2,11 @@ import MafinBlackBox
 import MafinNumerics
 import Synchronization
 
-/// What became of a call to the black box, as the service has to answer it.
-public struct UpstreamFailure: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Who can mend it.
-    public enum Kind: Sendable, Equatable {
-        /// It does not answer, or asks to come back later.
-        case unavailable
-        /// It refuses a text for itself.
-        case textRefused
-        /// It answers stored texts only, and this is none of them.
-        case unknownText
-        /// It refuses us: a key, a model, an address.
-        case refused
-    }
-
-    /// Who can mend it.
-    public var kind: Kind
-    /// One sentence, without any key.
-    public var message: String
-    /// Seconds until it is worth asking again, where that is known.
-    public var retryAfter: Int?
-
-    /// Whether the text is to blame, so that other texts may be answered all the same.
-    var isOfText: Bool { kind == .textRefused || kind == .unknownText }
-
-    /// A failure.
-    public init(_ kind: Kind, _ message: String, retryAfter: Int? = nil) {
-        (self.kind, self.message, self.retryAfter) = (kind, message, retryAfter)
-    }
-
-    /// The sentence.
-    public var description: String { message }
-}
-
-/// Asks the black box for all requests at a time: what waits while calls are under way goes into the next call together.
+/// Asks the black box on behalf of all requests: requests that wait while calls are under way go into the next call together.
 ///
-/// Texts whose vectors are remembered are answered first: they wait for no call, and the black box may be away.
-/// A call of several requests that fails for a text's sake is asked again request by request, so that only the one with that text fails.
-/// After failures for which nobody's text is to blame, the black box is left alone for a while and whoever asks is told at once.
+/// Texts whose vectors are remembered are answered first. They wait for no call, and the black box may be away.
+/// When the black box refuses a text, the requests of that call are asked again in calls of half as many, so that only the request with that
+/// text fails. After failures for which no text is at fault, the black box is left alone for a while and requests fail at once.
 final class UpstreamBatcher: Sendable {
     /// How to ask.
     struct Limits: Sendable {
@@ -57,7 +24,7 @@ final class UpstreamBatcher: Sendable {
 
     /// Told what happens, for the metrics.
     struct Observer: Sendable {
-        /// Each call: texts, seconds, whether it was answered.
+        /// Each call: texts, seconds, and why it failed.
         var call: @Sendable (Int, Double, UpstreamFailure.Kind?) -> Void = { _, _, _ in }
         /// Texts that were remembered.
         var known: @Sendable (Int) -> Void = { _ in }
@@ -84,26 +51,13 @@ final class UpstreamBatcher: Sendable {
 
     /// One request's texts.
     private final class Request: Sendable {
-        struct Progress {
-            var continuation: CheckedContinuation<Matrix, any Error>?
-            var isCancelled = false
-        }
-
         let items: [EmbeddingItem]
         let role: TextRole
-        let progress = Mutex(Progress())
+        let vectors = FirstResult<Matrix>()
+        /// Requests that may be in one call with this one, itself included: halved each time that such a call was refused.
+        let company = Mutex(Int.max)
 
         init(_ items: [EmbeddingItem], _ role: TextRole) { (self.items, self.role) = (items, role) }
-
-        func finish(_ result: Result<Matrix, any Error>) {
-            let continuation = progress.withLock { progress in
-                defer { progress.continuation = nil }
-                return progress.continuation
-            }
-            continuation?.resume(with: result)
-        }
-
-        var isCancelled: Bool { progress.withLock { $0.isCancelled } }
     }
 
     init(
@@ -122,7 +76,7 @@ final class UpstreamBatcher: Sendable {
     /// Vectors of the items, `(items.count, dimension)`.
     /// - Throws: ``UpstreamFailure``; `CancellationError`.
     func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
-        // What keeps a cache from being read the call will say.
+        // A cache that cannot be read is reported by the call itself.
         let known = (try? await blackBox.known(items, as: role)) ?? AnsweredRows.none
         guard !known.indices.isEmpty else { return try await ask(items, as: role) }
         observer.known(known.indices.count)
@@ -144,23 +98,23 @@ final class UpstreamBatcher: Sendable {
         return vectors.selecting(rows: rows.compactMap { $0 })
     }
 
-    /// Asks anew for a text, whatever is remembered of it: whether the black box answers now.
-    /// - Throws: ``UpstreamFailure``, that of the text included.
+    /// Asks for a text even if it is remembered, to find out whether the black box answers now.
+    /// - Throws: ``UpstreamFailure``. A refused text changes nothing here: it does not show that other texts would be answered.
     func probe(_ item: EmbeddingItem, as role: TextRole) async throws {
         if let pause = pause() { throw pause }
         let start = ContinuousClock.now
         do {
             _ = try await withDeadline(limits.timeout) { [blackBox] in
                 try await blackBox.embedAnew([item], as: role)
-            } elsewise: { [limits] in
+            } late: { [limits] in
                 Self.late(limits)
             }
             observer.call(1, (ContinuousClock.now - start).inSeconds, nil)
-            isWellAgain()
+            recordAnswer()
         } catch {
             let failure = error as? UpstreamFailure ?? classify(error)
             observer.call(1, (ContinuousClock.now - start).inSeconds, failure.kind)
-            if failure.isOfText { isWellAgain() } else { leaveAlone(after: failure) }
+            record(failure)
             throw failure
         }
     }
@@ -171,21 +125,15 @@ final class UpstreamBatcher: Sendable {
     }
 
     private func ask(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try Task.checkCancellation()
+        if let pause = pause() { throw pause }
         let request = Request(items, role)
+        state.withLock { $0.waiting.append(request) }
+        pump()
         return try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
-                let isCancelled = request.progress.withLock { progress in
-                    progress.continuation = continuation
-                    return progress.isCancelled
-                }
-                if isCancelled { return request.finish(.failure(CancellationError())) }
-                if let pause = pause() { return request.finish(.failure(pause)) }
-                state.withLock { $0.waiting.append(request) }
-                pump()
-            }
+            try await request.vectors.value()
         } onCancel: {
-            request.progress.withLock { $0.isCancelled = true }
-            request.finish(.failure(CancellationError()))
+            request.vectors.finish(.failure(CancellationError()))
         }
     }
 
@@ -195,13 +143,13 @@ final class UpstreamBatcher: Sendable {
             guard let until = state.pausedUntil, let failure = state.lastFailure else { return nil }
             let now = ContinuousClock.now
             if now >= until, state.triedUntil.map({ now >= $0 }) ?? true {
-                // One request may try; the others are told so until it is known what became of it.
+                // One request may try; the others fail until its outcome is known.
                 state.triedUntil = now + limits.timeout
                 return nil
             }
             let left = max(until, state.wanted ?? until) - now
             return UpstreamFailure(
-                failure.kind, failure.message, retryAfter: max(1, Int(left.inSeconds.rounded(.up))))
+                failure.kind, failure.detail, retryAfter: max(1, Int(left.inSeconds.rounded(.up))))
         }
     }
 
@@ -218,13 +166,17 @@ final class UpstreamBatcher: Sendable {
 
     private func nextCall() -> [Request]? {
         state.withLock { state in
-            state.waiting.removeAll { $0.isCancelled }
+            state.waiting.removeAll { $0.vectors.isFinished }
             guard state.calls < limits.calls, let first = state.waiting.first else { return nil }
             var taken: [Request] = []
             var texts = 0
+            var company = Int.max
             state.waiting.removeAll { request in
-                guard request.role == first.role, taken.isEmpty || texts + request.items.count <= limits.textsPerCall
+                let own = request.company.withLock { $0 }
+                guard request.role == first.role, taken.count < min(company, own),
+                    taken.isEmpty || texts + request.items.count <= limits.textsPerCall
                 else { return false }
+                company = min(company, own)
                 texts += request.items.count
                 taken.append(request)
                 return true
@@ -241,15 +193,15 @@ final class UpstreamBatcher: Sendable {
         do {
             let answer = try await withDeadline(limits.timeout) { [blackBox] in
                 try await blackBox.embed(items, as: role)
-            } elsewise: { [limits] in
+            } late: { [limits] in
                 Self.late(limits)
             }
             observer.call(items.count, (ContinuousClock.now - start).inSeconds, nil)
-            isWellAgain()
+            recordAnswer()
             var row = 0
             for request in requests {
                 let rows = row..<row + request.items.count
-                request.finish(
+                request.vectors.finish(
                     .success(
                         Matrix(
                             rows: rows.count, columns: answer.columns,
@@ -260,24 +212,30 @@ final class UpstreamBatcher: Sendable {
         } catch {
             let failure = error as? UpstreamFailure ?? classify(error)
             observer.call(items.count, (ContinuousClock.now - start).inSeconds, failure.kind)
-            if failure.isOfText {
-                guard requests.count == 1 else {
-                    for request in requests where !request.isCancelled { await ask([request]) }
-                    return
-                }
-                // It does answer, only not to this.
-                isWellAgain()
-            } else {
-                leaveAlone(after: failure)
+            record(failure)
+            guard failure.isOfText, requests.count > 1 else {
+                for request in requests { request.vectors.finish(.failure(failure)) }
+                return
             }
-            for request in requests { request.finish(.failure(failure)) }
+            for request in requests { request.company.withLock { $0 = max(1, requests.count / 2) } }
+            state.withLock { $0.waiting.insert(contentsOf: requests, at: 0) }
+        }
+    }
+
+    /// What a failed call says about the black box.
+    private func record(_ failure: UpstreamFailure) {
+        switch failure.kind {
+        case .unknownText: recordAnswer()
+        // Somebody is there. Whether other texts are answered is not known: an API that refuses all of them says the same.
+        case .textRefused: state.withLock { ($0.pausedUntil, $0.triedUntil, $0.lastFailure) = (nil, nil, nil) }
+        case .unavailable, .refused, .overBudget: leaveAlone(after: failure)
         }
     }
 
     private func leaveAlone(after failure: UpstreamFailure) {
         state.withLock { state in
             state.lastFailure = failure
-            // Calls that began before the pause say nothing new about how long it should be.
+            // Calls that began before the pause do not make it longer.
             guard state.pausedUntil == nil || state.triedUntil != nil else { return }
             let doubled = limits.firstPause * (1 << min(state.failures, 10))
             let asked = failure.retryAfter.map { Duration.seconds($0) }
@@ -289,28 +247,11 @@ final class UpstreamBatcher: Sendable {
         }
     }
 
-    private func isWellAgain() {
+    private func recordAnswer() {
         state.withLock { state in
             (state.failures, state.pausedUntil, state.triedUntil, state.lastFailure) = (0, nil, nil, nil)
             state.wanted = nil
             state.lastAnswer = .now
         }
-    }
-}
-
-/// `body`'s result; once `limit` has passed, `body` is cancelled and the error thrown that `elsewise` gives.
-func withDeadline<Result: Sendable>(
-    _ limit: Duration, _ body: @escaping @Sendable () async throws -> Result,
-    elsewise: @escaping @Sendable () -> any Error
-) async throws -> Result {
-    try await withThrowingTaskGroup(of: Result.self) { group in
-        group.addTask { try await body() }
-        group.addTask {
-            try await Task.sleep(for: limit)
-            throw elsewise()
-        }
-        defer { group.cancelAll() }
-        guard let result = try await group.next() else { throw CancellationError() }
-        return result
     }
 }

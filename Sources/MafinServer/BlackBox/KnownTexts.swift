@@ -1,12 +1,11 @@
 import MafinBlackBox
 import MafinNumerics
 
-/// Stored answers, asked by text: for a black box that is a file and knows its texts by id only.
+/// Stored answers, looked up by text. The file of a black box's answers knows its texts by id only; requests bring texts.
 ///
-/// It answers the texts of its own collection, and refuses all others in words.
-public struct KnownTexts: BlackBox {
-    /// That of the stored answers.
-    public var identity: BlackBoxIdentity { base.identity }
+/// It answers the texts of its own collection and refuses all others.
+package struct KnownTexts: BlackBox {
+    package var identity: BlackBoxIdentity { base.identity }
     private let base: any BlackBox
     private let queries: [String: String]
     private let documents: [String: String]
@@ -15,7 +14,7 @@ public struct KnownTexts: BlackBox {
     ///   - base: answers by id.
     ///   - queries: id and text of each query.
     ///   - documents: id and text of each document, as it is embedded.
-    public init(
+    package init(
         _ base: any BlackBox, queries: [(id: String, text: String)], documents: [(id: String, text: String)]
     ) {
         self.base = base
@@ -25,14 +24,11 @@ public struct KnownTexts: BlackBox {
 
     /// The stored vectors of the items' texts; ids are not looked at.
     /// - Throws: ``UpstreamFailure`` of kind ``UpstreamFailure/Kind/unknownText`` for a text that is not of the collection.
-    public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+    package func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         let ids = role == .query ? queries : documents
         let known = try items.map { item in
             guard let id = ids[Self.folded(item.text)] else {
-                throw UpstreamFailure(
-                    .unknownText,
-                    "the black box is a file of stored answers that does not hold this text; only texts of its collection can be asked"
-                )
+                throw UpstreamFailure(.unknownText, "the file of stored answers does not hold this text")
             }
             return EmbeddingItem(id: id, text: item.text)
         }

@@ -1,0 +1,78 @@
+import MafinBlackBox
+import Synchronization
+
+/// Finds out whether the black box answers.
+///
+/// An answer to any call counts for half a minute. After that, before the first call, and every few seconds after a failure, the probe asks
+/// for one word, past the cache. That question goes on even if its asker has left, and all who ask meanwhile wait for it, a few seconds.
+final class BlackBoxProbe: Sendable {
+    private struct State {
+        var running: Task<UpstreamFailure?, Never>?
+        var asked: ContinuousClock.Instant?
+        var failure: UpstreamFailure?
+    }
+
+    private let upstream: UpstreamBatcher
+    private let belief: Duration
+    private let pause: Duration
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - belief: how long an answer shows that the black box is there.
+    ///   - pause: time between two questions while it fails.
+    init(_ upstream: UpstreamBatcher, belief: Duration = .seconds(30), pause: Duration = .seconds(5)) {
+        (self.upstream, self.belief, self.pause) = (upstream, belief, pause)
+    }
+
+    /// Why the black box cannot be asked; `nil` where it can.
+    func failure() async -> UpstreamFailure? {
+        let (running, known) = state.withLock { state -> (Task<UpstreamFailure?, Never>?, UpstreamFailure?) in
+            let now = ContinuousClock.now
+            let failed = upstream.lastFailure
+            // Only an answer that came after a failure takes it back.
+            if failed == nil, let asked = state.asked, let answer = upstream.lastAnswer, answer > asked {
+                state.failure = nil
+            }
+            let known = failed ?? state.failure
+            if state.running == nil, isDue(state, known, now) {
+                state.asked = now
+                state.running = Task { await self.ask() }
+            }
+            return (state.running, known)
+        }
+        guard let running else { return known }
+        // Where nothing is known yet there is nothing else to say, so it is worth a longer wait.
+        let wait: Duration = known == nil ? .seconds(5) : .seconds(1)
+        let late = known ?? UpstreamFailure(.unavailable, "the black box did not answer within 5 s")
+        do {
+            return try await withDeadline(wait) {
+                await running.value
+            } late: {
+                late
+            }
+        } catch {
+            return late
+        }
+    }
+
+    private func isDue(_ state: State, _ known: UpstreamFailure?, _ now: ContinuousClock.Instant) -> Bool {
+        if known != nil { return state.asked.map { now - $0 >= pause } ?? true }
+        return upstream.lastAnswer.map { now - $0 >= belief } ?? true
+    }
+
+    private func ask() async -> UpstreamFailure? {
+        var failure: UpstreamFailure?
+        do {
+            try await upstream.probe(EmbeddingItem(id: "readiness", text: "ready"), as: .query)
+        } catch let error as UpstreamFailure where error.kind == .unknownText {
+            // Stored answers, which do not hold that word: they are there.
+        } catch let error as UpstreamFailure where error.kind == .textRefused {
+            // Nothing is wrong with this word: whatever refuses it refuses every text.
+            failure = UpstreamFailure(.refused, "the black box refuses the word 'ready': \(error)")
+        } catch {
+            failure = error as? UpstreamFailure ?? UpstreamFailure(.unavailable, "\(error)")
+        }
+        state.withLock { ($0.running, $0.failure) = (nil, failure) }
+        return failure
+    }
+}

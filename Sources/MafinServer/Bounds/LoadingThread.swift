@@ -1,0 +1,12 @@
+import Dispatch
+
+/// Where an artefact is loaded: reading weights and building BM25 takes seconds of computing, which would keep Swift's few threads from
+/// answering requests.
+final class LoadingThread: TaskExecutor {
+    private let queue = DispatchQueue(label: "mafin.loading", qos: .utility)
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
+}

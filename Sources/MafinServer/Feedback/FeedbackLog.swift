@@ -1,0 +1,121 @@
+import Foundation
+import HTTPTypes
+import MafinNumerics
+
+/// The marks of relevance that people make, in a file of events, `marks.jsonl`, that is only ever appended to.
+///
+/// Each event is one write of one line, so several services can share the folder, and each of them sees the others' marks. A mark is on disk
+/// when it has been answered. ``FeedbackExport`` makes a collection of the events that `mafin train --data` reads.
+actor FeedbackLog {
+    /// Bytes of a query that may be marked.
+    static let maximumQueryBytes = 10_000
+    /// Name of the file in its folder.
+    static let fileName = "marks.jsonl"
+
+    private let file: URL
+    private let maximumBytes: Int
+    private var marks = FeedbackMarks()
+    /// The file as far as it has been read.
+    private var identity: UInt64?
+    private var length = 0
+
+    /// Opens the folder, and makes it where it is not there.
+    /// - Parameter maximumBytes: length of the file beyond which no mark is taken.
+    /// - Throws: file errors.
+    init(_ folder: URL, maximumBytes: Int = 64 << 20) throws {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        file = folder.appendingPathComponent(Self.fileName)
+        self.maximumBytes = maximumBytes
+        // Found out now rather than at the first mark.
+        let descriptor = try Self.descriptor(of: file)
+        close(descriptor)
+    }
+
+    /// What is known of a query, and how many marks there are in all.
+    struct State: Sendable {
+        var grades: [String: Int]
+        var labels: Int
+        var queries: Int
+    }
+
+    /// The marks that one key made for a query, and the number of marks and marked queries of all keys.
+    func state(of query: String?, by key: String?) throws -> State {
+        try readOn()
+        let marked = marks.queries.values.filter { !$0.grades.isEmpty }
+        return State(
+            grades: query.map { marks.grades(of: $0, by: key) } ?? [:],
+            labels: marked.reduce(0) { $0 + $1.grades.count }, queries: marked.count)
+    }
+
+    /// Appends an event; it is on disk when this returns.
+    /// - Throws: ``ServiceError`` where the file is full; `NumericsError` where it cannot be written.
+    func append(_ event: FeedbackEvent) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        var line = try encoder.encode(event)
+        line.append(UInt8(ascii: "\n"))
+        let descriptor = try Self.descriptor(of: file)
+        defer { close(descriptor) }
+        let end = lseek(descriptor, 0, SEEK_END)
+        guard Int(end) + line.count <= maximumBytes else {
+            throw ServiceError(
+                .init(code: 507, reasonPhrase: "Insufficient Storage"), .unavailable,
+                "the file of marks is full: export it with 'mafin feedback export' and begin another folder",
+                code: "feedback_full")
+        }
+        // A line that a full disk cut short must not spoil the next one.
+        if end > 0 {
+            var last: UInt8 = 0
+            if pread(descriptor, &last, 1, end - 1) == 1, last != UInt8(ascii: "\n") {
+                line.insert(UInt8(ascii: "\n"), at: line.startIndex)
+            }
+        }
+        let written = line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        guard written == line.count, fsync(descriptor) == 0 else {
+            let reason = written >= 0 && written < line.count ? "no space left" : String(cString: strerror(errno))
+            throw NumericsError.file(path: file.path, reason: reason)
+        }
+    }
+
+    /// Reads what has been appended, by whichever process.
+    private func readOn() throws {
+        let handle = FileHandle(fileDescriptor: try Self.descriptor(of: file), closeOnDealloc: true)
+        let size = Int(try handle.seekToEnd())
+        let number = try FileManager.default.attributesOfItem(atPath: file.path)[.systemFileNumber] as? NSNumber
+        if identity != number?.uint64Value || size < length {
+            // Another file has taken its place.
+            (identity, length, marks) = (number?.uint64Value, 0, FeedbackMarks())
+        }
+        guard size > length else { return }
+        try handle.seek(toOffset: UInt64(length))
+        let data = try handle.readToEnd() ?? Data()
+        // A line without its end is still being written.
+        guard let end = data.lastIndex(of: UInt8(ascii: "\n")) else { return }
+        _ = Self.forEachEvent(in: data[...end]) { marks.apply($0) }
+        length += data.distance(from: data.startIndex, to: end) + 1
+    }
+
+    /// Readable and writable for its owner alone: queries say much about those who ask.
+    private static func descriptor(of file: URL) throws -> Int32 {
+        let descriptor = open(file.path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw NumericsError.file(path: file.path, reason: String(cString: strerror(errno)))
+        }
+        return descriptor
+    }
+
+    /// Calls `body` for each event of some lines.
+    /// - Returns: how many lines are no events: a full disk or a kill can leave some.
+    static func forEachEvent(in data: Data, _ body: (FeedbackEvent) -> Void) -> Int {
+        let decoder = JSONDecoder()
+        var damaged = 0
+        for line in data.split(separator: UInt8(ascii: "\n")) {
+            if let event = try? decoder.decode(FeedbackEvent.self, from: Data(line)) {
+                body(event)
+            } else {
+                damaged += 1
+            }
+        }
+        return damaged
+    }
+}

@@ -1,0 +1,74 @@
+import Foundation
+import MafinPipeline
+
+extension MafinService {
+    private struct Passage: Encodable {
+        var source: Int
+        var id: String
+        var title: String
+        var text: String
+        var score: Float
+        var tokens: Int
+        var isCut: Bool
+
+        enum CodingKeys: String, CodingKey {
+            case source, id, title, text, score, tokens
+            case isCut = "is_cut"
+        }
+    }
+
+    private struct ContextBody: Encodable {
+        var object = "context"
+        var model: String
+        var query: String
+        var context: String
+        var tokens: Int
+        var maximumTokens: Int
+        var sources: [Passage]
+        var degraded: String?
+
+        enum CodingKeys: String, CodingKey {
+            case object, model, query, context, tokens, sources, degraded
+            case maximumTokens = "max_tokens"
+        }
+    }
+
+    /// `POST /v1/context`: the best passages for a question as one text, numbered, within a budget of tokens.
+    ///
+    /// Tokens are the local encoder's. Other models count a little differently, so clients should leave some room.
+    func context(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
+        let fields = try await fields(request)
+        var asked = try searchRequest(fields)
+        asked.count = try fields.integer("top", in: 1...100) ?? 20
+        let budget = try fields.integer("max_tokens", in: 16...1_000_000) ?? 2000
+        let answer = try await model.search(asked, maximumTokens: options.queueTokens)
+        request.facts.withLock { ($0.inputs, $0.tokens) = (1, answer.tokens) }
+        let tokenizer = model.engine.tokenizer(.document)
+        var sources: [Passage] = []
+        var context = ""
+        var used = 0
+        for hit in answer.hits {
+            let number = sources.count + 1
+            let head = "[\(number)] " + (hit.title.isEmpty ? "" : hit.title + "\n")
+            let left = budget - used - tokenizer.count(head)
+            // A few words of a passage help nobody, unless there is nothing else.
+            guard left >= 16 || (left > 0 && (sources.isEmpty || tokenizer.count(hit.text) <= left)) else { break }
+            let text = tokenizer.beginning(of: hit.text, tokens: left)
+            let passage = head + text
+            let tokens = tokenizer.count(passage)
+            guard used + tokens <= budget, !text.isEmpty else { break }
+            context += (context.isEmpty ? "" : "\n\n") + passage
+            used += tokens
+            sources.append(
+                Passage(
+                    source: number, id: hit.id, title: hit.title, text: text, score: hit.score, tokens: tokens,
+                    isCut: text.utf8.count < hit.text.utf8.count))
+            if text.utf8.count < hit.text.utf8.count { break }
+        }
+        return try Reply(
+            json: ContextBody(
+                model: model.name, query: asked.query, context: context, tokens: used, maximumTokens: budget,
+                sources: sources, degraded: answer.degraded)
+        ).flagged(degraded: answer.degraded != nil)
+    }
+}

@@ -1,0 +1,85 @@
+import Foundation
+import HTTPTypes
+import MafinMethod
+import MafinPipeline
+
+/// `/openapi.json` of one service: the template with this service's bounds and the lengths of this artefact's vectors.
+///
+/// In the template a string `MAFIN_…` stands for a value. A string that is nothing else becomes that value, of whatever type; within a longer
+/// string the value's text is put in its place.
+struct ServiceDescription {
+    private let values: [String: Any]
+
+    init(_ manifest: ArtefactManifest, name: String, hasBM25: Bool, _ options: ServiceOptions) {
+        let share: [String: Any] = ["type": ["number", "null"], "minimum": 0, "maximum": 1]
+        let none: [String: Any] = ["type": "null"]
+        // λ can be given by request only where it is in the query's vector alone.
+        let isFree = manifest.mixing.isLambdaFree
+        values = [
+            "MAFIN_BLACK_BOX_DIMENSION": manifest.blackBoxDimension, "MAFIN_DIMENSION": manifest.joinedDimension,
+            "MAFIN_MAX_INPUTS": options.maximumInputs,
+            "MAFIN_BM25": (hasBM25 ? share : none).merging([
+                "description": hasBM25
+                    ? "Weight of BM25 beside the joined ranking (convex, min-max normalised)."
+                    : "BM25 is not held: the service was started without --bm25."
+            ]) { $1 },
+            "MAFIN_LAMBDA": isFree ? share : none,
+            "MAFIN_DEFAULT_LAMBDA": isFree && options.defaultRole == .query ? share : none,
+            "MAFIN_DEFAULT_ROLE": options.defaultRole.rawValue, "MAFIN_MODEL": name,
+            "MAFIN_VERSION": LibraryVersion.current.version,
+        ]
+    }
+
+    func text() throws -> String {
+        let template = try JSONSerialization.jsonObject(with: Data(PackageResources.openapi_json))
+        guard var description = filled(template) as? [String: Any], var paths = description["paths"] as? [String: Any]
+        else { preconditionFailure("openapi.json is an object with paths") }
+        for endpoint in Endpoint.allCases {
+            guard var operations = paths[endpoint.path] as? [String: Any] else { continue }
+            for method in endpoint.methods {
+                let name = method.rawValue.lowercased()
+                guard var operation = operations[name] as? [String: Any] else { continue }
+                let own = operation["responses"] as? [String: Any] ?? [:]
+                operation["responses"] = own.merging(Self.refusals(endpoint, method)) { own, _ in own }
+                if endpoint.needsKey { operation["security"] = [[:], ["key": [String]()]] as [[String: [String]]] }
+                operations[name] = operation
+            }
+            paths[endpoint.path] = operations
+        }
+        description["paths"] = paths
+        let data = try JSONSerialization.data(
+            withJSONObject: description, options: [.sortedKeys, .withoutEscapingSlashes])
+        return String(decoding: data, as: UTF8.self)
+    }
+
+    /// The errors that an endpoint may answer with, as references to those that the template describes.
+    private static func refusals(_ endpoint: Endpoint, _ method: HTTPRequest.Method) -> [String: Any] {
+        var statuses = [403, 500, 503, 504]
+        if endpoint.isCounted { statuses.append(429) }
+        if endpoint.needsKey { statuses += [401, 404] }
+        if endpoint == .document { statuses.append(400) }
+        // Only a ticket for the report is asked for without a body.
+        if method == .post, endpoint != .report { statuses += [400, 413, 415, 422, 502, 507] }
+        let dialect = endpoint.dialect == .cohere ? "Cohere" : ""
+        return Dictionary(
+            uniqueKeysWithValues: statuses.map { status in
+                let kind = [429, 503].contains(status) ? "Busy" : "Error"
+                return ("\(status)", ["$ref": "#/components/responses/\(dialect)\(kind)"])
+            })
+    }
+
+    private func filled(_ value: Any) -> Any {
+        switch value {
+        case let object as [String: Any]: return object.mapValues(filled)
+        case let array as [Any]: return array.map(filled)
+        case let text as String:
+            if let whole = values[text] { return whole }
+            guard text.contains("MAFIN_") else { return text }
+            // Longest first: one name may begin like another.
+            return values.keys.sorted { $0.count > $1.count }.reduce(text) {
+                $0.replacing($1, with: "\(values[$1] ?? "")")
+            }
+        default: return value
+        }
+    }
+}

@@ -1,0 +1,18 @@
+import Foundation
+
+/// Enough of a file to see that it was replaced or written to.
+struct FileStamp: Equatable, Sendable {
+    private let path: String
+    private let number: Int?
+    private let size: Int?
+    private let modified: Date?
+
+    /// Symbolic links are followed; `nil` where there is no file.
+    init?(_ url: URL) {
+        path = url.resolvingSymlinksInPath().path
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else { return nil }
+        number = (attributes[.systemFileNumber] as? NSNumber)?.intValue
+        size = (attributes[.size] as? NSNumber)?.intValue
+        modified = attributes[.modificationDate] as? Date
+    }
+}

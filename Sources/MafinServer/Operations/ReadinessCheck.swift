@@ -1,0 +1,88 @@
+import MafinBlackBox
+import MafinText
+import Synchronization
+
+/// Whether an artefact can be served.
+struct Readiness: Sendable {
+    /// How the local half is.
+    var local: String
+    var isLocalWell: Bool
+    /// Why the black box cannot be asked; `nil` where it can.
+    var blackBox: UpstreamFailure?
+    /// Whether queries are answered without the black box.
+    var degrades: Bool
+
+    var isReady: Bool { isLocalWell && (blackBox == nil || degrades) }
+    var status: String { isReady ? (blackBox == nil ? "ready" : "degraded") : "not ready" }
+}
+
+/// Finds out whether an artefact can be served, by doing its work, at most once a second: whoever asks more often is told what was found.
+///
+/// The local half embeds a word through the queue of all requests. A full queue shows that it is busy, not that it is broken. The
+/// black box is asked by ``BlackBoxProbe``.
+final class ReadinessCheck: Sendable {
+    private struct State {
+        var last: Readiness?
+        var found = ContinuousClock.now
+        var running: Task<Readiness, Never>?
+    }
+
+    private let engine: LocalEngine
+    private let probe: BlackBoxProbe
+    private let degrades: Bool
+    private let log: ServiceLog
+    private let state = Mutex(State())
+
+    init(_ engine: LocalEngine, _ probe: BlackBoxProbe, degrades: Bool, log: ServiceLog) {
+        (self.engine, self.probe, self.degrades, self.log) = (engine, probe, degrades, log)
+    }
+
+    func now() async -> Readiness {
+        let (last, running) = state.withLock { state -> (Readiness?, Task<Readiness, Never>?) in
+            if let last = state.last, ContinuousClock.now - state.found < .seconds(1) { return (last, nil) }
+            let running = state.running ?? Task { await self.find() }
+            state.running = running
+            return (nil, running)
+        }
+        if let last { return last }
+        // One of both is there.
+        guard let running else { return await find() }
+        return await running.value
+    }
+
+    private func find() async -> Readiness {
+        async let remote = probe.failure()
+        let local = await localState()
+        let found = Readiness(
+            local: local.text, isLocalWell: local.isWell, blackBox: await remote, degrades: degrades)
+        let before = state.withLock { state in
+            defer { (state.last, state.found, state.running) = (found, .now, nil) }
+            return state.last
+        }
+        if before?.status ?? "ready" != found.status {
+            log.record(
+                "readiness", level: found.isReady ? "info" : "error",
+                [
+                    ("status", .text(found.status)), ("local", .text(found.local)),
+                    ("black_box", .text(found.blackBox.map { $0.detail.clipped(to: 500) } ?? "ok")),
+                ])
+        }
+        return found
+    }
+
+    private func localState() async -> (isWell: Bool, text: String) {
+        let (engine, batch) = (engine, TokenBatch(rows: [engine.tokenizer(.query).tokens("ready")]))
+        do {
+            _ = try await withDeadline(.seconds(5)) {
+                try await engine.embed(batch, as: .query)
+            } late: {
+                ServiceError(.serviceUnavailable, .unavailable, "no vector within 5 s", code: "late")
+            }
+            return (true, "ok")
+        } catch let error as ServiceError where ["queue_full", "late"].contains(error.code) && !engine.isStuck {
+            return (true, "busy: \(error)")
+        } catch {
+            return (false, "\(error)".clipped(to: 200))
+        }
+    }
+}
