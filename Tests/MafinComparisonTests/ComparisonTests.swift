@@ -89,7 +89,7 @@ import Testing
         let own: [(name: String, error: any Error)] = [
             ("nudge-n", TrainingError.noQueries(list: "training queries", reason: "none has an answer")),
             ("nudge-m", TrainingError.notFinite(what: "loss", step: 7, value: .nan)),
-            ("query-memory", CalibrationError.uninformative),
+            ("query-memory", CalibrationError.uninformative(labelledRows: 7)),
         ]
         for (name, error) in own {
             try fit(error, name)
