@@ -85,7 +85,9 @@ struct ToyComparison {
         let source = folder.url.appendingPathComponent("source")
         let encoder = BERTEncoder(
             configuration: try EncoderConfiguration(modelFolder: source), pooling: .mean, seed: 5)
-        try encoder.save(to: folder.url.appendingPathComponent("encoder"), tokenizerFrom: source)
+        let target = folder.url.appendingPathComponent("encoder")
+        try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true)
+        try encoder.save(to: target, tokenizerFrom: source)
     }
 
     /// A black box: the sum of the vectors of a text's words, each drawn from its bytes.
