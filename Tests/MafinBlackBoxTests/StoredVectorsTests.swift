@@ -157,7 +157,7 @@ import Testing
         ("{\"embedding\": [1]}\n", ":1: no '_id' or 'id'"),
         ("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"b\",\"vector\":[1,2]}\n", ":2: vector of 'b' has 2 numbers"),
         ("{\"id\":\"a\",\"vector\":[1]}\n\n{\"id\":\"b\",\"vector\":[1,", ":3: expected a number at byte 22"),
-        ("{\"id\":\"a\",\"vector\":[1]} x\n", ":1: end of the line expected"),
+        ("{\"id\":\"a\",\"vector\":[1]} x\n", ":1: unexpected text after the end of the value"),
         ("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"a\",\"vector\":[1]}\n", "id 'a' stands twice (rows 0 and 1)"),
         ("{\"id\":\"a\",\"vector\":[null]}\n", "vector of 'a' (row 0) has nan at position 0"),
         ("", "expected at least one vector"),
