@@ -1,3 +1,4 @@
+import HTTPTypes
 import MafinBlackBox
 import MafinText
 import Synchronization
