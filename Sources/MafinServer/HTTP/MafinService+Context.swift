@@ -1,5 +1,7 @@
 import Foundation
+import MafinBlackBox
 import MafinPipeline
+import Synchronization
 
 extension MafinService {
     private struct Passage: Encodable {

@@ -1,5 +1,7 @@
 import Foundation
 import MafinBlackBox
+import MafinRetrieval
+import Synchronization
 
 extension MafinService {
     private struct Side: Encodable {

@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTypes
+import Synchronization
 
 extension MafinService {
     private struct FeedbackBody: Encodable {

@@ -67,7 +67,7 @@ package final class MafinService: Sendable {
         let first = try await withTaskExecutorPreference(loading) { [load = self.load, options] in
             try ServedModel(try await load(metrics).value, options: options, metrics: metrics, log: log)
         }
-        feedback = try options.feedbackFolder.map(FeedbackLog.init)
+        feedback = try options.feedbackFolder.map { try FeedbackLog($0) }
         metrics.describe(first)
         state = Mutex(State(current: first))
     }

@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTypes
+import MafinBlackBox
 import MafinMethod
 import MafinPipeline
 

@@ -95,7 +95,7 @@ struct RequestFields {
         let expected = "\(mayBeOne ? "a string or " : "")an array of strings"
         let texts = try read(name) { scanner, first in
             mayBeOne && first == UInt8(ascii: "\"")
-                ? [try scanner.string()] : try texts(name, expected, maximum: maximum, &scanner)
+                ? [try scanner.string()] : try self.texts(name, expected, maximum: maximum, &scanner)
         }
         guard let texts else { throw ServiceError.invalid("\(name) is missing: \(expected)", parameter: name) }
         guard !texts.isEmpty else { throw ServiceError.invalid("\(name) is an empty array", parameter: name) }
@@ -179,7 +179,7 @@ struct RequestFields {
         case UInt8(ascii: "\""): return "a string"
         case UInt8(ascii: "["): return "an array"
         case UInt8(ascii: "{"): return "an object"
-        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return "a number"
+        case UInt8(ascii: "-"), .some(UInt8(ascii: "0")...UInt8(ascii: "9")): return "a number"
         default:
             var ahead = scanner
             return try ahead.literal() == "null" ? "null" : "a boolean"
