@@ -108,11 +108,11 @@ import Testing
     @Test func searchesWhoseClientHasLeftAreNotMade() async throws {
         let queue = SearchQueue(longestWait: .seconds(60))
         let gate = DispatchSemaphore(value: 0)
-        let made = Mutex<[Int]>([])
+        let made = Numbers()
         let first = Task { try await queue.run { _ in gate.wait() } }
         while queue.count == 0 { try await Task.sleep(for: .milliseconds(1)) }
         let others = (1...50).map { number in
-            Task { try await queue.run { _ in made.withLock { $0.append(number) } } }
+            Task { try await queue.run { _ in made.all.withLock { $0.append(number) } } }
         }
         while queue.count < 51 { try await Task.sleep(for: .milliseconds(1)) }
         for task in others.dropLast() { task.cancel() }
@@ -121,7 +121,7 @@ import Testing
         gate.signal()
         try await first.value
         try await others[49].value
-        #expect(made.withLock { $0 } == [50] && queue.count == 0)
+        #expect(made.all.withLock { $0 } == [50] && queue.count == 0)
     }
 
     /// A search that runs stops at its next step when its client leaves.
@@ -221,4 +221,9 @@ import Testing
         let reports = lines.withLock { $0.filter { $0.contains("\"/report\"") } }
         #expect(reports.contains { $0.contains("\"status\":503") })
     }
+}
+
+/// Numbers that several tasks add to.
+private final class Numbers: Sendable {
+    let all = Mutex<[Int]>([])
 }

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinGeneration
 import MafinProviders
 import MafinReport
 
