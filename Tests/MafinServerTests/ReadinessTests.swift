@@ -102,11 +102,13 @@ import Testing
     @Test func strangersAreToldTheStatusOnly() async throws {
         let toy = try ToyArtefact()
         try await toy.service(keys: try KeyRing(keys: "a-key-of-the-test")).serving { client in
-            #expect(try await client.get("/readyz").json.keys.sorted() == ["status"])
-            #expect(try await !client.get("/metrics").text.contains("mafin_build_info"))
             let key = ["authorization": "Bearer a-key-of-the-test"]
-            #expect(try await client.get("/readyz", key).json["artefact"] != nil)
-            #expect(try await client.get("/metrics", key).text.contains("mafin_build_info"))
+            let (ready, metrics) = (try await client.get("/readyz"), try await client.get("/metrics"))
+            #expect(ready.json.keys.sorted() == ["status"])
+            #expect(!metrics.text.contains("mafin_build_info"))
+            let (details, all) = (try await client.get("/readyz", key), try await client.get("/metrics", key))
+            #expect(details.json["artefact"] != nil)
+            #expect(all.text.contains("mafin_build_info"))
         }
     }
 
