@@ -138,8 +138,9 @@ package struct BlackBoxFactory: Sendable {
         announce: @escaping SupervisedBlackBox.Announcement = { _, _ in }
     ) -> any BlackBox {
         guard use.isSupervised else { return blackBox }
+        let silent: SupervisedBlackBox.Announcement = { _, _ in }
         return SupervisedBlackBox(
-            base: blackBox, context: context, announce: use.announcesPlans ? announce : { _, _ in })
+            base: blackBox, context: context, announce: use.announcesPlans ? announce : silent)
     }
 }
 
