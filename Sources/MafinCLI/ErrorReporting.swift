@@ -13,7 +13,7 @@ struct ErrorReport: Equatable {
     init(_ error: any Error) {
         switch error {
         case ProviderError.unknownProvider(let name, let known):
-            self.init(NameError("provider", name, known: known))
+            (message, status) = (String(describing: NameError("provider", name, known: known)), .usage)
         case let error as any CommandStatusProviding:
             message = String(describing: error)
             status = error.commandStatus

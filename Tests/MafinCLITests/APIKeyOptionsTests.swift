@@ -1,4 +1,6 @@
 import ArgumentParser
+import Foundation
+import MafinProviders
 import Testing
 
 @testable import MafinCLI

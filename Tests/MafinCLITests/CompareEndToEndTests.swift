@@ -2,6 +2,7 @@ import Foundation
 import MafinComparison
 import MafinPipeline
 import MafinReport
+import MafinRetrieval
 import MafinTestSupport
 import Testing
 

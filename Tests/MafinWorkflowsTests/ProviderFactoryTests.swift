@@ -1,6 +1,7 @@
 import Foundation
 import MafinBlackBox
 import MafinGeneration
+import MafinNumerics
 import MafinProviders
 import MafinTestSupport
 import Testing
@@ -105,9 +106,11 @@ import Testing
                     return flag
                 }
             }
-            #expect(try await flag { _ in } == nil)
-            #expect(try await flag { $0.usesBatches = true } == "--batch")
-            #expect(try await flag { $0.driftCheck = 0.01 } == "--drift-check")
+            let flags = [
+                try await flag { _ in }, try await flag { $0.usesBatches = true },
+                try await flag { $0.driftCheck = 0.01 },
+            ]
+            #expect(flags == [nil, "--batch", "--drift-check"])
         }
     }
 

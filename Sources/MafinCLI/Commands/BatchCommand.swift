@@ -3,6 +3,7 @@ import Foundation
 import MafinBlackBox
 import MafinProviders
 import MafinReport
+import MafinWorkflows
 
 /// `mafin batch`: jobs of providers' batch APIs.
 struct BatchCommand: AsyncParsableCommand {

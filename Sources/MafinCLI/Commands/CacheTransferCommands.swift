@@ -4,6 +4,7 @@ import MafinBlackBox
 import MafinNumerics
 import MafinProviders
 import MafinRetrieval
+import MafinWorkflows
 
 /// `mafin cache export`
 struct CacheExportCommand: AsyncParsableCommand {

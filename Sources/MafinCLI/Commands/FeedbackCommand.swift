@@ -33,13 +33,14 @@ struct FeedbackExportCommand: AsyncParsableCommand {
         completion: .directory)
     var output: String
 
+    @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
     func run() async throws {
         let export = try FeedbackExport.write(
             marks: URL(fileURLWithPath: marks), documentsOf: SearchIndex(readingFrom: URL(fileURLWithPath: index)),
             to: URL(fileURLWithPath: output))
-        if shared.json { return try JSONOutput.print(export) }
+        if format.json { return try JSONOutput.print(export) }
         print("\(export.labels) labels of \(export.queries) queries written to \(output)")
         if export.marksOfOtherDocuments > 0 {
             shared.warn("\(export.marksOfOtherDocuments) marks were left out: the index does not hold their documents")

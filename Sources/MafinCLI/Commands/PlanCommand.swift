@@ -3,6 +3,7 @@ import Foundation
 import MafinBlackBox
 import MafinProviders
 import MafinReport
+import MafinWorkflows
 
 /// `mafin plan`: what a collection would cost, before anything is sent.
 struct PlanCommand: AsyncParsableCommand {

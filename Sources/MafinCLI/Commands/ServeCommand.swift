@@ -75,7 +75,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Room in the cache for the vectors of queries that clients send, such as 1GiB. The oldest are removed when it is full, and are paid for again if they are asked again. Vectors of documents, and of queries from training, are always kept. (default: no limit)",
-            valueName: "size", visibility: .hidden))
+            valueName: "size", visibility: .hidden), transform: MemorySize.init(parsing:))
     var cacheLimit: MemorySize?
 
     @OptionGroup var access: AccessOptions
