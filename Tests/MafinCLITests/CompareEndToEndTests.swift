@@ -168,7 +168,7 @@ struct CompareEndToEndTests {
             #expect(outcome.status == CommandStatus.usage.rawValue && outcome.error.contains("not of a comparison"))
             for (flags, reason) in [
                 (["--fail-if", "nDCG@10 <"], "--fail-if"), (["--systems", "mafin,nonsense"], "--systems"),
-                (["--split", "dev"], "chosen on"), (["--seeds", "0"], "--seeds"),
+                (["--split", "dev"], "used for training or for choices"), (["--seeds", "0"], "--seeds"),
                 (["--fail-if", "nDCG@5 < .3"], "not among --metrics"),
             ] {
                 let outcome = try await world.mafin(Self.flags + flags)

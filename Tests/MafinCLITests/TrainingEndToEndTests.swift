@@ -150,7 +150,7 @@ struct TrainingEndToEndTests {
         let table = try await world.mafin(["evaluate", "ART", "--data", "data"])
         #expect(table.status == 0 && table.output.contains("paper-mafin") && table.output.contains("p (Holm)"))
         let inspect = try await world.mafin(["inspect", "ART"])
-        #expect(inspect.status == 0 && inspect.output.contains("method") && inspect.output.contains("ship"))
+        #expect(inspect.status == 0 && inspect.output.contains("method") && inspect.output.contains("worth comparing"))
         let manifest = try object(try await world.mafin(["inspect", "ART", "--json"]).output)
         let released = try #require(manifest["released"] as? [String: Any])
         #expect(released["name"] as? String == "model" && (released["weightsSHA256"] as? String)?.count == 64)

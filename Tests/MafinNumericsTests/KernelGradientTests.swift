@@ -82,7 +82,9 @@ import Testing
 
     /// The inverse of a tiny norm is no float, and the square of a huge one neither.
     @Test func normalizedRowsOfAnySize() {
-        let x = Matrix(rows: 3, columns: 2, values: [Float(1e-39 as Double), 0, Float(3e-45 as Double), Float(-3e-45 as Double), 3e38, 3e38])
+        let x = Matrix(
+            rows: 3, columns: 2,
+            values: [Float(1e-39 as Double), 0, Float(3e-45 as Double), Float(-3e-45 as Double), 3e38, 3e38])
         let (unit, _) = x.normalizedRows()
         let half = Float(0.5).squareRoot()
         for (found, expected) in zip(unit.values, [1, 0, half, -half, half, half]) {

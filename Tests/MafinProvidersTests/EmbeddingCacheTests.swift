@@ -244,7 +244,7 @@ import Testing
             let newer = try cache(folder, name: "newer.sqlite")
             try execute("PRAGMA user_version = 9", on: newer)
             let refusal = await message { _ = try cache(folder, name: "newer.sqlite") }
-            #expect(refusal.contains("it has format 9, this program knows 3"), "\(refusal)")
+            #expect(refusal.contains("it has format 9, this program knows 4"), "\(refusal)")
 
             let inFile = await message { _ = try EmbeddingCache(file: file.appendingPathComponent("below.sqlite")) }
             #expect(inFile.contains("its folder cannot be made"), "\(inFile)")

@@ -32,7 +32,7 @@ import Testing
         #expect(
             Set(system.keys) == ["name", "title", "summary", "metrics", "difference", "seeds", "subsets", "seconds"])
         let spread = try #require((system["seeds"] as? [String: [String: Any]])?["nDCG@10"])
-        #expect(Set(spread.keys) == ["values", "mean", "standardDeviation"])
+        #expect(Set(spread.keys) == ["values", "mean", "standardDeviation", "standardError"])
     }
 
     /// What reads `mafin evaluate --json` reads a comparison too.

@@ -40,8 +40,6 @@ struct DemoCommand: AsyncParsableCommand {
             throw ValidationError(
                 "there is no folder \(sample): run the demo in the repository, or name the folder with --sample.")
         }
-        // Where `make setup` puts the encoder, unless the user keeps models elsewhere.
-        setenv("MAFIN_MODELS", ".cache/models", 0)
         try FileManager.default.createDirectory(
             at: URL(fileURLWithPath: output).deletingLastPathComponent(), withIntermediateDirectories: true)
         let answers = "\(sample)/black-box"

@@ -74,7 +74,11 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         guard drift == nil, !items.isEmpty else { return .none }
         let texts = DistinctTexts(items, identity: identity, role: role)
         let (found, _) = try await cache.vectors(for: texts.keys, of: texts.source)
-        return texts.itemsOfDistinct().expanded(found)
+        let rows = texts.itemsOfDistinct().expanded(found)
+        // In the order of the items; the cache reads in the order of its file.
+        let order = rows.indices.indices.sorted { rows.indices[$0] < rows.indices[$1] }
+        return AnsweredRows(
+            indices: order.map { rows.indices[$0] }, vectors: rows.vectors.selecting(rows: order))
     }
 
     /// The black box's own answer, past the cache.

@@ -116,14 +116,9 @@ public struct ModelHub: Sendable {
             }
         }
         let option = revision == "main" ? "" : " --revision \(revision)"
-        // Where `make setup` puts the encoder of the demo.
-        let nearby = URL(fileURLWithPath: ".cache/models").appendingPathComponent(baseName)
-        let hint =
-            ModelFiles.isEncoder(nearby)
-            ? "name its folder, .cache/models/\(baseName), or set MAFIN_MODELS=.cache/models; or " : ""
         throw ProviderError.modelNotFound(
             name: nameOrPath,
-            reason: "not on this machine; \(hint)pull it with: mafin model pull \(nameOrPath)\(option)")
+            reason: "not on this machine; pull it with: mafin model pull \(nameOrPath)\(option)")
     }
 
     private func writeRecord(_ record: ModelRecord, in target: HubRepository) throws {

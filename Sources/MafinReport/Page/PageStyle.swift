@@ -79,6 +79,7 @@ enum PageStyle {
         footer{margin-top:96px;margin-bottom:64px;color:var(--muted);font-size:.875rem}
         .skip{position:absolute;left:-9999px}
         .skip:focus{left:24px;top:12px;background:var(--page);padding:4px 8px}
+        .space{visibility:hidden}
         .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
         """
 

@@ -98,7 +98,7 @@ extension ReportPage {
         case .worse:
             element("span", ["class": "down", "aria-hidden": "true"]) { " ▼" }
                 + element("span", ["class": "hidden"]) { " worse" }
-        default: element("span", ["style": "visibility:hidden", "aria-hidden": "true"]) { " ▲" }
+        default: element("span", ["class": "space", "aria-hidden": "true"]) { " ▲" }
         }
     }
 

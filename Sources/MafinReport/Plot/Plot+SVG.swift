@@ -106,16 +106,11 @@ extension Plot {
 
     /// Dots with notes are elements of their own. Beyond a thousand they are one path without, which keeps pages light.
     private func dots(_ points: [Point], _ color: PlotColor, _ frame: PlotFrame) -> Markup {
-        let radius = points.count > 300 ? 2.5 : points.count > 100 ? 3.0 : 3.5
         if points.count > 1000 {
             let path = points.map { "M\(coordinate(frame.x($0.x))) \(coordinate(frame.y($0.y)))h0" }
-            return element(
-                "path",
-                [
-                    "d": path.joined(), "class": "line s \(color.name)",
-                    "style": "stroke-width:\(coordinate(2 * radius))",
-                ])
+            return SVG.path(path.joined(), class: "line dots s \(color.name)")
         }
+        let radius = points.count > 300 ? 2.5 : points.count > 100 ? 3.0 : 3.5
         return points.reduce(into: .empty) { dots, point in
             dots += element(
                 "circle",

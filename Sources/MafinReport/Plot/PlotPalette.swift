@@ -110,6 +110,7 @@ public enum PlotTheme {
             svg.plot .dashed{stroke-dasharray:4 4}
             svg.plot .line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
             svg.plot .thin{stroke-width:1.5}
+            svg.plot .dots{stroke-width:5}
             svg.plot .dot{stroke:var(--page);stroke-width:1}
             svg.plot .faint{fill-opacity:.16;stroke:none}
             svg.plot .veil{fill:var(--grid);fill-opacity:.6}
