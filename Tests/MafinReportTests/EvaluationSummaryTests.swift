@@ -28,10 +28,9 @@ import Testing
     }
 
     @Test func text() throws {
-        try summary().text().write(toFile: "/tmp/summary.txt", atomically: true, encoding: .utf8)
         #expect(
             try summary().text() == """
-                test split, 323 queries; differences are to black-box; 2 queries without a relevant document left out
+                test split, 323 queries; differences are to black-box; 2 queries without a relevant document are left out
 
                 system            nDCG@10   Recall@100    Success@1
                 ────────────  ───────────  ───────────  ───────────
