@@ -89,7 +89,8 @@ extension MafinCommand {
     /// Ends the process as an error of a running command asks: one line `error: …` on standard error, and its ``CommandStatus``. With `--json`
     /// the error is also printed as JSON on standard output, unless the result is there already.
     static func exitReporting(_ error: any Error) -> Never {
-        if error is ExitCode || error is CleanExit { exit(withError: error) }
+        // Help and the version are "errors" of a command that the parser runs for them.
+        if error is ExitCode || exitCode(for: error) == .success { exit(withError: error) }
         let report = ErrorReport(error)
         if isJSONWanted, report.status != .conditionMet { print(report.json) }
         StandardError.writeLine("error: \(report.message)")

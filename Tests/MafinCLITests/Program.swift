@@ -36,6 +36,8 @@ enum Program {
     ) throws -> Running {
         var variables = ProcessInfo.processInfo.environment.filter { ["PATH", "LD_LIBRARY_PATH"].contains($0.key) }
         variables["HOME"] = folder.url.path
+        // Not the encoder that the checkout holds.
+        variables["MAFIN_MODELS"] = ""
         return try Running(arguments, in: folder, environment: variables.merging(environment) { _, given in given })
     }
 

@@ -32,7 +32,7 @@ struct AdaptCommand: AsyncParsableCommand {
     @OptionGroup var encoder: EncoderOptions
 
     @Option(
-        help: ArgumentHelp("Time for all training together.", valueName: "duration"),
+        help: ArgumentHelp("Time for all training together. (default: 10m)", valueName: "duration"),
         transform: TimeLimit.init(parsing:))
     var time = TimeLimit(.seconds(600))
 

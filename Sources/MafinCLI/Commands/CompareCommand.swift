@@ -46,7 +46,7 @@ struct CompareCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Time for everything that is trained or fitted. The cheapest systems come first; what does not fit is listed in the report. Encoders share the rest equally.",
+            "Time for everything that is trained or fitted. The cheapest systems come first; what does not fit is listed in the report. Encoders share the rest equally. (default: 30m)",
             valueName: "duration"),
         transform: TimeLimit.init(parsing:))
     var time = TimeLimit(.seconds(1_800))

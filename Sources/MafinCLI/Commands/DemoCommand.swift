@@ -20,7 +20,7 @@ struct DemoCommand: AsyncParsableCommand {
     var output = ".cache/demo"
 
     @Option(
-        help: ArgumentHelp("Time for all training together.", valueName: "duration"),
+        help: ArgumentHelp("Time for all training together. (default: 2m)", valueName: "duration"),
         transform: TimeLimit.init(parsing:))
     var time = TimeLimit(.seconds(120))
 

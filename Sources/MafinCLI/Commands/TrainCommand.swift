@@ -36,7 +36,7 @@ struct TrainCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Time for all training together, shared equally with --rivals. Encoding the documents once, at the start, comes on top.",
+            "Time for all training together, shared equally with --rivals. Encoding the documents once, at the start, comes on top. (default: 10m)",
             valueName: "duration"),
         transform: TimeLimit.init(parsing:))
     var time = TimeLimit(.seconds(600))
