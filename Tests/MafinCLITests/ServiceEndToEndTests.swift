@@ -261,7 +261,7 @@ struct ServiceEndToEndTests {
                 (["--port", "70000"], "--port must lie between"), (["--bm25"], "--bm25 needs --index"),
                 (["--feedback", "x"], "--feedback needs --index"), (["--tls-key", "x"], "go together"),
                 (["--deadline", "0"], "--deadline must be above 0"), (["--name", "a:b"], "--name must be a word"),
-                (["--host", "0.0.0.0"], "say --no-keys"), (["--host", "::", "--quiet"], "say --no-keys"),
+                (["--host", "0.0.0.0"], "or --no-keys"), (["--host", "::", "--quiet"], "or --no-keys"),
             ] {
                 let outcome = try await Program.run(["serve", "ART"] + flags, in: folder)
                 #expect(
