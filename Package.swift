@@ -93,7 +93,8 @@ let package = Package(
             tests: ["MafinComparison"])
         + module(
             "MafinComparison",
-            ["MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline"])
+            ["MafinNumerics", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline"],
+            tests: ["MafinEncoder"])
         + module(
             "MafinProviders",
             [
