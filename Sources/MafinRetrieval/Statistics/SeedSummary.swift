@@ -31,7 +31,9 @@ public struct SeedSummary: Sendable, Codable, Hashable {
 /// `μ + a_q + b_s + e_qs` (two crossed random effects, as in Brennan 2001, "Generalizability Theory", chapter 2). The variance of the
 /// mean over k seeds and n queries is then `σ_a²/n + σ_b²/k + σ_e²/(nk)`. Resampling the means of queries covers the first and the last
 /// term; the second is estimated here by analysis of variance, `max(0, s²/k − MS_e/(nk))` with s the standard deviation of the seeds' means
-/// and MS_e the mean square of the residuals, and is added by ``PairedBootstrap`` and ``PairedRandomizationTest``.
+/// and MS_e the mean square of the residuals, and is added by ``PairedBootstrap`` and ``PairedRandomizationTest``. Two seeds are too few to
+/// tell the second term from the last: there `s²/k` is taken whole, which counts the last twice. (By simulation, subtracting would let
+/// 89 of 100 intervals hold the mean where 95 are meant.)
 public struct SeededEvaluation: Sendable, Equatable {
     /// The evaluation of each seed; all of the same queries and metrics.
     public let seeds: [RunEvaluation]
@@ -71,12 +73,13 @@ public struct SeededEvaluation: Sendable, Equatable {
             queriesWithoutResult: seeds.map(\.queriesWithoutResult).max() ?? 0)
     }
 
-    /// `√max(0, s²/k − MS_e/(nk))`; `nil` for one seed or one query, which do not tell the two terms apart.
+    /// `√max(0, s²/k − MS_e/(nk))`, of two seeds `s/√k`; `nil` for one seed or one query, which do not tell the two terms apart.
     private static func standardError(_ columns: [[Double]], means: [Double], average: [Double]) -> Double? {
         let (seeds, queries) = (Double(columns.count), Double(average.count))
         guard seeds > 1, queries > 1 else { return nil }
         let whole = means.reduce(0, +) / seeds
         let deviation = MafinRetrieval.standardDeviation(means) ?? 0
+        if seeds == 2 { return deviation / seeds.squareRoot() }
         var residual = 0.0
         for (column, mean) in zip(columns, means) {
             for (value, average) in zip(column, average) {
