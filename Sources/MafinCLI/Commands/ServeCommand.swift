@@ -6,6 +6,7 @@ import MafinProviders
 import MafinRetrieval
 import MafinServer
 import MafinWorkflows
+import Synchronization
 
 /// `mafin serve`: a trained artefact behind the endpoints that clients already call, and a page that shows what it does.
 struct ServeCommand: AsyncParsableCommand {
@@ -177,14 +178,25 @@ struct ServeCommand: AsyncParsableCommand {
         // What each call will ask is in the metrics, not in the log.
         var silent = shared
         silent.quiet = true
-        let blackBox = try await options.makeBlackBox(
-            model, silent,
-            use: .service(retry: retry, maximumQueryBytes: cacheLimit?.bytes) { counts in
+        let opened = Mutex<EmbeddingCache?>(nil)
+        let use = BlackBoxUse.service(
+            retry: retry, maximumQueryBytes: cacheLimit?.bytes,
+            cacheOpened: { cache in opened.withLock { $0 = cache } },
+            progress: { counts in
                 // The first report of a call says what the cache holds, and so what will be asked.
                 if counts.asked == 0 { metrics.recordCache(hits: counts.cached, asked: counts.remaining) }
             })
+        let blackBox = try await options.makeBlackBox(model, silent, use: use)
+        let figures = opened.withLock { $0 }.map { cache in
+            { @Sendable in
+                CacheFigures(
+                    bytes: cache.fileBytes, writeFailures: cache.writeFailures, evictedVectors: cache.evictedVectors,
+                    isWritable: cache.isWritable)
+            }
+        }
         return LoadedArtefact(
-            model: model, blackBox: try askedByText(blackBox), index: index.map { URL(fileURLWithPath: $0) })
+            model: model, blackBox: try askedByText(blackBox), index: index.map { URL(fileURLWithPath: $0) },
+            cache: figures)
     }
 
     /// Stored answers are known by id; clients send texts.

@@ -64,8 +64,7 @@ extension ServedModel {
         /// The black box's own best, in its order; empty where it was not asked.
         var blackBoxRanking: [Hit]
         /// Everything that some λ brings among the best, with both cosines.
-        var candidates: LambdaCandidates?
-        var candidateHits: [Hit]
+        var candidates: [Hit]?
         var degraded: String?
         var tokens: Int
     }
@@ -103,7 +102,7 @@ extension ServedModel {
             index: index.search, blackBox: unit.blackBox, local: unit.local, lambda: lambda, lexical: index.lexical)
         return try await measured(.search) { [searching] in
             try await searching.run { check in
-                try search.answer(request, degraded: halves.degraded, tokens: halves.tokenCount, check)
+                try search.answer(request, degraded: halves.degraded, tokens: halves.tokens, check)
             }
         }
     }
@@ -168,22 +167,21 @@ private struct Searching: Sendable {
                 own[place].joinedRank = request.lexicalWeight == nil ? joinedPlaces[place] : nil
             }
         }
-        var candidates: LambdaCandidates?
-        var candidateHits: [ServedModel.Hit] = []
+        var candidates: [ServedModel.Hit]?
         if request.withCandidates, blackBox != nil {
             let found = try LambdaCandidates(
                 index: index.joined, query: halves, split: index.manifest.blackBoxDimension, count: count,
                 lambda: lambda, check: check)
             try check()
-            candidateHits = try self.hits(found.rows, scores: found.rows.map { _ in 0 })
+            var hits = try self.hits(found.rows, scores: found.rows.map { _ in 0 })
             if !request.withCandidateTexts {
-                for place in candidateHits.indices { candidateHits[place].leaveOutText() }
+                for place in hits.indices { hits[place].leaveOutText() }
             }
-            candidates = found
+            candidates = hits
         }
         return .init(
-            lambda: lambda, hits: hits, blackBoxRanking: own, candidates: candidates, candidateHits: candidateHits,
-            degraded: degraded, tokens: tokens)
+            lambda: lambda, hits: hits, blackBoxRanking: own, candidates: candidates, degraded: degraded, tokens: tokens
+        )
     }
 
     /// Results without places.

@@ -22,6 +22,7 @@ final class ServedModel: Sendable {
     let index: ServedIndex?
     let searching: SearchQueue
     let readiness: ReadinessCheck
+    let cache: (@Sendable () -> CacheFigures)?
     /// `/openapi.json` and the page: they depend on nothing but the model and the options.
     let description: String
     let page: String
@@ -53,7 +54,9 @@ final class ServedModel: Sendable {
         engine = LocalEngine(
             loaded.model, limits: .init(batchTokens: options.batchTokens, queueTokens: options.queueTokens),
             observer: .init(batch: { metrics.recordBatch(rows: $0, tokens: $1, seconds: $2) }))
-        readiness = ReadinessCheck(engine, BlackBoxProbe(upstream), degrades: options.degrades, log: log)
+        cache = loaded.cache
+        readiness = ReadinessCheck(
+            engine, BlackBoxProbe(upstream), cache: loaded.cache, degrades: options.degrades, log: log)
         description = try ServiceDescription(manifest, name: name, hasBM25: index?.lexical != nil, options).text()
         page = try PageSource.page(
             .init(
@@ -85,12 +88,10 @@ final class ServedModel: Sendable {
         var blackBox: Matrix?
         /// The local rows, as the encoder emits them.
         var local: Matrix
-        /// Tokens of each text, as the local encoder reads them.
-        var tokens: [Int]
+        /// Tokens of all texts, as the local encoder reads them.
+        var tokens: Int
         /// Why the black box's half is missing.
         var degraded: String?
-
-        var tokenCount: Int { tokens.reduce(0, +) }
     }
 
     /// Both halves, at the same time: it takes as long as the slower one. A request for which the queue has no room costs nothing,
@@ -116,7 +117,7 @@ final class ServedModel: Sendable {
                 .local(try await self.measured(.local) { try await self.engine.vectors(of: job) })
             }
             if asksBlackBox { group.addTask { try await self.blackBoxHalf(of: texts, as: role) } }
-            var halves = Halves(local: Matrix(rows: 0, columns: 0), tokens: (0..<batch.count).map(batch.length))
+            var halves = Halves(local: Matrix(rows: 0, columns: 0), tokens: batch.tokenCount)
             for try await half in group {
                 switch half {
                 case .local(let matrix): halves.local = matrix
@@ -173,10 +174,8 @@ final class ServedModel: Sendable {
     /// Joined vectors of texts.
     struct Joined: Sendable {
         var vectors: Matrix
-        var tokens: [Int]
+        var tokens: Int
         var degraded: String?
-
-        var tokenCount: Int { tokens.reduce(0, +) }
     }
 
     /// Joined vectors, `(texts.count, dimension)`: what `mafin embed` writes for the same texts.

@@ -171,10 +171,13 @@ package struct BlackBoxUse: Sendable {
     ///
     /// - Parameter maximumQueryBytes: what the vectors of queries may take in the cache; nil: all are kept.
     package static func service(
-        retry: RetryPolicy, maximumQueryBytes: Int? = nil, progress: @escaping @Sendable (EmbeddingCounts) -> Void
+        retry: RetryPolicy, maximumQueryBytes: Int? = nil,
+        cacheOpened: @escaping @Sendable (EmbeddingCache) -> Void = { _ in },
+        progress: @escaping @Sendable (EmbeddingCounts) -> Void
     ) -> BlackBoxUse {
         var use = BlackBoxUse(announcesPlans: false, progress: progress)
         use.retry = retry
+        use.cacheOpened = cacheOpened
         use.isSupervised = false
         use.caching = CachePolicy(deliversWhatCannotBeStored: true, maximumQueryBytes: maximumQueryBytes)
         return use
