@@ -52,7 +52,7 @@ struct AdaptCommand: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
-        if output.isEmpty { throw ValidationError("--output names no folder.") }
+        try requireFolder(output: output)
         if case .vectors(path: let path) = try blackBox.source(default: nil).specification {
             throw ValidationError(
                 "vectors:\(path) cannot have vectors of queries that are not written yet: name a black box that can be asked."

@@ -100,8 +100,8 @@ struct CompareCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try blackBox.source(default: nil)
-        if output.isEmpty { throw ValidationError("--output names no folder.") }
-        if seeds < 1 { throw ValidationError("--seeds must be at least 1, found \(seeds).") }
+        try requireFolder(output: output)
+        try require(["--seeds": seeds], atLeast: 1)
         if [JudgedSplits.Part.train, .dev].map(\.rawValue).contains(split) {
             throw ValidationError("--split \(split) is used for training or for choices; measure on another one.")
         }
@@ -136,11 +136,7 @@ struct CompareCommand: AsyncParsableCommand {
             shared.note("interrupted; \(CompareProgress.resuming)")
             throw CancellationError()
         }
-        if format.json {
-            try JSONOutput.print(facts.summary)
-        } else {
-            print(CompareText(facts, output: output).text)
-        }
+        try format.print(facts.summary, or: CompareText(facts, output: output).text)
         let met = try failIf.filter { try $0.holds(in: facts) }
         if !met.isEmpty { throw ConditionMet(conditions: met.map(\.description)) }
     }

@@ -82,10 +82,6 @@ struct ModelPathCommand: AsyncParsableCommand {
 
     func run() async throws {
         let folder = try ModelHub().resolve(name, revision: revision)
-        if format.json {
-            try JSONOutput.print(["name": name, "folder": folder.path])
-        } else {
-            print(folder.path)
-        }
+        try format.print(["name": name, "folder": folder.path], or: folder.path)
     }
 }

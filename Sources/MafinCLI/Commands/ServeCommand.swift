@@ -384,14 +384,13 @@ struct ServingBounds: ParsableArguments {
     var drainTimeout: Double?
 
     func validate() throws {
-        for (flag, value) in [
-            ("--batch-tokens", batchTokens ?? 1), ("--queue-tokens", queueTokens), ("--max-inputs", maxInputs),
-            ("--max-body", maxBody), ("--max-concurrent-requests", maxConcurrentRequests),
-            ("--max-connections", maxConnections),
-            ("--black-box-calls", blackBoxCalls), ("--max-bodies", maxBodies), ("--max-answers", maxAnswers),
-        ] where value < 1 {
-            throw ValidationError("\(flag) must be at least 1, found \(value).")
-        }
+        try require(
+            [
+                "--batch-tokens": batchTokens, "--queue-tokens": queueTokens, "--max-inputs": maxInputs,
+                "--max-body": maxBody, "--max-concurrent-requests": maxConcurrentRequests,
+                "--max-connections": maxConnections, "--black-box-calls": blackBoxCalls, "--max-bodies": maxBodies,
+                "--max-answers": maxAnswers,
+            ], atLeast: 1)
         for (flag, value) in [
             ("--deadline", deadline), ("--black-box-deadline", blackBoxDeadline), ("--write-timeout", writeTimeout),
             ("--search-wait", searchWait),

@@ -85,7 +85,7 @@ struct TrainCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try blackBox.source(default: nil)
-        if output.isEmpty { throw ValidationError("--output names no folder.") }
+        try requireFolder(output: output)
     }
 
     func run() async throws {
@@ -103,7 +103,7 @@ struct TrainCommand: AsyncParsableCommand {
         options.isForced = force
         options.allowsLeaks = leaks.allowLeak
         let report = try await TrainingReport.of(options, blackBox: blackBox, shared: shared)
-        if format.json { try JSONOutput.print(report.summary) } else { print(report.text) }
+        try format.print(report.summary, or: report.text)
     }
 }
 
@@ -189,8 +189,7 @@ struct TuningOptions: ParsableArguments {
         if let dropout, !(0..<1).contains(dropout) {
             throw ValidationError("--dropout must be at least 0 and below 1, found \(dropout).")
         }
-        if let epochs, epochs < 1 { throw ValidationError("--epochs must be at least 1, found \(epochs).") }
-        if let patience, patience < 1 { throw ValidationError("--patience must be at least 1, found \(patience).") }
+        try require(["--epochs": epochs, "--patience": patience], atLeast: 1)
     }
 
     /// What the flags say.

@@ -112,13 +112,11 @@ struct AskingOptions: ParsableArguments {
     var requestTimeout = TimeLimit(.seconds(300))
 
     func validate() throws {
-        for (flag, value) in [
-            ("--black-box-batch", blackBoxBatch), ("--concurrency", concurrency),
-            ("--requests-per-minute", requestsPerMinute ?? 1), ("--tokens-per-minute", tokensPerMinute ?? 1),
-            ("--max-requests", maxRequests ?? 1),
-        ] where value < 1 {
-            throw ValidationError("\(flag) must be at least 1, found \(value).")
-        }
+        try require(
+            [
+                "--black-box-batch": blackBoxBatch, "--concurrency": concurrency, "--max-requests": maxRequests,
+                "--requests-per-minute": requestsPerMinute, "--tokens-per-minute": tokensPerMinute,
+            ], atLeast: 1)
         if let price, !(price >= 0 && price.isFinite) { throw ValidationError("--price must be at least 0.") }
         if let driftCheck, !(0...1).contains(driftCheck) {
             throw ValidationError("--drift-check must be between 0 and 1, found \(driftCheck).")

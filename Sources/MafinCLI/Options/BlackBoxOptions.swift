@@ -62,9 +62,7 @@ struct BlackBoxOptions: ParsableArguments {
     @OptionGroup var asking: AskingOptions
 
     func validate() throws {
-        if let dimensions, dimensions < 1 {
-            throw ValidationError("--dimensions must be at least 1, found \(dimensions).")
-        }
+        try require(["--dimensions": dimensions], atLeast: 1)
         if let blackBox { try requireFit(to: blackBox) }
     }
 

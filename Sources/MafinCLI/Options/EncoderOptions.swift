@@ -47,10 +47,8 @@ struct EncoderOptions: ParsableArguments {
     func validate() throws {
         if encoder.isEmpty { throw ValidationError("--encoder names no encoder.") }
         // Two special tokens and one of the text.
-        if let maxLength, maxLength < 3 {
-            throw ValidationError("--max-length must be at least 3, found \(maxLength).")
-        }
-        if freezeLayers < 0 { throw ValidationError("--freeze-layers must be at least 0, found \(freezeLayers).") }
+        try require(["--max-length": maxLength], atLeast: 3)
+        try require(["--freeze-layers": freezeLayers], atLeast: 0)
     }
 
     /// What the flags say.

@@ -75,9 +75,8 @@ struct GenerationOptions: ParsableArguments {
     var split = GeneratedCollection.Shares()
 
     func validate() throws {
-        if perPassage < 1 { throw ValidationError("--per-passage must be at least 1, found \(perPassage).") }
-        if let passages, passages < 1 { throw ValidationError("--passages must be at least 1, found \(passages).") }
-        if roundTrip < 0 { throw ValidationError("--round-trip must be at least 0, found \(roundTrip).") }
+        try require(["--per-passage": perPassage, "--passages": passages], atLeast: 1)
+        try require(["--round-trip": roundTrip], atLeast: 0)
         if !(0...2).contains(temperature) {
             throw ValidationError("--temperature must be between 0 and 2, found \(temperature).")
         }

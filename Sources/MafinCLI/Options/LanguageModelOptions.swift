@@ -115,13 +115,11 @@ struct LanguageModelOptions: ParsableArguments {
     var batch = false
 
     func validate() throws {
-        for (flag, value) in [
-            ("--llm-concurrency", concurrency), ("--llm-requests-per-minute", requestsPerMinute ?? 1),
-            ("--llm-tokens-per-minute", tokensPerMinute ?? 1), ("--llm-max-requests", maxRequests ?? 1),
-            ("--llm-max-tokens", maxTokens ?? 1),
-        ] where value < 1 {
-            throw ValidationError("\(flag) must be at least 1, found \(value).")
-        }
+        try require(
+            [
+                "--llm-concurrency": concurrency, "--llm-max-requests": maxRequests, "--llm-max-tokens": maxTokens,
+                "--llm-requests-per-minute": requestsPerMinute, "--llm-tokens-per-minute": tokensPerMinute,
+            ], atLeast: 1)
         if maxCost != nil, price == nil {
             throw ValidationError("--llm-max-cost needs --llm-price, what a million tokens cost.")
         }
