@@ -72,7 +72,9 @@ struct AdaptCommand: AsyncParsableCommand {
         ).run()
         if !format.json { shared.note(GenerateCommand.table(generated).text()) }
 
-        var training = TrainingWorkflow.Options(data: collection, output: "\(output)/artefact")
+        var training = TrainingWorkflow(
+            data: collection, output: "\(output)/artefact", source: blackBox.source, context: shared.context,
+            openBlackBox: blackBox.opening(shared))
         training.encoder = encoder.choice
         training.time = time.duration
         training.seed = seed
@@ -80,20 +82,20 @@ struct AdaptCommand: AsyncParsableCommand {
         training.allowsLeaks = leaks.allowLeak
         // An interrupted training is continued; its checkpoints say whether they fit.
         training.resumes = TrainingWorkflow.isInterrupted(training.output)
-        let trained = try await TrainingReport.of(training, blackBox: blackBox, shared: shared)
+        let trained = try await TrainingReport.of(training, shared)
         if !format.json { shared.note(trained.text + "\n") }
 
-        var measuring = EvaluationWorkflow.Options(artefact: training.output, data: collection)
-        measuring.allowsLeaks = leaks.allowLeak
-        let evaluation = try await EvaluationWorkflow(measuring, context: shared.context) {
-            try await blackBox.make(shared: shared, default: $0)
-        }.run()
+        var evaluation = EvaluationWorkflow(
+            artefact: training.output, data: collection, context: shared.context,
+            openBlackBox: blackBox.opening(shared))
+        evaluation.allowsLeaks = leaks.allowLeak
+        let measured = try await evaluation.run()
         if !format.json {
             print(
                 generation.keepLabels
                     ? "On test, the collection's own queries:"
                     : "On test, generated queries about passages that training never saw:")
         }
-        try EvaluateCommand.print(evaluation, as: format.json ? .json : .text, shared)
+        try EvaluateCommand.print(measured, as: format.json ? .json : .text, shared)
     }
 }

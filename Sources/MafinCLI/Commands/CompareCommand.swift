@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MafinComparison
 import MafinMethod
+import MafinNumerics
 import MafinPipeline
 import MafinReport
 import MafinRetrieval
@@ -112,26 +113,25 @@ struct CompareCommand: AsyncParsableCommand {
 
     func run() async throws {
         try computing.begin()
-        var options = ComparisonWorkflow.Options(data: data, output: output)
-        options.encoder = encoder.choice
-        options.tuning = tuning.tuning
-        options.time = time.duration
-        options.seeds = seeds
-        options.seed = seed
-        options.systems = systems?.names
-        options.metrics = metrics.metrics
-        options.split = split
-        options.mode = mode
-        options.allowsLeaks = leaks.allowLeak
-        options.commandLine = ShellText.current
+        var comparison = ComparisonWorkflow(
+            data: data, output: output, source: blackBox.source, context: shared.context,
+            openBlackBox: blackBox.opening(shared))
+        comparison.encoder = encoder.choice
+        comparison.tuning = tuning.tuning
+        comparison.request.seconds = time.duration.inSeconds
+        comparison.request.seeds = seeds
+        comparison.request.seed = seed
+        comparison.request.systems = systems?.names
+        comparison.request.metrics = metrics.metrics
+        comparison.request.split = split
+        comparison.request.mode = mode
+        comparison.allowsLeaks = leaks.allowLeak
+        comparison.commandLine = ShellText.current
         let progress = CompareProgress(shared)
         let facts: ComparisonFacts
         do {
             defer { progress.finish() }
-            let workflow = ComparisonWorkflow(options, source: blackBox.source, context: shared.context) {
-                try await blackBox.make(shared: shared)
-            }
-            facts = try await workflow.run(onEvent: progress.report)
+            facts = try await comparison.run(onEvent: progress.report)
         } catch is CancellationError {
             shared.note("interrupted; \(CompareProgress.resuming)")
             throw CancellationError()

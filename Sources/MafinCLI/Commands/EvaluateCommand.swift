@@ -51,15 +51,14 @@ struct EvaluateCommand: AsyncParsableCommand {
 
     func run() async throws {
         try computing.begin()
-        var wanted = EvaluationWorkflow.Options(artefact: options.artefact, data: data)
-        wanted.split = split
-        wanted.metrics = metrics.metrics
-        wanted.runs = runs
-        wanted.allowsLeaks = leaks.allowLeak
-        let evaluation = try await EvaluationWorkflow(wanted, context: shared.context) {
-            try await options.blackBox.make(shared: shared, default: $0)
-        }.run()
-        try Self.print(evaluation, as: format.json ? .json : markdown ? .markdown : .text, shared)
+        var evaluation = EvaluationWorkflow(
+            artefact: options.artefact, data: data, context: shared.context,
+            openBlackBox: options.blackBox.opening(shared))
+        evaluation.split = split
+        evaluation.metrics = metrics.metrics
+        evaluation.runs = runs
+        evaluation.allowsLeaks = leaks.allowLeak
+        try Self.print(await evaluation.run(), as: format.json ? .json : markdown ? .markdown : .text, shared)
     }
 
     /// Prints the table; what could not be measured is a note.

@@ -44,12 +44,12 @@ struct SearchCommand: AsyncParsableCommand {
 
     func run() async throws {
         try computing.begin()
-        var search = SearchWorkflow.Options(artefact: options.artefact, data: data, query: query)
+        var search = SearchWorkflow(
+            artefact: options.artefact, data: data, query: query, context: shared.context,
+            openBlackBox: options.blackBox.opening(shared))
         search.count = top
         search.lambda = lambda
-        let found = try await SearchWorkflow(search, context: shared.context) {
-            try await options.blackBox.make(shared: shared, default: $0)
-        }.run()
+        let found = try await search.run()
         try format.print(found, or: table(found.results) + "\n")
     }
 

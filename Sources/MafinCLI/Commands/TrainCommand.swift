@@ -90,19 +90,21 @@ struct TrainCommand: AsyncParsableCommand {
 
     func run() async throws {
         try computing.begin()
-        var options = TrainingWorkflow.Options(data: data, output: output)
-        options.encoder = encoder.choice
-        options.tuning = tuning.tuning
-        options.time = time.duration
-        options.seed = seed
-        options.mode = mode
-        options.method = method
-        options.rivals = rivals.contenders
-        options.form = form
-        options.resumes = resume
-        options.isForced = force
-        options.allowsLeaks = leaks.allowLeak
-        let report = try await TrainingReport.of(options, blackBox: blackBox, shared: shared)
+        var training = TrainingWorkflow(
+            data: data, output: output, source: blackBox.source, context: shared.context,
+            openBlackBox: blackBox.opening(shared))
+        training.encoder = encoder.choice
+        training.tuning = tuning.tuning
+        training.time = time.duration
+        training.seed = seed
+        training.mode = mode
+        training.method = method
+        training.rivals = rivals.contenders
+        training.form = form
+        training.resumes = resume
+        training.isForced = force
+        training.allowsLeaks = leaks.allowLeak
+        let report = try await TrainingReport.of(training, shared)
         try format.print(report.summary, or: report.text)
     }
 }

@@ -137,6 +137,9 @@ struct BlackBoxOptions: ParsableArguments {
         return try await factory(shared, environment: environment).open(source(default: stored), use: use)
     }
 
+    /// Opens it, for a workflow.
+    func opening(_ shared: SharedOptions) -> BlackBoxOpening { { try await make(shared: shared, default: $0) } }
+
     /// The provider's model that the flags name.
     /// - Throws: `ValidationError` where they name something else.
     func openedProvider(_ shared: SharedOptions) throws -> BlackBoxFactory.OpenedProvider {

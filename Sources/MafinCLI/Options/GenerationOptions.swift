@@ -89,32 +89,30 @@ struct GenerationOptions: ParsableArguments {
     func workflow(
         data: String, output: String, seed: UInt64, blackBox: BlackBoxOptions, shared: SharedOptions
     ) -> GenerationWorkflow {
-        var options = GenerationWorkflow.Options(data: data, output: output)
-        options.seed = seed
-        options.pieces = pieces.kinds
-        options.perPassage = perPassage
-        options.passages = passages
-        options.mix = mix
-        options.examples = examples
-        options.temperature = temperature
-        options.roundTrip = roundTrip
-        options.group = group
-        options.split = split
-        options.keepsLabels = keepLabels
-        options.limits = languageModel.limits
         func model(_ specification: LanguageModelOptions.Specification?) -> GenerationWorkflow.Model? {
             specification.map { specification in
-                GenerationWorkflow.Model(name: specification.description) {
-                    try languageModel.open(specification, blackBox: blackBox, shared: shared)
-                }
+                (
+                    specification.description,
+                    { try languageModel.open(specification, blackBox: blackBox, shared: shared) }
+                )
             }
         }
-        let roundTrip = blackBox.blackBox.map { specification in
-            GenerationWorkflow.RoundTrip(name: specification.description) { try await blackBox.make(shared: shared) }
-        }
-        return GenerationWorkflow(
-            options, writer: model(languageModel.llm), judge: model(languageModel.judge), roundTrip: roundTrip,
-            context: shared.context)
+        var workflow = GenerationWorkflow(
+            data: data, output: output, writer: model(languageModel.llm), judge: model(languageModel.judge),
+            blackBox: blackBox.blackBox.map { ($0.description, blackBox.opening(shared)) }, context: shared.context)
+        workflow.seed = seed
+        workflow.pieces = pieces.kinds
+        workflow.perPassage = perPassage
+        workflow.passages = passages
+        workflow.mix = mix
+        workflow.examples = examples
+        workflow.temperature = temperature
+        workflow.roundTrip = roundTrip
+        workflow.group = group
+        workflow.split = split
+        workflow.keepsLabels = keepLabels
+        workflow.limits = languageModel.limits
+        return workflow
     }
 
     @Sendable private static func shares(_ text: String) throws -> GeneratedCollection.Shares {
