@@ -7,14 +7,10 @@ struct APIKeyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Environment variable that holds the API key; the key itself is never a flag. (default: the provider's usual one, such as OPENAI_API_KEY)",
-            valueName: "name")
-    )
+            valueName: "name"))
     var apiKeyEnv: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "File whose only line is the API key, instead of a variable.", valueName: "path", visibility: .hidden),
-        completion: .file())
+    @Option(help: .expert("File whose only line is the API key, instead of a variable.", "path"), completion: .file())
     var apiKeyFile: String?
 
     func validate() throws {

@@ -56,6 +56,13 @@ struct OutputOptions: ParsableArguments {
     }
 }
 
+extension ArgumentHelp {
+    /// A flag that only `--help-hidden` lists.
+    static func expert(_ text: String, _ valueName: String? = nil) -> ArgumentHelp {
+        ArgumentHelp(text, valueName: valueName, visibility: .hidden)
+    }
+}
+
 extension ParsableArguments {
     /// Refuses flags whose values are below a bound; nil is a flag that is not given.
     func require<Number: Comparable>(_ flags: KeyValuePairs<String, Number?>, atLeast bound: Number) throws {
@@ -73,9 +80,9 @@ extension ParsableArguments {
 /// The flag of every command that computes with vectors.
 struct ComputingOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Threads to compute with. Results differ between thread counts only by rounding. (default: MAFIN_THREADS, otherwise one a core)",
-            valueName: "n", visibility: .hidden))
+            "n"))
     var threads: Int?
 
     func validate() throws {

@@ -36,12 +36,11 @@ struct AdaptCommand: AsyncParsableCommand {
         transform: TimeLimit.init(parsing:))
     var time = TimeLimit(.seconds(600))
 
-    @Option(help: ArgumentHelp("Random seed.", visibility: .hidden))
+    @Option(help: .expert("Random seed."))
     var seed: UInt64 = 1
 
     @Option(
-        help: ArgumentHelp(
-            "Other methods to train for comparison, as in 'mafin train'.", valueName: "names", visibility: .hidden),
+        help: .expert("Other methods to train for comparison, as in 'mafin train'.", "names"),
         transform: RivalList.init(parsing:))
     var rivals = RivalList(contenders: [])
 

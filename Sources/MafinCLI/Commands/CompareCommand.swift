@@ -48,8 +48,7 @@ struct CompareCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Time for everything that is trained or fitted. The cheapest systems come first; what does not fit is listed in the report. Encoders share the rest equally. (default: 30m)",
-            valueName: "duration"),
-        transform: TimeLimit.init(parsing:))
+            valueName: "duration"), transform: TimeLimit.init(parsing:))
     var time = TimeLimit(.seconds(1_800))
 
     @Option(
@@ -61,15 +60,13 @@ struct CompareCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Systems to compare, from the list above, separated by commas. In mafin+… mafin stands for the method that is best on dev. (default: all that fit the time)",
-            valueName: "names"),
-        transform: SystemList.init(parsing:))
+            valueName: "names"), transform: SystemList.init(parsing:))
     var systems: SystemList?
 
     @Option(
         help: ArgumentHelp(
             "Metrics as trec_eval or ir-measures name them, separated by commas. The first one decides.",
-            valueName: "names"),
-        transform: MetricList.init(parsing:))
+            valueName: "names"), transform: MetricList.init(parsing:))
     var metrics: MetricList = .standard
 
     @Option(help: "Split to measure on.")
@@ -80,17 +77,16 @@ struct CompareCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Exit with status \(CommandStatus.conditionMet.rawValue) if this holds: '[SYSTEM] METRIC < SYSTEM-OR-NUMBER' (also <=, >, >=). Without SYSTEM the artefact is meant. May be given several times.",
-            valueName: "condition"),
-        transform: { try FailCondition(parsing: $0) })
+            valueName: "condition"), transform: { try FailCondition(parsing: $0) })
     var failIf: [FailCondition] = []
 
-    @Option(help: ArgumentHelp("The first random seed; the others follow it.", visibility: .hidden))
+    @Option(help: .expert("The first random seed; the others follow it."))
     var seed: UInt64 = 1
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "How encoders are trained, as in 'mafin train'. (default: chosen from the data and the time)",
-            valueName: "query|block|pair", visibility: .hidden))
+            "query|block|pair"))
     var mode: ModeChoice.Mode?
 
     @OptionGroup var tuning: TuningOptions

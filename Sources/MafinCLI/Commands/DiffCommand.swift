@@ -36,8 +36,7 @@ struct DiffCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Metric to compare query by query. (default: nDCG@10; for reports the one that decides)",
-            valueName: "name"),
+            "Metric to compare query by query. (default: nDCG@10; for reports the one that decides)", valueName: "name"),
         transform: { try NameError.metric($0) })
     var metric: Metric?
 

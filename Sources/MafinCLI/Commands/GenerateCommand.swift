@@ -37,7 +37,7 @@ struct GenerateCommand: AsyncParsableCommand {
     @Flag(help: "Only say what would be asked and what it would cost. Nothing is sent.")
     var dryRun = false
 
-    @Option(help: ArgumentHelp("Random seed. Another seed gives other queries.", visibility: .hidden))
+    @Option(help: .expert("Random seed. Another seed gives other queries."))
     var seed: UInt64 = 1
 
     @OptionGroup var computing: ComputingOptions

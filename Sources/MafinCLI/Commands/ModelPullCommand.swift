@@ -30,8 +30,7 @@ struct ModelPullCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("ca-file"),
-        help: ArgumentHelp(
-            "PEM file of certificate authorities to trust besides the system's.", valueName: "file"),
+        help: ArgumentHelp("PEM file of certificate authorities to trust besides the system's.", valueName: "file"),
         completion: .file())
     var certificateAuthorities: String?
 

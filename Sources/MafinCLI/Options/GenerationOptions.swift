@@ -33,45 +33,36 @@ struct GenerationOptions: ParsableArguments {
     var keepLabels = false
 
     @Option(
-        help: ArgumentHelp(
-            "With --without-llm: which pieces, separated by commas: title, heading, sentence, crop.",
-            valueName: "kinds", visibility: .hidden),
+        help: .expert(
+            "With --without-llm: which pieces, separated by commas: title, heading, sentence, crop.", "kinds"),
         transform: PieceList.init(parsing:))
     var pieces = PieceList(kinds: PseudoQueries.allKinds)
 
-    @Option(
-        help: ArgumentHelp(
-            "Queries for each passage. With more, they repeat each other.", valueName: "n", visibility: .hidden))
+    @Option(help: .expert("Queries for each passage. With more, they repeat each other.", "n"))
     var perPassage = 3
 
     @Option(
-        help: ArgumentHelp(
-            "How often each style is asked for, with weights: question, keywords, situation.",
-            valueName: "style=weight,…", visibility: .hidden),
+        help: .expert(
+            "How often each style is asked for, with weights: question, keywords, situation.", "style=weight,…"),
         transform: StyleMix.init(parsing:))
     var mix = StyleMix.standard
 
-    @Option(
-        help: ArgumentHelp(
-            "Sampling temperature of the language model. Higher gives more varied queries.", valueName: "0…2",
-            visibility: .hidden))
+    @Option(help: .expert("Sampling temperature of the language model. Higher gives more varied queries.", "0…2"))
     var temperature = 0.7
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "With --black-box: keep a query only if its own passage is among the first n that the black box finds; 0 for no such test. A low number discards the queries that the black box gets wrong, which are the ones that training needs.",
-            valueName: "n", visibility: .hidden))
+            "n"))
     var roundTrip = 20
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Which passages belong to one document, so that no two splits share it. passage: each by itself. title: those with the same title. id: those whose ids differ by a number at the end.",
-            valueName: "passage|title|id", visibility: .hidden))
+            "passage|title|id"))
     var group: GeneratedCollection.Grouping = .passage
 
-    @Option(
-        help: ArgumentHelp("Shares of the splits.", valueName: "train,dev,test", visibility: .hidden),
-        transform: Self.shares)
+    @Option(help: .expert("Shares of the splits.", "train,dev,test"), transform: Self.shares)
     var split = GeneratedCollection.Shares()
 
     func validate() throws {
