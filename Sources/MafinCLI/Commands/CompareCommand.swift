@@ -132,9 +132,22 @@ struct CompareCommand: AsyncParsableCommand {
             shared.note("interrupted; \(CompareProgress.resuming)")
             throw CancellationError()
         }
-        try format.print(facts.summary, or: CompareText(facts, output: output).text)
+        try format.print(facts.summary, or: text(facts))
         let met = try failIf.filter { try $0.holds(in: facts) }
         if !met.isEmpty { throw ConditionMet(conditions: met.map(\.description)) }
+    }
+
+    /// The table, the verdict, where the report is.
+    private func text(_ facts: ComparisonFacts) -> String {
+        var parts = [EvaluationSummary(facts).text()]
+        if let verdict = facts.verdict, let answer = facts.answer {
+            parts.append("Verdict: \(answer). \(verdict.reason)")
+            parts += verdict.notes ?? []
+        }
+        if let expectation = facts.learningCurve?.expectation { parts.append(expectation) }
+        for omission in facts.omissions ?? [] { parts.append("Left out: \(omission.what). \(omission.reason)") }
+        parts.append("Report: \(output)/index.html")
+        return parts.joined(separator: "\n\n")
     }
 }
 

@@ -84,17 +84,7 @@ struct AskingOptions: ParsableArguments {
             "header"))
     var headers: [String] = []
 
-    @Option(
-        help: .expert(
-            "Proxy to the server, http://host:port. (default: HTTPS_PROXY or HTTP_PROXY, unless NO_PROXY lists the host)",
-            "url"))
-    var proxy: String?
-
-    @Option(
-        name: .customLong("ca-file"),
-        help: .expert("PEM file of certificate authorities to trust in addition to the system's.", "file"),
-        completion: .file())
-    var certificateAuthorities: String?
+    @OptionGroup(visibility: .hidden) var server: ConnectionOptions
 
     @Option(
         help: .expert("Time limit for one request and its whole answer.", "duration"),
@@ -129,11 +119,7 @@ struct AskingOptions: ParsableArguments {
     }
 
     /// How servers are reached.
-    var connection: ConnectionChoice {
-        ConnectionChoice(
-            proxy: proxy, certificateAuthorities: certificateAuthorities.map { URL(fileURLWithPath: $0) },
-            timeout: requestTimeout.duration)
-    }
+    var connection: ConnectionChoice { server.choice(timeout: requestTimeout.duration) }
 
     /// What the flags say.
     func settings(key: APIKeySource) throws -> ProviderSettings {
@@ -150,6 +136,27 @@ struct AskingOptions: ParsableArguments {
         settings.headers = try Self.fields(of: headers, flag: "--header")
         settings.connection = connection
         return settings
+    }
+}
+
+/// How a server is reached.
+struct ConnectionOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Proxy to the server, http://host:port. (default: HTTPS_PROXY or HTTP_PROXY, unless NO_PROXY lists the host)",
+            valueName: "url"))
+    var proxy: String?
+
+    @Option(
+        name: .customLong("ca-file"),
+        help: ArgumentHelp("PEM file of certificate authorities to trust besides the system's.", valueName: "file"),
+        completion: .file())
+    var certificateAuthorities: String?
+
+    func choice(timeout: Duration = ConnectionChoice().timeout) -> ConnectionChoice {
+        ConnectionChoice(
+            proxy: proxy, certificateAuthorities: certificateAuthorities.map { URL(fileURLWithPath: $0) },
+            timeout: timeout)
     }
 }
 

@@ -158,10 +158,9 @@ struct LanguageModelOptions: ParsableArguments {
         settings.baseURL = baseURL
         settings.key = APIKeySource(file: keyFile.map { URL(fileURLWithPath: $0) }, variable: keyVariable)
         settings.headers = try AskingOptions.fields(of: headers, flag: "--llm-header")
-        (settings.price, settings.maximumCost, settings.maximumRequests) = (price, maxCost, maxRequests)
+        settings.limits = limits
+        (settings.maximumCost, settings.maximumRequests) = (maxCost, maxRequests)
         settings.concurrency = concurrency
-        (settings.requestsPerMinute, settings.tokensPerMinute) = (requestsPerMinute, tokensPerMinute)
-        settings.usesBatches = batch
         settings.connection = asking.connection
         return LanguageModelFactory(settings, context: shared.context, environment: environment)
     }

@@ -1,4 +1,3 @@
-import Foundation
 import HTTPTypes
 import MafinBlackBox
 import MafinMethod
@@ -72,11 +71,7 @@ extension ServedModel {
     /// Searches the index.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func search(_ request: SearchRequest, maximumTokens: Int) async throws -> SearchAnswer {
-        guard let index else {
-            throw ServiceError(
-                .notFound, .invalidRequest,
-                "no index is served: make one with 'mafin index' and start the service with --index", code: "no_index")
-        }
+        let index = try requireIndex()
         if request.lexicalWeight != nil, index.lexical == nil {
             throw ServiceError.invalid("BM25 is not held: start the service with --bm25", parameter: "bm25")
         }

@@ -53,7 +53,7 @@ final class ServedModel: Sendable {
             classify: options.classify)
         engine = LocalEngine(
             loaded.model, limits: .init(batchTokens: options.batchTokens, queueTokens: options.queueTokens),
-            observer: .init(batch: { metrics.recordBatch(rows: $0, tokens: $1, seconds: $2) }))
+            observer: { metrics.recordBatch(rows: $0, tokens: $1, seconds: $2) })
         cache = loaded.cache
         readiness = ReadinessCheck(
             engine, BlackBoxProbe(upstream), cache: loaded.cache, degrades: options.degrades, log: log)
@@ -70,14 +70,22 @@ final class ServedModel: Sendable {
     /// Numbers in a joined vector.
     var dimension: Int { manifest.joinedDimension }
 
+    /// - Throws: ``ServiceError`` 404 where no index is served.
+    func requireIndex() throws -> ServedIndex {
+        if let index { return index }
+        throw ServiceError(
+            .notFound, .invalidRequest,
+            "no index is served: make one with 'mafin index' and start the service with --index", code: "no_index")
+    }
+
     /// The index and the row of one of its documents.
     /// - Throws: ``ServiceError`` 404.
     func row(of id: String, parameter: String) throws -> (SearchIndex, Int) {
-        guard let index = index?.search else {
-            throw ServiceError(.notFound, .invalidRequest, "no index is served", code: "no_index")
-        }
-        guard let row = index.row(of: id) else { throw ServiceError.unknownDocument(id, parameter: parameter) }
-        return (index, row)
+        let index = try requireIndex().search
+        if let row = index.row(of: id) { return (index, row) }
+        throw ServiceError(
+            .notFound, .invalidRequest, "the index holds no document '\(id.clipped)'", parameter: parameter,
+            code: "document_not_found")
     }
 
     // MARK: Vectors

@@ -68,12 +68,6 @@ package struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible
             .notFound, .invalidRequest, "there is nothing at \(path.clipped); GET /openapi.json says what is where")
     }
 
-    static func unknownDocument(_ id: String, parameter: String) -> ServiceError {
-        ServiceError(
-            .notFound, .invalidRequest, "the index holds no document '\(id.clipped)'", parameter: parameter,
-            code: "document_not_found")
-    }
-
     static func overloaded(retryAfter: Int) -> ServiceError {
         ServiceError(
             .tooManyRequests, .rateLimit,

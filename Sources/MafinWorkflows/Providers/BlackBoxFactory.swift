@@ -111,11 +111,9 @@ package struct BlackBoxFactory: Sendable {
             environment: environment)
         var opened = OpenedProvider(blackBox: server, server: server, profile: server.profile, cache: cache)
         if key == nil, source.baseURL == nil, profile.endpoint.isKeyRequired {
-            let missing = ProviderError.missingKey(
-                endpoint: profile.endpoint.baseURL ?? name, variable: profile.endpoint.keyVariables.first ?? "API_KEY")
-            (opened.blackBox, opened.missingKey) = (
-                UnaskableBlackBox(identity: server.identity, error: missing), missing
-            )
+            let missing = profile.missingKey
+            opened.missingKey = missing
+            opened.blackBox = UnaskableBlackBox(identity: server.identity, error: missing)
         } else if settings.usesBatches {
             opened.blackBox = try BatchedBlackBox(
                 server, cache: cache, waiting: settings.waitsForBatches ? .untilAnswered : .no
