@@ -95,6 +95,6 @@ struct AdaptCommand: AsyncParsableCommand {
                     ? "On test, the collection's own queries:"
                     : "On test, generated queries about passages that training never saw:")
         }
-        try EvaluateCommand.print(measured, as: format.json ? .json : .text, shared)
+        try EvaluateCommand.print(measured, format, shared)
     }
 }

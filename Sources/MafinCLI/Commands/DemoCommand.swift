@@ -58,7 +58,7 @@ struct DemoCommand: AsyncParsableCommand {
             artefact: output, data: sample, context: shared.context, openBlackBox: open
         ).run()
         if !format.json { print("On test, queries and passages that training never saw:") }
-        try EvaluateCommand.print(evaluation, as: format.json ? .json : .text, shared)
+        try EvaluateCommand.print(evaluation, format, shared)
         fflush(nil)
         let search = ShellText.line(
             "mafin", "search", ShellText.path(output), "--data", ShellText.path(sample), "who brings the soup report")

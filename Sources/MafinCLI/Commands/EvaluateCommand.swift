@@ -44,11 +44,6 @@ struct EvaluateCommand: AsyncParsableCommand {
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
-    /// How an evaluation is printed.
-    enum Form {
-        case text, markdown, json
-    }
-
     func run() async throws {
         try computing.begin()
         var evaluation = EvaluationWorkflow(
@@ -58,18 +53,17 @@ struct EvaluateCommand: AsyncParsableCommand {
         evaluation.metrics = metrics.metrics
         evaluation.runs = runs
         evaluation.allowsLeaks = leaks.allowLeak
-        try Self.print(await evaluation.run(), as: format.json ? .json : markdown ? .markdown : .text, shared)
+        try Self.print(await evaluation.run(), format, asMarkdown: markdown, shared)
     }
 
     /// Prints the table; what could not be measured is a note.
-    static func print(_ evaluation: EvaluationWorkflow.Result, as form: Form, _ shared: SharedOptions) throws {
+    static func print(
+        _ evaluation: EvaluationWorkflow.Result, _ format: OutputOptions, asMarkdown: Bool = false,
+        _ shared: SharedOptions
+    ) throws {
         for omission in evaluation.omitted { shared.note("no row \(omission.name): \(omission.reason)") }
         let summary = EvaluationSummary(evaluation.report)
-        switch form {
-        case .text: Swift.print(summary.text())
-        case .markdown: Swift.print(summary.markdown())
-        case .json: try JSONOutput.print(evaluation)
-        }
+        try format.print(evaluation, or: (asMarkdown ? summary.markdown() : summary.text()) + "\n")
     }
 }
 

@@ -47,12 +47,8 @@ package struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible
         _ status: HTTPResponse.Status, _ kind: Kind, _ message: String, parameter: String? = nil, code: String? = nil,
         retryAfter: Int? = nil
     ) {
-        self.status = status
-        self.kind = kind
-        self.message = message
-        self.parameter = parameter
-        self.code = code
-        self.retryAfter = retryAfter
+        (self.status, self.kind, self.message) = (status, kind, message)
+        (self.parameter, self.code, self.retryAfter) = (parameter, code, retryAfter)
     }
 
     static func invalid(_ message: String, parameter: String? = nil, code: String? = nil) -> ServiceError {
