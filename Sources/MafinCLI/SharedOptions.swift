@@ -66,9 +66,17 @@ extension ArgumentHelp {
 extension ParsableArguments {
     /// Refuses flags whose values are below a bound; nil is a flag that is not given.
     func require<Number: Comparable>(_ flags: KeyValuePairs<String, Number?>, atLeast bound: Number) throws {
-        for case (let flag, let value?) in flags where value < bound {
+        for case (let flag, let value?) in flags where !(value >= bound) {
             throw ValidationError("\(flag) must be at least \(bound), found \(value).")
         }
+    }
+
+    /// So many finite numbers from 0 on, separated by commas; nil for anything else.
+    static func amounts(_ text: String, count: Int) -> [Double]? {
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+        let numbers = parts.compactMap { Double($0.trimmingCharacters(in: .whitespaces)) }
+        return parts.count == count && numbers.count == count && numbers.allSatisfy { $0 >= 0 && $0.isFinite }
+            ? numbers : nil
     }
 
     /// Refuses an empty `--output`.

@@ -107,14 +107,10 @@ struct GenerationOptions: ParsableArguments {
     }
 
     @Sendable private static func shares(_ text: String) throws -> GeneratedCollection.Shares {
-        let parts = text.split(separator: ",", omittingEmptySubsequences: false).map {
-            Double($0.trimmingCharacters(in: .whitespaces))
+        guard let parts = amounts(text, count: 3), parts[0] > 0, parts[1] > 0 else {
+            throw ValidationError("--split takes three shares, like 0.7,0.15,0.15; test may be 0.")
         }
-        guard parts.count == 3, let train = parts[0], let dev = parts[1], let test = parts[2], train > 0, dev > 0,
-            test >= 0,
-            train.isFinite, dev.isFinite, test.isFinite
-        else { throw ValidationError("--split takes three shares, like 0.7,0.15,0.15; test may be 0.") }
-        return GeneratedCollection.Shares(train: train, dev: dev, test: test)
+        return GeneratedCollection.Shares(train: parts[0], dev: parts[1], test: parts[2])
     }
 }
 

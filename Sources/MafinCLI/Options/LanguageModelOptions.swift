@@ -118,13 +118,10 @@ struct LanguageModelOptions: ParsableArguments {
     }
 
     @Sendable private static func price(_ text: String) throws -> ChatPrice {
-        let parts = text.split(separator: ",", omittingEmptySubsequences: false).map {
-            Double($0.trimmingCharacters(in: .whitespaces))
+        guard let parts = amounts(text, count: 2) else {
+            throw ValidationError("--llm-price takes two amounts, of prompts and of replies, like 0.15,0.60.")
         }
-        guard parts.count == 2, let input = parts[0], let output = parts[1], input >= 0, output >= 0, input.isFinite,
-            output.isFinite
-        else { throw ValidationError("--llm-price takes two amounts, of prompts and of replies, like 0.15,0.60.") }
-        return ChatPrice(input: input, output: output)
+        return ChatPrice(input: parts[0], output: parts[1])
     }
 
     /// What may be spent, and how fast.

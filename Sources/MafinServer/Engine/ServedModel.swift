@@ -58,11 +58,12 @@ final class ServedModel: Sendable {
         readiness = ReadinessCheck(
             engine, BlackBoxProbe(upstream), cache: loaded.cache, degrades: options.degrades, log: log)
         description = try ServiceDescription(manifest, name: name, hasBM25: index?.lexical != nil, options).text()
-        page = try PageSource.page(
-            .init(
-                model: name, lambda: manifest.mixing.lambda ?? 0.5, documents: index?.search.count ?? 0,
-                hasIndex: index != nil, hasFeedback: options.feedbackFolder != nil, hasReport: options.report != nil,
-                hasBM25: index?.lexical != nil, hasKeys: options.hasKeys))
+        page = try PageSource.page([
+            "model": name, "lambda": manifest.mixing.lambda ?? 0.5, "documents": index?.search.count ?? 0,
+            "hasIndex": index != nil, "hasFeedback": options.feedbackFolder != nil, "hasReport": options.report != nil,
+            // The weight is BM25's where the page fuses with it.
+            "hasBM25": index?.lexical != nil, "bm25Weight": Float(1) / 3, "hasKeys": options.hasKeys,
+        ])
         degrades = options.degrades
         self.metrics = metrics
     }
