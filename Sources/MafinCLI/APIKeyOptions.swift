@@ -7,14 +7,10 @@ struct APIKeyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Environment variable that holds the API key; the key itself is never a flag. (default: the provider's usual one, such as OPENAI_API_KEY)",
-            valueName: "name")
-    )
+            valueName: "name"))
     var apiKeyEnv: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "File whose only line is the API key, instead of a variable.", valueName: "path", visibility: .hidden),
-        completion: .file())
+    @Option(help: .expert("File whose only line is the API key, instead of a variable.", "path"), completion: .file())
     var apiKeyFile: String?
 
     func validate() throws {
@@ -34,15 +30,6 @@ struct APIKeyOptions: ParsableArguments {
 
     /// Whether a text can be the name of an environment variable.
     static func isVariable(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.allSatisfy { $0 == UInt8(ascii: "_") || isLetterOrDigit($0) }
-    }
-
-    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: false
-        }
+        !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
     }
 }

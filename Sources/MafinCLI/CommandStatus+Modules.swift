@@ -13,128 +13,35 @@ import MafinServer
 import MafinText
 import MafinWorkflows
 
-// How a command ends on each module's errors. A module that is added here needs one conformance.
-
-extension NumericsError: CommandStatusProviding {
-    var commandStatus: CommandStatus {
-        switch self {
-        case .file(_, let reason) where [ENOSPC, EDQUOT].contains { reason == String(cString: strerror($0)) }: .failure
-        default: .data
-        }
-    }
-}
-
-extension TokenizerError: CommandStatusProviding {
-    var commandStatus: CommandStatus { .data }
-}
-
-extension EncoderError: CommandStatusProviding {
-    var commandStatus: CommandStatus { .data }
-}
-
-extension RetrievalError: CommandStatusProviding {
-    var commandStatus: CommandStatus {
-        switch self {
-        case .unknownMetric: .usage
-        default: .data
-        }
-    }
-}
-
-extension BlackBoxError: CommandStatusProviding {
-    var commandStatus: CommandStatus {
-        switch self {
-        case .badSpecification: .usage
-        default: .data
-        }
-    }
-}
-
-extension ProviderError: CommandStatusProviding {
-    var commandStatus: CommandStatus {
-        switch self {
-        case .batchPending: return .tryAgain
-        case .overBudget: return .budget
-        case .cacheFull: return .failure
-        default: break
-        }
-        return switch category {
-        case .usage: .usage
-        case .data: .data
-        case .network: .network
-        }
-    }
-}
-
-extension GenerationError: CommandStatusProviding {
-    var commandStatus: CommandStatus {
-        switch self {
-        case .badMix: .usage
-        default: .data
-        }
-    }
-}
-
-extension CombinationError: CommandStatusProviding {
-    var commandStatus: CommandStatus { .data }
-}
-
-extension CalibrationError: CommandStatusProviding {
-    var commandStatus: CommandStatus { .data }
-}
-
-extension TrainingError: CommandStatusProviding {
-    var commandStatus: CommandStatus {
-        switch self {
-        case .option: .usage
-        case .notFinite: .failure
-        case .size, .unknownDocument, .badQuery, .noQueries, .checkpoint: .data
-        }
-    }
-}
-
-extension ArtefactError: CommandStatusProviding {
-    var commandStatus: CommandStatus {
-        switch self {
+extension CommandStatus {
+    /// How a command ends on an error of one of mafin's modules; nil for any other error. What is not singled out is a fault of the data. A module
+    /// that is added needs its errors here.
+    init?(of error: any Error) {
+        switch error {
+        case let error as any CommandStatusProviding: self = error.commandStatus
+        case NumericsError.file(_, let reason)
+        where [ENOSPC, EDQUOT].contains { reason == String(cString: strerror($0)) }:
+            self = .failure
+        case TrainingError.notFinite, ArtefactError.incompleteEncoder, ProviderError.cacheFull: self = .failure
         // The folder to write to is the wrong one; nothing is wrong with what lies in it.
-        case .occupied: .usage
-        case .incompleteEncoder: .failure
-        default: .data
+        case ArtefactError.occupied, IndexError.occupied, ComparisonError.occupied: self = .usage
+        case RetrievalError.unknownMetric, BlackBoxError.badSpecification, GenerationError.badMix,
+            TrainingError.option, ComparisonError.differs, is KeyError, is NameError:
+            self = .usage
+        case let error as WorkflowError: self = error.isWrongUse ? .usage : .data
+        case ProviderError.batchPending: self = .tryAgain
+        case ProviderError.overBudget: self = .budget
+        case let error as ProviderError:
+            switch error.category {
+            case .usage: self = .usage
+            case .data: self = .data
+            case .network: self = .network
+            }
+        case is NumericsError, is TokenizerError, is EncoderError, is RetrievalError, is BlackBoxError,
+            is GenerationError, is CombinationError, is CalibrationError, is TrainingError, is ArtefactError,
+            is ReportError, is ComparisonError, is IndexError:
+            self = .data
+        default: return nil
         }
     }
-}
-
-extension ReportError: CommandStatusProviding {
-    var commandStatus: CommandStatus { .data }
-}
-
-extension ComparisonError: CommandStatusProviding {
-    var commandStatus: CommandStatus {
-        switch self {
-        case .occupied, .differs: .usage
-        case .damaged: .data
-        }
-    }
-}
-
-extension IndexError: CommandStatusProviding {
-    var commandStatus: CommandStatus {
-        switch self {
-        // The folder to write to is the wrong one; nothing is wrong with what lies in it.
-        case .occupied: .usage
-        default: .data
-        }
-    }
-}
-
-extension KeyError: CommandStatusProviding {
-    var commandStatus: CommandStatus { .usage }
-}
-
-extension WorkflowError: CommandStatusProviding {
-    var commandStatus: CommandStatus { isWrongUse ? .usage : .data }
-}
-
-extension NameError: CommandStatusProviding {
-    var commandStatus: CommandStatus { .usage }
 }

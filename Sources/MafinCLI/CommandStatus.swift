@@ -58,8 +58,8 @@ enum CommandStatus: Int32, CaseIterable, Sendable {
     }
 }
 
-/// An error that knows how the command should end. The error types of mafin's modules conform in
-/// `CommandStatus+Modules.swift`; all others count as ``CommandStatus/failure``, except those of the file system.
+/// An error that knows how the command should end. ``CommandStatus/init(of:)`` knows it of the error types of mafin's modules; all others count
+/// as ``CommandStatus/failure``, except those of the file system.
 protocol CommandStatusProviding: Error {
     var commandStatus: CommandStatus { get }
 }

@@ -14,9 +14,6 @@ struct ErrorReport: Equatable {
         switch error {
         case ProviderError.unknownProvider(let name, let known):
             (message, status) = (String(describing: NameError("provider", name, known: known)), .usage)
-        case let error as any CommandStatusProviding:
-            message = String(describing: error)
-            status = error.commandStatus
         case let error as ValidationError:
             message = error.message
             status = .usage
@@ -31,7 +28,7 @@ struct ErrorReport: Equatable {
             status = .data
         default:
             message = String(describing: error)
-            status = .failure
+            status = CommandStatus(of: error) ?? .failure
         }
         // One line, whatever a module or a server put into its message.
         message = message.split(whereSeparator: \.isNewline)

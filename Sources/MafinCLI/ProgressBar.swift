@@ -54,7 +54,7 @@ final class ProgressBar: ProgressReporter {
             guard !state.isFinished else { return }
             state.isFinished = true
             state.line.elapsed = .now - start
-            output.write((output.terminal.isInteractive ? Self.clearLine : "") + state.line.summary + "\n")
+            output.write((output.terminal.isInteractive ? StandardError.clearLine : "") + state.line.summary + "\n")
         }
     }
 
@@ -62,12 +62,10 @@ final class ProgressBar: ProgressReporter {
     func note(_ text: String) {
         state.withLock { state in
             let isDrawn = output.terminal.isInteractive && state.lastDrawn != nil && !state.isFinished
-            output.write((isDrawn ? Self.clearLine : "") + text.safeForTerminal + "\n")
+            output.write((isDrawn ? StandardError.clearLine : "") + text.safeForTerminal + "\n")
             if isDrawn { output.write(bar(state.line)) }
         }
     }
-
-    private static let clearLine = StandardError.clearLine
 
     private func bar(_ line: ProgressLine) -> String {
         line.bar(columns: output.terminal.columns, colour: output.terminal.usesColour)
@@ -79,7 +77,7 @@ final class ProgressBar: ProgressReporter {
         if output.terminal.isInteractive {
             if let last = state.lastDrawn, now - last < .milliseconds(100) { return }
             state.lastDrawn = now
-            output.write(Self.clearLine + bar(state.line))
+            output.write(StandardError.clearLine + bar(state.line))
         } else if state.throttle.shouldPrint(state.line) {
             output.write(state.line.plain + "\n")
         }

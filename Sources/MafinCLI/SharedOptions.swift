@@ -47,20 +47,54 @@ struct OutputOptions: ParsableArguments {
 
     @Flag(help: "Print the result as JSON instead of a table. An error is then printed as {\"error\": …}.")
     var json = false
+
+    /// Prints a result: as JSON where that is wanted, else as people read it.
+    func print(_ result: some Encodable, or text: @autoclosure () throws -> String) throws {
+        if json { return try JSONOutput.print(result) }
+        let text = try text()
+        Swift.print(text, terminator: text.hasSuffix("\n") ? "" : "\n")
+    }
+}
+
+extension ArgumentHelp {
+    /// A flag that only `--help-hidden` lists.
+    static func expert(_ text: String, _ valueName: String? = nil) -> ArgumentHelp {
+        ArgumentHelp(text, valueName: valueName, visibility: .hidden)
+    }
+}
+
+extension ParsableArguments {
+    /// Refuses flags whose values are below a bound; nil is a flag that is not given.
+    func require<Number: Comparable>(_ flags: KeyValuePairs<String, Number?>, atLeast bound: Number) throws {
+        for case (let flag, let value?) in flags where !(value >= bound) {
+            throw ValidationError("\(flag) must be at least \(bound), found \(value).")
+        }
+    }
+
+    /// So many finite numbers from 0 on, separated by commas; nil for anything else.
+    static func amounts(_ text: String, count: Int) -> [Double]? {
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+        let numbers = parts.compactMap { Double($0.trimmingCharacters(in: .whitespaces)) }
+        return parts.count == count && numbers.count == count && numbers.allSatisfy { $0 >= 0 && $0.isFinite }
+            ? numbers : nil
+    }
+
+    /// Refuses an empty `--output`.
+    func requireFolder(output: String) throws {
+        if output.isEmpty { throw ValidationError("--output names no folder.") }
+    }
 }
 
 /// The flag of every command that computes with vectors.
 struct ComputingOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Threads to compute with. Results differ between thread counts only by rounding. (default: MAFIN_THREADS, otherwise one a core)",
-            valueName: "n", visibility: .hidden))
+            "n"))
     var threads: Int?
 
     func validate() throws {
-        if let threads, threads < 1 {
-            throw ValidationError("--threads must be at least 1, found \(threads).")
-        }
+        try require(["--threads": threads], atLeast: 1)
     }
 
     /// The threads given by the flag, otherwise by `MAFIN_THREADS`, otherwise nil: one a core.

@@ -3,11 +3,11 @@ import MafinBlackBox
 import MafinPipeline
 import MafinProviders
 
+/// Opens a black box; told the artefact's own, or nil, which is meant unless something else is named.
+package typealias BlackBoxOpening = (BlackBoxSource?) async throws -> any BlackBox
+
 /// How an artefact, the encoder that it names and its black box are opened.
 package enum ArtefactOpening {
-    /// Opens a black box; told the artefact's own, which is meant unless something else is named.
-    package typealias BlackBox = (BlackBoxSource?) async throws -> any MafinBlackBox.BlackBox
-
     /// Loads an artefact, and warns if it is marked as not to be used.
     package static func model(at path: String, _ context: WorkflowContext) throws -> ArtefactModel {
         let model = try ArtefactModel(artefact: URL(fileURLWithPath: path), released: releasedFolder)
@@ -17,9 +17,7 @@ package enum ArtefactOpening {
     }
 
     /// Opens the black box of an artefact. One that the artefact was not trained beside is refused before it is asked.
-    package static func blackBox(
-        of model: ArtefactModel, _ open: BlackBox
-    ) async throws -> any MafinBlackBox.BlackBox {
+    package static func blackBox(of model: ArtefactModel, _ open: BlackBoxOpening) async throws -> any BlackBox {
         let blackBox = try await open(model.manifest.blackBoxSource)
         try model.artefact.require(blackBox: blackBox.identity)
         return blackBox

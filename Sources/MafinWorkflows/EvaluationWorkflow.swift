@@ -5,23 +5,16 @@ import MafinRetrieval
 
 /// One `mafin evaluate`: measures an artefact and everything simpler on one split.
 package struct EvaluationWorkflow {
-    /// What is measured.
-    package struct Options: Sendable {
-        /// The folder of the artefact.
-        package var artefact: String
-        /// The collection.
-        package var data: String
-        package var split = JudgedSplits.Part.test.rawValue
-        package var metrics = Metric.standard
-        /// Whether queries are measured that the artefact learned from or was chosen on.
-        package var allowsLeaks = false
-        /// A folder for each system's ranking, as a TREC run file; nil: none is written.
-        package var runs: String?
-
-        package init(artefact: String, data: String) {
-            (self.artefact, self.data) = (artefact, data)
-        }
-    }
+    /// The folder of the artefact.
+    package var artefact: String
+    /// The collection.
+    package var data: String
+    package var split = JudgedSplits.Part.test.rawValue
+    package var metrics = Metric.standard
+    /// Whether queries are measured that the artefact learned from or was chosen on.
+    package var allowsLeaks = false
+    /// A folder for each system's ranking, as a TREC run file; nil: none is written.
+    package var runs: String?
 
     /// The figures, and the systems that could not be measured. Its JSON is that of the report, with fields
     /// `omitted` and, where leaks are allowed, `knownQueries`.
@@ -46,25 +39,25 @@ package struct EvaluationWorkflow {
         }
     }
 
-    private let options: Options
     private let context: WorkflowContext
-    private let openBlackBox: ArtefactOpening.BlackBox
+    private let openBlackBox: BlackBoxOpening
 
     package init(
-        _ options: Options, context: WorkflowContext, openBlackBox: @escaping ArtefactOpening.BlackBox
+        artefact: String, data: String, context: WorkflowContext, openBlackBox: @escaping BlackBoxOpening
     ) {
-        (self.options, self.context, self.openBlackBox) = (options, context, openBlackBox)
+        (self.artefact, self.data) = (artefact, data)
+        (self.context, self.openBlackBox) = (context, openBlackBox)
     }
 
     /// Measures, and writes the rankings where they are wanted.
     package func run() async throws -> Result {
-        let runs = options.runs.map { URL(fileURLWithPath: $0) }
+        let runs = self.runs.map { URL(fileURLWithPath: $0) }
         if let runs { try FileManager.default.createDirectory(at: runs, withIntermediateDirectories: true) }
-        let model = try ArtefactOpening.model(at: options.artefact, context)
-        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: options.data))
+        let model = try ArtefactOpening.model(at: artefact, context)
+        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
         context.warn(of: collection.warnings)
         let measured = try LeakGuard.measured(
-            options.split, of: collection, for: model.artefact, allowsLeaks: options.allowsLeaks, context)
+            split, of: collection, for: model.artefact, allowsLeaks: allowsLeaks, context)
         let vectors = try await BlackBoxVectors(
             asking: ArtefactOpening.blackBox(of: model, openBlackBox), documents: collection.documents,
             queries: measured.queries)
@@ -74,10 +67,10 @@ package struct EvaluationWorkflow {
             of: model, on: measured, vectors: vectors, cache: .shared,
             released: ArtefactOpening.releasedFolder,
             isCancelled: context.isCancelled, onProgress: progress.update)
-        let report = try evaluation.report(metrics: options.metrics)
+        let report = try evaluation.report(metrics: metrics)
         if let runs {
             for (name, run) in evaluation.systems {
-                try run.write(to: runs.appendingPathComponent("\(name).\(options.split).run"), tag: name)
+                try run.write(to: runs.appendingPathComponent("\(name).\(split).run"), tag: name)
             }
         }
         return Result(

@@ -8,22 +8,15 @@ import MafinServer
 
 /// One `mafin search`: ranks a collection's documents for one query.
 package struct SearchWorkflow {
-    /// What is searched.
-    package struct Options: Sendable {
-        /// The folder of the artefact.
-        package var artefact: String
-        /// The collection.
-        package var data: String
-        package var query: String
-        /// Results, at most.
-        package var count = 10
-        /// Share of the local encoder; nil: the artefact's.
-        package var lambda: Float?
-
-        package init(artefact: String, data: String, query: String) {
-            (self.artefact, self.data, self.query) = (artefact, data, query)
-        }
-    }
+    /// The folder of the artefact.
+    package var artefact: String
+    /// The collection.
+    package var data: String
+    package var query: String
+    /// Results, at most.
+    package var count = 10
+    /// Share of the local encoder; nil: the artefact's.
+    package var lambda: Float?
 
     /// The ranking.
     package struct Result: Sendable, Encodable {
@@ -33,22 +26,22 @@ package struct SearchWorkflow {
         package var results: [ArtefactSearch.Hit]
     }
 
-    private let options: Options
     private let context: WorkflowContext
-    private let openBlackBox: ArtefactOpening.BlackBox
+    private let openBlackBox: BlackBoxOpening
 
     package init(
-        _ options: Options, context: WorkflowContext, openBlackBox: @escaping ArtefactOpening.BlackBox
+        artefact: String, data: String, query: String, context: WorkflowContext, openBlackBox: @escaping BlackBoxOpening
     ) {
-        (self.options, self.context, self.openBlackBox) = (options, context, openBlackBox)
+        (self.artefact, self.data, self.query) = (artefact, data, query)
+        (self.context, self.openBlackBox) = (context, openBlackBox)
     }
 
     /// Embeds documents and query, and ranks.
     package func run() async throws -> Result {
-        let model = try ArtefactOpening.model(at: options.artefact, context)
+        let model = try ArtefactOpening.model(at: artefact, context)
         let ownLambda = model.manifest.mixing.lambda
-        if options.lambda != nil, ownLambda == nil { throw WorkflowError.lambdaNotChangeable }
-        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: options.data))
+        if lambda != nil, ownLambda == nil { throw WorkflowError.lambdaNotChangeable }
+        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
         context.warn(of: collection.warnings)
         let blackBox = try await ArtefactOpening.blackBox(of: model, openBlackBox)
         let documents = try await blackBox.embed(
@@ -62,16 +55,16 @@ package struct SearchWorkflow {
         ) { progress.update("Encoding documents", $0, collection.documents.count) }
         let vector = try await queryVector(blackBox, collection)
         let hits = try search.hits(
-            options.query, blackBoxVector: vector, count: options.count, lambda: options.lambda)
+            query, blackBoxVector: vector, count: count, lambda: lambda)
         return Result(
-            query: options.query, lambda: vector == nil ? 1 : options.lambda ?? ownLambda, blackBoxAsked: vector != nil,
+            query: query, lambda: vector == nil ? 1 : lambda ?? ownLambda, blackBoxAsked: vector != nil,
             results: hits)
     }
 
     /// The black box's vector of the query. Stored answers know only the queries that they were made for: any other is ranked by the local
     /// encoder alone, and the user is told so.
     private func queryVector(_ blackBox: any BlackBox, _ collection: RetrievalCollection) async throws -> [Float]? {
-        let item = EmbeddingItem(id: "query", text: options.query)
+        let item = EmbeddingItem(id: "query", text: query)
         guard blackBox is StoredVectors else { return try await blackBox.embed([item], as: .query).values }
         let stored = KnownTexts(blackBox, queries: collection.queries.map { ($0.id, $0.text) }, documents: [])
         if let vector = try? await stored.embed([item], as: .query) { return vector.values }

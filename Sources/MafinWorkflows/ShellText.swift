@@ -16,14 +16,7 @@ package enum ShellText {
     package static func quoted(_ argument: String) -> String {
         let isPlain =
             !argument.isEmpty
-            && argument.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"):
-                    true
-                default: "-_./:,@%+=".utf8.contains(byte)
-                }
-            }
+            && argument.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_./:,@%+=".contains($0)) }
         return isPlain ? argument : "'" + argument.replacingOccurrences(of: "'", with: "'\\''") + "'"
     }
 

@@ -24,11 +24,8 @@ package struct WorkflowContext: Sendable {
         isCancelled: @escaping @Sendable () -> Bool = { false },
         logger: Logger = Logger(label: "mafin") { _ in SwiftLogNoOpLogHandler() }
     ) {
-        self.note = note
-        self.warn = warn
-        self.beginProgress = beginProgress
-        self.isCancelled = isCancelled
-        self.logger = logger
+        (self.note, self.warn, self.beginProgress) = (note, warn, beginProgress)
+        (self.isCancelled, self.logger) = (isCancelled, logger)
     }
 
     /// Warns of what was noticed in a collection and is no error: the first few, and how many more there are.

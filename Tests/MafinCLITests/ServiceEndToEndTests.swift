@@ -201,6 +201,9 @@ struct ServiceEndToEndTests {
             let cost = try #require(metrics.firstMatch(of: #/\nmafin_black_box_cost_estimate_total ([0-9.e-]+)/#))
             #expect((Double(cost.1) ?? 0) > 0, "\(cost.1)")
             #expect(metrics.contains("mafin_black_box_texts_total{source=\"asked\"} 2"))
+            let size = try #require(metrics.firstMatch(of: #/\nmafin_cache_bytes ([0-9]+)\n/#))
+            #expect((Int(size.1) ?? 0) > 0 && metrics.contains("\nmafin_cache_write_failures_total 0\n"))
+            #expect(metrics.contains("\nmafin_cache_evicted_vectors_total 0\n"))
 
             provider.mood.withLock {
                 $0 = .text(#"{"error":{"message":"slow down"}}"#, status: 429, headers: ["retry-after": "30"])

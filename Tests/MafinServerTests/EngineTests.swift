@@ -63,14 +63,14 @@ import Testing
         let rowsComputed = Mutex(0)
         let engine = LocalEngine(
             try toy.model(), limits: .init(batchTokens: 16, queueTokens: 1_000_000),
-            observer: .init(batch: { rows, _, _ in
+            observer: { rows, _, _ in
                 rowsComputed.withLock { $0 += rows }
                 let waits = isFirst.withLock { isFirst in
                     defer { isFirst = false }
                     return isFirst
                 }
                 if waits { gate.wait() }
-            }))
+            })
         let batch = rows(engine, Array(repeating: "w1 w2 w3", count: 2000))
         let task = Task { try await engine.embed(batch, as: .query) }
         while engine.load == 0 { try await Task.sleep(for: .milliseconds(1)) }
@@ -94,13 +94,13 @@ import Testing
         let batches = Mutex<[(rows: Int, tokens: Int)]>([])
         let engine = LocalEngine(
             try toy.model(), limits: .init(batchTokens: 64, queueTokens: 100_000),
-            observer: .init(batch: { rows, tokens, _ in
+            observer: { rows, tokens, _ in
                 let isFirst = batches.withLock { batches in
                     batches.append((rows, tokens))
                     return batches.count == 1
                 }
                 if isFirst { gate.wait() }
-            }))
+            })
         let first = Task { try await engine.embed(self.rows(engine, ["w0"]), as: .query) }
         while batches.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(1)) }
         let texts = (0..<299).map { "w\($0 % 50)" }

@@ -98,6 +98,32 @@ import Testing
         }
     }
 
+    /// A cache that cannot be written costs money, not answers.
+    @Test func aCacheThatCannotBeWrittenIsNoIllness() async throws {
+        let toy = try ToyArtefact()
+        let figures = Mutex(CacheFigures(bytes: 4096, writeFailures: 0, evictedVectors: 3, isWritable: true))
+        try await toy.service(cache: { figures.withLock { $0 } }).serving { client in
+            let well = try await client.get("/readyz")
+            #expect(well.status == 200 && well.json["status"] as? String == "ready", "\(well.text)")
+            #expect(well.json["cache"] as? String == "ok")
+            figures.withLock { ($0.writeFailures, $0.isWritable) = (2, false) }
+            // What was found out is told for a second.
+            try await Task.sleep(for: .milliseconds(1100))
+            let full = try await client.get("/readyz")
+            #expect(full.status == 200 && full.json["status"] as? String == "degraded", "\(full.text)")
+            #expect((full.json["cache"] as? String)?.contains("cannot be written") == true)
+            let metrics = try await client.get("/metrics").text
+            #expect(metrics.contains("\nmafin_cache_bytes 4096\n"))
+            #expect(metrics.contains("# TYPE mafin_cache_write_failures_total counter\n"))
+            #expect(metrics.contains("\nmafin_cache_write_failures_total 2\n"))
+            #expect(metrics.contains("\nmafin_cache_evicted_vectors_total 3\n"))
+        }
+        try await toy.service().serving { client in
+            let (ready, metrics) = (try await client.get("/readyz"), try await client.get("/metrics"))
+            #expect(ready.status == 200 && ready.json["cache"] == nil && !metrics.text.contains("mafin_cache_"))
+        }
+    }
+
     /// Where there are keys, only who has one is told what is served.
     @Test func strangersAreToldTheStatusOnly() async throws {
         let toy = try ToyArtefact()

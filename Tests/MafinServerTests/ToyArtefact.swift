@@ -80,12 +80,12 @@ final class ToyArtefact: Sendable {
     /// A service over it.
     func service(
         _ options: ServiceOptions = ServiceOptions(), keys: KeyRing? = nil, withIndex: Bool = false,
-        log: ServiceLog = .none
+        log: ServiceLog = .none, cache: (@Sendable () -> CacheFigures)? = nil
     ) async throws -> MafinService {
         var options = options
         options.name = "toy"
         return try await MafinService(options: options, keys: keys ?? KeyRing(), log: log) { [self] _ in
-            LoadedArtefact(model: try model(), blackBox: blackBox, index: withIndex ? index : nil)
+            LoadedArtefact(model: try model(), blackBox: blackBox, index: withIndex ? index : nil, cache: cache)
         }
     }
 

@@ -36,12 +36,11 @@ struct AdaptCommand: AsyncParsableCommand {
         transform: TimeLimit.init(parsing:))
     var time = TimeLimit(.seconds(600))
 
-    @Option(help: ArgumentHelp("Random seed.", visibility: .hidden))
+    @Option(help: .expert("Random seed."))
     var seed: UInt64 = 1
 
     @Option(
-        help: ArgumentHelp(
-            "Other methods to train for comparison, as in 'mafin train'.", valueName: "names", visibility: .hidden),
+        help: .expert("Other methods to train for comparison, as in 'mafin train'.", "names"),
         transform: RivalList.init(parsing:))
     var rivals = RivalList(contenders: [])
 
@@ -52,7 +51,7 @@ struct AdaptCommand: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
-        if output.isEmpty { throw ValidationError("--output names no folder.") }
+        try requireFolder(output: output)
         if case .vectors(path: let path) = try blackBox.source(default: nil).specification {
             throw ValidationError(
                 "vectors:\(path) cannot have vectors of queries that are not written yet: name a black box that can be asked."
@@ -72,7 +71,9 @@ struct AdaptCommand: AsyncParsableCommand {
         ).run()
         if !format.json { shared.note(GenerateCommand.table(generated).text()) }
 
-        var training = TrainingWorkflow.Options(data: collection, output: "\(output)/artefact")
+        var training = TrainingWorkflow(
+            data: collection, output: "\(output)/artefact", source: blackBox.source, context: shared.context,
+            openBlackBox: blackBox.opening(shared))
         training.encoder = encoder.choice
         training.time = time.duration
         training.seed = seed
@@ -80,20 +81,20 @@ struct AdaptCommand: AsyncParsableCommand {
         training.allowsLeaks = leaks.allowLeak
         // An interrupted training is continued; its checkpoints say whether they fit.
         training.resumes = TrainingWorkflow.isInterrupted(training.output)
-        let trained = try await TrainingReport.of(training, blackBox: blackBox, shared: shared)
+        let trained = try await TrainingReport.of(training, shared)
         if !format.json { shared.note(trained.text + "\n") }
 
-        var measuring = EvaluationWorkflow.Options(artefact: training.output, data: collection)
-        measuring.allowsLeaks = leaks.allowLeak
-        let evaluation = try await EvaluationWorkflow(measuring, context: shared.context) {
-            try await blackBox.make(shared: shared, default: $0)
-        }.run()
+        var evaluation = EvaluationWorkflow(
+            artefact: training.output, data: collection, context: shared.context,
+            openBlackBox: blackBox.opening(shared))
+        evaluation.allowsLeaks = leaks.allowLeak
+        let measured = try await evaluation.run()
         if !format.json {
             print(
                 generation.keepLabels
                     ? "On test, the collection's own queries:"
                     : "On test, generated queries about passages that training never saw:")
         }
-        try EvaluateCommand.print(evaluation, as: format.json ? .json : .text, shared)
+        try EvaluateCommand.print(measured, format, shared)
     }
 }

@@ -29,11 +29,7 @@ struct BatchListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let jobs = try await options.open(shared).allJobs()
-        if format.json {
-            try JSONOutput.print(jobs)
-        } else {
-            print(Self.table(jobs).text(), terminator: "")
-        }
+        try format.print(jobs, or: Self.table(jobs).text())
     }
 
     static func table(_ jobs: [BatchJob]) -> Table {
@@ -93,12 +89,10 @@ struct BatchResumeCommand: AsyncParsableCommand {
                 try await Task.sleep(for: .seconds(30))
             }
         }
-        if format.json {
-            try JSONOutput.print(jobs)
-        } else if jobs.isEmpty {
+        if jobs.isEmpty, !format.json {
             shared.note("no job of this model is pending")
         } else {
-            print(BatchListCommand.table(jobs).text(), terminator: "")
+            try format.print(jobs, or: BatchListCommand.table(jobs).text())
         }
         if jobs.contains(where: { ![.done, .failed].contains($0.state) }) {
             throw ExitCode(CommandStatus.tryAgain.rawValue)

@@ -117,14 +117,11 @@ struct CacheVerifyCommand: AsyncParsableCommand {
             try await cache.verify(repairing: repair) { done, _ in bar.update(completed: done) }
         }
         bar.finish()
-        if format.json {
-            try JSONOutput.print(result)
-        } else {
-            print(
-                "\(result.checked) vectors checked, \(result.damaged) damaged\(repair && result.damaged > 0 ? " and removed" : "")"
-            )
-            for line in result.file.map({ "file: \($0)" }) + result.examples { print(line) }
-        }
+        let removed = repair && result.damaged > 0 ? " and removed" : ""
+        let lines =
+            ["\(result.checked) vectors checked, \(result.damaged) damaged\(removed)"]
+            + result.file.map { "file: \($0)" } + result.examples
+        try format.print(result, or: lines.joined(separator: "\n"))
         if !result.isSound, !(repair && result.file.isEmpty) { throw ExitCode(CommandStatus.data.rawValue) }
     }
 }

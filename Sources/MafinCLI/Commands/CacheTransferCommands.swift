@@ -80,11 +80,9 @@ struct CacheExportCommand: AsyncParsableCommand {
     }
 
     private func report(_ vectors: Int, _ dimension: Int) throws {
-        if format.json {
-            try JSONOutput.print(["vectors": vectors, "dimension": dimension])
-        } else {
-            print("\(vectors) vectors of \(dimension) numbers to \(output)")
-        }
+        try format.print(
+            ["vectors": vectors, "dimension": dimension],
+            or: "\(vectors) vectors of \(dimension) numbers to \(output)")
     }
 }
 
@@ -132,11 +130,8 @@ struct CacheImportCommand: AsyncParsableCommand {
     }
 
     private func report(added: Int, of total: Int) throws {
-        if format.json {
-            try JSONOutput.print(["vectors": total, "added": added])
-        } else {
-            print("\(total) vectors read, \(added) of them new to the cache")
-        }
+        try format.print(
+            ["vectors": total, "added": added], or: "\(total) vectors read, \(added) of them new to the cache")
     }
 }
 

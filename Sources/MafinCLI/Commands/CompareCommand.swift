@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MafinComparison
 import MafinMethod
+import MafinNumerics
 import MafinPipeline
 import MafinReport
 import MafinRetrieval
@@ -47,8 +48,7 @@ struct CompareCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Time for everything that is trained or fitted. The cheapest systems come first; what does not fit is listed in the report. Encoders share the rest equally. (default: 30m)",
-            valueName: "duration"),
-        transform: TimeLimit.init(parsing:))
+            valueName: "duration"), transform: TimeLimit.init(parsing:))
     var time = TimeLimit(.seconds(1_800))
 
     @Option(
@@ -60,15 +60,13 @@ struct CompareCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Systems to compare, from the list above, separated by commas. In mafin+… mafin stands for the method that is best on dev. (default: all that fit the time)",
-            valueName: "names"),
-        transform: SystemList.init(parsing:))
+            valueName: "names"), transform: SystemList.init(parsing:))
     var systems: SystemList?
 
     @Option(
         help: ArgumentHelp(
             "Metrics as trec_eval or ir-measures name them, separated by commas. The first one decides.",
-            valueName: "names"),
-        transform: MetricList.init(parsing:))
+            valueName: "names"), transform: MetricList.init(parsing:))
     var metrics: MetricList = .standard
 
     @Option(help: "Split to measure on.")
@@ -79,17 +77,16 @@ struct CompareCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Exit with status \(CommandStatus.conditionMet.rawValue) if this holds: '[SYSTEM] METRIC < SYSTEM-OR-NUMBER' (also <=, >, >=). Without SYSTEM the artefact is meant. May be given several times.",
-            valueName: "condition"),
-        transform: { try FailCondition(parsing: $0) })
+            valueName: "condition"), transform: { try FailCondition(parsing: $0) })
     var failIf: [FailCondition] = []
 
-    @Option(help: ArgumentHelp("The first random seed; the others follow it.", visibility: .hidden))
+    @Option(help: .expert("The first random seed; the others follow it."))
     var seed: UInt64 = 1
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "How encoders are trained, as in 'mafin train'. (default: chosen from the data and the time)",
-            valueName: "query|block|pair", visibility: .hidden))
+            "query|block|pair"))
     var mode: ModeChoice.Mode?
 
     @OptionGroup var tuning: TuningOptions
@@ -100,8 +97,8 @@ struct CompareCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try blackBox.source(default: nil)
-        if output.isEmpty { throw ValidationError("--output names no folder.") }
-        if seeds < 1 { throw ValidationError("--seeds must be at least 1, found \(seeds).") }
+        try requireFolder(output: output)
+        try require(["--seeds": seeds], atLeast: 1)
         if [JudgedSplits.Part.train, .dev].map(\.rawValue).contains(split) {
             throw ValidationError("--split \(split) is used for training or for choices; measure on another one.")
         }
@@ -112,37 +109,45 @@ struct CompareCommand: AsyncParsableCommand {
 
     func run() async throws {
         try computing.begin()
-        var options = ComparisonWorkflow.Options(data: data, output: output)
-        options.encoder = encoder.choice
-        options.tuning = tuning.tuning
-        options.time = time.duration
-        options.seeds = seeds
-        options.seed = seed
-        options.systems = systems?.names
-        options.metrics = metrics.metrics
-        options.split = split
-        options.mode = mode
-        options.allowsLeaks = leaks.allowLeak
-        options.commandLine = ShellText.current
+        var comparison = ComparisonWorkflow(
+            data: data, output: output, source: blackBox.source, context: shared.context,
+            openBlackBox: blackBox.opening(shared))
+        comparison.encoder = encoder.choice
+        comparison.tuning = tuning.tuning
+        comparison.request.seconds = time.duration.inSeconds
+        comparison.request.seeds = seeds
+        comparison.request.seed = seed
+        comparison.request.systems = systems?.names
+        comparison.request.metrics = metrics.metrics
+        comparison.request.split = split
+        comparison.request.mode = mode
+        comparison.allowsLeaks = leaks.allowLeak
+        comparison.commandLine = ShellText.current
         let progress = CompareProgress(shared)
         let facts: ComparisonFacts
         do {
             defer { progress.finish() }
-            let workflow = ComparisonWorkflow(options, source: blackBox.source, context: shared.context) {
-                try await blackBox.make(shared: shared)
-            }
-            facts = try await workflow.run(onEvent: progress.report)
+            facts = try await comparison.run(onEvent: progress.report)
         } catch is CancellationError {
             shared.note("interrupted; \(CompareProgress.resuming)")
             throw CancellationError()
         }
-        if format.json {
-            try JSONOutput.print(facts.summary)
-        } else {
-            print(CompareText(facts, output: output).text)
-        }
+        try format.print(facts.summary, or: text(facts))
         let met = try failIf.filter { try $0.holds(in: facts) }
         if !met.isEmpty { throw ConditionMet(conditions: met.map(\.description)) }
+    }
+
+    /// The table, the verdict, where the report is.
+    private func text(_ facts: ComparisonFacts) -> String {
+        var parts = [EvaluationSummary(facts).text()]
+        if let verdict = facts.verdict, let answer = facts.answer {
+            parts.append("Verdict: \(answer). \(verdict.reason)")
+            parts += verdict.notes ?? []
+        }
+        if let expectation = facts.learningCurve?.expectation { parts.append(expectation) }
+        for omission in facts.omissions ?? [] { parts.append("Left out: \(omission.what). \(omission.reason)") }
+        parts.append("Report: \(output)/index.html")
+        return parts.joined(separator: "\n\n")
     }
 }
 

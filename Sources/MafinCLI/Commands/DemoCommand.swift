@@ -43,21 +43,22 @@ struct DemoCommand: AsyncParsableCommand {
         try FileManager.default.createDirectory(
             at: URL(fileURLWithPath: output).deletingLastPathComponent(), withIntermediateDirectories: true)
         let answers = "\(sample)/black-box"
-        var training = TrainingWorkflow.Options(data: sample, output: output)
+        let open: BlackBoxOpening = { _ in try StoredVectors(contentsOf: URL(fileURLWithPath: answers)) }
+        var training = TrainingWorkflow(
+            data: sample, output: output, source: BlackBoxSource(.vectors(path: answers)), context: shared.context,
+            openBlackBox: open)
         training.encoder = encoder.choice
         training.time = time.duration
         training.rivals = RivalList.standard.contenders
         training.resumes = TrainingWorkflow.isInterrupted(output)
-        let trained = try await TrainingReport.of(
-            training, source: BlackBoxSource(.vectors(path: answers)), shared: shared
-        ) { try StoredVectors(contentsOf: URL(fileURLWithPath: answers)) }
+        let trained = try await TrainingReport.of(training, shared)
         if !format.json { shared.note(trained.text + "\n") }
 
         let evaluation = try await EvaluationWorkflow(
-            .init(artefact: output, data: sample), context: shared.context
-        ) { _ in try StoredVectors(contentsOf: URL(fileURLWithPath: answers)) }.run()
+            artefact: output, data: sample, context: shared.context, openBlackBox: open
+        ).run()
         if !format.json { print("On test, queries and passages that training never saw:") }
-        try EvaluateCommand.print(evaluation, as: format.json ? .json : .text, shared)
+        try EvaluateCommand.print(evaluation, format, shared)
         fflush(nil)
         let search = ShellText.line(
             "mafin", "search", ShellText.path(output), "--data", ShellText.path(sample), "who brings the soup report")

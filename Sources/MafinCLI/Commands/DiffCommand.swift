@@ -36,8 +36,7 @@ struct DiffCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Metric to compare query by query. (default: nDCG@10; for reports the one that decides)",
-            valueName: "name"),
+            "Metric to compare query by query. (default: nDCG@10; for reports the one that decides)", valueName: "name"),
         transform: { try NameError.metric($0) })
     var metric: Metric?
 
@@ -63,7 +62,7 @@ struct DiffCommand: AsyncParsableCommand {
                 "--qrels and --data both supply labels; give only one of them (with --html, --data may supply the texts)."
             )
         }
-        if top < 1 { throw ValidationError("--top must be at least 1, found \(top).") }
+        try require(["--top": top], atLeast: 1)
     }
 
     func run() async throws {
@@ -96,7 +95,7 @@ struct DiffCommand: AsyncParsableCommand {
                 collection: collection)
             try write(facts, to: html)
         }
-        if format.json { try JSONOutput.print(difference) } else { print(difference.text(), terminator: "") }
+        try format.print(difference, or: difference.text())
     }
 
     private func reports(_ before: ComparisonFacts, _ after: ComparisonFacts) throws {
@@ -122,7 +121,7 @@ struct DiffCommand: AsyncParsableCommand {
         } else if system != nil {
             throw ValidationError("--system says which system --html shows; --html is not given.")
         }
-        if format.json { try JSONOutput.print(difference) } else { print(difference.text(), terminator: "") }
+        try format.print(difference, or: difference.text())
     }
 
     private func write(_ facts: ComparisonFacts, to path: String) throws {

@@ -83,13 +83,9 @@ struct EmbedCommand: AsyncParsableCommand {
         if count == nil { shared.context.warn(of: texts.warnings) }
         try vectors.commit()
         progress.finish()
-        if format.json {
-            try JSONOutput.print(
-                Summary(
-                    rows: vectors.count, dimension: vectors.dimension, output: file.path, ids: vectors.idsFile.path))
-        } else {
-            print("\(vectors.count) × \(vectors.dimension) to \(output), ids to \(vectors.idsFile.relativePath)")
-        }
+        try format.print(
+            Summary(rows: vectors.count, dimension: vectors.dimension, output: file.path, ids: vectors.idsFile.path),
+            or: "\(vectors.count) × \(vectors.dimension) to \(output), ids to \(vectors.idsFile.relativePath)")
     }
 
     /// Says what an embedding API will be asked in all, and stops where that is more than is allowed. A pipe is planned block by block.

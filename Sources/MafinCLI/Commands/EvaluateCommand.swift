@@ -44,33 +44,26 @@ struct EvaluateCommand: AsyncParsableCommand {
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
-    /// How an evaluation is printed.
-    enum Form {
-        case text, markdown, json
-    }
-
     func run() async throws {
         try computing.begin()
-        var wanted = EvaluationWorkflow.Options(artefact: options.artefact, data: data)
-        wanted.split = split
-        wanted.metrics = metrics.metrics
-        wanted.runs = runs
-        wanted.allowsLeaks = leaks.allowLeak
-        let evaluation = try await EvaluationWorkflow(wanted, context: shared.context) {
-            try await options.blackBox.make(shared: shared, default: $0)
-        }.run()
-        try Self.print(evaluation, as: format.json ? .json : markdown ? .markdown : .text, shared)
+        var evaluation = EvaluationWorkflow(
+            artefact: options.artefact, data: data, context: shared.context,
+            openBlackBox: options.blackBox.opening(shared))
+        evaluation.split = split
+        evaluation.metrics = metrics.metrics
+        evaluation.runs = runs
+        evaluation.allowsLeaks = leaks.allowLeak
+        try Self.print(await evaluation.run(), format, asMarkdown: markdown, shared)
     }
 
     /// Prints the table; what could not be measured is a note.
-    static func print(_ evaluation: EvaluationWorkflow.Result, as form: Form, _ shared: SharedOptions) throws {
+    static func print(
+        _ evaluation: EvaluationWorkflow.Result, _ format: OutputOptions, asMarkdown: Bool = false,
+        _ shared: SharedOptions
+    ) throws {
         for omission in evaluation.omitted { shared.note("no row \(omission.name): \(omission.reason)") }
         let summary = EvaluationSummary(evaluation.report)
-        switch form {
-        case .text: Swift.print(summary.text())
-        case .markdown: Swift.print(summary.markdown())
-        case .json: try JSONOutput.print(evaluation)
-        }
+        try format.print(evaluation, or: (asMarkdown ? summary.markdown() : summary.text()) + "\n")
     }
 }
 

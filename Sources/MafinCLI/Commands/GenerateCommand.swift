@@ -37,7 +37,7 @@ struct GenerateCommand: AsyncParsableCommand {
     @Flag(help: "Only say what would be asked and what it would cost. Nothing is sent.")
     var dryRun = false
 
-    @Option(help: ArgumentHelp("Random seed. Another seed gives other queries.", visibility: .hidden))
+    @Option(help: .expert("Random seed. Another seed gives other queries."))
     var seed: UInt64 = 1
 
     @OptionGroup var computing: ComputingOptions
@@ -45,7 +45,7 @@ struct GenerateCommand: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
-        if output.isEmpty { throw ValidationError("--output names no folder.") }
+        try requireFolder(output: output)
         if let specification = blackBox.blackBox {
             _ = try blackBox.source(default: nil)
             if case .vectors = specification, generation.roundTrip > 0 {
@@ -62,16 +62,10 @@ struct GenerateCommand: AsyncParsableCommand {
             data: data, output: output, seed: seed, blackBox: blackBox, shared: shared)
         if dryRun {
             let plan = try await workflow.plan()
-            if format.json { try JSONOutput.print(plan) } else { print(plan.table.text(), terminator: "") }
-            return
+            return try format.print(plan, or: plan.table.text())
         }
         let report = try await workflow.run()
-        if format.json {
-            try JSONOutput.print(report)
-        } else {
-            print(Self.table(report).text(), terminator: "")
-            print("written to \(output)")
-        }
+        try format.print(report, or: "\(Self.table(report).text())written to \(output)")
     }
 
     /// What came of it, for people.

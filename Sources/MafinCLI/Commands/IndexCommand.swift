@@ -66,14 +66,10 @@ struct IndexCommand: AsyncParsableCommand {
             isCancelled: { Interruption.isRequested },
             progress: { bar.update(completed: $0) })
         bar.finish()
-        let index = try SearchIndex(readingFrom: folder)
-        if format.json {
-            try JSONOutput.print(index.manifest)
-        } else {
-            let manifest = index.manifest
-            print(
-                "\(manifest.documents) documents × (\(manifest.blackBoxDimension) + \(manifest.localDimension)) "
-                    + "\(manifest.element) to \(output)")
-        }
+        let manifest = try SearchIndex(readingFrom: folder).manifest
+        try format.print(
+            manifest,
+            or: "\(manifest.documents) documents × (\(manifest.blackBoxDimension) + \(manifest.localDimension)) "
+                + "\(manifest.element) to \(output)")
     }
 }

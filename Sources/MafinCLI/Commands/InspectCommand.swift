@@ -21,11 +21,7 @@ struct InspectCommand: AsyncParsableCommand {
     func run() async throws {
         try computing.apply()
         let artefact = try Artefact(readingFrom: URL(fileURLWithPath: artefact), verification: .content)
-        if format.json {
-            try JSONOutput.print(artefact.manifest)
-        } else {
-            print(Self.text(artefact.manifest).safeForTerminal)
-        }
+        try format.print(artefact.manifest, or: Self.text(artefact.manifest).safeForTerminal + "\n")
     }
 
     static func text(_ manifest: ArtefactManifest) -> String {

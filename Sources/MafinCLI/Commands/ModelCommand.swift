@@ -35,22 +35,15 @@ struct ModelListCommand: AsyncParsableCommand {
     func run() async throws {
         let hub = try ModelHub()
         let models = hub.models()
-        if format.json {
-            try JSONOutput.print(
-                models.map {
-                    Row(
-                        name: $0.name, revisions: $0.revisions, commit: $0.commit, bytes: $0.bytes,
-                        folder: $0.folder.path)
-                })
-            return
-        }
-        guard !models.isEmpty else {
-            shared.note(
+        guard !models.isEmpty || format.json else {
+            return shared.note(
                 "no encoder in \(hub.location.cache.path); get one with: mafin model pull \(EncoderChoice.standardName)"
             )
-            return
         }
-        print(Self.table(models).text(), terminator: "")
+        let rows = models.map {
+            Row(name: $0.name, revisions: $0.revisions, commit: $0.commit, bytes: $0.bytes, folder: $0.folder.path)
+        }
+        try format.print(rows, or: Self.table(models).text())
     }
 
     static func table(_ models: [CachedModel]) -> Table {
@@ -82,10 +75,6 @@ struct ModelPathCommand: AsyncParsableCommand {
 
     func run() async throws {
         let folder = try ModelHub().resolve(name, revision: revision)
-        if format.json {
-            try JSONOutput.print(["name": name, "folder": folder.path])
-        } else {
-            print(folder.path)
-        }
+        try format.print(["name": name, "folder": folder.path], or: folder.path)
     }
 }

@@ -22,18 +22,7 @@ struct ModelPullCommand: AsyncParsableCommand {
     @Option(help: "Branch, tag or commit. A commit always gives the same files.")
     var revision = "main"
 
-    @Option(
-        help: ArgumentHelp(
-            "Proxy to the hub, http://host:port. (default: HTTPS_PROXY or HTTP_PROXY, unless NO_PROXY lists the host)",
-            valueName: "url"))
-    var proxy: String?
-
-    @Option(
-        name: .customLong("ca-file"),
-        help: ArgumentHelp(
-            "PEM file of certificate authorities to trust besides the system's.", valueName: "file"),
-        completion: .file())
-    var certificateAuthorities: String?
+    @OptionGroup var server: ConnectionOptions
 
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
@@ -56,11 +45,9 @@ struct ModelPullCommand: AsyncParsableCommand {
     func run() async throws {
         let progress = PullProgress(title: repository, output: shared.progressOutput)
         let location = try HubLocation()
-        let connection = ConnectionChoice(
-            proxy: proxy, certificateAuthorities: certificateAuthorities.map { URL(fileURLWithPath: $0) })
         let hub = try ModelHub(
             location: location, logger: shared.logger,
-            connection: connection.settings(
+            connection: server.choice().settings(
                 for: location.endpoint, environment: ProcessInfo.processInfo.environment), progress: progress.update)
         let folder = try await hub.pull(repository, revision: revision)
         progress.finish()

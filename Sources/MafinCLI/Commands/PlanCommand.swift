@@ -36,7 +36,7 @@ struct PlanCommand: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
-        if localDimension < 1 { throw ValidationError("--local-dimension must be at least 1.") }
+        try require(["--local-dimension": localDimension], atLeast: 1)
         guard case .provider? = blackBox.blackBox else {
             throw ValidationError(
                 "--black-box must name a provider's model, such as openai:MODEL: everything else costs nothing.")

@@ -36,24 +36,19 @@ struct ProviderListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let catalog = try ProfileCatalog()
-        let profiles = try catalog.names.map { try catalog.profile($0) }
-        if format.json {
-            try JSONOutput.print(
-                profiles.map {
-                    Row(
-                        name: $0.name, title: $0.title, baseURL: $0.endpoint.baseURL,
-                        keyVariables: $0.endpoint.keyVariables, sources: catalog.sources(of: $0.name))
-                })
-            return
+        let rows = try catalog.names.map { try catalog.profile($0) }.map {
+            Row(
+                name: $0.name, title: $0.title, baseURL: $0.endpoint.baseURL, keyVariables: $0.endpoint.keyVariables,
+                sources: catalog.sources(of: $0.name))
         }
         var table = Table(columns: [.init("provider"), .init("address"), .init("key"), .init("")])
-        for profile in profiles {
+        for row in rows {
             table.append([
-                profile.name, profile.endpoint.baseURL ?? "–", profile.endpoint.keyVariables.first ?? "–",
-                profile.title + (catalog.isCustom(profile.name) ? " (yours)" : ""),
+                row.name, row.baseURL ?? "–", row.keyVariables.first ?? "–",
+                row.title + (catalog.isCustom(row.name) ? " (yours)" : ""),
             ])
         }
-        print(table.text(), terminator: "")
+        try format.print(rows, or: table.text())
     }
 }
 
@@ -76,14 +71,12 @@ struct ProviderShowCommand: AsyncParsableCommand {
         let catalog = try ProfileCatalog()
         var profile = try catalog.profile(name)
         if let model { profile = try profile.adapted(to: model) }
-        if format.json {
-            try JSONOutput.print(["name": profile.name, "title": profile.title, "toml": profile.toml])
-            return
-        }
         // Printed as it was written, with its comments, unless it builds on other profiles.
         let texts = catalog.texts(of: name)
         let standsAlone = texts.count == 1 && !texts[0].contains("\nextends")
-        print(model == nil && standsAlone ? texts[0] : profile.toml, terminator: texts[0].hasSuffix("\n") ? "" : "\n")
+        try format.print(
+            ["name": profile.name, "title": profile.title, "toml": profile.toml],
+            or: model == nil && standsAlone ? texts[0] : profile.toml)
     }
 }
 
@@ -138,11 +131,7 @@ struct ProviderProbeCommand: AsyncParsableCommand {
             try Data(toml.utf8).write(to: URL(fileURLWithPath: output), options: .atomic)
             shared.note("written to \(output); use it with --provider-file \(output) --black-box \(name):\(model)")
         }
-        if format.json {
-            try JSONOutput.print(report)
-        } else if output == nil {
-            print(toml, terminator: "")
-        }
+        if format.json || output == nil { try format.print(report, or: toml) }
     }
 
     private func probe() async throws -> ProviderProbe.Report {

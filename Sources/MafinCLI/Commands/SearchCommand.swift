@@ -34,7 +34,7 @@ struct SearchCommand: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
-        if top < 1 { throw ValidationError("--top must be at least 1, found \(top).") }
+        try require(["--top": top], atLeast: 1)
         if let lambda, !(0...1).contains(lambda) {
             throw ValidationError("--lambda must be between 0 and 1, found \(lambda).")
         }
@@ -44,13 +44,13 @@ struct SearchCommand: AsyncParsableCommand {
 
     func run() async throws {
         try computing.begin()
-        var search = SearchWorkflow.Options(artefact: options.artefact, data: data, query: query)
+        var search = SearchWorkflow(
+            artefact: options.artefact, data: data, query: query, context: shared.context,
+            openBlackBox: options.blackBox.opening(shared))
         search.count = top
         search.lambda = lambda
-        let found = try await SearchWorkflow(search, context: shared.context) {
-            try await options.blackBox.make(shared: shared, default: $0)
-        }.run()
-        if format.json { try JSONOutput.print(found) } else { print(table(found.results)) }
+        let found = try await search.run()
+        try format.print(found, or: table(found.results) + "\n")
     }
 
     private func table(_ hits: [ArtefactSearch.Hit]) -> String {

@@ -6,6 +6,7 @@ import MafinProviders
 import MafinRetrieval
 import MafinServer
 import MafinWorkflows
+import Synchronization
 
 /// `mafin serve`: a trained artefact behind the endpoints that clients already call, and a page that shows what it does.
 struct ServeCommand: AsyncParsableCommand {
@@ -36,10 +37,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Port to listen on. 0 lets the system choose one; the log names it.")
     var port = 8080
 
-    @Option(
-        help: ArgumentHelp(
-            "Name of the model for clients. (default: the name of the artefact's folder)", valueName: "name",
-            visibility: .hidden))
+    @Option(help: .expert("Name of the model for clients. (default: the name of the artefact's folder)", "name"))
     var name: String?
 
     @Option(
@@ -61,9 +59,9 @@ struct ServeCommand: AsyncParsableCommand {
     var bm25 = false
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "What the texts of a request are if it does not say. Most clients embed more documents than queries.",
-            valueName: "query|document", visibility: .hidden))
+            "query|document"))
     var defaultInputType: TextRole = .document
 
     @Flag(
@@ -73,9 +71,9 @@ struct ServeCommand: AsyncParsableCommand {
     var degrade = false
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Room in the cache for the vectors of queries that clients send, such as 1GiB. The oldest are removed when it is full, and are paid for again if they are asked again. Vectors of documents, and of queries from training, are always kept. (default: no limit)",
-            valueName: "size", visibility: .hidden), transform: MemorySize.init(parsing:))
+            "size"), transform: MemorySize.init(parsing:))
     var cacheLimit: MemorySize?
 
     @OptionGroup var access: AccessOptions
@@ -88,9 +86,7 @@ struct ServeCommand: AsyncParsableCommand {
     var feedback: String?
 
     @Option(
-        help: ArgumentHelp(
-            "Page that 'mafin compare' wrote (index.html in its folder). The page at / links to it.",
-            valueName: "file", visibility: .hidden))
+        help: .expert("Page that 'mafin compare' wrote (index.html in its folder). The page at / links to it.", "file"))
     var report: String?
 
     @OptionGroup var options: ArtefactOptions
@@ -177,14 +173,25 @@ struct ServeCommand: AsyncParsableCommand {
         // What each call will ask is in the metrics, not in the log.
         var silent = shared
         silent.quiet = true
-        let blackBox = try await options.makeBlackBox(
-            model, silent,
-            use: .service(retry: retry, maximumQueryBytes: cacheLimit?.bytes) { counts in
+        let opened = Mutex<EmbeddingCache?>(nil)
+        let use = BlackBoxUse.service(
+            retry: retry, maximumQueryBytes: cacheLimit?.bytes,
+            cacheOpened: { cache in opened.withLock { $0 = cache } },
+            progress: { counts in
                 // The first report of a call says what the cache holds, and so what will be asked.
                 if counts.asked == 0 { metrics.recordCache(hits: counts.cached, asked: counts.remaining) }
             })
+        let blackBox = try await options.makeBlackBox(model, silent, use: use)
+        let figures = opened.withLock { $0 }.map { cache in
+            { @Sendable in
+                CacheFigures(
+                    bytes: cache.fileBytes, writeFailures: cache.writeFailures, evictedVectors: cache.evictedVectors,
+                    isWritable: cache.isWritable)
+            }
+        }
         return LoadedArtefact(
-            model: model, blackBox: try askedByText(blackBox), index: index.map { URL(fileURLWithPath: $0) })
+            model: model, blackBox: try askedByText(blackBox), index: index.map { URL(fileURLWithPath: $0) },
+            cache: figures)
     }
 
     /// Stored answers are known by id; clients send texts.
@@ -212,8 +219,7 @@ struct AccessOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "File of keys that clients may send: one a line, optionally with a name before it. It is read again when it changes. Keys are also read from \(keysVariable), separated by commas. (default: no key is needed)",
-            valueName: "file"),
-        completion: .file())
+            valueName: "file"), completion: .file())
     var keysFile: String?
 
     @Option(
@@ -232,15 +238,13 @@ struct AccessOptions: ParsableArguments {
     var corsOrigin: [String] = []
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Host name by which clients without a key may call the service, for instance behind a proxy. May be given several times. (default: localhost and its addresses)",
-            valueName: "host", visibility: .hidden))
+            "host"))
     var allowedHost: [String] = []
 
     @Flag(
-        help:
-            "Accept requests without a key. Needed if --host is reachable from other machines and there are no keys."
-    )
+        help: "Accept requests without a key. Needed if --host is reachable from other machines and there are no keys.")
     var noKeys = false
 
     func validate() throws {
@@ -287,99 +291,78 @@ struct AccessOptions: ParsableArguments {
 /// The bounds on what clients may take.
 struct ServingBounds: ParsableArguments {
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Tokens that the local encoder computes at a time. More are slightly faster overall, but a query waits longer for the batch before it. (default: 512 a thread)",
-            valueName: "n", visibility: .hidden))
+            "n"))
     var batchTokens: Int?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Tokens that may wait for the local encoder. Beyond that, requests get 429 with Retry-After. Also the limit of one request.",
-            valueName: "n", visibility: .hidden))
+            "n"))
     var queueTokens = ServiceOptions().queueTokens
 
-    @Option(help: ArgumentHelp("Maximum number of texts in a request.", valueName: "n", visibility: .hidden))
+    @Option(help: .expert("Maximum number of texts in a request.", "n"))
     var maxInputs = ServiceOptions().maximumInputs
 
-    @Option(
-        help: ArgumentHelp(
-            "Maximum number of bytes in a request's body; above it the answer is 413.", valueName: "n",
-            visibility: .hidden))
+    @Option(help: .expert("Maximum number of bytes in a request's body; above it the answer is 413.", "n"))
     var maxBody = ServiceOptions().maximumBodyBytes
 
-    @Option(
-        help: ArgumentHelp(
-            "Maximum number of requests at a time; above it the answer is 429.", valueName: "n", visibility: .hidden))
+    @Option(help: .expert("Maximum number of requests at a time; above it the answer is 429.", "n"))
     var maxConcurrentRequests = ServiceOptions().maximumRequests
 
-    @Option(
-        help: ArgumentHelp(
-            "Maximum number of connections at a time; further ones wait.", valueName: "n", visibility: .hidden))
+    @Option(help: .expert("Maximum number of connections at a time; further ones wait.", "n"))
     var maxConnections = 4096
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Seconds that a request may take, from the first byte of its body to the last of its answer; then the answer is 504.",
-            valueName: "s", visibility: .hidden))
+            "s"))
     var deadline = 60.0
 
-    @Option(
-        help: ArgumentHelp(
-            "Seconds after which a client that reads nothing of its answer is disconnected.", valueName: "s",
-            visibility: .hidden))
+    @Option(help: .expert("Seconds after which a client that reads nothing of its answer is disconnected.", "s"))
     var writeTimeout = 10.0
 
     @Option(
-        help: ArgumentHelp(
-            "Seconds of work that may wait before a search; above that the answer is 429 with Retry-After.",
-            valueName: "s", visibility: .hidden))
+        help: .expert(
+            "Seconds of work that may wait before a search; above that the answer is 429 with Retry-After.", "s"))
     var searchWait = 10.0
 
     @Option(
-        help: ArgumentHelp(
-            "Maximum number of bytes in the bodies of all running requests together; above it the answer is 503.",
-            valueName: "n", visibility: .hidden))
+        help: .expert(
+            "Maximum number of bytes in the bodies of all running requests together; above it the answer is 503.", "n"))
     var maxBodies = ServiceOptions().bodyBytes
 
     @Option(
-        help: ArgumentHelp(
-            "Maximum number of bytes in all answers that clients have not read yet; above it the answer is 503.",
-            valueName: "n", visibility: .hidden))
+        help: .expert(
+            "Maximum number of bytes in all answers that clients have not read yet; above it the answer is 503.", "n"))
     var maxAnswers = ServiceOptions().responseBytes
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Seconds that the black box may take; then the answer is 503, or with --degrade the local encoder alone.",
-            valueName: "s", visibility: .hidden))
+            "s"))
     var blackBoxDeadline = 10.0
 
     @Option(
-        help: ArgumentHelp(
-            "Calls to the black box at a time. Texts that arrive meanwhile are sent together in the next call.",
-            valueName: "n", visibility: .hidden))
+        help: .expert(
+            "Calls to the black box at a time. Texts that arrive meanwhile are sent together in the next call.", "n"))
     var blackBoxCalls = ServiceOptions().upstreamCalls
 
-    @Option(
-        help: ArgumentHelp(
-            "Seconds after SIGTERM during which /readyz says no and requests are still accepted.", valueName: "s",
-            visibility: .hidden))
+    @Option(help: .expert("Seconds after SIGTERM during which /readyz says no and requests are still accepted.", "s"))
     var drainDelay = 0.0
 
-    @Option(
-        help: ArgumentHelp(
-            "Seconds that running requests then have to finish. (default: --deadline)", valueName: "s",
-            visibility: .hidden))
+    @Option(help: .expert("Seconds that running requests then have to finish. (default: --deadline)", "s"))
     var drainTimeout: Double?
 
     func validate() throws {
-        for (flag, value) in [
-            ("--batch-tokens", batchTokens ?? 1), ("--queue-tokens", queueTokens), ("--max-inputs", maxInputs),
-            ("--max-body", maxBody), ("--max-concurrent-requests", maxConcurrentRequests),
-            ("--max-connections", maxConnections),
-            ("--black-box-calls", blackBoxCalls), ("--max-bodies", maxBodies), ("--max-answers", maxAnswers),
-        ] where value < 1 {
-            throw ValidationError("\(flag) must be at least 1, found \(value).")
-        }
+        try require(
+            [
+                "--batch-tokens": batchTokens, "--queue-tokens": queueTokens, "--max-inputs": maxInputs,
+                "--max-body": maxBody, "--max-concurrent-requests": maxConcurrentRequests,
+                "--max-connections": maxConnections, "--black-box-calls": blackBoxCalls, "--max-bodies": maxBodies,
+                "--max-answers": maxAnswers,
+            ], atLeast: 1)
         for (flag, value) in [
             ("--deadline", deadline), ("--black-box-deadline", blackBoxDeadline), ("--write-timeout", writeTimeout),
             ("--search-wait", searchWait),

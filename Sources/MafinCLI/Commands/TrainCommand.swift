@@ -37,8 +37,7 @@ struct TrainCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Time for all training together, shared equally with --rivals. Encoding the documents once, at the start, comes on top. (default: 10m)",
-            valueName: "duration"),
-        transform: TimeLimit.init(parsing:))
+            valueName: "duration"), transform: TimeLimit.init(parsing:))
     var time = TimeLimit(.seconds(600))
 
     @Option(
@@ -50,8 +49,7 @@ struct TrainCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Other methods to train for comparison, separated by commas: tuned-alone, paper-mafin, lambda-mafin, hybrid-mafin, norm-mafin; or all; or none.",
-            valueName: "names"),
-        transform: RivalList.init(parsing:))
+            valueName: "names"), transform: RivalList.init(parsing:))
     var rivals = RivalList(contenders: [])
 
     @Option(help: "Random seed. The same seed, threads and data give the same weights.")
@@ -66,15 +64,15 @@ struct TrainCommand: AsyncParsableCommand {
     var force = false
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "How the encoder is trained. query: only the query side learns, and document vectors stay as they are. block: documents learn too. pair: in-batch negatives, as most trainers do. (default: chosen from the data and the time)",
-            valueName: "query|block|pair", visibility: .hidden))
+            "query|block|pair"))
     var mode: ModeChoice.Mode?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Form of the joined vectors. query-sided: λ can be changed later without a new index. symmetric: all vectors have unit length, so documents can be compared with each other too.",
-            valueName: "query-sided|symmetric", visibility: .hidden))
+            "query-sided|symmetric"))
     var form: Mixture.Layout = .querySided
 
     @OptionGroup var tuning: TuningOptions
@@ -85,25 +83,27 @@ struct TrainCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try blackBox.source(default: nil)
-        if output.isEmpty { throw ValidationError("--output names no folder.") }
+        try requireFolder(output: output)
     }
 
     func run() async throws {
         try computing.begin()
-        var options = TrainingWorkflow.Options(data: data, output: output)
-        options.encoder = encoder.choice
-        options.tuning = tuning.tuning
-        options.time = time.duration
-        options.seed = seed
-        options.mode = mode
-        options.method = method
-        options.rivals = rivals.contenders
-        options.form = form
-        options.resumes = resume
-        options.isForced = force
-        options.allowsLeaks = leaks.allowLeak
-        let report = try await TrainingReport.of(options, blackBox: blackBox, shared: shared)
-        if format.json { try JSONOutput.print(report.summary) } else { print(report.text) }
+        var training = TrainingWorkflow(
+            data: data, output: output, source: blackBox.source, context: shared.context,
+            openBlackBox: blackBox.opening(shared))
+        training.encoder = encoder.choice
+        training.tuning = tuning.tuning
+        training.time = time.duration
+        training.seed = seed
+        training.mode = mode
+        training.method = method
+        training.rivals = rivals.contenders
+        training.form = form
+        training.resumes = resume
+        training.isForced = force
+        training.allowsLeaks = leaks.allowLeak
+        let report = try await TrainingReport.of(training, shared)
+        try format.print(report.summary, or: report.text)
     }
 }
 
@@ -141,45 +141,37 @@ struct RivalList: Equatable, CustomStringConvertible {
 /// Flags of the optimiser and the objective; all of them for experts.
 struct TuningOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp(
-            "Training objective. listnet: the whole list with graded labels. infonce: positives only. listmle: the ideal order. hybrid: listnet and infonce together.",
-            visibility: .hidden))
+        help: .expert(
+            "Training objective. listnet: the whole list with graded labels. infonce: positives only. listmle: the ideal order. hybrid: listnet and infonce together."
+        ))
     var loss: TrainingTuning.LossName = .listnet
 
     @Option(
-        help: ArgumentHelp(
-            "Peak learning rate. (default: 1.5e-4 for the query side alone, 5e-5 where documents learn too)",
-            visibility: .hidden))
+        help: .expert("Peak learning rate. (default: 1.5e-4 for the query side alone, 5e-5 where documents learn too)"))
     var learningRate: Float?
 
-    @Option(
-        help: ArgumentHelp(
-            "Dropout rate. 0 trains faster, and overfits earlier when labels are few.", visibility: .hidden))
+    @Option(help: .expert("Dropout rate. 0 trains faster, and overfits earlier when labels are few."))
     var dropout: Float?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Passes over the training labels, at most. With too many, few labels are memorised. (default: \(CollectionTraining.queryTowerEpochs) for the query side alone, otherwise no limit)",
-            valueName: "n", visibility: .hidden))
+            "n"))
     var epochs: Int?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Memory for training the encoder: weights, gradients, moments, activations. With less, parts of the forward pass are computed twice, which takes up to a third more time and gives the same result. (default: activations up to a quarter of the machine's memory, 2 GiB at most)",
-            valueName: "size", visibility: .hidden),
-        transform: MemorySize.init(parsing:))
+            "size"), transform: MemorySize.init(parsing:))
     var memory: MemorySize?
 
-    @Option(
-        help: ArgumentHelp(
-            "End training after this many evaluations without a gain on dev.", valueName: "n", visibility: .hidden))
+    @Option(help: .expert("End training after this many evaluations without a gain on dev.", "n"))
     var patience: Int?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Time between checkpoints: the most that a power cut can cost. Each checkpoint writes four copies of the weights. Ctrl-C always leaves one.",
-            valueName: "duration", visibility: .hidden),
-        transform: TimeLimit.init(parsing:))
+            "duration"), transform: TimeLimit.init(parsing:))
     var checkpointEvery = TimeLimit(.seconds(30))
 
     func validate() throws {
@@ -189,8 +181,7 @@ struct TuningOptions: ParsableArguments {
         if let dropout, !(0..<1).contains(dropout) {
             throw ValidationError("--dropout must be at least 0 and below 1, found \(dropout).")
         }
-        if let epochs, epochs < 1 { throw ValidationError("--epochs must be at least 1, found \(epochs).") }
-        if let patience, patience < 1 { throw ValidationError("--patience must be at least 1, found \(patience).") }
+        try require(["--epochs": epochs, "--patience": patience], atLeast: 1)
     }
 
     /// What the flags say.

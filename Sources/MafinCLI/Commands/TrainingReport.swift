@@ -21,32 +21,20 @@ struct TrainingReport {
     }
 
     let summary: Summary
-    private let options: TrainingWorkflow.Options
+    private let workflow: TrainingWorkflow
     private let development: [EvaluationReport]
 
     /// Trains.
-    static func of(
-        _ options: TrainingWorkflow.Options, blackBox: BlackBoxOptions, shared: SharedOptions
-    ) async throws -> TrainingReport {
-        try await of(options, source: blackBox.source, shared: shared) { try await blackBox.make(shared: shared) }
-    }
-
-    /// Trains beside a black box that is opened when it is needed.
-    static func of(
-        _ options: TrainingWorkflow.Options, source: BlackBoxSource?, shared: SharedOptions,
-        openBlackBox: @escaping TrainingWorkflow.BlackBoxOpening
-    ) async throws -> TrainingReport {
+    static func of(_ workflow: TrainingWorkflow, _ shared: SharedOptions) async throws -> TrainingReport {
         let progress = TrainingProgress(shared)
         defer { progress.finish() }
-        let workflow = TrainingWorkflow(
-            options, source: source, context: shared.context, openBlackBox: openBlackBox)
         let result = try await workflow.run { progress.report($0, $1) }
         return TrainingReport(
             summary: Summary(
                 artefact: result.methods[0].artefact, mode: result.mode, modeReason: result.modeReason,
                 secondsToFirstStep: progress.firstStep.began, secondsOfFirstStep: progress.firstStep.took,
                 verdict: result.verdict, contenders: result.methods, development: result.development[0]),
-            options: options, development: result.development)
+            workflow: workflow, development: result.development)
     }
 
     /// What is printed for people: the figures on dev, the judgement, the next command.
@@ -61,14 +49,14 @@ struct TrainingReport {
             ? ""
             : "\nNo state of training was better on dev than the encoder as released: \(idle.joined(separator: ", ")).\n"
         let next = ShellText.line(
-            "mafin", "evaluate", ShellText.path(options.output), "--data", ShellText.path(options.data), "--split",
+            "mafin", "evaluate", ShellText.path(workflow.output), "--data", ShellText.path(workflow.data), "--split",
             "test")
         return """
             On dev, where every choice was made:
             \(EvaluationSummary(combined).text())
             \(note)
             On dev: \(verdict.decision.words)\(verdict.isForced ? " (overridden by --force)" : ""). \(verdict.reason)
-            Written to \(options.output). To measure it on held-out queries:
+            Written to \(workflow.output). To measure it on held-out queries:
               \(next)
             """
     }

@@ -7,27 +7,23 @@ import MafinWorkflows
 /// How an embedding API is asked, and for how much money. None of it changes the vector of a text that fits the model.
 struct AskingOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp(
-            "Maximum number of texts in a request. More are faster; an interruption can lose one request.",
-            valueName: "n", visibility: .hidden))
+        help: .expert(
+            "Maximum number of texts in a request. More are faster; an interruption can lose one request.", "n"))
     var blackBoxBatch = BatchLimits().items
 
-    @Option(
-        help: ArgumentHelp(
-            "Maximum number of requests at a time. Fewer are sent while the server is overloaded.", valueName: "n",
-            visibility: .hidden))
+    @Option(help: .expert("Maximum number of requests at a time. Fewer are sent while the server is overloaded.", "n"))
     var concurrency = ProviderBlackBox.Options().maximumConcurrentRequests
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Requests a minute that the account may send; all processes on this machine share the limit. (default: the one in the provider's profile, if any)",
-            valueName: "n", visibility: .hidden))
+            "n"))
     var requestsPerMinute: Int?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Tokens a minute that the account may send; all processes on this machine share the limit. (default: the one in the provider's profile, if any)",
-            valueName: "n", visibility: .hidden))
+            "n"))
     var tokensPerMinute: Int?
 
     @Option(
@@ -42,83 +38,65 @@ struct AskingOptions: ParsableArguments {
             valueName: "amount"))
     var maxCost: CostLimit?
 
-    @Option(
-        help: ArgumentHelp(
-            "Send no more requests than this, failed ones included.", valueName: "n", visibility: .hidden))
+    @Option(help: .expert("Send no more requests than this, failed ones included.", "n"))
     var maxRequests: Int?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "What to do with texts that are longer than the model accepts. error: stop and name them; the others are embedded and cached. truncate: embed their beginning. split-mean: embed their pieces and take the mean. (default: error)",
-            valueName: "error|truncate|split-mean", visibility: .hidden))
+            "error|truncate|split-mean"))
     var onOverflow: OverflowPolicy?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Folder of the model's tokenizer, if you have it. Tokens are then counted exactly instead of estimated.",
-            valueName: "folder", visibility: .hidden),
-        completion: .directory)
+            "folder"), completion: .directory)
     var tokenizer: String?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Share of the cached texts to ask for again, 0 to 1, to check that the model still returns the same vectors. Costs money.",
-            valueName: "share", visibility: .hidden))
+            "share"))
     var driftCheck: Double?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Precision of new vectors in the cache. float16 takes half the space and keeps three digits.",
-            valueName: "float32|float16", visibility: .hidden))
+            "float32|float16"))
     var cachePrecision: VectorPrecision = .float32
 
     @Flag(
-        help: ArgumentHelp(
-            "Use the provider's batch API, if it has one: cheaper, answered within a day. If interrupted, run the same command again.",
-            visibility: .hidden))
+        help: .expert(
+            "Use the provider's batch API, if it has one: cheaper, answered within a day. If interrupted, run the same command again."
+        ))
     var batch = false
 
     @Flag(
-        help: ArgumentHelp(
-            "With --batch: end with status \(CommandStatus.tryAgain.rawValue) when the batches are sent. The same command collects the answers later.",
-            visibility: .hidden))
+        help: .expert(
+            "With --batch: end with status \(CommandStatus.tryAgain.rawValue) when the batches are sent. The same command collects the answers later."
+        ))
     var noWait = false
 
     @Option(
         name: .customLong("header"),
-        help: ArgumentHelp(
+        help: .expert(
             "An additional header for the server, 'Name: value'. May be given several times. Other users of the machine can see flags: put secrets in a provider's file as ${VARIABLE}.",
-            valueName: "header", visibility: .hidden))
+            "header"))
     var headers: [String] = []
 
-    @Option(
-        help: ArgumentHelp(
-            "Proxy to the server, http://host:port. (default: HTTPS_PROXY or HTTP_PROXY, unless NO_PROXY lists the host)",
-            valueName: "url", visibility: .hidden))
-    var proxy: String?
+    @OptionGroup(visibility: .hidden) var server: ConnectionOptions
 
     @Option(
-        name: .customLong("ca-file"),
-        help: ArgumentHelp(
-            "PEM file of certificate authorities to trust in addition to the system's.", valueName: "file",
-            visibility: .hidden),
-        completion: .file())
-    var certificateAuthorities: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Time limit for one request and its whole answer.", valueName: "duration", visibility: .hidden),
+        help: .expert("Time limit for one request and its whole answer.", "duration"),
         transform: TimeLimit.init(parsing:))
     var requestTimeout = TimeLimit(.seconds(300))
 
     func validate() throws {
-        for (flag, value) in [
-            ("--black-box-batch", blackBoxBatch), ("--concurrency", concurrency),
-            ("--requests-per-minute", requestsPerMinute ?? 1), ("--tokens-per-minute", tokensPerMinute ?? 1),
-            ("--max-requests", maxRequests ?? 1),
-        ] where value < 1 {
-            throw ValidationError("\(flag) must be at least 1, found \(value).")
-        }
+        try require(
+            [
+                "--black-box-batch": blackBoxBatch, "--concurrency": concurrency, "--max-requests": maxRequests,
+                "--requests-per-minute": requestsPerMinute, "--tokens-per-minute": tokensPerMinute,
+            ], atLeast: 1)
         if let price, !(price >= 0 && price.isFinite) { throw ValidationError("--price must be at least 0.") }
         if let driftCheck, !(0...1).contains(driftCheck) {
             throw ValidationError("--drift-check must be between 0 and 1, found \(driftCheck).")
@@ -141,11 +119,7 @@ struct AskingOptions: ParsableArguments {
     }
 
     /// How servers are reached.
-    var connection: ConnectionChoice {
-        ConnectionChoice(
-            proxy: proxy, certificateAuthorities: certificateAuthorities.map { URL(fileURLWithPath: $0) },
-            timeout: requestTimeout.duration)
-    }
+    var connection: ConnectionChoice { server.choice(timeout: requestTimeout.duration) }
 
     /// What the flags say.
     func settings(key: APIKeySource) throws -> ProviderSettings {
@@ -162,6 +136,27 @@ struct AskingOptions: ParsableArguments {
         settings.headers = try Self.fields(of: headers, flag: "--header")
         settings.connection = connection
         return settings
+    }
+}
+
+/// How a server is reached.
+struct ConnectionOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Proxy to the server, http://host:port. (default: HTTPS_PROXY or HTTP_PROXY, unless NO_PROXY lists the host)",
+            valueName: "url"))
+    var proxy: String?
+
+    @Option(
+        name: .customLong("ca-file"),
+        help: ArgumentHelp("PEM file of certificate authorities to trust besides the system's.", valueName: "file"),
+        completion: .file())
+    var certificateAuthorities: String?
+
+    func choice(timeout: Duration = ConnectionChoice().timeout) -> ConnectionChoice {
+        ConnectionChoice(
+            proxy: proxy, certificateAuthorities: certificateAuthorities.map { URL(fileURLWithPath: $0) },
+            timeout: timeout)
     }
 }
 

@@ -28,43 +28,36 @@ struct BlackBoxOptions: ParsableArguments {
     @OptionGroup var apiKey: APIKeyOptions
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Dimensions to ask the API for, if the model can shorten its vectors. Fewer make a smaller index and lose some quality. (default: all)",
-            valueName: "n", visibility: .hidden))
+            "n"))
     var dimensions: Int?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Text put before each query for the black box, if its model wants one. (default: none, or the provider's; for local: the checkpoint's prompt)",
-            valueName: "text", visibility: .hidden))
+            "text"))
     var queryPrefix: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "Text put before each document for the black box. (default: as for --query-prefix)", valueName: "text",
-            visibility: .hidden))
+    @Option(help: .expert("Text put before each document for the black box. (default: as for --query-prefix)", "text"))
     var documentPrefix: String?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "File that stores every answer, so that no text is paid for twice. (default: embeddings.sqlite in MAFIN_CACHE, otherwise in mafin's folder among the user's caches; all runs share it)",
-            valueName: "file", visibility: .hidden),
-        completion: .file())
+            "file"), completion: .file())
     var cache: String?
 
     @Option(
-        help: ArgumentHelp(
-            "TOML file with the profile of a further provider, in addition to those of 'mafin provider list'.",
-            valueName: "file", visibility: .hidden),
+        help: .expert(
+            "TOML file with the profile of a further provider, in addition to those of 'mafin provider list'.", "file"),
         completion: .file(extensions: ["toml"]))
     var providerFile: String?
 
     @OptionGroup var asking: AskingOptions
 
     func validate() throws {
-        if let dimensions, dimensions < 1 {
-            throw ValidationError("--dimensions must be at least 1, found \(dimensions).")
-        }
+        try require(["--dimensions": dimensions], atLeast: 1)
         if let blackBox { try requireFit(to: blackBox) }
     }
 
@@ -138,6 +131,9 @@ struct BlackBoxOptions: ParsableArguments {
         if shared.quiet { use.announcesPlans = false }
         return try await factory(shared, environment: environment).open(source(default: stored), use: use)
     }
+
+    /// Opens it, for a workflow.
+    func opening(_ shared: SharedOptions) -> BlackBoxOpening { { try await make(shared: shared, default: $0) } }
 
     /// The provider's model that the flags name.
     /// - Throws: `ValidationError` where they name something else.

@@ -10,47 +10,43 @@ struct EncoderOptions: ParsableArguments {
     var encoder = EncoderChoice.standardName
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Branch, tag or commit of --encoder. A commit keeps the run repeatable if the repository changes. (default: main)",
-            valueName: "revision", visibility: .hidden))
+            "revision"))
     var encoderRevision: String?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Text put before each query for the local encoder, such as 'query: '; '' for none. A wrong prefix costs quality without any error. (default: the checkpoint's prompt)",
-            valueName: "text", visibility: .hidden))
+            "text"))
     var encoderQueryPrefix: String?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Text put before each document for the local encoder, such as 'passage: '; '' for none. (default: the checkpoint's prompt)",
-            valueName: "text", visibility: .hidden))
+            "text"))
     var encoderDocumentPrefix: String?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Cut texts to this many tokens for the local encoder. Fewer are faster; what is cut off cannot be found. (default: as the checkpoint says)",
-            valueName: "n", visibility: .hidden))
+            "n"))
     var maxLength: Int?
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Do not train the lowest n layers, embeddings included. A step takes less time and memory, and gains less.",
-            valueName: "n", visibility: .hidden))
+            "n"))
     var freezeLayers = 0
 
-    @Flag(
-        help: ArgumentHelp(
-            "Do not train the embedding matrix, which is half the weights of a small encoder.", visibility: .hidden))
+    @Flag(help: .expert("Do not train the embedding matrix, which is half the weights of a small encoder."))
     var freezeEmbeddings = false
 
     func validate() throws {
         if encoder.isEmpty { throw ValidationError("--encoder names no encoder.") }
         // Two special tokens and one of the text.
-        if let maxLength, maxLength < 3 {
-            throw ValidationError("--max-length must be at least 3, found \(maxLength).")
-        }
-        if freezeLayers < 0 { throw ValidationError("--freeze-layers must be at least 0, found \(freezeLayers).") }
+        try require(["--max-length": maxLength], atLeast: 3)
+        try require(["--freeze-layers": freezeLayers], atLeast: 0)
     }
 
     /// What the flags say.

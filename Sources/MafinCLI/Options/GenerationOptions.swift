@@ -33,51 +33,41 @@ struct GenerationOptions: ParsableArguments {
     var keepLabels = false
 
     @Option(
-        help: ArgumentHelp(
-            "With --without-llm: which pieces, separated by commas: title, heading, sentence, crop.",
-            valueName: "kinds", visibility: .hidden),
+        help: .expert(
+            "With --without-llm: which pieces, separated by commas: title, heading, sentence, crop.", "kinds"),
         transform: PieceList.init(parsing:))
     var pieces = PieceList(kinds: PseudoQueries.allKinds)
 
-    @Option(
-        help: ArgumentHelp(
-            "Queries for each passage. With more, they repeat each other.", valueName: "n", visibility: .hidden))
+    @Option(help: .expert("Queries for each passage. With more, they repeat each other.", "n"))
     var perPassage = 3
 
     @Option(
-        help: ArgumentHelp(
-            "How often each style is asked for, with weights: question, keywords, situation.",
-            valueName: "style=weight,…", visibility: .hidden),
+        help: .expert(
+            "How often each style is asked for, with weights: question, keywords, situation.", "style=weight,…"),
         transform: StyleMix.init(parsing:))
     var mix = StyleMix.standard
 
-    @Option(
-        help: ArgumentHelp(
-            "Sampling temperature of the language model. Higher gives more varied queries.", valueName: "0…2",
-            visibility: .hidden))
+    @Option(help: .expert("Sampling temperature of the language model. Higher gives more varied queries.", "0…2"))
     var temperature = 0.7
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "With --black-box: keep a query only if its own passage is among the first n that the black box finds; 0 for no such test. A low number discards the queries that the black box gets wrong, which are the ones that training needs.",
-            valueName: "n", visibility: .hidden))
+            "n"))
     var roundTrip = 20
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Which passages belong to one document, so that no two splits share it. passage: each by itself. title: those with the same title. id: those whose ids differ by a number at the end.",
-            valueName: "passage|title|id", visibility: .hidden))
+            "passage|title|id"))
     var group: GeneratedCollection.Grouping = .passage
 
-    @Option(
-        help: ArgumentHelp("Shares of the splits.", valueName: "train,dev,test", visibility: .hidden),
-        transform: Self.shares)
+    @Option(help: .expert("Shares of the splits.", "train,dev,test"), transform: Self.shares)
     var split = GeneratedCollection.Shares()
 
     func validate() throws {
-        if perPassage < 1 { throw ValidationError("--per-passage must be at least 1, found \(perPassage).") }
-        if let passages, passages < 1 { throw ValidationError("--passages must be at least 1, found \(passages).") }
-        if roundTrip < 0 { throw ValidationError("--round-trip must be at least 0, found \(roundTrip).") }
+        try require(["--per-passage": perPassage, "--passages": passages], atLeast: 1)
+        try require(["--round-trip": roundTrip], atLeast: 0)
         if !(0...2).contains(temperature) {
             throw ValidationError("--temperature must be between 0 and 2, found \(temperature).")
         }
@@ -90,43 +80,37 @@ struct GenerationOptions: ParsableArguments {
     func workflow(
         data: String, output: String, seed: UInt64, blackBox: BlackBoxOptions, shared: SharedOptions
     ) -> GenerationWorkflow {
-        var options = GenerationWorkflow.Options(data: data, output: output)
-        options.seed = seed
-        options.pieces = pieces.kinds
-        options.perPassage = perPassage
-        options.passages = passages
-        options.mix = mix
-        options.examples = examples
-        options.temperature = temperature
-        options.roundTrip = roundTrip
-        options.group = group
-        options.split = split
-        options.keepsLabels = keepLabels
-        options.limits = languageModel.limits
         func model(_ specification: LanguageModelOptions.Specification?) -> GenerationWorkflow.Model? {
             specification.map { specification in
-                GenerationWorkflow.Model(name: specification.description) {
-                    try languageModel.open(specification, blackBox: blackBox, shared: shared)
-                }
+                (
+                    specification.description,
+                    { try languageModel.open(specification, blackBox: blackBox, shared: shared) }
+                )
             }
         }
-        let roundTrip = blackBox.blackBox.map { specification in
-            GenerationWorkflow.RoundTrip(name: specification.description) { try await blackBox.make(shared: shared) }
-        }
-        return GenerationWorkflow(
-            options, writer: model(languageModel.llm), judge: model(languageModel.judge), roundTrip: roundTrip,
-            context: shared.context)
+        var workflow = GenerationWorkflow(
+            data: data, output: output, writer: model(languageModel.llm), judge: model(languageModel.judge),
+            blackBox: blackBox.blackBox.map { ($0.description, blackBox.opening(shared)) }, context: shared.context)
+        workflow.seed = seed
+        workflow.pieces = pieces.kinds
+        workflow.perPassage = perPassage
+        workflow.passages = passages
+        workflow.mix = mix
+        workflow.examples = examples
+        workflow.temperature = temperature
+        workflow.roundTrip = roundTrip
+        workflow.group = group
+        workflow.split = split
+        workflow.keepsLabels = keepLabels
+        workflow.limits = languageModel.limits
+        return workflow
     }
 
     @Sendable private static func shares(_ text: String) throws -> GeneratedCollection.Shares {
-        let parts = text.split(separator: ",", omittingEmptySubsequences: false).map {
-            Double($0.trimmingCharacters(in: .whitespaces))
+        guard let parts = amounts(text, count: 3), parts[0] > 0, parts[1] > 0 else {
+            throw ValidationError("--split takes three shares, like 0.7,0.15,0.15; test may be 0.")
         }
-        guard parts.count == 3, let train = parts[0], let dev = parts[1], let test = parts[2], train > 0, dev > 0,
-            test >= 0,
-            train.isFinite, dev.isFinite, test.isFinite
-        else { throw ValidationError("--split takes three shares, like 0.7,0.15,0.15; test may be 0.") }
-        return GeneratedCollection.Shares(train: train, dev: dev, test: test)
+        return GeneratedCollection.Shares(train: parts[0], dev: parts[1], test: parts[2])
     }
 }
 

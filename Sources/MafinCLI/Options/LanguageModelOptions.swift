@@ -28,36 +28,30 @@ struct LanguageModelOptions: ParsableArguments {
 
     @Option(
         name: .customLong("llm-base-url"),
-        help: ArgumentHelp(
-            "Address of the server of --llm. The key is sent there. (default: the provider's own)", valueName: "url",
-            visibility: .hidden))
+        help: .expert("Address of the server of --llm. The key is sent there. (default: the provider's own)", "url"))
     var baseURL: String?
 
     @Option(
         name: .customLong("llm-key-env"),
-        help: ArgumentHelp(
-            "Environment variable that holds the key of --llm. (default: the provider's usual one)", valueName: "name",
-            visibility: .hidden))
+        help: .expert("Environment variable that holds the key of --llm. (default: the provider's usual one)", "name"))
     var keyVariable: String?
 
     @Option(
         name: .customLong("llm-key-file"),
-        help: ArgumentHelp(
-            "File whose only line is the key of --llm, instead of a variable.", valueName: "path", visibility: .hidden),
-        completion: .file())
+        help: .expert("File whose only line is the key of --llm, instead of a variable.", "path"), completion: .file())
     var keyFile: String?
 
     @Option(
         name: .customLong("llm-header"),
-        help: ArgumentHelp(
+        help: .expert(
             "A further header for the server of --llm, 'Name: value'; may be repeated. Other users of the machine can see flags: put secrets in a provider's file as ${VARIABLE}.",
-            valueName: "header", visibility: .hidden))
+            "header"))
     var headers: [String] = []
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Model that grades each query for its passage, from 0 to 3; queries below 2 are rejected. It can be the same as --llm. A model of another provider is asked at that provider's own address, with the key in its usual variable: --llm-base-url and --llm-key-… apply to --llm only.",
-            valueName: "provider:model", visibility: .hidden))
+            "provider:model"))
     var judge: Specification?
 
     @Option(
@@ -76,52 +70,43 @@ struct LanguageModelOptions: ParsableArguments {
 
     @Option(
         name: .customLong("llm-max-requests"),
-        help: ArgumentHelp(
-            "Send no more prompts than this, failed ones and the judge's included.", valueName: "n",
-            visibility: .hidden))
+        help: .expert("Send no more prompts than this, failed ones and the judge's included.", "n"))
     var maxRequests: Int?
 
     @Option(
         name: .customLong("llm-max-tokens"),
-        help: ArgumentHelp(
+        help: .expert(
             "Maximum tokens of a reply. Reasoning models need some thousands; --llm-max-cost then counts on them. (default: what the queries need)",
-            valueName: "n", visibility: .hidden))
+            "n"))
     var maxTokens: Int?
 
-    @Option(
-        name: .customLong("llm-concurrency"),
-        help: ArgumentHelp("Maximum number of prompts at a time.", valueName: "n", visibility: .hidden))
+    @Option(name: .customLong("llm-concurrency"), help: .expert("Maximum number of prompts at a time.", "n"))
     var concurrency = ChatModel.Options().maximumConcurrentRequests
 
     @Option(
         name: .customLong("llm-requests-per-minute"),
-        help: ArgumentHelp(
-            "Prompts a minute that the account may send; all processes on this machine share the limit.",
-            valueName: "n", visibility: .hidden))
+        help: .expert("Prompts a minute that the account may send; all processes on this machine share the limit.", "n")
+    )
     var requestsPerMinute: Int?
 
     @Option(
         name: .customLong("llm-tokens-per-minute"),
-        help: ArgumentHelp(
-            "Tokens a minute that the account may send; all processes on this machine share the limit.",
-            valueName: "n", visibility: .hidden))
+        help: .expert("Tokens a minute that the account may send; all processes on this machine share the limit.", "n"))
     var tokensPerMinute: Int?
 
     @Flag(
         name: .customLong("llm-batch"),
-        help: ArgumentHelp(
-            "Use the provider's batch API, if it has one: cheaper, answered within a day. If interrupted, run the same command again.",
-            visibility: .hidden))
+        help: .expert(
+            "Use the provider's batch API, if it has one: cheaper, answered within a day. If interrupted, run the same command again."
+        ))
     var batch = false
 
     func validate() throws {
-        for (flag, value) in [
-            ("--llm-concurrency", concurrency), ("--llm-requests-per-minute", requestsPerMinute ?? 1),
-            ("--llm-tokens-per-minute", tokensPerMinute ?? 1), ("--llm-max-requests", maxRequests ?? 1),
-            ("--llm-max-tokens", maxTokens ?? 1),
-        ] where value < 1 {
-            throw ValidationError("\(flag) must be at least 1, found \(value).")
-        }
+        try require(
+            [
+                "--llm-concurrency": concurrency, "--llm-max-requests": maxRequests, "--llm-max-tokens": maxTokens,
+                "--llm-requests-per-minute": requestsPerMinute, "--llm-tokens-per-minute": tokensPerMinute,
+            ], atLeast: 1)
         if maxCost != nil, price == nil {
             throw ValidationError("--llm-max-cost needs --llm-price, what a million tokens cost.")
         }
@@ -133,13 +118,10 @@ struct LanguageModelOptions: ParsableArguments {
     }
 
     @Sendable private static func price(_ text: String) throws -> ChatPrice {
-        let parts = text.split(separator: ",", omittingEmptySubsequences: false).map {
-            Double($0.trimmingCharacters(in: .whitespaces))
+        guard let parts = amounts(text, count: 2) else {
+            throw ValidationError("--llm-price takes two amounts, of prompts and of replies, like 0.15,0.60.")
         }
-        guard parts.count == 2, let input = parts[0], let output = parts[1], input >= 0, output >= 0, input.isFinite,
-            output.isFinite
-        else { throw ValidationError("--llm-price takes two amounts, of prompts and of replies, like 0.15,0.60.") }
-        return ChatPrice(input: input, output: output)
+        return ChatPrice(input: parts[0], output: parts[1])
     }
 
     /// What may be spent, and how fast.
@@ -173,10 +155,9 @@ struct LanguageModelOptions: ParsableArguments {
         settings.baseURL = baseURL
         settings.key = APIKeySource(file: keyFile.map { URL(fileURLWithPath: $0) }, variable: keyVariable)
         settings.headers = try AskingOptions.fields(of: headers, flag: "--llm-header")
-        (settings.price, settings.maximumCost, settings.maximumRequests) = (price, maxCost, maxRequests)
+        settings.limits = limits
+        (settings.maximumCost, settings.maximumRequests) = (maxCost, maxRequests)
         settings.concurrency = concurrency
-        (settings.requestsPerMinute, settings.tokensPerMinute) = (requestsPerMinute, tokensPerMinute)
-        settings.usesBatches = batch
         settings.connection = asking.connection
         return LanguageModelFactory(settings, context: shared.context, environment: environment)
     }

@@ -22,6 +22,7 @@ public struct CachePolicy: Sendable, Hashable {
 /// What a cache could not keep, or has given up.
 final class CacheLosses: Sendable {
     let writeFailures = Atomic(0)
+    let isFailing = Atomic(false)
     let evicted = Atomic(0)
     /// Bytes of the vectors that may be removed; nil: not counted yet.
     let evictableBytes = Mutex<Int?>(nil)
@@ -31,11 +32,15 @@ extension EmbeddingCache {
     /// Writes that have failed in this process while answers were delivered all the same.
     public var writeFailures: Int { losses.writeFailures.load(ordering: .relaxed) }
 
+    /// Whether the last batch of answers could be stored.
+    public var isWritable: Bool { !losses.isFailing.load(ordering: .relaxed) }
+
     /// Vectors of queries that this process has removed for want of room under ``CachePolicy/maximumQueryBytes``.
     public var evictedVectors: Int { losses.evicted.load(ordering: .relaxed) }
 
     /// Notes that something could not be written, and says so the first time.
     func noteWriteFailure(_ error: any Error) {
+        losses.isFailing.store(true, ordering: .relaxed)
         guard losses.writeFailures.add(1, ordering: .relaxed).oldValue == 0 else { return }
         logger?.error(
             "the cache cannot be written; answers are delivered all the same and will have to be paid again",

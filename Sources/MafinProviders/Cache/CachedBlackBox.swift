@@ -199,6 +199,7 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
                     try await cache.evict(
                         toBytes: limit, afterStoring: keys.count, of: rows.vectors.columns)
                 }
+                cache.losses.isFailing.store(false, ordering: .relaxed)
             }
             return nil
         } catch {

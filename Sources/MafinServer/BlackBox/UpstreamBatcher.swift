@@ -102,26 +102,30 @@ final class UpstreamBatcher: Sendable {
     /// - Throws: ``UpstreamFailure``. A refused text changes nothing here: it does not show that other texts would be answered.
     func probe(_ item: EmbeddingItem, as role: TextRole) async throws {
         if let pause = pause() { throw pause }
+        _ = try await call(1) { try await $0.embedAnew([item], as: role) }
+    }
+
+    /// One call, with all that is noted of it.
+    private func call(
+        _ texts: Int, _ body: @escaping @Sendable (any BlackBox) async throws -> Matrix
+    ) async throws(UpstreamFailure) -> Matrix {
         let start = ContinuousClock.now
         do {
-            _ = try await withDeadline(limits.timeout) { [blackBox] in
-                try await blackBox.embedAnew([item], as: role)
+            let answer = try await withDeadline(limits.timeout) { [blackBox] in
+                try await body(blackBox)
             } late: { [limits] in
-                Self.late(limits)
+                let seconds = ServiceError.plain(limits.timeout.inSeconds)
+                return UpstreamFailure(.unavailable, "the black box did not answer within \(seconds) s")
             }
-            observer.call(1, (ContinuousClock.now - start).inSeconds, nil)
+            observer.call(texts, (ContinuousClock.now - start).inSeconds, nil)
             recordAnswer()
+            return answer
         } catch {
             let failure = error as? UpstreamFailure ?? classify(error)
-            observer.call(1, (ContinuousClock.now - start).inSeconds, failure.kind)
+            observer.call(texts, (ContinuousClock.now - start).inSeconds, failure.kind)
             record(failure)
             throw failure
         }
-    }
-
-    private static func late(_ limits: Limits) -> UpstreamFailure {
-        UpstreamFailure(
-            .unavailable, "the black box did not answer within \(ServiceError.plain(limits.timeout.inSeconds)) s")
     }
 
     private func ask(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
@@ -189,32 +193,17 @@ final class UpstreamBatcher: Sendable {
     private func ask(_ requests: [Request]) async {
         let role = requests[0].role
         let items = requests.flatMap(\.items)
-        let start = ContinuousClock.now
         do {
-            let answer = try await withDeadline(limits.timeout) { [blackBox] in
-                try await blackBox.embed(items, as: role)
-            } late: { [limits] in
-                Self.late(limits)
-            }
-            observer.call(items.count, (ContinuousClock.now - start).inSeconds, nil)
-            recordAnswer()
+            let answer = try await call(items.count) { try await $0.embed(items, as: role) }
             var row = 0
             for request in requests {
                 let rows = row..<row + request.items.count
-                request.vectors.finish(
-                    .success(
-                        Matrix(
-                            rows: rows.count, columns: answer.columns,
-                            values: Array(
-                                answer.values[rows.lowerBound * answer.columns..<rows.upperBound * answer.columns]))))
+                request.vectors.finish(.success(answer.selecting(rows: rows)))
                 row = rows.upperBound
             }
         } catch {
-            let failure = error as? UpstreamFailure ?? classify(error)
-            observer.call(items.count, (ContinuousClock.now - start).inSeconds, failure.kind)
-            record(failure)
-            guard failure.isOfText, requests.count > 1 else {
-                for request in requests { request.vectors.finish(.failure(failure)) }
+            guard error.isOfText, requests.count > 1 else {
+                for request in requests { request.vectors.finish(.failure(error)) }
                 return
             }
             for request in requests { request.company.withLock { $0 = max(1, requests.count / 2) } }

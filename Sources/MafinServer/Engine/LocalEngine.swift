@@ -21,11 +21,8 @@ final class LocalEngine: Sendable {
         var queueTokens: Int
     }
 
-    /// What has been done, for the metrics.
-    struct Observer: Sendable {
-        /// Told of each batch: rows, tokens, seconds.
-        var batch: @Sendable (Int, Int, Double) -> Void = { _, _, _ in }
-    }
+    /// Told of each batch: rows, tokens, seconds.
+    typealias Observer = @Sendable (Int, Int, Double) -> Void
 
     /// Numbers in a vector.
     let dimension: Int
@@ -39,13 +36,12 @@ final class LocalEngine: Sendable {
     }
 
     private let core: Core
-    private let tokenizers: Tokenizers
+    private let tokenizers: (query: RoleTokenizer, document: RoleTokenizer)
 
     /// - Parameter model: only the engine's own thread uses its encoders from here on.
-    init(_ model: sending ArtefactModel, limits: Limits, observer: Observer = Observer()) {
+    init(_ model: sending ArtefactModel, limits: Limits, observer: @escaping Observer = { _, _, _ in }) {
         dimension = model.manifest.documentEncoder.dimension
-        tokenizers = Tokenizers(
-            query: .init(model.queryEncoder, .query), document: .init(model.documentEncoder, .document))
+        tokenizers = (RoleTokenizer(model.queryEncoder, .query), RoleTokenizer(model.documentEncoder, .document))
         core = Core(model, limits: limits, observer: observer)
         let thread = Thread { [core] in core.run() }
         thread.name = "mafin.encoder"
@@ -55,13 +51,6 @@ final class LocalEngine: Sendable {
     }
 
     deinit { core.stop() }
-
-    // MARK: Tokens
-
-    private struct Tokenizers: Sendable {
-        let query: RoleTokenizer
-        let document: RoleTokenizer
-    }
 
     func tokenizer(_ role: TextRole) -> RoleTokenizer { role == .query ? tokenizers.query : tokenizers.document }
 
@@ -135,7 +124,7 @@ private final class Core: @unchecked Sendable {
     private let limits: LocalEngine.Limits
     private let observer: LocalEngine.Observer
 
-    init(_ model: ArtefactModel, limits: LocalEngine.Limits, observer: LocalEngine.Observer) {
+    init(_ model: ArtefactModel, limits: LocalEngine.Limits, observer: @escaping LocalEngine.Observer) {
         (self.model, self.limits, self.observer) = (model, limits, observer)
     }
 
@@ -239,7 +228,7 @@ private final class Core: @unchecked Sendable {
                 let rate = Double(batch.tokenCount) / max(seconds, 1e-6)
                 state.rate = state.rate == 0 ? rate : 0.8 * state.rate + 0.2 * rate
             }
-            observer.batch(batch.count, batch.tokenCount, seconds)
+            observer(batch.count, batch.tokenCount, seconds)
             var row = 0
             for piece in pieces {
                 deliver(piece, vectors, from: row)
@@ -260,21 +249,15 @@ private final class Core: @unchecked Sendable {
         guard values.allSatisfy(\.isFinite) else {
             let place = values.firstIndex { !$0.isFinite } ?? values.startIndex
             let row = piece.rows.lowerBound + (place - values.startIndex) / columns
+            let text = "the local encoder gives no finite vector for input \(row)"
             return finish(
-                job,
-                .failure(
-                    ServiceError(
-                        .unprocessableContent, .invalidRequest,
-                        "the local encoder gives no finite vector for input \(row)",
-                        parameter: "input")))
+                job, .failure(ServiceError(.unprocessableContent, .invalidRequest, text, parameter: "input")))
         }
         job.output.replaceSubrange(piece.rows.lowerBound * columns..<piece.rows.upperBound * columns, with: values)
         let isComplete = state.withLock { _ in
             job.finished += piece.rows.count
             return job.finished == job.rows.count
         }
-        if isComplete {
-            finish(job, .success(Matrix(rows: job.rows.count, columns: columns, values: job.output)))
-        }
+        if isComplete { finish(job, .success(Matrix(rows: job.rows.count, columns: columns, values: job.output))) }
     }
 }

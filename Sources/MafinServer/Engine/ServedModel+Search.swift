@@ -1,4 +1,3 @@
-import Foundation
 import HTTPTypes
 import MafinBlackBox
 import MafinMethod
@@ -64,8 +63,7 @@ extension ServedModel {
         /// The black box's own best, in its order; empty where it was not asked.
         var blackBoxRanking: [Hit]
         /// Everything that some λ brings among the best, with both cosines.
-        var candidates: LambdaCandidates?
-        var candidateHits: [Hit]
+        var candidates: [Hit]?
         var degraded: String?
         var tokens: Int
     }
@@ -73,11 +71,7 @@ extension ServedModel {
     /// Searches the index.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func search(_ request: SearchRequest, maximumTokens: Int) async throws -> SearchAnswer {
-        guard let index else {
-            throw ServiceError(
-                .notFound, .invalidRequest,
-                "no index is served: make one with 'mafin index' and start the service with --index", code: "no_index")
-        }
+        let index = try requireIndex()
         if request.lexicalWeight != nil, index.lexical == nil {
             throw ServiceError.invalid("BM25 is not held: start the service with --bm25", parameter: "bm25")
         }
@@ -103,7 +97,7 @@ extension ServedModel {
             index: index.search, blackBox: unit.blackBox, local: unit.local, lambda: lambda, lexical: index.lexical)
         return try await measured(.search) { [searching] in
             try await searching.run { check in
-                try search.answer(request, degraded: halves.degraded, tokens: halves.tokenCount, check)
+                try search.answer(request, degraded: halves.degraded, tokens: halves.tokens, check)
             }
         }
     }
@@ -168,22 +162,21 @@ private struct Searching: Sendable {
                 own[place].joinedRank = request.lexicalWeight == nil ? joinedPlaces[place] : nil
             }
         }
-        var candidates: LambdaCandidates?
-        var candidateHits: [ServedModel.Hit] = []
+        var candidates: [ServedModel.Hit]?
         if request.withCandidates, blackBox != nil {
             let found = try LambdaCandidates(
                 index: index.joined, query: halves, split: index.manifest.blackBoxDimension, count: count,
                 lambda: lambda, check: check)
             try check()
-            candidateHits = try self.hits(found.rows, scores: found.rows.map { _ in 0 })
+            var hits = try self.hits(found.rows, scores: found.rows.map { _ in 0 })
             if !request.withCandidateTexts {
-                for place in candidateHits.indices { candidateHits[place].leaveOutText() }
+                for place in hits.indices { hits[place].leaveOutText() }
             }
-            candidates = found
+            candidates = hits
         }
         return .init(
-            lambda: lambda, hits: hits, blackBoxRanking: own, candidates: candidates, candidateHits: candidateHits,
-            degraded: degraded, tokens: tokens)
+            lambda: lambda, hits: hits, blackBoxRanking: own, candidates: candidates, degraded: degraded, tokens: tokens
+        )
     }
 
     /// Results without places.

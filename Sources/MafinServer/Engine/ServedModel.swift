@@ -22,6 +22,7 @@ final class ServedModel: Sendable {
     let index: ServedIndex?
     let searching: SearchQueue
     let readiness: ReadinessCheck
+    let cache: (@Sendable () -> CacheFigures)?
     /// `/openapi.json` and the page: they depend on nothing but the model and the options.
     let description: String
     let page: String
@@ -52,14 +53,17 @@ final class ServedModel: Sendable {
             classify: options.classify)
         engine = LocalEngine(
             loaded.model, limits: .init(batchTokens: options.batchTokens, queueTokens: options.queueTokens),
-            observer: .init(batch: { metrics.recordBatch(rows: $0, tokens: $1, seconds: $2) }))
-        readiness = ReadinessCheck(engine, BlackBoxProbe(upstream), degrades: options.degrades, log: log)
+            observer: { metrics.recordBatch(rows: $0, tokens: $1, seconds: $2) })
+        cache = loaded.cache
+        readiness = ReadinessCheck(
+            engine, BlackBoxProbe(upstream), cache: loaded.cache, degrades: options.degrades, log: log)
         description = try ServiceDescription(manifest, name: name, hasBM25: index?.lexical != nil, options).text()
-        page = try PageSource.page(
-            .init(
-                model: name, lambda: manifest.mixing.lambda ?? 0.5, documents: index?.search.count ?? 0,
-                hasIndex: index != nil, hasFeedback: options.feedbackFolder != nil, hasReport: options.report != nil,
-                hasBM25: index?.lexical != nil, hasKeys: options.hasKeys))
+        page = try PageSource.page([
+            "model": name, "lambda": manifest.mixing.lambda ?? 0.5, "documents": index?.search.count ?? 0,
+            "hasIndex": index != nil, "hasFeedback": options.feedbackFolder != nil, "hasReport": options.report != nil,
+            // The weight is BM25's where the page fuses with it.
+            "hasBM25": index?.lexical != nil, "bm25Weight": Float(1) / 3, "hasKeys": options.hasKeys,
+        ])
         degrades = options.degrades
         self.metrics = metrics
     }
@@ -67,14 +71,22 @@ final class ServedModel: Sendable {
     /// Numbers in a joined vector.
     var dimension: Int { manifest.joinedDimension }
 
+    /// - Throws: ``ServiceError`` 404 where no index is served.
+    func requireIndex() throws -> ServedIndex {
+        if let index { return index }
+        throw ServiceError(
+            .notFound, .invalidRequest,
+            "no index is served: make one with 'mafin index' and start the service with --index", code: "no_index")
+    }
+
     /// The index and the row of one of its documents.
     /// - Throws: ``ServiceError`` 404.
     func row(of id: String, parameter: String) throws -> (SearchIndex, Int) {
-        guard let index = index?.search else {
-            throw ServiceError(.notFound, .invalidRequest, "no index is served", code: "no_index")
-        }
-        guard let row = index.row(of: id) else { throw ServiceError.unknownDocument(id, parameter: parameter) }
-        return (index, row)
+        let index = try requireIndex().search
+        if let row = index.row(of: id) { return (index, row) }
+        throw ServiceError(
+            .notFound, .invalidRequest, "the index holds no document '\(id.clipped)'", parameter: parameter,
+            code: "document_not_found")
     }
 
     // MARK: Vectors
@@ -85,12 +97,10 @@ final class ServedModel: Sendable {
         var blackBox: Matrix?
         /// The local rows, as the encoder emits them.
         var local: Matrix
-        /// Tokens of each text, as the local encoder reads them.
-        var tokens: [Int]
+        /// Tokens of all texts, as the local encoder reads them.
+        var tokens: Int
         /// Why the black box's half is missing.
         var degraded: String?
-
-        var tokenCount: Int { tokens.reduce(0, +) }
     }
 
     /// Both halves, at the same time: it takes as long as the slower one. A request for which the queue has no room costs nothing,
@@ -116,7 +126,7 @@ final class ServedModel: Sendable {
                 .local(try await self.measured(.local) { try await self.engine.vectors(of: job) })
             }
             if asksBlackBox { group.addTask { try await self.blackBoxHalf(of: texts, as: role) } }
-            var halves = Halves(local: Matrix(rows: 0, columns: 0), tokens: (0..<batch.count).map(batch.length))
+            var halves = Halves(local: Matrix(rows: 0, columns: 0), tokens: batch.tokenCount)
             for try await half in group {
                 switch half {
                 case .local(let matrix): halves.local = matrix
@@ -173,10 +183,8 @@ final class ServedModel: Sendable {
     /// Joined vectors of texts.
     struct Joined: Sendable {
         var vectors: Matrix
-        var tokens: [Int]
+        var tokens: Int
         var degraded: String?
-
-        var tokenCount: Int { tokens.reduce(0, +) }
     }
 
     /// Joined vectors, `(texts.count, dimension)`: what `mafin embed` writes for the same texts.

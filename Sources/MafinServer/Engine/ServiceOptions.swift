@@ -11,9 +11,29 @@ package struct LoadedArtefact {
     package var blackBox: any BlackBox
     /// Folder of the index that is searched.
     package var index: URL?
+    /// How the black box's cache is now; `nil` where there is none.
+    package var cache: (@Sendable () -> CacheFigures)?
 
-    package init(model: ArtefactModel, blackBox: any BlackBox, index: URL? = nil) {
-        (self.model, self.blackBox, self.index) = (model, blackBox, index)
+    package init(
+        model: ArtefactModel, blackBox: any BlackBox, index: URL? = nil, cache: (@Sendable () -> CacheFigures)? = nil
+    ) {
+        (self.model, self.blackBox, self.index, self.cache) = (model, blackBox, index, cache)
+    }
+}
+
+/// How the cache of the black box's vectors is.
+package struct CacheFigures: Sendable {
+    /// Size of its file, its log included.
+    package var bytes: Int
+    /// Writes that failed while answers were delivered, and vectors removed for want of room, since the artefact was loaded.
+    package var writeFailures: Int
+    package var evictedVectors: Int
+    /// Whether the last write succeeded.
+    package var isWritable: Bool
+
+    package init(bytes: Int, writeFailures: Int, evictedVectors: Int, isWritable: Bool) {
+        (self.bytes, self.writeFailures) = (bytes, writeFailures)
+        (self.evictedVectors, self.isWritable) = (evictedVectors, isWritable)
     }
 }
 

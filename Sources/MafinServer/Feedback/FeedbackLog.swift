@@ -31,20 +31,12 @@ actor FeedbackLog {
         close(descriptor)
     }
 
-    /// What is known of a query, and how many marks there are in all.
-    struct State: Sendable {
-        var grades: [String: Int]
-        var labels: Int
-        var queries: Int
-    }
-
     /// The marks that one key made for a query, and the number of marks and marked queries of all keys.
-    func state(of query: String?, by key: String?) throws -> State {
+    func state(of query: String?, by key: String?) throws -> (grades: [String: Int], labels: Int, queries: Int) {
         try readOn()
         let marked = marks.queries.values.filter { !$0.grades.isEmpty }
-        return State(
-            grades: query.map { marks.grades(of: $0, by: key) } ?? [:],
-            labels: marked.reduce(0) { $0 + $1.grades.count }, queries: marked.count)
+        let grades = query.map { marks.grades(of: $0, by: key) } ?? [:]
+        return (grades, marked.reduce(0) { $0 + $1.grades.count }, marked.count)
     }
 
     /// Appends an event; it is on disk when this returns.

@@ -1,30 +1,25 @@
 import HTTPTypes
 
 /// The paths of the service.
-enum Endpoint: CaseIterable, Sendable {
-    case embeddings, cohere, models, model, search, document, context, explain, feedback
-    case live, ready, metrics, openAPI, page, report
+enum Endpoint: String, CaseIterable, Sendable {
+    case embeddings = "/v1/embeddings"
+    case cohere = "/v2/embed"
+    case models = "/v1/models"
+    case model = "/v1/models/{model}"
+    case search = "/search"
+    case document = "/document"
+    case context = "/v1/context"
+    case explain = "/explain"
+    case feedback = "/feedback"
+    case live = "/livez"
+    case ready = "/readyz"
+    case metrics = "/metrics"
+    case openAPI = "/openapi.json"
+    case page = "/"
+    case report = "/report"
 
     /// The path as the metrics and `/openapi.json` write it.
-    var path: String {
-        switch self {
-        case .embeddings: "/v1/embeddings"
-        case .cohere: "/v2/embed"
-        case .models: "/v1/models"
-        case .model: "/v1/models/{model}"
-        case .search: "/search"
-        case .document: "/document"
-        case .context: "/v1/context"
-        case .explain: "/explain"
-        case .feedback: "/feedback"
-        case .live: "/livez"
-        case .ready: "/readyz"
-        case .metrics: "/metrics"
-        case .openAPI: "/openapi.json"
-        case .page: "/"
-        case .report: "/report"
-        }
-    }
+    var path: String { rawValue }
 
     var methods: [HTTPRequest.Method] {
         switch self {
@@ -35,46 +30,25 @@ enum Endpoint: CaseIterable, Sendable {
     }
 
     /// Whether a key is needed where there are keys. The page itself holds nothing that needs one; what it asks for does.
-    var needsKey: Bool {
-        switch self {
-        case .live, .ready, .metrics, .openAPI, .page: false
-        default: true
-        }
-    }
+    var needsKey: Bool { ![.live, .ready, .metrics, .openAPI, .page].contains(self) }
 
     /// Whether the bound on requests at a time applies. Paths that say how the service is are always answered.
-    var isCounted: Bool {
-        switch self {
-        case .live, .ready, .metrics: false
-        default: true
-        }
-    }
+    var isCounted: Bool { ![.live, .ready, .metrics].contains(self) }
 
     var dialect: Reply.Dialect? { self == .cohere ? .cohere : nil }
 
+    /// For clients whose base URL lacks the version, or has one where there is none.
+    private static let secondNames: [String: Endpoint] = [
+        "/embeddings": .embeddings, "/models": .models, "/v1/search": .search, "": .page,
+    ]
+
     /// The endpoint of a path, and the part of the path that is its parameter.
     static func find(_ path: String) -> (Endpoint?, String) {
-        switch path {
-        // Second names are for clients whose base URL lacks the version.
-        case "/v1/embeddings", "/embeddings": return (.embeddings, "")
-        case "/v2/embed": return (.cohere, "")
-        case "/v1/models", "/models": return (.models, "")
-        case "/search", "/v1/search": return (.search, "")
-        case "/document": return (.document, "")
-        case "/v1/context": return (.context, "")
-        case "/explain": return (.explain, "")
-        case "/feedback": return (.feedback, "")
-        case "/livez": return (.live, "")
-        case "/readyz": return (.ready, "")
-        case "/metrics": return (.metrics, "")
-        case "/openapi.json": return (.openAPI, "")
-        case "/", "": return (.page, "")
-        case "/report": return (.report, "")
-        default:
-            let prefix = "/v1/models/"
-            return path.hasPrefix(prefix) && path.count > prefix.count
-                ? (.model, String(path.dropFirst(prefix.count))) : (nil, "")
+        let prefix = "/v1/models/"
+        guard !path.hasPrefix(prefix) else {
+            return path.count > prefix.count ? (.model, String(path.dropFirst(prefix.count))) : (nil, "")
         }
+        return (Endpoint(rawValue: path) ?? secondNames[path], "")
     }
 
     /// A method's name, or one word for all unknown methods.

@@ -1,40 +1,8 @@
-import Foundation
 import MafinBlackBox
 import MafinPipeline
 import Synchronization
 
 extension MafinService {
-    private struct Passage: Encodable {
-        var source: Int
-        var id: String
-        var title: String
-        var text: String
-        var score: Float
-        var tokens: Int
-        var isCut: Bool
-
-        enum CodingKeys: String, CodingKey {
-            case source, id, title, text, score, tokens
-            case isCut = "is_cut"
-        }
-    }
-
-    private struct ContextBody: Encodable {
-        var object = "context"
-        var model: String
-        var query: String
-        var context: String
-        var tokens: Int
-        var maximumTokens: Int
-        var sources: [Passage]
-        var degraded: String?
-
-        enum CodingKeys: String, CodingKey {
-            case object, model, query, context, tokens, sources, degraded
-            case maximumTokens = "max_tokens"
-        }
-    }
-
     /// `POST /v1/context`: the best passages for a question as one text, numbered, within a budget of tokens.
     ///
     /// Tokens are the local encoder's. Other models count a little differently, so clients should leave some room.
@@ -46,7 +14,7 @@ extension MafinService {
         let answer = try await model.search(asked, maximumTokens: options.queueTokens)
         request.facts.withLock { ($0.inputs, $0.tokens) = (1, answer.tokens) }
         let tokenizer = model.engine.tokenizer(.document)
-        var sources: [Passage] = []
+        var sources: [JSONObject] = []
         var context = ""
         var used = 0
         for hit in answer.hits {
@@ -61,16 +29,16 @@ extension MafinService {
             guard used + tokens <= budget, !text.isEmpty else { break }
             context += (context.isEmpty ? "" : "\n\n") + passage
             used += tokens
-            sources.append(
-                Passage(
-                    source: number, id: hit.id, title: hit.title, text: text, score: hit.score, tokens: tokens,
-                    isCut: text.utf8.count < hit.text.utf8.count))
-            if text.utf8.count < hit.text.utf8.count { break }
+            let isCut = text.utf8.count < hit.text.utf8.count
+            sources.append([
+                "source": number, "id": hit.id, "title": hit.title, "text": text, "score": hit.score, "tokens": tokens,
+                "is_cut": isCut,
+            ])
+            if isCut { break }
         }
-        return try Reply(
-            json: ContextBody(
-                model: model.name, query: asked.query, context: context, tokens: used, maximumTokens: budget,
-                sources: sources, degraded: answer.degraded)
-        ).flagged(degraded: answer.degraded != nil)
+        return try Reply(json: [
+            "object": "context", "model": model.name, "query": asked.query, "context": context, "tokens": used,
+            "max_tokens": budget, "sources": sources, "degraded": answer.degraded,
+        ]).flagged(degraded: answer.degraded != nil)
     }
 }

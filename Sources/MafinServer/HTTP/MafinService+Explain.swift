@@ -1,39 +1,15 @@
-import Foundation
 import MafinBlackBox
 import MafinRetrieval
 import Synchronization
 
 extension MafinService {
-    private struct Side: Encodable {
-        var side: String
-        var pieces: [WordShares.Piece]
-    }
-
-    private struct ExplainBody: Encodable {
-        var object = "explanation"
-        var query: String
-        var document: String
-        var localScore: Float
-        var method = "leave-one-out"
-        var sides: [Side]
-
-        enum CodingKeys: String, CodingKey {
-            case object, query, document, method, sides
-            case localScore = "local_score"
-        }
-    }
-
     /// `POST /explain`: the words of a query and a passage that carry the local half's score.
     ///
     /// Explanations cost thousands of tokens each. They are counted as such, and all of them together may hold a part of the queue only.
     func explain(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         let fields = try await fields(request)
-        guard let query = try fields.text("query"), !query.allSatisfy(\.isWhitespace) else {
-            throw ServiceError.invalid("query is missing or empty", parameter: "query")
-        }
-        guard let id = try fields.text("document") else {
-            throw ServiceError.invalid("document is missing: the id of a document of the index", parameter: "document")
-        }
+        let query = try fields.query()
+        let id = try fields.document()
         let (index, row) = try model.row(of: id, parameter: "document")
         let document = try index.document(row).textForEncoding
         let ofQuery = WordShares(of: query, as: .query, against: document, engine: model.engine)
@@ -52,12 +28,12 @@ extension MafinService {
             $0.inputs = found.query.texts + found.document.texts
             $0.tokens = found.query.tokens + found.document.tokens
         }
-        return try Reply(
-            json: ExplainBody(
-                query: query, document: id, localScore: found.query.score,
-                sides: [
-                    Side(side: "query", pieces: found.query.pieces),
-                    Side(side: "document", pieces: found.document.pieces),
-                ]))
+        let sides: [JSONObject] = [
+            ["side": "query", "pieces": found.query.pieces], ["side": "document", "pieces": found.document.pieces],
+        ]
+        return try Reply(json: [
+            "object": "explanation", "query": query, "document": id, "local_score": found.query.score,
+            "method": "leave-one-out", "sides": sides,
+        ])
     }
 }

@@ -1,16 +1,7 @@
-import Foundation
 import HTTPTypes
 import Synchronization
 
 extension MafinService {
-    private struct FeedbackBody: Encodable {
-        var object = "feedback"
-        var query: String?
-        var grades: [String: Int]
-        var labels: Int
-        var queries: Int
-    }
-
     /// `POST /feedback` marks a result; `GET /feedback?query=…` says which marks this client has made.
     func feedback(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         guard let feedback else {
@@ -21,20 +12,15 @@ extension MafinService {
         let owner = request.facts.withLock { $0.key?.name }
         func reply(_ query: String?) async throws -> Reply {
             let state = try await feedback.state(of: query, by: owner)
-            return try Reply(
-                json: FeedbackBody(query: query, grades: state.grades, labels: state.labels, queries: state.queries))
+            return try Reply(json: [
+                "object": "feedback", "query": query, "grades": state.grades, "labels": state.labels,
+                "queries": state.queries,
+            ])
         }
         if request.method == .get || request.method == .head { return try await reply(request.parameter("query")) }
         let fields = try await fields(request)
-        guard let query = try fields.text("query"), !query.allSatisfy(\.isWhitespace),
-            query.utf8.count <= FeedbackLog.maximumQueryBytes
-        else {
-            throw ServiceError.invalid(
-                "query is missing, empty or longer than \(FeedbackLog.maximumQueryBytes) bytes", parameter: "query")
-        }
-        guard let document = try fields.text("document") else {
-            throw ServiceError.invalid("document is missing: the id of a document of the index", parameter: "document")
-        }
+        let query = try fields.query(maximumBytes: FeedbackLog.maximumQueryBytes)
+        let document = try fields.document()
         _ = try model.row(of: document, parameter: "document")
         guard !document.unicodeScalars.contains(where: { $0.properties.isWhitespace }) else {
             throw ServiceError.invalid(

@@ -1,32 +1,20 @@
-import Foundation
 import HTTPTypes
 
 extension MafinService {
-    private struct ReadinessBody: Encodable {
-        var status: String
-        var model: String?
-        var artefact: String?
-        var local: String?
-        var blackBox: String?
-        var index: Int?
-
-        enum CodingKeys: String, CodingKey {
-            case status, model, artefact, local, index
-            case blackBox = "black_box"
-        }
-    }
-
     /// `GET /readyz`: whether the service can do its work. Where there are keys, only a request with one is told more than that.
     func readiness(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         let readiness = await model.readiness.now()
         let isDraining = isDraining
         let isReady = !isDraining && readiness.isReady
-        var body = ReadinessBody(status: isDraining ? "ending" : readiness.status)
-        if mayKnow(request) {
-            (body.model, body.artefact, body.index) = (model.name, model.hash, model.index?.search.count)
-            body.local = readiness.local
-            body.blackBox = readiness.blackBox?.sentence ?? "ok"
-        }
+        let status = isDraining ? "ending" : readiness.status
+        let body: JSONObject =
+            !mayKnow(request)
+            ? ["status": status]
+            : [
+                "status": status, "model": model.name, "artefact": model.hash, "local": readiness.local,
+                "black_box": readiness.blackBox?.sentence ?? "ok", "cache": readiness.cacheText,
+                "index": model.index?.search.count,
+            ]
         var reply = try Reply(json: body, status: isReady ? .ok : .serviceUnavailable)
         if !isReady { reply.headers[.retryAfter] = "5" }
         return reply
@@ -37,7 +25,7 @@ extension MafinService {
         Reply(
             metrics.text(
                 requestsInFlight: requestsInFlight, queueTokens: model.engine.load, searches: model.searching.count,
-                namesArtefact: mayKnow(request)),
+                cache: model.cache?(), namesArtefact: mayKnow(request)),
             type: "text/plain; version=0.0.4; charset=utf-8")
     }
 }

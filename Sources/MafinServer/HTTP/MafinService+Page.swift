@@ -15,26 +15,13 @@ extension MafinService {
 
 /// The page's parts, put together once.
 enum PageSource {
-    /// What the page has to know before it asks anything.
-    struct Facts: Encodable {
-        var model: String
-        var lambda: Float
-        var documents: Int
-        var hasIndex: Bool
-        var hasFeedback: Bool
-        var hasReport: Bool
-        var hasBM25: Bool
-        /// Weight of BM25 where the page fuses with it.
-        var bm25Weight: Float = 1 / 3
-        var hasKeys: Bool
-    }
-
     private static let style = String(decoding: PackageResources.page_css, as: UTF8.self)
     private static let script = String(decoding: PackageResources.page_js, as: UTF8.self)
     private static let whole: String = String(decoding: PackageResources.page_html, as: UTF8.self)
         .replacing("/*STYLE*/", with: style).replacing("/*SCRIPT*/", with: script)
 
-    static func page(_ facts: Facts) throws -> String {
+    /// - Parameter facts: what the page has to know before it asks anything.
+    static func page(_ facts: JSONObject) throws -> String {
         let config = try String(decoding: JSONEncoder().encode(facts), as: UTF8.self).replacing("<", with: "\\u003c")
         return whole.replacing("/*CONFIG*/", with: config)
     }

@@ -73,12 +73,7 @@ extension MafinService {
         let idle = TimeAmount.nanoseconds(Int64(listening.idleTimeout.inSeconds * 1e9))
         let plain = HTTPServerBuilder.http1(
             configuration: .init(additionalChannelHandlers: [watch.makeHandler()], idleTimeout: idle))
-        let server: HTTPServerBuilder
-        if let certificates {
-            server = try .tls(plain, tlsConfiguration: certificates.configuration)
-        } else {
-            server = plain
-        }
+        let server = try certificates.map { try .tls(plain, tlsConfiguration: $0.configuration) } ?? plain
         var quiet = Logger(label: "mafin.http")
         quiet.logLevel = .critical
         return Application(

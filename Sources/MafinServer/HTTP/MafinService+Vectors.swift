@@ -1,4 +1,3 @@
-import Foundation
 import MafinBlackBox
 import MafinMethod
 import MafinNumerics
@@ -39,7 +38,7 @@ extension MafinService {
         request.facts.withLock { $0.inputs = texts.count }
         let joined = try await model.embed(
             texts, as: role, lambda: lambda, maximumTokens: options.queueTokens)
-        request.facts.withLock { $0.tokens = joined.tokenCount }
+        request.facts.withLock { $0.tokens = joined.tokens }
         return joined
     }
 

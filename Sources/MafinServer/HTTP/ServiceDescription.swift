@@ -7,7 +7,7 @@ import MafinPipeline
 /// `/openapi.json` of one service: the template with this service's bounds and the lengths of this artefact's vectors.
 ///
 /// In the template a string `MAFIN_…` stands for a value. A string that is nothing else becomes that value, of whatever type; within a longer
-/// string the value's text is put in its place.
+/// string the value's text is put in its place. `MAFIN_JSON Name` is the content of a body that is JSON of the schema `Name`.
 struct ServiceDescription {
     private let values: [String: Any]
 
@@ -75,6 +75,10 @@ struct ServiceDescription {
         case let array as [Any]: return array.map(filled)
         case let text as String:
             if let whole = values[text] { return whole }
+            if text.hasPrefix("MAFIN_JSON ") {
+                let schema = ["$ref": "#/components/schemas/\(text.dropFirst("MAFIN_JSON ".count))"]
+                return ["application/json": ["schema": schema]]
+            }
             guard text.contains("MAFIN_") else { return text }
             // Longest first: one name may begin like another.
             return values.keys.sorted { $0.count > $1.count }.reduce(text) {

@@ -39,7 +39,7 @@ struct ServiceResponder: HTTPResponder {
         reply.headers[.xContentTypeOptions] = "nosniff"
         if reply.headers[.cacheControl] == nil { reply.headers[.cacheControl] = "no-store" }
         CrossOrigin(service.options.allowedOrigins).addHeaders(to: &reply, for: request)
-        ending.status = reply.status
+        ending.state.withLock { $0.status = reply.status }
         guard request.method != .head, reply.body.readableBytes > 0 else {
             return Response(status: reply.status, headers: reply.headers)
         }
@@ -55,7 +55,7 @@ struct ServiceResponder: HTTPResponder {
                 "failure", level: "error",
                 [("id", .text(request.id)), ("error", .text("\(error)".clipped(to: 2000)))])
         }
-        ending.failure = known
+        ending.state.withLock { $0.failure = known }
         var reply = Reply.error(known, in: request.dialect, id: request.id)
         if request.leavesMuch(after: known) { reply.headers[.connection] = "close" }
         return reply
@@ -82,7 +82,7 @@ struct ServiceResponder: HTTPResponder {
             }
             var rest = body
             while let piece = rest.readSlice(length: min(rest.readableBytes, 1 << 16)), piece.readableBytes > 0 {
-                ending.written += piece.readableBytes
+                ending.state.withLock { $0.written += piece.readableBytes }
                 // Before the last piece: a client that has its answer finds it counted.
                 if rest.readableBytes == 0 { ending.end() }
                 let stall = close(after: patience)
@@ -151,7 +151,7 @@ struct ServiceResponder: HTTPResponder {
 
 /// The end of a request: counted and logged once, when all but the last piece of its answer has been written, or nothing more can be.
 private final class Ending: Sendable {
-    private struct State {
+    struct State {
         var status = HTTPResponse.Status.internalServerError
         var failure: ServiceError?
         var written = 0
@@ -163,7 +163,7 @@ private final class Ending: Sendable {
     private let endpoint: Endpoint?
     private let remote: String?
     private let start: ContinuousClock.Instant
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
     init(
         _ service: MafinService, _ request: ServedRequest, _ endpoint: Endpoint?, remote: String?,
@@ -176,21 +176,6 @@ private final class Ending: Sendable {
 
     /// Answers without a body, and those whose connection was lost before their body, end here.
     deinit { end() }
-
-    var status: HTTPResponse.Status {
-        get { state.withLock { $0.status } }
-        set { state.withLock { $0.status = newValue } }
-    }
-
-    var failure: ServiceError? {
-        get { state.withLock { $0.failure } }
-        set { state.withLock { $0.failure = newValue } }
-    }
-
-    var written: Int {
-        get { state.withLock { $0.written } }
-        set { state.withLock { $0.written = newValue } }
-    }
 
     func end() {
         let state = state.withLock { state -> State? in

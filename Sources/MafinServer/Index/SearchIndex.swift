@@ -162,18 +162,13 @@ package final class SearchIndex: Sendable {
 
 /// A document as BEIR writes it.
 struct StoredDocument: Codable {
-    var id: String
+    var _id: String
     var title: String
     var text: String
 
-    private enum CodingKeys: String, CodingKey {
-        case id = "_id"
-        case title, text
-    }
-
     init(_ document: Document) {
-        (id, title, text) = (document.id, document.title, document.text)
+        (_id, title, text) = (document.id, document.title, document.text)
     }
 
-    var document: Document { Document(id: id, title: title, text: text) }
+    var document: Document { Document(id: _id, title: title, text: text) }
 }

@@ -101,6 +101,11 @@ final class MetricFamily: Sendable {
         }
     }
 
+    /// Appends a metric that has one value and no labels.
+    static func write(_ name: String, _ kind: Kind, _ help: String, _ value: Double, to text: inout String) {
+        text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.word)\n\(name) \(number(value))\n"
+    }
+
     private static func number(_ value: Double) -> String {
         value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
     }

@@ -10,11 +10,22 @@ struct Readiness: Sendable {
     var isLocalWell: Bool
     /// Why the black box cannot be asked; `nil` where it can.
     var blackBox: UpstreamFailure?
+    /// How the cache is; `nil` where there is none.
+    var cache: CacheFigures?
     /// Whether queries are answered without the black box.
     var degrades: Bool
 
     var isReady: Bool { isLocalWell && (blackBox == nil || degrades) }
-    var status: String { isReady ? (blackBox == nil ? "ready" : "degraded") : "not ready" }
+    var status: String {
+        isReady ? (blackBox == nil && cache?.isWritable != false ? "ready" : "degraded") : "not ready"
+    }
+
+    /// What is said of the cache.
+    var cacheText: String? {
+        cache.map {
+            $0.isWritable ? "ok" : "it cannot be written: vectors are delivered, and will have to be paid again"
+        }
+    }
 }
 
 /// Finds out whether an artefact can be served, by doing its work, at most once a second: whoever asks more often is told what was found.
@@ -30,12 +41,17 @@ final class ReadinessCheck: Sendable {
 
     private let engine: LocalEngine
     private let probe: BlackBoxProbe
+    private let cache: (@Sendable () -> CacheFigures)?
     private let degrades: Bool
     private let log: ServiceLog
     private let state = Mutex(State())
 
-    init(_ engine: LocalEngine, _ probe: BlackBoxProbe, degrades: Bool, log: ServiceLog) {
-        (self.engine, self.probe, self.degrades, self.log) = (engine, probe, degrades, log)
+    init(
+        _ engine: LocalEngine, _ probe: BlackBoxProbe, cache: (@Sendable () -> CacheFigures)?, degrades: Bool,
+        log: ServiceLog
+    ) {
+        (self.engine, self.probe, self.cache) = (engine, probe, cache)
+        (self.degrades, self.log) = (degrades, log)
     }
 
     func now() async -> Readiness {
@@ -55,7 +71,7 @@ final class ReadinessCheck: Sendable {
         async let remote = probe.failure()
         let local = await localState()
         let found = Readiness(
-            local: local.text, isLocalWell: local.isWell, blackBox: await remote, degrades: degrades)
+            local: local.text, isLocalWell: local.isWell, blackBox: await remote, cache: cache?(), degrades: degrades)
         let before = state.withLock { state in
             defer { (state.last, state.found, state.running) = (found, .now, nil) }
             return state.last
@@ -66,7 +82,7 @@ final class ReadinessCheck: Sendable {
                 [
                     ("status", .text(found.status)), ("local", .text(found.local)),
                     ("black_box", .text(found.blackBox.map { $0.detail.clipped(to: 500) } ?? "ok")),
-                ])
+                ] + (found.cacheText.map { [("cache", .text($0))] } ?? []))
         }
         return found
     }

@@ -22,8 +22,6 @@ package final class ServiceMetrics: Sendable {
     private let requestSeconds = MetricFamily(
         "mafin_http_request_duration_seconds", .histogram(bounds: seconds),
         "Time from a request's head to the last piece of its answer, by path.", labels: ["path"])
-    private let inFlight = MetricFamily(
-        "mafin_http_requests_in_flight", .gauge, "Requests being answered, up to the last piece of the answer.")
     private let refused = MetricFamily(
         "mafin_http_requests_refused_total", .counter, "Requests refused, by reason.", labels: ["reason"])
     private let inputs = MetricFamily("mafin_inputs_total", .counter, "Texts embedded, by role.", labels: ["role"])
@@ -40,8 +38,6 @@ package final class ServiceMetrics: Sendable {
     private let batchTokens = MetricFamily(
         "mafin_local_batch_tokens", .histogram(bounds: [16, 64, 256, 512, 1024, 2048, 4096, 16384]),
         "Tokens of the local encoder's batches.")
-    private let queue = MetricFamily(
-        "mafin_local_queue_tokens", .gauge, "Tokens that wait for the local encoder or are computed.")
     private let calls = MetricFamily(
         "mafin_black_box_calls_total", .counter, "Calls to the black box, by outcome.", labels: ["outcome"])
     private let callTexts = MetricFamily("mafin_black_box_call_texts_total", .counter, "Texts of these calls.")
@@ -55,7 +51,6 @@ package final class ServiceMetrics: Sendable {
         "mafin_black_box_cost_estimate_total", .counter,
         "Estimated cost of the texts sent to the black box, from the price given and the local encoder's count of tokens."
     )
-    private let searches = MetricFamily("mafin_searches", .gauge, "Searches that wait or run.")
     private let degraded = MetricFamily(
         "mafin_degraded_total", .counter, "Queries answered by the local half alone because the black box was away.")
     private let reloads = MetricFamily(
@@ -127,16 +122,34 @@ package final class ServiceMetrics: Sendable {
 
     /// All of it in Prometheus' text format.
     /// - Parameter namesArtefact: whether to say which artefact is served.
-    func text(requestsInFlight: Int, queueTokens: Int, searches count: Int, namesArtefact: Bool) -> String {
-        inFlight.set(Double(requestsInFlight))
-        queue.set(Double(queueTokens))
-        searches.set(Double(count))
+    func text(
+        requestsInFlight: Int, queueTokens: Int, searches: Int, cache figures: CacheFigures?, namesArtefact: Bool
+    ) -> String {
         var text = ""
         for family in (namesArtefact ? [info] : []) + [
-            requests, requestSeconds, inFlight, refused, inputs, tokens, stageSeconds, batches, batchSeconds,
-            batchTokens, queue, searches, calls, callTexts, callSeconds, cache, degraded, reloads,
+            requests, requestSeconds, refused, inputs, tokens, stageSeconds, batches, batchSeconds,
+            batchTokens, calls, callTexts, callSeconds, cache, degraded, reloads,
         ] {
             family.write(to: &text)
+        }
+        func write(_ name: String, _ kind: MetricFamily.Kind, _ help: String, _ value: Int) {
+            MetricFamily.write(name, kind, help, Double(value), to: &text)
+        }
+        write(
+            "mafin_http_requests_in_flight", .gauge, "Requests being answered, up to the last piece of the answer.",
+            requestsInFlight)
+        write(
+            "mafin_local_queue_tokens", .gauge, "Tokens that wait for the local encoder or are computed.", queueTokens)
+        write("mafin_searches", .gauge, "Searches that wait or run.", searches)
+        if let figures {
+            write("mafin_cache_bytes", .gauge, "Size of the cache's file, its log included.", figures.bytes)
+            write(
+                "mafin_cache_write_failures_total", .counter,
+                "Writes to the cache that failed; the answers were delivered.",
+                figures.writeFailures)
+            write(
+                "mafin_cache_evicted_vectors_total", .counter, "Vectors of queries removed for want of room.",
+                figures.evictedVectors)
         }
         if pricePerMillionTokens != nil { cost.write(to: &text) }
         ProcessMetrics.write(to: &text)
@@ -152,19 +165,19 @@ enum ProcessMetrics {
     static func begin() { _ = start }
 
     static func write(to text: inout String) {
-        func line(_ name: String, _ kind: String, _ help: String, _ value: Double) {
-            text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind)\n\(name) \(value)\n"
+        func line(_ name: String, _ kind: MetricFamily.Kind, _ help: String, _ value: Double) {
+            MetricFamily.write(name, kind, help, value, to: &text)
         }
-        line("process_start_time_seconds", "gauge", "Start of the process, in seconds since 1970.", start)
+        line("process_start_time_seconds", .gauge, "Start of the process, in seconds since 1970.", start)
         // clock(3) counts microseconds everywhere (POSIX).
-        line("process_cpu_seconds_total", "counter", "Time on all cores, user and system.", Double(clock()) * 1e-6)
+        line("process_cpu_seconds_total", .counter, "Time on all cores, user and system.", Double(clock()) * 1e-6)
         if let resident = residentBytes() {
             line(
-                "process_resident_memory_bytes", "gauge", "Memory that is in use, mapped files included.",
+                "process_resident_memory_bytes", .gauge, "Memory that is in use, mapped files included.",
                 Double(resident))
         }
         if let files = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count {
-            line("process_open_fds", "gauge", "Open files and connections.", Double(files))
+            line("process_open_fds", .gauge, "Open files and connections.", Double(files))
         }
     }
 

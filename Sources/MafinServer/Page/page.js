@@ -408,11 +408,7 @@
     event.preventDefault();
     openReport();
   });
-  element('lambda').addEventListener('input', () => {
-    share = Number(element('lambda').value);
-    element('lambda-value').textContent = lambda().toFixed(2);
-    render(true);
-  });
+  element('lambda').addEventListener('input', () => moveTo(Number(element('lambda').value)));
   element('lambda').addEventListener('change', () => {
     if (answer) element('status').textContent = summary();
     remember();
@@ -431,11 +427,15 @@
   });
   new ResizeObserver(() => { if (answer) draw(blackBoxRanks(), new Map(ranking().map(hit => [hit.id, hit.rank]))); }).observe(element('board'));
 
-  function setLambda(value) {
+  function moveTo(value) {
     share = value;
-    element('lambda').value = value;
     element('lambda-value').textContent = lambda().toFixed(2);
     render(true);
+  }
+
+  function setLambda(value) {
+    element('lambda').value = value;
+    moveTo(value);
     if (answer) element('status').textContent = summary();
   }
 

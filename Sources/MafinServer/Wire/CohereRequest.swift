@@ -17,15 +17,11 @@ struct CohereRequest: Sendable {
             throw ServiceError.invalid("\(name) cannot be embedded here: send texts", parameter: name)
         }
         texts = try fields.inputs("texts", maximum: service.maximumInputs, mayBeOne: false)
-        guard let type = try fields.text("input_type") else {
+        guard let role = try EmbeddingsRequest.role(fields, named) else {
             throw ServiceError.invalid(
                 "input_type is missing: search_query or search_document", parameter: "input_type")
         }
-        role = try EmbeddingsRequest.role(type, parameter: "input_type")
-        if let suffix = named.role, suffix != role {
-            throw ServiceError.invalid(
-                "input_type says \(type.clipped), the model's name says \(suffix.rawValue)", parameter: "input_type")
-        }
+        self.role = role
         encodings =
             try fields.texts("embedding_types", maximum: 64)?.map { name in
                 guard let encoding = VectorEncoding(rawValue: name) else {

@@ -1,4 +1,3 @@
-import Foundation
 import HTTPTypes
 import MafinBlackBox
 
@@ -23,12 +22,7 @@ struct EmbeddingsRequest: Sendable {
     init(_ fields: RequestFields, for service: Reading) throws {
         let named = try ModelName(try fields.text("model"), served: service.model)
         texts = try fields.inputs("input", maximum: service.maximumInputs)
-        let stated = try fields.text("input_type").map { try Self.role($0, parameter: "input_type") }
-        if let stated, let suffix = named.role, stated != suffix {
-            throw ServiceError.invalid(
-                "input_type says \(stated.rawValue), the model's name says \(suffix.rawValue)", parameter: "input_type")
-        }
-        role = stated ?? named.role ?? service.defaultRole
+        role = try Self.role(fields, named) ?? named.role ?? service.defaultRole
         model = named.whole
         switch try fields.text("encoding_format") {
         case nil, "float": encoding = .float
@@ -53,16 +47,20 @@ struct EmbeddingsRequest: Sendable {
         lambda = try fields.number("lambda")
     }
 
-    /// A role by its name at OpenAI's imitators, Voyage and Cohere.
-    static func role(_ text: String, parameter: String) throws -> TextRole {
+    /// The role that `input_type` names, as OpenAI's imitators, Voyage and Cohere write it; the model's name may not say another.
+    static func role(_ fields: RequestFields, _ named: ModelName) throws -> TextRole? {
+        guard let text = try fields.text("input_type") else { return nil }
+        func wrong(_ reason: String) -> ServiceError { .invalid("input_type \(reason)", parameter: "input_type") }
+        let role: TextRole
         switch text {
-        case "query", "search_query": return .query
-        case "document", "search_document", "passage": return .document
+        case "query", "search_query": role = .query
+        case "document", "search_document", "passage": role = .document
         default:
-            throw ServiceError.invalid(
-                "\(parameter) must be query or document (or Cohere's search_query or search_document), found '\(text.clipped)'",
-                parameter: parameter)
+            throw wrong(
+                "must be query or document (or Cohere's search_query or search_document), found '\(text.clipped)'")
         }
+        guard let suffix = named.role, suffix != role else { return role }
+        throw wrong("says \(text.clipped), the model's name says \(suffix.rawValue)")
     }
 
     /// A joined vector cannot be cut: its second half is what was trained.

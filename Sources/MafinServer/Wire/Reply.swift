@@ -22,8 +22,7 @@ struct Reply: Sendable {
         self.init(ByteBuffer(string: text), type: type, status: status)
     }
 
-    /// A value as JSON.
-    init(json value: some Encodable, status: HTTPResponse.Status = .ok) throws {
+    init(json value: JSONObject, status: HTTPResponse.Status = .ok) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         self.init(ByteBuffer(bytes: try encoder.encode(value)), type: "application/json", status: status)
@@ -42,7 +41,7 @@ struct Reply: Sendable {
             encoding.append(vectors.row(row), to: &buffer)
             buffer.writeString("}")
         }
-        let tokens = joined.tokenCount
+        let tokens = joined.tokens
         buffer.writeString(
             "],\"model\":\(JSONText.quoted(model)),\"usage\":{\"prompt_tokens\":\(tokens),\"total_tokens\":\(tokens)}")
         if let reason = joined.degraded {
@@ -70,7 +69,7 @@ struct Reply: Sendable {
         }
         buffer.writeString("},\"texts\":[" + texts.map(JSONText.quoted).joined(separator: ",") + "]")
         buffer.writeString(
-            ",\"meta\":{\"api_version\":{\"version\":\"2\"},\"billed_units\":{\"input_tokens\":\(joined.tokenCount)}"
+            ",\"meta\":{\"api_version\":{\"version\":\"2\"},\"billed_units\":{\"input_tokens\":\(joined.tokens)}"
                 + (joined.degraded.map { ",\"warnings\":[\(JSONText.quoted("local half alone: \($0)"))]" } ?? "") + "}")
         buffer.writeString(",\"response_type\":\"embeddings_by_type\"}\n")
         return Reply(buffer, type: "application/json").flagged(degraded: joined.degraded != nil)

@@ -1,4 +1,3 @@
-import Foundation
 import MafinNumerics
 import NIOCore
 
@@ -48,6 +47,22 @@ struct RequestFields {
             guard first == UInt8(ascii: "\"") else { throw try wrong(name, "a string", &scanner) }
             return try scanner.string()
         }
+    }
+
+    /// What a search, an explanation or a mark is about.
+    func query(maximumBytes: Int? = nil) throws -> String {
+        guard let query = try text("query"), !query.allSatisfy(\.isWhitespace), query.utf8.count <= maximumBytes ?? .max
+        else {
+            let bound = maximumBytes.map { ", empty or longer than \($0) bytes" } ?? " or empty"
+            throw ServiceError.invalid("query is missing\(bound)", parameter: "query")
+        }
+        return query
+    }
+
+    /// The id of a document.
+    func document() throws -> String {
+        if let id = try text("document") { return id }
+        throw ServiceError.invalid("document is missing: the id of a document of the index", parameter: "document")
     }
 
     func boolean(_ name: String) throws -> Bool? {

@@ -47,12 +47,8 @@ package struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible
         _ status: HTTPResponse.Status, _ kind: Kind, _ message: String, parameter: String? = nil, code: String? = nil,
         retryAfter: Int? = nil
     ) {
-        self.status = status
-        self.kind = kind
-        self.message = message
-        self.parameter = parameter
-        self.code = code
-        self.retryAfter = retryAfter
+        (self.status, self.kind, self.message) = (status, kind, message)
+        (self.parameter, self.code, self.retryAfter) = (parameter, code, retryAfter)
     }
 
     static func invalid(_ message: String, parameter: String? = nil, code: String? = nil) -> ServiceError {
@@ -66,12 +62,6 @@ package struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible
     static func notFound(_ path: String) -> ServiceError {
         ServiceError(
             .notFound, .invalidRequest, "there is nothing at \(path.clipped); GET /openapi.json says what is where")
-    }
-
-    static func unknownDocument(_ id: String, parameter: String) -> ServiceError {
-        ServiceError(
-            .notFound, .invalidRequest, "the index holds no document '\(id.clipped)'", parameter: parameter,
-            code: "document_not_found")
     }
 
     static func overloaded(retryAfter: Int) -> ServiceError {

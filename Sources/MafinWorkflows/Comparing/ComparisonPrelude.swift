@@ -10,12 +10,12 @@ import MafinRetrieval
 /// What a comparison says before it trains: the data, texts on both sides of the split, the smallest gain that these queries could show, and
 /// what will be done.
 struct ComparisonPrelude {
-    private let options: ComparisonWorkflow.Options
+    private let split: String
     private let collection: RetrievalCollection
     private let context: WorkflowContext
 
-    init(_ options: ComparisonWorkflow.Options, _ collection: RetrievalCollection, _ context: WorkflowContext) {
-        (self.options, self.collection, self.context) = (options, collection, context)
+    init(_ split: String, _ collection: RetrievalCollection, _ context: WorkflowContext) {
+        (self.split, self.collection, self.context) = (split, collection, context)
     }
 
     /// Documents, queries and labels of each split.
@@ -49,7 +49,7 @@ struct ComparisonPrelude {
             }
         guard !lines.isEmpty else { return }
         context.note(
-            "nearly the same text in training and in \(options.split); the report also measures without these queries:")
+            "nearly the same text in training and in \(split); the report also measures without these queries:")
         for line in lines.prefix(Self.shownPairs) { context.note("  " + line) }
         if lines.count > Self.shownPairs { context.note("  … and \(lines.count - Self.shownPairs) more") }
     }
@@ -61,7 +61,7 @@ struct ComparisonPrelude {
         let queries = measured.queryIds.count(where: measured.hasRelevantDocument)
         let values = try vectors.evaluation(on: dev, of: collection, metrics: [plan.metric]).values[plan.metric] ?? []
         guard values.count >= 2, queries >= 2 else {
-            throw WorkflowError.tooFewQueries(dev: values.count, split: options.split, measured: queries)
+            throw WorkflowError.tooFewQueries(dev: values.count, split: split, measured: queries)
         }
         // The verdict rests on one test at its own p, however many systems are in the table.
         let detectable = MinimumDetectableDifference(baseline: values, queries: queries)
@@ -70,7 +70,7 @@ struct ComparisonPrelude {
                 format:
                     "the smallest gain that %d %@ queries would show with a probability of 80 %%: %.3f %@ (assuming that differences between two "
                     + "systems have a standard deviation of %.3f, from the black box's values on dev and a correlation of %.1f between systems)",
-                queries, options.split, detectable.difference, "\(plan.metric)", detectable.standardDeviation,
+                queries, split, detectable.difference, "\(plan.metric)", detectable.standardDeviation,
                 MinimumDetectableDifference.usualCorrelation))
         return detectable
     }

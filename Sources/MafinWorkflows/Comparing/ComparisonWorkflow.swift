@@ -11,52 +11,31 @@ import MafinRetrieval
 
 /// One `mafin compare`: reads a collection, asks the black box, trains and measures every system, and writes the report.
 package struct ComparisonWorkflow {
-    /// What is compared, and for how long.
-    package struct Options: Sendable {
-        /// The collection.
-        package var data: String
-        /// The folder of the report.
-        package var output: String
-        package var encoder = EncoderChoice()
-        package var tuning = TrainingTuning()
-        /// Time for all that is trained or fitted.
-        package var time = Duration.seconds(1_800)
-        /// Trainings of each method, each with its own seed.
-        package var seeds = 3
-        /// The first seed; the others follow it.
-        package var seed: UInt64 = 1
-        /// Names of systems; nil: all that fit the time.
-        package var systems: [String]?
-        /// The first one decides.
-        package var metrics = Metric.standard
-        /// The split to measure on.
-        package var split = JudgedSplits.Part.test.rawValue
-        /// Nil: chosen from the data and the time.
-        package var mode: ModeChoice.Mode?
-        /// Whether queries of train and dev stay that are also in the measured split.
-        package var allowsLeaks = false
-        /// The command that is written into the report.
-        package var commandLine = ""
+    /// The collection.
+    package var data: String
+    /// The folder of the report.
+    package var output: String
+    package var encoder = EncoderChoice()
+    package var tuning = TrainingTuning()
+    /// Systems, metrics, split, seeds, time and mode; what else decides is added to its facts.
+    package var request = ComparisonPlan.Request()
+    /// Whether queries of train and dev stay that are also in the measured split.
+    package var allowsLeaks = false
+    /// The command that is written into the report.
+    package var commandLine = ""
 
-        package init(data: String, output: String) {
-            (self.data, self.output) = (data, output)
-        }
-    }
-
-    private let options: Options
     private let context: WorkflowContext
     private let source: BlackBoxSource?
-    private let openBlackBox: TrainingWorkflow.BlackBoxOpening
-    private let store: ComparisonStore
+    private let openBlackBox: BlackBoxOpening
+    private var store: ComparisonStore { ComparisonStore(folder: URL(fileURLWithPath: output)) }
 
     /// - Parameter source: how the artefact's black box is opened again later; written into the artefact.
     package init(
-        _ options: Options, source: BlackBoxSource?, context: WorkflowContext,
-        openBlackBox: @escaping TrainingWorkflow.BlackBoxOpening
+        data: String, output: String, source: BlackBoxSource?, context: WorkflowContext,
+        openBlackBox: @escaping BlackBoxOpening
     ) {
-        (self.options, self.source, self.context) = (options, source, context)
-        self.openBlackBox = openBlackBox
-        store = ComparisonStore(folder: URL(fileURLWithPath: options.output))
+        (self.data, self.output, self.source) = (data, output, source)
+        (self.context, self.openBlackBox) = (context, openBlackBox)
     }
 
     /// Compares, and writes the report into the folder.
@@ -64,30 +43,31 @@ package struct ComparisonWorkflow {
     /// - Throws: ``WorkflowError``, errors of the modules; `CancellationError` when the user asks to end: the same call resumes.
     package func run(onEvent: @escaping (Comparison.Event) -> Void = { _ in }) async throws -> ComparisonFacts {
         let stored = try store.storedPlan()
-        let released = try options.encoder.resolve(in: ModelHub())
-        let encoder = try options.encoder.load(released)
-        try options.tuning.limitMemory(of: encoder.encoder)
-        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: options.data))
+        let split = request.split
+        let released = try self.encoder.resolve(in: ModelHub())
+        let encoder = try self.encoder.load(released)
+        try tuning.limitMemory(of: encoder.encoder)
+        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
         context.warn(of: collection.warnings)
-        let splits = JudgedSplits(collection, measured: options.split, allowsLeaks: options.allowsLeaks)
+        let splits = JudgedSplits(collection, measured: split, allowsLeaks: allowsLeaks)
         let labels = (
-            train: try splits.qrels(.train), dev: try splits.qrels(.dev), measured: try splits.qrels(options.split)
+            train: try splits.qrels(.train), dev: try splits.qrels(.dev), measured: try splits.qrels(split)
         )
-        let prelude = ComparisonPrelude(options, collection, context)
-        prelude.describe([("train", labels.train), ("dev", labels.dev), (options.split, labels.measured)])
+        let prelude = ComparisonPrelude(split, collection, context)
+        prelude.describe([("train", labels.train), ("dev", labels.dev), (split, labels.measured)])
         try LeakGuard.announce(splits, context)
         let leaks = LeakReport(collection, learned: [labels.train, labels.dev], measured: labels.measured)
         prelude.list(leaks)
 
-        let blackBox = try await openBlackBox()
+        let blackBox = try await openBlackBox(nil)
         let all = [labels.train, labels.dev, labels.measured]
         let vectors = try await BlackBoxVectors(
             asking: blackBox, documents: collection.documents,
             queries: collection.queries.filter { query in all.contains { $0[query.id] != nil } })
-        var plan = ComparisonPlan(try request(released), data: try hashes(collection), blackBox: blackBox.identity)
+        var plan = ComparisonPlan(try request(of: released), data: try hashes(collection), blackBox: blackBox.identity)
         if let stored {
             if let (what, then, now) = stored.difference(from: plan) {
-                throw ComparisonError.differs(path: options.output, what: what, then: then, now: now)
+                throw ComparisonError.differs(path: output, what: what, then: then, now: now)
             }
             plan = stored
         }
@@ -105,25 +85,17 @@ package struct ComparisonWorkflow {
     }
 
     /// What is asked for, with all flags that decide what comes out.
-    private func request(_ released: ReleasedEncoder) throws -> ComparisonPlan.Request {
-        var request = ComparisonPlan.Request()
-        request.split = options.split
-        request.metrics = options.metrics
-        request.systems = options.systems
-        request.seeds = options.seeds
-        request.seed = options.seed
-        request.seconds = options.time.inSeconds
-        request.mode = options.mode
-        let tuning = options.tuning
+    private func request(of released: ReleasedEncoder) throws -> ComparisonPlan.Request {
+        var request = request
         func text(_ value: (some Any)?) -> String { value.map { "\($0)" } ?? "default" }
         request.facts = [
             "weights of the local encoder": released.weightsHash,
             "prefixes of the local encoder": text(released.prefixes.map { "'\($0.query)' '\($0.document)'" }),
-            "--max-length": text(released.maximumLength), "--freeze-layers": "\(options.encoder.frozenLayers)",
-            "--freeze-embeddings": "\(options.encoder.freezesEmbeddings)", "--loss": tuning.loss.rawValue,
+            "--max-length": text(released.maximumLength), "--freeze-layers": "\(self.encoder.frozenLayers)",
+            "--freeze-embeddings": "\(self.encoder.freezesEmbeddings)", "--loss": tuning.loss.rawValue,
             "--learning-rate": text(tuning.learningRate), "--dropout": text(tuning.dropout),
             "--epochs": text(tuning.epochs), "--patience": text(tuning.patience),
-            "--allow-leak": "\(options.allowsLeaks)",
+            "--allow-leak": "\(allowsLeaks)",
         ]
         return request
     }
@@ -140,13 +112,13 @@ package struct ComparisonWorkflow {
         _ released: ReleasedEncoder, _ encoder: TextEncoder, _ plan: ComparisonPlan
     ) throws -> CollectionTraining {
         var settings = CollectionTraining.Settings()
-        options.tuning.apply(to: &settings)
-        settings.frozenLayers = options.encoder.frozenLayers
-        settings.freezesEmbeddings = options.encoder.freezesEmbeddings
-        settings.options.seed = options.seed
+        tuning.apply(to: &settings)
+        settings.frozenLayers = self.encoder.frozenLayers
+        settings.freezesEmbeddings = self.encoder.freezesEmbeddings
+        settings.options.seed = request.seed
         settings.options.time = plan.secondsEach
         settings.options.metric = plan.metric
-        settings.mode = plan.mode ?? options.mode
+        settings.mode = plan.mode ?? request.mode
         settings.modeReason = plan.modeReason
         let progress = EncodingProgress(context)
         defer { progress.finish() }
@@ -192,10 +164,10 @@ package struct ComparisonWorkflow {
 
     /// The documents into an index, and the service.
     private func shippingCommand(usesBM25: Bool) -> String {
-        let artefact = ShellText.path(options.output + "/artefact")
-        let index = ShellText.path(options.output + "/index")
+        let artefact = ShellText.path(output + "/artefact")
+        let index = ShellText.path(output + "/index")
         return ShellText.line(
-            "mafin", "index", artefact, "--data", ShellText.path(options.data), "--output", index)
+            "mafin", "index", artefact, "--data", ShellText.path(data), "--output", index)
             + "\n" + ShellText.line(["mafin", "serve", artefact, "--index", index] + (usesBM25 ? ["--bm25"] : []))
     }
 
@@ -209,7 +181,7 @@ package struct ComparisonWorkflow {
                 title: "Comparison",
                 settings: [
                     Setting("split", plan.request.split), Setting("decided by", "\(plan.metric)"),
-                    Setting("time", options.time.shortText),
+                    Setting("time", Duration.seconds(request.seconds).shortText),
                     Setting("seconds planned for a training", String(format: "%.0f", plan.secondsEach)),
                     Setting("seeds", plan.seeds.map(String.init).joined(separator: ", ")),
                     Setting("mode", "\(training.choice.mode.rawValue): \(training.choice.reason)"),
@@ -248,7 +220,7 @@ package struct ComparisonWorkflow {
                     }))
         }
         return ProvenanceFacts(
-            command: options.commandLine, configuration: groups,
+            command: commandLine, configuration: groups,
             seeds: [
                 "the first training": plan.request.seed, "splits": JudgedSplits.standardSeed,
                 "resampling": PairedBootstrap().seed,

@@ -7,74 +7,49 @@ import MafinRetrieval
 
 /// One `mafin generate`: makes queries for a corpus, filters them, splits them by document and writes the collection.
 package struct GenerationWorkflow {
-    /// What queries are made, and which are kept.
-    package struct Options: Sendable {
-        /// A corpus, or a collection whose documents are used.
-        package var data: String
-        /// The folder of the collection.
-        package var output: String
-        package var seed: UInt64 = 1
-        /// Kinds of pieces of the passages that are taken where no language model writes.
-        package var pieces = PseudoQueries.allKinds
-        /// Queries of each passage.
-        package var perPassage = 3
-        /// Passages to make queries from; nil: all.
-        package var passages: Int?
-        package var mix = StyleMix.standard
-        /// A file of real queries to imitate.
-        package var examples: String?
-        package var temperature = 0.7
-        /// A query is kept only if its own passage is among this many that the black box finds; 0: no such test.
-        package var roundTrip = 20
-        package var group: GeneratedCollection.Grouping = .passage
-        package var split = GeneratedCollection.Shares()
-        /// Whether the collection's own dev and test labels stay.
-        package var keepsLabels = false
-        /// What the language models may cost.
-        package var limits = ChatLimits()
+    /// A corpus, or a collection whose documents are used.
+    package var data: String
+    /// The folder of the collection.
+    package var output: String
+    package var seed: UInt64 = 1
+    /// Kinds of pieces of the passages that are taken where no language model writes.
+    package var pieces = PseudoQueries.allKinds
+    /// Queries of each passage.
+    package var perPassage = 3
+    /// Passages to make queries from; nil: all.
+    package var passages: Int?
+    package var mix = StyleMix.standard
+    /// A file of real queries to imitate.
+    package var examples: String?
+    package var temperature = 0.7
+    /// A query is kept only if its own passage is among this many that the black box finds; 0: no such test.
+    package var roundTrip = 20
+    package var group: GeneratedCollection.Grouping = .passage
+    package var split = GeneratedCollection.Shares()
+    /// Whether the collection's own dev and test labels stay.
+    package var keepsLabels = false
+    /// What the language models may cost.
+    package var limits = ChatLimits()
 
-        package init(data: String, output: String) {
-            (self.data, self.output) = (data, output)
-        }
-    }
+    /// A language model, the writer or the judge: `provider:model`, and how it is opened.
+    package typealias Model = (name: String, open: () throws -> LanguageModelFactory.Opened)
+    /// The black box of the round trip, as `--black-box` names it.
+    package typealias RoundTrip = (name: String, open: BlackBoxOpening)
 
-    /// A language model that can be opened: the writer or the judge.
-    package struct Model {
-        /// `provider:model`
-        package var name: String
-        package var open: () throws -> (model: ChatModel, cached: CachedLanguageModel)
-
-        package init(name: String, open: @escaping () throws -> (model: ChatModel, cached: CachedLanguageModel)) {
-            (self.name, self.open) = (name, open)
-        }
-    }
-
-    /// The black box of the round trip.
-    package struct RoundTrip {
-        /// As `--black-box` names it.
-        package var name: String
-        package var open: TrainingWorkflow.BlackBoxOpening
-
-        package init(name: String, open: @escaping TrainingWorkflow.BlackBoxOpening) {
-            (self.name, self.open) = (name, open)
-        }
-    }
-
-    private let options: Options
     private let writer: Model?
     private let judge: Model?
-    private let roundTrip: RoundTrip?
+    private let blackBox: RoundTrip?
     private let context: WorkflowContext
 
     /// - Parameters:
     ///   - writer: writes the queries; nil: pieces of the passages are taken.
     ///   - judge: grades the queries; nil: nobody does.
-    ///   - roundTrip: has to find each query's passage; nil: no such test.
+    ///   - blackBox: has to find each query's passage; nil: no such test.
     package init(
-        _ options: Options, writer: Model?, judge: Model?, roundTrip: RoundTrip?, context: WorkflowContext
+        data: String, output: String, writer: Model?, judge: Model?, blackBox: RoundTrip?, context: WorkflowContext
     ) {
-        (self.options, self.writer, self.judge) = (options, writer, judge)
-        (self.roundTrip, self.context) = (roundTrip, context)
+        (self.data, self.output) = (data, output)
+        (self.writer, self.judge, self.blackBox, self.context) = (writer, judge, blackBox, context)
     }
 
     // MARK: - Input
@@ -88,25 +63,25 @@ package struct GenerationWorkflow {
     }
 
     private func readCorpus() throws -> Corpus {
-        let url = URL(fileURLWithPath: options.data)
+        let url = URL(fileURLWithPath: data)
         guard try Self.isCorpusAlone(url) else {
             let collection = try RetrievalCollection(contentsOf: url)
             context.warn(of: collection.warnings)
             var corpus = Corpus(
                 documents: collection.documents, file: collection.format == .beir ? collection.sourceFiles.first : nil)
-            if options.keepsLabels {
+            if keepsLabels {
                 for split in ["dev", "test"] where collection.splits.contains(split) {
                     let qrels = try collection.qrels(split: split)
                     corpus.own.qrels[split] = qrels
                     corpus.own.queries += collection.queries(judgedIn: qrels)
                 }
                 guard !corpus.own.qrels.isEmpty else {
-                    throw WorkflowError.noLabelsToKeep(path: options.data)
+                    throw WorkflowError.noLabelsToKeep(path: data)
                 }
             }
             return corpus
         }
-        if options.keepsLabels { throw WorkflowError.noLabelsToKeep(path: options.data) }
+        if keepsLabels { throw WorkflowError.noLabelsToKeep(path: data) }
         // Checks what a collection's reader checks: ids used twice, empty texts.
         var texts = try CheckedTexts(documents: url)
         while try texts.next() != nil {}
@@ -139,7 +114,7 @@ package struct GenerationWorkflow {
     }
 
     private func readExamples() throws -> [(query: String, passage: String?)] {
-        guard let path = options.examples else { return [] }
+        guard let path = self.examples else { return [] }
         let url = URL(fileURLWithPath: path)
         var examples: [(query: String, passage: String?)] = []
         if [".jsonl", ".jsonl.gz", ".ndjson"].contains(where: url.lastPathComponent.hasSuffix) {
@@ -169,15 +144,15 @@ package struct GenerationWorkflow {
     }
 
     private func select(_ corpus: Corpus) throws -> PassageSelection {
-        try PassageSelection(of: corpus.documents, maximum: options.passages, seed: options.seed)
+        try PassageSelection(of: corpus.documents, maximum: passages, seed: seed)
     }
 
     private func prompts(_ selection: PassageSelection) throws -> LanguageQueries {
         LanguageQueries(
             for: selection,
             options: LanguageQueries.Options(
-                perPassage: options.perPassage, mix: options.mix, examples: try readExamples(),
-                temperature: options.temperature, seed: options.seed, maximumTokens: options.limits.tokensOfReply))
+                perPassage: perPassage, mix: mix, examples: try readExamples(),
+                temperature: temperature, seed: seed, maximumTokens: limits.tokensOfReply))
     }
 
     // MARK: - Plan
@@ -195,12 +170,12 @@ package struct GenerationWorkflow {
     }
 
     private func plan(
-        _ prompts: [LanguagePrompt], _ opened: (model: ChatModel, cached: CachedLanguageModel), documents: Int,
+        _ prompts: [LanguagePrompt], _ opened: LanguageModelFactory.Opened, documents: Int,
         passages: Int
     ) async throws -> GenerationPlan {
         GenerationPlan(
             documents: documents, passages: passages, model: opened.model, prompts: prompts.count,
-            missing: try await opened.cached.missing(prompts), limits: options.limits)
+            missing: try await opened.cached.missing(prompts), limits: limits)
     }
 
     // MARK: - Run
@@ -228,7 +203,7 @@ package struct GenerationWorkflow {
                 )
             }
         } else {
-            generated = PseudoQueries(kinds: options.pieces, perPassage: options.perPassage, seed: options.seed)
+            generated = PseudoQueries(kinds: pieces, perPassage: perPassage, seed: seed)
                 .queries(of: corpus.documents, rows: selection.rows)
         }
         var filtering = QueryFiltering(generated)
@@ -242,28 +217,28 @@ package struct GenerationWorkflow {
             unreadGrades = try await applyJudge(&filtering, selection, opened, corpus.documents.count)
         }
         let collection = try GeneratedCollection(
-            filtering, documents: corpus.documents, grouping: options.group, shares: options.split, own: corpus.own,
-            seed: options.seed)
+            filtering, documents: corpus.documents, grouping: group, shares: split, own: corpus.own,
+            seed: seed)
         var report = GenerationReport(
             selection: selection, documents: corpus.documents.count, generated: generated, filtering: filtering,
             splits: collection.sizes,
-            styles: writer == nil ? options.pieces.map(\.rawValue).joined(separator: ",") : "\(options.mix)",
-            perPassage: options.perPassage,
-            seed: options.seed)
+            styles: writer == nil ? pieces.map(\.rawValue).joined(separator: ",") : "\(mix)",
+            perPassage: perPassage,
+            seed: seed)
         report.model = writer?.name
         report.judge = judge?.name
         report.prompt = writer == nil ? nil : GenerationReport.promptVersion
         report.blackBox = blackBox
-        report.roundTrip = blackBox == nil ? nil : options.roundTrip
+        report.roundTrip = blackBox == nil ? nil : roundTrip
         report.examples = try readExamples().count
         report.replies = replies
         report.unreadGrades = unreadGrades
         if !models.isEmpty {
             // They share what is spent.
             report.requests = models.last?.spent.requests
-            if options.limits.price != nil { report.cost = models.last?.spent.cost }
+            if limits.price != nil { report.cost = models.last?.spent.cost }
         }
-        let folder = URL(fileURLWithPath: options.output)
+        let folder = URL(fileURLWithPath: output)
         try FileManager.default.createDirectory(
             at: folder.deletingLastPathComponent(), withIntermediateDirectories: true)
         try collection.write(to: folder, rejected: filtering.rejected, report: report, corpus: corpus.file)
@@ -272,7 +247,7 @@ package struct GenerationWorkflow {
 
     /// Says what will be asked, and stops where it could cost more than is allowed.
     private func announce(
-        _ prompts: [LanguagePrompt], _ opened: (model: ChatModel, cached: CachedLanguageModel), _ documents: Int,
+        _ prompts: [LanguagePrompt], _ opened: LanguageModelFactory.Opened, _ documents: Int,
         _ passages: Int
     ) async throws {
         let plan = try await plan(prompts, opened, documents: documents, passages: passages)
@@ -282,11 +257,11 @@ package struct GenerationWorkflow {
 
     private func applyJudge(
         _ filtering: inout QueryFiltering, _ selection: PassageSelection,
-        _ opened: (model: ChatModel, cached: CachedLanguageModel),
+        _ opened: LanguageModelFactory.Opened,
         _ documents: Int
     ) async throws -> Int {
         let judge = QueryJudge(
-            filtering, of: selection, seed: options.seed, maximumTokens: options.limits.tokensOfReply)
+            filtering, of: selection, seed: seed, maximumTokens: limits.tokensOfReply)
         try await announce(judge.prompts, opened, documents, judge.prompts.count)
         let before = filtering
         let (after, unread) = try await withProgress("Judging", judge.prompts.count, unit: "passages") { progress in
@@ -301,8 +276,8 @@ package struct GenerationWorkflow {
 
     /// The black box's name where the test was made.
     private func applyRoundTrip(_ filtering: inout QueryFiltering, _ documents: [Document]) async throws -> String? {
-        guard options.roundTrip > 0, let roundTrip else { return nil }
-        let blackBox = try await roundTrip.open()
+        guard roundTrip > 0, let named = blackBox else { return nil }
+        let blackBox = try await named.open(nil)
         // Empty documents can be nobody's answer.
         let rows = documents.indices.filter { !documents[$0].textForEncoding.isEmpty }
         let texts = rows.map { documents[$0] }
@@ -315,8 +290,8 @@ package struct GenerationWorkflow {
         for (place, row) in rows.enumerated() { places[row] = place }
         try filtering.byRoundTrip(
             documents: vectors, queries: queries.normalizedRows().matrix, texts: texts, rowOfPassage: places,
-            count: options.roundTrip)
-        return roundTrip.name
+            count: roundTrip)
+        return named.name
     }
 
     private func withProgress<Result: Sendable>(

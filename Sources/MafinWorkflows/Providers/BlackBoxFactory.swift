@@ -111,11 +111,9 @@ package struct BlackBoxFactory: Sendable {
             environment: environment)
         var opened = OpenedProvider(blackBox: server, server: server, profile: server.profile, cache: cache)
         if key == nil, source.baseURL == nil, profile.endpoint.isKeyRequired {
-            let missing = ProviderError.missingKey(
-                endpoint: profile.endpoint.baseURL ?? name, variable: profile.endpoint.keyVariables.first ?? "API_KEY")
-            (opened.blackBox, opened.missingKey) = (
-                UnaskableBlackBox(identity: server.identity, error: missing), missing
-            )
+            let missing = profile.missingKey
+            opened.missingKey = missing
+            opened.blackBox = UnaskableBlackBox(identity: server.identity, error: missing)
         } else if settings.usesBatches {
             opened.blackBox = try BatchedBlackBox(
                 server, cache: cache, waiting: settings.waitsForBatches ? .untilAnswered : .no
@@ -171,10 +169,13 @@ package struct BlackBoxUse: Sendable {
     ///
     /// - Parameter maximumQueryBytes: what the vectors of queries may take in the cache; nil: all are kept.
     package static func service(
-        retry: RetryPolicy, maximumQueryBytes: Int? = nil, progress: @escaping @Sendable (EmbeddingCounts) -> Void
+        retry: RetryPolicy, maximumQueryBytes: Int? = nil,
+        cacheOpened: @escaping @Sendable (EmbeddingCache) -> Void = { _ in },
+        progress: @escaping @Sendable (EmbeddingCounts) -> Void
     ) -> BlackBoxUse {
         var use = BlackBoxUse(announcesPlans: false, progress: progress)
         use.retry = retry
+        use.cacheOpened = cacheOpened
         use.isSupervised = false
         use.caching = CachePolicy(deliversWhatCannotBeStored: true, maximumQueryBytes: maximumQueryBytes)
         return use

@@ -14,16 +14,14 @@ package struct LanguageModelFactory: Sendable {
         package var key = APIKeySource()
         /// Further headers by name.
         package var headers: [String: String] = [:]
-        package var price: ChatPrice?
+        /// The price, the account's rates, and whether the batch API is asked.
+        package var limits = ChatLimits()
         /// What may be spent by all models together.
         package var maximumCost: CostLimit?
         /// Prompts that may be sent by all models together, those that fail included.
         package var maximumRequests: Int?
         /// Prompts in flight at a time.
         package var concurrency = ChatModel.Options().maximumConcurrentRequests
-        package var requestsPerMinute: Int?
-        package var tokensPerMinute: Int?
-        package var usesBatches = false
         package var connection = ConnectionChoice()
 
         package init() {}
@@ -62,9 +60,7 @@ package struct LanguageModelFactory: Sendable {
         let baseURL = isMeant ? settings.baseURL : nil
         let key = try (isMeant ? settings.key : APIKeySource()).key(of: profile, environment: environment)
         if key == nil, baseURL == nil, profile.endpoint.isKeyRequired {
-            throw ProviderError.missingKey(
-                endpoint: profile.endpoint.baseURL ?? provider,
-                variable: profile.endpoint.keyVariables.first ?? "API_KEY")
+            throw profile.missingKey
         }
         let address = baseURL ?? profile.endpoint.baseURL ?? ""
         let chat = try ChatModel(
@@ -72,16 +68,23 @@ package struct LanguageModelFactory: Sendable {
             options: ChatModel.Options(
                 maximumConcurrentRequests: settings.concurrency, retry: BlackBoxUse.patience,
                 connection: settings.connection.settings(for: address, environment: environment),
-                headers: isMeant ? settings.headers : [:], requestsPerMinute: settings.requestsPerMinute,
-                tokensPerMinute: settings.tokensPerMinute, price: settings.price ?? ChatPrice(),
+                headers: isMeant ? settings.headers : [:], requestsPerMinute: settings.limits.requestsPerMinute,
+                tokensPerMinute: settings.limits.tokensPerMinute, price: settings.limits.price ?? ChatPrice(),
                 maximumRequests: settings.maximumRequests, maximumCost: settings.maximumCost?.inAll,
                 maximumCostPerDay: settings.maximumCost?.perDay,
                 sharedSpending: purse.replies(requests: settings.maximumRequests, cost: settings.maximumCost),
                 sharing: cache, logger: context.logger),
             environment: environment)
-        guard settings.usesBatches else { return (chat, CachedLanguageModel(chat, cache: cache)) }
+        guard settings.limits.isBatch else { return (chat, CachedLanguageModel(chat, cache: cache)) }
         let batched = try BatchedLanguageModel(chat, cache: cache) { [context] in context.note(of: $0, "prompts") }
         return (chat, CachedLanguageModel(batched, cache: cache))
+    }
+}
+
+extension ProviderProfile {
+    /// Says which key is missing.
+    var missingKey: ProviderError {
+        .missingKey(endpoint: endpoint.baseURL ?? name, variable: endpoint.keyVariables.first ?? "API_KEY")
     }
 }
 

@@ -120,24 +120,20 @@ package final class Purse: Sendable {
     package init() {}
 
     /// What is spent on vectors under a limit.
-    func vectors(_ limit: SpendingLimit) -> Spending {
-        spending(Key(limit: limit, purpose: .vectors)) { Spending(limit: limit) }
-    }
+    func vectors(_ limit: SpendingLimit) -> Spending { shared(Spending(limit: limit), .vectors) }
 
     /// What is spent on replies of language models under a limit.
     func replies(requests: Int?, cost: CostLimit?) -> Spending {
-        let limit = SpendingLimit(requests: requests, cost: cost?.inAll, costPerDay: cost?.perDay)
-        return spending(Key(limit: limit, purpose: .replies)) {
-            ChatModel.spending(requests: requests, cost: cost?.inAll, costPerDay: cost?.perDay)
-        }
+        shared(ChatModel.spending(requests: requests, cost: cost?.inAll, costPerDay: cost?.perDay), .replies)
     }
 
-    private func spending(_ key: Key, _ make: () -> Spending) -> Spending {
+    /// The one that was opened first with this limit, for this purpose.
+    private func shared(_ new: Spending, _ purpose: Spending.Purpose) -> Spending {
         spendings.withLock { spendings in
-            if let known = spendings[key] { return known }
-            let new = make()
-            spendings[key] = new
-            return new
+            let key = Key(limit: new.limit, purpose: purpose)
+            let spending = spendings[key] ?? new
+            spendings[key] = spending
+            return spending
         }
     }
 }

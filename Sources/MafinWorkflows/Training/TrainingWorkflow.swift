@@ -11,34 +11,27 @@ import MafinRetrieval
 ///
 /// Checkpoints lie in `OUTPUT.training` until the artefacts are written, so an interrupted training can be resumed bit for bit.
 package struct TrainingWorkflow {
-    /// What is trained, on what, and for how long.
-    package struct Options: Sendable {
-        /// The collection.
-        package var data: String
-        /// The folder of the artefact.
-        package var output: String
-        package var encoder = EncoderChoice()
-        package var tuning = TrainingTuning()
-        /// Time for all trainings together.
-        package var time = Duration.seconds(600)
-        package var seed: UInt64 = 1
-        /// Nil: chosen from the data and the time.
-        package var mode: ModeChoice.Mode?
-        package var method = Contender.mafin
-        /// Methods to train for comparison, each for the same time.
-        package var rivals: [Contender] = []
-        package var form = Mixture.Layout.querySided
-        /// Whether an interrupted training is continued.
-        package var resumes = false
-        /// Whether queries of train and dev stay that are also in test.
-        package var allowsLeaks = false
-        /// Whether the artefact is marked as usable even where dev says that it does not beat the black box.
-        package var isForced = false
-
-        package init(data: String, output: String) {
-            (self.data, self.output) = (data, output)
-        }
-    }
+    /// The collection.
+    package var data: String
+    /// The folder of the artefact.
+    package var output: String
+    package var encoder = EncoderChoice()
+    package var tuning = TrainingTuning()
+    /// Time for all trainings together.
+    package var time = Duration.seconds(600)
+    package var seed: UInt64 = 1
+    /// Nil: chosen from the data and the time.
+    package var mode: ModeChoice.Mode?
+    package var method = Contender.mafin
+    /// Methods to train for comparison, each for the same time.
+    package var rivals: [Contender] = []
+    package var form = Mixture.Layout.querySided
+    /// Whether an interrupted training is continued.
+    package var resumes = false
+    /// Whether queries of train and dev stay that are also in test.
+    package var allowsLeaks = false
+    /// Whether the artefact is marked as usable even where dev says that it does not beat the black box.
+    package var isForced = false
 
     /// A method that was trained, and its artefact.
     package struct TrainedMethod: Sendable, Encodable {
@@ -66,22 +59,20 @@ package struct TrainingWorkflow {
         package var verdict: Verdict
     }
 
-    /// Opens the black box; called once the collection has been read.
-    package typealias BlackBoxOpening = () async throws -> any BlackBox
-
-    private let options: Options
     private let context: WorkflowContext
     private let source: BlackBoxSource?
     private let openBlackBox: BlackBoxOpening
-    private let output: URL
+    private var folder: URL { URL(fileURLWithPath: output) }
 
-    /// - Parameter source: how the artefact's black box is opened again later; written into the artefact.
+    /// - Parameters:
+    ///   - source: how the artefact's black box is opened again later; written into the artefact.
+    ///   - openBlackBox: called once the collection has been read.
     package init(
-        _ options: Options, source: BlackBoxSource?, context: WorkflowContext, openBlackBox: @escaping BlackBoxOpening
+        data: String, output: String, source: BlackBoxSource?, context: WorkflowContext,
+        openBlackBox: @escaping BlackBoxOpening
     ) {
-        (self.options, self.source, self.context) = (options, source, context)
-        self.openBlackBox = openBlackBox
-        output = URL(fileURLWithPath: options.output)
+        (self.data, self.output, self.source) = (data, output, source)
+        (self.context, self.openBlackBox) = (context, openBlackBox)
     }
 
     /// The folder of an artefact's checkpoints.
@@ -99,22 +90,22 @@ package struct TrainingWorkflow {
     /// - Parameter onEvent: told what each training does.
     /// - Throws: ``WorkflowError``, errors of the modules; `CancellationError` when the user asks to end, with checkpoints kept.
     package func run(onEvent: @escaping (Contender, TrainingEvent) -> Void = { _, _ in }) async throws -> Result {
-        try Artefact.requireReplaceable(output)
-        let choice = options.encoder
+        try Artefact.requireReplaceable(folder)
+        let choice = self.encoder
         async let loading = Self.load(choice)
-        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: options.data))
+        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
         context.warn(of: collection.warnings)
-        let splits = JudgedSplits(collection, allowsLeaks: options.allowsLeaks)
+        let splits = JudgedSplits(collection, allowsLeaks: allowsLeaks)
         let judged = try [splits.qrels(.train), splits.qrels(.dev)]
         let queries = collection.queries.filter { query in judged.contains { $0[query.id] != nil } }
         context.note(
             "\(collection.documents.count) documents, \(judged[0].queryIds.count) train and \(judged[1].queryIds.count) dev queries"
         )
         try LeakGuard.announce(splits, context)
-        let blackBox = try await openBlackBox()
+        let blackBox = try await openBlackBox(nil)
         // Faults of the encoder or the labels are found before anything is paid for.
         let (released, encoder) = try await loading.value
-        try options.tuning.limitMemory(of: encoder.encoder)
+        try tuning.limitMemory(of: encoder.encoder)
         let checkpoints = try prepareCheckpoints()
         // Removes the folder if it is empty: the run came to nothing.
         defer { rmdir(checkpoints.path) }
@@ -126,7 +117,7 @@ package struct TrainingWorkflow {
 
         var result: Result?
         for contender in plan.contenders {
-            let isRival = contender != options.method
+            let isRival = contender != method
             let trained: TrainedEncoder
             do {
                 trained = try train(contender, training, checkpoints, onEvent)
@@ -134,8 +125,8 @@ package struct TrainingWorkflow {
                 context.warn("rival \(contender.rawValue) could not be trained and is left out: \(error)")
                 continue
             }
-            let target = isRival ? ArtefactModel.rivalFolder(contender, in: output) : output
-            let artefact = try trained.write(to: target, source: source, force: options.isForced)
+            let target = isRival ? ArtefactModel.rivalFolder(contender, in: folder) : folder
+            let artefact = try trained.write(to: target, source: source, force: isForced)
             var done =
                 result
                 ?? Result(
@@ -159,13 +150,13 @@ package struct TrainingWorkflow {
     /// The folder of checkpoints beside the artefact. It is made before anything is paid for or trained, which also shows that the artefact can
     /// be written there.
     private func prepareCheckpoints() throws -> URL {
-        let checkpoints = Self.checkpoints(of: options.output)
+        let checkpoints = Self.checkpoints(of: output)
         let files = FileManager.default
-        let holdsRun = Self.isInterrupted(options.output)
-        if holdsRun, !options.resumes { throw WorkflowError.interruptedTraining(path: checkpoints.path) }
-        if options.resumes, !holdsRun {
-            if files.fileExists(atPath: output.appendingPathComponent(Artefact.manifestName).path) {
-                throw WorkflowError.nothingToResume(path: output.path)
+        let holdsRun = Self.isInterrupted(output)
+        if holdsRun, !resumes { throw WorkflowError.interruptedTraining(path: checkpoints.path) }
+        if resumes, !holdsRun {
+            if files.fileExists(atPath: folder.appendingPathComponent(Artefact.manifestName).path) {
+                throw WorkflowError.nothingToResume(path: folder.path)
             }
             context.note("nothing to resume; starting anew")
         }
@@ -178,12 +169,12 @@ package struct TrainingWorkflow {
         _ released: ReleasedEncoder, _ encoder: TextEncoder, _ stored: Plan?
     ) throws -> CollectionTraining {
         var settings = CollectionTraining.Settings()
-        settings.layout = options.form
-        options.tuning.apply(to: &settings)
-        settings.frozenLayers = options.encoder.frozenLayers
-        settings.freezesEmbeddings = options.encoder.freezesEmbeddings
-        settings.options.seed = options.seed
-        settings.mode = stored?.mode ?? options.mode
+        settings.layout = form
+        tuning.apply(to: &settings)
+        settings.frozenLayers = self.encoder.frozenLayers
+        settings.freezesEmbeddings = self.encoder.freezesEmbeddings
+        settings.options.seed = seed
+        settings.mode = stored?.mode ?? mode
         settings.modeReason = stored?.modeReason
         settings.options.time = secondsEach
         let progress = EncodingProgress(context)
@@ -193,9 +184,9 @@ package struct TrainingWorkflow {
             settings: settings, cache: .shared, isCancelled: context.isCancelled, onProgress: progress.update)
     }
 
-    private var contenders: [Contender] { [options.method] + options.rivals.filter { $0 != options.method } }
+    private var contenders: [Contender] { [method] + rivals.filter { $0 != method } }
 
-    private var secondsEach: Double { options.time.inSeconds / Double(contenders.count) }
+    private var secondsEach: Double { time.inSeconds / Double(contenders.count) }
 
     private func train(
         _ contender: Contender, _ training: CollectionTraining, _ checkpoints: URL,
@@ -203,7 +194,7 @@ package struct TrainingWorkflow {
     ) throws -> TrainedEncoder {
         let folder = checkpoints.appendingPathComponent(contender.rawValue)
         return try training.train(
-            contender, checkpointFolder: folder, resume: options.resumes && CollectionTraining.canResume(from: folder),
+            contender, checkpointFolder: folder, resume: resumes && CollectionTraining.canResume(from: folder),
             isCancelled: context.isCancelled
         ) { onEvent(contender, $0) }
     }
@@ -264,13 +255,13 @@ extension TrainingWorkflow {
         _ training: CollectionTraining, _ released: ReleasedEncoder, _ stored: Plan?, _ checkpoints: URL
     ) throws -> Plan {
         let plan = Plan(
-            contenders: contenders, askedMode: options.mode, mode: training.choice.mode,
+            contenders: contenders, askedMode: mode, mode: training.choice.mode,
             modeReason: training.choice.reason, secondsEach: secondsEach,
             encoder: Plan.EncoderFacts(
                 weights: released.weightsHash, queryPrefix: released.prefixes?.query,
                 documentPrefix: released.prefixes?.document, maximumLength: released.maximumLength,
-                frozenLayers: options.encoder.frozenLayers, freezesEmbeddings: options.encoder.freezesEmbeddings),
-            form: options.form)
+                frozenLayers: self.encoder.frozenLayers, freezesEmbeddings: self.encoder.freezesEmbeddings),
+            form: form)
         if let stored {
             if let (name, then, now) = stored.difference(from: plan) {
                 throw WorkflowError.resumeDiffers(path: checkpoints.path, what: name, then: then, now: now)
@@ -284,7 +275,7 @@ extension TrainingWorkflow {
 
     private func storedPlan(_ checkpoints: URL) throws -> Plan? {
         let file = checkpoints.appendingPathComponent(Self.planName)
-        guard options.resumes, let data = FileManager.default.contents(atPath: file.path) else { return nil }
+        guard resumes, let data = FileManager.default.contents(atPath: file.path) else { return nil }
         return try JSONDecoder().decode(Plan.self, from: data)
     }
 }
