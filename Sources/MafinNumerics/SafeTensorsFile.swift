@@ -108,14 +108,9 @@ public struct SafeTensorsFile: Sendable {
             let bytes = UnsafeRawBufferPointer(
                 rebasing: all[bodyStart + entry.data_offsets[0]..<bodyStart + entry.data_offsets[1]])
             switch entry.dtype {
-            case "F32":
-                UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
-            case "F64":
-                for index in values.indices {
-                    values[index] = Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self))
-                }
-            case "F16":
-                _ = values.update(fromContentsOf: Float16Bits.floats(bytes))
+            case "F32": NumPyFile.ElementType.float32.decode(bytes, into: values)
+            case "F64": NumPyFile.ElementType.float64.decode(bytes, into: values)
+            case "F16": NumPyFile.ElementType.float16.decode(bytes, into: values)
             default:
                 for index in values.indices {
                     values[index] = BFloat16Bits.float(
@@ -157,21 +152,42 @@ public struct SafeTensorsFile: Sendable {
     /// Writes tensors as F32, in the order given, whole or not at all.
     /// - Throws: ``NumericsError/file(path:reason:)``
     public static func write(_ tensors: [Tensor], metadata: [String: String] = ["format": "pt"], to url: URL) throws {
-        var header: [String: Any] = [:]
-        if !metadata.isEmpty { header["__metadata__"] = metadata }
+        let header = try header(of: tensors.map { ($0.name, $0.shape) }, metadata: metadata)
+        try AtomicFile.write(to: url) { file in
+            try file.write(header)
+            for tensor in tensors { try file.write(UnsafeRawBufferPointer(tensor.values)) }
+        }
+    }
+
+    /// Calls `body` with tensors over arrays; they are good until it returns.
+    package static func withTensors(
+        of arrays: [(name: String, shape: [Int], values: [Float])], _ body: ([Tensor]) throws -> Void
+    ) throws {
+        // All values are borrowed at the same time, so each array opens a scope inside that of the one before.
+        func open(_ borrowed: [Tensor]) throws {
+            guard borrowed.count < arrays.count else { return try body(borrowed) }
+            let array = arrays[borrowed.count]
+            try array.values.withUnsafeBufferPointer { values in
+                try open(borrowed + [Tensor(name: array.name, shape: array.shape, values: values)])
+            }
+        }
+        try open([])
+    }
+
+    /// Everything before the values: the length of the JSON header and the header, padded with spaces to a multiple of 8 bytes.
+    private static func header(
+        of tensors: [(name: String, shape: [Int])], metadata: [String: String]
+    ) throws -> Data {
+        var header: [String: Any] = metadata.isEmpty ? [:] : ["__metadata__": metadata]
         var offset = 0
-        for tensor in tensors {
-            let end = offset + 4 * tensor.values.count
-            header[tensor.name] = ["dtype": "F32", "shape": tensor.shape, "data_offsets": [offset, end]]
+        for (name, shape) in tensors {
+            let end = offset + 4 * shape.reduce(1, *)
+            header[name] = ["dtype": "F32", "shape": shape, "data_offsets": [offset, end]]
             offset = end
         }
         var json = try JSONSerialization.data(withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes])
         json.append(Data(repeating: UInt8(ascii: " "), count: (8 - json.count % 8) % 8))
-        try AtomicFile.write(to: url) { file in
-            try withUnsafeBytes(of: UInt64(json.count).littleEndian) { try file.write($0) }
-            try file.write(json)
-            for tensor in tensors { try file.write(UnsafeRawBufferPointer(tensor.values)) }
-        }
+        return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Data($0) } + json
     }
 
     /// Writes one tensor that need not fit into memory as F32, whole or not at all: `body` hands over its values in C order, in pieces of
@@ -181,21 +197,15 @@ public struct SafeTensorsFile: Sendable {
         tensor name: String, shape: [Int], metadata: [String: String], to url: URL,
         _ body: (_ write: (UnsafeBufferPointer<Float>) throws -> Void) throws -> Void
     ) throws {
-        let size = 4 * shape.reduce(1, *)
-        let header: [String: Any] = [
-            "__metadata__": metadata, name: ["dtype": "F32", "shape": shape, "data_offsets": [0, size]],
-        ]
-        var json = try JSONSerialization.data(withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes])
-        json.append(Data(repeating: UInt8(ascii: " "), count: (8 - json.count % 8) % 8))
+        let header = try header(of: [(name, shape)], metadata: metadata)
         try AtomicFile.write(to: url) { file in
-            try withUnsafeBytes(of: UInt64(json.count).littleEndian) { try file.write($0) }
-            try file.write(json)
+            try file.write(header)
             var written = 0
             try body { values in
-                written += 4 * values.count
+                written += values.count
                 try file.write(UnsafeRawBufferPointer(values))
             }
-            precondition(written == size, "\(written) bytes do not fill \(shape)")
+            precondition(written == shape.reduce(1, *), "\(written) values do not fill \(shape)")
         }
     }
 }

@@ -70,21 +70,21 @@ struct TokenizerFolder {
     }
 
     private func settingsOfVocabulary(_ configuration: TokenizerConfigurationFile?) throws -> TokenizerSettings {
-        let path = self.path("tokenizer_config.json")
+        func unsupported(_ component: String, _ found: String, expected: String) -> TokenizerError {
+            .unsupported(
+                path: path("tokenizer_config.json"), component: component, found: found, expected: expected)
+        }
         // Without tokenizer_config.json, what BERT's own tokenizer does by default.
         if let name = configuration?.tokenizerClass, !Self.bertClasses.contains(name) {
-            throw TokenizerError.unsupported(
-                path: path, component: "tokenizer_class", found: name,
-                expected: "one of \(Self.bertClasses.joined(separator: ", "))")
+            let known = Self.bertClasses.joined(separator: ", ")
+            throw unsupported("tokenizer_class", name, expected: "one of \(known)")
         }
         if configuration?.splitsBasically == false {
-            throw TokenizerError.unsupported(
-                path: path, component: "do_basic_tokenize", found: "false", expected: "true")
+            throw unsupported("do_basic_tokenize", "false", expected: "true")
         }
         if let words = configuration?.neverSplit, !words.isEmpty {
-            throw TokenizerError.unsupported(
-                path: path, component: "never_split", found: words.joined(separator: ", "),
-                expected: "nothing (or tokenizer.json)")
+            throw unsupported(
+                "never_split", words.joined(separator: ", "), expected: "nothing (or tokenizer.json)")
         }
         if FileManager.default.fileExists(atPath: self.path("added_tokens.json")), configuration?.addedTokens == nil {
             throw TokenizerError.unsupported(
@@ -187,16 +187,8 @@ struct TokenizerFolder {
         do {
             return try JSONDecoder().decode(type, from: data)
         } catch let error as DecodingError {
-            let (context, problem) =
-                switch error {
-                case .typeMismatch(let expected, let context): (context, "expected \(expected)")
-                case .valueNotFound(let expected, let context): (context, "expected \(expected), found null")
-                case .keyNotFound(let key, let context): (context, "'\(key.stringValue)' is missing")
-                case .dataCorrupted(let context): (context, context.debugDescription)
-                @unknown default: (DecodingError.Context(codingPath: [], debugDescription: ""), "\(error)")
-                }
-            let field = context.codingPath.map(\.stringValue).joined(separator: ".")
-            throw TokenizerError.malformed(path: path, location: field.isEmpty ? "JSON" : field, reason: problem)
+            let (field, reason) = error.fault
+            throw TokenizerError.malformed(path: path, location: field.isEmpty ? "JSON" : field, reason: reason)
         }
     }
 }
