@@ -111,7 +111,7 @@ extension BERTEncoder {
 
     func check(_ batch: TokenBatch) throws {
         for row in 0..<batch.count {
-            let length = batch.offsets[row + 1] - batch.offsets[row]
+            let length = batch.length(of: row)
             guard 1...configuration.maximumPositions ~= length else {
                 throw EncoderError.input(
                     row: row, expected: "1 to \(configuration.maximumPositions) tokens", found: "\(length)")

@@ -1,6 +1,5 @@
 import MafinNumerics
 import MafinText
-import Synchronization
 
 extension BERTEncoder {
     /// Tokens of a chunk in training. More make the products of weight gradients faster; fewer keep a thread's scratch memory small
@@ -68,18 +67,12 @@ extension BERTEncoder {
         pooled.values.withUnsafeMutableBufferPointer { values in
             guard let values = values.baseAddress else { return }
             let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pooled: values))
-            let next = Atomic<Int>(0)
-            parallelFor(workers) { worker in
+            parallelFor(chunks.count, workers: workers) { worker, index in
                 let (encoder, workspaces, pooled) = state.value
-                let workspace = workspaces[worker]
-                while true {
-                    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                    guard index < chunks.count else { return }
-                    let chunk = chunks[index]
-                    let kept = saved[index] ?? workspace.transientActivations(tokens: chunk.tokens)
-                    encoder.forward(
-                        chunk, batch, dropout: dropout, kept, workspace, inputs: inputs?.pointer, pooled: pooled)
-                }
+                let (chunk, workspace) = (chunks[index], workspaces[worker])
+                let kept = saved[index] ?? workspace.transientActivations(tokens: chunk.tokens)
+                encoder.forward(
+                    chunk, batch, dropout: dropout, kept, workspace, inputs: inputs?.pointer, pooled: pooled)
             }
         }
         return ForwardPass(
@@ -123,21 +116,16 @@ extension BERTEncoder {
         reserveWorkspaces(workers, for: chunks, training: true)
         let isAdding = gradients.begin()
         let order = OrderedAccumulation(chunks: chunks.count)
-        let next = Atomic<Int>(0)
         gradient.values.withUnsafeBufferPointer { values in
             guard let values = values.baseAddress else { return }
             let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pass: pass, gradient: values))
-            parallelFor(workers) { worker in
+            parallelFor(chunks.count, workers: workers) { worker, index in
                 let (encoder, workspaces, pass, gradient) = state.value
-                while true {
-                    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                    guard index < chunks.count else { return }
-                    let chunk = chunks[index]
-                    let saved = pass.saved[index] ?? encoder.activationsAgain(chunk, of: pass, workspaces[worker])
-                    let sink = GradientSink(
-                        gradients: encoder.gradients, isAdding: isAdding || index > 0, order: order, chunk: index)
-                    encoder.backward(chunk, of: pass, saved, workspaces[worker], gradient: gradient, into: sink)
-                }
+                let (chunk, workspace) = (chunks[index], workspaces[worker])
+                let saved = pass.saved[index] ?? encoder.activationsAgain(chunk, of: pass, workspace)
+                let sink = GradientSink(
+                    gradients: encoder.gradients, isAdding: isAdding || index > 0, order: order, chunk: index)
+                encoder.backward(chunk, of: pass, saved, workspace, gradient: gradient, into: sink)
             }
         }
     }

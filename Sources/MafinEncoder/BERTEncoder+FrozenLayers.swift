@@ -31,7 +31,7 @@ extension BERTEncoder {
     func frozenOutputs(of batch: TokenBatch) -> FloatBuffer? {
         guard frozenLayers > 0 else { return nil }
         let outputs = FloatBuffer(count: batch.ids.count * dimension)
-        let ids = (0..<batch.count).map { Array(batch.ids[batch.offsets[$0]..<batch.offsets[$0 + 1]]) }
+        let ids = (0..<batch.count).map { Array(batch[$0]) }
         let known = ids.map { frozenOutputCache[$0] }
         let width = dimension
         parallelRanges(batch.count) { range in
@@ -59,22 +59,19 @@ extension BERTEncoder {
         let workers = min(threads, chunks.count)
         reserveWorkspaces(workers, for: chunks, training: false)
         let state = UnsafeTransfer((encoder: self, workspaces: workspaces, outputs: (0..<batch.count).map(output)))
-        parallelFor(workers) { worker in
+        parallelFor(chunks.count, workers: workers) { worker, index in
             let (encoder, workspaces, outputs) = state.value
-            let workspace = workspaces[worker]
-            for index in stride(from: worker, to: chunks.count, by: workers) {
-                let chunk = chunks[index]
-                let saved = workspace.transientActivations(tokens: chunk.tokens)
-                encoder.lookUp(chunk, batch, dropout: .none, saved, workspace)
-                for layer in 0..<encoder.frozenLayers {
-                    encoder.layer(layer, .none).forward(chunk, saved[layer], workspace)
-                }
-                for (number, text) in chunk.texts.enumerated() {
-                    let start = chunk.starts[number]
-                    outputs[text].update(
-                        from: workspace.hidden.pointer + start * encoder.dimension,
-                        count: (chunk.starts[number + 1] - start) * encoder.dimension)
-                }
+            let (chunk, workspace) = (chunks[index], workspaces[worker])
+            let saved = workspace.transientActivations(tokens: chunk.tokens)
+            encoder.lookUp(chunk, batch, dropout: .none, saved, workspace)
+            for layer in 0..<encoder.frozenLayers {
+                encoder.layer(layer, .none).forward(chunk, saved[layer], workspace)
+            }
+            for (number, text) in chunk.texts.enumerated() {
+                let start = chunk.starts[number]
+                outputs[text].update(
+                    from: workspace.hidden.pointer + start * encoder.dimension,
+                    count: (chunk.starts[number + 1] - start) * encoder.dimension)
             }
         }
     }

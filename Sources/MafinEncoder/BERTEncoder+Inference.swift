@@ -1,6 +1,5 @@
 import MafinNumerics
 import MafinText
-import Synchronization
 
 extension BERTEncoder {
     /// Tokens of a chunk. Few, so that its vectors stay in the caches.
@@ -19,18 +18,13 @@ extension BERTEncoder {
         let workers = min(threads, chunks.count)
         reserveWorkspaces(workers, for: chunks, training: false)
         var pooled = Matrix(rows: batch.count, columns: dimension)
-        let next = Atomic<Int>(0)
         pooled.values.withUnsafeMutableBufferPointer { values in
             guard let values = values.baseAddress else { return }
             let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pooled: values))
-            parallelFor(workers) { worker in
+            parallelFor(chunks.count, workers: workers) { worker, index in
                 let (encoder, workspaces, pooled) = state.value
-                while true {
-                    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                    guard index < chunks.count else { return }
-                    let saved = workspaces[worker].transientActivations(tokens: chunks[index].tokens)
-                    encoder.forward(chunks[index], batch, dropout: .none, saved, workspaces[worker], pooled: pooled)
-                }
+                let saved = workspaces[worker].transientActivations(tokens: chunks[index].tokens)
+                encoder.forward(chunks[index], batch, dropout: .none, saved, workspaces[worker], pooled: pooled)
             }
         }
         return pooled

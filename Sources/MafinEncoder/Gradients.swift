@@ -63,17 +63,15 @@ final class Gradients {
     func squaredNorm() -> Double {
         guard !isEmpty else { return 0 }
         let pieces = (trainable.count + 65535) / 65536
-        let sums = PartialSums(count: pieces)
         let (gradients, trainable) = (UnsafeTransfer(base), trainable)
-        parallelFor(pieces) { piece in
+        let sums = parallelMap(pieces) { piece in
             let start = trainable.lowerBound + piece * 65536
-            sums.pointer[piece] = mafin_sum_of_squares(
-                min(65536, trainable.upperBound - start), gradients.value + start)
+            return mafin_sum_of_squares(min(65536, trainable.upperBound - start), gradients.value + start)
         }
         let words = table.withRows { words, values in
             mafin_sum_of_squares(words.count * configuration.hiddenSize, values)
         }
-        return (0..<pieces).reduce(words) { $0 + sums.pointer[$1] }
+        return sums.reduce(words, +)
     }
 
     /// Calls `body` with each touched word and the gradient of its row, on all threads.
@@ -157,18 +155,6 @@ private final class WordGradients {
         words.removeAll(keepingCapacity: true)
         values.removeAll(keepingCapacity: true)
     }
-}
-
-/// A block of doubles; each iteration of a parallel loop writes one.
-private final class PartialSums: @unchecked Sendable {
-    let pointer: UnsafeMutablePointer<Double>
-
-    init(count: Int) {
-        pointer = .allocate(capacity: max(1, count))
-        pointer.initialize(repeating: 0, count: max(1, count))
-    }
-
-    deinit { pointer.deallocate() }
 }
 
 /// Gives the sums of a backward pass one order, whatever threads its chunks run on.
