@@ -37,7 +37,7 @@ public struct RetrievalCollection: Sendable {
     private let labels: Labels
 
     /// Where the labels of each split are.
-    private enum Labels: Sendable {
+    enum Labels: Sendable {
         case files([String: URL])
         case values([String: Qrels])
     }
@@ -86,21 +86,11 @@ public struct RetrievalCollection: Sendable {
 
     init(
         source: URL, format: Format, documents: TextTable<Document>, queries: TextTable<Query>,
-        warnings: [CollectionWarning], qrelsFiles: [String: URL]
+        warnings: [CollectionWarning], labels: Labels
     ) {
         self.init(
             source: source, format: format, documents: documents.texts, queries: queries.texts,
-            documentIndex: documents.index, queryIndex: queries.index, warnings: warnings, labels: .files(qrelsFiles))
-    }
-
-    init(
-        source: URL, format: Format, documents: TextTable<Document>, queries: TextTable<Query>,
-        warnings: [CollectionWarning], qrels: Qrels
-    ) {
-        self.init(
-            source: source, format: format, documents: documents.texts, queries: queries.texts,
-            documentIndex: documents.index, queryIndex: queries.index, warnings: warnings,
-            labels: .values([Self.wholeSplit: qrels]))
+            documentIndex: documents.index, queryIndex: queries.index, warnings: warnings, labels: labels)
     }
 
     private init(
