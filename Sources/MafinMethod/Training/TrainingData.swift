@@ -36,9 +36,7 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
         blackBoxQueries: Matrix, blackBoxDocuments: Matrix, queryIdentities: [Int]? = nil,
         documentIdentities: [Int]? = nil, documentIds: [String]? = nil
     ) throws {
-        func check(_ part: String, _ found: Int, _ expected: Int) throws {
-            guard found == expected else { throw TrainingError.size(part: part, expected: expected, found: found) }
-        }
+        let check = TrainingError.requireSize
         try check("black-box query vectors", blackBoxQueries.rows, queries.count)
         try check("black-box document vectors", blackBoxDocuments.rows, documents.count)
         try check("black-box query dimension", blackBoxQueries.columns, blackBoxDocuments.columns)
