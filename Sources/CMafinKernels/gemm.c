@@ -52,6 +52,9 @@ void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrd
 // NC: columns of B that are packed at a time where the caller has not packed B.
 enum { KC = 384, MC = 96, NC = 512, NC_IN_PLACE = 128 };
 
+// Vectors in a row of a tile.
+enum { VECTORS = 2 };
+
 typedef void block_function(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a, ptrdiff_t row_stride,
                             ptrdiff_t column_stride, ptrdiff_t strip_stride, const float *b, ptrdiff_t b_stride,
                             float beta, float *c, ptrdiff_t ldc);
@@ -68,10 +71,8 @@ typedef struct {
 #define TARGET
 #define LANES 4
 #ifdef __aarch64__
-#define VECTORS 2
 #define MR 8
 #else
-#define VECTORS 2
 #define MR 4
 #endif
 #include "gemm_micro.inc"
@@ -80,14 +81,12 @@ typedef struct {
 #define SUFFIX avx2
 #define TARGET TARGET_AVX2
 #define LANES 8
-#define VECTORS 2
 #define MR 6
 #include "gemm_micro.inc"
 
 #define SUFFIX avx512
 #define TARGET TARGET_AVX512
 #define LANES 16
-#define VECTORS 2
 #define MR 12
 #include "gemm_micro.inc"
 #endif
@@ -112,8 +111,6 @@ static const kernel *kernel_in_use(void) {
     };
     return &by_instruction_set[instruction_set()];
 }
-
-static ptrdiff_t rounded_up(ptrdiff_t value, ptrdiff_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 

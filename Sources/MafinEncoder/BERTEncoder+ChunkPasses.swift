@@ -134,6 +134,18 @@ extension BERTEncoder {
         }
     }
 
+    /// Calls `body` with each chunk's number and the workspace of the thread that takes it, on all threads.
+    func forEach(
+        _ chunks: [Chunk], training: Bool, _ body: @Sendable (BERTEncoder, _ index: Int, Workspace) -> Void
+    ) {
+        let workers = min(Parallelism.threads, chunks.count)
+        reserveWorkspaces(workers, for: chunks, training: training)
+        let state = UnsafeTransfer((encoder: self, workspaces: workspaces))
+        parallelFor(chunks.count, workers: workers) { worker, index in
+            body(state.value.encoder, index, state.value.workspaces[worker])
+        }
+    }
+
     func reserveWorkspaces(
         _ workers: Int, for chunks: [Chunk], training: Bool, activatedRows: Int = Workspace.rowBlock
     ) {

@@ -54,14 +54,10 @@ extension BERTEncoder {
 
     /// Runs the frozen layers over a batch; `output` is the destination of a row's vectors.
     private func runFrozenLayers(_ batch: TokenBatch, output: (Int) -> UnsafeMutablePointer<Float>) {
-        let threads = Parallelism.threads
-        let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.trainingChunk)
-        let workers = min(threads, chunks.count)
-        reserveWorkspaces(workers, for: chunks, training: false)
-        let state = UnsafeTransfer((encoder: self, workspaces: workspaces, outputs: (0..<batch.count).map(output)))
-        parallelFor(chunks.count, workers: workers) { worker, index in
-            let (encoder, workspaces, outputs) = state.value
-            let (chunk, workspace) = (chunks[index], workspaces[worker])
+        let chunks = Chunk.cut(batch, threads: Parallelism.threads, maximumTokens: Self.trainingChunk)
+        let outputs = UnsafeTransfer((0..<batch.count).map(output))
+        forEach(chunks, training: false) { encoder, index, workspace in
+            let chunk = chunks[index]
             let saved = workspace.transientActivations(tokens: chunk.tokens)
             encoder.lookUp(chunk, batch, dropout: .none, saved, workspace)
             for layer in 0..<encoder.frozenLayers {
@@ -69,7 +65,7 @@ extension BERTEncoder {
             }
             for (number, text) in chunk.texts.enumerated() {
                 let start = chunk.starts[number]
-                outputs[text].update(
+                outputs.value[text].update(
                     from: workspace.hidden.pointer + start * encoder.dimension,
                     count: (chunk.starts[number + 1] - start) * encoder.dimension)
             }

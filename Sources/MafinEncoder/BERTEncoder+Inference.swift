@@ -15,16 +15,12 @@ extension BERTEncoder {
         if chunks.count < threads, let pass = CooperativeForward(self, batch, threads: threads) {
             return pass.embed()
         }
-        let workers = min(threads, chunks.count)
-        reserveWorkspaces(workers, for: chunks, training: false)
         var pooled = Matrix(rows: batch.count, columns: dimension)
         pooled.values.withUnsafeMutableBufferPointer { values in
-            guard let values = values.baseAddress else { return }
-            let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pooled: values))
-            parallelFor(chunks.count, workers: workers) { worker, index in
-                let (encoder, workspaces, pooled) = state.value
-                let saved = workspaces[worker].transientActivations(tokens: chunks[index].tokens)
-                encoder.forward(chunks[index], batch, dropout: .none, saved, workspaces[worker], pooled: pooled)
+            let pooled = UnsafeTransfer(values.baseAddress)
+            forEach(chunks, training: false) { encoder, index, workspace in
+                let saved = workspace.transientActivations(tokens: chunks[index].tokens)
+                encoder.forward(chunks[index], batch, dropout: .none, saved, workspace, pooled: pooled.value)
             }
         }
         return pooled

@@ -27,9 +27,7 @@ struct TokenizerFolder {
             throw TokenizerError.noTokenizer(folder: folder.path)
         }
         guard settings.maximumWordLength > 0 else {
-            throw TokenizerError.malformed(
-                path: path, location: "max_input_chars_per_word",
-                reason: "expected at least 1, found \(settings.maximumWordLength)")
+            throw malformed(path, "max_input_chars_per_word", "expected at least 1, found \(settings.maximumWordLength)")
         }
         let vocabulary: Vocabulary
         do {
@@ -37,14 +35,13 @@ struct TokenizerFolder {
                 entries, continuationPrefix: settings.continuationPrefix, unknownToken: settings.unknownToken,
                 maximumWordLength: settings.maximumWordLength)
         } catch {
-            throw TokenizerError.malformed(path: path, location: "vocabulary", reason: error.reason)
+            throw malformed(path, "vocabulary", error.reason)
         }
         if path.hasSuffix("vocab.txt") { try addSpecialTokens(&settings, configuration, vocabulary) }
         for token in settings.addedTokens {
             if let id = vocabulary.identifier(of: token.content.utf8), id != token.id {
-                throw TokenizerError.malformed(
-                    path: path, location: "added_tokens",
-                    reason: "'\(token.content)' has id \(token.id), but \(id) in the vocabulary")
+                throw malformed(
+                    path, "added_tokens", "'\(token.content)' has id \(token.id), but \(id) in the vocabulary")
             }
         }
         try readLimits(&settings, configuration)
@@ -59,13 +56,10 @@ struct TokenizerFolder {
         do {
             (rest, entries) = try VocabularyEntries.separate(file)
         } catch let error as JSONSyntaxError {
-            throw TokenizerError.malformed(path: path, location: "byte \(error.offset)", reason: error.reason)
+            throw malformed(path, "byte \(error.offset)", error.reason)
         }
         let settings = try decode(TokenizerFile.self, Data(rest), path).settings(path: path)
-        guard let entries else {
-            throw TokenizerError.malformed(
-                path: path, location: "model.vocab", reason: "expected an object of tokens and ids")
-        }
+        guard let entries else { throw malformed(path, "model.vocab", "expected an object of tokens and ids") }
         return (settings, entries)
     }
 
@@ -118,9 +112,7 @@ struct TokenizerFolder {
 
         for (key, fields) in configuration?.addedTokens ?? [:] {
             guard let id = Int32(key) else {
-                throw TokenizerError.malformed(
-                    path: path("tokenizer_config.json"), location: "added_tokens_decoder",
-                    reason: "'\(key)' is not an id")
+                throw malformed(path("tokenizer_config.json"), "added_tokens_decoder", "'\(key)' is not an id")
             }
             settings.addedTokens.append(
                 AddedToken(
@@ -157,15 +149,19 @@ struct TokenizerFolder {
         }
         let needed = settings.prefix.count + settings.suffix.count
         guard settings.maximumLength >= needed else {
-            throw TokenizerError.malformed(
-                path: folder.path, location: "maximum length",
-                reason: "\(settings.maximumLength) tokens have no room for the \(needed) special ones")
+            throw malformed(
+                folder.path, "maximum length",
+                "\(settings.maximumLength) tokens have no room for the \(needed) special ones")
         }
     }
 
     // MARK: Files
 
     private func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
+
+    private func malformed(_ path: String, _ location: String, _ reason: String) -> TokenizerError {
+        .malformed(path: path, location: location, reason: reason)
+    }
 
     /// The bytes of a file; nil if there is none.
     private func bytes(_ name: String) throws -> [UInt8]? {
@@ -188,7 +184,7 @@ struct TokenizerFolder {
             return try JSONDecoder().decode(type, from: data)
         } catch let error as DecodingError {
             let (field, reason) = error.fault
-            throw TokenizerError.malformed(path: path, location: field.isEmpty ? "JSON" : field, reason: reason)
+            throw malformed(path, field.isEmpty ? "JSON" : field, reason)
         }
     }
 }
