@@ -30,11 +30,6 @@ void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrd
         for (ptrdiff_t j = 0; j < n; j++) packed[p * n + j] = transpose_b ? b[j * ldb + p] : b[p * ldb + j];
 }
 
-void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
-                        ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc) {
-    mafin_sgemm(transpose_a, false, m, n, k, alpha, a, lda, packed, n, beta, c, ldc);
-}
-
 void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first,
                                 ptrdiff_t count, float alpha, const float *a, ptrdiff_t lda, const float *packed,
                                 float beta, float *c, ptrdiff_t ldc) {
@@ -169,12 +164,9 @@ static void multiply_block(const kernel *use, packing_buffers *buffers, bool tra
         const ptrdiff_t width = smaller(NC_IN_PLACE, n - j);
         for (ptrdiff_t i = 0; i < m; i += use->rows) {
             const ptrdiff_t rows = smaller(use->rows, m - i);
-            if (transpose_a)
-                use->block(rows, width, depth, alpha, a + i, 1, lda, 0, packed + j * depth, b_stride, beta,
-                           c + i * ldc + j, ldc);
-            else
-                use->block(rows, width, depth, alpha, a + i * lda, lda, 1, 0, packed + j * depth, b_stride, beta,
-                           c + i * ldc + j, ldc);
+            const ptrdiff_t row_stride = transpose_a ? 1 : lda, column_stride = transpose_a ? lda : 1;
+            use->block(rows, width, depth, alpha, a + i * row_stride, row_stride, column_stride, 0, packed + j * depth,
+                       b_stride, beta, c + i * ldc + j, ldc);
         }
     }
 }
@@ -183,11 +175,6 @@ static void multiply_block(const kernel *use, packing_buffers *buffers, bool tra
 static void scale(ptrdiff_t m, ptrdiff_t n, float beta, float *c, ptrdiff_t ldc) {
     for (ptrdiff_t i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < n; j++) c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
-}
-
-void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
-                        ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc) {
-    mafin_sgemm_packed_columns(transpose_a, m, n, k, 0, n, alpha, a, lda, packed, beta, c, ldc);
 }
 
 void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first,
@@ -222,3 +209,8 @@ void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, p
 }
 
 #endif
+
+void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
+                        ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc) {
+    mafin_sgemm_packed_columns(transpose_a, m, n, k, 0, n, alpha, a, lda, packed, beta, c, ldc);
+}

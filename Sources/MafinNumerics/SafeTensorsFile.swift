@@ -2,10 +2,11 @@ import Foundation
 
 /// A safetensors file: named tensors after a JSON header, mapped into memory and converted to `Float` when read.
 public struct SafeTensorsFile: Sendable {
-    private struct Entry: Codable {
+    private struct Entry {
         var dtype: String
         var shape: [Int]
-        var data_offsets: [Int]
+        /// Of the bytes behind the header.
+        var range: Range<Int>
     }
 
     private let path: String
@@ -48,7 +49,7 @@ public struct SafeTensorsFile: Sendable {
                 throw malformed(
                     "tensor '\(name)' up to byte \(offsets[1]) of \(data.count - bodyStart): the file is cut off")
             }
-            entries[name] = Entry(dtype: dtype, shape: shape, data_offsets: offsets)
+            entries[name] = Entry(dtype: dtype, shape: shape, range: offsets[0]..<offsets[1])
         }
         self.entries = entries
     }
@@ -93,7 +94,7 @@ public struct SafeTensorsFile: Sendable {
             throw NumericsError.malformed(
                 path: path, expected: "tensor '\(name)' of type F32, F16, BF16 or F64", found: "type \(entry.dtype)")
         }
-        let found = entry.data_offsets[1] - entry.data_offsets[0]
+        let found = entry.range.count
         guard let count = Self.product(entry.shape), count.multipliedReportingOverflow(by: size) == (found, false)
         else {
             throw NumericsError.malformed(
@@ -106,7 +107,7 @@ public struct SafeTensorsFile: Sendable {
     private func decode(_ entry: Entry, into values: UnsafeMutableBufferPointer<Float>) {
         data.withUnsafeBytes { all in
             let bytes = UnsafeRawBufferPointer(
-                rebasing: all[bodyStart + entry.data_offsets[0]..<bodyStart + entry.data_offsets[1]])
+                rebasing: UnsafeRawBufferPointer(rebasing: all[bodyStart...])[entry.range])
             switch entry.dtype {
             case "F32": NumPyFile.ElementType.float32.decode(bytes, into: values)
             case "F64": NumPyFile.ElementType.float64.decode(bytes, into: values)

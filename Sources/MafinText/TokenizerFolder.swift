@@ -27,7 +27,8 @@ struct TokenizerFolder {
             throw TokenizerError.noTokenizer(folder: folder.path)
         }
         guard settings.maximumWordLength > 0 else {
-            throw malformed(path, "max_input_chars_per_word", "expected at least 1, found \(settings.maximumWordLength)")
+            throw malformed(
+                path, "max_input_chars_per_word", "expected at least 1, found \(settings.maximumWordLength)")
         }
         let vocabulary: Vocabulary
         do {
@@ -110,16 +111,12 @@ struct TokenizerFolder {
         settings.prefix = [try id(of: classifier, "classifier token")]
         settings.suffix = [try id(of: separator, "separator token")]
 
-        for (key, fields) in configuration?.addedTokens ?? [:] {
+        for (key, var fields) in configuration?.addedTokens ?? [:] {
             guard let id = Int32(key) else {
                 throw malformed(path("tokenizer_config.json"), "added_tokens_decoder", "'\(key)' is not an id")
             }
-            settings.addedTokens.append(
-                AddedToken(
-                    content: fields.content, id: id, isSpecial: fields.isSpecial ?? false,
-                    isNormalized: fields.isNormalized ?? !(fields.isSpecial ?? false),
-                    isSingleWord: fields.isSingleWord ?? false,
-                    stripsLeft: fields.stripsLeft ?? false, stripsRight: fields.stripsRight ?? false))
+            fields.token.id = id
+            settings.addedTokens.append(fields.token)
         }
         settings.addedTokens.sort { $0.id < $1.id }
         let padding = configuration?.paddingToken?.content ?? "[PAD]"

@@ -50,18 +50,18 @@ struct CalibrationObjective {
 
     /// Value and derivatives at the weights a and b.
     func evaluate(blackBox a: Double, local b: Double) throws -> Value {
-        var sum = RowMoments()
+        var sum = mafin_moments()
         try blocks.forEach { range, blackBox, local in
             let rows = ScoreBlocks.mapLabelledRows(range, blackBox, local, labels) { x, y, _, masked in
-                RowMoments(x, y, masked: masked, a: a, b: b)
+                mafin_moments(x, y, masked: masked, a: a, b: b)
             }
             for moments in rows { sum.add(moments) }
         }
         let count = Double(labelledRows)
         return Value(
-            loss: sum.logSum / count - a * expected.0 - b * expected.1,
-            gradient: (sum.blackBox / count - expected.0, sum.local / count - expected.1),
-            hessian: (sum.covariance.0 / count, sum.covariance.1 / count, sum.covariance.2 / count))
+            loss: sum.log_sum / count - a * expected.0 - b * expected.1,
+            gradient: (sum.mean_x / count - expected.0, sum.mean_y / count - expected.1),
+            hessian: (sum.variance_x / count, sum.covariance / count, sum.variance_y / count))
     }
 }
 
@@ -117,34 +117,24 @@ private struct LabelMoments: Sendable {
     }
 }
 
-/// What P = softmax(a x + b y) of one row says about the scores.
-private struct RowMoments: Sendable {
-    var logSum: Double = 0
-    var blackBox: Double = 0
-    var local: Double = 0
-    /// (xx, xy, yy).
-    var covariance: (Double, Double, Double) = (0, 0, 0)
-
-    init() {}
-
-    init(_ x: UnsafeBufferPointer<Float>, _ y: UnsafeBufferPointer<Float>, masked: [Int], a: Double, b: Double) {
-        withUnsafeTemporaryAllocation(of: Double.self, capacity: x.count) { logits in
+extension mafin_moments {
+    /// What P = softmax(a x + b y) of one row says about the scores.
+    fileprivate init(
+        _ x: UnsafeBufferPointer<Float>, _ y: UnsafeBufferPointer<Float>, masked: [Int], a: Double, b: Double
+    ) {
+        self = withUnsafeTemporaryAllocation(of: Double.self, capacity: x.count) { logits in
             for column in x.indices { logits[column] = a * Double(x[column]) + b * Double(y[column]) }
             for column in masked { logits[column] = -.infinity }
-            let moments = mafin_softmax_moments(x.count, logits.baseAddress, x.baseAddress, y.baseAddress)
-            logSum = moments.log_sum
-            blackBox = moments.mean_x
-            local = moments.mean_y
-            covariance = (moments.variance_x, moments.covariance, moments.variance_y)
+            return mafin_softmax_moments(x.count, logits.baseAddress, x.baseAddress, y.baseAddress)
         }
     }
 
-    mutating func add(_ other: RowMoments) {
-        logSum += other.logSum
-        blackBox += other.blackBox
-        local += other.local
-        covariance.0 += other.covariance.0
-        covariance.1 += other.covariance.1
-        covariance.2 += other.covariance.2
+    fileprivate mutating func add(_ other: mafin_moments) {
+        log_sum += other.log_sum
+        mean_x += other.mean_x
+        mean_y += other.mean_y
+        variance_x += other.variance_x
+        covariance += other.covariance
+        variance_y += other.variance_y
     }
 }

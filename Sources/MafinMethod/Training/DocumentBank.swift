@@ -60,19 +60,4 @@ public enum BankRefresh: Sendable, Codable, Equatable {
     /// When the rows that a step replaces differ from their successors by more than `drift` on average (1 − cosine, a moving mean over
     /// steps): a measure of staleness that costs nothing.
     case whenStale(drift: Float)
-
-    func validate() throws {
-        switch self {
-        case .never, .everyEpoch:
-            return
-        case .everySteps(let steps):
-            guard steps >= 1 else {
-                throw TrainingError.option(name: "bankRefresh", expected: "at least 1 step", found: "\(steps)")
-            }
-        case .whenStale(let drift):
-            guard drift > 0 else {
-                throw TrainingError.option(name: "bankRefresh", expected: "a drift above 0", found: "\(drift)")
-            }
-        }
-    }
 }
