@@ -142,15 +142,3 @@ public enum NumPyFile {
         return (type, sizes, headerStart + headerLength)
     }
 }
-
-/// The part of a Foundation error that a person wants to read.
-func reason(_ error: any Error) -> String {
-    let error = error as NSError
-    if let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError, underlying.domain == NSPOSIXErrorDomain {
-        return String(cString: strerror(Int32(underlying.code)))
-    }
-    if error.domain == NSCocoaErrorDomain, error.code == CocoaError.fileReadNoSuchFile.rawValue {
-        return "no such file"
-    }
-    return error.localizedDescription
-}

@@ -10,7 +10,7 @@ public struct SafeTensorsFile: Sendable {
     }
 
     private let path: String
-    private let data: Data
+    private let file: MappedFile
     private let bodyStart: Int
     private let entries: [String: Entry]
     /// The file's own key-value pairs (`__metadata__`).
@@ -20,21 +20,19 @@ public struct SafeTensorsFile: Sendable {
     /// - Throws: ``NumericsError`` naming the file: unreadable, no safetensors header, offsets beyond its end.
     public init(_ url: URL) throws {
         path = url.path
-        do {
-            data = try Data(contentsOf: url, options: .alwaysMapped)
-        } catch {
-            throw NumericsError.file(path: url.path, reason: "cannot be read: \(reason(error))")
-        }
+        file = try MappedFile(url)
+        let size = file.count
         func malformed(_ found: String) -> NumericsError {
             .malformed(path: url.path, expected: "a safetensors file", found: found)
         }
-        guard data.count >= 8 else { throw malformed("\(data.count) bytes") }
-        let headerLength = data.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
-        guard headerLength <= UInt64(data.count - 8) else {
-            throw malformed("a header of \(headerLength) bytes in a file of \(data.count): cut off, or another format")
+        guard size >= 8 else { throw malformed("\(size) bytes") }
+        let headerLength = file.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+        guard headerLength <= UInt64(size - 8) else {
+            throw malformed("a header of \(headerLength) bytes in a file of \(size): cut off, or another format")
         }
-        bodyStart = 8 + Int(headerLength)
-        let header = data[8..<bodyStart]
+        let bodyStart = 8 + Int(headerLength)
+        self.bodyStart = bodyStart
+        let header = file.withUnsafeBytes { Data($0[8..<bodyStart]) }
         guard let object = try? JSONSerialization.jsonObject(with: header) as? [String: Any] else {
             throw malformed("a header that is no JSON object")
         }
@@ -45,9 +43,8 @@ public struct SafeTensorsFile: Sendable {
                 let shape = fields["shape"] as? [Int], let offsets = fields["data_offsets"] as? [Int],
                 offsets.count == 2, 0 <= offsets[0], offsets[0] <= offsets[1], shape.allSatisfy({ $0 >= 0 })
             else { throw malformed("no type, shape and offsets for tensor '\(name)'") }
-            guard offsets[1] <= data.count - bodyStart else {
-                throw malformed(
-                    "tensor '\(name)' up to byte \(offsets[1]) of \(data.count - bodyStart): the file is cut off")
+            guard offsets[1] <= size - bodyStart else {
+                throw malformed("tensor '\(name)' up to byte \(offsets[1]) of \(size - bodyStart): the file is cut off")
             }
             entries[name] = Entry(dtype: dtype, shape: shape, range: offsets[0]..<offsets[1])
         }
@@ -105,7 +102,7 @@ public struct SafeTensorsFile: Sendable {
     }
 
     private func decode(_ entry: Entry, into values: UnsafeMutableBufferPointer<Float>) {
-        data.withUnsafeBytes { all in
+        file.withUnsafeBytes { all in
             let bytes = UnsafeRawBufferPointer(
                 rebasing: UnsafeRawBufferPointer(rebasing: all[bodyStart...])[entry.range])
             switch entry.dtype {
