@@ -69,7 +69,7 @@ final class Gradients {
             return mafin_sum_of_squares(min(65536, trainable.upperBound - start), gradients.value + start)
         }
         let words = table.withRows { words, values in
-            mafin_sum_of_squares(words.count * configuration.hiddenSize, values)
+            mafin_sum_of_squares(values.count, values.baseAddress)
         }
         return sums.reduce(words, +)
     }
@@ -78,7 +78,8 @@ final class Gradients {
     func forEachWord(_ body: @Sendable (Int, UnsafePointer<Float>) -> Void) {
         let hidden = configuration.hiddenSize
         table.withRows { words, values in
-            let rows = UnsafeTransfer((words: words, values: values))
+            guard let base = values.baseAddress else { return }
+            let rows = UnsafeTransfer((words: words, values: base))
             parallelRanges(words.count, grain: 64) { range in
                 for slot in range { body(Int(rows.value.words[slot]), rows.value.values + slot * hidden) }
             }
@@ -137,17 +138,8 @@ private final class WordGradients {
     }
 
     /// The words and their gradients, row after row.
-    func withRows<Result>(_ body: (UnsafeBufferPointer<Int32>, UnsafePointer<Float>) -> Result) -> Result {
-        // An empty array has no address. Any address will do for no rows.
-        if values.isEmpty {
-            return withUnsafePointer(to: Float(0)) { body(UnsafeBufferPointer(start: nil, count: 0), $0) }
-        }
-        return words.withUnsafeBufferPointer { words in
-            values.withUnsafeBufferPointer { values in
-                guard let base = values.baseAddress else { preconditionFailure("an array without an address") }
-                return body(words, base)
-            }
-        }
+    func withRows<Result>(_ body: (UnsafeBufferPointer<Int32>, UnsafeBufferPointer<Float>) -> Result) -> Result {
+        words.withUnsafeBufferPointer { words in values.withUnsafeBufferPointer { body(words, $0) } }
     }
 
     func clear() {

@@ -13,7 +13,7 @@ extension RetrievalCollection {
         let queries = try TextTable<Query>(lines: folder.plainOrCompressed("queries.jsonl"), warnings: &warnings)
         self.init(
             source: folder, format: .beir, documents: documents, queries: queries, warnings: warnings,
-            labels: .files(try Self.qrelsFiles(in: folder.appendingPathComponent("qrels"))))
+            labels: try Self.qrelsFiles(in: folder.appendingPathComponent("qrels")).mapValues(Labels.file))
     }
 
     /// The label files of a folder by the name of their split. A folder without labels is a corpus to search.

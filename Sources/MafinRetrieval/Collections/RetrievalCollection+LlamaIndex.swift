@@ -12,7 +12,7 @@ extension RetrievalCollection {
         let qrels = try reader.qrels()
         self.init(
             source: url, format: .llamaIndex, documents: reader.documents, queries: reader.queries,
-            warnings: reader.warnings, labels: .values([Self.wholeSplit: qrels]))
+            warnings: reader.warnings, labels: [Self.wholeSplit: .value(qrels)])
     }
 }
 

@@ -20,7 +20,7 @@ extension RetrievalCollection {
         try reader.queries.requireAny()
         self.init(
             source: url, format: .pairs, documents: reader.documents, queries: reader.queries,
-            warnings: reader.warnings, labels: .values([Self.wholeSplit: reader.qrels]))
+            warnings: reader.warnings, labels: [Self.wholeSplit: .value(reader.qrels)])
     }
 }
 
