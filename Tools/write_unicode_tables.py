@@ -3,7 +3,8 @@
 The Rust library takes white space, lower case, decomposition, nonspacing marks, punctuation and "other" characters from
 five crates of different ages, so that no single Unicode version describes it (and Swift's own tables change with the
 operating system). The tables are therefore measured: every scalar goes through each step of BertNormalizer and
-BertPreTokenizer, and what comes out is written down as ranges.
+BertPreTokenizer, and what comes out is written down as ranges. What Unicode promises never to change (decompositions and
+combining classes of assigned scalars) is only compared.
 
     python Tools/write_unicode_tables.py
 """
@@ -123,13 +124,13 @@ def main():
         jamo = [0x1100 + index // 588, 0x1161 + index % 588 // 28] + ([0x11A7 + index % 28] if index % 28 else [])
         assert [ord(x) for x in decomposed.pop(c)] == jamo
 
+    # Swift's own Unicode data say into what a scalar decomposes and what its class is: both never change once it is assigned. Which
+    # scalars the Rust library knows is measured.
     classes = combining_classes(decompose)
-    class_ranges = []
-    for c in sorted(classes):
-        if class_ranges and class_ranges[-1][1] == c - 1 and class_ranges[-1][2] == classes[c]:
-            class_ranges[-1][1] = c
-        else:
-            class_ranges.append([c, c, classes[c]])
+    for c, nfd in decomposed.items():
+        assert nfd == unicodedata.normalize("NFD", chr(c)), hex(c)
+    for c, combining in classes.items():
+        assert combining == unicodedata.combining(chr(c)), hex(c)
 
     sections = [
         ("removed", "Dropped by `clean_text`: control, format, private-use and unassigned characters, NUL and U+FFFD. "
@@ -141,12 +142,12 @@ def main():
          [x for r in ranges(ideographs) for x in r], 1),
         ("nonspacingMarks", "Dropped by `strip_accents`, after decomposition. Ranges: first, last.", "UInt32",
          [x for r in ranges(marks) for x in r], 1),
-        ("combiningClasses", "Canonical combining classes other than 0. Triples: first, last, class.", "UInt32",
-         [x for r in class_ranges for x in r], 1),
+        ("combining", "A canonical combining class other than 0. Ranges: first, last.", "UInt32",
+         [x for r in ranges(classes) for x in r], 1),
         ("lowercase", "Simple lower case. Quadruples: first, last, stride, difference. (U+0130 alone becomes two scalars.)",
          "Int32", [x for r in progressions(single) for x in r], 1),
-        ("decompositions", "Full canonical decompositions but those of Hangul syllables. Scalar, count, then as many scalars.",
-         "UInt32", [x for c in sorted(decomposed) for x in [c, len(decomposed[c]), *map(ord, decomposed[c])]], 1),
+        ("decomposed", "A canonical decomposition, without Hangul syllables. Ranges: first, last.", "UInt32",
+         [x for r in ranges(decomposed) for x in r], 1),
     ]
     lines = [
         "// swift-format-ignore-file",

@@ -9,6 +9,13 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+// The .inc files are included once for each instruction set, with its name as SUFFIX.
+#define PASTE2(a, b) a##b
+#define PASTE(a, b) PASTE2(a, b)
+#define NAME(stem) PASTE(stem, SUFFIX)
+
+INLINE ptrdiff_t rounded_up(ptrdiff_t value, ptrdiff_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
 // Asks for the cache line `bytes` behind `from`. Lines beyond a buffer may be asked for, but a pointer to them may not be
 // formed: the address is computed as a number.
 #define PREFETCH(from, bytes, ...) \

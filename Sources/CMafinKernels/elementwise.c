@@ -32,6 +32,13 @@ INLINE float kept(uint32_t key, uint32_t column, mafin_dropout dropout) {
     return x < dropout.threshold ? 0.0f : dropout.scale;
 }
 
+// x *= the mask of row r.
+INLINE void drop_row(mafin_dropout dropout, ptrdiff_t r, ptrdiff_t width, float *restrict x) {
+    if (!dropout.threshold) return;
+    const uint32_t key = row_key(dropout, r);
+    for (ptrdiff_t i = 0; i < width; i++) x[i] *= kept(key, (uint32_t)i, dropout);
+}
+
 KERNEL(void, apply_dropout, (ptrdiff_t rows, ptrdiff_t width, const float *x, mafin_dropout dropout, float *out),
        (rows, width, x, dropout, out)) {
     for (ptrdiff_t r = 0; r < rows; r++, x += width, out += width) {
@@ -86,10 +93,7 @@ KERNEL(void, residual_layer_norm, (ptrdiff_t rows, ptrdiff_t width, const float 
         } else {
             for (ptrdiff_t i = 0; i < width; i++) out[i] = in[i];
         }
-        if (dropout.threshold) {
-            const uint32_t key = row_key(dropout, r);
-            for (ptrdiff_t i = 0; i < width; i++) out[i] *= kept(key, (uint32_t)i, dropout);
-        }
+        drop_row(dropout, r, width, out);
         if (residual) {
             const float *const add = residual + r * width;
             for (ptrdiff_t i = 0; i < width; i++) out[i] += add[i];
@@ -110,10 +114,7 @@ KERNEL(void, affine, (ptrdiff_t rows, ptrdiff_t width, const float *restrict nor
        (rows, width, normalized, gain, bias, dropout, y)) {
     for (ptrdiff_t r = 0; r < rows; r++, normalized += width, y += width) {
         for (ptrdiff_t i = 0; i < width; i++) y[i] = normalized[i] * gain[i] + bias[i];
-        if (dropout.threshold) {
-            const uint32_t key = row_key(dropout, r);
-            for (ptrdiff_t i = 0; i < width; i++) y[i] *= kept(key, (uint32_t)i, dropout);
-        }
+        drop_row(dropout, r, width, y);
     }
 }
 
@@ -199,10 +200,7 @@ KERNEL(void, softmax_backward, (ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t str
        (rows, columns, stride, probabilities, d, dropout, scale)) {
     for (ptrdiff_t r = 0; r < rows; r++, d += stride, probabilities += stride) {
         for (ptrdiff_t i = columns; i < stride; i++) d[i] = 0;
-        if (dropout.threshold) {
-            const uint32_t key = row_key(dropout, r);
-            for (ptrdiff_t i = 0; i < stride; i++) d[i] *= kept(key, (uint32_t)i, dropout);
-        }
+        drop_row(dropout, r, stride, d);
         float along = 0;
         for (ptrdiff_t i = 0; i < stride; i++) along += d[i] * probabilities[i];
         for (ptrdiff_t i = 0; i < stride; i++) d[i] = probabilities[i] * (d[i] - along) * scale;

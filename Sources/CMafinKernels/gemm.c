@@ -30,11 +30,6 @@ void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrd
         for (ptrdiff_t j = 0; j < n; j++) packed[p * n + j] = transpose_b ? b[j * ldb + p] : b[p * ldb + j];
 }
 
-void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
-                        ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc) {
-    mafin_sgemm(transpose_a, false, m, n, k, alpha, a, lda, packed, n, beta, c, ldc);
-}
-
 void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first,
                                 ptrdiff_t count, float alpha, const float *a, ptrdiff_t lda, const float *packed,
                                 float beta, float *c, ptrdiff_t ldc) {
@@ -52,6 +47,9 @@ void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrd
 // NC: columns of B that are packed at a time where the caller has not packed B.
 enum { KC = 384, MC = 96, NC = 512, NC_IN_PLACE = 128 };
 
+// Vectors in a row of a tile.
+enum { VECTORS = 2 };
+
 typedef void block_function(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a, ptrdiff_t row_stride,
                             ptrdiff_t column_stride, ptrdiff_t strip_stride, const float *b, ptrdiff_t b_stride,
                             float beta, float *c, ptrdiff_t ldc);
@@ -68,10 +66,8 @@ typedef struct {
 #define TARGET
 #define LANES 4
 #ifdef __aarch64__
-#define VECTORS 2
 #define MR 8
 #else
-#define VECTORS 2
 #define MR 4
 #endif
 #include "gemm_micro.inc"
@@ -80,14 +76,12 @@ typedef struct {
 #define SUFFIX avx2
 #define TARGET TARGET_AVX2
 #define LANES 8
-#define VECTORS 2
 #define MR 6
 #include "gemm_micro.inc"
 
 #define SUFFIX avx512
 #define TARGET TARGET_AVX512
 #define LANES 16
-#define VECTORS 2
 #define MR 12
 #include "gemm_micro.inc"
 #endif
@@ -112,8 +106,6 @@ static const kernel *kernel_in_use(void) {
     };
     return &by_instruction_set[instruction_set()];
 }
-
-static ptrdiff_t rounded_up(ptrdiff_t value, ptrdiff_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
@@ -172,12 +164,9 @@ static void multiply_block(const kernel *use, packing_buffers *buffers, bool tra
         const ptrdiff_t width = smaller(NC_IN_PLACE, n - j);
         for (ptrdiff_t i = 0; i < m; i += use->rows) {
             const ptrdiff_t rows = smaller(use->rows, m - i);
-            if (transpose_a)
-                use->block(rows, width, depth, alpha, a + i, 1, lda, 0, packed + j * depth, b_stride, beta,
-                           c + i * ldc + j, ldc);
-            else
-                use->block(rows, width, depth, alpha, a + i * lda, lda, 1, 0, packed + j * depth, b_stride, beta,
-                           c + i * ldc + j, ldc);
+            const ptrdiff_t row_stride = transpose_a ? 1 : lda, column_stride = transpose_a ? lda : 1;
+            use->block(rows, width, depth, alpha, a + i * row_stride, row_stride, column_stride, 0, packed + j * depth,
+                       b_stride, beta, c + i * ldc + j, ldc);
         }
     }
 }
@@ -186,11 +175,6 @@ static void multiply_block(const kernel *use, packing_buffers *buffers, bool tra
 static void scale(ptrdiff_t m, ptrdiff_t n, float beta, float *c, ptrdiff_t ldc) {
     for (ptrdiff_t i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < n; j++) c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
-}
-
-void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
-                        ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc) {
-    mafin_sgemm_packed_columns(transpose_a, m, n, k, 0, n, alpha, a, lda, packed, beta, c, ldc);
 }
 
 void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first,
@@ -225,3 +209,8 @@ void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, p
 }
 
 #endif
+
+void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a,
+                        ptrdiff_t lda, const float *packed, float beta, float *c, ptrdiff_t ldc) {
+    mafin_sgemm_packed_columns(transpose_a, m, n, k, 0, n, alpha, a, lda, packed, beta, c, ldc);
+}

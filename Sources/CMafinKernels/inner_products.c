@@ -141,8 +141,6 @@ static const kernel *kernel_in_use(void) {
     return &by_instruction_set[instruction_set()];
 }
 
-static ptrdiff_t rounded_up(ptrdiff_t value, ptrdiff_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
 size_t mafin_prepared_size(ptrdiff_t queries, ptrdiff_t width) {
     const kernel *const use = kernel_in_use();
     return (size_t)(rounded_up(queries, use->queries) * rounded_up(width, use->lanes));

@@ -22,8 +22,7 @@ INLINE float vector_exp(float x) {
     x = x < -87.0f ? -87.0f : x;
     x = x > 88.0f ? 88.0f : x;
     // 1.5 · 2^23: adding it rounds to an integer n, which then stands in the lowest bits.
-    union { float value; uint32_t bits; } t = {x * 1.44269504f + 12582912.0f};
-    const float n = t.value - 12582912.0f;
+    const float t = x * 1.44269504f + 12582912.0f, n = t - 12582912.0f;
     // ln 2 in two parts, the first exact in few bits, so that n · ln 2 is subtracted without rounding.
     const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     // The minimax polynomial of exp on ±½ ln 2.
@@ -35,8 +34,7 @@ INLINE float vector_exp(float x) {
     p = p * r + 1.0f;
     p = p * r + 1.0f;
     // Times 2^n: n is added to the exponent.
-    union { float value; uint32_t bits; } u = {p};
-    return float_of_bits(u.bits + (t.bits << 23));
+    return float_of_bits(bits_of_float(p) + (bits_of_float(t) << 23));
 }
 
 // exp for x ≤ 0 in double precision, to a few units in the last place; 0 below -708.
@@ -70,9 +68,9 @@ INLINE double vector_exp_double(double x) {
 // log for finite x above 1e-37. Relative error below 2e-7; near x = 1, absolute error below 1e-7. The exponent contributes a
 // multiple of ln 2; the mantissa, between √½ and √2, goes through the polynomial of Cephes' logf.
 INLINE float vector_log(float x) {
-    union { float value; uint32_t bits; } u = {x};
-    const int32_t exponent = (int32_t)(u.bits - 0x3F3504F3u) >> 23;
-    const float t = float_of_bits(u.bits - ((uint32_t)exponent << 23)) - 1.0f;
+    const uint32_t bits = bits_of_float(x);
+    const int32_t exponent = (int32_t)(bits - 0x3F3504F3u) >> 23;
+    const float t = float_of_bits(bits - ((uint32_t)exponent << 23)) - 1.0f;
     float p = 7.0376836292e-2f;
     p = p * t - 1.1514610310e-1f;
     p = p * t + 1.1676998740e-1f;

@@ -77,25 +77,14 @@ extension BERTEncoder {
     }
 
     private func saveWeights(to url: URL) throws {
-        let weights = weights()
-        try weights.withUnsafeBufferPointer { all in
-            var tensors = layout.tensors.map { tensor in
+        try SafeTensorsFile.withTensors(of: [("all weights", [layout.count], weights())] + passedThrough) { arrays in
+            let tensors = layout.tensors.map { tensor in
                 SafeTensorsFile.Tensor(
                     name: tensor.name, shape: tensor.shape,
-                    values: UnsafeBufferPointer(rebasing: all[tensor.offset..<tensor.offset + tensor.count]))
+                    values: UnsafeBufferPointer(
+                        rebasing: arrays[0].values[tensor.offset..<tensor.offset + tensor.count]))
             }
-            let extra = passedThrough.flatMap(\.values)
-            try extra.withUnsafeBufferPointer { extra in
-                var offset = 0
-                for (name, shape, values) in passedThrough {
-                    tensors.append(
-                        SafeTensorsFile.Tensor(
-                            name: name, shape: shape,
-                            values: UnsafeBufferPointer(rebasing: extra[offset..<offset + values.count])))
-                    offset += values.count
-                }
-                try SafeTensorsFile.write(tensors, to: url)
-            }
+            try SafeTensorsFile.write(tensors + arrays.dropFirst(), to: url)
         }
     }
 
@@ -111,29 +100,21 @@ extension BERTEncoder {
     /// - Throws: `NumericsError` when the file cannot be written.
     public func saveTrainingState(to folder: URL) throws {
         let moments = optimizerStep > 0 ? optimizer.moments() : nil
-        let weights = weights()
-        let words = (moments?.words ?? []).map(Float.init)
-        let rows = moments?.wordMoments ?? [[], []]
-        try weights.withUnsafeBufferPointer { weights in
-            try words.withUnsafeBufferPointer { words in
-                try rows[0].withUnsafeBufferPointer { first in
-                    try rows[1].withUnsafeBufferPointer { second in
-                        typealias Tensor = SafeTensorsFile.Tensor
-                        var tensors = [Tensor(name: "weights", shape: [weights.count], values: weights)]
-                        if let dense = moments?.dense {
-                            tensors += [
-                                Tensor(name: "dense.first", shape: [dense[0].count], values: dense[0]),
-                                Tensor(name: "dense.second", shape: [dense[1].count], values: dense[1]),
-                                Tensor(name: "words", shape: [words.count], values: words),
-                                Tensor(name: "words.first", shape: [first.count], values: first),
-                                Tensor(name: "words.second", shape: [second.count], values: second),
-                            ]
-                        }
-                        try SafeTensorsFile.write(
-                            tensors, metadata: ["step": "\(optimizerStep)"], to: Self.stateFile(in: folder))
-                    }
-                }
+        var arrays = [(name: "weights", shape: [layout.count], values: weights())]
+        if let moments {
+            arrays.append(("words", [moments.words.count], moments.words.map(Float.init)))
+            for (name, values) in zip(["words.first", "words.second"], moments.wordMoments) {
+                arrays.append((name, [values.count], values))
             }
+        }
+        try SafeTensorsFile.withTensors(of: arrays) { arrays in
+            // The moments of the dense part are too many to be copied.
+            let dense = zip(["dense.first", "dense.second"], moments?.dense ?? []).map {
+                SafeTensorsFile.Tensor(name: $0, shape: [$1.count], values: $1)
+            }
+            try SafeTensorsFile.write(
+                arrays[..<1] + dense + arrays[1...], metadata: ["step": "\(optimizerStep)"],
+                to: Self.stateFile(in: folder))
         }
     }
 

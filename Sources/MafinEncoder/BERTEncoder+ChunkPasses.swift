@@ -111,7 +111,7 @@ extension BERTEncoder {
 
     func check(_ batch: TokenBatch) throws {
         for row in 0..<batch.count {
-            let length = batch.offsets[row + 1] - batch.offsets[row]
+            let length = batch.length(of: row)
             guard 1...configuration.maximumPositions ~= length else {
                 throw EncoderError.input(
                     row: row, expected: "1 to \(configuration.maximumPositions) tokens", found: "\(length)")
@@ -131,6 +131,18 @@ extension BERTEncoder {
         }
         timed(.weightPacking, floats: 2 * (layout.count - layout.denseStart)) {
             packed.prepare(from: parameters, forward: true, backward: false)
+        }
+    }
+
+    /// Calls `body` with each chunk's number and the workspace of the thread that takes it, on all threads.
+    func forEach(
+        _ chunks: [Chunk], training: Bool, _ body: @Sendable (BERTEncoder, _ index: Int, Workspace) -> Void
+    ) {
+        let workers = min(Parallelism.threads, chunks.count)
+        reserveWorkspaces(workers, for: chunks, training: training)
+        let state = UnsafeTransfer((encoder: self, workspaces: workspaces))
+        parallelFor(chunks.count, workers: workers) { worker, index in
+            body(state.value.encoder, index, state.value.workspaces[worker])
         }
     }
 

@@ -1,6 +1,5 @@
 import MafinNumerics
 import MafinText
-import Synchronization
 
 extension BERTEncoder {
     /// Tokens of a chunk in training. More make the products of weight gradients faster; fewer keep a thread's scratch memory small
@@ -55,10 +54,7 @@ extension BERTEncoder {
     public func forward(_ batch: TokenBatch, dropoutSeed: UInt64?) throws -> ForwardPass {
         try check(batch)
         prepare(batch)
-        let threads = Parallelism.threads
-        let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.trainingChunk)
-        let workers = min(threads, chunks.count)
-        reserveWorkspaces(workers, for: chunks, training: true)
+        let chunks = Chunk.cut(batch, threads: Parallelism.threads, maximumTokens: Self.trainingChunk)
         let dropout = Dropout(
             seed: dropoutSeed, hidden: dropoutProbability ?? configuration.hiddenDropout,
             attention: dropoutProbability ?? configuration.attentionDropout)
@@ -66,20 +62,12 @@ extension BERTEncoder {
         let (storage, saved) = reserveActivations(for: chunks)
         var pooled = Matrix(rows: batch.count, columns: dimension)
         pooled.values.withUnsafeMutableBufferPointer { values in
-            guard let values = values.baseAddress else { return }
-            let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pooled: values))
-            let next = Atomic<Int>(0)
-            parallelFor(workers) { worker in
-                let (encoder, workspaces, pooled) = state.value
-                let workspace = workspaces[worker]
-                while true {
-                    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                    guard index < chunks.count else { return }
-                    let chunk = chunks[index]
-                    let kept = saved[index] ?? workspace.transientActivations(tokens: chunk.tokens)
-                    encoder.forward(
-                        chunk, batch, dropout: dropout, kept, workspace, inputs: inputs?.pointer, pooled: pooled)
-                }
+            let pooled = UnsafeTransfer(values.baseAddress)
+            forEach(chunks, training: true) { encoder, index, workspace in
+                let kept = saved[index] ?? workspace.transientActivations(tokens: chunks[index].tokens)
+                encoder.forward(
+                    chunks[index], batch, dropout: dropout, kept, workspace, inputs: inputs?.pointer,
+                    pooled: pooled.value)
             }
         }
         return ForwardPass(
@@ -119,25 +107,17 @@ extension BERTEncoder {
         timed(.weightPacking, floats: 2 * (layout.count - layout.denseStart)) {
             packed.prepare(from: parameters, forward: recomputes, backward: true)
         }
-        let workers = min(Parallelism.threads, chunks.count)
-        reserveWorkspaces(workers, for: chunks, training: true)
         let isAdding = gradients.begin()
         let order = OrderedAccumulation(chunks: chunks.count)
-        let next = Atomic<Int>(0)
         gradient.values.withUnsafeBufferPointer { values in
             guard let values = values.baseAddress else { return }
-            let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pass: pass, gradient: values))
-            parallelFor(workers) { worker in
-                let (encoder, workspaces, pass, gradient) = state.value
-                while true {
-                    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                    guard index < chunks.count else { return }
-                    let chunk = chunks[index]
-                    let saved = pass.saved[index] ?? encoder.activationsAgain(chunk, of: pass, workspaces[worker])
-                    let sink = GradientSink(
-                        gradients: encoder.gradients, isAdding: isAdding || index > 0, order: order, chunk: index)
-                    encoder.backward(chunk, of: pass, saved, workspaces[worker], gradient: gradient, into: sink)
-                }
+            let state = UnsafeTransfer((pass: pass, gradient: values))
+            forEach(chunks, training: true) { encoder, index, workspace in
+                let (pass, gradient) = state.value
+                let saved = pass.saved[index] ?? encoder.activationsAgain(chunks[index], of: pass, workspace)
+                let sink = GradientSink(
+                    gradients: encoder.gradients, isAdding: isAdding || index > 0, order: order, chunk: index)
+                encoder.backward(chunks[index], of: pass, saved, workspace, gradient: gradient, into: sink)
             }
         }
     }

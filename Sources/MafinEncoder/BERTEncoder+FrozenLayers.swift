@@ -31,7 +31,7 @@ extension BERTEncoder {
     func frozenOutputs(of batch: TokenBatch) -> FloatBuffer? {
         guard frozenLayers > 0 else { return nil }
         let outputs = FloatBuffer(count: batch.ids.count * dimension)
-        let ids = (0..<batch.count).map { Array(batch.ids[batch.offsets[$0]..<batch.offsets[$0 + 1]]) }
+        let ids = (0..<batch.count).map { Array(batch[$0]) }
         let known = ids.map { frozenOutputCache[$0] }
         let width = dimension
         parallelRanges(batch.count) { range in
@@ -54,27 +54,20 @@ extension BERTEncoder {
 
     /// Runs the frozen layers over a batch; `output` is the destination of a row's vectors.
     private func runFrozenLayers(_ batch: TokenBatch, output: (Int) -> UnsafeMutablePointer<Float>) {
-        let threads = Parallelism.threads
-        let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.trainingChunk)
-        let workers = min(threads, chunks.count)
-        reserveWorkspaces(workers, for: chunks, training: false)
-        let state = UnsafeTransfer((encoder: self, workspaces: workspaces, outputs: (0..<batch.count).map(output)))
-        parallelFor(workers) { worker in
-            let (encoder, workspaces, outputs) = state.value
-            let workspace = workspaces[worker]
-            for index in stride(from: worker, to: chunks.count, by: workers) {
-                let chunk = chunks[index]
-                let saved = workspace.transientActivations(tokens: chunk.tokens)
-                encoder.lookUp(chunk, batch, dropout: .none, saved, workspace)
-                for layer in 0..<encoder.frozenLayers {
-                    encoder.layer(layer, .none).forward(chunk, saved[layer], workspace)
-                }
-                for (number, text) in chunk.texts.enumerated() {
-                    let start = chunk.starts[number]
-                    outputs[text].update(
-                        from: workspace.hidden.pointer + start * encoder.dimension,
-                        count: (chunk.starts[number + 1] - start) * encoder.dimension)
-                }
+        let chunks = Chunk.cut(batch, threads: Parallelism.threads, maximumTokens: Self.trainingChunk)
+        let outputs = UnsafeTransfer((0..<batch.count).map(output))
+        forEach(chunks, training: false) { encoder, index, workspace in
+            let chunk = chunks[index]
+            let saved = workspace.transientActivations(tokens: chunk.tokens)
+            encoder.lookUp(chunk, batch, dropout: .none, saved, workspace)
+            for layer in 0..<encoder.frozenLayers {
+                encoder.layer(layer, .none).forward(chunk, saved[layer], workspace)
+            }
+            for (number, text) in chunk.texts.enumerated() {
+                let start = chunk.starts[number]
+                outputs.value[text].update(
+                    from: workspace.hidden.pointer + start * encoder.dimension,
+                    count: (chunk.starts[number + 1] - start) * encoder.dimension)
             }
         }
     }

@@ -1,6 +1,5 @@
 import MafinNumerics
 import MafinText
-import Synchronization
 
 extension BERTEncoder {
     /// Tokens of a chunk. Few, so that its vectors stay in the caches.
@@ -16,21 +15,12 @@ extension BERTEncoder {
         if chunks.count < threads, let pass = CooperativeForward(self, batch, threads: threads) {
             return pass.embed()
         }
-        let workers = min(threads, chunks.count)
-        reserveWorkspaces(workers, for: chunks, training: false)
         var pooled = Matrix(rows: batch.count, columns: dimension)
-        let next = Atomic<Int>(0)
         pooled.values.withUnsafeMutableBufferPointer { values in
-            guard let values = values.baseAddress else { return }
-            let state = UnsafeTransfer((encoder: self, workspaces: workspaces, pooled: values))
-            parallelFor(workers) { worker in
-                let (encoder, workspaces, pooled) = state.value
-                while true {
-                    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                    guard index < chunks.count else { return }
-                    let saved = workspaces[worker].transientActivations(tokens: chunks[index].tokens)
-                    encoder.forward(chunks[index], batch, dropout: .none, saved, workspaces[worker], pooled: pooled)
-                }
+            let pooled = UnsafeTransfer(values.baseAddress)
+            forEach(chunks, training: false) { encoder, index, workspace in
+                let saved = workspace.transientActivations(tokens: chunks[index].tokens)
+                encoder.forward(chunks[index], batch, dropout: .none, saved, workspace, pooled: pooled.value)
             }
         }
         return pooled

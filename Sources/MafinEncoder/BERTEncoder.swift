@@ -150,11 +150,7 @@ public final class BERTEncoder {
         var sums: [Operation: OperationTime] = [:]
         for clock in workspaces.compactMap(\.clock) + [clock] {
             for operation in Operation.allCases {
-                let time = clock.times[operation.rawValue]
-                sums[operation, default: OperationTime()].seconds += time.seconds
-                sums[operation, default: OperationTime()].operations += time.operations
-                sums[operation, default: OperationTime()].bytes += time.bytes
-                sums[operation, default: OperationTime()].overhead += time.overhead
+                sums[operation, default: OperationTime()] += clock.times[operation.rawValue]
             }
         }
         return sums.filter { $0.value.seconds > 0 }

@@ -23,15 +23,10 @@ struct Dropout: Sendable {
 
     static let none = Dropout(seed: nil, hidden: 0, attention: 0)
 
-    private let seed: UInt64?
-    private let hidden: Float
-    private let attention: Float
-
-    init(seed: UInt64?, hidden: Float, attention: Float) {
-        self.seed = seed
-        self.hidden = hidden
-        self.attention = attention
-    }
+    let seed: UInt64?
+    /// Probabilities of dropping an element of a layer's output and an attention weight.
+    let hidden: Float
+    let attention: Float
 
     /// The mask of a site for rows from row `firstRow` of the batch on.
     func mask(_ site: Site, firstRow: Int) -> mafin_dropout {

@@ -50,25 +50,16 @@ public struct EncoderConfiguration: Sendable, Equatable {
     public init(modelFolder: URL) throws {
         let url = modelFolder.appendingPathComponent("config.json")
         let json = try JSONFile(url)
-        let architecture = json.string("model_type") ?? "none"
-        guard architecture == "bert" else {
-            throw EncoderError.unsupported(
-                path: url.path, what: "architecture (model_type)", found: architecture, supported: "bert")
+        func require(_ what: String, _ found: String, is expected: String, supported: String? = nil) throws {
+            if found == expected { return }
+            throw EncoderError.unsupported(path: url.path, what: what, found: found, supported: supported ?? expected)
         }
-        let activation = json.string("hidden_act") ?? "gelu"
-        guard activation == "gelu" else {
-            throw EncoderError.unsupported(
-                path: url.path, what: "activation (hidden_act)", found: activation, supported: "gelu")
-        }
-        let positions = json.string("position_embedding_type") ?? "absolute"
-        guard positions == "absolute" else {
-            throw EncoderError.unsupported(
-                path: url.path, what: "position_embedding_type", found: positions, supported: "absolute")
-        }
-        guard json.flag("is_decoder") != true else {
-            throw EncoderError.unsupported(
-                path: url.path, what: "is_decoder", found: "true", supported: "false: attention to both sides")
-        }
+        try require("architecture (model_type)", json.string("model_type") ?? "none", is: "bert")
+        try require("activation (hidden_act)", json.string("hidden_act") ?? "gelu", is: "gelu")
+        try require("position_embedding_type", json.string("position_embedding_type") ?? "absolute", is: "absolute")
+        try require(
+            "is_decoder", "\(json.flag("is_decoder") ?? false)", is: "false",
+            supported: "false: attention to both sides")
         hiddenSize = try json.size("hidden_size")
         layerCount = try json.size("num_hidden_layers")
         headCount = try json.size("num_attention_heads")
@@ -94,13 +85,18 @@ struct JSONFile {
 
     init(_ url: URL) throws {
         path = url.path
+        object = try Self.read(url, as: "JSON object")
+    }
+
+    /// The value of a JSON file; `kind` says in the error what it should be.
+    static func read<Value>(_ url: URL, as kind: String) throws -> Value {
         guard let data = FileManager.default.contents(atPath: url.path) else {
             throw EncoderError.file(path: url.path, reason: "cannot be read")
         }
-        guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any] else {
-            throw EncoderError.file(path: url.path, reason: "is no JSON object")
+        guard let value = try? JSONSerialization.jsonObject(with: data) as? Value else {
+            throw EncoderError.file(path: url.path, reason: "is no \(kind)")
         }
-        self.object = object
+        return value
     }
 
     func string(_ key: String) -> String? { object[key] as? String }

@@ -63,24 +63,23 @@ final class Gradients {
     func squaredNorm() -> Double {
         guard !isEmpty else { return 0 }
         let pieces = (trainable.count + 65535) / 65536
-        let sums = PartialSums(count: pieces)
         let (gradients, trainable) = (UnsafeTransfer(base), trainable)
-        parallelFor(pieces) { piece in
+        let sums = parallelMap(pieces) { piece in
             let start = trainable.lowerBound + piece * 65536
-            sums.pointer[piece] = mafin_sum_of_squares(
-                min(65536, trainable.upperBound - start), gradients.value + start)
+            return mafin_sum_of_squares(min(65536, trainable.upperBound - start), gradients.value + start)
         }
         let words = table.withRows { words, values in
-            mafin_sum_of_squares(words.count * configuration.hiddenSize, values)
+            mafin_sum_of_squares(values.count, values.baseAddress)
         }
-        return (0..<pieces).reduce(words) { $0 + sums.pointer[$1] }
+        return sums.reduce(words, +)
     }
 
     /// Calls `body` with each touched word and the gradient of its row, on all threads.
     func forEachWord(_ body: @Sendable (Int, UnsafePointer<Float>) -> Void) {
         let hidden = configuration.hiddenSize
         table.withRows { words, values in
-            let rows = UnsafeTransfer((words: words, values: values))
+            guard let base = values.baseAddress else { return }
+            let rows = UnsafeTransfer((words: words, values: base))
             parallelRanges(words.count, grain: 64) { range in
                 for slot in range { body(Int(rows.value.words[slot]), rows.value.values + slot * hidden) }
             }
@@ -139,17 +138,8 @@ private final class WordGradients {
     }
 
     /// The words and their gradients, row after row.
-    func withRows<Result>(_ body: (UnsafeBufferPointer<Int32>, UnsafePointer<Float>) -> Result) -> Result {
-        // An empty array has no address. Any address will do for no rows.
-        if values.isEmpty {
-            return withUnsafePointer(to: Float(0)) { body(UnsafeBufferPointer(start: nil, count: 0), $0) }
-        }
-        return words.withUnsafeBufferPointer { words in
-            values.withUnsafeBufferPointer { values in
-                guard let base = values.baseAddress else { preconditionFailure("an array without an address") }
-                return body(words, base)
-            }
-        }
+    func withRows<Result>(_ body: (UnsafeBufferPointer<Int32>, UnsafeBufferPointer<Float>) -> Result) -> Result {
+        words.withUnsafeBufferPointer { words in values.withUnsafeBufferPointer { body(words, $0) } }
     }
 
     func clear() {
@@ -157,18 +147,6 @@ private final class WordGradients {
         words.removeAll(keepingCapacity: true)
         values.removeAll(keepingCapacity: true)
     }
-}
-
-/// A block of doubles; each iteration of a parallel loop writes one.
-private final class PartialSums: @unchecked Sendable {
-    let pointer: UnsafeMutablePointer<Double>
-
-    init(count: Int) {
-        pointer = .allocate(capacity: max(1, count))
-        pointer.initialize(repeating: 0, count: max(1, count))
-    }
-
-    deinit { pointer.deallocate() }
 }
 
 /// Gives the sums of a backward pass one order, whatever threads its chunks run on.

@@ -21,6 +21,13 @@ public struct OperationTime: Sendable {
     public var bytes = 0.0
     /// Seconds spent reading the clock; not part of `seconds`.
     public var overhead = 0.0
+
+    static func += (sum: inout OperationTime, other: OperationTime) {
+        sum.seconds += other.seconds
+        sum.operations += other.operations
+        sum.bytes += other.bytes
+        sum.overhead += other.overhead
+    }
 }
 
 /// Adds up the time of operations on one thread.
@@ -35,10 +42,9 @@ final class OperationClock {
     }()
 
     func add(_ operation: Operation, seconds: Double, operations: Int, floats: Int) {
-        times[operation.rawValue].seconds += max(0, seconds - Self.cost)
-        times[operation.rawValue].overhead += 2 * Self.cost
-        times[operation.rawValue].operations += Double(operations)
-        times[operation.rawValue].bytes += Double(floats * MemoryLayout<Float>.stride)
+        times[operation.rawValue] += OperationTime(
+            seconds: max(0, seconds - Self.cost), operations: Double(operations),
+            bytes: Double(floats * MemoryLayout<Float>.stride), overhead: 2 * Self.cost)
     }
 
     /// Processor time of the calling thread.

@@ -20,27 +20,33 @@ final class PackedWeights: @unchecked Sendable {
     }
 
     private(set) var layers: [Layer] = []
-    private var forwardCount = 0
-    private var backwardCount = 0
     /// One buffer serves both directions in turn, since a forward pass has ended when the backward pass begins. Two are needed where a
     /// backward pass computes activations again.
-    private var forwardBuffer: FloatBuffer?
-    private var backwardBuffer: FloatBuffer?
-    private var forwardIsCurrent = false
-    private var backwardIsCurrent = false
+    private var forwards = Direction()
+    private var backwards = Direction()
+
+    /// All weights, packed for one direction.
+    private struct Direction {
+        var count = 0
+        var buffer: FloatBuffer?
+        var isCurrent = false
+
+        var pointer: UnsafeMutablePointer<Float> {
+            guard let buffer else { preconditionFailure("prepare comes first") }
+            return buffer.pointer
+        }
+    }
 
     init(_ configuration: EncoderConfiguration, _ layout: ParameterLayout) {
         let hidden = configuration.hiddenSize
         let intermediate = configuration.intermediateSize
-        var forwardCount = 0
-        var backwardCount = 0
         func weight(_ source: Int, _ outputs: Int, _ inputs: Int) -> Weight {
             defer {
-                forwardCount += mafin_packed_size(outputs, inputs)
-                backwardCount += mafin_packed_size(inputs, outputs)
+                forwards.count += mafin_packed_size(outputs, inputs)
+                backwards.count += mafin_packed_size(inputs, outputs)
             }
             return Weight(
-                source: source, outputs: outputs, inputs: inputs, forward: forwardCount, backward: backwardCount)
+                source: source, outputs: outputs, inputs: inputs, forward: forwards.count, backward: backwards.count)
         }
         layers = layout.layers.map { layer in
             Layer(
@@ -49,81 +55,55 @@ final class PackedWeights: @unchecked Sendable {
                 up: weight(layer.upWeight, intermediate, hidden),
                 down: weight(layer.downWeight, hidden, intermediate))
         }
-        self.forwardCount = forwardCount
-        self.backwardCount = backwardCount
     }
 
     func invalidate() {
-        forwardIsCurrent = false
-        backwardIsCurrent = false
+        forwards.isCurrent = false
+        backwards.isCurrent = false
     }
 
     /// Packs what is out of date.
     ///
     /// - Parameters:
-    ///   - forward: whether ``forward(_:rows:_:into:)`` will be called.
+    ///   - forward: whether ``forward(_:columns:rows:_:into:)`` will be called.
     ///   - backward: whether ``backward(_:rows:_:into:adding:)`` will be called.
     func prepare(from parameters: FloatBuffer, forward: Bool, backward: Bool) {
-        if forward, !forwardIsCurrent {
-            let out = buffer(&forwardBuffer, forwardCount, from: &backwardBuffer, unless: backward, &backwardIsCurrent)
-            pack { weight in
-                mafin_pack(
-                    true, weight.outputs, weight.inputs, parameters.pointer + weight.source, weight.inputs,
-                    out.pointer + weight.forward)
-            }
-            forwardIsCurrent = true
-        }
-        if backward, !backwardIsCurrent {
-            let out = buffer(&backwardBuffer, backwardCount, from: &forwardBuffer, unless: forward, &forwardIsCurrent)
-            pack { weight in
-                mafin_pack(
-                    false, weight.inputs, weight.outputs, parameters.pointer + weight.source, weight.inputs,
-                    out.pointer + weight.backward)
-            }
-            backwardIsCurrent = true
-        }
+        if forward { pack(parameters, forward: true, &forwards, &backwards, isOtherNeeded: backward) }
+        if backward { pack(parameters, forward: false, &backwards, &forwards, isOtherNeeded: forward) }
     }
 
-    /// A buffer for one direction's weights: its own, the other direction's if that is not needed, or a new one.
-    private func buffer(
-        _ own: inout FloatBuffer?, _ count: Int, from other: inout FloatBuffer?, unless isNeeded: Bool,
-        _ otherIsCurrent: inout Bool
-    ) -> FloatBuffer {
-        if own == nil, !isNeeded, let taken = other, taken.count >= count {
-            own = taken
-            other = nil
-            otherIsCurrent = false
+    /// Packs for one direction, into its own buffer, the other direction's if that is not needed, or a new one.
+    private func pack(
+        _ parameters: FloatBuffer, forward: Bool, _ own: inout Direction, _ other: inout Direction, isOtherNeeded: Bool
+    ) {
+        guard !own.isCurrent else { return }
+        if own.buffer == nil, !isOtherNeeded, let taken = other.buffer, taken.count >= own.count {
+            own.buffer = taken
+            other = Direction(count: other.count)
         }
-        let buffer = own ?? FloatBuffer(count: max(forwardCount, backwardCount))
-        own = buffer
-        return buffer
-    }
-
-    private func pack(_ body: @Sendable (Weight) -> Void) {
+        let out = own.buffer ?? FloatBuffer(count: max(own.count, other.count))
+        own.buffer = out
+        own.isCurrent = true
         let all = layers.flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.up, $0.down] }
-        parallelFor(all.count) { body(all[$0]) }
-    }
-
-    private var forwardPointer: UnsafeMutablePointer<Float> {
-        guard let buffer = forwardBuffer else { preconditionFailure("prepare comes first") }
-        return buffer.pointer
+        parallelFor(all.count) { index in
+            let weight = all[index]
+            let (columns, depth) = forward ? (weight.outputs, weight.inputs) : (weight.inputs, weight.outputs)
+            mafin_pack(
+                forward, columns, depth, parameters.pointer + weight.source, weight.inputs,
+                out.pointer + (forward ? weight.forward : weight.backward))
+        }
     }
 
     /// y = x · Wᵀ over `rows` rows of x `(rows, inputs)`; y is `(rows, outputs)`.
-    func forward(_ weight: Weight, rows: Int, _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>) {
-        mafin_sgemm_packed(
-            false, rows, weight.outputs, weight.inputs, 1, x, weight.inputs, forwardPointer + weight.forward, 0,
-            y, weight.outputs)
-    }
-
-    /// Some columns of that product, from a multiple of ``columnTile`` on. `y` is the result of all columns.
+    /// - Parameter columns: those to compute, from a multiple of ``columnTile`` on; `nil`: all.
     func forward(
-        _ weight: Weight, columns: Range<Int>, rows: Int, _ x: UnsafePointer<Float>,
+        _ weight: Weight, columns: Range<Int>? = nil, rows: Int, _ x: UnsafePointer<Float>,
         into y: UnsafeMutablePointer<Float>
     ) {
+        let columns = columns ?? 0..<weight.outputs
         mafin_sgemm_packed_columns(
             false, rows, weight.outputs, weight.inputs, columns.lowerBound, columns.count, 1, x, weight.inputs,
-            forwardPointer + weight.forward, 0, y + columns.lowerBound, weight.outputs)
+            forwards.pointer + weight.forward, 0, y + columns.lowerBound, weight.outputs)
     }
 
     /// A part of a product's columns must begin at a multiple of this.
@@ -134,9 +114,8 @@ final class PackedWeights: @unchecked Sendable {
         _ weight: Weight, rows: Int, _ dy: UnsafePointer<Float>, into dx: UnsafeMutablePointer<Float>,
         adding: Bool = false
     ) {
-        guard let buffer = backwardBuffer else { preconditionFailure("prepare comes first") }
         mafin_sgemm_packed(
-            false, rows, weight.inputs, weight.outputs, 1, dy, weight.outputs, buffer.pointer + weight.backward,
+            false, rows, weight.inputs, weight.outputs, 1, dy, weight.outputs, backwards.pointer + weight.backward,
             adding ? 1 : 0, dx, weight.inputs)
     }
 }

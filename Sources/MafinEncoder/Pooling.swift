@@ -14,12 +14,7 @@ public enum Pooling: String, Sendable, Codable {
     public static func read(modelFolder: URL) throws -> Pooling {
         let modules = modelFolder.appendingPathComponent("modules.json")
         guard FileManager.default.fileExists(atPath: modules.path) else { return .mean }
-        guard let data = FileManager.default.contents(atPath: modules.path) else {
-            throw EncoderError.file(path: modules.path, reason: "cannot be read")
-        }
-        guard let list = try? JSONSerialization.jsonObject(with: data) as? [[String: Any]] else {
-            throw EncoderError.file(path: modules.path, reason: "is no JSON list of modules")
-        }
+        let list: [[String: Any]] = try JSONFile.read(modules, as: "JSON list of modules")
         var folder: String?
         for module in list {
             let type = module["type"] as? String ?? "none"

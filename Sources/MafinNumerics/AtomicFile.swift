@@ -11,9 +11,9 @@ public enum AtomicFile {
 
     /// Writes a file piece by piece; it gets its name only when `body` has returned and the bytes are on disk.
     /// - Throws: ``NumericsError/file(path:reason:)`` or what `body` throws; the target is then as it was before.
-    public static func write(to url: URL, _ body: (inout FileWriter) throws -> Void) throws {
+    public static func write(to url: URL, _ body: (PendingFile) throws -> Void) throws {
         let file = try PendingFile(at: url)
-        try body(&file.writer)
+        try body(file)
         try file.commit()
     }
 
@@ -163,36 +163,68 @@ final class PendingFolder {
     }
 }
 
-/// A file that is written over time. It gets its name with ``commit()``; without that it disappears.
+/// A file that is written over time, under a temporary name. It gets its own with ``commit()``; without that it disappears.
 ///
 /// Not to be used from two threads at a time.
 public final class PendingFile {
-    var writer: FileWriter
+    /// Errors speak of it, not of the temporary name.
     private let target: URL
     private let temporary: URL
+    /// -1 once it is closed.
+    private var descriptor: Int32
     private var isCommitted = false
 
     /// Begins a file under a temporary name beside `url`.
     /// - Throws: ``NumericsError/file(path:reason:)``
     public init(at url: URL) throws {
-        target = url
-        temporary = AtomicFile.temporarySibling(of: url)
-        writer = try FileWriter(creating: temporary, for: url)
+        let temporary = AtomicFile.temporarySibling(of: url)
+        let descriptor = open(temporary.path, O_WRONLY | O_CREAT | O_EXCL, 0o644)
+        guard descriptor >= 0 else { throw NumericsError.system(url.path) }
+        (target, self.temporary, self.descriptor) = (url, temporary, descriptor)
     }
 
     deinit {
-        writer.abandon()
+        if descriptor >= 0 { close(descriptor) }
         if !isCommitted { unlink(temporary.path) }
     }
 
     /// Appends bytes.
     /// - Throws: ``NumericsError/file(path:reason:)``, for instance when the disk is full.
-    public func write(_ data: Data) throws { try writer.write(data) }
+    public func write(_ data: Data) throws { try data.withUnsafeBytes { try write($0) } }
+
+    /// Appends raw bytes.
+    /// - Throws: ``NumericsError/file(path:reason:)``, for instance when the disk is full.
+    public func write(_ bytes: UnsafeRawBufferPointer) throws {
+        guard let base = bytes.baseAddress else { return }
+        var written = 0
+        while written < bytes.count {
+            // One call writes at most 2 GiB on Linux and fails above that on macOS.
+            let count = posixWrite(descriptor, base + written, min(bytes.count - written, 1 << 30))
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw NumericsError.system(target.path)
+            }
+            written += count
+        }
+    }
+
+    /// Writes bytes over those that were written at `offset`; what follows them stays.
+    /// - Throws: ``NumericsError/file(path:reason:)``
+    func overwrite(_ data: Data, at offset: Int) throws {
+        let count = data.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) }
+        guard count == data.count else { throw NumericsError.system(target.path) }
+    }
 
     /// Puts the bytes on disk, still under the temporary name: the part of ``commit()`` that may fail for want of space. Nothing can be
     /// written after it.
     /// - Throws: ``NumericsError/file(path:reason:)``
-    public func synchronize() throws { try writer.finish() }
+    public func synchronize() throws {
+        guard descriptor >= 0 else { return }
+        guard fsync(descriptor) == 0 else { throw NumericsError.system(target.path) }
+        // Closed even if close reports an error: the number may be another file's by now.
+        defer { descriptor = -1 }
+        guard close(descriptor) == 0 else { throw NumericsError.system(target.path) }
+    }
 
     /// Gives the file its name; one that was there is replaced in one step.
     /// - Throws: ``NumericsError/file(path:reason:)``; what was there is then as it was before.
@@ -204,63 +236,14 @@ public final class PendingFile {
     }
 }
 
-/// A file being written piece by piece.
-public struct FileWriter: ~Copyable {
-    /// -1 once it is closed.
-    private var descriptor: Int32
-    /// The name that the file gets in the end: errors speak of it, not of the temporary one.
-    private let path: String
-
-    init(creating temporary: URL, for target: URL) throws {
-        path = target.path
-        descriptor = open(temporary.path, O_WRONLY | O_CREAT | O_EXCL, 0o644)
-        guard descriptor >= 0 else { throw NumericsError.system(path) }
-    }
-
-    /// Appends bytes.
-    /// - Throws: ``NumericsError/file(path:reason:)``, for instance when the disk is full.
-    public mutating func write(_ data: Data) throws {
-        try data.withUnsafeBytes { try write($0) }
-    }
-
-    /// Appends raw bytes.
-    /// - Throws: ``NumericsError/file(path:reason:)``, for instance when the disk is full.
-    public mutating func write(_ bytes: UnsafeRawBufferPointer) throws {
-        guard let base = bytes.baseAddress else { return }
-        var written = 0
-        while written < bytes.count {
-            // One call writes at most 2 GiB on Linux and fails above that on macOS.
-            let count = posixWrite(descriptor, base + written, min(bytes.count - written, 1 << 30))
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw NumericsError.system(path)
-            }
-            written += count
-        }
-    }
-
-    /// Writes bytes over those that were written at `offset`; what follows them stays.
-    /// - Throws: ``NumericsError/file(path:reason:)``
-    mutating func overwrite(_ data: Data, at offset: Int) throws {
-        let count = data.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) }
-        guard count == data.count else { throw NumericsError.system(path) }
-    }
-
-    /// Puts everything on disk and closes the file. Does nothing where it is closed already.
-    mutating func finish() throws {
-        guard descriptor >= 0 else { return }
-        guard fsync(descriptor) == 0 else { throw NumericsError.system(path) }
-        // Closed even if close reports an error: the number may be another file's by now.
-        defer { descriptor = -1 }
-        guard close(descriptor) == 0 else { throw NumericsError.system(path) }
-    }
-
-    mutating func abandon() {
-        if descriptor >= 0 { close(descriptor) }
-        descriptor = -1
-    }
-}
-
 private func posixWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int {
     write(descriptor, bytes, count)
+}
+
+/// The part of a Foundation error that a person wants to read.
+private func reason(_ error: any Error) -> String {
+    guard let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError,
+        underlying.domain == NSPOSIXErrorDomain
+    else { return error.localizedDescription }
+    return String(cString: strerror(Int32(underlying.code)))
 }

@@ -28,6 +28,13 @@ public struct Matrix: Sendable, Equatable {
         set { values[row * columns + column] = newValue }
     }
 
+    /// Multiplies every element.
+    package mutating func scale(by factor: Float) {
+        values.withUnsafeMutableBufferPointer { values in
+            for index in values.indices { values[index] *= factor }
+        }
+    }
+
     /// One row. Complexity: O(1), shares storage.
     public func row(_ row: Int) -> ArraySlice<Float> {
         values[row * columns..<(row + 1) * columns]

@@ -21,7 +21,7 @@ extension NumPyFile {
             self.columns = columns
             self.type = type
             file = try PendingFile(at: url)
-            try file.writer.write(NumPyFile.header(rows: 0, columns: columns, as: type))
+            try file.write(NumPyFile.header(rows: 0, columns: columns, as: type))
         }
 
         /// Adds the rows of a matrix of ``columns`` columns.
@@ -30,9 +30,9 @@ extension NumPyFile {
             precondition(matrix.columns == columns, "rows of \(matrix.columns) numbers in a file of \(columns)")
             switch type {
             case .float16:
-                try Float16Bits.bits(matrix.values).withUnsafeBytes { try file.writer.write($0) }
+                try Float16Bits.bits(matrix.values).withUnsafeBytes { try file.write($0) }
             default:
-                try matrix.values.withUnsafeBytes { try file.writer.write($0) }
+                try matrix.values.withUnsafeBytes { try file.write($0) }
             }
             rows += matrix.rows
         }
@@ -41,7 +41,7 @@ extension NumPyFile {
         /// - Throws: ``NumericsError/file(path:reason:)``
         public func synchronize() throws {
             guard !isSynchronized else { return }
-            try file.writer.overwrite(NumPyFile.header(rows: rows, columns: columns, as: type), at: 0)
+            try file.overwrite(NumPyFile.header(rows: rows, columns: columns, as: type), at: 0)
             try file.synchronize()
             isSynchronized = true
         }

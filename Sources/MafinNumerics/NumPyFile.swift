@@ -19,6 +19,18 @@ public enum NumPyFile {
             case .float64: 8
             }
         }
+
+        /// Writes the stored elements as floats; `values` has room for as many.
+        func decode(_ bytes: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Float>) {
+            switch self {
+            case .float32: UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
+            case .float16: _ = values.update(fromContentsOf: Float16Bits.floats(bytes))
+            case .float64:
+                for index in values.indices {
+                    values[index] = Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self))
+                }
+            }
+        }
     }
 
     /// An array in a mapped file. Its elements are read when they are used.
@@ -31,19 +43,8 @@ public enum NumPyFile {
         public let rows: Int
         /// Number of columns.
         public let columns: Int
-        private let file: MappedFile
-        private let start: Int
-
-        fileprivate init(
-            path: String, elementType: ElementType, rows: Int, columns: Int, file: MappedFile, start: Int
-        ) {
-            self.path = path
-            self.elementType = elementType
-            self.rows = rows
-            self.columns = columns
-            self.file = file
-            self.start = start
-        }
+        fileprivate let file: MappedFile
+        fileprivate let start: Int
 
         /// Calls `body` with the elements, row after row; the pointer is good until it returns.
         public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
@@ -60,7 +61,12 @@ public enum NumPyFile {
         let count = array.rows * array.columns
         return Matrix(
             rows: array.rows, columns: array.columns,
-            values: array.withUnsafeBytes { decode($0, as: array.elementType, count: count) })
+            values: array.withUnsafeBytes { bytes in
+                [Float](unsafeUninitializedCapacity: count) { values, initialized in
+                    array.elementType.decode(bytes, into: UnsafeMutableBufferPointer(rebasing: values[..<count]))
+                    initialized = count
+                }
+            })
     }
 
     /// The array in a file, mapped and not read.
@@ -76,8 +82,7 @@ public enum NumPyFile {
                 path: url.path, expected: "\(rows) × \(columns) elements of \(type.size) bytes",
                 found: "\(file.count - start) bytes of data")
         }
-        return MappedArray(
-            path: url.path, elementType: type, rows: rows, columns: columns, file: file, start: start)
+        return MappedArray(path: url.path, elementType: type, rows: rows, columns: columns, file: file, start: start)
     }
 
     /// Writes a matrix in C order, whole or not at all.
@@ -103,72 +108,37 @@ public enum NumPyFile {
     private static func parse(
         _ bytes: UnsafeRawBufferPointer, path: String
     ) throws -> (type: ElementType, shape: [Int], start: Int) {
+        func malformed(_ expected: String, _ found: String) -> NumericsError {
+            .malformed(path: path, expected: expected, found: found)
+        }
         guard bytes.count >= 10, bytes.prefix(6).elementsEqual(magic) else {
-            throw NumericsError.malformed(path: path, expected: "a NumPy .npy file", found: "other bytes at its start")
+            throw malformed("a NumPy .npy file", "other bytes at its start")
         }
         guard 1...3 ~= bytes[6] else {
-            throw NumericsError.malformed(
-                path: path, expected: "version 1, 2 or 3 of the .npy format", found: "version \(bytes[6])")
+            throw malformed("version 1, 2 or 3 of the .npy format", "version \(bytes[6])")
         }
         let headerStart = bytes[6] == 1 ? 10 : 12
-        let cutOff = NumericsError.malformed(path: path, expected: "a NumPy header", found: "the end of the file")
+        let cutOff = malformed("a NumPy header", "the end of the file")
         guard bytes.count >= headerStart else { throw cutOff }
         let headerLength = (8..<headerStart).reversed().reduce(0) { $0 << 8 | Int(bytes[$1]) }
         guard bytes.count >= headerStart + headerLength else { throw cutOff }
         let header = String(decoding: bytes[headerStart..<headerStart + headerLength], as: UTF8.self)
-        let (type, shape) = try parse(header: header, path: path)
-        return (type, shape, headerStart + headerLength)
-    }
-
-    private static func parse(header: String, path: String) throws -> (ElementType, [Int]) {
         func value(of key: String, upTo end: Character) -> Substring? {
             guard let key = header.range(of: "'\(key)':") else { return nil }
             let rest = header[key.upperBound...].drop { $0 == " " }
             return rest.firstIndex(of: end).map { rest[..<$0] }
         }
         guard let order = value(of: "fortran_order", upTo: ","), order == "False" else {
-            throw NumericsError.malformed(path: path, expected: "C order", found: "Fortran order, or no order")
+            throw malformed("C order", "Fortran order, or no order")
         }
         let description = value(of: "descr", upTo: ",")?.trimmingCharacters(in: ["'"]) ?? "none"
         guard let type = ElementType(rawValue: description) else {
-            throw NumericsError.malformed(
-                path: path, expected: "elements of type <f4, <f2 or <f8", found: "type \(description)")
+            throw malformed("elements of type <f4, <f2 or <f8", "type \(description)")
         }
         let shape = value(of: "shape", upTo: ")")?.dropFirst().split(separator: ",")
             .map { Int($0.trimmingCharacters(in: .whitespaces)) }
         guard let shape, let sizes = shape as? [Int], (1...2).contains(sizes.count), sizes.allSatisfy({ $0 >= 0 })
-        else {
-            throw NumericsError.malformed(path: path, expected: "an array of one or two dimensions", found: header)
-        }
-        return (type, sizes)
+        else { throw malformed("an array of one or two dimensions", header) }
+        return (type, sizes, headerStart + headerLength)
     }
-
-    private static func decode(_ bytes: UnsafeRawBufferPointer, as type: ElementType, count: Int) -> [Float] {
-        if type == .float16 { return Float16Bits.floats(bytes) }
-        return [Float](unsafeUninitializedCapacity: count) { values, initialized in
-            switch type {
-            case .float32:
-                UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
-            case .float16:
-                break
-            case .float64:
-                for index in 0..<count {
-                    values[index] = Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self))
-                }
-            }
-            initialized = count
-        }
-    }
-}
-
-/// The part of a Foundation error that a person wants to read.
-func reason(_ error: any Error) -> String {
-    let error = error as NSError
-    if let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError, underlying.domain == NSPOSIXErrorDomain {
-        return String(cString: strerror(Int32(underlying.code)))
-    }
-    if error.domain == NSCocoaErrorDomain, error.code == CocoaError.fileReadNoSuchFile.rawValue {
-        return "no such file"
-    }
-    return error.localizedDescription
 }

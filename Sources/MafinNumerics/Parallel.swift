@@ -34,18 +34,31 @@ public enum Parallelism {
 ///
 /// Which thread runs which index is not fixed; give each index its own output.
 public func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
-    let threads = min(Parallelism.threads, count)
-    guard threads > 1 else {
-        for index in 0..<count { body(index) }
+    parallelFor(count, workers: min(Parallelism.threads, count)) { _, index in body(index) }
+}
+
+/// The same on `workers` threads, with the number of the worker that runs an index. Each takes the lowest index that is free.
+package func parallelFor(_ count: Int, workers: Int, _ body: @Sendable (_ worker: Int, _ index: Int) -> Void) {
+    guard workers > 1 else {
+        for index in 0..<count { body(0, index) }
         return
     }
     let next = Atomic<Int>(0)
-    DispatchQueue.concurrentPerform(iterations: threads) { _ in
+    DispatchQueue.concurrentPerform(iterations: workers) { worker in
         while true {
             let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
             guard index < count else { return }
-            body(index)
+            body(worker, index)
         }
+    }
+}
+
+/// The results of `body(0) … body(count - 1)`, computed as ``parallelFor(_:_:)`` does.
+package func parallelMap<Result: Sendable>(_ count: Int, _ body: @Sendable (Int) -> Result) -> [Result] {
+    [Result](unsafeUninitializedCapacity: count) { results, initialized in
+        let output = UnsafeTransfer(results)
+        parallelFor(count) { output.value.initializeElement(at: $0, to: body($0)) }
+        initialized = count
     }
 }
 

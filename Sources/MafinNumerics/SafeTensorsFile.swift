@@ -2,14 +2,15 @@ import Foundation
 
 /// A safetensors file: named tensors after a JSON header, mapped into memory and converted to `Float` when read.
 public struct SafeTensorsFile: Sendable {
-    private struct Entry: Codable {
+    private struct Entry {
         var dtype: String
         var shape: [Int]
-        var data_offsets: [Int]
+        /// Of the bytes behind the header.
+        var range: Range<Int>
     }
 
     private let path: String
-    private let data: Data
+    private let file: MappedFile
     private let bodyStart: Int
     private let entries: [String: Entry]
     /// The file's own key-value pairs (`__metadata__`).
@@ -19,21 +20,19 @@ public struct SafeTensorsFile: Sendable {
     /// - Throws: ``NumericsError`` naming the file: unreadable, no safetensors header, offsets beyond its end.
     public init(_ url: URL) throws {
         path = url.path
-        do {
-            data = try Data(contentsOf: url, options: .alwaysMapped)
-        } catch {
-            throw NumericsError.file(path: url.path, reason: "cannot be read: \(reason(error))")
-        }
+        file = try MappedFile(url)
+        let size = file.count
         func malformed(_ found: String) -> NumericsError {
             .malformed(path: url.path, expected: "a safetensors file", found: found)
         }
-        guard data.count >= 8 else { throw malformed("\(data.count) bytes") }
-        let headerLength = data.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
-        guard headerLength <= UInt64(data.count - 8) else {
-            throw malformed("a header of \(headerLength) bytes in a file of \(data.count): cut off, or another format")
+        guard size >= 8 else { throw malformed("\(size) bytes") }
+        let headerLength = file.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+        guard headerLength <= UInt64(size - 8) else {
+            throw malformed("a header of \(headerLength) bytes in a file of \(size): cut off, or another format")
         }
-        bodyStart = 8 + Int(headerLength)
-        let header = data[8..<bodyStart]
+        let bodyStart = 8 + Int(headerLength)
+        self.bodyStart = bodyStart
+        let header = file.withUnsafeBytes { Data($0[8..<bodyStart]) }
         guard let object = try? JSONSerialization.jsonObject(with: header) as? [String: Any] else {
             throw malformed("a header that is no JSON object")
         }
@@ -44,11 +43,10 @@ public struct SafeTensorsFile: Sendable {
                 let shape = fields["shape"] as? [Int], let offsets = fields["data_offsets"] as? [Int],
                 offsets.count == 2, 0 <= offsets[0], offsets[0] <= offsets[1], shape.allSatisfy({ $0 >= 0 })
             else { throw malformed("no type, shape and offsets for tensor '\(name)'") }
-            guard offsets[1] <= data.count - bodyStart else {
-                throw malformed(
-                    "tensor '\(name)' up to byte \(offsets[1]) of \(data.count - bodyStart): the file is cut off")
+            guard offsets[1] <= size - bodyStart else {
+                throw malformed("tensor '\(name)' up to byte \(offsets[1]) of \(size - bodyStart): the file is cut off")
             }
-            entries[name] = Entry(dtype: dtype, shape: shape, data_offsets: offsets)
+            entries[name] = Entry(dtype: dtype, shape: shape, range: offsets[0]..<offsets[1])
         }
         self.entries = entries
     }
@@ -93,7 +91,7 @@ public struct SafeTensorsFile: Sendable {
             throw NumericsError.malformed(
                 path: path, expected: "tensor '\(name)' of type F32, F16, BF16 or F64", found: "type \(entry.dtype)")
         }
-        let found = entry.data_offsets[1] - entry.data_offsets[0]
+        let found = entry.range.count
         guard let count = Self.product(entry.shape), count.multipliedReportingOverflow(by: size) == (found, false)
         else {
             throw NumericsError.malformed(
@@ -104,18 +102,13 @@ public struct SafeTensorsFile: Sendable {
     }
 
     private func decode(_ entry: Entry, into values: UnsafeMutableBufferPointer<Float>) {
-        data.withUnsafeBytes { all in
+        file.withUnsafeBytes { all in
             let bytes = UnsafeRawBufferPointer(
-                rebasing: all[bodyStart + entry.data_offsets[0]..<bodyStart + entry.data_offsets[1]])
+                rebasing: UnsafeRawBufferPointer(rebasing: all[bodyStart...])[entry.range])
             switch entry.dtype {
-            case "F32":
-                UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
-            case "F64":
-                for index in values.indices {
-                    values[index] = Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Double.self))
-                }
-            case "F16":
-                _ = values.update(fromContentsOf: Float16Bits.floats(bytes))
+            case "F32": NumPyFile.ElementType.float32.decode(bytes, into: values)
+            case "F64": NumPyFile.ElementType.float64.decode(bytes, into: values)
+            case "F16": NumPyFile.ElementType.float16.decode(bytes, into: values)
             default:
                 for index in values.indices {
                     values[index] = BFloat16Bits.float(
@@ -157,21 +150,42 @@ public struct SafeTensorsFile: Sendable {
     /// Writes tensors as F32, in the order given, whole or not at all.
     /// - Throws: ``NumericsError/file(path:reason:)``
     public static func write(_ tensors: [Tensor], metadata: [String: String] = ["format": "pt"], to url: URL) throws {
-        var header: [String: Any] = [:]
-        if !metadata.isEmpty { header["__metadata__"] = metadata }
+        let header = try header(of: tensors.map { ($0.name, $0.shape) }, metadata: metadata)
+        try AtomicFile.write(to: url) { file in
+            try file.write(header)
+            for tensor in tensors { try file.write(UnsafeRawBufferPointer(tensor.values)) }
+        }
+    }
+
+    /// Calls `body` with tensors over arrays; they are good until it returns.
+    package static func withTensors(
+        of arrays: [(name: String, shape: [Int], values: [Float])], _ body: ([Tensor]) throws -> Void
+    ) throws {
+        // All values are borrowed at the same time, so each array opens a scope inside that of the one before.
+        func open(_ borrowed: [Tensor]) throws {
+            guard borrowed.count < arrays.count else { return try body(borrowed) }
+            let array = arrays[borrowed.count]
+            try array.values.withUnsafeBufferPointer { values in
+                try open(borrowed + [Tensor(name: array.name, shape: array.shape, values: values)])
+            }
+        }
+        try open([])
+    }
+
+    /// Everything before the values: the length of the JSON header and the header, padded with spaces to a multiple of 8 bytes.
+    private static func header(
+        of tensors: [(name: String, shape: [Int])], metadata: [String: String]
+    ) throws -> Data {
+        var header: [String: Any] = metadata.isEmpty ? [:] : ["__metadata__": metadata]
         var offset = 0
-        for tensor in tensors {
-            let end = offset + 4 * tensor.values.count
-            header[tensor.name] = ["dtype": "F32", "shape": tensor.shape, "data_offsets": [offset, end]]
+        for (name, shape) in tensors {
+            let end = offset + 4 * shape.reduce(1, *)
+            header[name] = ["dtype": "F32", "shape": shape, "data_offsets": [offset, end]]
             offset = end
         }
         var json = try JSONSerialization.data(withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes])
         json.append(Data(repeating: UInt8(ascii: " "), count: (8 - json.count % 8) % 8))
-        try AtomicFile.write(to: url) { file in
-            try withUnsafeBytes(of: UInt64(json.count).littleEndian) { try file.write($0) }
-            try file.write(json)
-            for tensor in tensors { try file.write(UnsafeRawBufferPointer(tensor.values)) }
-        }
+        return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Data($0) } + json
     }
 
     /// Writes one tensor that need not fit into memory as F32, whole or not at all: `body` hands over its values in C order, in pieces of
@@ -181,21 +195,15 @@ public struct SafeTensorsFile: Sendable {
         tensor name: String, shape: [Int], metadata: [String: String], to url: URL,
         _ body: (_ write: (UnsafeBufferPointer<Float>) throws -> Void) throws -> Void
     ) throws {
-        let size = 4 * shape.reduce(1, *)
-        let header: [String: Any] = [
-            "__metadata__": metadata, name: ["dtype": "F32", "shape": shape, "data_offsets": [0, size]],
-        ]
-        var json = try JSONSerialization.data(withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes])
-        json.append(Data(repeating: UInt8(ascii: " "), count: (8 - json.count % 8) % 8))
+        let header = try header(of: [(name, shape)], metadata: metadata)
         try AtomicFile.write(to: url) { file in
-            try withUnsafeBytes(of: UInt64(json.count).littleEndian) { try file.write($0) }
-            try file.write(json)
+            try file.write(header)
             var written = 0
             try body { values in
-                written += 4 * values.count
+                written += values.count
                 try file.write(UnsafeRawBufferPointer(values))
             }
-            precondition(written == size, "\(written) bytes do not fill \(shape)")
+            precondition(written == shape.reduce(1, *), "\(written) values do not fill \(shape)")
         }
     }
 }

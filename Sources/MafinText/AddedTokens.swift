@@ -1,5 +1,5 @@
 /// A token that is matched in the text before it is split into words: `[SEP]`, `[MASK]`, and tokens that users added.
-struct AddedToken: Sendable, Equatable {
+struct AddedToken: Sendable, Equatable, Decodable {
     var content: String
     var id: Int32
     /// Left out by `decode(tokens:skipSpecialTokens:)`.
@@ -12,20 +12,31 @@ struct AddedToken: Sendable, Equatable {
     var stripsLeft = false
     /// Includes the white space behind it.
     var stripsRight = false
+
+    /// The names in `tokenizer.json`, which has all of them.
+    enum CodingKeys: String, CodingKey {
+        case content, id
+        case isSpecial = "special"
+        case isNormalized = "normalized"
+        case isSingleWord = "single_word"
+        case stripsLeft = "lstrip"
+        case stripsRight = "rstrip"
+    }
 }
 
 /// Added tokens, and their matches in a text by the rules of Rust's `AddedVocabulary`: the longest at each position, from the left,
 /// without overlaps.
 struct AddedTokens: Sendable {
     let tokens: [AddedToken]
-    private let raw: [Pattern]
-    private let normalized: [Pattern]
+    /// Those that are matched in the raw text, and those in the normalized text.
+    let raw: [Pattern]
+    let normalized: [Pattern]
     /// Whether the fast path can match all of them: each matches its bytes anywhere in the text.
     let areLiteral: Bool
     /// The patterns of the fast path by their first byte, the longest first.
     private let literals: [UInt8: [(bytes: [UInt8], id: Int32)]]
 
-    private struct Pattern: Sendable {
+    struct Pattern: Sendable {
         let token: AddedToken
         let scalars: [UInt32]
     }
@@ -71,28 +82,16 @@ struct AddedTokens: Sendable {
         return nil
     }
 
-    /// Splits the raw text at the added tokens that are matched there.
-    func segments(ofRaw text: ArraySlice<UInt32>, _ unicode: UnicodeProperties) -> [Segment] {
-        segments(of: text, raw, unicode)
-    }
-
-    /// Splits the normalized text at the added tokens that are matched there.
-    func segments(ofNormalized text: ArraySlice<UInt32>, _ unicode: UnicodeProperties) -> [Segment] {
-        segments(of: text, normalized, unicode)
-    }
-
-    private func segments(of text: ArraySlice<UInt32>, _ patterns: [Pattern], _ unicode: UnicodeProperties) -> [Segment]
-    {
+    /// Splits a text at the tokens that are matched there: ``raw`` or ``normalized``.
+    func segments(of text: [UInt32], _ patterns: [Pattern], _ unicode: UnicodeProperties) -> [Segment] {
         var segments: [Segment] = []
         var handled = text.startIndex
         var position = text.startIndex
         while !patterns.isEmpty, position < text.endIndex {
             var longest: Pattern?
             for pattern in patterns where pattern.scalars[0] == text[position] {
-                if pattern.scalars.count > longest?.scalars.count ?? 0, text[position...].starts(with: pattern.scalars)
-                {
-                    longest = pattern
-                }
+                guard pattern.scalars.count > longest?.scalars.count ?? 0 else { continue }
+                if text[position...].starts(with: pattern.scalars) { longest = pattern }
             }
             guard let found = longest else {
                 position += 1
@@ -102,7 +101,7 @@ struct AddedTokens: Sendable {
             var end = position + found.scalars.count
             // A match that is rejected has still been consumed.
             position = end
-            if found.token.isSingleWord, isWordScalar(before: start, text) || isWordScalar(at: end, text) { continue }
+            if found.token.isSingleWord, isWordScalar(at: start - 1, text) || isWordScalar(at: end, text) { continue }
             if found.token.stripsLeft {
                 while start > handled, unicode[text[start - 1]].contains(.whitespace) { start -= 1 }
             }
@@ -117,13 +116,9 @@ struct AddedTokens: Sendable {
         return segments
     }
 
-    private func isWordScalar(before position: Int, _ text: ArraySlice<UInt32>) -> Bool {
-        position > text.startIndex && isWordScalar(at: position - 1, text)
-    }
-
     /// `\w` of Unicode regular expressions: alphabetic, mark, decimal digit, connector, join control.
-    private func isWordScalar(at position: Int, _ text: ArraySlice<UInt32>) -> Bool {
-        guard position < text.endIndex, let scalar = Unicode.Scalar(text[position]) else { return false }
+    private func isWordScalar(at position: Int, _ text: [UInt32]) -> Bool {
+        guard text.indices.contains(position), let scalar = Unicode.Scalar(text[position]) else { return false }
         let properties = scalar.properties
         if properties.isAlphabetic || properties.isJoinControl { return true }
         return switch properties.generalCategory {

@@ -32,6 +32,15 @@ public struct TokenBatch: Sendable, Equatable {
         for row in rows { append(row) }
     }
 
+    /// The rows of all parts, one part after the other.
+    init(joining parts: [TokenBatch]) {
+        self = parts.count == 1 ? parts[0] : TokenBatch()
+        guard parts.count > 1 else { return }
+        ids.reserveCapacity(parts.reduce(0) { $0 + $1.tokenCount })
+        offsets.reserveCapacity(parts.reduce(1) { $0 + $1.count })
+        for part in parts { append(contentsOf: part) }
+    }
+
     /// The number of rows.
     public var count: Int { offsets.count - 1 }
 
@@ -46,9 +55,7 @@ public struct TokenBatch: Sendable, Equatable {
 
     /// The number of tokens of the longest row; 0 without rows.
     public var longestLength: Int {
-        var longest = 0
-        for row in 0..<count { longest = max(longest, length(of: row)) }
-        return longest
+        (0..<count).map(length).max() ?? 0
     }
 
     /// The ids of one row: a view, nothing is copied.

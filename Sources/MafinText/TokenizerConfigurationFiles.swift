@@ -50,21 +50,21 @@ struct TokenizerConfigurationFile: Decodable {
         }
     }
 
+    /// A token, whose id is its key.
     struct AddedTokenFields: Decodable {
-        var content: String
-        var isSpecial: Bool?
-        var isNormalized: Bool?
-        var isSingleWord: Bool?
-        var stripsLeft: Bool?
-        var stripsRight: Bool?
+        var token: AddedToken
 
-        enum CodingKeys: String, CodingKey {
-            case content
-            case isSpecial = "special"
-            case isNormalized = "normalized"
-            case isSingleWord = "single_word"
-            case stripsLeft = "lstrip"
-            case stripsRight = "rstrip"
+        init(from decoder: any Decoder) throws {
+            let fields = try decoder.container(keyedBy: AddedToken.CodingKeys.self)
+            func flag(_ key: AddedToken.CodingKeys) throws -> Bool? {
+                try fields.decodeIfPresent(Bool.self, forKey: key)
+            }
+            token = AddedToken(content: try fields.decode(String.self, forKey: .content), id: -1)
+            token.isSpecial = try flag(.isSpecial) ?? false
+            token.isNormalized = try flag(.isNormalized) ?? !token.isSpecial
+            token.isSingleWord = try flag(.isSingleWord) ?? false
+            token.stripsLeft = try flag(.stripsLeft) ?? false
+            token.stripsRight = try flag(.stripsRight) ?? false
         }
     }
 }

@@ -1,7 +1,7 @@
 /// The parts of `tokenizer.json` that a BERT WordPiece tokenizer has.
 struct TokenizerFile: Decodable {
     var truncation: Truncation?
-    var addedTokens: [AddedTokenEntry]?
+    var addedTokens: [AddedToken]?
     var normalizer: Normalizer?
     var preTokenizer: Component?
     var postProcessor: PostProcessor?
@@ -26,25 +26,6 @@ struct TokenizerFile: Decodable {
         enum CodingKeys: String, CodingKey {
             case direction
             case maximumLength = "max_length"
-        }
-    }
-
-    struct AddedTokenEntry: Decodable {
-        var id: Int32
-        var content: String
-        var isSpecial: Bool
-        var isNormalized: Bool
-        var isSingleWord: Bool
-        var stripsLeft: Bool
-        var stripsRight: Bool
-
-        enum CodingKeys: String, CodingKey {
-            case id, content
-            case isSpecial = "special"
-            case isNormalized = "normalized"
-            case isSingleWord = "single_word"
-            case stripsLeft = "lstrip"
-            case stripsRight = "rstrip"
         }
     }
 
@@ -150,11 +131,7 @@ extension TokenizerFile {
         }
         var settings = TokenizerSettings()
         settings.normalizer = try normalizerSettings(path: path)
-        settings.addedTokens = (addedTokens ?? []).map {
-            AddedToken(
-                content: $0.content, id: $0.id, isSpecial: $0.isSpecial, isNormalized: $0.isNormalized,
-                isSingleWord: $0.isSingleWord, stripsLeft: $0.stripsLeft, stripsRight: $0.stripsRight)
-        }
+        settings.addedTokens = addedTokens ?? []
         settings.unknownToken = model.unknownToken ?? settings.unknownToken
         settings.continuationPrefix = model.continuationPrefix ?? settings.continuationPrefix
         settings.maximumWordLength = model.maximumWordLength ?? settings.maximumWordLength

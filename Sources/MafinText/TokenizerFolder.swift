@@ -27,9 +27,8 @@ struct TokenizerFolder {
             throw TokenizerError.noTokenizer(folder: folder.path)
         }
         guard settings.maximumWordLength > 0 else {
-            throw TokenizerError.malformed(
-                path: path, location: "max_input_chars_per_word",
-                reason: "expected at least 1, found \(settings.maximumWordLength)")
+            throw malformed(
+                path, "max_input_chars_per_word", "expected at least 1, found \(settings.maximumWordLength)")
         }
         let vocabulary: Vocabulary
         do {
@@ -37,14 +36,13 @@ struct TokenizerFolder {
                 entries, continuationPrefix: settings.continuationPrefix, unknownToken: settings.unknownToken,
                 maximumWordLength: settings.maximumWordLength)
         } catch {
-            throw TokenizerError.malformed(path: path, location: "vocabulary", reason: error.reason)
+            throw malformed(path, "vocabulary", error.reason)
         }
         if path.hasSuffix("vocab.txt") { try addSpecialTokens(&settings, configuration, vocabulary) }
         for token in settings.addedTokens {
             if let id = vocabulary.identifier(of: token.content.utf8), id != token.id {
-                throw TokenizerError.malformed(
-                    path: path, location: "added_tokens",
-                    reason: "'\(token.content)' has id \(token.id), but \(id) in the vocabulary")
+                throw malformed(
+                    path, "added_tokens", "'\(token.content)' has id \(token.id), but \(id) in the vocabulary")
             }
         }
         try readLimits(&settings, configuration)
@@ -59,32 +57,29 @@ struct TokenizerFolder {
         do {
             (rest, entries) = try VocabularyEntries.separate(file)
         } catch let error as JSONSyntaxError {
-            throw TokenizerError.malformed(path: path, location: "byte \(error.offset)", reason: error.reason)
+            throw malformed(path, "byte \(error.offset)", error.reason)
         }
         let settings = try decode(TokenizerFile.self, Data(rest), path).settings(path: path)
-        guard let entries else {
-            throw TokenizerError.malformed(
-                path: path, location: "model.vocab", reason: "expected an object of tokens and ids")
-        }
+        guard let entries else { throw malformed(path, "model.vocab", "expected an object of tokens and ids") }
         return (settings, entries)
     }
 
     private func settingsOfVocabulary(_ configuration: TokenizerConfigurationFile?) throws -> TokenizerSettings {
-        let path = self.path("tokenizer_config.json")
+        func unsupported(_ component: String, _ found: String, expected: String) -> TokenizerError {
+            .unsupported(
+                path: path("tokenizer_config.json"), component: component, found: found, expected: expected)
+        }
         // Without tokenizer_config.json, what BERT's own tokenizer does by default.
         if let name = configuration?.tokenizerClass, !Self.bertClasses.contains(name) {
-            throw TokenizerError.unsupported(
-                path: path, component: "tokenizer_class", found: name,
-                expected: "one of \(Self.bertClasses.joined(separator: ", "))")
+            let known = Self.bertClasses.joined(separator: ", ")
+            throw unsupported("tokenizer_class", name, expected: "one of \(known)")
         }
         if configuration?.splitsBasically == false {
-            throw TokenizerError.unsupported(
-                path: path, component: "do_basic_tokenize", found: "false", expected: "true")
+            throw unsupported("do_basic_tokenize", "false", expected: "true")
         }
         if let words = configuration?.neverSplit, !words.isEmpty {
-            throw TokenizerError.unsupported(
-                path: path, component: "never_split", found: words.joined(separator: ", "),
-                expected: "nothing (or tokenizer.json)")
+            throw unsupported(
+                "never_split", words.joined(separator: ", "), expected: "nothing (or tokenizer.json)")
         }
         if FileManager.default.fileExists(atPath: self.path("added_tokens.json")), configuration?.addedTokens == nil {
             throw TokenizerError.unsupported(
@@ -116,18 +111,12 @@ struct TokenizerFolder {
         settings.prefix = [try id(of: classifier, "classifier token")]
         settings.suffix = [try id(of: separator, "separator token")]
 
-        for (key, fields) in configuration?.addedTokens ?? [:] {
+        for (key, var fields) in configuration?.addedTokens ?? [:] {
             guard let id = Int32(key) else {
-                throw TokenizerError.malformed(
-                    path: path("tokenizer_config.json"), location: "added_tokens_decoder",
-                    reason: "'\(key)' is not an id")
+                throw malformed(path("tokenizer_config.json"), "added_tokens_decoder", "'\(key)' is not an id")
             }
-            settings.addedTokens.append(
-                AddedToken(
-                    content: fields.content, id: id, isSpecial: fields.isSpecial ?? false,
-                    isNormalized: fields.isNormalized ?? !(fields.isSpecial ?? false),
-                    isSingleWord: fields.isSingleWord ?? false,
-                    stripsLeft: fields.stripsLeft ?? false, stripsRight: fields.stripsRight ?? false))
+            fields.token.id = id
+            settings.addedTokens.append(fields.token)
         }
         settings.addedTokens.sort { $0.id < $1.id }
         let padding = configuration?.paddingToken?.content ?? "[PAD]"
@@ -157,15 +146,19 @@ struct TokenizerFolder {
         }
         let needed = settings.prefix.count + settings.suffix.count
         guard settings.maximumLength >= needed else {
-            throw TokenizerError.malformed(
-                path: folder.path, location: "maximum length",
-                reason: "\(settings.maximumLength) tokens have no room for the \(needed) special ones")
+            throw malformed(
+                folder.path, "maximum length",
+                "\(settings.maximumLength) tokens have no room for the \(needed) special ones")
         }
     }
 
     // MARK: Files
 
     private func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
+
+    private func malformed(_ path: String, _ location: String, _ reason: String) -> TokenizerError {
+        .malformed(path: path, location: location, reason: reason)
+    }
 
     /// The bytes of a file; nil if there is none.
     private func bytes(_ name: String) throws -> [UInt8]? {
@@ -187,16 +180,8 @@ struct TokenizerFolder {
         do {
             return try JSONDecoder().decode(type, from: data)
         } catch let error as DecodingError {
-            let (context, problem) =
-                switch error {
-                case .typeMismatch(let expected, let context): (context, "expected \(expected)")
-                case .valueNotFound(let expected, let context): (context, "expected \(expected), found null")
-                case .keyNotFound(let key, let context): (context, "'\(key.stringValue)' is missing")
-                case .dataCorrupted(let context): (context, context.debugDescription)
-                @unknown default: (DecodingError.Context(codingPath: [], debugDescription: ""), "\(error)")
-                }
-            let field = context.codingPath.map(\.stringValue).joined(separator: ".")
-            throw TokenizerError.malformed(path: path, location: field.isEmpty ? "JSON" : field, reason: problem)
+            let (field, reason) = error.fault
+            throw malformed(path, field.isEmpty ? "JSON" : field, reason)
         }
     }
 }

@@ -1,3 +1,5 @@
+import Foundation
+
 /// The properties of one scalar in the measured tables.
 struct ScalarProperties: OptionSet, Sendable {
     let rawValue: UInt8
@@ -17,7 +19,7 @@ struct ScalarProperties: OptionSet, Sendable {
 
 /// ``UnicodeTables`` expanded for look-up by scalar: one byte per scalar (1.1 MB), and the mappings of the few scalars that have one.
 struct UnicodeProperties: Sendable {
-    /// Expanded on first use, in about a millisecond.
+    /// Expanded on first use, in about five milliseconds.
     static let shared = UnicodeProperties()
 
     static let scalarCount: UInt32 = 0x11_0000
@@ -25,8 +27,8 @@ struct UnicodeProperties: Sendable {
 
     private let properties: [UInt8]
     private let lowercaseOf: [UInt32: UInt32]
-    /// The start of a scalar's entry in `UnicodeTables.decompositions`.
-    private let decompositionIndex: [UInt32: Int]
+    /// Full canonical decompositions but those of Hangul syllables.
+    private let decompositions: [UInt32: [UInt32]]
 
     private init() {
         var properties = [UInt8](repeating: 0, count: Int(Self.scalarCount))
@@ -40,12 +42,9 @@ struct UnicodeProperties: Sendable {
         mark(UnicodeTables.punctuation, .punctuation)
         mark(UnicodeTables.ideographs, .ideograph)
         mark(UnicodeTables.nonspacingMarks, .nonspacingMark)
+        mark(UnicodeTables.combining, .combining)
+        mark(UnicodeTables.decomposed, .decomposed)
         mark([Self.hangulSyllables.lowerBound, Self.hangulSyllables.upperBound], .decomposed)
-
-        let classes = UnicodeTables.combiningClasses
-        for index in stride(from: 0, to: classes.count, by: 3) {
-            mark([classes[index], classes[index + 1]], .combining)
-        }
 
         var lowercaseOf: [UInt32: UInt32] = [:]
         let lowercase = UnicodeTables.lowercase
@@ -57,17 +56,19 @@ struct UnicodeProperties: Sendable {
         }
         mark([0x130, 0x130], .lowercased)
 
-        var decompositionIndex: [UInt32: Int] = [:]
-        let decompositions = UnicodeTables.decompositions
-        var index = 0
-        while index < decompositions.count {
-            properties[Int(decompositions[index])] |= ScalarProperties.decomposed.rawValue
-            decompositionIndex[decompositions[index]] = index
-            index += 2 + Int(decompositions[index + 1])
-        }
         self.properties = properties
         self.lowercaseOf = lowercaseOf
-        self.decompositionIndex = decompositionIndex
+        decompositions = Self.decompositions(of: UnicodeTables.decomposed)
+    }
+
+    /// Into what the scalars of some ranges decompose. Unicode promises never to change that for a scalar that has been assigned.
+    private static func decompositions(of ranges: [UInt32]) -> [UInt32: [UInt32]] {
+        let scalars = stride(from: 0, to: ranges.count, by: 2).flatMap { ranges[$0]...ranges[$0 + 1] }
+        // One text, a scalar on each line: a call for each scalar would take several times as long.
+        var text = String.UnicodeScalarView()
+        for scalar in scalars.compactMap(Unicode.Scalar.init) { text.append(contentsOf: [scalar, "\n"]) }
+        let lines = String(text).decomposedStringWithCanonicalMapping.unicodeScalars.split(separator: "\n")
+        return Dictionary(uniqueKeysWithValues: zip(scalars, lines.map { $0.map(\.value) }))
     }
 
     subscript(scalar: UInt32) -> ScalarProperties { ScalarProperties(rawValue: properties[Int(scalar)]) }
@@ -100,25 +101,14 @@ struct UnicodeProperties: Sendable {
             body(0x1100 + index / 588)
             body(0x1161 + index % 588 / 28)
             if index % 28 != 0 { body(0x11A7 + index % 28) }
-        } else if let entry = decompositionIndex[scalar] {
-            for value in UnicodeTables.decompositions[(entry + 2)...].prefix(
-                Int(UnicodeTables.decompositions[entry + 1]))
-            {
-                body(value)
-            }
+        } else {
+            for value in decompositions[scalar] ?? [] { body(value) }
         }
     }
 
     /// The canonical combining class: 0 for a scalar that starts a sequence of its own.
     func combiningClass(of scalar: UInt32) -> UInt32 {
         guard self[scalar].contains(.combining) else { return 0 }
-        let classes = UnicodeTables.combiningClasses
-        var low = 0
-        var high = classes.count / 3
-        while high - low > 1 {
-            let middle = (low + high) / 2
-            if classes[middle * 3] <= scalar { low = middle } else { high = middle }
-        }
-        return classes[low * 3 + 2]
+        return Unicode.Scalar(scalar).map { UInt32($0.properties.canonicalCombiningClass.rawValue) } ?? 0
     }
 }

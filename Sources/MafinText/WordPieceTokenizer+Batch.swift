@@ -1,5 +1,4 @@
 import MafinNumerics
-import Synchronization
 
 extension WordPieceTokenizer {
     /// The ids of many texts, special tokens included, one row per text in the order of the texts.
@@ -13,13 +12,7 @@ extension WordPieceTokenizer {
         // One part per thread if the caller names their number; else several, which evens out other load.
         let shares = threads ?? (Parallelism.threads == 1 ? 1 : 4 * Parallelism.threads)
         let ranges = Self.evenRanges(of: texts, parts: max(1, shares))
-        if ranges.count == 1 { return TokenBatch(part(texts[...], maxLength)) }
-        let parts = Mutex([EncodedPart?](repeating: nil, count: ranges.count))
-        parallelFor(ranges.count) { index in
-            let encoded = part(texts[ranges[index]], maxLength)
-            parts.withLock { $0[index] = encoded }
-        }
-        return TokenBatch(joining: parts.withLock { $0.compactMap(\.self) })
+        return TokenBatch(joining: parallelMap(ranges.count) { part(texts[ranges[$0]], maxLength) })
     }
 
     /// Cuts texts into at most `parts` ranges of about equal byte counts.
@@ -45,40 +38,14 @@ extension WordPieceTokenizer {
     }
 
     /// One worker's share, on one thread.
-    private func part(_ texts: ArraySlice<String>, _ maxLength: Int?) -> EncodedPart {
+    private func part(_ texts: ArraySlice<String>, _ maxLength: Int?) -> TokenBatch {
         var encoder = RowEncoder(self, maxLength: maxLength, addSpecialTokens: true)
-        var ends: [Int] = []
-        ends.reserveCapacity(texts.count)
+        var offsets = [0]
+        offsets.reserveCapacity(texts.count + 1)
         for text in texts {
             encoder.append(text)
-            ends.append(encoder.output.count)
+            offsets.append(encoder.output.count)
         }
-        return EncodedPart(ids: Array(encoder.output.view), ends: ends)
-    }
-}
-
-/// Rows that one worker has encoded.
-struct EncodedPart: Sendable {
-    let ids: [Int32]
-    /// Where each row ends.
-    let ends: [Int]
-}
-
-extension TokenBatch {
-    init(_ part: EncodedPart) {
-        self.init(ids: part.ids, offsets: [0] + part.ends)
-    }
-
-    init(joining parts: [EncodedPart]) {
-        var ids: [Int32] = []
-        var offsets = [0]
-        ids.reserveCapacity(parts.reduce(0) { $0 + $1.ids.count })
-        offsets.reserveCapacity(parts.reduce(1) { $0 + $1.ends.count })
-        for part in parts {
-            let shift = ids.count
-            ids += part.ids
-            for end in part.ends { offsets.append(shift + end) }
-        }
-        self.init(ids: ids, offsets: offsets)
+        return TokenBatch(ids: Array(encoder.output.view), offsets: offsets)
     }
 }

@@ -133,12 +133,10 @@ public struct Calibration: Sendable, Codable, Hashable {
             // Along the bound: (a, b) = bound · (1 − λ, λ).
             lambdaStandardError = error(bound * bound * (hessian.0 - 2 * hessian.1 + hessian.2))
             logTemperatureStandardError = nil
-        case (.blackBoxOnly, let isAtBound):
+        case (.blackBoxOnly, _), (.localOnly, _):
             lambdaStandardError = nil
-            logTemperatureStandardError = isAtBound ? nil : error(a * a * hessian.0)
-        case (.localOnly, let isAtBound):
-            lambdaStandardError = nil
-            logTemperatureStandardError = isAtBound ? nil : error(b * b * hessian.2)
+            let curvature = outcome == .blackBoxOnly ? a * a * hessian.0 : b * b * hessian.2
+            logTemperatureStandardError = isAtBound ? nil : error(curvature)
         }
     }
 }

@@ -36,14 +36,10 @@ struct CalibrationObjective {
         var sums = LabelMoments()
         try blocks.forEach { range, blackBox, local in
             try ScoreBlocks.requireFinite(range, blackBox, local)
-            for moments in Self.perLabelledRow(
-                range, blackBox, local, labels,
-                { x, y, columns, relevant, masked in
-                    LabelMoments(x, y, columns: columns, relevant: relevant, masked: masked, target: target)
-                })
-            {
-                sums.add(moments)
+            let rows = ScoreBlocks.mapLabelledRows(range, blackBox, local, labels) {
+                LabelMoments($0, $1, relevant: $2, masked: $3, target: target)
             }
+            for moments in rows { sums.add(moments) }
         }
         let count = Double(labelledRows)
         expected = (sums.blackBox / count, sums.local / count)
@@ -54,55 +50,18 @@ struct CalibrationObjective {
 
     /// Value and derivatives at the weights a and b.
     func evaluate(blackBox a: Double, local b: Double) throws -> Value {
-        var sum = RowMoments()
+        var sum = mafin_moments()
         try blocks.forEach { range, blackBox, local in
-            for moments in Self.perLabelledRow(
-                range, blackBox, local, labels,
-                { x, y, columns, _, masked in
-                    RowMoments(x, y, columns: columns, masked: masked, a: a, b: b)
-                })
-            {
-                sum.add(moments)
+            let rows = ScoreBlocks.mapLabelledRows(range, blackBox, local, labels) { x, y, _, masked in
+                mafin_moments(x, y, masked: masked, a: a, b: b)
             }
+            for moments in rows { sum.add(moments) }
         }
         let count = Double(labelledRows)
         return Value(
-            loss: sum.logSum / count - a * expected.0 - b * expected.1,
-            gradient: (sum.blackBox / count - expected.0, sum.local / count - expected.1),
-            hessian: (sum.covariance.0 / count, sum.covariance.1 / count, sum.covariance.2 / count))
-    }
-
-    /// `body` for each labelled row of a block, in parallel; the results in the order of the rows.
-    private static func perLabelledRow<Result: Sendable>(
-        _ range: Range<Int>, _ blackBox: Matrix, _ local: Matrix, _ labels: BlockLabels,
-        _ body:
-            @Sendable (
-                _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ columns: Int, _ relevant: [Judgement],
-                _ masked: [Int]
-            ) -> Result
-    ) -> [Result] {
-        let rows = range.filter { !labels.relevant[$0].isEmpty }
-        let columns = local.columns
-        return [Result](unsafeUninitializedCapacity: rows.count) { results, initialized in
-            initialized = rows.count
-            blackBox.values.withUnsafeBufferPointer { blackBox in
-                local.values.withUnsafeBufferPointer { local in
-                    guard let results = results.baseAddress, let blackBox = blackBox.baseAddress,
-                        let local = local.baseAddress
-                    else { return }
-                    let pointers = UnsafeTransfer((results: results, blackBox: blackBox, local: local))
-                    parallelFor(rows.count) { index in
-                        let row = rows[index]
-                        let offset = (row - range.lowerBound) * columns
-                        let result = body(
-                            pointers.value.blackBox + offset, pointers.value.local + offset, columns,
-                            labels.relevant[row],
-                            labels.masked[row])
-                        (pointers.value.results + index).initialize(to: result)
-                    }
-                }
-            }
-        }
+            loss: sum.log_sum / count - a * expected.0 - b * expected.1,
+            gradient: (sum.mean_x / count - expected.0, sum.mean_y / count - expected.1),
+            hessian: (sum.variance_x / count, sum.covariance / count, sum.variance_y / count))
     }
 }
 
@@ -117,10 +76,10 @@ private struct LabelMoments: Sendable {
     init() {}
 
     init(
-        _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, columns: Int, relevant: [Judgement], masked: [Int],
+        _ x: UnsafeBufferPointer<Float>, _ y: UnsafeBufferPointer<Float>, relevant: [Judgement], masked: [Int],
         target: ListNet.Target
     ) {
-        var isOut = [Bool](repeating: false, count: columns)
+        var isOut = [Bool](repeating: false, count: x.count)
         for column in masked { isOut[column] = true }
         for judgement in relevant {
             precondition(!isOut[judgement.column], "relevant column \(judgement.column) is masked or named twice")
@@ -129,7 +88,7 @@ private struct LabelMoments: Sendable {
         var negatives = 0
         var sums = (0.0, 0.0)
         let first = relevant[0].column
-        for column in 0..<columns where !isOut[column] {
+        for column in x.indices where !isOut[column] {
             negatives += 1
             sums.0 += Double(x[column])
             sums.1 += Double(y[column])
@@ -158,37 +117,24 @@ private struct LabelMoments: Sendable {
     }
 }
 
-/// What P = softmax(a x + b y) of one row says about the scores.
-private struct RowMoments: Sendable {
-    var logSum: Double = 0
-    var blackBox: Double = 0
-    var local: Double = 0
-    /// (xx, xy, yy).
-    var covariance: (Double, Double, Double) = (0, 0, 0)
-
-    init() {}
-
-    init(
-        _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, columns: Int, masked: [Int], a: Double, b: Double
+extension mafin_moments {
+    /// What P = softmax(a x + b y) of one row says about the scores.
+    fileprivate init(
+        _ x: UnsafeBufferPointer<Float>, _ y: UnsafeBufferPointer<Float>, masked: [Int], a: Double, b: Double
     ) {
-        withUnsafeTemporaryAllocation(of: Double.self, capacity: columns) { buffer in
-            guard let logits = buffer.baseAddress else { return }
-            for column in 0..<columns { logits[column] = a * Double(x[column]) + b * Double(y[column]) }
+        self = withUnsafeTemporaryAllocation(of: Double.self, capacity: x.count) { logits in
+            for column in x.indices { logits[column] = a * Double(x[column]) + b * Double(y[column]) }
             for column in masked { logits[column] = -.infinity }
-            let moments = mafin_softmax_moments(columns, logits, x, y)
-            logSum = moments.log_sum
-            blackBox = moments.mean_x
-            local = moments.mean_y
-            covariance = (moments.variance_x, moments.covariance, moments.variance_y)
+            return mafin_softmax_moments(x.count, logits.baseAddress, x.baseAddress, y.baseAddress)
         }
     }
 
-    mutating func add(_ other: RowMoments) {
-        logSum += other.logSum
-        blackBox += other.blackBox
-        local += other.local
-        covariance.0 += other.covariance.0
-        covariance.1 += other.covariance.1
-        covariance.2 += other.covariance.2
+    fileprivate mutating func add(_ other: mafin_moments) {
+        log_sum += other.log_sum
+        mean_x += other.mean_x
+        mean_y += other.mean_y
+        variance_x += other.variance_x
+        covariance += other.covariance
+        variance_y += other.variance_y
     }
 }

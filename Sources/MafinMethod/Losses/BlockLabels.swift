@@ -38,9 +38,5 @@ public struct BlockLabels: Sendable {
     public var rows: Int { relevant.count }
 
     /// Number of rows that have at least one relevant column: the divisor of a loss's mean.
-    public var labelledRows: Int {
-        var count = 0
-        for judgements in relevant where !judgements.isEmpty { count += 1 }
-        return count
-    }
+    public var labelledRows: Int { relevant.count { !$0.isEmpty } }
 }

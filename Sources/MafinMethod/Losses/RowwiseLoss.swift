@@ -71,15 +71,13 @@ extension RowwiseLoss {
             initialized = rows * columns
             guard let target = buffer.baseAddress else { return }
             logits.values.withUnsafeBufferPointer { source in
-                values.withUnsafeMutableBufferPointer { values in
-                    guard let source = source.baseAddress, let values = values.baseAddress else { return }
-                    let pointers = UnsafeTransfer((source: source, target: target, values: values))
-                    parallelFor(rows) { row in
-                        let (source, target, values) = pointers.value
-                        values[row] = evaluateRow(
-                            source + row * columns, into: target + row * columns, columns: columns,
-                            relevant: labels.relevant[row], masked: labels.masked[row], share: share)
-                    }
+                guard let source = source.baseAddress else { return }
+                let pointers = UnsafeTransfer((source: source, target: target))
+                values = parallelMap(rows) { row in
+                    let (source, target) = pointers.value
+                    return evaluateRow(
+                        source + row * columns, into: target + row * columns, columns: columns,
+                        relevant: labels.relevant[row], masked: labels.masked[row], share: share)
                 }
             }
         }

@@ -11,12 +11,6 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
         public var lambda: Float
         /// Mean of the metric over the queries that have a relevant document.
         public var value: Double
-
-        /// A point of the sweep.
-        public init(lambda: Float, value: Double) {
-            self.lambda = lambda
-            self.value = value
-        }
     }
 
     /// Name of the metric, as ``MafinRetrieval/Metric`` prints it.
@@ -66,44 +60,26 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
         precondition(labels.rows == blocks.rows, "labels of \(labels.rows) rows for \(blocks.rows) rows of scores")
         guard labels.labelledRows > 0 else { throw CalibrationError.noLabelledRow(rows: labels.rows) }
         let ranker = RelevantRanks(tieOrder: RelevantRanks.tieOrder(documentIds: documentIds), metric: metric)
-        var values = [Double](repeating: 0, count: blocks.rows * lambdas.count)
+        // For each labelled query the metric at each λ.
+        var values: [[Double]] = []
         try blocks.forEach { range, blackBox, local in
             precondition(
                 local.columns == documentIds.count, "\(documentIds.count) identifiers for \(local.columns) documents")
             try ScoreBlocks.requireFinite(range, blackBox, local)
-            let columns = local.columns
-            values.withUnsafeMutableBufferPointer { values in
-                blackBox.values.withUnsafeBufferPointer { blackBox in
-                    local.values.withUnsafeBufferPointer { local in
-                        guard let values = values.baseAddress, let blackBox = blackBox.baseAddress,
-                            let local = local.baseAddress
-                        else { return }
-                        let pointers = UnsafeTransfer((values: values, blackBox: blackBox, local: local))
-                        parallelFor(range.count) { row in
-                            let judged = labels.relevant[range.lowerBound + row].map(\.graded)
-                            guard !judged.isEmpty else { return }
-                            let (values, blackBox, local) = pointers.value
-                            withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { mixed in
-                                guard let target = mixed.baseAddress else { return }
-                                for (index, lambda) in lambdas.enumerated() {
-                                    MixtureWeights(lambda: lambda).mix(
-                                        blackBox: blackBox + row * columns, local: local + row * columns,
-                                        into: target, count: columns)
-                                    values[(range.lowerBound + row) * lambdas.count + index] = ranker.value(
-                                        of: UnsafeBufferPointer(mixed), judged: judged)
-                                }
-                            }
-                        }
+            values += ScoreBlocks.mapLabelledRows(range, blackBox, local, labels) { blackBox, local, relevant, _ in
+                let judged = relevant.map(\.graded)
+                return withUnsafeTemporaryAllocation(of: Float.self, capacity: local.count) { mixed in
+                    lambdas.map { lambda in
+                        MixtureWeights(lambda: lambda).mix(blackBox: blackBox, local: local, into: mixed)
+                        return ranker.value(of: UnsafeBufferPointer(mixed), judged: judged)
                     }
                 }
             }
         }
         let count = Double(labels.labelledRows)
         self.metric = metric.description
-        points = lambdas.indices.map { index in
-            var sum: Double = 0
-            for row in 0..<blocks.rows { sum += values[row * lambdas.count + index] }
-            return Point(lambda: lambdas[index], value: sum / count)
+        points = lambdas.enumerated().map { index, lambda in
+            Point(lambda: lambda, value: values.reduce(0) { $0 + $1[index] } / count)
         }
     }
 }

@@ -85,21 +85,21 @@ extension MixtureWeights {
             "\(blackBox.rows) × \(blackBox.columns) scores of the black box, \(local.rows) × \(local.columns) local ones"
         )
         if self.local == 0 { return self.blackBox == 1 ? blackBox : Self.scaled(blackBox, self.blackBox) }
-        return Self.map(blackBox, local) { self.mix(blackBox: $0, local: $1, into: $2, count: $3) }
+        return Self.map(blackBox, local) { self.mix(blackBox: $0, local: $1, into: $2) }
     }
 
     /// One row of ``mix(blackBox:local:)``, the same numbers.
     func mix(
-        blackBox: UnsafePointer<Float>, local: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>,
-        count: Int
+        blackBox: UnsafeBufferPointer<Float>, local: UnsafeBufferPointer<Float>,
+        into target: UnsafeMutableBufferPointer<Float>
     ) {
         let (first, second) = (self.blackBox, self.local)
         if first == 0 {
-            for index in 0..<count { target[index] = second * local[index] }
+            for index in target.indices { target[index] = second * local[index] }
         } else if second == 0 {
-            for index in 0..<count { target[index] = first * blackBox[index] }
+            for index in target.indices { target[index] = first * blackBox[index] }
         } else {
-            for index in 0..<count { target[index] = first * blackBox[index] + second * local[index] }
+            for index in target.indices { target[index] = first * blackBox[index] + second * local[index] }
         }
     }
 
@@ -111,8 +111,8 @@ extension MixtureWeights {
     }
 
     private static func scaled(_ matrix: Matrix, _ factor: Float) -> Matrix {
-        map(matrix, matrix) { values, _, target, count in
-            for index in 0..<count { target[index] = factor * values[index] }
+        map(matrix, matrix) { values, _, target in
+            for index in target.indices { target[index] = factor * values[index] }
         }
     }
 
@@ -120,22 +120,21 @@ extension MixtureWeights {
         _ first: Matrix, _ second: Matrix,
         _ body:
             @Sendable (
-                _ first: UnsafePointer<Float>, _ second: UnsafePointer<Float>, _ target: UnsafeMutablePointer<Float>,
-                _ count: Int
+                _ first: UnsafeBufferPointer<Float>, _ second: UnsafeBufferPointer<Float>,
+                _ target: UnsafeMutableBufferPointer<Float>
             ) -> Void
     ) -> Matrix {
         let count = first.values.count
         let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
             initialized = count
-            guard let target = buffer.baseAddress else { return }
             first.values.withUnsafeBufferPointer { first in
                 second.values.withUnsafeBufferPointer { second in
-                    guard let first = first.baseAddress, let second = second.baseAddress else { return }
-                    let pointers = UnsafeTransfer((first: first, second: second, target: target))
+                    let buffers = UnsafeTransfer((first: first, second: second, target: buffer))
                     parallelRanges(count, grain: 4_096) { range in
-                        let (first, second, target) = pointers.value
-                        let start = range.lowerBound
-                        body(first + start, second + start, target + start, range.count)
+                        let (first, second, target) = buffers.value
+                        body(
+                            UnsafeBufferPointer(rebasing: first[range]), UnsafeBufferPointer(rebasing: second[range]),
+                            UnsafeMutableBufferPointer(rebasing: target[range]))
                     }
                 }
             }

@@ -60,6 +60,23 @@ public struct ScoreBlocks {
         }
     }
 
+    /// `body` for each labelled row of a block, in parallel; the results in the order of the rows.
+    /// - Parameter body: gets the black box's scores, the local ones, the row's relevant columns and its masked ones.
+    static func mapLabelledRows<Result: Sendable>(
+        _ range: Range<Int>, _ blackBox: Matrix, _ local: Matrix, _ labels: BlockLabels,
+        _ body: @Sendable (UnsafeBufferPointer<Float>, UnsafeBufferPointer<Float>, [Judgement], [Int]) -> Result
+    ) -> [Result] {
+        let rows = range.filter { !labels.relevant[$0].isEmpty }
+        return parallelMap(rows.count) { index in
+            let row = rows[index]
+            return blackBox.row(row - range.lowerBound).withUnsafeBufferPointer { blackBox in
+                local.row(row - range.lowerBound).withUnsafeBufferPointer { local in
+                    body(blackBox, local, labels.relevant[row], labels.masked[row])
+                }
+            }
+        }
+    }
+
     /// Checks the scores of a block.
     /// - Throws: ``CombinationError/notFinite(source:row:column:id:)`` for the first score that is not finite.
     static func requireFinite(_ rows: Range<Int>, _ blackBox: Matrix, _ local: Matrix) throws {

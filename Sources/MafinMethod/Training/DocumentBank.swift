@@ -4,16 +4,21 @@ import MafinNumerics
 struct DocumentBank: Sendable {
     /// `(documents, dimension)`.
     private(set) var rows: LocalRows
-    /// How far replaced rows are from those that replace them: a moving mean of 1 − cosine over steps since the last refresh.
-    private(set) var drift: Float = 0
-    private var replacements = 0
+    /// How far replaced rows are from those that replace them, as a checkpoint keeps it.
+    var driftState = DriftState()
+
+    struct DriftState: Codable, Equatable {
+        /// A moving mean of 1 − cosine over the steps since the last refresh.
+        var drift: Float = 0
+        var replacements = 0
+    }
+
+    var drift: Float { driftState.drift }
 
     /// Weight of the newest step in ``drift``.
     static let driftMomentum: Float = 0.1
 
-    init(rows: LocalRows) {
-        self.rows = rows
-    }
+    init(rows: LocalRows) { self.rows = rows }
 
     /// Replaces stale rows by fresh ones, and measures how far they had drifted.
     /// - Parameter columns: for each replaced document its position in `fresh`.
@@ -38,19 +43,9 @@ struct DocumentBank: Sendable {
             if !rows.weights.isEmpty { rows.weights[column] = fresh.weights[position] }
         }
         distance /= Float(columns.count)
-        drift = replacements == 0 ? distance : drift + Self.driftMomentum * (distance - drift)
-        replacements += 1
-    }
-
-    /// The drift as a checkpoint keeps it.
-    struct DriftState: Codable, Equatable {
-        var drift: Float = 0
-        var replacements = 0
-    }
-
-    var driftState: DriftState {
-        get { DriftState(drift: drift, replacements: replacements) }
-        set { (drift, replacements) = (newValue.drift, newValue.replacements) }
+        driftState.drift =
+            driftState.replacements == 0 ? distance : drift + Self.driftMomentum * (distance - drift)
+        driftState.replacements += 1
     }
 }
 
@@ -65,19 +60,4 @@ public enum BankRefresh: Sendable, Codable, Equatable {
     /// When the rows that a step replaces differ from their successors by more than `drift` on average (1 − cosine, a moving mean over
     /// steps): a measure of staleness that costs nothing.
     case whenStale(drift: Float)
-
-    func validate() throws {
-        switch self {
-        case .never, .everyEpoch:
-            return
-        case .everySteps(let steps):
-            guard steps >= 1 else {
-                throw TrainingError.option(name: "bankRefresh", expected: "at least 1 step", found: "\(steps)")
-            }
-        case .whenStale(let drift):
-            guard drift > 0 else {
-                throw TrainingError.option(name: "bankRefresh", expected: "a drift above 0", found: "\(drift)")
-            }
-        }
-    }
 }

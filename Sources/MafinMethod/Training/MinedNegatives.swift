@@ -33,23 +33,17 @@ struct MinedNegatives: Sendable, Codable, Equatable {
                 queries: local.selecting(rows: Array(range)), documents: bank,
                 blackBox: head.blackBoxFactor == 0 ? nil : scores.block(queries: block)
             ).logits
-            var suspects = [[Int]](repeating: [], count: block.count)
-            logits.values.withUnsafeMutableBufferPointer { logits in
-                suspects.withUnsafeMutableBufferPointer { suspects in
-                    let pointers = UnsafeTransfer((logits: logits, suspects: suspects))
-                    parallelFor(block.count) { row in
-                        let (logits, suspects) = pointers.value
-                        let scores = UnsafeMutableBufferPointer(rebasing: logits[row * columns..<(row + 1) * columns])
-                        let query = block[row]
-                        let best = index.labels[query].map { scores[$0.column] * toMixed }.max() ?? .infinity
-                        // What cannot be a negative leaves the row before the best of it are taken.
-                        for document in index.documentsWithTextOfPositive(of: query) { scores[document] = -.infinity }
-                        for document in 0..<columns where scores[document] * toMixed > best + margin {
-                            suspects[row].append(document)
-                            scores[document] = -.infinity
-                        }
-                        for document in repeats { scores[document] = -.infinity }
-                    }
+            let suspects = logits.values.withUnsafeMutableBufferPointer { logits in
+                let all = UnsafeTransfer(logits)
+                return parallelMap(block.count) { row in
+                    let scores = UnsafeMutableBufferPointer(rebasing: all.value[row * columns..<(row + 1) * columns])
+                    let query = block[row]
+                    let best = index.labels[query].map { scores[$0.column] * toMixed }.max() ?? .infinity
+                    // What cannot be a negative leaves the row before the best of it are taken.
+                    for document in index.documentsWithTextOfPositive(of: query) { scores[document] = -.infinity }
+                    let suspects = (0..<columns).filter { scores[$0] * toMixed > best + margin }
+                    for document in suspects + repeats { scores[document] = -.infinity }
+                    return suspects
                 }
             }
             let ranked = rank(scores: logits, count: count)

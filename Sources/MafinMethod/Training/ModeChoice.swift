@@ -61,29 +61,28 @@ public struct ModeChoice: Sendable, Codable, Equatable {
         block: BlockMode = BlockMode()
     ) -> ModeChoice {
         let estimate = estimate(index, block: block)
+        func choice(_ mode: Mode, _ reason: String) -> ModeChoice {
+            ModeChoice(mode: mode, reason: reason, estimate: estimate)
+        }
         guard let time, let tokensPerSecond else {
-            return ModeChoice(
-                mode: .query,
-                reason:
-                    "only the query side is trained, as \(time == nil ? "no time is set" : "the speed is not known"): "
-                    + "an epoch is \(count(estimate.query)) tokens instead of \(count(estimate.block))",
-                estimate: estimate)
+            return choice(
+                .query,
+                "only the query side is trained, as \(time == nil ? "no time is set" : "the speed is not known"): "
+                    + "an epoch is \(count(estimate.query)) tokens instead of \(count(estimate.block))")
         }
         let available = time * tokensPerSecond - (hasBank ? 0 : estimate.bank)
         let epochs = max(0, available / max(1, estimate.block))
         if epochs >= minimumBlockEpochs {
-            return ModeChoice(
-                mode: .block,
-                reason: "documents are trained too, as the time covers \(Int(epochs)) epochs of blocks "
-                    + "(\(count(estimate.block)) tokens each)",
-                estimate: estimate)
+            return choice(
+                .block,
+                "documents are trained too, as the time covers \(Int(epochs)) epochs of blocks "
+                    + "(\(count(estimate.block)) tokens each)")
         }
-        return ModeChoice(
-            mode: .query,
-            reason: "only the query side is trained, as the time covers only \(Int(epochs)) epochs of blocks "
+        return choice(
+            .query,
+            "only the query side is trained, as the time covers only \(Int(epochs)) epochs of blocks "
                 + "(\(count(estimate.block)) tokens each; \(Int(minimumBlockEpochs)) are wanted) but "
-                + "\(Int(max(0, available / max(1, estimate.query)))) of queries",
-            estimate: estimate)
+                + "\(Int(max(0, available / max(1, estimate.query)))) of queries")
     }
 
     /// Tokens of the sample whose embedding is timed: enough to tell speeds that differ by half; about .05 s.
@@ -109,20 +108,15 @@ public struct ModeChoice: Sendable, Codable, Equatable {
 
     /// Tokens of an epoch of each mode. O(pairs), and one plan of blocks.
     static func estimate(_ index: TrainingIndex, block: BlockMode) -> Estimate {
-        var (queries, documents, pairs, corpus) = (0, 0, 0, 0)
-        for query in index.trainQueries {
-            queries += index.queryLengths[query]
-            for judgement in index.labels[query] {
-                pairs += index.queryLengths[query] + index.documentLengths[judgement.column]
-            }
+        let pairs = index.trainQueries.reduce(0) { sum, query in
+            index.labels[query].reduce(sum) { $0 + index.tokens(queries: [query], documents: [$1.column]) }
         }
-        for length in index.documentLengths { corpus += length }
         var generator = RandomGenerator(seed: 0)
-        for step in block.steps(of: index, using: &generator) { documents += step.tokens(in: index) }
-        let bank = embeddingShare * Double(corpus)
+        let blocks = block.steps(of: index, using: &generator).reduce(0) { $0 + $1.tokens(in: index) }
+        let bank = embeddingShare * Double(index.documentLengths.reduce(0, +))
         return Estimate(
-            bank: bank, query: Double(queries), block: Double(documents) + (block.usesBank ? bank : 0),
-            pair: Double(pairs))
+            bank: bank, query: Double(index.tokens(queries: index.trainQueries, documents: [])),
+            block: Double(blocks) + (block.usesBank ? bank : 0), pair: Double(pairs))
     }
 
     private static func count(_ tokens: Double) -> String {

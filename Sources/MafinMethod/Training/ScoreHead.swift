@@ -7,11 +7,6 @@ package struct ScoreHead {
     var scale: MixtureWeights
     var form: LocalForm
 
-    package init(scale: MixtureWeights, form: LocalForm) {
-        self.scale = scale
-        self.form = form
-    }
-
     /// A and B, the factors of `w_i w_j s_bb` and of `u_i · u_j`.
     private var factors: MixtureWeights {
         switch form {
@@ -73,10 +68,10 @@ package struct ScoreHead {
         gradient: Matrix, pass: Pass, queries: LocalRows, documents: LocalRows, freshColumns: [Int]
     ) -> Gradients {
         var queryGradient = Matrix.multiply(gradient, documents.vectors)
-        Self.scale(&queryGradient, by: localFactor)
+        queryGradient.scale(by: localFactor)
         let fresh = Self.transposedColumns(freshColumns, of: gradient)
         var documentGradient = Matrix.multiply(fresh, queries.vectors)
-        Self.scale(&documentGradient, by: localFactor)
+        documentGradient.scale(by: localFactor)
         var result = Gradients(
             queries: queryGradient, queryWeights: [Float](repeating: 0, count: gradient.rows),
             documents: documentGradient, documentWeights: [Float](repeating: 0, count: freshColumns.count))
@@ -114,12 +109,6 @@ package struct ScoreHead {
             for row in 0..<matrix.rows { result[position, row] = matrix[row, column] }
         }
         return result
-    }
-
-    private static func scale(_ matrix: inout Matrix, by factor: Float) {
-        matrix.values.withUnsafeMutableBufferPointer { values in
-            for index in values.indices { values[index] *= factor }
-        }
     }
 }
 

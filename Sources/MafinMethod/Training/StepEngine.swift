@@ -75,11 +75,7 @@ struct StepEngine<Encoder: TrainableEncoder> {
         var value = loss.evaluate(logits: pass.logits, labels: step.labels)
         var outcome = Outcome(loss: value.value, tokens: encodings.tokens, blackBoxScale: 0, localScale: 0)
         guard value.value.isFinite else { return outcome }
-        if gradientFactor != 1 {
-            value.gradient.values.withUnsafeMutableBufferPointer { values in
-                for index in values.indices { values[index] *= gradientFactor }
-            }
-        }
+        if gradientFactor != 1 { value.gradient.scale(by: gradientFactor) }
         let gradients = head.backward(
             gradient: value.gradient, pass: pass, queries: rows, documents: columns,
             freshColumns: step.freshColumns.map(\.column))
@@ -136,12 +132,9 @@ struct StepEngine<Encoder: TrainableEncoder> {
     }
 
     private func encode(queries: [Int], documents: [Int], seed: UInt64?) throws -> Encodings {
-        let index = data.index
-        var tokens = 0
-        for query in queries { tokens += index.queryLengths[query] }
-        for document in documents { tokens += index.documentLengths[document] }
+        let tokens = data.index.tokens(queries: queries, documents: documents)
         let (queryInputs, encoder) = (data.queries.selecting(rows: queries), queryEncoder)
-        guard !documents.isEmpty else {
+        if documents.isEmpty {
             let pass = try encoder.forward(queryInputs, dropoutSeed: seed)
             return Encodings(
                 queries: encoder.embeddings(of: pass), documents: Matrix(rows: 0, columns: encoder.dimension),

@@ -48,9 +48,7 @@ public final class Trainer<Encoder: TrainableEncoder> {
         untrainedQueries: UntrainedQueries? = nil
     ) throws {
         try options.validate()
-        func check(_ part: String, _ found: Int, _ expected: Int) throws {
-            guard found == expected else { throw TrainingError.size(part: part, expected: expected, found: found) }
-        }
+        let check = TrainingError.requireSize
         if let documentEncoder {
             try check("document encoder's dimension", documentEncoder.dimension, queryEncoder.dimension)
         }

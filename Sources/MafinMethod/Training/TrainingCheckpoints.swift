@@ -45,7 +45,9 @@ package struct TrainingCheckpoints {
     ) throws {
         let files = FileManager.default
         if !bankChanges, !files.fileExists(atPath: frozenBank.path) {
-            try Self.write(tensors: Self.tensors(of: contents.bank), to: frozenBank)
+            try SafeTensorsFile.withTensors(of: Self.tensors(of: contents.bank)) {
+                try SafeTensorsFile.write($0, to: frozenBank)
+            }
         }
         // A new name, so that the valid checkpoint stays untouched even if the same step is written again.
         let name = "step-\(contents.state.step)-\(UUID().uuidString.prefix(8))"
@@ -55,7 +57,9 @@ package struct TrainingCheckpoints {
                 (name: "best.\($0)", shape: [$1.count], values: $1)
             }
             if bankChanges { tensors += Self.tensors(of: contents.bank) }
-            try Self.write(tensors: tensors, to: folder.appendingPathComponent("tensors.safetensors"))
+            try SafeTensorsFile.withTensors(of: tensors) {
+                try SafeTensorsFile.write($0, to: folder.appendingPathComponent("tensors.safetensors"))
+            }
             if !contents.mined.negatives.isEmpty {
                 try Self.encode(contents.mined, to: folder.appendingPathComponent("negatives.json"))
             }
@@ -119,25 +123,6 @@ package struct TrainingCheckpoints {
             ("bank.vectors", [bank.rows.vectors.rows, bank.rows.vectors.columns], bank.rows.vectors.values),
             ("bank.weights", [bank.rows.weights.count], bank.rows.weights),
         ]
-    }
-
-    private static func write(
-        tensors: [(name: String, shape: [Int], values: [Float])], to url: URL
-    ) throws {
-        // The writer needs all values at the same time, so each tensor opens a scope inside that of the one before.
-        func open(_ position: Int, _ borrowed: [SafeTensorsFile.Tensor]) throws {
-            guard position < tensors.count else {
-                try SafeTensorsFile.write(borrowed, to: url)
-                return
-            }
-            let tensor = tensors[position]
-            try tensor.values.withUnsafeBufferPointer { values in
-                try open(
-                    position + 1,
-                    borrowed + [SafeTensorsFile.Tensor(name: tensor.name, shape: tensor.shape, values: values)])
-            }
-        }
-        try open(0, [])
     }
 
     private static func encode(_ value: some Encodable, to url: URL) throws {

@@ -13,7 +13,7 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
     /// The black box's document vectors, unit rows, `(documents, width)`.
     public let blackBoxDocuments: Matrix
     /// The labels, and which queries are for training and for development.
-    public let index: TrainingIndex
+    public private(set) var index: TrainingIndex
 
     /// Checks that all parts fit together.
     ///
@@ -36,9 +36,7 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
         blackBoxQueries: Matrix, blackBoxDocuments: Matrix, queryIdentities: [Int]? = nil,
         documentIdentities: [Int]? = nil, documentIds: [String]? = nil
     ) throws {
-        func check(_ part: String, _ found: Int, _ expected: Int) throws {
-            guard found == expected else { throw TrainingError.size(part: part, expected: expected, found: found) }
-        }
+        let check = TrainingError.requireSize
         try check("black-box query vectors", blackBoxQueries.rows, queries.count)
         try check("black-box document vectors", blackBoxDocuments.rows, documents.count)
         try check("black-box query dimension", blackBoxQueries.columns, blackBoxDocuments.columns)
@@ -53,17 +51,11 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
             queryIdentities: queryIdentities, documentIdentities: documentIdentities, documentIds: documentIds)
     }
 
-    private init(_ whole: TrainingData, index: TrainingIndex) {
-        queries = whole.queries
-        documents = whole.documents
-        blackBoxQueries = whole.blackBoxQueries
-        blackBoxDocuments = whole.blackBoxDocuments
-        self.index = index
-    }
-
     /// The same data with some of the training queries alone.
     /// - Throws: ``TrainingError`` where no query is left.
     public func limited(toTrainQueries rows: [Int]) throws -> TrainingData {
-        TrainingData(self, index: try index.limited(toTrainQueries: rows))
+        var limited = self
+        limited.index = try index.limited(toTrainQueries: rows)
+        return limited
     }
 }

@@ -17,6 +17,10 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
     /// A checkpoint belongs to another run, or is damaged.
     case checkpoint(path: String, expected: String, found: String)
 
+    static func requireSize(_ part: String, _ found: Int, _ expected: Int) throws {
+        guard found == expected else { throw TrainingError.size(part: part, expected: expected, found: found) }
+    }
+
     /// Whether a failure concerns one method only, so that a comparison may leave that method out, say why, and go on with the others.
     ///
     /// That is so where the data does not suit the method, or where its own updates made its numbers overflow. Everything else (options,

@@ -53,9 +53,7 @@ public struct TrainingIndex: Sendable {
     ) throws {
         let queryCount = queryLengths.count
         let documentCount = documentLengths.count
-        func check(_ part: String, _ found: Int, _ expected: Int) throws {
-            guard found == expected else { throw TrainingError.size(part: part, expected: expected, found: found) }
-        }
+        let check = TrainingError.requireSize
         try check("labels (one list a query)", labels.count, queryCount)
         let queryIdentities = queryIdentities ?? Array(0..<queryCount)
         let documentIdentities = documentIdentities ?? Array(0..<documentCount)
@@ -126,10 +124,11 @@ public struct TrainingIndex: Sendable {
     public var documentCount: Int { documentLengths.count }
 
     /// Number of (training query, positive document) pairs.
-    public var pairCount: Int {
-        var count = 0
-        for query in trainQueries { count += labels[query].count }
-        return count
+    public var pairCount: Int { trainQueries.reduce(0) { $0 + labels[$1].count } }
+
+    /// Tokens of some queries and documents.
+    func tokens(queries: [Int], documents: [Int]) -> Int {
+        queries.reduce(0) { $0 + queryLengths[$1] } + documents.reduce(0) { $0 + documentLengths[$1] }
     }
 
     /// The relevant documents of each query with their grades, as metrics count them.

@@ -174,6 +174,10 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
             minedPerQuery + randomCandidates > 0, "minedPerQuery + randomCandidates", "at least 1 candidate", 0)
         try require(miningMargin >= 0, "miningMargin", "at least 0", miningMargin)
         try require(tokensPerPass >= 1, "tokensPerPass", "at least 1", tokensPerPass)
-        try bankRefresh.validate()
+        switch bankRefresh {
+        case .never, .everyEpoch: break
+        case .everySteps(let steps): try require(steps >= 1, "bankRefresh", "at least 1 step", steps)
+        case .whenStale(let drift): try require(drift > 0, "bankRefresh", "a drift above 0", drift)
+        }
     }
 }

@@ -132,7 +132,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             let corpus = Double(index.documentLengths.reduce(0, +)) * timing.embeddingSecondsPerToken
             let trains = trainer.mode.trainsDocuments
             // Only the evaluation of the start was timed. If it was given its query vectors, the others will take longer.
-            let devTokens = index.devQueries.reduce(0) { $0 + index.queryLengths[$1] }
+            let devTokens = index.tokens(queries: index.devQueries, documents: [])
             let queries =
                 trainer.untrainedQueries == nil
                 ? 0 : secondsPerToken * Double(devTokens) * ModeChoice.embeddingShare
@@ -315,7 +315,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         let embedded = ContinuousClock.now
         let queries = state.localForm.prepare(try embedQueries(index.devQueries))
         if state.timing.embeddingSecondsPerToken == 0 {
-            let tokens = index.devQueries.reduce(0) { $0 + index.queryLengths[$1] }
+            let tokens = index.tokens(queries: index.devQueries, documents: [])
             state.timing.embeddingSecondsPerToken = seconds(since: embedded) / Double(max(1, tokens))
         }
         var result = try trainer.evaluation(

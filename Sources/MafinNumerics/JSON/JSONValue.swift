@@ -19,12 +19,6 @@ public enum JSONValue: Sendable, Equatable {
         public var key: String
         /// Its value.
         public var value: JSONValue
-
-        /// A member.
-        public init(key: String, value: JSONValue) {
-            self.key = key
-            self.value = value
-        }
     }
 
     /// The kind of value, as errors name it.

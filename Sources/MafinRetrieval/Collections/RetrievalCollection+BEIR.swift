@@ -5,26 +5,15 @@ extension RetrievalCollection {
     /// Labels are read when they are asked for.
     init(beirFolder folder: URL) throws {
         let corpusFile = folder.plainOrCompressed("corpus.jsonl")
-        let queriesFile = folder.plainOrCompressed("queries.jsonl")
         guard corpusFile.exists else {
             throw RetrievalError.missingFile(path: corpusFile.path, expected: "the corpus of a BEIR folder")
         }
         var warnings: [CollectionWarning] = []
-        var documents = TextTable<Document>(path: corpusFile.path, kind: .document)
-        var corpus = try DocumentReader(contentsOf: corpusFile)
-        while let document = try corpus.next() {
-            try documents.append(document, line: corpus.line, warnings: &warnings)
-        }
-        try documents.requireAny()
-        var queries = TextTable<Query>(path: queriesFile.path, kind: .query)
-        var questions = try QueryReader(contentsOf: queriesFile)
-        while let query = try questions.next() {
-            try queries.append(query, line: questions.line, warnings: &warnings)
-        }
-        try queries.requireAny()
+        let documents = try TextTable<Document>(lines: corpusFile, warnings: &warnings)
+        let queries = try TextTable<Query>(lines: folder.plainOrCompressed("queries.jsonl"), warnings: &warnings)
         self.init(
             source: folder, format: .beir, documents: documents, queries: queries, warnings: warnings,
-            qrelsFiles: try Self.qrelsFiles(in: folder.appendingPathComponent("qrels")))
+            labels: try Self.qrelsFiles(in: folder.appendingPathComponent("qrels")).mapValues(Labels.file))
     }
 
     /// The label files of a folder by the name of their split. A folder without labels is a corpus to search.

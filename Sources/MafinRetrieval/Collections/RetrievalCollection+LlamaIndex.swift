@@ -12,7 +12,7 @@ extension RetrievalCollection {
         let qrels = try reader.qrels()
         self.init(
             source: url, format: .llamaIndex, documents: reader.documents, queries: reader.queries,
-            warnings: reader.warnings, qrels: qrels)
+            warnings: reader.warnings, labels: [Self.wholeSplit: .value(qrels)])
     }
 }
 
@@ -27,8 +27,8 @@ private struct LlamaIndexReader {
 
     init(path: String) {
         self.path = path
-        documents = TextTable(path: path, kind: .document)
-        queries = TextTable(path: path, kind: .query)
+        documents = TextTable(path: path)
+        queries = TextTable(path: path)
     }
 
     mutating func read(_ bytes: UnsafeBufferPointer<UInt8>) throws {

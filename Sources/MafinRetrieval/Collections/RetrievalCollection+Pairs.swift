@@ -20,7 +20,7 @@ extension RetrievalCollection {
         try reader.queries.requireAny()
         self.init(
             source: url, format: .pairs, documents: reader.documents, queries: reader.queries,
-            warnings: reader.warnings, qrels: reader.qrels)
+            warnings: reader.warnings, labels: [Self.wholeSplit: .value(reader.qrels)])
     }
 }
 
@@ -47,34 +47,39 @@ private struct PairsReader {
 
     init(path: String) {
         self.path = path
-        documents = TextTable(path: path, kind: .document)
-        queries = TextTable(path: path, kind: .query)
+        documents = TextTable(path: path)
+        queries = TextTable(path: path)
     }
 
     mutating func add(_ object: JSONLines.Object) throws {
-        let query = try queryId(
-            text: try object.string("query"), given: try object.optionalIdentifier("query_id"), object)
+        let (line, question) = (object.line, try object.string("query"))
+        let query = try queries.keep(
+            try object.optionalIdentifier("query_id"), orNamed: "q", known: &queryIdOfText[question], line: line,
+            warnings: &warnings
+        ) { Query(id: $0, text: question) }
         let texts = try documentTexts(object)
         let given = try object.optionalIdentifier("document_id")
         if let given, texts.count > 1 {
             throw RetrievalError.wrongType(
-                path: path, line: object.line, field: "document_id", expected: "absent beside a list of documents",
+                path: path, line: line, field: "document_id", expected: "absent beside a list of documents",
                 found: "\"\(given)\"")
         }
         let grade = try self.grade(object)
         let title = try object.optionalString("title") ?? ""
         for text in texts {
-            let document = try documentId(DocumentText(title: title, text: text), given: given, object)
+            let document = try documents.keep(
+                given, orNamed: "d", known: &documentIdOfText[DocumentText(title: title, text: text)], line: line,
+                warnings: &warnings
+            ) { Document(id: $0, title: title, text: text) }
             let key = LabelKey(query: query, document: document)
             let previous = qrels.insert(query: query, document: document, grade: grade)
             if previous == grade {
-                warnings.append(.init(path: path, line: object.line, kind: .repeatedPair, identifier: query))
+                warnings.append(.init(path: path, line: line, kind: .repeatedPair, identifier: query))
             } else if previous != nil {
                 throw RetrievalError.duplicatePair(
-                    path: path, line: object.line, query: query, document: document,
-                    firstLine: labelLines[key] ?? object.line)
+                    path: path, line: line, query: query, document: document, firstLine: labelLines[key] ?? line)
             } else {
-                labelLines[key] = object.line
+                labelLines[key] = line
             }
         }
     }
@@ -98,42 +103,5 @@ private struct PairsReader {
             throw RetrievalError.invalidGrade(path: path, line: object.line, found: value.identifier ?? value.kind)
         }
         return grade
-    }
-
-    /// The identifier under which a query is kept; a text without one gets the next free name.
-    private mutating func queryId(text: String, given: String?, _ object: JSONLines.Object) throws -> String {
-        if let given {
-            if let row = queries.index[given], queries.texts[row].text == text { return given }
-            try queries.append(Query(id: given, text: text), line: object.line, warnings: &warnings)
-            return given
-        }
-        if let known = queryIdOfText[text] { return known }
-        let name = Self.freeName("q", queries.index)
-        queryIdOfText[text] = name
-        try queries.append(Query(id: name, text: text), line: object.line, warnings: &warnings)
-        return name
-    }
-
-    private mutating func documentId(
-        _ text: DocumentText, given: String?, _ object: JSONLines.Object
-    ) throws -> String {
-        func document(_ id: String) -> Document { Document(id: id, title: text.title, text: text.text) }
-        if let given {
-            if let row = documents.index[given], documents.texts[row] == document(given) { return given }
-            try documents.append(document(given), line: object.line, warnings: &warnings)
-            return given
-        }
-        if let known = documentIdOfText[text] { return known }
-        let name = Self.freeName("d", documents.index)
-        documentIdOfText[text] = name
-        try documents.append(document(name), line: object.line, warnings: &warnings)
-        return name
-    }
-
-    /// `prefix` and the number of the next text, counted on where a given identifier took that name.
-    private static func freeName(_ prefix: String, _ taken: [String: Int]) -> String {
-        var number = taken.count + 1
-        while taken["\(prefix)\(number)"] != nil { number += 1 }
-        return "\(prefix)\(number)"
     }
 }

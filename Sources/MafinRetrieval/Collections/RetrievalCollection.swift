@@ -34,12 +34,12 @@ public struct RetrievalCollection: Sendable {
     /// Row of each query.
     public let queryIndex: [String: Int]
 
-    private let labels: Labels
+    private let labels: [String: Labels]
 
-    /// Where the labels of each split are.
-    private enum Labels: Sendable {
-        case files([String: URL])
-        case values([String: Qrels])
+    /// Where the labels of a split are.
+    enum Labels: Sendable {
+        case file(URL)
+        case value(Qrels)
     }
 
     /// Name of the only split of a single-file collection.
@@ -73,7 +73,7 @@ public struct RetrievalCollection: Sendable {
             source: nil, format: .memory, documents: documents, queries: queries,
             documentIndex: Dictionary(uniqueKeysWithValues: documents.enumerated().map { ($1.id, $0) }),
             queryIndex: Dictionary(uniqueKeysWithValues: queries.enumerated().map { ($1.id, $0) }),
-            warnings: [], labels: .values(qrels))
+            warnings: [], labels: qrels.mapValues(Labels.value))
         for qrels in qrels.values {
             for query in qrels.queryIds {
                 precondition(queryIndex[query] != nil, "labels of an unknown query \(query)")
@@ -86,26 +86,16 @@ public struct RetrievalCollection: Sendable {
 
     init(
         source: URL, format: Format, documents: TextTable<Document>, queries: TextTable<Query>,
-        warnings: [CollectionWarning], qrelsFiles: [String: URL]
+        warnings: [CollectionWarning], labels: [String: Labels]
     ) {
         self.init(
             source: source, format: format, documents: documents.texts, queries: queries.texts,
-            documentIndex: documents.index, queryIndex: queries.index, warnings: warnings, labels: .files(qrelsFiles))
-    }
-
-    init(
-        source: URL, format: Format, documents: TextTable<Document>, queries: TextTable<Query>,
-        warnings: [CollectionWarning], qrels: Qrels
-    ) {
-        self.init(
-            source: source, format: format, documents: documents.texts, queries: queries.texts,
-            documentIndex: documents.index, queryIndex: queries.index, warnings: warnings,
-            labels: .values([Self.wholeSplit: qrels]))
+            documentIndex: documents.index, queryIndex: queries.index, warnings: warnings, labels: labels)
     }
 
     private init(
         source: URL?, format: Format, documents: [Document], queries: [Query], documentIndex: [String: Int],
-        queryIndex: [String: Int], warnings: [CollectionWarning], labels: Labels
+        queryIndex: [String: Int], warnings: [CollectionWarning], labels: [String: Labels]
     ) {
         self.source = source
         self.format = format
@@ -115,13 +105,8 @@ public struct RetrievalCollection: Sendable {
         self.queryIndex = queryIndex
         self.warnings = warnings
         self.labels = labels
-        let names: [String]
-        switch labels {
-        case .files(let files): names = Array(files.keys)
-        case .values(let values): names = Array(values.keys)
-        }
         func place(_ name: String) -> Int { ["train", "dev", "test"].firstIndex(of: name) ?? 3 }
-        splits = names.sorted { (place($0), $0) < (place($1), $1) }
+        splits = labels.keys.sorted { (place($0), $0) < (place($1), $1) }
     }
 }
 
@@ -131,12 +116,11 @@ extension RetrievalCollection {
     ///   its labels is relevant; for files also what `Qrels(contentsOf:)` throws, and
     ///   ``RetrievalError/unknownIdentifier(path:line:kind:identifier:)`` for a label of a text that is not here.
     public func qrels(split: String) throws -> Qrels {
-        let qrels: Qrels?
-        switch labels {
-        case .values(let values): qrels = values[split]
-        case .files(let files): qrels = try files[split].map { try self.qrels(contentsOf: $0) }
-        }
-        guard let qrels else {
+        let qrels: Qrels
+        switch labels[split] {
+        case .value(let value): qrels = value
+        case .file(let url): qrels = try self.qrels(contentsOf: url)
+        case nil:
             throw RetrievalError.unknownSplit(path: source?.path ?? "the collection", split: split, available: splits)
         }
         guard qrels.queryIds.contains(where: { qrels.hasRelevantDocument($0) }) else {
@@ -161,10 +145,8 @@ extension RetrievalCollection {
 
     /// The file that holds a split's labels; the source itself for a single-file collection, `nil` in memory.
     public func file(ofSplit split: String) -> URL? {
-        switch labels {
-        case .files(let files): files[split]
-        case .values: source
-        }
+        if case .file(let url) = labels[split] { return url }
+        return format == .beir ? nil : source
     }
 
     /// All files of the collection, in a fixed order. A fingerprint of the data covers them.

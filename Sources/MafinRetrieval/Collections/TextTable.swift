@@ -1,51 +1,78 @@
+import Foundation
+
+/// A document or a query, as files hold them one to a line.
+protocol CollectionText: Identifiable, Equatable where ID == String {
+    static var kind: RetrievalError.TextKind { get }
+
+    /// The lines of a file, or of the file of a BEIR folder.
+    static func lines(of url: URL) throws -> JSONLines
+
+    /// The text of a line.
+    init(_ object: JSONLines.Object) throws
+
+    /// What an encoder reads; empty where there is nothing but white space.
+    var content: String { get }
+}
+
+extension CollectionWarning.Kind {
+    /// A text of a kind without content.
+    static func empty(_ kind: RetrievalError.TextKind) -> Self { kind == .document ? .emptyDocument : .emptyQuery }
+}
+
 /// Texts with unique identifiers, and the line each was read from.
-struct TextTable<Text: Identifiable> where Text.ID == String {
+struct TextTable<Text: CollectionText> {
     let path: String
-    let kind: RetrievalError.TextKind
     private(set) var texts: [Text] = []
     private(set) var index: [String: Int] = [:]
     private var lines: [Int] = []
 
-    init(path: String, kind: RetrievalError.TextKind) {
-        self.path = path
-        self.kind = kind
+    init(path: String) { self.path = path }
+
+    /// The texts of a file of lines; at least one.
+    init(lines url: URL, warnings: inout [CollectionWarning]) throws {
+        self.init(path: url.path)
+        var lines = try Text.lines(of: url)
+        while let object = try lines.next() { try append(Text(object), line: object.line, warnings: &warnings) }
+        try requireAny()
     }
 
+    /// Adds a text, and a warning if it is empty.
     /// - Throws: ``RetrievalError/duplicateIdentifier(path:line:kind:identifier:firstLine:)``.
-    mutating func append(_ text: Text, line: Int) throws {
+    mutating func append(_ text: Text, line: Int, warnings: inout [CollectionWarning]) throws {
         if let first = index.updateValue(texts.count, forKey: text.id) {
             throw RetrievalError.duplicateIdentifier(
-                path: path, line: line, kind: kind, identifier: text.id, firstLine: lines[first])
+                path: path, line: line, kind: Text.kind, identifier: text.id, firstLine: lines[first])
         }
         texts.append(text)
         lines.append(line)
+        if text.content.isEmpty {
+            warnings.append(.init(path: path, line: line, kind: .empty(Text.kind), identifier: text.id))
+        }
     }
 
-    /// The line that a text was read from; `nil` for an unknown one.
-    func line(of identifier: String) -> Int? { index[identifier].map { lines[$0] } }
+    /// Adds a text that may be there already, under the identifier that is given. Without one, the text keeps the name by which it is
+    /// `known`, or gets the next that is free: `prefix` and a number.
+    /// - Returns: its identifier.
+    mutating func keep(
+        _ given: String?, orNamed prefix: String, known: inout String?, line: Int,
+        warnings: inout [CollectionWarning], make: (String) -> Text
+    ) throws -> String {
+        if let given {
+            if let row = index[given], texts[row] == make(given) { return given }
+            try append(make(given), line: line, warnings: &warnings)
+            return given
+        }
+        if let known { return known }
+        var number = texts.count + 1
+        while index["\(prefix)\(number)"] != nil { number += 1 }
+        let name = "\(prefix)\(number)"
+        known = name
+        try append(make(name), line: line, warnings: &warnings)
+        return name
+    }
 
     /// - Throws: ``RetrievalError/emptyCollection(path:kind:)`` where there is no text at all.
     func requireAny() throws {
-        guard !texts.isEmpty else { throw RetrievalError.emptyCollection(path: path, kind: kind) }
-    }
-}
-
-extension TextTable<Document> {
-    /// Adds a document, and a warning if it is empty.
-    mutating func append(_ document: Document, line: Int, warnings: inout [CollectionWarning]) throws {
-        try append(document, line: line)
-        if document.textForEncoding.isEmpty {
-            warnings.append(.init(path: path, line: line, kind: .emptyDocument, identifier: document.id))
-        }
-    }
-}
-
-extension TextTable<Query> {
-    /// Adds a query, and a warning if it is empty.
-    mutating func append(_ query: Query, line: Int, warnings: inout [CollectionWarning]) throws {
-        try append(query, line: line)
-        if query.text.trimmedWhitespace.isEmpty {
-            warnings.append(.init(path: path, line: line, kind: .emptyQuery, identifier: query.id))
-        }
+        guard !texts.isEmpty else { throw RetrievalError.emptyCollection(path: path, kind: Text.kind) }
     }
 }

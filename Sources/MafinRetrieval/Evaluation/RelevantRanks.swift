@@ -72,19 +72,12 @@ package struct RelevantRanks: Sendable {
     /// - Parameter judged: the relevant documents of each row.
     package func values(of scores: Matrix, judged: [[(document: Int, grade: Int)]]) -> [Double] {
         let columns = scores.columns
-        var values = [Double](repeating: 0, count: scores.rows)
-        values.withUnsafeMutableBufferPointer { values in
+        return parallelMap(judged.count) { row in
             scores.values.withUnsafeBufferPointer { scores in
-                let pointers = UnsafeTransfer((values: values, scores: scores))
-                parallelFor(judged.count) { row in
-                    let (values, scores) = pointers.value
-                    values[row] = value(
-                        of: UnsafeBufferPointer(rebasing: scores[row * columns..<(row + 1) * columns]),
-                        judged: judged[row])
-                }
+                value(
+                    of: UnsafeBufferPointer(rebasing: scores[row * columns..<(row + 1) * columns]), judged: judged[row])
             }
         }
-        return values
     }
 
     /// The score of the last rank that counts; −∞ where the cutoff is so deep that finding it would not pay.

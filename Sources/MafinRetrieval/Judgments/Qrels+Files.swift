@@ -21,9 +21,9 @@ extension Qrels {
         try Self.forEachLabel(in: url) { path, line, query, document, grade in
             try check(path, line, query, document, grade)
             if insert(query: query, document: document, grade: grade) != nil {
-                throw RetrievalError.duplicatePair(
-                    path: path, line: line, query: query, document: document,
-                    firstLine: try Self.firstLine(of: query, document, in: url) ?? line)
+                throw try ColumnReader.duplicatePair(query, document, path: path, line: line) { body in
+                    try Self.forEachLabel(in: url) { _, line, query, document, _ in body(line, query, document) }
+                }
             }
         }
     }
@@ -52,15 +52,6 @@ extension Qrels {
             guard !query.isEmpty, !document.isEmpty else { throw reader.malformed(expected, columns) }
             try body(reader.path, reader.line, query, document, grade)
         }
-    }
-
-    /// The line of the first label of a pair. Looked up only for an error, so that reading keeps no line numbers.
-    private static func firstLine(of query: String, _ document: String, in url: URL) throws -> Int? {
-        var found: Int?
-        try forEachLabel(in: url) { _, line, otherQuery, otherDocument, _ in
-            if found == nil, otherQuery == query, otherDocument == document { found = line }
-        }
-        return found
     }
 
     /// How a qrels file is laid out.

@@ -44,8 +44,7 @@ public struct KnownQueries: Sendable, Equatable {
     package var lines: Data {
         Data(
             fingerprints.sorted().map { fingerprint in
-                let digits = String(fingerprint, radix: 16)
-                return String(repeating: "0", count: 16 - digits.count) + digits + "\n"
+                withUnsafeBytes(of: fingerprint.bigEndian) { ContentHash.hexadecimal($0) } + "\n"
             }.joined().utf8)
     }
 

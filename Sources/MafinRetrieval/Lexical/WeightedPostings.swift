@@ -62,9 +62,7 @@ struct WeightedPostings: Sendable {
                 }
             }
         }
-        var rankings = Rankings()
-        for ranking in best { rankings.append(ranking) }
-        return rankings
+        return Rankings(best)
     }
 
     /// The scores of many queries, on all threads.

@@ -16,13 +16,8 @@ public struct CheckedTexts {
         public var text: String
     }
 
-    private enum Reader {
-        case documents(DocumentReader)
-        case queries(QueryReader)
-    }
-
-    private let path: String
-    private var reader: Reader
+    private let kind: RetrievalError.TextKind
+    private var objects: JSONLines
     private var lines: [String: Int] = [:]
     /// Line of the text returned last, from 1.
     public private(set) var line = 0
@@ -34,53 +29,41 @@ public struct CheckedTexts {
     /// Opens a file of documents, or the corpus of a BEIR folder.
     /// - Throws: ``RetrievalError/missingFile(path:expected:)``, ``RetrievalError/unreadableFile(path:reason:)``.
     public init(documents url: URL) throws {
-        let file = url.isFolder ? url.plainOrCompressed("corpus.jsonl") : url
-        path = file.path
-        reader = .documents(try DocumentReader(contentsOf: file))
+        kind = .document
+        objects = try Document.lines(of: url)
     }
 
     /// Opens a file of queries, or the queries of a BEIR folder.
     /// - Throws: ``RetrievalError/missingFile(path:expected:)``, ``RetrievalError/unreadableFile(path:reason:)``.
     public init(queries url: URL) throws {
-        let file = url.isFolder ? url.plainOrCompressed("queries.jsonl") : url
-        path = file.path
-        reader = .queries(try QueryReader(contentsOf: file))
+        kind = .query
+        objects = try Query.lines(of: url)
     }
 
     /// The next text; `nil` at the end of the file.
     /// - Throws: ``RetrievalError`` for a malformed line, a missing field, an identifier that was used before, and at the end of a file
     ///   without any text.
     public mutating func next() throws -> Text? {
-        let kind: RetrievalError.TextKind
-        let text: Text?
-        let isEmpty: Bool
-        switch reader {
-        case .documents(var documents):
-            kind = .document
-            text = try documents.next().map { Text(id: $0.id, text: $0.textForEncoding) }
-            isEmpty = text?.text.isEmpty ?? false
-            line = documents.line
-            reader = .documents(documents)
-        case .queries(var queries):
-            kind = .query
-            text = try queries.next().map { Text(id: $0.id, text: $0.text) }
-            isEmpty = text?.text.trimmedWhitespace.isEmpty ?? false
-            line = queries.line
-            reader = .queries(queries)
-        }
-        guard let text else {
-            if lines.isEmpty { throw RetrievalError.emptyCollection(path: path, kind: kind) }
+        guard let object = try objects.next() else {
+            if lines.isEmpty { throw RetrievalError.emptyCollection(path: objects.path, kind: kind) }
             return nil
         }
+        let text: Text
+        switch kind {
+        case .document:
+            let document = try Document(object)
+            text = Text(id: document.id, text: document.textForEncoding)
+        case .query:
+            let query = try Query(object)
+            text = Text(id: query.id, text: query.text)
+        }
+        line = object.line
         if let first = lines.updateValue(line, forKey: text.id) {
             throw RetrievalError.duplicateIdentifier(
-                path: path, line: line, kind: kind, identifier: text.id, firstLine: first)
+                path: object.path, line: line, kind: kind, identifier: text.id, firstLine: first)
         }
-        if isEmpty {
-            warnings.append(
-                CollectionWarning(
-                    path: path, line: line, kind: kind == .document ? .emptyDocument : .emptyQuery,
-                    identifier: text.id))
+        if text.text.trimmedWhitespace.isEmpty {
+            warnings.append(CollectionWarning(path: object.path, line: line, kind: .empty(kind), identifier: text.id))
         }
         return text
     }

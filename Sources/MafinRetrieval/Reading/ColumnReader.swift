@@ -37,6 +37,16 @@ struct ColumnReader {
         }
     }
 
+    /// The error for a pair that is listed twice. The line of the first is looked up only now, so that reading keeps no line numbers.
+    static func duplicatePair(
+        _ query: String, _ document: String, path: String, line: Int,
+        forEachPair: (_ body: (_ line: Int, _ query: String, _ document: String) -> Void) throws -> Void
+    ) rethrows -> RetrievalError {
+        var first: Int?
+        try forEachPair { if first == nil, $1 == query, $2 == document { first = $0 } }
+        return .duplicatePair(path: path, line: line, query: query, document: document, firstLine: first ?? line)
+    }
+
     func malformed(_ expected: String, _ columns: [String]) -> RetrievalError {
         .malformedLine(path: path, line: line, expected: expected, found: columns.joined(separator: " "))
     }

@@ -11,6 +11,7 @@ import MafinNumerics
 public struct JSONLines {
     private let reader: LineReader
     private let fields: [String]
+    var path: String { reader.path }
 
     /// Opens a file.
     /// - Parameters:
@@ -60,15 +61,8 @@ public struct JSONLines {
         public let path: String
         /// Number of the line in its file, from 1.
         public let line: Int
-        private let fields: [String]
-        private let values: [JSONValue?]
-
-        init(path: String, line: Int, fields: [String], values: [JSONValue?]) {
-            self.path = path
-            self.line = line
-            self.fields = fields
-            self.values = values
-        }
+        fileprivate let fields: [String]
+        fileprivate let values: [JSONValue?]
 
         /// A member; `nil` where it is missing or `null`.
         public subscript(field: String) -> JSONValue? {

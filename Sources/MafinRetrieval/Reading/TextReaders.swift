@@ -12,9 +12,7 @@ public struct DocumentReader {
     /// Opens a file, or the corpus of a BEIR folder.
     /// - Throws: ``RetrievalError/missingFile(path:expected:)``, ``RetrievalError/unreadableFile(path:reason:)``.
     public init(contentsOf url: URL) throws {
-        let file = url.isFolder ? url.plainOrCompressed("corpus.jsonl") : url
-        lines = try JSONLines(
-            contentsOf: file, fields: ["_id", "title", "text"], expected: "a corpus, one JSON object to a line")
+        lines = try Document.lines(of: url)
     }
 
     /// The next document; `nil` at the end of the file.
@@ -22,7 +20,22 @@ public struct DocumentReader {
     public mutating func next() throws -> Document? {
         guard let object = try lines.next() else { return nil }
         line = object.line
-        return Document(
+        return try Document(object)
+    }
+}
+
+extension Document: CollectionText {
+    static var kind: RetrievalError.TextKind { .document }
+    var content: String { textForEncoding }
+
+    static func lines(of url: URL) throws -> JSONLines {
+        try JSONLines(
+            contentsOf: url.isFolder ? url.plainOrCompressed("corpus.jsonl") : url, fields: ["_id", "title", "text"],
+            expected: "a corpus, one JSON object to a line")
+    }
+
+    init(_ object: JSONLines.Object) throws {
+        self.init(
             id: try object.identifier("_id"), title: try object.optionalString("title") ?? "",
             text: try object.string("text"))
     }
@@ -37,9 +50,7 @@ public struct QueryReader {
     /// Opens a file, or the queries of a BEIR folder.
     /// - Throws: ``RetrievalError/missingFile(path:expected:)``, ``RetrievalError/unreadableFile(path:reason:)``.
     public init(contentsOf url: URL) throws {
-        let file = url.isFolder ? url.plainOrCompressed("queries.jsonl") : url
-        lines = try JSONLines(
-            contentsOf: file, fields: ["_id", "text"], expected: "queries, one JSON object to a line")
+        lines = try Query.lines(of: url)
     }
 
     /// The next query; `nil` at the end of the file.
@@ -47,7 +58,22 @@ public struct QueryReader {
     public mutating func next() throws -> Query? {
         guard let object = try lines.next() else { return nil }
         line = object.line
-        return Query(id: try object.identifier("_id"), text: try object.string("text"))
+        return try Query(object)
+    }
+}
+
+extension Query: CollectionText {
+    static var kind: RetrievalError.TextKind { .query }
+    var content: String { text.trimmedWhitespace }
+
+    static func lines(of url: URL) throws -> JSONLines {
+        try JSONLines(
+            contentsOf: url.isFolder ? url.plainOrCompressed("queries.jsonl") : url, fields: ["_id", "text"],
+            expected: "queries, one JSON object to a line")
+    }
+
+    init(_ object: JSONLines.Object) throws {
+        self.init(id: try object.identifier("_id"), text: try object.string("text"))
     }
 }
 

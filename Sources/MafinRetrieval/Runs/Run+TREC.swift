@@ -14,9 +14,9 @@ extension Run {
         try Self.forEachLine(in: url) { path, line, query, document, score in
             if answers[query] == nil { order.append(query) }
             guard seen[query, default: []].insert(document).inserted else {
-                throw RetrievalError.duplicatePair(
-                    path: path, line: line, query: query, document: document,
-                    firstLine: try Self.firstLine(of: query, document, in: url) ?? line)
+                throw try ColumnReader.duplicatePair(query, document, path: path, line: line) { body in
+                    try Self.forEachLine(in: url) { _, line, query, document, _ in body(line, query, document) }
+                }
             }
             answers[query, default: []].append(ScoredDocument(id: document, score: score))
         }
@@ -34,14 +34,6 @@ extension Run {
             }
             try body(reader.path, reader.line, columns[0], columns[2], score)
         }
-    }
-
-    private static func firstLine(of query: String, _ document: String, in url: URL) throws -> Int? {
-        var found: Int?
-        try forEachLine(in: url) { _, line, otherQuery, otherDocument, _ in
-            if found == nil, otherQuery == query, otherDocument == document { found = line }
-        }
-        return found
     }
 
     /// Writes a TREC run file, whole or not at all: `query Q0 document rank score tag`, ranks from 1.

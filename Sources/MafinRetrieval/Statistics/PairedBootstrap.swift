@@ -36,13 +36,6 @@ public struct PairedBootstrap: Sendable {
         public var low: Double
         /// Upper bound.
         public var high: Double
-
-        /// An interval from its parts.
-        public init(mean: Double, low: Double, high: Double) {
-            self.mean = mean
-            self.low = low
-            self.high = high
-        }
     }
 
     /// The interval of one system's differences.

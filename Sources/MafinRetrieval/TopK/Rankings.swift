@@ -25,6 +25,12 @@ public struct Rankings: Sendable, Equatable {
         offsets = [0]
     }
 
+    /// Rankings of rows that the caller has ordered.
+    init(_ rankings: [[ScoredIndex]]) {
+        self.init()
+        for ranking in rankings { append(ranking) }
+    }
+
     /// Number of rankings.
     public var count: Int { offsets.count - 1 }
 

@@ -37,44 +37,30 @@ extension VectorIndex {
         let queries = Matrix(rows: 1, columns: query.count, values: query)
         let better = withScorer(queries, rows: 0..<1) { scorer in
             let shared = UnsafeTransfer(scorer)
-            // How many rows of each block rank before each target.
-            var counts = [Int32](repeating: 0, count: blocks * targets.count)
-            counts.withUnsafeMutableBufferPointer { counts in
-                let output = UnsafeTransfer(counts)
-                parallelFor(blocks) { number in
-                    let range = number * block..<min(count, (number + 1) * block)
-                    shared.value.count(
-                        before: targets, in: range,
-                        UnsafeMutableBufferPointer(
-                            rebasing: output.value[number * targets.count..<(number + 1) * targets.count]))
-                }
+            return parallelMap(blocks) { number in
+                shared.value.count(before: targets, in: number * block..<min(count, (number + 1) * block))
             }
-            return counts
         }
-        return targets.indices.map { target in
-            (0..<blocks).reduce(1) { $0 + Int(better[$1 * targets.count + target]) }
-        }
+        return targets.indices.map { target in better.reduce(1) { $0 + $1[target] } }
     }
 }
 
 extension BlockScorer {
-    /// Counts the rows of a block that rank before each target; NaN ranks as −∞.
-    fileprivate func count(
-        before targets: [ScoredIndex], in rows: Range<Int>, _ counts: UnsafeMutableBufferPointer<Int32>
-    ) {
+    /// How many rows of a block rank before each target; NaN ranks as −∞.
+    fileprivate func count(before targets: [ScoredIndex], in rows: Range<Int>) -> [Int] {
         let floats = rows.count + scratchSize(rows: rows.count)
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: floats) { memory in
-            guard let base = memory.baseAddress else { return }
+        return withUnsafeTemporaryAllocation(of: Float.self, capacity: floats) { memory in
+            guard let base = memory.baseAddress else { preconditionFailure("temporary memory has an address") }
             score(rows, into: base, scratch: base + rows.count)
             let scores = UnsafeMutableBufferPointer(start: base, count: rows.count)
             for place in scores.indices where scores[place].isNaN { scores[place] = -.infinity }
-            for (number, target) in targets.enumerated() {
+            return targets.map { target in
                 let score = target.score.isNaN ? -.infinity : target.score
                 let earlier = max(0, min(rows.count, target.index - rows.lowerBound))
                 var before: Int32 = 0
                 for place in 0..<earlier { before += scores[place] >= score ? 1 : 0 }
                 for place in earlier..<rows.count { before += scores[place] > score ? 1 : 0 }
-                counts[number] = before
+                return Int(before)
             }
         }
     }

@@ -47,20 +47,16 @@ extension VectorIndex {
                 found: "\(queries.values[fault])")
         }
         let kept = min(count, self.count)
-        var rankings = Rankings()
-        guard kept > 0, queries.rows > 0 else {
-            for _ in 0..<queries.rows { rankings.append([]) }
-            return rankings
-        }
+        guard kept > 0, queries.rows > 0 else { return Rankings([[ScoredIndex]](repeating: [], count: queries.rows)) }
         let bytesPerQuery = 2 * kept * MemoryLayout<UInt64>.stride * Parallelism.threads
         let most = max(1, min(tiling.queries, tiling.entryBytes / bytesPerQuery))
         // Blocks of about equal size.
         let blocks = (queries.rows + most - 1) / most
-        for block in 0..<blocks {
-            let rows = block * queries.rows / blocks..<(block + 1) * queries.rows / blocks
-            for best in best(kept, queries: queries, rows, tiling) { rankings.append(best) }
-        }
-        return rankings
+        return Rankings(
+            (0..<blocks).flatMap { block in
+                let rows = block * queries.rows / blocks..<(block + 1) * queries.rows / blocks
+                return best(kept, queries: queries, rows, tiling)
+            })
     }
 
     private func best(
@@ -79,33 +75,29 @@ extension VectorIndex {
         let next = Atomic<Int>(0)
         // Those of worker w for query q lie at w · queries + q.
         var selectors = (0..<workers * range.count).map { _ in TopKSelector(count: count) }
-        var best = [[ScoredIndex]](repeating: [], count: range.count)
-        withScorer(queries, rows: range) { scorer in
+        return withScorer(queries, rows: range) { scorer in
             selectors.withUnsafeMutableBufferPointer { selectors in
-                best.withUnsafeMutableBufferPointer { best in
-                    let shared = UnsafeTransfer((scorer: scorer, selectors: selectors, best: best))
-                    parallelFor(workers) { worker in
-                        let (scorer, selectors, _) = shared.value
-                        let own = worker * range.count..<(worker + 1) * range.count
-                        scorer.collect(
-                            UnsafeMutableBufferPointer(rebasing: selectors[own]), block: block,
-                            isBounded: isApproximated && scorer.hasBounds
-                        ) {
-                            let taken = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                            return taken < pieces ? taken * piece..<min((taken + 1) * piece, self.count) : nil
-                        }
+                let shared = UnsafeTransfer((scorer: scorer, selectors: selectors))
+                parallelFor(workers) { worker in
+                    let (scorer, selectors) = shared.value
+                    let own = worker * range.count..<(worker + 1) * range.count
+                    scorer.collect(
+                        UnsafeMutableBufferPointer(rebasing: selectors[own]), block: block,
+                        isBounded: isApproximated && scorer.hasBounds
+                    ) {
+                        let taken = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                        return taken < pieces ? taken * piece..<min((taken + 1) * piece, self.count) : nil
                     }
-                    parallelFor(range.count) { query in
-                        let (_, selectors, best) = shared.value
-                        for worker in 1..<max(1, workers) {
-                            selectors[query].offer(contentsOf: selectors[worker * range.count + query])
-                        }
-                        best[query] = selectors[query].take()
+                }
+                return parallelMap(range.count) { query in
+                    let selectors = shared.value.selectors
+                    for worker in 1..<max(1, workers) {
+                        selectors[query].offer(contentsOf: selectors[worker * range.count + query])
                     }
+                    return selectors[query].take()
                 }
             }
         }
-        return best
     }
 }
 

@@ -153,30 +153,25 @@ public struct VectorRows: Sendable {
             source: source, row: row, column: column, expected: "a finite number", found: "\(self.row(row)[column])")
     }
 
-    private static func halves(of matrix: Matrix) throws -> [UInt16] {
-        try [UInt16](unsafeUninitializedCapacity: matrix.values.count) { halves, initialized in
-            try matrix.values.withUnsafeBufferPointer {
-                try toHalf($0, halves, columns: matrix.columns, of: "the vectors")
-            }
-            initialized = matrix.values.count
-        }
-    }
-
-    /// Rounds rows to float16, to nearest, ties to even.
+    /// Rows rounded to float16, to nearest, ties to even.
     /// - Parameter firstRow: number of the first of these rows among all.
-    static func toHalf(
-        _ values: UnsafeBufferPointer<Float>, _ halves: UnsafeMutableBufferPointer<UInt16>, columns: Int,
-        of source: String, firstRow: Int = 0
-    ) throws {
-        guard let from = values.baseAddress, let to = halves.baseAddress else { return }
-        let pointers = UnsafeTransfer((from: from, to: to))
-        let place = firstUnfit(of: values.count) { range in
-            mafin_to_half(range.count, pointers.value.from + range.lowerBound, pointers.value.to + range.lowerBound)
+    static func halves(of matrix: Matrix, source: String = "the vectors", firstRow: Int = 0) throws -> [UInt16] {
+        let (values, columns) = (matrix.values, matrix.columns)
+        return try [UInt16](unsafeUninitializedCapacity: values.count) { halves, initialized in
+            initialized = values.count
+            try values.withUnsafeBufferPointer { values in
+                guard let from = values.baseAddress, let to = halves.baseAddress else { return }
+                let pointers = UnsafeTransfer((from: from, to: to))
+                let place = firstUnfit(of: values.count) { range in
+                    let start = range.lowerBound
+                    return mafin_to_half(range.count, pointers.value.from + start, pointers.value.to + start)
+                }
+                guard let place else { return }
+                throw RetrievalError.invalidElement(
+                    source: source, row: firstRow + place / columns, column: place % columns,
+                    expected: "a number that float16 holds, up to 65504", found: "\(values[place])")
+            }
         }
-        guard let place else { return }
-        throw RetrievalError.invalidElement(
-            source: source, row: firstRow + place / columns, column: place % columns,
-            expected: "a number that float16 holds, up to 65504", found: "\(values[place])")
     }
 }
 

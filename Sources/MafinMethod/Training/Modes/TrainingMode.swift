@@ -50,14 +50,9 @@ public struct StepPlan: Sendable, Equatable {
 
     /// Tokens that the step encodes with gradient, each distinct text once.
     public func tokens(in index: TrainingIndex) -> Int {
-        var count = 0
-        for query in DistinctRows(queries, identities: index.queryIdentities).rows {
-            count += index.queryLengths[query]
-        }
-        for document in DistinctRows(documents, identities: index.documentIdentities).rows {
-            count += index.documentLengths[document]
-        }
-        return count
+        index.tokens(
+            queries: DistinctRows(queries, identities: index.queryIdentities).rows,
+            documents: DistinctRows(documents, identities: index.documentIdentities).rows)
     }
 }
 
@@ -95,8 +90,7 @@ public enum BatchSize: Sendable, Codable, Equatable {
             if start < items.count { result.append(items[start...]) }
         case .meanRows(let rows):
             precondition(rows >= 1, "a batch needs a row")
-            var tokens = 0
-            for item in items { tokens += length(item) }
+            let tokens = items.reduce(0) { $0 + length($1) }
             guard tokens > 0 else { return BatchSize.rows(rows).batches(of: items, length: length) }
             let budget = Int((Double(tokens) / Double(items.count) * Double(rows)).rounded(.up))
             return BatchSize.tokens(budget).batches(of: items, length: length)
