@@ -50,20 +50,10 @@ public struct BlackBoxIdentity: Sendable, Codable, Hashable {
     }
 
     /// The prefix put before texts of a role.
-    public func prefix(for role: TextRole) -> String {
-        switch role {
-        case .query: queryPrefix
-        case .document: documentPrefix
-        }
-    }
+    public func prefix(for role: TextRole) -> String { role == .query ? queryPrefix : documentPrefix }
 
     /// The provider's input type for texts of a role.
-    public func inputType(for role: TextRole) -> String? {
-        switch role {
-        case .query: queryInputType
-        case .document: documentInputType
-        }
-    }
+    public func inputType(for role: TextRole) -> String? { role == .query ? queryInputType : documentInputType }
 
     /// In what the two differ, one clause each ("dimension 512 instead of 768"); empty where they give the same vectors.
     ///

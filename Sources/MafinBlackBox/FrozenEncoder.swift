@@ -59,14 +59,7 @@ public struct FrozenEncoder: BlackBox {
     /// - Throws: ``BlackBoxError`` where the weights give no finite vector; `CancellationError`
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         let vectors = try await engine.embed(items.map(\.text), prefix: identity.prefix(for: role))
-        for row in 0..<vectors.rows {
-            switch VectorCheck(vectors.row(row)) {
-            case .good: continue
-            case .zero: throw BlackBoxError.zeroVector(path: path, id: items[row].id, row: row)
-            case .notFinite(let column, let value):
-                throw BlackBoxError.notFinite(path: path, id: items[row].id, row: row, column: column, value: value)
-            }
-        }
+        try VectorCheck.require(vectors, path: path) { items[$0].id }
         return vectors
     }
 

@@ -41,14 +41,15 @@ enum JSONLinesVectors {
         var dimension: Int?
         var line = 0
 
-        init(path: String) { self.path = path }
-
         mutating func append(line bytes: UnsafeBufferPointer<UInt8>) throws {
             line += 1
             var scanner = JSONScanner(bytes)
             guard !scanner.isAtEnd() else { return }
             var id: String?
             var count: Int?
+            func malformed(_ reason: String) -> BlackBoxError {
+                .malformedLine(path: path, line: line, reason: reason)
+            }
             do {
                 try scanner.members { scanner, key in
                     switch key {
@@ -62,15 +63,10 @@ enum JSONLinesVectors {
                 }
                 try scanner.finish()
             } catch let failure as JSONSyntaxError {
-                throw BlackBoxError.malformedLine(path: path, line: line, reason: failure.description)
+                throw malformed(failure.description)
             }
-            guard let id else {
-                throw BlackBoxError.malformedLine(path: path, line: line, reason: "no '_id' or 'id'")
-            }
-            guard let count else {
-                throw BlackBoxError.malformedLine(
-                    path: path, line: line, reason: "no 'embedding' or 'vector' for '\(id)'")
-            }
+            guard let id else { throw malformed("no '_id' or 'id'") }
+            guard let count else { throw malformed("no 'embedding' or 'vector' for '\(id)'") }
             if let dimension, dimension != count {
                 throw BlackBoxError.lineDimensionMismatch(
                     path: path, line: line, id: id, found: count, expected: dimension)

@@ -127,16 +127,17 @@ public struct GeneratedCollection: Sendable {
                 try FileManager.default.copyItem(at: corpus, to: folder.appendingPathComponent(name))
             } else {
                 try Self.write(documents, to: folder.appendingPathComponent("corpus.jsonl")) {
-                    CorpusLine(_id: $0.id, title: $0.title, text: $0.text)
+                    ["_id": $0.id, "title": $0.title, "text": $0.text]
                 }
             }
             try Self.write(queries, to: folder.appendingPathComponent("queries.jsonl")) { query in
                 QueryLine(_id: query.id, text: query.text, metadata: origins[query.id].map { ["origin": $0.rawValue] })
             }
             try Self.write(rejected, to: folder.appendingPathComponent("rejected.jsonl")) {
-                RejectedLine(
-                    _id: $0.query.id, text: $0.query.text, document: documents[$0.query.passage].id,
-                    origin: $0.query.origin.rawValue, reason: $0.reason.rawValue, detail: $0.detail)
+                [
+                    "_id": $0.query.id, "text": $0.query.text, "document": documents[$0.query.passage].id,
+                    "origin": $0.query.origin.rawValue, "reason": $0.reason.rawValue, "detail": $0.detail,
+                ]
             }
             let labels = folder.appendingPathComponent("qrels")
             try FileManager.default.createDirectory(at: labels, withIntermediateDirectories: true)
@@ -148,25 +149,10 @@ public struct GeneratedCollection: Sendable {
         }
     }
 
-    private struct CorpusLine: Encodable {
-        var _id: String
-        var title: String
-        var text: String
-    }
-
     private struct QueryLine: Encodable {
         var _id: String
         var text: String
         var metadata: [String: String]?
-    }
-
-    private struct RejectedLine: Encodable {
-        var _id: String
-        var text: String
-        var document: String
-        var origin: String
-        var reason: String
-        var detail: String
     }
 
     private static func write<Element, Line: Encodable>(

@@ -28,14 +28,6 @@ public struct GeneratedQuery: Sendable, Hashable, Codable {
     public var passage: Int
     /// How it came about.
     public var origin: Origin
-
-    /// A query from its parts.
-    public init(id: String, text: String, passage: Int, origin: Origin) {
-        self.id = id
-        self.text = text
-        self.passage = passage
-        self.origin = origin
-    }
 }
 
 /// Why a query was not kept.
@@ -62,11 +54,4 @@ public struct RejectedQuery: Sendable, Hashable, Codable {
     public var reason: RejectionReason
     /// What that filter saw.
     public var detail: String
-
-    /// A rejection.
-    public init(query: GeneratedQuery, reason: RejectionReason, detail: String) {
-        self.query = query
-        self.reason = reason
-        self.detail = detail
-    }
 }

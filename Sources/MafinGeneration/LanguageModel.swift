@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Something that writes text when it is asked, and can only be asked: a chat API, or a stub of one.
 ///
 /// One call takes many prompts; in which order and how many at a time they are asked is the model's own affair.
@@ -13,6 +15,26 @@ public protocol LanguageModel: Sendable {
     func answer(
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
     ) async throws
+}
+
+extension LanguageModel {
+    /// The replies to all prompts; nil where none came.
+    ///
+    /// - Parameter progress: told how many are there.
+    func replies(
+        to prompts: [LanguagePrompt], progress: @escaping @Sendable (Int) -> Void
+    ) async throws -> [LanguageReply?] {
+        let collected = Mutex<(replies: [LanguageReply?], count: Int)>((Array(repeating: nil, count: prompts.count), 0))
+        try await answer(prompts) { index, reply in
+            let count = collected.withLock { state in
+                state.replies[index] = reply
+                state.count += 1
+                return state.count
+            }
+            progress(count)
+        }
+        return collected.withLock { $0.replies }
+    }
 }
 
 /// Which model, where.

@@ -75,9 +75,9 @@ struct Asking {
         window = ConcurrencyWindow(maximum: box.options.maximumConcurrentRequests)
         lastProgress = box.time.now
         averageTokens = costs.reduce(0) { $0 + $1.tokens } / items.count
-        try await box.spending.require(
+        try await box.require(
             requests: box.spending.limit.requests == nil ? 0 : schedule.remainingBatches,
-            tokens: costs.reduce(0) { $0 + $1.maximumTokens }, ledger: box.ledger, endpoint: box.url)
+            tokens: costs.reduce(0) { $0 + $1.maximumTokens })
     }
 
     private static func readLessons(_ box: ProviderBlackBox) async throws {
@@ -161,18 +161,15 @@ struct Asking {
 
     /// Books a batch with all who share the account; it may be sent when it is due.
     private func reserve(_ batch: Batch) async throws -> Batch {
-        let cost = RequestCost(
-            requests: box.profile.limits.itemsAreRequests ? batch.items.count : 1, tokens: tokens(of: batch))
-        let wait = try await box.ledger.reserve(cost, account: box.exchange.account, rates: box.rates)
+        let requests = box.profile.limits.itemsAreRequests ? batch.items.count : 1
+        let wait = try await box.reserve(requests: requests, tokens: tokens(of: batch))
         var batch = batch
         batch.due = box.time.now + wait
         return batch
     }
 
     private mutating func send(_ batch: Batch, _ group: inout TaskGroup<Event>) async throws {
-        let booking = try await box.spending.book(
-            tokens: batch.items.reduce(0) { $0 + costs[$1].maximumTokens }, account: box.exchange.account,
-            ledger: box.ledger, endpoint: box.url)
+        let booking = try await box.book(batch.items.reduce(0) { $0 + costs[$1].maximumTokens })
         var batch = batch
         let facts = box.knowledge.current
         batch.encoding = facts.encoding

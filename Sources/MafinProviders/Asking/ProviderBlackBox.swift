@@ -21,7 +21,7 @@ import NIOHTTP1
 ///   is done for as long as ``RetryPolicy/finishing`` says.
 ///
 /// It stores nothing: wrap it in ``CachedBlackBox`` so that no text is paid for twice.
-public struct ProviderBlackBox: BlackBox {
+public struct ProviderBlackBox: BlackBox, ProviderClient {
     /// How to ask; none of it changes a vector.
     public struct Options: Sendable {
         /// Bounds of a request, besides those of the profile.
@@ -168,7 +168,8 @@ public struct ProviderBlackBox: BlackBox {
     /// What may be spent in all.
     public var spendingLimit: SpendingLimit { spending.limit }
 
-    /// What the account may send in a minute.
+    var retry: RetryPolicy { options.retry }
+    var logger: Logger? { options.logger }
     var rates: RateLimits {
         RateLimits(
             requestsPerMinute: options.requestsPerMinute ?? profile.limits.requestsPerMinute,
@@ -191,10 +192,7 @@ public struct ProviderBlackBox: BlackBox {
     public func embed(
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
     ) async throws {
-        let empty = items.filter(\.text.isEmpty)
-        guard empty.isEmpty else {
-            throw ProviderError.emptyTexts(role: role, count: empty.count, first: empty.prefix(5).map(\.id))
-        }
+        try ProviderError.refuseEmpty(items, role)
         guard !items.isEmpty else { return }
         try await finishing(within: options.retry.finishing) { stop in
             var asking = try await Asking(of: self, items: items, role: role, until: stop, answered: answered)
@@ -205,8 +203,7 @@ public struct ProviderBlackBox: BlackBox {
     /// What texts add to a request, their prefix included.
     func costs(of texts: [String], as role: TextRole, in form: BoundRequest) -> [ItemCost] {
         let (prefix, bytesPerToken) = (identity.prefix(for: role), profile.tokens.bytesPerToken)
-        let maximumOfPrefix =
-            prefix.isEmpty ? 0 : TokenEstimate.upperBound(of: prefix, bytesPerToken: bytesPerToken)
+        let maximumOfPrefix = prefix.isEmpty ? 0 : TokenEstimate.upperBound(of: prefix, bytesPerToken: bytesPerToken)
         let prefixLength = JSONText.escapedLength(of: prefix)
         return texts.map {
             ItemCost(

@@ -37,12 +37,12 @@ public struct RefusedText: Sendable, Hashable {
     /// One sentence for all of them: counts, the first ids, the first message.
     static func description(endpoint: String, role: TextRole, texts: [RefusedText]) -> String {
         guard let first = texts.first else { return "\(endpoint) refuses no text" }
-        let names = ProviderError.list(texts.prefix(5).map(\.id), of: texts.count)
+        let names = BlackBoxError.list(texts.prefix(5).map(\.id), of: texts.count)
         if texts.allSatisfy({ $0.reason == .unusableVector }) {
             return texts.count == 1
                 ? "\(endpoint): unusable vector for '\(first.id)': \(first.message)"
-                : "\(endpoint): unusable vectors for \(texts.count) \(ProviderError.plural(role)) (\(names)): \(first.message)"
+                : "\(endpoint): unusable vectors for \(texts.count) \(role.plural) (\(names)): \(first.message)"
         }
-        return "\(endpoint) refuses \(texts.count) \(ProviderError.plural(role)) (\(names)): \(first.message)"
+        return "\(endpoint) refuses \(texts.count) \(role.plural) (\(names)): \(first.message)"
     }
 }

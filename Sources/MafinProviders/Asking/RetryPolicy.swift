@@ -38,6 +38,16 @@ public struct RetryPolicy: Sendable, Hashable {
         return min(firstDelay * (1 << doublings), longestDelay) * jitter
     }
 
+    /// A little later than a server has asked for, by a random amount, so that clients that were refused together do not return together.
+    static func delay(asked: Duration) -> Duration { asked + min(asked * 0.1, .seconds(1)) * .random(in: 0...1) }
+
+    /// The pause before one of so many attempts is followed by another: as long as the server asks for; nil: there is none.
+    func delay(afterAttempt attempt: Int, of attempts: Int? = nil, asked: Duration? = nil) -> Duration? {
+        let asked = asked ?? .zero
+        guard attempt < attempts ?? maximumAttempts, asked <= longestServerDelay else { return nil }
+        return max(asked, delay(afterFailures: attempt))
+    }
+
     /// The pause that a server asks for: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date; nil where it asks for none.
     static func serverDelay(milliseconds: String?, after: String?, now: Date = Date()) -> Duration? {
         if let text = milliseconds, let value = Double(text.trimmingCharacters(in: .whitespaces)), value >= 0,

@@ -158,33 +158,29 @@ struct BatchAPI: Sendable {
     private func send(
         _ method: HTTPMethod, _ url: String, contentType: String? = nil, body: ByteBuffer? = nil, attempts: Int? = nil
     ) async throws -> HTTPAnswer {
-        let allowed = attempts ?? retry.maximumAttempts
         for attempt in 1... {
             var reason: String
             var delay: Duration?
             do {
                 let answer = try await exchange.send(method, url, contentType: contentType, body: body)
                 if (200..<300).contains(answer.status) { return answer }
-                var complaint = ServerComplaint(status: answer.status, body: answer.body.readableBytesView)
-                complaint.retryDelay = answer.retryDelay ?? complaint.retryDelay
+                let complaint = exchange.complaint(in: answer)
                 guard complaint.verdict() == .retry else {
-                    throw ProviderError.refused(
-                        endpoint: url, status: answer.status, message: exchange.redacted(complaint.message))
+                    throw ProviderError.refused(endpoint: url, status: answer.status, message: complaint.message)
                 }
-                reason = exchange.redacted("\(answer.status) \(complaint.message)")
+                reason = "\(answer.status) \(complaint.message)"
                 delay = complaint.retryDelay
             } catch let failure as ConnectionFailure {
                 reason = exchange.redacted(failure.description)
             }
-            guard attempt < allowed, delay.map({ $0 <= retry.longestServerDelay }) ?? true else {
+            guard let wait = retry.delay(afterAttempt: attempt, of: attempts, asked: delay) else {
                 throw ProviderError.unavailable(endpoint: url, attempts: attempt, reason: reason)
             }
-            let wait = max(delay ?? .zero, retry.delay(afterFailures: attempt))
             logger?.warning(
                 "asking again", metadata: ["url": "\(url)", "reason": "\(reason)", "after": "\(wait.logText)"])
             try await time.sleep(until: time.now + wait)
         }
-        throw ProviderError.unavailable(endpoint: url, attempts: allowed, reason: "no attempt was made")
+        throw CancellationError()
     }
 
     private static func object(_ answer: HTTPAnswer) -> [String: Any]? {

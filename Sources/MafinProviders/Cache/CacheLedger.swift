@@ -78,7 +78,7 @@ struct CacheLedger: AccountLedger {
         let written = try await cache.naming { [cache] in
             try await cache.ledgerQueue.read { try Self.spent(on: day, for: purpose, $0) }
         }
-        return Self.sum(written, cache.unwritten.spent(on: day, for: purpose))
+        return written + cache.unwritten.spent(on: day, for: purpose)
     }
 
     func spend(
@@ -88,7 +88,7 @@ struct CacheLedger: AccountLedger {
         do {
             return try await cache.ledgerWrite { database in
                 if let limit {
-                    let before = Self.sum(try Self.spent(on: day, for: purpose, database), unwritten)
+                    let before = try Self.spent(on: day, for: purpose, database) + unwritten
                     guard before.cost + amount.cost <= limit else { return false }
                 }
                 try database.cachedStatement(
@@ -116,10 +116,6 @@ struct CacheLedger: AccountLedger {
         guard let row else { return DailySpending() }
         let (requests, cost): (Double, Double) = (row[0], row[1])
         return DailySpending(requests: Int(requests), cost: cost)
-    }
-
-    private static func sum(_ one: DailySpending, _ other: DailySpending) -> DailySpending {
-        DailySpending(requests: one.requests + other.requests, cost: one.cost + other.cost)
     }
 
     // MARK: - Rates

@@ -80,10 +80,10 @@ extension EmbeddingPlan {
         var words = ["\(textTokens) tokens"]
         if over.isEmpty, may.isEmpty { words.append("all texts fit") }
         if !over.isEmpty {
-            words.append("\(over.count) texts are longer: \(ProviderError.list(Array(over.prefix(5)), of: over.count))")
+            words.append("\(over.count) texts are longer: \(BlackBoxError.list(over.prefix(5), of: over.count))")
         }
         if !may.isEmpty {
-            words.append("\(may.count) may be longer: \(ProviderError.list(Array(may.prefix(5)), of: may.count))")
+            words.append("\(may.count) may be longer: \(BlackBoxError.list(may.prefix(5), of: may.count))")
         }
         return words.joined(separator: "; ")
     }

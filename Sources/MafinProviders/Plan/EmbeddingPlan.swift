@@ -133,9 +133,7 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` where it may be more than is left of what the model may spend.
     public func require(withinLimitOf blackBox: ProviderBlackBox) async throws {
         guard toAsk > 0 else { return }
-        try await blackBox.spending.require(
-            requests: isInBatches ? 1 : requests, tokens: Int(Double(tokens) * share), ledger: blackBox.ledger,
-            endpoint: blackBox.url)
+        try await blackBox.require(requests: isInBatches ? 1 : requests, tokens: Int(Double(tokens) * share))
     }
 
     /// So many tokens must have been counted before their bytes are a measure.

@@ -99,7 +99,7 @@ public struct ProviderProbe: Sendable {
             guard let tokens = vectors.tokens, tokens < Self.longWords * 9 / 10 else { return }
             report.truncation = .counted
             report.textTokens = tokens
-        case .complaint(let complaint, _, _):
+        case .complaint(let complaint, _):
             report.truncation = .refused
             // infinity: "String should have at most 122880 characters".
             let isInCharacters = complaint.message.lowercased().contains("character")
@@ -129,7 +129,7 @@ public struct ProviderProbe: Sendable {
         for count in Self.itemCounts {
             switch try await asking.ask((0..<count).map { "t\($0)" }, encoding: asking.encoding) {
             case .answered: taken = count
-            case .complaint(let complaint, _, _):
+            case .complaint(let complaint, _):
                 report.items =
                     complaint.namedLimit.flatMap { (taken..<count).contains($0.allowed) ? $0.allowed : nil } ?? taken
                 return
@@ -155,43 +155,36 @@ public struct ProviderProbe: Sendable {
         /// Position of the encoding that the server knows.
         var encoding = 0
 
-        init(box: ProviderBlackBox) { self.box = box }
-
         mutating func ask(
             _ texts: [String], encoding: Int, dimensions: Int? = nil, attemptsToReach attempts: Int = .max
         ) async throws -> Exchange.Outcome {
             var identity = box.identity
             if let dimensions { identity.dimension = dimensions }
             let form = box.exchange.form(for: .document, identity: identity, encoding: encoding)
-            let policy = box.options.retry
             let cost = box.costs(of: texts, as: .document, in: form).reduce(into: (typical: 0, maximum: 0)) {
                 ($0.typical, $0.maximum) = ($0.typical + $1.tokens, $0.maximum + $1.maximumTokens)
             }
             for attempt in 1... {
-                let wait = try await box.ledger.reserve(
-                    RequestCost(requests: 1, tokens: cost.typical), account: box.exchange.account, rates: box.rates)
+                let wait = try await box.reserve(tokens: cost.typical)
                 if wait > .zero { try await box.time.sleep(until: box.time.now + wait) }
-                let booking = try await box.spending.book(
-                    tokens: cost.maximum, account: box.exchange.account, ledger: box.ledger, endpoint: box.url)
+                let booking = try await box.book(cost.maximum)
                 requests += 1
                 let outcome = await box.exchange.ask(form, texts: texts, dimension: nil)
-                try await box.spending.settle(
-                    booking, actual: outcome.tokens(booked: booking.tokens), ledger: box.ledger)
+                try await box.settle(booking, actual: outcome.tokens(booked: booking.tokens))
                 let pause: Duration
                 switch outcome {
                 case .cancelled: throw CancellationError()
                 case .unreachable(let reason, _):
                     if attempt >= attempts { return outcome }
-                    guard attempt < policy.maximumAttempts else {
+                    guard let delay = box.retry.delay(afterAttempt: attempt) else {
                         throw ProviderError.unavailable(endpoint: box.url, attempts: attempt, reason: reason)
                     }
-                    pause = policy.delay(afterFailures: attempt)
-                case .complaint(let complaint, let delay, _) where complaint.verdict(box.profile.errors) == .retry:
-                    guard attempt < policy.maximumAttempts, delay.map({ $0 <= policy.longestServerDelay }) ?? true
-                    else {
+                    pause = delay
+                case .complaint(let complaint, _) where complaint.verdict(box.profile.errors) == .retry:
+                    guard let delay = box.retry.delay(afterAttempt: attempt, asked: complaint.retryDelay) else {
                         return outcome
                     }
-                    pause = max(delay ?? .zero, policy.delay(afterFailures: attempt))
+                    pause = delay
                 default: return outcome
                 }
                 try await box.time.sleep(until: box.time.now + pause)
@@ -210,7 +203,7 @@ public struct ProviderProbe: Sendable {
                 self.encoding = encoding
                 return vectors
             case .noVectors where !isLast: return try await vectors(texts, encoding: encoding + 1)
-            case .complaint(let complaint, _, _):
+            case .complaint(let complaint, _):
                 if complaint.verdict(box.profile.errors) == .noEncoding, !isLast {
                     return try await vectors(texts, encoding: encoding + 1)
                 }

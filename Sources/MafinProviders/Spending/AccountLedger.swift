@@ -163,9 +163,7 @@ final class LocalLedger: AccountLedger {
         state.withLock { state in
             if day > state.day { (state.day, state.spent) = (day, [:]) }
             guard day == state.day else { return true }
-            var sum = state.spent[purpose] ?? DailySpending()
-            sum.requests += amount.requests
-            sum.cost += amount.cost
+            let sum = state.spent[purpose, default: DailySpending()] + amount
             if let limit, sum.cost > limit { return false }
             state.spent[purpose] = sum
             return true
