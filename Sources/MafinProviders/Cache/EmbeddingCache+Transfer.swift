@@ -21,15 +21,11 @@ extension EmbeddingCache {
     /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a source that is not there, or a file of another kind; `NumericsError`
     ///   where the file cannot be written.
     public func exportVectors(of source: Int64, to file: URL) async throws -> Transfer {
-        let path = path
-        let transfer = try await naming { [pool] in
-            try await pool.read { database -> Transfer in
-                let export = try CacheExport(source: source, database, path: path)
-                try export.write(to: file)
-                return Transfer(vectors: export.count, added: 0, dimension: export.dimension)
-            }
+        try await read { [path] database in
+            let export = try CacheExport(source: source, database, path: path)
+            try export.write(to: file)
+            return Transfer(vectors: export.count, added: 0, dimension: export.dimension)
         }
-        return transfer
     }
 
     /// Adds the vectors that ``exportVectors(of:to:)`` wrote; those that are there already stay as they are.
@@ -102,8 +98,9 @@ private struct CacheExport {
             }
             try vectors.commit()
         case "safetensors":
-            var ids: [String] = []
-            try eachKey { ids.append(ContentHash.hexadecimal($0)) }
+            let ids = try Data.fetchAll(
+                database, sql: "SELECT key FROM vector WHERE +source = ? ORDER BY id", arguments: [source]
+            ).map(ContentHash.hexadecimal)
             let json = String(decoding: try JSONEncoder().encode(ids), as: UTF8.self)
             try SafeTensorsFile.write(
                 tensor: "corpus", shape: [count, dimension],
@@ -126,12 +123,6 @@ private struct CacheExport {
         try AtomicFile.write(Data(description.utf8), to: file.deletingPathExtension().appendingPathExtension("source"))
     }
 
-    private func eachKey(_ body: (Data) throws -> Void) throws {
-        let cursor = try Row.fetchCursor(
-            database, sql: "SELECT key FROM vector WHERE +source = ? ORDER BY id", arguments: [source])
-        while let row = try cursor.next() { try body(row[0]) }
-    }
-
     /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` at a damaged vector: an export holds none.
     private func eachVector(_ body: (Data, [Float]) throws -> Void) throws {
         let cursor = try Row.fetchCursor(
@@ -139,18 +130,12 @@ private struct CacheExport {
             arguments: [source])
         var numbers: [Float] = []
         while let row = try cursor.next() {
-            let (id, key, checksum, code): (Int64, Data, Int64, Int) = (row[0], row[1], row[2], row[3])
-            let isGood = try row.withUnsafeData(atIndex: 4) { value -> Bool in
-                guard let value, let precision = VectorPrecision(code: code), value.count == dimension * precision.width
-                else { return false }
-                return value.withUnsafeBytes { bytes in
-                    guard checksum == StoredVector.checksum(key: key, value: bytes) else { return false }
-                    numbers.removeAll(keepingCapacity: true)
-                    StoredVector.append(bytes, as: precision, to: &numbers)
-                    return true
-                }
+            let (id, key): (Int64, Data) = (row[0], row[1])
+            numbers.removeAll(keepingCapacity: true)
+            let fault = try row.withUnsafeData(atIndex: 4) {
+                StoredVector.fault(in: $0, key: key, checksum: row[2], code: row[3], dimension: dimension, to: &numbers)
             }
-            guard isGood else {
+            guard fault == nil else {
                 throw ProviderError.cacheMisuse(
                     path: "cache", reason: "vector \(id) is damaged; remove it with: mafin cache verify --repair")
             }

@@ -7,9 +7,7 @@ import MafinNumerics
 extension EmbeddingCache {
     /// How many vectors there are.
     public func count() async throws -> Int {
-        try await naming { [pool] in
-            try await pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM vector") ?? 0 }
-        }
+        try await read { try Int.fetchOne($0, sql: "SELECT count(*) FROM vector") ?? 0 }
     }
 
     // MARK: - Reading
@@ -28,12 +26,10 @@ extension EmbeddingCache {
         for keys: some RandomAccessCollection<EmbeddingKey> & Sendable, of source: EmbeddingKey.Source
     ) async throws -> (found: AnsweredRows, missing: [Int]) {
         guard !keys.isEmpty, let dimension = try await dimension(of: source) else {
-            return (AnsweredRows(indices: [], vectors: Matrix(rows: 0, columns: 0)), Array(0..<keys.count))
+            return (.none, Array(0..<keys.count))
         }
         let keys = Array(keys)
-        let read = try await naming { [pool] in
-            try await pool.read { try VectorReading(keys: keys, dimension: dimension).run($0) }
-        }
+        let read = try await self.read { try VectorReading(keys: keys, dimension: dimension).run($0) }
         if !read.damaged.isEmpty {
             logger?.warning(
                 "damaged vectors in the cache are dropped and asked again",
@@ -48,35 +44,29 @@ extension EmbeddingCache {
 
     /// Positions of the keys for which there is no vector; values are not looked at.
     func absent(_ keys: [EmbeddingKey]) async throws -> [Int] {
-        try await naming { [pool] in
-            try await pool.read { database in
-                let statement = try database.cachedStatement(sql: "SELECT 1 FROM vector WHERE key = ?")
-                return try keys.indices.filter {
-                    try Int.fetchOne(statement, arguments: [keys[$0].bytes]) == nil
-                }
+        try await read { database in
+            let statement = try database.cachedStatement(sql: "SELECT 1 FROM vector WHERE key = ?")
+            return try keys.indices.filter {
+                try Int.fetchOne(statement, arguments: [keys[$0].bytes]) == nil
             }
         }
     }
 
     /// Numbers in a vector of a source, or nil where there is none of it yet.
     func dimension(of source: EmbeddingKey.Source) async throws -> Int? {
-        try await naming { [pool] in
-            try await pool.read {
-                try Int.fetchOne(
-                    $0, sql: "SELECT dimension FROM source WHERE description = ?", arguments: [source.description])
-            }
+        try await read {
+            try Int.fetchOne(
+                $0, sql: "SELECT dimension FROM source WHERE description = ?", arguments: [source.description])
         }
     }
 
     /// UTF-8 bytes of a source's answered texts, and the tokens that the provider has counted for them; (0, 0) where it never said.
     func counted(by source: EmbeddingKey.Source) async throws -> (bytes: Int, tokens: Int) {
-        try await naming { [pool] in
-            try await pool.read { database in
-                let row = try Row.fetchOne(
-                    database, sql: "SELECT counted_bytes, counted_tokens FROM source WHERE description = ?",
-                    arguments: [source.description])
-                return row.map { (bytes: $0[0], tokens: $0[1]) } ?? (0, 0)
-            }
+        try await read { database in
+            let row = try Row.fetchOne(
+                database, sql: "SELECT counted_bytes, counted_tokens FROM source WHERE description = ?",
+                arguments: [source.description])
+            return row.map { (bytes: $0[0], tokens: $0[1]) } ?? (0, 0)
         }
     }
 
@@ -152,24 +142,6 @@ extension EmbeddingCache {
             for key in keys { try statement.execute(arguments: [key.bytes]) }
         }
     }
-
-    /// One transaction. It takes the write lock at its start, so that it never fails half-way because of another process. It runs to its end even
-    /// if the task that waits for it is cancelled, because what it writes is paid.
-    func write<Result: Sendable>(_ body: @escaping @Sendable (Database) throws -> Result) async throws -> Result {
-        try await naming { [pool] in
-            try await Task {
-                try await pool.writeWithoutTransaction { database in
-                    var result: Result?
-                    try database.inTransaction(.immediate) {
-                        result = try body(database)
-                        return .commit
-                    }
-                    guard let result else { throw CancellationError() }
-                    return result
-                }
-            }.value
-        }
-    }
 }
 
 /// One look-up of many keys.
@@ -226,17 +198,12 @@ private struct VectorReading {
     }
 
     private func take(_ row: Row, position: Int, _ result: inout Result) throws {
-        let (key, checksum, code): (EmbeddingKey, Int64, Int) = (keys[position], row[1], row[2])
-        let isGood = try row.withUnsafeData(atIndex: 3) { value -> Bool in
-            guard let value, let precision = VectorPrecision(code: code), value.count == dimension * precision.width
-            else { return false }
-            return value.withUnsafeBytes { bytes in
-                guard checksum == StoredVector.checksum(key: key.bytes, value: bytes) else { return false }
-                StoredVector.append(bytes, as: precision, to: &result.values)
-                return true
-            }
+        let key = keys[position]
+        let fault = try row.withUnsafeData(atIndex: 3) {
+            StoredVector.fault(
+                in: $0, key: key.bytes, checksum: row[1], code: row[2], dimension: dimension, to: &result.values)
         }
-        if isGood {
+        if fault == nil {
             result.positions.append(position)
         } else {
             result.missing.append(position)

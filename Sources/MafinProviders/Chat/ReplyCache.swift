@@ -44,25 +44,23 @@ extension EmbeddingCache {
     /// The cached replies to some prompts, by their positions. A reply that was cut off counts only where no more tokens are allowed now.
     func replies(for requests: [ReplyRequest]) async throws -> [Int: LanguageReply] {
         let logger = logger
-        return try await naming { [pool] in
-            try await pool.read { database in
-                var found: [Int: LanguageReply] = [:]
-                let statement = try database.cachedStatement(sql: "SELECT checksum, value FROM reply WHERE key = ?")
-                for (position, request) in requests.enumerated() {
-                    let key = request.key
-                    guard let row = try Row.fetchOne(statement, arguments: [key.bytes]) else { continue }
-                    let value: Data = row[1]
-                    let checksum: Int64 = row[0]
-                    let isGood = checksum == value.withUnsafeBytes { StoredVector.checksum(key: key.bytes, value: $0) }
-                    guard isGood, let stored = try? JSONDecoder().decode(StoredReply.self, from: value) else {
-                        logger?.warning("a cached reply is damaged and asked again")
-                        continue
-                    }
-                    if stored.reply.isCutOff, stored.maximumTokens < request.maximumTokens { continue }
-                    found[position] = stored.reply
+        return try await read { database in
+            var found: [Int: LanguageReply] = [:]
+            let statement = try database.cachedStatement(sql: "SELECT checksum, value FROM reply WHERE key = ?")
+            for (position, request) in requests.enumerated() {
+                let key = request.key
+                guard let row = try Row.fetchOne(statement, arguments: [key.bytes]) else { continue }
+                let value: Data = row[1]
+                let checksum: Int64 = row[0]
+                let isGood = checksum == StoredVector.checksum(key: key.bytes, value: value)
+                guard isGood, let stored = try? JSONDecoder().decode(StoredReply.self, from: value) else {
+                    logger?.warning("a cached reply is damaged and asked again")
+                    continue
                 }
-                return found
+                if stored.reply.isCutOff, stored.maximumTokens < request.maximumTokens { continue }
+                found[position] = stored.reply
             }
+            return found
         }
     }
 
@@ -71,26 +69,11 @@ extension EmbeddingCache {
     /// - Parameter maximumTokens: that it was allowed.
     func store(_ reply: LanguageReply, key: EmbeddingKey, maximumTokens: Int, model: String) async throws {
         let value = try JSONEncoder().encode(StoredReply(reply: reply, maximumTokens: maximumTokens))
-        let checksum = value.withUnsafeBytes { StoredVector.checksum(key: key.bytes, value: $0) }
-        try await naming { [pool] in
-            // In a task of its own, so that a paid reply is stored even if the caller has been cancelled.
-            try await Task {
-                try await pool.write { database in
-                    try database.execute(
-                        sql: "INSERT OR REPLACE INTO reply (key, model, added, checksum, value) VALUES (?, ?, ?, ?, ?)",
-                        arguments: [key.bytes, model, Int64(Date().timeIntervalSince1970), checksum, value])
-                }
-            }.value
-        }
-    }
-
-    /// How many replies of language models are kept, by model.
-    public func replyCounts() async throws -> [(model: String, replies: Int)] {
-        try await naming { [pool] in
-            try await pool.read { database in
-                try Row.fetchAll(database, sql: "SELECT model, count(*) FROM reply GROUP BY model ORDER BY model")
-                    .map { (model: $0[0], replies: $0[1]) }
-            }
+        let checksum = StoredVector.checksum(key: key.bytes, value: value)
+        try await write { database in
+            try database.execute(
+                sql: "INSERT OR REPLACE INTO reply (key, model, added, checksum, value) VALUES (?, ?, ?, ?, ?)",
+                arguments: [key.bytes, model, Int64(Date().timeIntervalSince1970), checksum, value])
         }
     }
 }
@@ -110,12 +93,6 @@ public struct CachedLanguageModel: LanguageModel {
     public var identity: LanguageModelIdentity { base.identity }
 
     private var model: String { "\(identity.provider):\(identity.model)" }
-
-    /// How many of some prompts have a reply already.
-    public func cachedCount(_ prompts: [LanguagePrompt]) async throws -> Int {
-        let distinct = Set(prompts.map { EmbeddingKey($0, of: identity) }).count
-        return try await distinct - missing(prompts).count
-    }
 
     /// Which of some prompts have no reply yet, each once.
     public func missing(_ prompts: [LanguagePrompt]) async throws -> [LanguagePrompt] {

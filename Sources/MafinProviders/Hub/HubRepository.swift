@@ -36,28 +36,14 @@ struct HubRepository: Sendable {
     }
 
     private static func isName(_ text: Substring) -> Bool {
-        !text.isEmpty && !text.hasPrefix(".") && !text.hasPrefix("-") && !text.hasSuffix(".") && !text.contains("..")
-            && text.utf8.allSatisfy { isNameByte($0) }
-    }
-
-    private static func isNameByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
-            true
-        default: false
-        }
+        text.wholeMatch(of: /[A-Za-z0-9_][A-Za-z0-9._-]*/) != nil && !text.hasSuffix(".") && !text.contains("..")
     }
 
     /// Whether an ETag can be the name of a file.
-    static func isBlobName(_ etag: String) -> Bool {
-        (1...200).contains(etag.count) && !etag.hasPrefix(".") && etag.utf8.allSatisfy { isNameByte($0) }
-    }
+    static func isBlobName(_ etag: String) -> Bool { etag.wholeMatch(of: /[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}/) != nil }
 
     /// Whether a text is a full commit.
-    static func isCommit(_ text: String) -> Bool {
-        text.count == 40 && text.allSatisfy { $0.isHexDigit && !$0.isUppercase }
-    }
+    static func isCommit(_ text: String) -> Bool { text.wholeMatch(of: /[0-9a-f]{40}/) != nil }
 
     /// Whether a path of a file stays below its folder.
     static func isSafePath(_ path: String) -> Bool {
@@ -70,7 +56,10 @@ struct HubRepository: Sendable {
     /// File that says which commit the revision stands for.
     var reference: URL { folder.appendingPathComponent("refs").appendingPathComponent(revision) }
 
-    func snapshot(_ commit: String) -> URL { folder.appendingPathComponent("snapshots").appendingPathComponent(commit) }
+    /// The folder of all snapshots.
+    var snapshots: URL { folder.appendingPathComponent("snapshots") }
+
+    func snapshot(_ commit: String) -> URL { snapshots.appendingPathComponent(commit) }
 
     func blob(_ etag: String) -> URL { folder.appendingPathComponent("blobs").appendingPathComponent(etag) }
 
@@ -151,7 +140,6 @@ enum ModelFiles {
 
     /// `1_Pooling`, `2_Normalize`, `3_Dense`: how sentence-transformers names the folders of its modules.
     private static func isModuleFolder(_ name: Substring) -> Bool {
-        guard let underscore = name.firstIndex(of: "_"), underscore != name.startIndex else { return false }
-        return name[..<underscore].allSatisfy(\.isNumber)
+        name.prefixMatch(of: /[0-9]+_/) != nil
     }
 }

@@ -42,13 +42,13 @@ extension ModelHub {
                 guard HubRepository.isCommit(commit), ModelFiles.isEncoder(snapshot) else { return nil }
                 let revisions = references.filter { $0.value == commit }.keys.sorted()
                 return CachedModel(
-                    name: name, revisions: revisions, commit: commit, folder: snapshot, bytes: Self.size(of: snapshot))
+                    name: name, revisions: revisions, commit: commit, folder: snapshot, bytes: Self.bytes(in: snapshot))
             }
         }
         let plain = location.modelFolders.flatMap { folder in
             Self.names(in: folder).map { folder.appendingPathComponent($0) }.filter(ModelFiles.isEncoder).map {
                 CachedModel(
-                    name: $0.lastPathComponent, revisions: [], commit: nil, folder: $0, bytes: Self.size(of: $0))
+                    name: $0.lastPathComponent, revisions: [], commit: nil, folder: $0, bytes: Self.bytes(in: $0))
             }
         }
         return (cached + plain).sorted { ($0.name, $0.commit ?? "") < ($1.name, $1.commit ?? "") }
@@ -70,14 +70,10 @@ extension ModelHub {
         var files: [String: ModelRecord.File] = [:]
         for path in Self.files(of: snapshot) {
             let file = snapshot.appendingPathComponent(path)
-            do {
-                let etag = try? FileManager.default.destinationOfSymbolicLink(atPath: file.path)
-                files[path] = ModelRecord.File(
-                    sha256: try ContentHash.sha256(of: file), bytes: Self.bytes(of: file),
-                    etag: etag.map { URL(fileURLWithPath: $0).lastPathComponent } ?? "")
-            } catch {
-                throw ProviderError.cannotStore(path: file.path, reason: "it cannot be read back")
-            }
+            let etag = try? FileManager.default.destinationOfSymbolicLink(atPath: file.path)
+            files[path] = ModelRecord.File(
+                sha256: try hash(file), bytes: Self.size(of: file) ?? 0,
+                etag: etag.map { URL(fileURLWithPath: $0).lastPathComponent } ?? "")
         }
         return ModelRecord(repository: repository, revision: revision, commit: commit, files: files)
     }
@@ -97,20 +93,12 @@ extension ModelHub {
         }
     }
 
-    private static func bytes(of file: URL) -> Int64 {
-        let attributes = try? FileManager.default.attributesOfItem(atPath: file.resolvingSymlinksInPath().path)
-        return (attributes?[.size] as? NSNumber)?.int64Value ?? 0
-    }
-
-    private static func size(of folder: URL) -> Int64 {
-        files(of: folder).reduce(0) { $0 + bytes(of: folder.appendingPathComponent($1)) }
+    private static func bytes(in folder: URL) -> Int64 {
+        files(of: folder).reduce(0) { $0 + (size(of: folder.appendingPathComponent($1)) ?? 0) }
     }
 }
 
 extension HubRepository {
-    /// The folder of all snapshots.
-    var snapshots: URL { folder.appendingPathComponent("snapshots") }
-
     /// Commits by the names of revisions that stand for them.
     var references: [String: String] {
         let root = folder.appendingPathComponent("refs")

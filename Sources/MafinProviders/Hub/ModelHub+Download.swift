@@ -52,15 +52,16 @@ extension ModelHub {
             // From the hub's own address each time: the one that it redirects to is signed and expires.
             var url = start
             for _ in 0..<10 {
-                switch try await HTTPTransport.namingFailures({ try await fetch(url, of: file, into: part, progress) })
-                {
+                let fetched = try await HTTPTransport.namingFailures {
+                    try await fetch(url, of: file, into: part, progress)
+                }
+                switch fetched {
                 case .complete: return .done(())
                 case .redirect(let next): url = next
                 case .restart:
                     try? FileManager.default.removeItem(at: part)
                     return .again(reason: "the range that was missing is not given", after: nil)
-                case .refused(let status, let headers, let body):
-                    return try attempt(failedWith: status, headers: headers, body: body, target)
+                case .refused(let answer): return try attempt(failedWith: answer, target)
                 }
             }
             throw ProviderError.badAnswer(endpoint: start, reason: "it redirects without end")
@@ -82,7 +83,7 @@ extension ModelHub {
         case complete
         case redirect(String)
         case restart
-        case refused(status: Int, headers: HTTPHeaders, body: ByteBuffer)
+        case refused(HTTPAnswer)
     }
 
     /// One request for what is missing of a file; what arrives is appended to `part` at once.
@@ -105,8 +106,8 @@ extension ModelHub {
             return .redirect(next)
         case 416: return .restart
         default:
-            return .refused(
-                status: status, headers: response.headers, body: try await response.body.collect(upTo: 1 << 20))
+            let body = try await response.body.collect(upTo: 1 << 20)
+            return .refused(HTTPAnswer(status: status, headers: response.headers, body: body))
         }
         if status == 206, !Self.starts(response.headers.first(name: "content-range"), at: present) { return .restart }
         let writer = try PartWriter(part, keeping: status == 206 ? present : 0)
@@ -128,10 +129,7 @@ extension ModelHub {
     /// Whether a `Content-Range` (`bytes 5-9/10`) begins where it should; servers that leave it out are believed.
     private static func starts(_ range: String?, at offset: Int64) -> Bool {
         guard let range else { return true }
-        guard range.hasPrefix("bytes "), let first = range.dropFirst(6).split(separator: "-").first else {
-            return false
-        }
-        return Int64(first) == offset
+        return range.prefixMatch(of: /bytes ([0-9]+)-/).map { Int64($0.1) == offset } ?? false
     }
 
     /// Compares a downloaded file with what the hub announced, and returns its SHA-256.
@@ -155,7 +153,7 @@ extension ModelHub {
         return sha256
     }
 
-    private func hash(_ file: URL) throws -> String {
+    func hash(_ file: URL) throws -> String {
         do {
             return try ContentHash.sha256(of: file)
         } catch {
@@ -170,10 +168,10 @@ extension ModelHub {
         return ContentHash.hexadecimal(hash.finalize())
     }
 
-    /// Size of a file, or nil where there is none.
-    private static func size(of file: URL) -> Int64? {
-        (try? FileManager.default.attributesOfItem(atPath: file.path))?[.size] as? Int64
-            ?? ((try? FileManager.default.attributesOfItem(atPath: file.path))?[.size] as? NSNumber)?.int64Value
+    /// Size of a file, links followed, or nil where there is none.
+    static func size(of file: URL) -> Int64? {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: file.resolvingSymlinksInPath().path)
+        return (attributes?[.size] as? NSNumber)?.int64Value
     }
 }
 

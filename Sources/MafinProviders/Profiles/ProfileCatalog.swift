@@ -1,4 +1,5 @@
 import Foundation
+import MafinBlackBox
 
 /// All profiles that can be named: those that come with the library, changed and extended by the user's files.
 ///
@@ -13,7 +14,8 @@ public struct ProfileCatalog: Sendable {
     }
 
     private var entries: [String: [Entry]] = [:]
-    private(set) var order: [String] = []
+    /// Names of all profiles, the built-in ones first.
+    public private(set) var names: [String] = []
 
     /// The profiles that come with the library.
     public static let builtIn: ProfileCatalog = {
@@ -44,13 +46,11 @@ public struct ProfileCatalog: Sendable {
 
     /// `MAFIN_PROVIDERS`, else `mafin/providers` in `XDG_CONFIG_HOME` or `~/.config`.
     public static func standardFolder(environment: [String: String] = ProcessInfo.processInfo.environment) -> URL {
-        if let named = environment["MAFIN_PROVIDERS"], !named.isEmpty { return URL(fileURLWithPath: named) }
-        if let base = environment["XDG_CONFIG_HOME"], !base.isEmpty {
-            return URL(fileURLWithPath: base).appendingPathComponent("mafin/providers")
-        }
-        let home =
-            environment["HOME"].map { URL(fileURLWithPath: $0) } ?? FileManager.default.homeDirectoryForCurrentUser
-        return home.appendingPathComponent(".config/mafin/providers")
+        let settings =
+            UserFolder.named("XDG_CONFIG_HOME", in: environment)
+            ?? UserFolder.home(environment).appendingPathComponent(".config")
+        return UserFolder.named("MAFIN_PROVIDERS", in: environment)
+            ?? settings.appendingPathComponent("mafin/providers")
     }
 
     /// Adds one file; what it changes is checked when a profile is asked for.
@@ -70,9 +70,10 @@ public struct ProfileCatalog: Sendable {
         try add(toml: toml, source: source, isBuiltIn: false)
     }
 
-    private mutating func add(toml: String, source: String, isBuiltIn: Bool) throws {
+    @discardableResult
+    private mutating func add(toml: String, source: String, isBuiltIn: Bool) throws -> String {
         let definition = try ProfileValue.table(toml: toml, source: source)
-        guard case .text(let name)? = definition["name"], ProviderProfile.isName(name) else {
+        guard case .text(let name)? = definition["name"], BlackBoxSpecification.isProviderName(name) else {
             throw ProviderError.badProfile(
                 source: source, place: "name", reason: "a name of lower-case letters, digits and hyphens expected")
         }
@@ -80,9 +81,10 @@ public struct ProfileCatalog: Sendable {
             throw ProviderError.badProfile(
                 source: source, place: "name", reason: "'\(name)' means something else already")
         }
-        if entries[name] == nil { order.append(name) }
+        if entries[name] == nil { names.append(name) }
         entries[name, default: []].append(
             Entry(definition: definition, source: source, text: toml, isBuiltIn: isBuiltIn))
+        return name
     }
 
     /// The profile in a text. It may extend one of these.
@@ -90,22 +92,15 @@ public struct ProfileCatalog: Sendable {
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public func reading(_ toml: String, source: String = "profile") throws -> ProviderProfile {
         var catalog = self
-        try catalog.add(toml: toml, source: source)
-        guard case .text(let name)? = try ProfileValue.table(toml: toml, source: source)["name"] else {
-            throw ProviderError.badProfile(source: source, place: "name", reason: "it is missing")
-        }
-        return try catalog.profile(name)
+        return try catalog.profile(try catalog.add(toml: toml, source: source, isBuiltIn: false))
     }
 
     /// Reads every profile.
     ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` of the first faulty one.
     public func check() throws {
-        for name in order { _ = try profile(name) }
+        for name in names { _ = try profile(name) }
     }
-
-    /// Names of all profiles, the built-in ones first.
-    public var names: [String] { order }
 
     /// Whether the user has changed or added a profile.
     public func isCustom(_ name: String) -> Bool { entries[name]?.contains { !$0.isBuiltIn } ?? false }
@@ -121,7 +116,7 @@ public struct ProfileCatalog: Sendable {
     /// - Throws: ``ProviderError/unknownProvider(_:known:)``; ``ProviderError/badProfile(source:place:reason:)``
     public func profile(_ name: String) throws -> ProviderProfile {
         guard let source = entries[name]?.last?.source else {
-            throw ProviderError.unknownProvider(name, known: order)
+            throw ProviderError.unknownProvider(name, known: names)
         }
         var definition = try definition(of: name, above: [])
         definition["extends"] = nil
@@ -137,7 +132,7 @@ public struct ProfileCatalog: Sendable {
                     throw ProviderError.badProfile(
                         source: entry.source, place: "extends",
                         reason:
-                            "the name of another profile expected: \(order.filter { $0 != name }.joined(separator: ", "))"
+                            "the name of another profile expected: \(names.filter { $0 != name }.joined(separator: ", "))"
                     )
                 }
                 merged = ProviderProfile.merging(merged, with: try definition(of: base, above: above + [name]))

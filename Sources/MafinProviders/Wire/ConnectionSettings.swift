@@ -60,8 +60,5 @@ public struct ConnectionSettings: Sendable, Hashable {
     }
 
     /// What must not be shown.
-    var secrets: [String] {
-        guard let parts = try? proxyParts() else { return [] }
-        return [parts.password].compactMap { $0 }
-    }
+    var secrets: [String] { (try? proxyParts()?.password).map { [$0] } ?? [] }
 }

@@ -72,19 +72,6 @@ protocol RequestTransport: Sendable {
 struct HTTPTransport: RequestTransport {
     let client: HTTPClient
 
-    init(client: HTTPClient) { self.client = client }
-
-    /// Clients live as long as the process. Redirects are returned to the caller. A connection is tried once, because the caller decides about pauses
-    /// between attempts.
-    private static func configuration(idleSeconds: Int64) -> HTTPClient.Configuration {
-        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
-        configuration.timeout.connect = .seconds(15)
-        configuration.timeout.read = .seconds(idleSeconds)
-        configuration.connectionPool.retryConnectionEstablishment = false
-        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
-        return configuration
-    }
-
     private struct Way: Hashable {
         var settings: ConnectionSettings
         var idleSeconds: Int64
@@ -92,26 +79,24 @@ struct HTTPTransport: RequestTransport {
 
     private static let clients = Mutex<[Way: HTTPClient]>([:])
 
-    /// One client for each way of reaching servers.
+    /// One client for each way of reaching servers, for as long as the process lives. Redirects are returned to the caller. A connection is tried
+    /// once, because the caller decides about pauses between attempts.
     ///
     /// - Parameter idleSeconds: for how long a server may be silent: APIs may think for minutes before the first byte.
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` for a malformed proxy, ``ProviderError/badCertificates(path:reason:)``
     init(_ settings: ConnectionSettings, idleSeconds: Int64 = 600) throws {
-        var configuration = Self.configuration(idleSeconds: idleSeconds)
+        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        configuration.timeout.read = .seconds(idleSeconds)
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
         configuration.timeout.connect = .nanoseconds(Int64(settings.connectTimeout.inSeconds * 1e9))
         if let proxy = try settings.proxyParts() {
-            let authorization = proxy.user.map {
-                HTTPClient.Authorization.basic(username: $0, password: proxy.password ?? "")
-            }
-            configuration.proxy =
-                authorization.map { .server(host: proxy.host, port: proxy.port, authorization: $0) }
-                ?? .server(host: proxy.host, port: proxy.port)
+            configuration.proxy = .server(
+                host: proxy.host, port: proxy.port,
+                authorization: proxy.user.map { .basic(username: $0, password: proxy.password ?? "") })
         }
         if let file = settings.certificateAuthorities {
-            var certificates: [NIOSSLCertificate] = []
-            do {
-                certificates = try NIOSSLCertificate.fromPEMFile(file.path)
-            } catch {
+            guard let certificates = try? NIOSSLCertificate.fromPEMFile(file.path) else {
                 throw ProviderError.badCertificates(path: file.path, reason: "no PEM certificates can be read there")
             }
             var tls = TLSConfiguration.makeClientConfiguration()
@@ -172,12 +157,8 @@ struct HTTPTransport: RequestTransport {
     static func namingFailures<Result: Sendable>(_ body: () async throws -> Result) async throws -> Result {
         do {
             return try await body()
-        } catch let error as ConnectionFailure {
+        } catch let error where error is ConnectionFailure || error is ProviderError || error is CancellationError {
             throw error
-        } catch let error as ProviderError {
-            throw error
-        } catch is CancellationError {
-            throw CancellationError()
         } catch {
             if Task.isCancelled { throw CancellationError() }
             throw ConnectionFailure(description: describe(error))

@@ -110,14 +110,7 @@ struct RequestTemplate: Sendable, Hashable {
     private static func textPlaces(_ node: Node) -> Int {
         switch node {
         case .literal: 0
-        case .string(let pieces):
-            pieces.reduce(0) { count, piece in
-                if case .variable(let variable) = piece, variable == .texts || variable == .text {
-                    count + 1
-                } else {
-                    count
-                }
-            }
+        case .string(let pieces): pieces.count { $0 == .variable(.texts) || $0 == .variable(.text) }
         case .object(let members): members.reduce(0) { $0 + textPlaces($1.value) }
         case .array(let elements): elements.reduce(0) { $0 + textPlaces($1) }
         }
@@ -134,15 +127,11 @@ struct RequestTemplate: Sendable, Hashable {
         let values: [Variable: String]
         private var parts: [[UInt8]] = [[]]
         private var isRepeating = false
-        private var isList = false
 
         init(values: [Variable: String]) { self.values = values }
 
         /// Head, before each text, after each text, tail.
-        var result: BoundRequest {
-            guard parts.count == 4 else { return BoundRequest(parts: [], isComplete: false) }
-            return BoundRequest(parts: parts, isComplete: true)
-        }
+        var result: BoundRequest { BoundRequest(parts) }
 
         private mutating func put(_ text: String) { parts[parts.count - 1] += Array(text.utf8) }
 
@@ -203,12 +192,10 @@ struct RequestTemplate: Sendable, Hashable {
         private mutating func write(_ pieces: [Piece]) -> Bool {
             switch pieces {
             case [.variable(.texts)]:
-                put("[")
-                nextPart()
-                put("\"")
-                nextPart()
-                put("\"")
-                nextPart()
+                for part in ["[", "\"", "\""] {
+                    put(part)
+                    nextPart()
+                }
                 put("]")
                 return true
             case [.variable(.dimensions)]:
@@ -241,12 +228,10 @@ struct BoundRequest: Sendable, Hashable {
     private let tail: [UInt8]
     fileprivate let isComplete: Bool
 
-    fileprivate init(parts: [[UInt8]], isComplete: Bool) {
-        head = isComplete ? parts[0] : []
-        beforeText = isComplete ? parts[1] : []
-        afterText = isComplete ? parts[2] : []
-        tail = isComplete ? parts[3] : []
-        self.isComplete = isComplete
+    fileprivate init(_ given: [[UInt8]]) {
+        isComplete = given.count == 4
+        let parts = isComplete ? given : [[], [], [], []]
+        (head, beforeText, afterText, tail) = (parts[0], parts[1], parts[2], parts[3])
     }
 
     /// Bytes of a request without any text.
