@@ -86,9 +86,7 @@ struct Asking {
         let encodings = box.profile.request.encodings.count
         box.knowledge.update { facts in
             facts.hasReadLessons = true
-            facts.limits.items = min(facts.limits.items, lessons.items ?? .max)
-            facts.limits.tokens = min(facts.limits.tokens, lessons.tokens ?? .max)
-            facts.limits.bytes = min(facts.limits.bytes, lessons.bytes ?? .max)
+            facts.limits = facts.limits.within(lessons)
             if let encoding = lessons.encoding, encoding < encodings { facts.encoding = encoding }
         }
     }

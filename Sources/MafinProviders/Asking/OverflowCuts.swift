@@ -31,19 +31,32 @@ struct OverflowCuts: Sendable {
 
     /// A text cut to a size, as the policy has it.
     func pieces(of text: String, maximumBytes: Int) -> [String] {
-        let pieces = TokenRuler.pieces(of: text, maximumBytes: maximumBytes)
-        return policy == .truncate ? Array(pieces.prefix(1)) : pieces
+        kept(TokenRuler.pieces(of: text, maximumBytes: maximumBytes))
+    }
+
+    private func kept(_ pieces: [String]) -> [String] { policy == .truncate ? Array(pieces.prefix(1)) : pieces }
+
+    /// Tokens of each text with its prefix, and from how many on a text is certainly too long; nil where no limit is known. No tokenizer makes
+    /// tokens of twice the estimate's bytes.
+    private func counts(of texts: [String]) -> (counts: [Int], limit: Int, certain: Int)? {
+        limit.map { (ruler.counts(of: texts.map { prefix + $0 }), $0, ruler.isExact ? $0 : 2 * $0) }
+    }
+
+    /// Ids of the texts that are longer than the model takes, and of those that may be.
+    func overlong(_ items: [EmbeddingItem]) -> (certain: [String], possible: [String]) {
+        guard let (counts, limit, certain) = counts(of: items.map(\.text)) else { return ([], []) }
+        let long = items.indices.filter { counts[$0] > limit }
+        return (
+            long.filter { counts[$0] > certain }.map { items[$0].id },
+            long.filter { counts[$0] <= certain }.map { items[$0].id }
+        )
     }
 
     /// Pieces of the texts that are known to be too long: exactly, or because no tokenizer makes tokens of that many bytes. Others are whole.
     func known(_ texts: [String]) -> [[String]] {
-        guard let limit, policy != .error else { return texts.map { [$0] } }
-        let certain = ruler.isExact ? limit : 2 * limit
-        let counts = ruler.counts(of: texts.map { prefix + $0 })
-        return texts.indices.map { index in
-            guard counts[index] > certain else { return [texts[index]] }
-            let pieces = ruler.pieces(of: texts[index], prefix: prefix, limit: limit)
-            return policy == .truncate ? Array(pieces.prefix(1)) : pieces
+        guard policy != .error, let (counts, limit, certain) = counts(of: texts) else { return texts.map { [$0] } }
+        return zip(texts, counts).map { text, count in
+            count > certain ? kept(ruler.pieces(of: text, prefix: prefix, limit: limit)) : [text]
         }
     }
 

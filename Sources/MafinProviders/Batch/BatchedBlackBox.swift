@@ -86,7 +86,9 @@ public struct BatchedBlackBox: BlackBox {
             }
         }
         let lists = texts.itemsOfDistinct()
-        let missing = try await deliver(texts, lists, answered)
+        let missing = try await collection.cache.deliver(
+            Array(0..<texts.count), of: texts.keys, source: texts.source
+        ) { try await answered(lists.expanded($0)) }
         guard !missing.isEmpty else { return }
         // Lines that the provider refuses are asked without a batch, so that the text at fault is found and its neighbours are answered.
         let asked = missing.map { items[texts.first[$0]] }
@@ -133,24 +135,6 @@ public struct BatchedBlackBox: BlackBox {
             }
             return part.lines.isEmpty ? nil : part
         }
-    }
-
-    /// Delivers what is in the cache, and returns the distinct texts that are not.
-    private func deliver(
-        _ texts: DistinctTexts, _ lists: DistinctTexts.ItemLists,
-        _ answered: @Sendable (AnsweredRows) async throws -> Void
-    ) async throws -> [Int] {
-        var missing: [Int] = []
-        for start in stride(from: 0, to: texts.count, by: EmbeddingCache.readingWindow) {
-            let window = Array(start..<min(start + EmbeddingCache.readingWindow, texts.count))
-            let keys = window.map { texts.keys[$0] }
-            let (found, absent) = try await collection.cache.vectors(for: keys, of: texts.source)
-            missing += absent.map { window[$0] }
-            guard !found.indices.isEmpty else { continue }
-            try await answered(
-                lists.expanded(AnsweredRows(indices: found.indices.map { window[$0] }, vectors: found.vectors)))
-        }
-        return missing
     }
 }
 

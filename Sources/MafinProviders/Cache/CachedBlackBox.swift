@@ -210,32 +210,10 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     private func deliverCached(
         _ wanted: [Int], _ texts: DistinctTexts, _ tally: CallTally, _ deliver: Receiver
     ) async throws -> [Int] {
-        let size = EmbeddingCache.readingWindow
-        var starts = stride(from: 0, to: wanted.count, by: size).makeIterator()
-        var missing: [Int] = []
-        // Looking up, checking and copying take as long as reading, so several windows at a time keep the disk busy.
-        try await withThrowingTaskGroup(of: (window: ArraySlice<Int>, found: AnsweredRows, absent: [Int]).self) {
-            group in
-            func read() {
-                guard let start = starts.next() else { return }
-                let window = wanted[start..<min(start + size, wanted.count)]
-                group.addTask { [cache] in
-                    let (found, absent) = try await cache.vectors(for: window.map { texts.keys[$0] }, of: texts.source)
-                    return (window, found, absent)
-                }
-            }
-            for _ in 0..<EmbeddingCache.windowsAtOnce { read() }
-            while let (window, found, absent) = try await group.next() {
-                try Task.checkCancellation()
-                read()
-                missing += absent.map { window[window.startIndex + $0] }
-                guard !found.indices.isEmpty else { continue }
-                try await deliver(
-                    AnsweredRows(indices: found.indices.map { window[window.startIndex + $0] }, vectors: found.vectors))
-                tally.add(cached: found.indices.count, dimension: found.vectors.columns)
-            }
+        try await cache.deliver(wanted, of: texts.keys, source: texts.source) { rows in
+            try await deliver(rows)
+            tally.add(cached: rows.indices.count, dimension: rows.vectors.columns)
         }
-        return missing.sorted()
     }
 
     private func checkDrift(

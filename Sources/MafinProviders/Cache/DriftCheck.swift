@@ -48,7 +48,7 @@ public struct DriftCheck: Sendable, Hashable {
             model: model, checked: known.indices.count, id: worst.id, cosine: worst.cosine, path: path)
     }
 
-    private static func cosine(_ one: ArraySlice<Float>, _ other: ArraySlice<Float>) -> Double {
+    static func cosine(_ one: ArraySlice<Float>, _ other: ArraySlice<Float>) -> Double {
         guard one.count == other.count else { return -1 }
         var (dot, oneSquared, otherSquared) = (0.0, 0.0, 0.0)
         for (a, b) in zip(one, other) {

@@ -15,7 +15,40 @@ extension EmbeddingCache {
     /// How many keys are looked up at a time. It bounds the memory while a corpus is read.
     static let readingWindow = 1024
     /// Windows that are read at a time.
-    static let windowsAtOnce = 3
+    private static let windowsAtOnce = 3
+
+    /// Hands over the vectors that are there for many keys, window by window.
+    ///
+    /// - Parameters:
+    ///   - wanted: positions among the keys; those of the rows that are handed over are among them.
+    /// - Returns: positions of the keys for which there is none, ascending.
+    func deliver(
+        _ wanted: [Int], of keys: [EmbeddingKey], source: EmbeddingKey.Source,
+        _ receive: (AnsweredRows) async throws -> Void
+    ) async throws -> [Int] {
+        var starts = stride(from: 0, to: wanted.count, by: Self.readingWindow).makeIterator()
+        var missing: [Int] = []
+        // Looking up, checking and copying take as long as reading, so several windows at a time keep the disk busy.
+        try await withThrowingTaskGroup(of: (window: [Int], found: AnsweredRows, absent: [Int]).self) { group in
+            func read() {
+                guard let start = starts.next() else { return }
+                let window = Array(wanted[start..<min(start + Self.readingWindow, wanted.count)])
+                group.addTask {
+                    let (found, absent) = try await self.vectors(for: window.map { keys[$0] }, of: source)
+                    return (window, found, absent)
+                }
+            }
+            for _ in 0..<Self.windowsAtOnce { read() }
+            while let (window, found, absent) = try await group.next() {
+                try Task.checkCancellation()
+                read()
+                missing += absent.map { window[$0] }
+                guard !found.indices.isEmpty else { continue }
+                try await receive(AnsweredRows(indices: found.indices.map { window[$0] }, vectors: found.vectors))
+            }
+        }
+        return missing.sorted()
+    }
 
     /// The vectors that are there for some keys of one source.
     ///

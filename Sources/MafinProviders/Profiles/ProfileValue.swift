@@ -58,6 +58,17 @@ enum ProfileValue: Sendable, Hashable {
         }
     }
 
+    var text: String? { if case .text(let text) = self { text } else { nil } }
+    var integer: Int? { if case .integer(let integer) = self { integer } else { nil } }
+    var list: [ProfileValue]? { if case .list(let list) = self { list } else { nil } }
+    var table: [String: ProfileValue]? { if case .table(let table) = self { table } else { nil } }
+
+    /// What the elements of a list are; nil where one of them is something else.
+    func elements<Element>(_ convert: (ProfileValue) -> Element?) -> [Element]? {
+        let found = list?.compactMap(convert)
+        return found?.count == list?.count ? found : nil
+    }
+
     /// What the value is, for messages.
     var kind: String {
         switch self {

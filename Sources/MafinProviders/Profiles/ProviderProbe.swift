@@ -83,7 +83,8 @@ public struct ProviderProbe: Sendable {
         let both = try await asking.vectors(Self.texts, encoding: asking.encoding)
         let second = try await asking.vectors([Self.texts[1]], encoding: asking.encoding)
         report.agreement = min(
-            Self.cosine(first.rows.row(0), both.rows.row(0)), Self.cosine(second.rows.row(0), both.rows.row(1)))
+            DriftCheck.cosine(first.rows.row(0), both.rows.row(0)),
+            DriftCheck.cosine(second.rows.row(0), both.rows.row(1)))
         try await tryLongText(&asking, &report)
         try await tryShorterVectors(&asking, &report)
         if limits { try await tryManyTexts(&asking, &report) }
@@ -140,12 +141,6 @@ public struct ProviderProbe: Sendable {
 
     private static func length(_ vector: ArraySlice<Float>) -> Double {
         vector.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
-    }
-
-    private static func cosine(_ one: ArraySlice<Float>, _ other: ArraySlice<Float>) -> Double {
-        guard one.count == other.count else { return -1 }
-        let dot = zip(one, other).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
-        return dot / max(length(one) * length(other), .leastNormalMagnitude)
     }
 
     /// Single requests, repeated while the server wants to be asked later.

@@ -28,32 +28,6 @@ struct ConnectionFailure: Error, CustomStringConvertible {
     var wasSent = true
 }
 
-/// A request's body that knows whether it was asked for: the client takes it once it has a connection and has sent the request's head.
-private final class WatchedBody: AsyncSequence, Sendable {
-    typealias Element = ByteBuffer
-
-    private let bytes: ByteBuffer
-    private let taken = Atomic(false)
-
-    init(_ bytes: ByteBuffer) { self.bytes = bytes }
-
-    var wasSent: Bool { taken.load(ordering: .relaxed) }
-    var count: Int { bytes.readableBytes }
-
-    func makeAsyncIterator() -> Iterator { Iterator(body: self) }
-
-    struct Iterator: AsyncIteratorProtocol {
-        fileprivate var body: WatchedBody?
-
-        mutating func next() async -> ByteBuffer? {
-            guard let body else { return nil }
-            self.body = nil
-            body.taken.store(true, ordering: .relaxed)
-            return body.bytes
-        }
-    }
-}
-
 /// Sends requests to a server and returns whole answers. Tests use their own.
 protocol RequestTransport: Sendable {
     /// One request and its whole answer.
@@ -121,13 +95,18 @@ struct HTTPTransport: RequestTransport {
         request.method = method
         request.headers = headers
         if let trace = OutgoingTrace.header { request.headers.replaceOrAdd(name: "traceparent", value: trace) }
-        let watched = body.map(WatchedBody.init)
-        if let watched { request.body = .stream(watched, length: .known(Int64(watched.count))) }
+        // The client takes the body once it has a connection and has sent the request's head.
+        let isTaken = Atomic(body == nil)
+        if let body {
+            request.body = .stream(
+                AsyncStream { isTaken.exchange(true, ordering: .relaxed) ? nil : body },
+                length: .known(Int64(body.readableBytes)))
+        }
         let prepared = request
         do {
             return try await answer(to: prepared, method, timeout: timeout, maximumBytes: maximumBytes)
         } catch var failure as ConnectionFailure {
-            failure.wasSent = watched?.wasSent ?? true
+            failure.wasSent = isTaken.load(ordering: .relaxed)
             throw failure
         }
     }
