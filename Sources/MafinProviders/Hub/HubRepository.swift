@@ -70,10 +70,8 @@ struct HubRepository: Sendable {
 
     /// The snapshot of the revision that is in the cache, or nil where there is none or it lacks what an encoder needs.
     var cachedSnapshot: URL? {
-        let commit =
-            (try? String(contentsOf: reference, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
-            ?? (Self.isCommit(revision) ? revision : nil)
-        guard let commit, Self.isCommit(commit) else { return nil }
+        let commit = Self.commit(in: reference) ?? revision
+        guard Self.isCommit(commit) else { return nil }
         let snapshot = snapshot(commit)
         return ModelFiles.isEncoder(snapshot) ? snapshot : nil
     }

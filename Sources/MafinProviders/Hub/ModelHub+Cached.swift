@@ -103,11 +103,11 @@ extension HubRepository {
     var references: [String: String] {
         let root = folder.appendingPathComponent("refs")
         let names = (try? FileManager.default.subpathsOfDirectory(atPath: root.path)) ?? []
-        var commits: [String: String] = [:]
-        for name in names {
-            let text = try? String(contentsOf: root.appendingPathComponent(name), encoding: .utf8)
-            commits[name] = text?.trimmingCharacters(in: .whitespacesAndNewlines)
-        }
-        return commits
+        return names.reduce(into: [:]) { $0[$1] = Self.commit(in: root.appendingPathComponent($1)) }
+    }
+
+    /// What a file of `refs` says.
+    static func commit(in reference: URL) -> String? {
+        (try? String(contentsOf: reference, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }

@@ -57,22 +57,19 @@ public struct Endpoint: Sendable, Hashable {
     ///   - profile: for the error message.
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)``
     func resolved(_ given: String?, model: String, profile: String) throws -> Resolved {
+        func fault(_ address: String, _ reason: String) -> ProviderError { .badEndpoint(address, reason: reason) }
         guard let base = given ?? baseURL else {
-            throw ProviderError.badEndpoint(
-                profile, reason: "this provider has no address of its own; name yours, like https://host\(root)")
+            throw fault(profile, "this provider has no address of its own; name yours, like https://host\(root)")
         }
         guard let parts = URLComponents(string: base), let scheme = parts.scheme?.lowercased(), let host = parts.host,
             ["http", "https"].contains(scheme), !host.isEmpty
-        else {
-            throw ProviderError.badEndpoint(base, reason: "write the whole address, like http://localhost:8080/v1")
-        }
+        else { throw fault(base, "write the whole address, like http://localhost:8080/v1") }
         guard parts.user == nil, parts.password == nil else {
-            throw ProviderError.badEndpoint(host, reason: "the address holds a name or password; pass a key instead")
+            throw fault(host, "the address holds a name or password; pass a key instead")
         }
         guard parts.query == nil, parts.fragment == nil else {
-            throw ProviderError.badEndpoint(
-                String(base.prefix { $0 != "?" && $0 != "#" }),
-                reason: "a query or fragment has no place in the address")
+            let plain = base.prefix { $0 != "?" && $0 != "#" }
+            throw fault(String(plain), "a query or fragment has no place in the address")
         }
         var text = base
         while text.hasSuffix("/") { text.removeLast() }

@@ -33,14 +33,11 @@ public struct ConnectionSettings: Sendable, Hashable {
             [name.lowercased(), name].compactMap { environment[$0] }.first { !$0.isEmpty }
         }
         if ["localhost", "127.0.0.1", "::1", "[::1]"].contains(host.lowercased()) { return nil }
-        let exceptions = (variable("NO_PROXY") ?? "").split(separator: ",").map {
-            $0.trimmingCharacters(in: .whitespaces).lowercased()
-        }
-        for exception in exceptions where !exception.isEmpty {
-            let name =
-                exception.hasPrefix("*.") || exception.hasPrefix(".")
-                ? exception.drop { $0 == "*" || $0 == "." } : exception[...]
-            if exception == "*" || host.lowercased() == name || host.lowercased().hasSuffix("." + name) { return nil }
+        for exception in (variable("NO_PROXY") ?? "").split(separator: ",") {
+            let exception = exception.trimmingCharacters(in: .whitespaces).lowercased()
+            let name = exception.trimmingPrefix(/\*?\./)
+            let isExempt = exception == "*" || host.lowercased() == name || host.lowercased().hasSuffix("." + name)
+            if !exception.isEmpty, isExempt { return nil }
         }
         return variable("\(scheme)_PROXY".uppercased()) ?? variable("ALL_PROXY")
     }

@@ -121,11 +121,11 @@ struct ServerComplaint: Sendable, Equatable {
 
     private func sizeCause(_ words: ErrorWords) -> BatchLimits.Cause? {
         // llama.cpp calls what one text must fit into its physical batch.
-        if mentions(Self.physicalBatchWords) { return .text }
-        if mentions(words.tooManyTokens + Self.tokenWords) { return .tokens }
-        if mentions(words.tooManyItems + Self.itemWords) { return .items }
-        if mentions(words.tooLong + Self.lengthWords) { return .text }
-        return nil
+        let causes: [(BatchLimits.Cause, [String])] = [
+            (.text, Self.physicalBatchWords), (.tokens, words.tooManyTokens + Self.tokenWords),
+            (.items, words.tooManyItems + Self.itemWords), (.text, words.tooLong + Self.lengthWords),
+        ]
+        return causes.first { mentions($0.1) }?.0
     }
 
     private static let tokenWords = [
