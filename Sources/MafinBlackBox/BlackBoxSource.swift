@@ -34,14 +34,12 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
         self.documentPrefix = documentPrefix
         self.overflow = overflow
         switch specification {
-        case .vectors(let path):
-            resolvedPath = Self.absolute(path, workingDirectory)
+        case .vectors(let path): resolvedPath = Self.absolute(path, workingDirectory)
         case .local(let folder):
             // If there is no such folder, it may be the name of a model, which does not depend on the working directory.
             let path = Self.absolute(folder, workingDirectory)
             resolvedPath = FileManager.default.fileExists(atPath: path) ? path : nil
-        case .provider:
-            resolvedPath = nil
+        case .provider: resolvedPath = nil
         }
     }
 

@@ -42,6 +42,47 @@ final class CacheClaims: Sendable {
 
     deinit { renewing.cancel() }
 
+    /// Has everything delivered that is wanted: from the cache, by asking, or from another call that is asking it already.
+    ///
+    /// - Parameters:
+    ///   - wanted: positions among the keys, none of them in the cache a moment ago.
+    ///   - deliver: delivers what is in the cache, and returns the rest.
+    ///   - ask: asks for what nobody else is asking, stores and delivers it.
+    ///   - isTolerated: whether the call goes on without claims after an error.
+    ///   - waiting: told that others are waited for.
+    static func fetch(
+        _ wanted: [Int], of keys: [EmbeddingKey], in cache: EmbeddingCache,
+        deliver: ([Int]) async throws -> [Int], ask: ([Int]) async throws -> Void,
+        isTolerated: (any Error) -> Bool = { _ in false }, waiting: () -> Void = {}
+    ) async throws {
+        var missing = wanted
+        var pause = Duration.milliseconds(50)
+        while !missing.isEmpty {
+            var claims: CacheClaims?
+            var foreign: Set<Int> = []
+            do {
+                do {
+                    claims = try await enter(cache)
+                    foreign = Set(try await claims?.claim(missing.map { keys[$0] }).map { missing[$0] } ?? [])
+                } catch let error where isTolerated(error) {}
+                // Between looking and claiming somebody may have answered and released.
+                let own = try await deliver(missing.filter { !foreign.contains($0) })
+                if !own.isEmpty { try await ask(own) }
+            } catch {
+                await claims?.release()
+                throw error
+            }
+            // Before waiting for others: they may be waiting for these.
+            await claims?.release()
+            missing = try await deliver(foreign.sorted())
+            guard !missing.isEmpty else { return }
+            if missing.count < foreign.count { pause = .milliseconds(50) }
+            waiting()
+            try await Task.sleep(for: pause)
+            pause = min(pause * 2, .seconds(1))
+        }
+    }
+
     /// How many keys are claimed in one transaction.
     private static let window = 20_000
 

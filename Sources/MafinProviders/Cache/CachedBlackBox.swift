@@ -105,43 +105,27 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, deliver: @escaping Receiver
     ) async throws -> EmbeddingCounts {
         let tally = CallTally(EmbeddingCounts(texts: items.count, distinct: texts.count), progress)
-        var missing = try await deliverCached(Array(0..<texts.count), texts, tally, deliver)
+        @Sendable func cached(_ wanted: [Int]) async throws -> [Int] {
+            try await cache.deliver(wanted, of: texts.keys, source: texts.source) { rows in
+                try await deliver(rows)
+                tally.add(cached: rows.indices.count, dimension: rows.vectors.columns)
+            }
+        }
+        let missing = try await cached(Array(0..<texts.count))
         tally.report()
         try await checkDrift(items, texts, as: role, missing: missing, tally)
-        var pause = Duration.milliseconds(50)
-        while !missing.isEmpty {
-            let claims = try await tolerating { try await CacheClaims.enter(cache) }
-            var foreign: [Int] = []
-            do {
-                foreign = try await ask(missing, items, texts, as: role, claims: claims, tally, deliver)
-            } catch {
-                await claims?.release()
-                throw error
-            }
-            // Before waiting for others: they may be waiting for these.
-            await claims?.release()
-            missing = try await deliverCached(foreign, texts, tally, deliver)
-            guard !missing.isEmpty else { break }
-            if missing.count < foreign.count { pause = .milliseconds(50) }
-            tally.report()
-            try await Task.sleep(for: pause)
-            pause = min(pause * 2, .seconds(1))
-        }
+        try await CacheClaims.fetch(
+            missing, of: texts.keys, in: cache, deliver: cached,
+            ask: { try await ask($0, items, texts, as: role, tally, deliver) }, isTolerated: isTolerated,
+            waiting: tally.report)
         return tally.counts
     }
 
-    /// Asks those of the missing texts that nobody else is asking; returns the others, and those that were answered meanwhile.
+    /// Asks some of the texts, stores and delivers them.
     private func ask(
-        _ missing: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, claims: CacheClaims?,
-        _ tally: CallTally, _ deliver: @escaping Receiver
-    ) async throws -> [Int] {
-        let foreign = Set(try await tolerating { try await claims?.claim(missing.map { texts.keys[$0] }) ?? [] } ?? [])
-        let own = missing.indices.filter { !foreign.contains($0) }.map { missing[$0] }
-        let absent = try await cache.absent(own.map { texts.keys[$0] }).map { own[$0] }
-        var others = foreign.map { missing[$0] }
-        if absent.count < own.count { others += Set(own).subtracting(absent) }
-        others.sort()
-        guard !absent.isEmpty else { return others }
+        _ absent: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, _ tally: CallTally,
+        _ deliver: @escaping Receiver
+    ) async throws {
         let counter = base as? any TokenCounting
         let before = counter?.counted ?? (bytes: 0, tokens: 0)
         let dimension = try await cache.dimension(of: texts.source) ?? tally.dimension
@@ -167,23 +151,18 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
                 endpoint: endpoint, role: role,
                 texts: refused.map { $0.at(texts.first[absent[$0.position]]) })
         }
-        if let after = counter?.counted {
-            _ = try await tolerating {
-                try await cache.note(
-                    bytes: after.bytes - before.bytes, tokens: after.tokens - before.tokens, source: texts.source)
-            }
-        }
-        return others
+        guard let after = counter?.counted else { return }
+        do {
+            try await cache.note(
+                bytes: after.bytes - before.bytes, tokens: after.tokens - before.tokens, source: texts.source)
+        } catch let error where isTolerated(error) {}
     }
 
-    /// What `body` gives; nil where the cache cannot be written and the call goes on all the same.
-    private func tolerating<Value>(_ body: () async throws -> Value) async throws -> Value? {
-        do {
-            return try await body()
-        } catch let error as ProviderError where policy.deliversWhatCannotBeStored && error.isAboutWriting {
-            cache.noteWriteFailure(error)
-            return nil
-        }
+    /// Whether the cache cannot be written and the call goes on all the same.
+    private func isTolerated(_ error: any Error) -> Bool {
+        guard policy.deliversWhatCannotBeStored, (error as? ProviderError)?.isAboutWriting == true else { return false }
+        cache.noteWriteFailure(error)
+        return true
     }
 
     /// Stores a batch of answers.
@@ -193,26 +172,13 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     ) async -> (any Error)? {
         let limit = role == .query ? policy.maximumQueryBytes : nil
         do {
-            _ = try await tolerating {
-                try await cache.store(rows, keys: keys, source: source, isEvictable: limit != nil)
-                if let limit {
-                    try await cache.evict(
-                        toBytes: limit, afterStoring: keys.count, of: rows.vectors.columns)
-                }
+            try await cache.store(rows, keys: keys, source: source, isEvictable: limit != nil)
+            if let limit {
+                try await cache.evict(toBytes: limit, afterStoring: keys.count, of: rows.vectors.columns)
             }
             return nil
         } catch {
-            return error
-        }
-    }
-
-    /// Delivers what the cache has of some distinct texts, and returns those that it has not.
-    private func deliverCached(
-        _ wanted: [Int], _ texts: DistinctTexts, _ tally: CallTally, _ deliver: Receiver
-    ) async throws -> [Int] {
-        try await cache.deliver(wanted, of: texts.keys, source: texts.source) { rows in
-            try await deliver(rows)
-            tally.add(cached: rows.indices.count, dimension: rows.vectors.columns)
+            return isTolerated(error) ? nil : error
         }
     }
 

@@ -107,57 +107,29 @@ public struct CachedLanguageModel: LanguageModel {
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
     ) async throws {
         var positions: [EmbeddingKey: [Int]] = [:]
-        var missing: [ReplyRequest] = []
+        var requests: [ReplyRequest] = []
         for (index, prompt) in prompts.enumerated() {
             let request = ReplyRequest(prompt, of: identity)
-            if positions[request.key] == nil { missing.append(request) }
+            if positions[request.key] == nil { requests.append(request) }
             positions[request.key, default: []].append(index)
         }
-        let places = positions
-        @Sendable func deliver(_ key: EmbeddingKey, _ reply: LanguageReply) async throws {
-            for index in places[key] ?? [] { try await answered(index, reply) }
-        }
-        var pause = Duration.milliseconds(50)
-        while !missing.isEmpty {
-            let found = try await cache.replies(for: missing)
-            for (place, reply) in found.sorted(by: { $0.key < $1.key }) { try await deliver(missing[place].key, reply) }
-            missing = missing.indices.filter { found[$0] == nil }.map { missing[$0] }
-            guard !missing.isEmpty else { return }
-            missing = try await ask(missing, prompts, places, deliver)
-            guard !missing.isEmpty else { return }
-            // Another process is asking these: its replies are waited for.
-            try await Task.sleep(for: pause)
-            pause = min(pause * 2, .seconds(1))
-        }
-    }
-
-    /// Asks what nobody else is asking; returns the others.
-    private func ask(
-        _ missing: [ReplyRequest], _ prompts: [LanguagePrompt], _ places: [EmbeddingKey: [Int]],
-        _ deliver: @escaping @Sendable (EmbeddingKey, LanguageReply) async throws -> Void
-    ) async throws -> [ReplyRequest] {
-        let claims = try await CacheClaims.enter(cache)
-        do {
-            let foreign = Set(try await claims.claim(missing.map(\.key)))
-            // Between looking and claiming somebody may have answered and released.
-            let own = missing.indices.filter { !foreign.contains($0) }.map { missing[$0] }
-            let answeredMeanwhile = try await cache.replies(for: own)
-            let asked = own.indices.filter { answeredMeanwhile[$0] == nil }.map { own[$0] }
-            for (place, reply) in answeredMeanwhile { try await deliver(own[place].key, reply) }
-            try await base.answer(asked.compactMap { places[$0.key]?.first.map { prompts[$0] } }) {
-                [cache, model] index, reply in
-                let request = asked[index]
-                if reply.refusal == nil, !reply.isLost {
-                    try await cache.store(
-                        reply, key: request.key, maximumTokens: request.maximumTokens, model: model)
-                }
-                try await deliver(request.key, reply)
+        let (distinct, places) = (requests, requests.map { positions[$0.key] ?? [] })
+        @Sendable func cached(_ wanted: [Int]) async throws -> [Int] {
+            let found = try await cache.replies(for: wanted.map { distinct[$0] })
+            for (place, reply) in found.sorted(by: { $0.key < $1.key }) {
+                for index in places[wanted[place]] { try await answered(index, reply) }
             }
-            await claims.release()
-            return foreign.sorted().map { missing[$0] }
-        } catch {
-            await claims.release()
-            throw error
+            return wanted.indices.filter { found[$0] == nil }.map { wanted[$0] }
+        }
+        let missing = try await cached(Array(distinct.indices))
+        try await CacheClaims.fetch(missing, of: distinct.map(\.key), in: cache, deliver: cached) { asked in
+            try await base.answer(asked.map { prompts[places[$0][0]] }) { [cache, model] index, reply in
+                let request = distinct[asked[index]]
+                if reply.refusal == nil, !reply.isLost {
+                    try await cache.store(reply, key: request.key, maximumTokens: request.maximumTokens, model: model)
+                }
+                for index in places[asked[index]] { try await answered(index, reply) }
+            }
         }
     }
 }
