@@ -23,7 +23,6 @@ public struct FrozenEncoder: BlackBox {
     ]
 
     /// Loads a checkpoint folder.
-    ///
     /// - Parameters:
     ///   - modelFolder: in the sentence-transformers layout.
     ///   - name: for the identity; the folder's name where none is given.
@@ -55,7 +54,6 @@ public struct FrozenEncoder: BlackBox {
     }
 
     /// Unit vectors of the items' texts, in order.
-    ///
     /// - Throws: ``BlackBoxError`` where the weights give no finite vector; `CancellationError`
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         let vectors = try await engine.embed(items.map(\.text), prefix: identity.prefix(for: role))
@@ -64,7 +62,6 @@ public struct FrozenEncoder: BlackBox {
     }
 
     /// Unit vectors of the items' texts, in batches of 512.
-    ///
     /// - Throws: ``BlackBoxError`` where the weights give no finite vector; `CancellationError`
     public func embed(
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void

@@ -4,7 +4,6 @@ import MafinNumerics
 /// Vectors as JSON lines: `{"_id": "d1", "embedding": [0.1, …]}`; further members are stepped over.
 enum JSONLinesVectors {
     /// Reads a file in pieces of 4 MiB (more only where a single line is longer), so that memory is that of the vectors.
-    ///
     /// - Throws: ``BlackBoxError`` naming the file and line.
     static func read(_ file: URL) throws -> VectorTable {
         var rows = Rows(path: file.path)

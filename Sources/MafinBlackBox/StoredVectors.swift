@@ -24,7 +24,6 @@ public struct StoredVectors: BlackBox {
     private let documents: VectorTable?
 
     /// Opens a folder or file of stored vectors and checks all of it.
-    ///
     /// - Throws: ``BlackBoxError`` naming the file, and the id and row or line at fault; `NumericsError` for a malformed array file.
     public init(contentsOf url: URL) throws {
         var tables = try VectorTables(contentsOf: url)
@@ -59,7 +58,6 @@ public struct StoredVectors: BlackBox {
     private func table(for role: TextRole) -> VectorTable? { role == .query ? queries : documents }
 
     /// The stored vectors of the items' ids; their texts are not looked at.
-    ///
     /// - Throws: ``BlackBoxError/missingIDs(path:role:count:asked:first:)``, ``BlackBoxError/missingRole(path:role:)``
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         guard let table = table(for: role) else { throw BlackBoxError.missingRole(path: path, role: role) }

@@ -11,7 +11,6 @@ package struct VectorTables {
     let contentHash: String
 
     /// The tables of a folder or file, by its kind; vectors are as they were stored.
-    ///
     /// - Throws: ``BlackBoxError`` naming the file, and the id and row or line at fault; `NumericsError` for a malformed array file.
     package init(contentsOf url: URL) throws {
         var isFolder: ObjCBool = false

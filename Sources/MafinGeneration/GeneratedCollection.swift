@@ -40,7 +40,6 @@ public struct GeneratedCollection: Sendable {
     private let origins: [String: GeneratedQuery.Origin]
 
     /// Splits generated queries by document.
-    ///
     /// - Parameters:
     ///   - own: queries and labels of the collection's own, which stay as they are; generated queries do not go to these splits.
     /// - Throws: ``GenerationError/tooFewQueries(kept:rejected:reasons:)`` where a part would stay empty.
@@ -115,7 +114,6 @@ public struct GeneratedCollection: Sendable {
     }
 
     /// Writes the folder, whole or not at all: `corpus.jsonl`, `queries.jsonl`, `qrels/`, `rejected.jsonl`, `generation.json`.
-    ///
     /// - Parameter corpus: a file that holds just these documents and is copied as it is; nil: they are written anew.
     /// - Throws: `NumericsError`, `RetrievalError`
     public func write(

@@ -8,7 +8,6 @@ public protocol LanguageModel: Sendable {
     var identity: LanguageModelIdentity { get }
 
     /// Hands over the reply to each prompt as soon as it is there.
-    ///
     /// - Parameter answered: called once for each prompt with its index, in any order, never by two tasks at a time. An error thrown by it
     ///   ends the call.
     /// - Throws: whatever stops the model from answering. A single prompt that is refused is a reply with a ``LanguageReply/refusal``.
@@ -19,7 +18,6 @@ public protocol LanguageModel: Sendable {
 
 extension LanguageModel {
     /// The replies to all prompts; nil where none came.
-    ///
     /// - Parameter progress: told how many are there.
     func replies(
         to prompts: [LanguagePrompt], progress: @escaping @Sendable (Int) -> Void

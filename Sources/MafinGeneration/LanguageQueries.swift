@@ -64,7 +64,6 @@ public struct LanguageQueries: Sendable {
     }
 
     /// Asks, and reads what comes.
-    ///
     /// - Parameter progress: told how many passages have their reply.
     /// - Throws: what the model throws.
     public func ask(
@@ -105,7 +104,6 @@ public struct QueryJudge: Sendable {
     public let prompts: [LanguagePrompt]
 
     /// The prompts for what is left of some queries; those of a passage stand side by side.
-    ///
     /// - Parameter maximumTokens: of a reply; nil: what the grades need.
     public init(_ filtering: QueryFiltering, of selection: PassageSelection, seed: UInt64, maximumTokens: Int? = nil) {
         queries = filtering.kept
@@ -130,7 +128,6 @@ public struct QueryJudge: Sendable {
     }
 
     /// Asks for grades and rejects what is below 2 of 3. A passage whose grades cannot be read keeps its queries.
-    ///
     /// - Returns: passages whose grades could not be read.
     public func apply(
         to filtering: inout QueryFiltering, _ model: some LanguageModel,

@@ -6,7 +6,6 @@ public struct APIKey: Sendable, Hashable, CustomStringConvertible, CustomDebugSt
     let secret: String
 
     /// A key that is at hand already.
-    ///
     /// - Parameter source: where it comes from, for the error message.
     /// - Throws: ``ProviderError/badKey(source:reason:)`` where it is empty or holds anything but visible ASCII characters.
     public init(_ secret: String, source: String = "API key") throws {
@@ -61,7 +60,6 @@ public struct APIKeySource: Sendable, Hashable {
     }
 
     /// The key for a provider, or nil where nothing is named and none of its variables is set.
-    ///
     /// - Throws: ``ProviderError/badKey(source:reason:)``, which never holds the key.
     public func key(
         of profile: ProviderProfile, environment: [String: String] = ProcessInfo.processInfo.environment

@@ -114,7 +114,6 @@ struct BatchSchedule {
     }
 
     /// Takes a batch back that was too large: it is cut, and later batches stay below what failed.
-    ///
     /// - Parameter named: the bound in the server's words, and what it counted.
     /// - Returns: false where it was a single text, which cannot be cut; it is then not taken back.
     mutating func shrink(

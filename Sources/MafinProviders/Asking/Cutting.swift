@@ -74,7 +74,6 @@ struct Cutting {
 
     /// Takes over which texts of a round were refused, and cuts those that are too long. Where many are, the call has ended before all were
     /// asked: what was learned holds for the rest.
-    ///
     /// - Returns: whether the round has led anywhere.
     mutating func take(_ refused: [RefusedText], of round: Round, since before: (answered: Int, refused: Int)) -> Bool {
         for text in refused where text.reason == .tooLong { shorten(round, text) }

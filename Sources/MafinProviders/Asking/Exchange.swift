@@ -127,7 +127,6 @@ struct Exchange: Sendable {
     }
 
     /// What the server says in an answer that is none, without secrets.
-    ///
     /// - Parameter found: the same, where it was read already.
     func complaint(in answer: HTTPAnswer, _ found: ServerComplaint? = nil) -> ServerComplaint {
         let target = (300..<400).contains(answer.status) ? answer.headers.first(name: "location") ?? "nowhere" : nil

@@ -81,7 +81,6 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
     let time: any TimeSource
 
     /// A model of a provider.
-    ///
     /// - Parameters:
     ///   - profile: what the provider is like.
     ///   - model: the provider's name for it.
@@ -177,7 +176,6 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
     }
 
     /// Vectors of the items' texts, in order.
-    ///
     /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled.
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         let rows = RowCollector(count: items.count)
@@ -186,7 +184,6 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
     }
 
     /// Vectors of the items' texts, batch by batch as they are answered.
-    ///
     /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled, once what was in flight is handed over
     ///   (``RetryPolicy/finishing``).
     public func embed(

@@ -52,7 +52,6 @@ struct BatchAPI: Sendable {
     }
 
     /// Begins a batch. The request is sent once. If its answer is lost, ``find(_:known:)`` tells whether a batch was begun.
-    ///
     /// - Parameter file: the uploaded one; nil: the requests go up with this.
     func begin(_ lines: ByteBuffer, file: String?, tag: String) async throws -> BatchRemote {
         let json: ByteBuffer
@@ -97,7 +96,6 @@ struct BatchAPI: Sendable {
     }
 
     /// Looks for the batch of a job, page by page from the latest back to the time when the job was made.
-    ///
     /// - Parameter known: ids of batches that are other jobs'.
     func find(_ job: BatchJob, known: Set<String>) async throws -> Search {
         // Clocks differ by minutes at most.

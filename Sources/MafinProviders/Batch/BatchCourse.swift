@@ -71,7 +71,6 @@ struct BatchCourse {
     }
 
     /// One round: jobs for the keys that no earlier job holds; waits until all have ended.
-    ///
     /// - Parameters:
     ///   - parts: cuts the keys at some positions into jobs of at most so many.
     ///   - collect: brings a job's answers into the cache.
@@ -174,7 +173,6 @@ struct BatchCourse {
     }
 
     /// Waits before the next round where the provider has no room for it.
-    ///
     /// - Parameters:
     ///   - hasProgress: whether less is open than before this round.
     ///   - left: how much is still open.

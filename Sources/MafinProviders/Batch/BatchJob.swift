@@ -91,7 +91,6 @@ extension EmbeddingCache {
     }
 
     /// Writes a job down, before anything of it is sent.
-    ///
     /// - Parameter tag: ``BatchJob/makeTag()``.
     func makeJob(
         _ tag: String, lines: [[EmbeddingKey]], source: EmbeddingKey.Source, provider: String, model: String,

@@ -27,7 +27,6 @@ struct BatchRunner: Sendable {
     let cache: EmbeddingCache
 
     /// Uploads a job's file and begins it.
-    ///
     /// - Throws: ``ProviderError`` where it was not begun. Whatever else is thrown, it may have begun, and is found again by its tag.
     func begin(_ given: BatchJob, file: ByteBuffer) async throws -> BatchJob {
         var job = given
@@ -73,7 +72,6 @@ struct BatchRunner: Sendable {
     }
 
     /// Asks how a job is. When it has ended, `collect` brings its answers into the cache and says what they are.
-    ///
     /// - Returns: the job as it is now, and what it has brought; nil: nothing yet.
     func advance(
         _ given: BatchJob, collect: (BatchRemote, BatchJob) async throws -> Result

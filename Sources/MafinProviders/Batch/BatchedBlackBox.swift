@@ -47,7 +47,6 @@ public struct BatchedBlackBox: BlackBox {
     public var identity: BlackBoxIdentity { server.identity }
 
     /// Vectors of the items, in order.
-    ///
     /// - Throws: ``ProviderError``; ``ProviderError/batchPending(jobs:texts:)`` where it is not waited for.
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         let rows = RowCollector(count: items.count)
@@ -141,7 +140,6 @@ public struct BatchedBlackBox: BlackBox {
 extension BatchedBlackBox {
     /// Begins the jobs of many texts before the first is waited for. A caller that then asks block by block waits for all jobs at once, and not for
     /// one after the other. Ends early if the provider has no room for more.
-    ///
     /// - Parameters:
     ///   - box: one that stands on a ``BatchedBlackBox`` which does not wait.
     ///   - next: the next texts, some ten thousand at a time; nil at the end.
@@ -169,7 +167,6 @@ extension BatchedBlackBox {
 
 extension EmbeddingCache {
     /// Asks after all unfinished jobs that a provider's model has, and brings their answers into the cache.
-    ///
     /// - Returns: the jobs as they are now.
     public func resumeJobs(of box: ProviderBlackBox) async throws -> [BatchJob] {
         let collection = try BatchCollection(box, cache: self)

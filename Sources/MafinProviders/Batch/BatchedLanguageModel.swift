@@ -46,7 +46,6 @@ public struct BatchedLanguageModel: LanguageModel {
     private static let bound = "maximum_tokens"
 
     /// The replies, as jobs are answered.
-    ///
     /// - Throws: ``ProviderError``; ``ProviderError/batchPending(jobs:texts:)`` where it is not waited for.
     public func answer(
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void

@@ -43,7 +43,6 @@ final class CacheClaims: Sendable {
     deinit { renewing.cancel() }
 
     /// Has everything delivered that is wanted: from the cache, by asking, or from another call that is asking it already.
-    ///
     /// - Parameters:
     ///   - wanted: positions among the keys, none of them in the cache a moment ago.
     ///   - deliver: delivers what is in the cache, and returns the rest.

@@ -16,7 +16,6 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     private let progress: (@Sendable (EmbeddingCounts) -> Void)?
 
     /// A black box with a memory.
-    ///
     /// - Parameters:
     ///   - drift: which share of the cached texts is asked again, to see whether the model is still the same; nil: none.
     ///   - policy: how answers are kept.
@@ -36,14 +35,12 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     public var identity: BlackBoxIdentity { base.identity }
 
     /// Vectors of the items, from the cache and, for texts it does not have, from the black box.
-    ///
     /// - Throws: ``ProviderError``, or what the black box throws; everything answered until then is in the cache.
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         try await answer(items, as: role).vectors
     }
 
     /// Like ``embed(_:as:)``, with the counts of what was asked.
-    ///
     /// - Throws: ``ProviderError``, or what the black box throws; everything answered until then is in the cache.
     public func answer(
         _ items: [EmbeddingItem], as role: TextRole
@@ -57,7 +54,6 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
 
     /// Vectors of the items, cached ones first, then the others as they are answered. What is held at a time is one batch, however
     /// many items there are.
-    ///
     /// - Throws: ``ProviderError``, or what the black box throws; everything answered until then is in the cache.
     public func embed(
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
@@ -68,7 +64,6 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     }
 
     /// Vectors of those of the items that the cache has; none where cached texts are to be asked again (``DriftCheck``).
-    ///
     /// - Throws: ``ProviderError`` where the cache cannot be read.
     public func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
         guard drift == nil, !items.isEmpty else { return .none }
@@ -82,7 +77,6 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     }
 
     /// The black box's own answer, past the cache.
-    ///
     /// - Throws: what the black box throws.
     public func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         try await base.embedAnew(items, as: role)

@@ -147,7 +147,6 @@ extension EmbeddingCache {
     }
 
     /// Reads every vector and compares it with its checksum. Memory: a thousand vectors.
-    ///
     /// - Parameters:
     ///   - repairing: whether damaged vectors are removed, so that they are asked again.
     ///   - progress: told of how many were looked at, of how many.
@@ -218,7 +217,6 @@ extension EmbeddingCache {
     }
 
     /// Removes what is not wanted any more.
-    ///
     /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a source that is not there.
     public func clean(_ cleaning: CacheCleaning) async throws -> CacheCleaning.Result {
         let before = fileBytes

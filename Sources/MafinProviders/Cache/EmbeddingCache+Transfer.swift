@@ -29,7 +29,6 @@ extension EmbeddingCache {
     }
 
     /// Adds the vectors that ``exportVectors(of:to:)`` wrote; those that are there already stay as they are.
-    ///
     /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a file that is none of those; `BlackBoxError` for damaged vectors.
     public func importVectors(from file: URL) async throws -> Transfer {
         let sidecar = file.deletingPathExtension().appendingPathExtension("source")
@@ -159,7 +158,6 @@ public struct AdoptedVectors: BlackBox {
     }
 
     /// Vectors of the items by their ids.
-    ///
     /// - Throws: `BlackBoxError` for an id that has none.
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         try await vectors.embed(items, as: role)

@@ -18,7 +18,6 @@ extension EmbeddingCache {
     private static let windowsAtOnce = 3
 
     /// Hands over the vectors that are there for many keys, window by window.
-    ///
     /// - Parameters:
     ///   - wanted: positions among the keys; those of the rows that are handed over are among them.
     /// - Returns: positions of the keys for which there is none, ascending.
@@ -51,7 +50,6 @@ extension EmbeddingCache {
     }
 
     /// The vectors that are there for some keys of one source.
-    ///
     /// - Parameter keys: not more than ``readingWindow`` for bounded memory.
     /// - Returns: the vectors with the positions of their keys, and the positions of keys for which there is none.
     /// - Complexity: O(keys · log(size)). Rows are read in the order in which they lie in the file, neighbours in one go.
@@ -106,7 +104,6 @@ extension EmbeddingCache {
     // MARK: - Writing
 
     /// Writes a batch of answers in one transaction; it is on disk when this returns. What is there already stays as it is.
-    ///
     /// - Parameters:
     ///   - rows: the vectors.
     ///   - keys: the key of each row.

@@ -25,7 +25,6 @@ public final class EmbeddingCache: Sendable {
 
     /// Opens a cache, and makes the file and its folder where there is none. A new file can be read by its owner only: texts can be guessed from
     /// vectors, and replies of language models stand in it. Complexity: O(1), however large the file.
-    ///
     /// - Parameters:
     ///   - file: the SQLite file.
     ///   - precision: how exactly vectors are kept that are stored from now on; those in the file stay as they are.
@@ -87,7 +86,6 @@ public final class EmbeddingCache: Sendable {
     // MARK: - Transactions
 
     /// Reads from what is there at one moment.
-    ///
     /// - Parameter connection: nil: one of ``pool``.
     func read<Result: Sendable>(
         _ connection: (any DatabaseReader)? = nil, _ body: @escaping @Sendable (Database) throws -> Result
@@ -97,7 +95,6 @@ public final class EmbeddingCache: Sendable {
 
     /// One transaction. It takes the write lock at its start, so that it never fails half-way because of another process. It runs to its end even
     /// if the task that waits for it is cancelled, because what it writes is paid.
-    ///
     /// - Parameter connection: nil: that of ``pool``, whose commits survive a power cut.
     func write<Result: Sendable>(
         _ connection: (any DatabaseWriter)? = nil, _ body: @escaping @Sendable (Database) throws -> Result

@@ -37,7 +37,6 @@ public struct ChatForm: Sendable, Hashable {
 
 extension ProviderProfile {
     /// The profile with the endpoint of its chat API in the place of that for vectors.
-    ///
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` where no chat API is known; ``ProviderError/badProfile(source:place:reason:)``
     func forChat() throws -> (profile: ProviderProfile, form: ChatForm) {
         guard let chat else {

@@ -99,7 +99,6 @@ public struct ChatModel: LanguageModel, ProviderClient {
     }
 
     /// A model of a provider.
-    ///
     /// - Parameters:
     ///   - profile: what the provider is like; it must have a chat API.
     ///   - baseURL: the address; nil: the provider's own.
@@ -179,7 +178,6 @@ public struct ChatModel: LanguageModel, ProviderClient {
     }
 
     /// Refuses prompts that may go beyond what is left of the limits; nothing is sent.
-    ///
     /// - Parameter cost: the most that they can cost; nil: no price is known.
     /// - Throws: ``ProviderError/overBudget(endpoint:reason:)``
     public func require(prompts: Int, cost: Double?) async throws {
@@ -195,7 +193,6 @@ public struct ChatModel: LanguageModel, ProviderClient {
     }
 
     /// Asks all prompts, several at a time, and hands over the replies as they come.
-    ///
     /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled, once what was in flight is handed over
     ///   (``RetryPolicy/finishing``).
     public func answer(
@@ -409,7 +406,6 @@ final class KnownAbilities: Sendable {
     var current: ChatAbilities { state.withLock { $0 } }
 
     /// Steps back once for a complaint about a request that was sent with `seen`.
-    ///
     /// - Returns: whether it is worth asking again.
     func stepBack(from complaint: String, seen: ChatAbilities) -> Bool {
         state.withLock { state in

@@ -16,7 +16,6 @@ struct ChatAbilities: Sendable, Equatable {
     var hasNewBound = true
 
     /// Steps back from what a refusal complains about.
-    ///
     /// - Returns: whether anything was left to step back from.
     mutating func stepBack(from complaint: String) -> Bool {
         let words = complaint.lowercased()

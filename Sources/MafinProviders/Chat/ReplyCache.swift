@@ -65,7 +65,6 @@ extension EmbeddingCache {
     }
 
     /// Keeps a reply; it is on disk on return.
-    ///
     /// - Parameter maximumTokens: that it was allowed.
     func store(_ reply: LanguageReply, key: EmbeddingKey, maximumTokens: Int, model: String) async throws {
         let value = try JSONEncoder().encode(StoredReply(reply: reply, maximumTokens: maximumTokens))

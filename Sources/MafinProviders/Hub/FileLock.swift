@@ -7,7 +7,6 @@ final class FileLock: Sendable {
     private let descriptor: Int32
 
     /// Waits for the lock.
-    ///
     /// - Parameter waiting: called once if another process holds it.
     /// - Throws: ``ProviderError/cannotStore(path:reason:)``, `CancellationError`
     init(_ file: URL, waiting: () -> Void) async throws {

@@ -108,7 +108,6 @@ enum ModelFiles {
     }
 
     /// The files to pull: settings, vocabularies and weights at the top and in the folders of modules (`1_Pooling`, `2_Dense` …).
-    ///
     /// - Throws: ``ProviderError/unusableRepository(_:reason:)`` where there are no weights that can be read.
     static func wanted(of files: [String], repository: String) throws -> [String] {
         let wanted = files.filter { path in

@@ -18,7 +18,6 @@ public struct CachedModel: Sendable, Hashable {
 
 extension ModelHub {
     /// The hub and the cache that the environment names.
-    ///
     /// - Throws: ``ProviderError/badKey(source:reason:)``, ``ProviderError/badEndpoint(_:reason:)``
     public init(environment: [String: String] = ProcessInfo.processInfo.environment) throws {
         let location = try HubLocation(environment: environment)
@@ -55,7 +54,6 @@ extension ModelHub {
     }
 
     /// What a snapshot consists of: the record that ``pull(_:revision:)`` left, or, where Python pulled it, one made by hashing its files.
-    ///
     /// - Throws: ``ProviderError/cannotStore(path:reason:)`` for a file that cannot be read.
     public func record(of snapshot: URL, repository: String, revision: String = "main") throws -> ModelRecord {
         let commit = snapshot.lastPathComponent

@@ -8,7 +8,6 @@ import NIOHTTP1
 
 extension ModelHub {
     /// Makes sure that a file's content lies in the cache, whole and checked; returns what to record of it.
-    ///
     /// - Parameter progress: bytes of this file that are there.
     func store(
         _ file: HubFile, in target: HubRepository, progress: @escaping @Sendable (Int64) -> Void

@@ -126,7 +126,6 @@ extension ModelHub {
     }
 
     /// Attempts until one is done, with pauses.
-    ///
     /// - Parameter connectionAttempts: attempts that may end without any answer, where that is fewer than the policy's.
     func retrying<Result>(
         _ target: HubRepository, connectionAttempts: Int = .max, _ body: () async throws -> Attempt<Result>

@@ -18,7 +18,6 @@ public struct ModelHub: Sendable {
     private let progress: (@Sendable (HubProgress) -> Void)?
 
     /// A hub.
-    ///
     /// - Parameters:
     ///   - location: where models come from and are kept.
     ///   - retry: for 429, 5xx and connections that are cut; each new attempt goes on where the last one stopped.
@@ -44,7 +43,6 @@ public struct ModelHub: Sendable {
     /// Only what is missing is downloaded. Each file is checked against the hash that the hub gives for it, and `mafin-<commit>.json`
     /// beside the snapshots records the SHA-256 of all. The name of the revision is written last: a pull that was cut short is not
     /// mistaken for a model.
-    ///
     /// - Parameters:
     ///   - repository: `ORGANISATION/NAME`.
     ///   - revision: branch, tag or commit.
@@ -89,7 +87,6 @@ public struct ModelHub: Sendable {
 
     /// The folder of an encoder: a local folder, a model under its plain name in one of ``HubLocation/modelFolders``, or a snapshot in the
     /// cache. Asks nothing over the network.
-    ///
     /// - Throws: ``ProviderError/modelNotFound(name:reason:)``, which says how to get it.
     public func resolve(_ nameOrPath: String, revision: String = "main") throws -> URL {
         let path = nameOrPath.hasPrefix("~/") ? NSString(string: nameOrPath).expandingTildeInPath : nameOrPath

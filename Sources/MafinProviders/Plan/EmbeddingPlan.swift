@@ -144,7 +144,6 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     private static let tokensForMeasure = 500
 
     /// Plans a job.
-    ///
     /// - Parameters:
     ///   - blackBox: the provider's model; not asked.
     ///   - cache: what is there already.

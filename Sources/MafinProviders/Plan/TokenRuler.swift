@@ -7,7 +7,6 @@ public struct TokenRuler: Sendable {
     private let bytesPerToken: Double
 
     /// A ruler that estimates.
-    ///
     /// - Parameter bytesPerToken: bytes of UTF-8 that a token holds, roughly.
     public init(bytesPerToken: Double = 3) {
         precondition(bytesPerToken > 0, "a token holds something")
@@ -22,7 +21,6 @@ public struct TokenRuler: Sendable {
     }
 
     /// The ruler of a profile: its tokenizer where it names a folder that holds one, else its estimate.
-    ///
     /// - Parameter tokenizer: a tokenizer's folder in place of the profile's.
     /// - Throws: `TokenizerError`
     public init(_ profile: ProviderProfile, tokenizer folder: String? = nil) throws {

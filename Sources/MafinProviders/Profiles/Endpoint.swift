@@ -49,7 +49,6 @@ public struct Endpoint: Sendable, Hashable {
     }
 
     /// The address of a model.
-    ///
     /// - Parameters:
     ///   - given: the user's base address; nil: the vendor's own. An address without any path gets ``root``, one that ends in ``path`` is
     ///     taken as it is.

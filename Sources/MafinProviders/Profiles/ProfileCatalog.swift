@@ -33,7 +33,6 @@ public struct ProfileCatalog: Sendable {
     private init() {}
 
     /// The built-in profiles, changed and extended by all `*.toml` of a folder. The folder need not exist.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` naming file and key.
     public init(folder: URL = ProfileCatalog.standardFolder()) throws {
         self = .builtIn
@@ -54,7 +53,6 @@ public struct ProfileCatalog: Sendable {
     }
 
     /// Adds one file; what it changes is checked when a profile is asked for.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public mutating func add(file: URL) throws {
         guard let toml = try? String(contentsOf: file, encoding: .utf8) else {
@@ -64,7 +62,6 @@ public struct ProfileCatalog: Sendable {
     }
 
     /// Adds one profile's text.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public mutating func add(toml: String, source: String) throws {
         try add(toml: toml, source: source, isBuiltIn: false)
@@ -88,7 +85,6 @@ public struct ProfileCatalog: Sendable {
     }
 
     /// The profile in a text. It may extend one of these.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public func reading(_ toml: String, source: String = "profile") throws -> ProviderProfile {
         var catalog = self
@@ -96,7 +92,6 @@ public struct ProfileCatalog: Sendable {
     }
 
     /// Reads every profile.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` of the first faulty one.
     public func check() throws {
         for name in names { _ = try profile(name) }
@@ -112,7 +107,6 @@ public struct ProfileCatalog: Sendable {
     public func texts(of name: String) -> [String] { entries[name]?.map(\.text) ?? [] }
 
     /// A profile by its name.
-    ///
     /// - Throws: ``ProviderError/unknownProvider(_:known:)``; ``ProviderError/badProfile(source:place:reason:)``
     public func profile(_ name: String) throws -> ProviderProfile {
         guard let source = entries[name]?.last?.source else {

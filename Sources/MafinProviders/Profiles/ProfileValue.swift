@@ -10,7 +10,6 @@ enum ProfileValue: Sendable, Hashable {
     case table([String: ProfileValue])
 
     /// The table of a TOML text.
-    ///
     /// - Parameter source: file or name, for the error message.
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` with the line of a fault of syntax.
     static func table(toml: String, source: String) throws -> [String: ProfileValue] {

@@ -62,7 +62,6 @@ public struct ProviderProbe: Sendable {
     public init(_ box: ProviderBlackBox) { self.box = box }
 
     /// Asks.
-    ///
     /// - Parameter limits: also send growing batches, to find how many texts a request may hold (a few thousand tokens).
     /// - Throws: ``ProviderError`` where the server does not answer in this profile's way, or more would be spent than may be.
     public func run(limits: Bool = false) async throws -> Report {
@@ -223,7 +222,6 @@ public struct ProviderProbe: Sendable {
 
 extension ProviderProbe.Report {
     /// A profile that says what was learned, upon the one that was compared.
-    ///
     /// - Parameters:
     ///   - name: of the new profile.
     ///   - baseURL: the address that was asked.

@@ -47,7 +47,6 @@ public struct ProviderProfile: Sendable, Hashable {
     let definition: [String: ProfileValue]
 
     /// Reads a profile that extends nothing.
-    ///
     /// - Parameter source: file or name, for error messages.
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public init(toml: String, source: String) throws {
@@ -85,7 +84,6 @@ public struct ProviderProfile: Sendable, Hashable {
     }
 
     /// The profile as it is for one model: what its `[[model]]` tables change, later ones last.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public func adapted(to model: String) throws -> ProviderProfile {
         guard case .list(let overrides)? = definition["model"] else { return self }
@@ -103,7 +101,6 @@ public struct ProviderProfile: Sendable, Hashable {
     }
 
     /// The profile with single keys changed.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public func overriding(toml: String, source: String) throws -> ProviderProfile {
         try ProviderProfile(

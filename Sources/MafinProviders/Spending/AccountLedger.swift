@@ -23,7 +23,6 @@ protocol AccountLedger: Sendable {
     /// What all accounts have spent on a day.
     func spent(on day: Int, for purpose: Spending.Purpose) async throws -> DailySpending
     /// Adds to what is spent on a day, unless the sum over all accounts would then be above a limit.
-    ///
     /// - Returns: whether it was added.
     func spend(
         _ amount: DailySpending, by account: String, for purpose: Spending.Purpose, on day: Int, limit: Double?

@@ -75,7 +75,6 @@ public final class Spending: Sendable {
     var soFar: (requests: Int, tokens: Int) { state.withLock { ($0.requests, $0.tokens) } }
 
     /// Refuses a job that may go beyond the limit, before its first request.
-    ///
     /// - Parameters:
     ///   - requests: needed at least.
     ///   - tokens: needed at most.
@@ -106,7 +105,6 @@ public final class Spending: Sendable {
     }
 
     /// Books one request.
-    ///
     /// - Parameter tokens: the most that it can take.
     /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` where it must not be sent.
     func book(tokens: Int, account: String, ledger: any AccountLedger, endpoint: String) async throws -> Booking {

@@ -43,7 +43,6 @@ public struct ConnectionSettings: Sendable, Hashable {
     }
 
     /// Host, port and credentials of the proxy.
-    ///
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)``, without the password.
     func proxyParts() throws -> (host: String, port: Int, user: String?, password: String?)? {
         guard let proxy else { return nil }

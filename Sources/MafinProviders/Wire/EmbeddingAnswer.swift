@@ -40,7 +40,6 @@ enum EmbeddingAnswer: Sendable {
     }
 
     /// Reads the vectors at the places that `shape` names: numbers or base64 (each row for itself), any order of `index`.
-    ///
     /// - Parameters:
     ///   - shape: where things stand.
     ///   - count: how many texts were asked.

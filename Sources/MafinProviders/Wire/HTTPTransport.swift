@@ -31,7 +31,6 @@ struct ConnectionFailure: Error, CustomStringConvertible {
 /// Sends requests to a server and returns whole answers. Tests use their own.
 protocol RequestTransport: Sendable {
     /// One request and its whole answer.
-    ///
     /// - Parameters:
     ///   - timeout: for the whole exchange.
     ///   - maximumBytes: longer bodies fail.
@@ -55,7 +54,6 @@ struct HTTPTransport: RequestTransport {
 
     /// One client for each way of reaching servers, for as long as the process lives. Redirects are returned to the caller. A connection is tried
     /// once, because the caller decides about pauses between attempts.
-    ///
     /// - Parameter idleSeconds: for how long a server may be silent: APIs may think for minutes before the first byte.
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` for a malformed proxy, ``ProviderError/badCertificates(path:reason:)``
     init(_ settings: ConnectionSettings, idleSeconds: Int64 = 600) throws {

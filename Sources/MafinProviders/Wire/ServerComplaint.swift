@@ -74,7 +74,6 @@ struct ServerComplaint: Sendable, Equatable {
     }
 
     /// What to do about it, by status and by the words of the vendors that we know.
-    ///
     /// - Parameter words: what a profile adds to those words; they come first.
     func verdict(_ words: ErrorWords = ErrorWords()) -> Verdict {
         if mentions(words.final) { return .final }
