@@ -179,14 +179,10 @@ extension EmbeddingCache {
         return result
     }
 
-    private struct Inspection: Sendable {
-        var checked = 0
-        var last: Int64 = 0
-        var damaged: [(id: Int64, reason: String)] = []
-    }
-
-    private static func damaged(after last: Int64, _ database: Database) throws -> Inspection {
-        var result = Inspection(last: last)
+    private static func damaged(
+        after last: Int64, _ database: Database
+    ) throws -> (checked: Int, last: Int64, damaged: [(id: Int64, reason: String)]) {
+        var result = (checked: 0, last: last, damaged: [(id: Int64, reason: String)]())
         let statement = try database.cachedStatement(
             sql: """
                 SELECT vector.id, key, checksum, precision, dimension, value FROM vector LEFT JOIN source ON source.id = source

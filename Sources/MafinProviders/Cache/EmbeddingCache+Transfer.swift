@@ -31,24 +31,22 @@ extension EmbeddingCache {
     /// Adds the vectors that ``exportVectors(of:to:)`` wrote; those that are there already stay as they are.
     /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a file that is none of those; `BlackBoxError` for damaged vectors.
     public func importVectors(from file: URL) async throws -> Transfer {
+        func misuse(_ file: URL, _ reason: String) -> ProviderError { .cacheMisuse(path: file.path, reason: reason) }
         let sidecar = file.deletingPathExtension().appendingPathExtension("source")
         guard let description = try? String(contentsOf: sidecar, encoding: .utf8) else {
-            throw ProviderError.cacheMisuse(
-                path: sidecar.path, reason: "not found; it says what the vectors of \(file.lastPathComponent) come from"
-            )
+            throw misuse(sidecar, "not found; it says what the vectors of \(file.lastPathComponent) come from")
         }
         let fields = EmbeddingKey.Source.fields(of: description)
         guard fields["provider"] != nil, fields["model"] != nil else {
-            throw ProviderError.cacheMisuse(path: sidecar.path, reason: "it names no provider and model")
+            throw misuse(sidecar, "it names no provider and model")
         }
         guard let table = try VectorTables(contentsOf: file).documents else {
-            throw ProviderError.cacheMisuse(path: file.path, reason: "it holds no vectors")
+            throw misuse(file, "it holds no vectors")
         }
         let keys = try table.ids.map { id -> EmbeddingKey in
             guard let key = EmbeddingKey(hexadecimal: id) else {
-                throw ProviderError.cacheMisuse(
-                    path: file.path,
-                    reason: "'\(id)' is no key of a cache; vectors of texts of a collection are imported with --data")
+                throw misuse(
+                    file, "'\(id)' is no key of a cache; vectors of texts of a collection are imported with --data")
             }
             return key
         }

@@ -222,15 +222,10 @@ public struct ChatModel: LanguageModel, ProviderClient {
                 guard inFlight > 0, let event = try await group.next() else { break }
                 inFlight -= 1
                 switch event {
-                case .failed(let error):
-                    // What is in flight is paid: it is waited for.
-                    failure = failure ?? error
+                // What is in flight is paid: it is waited for.
+                case .failed(let error): failure = failure ?? error
                 case .replied(let index, let reply, let wasOverloaded, let number):
-                    if wasOverloaded {
-                        window.overloaded(number: number)
-                    } else {
-                        window.answered()
-                    }
+                    if wasOverloaded { window.overloaded(number: number) } else { window.answered() }
                     if let refusal = reply.refusal {
                         refusals += 1
                         if answers == 0, refusals >= Self.refusalsBeforeDoubt {
@@ -240,10 +235,8 @@ public struct ChatModel: LanguageModel, ProviderClient {
                         answers += 1
                         if reply.isLost || reply.isCutOff { lost += 1 }
                         if answers == Self.repliesBeforeDoubt, lost == answers {
-                            failure =
-                                failure
-                                ?? ProviderError.badAnswer(
-                                    endpoint: url, reason: Self.allLost(answers, tokens: prompts[index].maximumTokens))
+                            let reason = Self.allLost(answers, tokens: prompts[index].maximumTokens)
+                            failure = failure ?? ProviderError.badAnswer(endpoint: url, reason: reason)
                         }
                     }
                     do {

@@ -20,9 +20,9 @@ public struct ProfileCatalog: Sendable {
     /// The profiles that come with the library.
     public static let builtIn: ProfileCatalog = {
         var catalog = ProfileCatalog()
-        for (name, toml) in BuiltInProfiles.texts {
+        for toml in BuiltInProfiles.texts {
             do {
-                try catalog.add(toml: toml, source: "built-in profile \(name)", isBuiltIn: true)
+                try catalog.insert(toml, source: nil)
             } catch {
                 preconditionFailure("\(error)")  // a literal of this module
             }
@@ -64,23 +64,24 @@ public struct ProfileCatalog: Sendable {
     /// Adds one profile's text.
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public mutating func add(toml: String, source: String) throws {
-        try add(toml: toml, source: source, isBuiltIn: false)
+        try insert(toml, source: source)
     }
 
+    /// - Parameter source: nil: it comes with the library.
+    /// - Returns: its name.
     @discardableResult
-    private mutating func add(toml: String, source: String, isBuiltIn: Bool) throws -> String {
-        let definition = try ProfileValue.table(toml: toml, source: source)
-        guard case .text(let name)? = definition["name"], BlackBoxSpecification.isProviderName(name) else {
-            throw ProviderError.badProfile(
-                source: source, place: "name", reason: "a name of lower-case letters, digits and hyphens expected")
+    private mutating func insert(_ toml: String, source given: String?) throws -> String {
+        let definition = try ProfileValue.table(toml: toml, source: given ?? "built-in profile")
+        let name = definition["name"]?.text ?? ""
+        let source = given ?? "built-in profile \(name)"
+        func fault(_ reason: String) -> ProviderError { .badProfile(source: source, place: "name", reason: reason) }
+        guard BlackBoxSpecification.isProviderName(name) else {
+            throw fault("a name of lower-case letters, digits and hyphens expected")
         }
-        guard !["vectors", "local"].contains(name) else {
-            throw ProviderError.badProfile(
-                source: source, place: "name", reason: "'\(name)' means something else already")
-        }
+        guard !["vectors", "local"].contains(name) else { throw fault("'\(name)' means something else already") }
         if entries[name] == nil { names.append(name) }
         entries[name, default: []].append(
-            Entry(definition: definition, source: source, text: toml, isBuiltIn: isBuiltIn))
+            Entry(definition: definition, source: source, text: toml, isBuiltIn: given == nil))
         return name
     }
 
@@ -88,7 +89,7 @@ public struct ProfileCatalog: Sendable {
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public func reading(_ toml: String, source: String = "profile") throws -> ProviderProfile {
         var catalog = self
-        return try catalog.profile(try catalog.add(toml: toml, source: source, isBuiltIn: false))
+        return try catalog.profile(try catalog.insert(toml, source: source))
     }
 
     /// Reads every profile.
@@ -122,12 +123,11 @@ public struct ProfileCatalog: Sendable {
         for entry in entries[name] ?? [] {
             var layer = entry.definition
             if let base = layer.removeValue(forKey: "extends") {
-                guard case .text(let base) = base, entries[base] != nil, base != name, !above.contains(base) else {
+                guard let base = base.text, entries[base] != nil, base != name, !above.contains(base) else {
+                    let others = names.filter { $0 != name }.joined(separator: ", ")
                     throw ProviderError.badProfile(
                         source: entry.source, place: "extends",
-                        reason:
-                            "the name of another profile expected: \(names.filter { $0 != name }.joined(separator: ", "))"
-                    )
+                        reason: "the name of another profile expected: \(others)")
                 }
                 merged = ProviderProfile.merging(merged, with: try definition(of: base, above: above + [name]))
             }

@@ -60,18 +60,7 @@ struct TokenBucket: Sendable, Equatable {
     /// When the level held, in seconds.
     var time: Double
 
-    /// A full bucket.
-    init(perMinute rate: Int, at time: Double) {
-        level = Self.capacity(rate)
-        self.time = time
-    }
-
-    init(level: Double, time: Double) {
-        self.level = level
-        self.time = time
-    }
-
-    private static func capacity(_ rate: Int) -> Double { max(1, Double(rate) / 60) }
+    fileprivate static func capacity(_ rate: Int) -> Double { max(1, Double(rate) / 60) }
 
     private static func perSecond(_ rate: Int) -> Double { Double(rate) / 60 * 59 / 60 }
 
@@ -82,6 +71,11 @@ struct TokenBucket: Sendable, Equatable {
         level -= amount
         return level >= 0 ? 0 : -level / Self.perSecond(rate)
     }
+}
+
+extension TokenBucket {
+    /// A full bucket.
+    init(perMinute rate: Int, at time: Double) { self.init(level: Self.capacity(rate), time: time) }
 }
 
 /// The rates of one account: its two buckets and its pause.

@@ -200,7 +200,7 @@ struct ServerComplaint: Sendable, Equatable {
     }
 }
 
-/// What a profile says about its vendor's error messages; each list is searched for in message, code and type, in any case.
+/// What a profile says about its vendor's error messages, besides the words that are common to the vendors; each list is searched for in message, code and type, in any case.
 public struct ErrorWords: Sendable, Hashable {
     /// Asking again would not help.
     public var final: [String] = []
@@ -214,7 +214,4 @@ public struct ErrorWords: Sendable, Hashable {
     public var tooLong: [String] = []
     /// The encoding asked for is not known.
     public var noEncoding: [String] = []
-
-    /// No words of its own: those that are common to the vendors still hold.
-    public init() {}
 }
