@@ -253,15 +253,15 @@ extension Asking {
     /// The server named a time. Until then nobody who shares the account sends anything.
     private mutating func comeBack(_ batch: Batch, after delay: Duration, reason: String) async throws {
         let (policy, now) = (box.retry, box.time.now)
-        guard delay <= policy.longestServerDelay else {
-            throw ProviderError.unavailable(
-                endpoint: box.url, attempts: batch.failures + 1,
-                reason: "\(reason) (asks to come back after \(delay.logText))", retryAfter: delay)
+        func unavailable(_ attempts: Int, _ note: String) -> ProviderError {
+            .unavailable(endpoint: box.url, attempts: attempts, reason: "\(reason) (\(note))", retryAfter: delay)
         }
-        guard now - lastProgress + delay <= policy.patience else {
-            throw ProviderError.unavailable(
-                endpoint: box.url, attempts: failuresInRow,
-                reason: "\(reason) (nothing was answered for \((now - lastProgress).logText))", retryAfter: delay)
+        guard delay <= policy.longestServerDelay else {
+            throw unavailable(batch.failures + 1, "asks to come back after \(delay.logText)")
+        }
+        let silence = now - lastProgress
+        guard silence + delay <= policy.patience else {
+            throw unavailable(failuresInRow, "nothing was answered for \(silence.logText)")
         }
         let wait = RetryPolicy.delay(asked: delay)
         log(batch, reason: reason, wait: wait)

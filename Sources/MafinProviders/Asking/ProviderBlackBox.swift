@@ -75,7 +75,7 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
     public let profile: ProviderProfile
     let options: Options
     let exchange: Exchange
-    let knowledge: ServerKnowledge
+    let knowledge: ServerKnowledge<EmbeddingFacts>
     let spending: Spending
     let ledger: any AccountLedger
     let time: any TimeSource
@@ -134,7 +134,8 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
         exchange = try Exchange(
             profile: profile, model: model, address: address, givenBaseURL: baseURL, apiKey: apiKey,
             connection: options.connection, headers: options.headers, environment: environment, transport: transport)
-        knowledge = ServerKnowledge(limits: options.limits.within(profile.limits), dimension: dimensions)
+        knowledge = ServerKnowledge(
+            EmbeddingFacts(limits: options.limits.within(profile.limits), dimension: dimensions))
         spending = options.sharedSpending ?? Spending(limit: options.spending)
         self.ledger = ledger ?? options.sharing.map { $0.ledger } ?? LocalLedger(time: time)
     }

@@ -3,7 +3,6 @@ import Logging
 import MafinGeneration
 import NIOCore
 import NIOHTTP1
-import Synchronization
 
 /// A model behind a chat API, whichever the provider.
 ///
@@ -72,7 +71,7 @@ public struct ChatModel: LanguageModel, ProviderClient {
     let options: Options
     let exchange: Exchange
     let request: ChatRequest
-    let abilities = KnownAbilities()
+    let abilities = ServerKnowledge(ChatAbilities())
     let spending: Spending
     let ledger: any AccountLedger
     let time: any TimeSource
@@ -288,7 +287,9 @@ public struct ChatModel: LanguageModel, ProviderClient {
             case .failure(let failed):
                 try await settle(booking, actual: failed.mayBeBilled ? booked : 0)
                 if failed.verdict == .cancelled { throw CancellationError() }
-                if failed.verdict == .stepBack, abilities.stepBack(from: failed.message, seen: known) { continue }
+                // Another request may have learned it meanwhile.
+                let isWorthIt = { (now: inout ChatAbilities) in now != known || now.stepBack(from: failed.message) }
+                if failed.verdict == .stepBack, abilities.update(isWorthIt) { continue }
                 if failed.isAboutPrompt { return LanguageReply(text: "", refusal: failed.message) }
                 guard failed.verdict == .retry else {
                     throw ProviderError.refused(endpoint: url, status: failed.status, message: failed.message)
@@ -390,21 +391,4 @@ public struct ChatPrice: Sendable, Hashable, Codable {
     }
 
     static func millionths(_ cost: Double) -> Int { Int(min(1e15, cost * 1e6).rounded(.up)) }
-}
-
-/// What a server has shown not to know, for all requests of one model.
-final class KnownAbilities: Sendable {
-    private let state = Mutex(ChatAbilities())
-
-    var current: ChatAbilities { state.withLock { $0 } }
-
-    /// Steps back once for a complaint about a request that was sent with `seen`.
-    /// - Returns: whether it is worth asking again.
-    func stepBack(from complaint: String, seen: ChatAbilities) -> Bool {
-        state.withLock { state in
-            // Another request has learned it meanwhile.
-            if state != seen { return true }
-            return state.stepBack(from: complaint)
-        }
-    }
 }

@@ -54,16 +54,11 @@ public final class Spending: Sendable {
         var day: Int
     }
 
-    private struct State {
-        var requests = 0
-        /// As the server counts them where it says so, else the most that they can be. Those of requests in flight are included.
-        var tokens = 0
-    }
-
     /// What may be spent in all.
     public let limit: SpendingLimit
     let purpose: Purpose
-    private let state = Mutex(State())
+    /// Tokens as the server counts them where it says so, else the most that they can be. Those of requests in flight are included.
+    private let state = Mutex((requests: 0, tokens: 0))
 
     /// Nothing yet.
     public init(limit: SpendingLimit, purpose: Purpose = .vectors) {
@@ -72,7 +67,7 @@ public final class Spending: Sendable {
     }
 
     /// Requests and tokens so far.
-    var soFar: (requests: Int, tokens: Int) { state.withLock { ($0.requests, $0.tokens) } }
+    var soFar: (requests: Int, tokens: Int) { state.withLock { $0 } }
 
     /// Refuses a job that may go beyond the limit, before its first request.
     /// - Parameters:
