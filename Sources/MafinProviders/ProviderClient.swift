@@ -30,14 +30,12 @@ extension ProviderClient {
         try await ledger.pause(account: exchange.account, for: duration)
     }
 
-    /// Refuses a job that may go beyond the limit, before its first request.
-    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)``
+    /// ``Spending/require(requests:tokens:ledger:endpoint:)``
     func require(requests: Int, tokens: Int) async throws {
         try await spending.require(requests: requests, tokens: tokens, ledger: ledger, endpoint: exchange.url)
     }
 
-    /// Books what a request costs at most.
-    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` where it must not be sent.
+    /// ``Spending/book(tokens:account:ledger:endpoint:)``
     func book(_ tokens: Int) async throws -> Spending.Booking {
         try await spending.book(tokens: tokens, account: exchange.account, ledger: ledger, endpoint: exchange.url)
     }

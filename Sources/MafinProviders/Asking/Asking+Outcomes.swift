@@ -7,29 +7,15 @@ extension Asking {
     mutating func take(
         _ outcome: Exchange.Outcome, of batch: Batch, number: Int, booking: Spending.Booking
     ) async throws {
-        let failure = await settle(outcome, of: batch, booking)
-        try await takeWithoutSettling(outcome, of: batch, number: number)
-        // An answer that is paid is handed over, though the ledger cannot be written.
-        if let failure { throw failure }
-    }
-
-    private func settle(
-        _ outcome: Exchange.Outcome, of batch: Batch, _ booking: Spending.Booking
-    ) async -> (any Error)? {
+        var failure: (any Error)?
         do {
             try await box.settle(booking, actual: outcome.tokens(booked: booking.tokens))
             let reserved = tokens(of: batch)
             let counted = outcome.tokens(booked: reserved)
             if counted != reserved { try await box.correct(tokens: counted - reserved) }
-            return nil
         } catch {
-            return error
+            failure = error
         }
-    }
-
-    private mutating func takeWithoutSettling(
-        _ outcome: Exchange.Outcome, of batch: Batch, number: Int
-    ) async throws {
         switch outcome {
         case .answered(let vectors, let rates):
             answers += 1
@@ -52,6 +38,8 @@ extension Asking {
         case .complaint(let complaint, let rates):
             try await take(complaint, of: batch, rates: rates, number: number)
         }
+        // An answer that is paid is handed over, though the ledger cannot be written.
+        if let failure { throw failure }
     }
 
     /// Ends the call if the server has never given a vector: it is no embedding server. Otherwise the batch is asked again. A page of a proxy counts as
@@ -138,7 +126,6 @@ extension Asking {
         let isNew = box.knowledge.update { facts -> Bool in
             facts.answeredBytes += bytes
             facts.answeredTokens += tokens
-            facts.answers += 1
             guard SilentTruncation.isCertain(words: words, tokens: tokens), !facts.warnedOfTruncation else {
                 return false
             }
@@ -206,9 +193,7 @@ extension Asking {
     private mutating func shrink(
         _ batch: Batch, _ cause: BatchLimits.Cause, _ complaint: ServerComplaint
     ) async throws {
-        let named = complaint.namedLimit
-        if cause == .text, let named { box.knowledge.update { $0.textTokens = named.allowed } }
-        guard schedule.shrink(batch, because: cause, named: named) else {
+        guard schedule.shrink(batch, because: cause, named: complaint.namedLimit) else {
             return try refuse(batch.items[0], .tooLong, complaint.message)
         }
         let (limits, before) = (schedule.limits, box.knowledge.current.limits)

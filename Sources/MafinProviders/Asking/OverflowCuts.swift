@@ -116,14 +116,8 @@ struct OverflowCuts: Sendable {
         _ text: String, _ cache: EmbeddingCache, _ source: EmbeddingKey.Source, _ known: inout [String: [String]?]
     ) async throws -> [String]? {
         if let found = known[text] { return found }
-        let found = try await lookFor(text, cache, source, &known)
-        known[text] = .some(found)
-        return found
-    }
-
-    private func lookFor(
-        _ text: String, _ cache: EmbeddingCache, _ source: EmbeddingKey.Source, _ known: inout [String: [String]?]
-    ) async throws -> [String]? {
+        var result: [String]?
+        defer { known[text] = .some(result) }
         let sizes = sizes(below: text.utf8.count)
         let starts = sizes.map { source.key(of: TokenRuler.firstPiece(of: text, maximumBytes: $0)) }
         guard try await cache.absent(starts).count < starts.count else { return nil }
@@ -141,7 +135,10 @@ struct OverflowCuts: Sendable {
                     break
                 }
             }
-            if !found.isEmpty { return found }
+            guard found.isEmpty else {
+                result = found
+                return found
+            }
         }
         return nil
     }

@@ -17,12 +17,9 @@ struct EmbeddingFacts: Sendable {
     var dimension: Int?
     /// Position of the encoding to ask for.
     var encoding = 0
-    /// Tokens that a text may have, in the server's words.
-    var textTokens: Int?
     /// Bytes that were answered, and the tokens that the server counted for them.
     var answeredBytes = 0
     var answeredTokens = 0
-    var answers = 0
     /// Whether it has ever given a vector.
     var hasGivenVectors = false
     var warnedOfTruncation = false

@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import MafinBlackBox
 import NIOCore
@@ -8,7 +9,7 @@ import NIOCore
 struct BatchCourse {
     /// What is asked in one job.
     struct Part {
-        let tag = BatchJob.makeTag()
+        let tag = UUID().uuidString.lowercased()
         /// The keys of each line.
         var lines: [[EmbeddingKey]] = []
         /// What the answers come from.
@@ -79,9 +80,7 @@ struct BatchCourse {
     mutating func run(
         _ keys: [EmbeddingKey], parts: ([Int], Int) -> AnyIterator<Part>,
         collect: (BatchRemote, BatchJob) async throws -> BatchRunner.Result
-    ) async throws -> BatchRunner.Result {
-        try await finish(try await begin(keys, parts), collect)
-    }
+    ) async throws -> BatchRunner.Result { try await finish(try await begin(keys, parts), collect) }
 
     private mutating func begin(_ keys: [EmbeddingKey], _ parts: ([Int], Int) -> AnyIterator<Part>) async throws
         -> [Begun]
@@ -204,8 +203,7 @@ struct BatchCourse {
             throw ProviderError.unavailable(
                 endpoint: endpoint, attempts: 1, reason: round.complaint ?? "no room for another batch")
         }
-        client.logger?.notice(
-            "no room for another batch", metadata: [subject: "\(left)", "after": "\(pause.logText)"])
+        client.logger?.notice("no room for another batch", metadata: [subject: "\(left)", "after": "\(pause.logText)"])
         try await client.time.sleep(until: client.time.now + pause)
     }
 }

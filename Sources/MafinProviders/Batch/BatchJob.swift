@@ -42,9 +42,6 @@ public struct BatchJob: Sendable, Hashable, Codable {
     public var texts: Int
     /// What its vectors come from, as the cache describes it.
     let source: String
-
-    /// A tag that no other job has.
-    static func makeTag() -> String { UUID().uuidString.lowercased() }
 }
 
 extension EmbeddingCache {
@@ -91,7 +88,7 @@ extension EmbeddingCache {
     }
 
     /// Writes a job down, before anything of it is sent.
-    /// - Parameter tag: ``BatchJob/makeTag()``.
+    /// - Parameter tag: one that no other job has.
     func makeJob(
         _ tag: String, lines: [[EmbeddingKey]], source: EmbeddingKey.Source, provider: String, model: String,
         base: String

@@ -136,8 +136,7 @@ extension EmbeddingCache {
         return rows.map { row in
             let (vectors, short, dimension): (Int, Int, Int) = (row[5], row[6], row[2])
             let (first, last): (Double?, Double?) = (row[7], row[8])
-            let numbers =
-                (vectors - short) * VectorPrecision.float32.width + short * VectorPrecision.float16.width
+            let numbers = (vectors - short) * VectorPrecision.float32.width + short * VectorPrecision.float16.width
             return CacheStatistics.Source(
                 id: row[0], fields: EmbeddingKey.Source.fields(of: row[1]), vectors: vectors, float16: short,
                 dimension: dimension, bytes: dimension * numbers,

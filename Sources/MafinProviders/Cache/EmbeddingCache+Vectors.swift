@@ -77,9 +77,7 @@ extension EmbeddingCache {
     func absent(_ keys: [EmbeddingKey]) async throws -> [Int] {
         try await read { database in
             let statement = try database.cachedStatement(sql: "SELECT 1 FROM vector WHERE key = ?")
-            return try keys.indices.filter {
-                try Int.fetchOne(statement, arguments: [keys[$0].bytes]) == nil
-            }
+            return try keys.indices.filter { try Int.fetchOne(statement, arguments: [keys[$0].bytes]) == nil }
         }
     }
 
@@ -116,8 +114,20 @@ extension EmbeddingCache {
         precondition(keys.count == rows.vectors.rows, "\(keys.count) keys for \(rows.vectors.rows) vectors")
         let (path, precision) = (path, precision)
         try await write { database in
-            let id = try Self.sourceID(
-                of: source.description, dimension: rows.vectors.columns, in: database, path: path)
+            let dimension = rows.vectors.columns
+            try database.execute(
+                sql: "INSERT INTO source (description, dimension) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                arguments: [source.description, dimension])
+            let known = try Row.fetchOne(
+                database, sql: "SELECT id, dimension FROM source WHERE description = ?",
+                arguments: [source.description])
+            guard let (id, stored): (Int64, Int) = known.map({ ($0[0], $0[1]) }) else {
+                throw ProviderError.cacheUnusable(path: path, reason: "a row vanished while it was written")
+            }
+            guard stored == dimension else {
+                throw ProviderError.cacheUnusable(
+                    path: path, reason: "\(dimension) numbers in a vector where \(stored) are stored")
+            }
             let statement = try database.cachedStatement(
                 sql: """
                     INSERT INTO vector (key, source, added, checksum, value, precision, evictable)
@@ -133,24 +143,6 @@ extension EmbeddingCache {
                     ])
             }
         }
-    }
-
-    /// The row of a source, made where there is none.
-    static func sourceID(of description: String, dimension: Int, in database: Database, path: String) throws -> Int64 {
-        try database.execute(
-            sql: "INSERT INTO source (description, dimension) VALUES (?, ?) ON CONFLICT DO NOTHING",
-            arguments: [description, dimension])
-        let known = try Row.fetchOne(
-            database, sql: "SELECT id, dimension FROM source WHERE description = ?", arguments: [description])
-        guard let known else {
-            throw ProviderError.cacheUnusable(path: path, reason: "a row vanished while it was written")
-        }
-        let (id, stored): (Int64, Int) = (known[0], known[1])
-        guard stored == dimension else {
-            throw ProviderError.cacheUnusable(
-                path: path, reason: "\(dimension) numbers in a vector where \(stored) are stored")
-        }
-        return id
     }
 
     /// Adds to what a source has counted.

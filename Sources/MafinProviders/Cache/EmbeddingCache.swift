@@ -89,9 +89,7 @@ public final class EmbeddingCache: Sendable {
     /// - Parameter connection: nil: one of ``pool``.
     func read<Result: Sendable>(
         _ connection: (any DatabaseReader)? = nil, _ body: @escaping @Sendable (Database) throws -> Result
-    ) async throws -> Result {
-        try await naming { try await (connection ?? pool).read(body) }
-    }
+    ) async throws -> Result { try await naming { try await (connection ?? pool).read(body) } }
 
     /// One transaction. It takes the write lock at its start, so that it never fails half-way because of another process. It runs to its end even
     /// if the task that waits for it is cancelled, because what it writes is paid.

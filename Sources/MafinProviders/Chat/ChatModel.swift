@@ -214,7 +214,15 @@ public struct ChatModel: LanguageModel, ProviderClient {
                 if stop.isRequested { failure = failure ?? CancellationError() }
                 while failure == nil, next < prompts.count, inFlight < window.limit {
                     let (index, number) = (next, window.send())
-                    group.addTask { await ask(index, prompts[index], number: number, until: stop) }
+                    group.addTask {
+                        var wasOverloaded = false
+                        do {
+                            let reply = try await reply(to: prompts[index], until: stop, &wasOverloaded)
+                            return .replied(index, reply, wasOverloaded: wasOverloaded, number: number)
+                        } catch {
+                            return .failed(error)
+                        }
+                    }
                     next += 1
                     inFlight += 1
                 }
@@ -249,17 +257,7 @@ public struct ChatModel: LanguageModel, ProviderClient {
         if let failure { throw failure }
     }
 
-    /// One prompt, repeated where that can help.
-    private func ask(_ index: Int, _ prompt: LanguagePrompt, number: Int, until stop: StopSignal) async -> Event {
-        var wasOverloaded = false
-        do {
-            let reply = try await reply(to: prompt, until: stop, &wasOverloaded)
-            return .replied(index, reply, wasOverloaded: wasOverloaded, number: number)
-        } catch {
-            return .failed(error)
-        }
-    }
-
+    /// The reply to one prompt, asked again where that can help.
     private func reply(
         to prompt: LanguagePrompt, until stop: StopSignal, _ wasOverloaded: inout Bool
     ) async throws -> LanguageReply {
@@ -301,9 +299,7 @@ public struct ChatModel: LanguageModel, ProviderClient {
         }
     }
 
-    private func pause(
-        _ failed: Failure, failures: Int, since start: Duration, until stop: StopSignal
-    ) async throws {
+    private func pause(_ failed: Failure, failures: Int, since start: Duration, until stop: StopSignal) async throws {
         let reason = failed.status > 0 ? "\(failed.status) \(failed.message)" : failed.message
         let isTooLate =
             failed.delay.map { $0 > retry.longestServerDelay || time.now - start + $0 > retry.patience }

@@ -113,7 +113,8 @@ enum ModelFiles {
         let wanted = files.filter { path in
             let parts = path.split(separator: "/")
             guard HubRepository.isSafePath(path), let file = parts.last, parts.count <= 2 else { return false }
-            if parts.count == 2, !isModuleFolder(parts[0]) { return false }
+            // How sentence-transformers names the folders of its modules: `1_Pooling`, `2_Normalize`, `3_Dense`.
+            if parts.count == 2, parts[0].prefixMatch(of: /[0-9]+_/) == nil { return false }
             return file == "model.safetensors" || file == "vocab.txt"
                 || (file.hasSuffix(".json") && !file.hasSuffix(".index.json"))
         }
@@ -133,10 +134,5 @@ enum ModelFiles {
             )
         }
         return wanted
-    }
-
-    /// `1_Pooling`, `2_Normalize`, `3_Dense`: how sentence-transformers names the folders of its modules.
-    private static func isModuleFolder(_ name: Substring) -> Bool {
-        name.prefixMatch(of: /[0-9]+_/) != nil
     }
 }

@@ -79,8 +79,10 @@ public struct ModelHub: Sendable {
             tally.filesDone += 1
             progress?(tally)
         }
-        try writeRecord(
-            ModelRecord(repository: repository, revision: revision, commit: listing.sha, files: record), in: target)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let pulled = ModelRecord(repository: repository, revision: revision, commit: listing.sha, files: record)
+        try write(try encoder.encode(pulled), to: target.record(listing.sha))
         if revision != listing.sha { try write(Data(listing.sha.utf8), to: target.reference) }
         return target.snapshot(listing.sha)
     }
@@ -116,12 +118,6 @@ public struct ModelHub: Sendable {
         throw ProviderError.modelNotFound(
             name: nameOrPath,
             reason: "not on this machine; pull it with: mafin model pull \(nameOrPath)\(option)")
-    }
-
-    private func writeRecord(_ record: ModelRecord, in target: HubRepository) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try write(try encoder.encode(record), to: target.record(record.commit))
     }
 
     private func write(_ data: Data, to file: URL) throws {

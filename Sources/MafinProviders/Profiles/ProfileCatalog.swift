@@ -63,9 +63,7 @@ public struct ProfileCatalog: Sendable {
 
     /// Adds one profile's text.
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
-    public mutating func add(toml: String, source: String) throws {
-        try insert(toml, source: source)
-    }
+    public mutating func add(toml: String, source: String) throws { try insert(toml, source: source) }
 
     /// - Parameter source: nil: it comes with the library.
     /// - Returns: its name.

@@ -36,9 +36,7 @@ struct ProfileTable {
     }
 
     /// A string, or nil where the key is absent.
-    mutating func text(_ key: String) throws -> String? {
-        try take(key, "a string", \.text)
-    }
+    mutating func text(_ key: String) throws -> String? { try take(key, "a string", \.text) }
 
     mutating func flag(_ key: String) throws -> Bool? {
         try take(key, "true or false") { if case .flag(let flag) = $0 { flag } else { nil } }

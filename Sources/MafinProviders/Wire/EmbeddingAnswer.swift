@@ -61,8 +61,8 @@ enum EmbeddingAnswer: Sendable {
             throw Fault(reason: "malformed JSON: \(failure)")
         }
         if reader.lengths.allSatisfy({ $0 == 0 }) {
-            return ServerComplaint.isError(memberNames: reader.names)
-                ? .complaint(.inSuccess(body: bytes)) : .noVectors
+            let isError = !reader.names.isDisjoint(with: ["error", "detail", "message", "msg"])
+            return isError ? .complaint(.inSuccess(body: bytes)) : .noVectors
         }
         return .vectors(try reader.vectors(count: count, dimension: dimension))
     }
@@ -92,7 +92,9 @@ private struct AnswerReader {
     private mutating func read(_ scanner: inout JSONScanner, node: Int, depth: Int) throws {
         let place = nodes[node]
         switch (scanner.peek(), place.item) {
-        case (UInt8(ascii: "\""), .vector): try appendBase64(&scanner)
+        case (UInt8(ascii: "\""), .vector):
+            isBase64 = true
+            append(Base64Floats.append(try scanner.rawString(), to: &values))
         case (UInt8(ascii: "["), .vector) where place.element == nil: append(try scanner.appendFloats(to: &values))
         case (UInt8(ascii: "["), _):
             guard let element = place.element else { return try scanner.skipValue() }
@@ -125,11 +127,6 @@ private struct AnswerReader {
             }
             index = outerIndex
         }
-    }
-
-    private mutating func appendBase64(_ scanner: inout JSONScanner) throws {
-        isBase64 = true
-        append(Base64Floats.append(try scanner.rawString(), to: &values))
     }
 
     private mutating func append(_ length: Int?) {

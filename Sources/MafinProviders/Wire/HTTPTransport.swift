@@ -102,31 +102,25 @@ struct HTTPTransport: RequestTransport {
         }
         let prepared = request
         do {
-            return try await answer(to: prepared, method, timeout: timeout, maximumBytes: maximumBytes)
+            return try await Self.within(timeout) {
+                try await Self.namingFailures {
+                    let response = try await client.execute(prepared, timeout: .hours(24))
+                    let expected = response.headers.first(name: "content-length").flatMap { Int($0) }
+                    let collected = try await response.body.collect(upTo: maximumBytes)
+                    // The body of a cancelled request ends as if it were complete.
+                    try Task.checkCancellation()
+                    if method != .HEAD, let expected, collected.readableBytes != expected,
+                        response.headers.first(name: "content-encoding") == nil
+                    {
+                        throw ConnectionFailure(
+                            description: "the answer ended after \(collected.readableBytes) of \(expected) bytes")
+                    }
+                    return HTTPAnswer(status: Int(response.status.code), headers: response.headers, body: collected)
+                }
+            }
         } catch var failure as ConnectionFailure {
             failure.wasSent = isTaken.load(ordering: .relaxed)
             throw failure
-        }
-    }
-
-    private func answer(
-        to prepared: HTTPClientRequest, _ method: HTTPMethod, timeout: Duration, maximumBytes: Int
-    ) async throws -> HTTPAnswer {
-        try await Self.within(timeout) {
-            try await Self.namingFailures {
-                let response = try await client.execute(prepared, timeout: .hours(24))
-                let expected = response.headers.first(name: "content-length").flatMap { Int($0) }
-                let collected = try await response.body.collect(upTo: maximumBytes)
-                // The body of a cancelled request ends as if it were complete.
-                try Task.checkCancellation()
-                if method != .HEAD, let expected, collected.readableBytes != expected,
-                    response.headers.first(name: "content-encoding") == nil
-                {
-                    throw ConnectionFailure(
-                        description: "the answer ended after \(collected.readableBytes) of \(expected) bytes")
-                }
-                return HTTPAnswer(status: Int(response.status.code), headers: response.headers, body: collected)
-            }
         }
     }
 

@@ -55,11 +55,6 @@ struct ServerComplaint: Sendable, Equatable {
     /// Whether the request may be billed although it was not answered: the status comes from a gateway whose server was too slow.
     var mayBeBilled: Bool { [502, 504, 520, 524].contains(status) }
 
-    /// Whether a JSON body of a 200 is an error all the same.
-    static func isError(memberNames: Set<String>) -> Bool {
-        !memberNames.isDisjoint(with: ["error", "detail", "message", "msg"])
-    }
-
     /// An error that came with status 200: its status is read from its code or type.
     static func inSuccess(body: some Collection<UInt8>) -> ServerComplaint {
         var complaint = ServerComplaint(status: 400, body: body)
