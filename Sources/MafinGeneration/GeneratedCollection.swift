@@ -120,30 +120,30 @@ public struct GeneratedCollection: Sendable {
         to folder: URL, rejected: [RejectedQuery], report: GenerationReport, corpus: URL? = nil
     ) throws {
         try AtomicFile.replaceDirectory(at: folder) { folder in
+            func file(_ name: String) -> URL { folder.appendingPathComponent(name) }
             if let corpus {
                 let name = corpus.pathExtension == "gz" ? "corpus.jsonl.gz" : "corpus.jsonl"
-                try FileManager.default.copyItem(at: corpus, to: folder.appendingPathComponent(name))
+                try FileManager.default.copyItem(at: corpus, to: file(name))
             } else {
-                try Self.write(documents, to: folder.appendingPathComponent("corpus.jsonl")) {
+                try Self.write(documents, to: file("corpus.jsonl")) {
                     ["_id": $0.id, "title": $0.title, "text": $0.text]
                 }
             }
-            try Self.write(queries, to: folder.appendingPathComponent("queries.jsonl")) { query in
+            try Self.write(queries, to: file("queries.jsonl")) { query in
                 QueryLine(_id: query.id, text: query.text, metadata: origins[query.id].map { ["origin": $0.rawValue] })
             }
-            try Self.write(rejected, to: folder.appendingPathComponent("rejected.jsonl")) {
+            try Self.write(rejected, to: file("rejected.jsonl")) {
                 [
                     "_id": $0.query.id, "text": $0.query.text, "document": documents[$0.query.passage].id,
                     "origin": $0.query.origin.rawValue, "reason": $0.reason.rawValue, "detail": $0.detail,
                 ]
             }
-            let labels = folder.appendingPathComponent("qrels")
+            let labels = file("qrels")
             try FileManager.default.createDirectory(at: labels, withIntermediateDirectories: true)
             for (name, qrels) in qrels { try qrels.write(to: labels.appendingPathComponent("\(name).tsv")) }
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            try AtomicFile.write(
-                try encoder.encode(report), to: folder.appendingPathComponent(GenerationReport.fileName))
+            try AtomicFile.write(try encoder.encode(report), to: file(GenerationReport.fileName))
         }
     }
 

@@ -40,11 +40,6 @@ public struct APIKey: Sendable, Hashable, CustomStringConvertible, CustomDebugSt
     public var debugDescription: String { description }
     /// Nothing to look into.
     public var customMirror: Mirror { Mirror(self, children: []) }
-
-    /// A text with every occurrence of the secret taken out: vendors quote keys in their messages.
-    func redacting(_ text: String) -> String {
-        text.replacingOccurrences(of: secret, with: "[key]")
-    }
 }
 
 /// Where a provider's key is: in a file or a variable that the user names, else in the first of the provider's usual variables that is set.

@@ -120,14 +120,6 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// Whether the cache can be read, but not written.
-    var isAboutWriting: Bool {
-        switch self {
-        case .cacheFull, .cacheUnusable: true
-        default: false
-        }
-    }
-
     /// - Throws: ``emptyTexts(role:count:first:)``
     static func refuseEmpty(_ items: [EmbeddingItem], _ role: TextRole) throws {
         let empty = items.filter(\.text.isEmpty)

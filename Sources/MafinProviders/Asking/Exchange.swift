@@ -50,7 +50,8 @@ struct Exchange: Sendable {
         self.profile = profile
         self.model = model
         var address = address
-        if givenBaseURL == nil, let other = profile.endpoint.baseURL(of: apiKey) {
+        let bases = profile.endpoint.baseURLOfKeys
+        if givenBaseURL == nil, let apiKey, let other = bases.first(where: { apiKey.secret.hasPrefix($0.key) })?.value {
             address = try profile.endpoint.resolved(other, model: model, profile: profile.name)
         }
         url = address.url

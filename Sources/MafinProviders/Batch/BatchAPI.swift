@@ -54,21 +54,16 @@ struct BatchAPI: Sendable {
     /// Begins a batch. The request is sent once. If its answer is lost, ``find(_:known:)`` tells whether a batch was begun.
     /// - Parameter file: the uploaded one; nil: the requests go up with this.
     func begin(_ lines: ByteBuffer, file: String?, tag: String) async throws -> BatchRemote {
-        let json: ByteBuffer
-        if let file {
+        let begun = try file.map { file in
             let body: [String: Any] = [
                 "input_file_id": file, "endpoint": requestPath, "completion_window": form.window,
                 "metadata": [Self.tagName: tag],
             ]
-            json = ByteBuffer(
-                bytes: try JSONSerialization.data(
-                    withJSONObject: body, options: [.sortedKeys, .withoutEscapingSlashes]))
-        } else {
-            json = Self.list(lines)
+            return try JSONSerialization.data(withJSONObject: body, options: [.sortedKeys, .withoutEscapingSlashes])
         }
-        let answer = try await send(
-            .POST, base + form.batchesPath, contentType: "application/json", body: json, attempts: 1)
-        return try remote(answer)
+        let json = begun.map { ByteBuffer(bytes: $0) } ?? Self.list(lines)
+        return try remote(
+            try await send(.POST, base + form.batchesPath, contentType: "application/json", body: json, attempts: 1))
     }
 
     /// `{"requests":[…]}` of lines that each hold one.

@@ -120,7 +120,7 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         _ absent: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, _ tally: CallTally,
         _ deliver: @escaping Receiver
     ) async throws {
-        let counter = base as? any TokenCounting
+        let counter = base as? ProviderBlackBox
         let before = counter?.counted ?? (bytes: 0, tokens: 0)
         let dimension = try await cache.dimension(of: texts.source) ?? tally.dimension
         do {
@@ -154,9 +154,13 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
 
     /// Whether the cache cannot be written and the call goes on all the same.
     private func isTolerated(_ error: any Error) -> Bool {
-        guard policy.deliversWhatCannotBeStored, (error as? ProviderError)?.isAboutWriting == true else { return false }
-        cache.noteWriteFailure(error)
-        return true
+        guard policy.deliversWhatCannotBeStored else { return false }
+        switch error as? ProviderError {
+        case .cacheFull, .cacheUnusable:
+            cache.noteWriteFailure(error)
+            return true
+        default: return false
+        }
     }
 
     /// Stores a batch of answers.
@@ -194,14 +198,9 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     }
 }
 
-/// A black box that knows how many tokens were counted for what it has answered.
-protocol TokenCounting: BlackBox {
+extension ProviderBlackBox {
     /// UTF-8 bytes of texts for which the server has said how many tokens they are, and that number.
-    var counted: (bytes: Int, tokens: Int) { get }
-}
-
-extension ProviderBlackBox: TokenCounting {
-    var counted: (bytes: Int, tokens: Int) {
+    fileprivate var counted: (bytes: Int, tokens: Int) {
         let facts = knowledge.current
         return (facts.answeredBytes, facts.answeredTokens)
     }

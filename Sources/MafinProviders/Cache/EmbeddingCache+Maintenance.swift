@@ -112,16 +112,13 @@ extension EmbeddingCache {
 
     /// What the file holds. Complexity: O(vectors) over an index, never over the vectors themselves.
     public func statistics() async throws -> CacheStatistics {
-        let (sources, jobs, replies) = try await read { database in
-            (
-                try Self.sources(database),
-                try Int.fetchOne(database, sql: "SELECT count(*) FROM job WHERE state NOT IN ('done', 'failed')")
-                    ?? 0, try Int.fetchOne(database, sql: "SELECT count(*) FROM reply") ?? 0
-            )
+        let (sources, replies) = try await read { database in
+            (try Self.sources(database), try Int.fetchOne(database, sql: "SELECT count(*) FROM reply") ?? 0)
         }
         return CacheStatistics(
             path: path, bytes: fileBytes, vectors: sources.reduce(0) { $0 + $1.vectors }, sources: sources,
-            pendingJobs: jobs, replies: replies, spentOnVectorsToday: try await spentToday(for: .vectors),
+            pendingJobs: try await pendingJobs().count, replies: replies,
+            spentOnVectorsToday: try await spentToday(for: .vectors),
             spentOnRepliesToday: try await spentToday(for: .replies))
     }
 

@@ -43,17 +43,16 @@ private struct StoredReply: Codable {
 extension EmbeddingCache {
     /// The cached replies to some prompts, by their positions. A reply that was cut off counts only where no more tokens are allowed now.
     func replies(for requests: [ReplyRequest]) async throws -> [Int: LanguageReply] {
-        let logger = logger
-        return try await read { database in
+        try await read { [logger] database in
             var found: [Int: LanguageReply] = [:]
             let statement = try database.cachedStatement(sql: "SELECT checksum, value FROM reply WHERE key = ?")
             for (position, request) in requests.enumerated() {
-                let key = request.key
-                guard let row = try Row.fetchOne(statement, arguments: [key.bytes]) else { continue }
-                let value: Data = row[1]
-                let checksum: Int64 = row[0]
-                let isGood = checksum == StoredVector.checksum(key: key.bytes, value: value)
-                guard isGood, let stored = try? JSONDecoder().decode(StoredReply.self, from: value) else {
+                let key = request.key.bytes
+                guard let row = try Row.fetchOne(statement, arguments: [key]) else { continue }
+                let (checksum, value): (Int64, Data) = (row[0], row[1])
+                guard checksum == StoredVector.checksum(key: key, value: value),
+                    let stored = try? JSONDecoder().decode(StoredReply.self, from: value)
+                else {
                     logger?.warning("a cached reply is damaged and asked again")
                     continue
                 }

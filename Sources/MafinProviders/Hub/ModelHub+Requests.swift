@@ -160,7 +160,7 @@ extension ModelHub {
         let status = answer.status
         let complaint = ServerComplaint(status: status, body: answer.body.readableBytesView)
         let words = answer.headers.first(name: "x-error-message") ?? complaint.message
-        let message = location.token?.redacting(words) ?? words
+        let message = location.token.map { words.replacingOccurrences(of: $0.secret, with: "[key]") } ?? words
         switch status {
         case 408, 429, 500, 502, 503, 504, 520..<600:
             return .again(reason: "\(status) \(message)", after: answer.retryDelay)

@@ -90,12 +90,6 @@ public struct Endpoint: Sendable, Hashable {
         return (try? resolved(address, model: model, profile: "")) == own
     }
 
-    /// The base address that a key belongs to, where it is not the usual one.
-    func baseURL(of key: APIKey?) -> String? {
-        guard let key else { return nil }
-        return baseURLOfKeys.first { key.secret.hasPrefix($0.key) }?.value
-    }
-
     /// The headers of ``headers`` whose variables are set.
     func resolvedHeaders(environment: [String: String]) -> [(name: String, value: String)] {
         headers.sorted { $0.key < $1.key }.compactMap { name, template in

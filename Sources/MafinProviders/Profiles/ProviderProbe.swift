@@ -68,11 +68,10 @@ public struct ProviderProbe: Sendable {
         var asking = Questions(box: box)
         let first = try await asking.vectors([Self.texts[0]], encoding: 0)
         let dimension = first.rows.columns
-        let length = Self.length(first.rows.row(0))
         var report = Report(
-            profile: box.profile.name, model: box.identity.model, url: box.url, dimension: dimension, length: length,
-            isUnitLength: abs(length - 1) < 1e-3, encodings: [], agreement: 1, countsTokens: first.tokens != nil,
-            truncation: .unknown, requests: 0)
+            profile: box.profile.name, model: box.identity.model, url: box.url, dimension: dimension,
+            length: Self.length(first.rows.row(0)), isUnitLength: Self.isUnit(first.rows.row(0)), encodings: [],
+            agreement: 1, countsTokens: first.tokens != nil, truncation: .unknown, requests: 0)
         for (index, name) in box.profile.request.encodings.enumerated() where !name.isEmpty {
             let isBase64 = name.lowercased().contains("base64")
             if try await asking.gives(Self.texts[0], encoding: index, asBase64: isBase64, dimension: dimension) {
@@ -116,9 +115,7 @@ public struct ProviderProbe: Sendable {
         switch try await asking.ask([Self.texts[0]], encoding: asking.encoding, dimensions: wanted) {
         case .answered(let vectors, _) where vectors.rows.rows == 1:
             report.canShorten = vectors.rows.columns == wanted
-            if report.canShorten == true {
-                report.isShortUnitLength = abs(Self.length(vectors.rows.row(0)) - 1) < 1e-3
-            }
+            if report.canShorten == true { report.isShortUnitLength = Self.isUnit(vectors.rows.row(0)) }
         case .complaint: report.canShorten = false
         default: return
         }
@@ -141,6 +138,8 @@ public struct ProviderProbe: Sendable {
     private static func length(_ vector: ArraySlice<Float>) -> Double {
         vector.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
     }
+
+    private static func isUnit(_ vector: ArraySlice<Float>) -> Bool { abs(length(vector) - 1) < 1e-3 }
 
     /// Single requests, repeated while the server wants to be asked later.
     private struct Questions {
@@ -211,9 +210,7 @@ public struct ProviderProbe: Sendable {
         }
 
         /// Whether the server answers in an encoding with the vector that is expected. Some take `base64` and send numbers.
-        mutating func gives(
-            _ text: String, encoding: Int, asBase64: Bool, dimension: Int
-        ) async throws -> Bool {
+        mutating func gives(_ text: String, encoding: Int, asBase64: Bool, dimension: Int) async throws -> Bool {
             guard case .answered(let vectors, _) = try await ask([text], encoding: encoding) else { return false }
             return vectors.faults.isEmpty && vectors.rows.columns == dimension && (vectors.isBase64 || !asBase64)
         }
@@ -227,10 +224,8 @@ extension ProviderProbe.Report {
     ///   - baseURL: the address that was asked.
     ///   - date: when.
     public func toml(name: String, baseURL: String?, date: Date = Date()) -> String {
-        var vectors: [String: ProfileValue] = ["native_dimension": .integer(dimension)]
         let unit: VectorFacts.UnitLength =
             !isUnitLength ? .never : isShortUnitLength == false ? .native : .always
-        vectors["unit_length"] = .text(unit.rawValue)
         var definition: [String: ProfileValue] = ["name": .text(name)]
         if name != profile { definition["extends"] = .text(profile) }
         definition["title"] = .text("\(model) at \(baseURL ?? url), as probed")
@@ -240,7 +235,7 @@ extension ProviderProbe.Report {
         limits["text_tokens"] = textTokens.map(ProfileValue.integer)
         limits["items"] = items.map(ProfileValue.integer)
         if !limits.isEmpty { definition["limits"] = .table(limits) }
-        definition["vectors"] = .table(vectors)
+        definition["vectors"] = .table(["native_dimension": .integer(dimension), "unit_length": .text(unit.rawValue)])
         let day = date.formatted(.iso8601.year().month().day())
         var comments = [
             "# Learned by mafin provider probe on \(day) from \(requests) requests to \(url), model \(model)."
