@@ -24,8 +24,7 @@ public struct BlackBoxIdentity: Sendable, Codable, Hashable {
     public var truncation: String?
     /// SHA-256 of the files that the vectors come from (stored answers, weights), in lower-case hexadecimal.
     public var contentHash: String?
-    /// Sixteen digits of a hash of what a request holds besides the texts, where that is not what the provider's own profile sends; `nil`
-    /// where it is.
+    /// Sixteen digits of a hash of what a request holds besides the texts; `nil` where that is what the provider's own profile sends.
     public var request: String?
 
     /// An identity; whatever is not given is what the provider does when nothing is said.

@@ -24,8 +24,7 @@ struct BatchSchedule {
     private let costs: [ItemCost]
     private let requestBytes: Int
     private(set) var limits: BatchLimits
-    /// Texts of at least this many estimated tokens have been refused for their length. Such texts are sent alone, so that no others are refused
-    /// with them.
+    /// Texts of at least so many estimated tokens were refused for their length: they are sent alone, so that no others are refused with them.
     private var tokensOfLongTexts = Int.max
     /// Items that were not handed out yet.
     private var fresh: ArraySlice<Int>

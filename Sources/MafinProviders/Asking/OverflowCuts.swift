@@ -2,8 +2,7 @@ import MafinBlackBox
 
 /// The pieces that stand for texts which are too long: those that are known beforehand, those that a refusal makes, those that are cached.
 ///
-/// Texts are cut to the sizes of one ladder only, each two thirds of the one above it, so that a later run looks for the pieces that an
-/// earlier one has paid for.
+/// Texts are cut to the sizes of one ladder only, each two thirds of the one above it, so that a later run finds the pieces of an earlier one.
 struct OverflowCuts: Sendable {
     let policy: OverflowPolicy
     /// Tokens of a text that the model takes; nil: only refusals tell.
@@ -36,8 +35,7 @@ struct OverflowCuts: Sendable {
 
     private func kept(_ pieces: [String]) -> [String] { policy == .truncate ? Array(pieces.prefix(1)) : pieces }
 
-    /// Tokens of each text with its prefix, and from how many on a text is certainly too long; nil where no limit is known. No tokenizer makes
-    /// tokens of twice the estimate's bytes.
+    /// Tokens of each text with its prefix, and beyond which a text is certainly too long: no tokenizer makes tokens of twice the estimate's bytes.
     private func counts(of texts: [String]) -> (counts: [Int], limit: Int, certain: Int)? {
         limit.map { (ruler.counts(of: texts.map { prefix + $0 }), $0, ruler.isExact ? $0 : 2 * $0) }
     }

@@ -161,8 +161,7 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
     /// The server that texts and key go to, for people.
     public var server: String { exchange.server }
 
-    /// Requests that were sent so far, by all who share the limit, and their tokens: as the server has counted them, else the most that they
-    /// can be.
+    /// Requests sent so far, by all who share the limit, and their tokens: as the server has counted them, else the most that they can be.
     public var spent: (requests: Int, tokens: Int) { spending.soFar }
 
     /// What may be spent in all.

@@ -49,8 +49,7 @@ struct BatchCourse {
     private var pause: Duration = .seconds(30)
     private var fruitless = 0
     private var turnedAway = 0
-    /// Jobs of this round that were begun or found under way, those that the provider had no room for, and what it said last about jobs or
-    /// lines that brought nothing.
+    /// Jobs of this round, those of them that the provider had no room for, and what it said last about jobs or lines that brought nothing.
     private var round: (jobs: Int, turnedAway: Int, complaint: String?) = (0, 0, nil)
 
     /// - Parameters:

@@ -52,8 +52,7 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         return (texts.isPlain ? distinct : distinct.selecting(rows: texts.distinctOfItem), counts)
     }
 
-    /// Vectors of the items, cached ones first, then the others as they are answered. What is held at a time is one batch, however
-    /// many items there are.
+    /// Vectors of the items, cached ones first, then the others as they are answered. One batch is held at a time, however many items there are.
     /// - Throws: ``ProviderError``, or what the black box throws; everything answered until then is in the cache.
     public func embed(
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void

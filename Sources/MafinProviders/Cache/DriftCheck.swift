@@ -7,8 +7,7 @@ import MafinNumerics
 public struct DriftCheck: Sendable, Hashable {
     /// Share of the cached texts of a call that is asked again, in 0…1.
     public var rate: Double
-    /// How far from 1 the cosine of old and new vector may be. Hosted models of floating-point arithmetic differ by about 0.0001 from day
-    /// to day.
+    /// How far from 1 the cosine of old and new vector may be. Hosted models differ by about 0.0001 from day to day.
     public var tolerance: Double
 
     /// Texts asked again in one call, at most.

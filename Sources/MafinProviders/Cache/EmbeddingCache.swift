@@ -6,8 +6,7 @@ import MafinNumerics
 
 /// Vectors that have been paid for, in one SQLite file, found again by ``EmbeddingKey``.
 ///
-/// - A batch of answers is one transaction and is on disk when it is stored. After a kill or on a full disk, a batch is there as a whole or
-///   not at all.
+/// - A batch of answers is one transaction, and on disk when it is stored: after a kill or on a full disk it is there as a whole or not at all.
 /// - Each vector carries a checksum over key and value; one that does not match is removed with a warning and asked again.
 /// - Several processes may use one file at a time (write-ahead log; writers wait for each other). A text that one is asking the others
 ///   wait for, and they keep to an account's rates together.

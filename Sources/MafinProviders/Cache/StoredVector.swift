@@ -73,12 +73,10 @@ enum StoredVector {
     }
 
     /// The first 64 bits of SHA-256 over key and value: finds a torn or altered value, and one that belongs to another key.
-    static func checksum(key: Data, value: UnsafeRawBufferPointer) -> Int64 {
+    static func checksum(key: Data, value: Data) -> Int64 {
         var hash = ContentHash()
         hash.update(key)
         hash.update(value)
         return hash.finalize().prefix(8).reduce(0) { $0 << 8 | Int64($1) }
     }
-
-    static func checksum(key: Data, value: Data) -> Int64 { value.withUnsafeBytes { checksum(key: key, value: $0) } }
 }

@@ -87,8 +87,7 @@ public struct ModelHub: Sendable {
         return target.snapshot(listing.sha)
     }
 
-    /// The folder of an encoder: a local folder, a model under its plain name in one of ``HubLocation/modelFolders``, or a snapshot in the
-    /// cache. Asks nothing over the network.
+    /// The folder of an encoder: a local one, a plain name in one of ``HubLocation/modelFolders``, or a snapshot in the cache. Asks no network.
     /// - Throws: ``ProviderError/modelNotFound(name:reason:)``, which says how to get it.
     public func resolve(_ nameOrPath: String, revision: String = "main") throws -> URL {
         let path = nameOrPath.hasPrefix("~/") ? NSString(string: nameOrPath).expandingTildeInPath : nameOrPath

@@ -93,18 +93,13 @@ public struct Endpoint: Sendable, Hashable {
     /// The headers of ``headers`` whose variables are set.
     func resolvedHeaders(environment: [String: String]) -> [(name: String, value: String)] {
         headers.sorted { $0.key < $1.key }.compactMap { name, template in
-            var value = ""
-            var rest = template[...]
-            while let start = rest.range(of: "${") {
-                value += rest[..<start.lowerBound]
-                guard let end = rest[start.upperBound...].firstIndex(of: "}") else { return nil }
-                guard let content = environment[String(rest[start.upperBound..<end])], !content.isEmpty else {
-                    return nil
-                }
-                value += content
-                rest = rest[rest.index(after: end)...]
+            var isComplete = true
+            let value = template.replacing(/\$\{([^}]*)(\}?)/) { variable in
+                let content = environment[String(variable.1)] ?? ""
+                isComplete = isComplete && !content.isEmpty && !variable.2.isEmpty
+                return content
             }
-            return (name, value + rest)
+            return isComplete ? (name, value) : nil
         }
     }
 

@@ -1,5 +1,4 @@
-/// One table of a profile while it is read: each key is read once, and a key that is not read is an error, so that a misspelt
-/// limit is not silently no limit.
+/// One table of a profile while it is read. A key that is not read is an error, so that a misspelt limit is not silently no limit.
 struct ProfileTable {
     /// The file or name of the profile, for messages.
     let source: String
