@@ -64,7 +64,8 @@ struct Exchange: Sendable {
         }
         let further = given.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
         for (name, value) in profile.endpoint.resolvedHeaders(environment: environment) + further {
-            guard Self.isHeaderName(name), Self.isHeaderValue(value) else {
+            let isName = !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") }
+            guard isName, value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
                 throw ProviderError.badEndpoint(url, reason: "'\(name)' is no header that can be sent")
             }
             headers.replaceOrAdd(name: name, value: value)
@@ -168,13 +169,5 @@ struct Exchange: Sendable {
         guard !tellsFormat else { return [] }
         let words = value.split { " \t,;=\"".contains($0) }.map(String.init)
         return ([value] + words).filter { $0.utf8.count >= 8 }
-    }
-
-    private static func isHeaderName(_ name: String) -> Bool {
-        !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") }
-    }
-
-    private static func isHeaderValue(_ value: String) -> Bool {
-        value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
     }
 }

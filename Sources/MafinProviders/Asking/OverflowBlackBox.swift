@@ -123,10 +123,10 @@ public struct OverflowBlackBox: BlackBox {
     private func report(_ cutting: Cutting, _ role: TextRole) {
         let cut = cutting.cutItems
         guard !cut.isEmpty else { return }
+        let isMean = policy == .splitMean
+        let rest = isMean ? "the mean of their pieces stands for them" : "only their beginnings are embedded"
         logger?.warning(
-            policy == .truncate
-                ? "texts are longer than the model takes: only their beginnings are embedded"
-                : "texts are longer than the model takes: the mean of their pieces stands for them",
+            "texts are longer than the model takes: \(rest)",
             metadata: [
                 "count": "\(cut.count)",
                 "first": "\(cut.prefix(5).map { cutting.items[$0].id }.joined(separator: ", "))",

@@ -38,8 +38,9 @@ struct BatchRunner: Sendable {
         }
         job.state = .beginning
         try await cache.update(job)
+        let remote: BatchRemote
         do {
-            return try await begun(job, try await api.begin(file, file: job.file, tag: job.tag))
+            remote = try await api.begin(file, file: job.file, tag: job.tag)
         } catch let error as ProviderError {
             if case .refused = error {
                 _ = try await ended(job, "was refused")
@@ -47,11 +48,12 @@ struct BatchRunner: Sendable {
             }
             // The answer was lost, and the provider may have begun it. If that cannot be found out now, it is found out later.
             switch (try? await search(for: job)) ?? .open {
-            case .found(let found): return try await begun(job, found)
+            case .found(let found): remote = found
             case .open: return job
             case .none: throw error
             }
         }
+        return try await begun(job, remote)
     }
 
     private func begun(_ given: BatchJob, _ remote: BatchRemote) async throws -> BatchJob {

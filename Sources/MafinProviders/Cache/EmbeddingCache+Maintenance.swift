@@ -222,10 +222,9 @@ extension EmbeddingCache {
                 }
             }
             let (condition, arguments) = Self.condition(cleaning)
-            var result = CacheCleaning.Result(vectors: 0, sources: 0, bytesBefore: before, bytesAfter: before)
-            result.vectors =
-                try Int.fetchOne(database, sql: "SELECT count(*) FROM vector WHERE \(condition)", arguments: arguments)
-                ?? 0
+            let count = try Int.fetchOne(
+                database, sql: "SELECT count(*) FROM vector WHERE \(condition)", arguments: arguments)
+            var result = CacheCleaning.Result(vectors: count ?? 0, sources: 0, bytesBefore: before, bytesAfter: before)
             guard !cleaning.isTrial else { return result }
             try database.execute(sql: "DELETE FROM vector WHERE \(condition)", arguments: arguments)
             try database.execute(

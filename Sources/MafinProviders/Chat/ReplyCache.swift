@@ -94,16 +94,13 @@ public struct CachedLanguageModel: LanguageModel {
 
     /// Which of some prompts have no reply yet, each once.
     public func missing(_ prompts: [LanguagePrompt]) async throws -> [LanguagePrompt] {
-        var seen = Set<EmbeddingKey>()
-        let distinct = prompts.filter { seen.insert(EmbeddingKey($0, of: identity)).inserted }
-        let found = try await cache.replies(for: distinct.map { ReplyRequest($0, of: identity) })
-        return distinct.indices.filter { found[$0] == nil }.map { distinct[$0] }
+        let (distinct, places) = distinct(prompts)
+        let found = try await cache.replies(for: distinct)
+        return distinct.indices.filter { found[$0] == nil }.map { prompts[places[$0][0]] }
     }
 
-    /// A refusal is not kept, nor a reply that was cut off before its first word: it may be asked again.
-    public func answer(
-        _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
-    ) async throws {
+    /// What is asked, each once, and which of the prompts ask it.
+    private func distinct(_ prompts: [LanguagePrompt]) -> (requests: [ReplyRequest], places: [[Int]]) {
         var positions: [EmbeddingKey: [Int]] = [:]
         var requests: [ReplyRequest] = []
         for (index, prompt) in prompts.enumerated() {
@@ -111,7 +108,14 @@ public struct CachedLanguageModel: LanguageModel {
             if positions[request.key] == nil { requests.append(request) }
             positions[request.key, default: []].append(index)
         }
-        let (distinct, places) = (requests, requests.map { positions[$0.key] ?? [] })
+        return (requests, requests.map { positions[$0.key] ?? [] })
+    }
+
+    /// A refusal is not kept, nor a reply that was cut off before its first word: it may be asked again.
+    public func answer(
+        _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
+    ) async throws {
+        let (distinct, places) = distinct(prompts)
         @Sendable func cached(_ wanted: [Int]) async throws -> [Int] {
             let found = try await cache.replies(for: wanted.map { distinct[$0] })
             for (place, reply) in found.sorted(by: { $0.key < $1.key }) {

@@ -36,11 +36,13 @@ struct HubRepository: Sendable {
     }
 
     private static func isName(_ text: Substring) -> Bool {
-        text.wholeMatch(of: /[A-Za-z0-9_][A-Za-z0-9._-]*/) != nil && !text.hasSuffix(".") && !text.contains("..")
+        isBlobName(String(text)) && !text.hasPrefix("-") && !text.hasSuffix(".") && !text.contains("..")
     }
 
     /// Whether an ETag can be the name of a file.
-    static func isBlobName(_ etag: String) -> Bool { etag.wholeMatch(of: /[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}/) != nil }
+    static func isBlobName(_ etag: String) -> Bool {
+        etag.wholeMatch(of: /[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}/.matchingSemantics(.unicodeScalar)) != nil
+    }
 
     /// Whether a text is a full commit.
     static func isCommit(_ text: String) -> Bool { text.wholeMatch(of: /[0-9a-f]{40}/) != nil }

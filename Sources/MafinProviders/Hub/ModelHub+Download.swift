@@ -178,30 +178,27 @@ extension ModelHub {
 private final class PartWriter {
     private let path: String
     private var descriptor: Int32
+    private var fault: ProviderError { .cannotStore(path: path, reason: String(cString: strerror(errno))) }
 
     /// Opens a file for appending, after its first `length` bytes.
     init(_ file: URL, keeping length: Int64) throws {
         path = file.path
         descriptor = open(file.path, O_WRONLY | O_CREAT, 0o644)
         guard descriptor >= 0, ftruncate(descriptor, off_t(length)) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
-            throw ProviderError.cannotStore(path: path, reason: String(cString: strerror(errno)))
+            throw fault
         }
     }
 
     func append(_ buffer: inout ByteBuffer) throws {
         while buffer.readableBytes > 0 {
             let count = buffer.readWithUnsafeReadableBytes { max(0, write(descriptor, $0.baseAddress, $0.count)) }
-            if count == 0, errno != EINTR {
-                throw ProviderError.cannotStore(path: path, reason: String(cString: strerror(errno)))
-            }
+            if count == 0, errno != EINTR { throw fault }
         }
     }
 
     /// Brings everything to disk, so that the renamed file is whole even after a power cut.
     func close() throws {
-        guard fsync(descriptor) == 0 else {
-            throw ProviderError.cannotStore(path: path, reason: String(cString: strerror(errno)))
-        }
+        guard fsync(descriptor) == 0 else { throw fault }
     }
 
     deinit { if descriptor >= 0 { Foundation.close(descriptor) } }
