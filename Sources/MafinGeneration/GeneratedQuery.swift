@@ -8,12 +8,11 @@ public struct GeneratedQuery: Sendable, Hashable, Codable {
         case title, heading, sentence, crop
 
         init(_ style: QueryStyle) {
-            self =
-                switch style {
-                case .question: .question
-                case .keywords: .keywords
-                case .situation: .situation
-                }
+            switch style {
+            case .question: self = .question
+            case .keywords: self = .keywords
+            case .situation: self = .situation
+            }
         }
 
         /// Whether it was taken from the passage, word for word.

@@ -120,6 +120,31 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// Who can mend it; commands turn this into their exit code.
+    public var category: Category {
+        switch self {
+        case .badKey, .missingKey, .missingPrice, .notForService, .badProfile, .unknownProvider, .badEndpoint,
+            .untrustedAddress, .badCertificates, .overBudget, .badRepository, .modelNotFound:
+            .usage
+        case .emptyTexts, .textsTooLong, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .modelDrifted,
+            .cacheMisuse, .unusableRepository, .cannotStore:
+            .data
+        case .refused, .unavailable, .batchPending, .badAnswer, .badVector, .notOnHub, .hubAccessDenied,
+            .hubUnavailable, .corruptDownload:
+            .network
+        }
+    }
+
+    /// Who can mend an error.
+    public enum Category: Sendable {
+        /// Whoever typed the command.
+        case usage
+        /// Whoever has the files.
+        case data
+        /// Whoever runs the server, or time.
+        case network
+    }
+
     /// - Throws: ``emptyTexts(role:count:first:)``
     static func refuseEmpty(_ items: [EmbeddingItem], _ role: TextRole) throws {
         let empty = items.filter(\.text.isEmpty)

@@ -61,8 +61,7 @@ struct Asking {
         self.role = role
         self.stop = stop
         self.answered = answered
-        let prefix = box.identity.prefix(for: role)
-        self.prefix = prefix
+        prefix = box.identity.prefix(for: role)
         try await Self.readLessons(box)
         let form = box.exchange.form(for: role, identity: box.identity, encoding: 0)
         costs = box.costs(of: items.map(\.text), as: role, in: form)
