@@ -11,13 +11,11 @@ public protocol BlackBox: Sendable {
     var identity: BlackBoxIdentity { get }
 
     /// Vectors of the items, one row each in the order given: shape `(items.count, dimension)`, every element finite, no zero row.
-    ///
     /// - Throws: whatever stops the black box from answering; the error names the item where one item is to blame.
     func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix
 
     /// Like ``embed(_:as:)``, but hands over each batch of rows as soon as it has been answered, so that nothing paid for has to
     /// wait for the rest: a cache writes it down before the next request is sent.
-    ///
     /// - Parameter answered: called once per batch, never by two tasks at a time; together the batches cover every item exactly once,
     ///   in any order. An error thrown by it ends the call.
     func embed(

@@ -30,38 +30,33 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
     /// One sentence: what is wrong, where, and what was expected.
     public var description: String {
         switch self {
-        case .badSpecification(let text, let reason):
-            return "black box '\(text)': \(reason)"
-        case .missingFile(let path, let expected):
-            return "\(path): not found; expected \(expected)"
-        case .unreadable(let path, let reason):
-            return "\(path): cannot be read: \(reason)"
-        case .malformedLine(let path, let line, let reason):
-            return "\(path):\(line): \(reason)"
+        case .badSpecification(let text, let reason): "black box '\(text)': \(reason)"
+        case .missingFile(let path, let expected): "\(path): not found; expected \(expected)"
+        case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
+        case .malformedLine(let path, let line, let reason): "\(path):\(line): \(reason)"
         case .countMismatch(let path, let vectors, let idsPath, let ids):
-            return "\(path) holds \(vectors) vectors but \(idsPath) holds \(ids) ids; there must be one id per vector"
+            "\(path) holds \(vectors) vectors but \(idsPath) holds \(ids) ids; there must be one id per vector"
         case .dimensionMismatch(let path, let found, let expected, let expectedIn):
-            return
-                "\(path): vectors of \(found) numbers, but \(expected) in \(expectedIn); both must come from one model"
+            "\(path): vectors of \(found) numbers, but \(expected) in \(expectedIn); both must come from one model"
         case .lineDimensionMismatch(let path, let line, let id, let found, let expected):
-            return "\(path):\(line): vector of '\(id)' has \(found) numbers, those before it have \(expected)"
+            "\(path):\(line): vector of '\(id)' has \(found) numbers, those before it have \(expected)"
         case .notFinite(let path, let id, let row, let column, let value):
-            return
-                "\(path): vector of '\(id)' (row \(row)) has \(value) at position \(column); every element must be finite"
+            "\(path): vector of '\(id)' (row \(row)) has \(value) at position \(column); every element must be finite"
         case .zeroVector(let path, let id, let row):
-            return "\(path): vector of '\(id)' (row \(row)) is all zeros and so has no direction"
+            "\(path): vector of '\(id)' (row \(row)) is all zeros and so has no direction"
         case .duplicateID(let path, let id, let firstRow, let row):
-            return "\(path): id '\(id)' stands twice (rows \(firstRow) and \(row))"
+            "\(path): id '\(id)' stands twice (rows \(firstRow) and \(row))"
         case .missingIDs(let path, let role, let count, let asked, let first):
-            let names = first.map { "'\($0)'" }.joined(separator: ", ") + (count > first.count ? ", …" : "")
-            let subject = role == .query ? "queries" : "documents"
-            return "\(path): no vectors for \(count) of \(asked) \(subject): \(names)"
+            "\(path): no vectors for \(count) of \(asked) \(role.plural): \(Self.list(first, of: count))"
         case .unwritableID(let path, let id):
-            return
-                "\(path): the id \(String(reflecting: id)) holds the end of a line, and cannot stand in a file of one id a line"
+            "\(path): the id \(String(reflecting: id)) holds the end of a line, and cannot stand in a file of one id a line"
         case .missingRole(let path, let role):
-            let name = role == .query ? "query" : "document"
-            return "\(path): holds no \(name) vectors"
+            "\(path): holds no \(role.rawValue) vectors"
         }
+    }
+
+    /// The first of some names, in quotation marks.
+    package static func list(_ first: some Collection<String>, of count: Int) -> String {
+        first.map { "'\($0)'" }.joined(separator: ", ") + (count > first.count ? ", …" : "")
     }
 }

@@ -24,8 +24,7 @@ public struct BlackBoxIdentity: Sendable, Codable, Hashable {
     public var truncation: String?
     /// SHA-256 of the files that the vectors come from (stored answers, weights), in lower-case hexadecimal.
     public var contentHash: String?
-    /// Sixteen digits of a hash of what a request holds besides the texts, where that is not what the provider's own profile sends; `nil`
-    /// where it is.
+    /// Sixteen digits of a hash of what a request holds besides the texts; `nil` where that is what the provider's own profile sends.
     public var request: String?
 
     /// An identity; whatever is not given is what the provider does when nothing is said.
@@ -50,20 +49,10 @@ public struct BlackBoxIdentity: Sendable, Codable, Hashable {
     }
 
     /// The prefix put before texts of a role.
-    public func prefix(for role: TextRole) -> String {
-        switch role {
-        case .query: queryPrefix
-        case .document: documentPrefix
-        }
-    }
+    public func prefix(for role: TextRole) -> String { role == .query ? queryPrefix : documentPrefix }
 
     /// The provider's input type for texts of a role.
-    public func inputType(for role: TextRole) -> String? {
-        switch role {
-        case .query: queryInputType
-        case .document: documentInputType
-        }
-    }
+    public func inputType(for role: TextRole) -> String? { role == .query ? queryInputType : documentInputType }
 
     /// In what the two differ, one clause each ("dimension 512 instead of 768"); empty where they give the same vectors.
     ///

@@ -20,7 +20,6 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
     public var overflow: OverflowPolicy?
 
     /// A source; whatever is not given is what the black box does by itself.
-    ///
     /// - Parameter workingDirectory: what relative paths are relative to.
     public init(
         _ specification: BlackBoxSpecification, baseURL: String? = nil, dimensions: Int? = nil,
@@ -34,20 +33,17 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
         self.documentPrefix = documentPrefix
         self.overflow = overflow
         switch specification {
-        case .vectors(let path):
-            resolvedPath = Self.absolute(path, workingDirectory)
+        case .vectors(let path): resolvedPath = Self.absolute(path, workingDirectory)
         case .local(let folder):
             // If there is no such folder, it may be the name of a model, which does not depend on the working directory.
             let path = Self.absolute(folder, workingDirectory)
             resolvedPath = FileManager.default.fileExists(atPath: path) ? path : nil
-        case .provider:
-            resolvedPath = nil
+        case .provider: resolvedPath = nil
         }
     }
 
     /// Where the file or folder is now: the absolute path if it is still there, else the path as given, seen from `workingDirectory`.
     /// nil for a model of a server or by a repository's name.
-    ///
     /// - Throws: ``BlackBoxError/missingFile(path:expected:)`` where it is in neither place, saying how to name another.
     public func currentPath(
         workingDirectory: URL = URL(fileURLWithPath: FileManager.default.currentDirectoryPath)
@@ -75,7 +71,6 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
 
 extension BlackBoxSpecification: Codable {
     /// Reads the text that ``init(parsing:)`` reads.
-    ///
     /// - Throws: `DecodingError` where it names no black box.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()

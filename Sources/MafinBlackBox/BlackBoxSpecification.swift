@@ -41,14 +41,7 @@ public enum BlackBoxSpecification: Sendable, Hashable, CustomStringConvertible {
     public static let forms = "write vectors:FOLDER_OR_FILE, local:FOLDER or PROVIDER:MODEL like openai:MODEL"
 
     /// Lower-case letters, digits and hyphens.
-    private static func isProviderName(_ text: String) -> Bool {
-        !text.isEmpty
-            && text.utf8.allSatisfy {
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
-                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
-                    || $0 == UInt8(ascii: "-")
-            }
-    }
+    package static func isProviderName(_ text: String) -> Bool { text.wholeMatch(of: /[a-z0-9\-]+/) != nil }
 
     /// The form that ``init(parsing:)`` reads.
     public var description: String {

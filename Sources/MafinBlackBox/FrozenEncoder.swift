@@ -23,7 +23,6 @@ public struct FrozenEncoder: BlackBox {
     ]
 
     /// Loads a checkpoint folder.
-    ///
     /// - Parameters:
     ///   - modelFolder: in the sentence-transformers layout.
     ///   - name: for the identity; the folder's name where none is given.
@@ -55,23 +54,14 @@ public struct FrozenEncoder: BlackBox {
     }
 
     /// Unit vectors of the items' texts, in order.
-    ///
     /// - Throws: ``BlackBoxError`` where the weights give no finite vector; `CancellationError`
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         let vectors = try await engine.embed(items.map(\.text), prefix: identity.prefix(for: role))
-        for row in 0..<vectors.rows {
-            switch VectorCheck(vectors.row(row)) {
-            case .good: continue
-            case .zero: throw BlackBoxError.zeroVector(path: path, id: items[row].id, row: row)
-            case .notFinite(let column, let value):
-                throw BlackBoxError.notFinite(path: path, id: items[row].id, row: row, column: column, value: value)
-            }
-        }
+        try VectorCheck.require(vectors, path: path) { items[$0].id }
         return vectors
     }
 
     /// Unit vectors of the items' texts, in batches of 512.
-    ///
     /// - Throws: ``BlackBoxError`` where the weights give no finite vector; `CancellationError`
     public func embed(
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void

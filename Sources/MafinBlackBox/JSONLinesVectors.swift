@@ -4,7 +4,6 @@ import MafinNumerics
 /// Vectors as JSON lines: `{"_id": "d1", "embedding": [0.1, …]}`; further members are stepped over.
 enum JSONLinesVectors {
     /// Reads a file in pieces of 4 MiB (more only where a single line is longer), so that memory is that of the vectors.
-    ///
     /// - Throws: ``BlackBoxError`` naming the file and line.
     static func read(_ file: URL) throws -> VectorTable {
         var rows = Rows(path: file.path)
@@ -41,14 +40,15 @@ enum JSONLinesVectors {
         var dimension: Int?
         var line = 0
 
-        init(path: String) { self.path = path }
-
         mutating func append(line bytes: UnsafeBufferPointer<UInt8>) throws {
             line += 1
             var scanner = JSONScanner(bytes)
             guard !scanner.isAtEnd() else { return }
             var id: String?
             var count: Int?
+            func malformed(_ reason: String) -> BlackBoxError {
+                .malformedLine(path: path, line: line, reason: reason)
+            }
             do {
                 try scanner.members { scanner, key in
                     switch key {
@@ -62,15 +62,10 @@ enum JSONLinesVectors {
                 }
                 try scanner.finish()
             } catch let failure as JSONSyntaxError {
-                throw BlackBoxError.malformedLine(path: path, line: line, reason: failure.description)
+                throw malformed(failure.description)
             }
-            guard let id else {
-                throw BlackBoxError.malformedLine(path: path, line: line, reason: "no '_id' or 'id'")
-            }
-            guard let count else {
-                throw BlackBoxError.malformedLine(
-                    path: path, line: line, reason: "no 'embedding' or 'vector' for '\(id)'")
-            }
+            guard let id else { throw malformed("no '_id' or 'id'") }
+            guard let count else { throw malformed("no 'embedding' or 'vector' for '\(id)'") }
             if let dimension, dimension != count {
                 throw BlackBoxError.lineDimensionMismatch(
                     path: path, line: line, id: id, found: count, expected: dimension)

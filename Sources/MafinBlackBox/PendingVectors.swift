@@ -40,8 +40,7 @@ public final class PendingVectors {
             guard !id.utf8.contains(where: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) else {
                 throw BlackBoxError.unwritableID(path: idsFile.path, id: id)
             }
-            text += id
-            text += "\n"
+            text += id + "\n"
         }
         try vectors.append(rows)
         try ids.write(Data(text.utf8))

@@ -24,14 +24,10 @@ public struct StoredVectors: BlackBox {
     private let documents: VectorTable?
 
     /// Opens a folder or file of stored vectors and checks all of it.
-    ///
     /// - Throws: ``BlackBoxError`` naming the file, and the id and row or line at fault; `NumericsError` for a malformed array file.
     public init(contentsOf url: URL) throws {
         var tables = try VectorTables(contentsOf: url)
-        try self.init(name: url.lastPathComponent, path: url.path, tables: &tables)
-    }
-
-    private init(name: String, path: String, tables: inout VectorTables) throws {
+        path = url.path
         guard let dimension = (tables.documents ?? tables.queries)?.vectors.columns else {
             throw BlackBoxError.missingFile(path: path, expected: "vectors of documents or queries")
         }
@@ -39,20 +35,18 @@ public struct StoredVectors: BlackBox {
             throw BlackBoxError.dimensionMismatch(
                 path: queries.path, found: queries.vectors.columns, expected: dimension, expectedIn: documents.path)
         }
-        let shared = tables.isShared
         var normalised = tables.documents?.normalise() ?? false
-        if shared {
+        if tables.isShared {
             tables.queries = tables.documents
         } else if tables.queries?.normalise() ?? false {
             normalised = true
         }
-        self.path = path
         self.dimension = dimension
         documents = tables.documents
         queries = tables.queries
         identity = BlackBoxIdentity(
-            provider: "vectors", model: name, dimension: dimension, normalisation: normalised ? .unit : .none,
-            contentHash: tables.contentHash)
+            provider: "vectors", model: url.lastPathComponent, dimension: dimension,
+            normalisation: normalised ? .unit : .none, contentHash: tables.contentHash)
     }
 
     /// All ids of a role in the order of their rows; empty where there are no vectors of that role.
@@ -61,15 +55,9 @@ public struct StoredVectors: BlackBox {
     /// All vectors of a role, rows in the order of ``ids(for:)``, or nil where there are none. Complexity: O(1), shares storage.
     public func vectors(for role: TextRole) -> Matrix? { table(for: role)?.vectors }
 
-    private func table(for role: TextRole) -> VectorTable? {
-        switch role {
-        case .query: queries
-        case .document: documents
-        }
-    }
+    private func table(for role: TextRole) -> VectorTable? { role == .query ? queries : documents }
 
     /// The stored vectors of the items' ids; their texts are not looked at.
-    ///
     /// - Throws: ``BlackBoxError/missingIDs(path:role:count:asked:first:)``, ``BlackBoxError/missingRole(path:role:)``
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         guard let table = table(for: role) else { throw BlackBoxError.missingRole(path: path, role: role) }

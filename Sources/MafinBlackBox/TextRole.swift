@@ -6,6 +6,9 @@ public enum TextRole: String, Sendable, Codable, Hashable, CaseIterable {
     case query
     /// A text that is searched for.
     case document
+
+    /// For messages.
+    package var plural: String { self == .query ? "queries" : "documents" }
 }
 
 /// One text to be embedded, with the id under which the collection knows it.

@@ -25,18 +25,7 @@ package struct VectorTable: Sendable {
         self.ids = ids
         self.rowOfID = rowOfID
         self.vectors = vectors
-        try check()
-    }
-
-    private func check() throws {
-        for row in 0..<vectors.rows {
-            switch VectorCheck(vectors.row(row)) {
-            case .good: continue
-            case .zero: throw BlackBoxError.zeroVector(path: path, id: ids[row], row: row)
-            case .notFinite(let column, let value):
-                throw BlackBoxError.notFinite(path: path, id: ids[row], row: row, column: column, value: value)
-            }
-        }
+        try VectorCheck.require(vectors, path: path) { ids[$0] }
     }
 
     /// Brings all rows to unit length where the length of any is off 1 by more than ``VectorNormalisation/tolerance``.
@@ -62,8 +51,7 @@ package enum VectorCheck: Equatable {
     package init(_ vector: some RandomAccessCollection<Float>) {
         let sum =
             vector.withContiguousStorageIfAvailable(Self.magnitudeBits)
-            ?? vector.map { $0 }.withUnsafeBufferPointer(
-                Self.magnitudeBits)
+            ?? Array(vector).withUnsafeBufferPointer(Self.magnitudeBits)
         if sum >= Float.infinity.bitPattern {
             for (column, value) in vector.enumerated() where !value.isFinite {
                 self = .notFinite(column: column, value: value)
@@ -71,6 +59,18 @@ package enum VectorCheck: Equatable {
             }
         }
         self = sum == 0 ? .zero : .good
+    }
+
+    /// - Throws: ``BlackBoxError`` that names the first row which is not good.
+    static func require(_ vectors: Matrix, path: String, id: (Int) -> String) throws {
+        for row in 0..<vectors.rows {
+            switch VectorCheck(vectors.row(row)) {
+            case .good: continue
+            case .zero: throw BlackBoxError.zeroVector(path: path, id: id(row), row: row)
+            case .notFinite(let column, let value):
+                throw BlackBoxError.notFinite(path: path, id: id(row), row: row, column: column, value: value)
+            }
+        }
     }
 
     /// The largest magnitude as a bit pattern: floats without their sign order as integers, and infinity and NaN come last.

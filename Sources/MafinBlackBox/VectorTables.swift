@@ -11,21 +11,19 @@ package struct VectorTables {
     let contentHash: String
 
     /// The tables of a folder or file, by its kind; vectors are as they were stored.
-    ///
     /// - Throws: ``BlackBoxError`` naming the file, and the id and row or line at fault; `NumericsError` for a malformed array file.
     package init(contentsOf url: URL) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
             throw BlackBoxError.missingFile(path: url.path, expected: "a folder or file of stored vectors")
         }
-        if isFolder.boolValue {
-            try self.init(folder: url)
-            return
-        }
         switch url.pathExtension {
-        case "npy": try self.init(numPyFile: url)
+        case _ where isFolder.boolValue: try self.init(folder: url)
+        case "npy":
+            let (table, digest) = try Self.numPyTable(url)
+            self.init(shared: table, contentHash: ContentHash.sha256(of: digest))
         case "safetensors": try self.init(safeTensorsFile: url)
-        case "jsonl": try self.init(jsonLinesFile: url)
+        case "jsonl": self.init(shared: try JSONLinesVectors.read(url), contentHash: try ContentHash.sha256(of: url))
         default:
             throw BlackBoxError.missingFile(path: url.path, expected: "a folder, .npy, .safetensors or .jsonl file")
         }
@@ -48,15 +46,6 @@ package struct VectorTables {
                 path: folder.path, expected: "corpus.npy and corpus.ids, queries.npy and queries.ids in the folder")
         }
         contentHash = ContentHash.sha256(of: digests.joined(separator: "\n"))
-    }
-
-    /// One `.npy` file with its `.ids` beside it.
-    init(numPyFile file: URL) throws {
-        let (table, digest) = try Self.numPyTable(file)
-        documents = table
-        queries = table
-        isShared = true
-        contentHash = ContentHash.sha256(of: digest)
     }
 
     /// Tensors `corpus` and `queries`, ids in the metadata.
@@ -87,13 +76,11 @@ package struct VectorTables {
         contentHash = try ContentHash.sha256(of: file)
     }
 
-    /// One JSON object a line.
-    init(jsonLinesFile file: URL) throws {
-        let table = try JSONLinesVectors.read(file)
-        documents = table
-        queries = table
+    /// One table for both roles.
+    private init(shared table: VectorTable, contentHash: String) {
+        (documents, queries) = (table, table)
         isShared = true
-        contentHash = try ContentHash.sha256(of: file)
+        self.contentHash = contentHash
     }
 
     private static func numPyTable(_ file: URL) throws -> (VectorTable, digest: String) {

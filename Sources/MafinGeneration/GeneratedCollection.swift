@@ -40,7 +40,6 @@ public struct GeneratedCollection: Sendable {
     private let origins: [String: GeneratedQuery.Origin]
 
     /// Splits generated queries by document.
-    ///
     /// - Parameters:
     ///   - own: queries and labels of the collection's own, which stay as they are; generated queries do not go to these splits.
     /// - Throws: ``GenerationError/tooFewQueries(kept:rejected:reasons:)`` where a part would stay empty.
@@ -115,58 +114,43 @@ public struct GeneratedCollection: Sendable {
     }
 
     /// Writes the folder, whole or not at all: `corpus.jsonl`, `queries.jsonl`, `qrels/`, `rejected.jsonl`, `generation.json`.
-    ///
     /// - Parameter corpus: a file that holds just these documents and is copied as it is; nil: they are written anew.
     /// - Throws: `NumericsError`, `RetrievalError`
     public func write(
         to folder: URL, rejected: [RejectedQuery], report: GenerationReport, corpus: URL? = nil
     ) throws {
         try AtomicFile.replaceDirectory(at: folder) { folder in
+            func file(_ name: String) -> URL { folder.appendingPathComponent(name) }
             if let corpus {
                 let name = corpus.pathExtension == "gz" ? "corpus.jsonl.gz" : "corpus.jsonl"
-                try FileManager.default.copyItem(at: corpus, to: folder.appendingPathComponent(name))
+                try FileManager.default.copyItem(at: corpus, to: file(name))
             } else {
-                try Self.write(documents, to: folder.appendingPathComponent("corpus.jsonl")) {
-                    CorpusLine(_id: $0.id, title: $0.title, text: $0.text)
+                try Self.write(documents, to: file("corpus.jsonl")) {
+                    ["_id": $0.id, "title": $0.title, "text": $0.text]
                 }
             }
-            try Self.write(queries, to: folder.appendingPathComponent("queries.jsonl")) { query in
+            try Self.write(queries, to: file("queries.jsonl")) { query in
                 QueryLine(_id: query.id, text: query.text, metadata: origins[query.id].map { ["origin": $0.rawValue] })
             }
-            try Self.write(rejected, to: folder.appendingPathComponent("rejected.jsonl")) {
-                RejectedLine(
-                    _id: $0.query.id, text: $0.query.text, document: documents[$0.query.passage].id,
-                    origin: $0.query.origin.rawValue, reason: $0.reason.rawValue, detail: $0.detail)
+            try Self.write(rejected, to: file("rejected.jsonl")) {
+                [
+                    "_id": $0.query.id, "text": $0.query.text, "document": documents[$0.query.passage].id,
+                    "origin": $0.query.origin.rawValue, "reason": $0.reason.rawValue, "detail": $0.detail,
+                ]
             }
-            let labels = folder.appendingPathComponent("qrels")
+            let labels = file("qrels")
             try FileManager.default.createDirectory(at: labels, withIntermediateDirectories: true)
             for (name, qrels) in qrels { try qrels.write(to: labels.appendingPathComponent("\(name).tsv")) }
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            try AtomicFile.write(
-                try encoder.encode(report), to: folder.appendingPathComponent(GenerationReport.fileName))
+            try AtomicFile.write(try encoder.encode(report), to: file(GenerationReport.fileName))
         }
-    }
-
-    private struct CorpusLine: Encodable {
-        var _id: String
-        var title: String
-        var text: String
     }
 
     private struct QueryLine: Encodable {
         var _id: String
         var text: String
         var metadata: [String: String]?
-    }
-
-    private struct RejectedLine: Encodable {
-        var _id: String
-        var text: String
-        var document: String
-        var origin: String
-        var reason: String
-        var detail: String
     }
 
     private static func write<Element, Line: Encodable>(

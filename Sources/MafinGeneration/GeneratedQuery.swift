@@ -8,12 +8,11 @@ public struct GeneratedQuery: Sendable, Hashable, Codable {
         case title, heading, sentence, crop
 
         init(_ style: QueryStyle) {
-            self =
-                switch style {
-                case .question: .question
-                case .keywords: .keywords
-                case .situation: .situation
-                }
+            switch style {
+            case .question: self = .question
+            case .keywords: self = .keywords
+            case .situation: self = .situation
+            }
         }
 
         /// Whether it was taken from the passage, word for word.
@@ -28,14 +27,6 @@ public struct GeneratedQuery: Sendable, Hashable, Codable {
     public var passage: Int
     /// How it came about.
     public var origin: Origin
-
-    /// A query from its parts.
-    public init(id: String, text: String, passage: Int, origin: Origin) {
-        self.id = id
-        self.text = text
-        self.passage = passage
-        self.origin = origin
-    }
 }
 
 /// Why a query was not kept.
@@ -62,11 +53,4 @@ public struct RejectedQuery: Sendable, Hashable, Codable {
     public var reason: RejectionReason
     /// What that filter saw.
     public var detail: String
-
-    /// A rejection.
-    public init(query: GeneratedQuery, reason: RejectionReason, detail: String) {
-        self.query = query
-        self.reason = reason
-        self.detail = detail
-    }
 }

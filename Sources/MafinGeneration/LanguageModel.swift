@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Something that writes text when it is asked, and can only be asked: a chat API, or a stub of one.
 ///
 /// One call takes many prompts; in which order and how many at a time they are asked is the model's own affair.
@@ -6,13 +8,31 @@ public protocol LanguageModel: Sendable {
     var identity: LanguageModelIdentity { get }
 
     /// Hands over the reply to each prompt as soon as it is there.
-    ///
     /// - Parameter answered: called once for each prompt with its index, in any order, never by two tasks at a time. An error thrown by it
     ///   ends the call.
     /// - Throws: whatever stops the model from answering. A single prompt that is refused is a reply with a ``LanguageReply/refusal``.
     func answer(
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
     ) async throws
+}
+
+extension LanguageModel {
+    /// The replies to all prompts; nil where none came.
+    /// - Parameter progress: told how many are there.
+    func replies(
+        to prompts: [LanguagePrompt], progress: @escaping @Sendable (Int) -> Void
+    ) async throws -> [LanguageReply?] {
+        let collected = Mutex<(replies: [LanguageReply?], count: Int)>((Array(repeating: nil, count: prompts.count), 0))
+        try await answer(prompts) { index, reply in
+            let count = collected.withLock { state in
+                state.replies[index] = reply
+                state.count += 1
+                return state.count
+            }
+            progress(count)
+        }
+        return collected.withLock { $0.replies }
+    }
 }
 
 /// Which model, where.

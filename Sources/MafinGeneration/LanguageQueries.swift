@@ -1,5 +1,4 @@
 import MafinRetrieval
-import Synchronization
 
 /// Queries that a language model writes for passages.
 public struct LanguageQueries: Sendable {
@@ -52,44 +51,27 @@ public struct LanguageQueries: Sendable {
     }
 
     private let selection: PassageSelection
-    private let template: QueryPrompt
+    private let options: Options
     /// One for each passage of the selection.
     public let prompts: [LanguagePrompt]
 
     /// The prompts for some passages; nothing is asked yet.
     public init(for selection: PassageSelection, options: Options = Options()) {
-        let template = QueryPrompt(
-            queriesPerPassage: options.perPassage, mix: options.mix,
-            examples: options.examples.map { QueryPrompt.Example(query: $0.query, passage: $0.passage) },
-            temperature: options.temperature, seed: options.seed, maximumTokens: options.maximumTokens)
         self.selection = selection
-        self.template = template
+        self.options = options
+        let template = QueryPrompt(options: options)
         prompts = selection.passages.enumerated().map { template.prompt(for: $1, index: $0) }
     }
 
     /// Asks, and reads what comes.
-    ///
     /// - Parameter progress: told how many passages have their reply.
     /// - Throws: what the model throws.
     public func ask(
         _ model: some LanguageModel, progress: @escaping @Sendable (Int) -> Void = { _ in }
     ) async throws -> (queries: [GeneratedQuery], replies: Replies) {
-        let collected = Mutex<(replies: [LanguageReply?], count: Int)>((Array(repeating: nil, count: prompts.count), 0))
-        try await model.answer(prompts) { index, reply in
-            let count = collected.withLock { state in
-                state.replies[index] = reply
-                state.count += 1
-                return state.count
-            }
-            progress(count)
-        }
-        return read(collected.withLock { $0.replies })
-    }
-
-    private func read(_ replies: [LanguageReply?]) -> (queries: [GeneratedQuery], replies: Replies) {
         var facts = Replies(prompts: prompts.count)
         var queries: [GeneratedQuery] = []
-        for (index, reply) in replies.enumerated() {
+        for (index, reply) in try await model.replies(to: prompts, progress: progress).enumerated() {
             guard let reply else { continue }
             facts.inputTokens += reply.inputTokens ?? 0
             facts.outputTokens += reply.outputTokens ?? 0
@@ -100,8 +82,8 @@ public struct LanguageQueries: Sendable {
                 continue
             }
             let row = selection.passages[index].row
-            let styles = template.mix.styles(forPassage: index, count: template.queriesPerPassage)
-            let found = ReplyReading.queries(in: reply.text).prefix(template.queriesPerPassage)
+            let styles = options.mix.styles(forPassage: index, count: options.perPassage)
+            let found = ReplyReading.queries(in: reply.text).prefix(options.perPassage)
             if found.isEmpty { facts.withoutQuery += 1 }
             for (number, query) in found.enumerated() {
                 queries.append(
@@ -122,7 +104,6 @@ public struct QueryJudge: Sendable {
     public let prompts: [LanguagePrompt]
 
     /// The prompts for what is left of some queries; those of a passage stand side by side.
-    ///
     /// - Parameter maximumTokens: of a reply; nil: what the grades need.
     public init(_ filtering: QueryFiltering, of selection: PassageSelection, seed: UInt64, maximumTokens: Int? = nil) {
         queries = filtering.kept
@@ -147,29 +128,22 @@ public struct QueryJudge: Sendable {
     }
 
     /// Asks for grades and rejects what is below 2 of 3. A passage whose grades cannot be read keeps its queries.
-    ///
     /// - Returns: passages whose grades could not be read.
     public func apply(
         to filtering: inout QueryFiltering, _ model: some LanguageModel,
         progress: @escaping @Sendable (Int) -> Void = { _ in }
     ) async throws -> Int {
         precondition(filtering.kept == queries, "the queries have changed since the prompts were made")
-        let state = Mutex<(grades: [Int], unread: Int, count: Int)>(
-            (Array(repeating: .max, count: queries.count), 0, 0))
-        let groups = groups
-        try await model.answer(prompts) { index, reply in
-            let count = state.withLock { state in
-                state.count += 1
-                if let found = ReplyReading.grades(in: reply.text), found.count == groups[index].count {
-                    for (place, grade) in zip(groups[index], found) { state.grades[place] = grade }
-                } else {
-                    state.unread += 1
-                }
-                return state.count
+        var (grades, unread) = (Array(repeating: Int.max, count: queries.count), 0)
+        for (group, reply) in zip(groups, try await model.replies(to: prompts, progress: progress)) {
+            guard let reply else { continue }
+            if let found = ReplyReading.grades(in: reply.text), found.count == group.count {
+                grades.replaceSubrange(group, with: found)
+            } else {
+                unread += 1
             }
-            progress(count)
         }
-        filtering.byGrades(state.withLock { $0.grades })
-        return state.withLock { $0.unread }
+        filtering.byGrades(grades)
+        return unread
     }
 }

@@ -12,7 +12,6 @@ public struct PassageSelection: Sendable {
     let passages: [Passage]
 
     /// Chooses at random, evenly over the corpus.
-    ///
     /// - Parameters:
     ///   - maximum: documents to choose; nil: all.
     ///   - excluded: ids of documents that have labels already.

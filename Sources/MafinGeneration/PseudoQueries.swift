@@ -58,9 +58,7 @@ public struct PseudoQueries: Sendable {
 
     /// Lines that head others: Markdown's `#`, or short lines without an end of a sentence before a longer one.
     static func headings(in text: String) -> [String] {
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: true).map { String($0).oneLine }.filter {
-            !$0.isEmpty
-        }
+        let lines = text.split(separator: "\n").map { String($0).oneLine }.filter { !$0.isEmpty }
         return lines.indices.compactMap { index in
             let line = lines[index]
             if line.hasPrefix("#") { return String(line.drop { $0 == "#" }).trimmed }

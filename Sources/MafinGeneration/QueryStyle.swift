@@ -29,9 +29,7 @@ public struct StyleMix: Sendable, Hashable, CustomStringConvertible {
     public init(parsing text: String) throws {
         var weights: [QueryStyle: Double] = [:]
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-            let sides = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map {
-                String($0).trimmed
-            }
+            let sides = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(\.trimmed)
             guard let style = QueryStyle(rawValue: sides[0]), weights[style] == nil,
                 let weight = sides.count > 1 ? Double(sides[1]) : 1, weight >= 0, weight.isFinite
             else { throw GenerationError.badMix(text) }
@@ -66,10 +64,10 @@ public struct StyleMix: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-extension String {
+extension StringProtocol where SubSequence == Substring {
     /// Without white space at either end.
     var trimmed: String {
-        var scalars = Substring(self).unicodeScalars
+        var scalars = self[...].unicodeScalars
         while let first = scalars.first, first.properties.isWhitespace { scalars.removeFirst() }
         while let last = scalars.last, last.properties.isWhitespace { scalars.removeLast() }
         return String(scalars)
@@ -77,6 +75,6 @@ extension String {
 
     /// White space run together, none at either end.
     var oneLine: String {
-        unicodeScalars.split { $0.properties.isWhitespace }.map { String($0) }.joined(separator: " ")
+        self[...].unicodeScalars.split { $0.properties.isWhitespace }.map { String($0) }.joined(separator: " ")
     }
 }

@@ -6,7 +6,6 @@ public struct APIKey: Sendable, Hashable, CustomStringConvertible, CustomDebugSt
     let secret: String
 
     /// A key that is at hand already.
-    ///
     /// - Parameter source: where it comes from, for the error message.
     /// - Throws: ``ProviderError/badKey(source:reason:)`` where it is empty or holds anything but visible ASCII characters.
     public init(_ secret: String, source: String = "API key") throws {
@@ -41,11 +40,6 @@ public struct APIKey: Sendable, Hashable, CustomStringConvertible, CustomDebugSt
     public var debugDescription: String { description }
     /// Nothing to look into.
     public var customMirror: Mirror { Mirror(self, children: []) }
-
-    /// A text with every occurrence of the secret taken out: vendors quote keys in their messages.
-    func redacting(_ text: String) -> String {
-        text.replacingOccurrences(of: secret, with: "[key]")
-    }
 }
 
 /// Where a provider's key is: in a file or a variable that the user names, else in the first of the provider's usual variables that is set.
@@ -61,7 +55,6 @@ public struct APIKeySource: Sendable, Hashable {
     }
 
     /// The key for a provider, or nil where nothing is named and none of its variables is set.
-    ///
     /// - Throws: ``ProviderError/badKey(source:reason:)``, which never holds the key.
     public func key(
         of profile: ProviderProfile, environment: [String: String] = ProcessInfo.processInfo.environment

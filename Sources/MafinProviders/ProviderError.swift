@@ -72,87 +72,51 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     /// One sentence: what failed, where, and what to do about it where that is known.
     public var description: String {
         switch self {
-        case .badKey(let source, let reason):
-            return "\(source): the key \(reason)"
+        case .badKey(let source, let reason): "\(source): the key \(reason)"
         case .missingKey(let endpoint, let variable):
-            return
-                "\(endpoint) wants an API key: set \(variable), or name the variable or the file that holds it (--api-key-env, --api-key-file; for a language model --llm-key-env, --llm-key-file)"
-        case .notForService(let flag):
-            return "\(flag) makes no sense for a service: somebody waits for each answer"
-        case .missingPrice:
-            return "--max-cost needs --price, what a million tokens cost"
-        case .badProfile(let source, let place, let reason):
-            return "\(source): \(place): \(reason)"
+            "\(endpoint) wants an API key: set \(variable), or name the variable or the file that holds it (--api-key-env, --api-key-file; for a language model --llm-key-env, --llm-key-file)"
+        case .notForService(let flag): "\(flag) makes no sense for a service: somebody waits for each answer"
+        case .missingPrice: "--max-cost needs --price, what a million tokens cost"
+        case .badProfile(let source, let place, let reason): "\(source): \(place): \(reason)"
         case .unknownProvider(let name, let known):
-            return "no provider is called '\(name)'; known are \(known.joined(separator: ", "))"
-        case .badEndpoint(let endpoint, let reason):
-            return "'\(endpoint)': \(reason)"
+            "no provider is called '\(name)'; known are \(known.joined(separator: ", "))"
+        case .badEndpoint(let endpoint, let reason): "'\(endpoint)': \(reason)"
         case .untrustedAddress(let address, let provider):
-            return
-                "the artefact asks \(provider) at \(address), which is not the address of that provider; artefacts can come from strangers, so no text and no key is sent there unless you pass --base-url \(address)"
+            "the artefact asks \(provider) at \(address), which is not the address of that provider; artefacts can come from strangers, so no text and no key is sent there unless you pass --base-url \(address)"
         case .emptyTexts(let role, let count, let first):
-            return
-                "\(count) \(Self.plural(role)) to embed \(count == 1 ? "is" : "are") empty: \(Self.list(first, of: count))"
-        case .refused(let endpoint, let status, let message):
-            return "\(endpoint) answered \(status): \(message)"
+            "\(count) \(role.plural) to embed \(count == 1 ? "is" : "are") empty: \(BlackBoxError.list(first, of: count))"
+        case .refused(let endpoint, let status, let message): "\(endpoint) answered \(status): \(message)"
         case .unavailable(let endpoint, let attempts, let reason, _):
-            return
-                "\(endpoint): no answer after \(attempts) attempt\(attempts == 1 ? "" : "s")\(attempts == 1 ? ": " : "; the last: ")\(reason)"
-        case .badAnswer(let endpoint, let reason):
-            return "\(endpoint): unusable answer: \(reason)"
-        case .badVector(let endpoint, let id, let reason):
-            return "\(endpoint): unusable vector for '\(id)': \(reason)"
-        case .badCertificates(let path, let reason):
-            return "certificates \(path): \(reason)"
+            "\(endpoint): no answer after \(attempts) attempt\(attempts == 1 ? "" : "s")\(attempts == 1 ? ": " : "; the last: ")\(reason)"
+        case .badAnswer(let endpoint, let reason): "\(endpoint): unusable answer: \(reason)"
+        case .badVector(let endpoint, let id, let reason): "\(endpoint): unusable vector for '\(id)': \(reason)"
+        case .badCertificates(let path, let reason): "certificates \(path): \(reason)"
         case .textsRefused(let endpoint, let role, let texts):
-            return RefusedText.description(endpoint: endpoint, role: role, texts: texts)
+            RefusedText.description(endpoint: endpoint, role: role, texts: texts)
         case .textsTooLong(let role, let limit, let count, let first):
-            return
-                "\(count) \(Self.plural(role)) \(count == 1 ? "is" : "are") longer than the \(limit) tokens that the model takes: \(Self.list(first, of: count)); cut them, or pass --on-overflow truncate or split-mean"
+            "\(count) \(role.plural) \(count == 1 ? "is" : "are") longer than the \(limit) tokens that the model takes: \(BlackBoxError.list(first, of: count)); cut them, or pass --on-overflow truncate or split-mean"
         case .batchPending(let jobs, let texts):
-            return
-                "\(texts) texts are in \(jobs.count) batch\(jobs.count == 1 ? "" : "es") that the provider has not answered yet (\(Self.list(Array(jobs.prefix(3)), of: jobs.count))); the same command, or mafin batch resume, collects them"
-        case .overBudget(let endpoint, let reason):
-            return "\(endpoint): \(reason)"
-        case .cacheUnusable(let path, let reason):
-            return "cache \(path): \(reason)"
-        case .cacheFull(let path):
-            return "cache \(path): no space left on the disk; everything stored before is intact"
+            "\(texts) texts are in \(jobs.count) batch\(jobs.count == 1 ? "" : "es") that the provider has not answered yet (\(BlackBoxError.list(jobs.prefix(3), of: jobs.count))); the same command, or mafin batch resume, collects them"
+        case .overBudget(let endpoint, let reason): "\(endpoint): \(reason)"
+        case .cacheUnusable(let path, let reason): "cache \(path): \(reason)"
+        case .cacheFull(let path): "cache \(path): no space left on the disk; everything stored before is intact"
         case .dimensionChanged(let id, let found, let cached, let path):
-            return
-                "the vector of '\(id)' has \(found) numbers, but those of the same model in the cache \(path) have \(cached)"
+            "the vector of '\(id)' has \(found) numbers, but those of the same model in the cache \(path) have \(cached)"
         case .modelDrifted(let model, let checked, let id, let cosine, let path):
-            let shown = String(format: "%.4f", cosine)
-            return
-                "model '\(model)' has changed: of \(checked) texts asked again, '\(id)' has a cosine of \(shown) to its vector in the cache \(path); remove the old vectors (mafin cache gc --source) or use another cache"
-        case .cacheMisuse(let path, let reason):
-            return "\(path): \(reason)"
-        case .badRepository(let name, let reason):
-            return "model repository '\(name)': \(reason)"
+            "model '\(model)' has changed: of \(checked) texts asked again, '\(id)' has a cosine of \(String(format: "%.4f", cosine)) to its vector in the cache \(path); remove the old vectors (mafin cache gc --source) or use another cache"
+        case .cacheMisuse(let path, let reason): "\(path): \(reason)"
+        case .badRepository(let name, let reason): "model repository '\(name)': \(reason)"
         case .notOnHub(let repository, let revision, let endpoint, let message):
-            return
-                "\(endpoint) has no '\(repository)' at revision '\(revision)', or shows it only with a token: \(message)"
+            "\(endpoint) has no '\(repository)' at revision '\(revision)', or shows it only with a token: \(message)"
         case .hubAccessDenied(let repository, let endpoint, let status, let message):
-            return
-                "\(endpoint) answered \(status) for '\(repository)': \(message); set HF_TOKEN to a token that may read it"
+            "\(endpoint) answered \(status) for '\(repository)': \(message); set HF_TOKEN to a token that may read it"
         case .hubUnavailable(let repository, let endpoint, let attempts, let reason):
-            return "\(endpoint): '\(repository)' could not be pulled after \(attempts) attempts; the last: \(reason)"
-        case .unusableRepository(let repository, let reason):
-            return "model repository '\(repository)': \(reason)"
+            "\(endpoint): '\(repository)' could not be pulled after \(attempts) attempts; the last: \(reason)"
+        case .unusableRepository(let repository, let reason): "model repository '\(repository)': \(reason)"
         case .corruptDownload(let file, let expected, let found):
-            return "\(file): downloaded content is not what was announced: expected \(expected), found \(found)"
-        case .cannotStore(let path, let reason):
-            return "\(path): cannot be written: \(reason)"
-        case .modelNotFound(let name, let reason):
-            return "encoder '\(name)': \(reason)"
-        }
-    }
-
-    /// Whether the cache can be read, but not written.
-    var isAboutWriting: Bool {
-        switch self {
-        case .cacheFull, .cacheUnusable: true
-        default: false
+            "\(file): downloaded content is not what was announced: expected \(expected), found \(found)"
+        case .cannotStore(let path, let reason): "\(path): cannot be written: \(reason)"
+        case .modelNotFound(let name, let reason): "encoder '\(name)': \(reason)"
         }
     }
 
@@ -160,17 +124,13 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     public var category: Category {
         switch self {
         case .badKey, .missingKey, .missingPrice, .notForService, .badProfile, .unknownProvider, .badEndpoint,
-            .untrustedAddress,
-            .badCertificates, .overBudget, .badRepository,
-            .modelNotFound:
+            .untrustedAddress, .badCertificates, .overBudget, .badRepository, .modelNotFound:
             .usage
         case .emptyTexts, .textsTooLong, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .modelDrifted,
-            .cacheMisuse, .unusableRepository,
-            .cannotStore:
+            .cacheMisuse, .unusableRepository, .cannotStore:
             .data
         case .refused, .unavailable, .batchPending, .badAnswer, .badVector, .notOnHub, .hubAccessDenied,
-            .hubUnavailable,
-            .corruptDownload:
+            .hubUnavailable, .corruptDownload:
             .network
         }
     }
@@ -185,14 +145,11 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         case network
     }
 
-    static func plural(_ role: TextRole) -> String {
-        switch role {
-        case .query: "queries"
-        case .document: "documents"
+    /// - Throws: ``emptyTexts(role:count:first:)``
+    static func refuseEmpty(_ items: [EmbeddingItem], _ role: TextRole) throws {
+        let empty = items.filter(\.text.isEmpty)
+        guard empty.isEmpty else {
+            throw emptyTexts(role: role, count: empty.count, first: empty.prefix(5).map(\.id))
         }
-    }
-
-    static func list(_ first: [String], of count: Int) -> String {
-        first.map { "'\($0)'" }.joined(separator: ", ") + (count > first.count ? ", …" : "")
     }
 }

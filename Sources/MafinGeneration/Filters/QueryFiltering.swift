@@ -37,7 +37,6 @@ public struct QueryFiltering: Sendable {
     }
 
     /// Rejects queries that say the same as an earlier one or as a known one, of whatever passage, so that no two parts of a split share a query.
-    ///
     /// - Parameter known: queries that are used otherwise, for instance to measure on.
     public mutating func byDuplicates(known: [String] = [], comparison: SimilarTexts = SimilarTexts()) {
         let texts = kept.map(\.text)

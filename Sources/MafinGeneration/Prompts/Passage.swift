@@ -29,6 +29,9 @@ struct Passage: Sendable, Hashable {
         self.text = Self.excerpt(of: text, from: start, maximumBytes: maximumBytes)
     }
 
+    /// How it stands in a prompt.
+    var shown: String { (title.isEmpty ? "" : "\nTitle: \(title)\n") + "\n<passage>\n\(text)\n</passage>\n\n" }
+
     private static func excerpt(of text: String, from start: Int, maximumBytes: Int) -> String {
         let bytes = Array(text.utf8)
         func isInsideScalar(_ index: Int) -> Bool { index < bytes.count && bytes[index] & 0xC0 == 0x80 }

@@ -1,7 +1,6 @@
 import Foundation
 
-/// Reads what a model wrote, in whatever form it came: the JSON asked for, JSON within other words or in a fence, JSON that was cut off,
-/// a list, a line a query.
+/// Reads what a model wrote, in whatever form: the JSON asked for, JSON in other words or a fence, JSON that was cut off, a list, a line a query.
 enum ReplyReading {
     /// The queries of a reply, with the style that the model says they have; empty where there are none.
     static func queries(in reply: String) -> [(style: QueryStyle?, text: String)] {

@@ -7,32 +7,15 @@ extension Asking {
     mutating func take(
         _ outcome: Exchange.Outcome, of batch: Batch, number: Int, booking: Spending.Booking
     ) async throws {
-        let settling = await settle(outcome, of: batch, booking)
-        try await takeWithoutSettling(outcome, of: batch, number: number)
-        // An answer that is paid is handed over, though the ledger cannot be written.
-        try settling.get()
-    }
-
-    private func settle(
-        _ outcome: Exchange.Outcome, of batch: Batch, _ booking: Spending.Booking
-    ) async -> Result<Void, any Error> {
+        var failure: (any Error)?
         do {
-            try await box.spending.settle(booking, actual: outcome.tokens(booked: booking.tokens), ledger: box.ledger)
+            try await box.settle(booking, actual: outcome.tokens(booked: booking.tokens))
             let reserved = tokens(of: batch)
             let counted = outcome.tokens(booked: reserved)
-            if counted != reserved {
-                try await box.ledger.correct(
-                    tokens: counted - reserved, account: box.exchange.account, rates: box.rates)
-            }
-            return .success(())
+            if counted != reserved { try await box.correct(tokens: counted - reserved) }
         } catch {
-            return .failure(error)
+            failure = error
         }
-    }
-
-    private mutating func takeWithoutSettling(
-        _ outcome: Exchange.Outcome, of batch: Batch, number: Int
-    ) async throws {
         switch outcome {
         case .answered(let vectors, let rates):
             answers += 1
@@ -52,35 +35,35 @@ extension Asking {
         case .unreachable(let reason, _):
             failuresInRow += 1
             try retry(batch, reason: reason, status: nil)
-        case .complaint(let complaint, let delay, let rates):
-            try await take(complaint, of: batch, delay: delay, rates: rates, number: number)
+        case .complaint(let complaint, let rates):
+            try await take(complaint, of: batch, rates: rates, number: number)
         }
+        // An answer that is paid is handed over, though the ledger cannot be written.
+        if let failure { throw failure }
     }
 
     /// Ends the call if the server has never given a vector: it is no embedding server. Otherwise the batch is asked again. A page of a proxy counts as
     /// any failure, which no text has caused. After a second unusable answer the batch is halved to find the text that causes it.
     private mutating func takeUnusable(_ given: Batch, reason: String, isPage: Bool) throws {
         unusableInRow += 1
-        guard box.knowledge.current.hasGivenVectors, unusableInRow < box.options.retry.maximumAttempts else {
+        guard box.knowledge.current.hasGivenVectors, unusableInRow < box.retry.maximumAttempts else {
             throw ProviderError.badAnswer(endpoint: box.url, reason: reason)
         }
         if isPage { return try retry(given, reason: "unusable answer: \(reason)", status: nil) }
         var batch = given
         guard batch.wasUnusable else {
             batch.wasUnusable = true
-            let wait = box.options.retry.delay(afterFailures: unusableInRow)
+            let wait = box.retry.delay(afterFailures: unusableInRow)
             log(batch, reason: "unusable answer: \(reason)", wait: wait)
             schedule.retry(batch, due: box.time.now + wait)
             return
         }
-        guard batch.items.count > 1 else {
-            refuse(batch.items[0], .unusableVector, reason)
-            if areTooManyRefused { throw refusal }
-            return
-        }
-        box.options.logger?.notice(
-            "unusable answer again, looking for the text at fault",
-            metadata: ["texts": "\(batch.items.count)", "reason": "\(reason)"])
+        guard batch.items.count > 1 else { return try refuse(batch.items[0], .unusableVector, reason) }
+        bisect(batch, "unusable answer again, looking for the text at fault", ["reason": "\(reason)"])
+    }
+
+    private mutating func bisect(_ batch: Batch, _ message: Logger.Message, _ metadata: Logger.Metadata) {
+        box.logger?.notice(message, metadata: metadata.merging(["texts": "\(batch.items.count)"]) { $1 })
         schedule.bisect(batch)
     }
 
@@ -116,7 +99,7 @@ extension Asking {
                 endpoint: box.url, id: items[batch.items[fault.item]].id, reason: fault.reason)
         }
         for fault in vectors.faults {
-            refuse(batch.items[fault.item], .unusableVector, fault.reason)
+            leaveOut(batch.items[fault.item], .unusableVector, fault.reason)
         }
         if areTooManyRefused { throw refusal }
     }
@@ -126,9 +109,15 @@ extension Asking {
         refused.count >= Self.maximumRefusedTexts && refused.count > answeredTexts
     }
 
-    private mutating func refuse(_ item: Int, _ reason: RefusedText.Reason, _ message: String) {
+    /// - Throws: ``refusal`` where too many are refused.
+    private mutating func refuse(_ item: Int, _ reason: RefusedText.Reason, _ message: String) throws {
+        leaveOut(item, reason, message)
+        if areTooManyRefused { throw refusal }
+    }
+
+    private mutating func leaveOut(_ item: Int, _ reason: RefusedText.Reason, _ message: String) {
         refused.append(RefusedText(position: item, id: items[item].id, reason: reason, message: message))
-        box.options.logger?.warning(
+        box.logger?.warning(
             "one text has no vector, the rest goes on", metadata: ["id": "\(items[item].id)", "reason": "\(message)"])
     }
 
@@ -137,7 +126,6 @@ extension Asking {
         let isNew = box.knowledge.update { facts -> Bool in
             facts.answeredBytes += bytes
             facts.answeredTokens += tokens
-            facts.answers += 1
             guard SilentTruncation.isCertain(words: words, tokens: tokens), !facts.warnedOfTruncation else {
                 return false
             }
@@ -147,7 +135,7 @@ extension Asking {
         guard isNew, let longest = batch.items.max(by: { items[$0].text.utf8.count < items[$1].text.utf8.count }) else {
             return
         }
-        box.options.logger?.warning(
+        box.logger?.warning(
             "the server cuts long texts in silence: it counted fewer tokens than there are words",
             metadata: [
                 "tokens": "\(tokens)", "words": "\(words)", "longest": "\(items[longest].id)", "url": "\(box.url)",
@@ -158,7 +146,7 @@ extension Asking {
     private mutating func respect(_ rates: RateHeaders) {
         let next = min(schedule.limits.tokens, averageTokens * schedule.limits.items)
         guard !schedule.isExhausted, let pause = rates.pause(beforeTokens: next),
-            pause <= box.options.retry.longestServerDelay
+            pause <= box.retry.longestServerDelay
         else { return }
         schedule.pause(until: box.time.now + pause)
     }
@@ -166,7 +154,7 @@ extension Asking {
     // MARK: - Complaints
 
     private mutating func take(
-        _ complaint: ServerComplaint, of batch: Batch, delay: Duration?, rates: RateHeaders, number: Int
+        _ complaint: ServerComplaint, of batch: Batch, rates: RateHeaders, number: Int
     ) async throws {
         var verdict = complaint.verdict(box.profile.errors)
         if let shouldRetry = rates.shouldRetry, verdict == .retry || verdict == .final {
@@ -177,7 +165,7 @@ extension Asking {
             failuresInRow += 1
             if [429, 503, 529].contains(complaint.status) { window.overloaded(number: number) }
             let reason = "\(complaint.status) \(complaint.message)"
-            if let delay {
+            if let delay = complaint.retryDelay {
                 try await comeBack(batch, after: delay, reason: reason)
             } else {
                 try retry(batch, reason: reason, status: complaint.status)
@@ -187,16 +175,13 @@ extension Asking {
         case .refused:
             failuresInRow += 1
             guard batch.items.count > 1 else {
-                refuse(batch.items[0], .refused, complaint.message)
+                leaveOut(batch.items[0], .refused, complaint.message)
                 let doubtful = answers == 0 && refused.count >= Self.refusalsBeforeDoubt
                 if doubtful || (items.count == 1 && answers == 0) { throw refusal(complaint) }
                 if areTooManyRefused { throw refusal }
                 return
             }
-            box.options.logger?.notice(
-                "batch refused, looking for the text at fault",
-                metadata: ["texts": "\(batch.items.count)", "message": "\(complaint.message)"])
-            schedule.bisect(batch)
+            bisect(batch, "batch refused, looking for the text at fault", ["message": "\(complaint.message)"])
         case .final: throw refusal(complaint)
         }
     }
@@ -208,15 +193,11 @@ extension Asking {
     private mutating func shrink(
         _ batch: Batch, _ cause: BatchLimits.Cause, _ complaint: ServerComplaint
     ) async throws {
-        let named = complaint.namedLimit
-        if cause == .text, let named { box.knowledge.update { $0.textTokens = named.allowed } }
-        guard schedule.shrink(batch, because: cause, named: named) else {
-            refuse(batch.items[0], .tooLong, complaint.message)
-            if areTooManyRefused { throw refusal }
-            return
+        guard schedule.shrink(batch, because: cause, named: complaint.namedLimit) else {
+            return try refuse(batch.items[0], .tooLong, complaint.message)
         }
         let (limits, before) = (schedule.limits, box.knowledge.current.limits)
-        box.options.logger?.notice(
+        box.logger?.notice(
             "request too large for the server, cut",
             metadata: ["texts": "\(batch.items.count)", "message": "\(complaint.message)"])
         guard limits != before else { return }
@@ -234,7 +215,7 @@ extension Asking {
         }
         schedule.retry(batch)
         guard isNews else { return }
-        box.options.logger?.warning(
+        box.logger?.warning(
             "server does not give the encoding, asking for another",
             metadata: ["url": "\(box.url)", "encoding": "\(encodings[batch.encoding])"])
         try await remember()
@@ -256,28 +237,27 @@ extension Asking {
 
     /// The server named a time. Until then nobody who shares the account sends anything.
     private mutating func comeBack(_ batch: Batch, after delay: Duration, reason: String) async throws {
-        let (policy, now) = (box.options.retry, box.time.now)
+        let (policy, now) = (box.retry, box.time.now)
+        func unavailable(_ attempts: Int, _ note: String) -> ProviderError {
+            .unavailable(endpoint: box.url, attempts: attempts, reason: "\(reason) (\(note))", retryAfter: delay)
+        }
         guard delay <= policy.longestServerDelay else {
-            throw ProviderError.unavailable(
-                endpoint: box.url, attempts: batch.failures + 1,
-                reason: "\(reason) (asks to come back after \(delay.logText))", retryAfter: delay)
+            throw unavailable(batch.failures + 1, "asks to come back after \(delay.logText)")
         }
-        guard now - lastProgress + delay <= policy.patience else {
-            throw ProviderError.unavailable(
-                endpoint: box.url, attempts: failuresInRow,
-                reason: "\(reason) (nothing was answered for \((now - lastProgress).logText))", retryAfter: delay)
+        let silence = now - lastProgress
+        guard silence + delay <= policy.patience else {
+            throw unavailable(failuresInRow, "nothing was answered for \(silence.logText)")
         }
-        // A little later than asked, by a random amount, so that clients that were refused together do not return together.
-        let wait = delay + min(delay * 0.1, .seconds(1)) * Double.random(in: 0...1)
+        let wait = RetryPolicy.delay(asked: delay)
         log(batch, reason: reason, wait: wait)
         schedule.retry(batch)
         schedule.pause(until: now + wait)
-        try await box.ledger.pause(account: box.exchange.account, for: wait)
+        try await box.pause(for: wait)
     }
 
     /// The server named no time: the batch is asked again after a pause that doubles, a limited number of times.
     private mutating func retry(_ given: Batch, reason: String, status: Int?) throws {
-        let policy = box.options.retry
+        let policy = box.retry
         var batch = given
         batch.failures += 1
         let before = batch.answersBeforeFailure ?? answers
@@ -285,19 +265,14 @@ extension Asking {
         // Other batches are answered and this one fails repeatedly, so one of its texts probably makes the server fail.
         let isAlone = status.map { $0 >= 500 || $0 == 424 } ?? false && answers > before
         if isAlone, batch.failures >= 3, batch.items.count > 1 {
-            box.options.logger?.notice(
-                "batch fails while others are answered, looking for the text at fault",
-                metadata: ["texts": "\(batch.items.count)", "reason": "\(reason)"])
-            schedule.bisect(batch)
-            return
+            return bisect(
+                batch, "batch fails while others are answered, looking for the text at fault", ["reason": "\(reason)"])
         }
         guard batch.failures < policy.maximumAttempts else {
             guard isAlone, batch.items.count == 1 else {
                 throw ProviderError.unavailable(endpoint: box.url, attempts: batch.failures, reason: reason)
             }
-            refuse(batch.items[0], .refused, reason)
-            if areTooManyRefused { throw refusal }
-            return
+            return try refuse(batch.items[0], .refused, reason)
         }
         let wait = policy.delay(afterFailures: batch.failures)
         log(batch, reason: reason, wait: wait)
@@ -306,7 +281,7 @@ extension Asking {
     }
 
     private func log(_ batch: Batch, reason: String, wait: Duration) {
-        box.options.logger?.warning(
+        box.logger?.warning(
             "asking again",
             metadata: ["reason": "\(reason)", "after": "\(wait.logText)", "failures": "\(batch.failures)"])
     }

@@ -61,8 +61,7 @@ struct Asking {
         self.role = role
         self.stop = stop
         self.answered = answered
-        let prefix = box.identity.prefix(for: role)
-        self.prefix = prefix
+        prefix = box.identity.prefix(for: role)
         try await Self.readLessons(box)
         let form = box.exchange.form(for: role, identity: box.identity, encoding: 0)
         costs = box.costs(of: items.map(\.text), as: role, in: form)
@@ -75,9 +74,9 @@ struct Asking {
         window = ConcurrencyWindow(maximum: box.options.maximumConcurrentRequests)
         lastProgress = box.time.now
         averageTokens = costs.reduce(0) { $0 + $1.tokens } / items.count
-        try await box.spending.require(
+        try await box.require(
             requests: box.spending.limit.requests == nil ? 0 : schedule.remainingBatches,
-            tokens: costs.reduce(0) { $0 + $1.maximumTokens }, ledger: box.ledger, endpoint: box.url)
+            tokens: costs.reduce(0) { $0 + $1.maximumTokens })
     }
 
     private static func readLessons(_ box: ProviderBlackBox) async throws {
@@ -86,9 +85,7 @@ struct Asking {
         let encodings = box.profile.request.encodings.count
         box.knowledge.update { facts in
             facts.hasReadLessons = true
-            facts.limits.items = min(facts.limits.items, lessons.items ?? .max)
-            facts.limits.tokens = min(facts.limits.tokens, lessons.tokens ?? .max)
-            facts.limits.bytes = min(facts.limits.bytes, lessons.bytes ?? .max)
+            facts.limits = facts.limits.within(lessons)
             if let encoding = lessons.encoding, encoding < encodings { facts.encoding = encoding }
         }
     }
@@ -161,18 +158,15 @@ struct Asking {
 
     /// Books a batch with all who share the account; it may be sent when it is due.
     private func reserve(_ batch: Batch) async throws -> Batch {
-        let cost = RequestCost(
-            requests: box.profile.limits.itemsAreRequests ? batch.items.count : 1, tokens: tokens(of: batch))
-        let wait = try await box.ledger.reserve(cost, account: box.exchange.account, rates: box.rates)
+        let requests = box.profile.limits.itemsAreRequests ? batch.items.count : 1
+        let wait = try await box.reserve(requests: requests, tokens: tokens(of: batch))
         var batch = batch
         batch.due = box.time.now + wait
         return batch
     }
 
     private mutating func send(_ batch: Batch, _ group: inout TaskGroup<Event>) async throws {
-        let booking = try await box.spending.book(
-            tokens: batch.items.reduce(0) { $0 + costs[$1].maximumTokens }, account: box.exchange.account,
-            ledger: box.ledger, endpoint: box.url)
+        let booking = try await box.book(batch.items.reduce(0) { $0 + costs[$1].maximumTokens })
         var batch = batch
         let facts = box.knowledge.current
         batch.encoding = facts.encoding

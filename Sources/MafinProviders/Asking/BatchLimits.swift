@@ -17,17 +17,19 @@ public struct BatchLimits: Sendable, Hashable {
         self.bytes = bytes
     }
 
-    /// The tighter of both bounds in each respect.
-    func within(_ other: BatchLimits) -> BatchLimits {
+    /// The tighter of both bounds in each respect; nil: no other.
+    func within(items: Int?, tokens: Int?, bytes: Int?) -> BatchLimits {
         BatchLimits(
-            items: min(items, other.items), tokens: min(tokens, other.tokens), bytes: min(bytes, other.bytes))
+            items: min(self.items, items ?? .max), tokens: min(self.tokens, tokens ?? .max),
+            bytes: min(self.bytes, bytes ?? .max))
     }
 
-    /// The same, within what a provider states.
     func within(_ limits: ProviderLimits) -> BatchLimits {
-        BatchLimits(
-            items: min(items, limits.items ?? items), tokens: min(tokens, limits.tokens ?? tokens),
-            bytes: min(bytes, limits.bodyBytes ?? bytes))
+        within(items: limits.items, tokens: limits.tokens, bytes: limits.bodyBytes)
+    }
+
+    func within(_ lessons: ServerLessons) -> BatchLimits {
+        within(items: lessons.items, tokens: lessons.tokens, bytes: lessons.bytes)
     }
 
     /// Which bound of the server a request went beyond.

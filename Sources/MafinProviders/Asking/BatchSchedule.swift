@@ -24,10 +24,10 @@ struct BatchSchedule {
     private let costs: [ItemCost]
     private let requestBytes: Int
     private(set) var limits: BatchLimits
-    /// Texts of at least this many estimated tokens have been refused for their length. Such texts are sent alone, so that no others are refused
-    /// with them.
+    /// Texts of at least so many estimated tokens were refused for their length: they are sent alone, so that no others are refused with them.
     private var tokensOfLongTexts = Int.max
-    private var cursor = 0
+    /// Items that were not handed out yet.
+    private var fresh: ArraySlice<Int>
     private var returned: [Batch] = []
     /// Nothing is sent before (the server asked for a pause).
     private var pausedUntil: Duration?
@@ -37,10 +37,11 @@ struct BatchSchedule {
         self.costs = costs
         self.limits = limits
         self.requestBytes = requestBytes
+        fresh = Array(costs.indices)[...]
     }
 
     /// Whether everything has been handed out.
-    var isExhausted: Bool { cursor == costs.count && returned.isEmpty }
+    var isExhausted: Bool { fresh.isEmpty && returned.isEmpty }
 
     /// The next batch that may be sent at a time, or nil where there is none (yet).
     mutating func next(at now: Duration) -> Batch? {
@@ -48,66 +49,51 @@ struct BatchSchedule {
         pausedUntil = nil
         while let index = returned.firstIndex(where: { ($0.due ?? now) <= now }) {
             var batch = returned.remove(at: index)
-            let parts = cut(batch.items)
-            if parts.count == 1 { return batch }
-            // It was given back before the server named a lower bound.
-            let rest = parts.dropFirst().map { items in
-                var part = batch
-                part.items = items
-                return part
+            let parts = cut(batch.items[...])
+            // More than one, where it was given back before the server named a lower bound.
+            for part in parts.dropFirst().reversed() {
+                batch.items = part
+                returned.insert(batch, at: index)
             }
-            returned.insert(contentsOf: rest, at: index)
             batch.items = parts[0]
             return batch
         }
-        guard cursor < costs.count else { return nil }
-        let items = nextItems(from: cursor, in: costs.indices)
-        cursor += items.count
-        return Batch(items: Array(items))
+        guard !fresh.isEmpty else { return nil }
+        let items = head(of: fresh)
+        fresh = fresh.dropFirst(items.count)
+        return Batch(items: items)
     }
 
     /// When ``next(at:)`` will have something, where it has nothing but will have.
     var wakeTime: Duration? {
         if isExhausted { return nil }
-        let due = cursor < costs.count ? nil : returned.compactMap(\.due).min()
+        let due = !fresh.isEmpty ? nil : returned.compactMap(\.due).min()
         return [pausedUntil, due].compactMap { $0 }.max()
     }
 
     /// Batches still to be sent, at least.
-    var remainingBatches: Int {
-        var (count, position) = (returned.count, cursor)
-        while position < costs.count {
-            position += nextItems(from: position, in: costs.indices).count
-            count += 1
-        }
-        return count
-    }
+    var remainingBatches: Int { returned.count + cut(fresh).count }
 
-    /// As many items from a position on as one request may hold; at least one.
-    private func nextItems<Items: RandomAccessCollection<Int>>(from start: Items.Index, in items: Items)
-        -> Items.SubSequence
-    where Items.Index == Int {
-        var (tokens, bytes) = (0, requestBytes)
-        var end = start
-        while end < items.endIndex, end - start < limits.items {
-            let cost = costs[items[end]]
+    /// As many of the first items as one request may hold; at least one.
+    private func head(of items: ArraySlice<Int>) -> [Int] {
+        var (count, tokens, bytes) = (0, 0, requestBytes)
+        for item in items.prefix(limits.items) {
+            let (cost, isLong) = (costs[item], costs[item].tokens >= tokensOfLongTexts)
             (tokens, bytes) = (tokens + cost.tokens, bytes + cost.bytes)
-            if cost.tokens >= tokensOfLongTexts, end > start { break }
-            guard end == start || (tokens <= limits.tokens && bytes <= limits.bytes) else { break }
-            end += 1
-            if cost.tokens >= tokensOfLongTexts { break }
+            guard count == 0 || (!isLong && tokens <= limits.tokens && bytes <= limits.bytes) else { break }
+            count += 1
+            if isLong { break }
         }
-        return items[start..<end]
+        return Array(items.prefix(count))
     }
 
     /// Items cut into what the limits allow.
-    private func cut(_ items: [Int]) -> [[Int]] {
-        var parts: [[Int]] = []
-        var start = 0
-        while start < items.count {
-            let part = nextItems(from: start, in: items)
-            parts.append(Array(part))
-            start += part.count
+    private func cut(_ items: ArraySlice<Int>) -> [[Int]] {
+        var (parts, rest): ([[Int]], ArraySlice<Int>) = ([], items)
+        while !rest.isEmpty {
+            let part = head(of: rest)
+            parts.append(part)
+            rest = rest.dropFirst(part.count)
         }
         return parts
     }
@@ -127,7 +113,6 @@ struct BatchSchedule {
     }
 
     /// Takes a batch back that was too large: it is cut, and later batches stay below what failed.
-    ///
     /// - Parameter named: the bound in the server's words, and what it counted.
     /// - Returns: false where it was a single text, which cannot be cut; it is then not taken back.
     mutating func shrink(
@@ -163,7 +148,7 @@ struct BatchSchedule {
         case .bytes: limits.bytes = max(1, min(limits.bytes, sum.bytes / 2))
         case .text: break
         }
-        let parts = cut(batch.items)
+        let parts = cut(batch.items[...])
         if parts.count > 1 {
             returned.insert(contentsOf: parts.map { Batch(items: $0) }, at: 0)
         } else {

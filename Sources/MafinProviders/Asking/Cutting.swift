@@ -1,6 +1,5 @@
 import MafinBlackBox
 import MafinNumerics
-import Synchronization
 
 /// The pieces of the texts of one call, and the vectors that have come for them.
 struct Cutting {
@@ -26,8 +25,9 @@ struct Cutting {
     private var refused: [RefusedText] = []
     var endpoint = ""
     /// Bytes of the longest piece that was answered, and of the shortest that was refused for its length.
-    private(set) var largestAnswered = 0
-    private(set) var smallestRefused = Int.max
+    private var largestAnswered = 0
+    private var smallestRefused = Int.max
+    private var answered = 0
 
     init(items: [EmbeddingItem], cuts: OverflowCuts, pieces: [[String]]) {
         self.items = items
@@ -51,23 +51,42 @@ struct Cutting {
         return round
     }
 
-    /// Receives the rows of a round: those of texts that have one piece are handed on, the others kept.
-    func collector(_ round: Round) -> Collector {
-        Collector(
-            places: round.places, isSingle: round.places.map { pieces[$0.item].count == 1 },
-            bytes: round.items.map(\.text.utf8.count))
+    /// Takes some rows of a round, and gives those that are whole texts, to be handed on; the others stay here.
+    mutating func take(_ rows: AnsweredRows, of round: Round) -> AnsweredRows? {
+        var (whole, selection): ([Int], [Int]) = ([], [])
+        for (row, index) in rows.indices.enumerated() {
+            let (item, piece) = round.places[index]
+            largestAnswered = max(largestAnswered, round.items[index].text.utf8.count)
+            if pieces[item].count == 1 {
+                whole.append(item)
+                selection.append(row)
+                isDone[item] = true
+            } else {
+                pieces[item][piece].vector = Array(rows.vectors.row(row))
+            }
+        }
+        answered += rows.indices.count
+        guard !whole.isEmpty else { return nil }
+        return AnsweredRows(
+            indices: whole,
+            vectors: whole.count == rows.indices.count ? rows.vectors : rows.vectors.selecting(rows: selection))
     }
 
-    /// Takes over what a round has brought.
-    mutating func finish(_ round: Round, _ collector: Collector) {
-        let (single, kept) = collector.result
-        for item in single { isDone[item] = true }
-        for (place, vector) in kept { pieces[place.item][place.piece].vector = vector }
-        largestAnswered = max(largestAnswered, collector.largest)
+    /// Takes over which texts of a round were refused, and cuts those that are too long. Where many are, the call has ended before all were
+    /// asked: what was learned holds for the rest.
+    /// - Returns: whether the round has led anywhere.
+    mutating func take(_ refused: [RefusedText], of round: Round, since before: (answered: Int, refused: Int)) -> Bool {
+        for text in refused where text.reason == .tooLong { shorten(round, text) }
+        refuse(round, refused.filter { $0.reason != .tooLong })
+        shortenOthers()
+        return answered > before.answered || smallestRefused < before.refused
     }
+
+    /// Pieces answered so far, and the shortest that was refused.
+    var progress: (answered: Int, refused: Int) { (answered, smallestRefused) }
 
     /// Cuts the piece that was refused into shorter ones; where none of its text is answered yet, the whole text.
-    mutating func shorten(_ round: Round, _ text: RefusedText) {
+    private mutating func shorten(_ round: Round, _ text: RefusedText) {
         let place = round.places[text.position]
         // Pieces before it in the same text may have been cut in this round already: it is found by its text.
         guard
@@ -84,7 +103,7 @@ struct Cutting {
     }
 
     /// Cuts everything that is not answered yet and as long as what was refused, and longer than all that was answered.
-    mutating func shortenOthers() {
+    private mutating func shortenOthers() {
         guard smallestRefused < Int.max else { return }
         let size = max(largestAnswered, cuts.size(below: smallestRefused))
         for item in items.indices where !isDone[item] {
@@ -110,7 +129,7 @@ struct Cutting {
     }
 
     /// Texts that cannot be had; a piece stands for its whole text.
-    mutating func refuse(_ round: Round, _ texts: [RefusedText]) {
+    private mutating func refuse(_ round: Round, _ texts: [RefusedText]) {
         for text in texts {
             let item = round.places[text.position].item
             guard !isDone[item] else { continue }
@@ -157,55 +176,5 @@ struct Cutting {
         }
         let all = (refused + left).sorted { $0.position < $1.position }
         return all.isEmpty ? nil : .textsRefused(endpoint: endpoint, role: role, texts: all)
-    }
-
-    /// Where the rows of a round go while it runs.
-    final class Collector: Sendable {
-        private struct State {
-            var single: [Int] = []
-            var kept: [(place: (item: Int, piece: Int), vector: [Float])] = []
-            var largest = 0
-        }
-
-        private let bytes: [Int]
-        private let places: [(item: Int, piece: Int)]
-        private let isSingle: [Bool]
-        private let state = Mutex(State())
-
-        init(places: [(item: Int, piece: Int)], isSingle: [Bool], bytes: [Int]) {
-            self.places = places
-            self.bytes = bytes
-            self.isSingle = isSingle
-        }
-
-        /// The rows that are whole texts, to be handed on; the others stay here.
-        func take(_ rows: AnsweredRows) -> AnsweredRows? {
-            state.withLock { state in
-                var selection: [Int] = []
-                for (row, index) in rows.indices.enumerated() {
-                    state.largest = max(state.largest, bytes[index])
-                    if isSingle[index] {
-                        selection.append(row)
-                        state.single.append(places[index].item)
-                    } else {
-                        state.kept.append((places[index], Array(rows.vectors.row(row))))
-                    }
-                }
-                guard !selection.isEmpty else { return nil }
-                return AnsweredRows(
-                    indices: selection.map { places[rows.indices[$0]].item },
-                    vectors: selection.count == rows.indices.count
-                        ? rows.vectors : rows.vectors.selecting(rows: selection))
-            }
-        }
-
-        /// Bytes of the longest that was answered.
-        var largest: Int { state.withLock { $0.largest } }
-        /// How many were answered.
-        var count: Int { state.withLock { $0.single.count + $0.kept.count } }
-
-        var result: (single: [Int], kept: [(place: (item: Int, piece: Int), vector: [Float])]) {
-            state.withLock { ($0.single, $0.kept) }
-        }
     }
 }

@@ -11,8 +11,8 @@ struct Exchange: Sendable {
         case answered(EmbeddingAnswer.Vectors, RateHeaders)
         /// A well-formed answer without vectors.
         case noVectors
-        /// The server says no; `delay` is when it wants to be asked again.
-        case complaint(ServerComplaint, delay: Duration?, RateHeaders)
+        /// The server says no.
+        case complaint(ServerComplaint, RateHeaders)
         /// There was no whole answer; `wasSent`: something of the request's body has left.
         case unreachable(String, wasSent: Bool)
         /// The answer cannot be used; `isPage`: it is somebody else's page.
@@ -24,7 +24,7 @@ struct Exchange: Sendable {
         func tokens(booked: Int) -> Int {
             switch self {
             case .answered(let vectors, _): vectors.tokens ?? booked
-            case .complaint(let complaint, _, _): complaint.mayBeBilled ? booked : 0
+            case .complaint(let complaint, _): complaint.mayBeBilled ? booked : 0
             case .unreachable(_, let wasSent): wasSent ? booked : 0
             case .noVectors, .unusable, .cancelled: booked
             }
@@ -50,7 +50,8 @@ struct Exchange: Sendable {
         self.profile = profile
         self.model = model
         var address = address
-        if givenBaseURL == nil, let other = profile.endpoint.baseURL(of: apiKey) {
+        let bases = profile.endpoint.baseURLOfKeys
+        if givenBaseURL == nil, let apiKey, let other = bases.first(where: { apiKey.secret.hasPrefix($0.key) })?.value {
             address = try profile.endpoint.resolved(other, model: model, profile: profile.name)
         }
         url = address.url
@@ -61,12 +62,10 @@ struct Exchange: Sendable {
             headers.replaceOrAdd(name: profile.endpoint.keyHeader, value: value)
             secrets.append(apiKey.secret)
         }
-        let all =
-            profile.endpoint.resolvedHeaders(environment: environment)
-            + given.sorted { $0.key < $1.key }
-            .map { (name: $0.key, value: $0.value) }
-        for (name, value) in all {
-            guard Self.isHeaderName(name), Self.isHeaderValue(value) else {
+        let further = given.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
+        for (name, value) in profile.endpoint.resolvedHeaders(environment: environment) + further {
+            let isName = !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") }
+            guard isName, value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
                 throw ProviderError.badEndpoint(url, reason: "'\(name)' is no header that can be sent")
             }
             headers.replaceOrAdd(name: name, value: value)
@@ -77,11 +76,7 @@ struct Exchange: Sendable {
         timeout = connection.timeout
         let fingerprint = apiKey.map { String(ContentHash.sha256(of: "mafin account " + $0.secret).prefix(6)) } ?? "-"
         account = [profile.name, address.base, model, fingerprint].joined(separator: " ")
-        if let transport {
-            self.transport = transport
-        } else {
-            self.transport = try HTTPTransport(connection)
-        }
+        self.transport = try transport ?? HTTPTransport(connection)
     }
 
     /// The server by its host alone, or with `http://` before it where nothing hides what is sent.
@@ -92,15 +87,12 @@ struct Exchange: Sendable {
     }
 
     /// The bytes around texts of a role, in an encoding (position in the profile's list).
-    func form(
-        for role: TextRole, identity: BlackBoxIdentity, encoding: Int
-    ) -> BoundRequest {
+    func form(for role: TextRole, identity: BlackBoxIdentity, encoding: Int) -> BoundRequest {
         var values: [RequestTemplate.Variable: String] = [.model: model]
         values[.dimensions] = identity.dimension.map(String.init)
         values[.inputType] = identity.inputType(for: role)
         let encodings = profile.request.encodings
-        values[.encoding] =
-            encodings.indices.contains(encoding) && !encodings[encoding].isEmpty ? encodings[encoding] : nil
+        values[.encoding] = encodings.dropFirst(encoding).first.flatMap { $0.isEmpty ? nil : $0 }
         return profile.request.template.bound(values)
     }
 
@@ -118,14 +110,7 @@ struct Exchange: Sendable {
             return error is CancellationError ? .cancelled : .unreachable(redacted("\(error)"), wasSent: true)
         }
         let rates = RateHeaders(answer.headers)
-        guard answer.status == 200 else {
-            if (300..<400).contains(answer.status) {
-                let target = answer.headers.first(name: "location") ?? "nowhere"
-                return complaint(
-                    ServerComplaint(status: answer.status, body: "redirects to \(target)".utf8), answer, rates)
-            }
-            return complaint(ServerComplaint(status: answer.status, body: answer.body.readableBytesView), answer, rates)
-        }
+        guard answer.status == 200 else { return .complaint(complaint(in: answer), rates) }
         do {
             let decoded = try answer.body.withUnsafeReadableBytes {
                 try EmbeddingAnswer.decode(
@@ -135,7 +120,7 @@ struct Exchange: Sendable {
             switch decoded {
             case .vectors(let vectors): return .answered(vectors, rates)
             case .noVectors: return .noVectors
-            case .complaint(let found): return complaint(found, answer, rates)
+            case .complaint(let found): return .complaint(complaint(in: answer, found), rates)
             }
         } catch {
             let fault = error as? EmbeddingAnswer.Fault
@@ -143,12 +128,17 @@ struct Exchange: Sendable {
         }
     }
 
-    private func complaint(_ complaint: ServerComplaint, _ answer: HTTPAnswer, _ rates: RateHeaders) -> Outcome {
-        var complaint = complaint
+    /// What the server says in an answer that is none, without secrets.
+    /// - Parameter found: the same, where it was read already.
+    func complaint(in answer: HTTPAnswer, _ found: ServerComplaint? = nil) -> ServerComplaint {
+        let target = (300..<400).contains(answer.status) ? answer.headers.first(name: "location") ?? "nowhere" : nil
+        var complaint =
+            found ?? target.map { ServerComplaint(status: answer.status, body: "redirects to \($0)".utf8) }
+            ?? ServerComplaint(status: answer.status, body: answer.body.readableBytesView)
         complaint.message = redacted(complaint.message)
         complaint.labels = complaint.labels.map(redacted)
         complaint.retryDelay = answer.retryDelay ?? complaint.retryDelay
-        return .complaint(complaint, delay: complaint.retryDelay, rates)
+        return complaint
     }
 
     /// A text without any secret: vendors quote keys in their messages.
@@ -179,13 +169,5 @@ struct Exchange: Sendable {
         guard !tellsFormat else { return [] }
         let words = value.split { " \t,;=\"".contains($0) }.map(String.init)
         return ([value] + words).filter { $0.utf8.count >= 8 }
-    }
-
-    private static func isHeaderName(_ name: String) -> Bool {
-        !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") }
-    }
-
-    private static func isHeaderValue(_ value: String) -> Bool {
-        value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
     }
 }

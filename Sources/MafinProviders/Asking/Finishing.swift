@@ -1,45 +1,31 @@
+import Foundation
 import Synchronization
 
 /// Tells work that is not cancelled that it should begin nothing new.
 final class StopSignal: Sendable {
-    private struct State {
-        var isRequested = false
-        var waiting: [Int: CheckedContinuation<Void, Never>] = [:]
-        var waits = 0
-    }
-
-    private let state = Mutex(State())
+    private let state = Mutex<(isRequested: Bool, waiting: [UUID: AsyncStream<Never>.Continuation])>((false, [:]))
 
     var isRequested: Bool { state.withLock { $0.isRequested } }
 
     func request() {
         let waiting = state.withLock { state in
-            defer { state.waiting = [:] }
             state.isRequested = true
             return state.waiting.values
         }
-        for continuation in waiting { continuation.resume() }
+        for continuation in waiting { continuation.finish() }
     }
 
     /// Returns when it is requested, or the task cancelled.
     func wait() async {
-        let number = state.withLock { state in
-            state.waits += 1
-            return state.waits
+        let (stream, continuation) = AsyncStream<Never>.makeStream()
+        let id = UUID()
+        let isRequested = state.withLock { state in
+            state.waiting[id] = continuation
+            return state.isRequested
         }
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
-                    // Checked while the lock is held, so that a later cancellation finds the continuation.
-                    if state.isRequested || Task.isCancelled { return true }
-                    state.waiting[number] = continuation
-                    return false
-                }
-                if isOver { continuation.resume() }
-            }
-        } onCancel: {
-            state.withLock { $0.waiting.removeValue(forKey: number) }?.resume()
-        }
+        if isRequested { continuation.finish() }
+        for await _ in stream {}
+        state.withLock { state in _ = state.waiting.removeValue(forKey: id) }
     }
 
     /// Sleeps, unless it is requested meanwhile.

@@ -1,6 +1,7 @@
 import Logging
 import MafinBlackBox
 import MafinNumerics
+import Synchronization
 
 /// Cuts texts that are too long before a black box is asked: to their beginning, or into pieces whose vectors are averaged.
 ///
@@ -43,7 +44,6 @@ public struct OverflowBlackBox: BlackBox {
     }
 
     /// Vectors of the items, in order.
-    ///
     /// - Throws: what the black box throws; with ``OverflowPolicy/error`` and an exact ruler
     ///   ``ProviderError/textsTooLong(role:limit:count:first:)`` before anything is asked.
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
@@ -57,37 +57,36 @@ public struct OverflowBlackBox: BlackBox {
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
     ) async throws {
         guard policy != .error else {
-            try refuseOverlong(items, role)
+            if let limit, ruler.isExact {
+                let long = cuts(for: role).overlong(items).certain
+                guard long.isEmpty else {
+                    throw ProviderError.textsTooLong(
+                        role: role, limit: limit, count: long.count, first: Array(long.prefix(5)))
+                }
+            }
             return try await base.embed(items, as: role, answered: answered)
         }
-        let cuts = OverflowCuts(policy: policy, limit: limit, ruler: ruler, prefix: identity.prefix(for: role))
-        var cutting = Cutting(items: items, cuts: cuts, pieces: try await knownPieces(items, role, cuts))
+        let cuts = cuts(for: role)
+        let state = Mutex(Cutting(items: items, cuts: cuts, pieces: try await knownPieces(items, role, cuts)))
         var fruitless = 0
         while fruitless < Self.maximumFruitless {
-            let round = cutting.round()
+            let (round, before) = state.withLock { ($0.round(), $0.progress) }
             guard !round.items.isEmpty else { break }
-            let collector = cutting.collector(round)
             do {
                 try await base.embed(round.items, as: role) { rows in
-                    if let whole = collector.take(rows) { try await answered(whole) }
+                    if let whole = state.withLock({ $0.take(rows, of: round) }) { try await answered(whole) }
                 }
-            } catch ProviderError.textsRefused(let endpoint, _, let texts) {
-                let (long, others) = (texts.filter { $0.reason == .tooLong }, texts.filter { $0.reason != .tooLong })
-                cutting.endpoint = endpoint
-                let before = cutting.smallestRefused
-                cutting.finish(round, collector)
-                for text in long { cutting.shorten(round, text) }
-                cutting.refuse(round, others)
-                // Where many are too long, the call ends before all were asked: what was learned holds for the rest.
-                cutting.shortenOthers()
-                let hasProgress = collector.count > 0 || cutting.smallestRefused < before
-                fruitless = hasProgress ? 0 : fruitless + 1
-                if !long.isEmpty { continue }
                 break
+            } catch ProviderError.textsRefused(let endpoint, _, let texts) {
+                let hasProgress = state.withLock { cutting in
+                    cutting.endpoint = endpoint
+                    return cutting.take(texts, of: round, since: before)
+                }
+                guard texts.contains(where: { $0.reason == .tooLong }) else { break }
+                fruitless = hasProgress ? 0 : fruitless + 1
             }
-            cutting.finish(round, collector)
-            break
         }
+        var cutting = state.withLock { $0 }
         for mean in cutting.means() { try await answered(mean) }
         report(cutting, role)
         if let error = cutting.error(role) { throw error }
@@ -96,8 +95,7 @@ public struct OverflowBlackBox: BlackBox {
     /// Remembered vectors of those of the items that are asked in one piece.
     public func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
         guard policy != .error else { return try await base.known(items, as: role) }
-        let cuts = OverflowCuts(policy: policy, limit: limit, ruler: ruler, prefix: identity.prefix(for: role))
-        let pieces = try await knownPieces(items, role, cuts)
+        let pieces = try await knownPieces(items, role, cuts(for: role))
         let whole = items.indices.filter { pieces[$0].count == 1 }
         let found = try await base.known(
             whole.map { EmbeddingItem(id: items[$0].id, text: pieces[$0][0]) }, as: role)
@@ -109,15 +107,8 @@ public struct OverflowBlackBox: BlackBox {
         try await base.embedAnew(items, as: role)
     }
 
-    private func refuseOverlong(_ items: [EmbeddingItem], _ role: TextRole) throws {
-        guard let limit, ruler.isExact else { return }
-        let prefix = identity.prefix(for: role)
-        let counts = ruler.counts(of: items.map { prefix + $0.text })
-        let long = items.indices.filter { counts[$0] > limit }
-        guard long.isEmpty else {
-            throw ProviderError.textsTooLong(
-                role: role, limit: limit, count: long.count, first: long.prefix(5).map { items[$0].id })
-        }
+    private func cuts(for role: TextRole) -> OverflowCuts {
+        OverflowCuts(policy: policy, limit: limit, ruler: ruler, prefix: identity.prefix(for: role))
     }
 
     private func knownPieces(
@@ -132,10 +123,10 @@ public struct OverflowBlackBox: BlackBox {
     private func report(_ cutting: Cutting, _ role: TextRole) {
         let cut = cutting.cutItems
         guard !cut.isEmpty else { return }
+        let isMean = policy == .splitMean
+        let rest = isMean ? "the mean of their pieces stands for them" : "only their beginnings are embedded"
         logger?.warning(
-            policy == .truncate
-                ? "texts are longer than the model takes: only their beginnings are embedded"
-                : "texts are longer than the model takes: the mean of their pieces stands for them",
+            "texts are longer than the model takes: \(rest)",
             metadata: [
                 "count": "\(cut.count)",
                 "first": "\(cut.prefix(5).map { cutting.items[$0].id }.joined(separator: ", "))",

@@ -2,8 +2,7 @@ import MafinBlackBox
 
 /// The pieces that stand for texts which are too long: those that are known beforehand, those that a refusal makes, those that are cached.
 ///
-/// Texts are cut to the sizes of one ladder only, each two thirds of the one above it, so that a later run looks for the pieces that an
-/// earlier one has paid for.
+/// Texts are cut to the sizes of one ladder only, each two thirds of the one above it, so that a later run finds the pieces of an earlier one.
 struct OverflowCuts: Sendable {
     let policy: OverflowPolicy
     /// Tokens of a text that the model takes; nil: only refusals tell.
@@ -31,19 +30,31 @@ struct OverflowCuts: Sendable {
 
     /// A text cut to a size, as the policy has it.
     func pieces(of text: String, maximumBytes: Int) -> [String] {
-        let pieces = TokenRuler.pieces(of: text, maximumBytes: maximumBytes)
-        return policy == .truncate ? Array(pieces.prefix(1)) : pieces
+        kept(TokenRuler.pieces(of: text, maximumBytes: maximumBytes))
+    }
+
+    private func kept(_ pieces: [String]) -> [String] { policy == .truncate ? Array(pieces.prefix(1)) : pieces }
+
+    /// Tokens of each text with its prefix, and beyond which a text is certainly too long: no tokenizer makes tokens of twice the estimate's bytes.
+    private func counts(of texts: [String]) -> (counts: [Int], limit: Int, certain: Int)? {
+        limit.map { (ruler.counts(of: texts.map { prefix + $0 }), $0, ruler.isExact ? $0 : 2 * $0) }
+    }
+
+    /// Ids of the texts that are longer than the model takes, and of those that may be.
+    func overlong(_ items: [EmbeddingItem]) -> (certain: [String], possible: [String]) {
+        guard let (counts, limit, certain) = counts(of: items.map(\.text)) else { return ([], []) }
+        let long = items.indices.filter { counts[$0] > limit }
+        return (
+            long.filter { counts[$0] > certain }.map { items[$0].id },
+            long.filter { counts[$0] <= certain }.map { items[$0].id }
+        )
     }
 
     /// Pieces of the texts that are known to be too long: exactly, or because no tokenizer makes tokens of that many bytes. Others are whole.
     func known(_ texts: [String]) -> [[String]] {
-        guard let limit, policy != .error else { return texts.map { [$0] } }
-        let certain = ruler.isExact ? limit : 2 * limit
-        let counts = ruler.counts(of: texts.map { prefix + $0 })
-        return texts.indices.map { index in
-            guard counts[index] > certain else { return [texts[index]] }
-            let pieces = ruler.pieces(of: texts[index], prefix: prefix, limit: limit)
-            return policy == .truncate ? Array(pieces.prefix(1)) : pieces
+        guard policy != .error, let (counts, limit, certain) = counts(of: texts) else { return texts.map { [$0] } }
+        return zip(texts, counts).map { text, count in
+            count > certain ? kept(ruler.pieces(of: text, prefix: prefix, limit: limit)) : [text]
         }
     }
 
@@ -103,14 +114,8 @@ struct OverflowCuts: Sendable {
         _ text: String, _ cache: EmbeddingCache, _ source: EmbeddingKey.Source, _ known: inout [String: [String]?]
     ) async throws -> [String]? {
         if let found = known[text] { return found }
-        let found = try await lookFor(text, cache, source, &known)
-        known[text] = .some(found)
-        return found
-    }
-
-    private func lookFor(
-        _ text: String, _ cache: EmbeddingCache, _ source: EmbeddingKey.Source, _ known: inout [String: [String]?]
-    ) async throws -> [String]? {
+        var result: [String]?
+        defer { known[text] = .some(result) }
         let sizes = sizes(below: text.utf8.count)
         let starts = sizes.map { source.key(of: TokenRuler.firstPiece(of: text, maximumBytes: $0)) }
         guard try await cache.absent(starts).count < starts.count else { return nil }
@@ -128,7 +133,10 @@ struct OverflowCuts: Sendable {
                     break
                 }
             }
-            if !found.isEmpty { return found }
+            guard found.isEmpty else {
+                result = found
+                return found
+            }
         }
         return nil
     }

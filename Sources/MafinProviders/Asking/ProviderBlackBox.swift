@@ -21,7 +21,7 @@ import NIOHTTP1
 ///   is done for as long as ``RetryPolicy/finishing`` says.
 ///
 /// It stores nothing: wrap it in ``CachedBlackBox`` so that no text is paid for twice.
-public struct ProviderBlackBox: BlackBox {
+public struct ProviderBlackBox: BlackBox, ProviderClient {
     /// How to ask; none of it changes a vector.
     public struct Options: Sendable {
         /// Bounds of a request, besides those of the profile.
@@ -75,13 +75,12 @@ public struct ProviderBlackBox: BlackBox {
     public let profile: ProviderProfile
     let options: Options
     let exchange: Exchange
-    let knowledge: ServerKnowledge
+    let knowledge: ServerKnowledge<EmbeddingFacts>
     let spending: Spending
     let ledger: any AccountLedger
     let time: any TimeSource
 
     /// A model of a provider.
-    ///
     /// - Parameters:
     ///   - profile: what the provider is like.
     ///   - model: the provider's name for it.
@@ -135,7 +134,8 @@ public struct ProviderBlackBox: BlackBox {
         exchange = try Exchange(
             profile: profile, model: model, address: address, givenBaseURL: baseURL, apiKey: apiKey,
             connection: options.connection, headers: options.headers, environment: environment, transport: transport)
-        knowledge = ServerKnowledge(limits: options.limits.within(profile.limits), dimension: dimensions)
+        knowledge = ServerKnowledge(
+            EmbeddingFacts(limits: options.limits.within(profile.limits), dimension: dimensions))
         spending = options.sharedSpending ?? Spending(limit: options.spending)
         self.ledger = ledger ?? options.sharing.map { $0.ledger } ?? LocalLedger(time: time)
     }
@@ -161,14 +161,14 @@ public struct ProviderBlackBox: BlackBox {
     /// The server that texts and key go to, for people.
     public var server: String { exchange.server }
 
-    /// Requests that were sent so far, by all who share the limit, and their tokens: as the server has counted them, else the most that they
-    /// can be.
+    /// Requests sent so far, by all who share the limit, and their tokens: as the server has counted them, else the most that they can be.
     public var spent: (requests: Int, tokens: Int) { spending.soFar }
 
     /// What may be spent in all.
     public var spendingLimit: SpendingLimit { spending.limit }
 
-    /// What the account may send in a minute.
+    var retry: RetryPolicy { options.retry }
+    var logger: Logger? { options.logger }
     var rates: RateLimits {
         RateLimits(
             requestsPerMinute: options.requestsPerMinute ?? profile.limits.requestsPerMinute,
@@ -176,7 +176,6 @@ public struct ProviderBlackBox: BlackBox {
     }
 
     /// Vectors of the items' texts, in order.
-    ///
     /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled.
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         let rows = RowCollector(count: items.count)
@@ -185,16 +184,12 @@ public struct ProviderBlackBox: BlackBox {
     }
 
     /// Vectors of the items' texts, batch by batch as they are answered.
-    ///
     /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled, once what was in flight is handed over
     ///   (``RetryPolicy/finishing``).
     public func embed(
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
     ) async throws {
-        let empty = items.filter(\.text.isEmpty)
-        guard empty.isEmpty else {
-            throw ProviderError.emptyTexts(role: role, count: empty.count, first: empty.prefix(5).map(\.id))
-        }
+        try ProviderError.refuseEmpty(items, role)
         guard !items.isEmpty else { return }
         try await finishing(within: options.retry.finishing) { stop in
             var asking = try await Asking(of: self, items: items, role: role, until: stop, answered: answered)
@@ -205,8 +200,7 @@ public struct ProviderBlackBox: BlackBox {
     /// What texts add to a request, their prefix included.
     func costs(of texts: [String], as role: TextRole, in form: BoundRequest) -> [ItemCost] {
         let (prefix, bytesPerToken) = (identity.prefix(for: role), profile.tokens.bytesPerToken)
-        let maximumOfPrefix =
-            prefix.isEmpty ? 0 : TokenEstimate.upperBound(of: prefix, bytesPerToken: bytesPerToken)
+        let maximumOfPrefix = prefix.isEmpty ? 0 : TokenEstimate.upperBound(of: prefix, bytesPerToken: bytesPerToken)
         let prefixLength = JSONText.escapedLength(of: prefix)
         return texts.map {
             ItemCost(

@@ -21,14 +21,6 @@ public struct RefusedText: Sendable, Hashable {
     /// The vendor's words, or what is wrong with the vector.
     public let message: String
 
-    /// A refusal.
-    public init(position: Int, id: String, reason: Reason, message: String) {
-        self.position = position
-        self.id = id
-        self.reason = reason
-        self.message = message
-    }
-
     /// The same in a call where the text stands at another position.
     func at(_ position: Int) -> RefusedText {
         RefusedText(position: position, id: id, reason: reason, message: message)
@@ -37,12 +29,11 @@ public struct RefusedText: Sendable, Hashable {
     /// One sentence for all of them: counts, the first ids, the first message.
     static func description(endpoint: String, role: TextRole, texts: [RefusedText]) -> String {
         guard let first = texts.first else { return "\(endpoint) refuses no text" }
-        let names = ProviderError.list(texts.prefix(5).map(\.id), of: texts.count)
-        if texts.allSatisfy({ $0.reason == .unusableVector }) {
-            return texts.count == 1
-                ? "\(endpoint): unusable vector for '\(first.id)': \(first.message)"
-                : "\(endpoint): unusable vectors for \(texts.count) \(ProviderError.plural(role)) (\(names)): \(first.message)"
-        }
-        return "\(endpoint) refuses \(texts.count) \(ProviderError.plural(role)) (\(names)): \(first.message)"
+        let names = BlackBoxError.list(texts.prefix(5).map(\.id), of: texts.count)
+        let subject = "\(texts.count) \(role.plural) (\(names)): \(first.message)"
+        guard texts.allSatisfy({ $0.reason == .unusableVector }) else { return "\(endpoint) refuses \(subject)" }
+        return texts.count == 1
+            ? "\(endpoint): unusable vector for '\(first.id)': \(first.message)"
+            : "\(endpoint): unusable vectors for \(subject)"
     }
 }

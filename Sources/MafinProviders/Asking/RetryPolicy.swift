@@ -38,16 +38,25 @@ public struct RetryPolicy: Sendable, Hashable {
         return min(firstDelay * (1 << doublings), longestDelay) * jitter
     }
 
+    /// A little later than a server has asked for, by a random amount, so that clients that were refused together do not return together.
+    static func delay(asked: Duration) -> Duration { asked + min(asked * 0.1, .seconds(1)) * .random(in: 0...1) }
+
+    /// The pause before one of so many attempts is followed by another: as long as the server asks for; nil: there is none.
+    func delay(afterAttempt attempt: Int, of attempts: Int? = nil, asked: Duration? = nil) -> Duration? {
+        let asked = asked ?? .zero
+        guard attempt < attempts ?? maximumAttempts, asked <= longestServerDelay else { return nil }
+        return max(asked, delay(afterFailures: attempt))
+    }
+
     /// The pause that a server asks for: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date; nil where it asks for none.
     static func serverDelay(milliseconds: String?, after: String?, now: Date = Date()) -> Duration? {
-        if let text = milliseconds, let value = Double(text.trimmingCharacters(in: .whitespaces)), value >= 0,
-            value < 1e12
-        {
+        func number(_ text: String?) -> Double? { text.flatMap { Double($0.trimmingCharacters(in: .whitespaces)) } }
+        if let value = number(milliseconds), (0..<1e12).contains(value) {
             return .milliseconds(Int64(value.rounded(.up)))
         }
         guard let text = after?.trimmingCharacters(in: .whitespaces), !text.isEmpty else { return nil }
-        if let seconds = Double(text) {
-            return seconds >= 0 && seconds < 1e9 ? .milliseconds(Int64((seconds * 1000).rounded(.up))) : nil
+        if let seconds = number(text) {
+            return (0..<1e9).contains(seconds) ? .milliseconds(Int64((seconds * 1000).rounded(.up))) : nil
         }
         if let duration = duration(text) { return duration }
         guard let date = httpDate(text) else { return nil }

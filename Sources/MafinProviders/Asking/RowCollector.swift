@@ -14,23 +14,18 @@ final class RowCollector: Sendable {
 
     init(count: Int) { self.count = count }
 
-    /// Numbers in a vector, once one is there.
-    var columns: Int? { state.withLock { $0.columns } }
-
+    /// Puts rows in their places; all must have one length.
     func fill(_ rows: AnsweredRows) {
-        for (row, index) in rows.indices.enumerated() { fill(index, with: rows.vectors.row(row)) }
-    }
-
-    /// Puts one row in its place; all rows must have one length.
-    func fill(_ index: Int, with vector: some Collection<Float>) {
         state.withLock { state in
-            let columns = state.columns ?? vector.count
-            precondition(vector.count == columns, "a row of \(vector.count) in a matrix of \(columns) columns")
+            let columns = state.columns ?? rows.vectors.columns
+            precondition(rows.vectors.columns == columns, "rows of other than \(columns) columns")
             if state.columns == nil {
                 state.columns = columns
                 state.values = [Float](repeating: 0, count: count * columns)
             }
-            state.values.replaceSubrange(index * columns..<(index + 1) * columns, with: vector)
+            for (row, index) in rows.indices.enumerated() {
+                state.values.replaceSubrange(index * columns..<(index + 1) * columns, with: rows.vectors.row(row))
+            }
         }
     }
 

@@ -52,24 +52,18 @@ struct BatchAPI: Sendable {
     }
 
     /// Begins a batch. The request is sent once. If its answer is lost, ``find(_:known:)`` tells whether a batch was begun.
-    ///
     /// - Parameter file: the uploaded one; nil: the requests go up with this.
     func begin(_ lines: ByteBuffer, file: String?, tag: String) async throws -> BatchRemote {
-        let json: ByteBuffer
-        if let file {
+        let begun = try file.map { file in
             let body: [String: Any] = [
                 "input_file_id": file, "endpoint": requestPath, "completion_window": form.window,
                 "metadata": [Self.tagName: tag],
             ]
-            json = ByteBuffer(
-                bytes: try JSONSerialization.data(
-                    withJSONObject: body, options: [.sortedKeys, .withoutEscapingSlashes]))
-        } else {
-            json = Self.list(lines)
+            return try JSONSerialization.data(withJSONObject: body, options: [.sortedKeys, .withoutEscapingSlashes])
         }
-        let answer = try await send(
-            .POST, base + form.batchesPath, contentType: "application/json", body: json, attempts: 1)
-        return try remote(answer)
+        let json = begun.map { ByteBuffer(bytes: $0) } ?? Self.list(lines)
+        return try remote(
+            try await send(.POST, base + form.batchesPath, contentType: "application/json", body: json, attempts: 1))
     }
 
     /// `{"requests":[…]}` of lines that each hold one.
@@ -97,7 +91,6 @@ struct BatchAPI: Sendable {
     }
 
     /// Looks for the batch of a job, page by page from the latest back to the time when the job was made.
-    ///
     /// - Parameter known: ids of batches that are other jobs'.
     func find(_ job: BatchJob, known: Set<String>) async throws -> Search {
         // Clocks differ by minutes at most.
@@ -158,33 +151,29 @@ struct BatchAPI: Sendable {
     private func send(
         _ method: HTTPMethod, _ url: String, contentType: String? = nil, body: ByteBuffer? = nil, attempts: Int? = nil
     ) async throws -> HTTPAnswer {
-        let allowed = attempts ?? retry.maximumAttempts
         for attempt in 1... {
             var reason: String
             var delay: Duration?
             do {
                 let answer = try await exchange.send(method, url, contentType: contentType, body: body)
                 if (200..<300).contains(answer.status) { return answer }
-                var complaint = ServerComplaint(status: answer.status, body: answer.body.readableBytesView)
-                complaint.retryDelay = answer.retryDelay ?? complaint.retryDelay
+                let complaint = exchange.complaint(in: answer)
                 guard complaint.verdict() == .retry else {
-                    throw ProviderError.refused(
-                        endpoint: url, status: answer.status, message: exchange.redacted(complaint.message))
+                    throw ProviderError.refused(endpoint: url, status: answer.status, message: complaint.message)
                 }
-                reason = exchange.redacted("\(answer.status) \(complaint.message)")
+                reason = "\(answer.status) \(complaint.message)"
                 delay = complaint.retryDelay
             } catch let failure as ConnectionFailure {
                 reason = exchange.redacted(failure.description)
             }
-            guard attempt < allowed, delay.map({ $0 <= retry.longestServerDelay }) ?? true else {
+            guard let wait = retry.delay(afterAttempt: attempt, of: attempts, asked: delay) else {
                 throw ProviderError.unavailable(endpoint: url, attempts: attempt, reason: reason)
             }
-            let wait = max(delay ?? .zero, retry.delay(afterFailures: attempt))
             logger?.warning(
                 "asking again", metadata: ["url": "\(url)", "reason": "\(reason)", "after": "\(wait.logText)"])
             try await time.sleep(until: time.now + wait)
         }
-        throw ProviderError.unavailable(endpoint: url, attempts: allowed, reason: "no attempt was made")
+        throw CancellationError()
     }
 
     private static func object(_ answer: HTTPAnswer) -> [String: Any]? {

@@ -3,25 +3,8 @@ import MafinBlackBox
 import MafinNumerics
 import NIOCore
 
-/// Follows jobs: finds those whose beginning was interrupted, asks for their state, and stores their answers in the cache.
+/// The batch API of a model of vectors, and how the answers of a job get into the cache.
 struct BatchCollection: Sendable {
-    /// What a finished job has brought.
-    struct Result: Sendable {
-        var answered = 0
-        /// Tokens that were counted for them, as far as the provider says.
-        var tokens = 0
-        /// Texts of lines that the provider refuses, with its words.
-        var refused: [EmbeddingKey: String] = [:]
-        /// How many lines those are.
-        var refusedLines = 0
-        /// What is said of lines that were not answered and may be asked again.
-        var left: String?
-        /// Lines that were answered with something that is no vector: they are billed.
-        var hasUnusableAnswers = false
-        /// How the job has ended.
-        var ending = BatchRunner.Ending()
-    }
-
     let box: ProviderBlackBox
     let api: BatchAPI
     let cache: EmbeddingCache
@@ -37,50 +20,33 @@ struct BatchCollection: Sendable {
         self.cache = cache
         api = BatchAPI(
             exchange: box.exchange, form: form, requestPath: form.requestPath, base: box.identity.endpoint ?? "",
-            retry: box.options.retry,
-            time: box.time, logger: box.options.logger)
-    }
-
-    /// Asks how a job is. When it has ended, its answers are in the cache on return and its state says so.
-    func advance(_ given: BatchJob) async throws -> (job: BatchJob, result: Result?) {
-        var result = Result()
-        let (job, ending) = try await runner.advance(given) { remote, job in
-            result = try await collect(remote, of: job)
-            return result.answered
-        }
-        guard let ending else { return (job, nil) }
-        result.ending = ending
-        result.ending.complaint = ending.complaint ?? result.left
-        return (job, result)
+            retry: box.retry, time: box.time, logger: box.logger)
     }
 
     /// Stores the answers in the cache, line by line, however the batch has ended.
-    private func collect(_ remote: BatchRemote, of job: BatchJob) async throws -> Result {
-        let lines = try await cache.lines(of: job)
+    func collect(_ remote: BatchRemote, of job: BatchJob) async throws -> BatchRunner.Result {
         let source = EmbeddingKey.Source(description: job.source)
-        var result = Result()
-        try await runner.forEachLine(remote) { output in
-            guard lines.indices.contains(output.number) else {
-                throw ProviderError.badAnswer(
-                    endpoint: api.base, reason: "a line of the batch's answers has no custom_id of this job")
-            }
-            try await take(output, keys: lines[output.number], source: source, &result)
-        }
+        var result = BatchRunner.Result()
+        try await runner.forEachLine(remote, of: job) { try await take($0, keys: $1, source: source, &result) }
         return result
     }
 
     private func take(
-        _ output: BatchOutputLine, keys: [EmbeddingKey], source: EmbeddingKey.Source, _ result: inout Result
+        _ output: BatchOutputLine, keys: [EmbeddingKey], source: EmbeddingKey.Source, _ result: inout BatchRunner.Result
     ) async throws {
         guard let body = output.body, output.status == 200 else {
             let words = box.exchange.redacted(output.complaint)
             if output.isOpen {
-                result.left = words
+                result.complaint = words
             } else {
                 for key in keys { result.refused[key] = words }
                 result.refusedLines += 1
             }
             return
+        }
+        func refuse(_ reason: String) {
+            result.hasUnusableAnswers = true
+            for key in keys { result.refused[key] = reason }
         }
         let known = try await cache.dimension(of: source).map { (expected: $0, why: "are in the cache") }
         let decoded: EmbeddingAnswer
@@ -91,15 +57,9 @@ struct BatchCollection: Sendable {
                     dimension: known)
             }
         } catch let fault as EmbeddingAnswer.Fault {
-            result.hasUnusableAnswers = true
-            for key in keys { result.refused[key] = fault.reason }
-            return
+            return refuse(fault.reason)
         }
-        guard case .vectors(let vectors) = decoded else {
-            result.hasUnusableAnswers = true
-            for key in keys { result.refused[key] = "no vectors in its answer" }
-            return
-        }
+        guard case .vectors(let vectors) = decoded else { return refuse("no vectors in its answer") }
         if !vectors.faults.isEmpty { result.hasUnusableAnswers = true }
         for fault in vectors.faults { result.refused[keys[fault.item]] = fault.reason }
         guard !vectors.items.isEmpty else { return }

@@ -42,9 +42,6 @@ public struct BatchJob: Sendable, Hashable, Codable {
     public var texts: Int
     /// What its vectors come from, as the cache describes it.
     let source: String
-
-    /// A tag that no other job has.
-    static func makeTag() -> String { UUID().uuidString.lowercased() }
 }
 
 extension EmbeddingCache {
@@ -55,48 +52,43 @@ extension EmbeddingCache {
     public func allJobs() async throws -> [BatchJob] { try await jobs(where: "1") }
 
     private func jobs(where condition: String, _ arguments: StatementArguments = []) async throws -> [BatchJob] {
-        try await naming { [pool] in
-            try await pool.read { database in
-                try Row.fetchAll(
-                    database,
-                    sql: """
-                        SELECT id, tag, source, provider, model, base, state, file, remote, made, note,
-                            (SELECT count(*) FROM job_item WHERE job = job.id) FROM job WHERE \(condition) ORDER BY id
-                        """, arguments: arguments
-                ).map { row in
-                    BatchJob(
-                        id: row[0], tag: row[1], provider: row[3], model: row[4], base: row[5],
-                        state: BatchJob.State(rawValue: row[6]) ?? .failed, file: row[7], remote: row[8],
-                        made: Date(timeIntervalSince1970: row[9]), note: row[10], texts: row[11], source: row[2])
-                }
+        try await read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT id, tag, source, provider, model, base, state, file, remote, made, note,
+                        (SELECT count(*) FROM job_item WHERE job = job.id) FROM job WHERE \(condition) ORDER BY id
+                    """, arguments: arguments
+            ).map { row in
+                BatchJob(
+                    id: row[0], tag: row[1], provider: row[3], model: row[4], base: row[5],
+                    state: BatchJob.State(rawValue: row[6]) ?? .failed, file: row[7], remote: row[8],
+                    made: Date(timeIntervalSince1970: row[9]), note: row[10], texts: row[11], source: row[2])
             }
         }
     }
 
     /// Unfinished jobs in which at least one of the keys is.
     func jobs(holding keys: [EmbeddingKey]) async throws -> (jobs: [BatchJob], positions: Set<Int>) {
-        let (ids, positions) = try await naming { [pool] in
-            try await pool.read { database -> (Set<Int64>, Set<Int>) in
-                let statement = try database.cachedStatement(
-                    sql: """
-                        SELECT job FROM job_item JOIN job ON job.id = job
-                        WHERE key = ? AND state NOT IN ('done', 'failed') LIMIT 1
-                        """)
-                var (ids, positions): (Set<Int64>, Set<Int>) = ([], [])
-                for (position, key) in keys.enumerated() {
-                    guard let id = try Int64.fetchOne(statement, arguments: [key.bytes]) else { continue }
-                    ids.insert(id)
-                    positions.insert(position)
-                }
-                return (ids, positions)
+        let (ids, positions) = try await read { database -> (Set<Int64>, Set<Int>) in
+            let statement = try database.cachedStatement(
+                sql: """
+                    SELECT job FROM job_item JOIN job ON job.id = job
+                    WHERE key = ? AND state NOT IN ('done', 'failed') LIMIT 1
+                    """)
+            var (ids, positions): (Set<Int64>, Set<Int>) = ([], [])
+            for (position, key) in keys.enumerated() {
+                guard let id = try Int64.fetchOne(statement, arguments: [key.bytes]) else { continue }
+                ids.insert(id)
+                positions.insert(position)
             }
+            return (ids, positions)
         }
         return (try await pendingJobs().filter { ids.contains($0.id) }, positions)
     }
 
     /// Writes a job down, before anything of it is sent.
-    ///
-    /// - Parameter tag: ``BatchJob/makeTag()``.
+    /// - Parameter tag: one that no other job has.
     func makeJob(
         _ tag: String, lines: [[EmbeddingKey]], source: EmbeddingKey.Source, provider: String, model: String,
         base: String
@@ -133,19 +125,17 @@ extension EmbeddingCache {
 
     /// The keys of each line of a job, in the order of its texts.
     func lines(of job: BatchJob) async throws -> [[EmbeddingKey]] {
-        try await naming { [pool] in
-            try await pool.read { database in
-                var lines: [[EmbeddingKey]] = []
-                let cursor = try Row.fetchCursor(
-                    database, sql: "SELECT line, key FROM job_item WHERE job = ? ORDER BY line, position",
-                    arguments: [job.id])
-                while let row = try cursor.next() {
-                    let line: Int = row[0]
-                    while lines.count <= line { lines.append([]) }
-                    lines[line].append(EmbeddingKey(bytes: row[1]))
-                }
-                return lines
+        try await read { database in
+            var lines: [[EmbeddingKey]] = []
+            let cursor = try Row.fetchCursor(
+                database, sql: "SELECT line, key FROM job_item WHERE job = ? ORDER BY line, position",
+                arguments: [job.id])
+            while let row = try cursor.next() {
+                let line: Int = row[0]
+                while lines.count <= line { lines.append([]) }
+                lines[line].append(EmbeddingKey(bytes: row[1]))
             }
+            return lines
         }
     }
 }

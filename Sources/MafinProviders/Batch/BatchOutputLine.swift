@@ -52,30 +52,20 @@ struct BatchOutputLine {
         }
     }
 
+    /// - Parameter place: the members around it, each with a dot behind it.
     private static func read(
-        _ scanner: inout JSONScanner, _ bytes: UnsafeBufferPointer<UInt8>, _ parts: inout Parts
+        _ scanner: inout JSONScanner, _ bytes: UnsafeBufferPointer<UInt8>, in place: String = "", _ parts: inout Parts
     ) throws {
         try scanner.members { scanner, name in
-            switch name {
+            let isObject = scanner.peek() == UInt8(ascii: "{")
+            switch place + name {
             case "custom_id": parts.name = try scanner.string()
-            case "response" where scanner.peek() == UInt8(ascii: "{"):
-                try scanner.members { scanner, name in
-                    switch name {
-                    case "status_code": parts.status = try scanner.integer()
-                    case "body": parts.body = try scanner.rangeOfValue()
-                    default: try scanner.skipValue()
-                    }
-                }
-            case "result" where scanner.peek() == UInt8(ascii: "{"):
-                try scanner.members { scanner, name in
-                    switch name {
-                    case "type": parts.outcome = try scanner.string()
-                    case "message": parts.body = try scanner.rangeOfValue()
-                    case "error": parts.error = ServerComplaint(status: 0, body: bytes[try scanner.rangeOfValue()])
-                    default: try scanner.skipValue()
-                    }
-                }
-            case "error" where scanner.peek() == UInt8(ascii: "{"):
+            case "response" where isObject, "result" where isObject:
+                try read(&scanner, bytes, in: name + ".", &parts)
+            case "response.status_code": parts.status = try scanner.integer()
+            case "response.body", "result.message": parts.body = try scanner.rangeOfValue()
+            case "result.type": parts.outcome = try scanner.string()
+            case "error" where isObject, "result.error":
                 parts.error = ServerComplaint(status: 0, body: bytes[try scanner.rangeOfValue()])
             default: try scanner.skipValue()
             }

@@ -30,7 +30,6 @@ struct BatchRemote: Sendable, Equatable {
     var isQueueFull = false
 
     /// One of OpenAI's form.
-    ///
     /// - Parameter files: address before the ids of files.
     init?(ofFiles object: [String: Any], files: String, tagName: String) {
         guard let id = object["id"] as? String, let state = (object["status"] as? String).flatMap(State.init(rawValue:))
@@ -53,7 +52,6 @@ struct BatchRemote: Sendable, Equatable {
     }
 
     /// One of Anthropic's form: `{"id","processing_status":"in_progress|canceling|ended","request_counts":{…},"results_url"}`.
-    ///
     /// - Parameter batches: address before the ids of batches. Answers are taken from the server that was asked, whatever address it
     ///   names, so that a key goes nowhere else.
     init?(ofMessages object: [String: Any], batches: String) {

@@ -15,7 +15,7 @@ final class CacheClaims: Sendable {
 
     /// Enters a call into the file.
     static func enter(_ cache: EmbeddingCache) async throws -> CacheClaims {
-        let owner = try await cache.ledgerWrite { database -> Int64 in
+        let owner = try await cache.write(cache.ledgerQueue) { database -> Int64 in
             try removeDead(database)
             try database.execute(
                 sql: "INSERT INTO owner (machine, process, expires) VALUES (?, ?, ?)",
@@ -31,7 +31,7 @@ final class CacheClaims: Sendable {
         renewing = Task {
             while !Task.isCancelled {
                 guard (try? await Task.sleep(for: Self.renewal)) != nil else { return }
-                try? await cache.ledgerWrite { database in
+                try? await cache.write(cache.ledgerQueue) { database in
                     try database.execute(
                         sql: "UPDATE owner SET expires = ? WHERE id = ?",
                         arguments: [Date().timeIntervalSince1970 + Self.lease, owner])
@@ -41,6 +41,46 @@ final class CacheClaims: Sendable {
     }
 
     deinit { renewing.cancel() }
+
+    /// Has everything delivered that is wanted: from the cache, by asking, or from another call that is asking it already.
+    /// - Parameters:
+    ///   - wanted: positions among the keys, none of them in the cache a moment ago.
+    ///   - deliver: delivers what is in the cache, and returns the rest.
+    ///   - ask: asks for what nobody else is asking, stores and delivers it.
+    ///   - isTolerated: whether the call goes on without claims after an error.
+    ///   - waiting: told that others are waited for.
+    static func fetch(
+        _ wanted: [Int], of keys: [EmbeddingKey], in cache: EmbeddingCache,
+        deliver: ([Int]) async throws -> [Int], ask: ([Int]) async throws -> Void,
+        isTolerated: (any Error) -> Bool = { _ in false }, waiting: () -> Void = {}
+    ) async throws {
+        var missing = wanted
+        var pause = Duration.milliseconds(50)
+        while !missing.isEmpty {
+            var claims: CacheClaims?
+            var foreign: Set<Int> = []
+            do {
+                do {
+                    claims = try await enter(cache)
+                    foreign = Set(try await claims?.claim(missing.map { keys[$0] }).map { missing[$0] } ?? [])
+                } catch let error where isTolerated(error) {}
+                // Between looking and claiming somebody may have answered and released.
+                let own = try await deliver(missing.filter { !foreign.contains($0) })
+                if !own.isEmpty { try await ask(own) }
+            } catch {
+                await claims?.release()
+                throw error
+            }
+            // Before waiting for others: they may be waiting for these.
+            await claims?.release()
+            missing = try await deliver(foreign.sorted())
+            guard !missing.isEmpty else { return }
+            if missing.count < foreign.count { pause = .milliseconds(50) }
+            waiting()
+            try await Task.sleep(for: pause)
+            pause = min(pause * 2, .seconds(1))
+        }
+    }
 
     /// How many keys are claimed in one transaction.
     private static let window = 20_000
@@ -52,7 +92,7 @@ final class CacheClaims: Sendable {
         for start in stride(from: 0, to: keys.count, by: Self.window) {
             let range = start..<min(start + Self.window, keys.count)
             let part = Array(keys[range])
-            let taken = try await cache.ledgerWrite { database -> [Int] in
+            let taken = try await cache.write(cache.ledgerQueue) { database -> [Int] in
                 try Self.removeDead(database)
                 let statement = try database.cachedStatement(
                     sql: """
@@ -75,10 +115,7 @@ final class CacheClaims: Sendable {
         renewing.cancel()
         let owner = owner
         // An error is not the caller's concern: claims that cannot be removed end with their lease.
-        try? await cache.ledgerWrite { database in
-            try database.execute(sql: "DELETE FROM owner WHERE id = ?", arguments: [owner])
-            try database.execute(sql: "DELETE FROM claim WHERE owner = ?", arguments: [owner])
-        }
+        try? await cache.write(cache.ledgerQueue) { try Self.remove(owner, $0) }
     }
 
     /// Removes owners whose lease has ended or whose process is gone. Their claims are free from then on.
@@ -87,10 +124,13 @@ final class CacheClaims: Sendable {
         for row in try Row.fetchAll(database, sql: "SELECT id, machine, process, expires FROM owner") {
             let (id, machine, process, expires): (Int64, String, Int32, Double) = (row[0], row[1], row[2], row[3])
             let isGone = machine == Self.machine && kill(process, 0) != 0 && errno == ESRCH
-            guard expires < now || isGone else { continue }
-            try database.execute(sql: "DELETE FROM owner WHERE id = ?", arguments: [id])
-            try database.execute(sql: "DELETE FROM claim WHERE owner = ?", arguments: [id])
+            if expires < now || isGone { try remove(id, database) }
         }
+    }
+
+    private static func remove(_ owner: Int64, _ database: Database) throws {
+        try database.execute(sql: "DELETE FROM owner WHERE id = ?", arguments: [owner])
+        try database.execute(sql: "DELETE FROM claim WHERE owner = ?", arguments: [owner])
     }
 
     /// Where process numbers mean the same: the machine, and on Linux the container.
@@ -98,26 +138,4 @@ final class CacheClaims: Sendable {
         let space = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")) ?? ""
         return ProcessInfo.processInfo.hostName + space
     }()
-}
-
-extension EmbeddingCache {
-    /// A short transaction on the connection whose commits need not survive a power cut; it runs to its end even if the waiting task is
-    /// cancelled.
-    func ledgerWrite<Result: Sendable>(
-        _ body: @escaping @Sendable (Database) throws -> Result
-    ) async throws -> Result {
-        try await naming { [ledgerQueue] in
-            try await Task {
-                try await ledgerQueue.writeWithoutTransaction { database in
-                    var result: Result?
-                    try database.inTransaction(.immediate) {
-                        result = try body(database)
-                        return .commit
-                    }
-                    guard let result else { throw CancellationError() }
-                    return result
-                }
-            }.value
-        }
-    }
 }

@@ -16,47 +16,45 @@ struct CacheLedger: AccountLedger {
     private static var now: Double { Date().timeIntervalSince1970 }
 
     func reserve(_ cost: RequestCost, account: String, rates: RateLimits) async throws -> Duration {
-        do {
-            return try await update(account) { $0.reserve(cost, rates, at: Self.now) }
-        } catch ProviderError.cacheFull {
-            return cache.unwritten.reserve(cost, account: account, rates: rates)
+        try await update(account) {
+            $0.reserve(cost, rates, at: Self.now)
+        } whenFull: {
+            $0.reserve(cost, account: account, rates: rates)
         }
     }
 
     func correct(tokens: Int, account: String, rates: RateLimits) async throws {
         guard rates.tokensPerMinute != nil else { return }
-        do {
-            try await update(account) { $0.correct(tokens: tokens, rates, at: Self.now) }
-        } catch ProviderError.cacheFull {
-            cache.unwritten.correct(tokens: tokens, account: account, rates: rates)
+        try await update(account) {
+            $0.correct(tokens: tokens, rates, at: Self.now)
+        } whenFull: {
+            $0.correct(tokens: tokens, account: account, rates: rates)
         }
     }
 
     func pause(account: String, for duration: Duration) async throws {
-        do {
-            try await update(account) { $0.pause(until: Self.now + duration.inSeconds) }
-        } catch ProviderError.cacheFull {
-            cache.unwritten.pause(account: account, for: duration)
+        try await update(account) {
+            $0.pause(until: Self.now + duration.inSeconds)
+        } whenFull: {
+            $0.pause(account: account, for: duration)
         }
     }
 
     func lessons(account: String) async throws -> ServerLessons {
-        try await cache.naming { [cache] in
-            try await cache.ledgerQueue.read { database in
-                let row = try Row.fetchOne(
-                    database, sql: "SELECT items, batch_tokens, bytes, encoding, learned FROM account WHERE name = ?",
-                    arguments: [account])
-                guard let row, let learned: Double = row[4], Self.now - learned < Self.lessonLifetime else {
-                    return ServerLessons()
-                }
-                return ServerLessons(items: row[0], tokens: row[1], bytes: row[2], encoding: row[3])
+        try await cache.read(cache.ledgerQueue) { database in
+            let row = try Row.fetchOne(
+                database, sql: "SELECT items, batch_tokens, bytes, encoding, learned FROM account WHERE name = ?",
+                arguments: [account])
+            guard let row, let learned: Double = row[4], Self.now - learned < Self.lessonLifetime else {
+                return ServerLessons()
             }
+            return ServerLessons(items: row[0], tokens: row[1], bytes: row[2], encoding: row[3])
         }
     }
 
     func remember(_ lessons: ServerLessons, account: String) async throws {
         do {
-            try await cache.ledgerWrite { database in
+            try await cache.write(cache.ledgerQueue) { database in
                 try database.execute(
                     sql: """
                         INSERT INTO account (name, items, batch_tokens, bytes, encoding, learned) VALUES (?, ?, ?, ?, ?, ?)
@@ -75,10 +73,8 @@ struct CacheLedger: AccountLedger {
     var today: Int { Int(Self.now / 86_400) }
 
     func spent(on day: Int, for purpose: Spending.Purpose) async throws -> DailySpending {
-        let written = try await cache.naming { [cache] in
-            try await cache.ledgerQueue.read { try Self.spent(on: day, for: purpose, $0) }
-        }
-        return Self.sum(written, cache.unwritten.spent(on: day, for: purpose))
+        let written = try await cache.read(cache.ledgerQueue) { try Self.spent(on: day, for: purpose, $0) }
+        return written + cache.unwritten.spent(on: day, for: purpose)
     }
 
     func spend(
@@ -86,9 +82,9 @@ struct CacheLedger: AccountLedger {
     ) async throws -> Bool {
         let unwritten = cache.unwritten.spent(on: day, for: purpose)
         do {
-            return try await cache.ledgerWrite { database in
+            return try await cache.write(cache.ledgerQueue) { database in
                 if let limit {
-                    let before = Self.sum(try Self.spent(on: day, for: purpose, database), unwritten)
+                    let before = try Self.spent(on: day, for: purpose, database) + unwritten
                     guard before.cost + amount.cost <= limit else { return false }
                 }
                 try database.cachedStatement(
@@ -118,20 +114,21 @@ struct CacheLedger: AccountLedger {
         return DailySpending(requests: Int(requests), cost: cost)
     }
 
-    private static func sum(_ one: DailySpending, _ other: DailySpending) -> DailySpending {
-        DailySpending(requests: one.requests + other.requests, cost: one.cost + other.cost)
-    }
-
     // MARK: - Rates
 
     private func update<Result: Sendable>(
-        _ account: String, _ change: @escaping @Sendable (inout AccountRates) -> Result
+        _ account: String, _ change: @escaping @Sendable (inout AccountRates) -> Result,
+        whenFull: (LocalLedger) -> Result
     ) async throws -> Result {
-        try await cache.ledgerWrite { database in
-            var rates = try Self.read(account, database)
-            let result = change(&rates)
-            try Self.write(rates, account, database)
-            return result
+        do {
+            return try await cache.write(cache.ledgerQueue) { database in
+                var rates = try Self.read(account, database)
+                let result = change(&rates)
+                try Self.write(rates, account, database)
+                return result
+            }
+        } catch ProviderError.cacheFull {
+            return whenFull(cache.unwritten)
         }
     }
 

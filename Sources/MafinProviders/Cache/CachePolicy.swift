@@ -52,18 +52,16 @@ extension EmbeddingCache {
 
     /// Vectors that may be removed, and their bytes. Complexity: O(those), over an index.
     func evictable() async throws -> (vectors: Int, bytes: Int) {
-        try await naming { [pool] in
-            try await pool.read { database in
-                let row = try Row.fetchOne(
-                    database,
-                    sql: """
-                        SELECT count(*), total(dimension * (CASE precision WHEN ? THEN 2 ELSE 4 END) + ?)
-                        FROM vector JOIN source ON source.id = vector.source WHERE evictable = 1
-                        """, arguments: [VectorPrecision.float16.code, Self.overhead])
-                guard let row else { return (0, 0) }
-                let (vectors, bytes): (Int, Double) = (row[0], row[1])
-                return (vectors, Int(bytes))
-            }
+        try await read { database in
+            let row = try Row.fetchOne(
+                database,
+                sql: """
+                    SELECT count(*), total(dimension * (CASE precision WHEN ? THEN 2 ELSE 4 END) + ?)
+                    FROM vector JOIN source ON source.id = vector.source WHERE evictable = 1
+                    """, arguments: [VectorPrecision.float16.code, Self.overhead])
+            guard let row else { return (0, 0) }
+            let (vectors, bytes): (Int, Double) = (row[0], row[1])
+            return (vectors, Int(bytes))
         }
     }
 

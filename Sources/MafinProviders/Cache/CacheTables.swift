@@ -62,10 +62,7 @@ enum CacheTables {
             throw ProviderError.cacheUnusable(
                 path: path, reason: "it has format \(found), this program knows \(version); use the newer program")
         }
-        if found < 1 { try database.execute(sql: first) }
-        if found < 2 { try database.execute(sql: second) }
-        if found < 3 { try database.execute(sql: third) }
-        if found < 4 { try database.execute(sql: fourth) }
+        for step in [first, second, third, fourth][found...] { try database.execute(sql: step) }
         try database.execute(sql: "PRAGMA user_version = \(version)")
     }
 

@@ -16,7 +16,6 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     private let progress: (@Sendable (EmbeddingCounts) -> Void)?
 
     /// A black box with a memory.
-    ///
     /// - Parameters:
     ///   - drift: which share of the cached texts is asked again, to see whether the model is still the same; nil: none.
     ///   - policy: how answers are kept.
@@ -36,14 +35,12 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     public var identity: BlackBoxIdentity { base.identity }
 
     /// Vectors of the items, from the cache and, for texts it does not have, from the black box.
-    ///
     /// - Throws: ``ProviderError``, or what the black box throws; everything answered until then is in the cache.
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         try await answer(items, as: role).vectors
     }
 
     /// Like ``embed(_:as:)``, with the counts of what was asked.
-    ///
     /// - Throws: ``ProviderError``, or what the black box throws; everything answered until then is in the cache.
     public func answer(
         _ items: [EmbeddingItem], as role: TextRole
@@ -55,9 +52,7 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         return (texts.isPlain ? distinct : distinct.selecting(rows: texts.distinctOfItem), counts)
     }
 
-    /// Vectors of the items, cached ones first, then the others as they are answered. What is held at a time is one batch, however
-    /// many items there are.
-    ///
+    /// Vectors of the items, cached ones first, then the others as they are answered. One batch is held at a time, however many items there are.
     /// - Throws: ``ProviderError``, or what the black box throws; everything answered until then is in the cache.
     public func embed(
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
@@ -68,7 +63,6 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     }
 
     /// Vectors of those of the items that the cache has; none where cached texts are to be asked again (``DriftCheck``).
-    ///
     /// - Throws: ``ProviderError`` where the cache cannot be read.
     public func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
         guard drift == nil, !items.isEmpty else { return .none }
@@ -82,7 +76,6 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     }
 
     /// The black box's own answer, past the cache.
-    ///
     /// - Throws: what the black box throws.
     public func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         try await base.embedAnew(items, as: role)
@@ -105,44 +98,28 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, deliver: @escaping Receiver
     ) async throws -> EmbeddingCounts {
         let tally = CallTally(EmbeddingCounts(texts: items.count, distinct: texts.count), progress)
-        var missing = try await deliverCached(Array(0..<texts.count), texts, tally, deliver)
+        @Sendable func cached(_ wanted: [Int]) async throws -> [Int] {
+            try await cache.deliver(wanted, of: texts.keys, source: texts.source) { rows in
+                try await deliver(rows)
+                tally.add(cached: rows.indices.count, dimension: rows.vectors.columns)
+            }
+        }
+        let missing = try await cached(Array(0..<texts.count))
         tally.report()
         try await checkDrift(items, texts, as: role, missing: missing, tally)
-        var pause = Duration.milliseconds(50)
-        while !missing.isEmpty {
-            let claims = try await tolerating { try await CacheClaims.enter(cache) }
-            var foreign: [Int] = []
-            do {
-                foreign = try await ask(missing, items, texts, as: role, claims: claims, tally, deliver)
-            } catch {
-                await claims?.release()
-                throw error
-            }
-            // Before waiting for others: they may be waiting for these.
-            await claims?.release()
-            missing = try await deliverCached(foreign, texts, tally, deliver)
-            guard !missing.isEmpty else { break }
-            if missing.count < foreign.count { pause = .milliseconds(50) }
-            tally.report()
-            try await Task.sleep(for: pause)
-            pause = min(pause * 2, .seconds(1))
-        }
+        try await CacheClaims.fetch(
+            missing, of: texts.keys, in: cache, deliver: cached,
+            ask: { try await ask($0, items, texts, as: role, tally, deliver) }, isTolerated: isTolerated,
+            waiting: tally.report)
         return tally.counts
     }
 
-    /// Asks those of the missing texts that nobody else is asking; returns the others, and those that were answered meanwhile.
+    /// Asks some of the texts, stores and delivers them.
     private func ask(
-        _ missing: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, claims: CacheClaims?,
-        _ tally: CallTally, _ deliver: @escaping Receiver
-    ) async throws -> [Int] {
-        let foreign = Set(try await tolerating { try await claims?.claim(missing.map { texts.keys[$0] }) ?? [] } ?? [])
-        let own = missing.indices.filter { !foreign.contains($0) }.map { missing[$0] }
-        let absent = try await cache.absent(own.map { texts.keys[$0] }).map { own[$0] }
-        var others = foreign.map { missing[$0] }
-        if absent.count < own.count { others += Set(own).subtracting(absent) }
-        others.sort()
-        guard !absent.isEmpty else { return others }
-        let counter = base as? any TokenCounting
+        _ absent: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, _ tally: CallTally,
+        _ deliver: @escaping Receiver
+    ) async throws {
+        let counter = base as? ProviderBlackBox
         let before = counter?.counted ?? (bytes: 0, tokens: 0)
         let dimension = try await cache.dimension(of: texts.source) ?? tally.dimension
         do {
@@ -167,22 +144,21 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
                 endpoint: endpoint, role: role,
                 texts: refused.map { $0.at(texts.first[absent[$0.position]]) })
         }
-        if let after = counter?.counted {
-            _ = try await tolerating {
-                try await cache.note(
-                    bytes: after.bytes - before.bytes, tokens: after.tokens - before.tokens, source: texts.source)
-            }
-        }
-        return others
+        guard let after = counter?.counted else { return }
+        do {
+            try await cache.note(
+                bytes: after.bytes - before.bytes, tokens: after.tokens - before.tokens, source: texts.source)
+        } catch let error where isTolerated(error) {}
     }
 
-    /// What `body` gives; nil where the cache cannot be written and the call goes on all the same.
-    private func tolerating<Value>(_ body: () async throws -> Value) async throws -> Value? {
-        do {
-            return try await body()
-        } catch let error as ProviderError where policy.deliversWhatCannotBeStored && error.isAboutWriting {
+    /// Whether the cache cannot be written and the call goes on all the same.
+    private func isTolerated(_ error: any Error) -> Bool {
+        guard policy.deliversWhatCannotBeStored else { return false }
+        switch error as? ProviderError {
+        case .cacheFull, .cacheUnusable:
             cache.noteWriteFailure(error)
-            return nil
+            return true
+        default: return false
         }
     }
 
@@ -193,50 +169,15 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     ) async -> (any Error)? {
         let limit = role == .query ? policy.maximumQueryBytes : nil
         do {
-            _ = try await tolerating {
-                try await cache.store(rows, keys: keys, source: source, isEvictable: limit != nil)
-                if let limit {
-                    try await cache.evict(
-                        toBytes: limit, afterStoring: keys.count, of: rows.vectors.columns)
-                }
-                cache.losses.isFailing.store(false, ordering: .relaxed)
+            try await cache.store(rows, keys: keys, source: source, isEvictable: limit != nil)
+            if let limit {
+                try await cache.evict(toBytes: limit, afterStoring: keys.count, of: rows.vectors.columns)
             }
+            cache.losses.isFailing.store(false, ordering: .relaxed)
             return nil
         } catch {
-            return error
+            return isTolerated(error) ? nil : error
         }
-    }
-
-    /// Delivers what the cache has of some distinct texts, and returns those that it has not.
-    private func deliverCached(
-        _ wanted: [Int], _ texts: DistinctTexts, _ tally: CallTally, _ deliver: Receiver
-    ) async throws -> [Int] {
-        let size = EmbeddingCache.readingWindow
-        var starts = stride(from: 0, to: wanted.count, by: size).makeIterator()
-        var missing: [Int] = []
-        // Looking up, checking and copying take as long as reading, so several windows at a time keep the disk busy.
-        try await withThrowingTaskGroup(of: (window: ArraySlice<Int>, found: AnsweredRows, absent: [Int]).self) {
-            group in
-            func read() {
-                guard let start = starts.next() else { return }
-                let window = wanted[start..<min(start + size, wanted.count)]
-                group.addTask { [cache] in
-                    let (found, absent) = try await cache.vectors(for: window.map { texts.keys[$0] }, of: texts.source)
-                    return (window, found, absent)
-                }
-            }
-            for _ in 0..<EmbeddingCache.windowsAtOnce { read() }
-            while let (window, found, absent) = try await group.next() {
-                try Task.checkCancellation()
-                read()
-                missing += absent.map { window[window.startIndex + $0] }
-                guard !found.indices.isEmpty else { continue }
-                try await deliver(
-                    AnsweredRows(indices: found.indices.map { window[window.startIndex + $0] }, vectors: found.vectors))
-                tally.add(cached: found.indices.count, dimension: found.vectors.columns)
-            }
-        }
-        return missing.sorted()
     }
 
     private func checkDrift(
@@ -257,14 +198,9 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     }
 }
 
-/// A black box that knows how many tokens were counted for what it has answered.
-protocol TokenCounting: BlackBox {
+extension ProviderBlackBox {
     /// UTF-8 bytes of texts for which the server has said how many tokens they are, and that number.
-    var counted: (bytes: Int, tokens: Int) { get }
-}
-
-extension ProviderBlackBox: TokenCounting {
-    var counted: (bytes: Int, tokens: Int) {
+    fileprivate var counted: (bytes: Int, tokens: Int) {
         let facts = knowledge.current
         return (facts.answeredBytes, facts.answeredTokens)
     }

@@ -7,8 +7,7 @@ import MafinNumerics
 public struct DriftCheck: Sendable, Hashable {
     /// Share of the cached texts of a call that is asked again, in 0…1.
     public var rate: Double
-    /// How far from 1 the cosine of old and new vector may be. Hosted models of floating-point arithmetic differ by about 0.0001 from day
-    /// to day.
+    /// How far from 1 the cosine of old and new vector may be. Hosted models differ by about 0.0001 from day to day.
     public var tolerance: Double
 
     /// Texts asked again in one call, at most.
@@ -48,7 +47,7 @@ public struct DriftCheck: Sendable, Hashable {
             model: model, checked: known.indices.count, id: worst.id, cosine: worst.cosine, path: path)
     }
 
-    private static func cosine(_ one: ArraySlice<Float>, _ other: ArraySlice<Float>) -> Double {
+    static func cosine(_ one: ArraySlice<Float>, _ other: ArraySlice<Float>) -> Double {
         guard one.count == other.count else { return -1 }
         var (dot, oneSquared, otherSquared) = (0.0, 0.0, 0.0)
         for (a, b) in zip(one, other) {

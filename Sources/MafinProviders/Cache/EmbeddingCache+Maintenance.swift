@@ -112,53 +112,37 @@ extension EmbeddingCache {
 
     /// What the file holds. Complexity: O(vectors) over an index, never over the vectors themselves.
     public func statistics() async throws -> CacheStatistics {
-        let (sources, jobs, replies) = try await naming { [pool] in
-            try await pool.read { database in
-                (
-                    try Self.sources(database),
-                    try Int.fetchOne(database, sql: "SELECT count(*) FROM job WHERE state NOT IN ('done', 'failed')")
-                        ?? 0, try Int.fetchOne(database, sql: "SELECT count(*) FROM reply") ?? 0
-                )
-            }
+        let (sources, replies) = try await read { database in
+            (try Self.sources(database), try Int.fetchOne(database, sql: "SELECT count(*) FROM reply") ?? 0)
         }
         return CacheStatistics(
             path: path, bytes: fileBytes, vectors: sources.reduce(0) { $0 + $1.vectors }, sources: sources,
-            pendingJobs: jobs, replies: replies, spentOnVectorsToday: try await spentToday(for: .vectors),
+            pendingJobs: try await pendingJobs().count, replies: replies,
+            spentOnVectorsToday: try await spentToday(for: .vectors),
             spentOnRepliesToday: try await spentToday(for: .replies))
     }
 
     private static func sources(_ database: Database) throws -> [CacheStatistics.Source] {
-        var sources: [CacheStatistics.Source] = []
-        let known = try Row.fetchAll(
-            database, sql: "SELECT id, description, dimension, counted_bytes, counted_tokens FROM source ORDER BY id")
-        for row in known {
-            let (id, description, dimension): (Int64, String, Int) = (row[0], row[1], row[2])
-            var source = CacheStatistics.Source(
-                id: id, fields: EmbeddingKey.Source.fields(of: description), vectors: 0, float16: 0,
-                dimension: dimension,
-                bytes: 0, countedBytes: row[3], countedTokens: row[4])
-            let counts = try Row.fetchAll(
-                database,
-                sql:
-                    "SELECT precision, count(*), min(added), max(added) FROM vector WHERE source = ? GROUP BY precision",
-                arguments: [id])
-            for count in counts {
-                let (code, vectors, first, last): (Int, Int, Double, Double) = (count[0], count[1], count[2], count[3])
-                let precision = VectorPrecision(code: code) ?? .float32
-                source.vectors += vectors
-                if precision == .float16 { source.float16 += vectors }
-                source.bytes += vectors * dimension * precision.width
-                let (from, to) = (Date(timeIntervalSince1970: first), Date(timeIntervalSince1970: last))
-                source.first = min(source.first ?? from, from)
-                source.last = max(source.last ?? to, to)
-            }
-            sources.append(source)
+        let rows = try Row.fetchAll(
+            database,
+            sql: """
+                SELECT source.id, description, dimension, counted_bytes, counted_tokens, count(precision),
+                    coalesce(sum(precision = ?), 0), min(added), max(added)
+                FROM source LEFT JOIN vector ON vector.source = source.id GROUP BY source.id ORDER BY source.id
+                """, arguments: [VectorPrecision.float16.code])
+        return rows.map { row in
+            let (vectors, short, dimension): (Int, Int, Int) = (row[5], row[6], row[2])
+            let (first, last): (Double?, Double?) = (row[7], row[8])
+            let numbers = (vectors - short) * VectorPrecision.float32.width + short * VectorPrecision.float16.width
+            return CacheStatistics.Source(
+                id: row[0], fields: EmbeddingKey.Source.fields(of: row[1]), vectors: vectors, float16: short,
+                dimension: dimension, bytes: dimension * numbers,
+                first: first.map(Date.init(timeIntervalSince1970:)), last: last.map(Date.init(timeIntervalSince1970:)),
+                countedBytes: row[3], countedTokens: row[4])
         }
-        return sources
     }
 
     /// Reads every vector and compares it with its checksum. Memory: a thousand vectors.
-    ///
     /// - Parameters:
     ///   - repairing: whether damaged vectors are removed, so that they are asked again.
     ///   - progress: told of how many were looked at, of how many.
@@ -167,15 +151,11 @@ extension EmbeddingCache {
     ) async throws -> CacheVerification {
         var result = CacheVerification(checked: 0, damaged: 0, examples: [], file: [], isRepaired: repairing)
         let total = try await count()
-        result.file = try await naming { [pool] in
-            try await pool.read { try String.fetchAll($0, sql: "PRAGMA quick_check(10)") }.filter { $0 != "ok" }
-        }
+        result.file = try await read { try String.fetchAll($0, sql: "PRAGMA quick_check(10)") }.filter { $0 != "ok" }
         var last: Int64 = 0
         while true {
             let from = last
-            let part = try await naming { [pool] in
-                try await pool.read { try Self.damaged(after: from, $0) }
-            }
+            let part = try await read { try Self.damaged(after: from, $0) }
             guard part.checked > 0 else { break }
             last = part.last
             result.checked += part.checked
@@ -185,8 +165,8 @@ extension EmbeddingCache {
             }
             if repairing, !part.damaged.isEmpty {
                 try await write { database in
-                    for row in part.damaged {
-                        try database.execute(sql: "DELETE FROM vector WHERE id = ?", arguments: [row.id])
+                    for (id, _) in part.damaged {
+                        try database.execute(sql: "DELETE FROM vector WHERE id = ?", arguments: [id])
                     }
                 }
             }
@@ -195,14 +175,10 @@ extension EmbeddingCache {
         return result
     }
 
-    private struct Inspection: Sendable {
-        var checked = 0
-        var last: Int64 = 0
-        var damaged: [(id: Int64, reason: String)] = []
-    }
-
-    private static func damaged(after last: Int64, _ database: Database) throws -> Inspection {
-        var result = Inspection(last: last)
+    private static func damaged(
+        after last: Int64, _ database: Database
+    ) throws -> (checked: Int, last: Int64, damaged: [(id: Int64, reason: String)]) {
+        var result = (checked: 0, last: last, damaged: [(id: Int64, reason: String)]())
         let statement = try database.cachedStatement(
             sql: """
                 SELECT vector.id, key, checksum, precision, dimension, value FROM vector LEFT JOIN source ON source.id = source
@@ -213,24 +189,18 @@ extension EmbeddingCache {
         while let row = try cursor.next() {
             result.checked += 1
             result.last = row[0]
-            let (key, checksum, code, dimension): (Data, Int64, Int, Int?) = (row[1], row[2], row[3], row[4])
-            let reason = try row.withUnsafeData(atIndex: 5) { value -> String? in
+            let (key, dimension): (Data, Int?) = (row[1], row[4])
+            numbers.removeAll(keepingCapacity: true)
+            var reason = try row.withUnsafeData(atIndex: 5) { value -> String? in
                 guard let dimension else { return "its source is missing" }
-                guard let precision = VectorPrecision(code: code) else { return "unknown precision \(code)" }
-                guard let value, value.count == dimension * precision.width else {
-                    return "\(value?.count ?? 0) bytes where \(dimension * precision.width) are expected"
-                }
-                return value.withUnsafeBytes { bytes in
-                    guard checksum == StoredVector.checksum(key: key, value: bytes) else {
-                        return "its checksum does not match"
-                    }
-                    numbers.removeAll(keepingCapacity: true)
-                    StoredVector.append(bytes, as: precision, to: &numbers)
-                    switch VectorCheck(numbers) {
-                    case .good: return nil
-                    case .zero: return "all zeros"
-                    case .notFinite(let column, let value): return "\(value) at position \(column)"
-                    }
+                return StoredVector.fault(
+                    in: value, key: key, checksum: row[2], code: row[3], dimension: dimension, to: &numbers)
+            }
+            if reason == nil {
+                switch VectorCheck(numbers) {
+                case .good: break
+                case .zero: reason = "all zeros"
+                case .notFinite(let column, let value): reason = "\(value) at position \(column)"
                 }
             }
             if let reason { result.damaged.append((result.last, reason)) }
@@ -239,7 +209,6 @@ extension EmbeddingCache {
     }
 
     /// Removes what is not wanted any more.
-    ///
     /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a source that is not there.
     public func clean(_ cleaning: CacheCleaning) async throws -> CacheCleaning.Result {
         let before = fileBytes
@@ -253,10 +222,9 @@ extension EmbeddingCache {
                 }
             }
             let (condition, arguments) = Self.condition(cleaning)
-            var result = CacheCleaning.Result(vectors: 0, sources: 0, bytesBefore: before, bytesAfter: before)
-            result.vectors =
-                try Int.fetchOne(database, sql: "SELECT count(*) FROM vector WHERE \(condition)", arguments: arguments)
-                ?? 0
+            let count = try Int.fetchOne(
+                database, sql: "SELECT count(*) FROM vector WHERE \(condition)", arguments: arguments)
+            var result = CacheCleaning.Result(vectors: count ?? 0, sources: 0, bytesBefore: before, bytesAfter: before)
             guard !cleaning.isTrial else { return result }
             try database.execute(sql: "DELETE FROM vector WHERE \(condition)", arguments: arguments)
             try database.execute(

@@ -21,39 +21,32 @@ extension EmbeddingCache {
     /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a source that is not there, or a file of another kind; `NumericsError`
     ///   where the file cannot be written.
     public func exportVectors(of source: Int64, to file: URL) async throws -> Transfer {
-        let path = path
-        let transfer = try await naming { [pool] in
-            try await pool.read { database -> Transfer in
-                let export = try CacheExport(source: source, database, path: path)
-                try export.write(to: file)
-                return Transfer(vectors: export.count, added: 0, dimension: export.dimension)
-            }
+        try await read { [path] database in
+            let export = try CacheExport(source: source, database, path: path)
+            try export.write(to: file)
+            return Transfer(vectors: export.count, added: 0, dimension: export.dimension)
         }
-        return transfer
     }
 
     /// Adds the vectors that ``exportVectors(of:to:)`` wrote; those that are there already stay as they are.
-    ///
     /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a file that is none of those; `BlackBoxError` for damaged vectors.
     public func importVectors(from file: URL) async throws -> Transfer {
+        func misuse(_ file: URL, _ reason: String) -> ProviderError { .cacheMisuse(path: file.path, reason: reason) }
         let sidecar = file.deletingPathExtension().appendingPathExtension("source")
         guard let description = try? String(contentsOf: sidecar, encoding: .utf8) else {
-            throw ProviderError.cacheMisuse(
-                path: sidecar.path, reason: "not found; it says what the vectors of \(file.lastPathComponent) come from"
-            )
+            throw misuse(sidecar, "not found; it says what the vectors of \(file.lastPathComponent) come from")
         }
         let fields = EmbeddingKey.Source.fields(of: description)
         guard fields["provider"] != nil, fields["model"] != nil else {
-            throw ProviderError.cacheMisuse(path: sidecar.path, reason: "it names no provider and model")
+            throw misuse(sidecar, "it names no provider and model")
         }
         guard let table = try VectorTables(contentsOf: file).documents else {
-            throw ProviderError.cacheMisuse(path: file.path, reason: "it holds no vectors")
+            throw misuse(file, "it holds no vectors")
         }
         let keys = try table.ids.map { id -> EmbeddingKey in
             guard let key = EmbeddingKey(hexadecimal: id) else {
-                throw ProviderError.cacheMisuse(
-                    path: file.path,
-                    reason: "'\(id)' is no key of a cache; vectors of texts of a collection are imported with --data")
+                throw misuse(
+                    file, "'\(id)' is no key of a cache; vectors of texts of a collection are imported with --data")
             }
             return key
         }
@@ -102,8 +95,9 @@ private struct CacheExport {
             }
             try vectors.commit()
         case "safetensors":
-            var ids: [String] = []
-            try eachKey { ids.append(ContentHash.hexadecimal($0)) }
+            let ids = try Data.fetchAll(
+                database, sql: "SELECT key FROM vector WHERE +source = ? ORDER BY id", arguments: [source]
+            ).map(ContentHash.hexadecimal)
             let json = String(decoding: try JSONEncoder().encode(ids), as: UTF8.self)
             try SafeTensorsFile.write(
                 tensor: "corpus", shape: [count, dimension],
@@ -126,12 +120,6 @@ private struct CacheExport {
         try AtomicFile.write(Data(description.utf8), to: file.deletingPathExtension().appendingPathExtension("source"))
     }
 
-    private func eachKey(_ body: (Data) throws -> Void) throws {
-        let cursor = try Row.fetchCursor(
-            database, sql: "SELECT key FROM vector WHERE +source = ? ORDER BY id", arguments: [source])
-        while let row = try cursor.next() { try body(row[0]) }
-    }
-
     /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` at a damaged vector: an export holds none.
     private func eachVector(_ body: (Data, [Float]) throws -> Void) throws {
         let cursor = try Row.fetchCursor(
@@ -139,18 +127,12 @@ private struct CacheExport {
             arguments: [source])
         var numbers: [Float] = []
         while let row = try cursor.next() {
-            let (id, key, checksum, code): (Int64, Data, Int64, Int) = (row[0], row[1], row[2], row[3])
-            let isGood = try row.withUnsafeData(atIndex: 4) { value -> Bool in
-                guard let value, let precision = VectorPrecision(code: code), value.count == dimension * precision.width
-                else { return false }
-                return value.withUnsafeBytes { bytes in
-                    guard checksum == StoredVector.checksum(key: key, value: bytes) else { return false }
-                    numbers.removeAll(keepingCapacity: true)
-                    StoredVector.append(bytes, as: precision, to: &numbers)
-                    return true
-                }
+            let (id, key): (Int64, Data) = (row[0], row[1])
+            numbers.removeAll(keepingCapacity: true)
+            let fault = try row.withUnsafeData(atIndex: 4) {
+                StoredVector.fault(in: $0, key: key, checksum: row[2], code: row[3], dimension: dimension, to: &numbers)
             }
-            guard isGood else {
+            guard fault == nil else {
                 throw ProviderError.cacheMisuse(
                     path: "cache", reason: "vector \(id) is damaged; remove it with: mafin cache verify --repair")
             }
@@ -174,7 +156,6 @@ public struct AdoptedVectors: BlackBox {
     }
 
     /// Vectors of the items by their ids.
-    ///
     /// - Throws: `BlackBoxError` for an id that has none.
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         try await vectors.embed(items, as: role)

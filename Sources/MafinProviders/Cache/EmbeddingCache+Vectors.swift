@@ -7,9 +7,7 @@ import MafinNumerics
 extension EmbeddingCache {
     /// How many vectors there are.
     public func count() async throws -> Int {
-        try await naming { [pool] in
-            try await pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM vector") ?? 0 }
-        }
+        try await read { try Int.fetchOne($0, sql: "SELECT count(*) FROM vector") ?? 0 }
     }
 
     // MARK: - Reading
@@ -17,10 +15,41 @@ extension EmbeddingCache {
     /// How many keys are looked up at a time. It bounds the memory while a corpus is read.
     static let readingWindow = 1024
     /// Windows that are read at a time.
-    static let windowsAtOnce = 3
+    private static let windowsAtOnce = 3
+
+    /// Hands over the vectors that are there for many keys, window by window.
+    /// - Parameters:
+    ///   - wanted: positions among the keys; those of the rows that are handed over are among them.
+    /// - Returns: positions of the keys for which there is none, ascending.
+    func deliver(
+        _ wanted: [Int], of keys: [EmbeddingKey], source: EmbeddingKey.Source,
+        _ receive: (AnsweredRows) async throws -> Void
+    ) async throws -> [Int] {
+        var starts = stride(from: 0, to: wanted.count, by: Self.readingWindow).makeIterator()
+        var missing: [Int] = []
+        // Looking up, checking and copying take as long as reading, so several windows at a time keep the disk busy.
+        try await withThrowingTaskGroup(of: (window: [Int], found: AnsweredRows, absent: [Int]).self) { group in
+            func read() {
+                guard let start = starts.next() else { return }
+                let window = Array(wanted[start..<min(start + Self.readingWindow, wanted.count)])
+                group.addTask {
+                    let (found, absent) = try await self.vectors(for: window.map { keys[$0] }, of: source)
+                    return (window, found, absent)
+                }
+            }
+            for _ in 0..<Self.windowsAtOnce { read() }
+            while let (window, found, absent) = try await group.next() {
+                try Task.checkCancellation()
+                read()
+                missing += absent.map { window[$0] }
+                guard !found.indices.isEmpty else { continue }
+                try await receive(AnsweredRows(indices: found.indices.map { window[$0] }, vectors: found.vectors))
+            }
+        }
+        return missing.sorted()
+    }
 
     /// The vectors that are there for some keys of one source.
-    ///
     /// - Parameter keys: not more than ``readingWindow`` for bounded memory.
     /// - Returns: the vectors with the positions of their keys, and the positions of keys for which there is none.
     /// - Complexity: O(keys · log(size)). Rows are read in the order in which they lie in the file, neighbours in one go.
@@ -28,12 +57,10 @@ extension EmbeddingCache {
         for keys: some RandomAccessCollection<EmbeddingKey> & Sendable, of source: EmbeddingKey.Source
     ) async throws -> (found: AnsweredRows, missing: [Int]) {
         guard !keys.isEmpty, let dimension = try await dimension(of: source) else {
-            return (AnsweredRows(indices: [], vectors: Matrix(rows: 0, columns: 0)), Array(0..<keys.count))
+            return (.none, Array(0..<keys.count))
         }
         let keys = Array(keys)
-        let read = try await naming { [pool] in
-            try await pool.read { try VectorReading(keys: keys, dimension: dimension).run($0) }
-        }
+        let read = try await self.read { try VectorReading(keys: keys, dimension: dimension).run($0) }
         if !read.damaged.isEmpty {
             logger?.warning(
                 "damaged vectors in the cache are dropped and asked again",
@@ -48,42 +75,33 @@ extension EmbeddingCache {
 
     /// Positions of the keys for which there is no vector; values are not looked at.
     func absent(_ keys: [EmbeddingKey]) async throws -> [Int] {
-        try await naming { [pool] in
-            try await pool.read { database in
-                let statement = try database.cachedStatement(sql: "SELECT 1 FROM vector WHERE key = ?")
-                return try keys.indices.filter {
-                    try Int.fetchOne(statement, arguments: [keys[$0].bytes]) == nil
-                }
-            }
+        try await read { database in
+            let statement = try database.cachedStatement(sql: "SELECT 1 FROM vector WHERE key = ?")
+            return try keys.indices.filter { try Int.fetchOne(statement, arguments: [keys[$0].bytes]) == nil }
         }
     }
 
     /// Numbers in a vector of a source, or nil where there is none of it yet.
     func dimension(of source: EmbeddingKey.Source) async throws -> Int? {
-        try await naming { [pool] in
-            try await pool.read {
-                try Int.fetchOne(
-                    $0, sql: "SELECT dimension FROM source WHERE description = ?", arguments: [source.description])
-            }
+        try await read {
+            try Int.fetchOne(
+                $0, sql: "SELECT dimension FROM source WHERE description = ?", arguments: [source.description])
         }
     }
 
     /// UTF-8 bytes of a source's answered texts, and the tokens that the provider has counted for them; (0, 0) where it never said.
     func counted(by source: EmbeddingKey.Source) async throws -> (bytes: Int, tokens: Int) {
-        try await naming { [pool] in
-            try await pool.read { database in
-                let row = try Row.fetchOne(
-                    database, sql: "SELECT counted_bytes, counted_tokens FROM source WHERE description = ?",
-                    arguments: [source.description])
-                return row.map { (bytes: $0[0], tokens: $0[1]) } ?? (0, 0)
-            }
+        try await read { database in
+            let row = try Row.fetchOne(
+                database, sql: "SELECT counted_bytes, counted_tokens FROM source WHERE description = ?",
+                arguments: [source.description])
+            return row.map { (bytes: $0[0], tokens: $0[1]) } ?? (0, 0)
         }
     }
 
     // MARK: - Writing
 
     /// Writes a batch of answers in one transaction; it is on disk when this returns. What is there already stays as it is.
-    ///
     /// - Parameters:
     ///   - rows: the vectors.
     ///   - keys: the key of each row.
@@ -96,8 +114,20 @@ extension EmbeddingCache {
         precondition(keys.count == rows.vectors.rows, "\(keys.count) keys for \(rows.vectors.rows) vectors")
         let (path, precision) = (path, precision)
         try await write { database in
-            let id = try Self.sourceID(
-                of: source.description, dimension: rows.vectors.columns, in: database, path: path)
+            let dimension = rows.vectors.columns
+            try database.execute(
+                sql: "INSERT INTO source (description, dimension) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                arguments: [source.description, dimension])
+            let known = try Row.fetchOne(
+                database, sql: "SELECT id, dimension FROM source WHERE description = ?",
+                arguments: [source.description])
+            guard let (id, stored): (Int64, Int) = known.map({ ($0[0], $0[1]) }) else {
+                throw ProviderError.cacheUnusable(path: path, reason: "a row vanished while it was written")
+            }
+            guard stored == dimension else {
+                throw ProviderError.cacheUnusable(
+                    path: path, reason: "\(dimension) numbers in a vector where \(stored) are stored")
+            }
             let statement = try database.cachedStatement(
                 sql: """
                     INSERT INTO vector (key, source, added, checksum, value, precision, evictable)
@@ -113,24 +143,6 @@ extension EmbeddingCache {
                     ])
             }
         }
-    }
-
-    /// The row of a source, made where there is none.
-    static func sourceID(of description: String, dimension: Int, in database: Database, path: String) throws -> Int64 {
-        try database.execute(
-            sql: "INSERT INTO source (description, dimension) VALUES (?, ?) ON CONFLICT DO NOTHING",
-            arguments: [description, dimension])
-        let known = try Row.fetchOne(
-            database, sql: "SELECT id, dimension FROM source WHERE description = ?", arguments: [description])
-        guard let known else {
-            throw ProviderError.cacheUnusable(path: path, reason: "a row vanished while it was written")
-        }
-        let (id, stored): (Int64, Int) = (known[0], known[1])
-        guard stored == dimension else {
-            throw ProviderError.cacheUnusable(
-                path: path, reason: "\(dimension) numbers in a vector where \(stored) are stored")
-        }
-        return id
     }
 
     /// Adds to what a source has counted.
@@ -150,24 +162,6 @@ extension EmbeddingCache {
         try await write { database in
             let statement = try database.cachedStatement(sql: "DELETE FROM vector WHERE key = ?")
             for key in keys { try statement.execute(arguments: [key.bytes]) }
-        }
-    }
-
-    /// One transaction. It takes the write lock at its start, so that it never fails half-way because of another process. It runs to its end even
-    /// if the task that waits for it is cancelled, because what it writes is paid.
-    func write<Result: Sendable>(_ body: @escaping @Sendable (Database) throws -> Result) async throws -> Result {
-        try await naming { [pool] in
-            try await Task {
-                try await pool.writeWithoutTransaction { database in
-                    var result: Result?
-                    try database.inTransaction(.immediate) {
-                        result = try body(database)
-                        return .commit
-                    }
-                    guard let result else { throw CancellationError() }
-                    return result
-                }
-            }.value
         }
     }
 }
@@ -226,17 +220,12 @@ private struct VectorReading {
     }
 
     private func take(_ row: Row, position: Int, _ result: inout Result) throws {
-        let (key, checksum, code): (EmbeddingKey, Int64, Int) = (keys[position], row[1], row[2])
-        let isGood = try row.withUnsafeData(atIndex: 3) { value -> Bool in
-            guard let value, let precision = VectorPrecision(code: code), value.count == dimension * precision.width
-            else { return false }
-            return value.withUnsafeBytes { bytes in
-                guard checksum == StoredVector.checksum(key: key.bytes, value: bytes) else { return false }
-                StoredVector.append(bytes, as: precision, to: &result.values)
-                return true
-            }
+        let key = keys[position]
+        let fault = try row.withUnsafeData(atIndex: 3) {
+            StoredVector.fault(
+                in: $0, key: key.bytes, checksum: row[1], code: row[2], dimension: dimension, to: &result.values)
         }
-        if isGood {
+        if fault == nil {
             result.positions.append(position)
         } else {
             result.missing.append(position)

@@ -6,8 +6,7 @@ import MafinNumerics
 
 /// Vectors that have been paid for, in one SQLite file, found again by ``EmbeddingKey``.
 ///
-/// - A batch of answers is one transaction and is on disk when it is stored. After a kill or on a full disk, a batch is there as a whole or
-///   not at all.
+/// - A batch of answers is one transaction, and on disk when it is stored: after a kill or on a full disk it is there as a whole or not at all.
 /// - Each vector carries a checksum over key and value; one that does not match is removed with a warning and asked again.
 /// - Several processes may use one file at a time (write-ahead log; writers wait for each other). A text that one is asking the others
 ///   wait for, and they keep to an account's rates together.
@@ -25,7 +24,6 @@ public final class EmbeddingCache: Sendable {
 
     /// Opens a cache, and makes the file and its folder where there is none. A new file can be read by its owner only: texts can be guessed from
     /// vectors, and replies of language models stand in it. Complexity: O(1), however large the file.
-    ///
     /// - Parameters:
     ///   - file: the SQLite file.
     ///   - precision: how exactly vectors are kept that are stored from now on; those in the file stay as they are.
@@ -48,11 +46,11 @@ public final class EmbeddingCache: Sendable {
         // SQLite gives its log the permissions of the file.
         let descriptor = open(file.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0o600)
         if descriptor >= 0 { close(descriptor) }
-        (pool, ledgerQueue) = try Self.naming(file.path) {
-            (
-                try CacheTables.open(file.path, busyTimeout: busyTimeout),
-                try CacheTables.openLedger(file.path, busyTimeout: busyTimeout)
-            )
+        do {
+            pool = try CacheTables.open(file.path, busyTimeout: busyTimeout)
+            ledgerQueue = try CacheTables.openLedger(file.path, busyTimeout: busyTimeout)
+        } catch let error as DatabaseError {
+            throw Self.named(error, file.path)
         }
     }
 
@@ -61,22 +59,18 @@ public final class EmbeddingCache: Sendable {
     public static func defaultFile(
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) -> URL {
-        let folder: URL
-        if let named = environment["MAFIN_CACHE"], !named.isEmpty {
-            folder = URL(fileURLWithPath: named)
-        } else if let caches = environment["XDG_CACHE_HOME"], !caches.isEmpty {
-            folder = URL(fileURLWithPath: caches).appendingPathComponent("mafin")
-        } else {
-            let home =
-                environment["HOME"].map { URL(fileURLWithPath: $0) } ?? FileManager.default.homeDirectoryForCurrentUser
-            #if os(macOS)
-                folder = home.appendingPathComponent("Library/Caches/mafin")
-            #else
-                folder = home.appendingPathComponent(".cache/mafin")
-            #endif
-        }
+        let folder =
+            UserFolder.named("MAFIN_CACHE", in: environment)
+            ?? UserFolder.named("XDG_CACHE_HOME", in: environment)?.appendingPathComponent("mafin")
+            ?? UserFolder.home(environment).appendingPathComponent(caches)
         return folder.appendingPathComponent("embeddings.sqlite")
     }
+
+    #if os(macOS)
+        private static let caches = "Library/Caches/mafin"
+    #else
+        private static let caches = ".cache/mafin"
+    #endif
 
     /// For tests: no more than so many pages, as on a disk without room.
     func limitPages(_ count: Int) throws {
@@ -88,21 +82,28 @@ public final class EmbeddingCache: Sendable {
         try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = OFF") }
     }
 
-    // MARK: - Errors
+    // MARK: - Transactions
+
+    /// Reads from what is there at one moment.
+    /// - Parameter connection: nil: one of ``pool``.
+    func read<Result: Sendable>(
+        _ connection: (any DatabaseReader)? = nil, _ body: @escaping @Sendable (Database) throws -> Result
+    ) async throws -> Result { try await naming { try await (connection ?? pool).read(body) } }
+
+    /// One transaction. It takes the write lock at its start, so that it never fails half-way because of another process. It runs to its end even
+    /// if the task that waits for it is cancelled, because what it writes is paid.
+    /// - Parameter connection: nil: that of ``pool``, whose commits survive a power cut.
+    func write<Result: Sendable>(
+        _ connection: (any DatabaseWriter)? = nil, _ body: @escaping @Sendable (Database) throws -> Result
+    ) async throws -> Result {
+        try await naming { [pool] in try await Task { try await (connection ?? pool).write(body) }.value }
+    }
 
     func naming<Result>(_ body: () async throws -> Result) async throws -> Result {
         do {
             return try await body()
         } catch let error as DatabaseError {
             throw Self.named(error, path)
-        }
-    }
-
-    private static func naming<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
-        do {
-            return try body()
-        } catch let error as DatabaseError {
-            throw named(error, path)
         }
     }
 
@@ -116,5 +117,17 @@ public final class EmbeddingCache: Sendable {
         case .SQLITE_READONLY: .cacheUnusable(path: path, reason: "it may not be written to")
         default: .cacheUnusable(path: path, reason: error.message ?? "\(error.resultCode)")
         }
+    }
+}
+
+/// Folders that the environment names.
+enum UserFolder {
+    /// nil where the variable is not set, or empty.
+    static func named(_ variable: String, in environment: [String: String]) -> URL? {
+        environment[variable].flatMap { $0.isEmpty ? nil : URL(fileURLWithPath: $0) }
+    }
+
+    static func home(_ environment: [String: String]) -> URL {
+        environment["HOME"].map { URL(fileURLWithPath: $0) } ?? FileManager.default.homeDirectoryForCurrentUser
     }
 }

@@ -20,8 +20,8 @@ public struct EmbeddingKey: Sendable, Hashable {
     struct Source: Sendable {
         /// The same in words, for whoever looks into the cache.
         let description: String
-        private let hash: ContentHash
-        private let canHash: Bool
+        /// nil: it is only described.
+        private let hash: ContentHash?
 
         init(identity: BlackBoxIdentity, role: TextRole) {
             var fields: [(name: String, value: String?)] = [
@@ -41,15 +41,13 @@ public struct EmbeddingKey: Sendable, Hashable {
             var hash = ContentHash()
             for (_, value) in fields { Self.update(&hash, with: value) }
             self.hash = hash
-            canHash = true
             description = fields.compactMap { name, value in value.map { "\(name)=\($0)" } }.joined(separator: "\n")
         }
 
         /// A source as the cache describes it, to which vectors with known keys belong.
         init(description: String) {
             self.description = description
-            hash = ContentHash()
-            canHash = false
+            hash = nil
         }
 
         /// Names of the fields of a description, in their order; those of jobs of replies first.
@@ -75,8 +73,7 @@ public struct EmbeddingKey: Sendable, Hashable {
         }
 
         func key(of text: String) -> EmbeddingKey {
-            precondition(canHash, "a source that is only described makes no keys")
-            var hash = hash
+            guard var hash else { preconditionFailure("a source that is only described makes no keys") }
             Self.update(&hash, with: text)
             return EmbeddingKey(bytes: Data(hash.finalize()))
         }

@@ -12,11 +12,8 @@ public enum VectorPrecision: String, Sendable, Hashable, CaseIterable, Codable {
     var code: Int { self == .float32 ? 0 : 1 }
 
     init?(code: Int) {
-        switch code {
-        case 0: self = .float32
-        case 1: self = .float16
-        default: return nil
-        }
+        guard let found = Self.allCases.first(where: { $0.code == code }) else { return nil }
+        self = found
     }
 
     /// Bytes of one number.
@@ -51,6 +48,19 @@ enum StoredVector {
         }
     }
 
+    /// Appends the numbers of a row's value, or says what is wrong with it.
+    static func fault(
+        in value: Data?, key: Data, checksum: Int64, code: Int, dimension: Int, to numbers: inout [Float]
+    ) -> String? {
+        guard let precision = VectorPrecision(code: code) else { return "unknown precision \(code)" }
+        guard let value, value.count == dimension * precision.width else {
+            return "\(value?.count ?? 0) bytes where \(dimension * precision.width) are expected"
+        }
+        guard checksum == Self.checksum(key: key, value: value) else { return "its checksum does not match" }
+        value.withUnsafeBytes { append($0, as: precision, to: &numbers) }
+        return nil
+    }
+
     /// Vectors as they will be read back, so that a first run and a later one see the same.
     static func asStored(_ vectors: Matrix, _ precision: VectorPrecision) -> Matrix {
         guard precision == .float16 else { return vectors }
@@ -63,12 +73,10 @@ enum StoredVector {
     }
 
     /// The first 64 bits of SHA-256 over key and value: finds a torn or altered value, and one that belongs to another key.
-    static func checksum(key: Data, value: UnsafeRawBufferPointer) -> Int64 {
+    static func checksum(key: Data, value: Data) -> Int64 {
         var hash = ContentHash()
         hash.update(key)
         hash.update(value)
         return hash.finalize().prefix(8).reduce(0) { $0 << 8 | Int64($1) }
     }
-
-    static func checksum(key: Data, value: Data) -> Int64 { value.withUnsafeBytes { checksum(key: key, value: $0) } }
 }

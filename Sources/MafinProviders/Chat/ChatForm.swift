@@ -24,20 +24,19 @@ public struct ChatForm: Sendable, Hashable {
     let endpoint: [String: ProfileValue]
 
     /// nil where the table or its `dialect` is absent.
-    static func read(_ table: inout ProfileTable) throws -> ChatForm? {
+    init?(_ table: inout ProfileTable) throws {
         guard let dialect = try table.choice("dialect", Dialect.self) else {
             table.ignoreRest()
             return nil
         }
-        return ChatForm(
-            dialect: dialect, batchRequestPath: try table.text("batch_request_path").flatMap { $0.isEmpty ? nil : $0 },
-            endpoint: try table.raw("endpoint"))
+        self.dialect = dialect
+        batchRequestPath = try table.text("batch_request_path").flatMap { $0.isEmpty ? nil : $0 }
+        endpoint = try table.raw("endpoint")
     }
 }
 
 extension ProviderProfile {
     /// The profile with the endpoint of its chat API in the place of that for vectors.
-    ///
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` where no chat API is known; ``ProviderError/badProfile(source:place:reason:)``
     func forChat() throws -> (profile: ProviderProfile, form: ChatForm) {
         guard let chat else {

@@ -3,14 +3,13 @@ import Logging
 import MafinGeneration
 import NIOCore
 import NIOHTTP1
-import Synchronization
 
 /// A model behind a chat API, whichever the provider.
 ///
 /// It repeats requests as ``ProviderBlackBox`` does, shares the account's rates with all processes on the machine, keeps to the limit on money, and
 /// leaves out what a server does not know (schemas, temperature, seeds). It stores nothing: wrap it in
 /// ``CachedLanguageModel`` so that no reply is paid for twice.
-public struct ChatModel: LanguageModel {
+public struct ChatModel: LanguageModel, ProviderClient {
     /// How to ask; none of it changes a reply.
     public struct Options: Sendable {
         /// Requests in flight at a time, at most.
@@ -72,10 +71,15 @@ public struct ChatModel: LanguageModel {
     let options: Options
     let exchange: Exchange
     let request: ChatRequest
-    let abilities = KnownAbilities()
+    let abilities = ServerKnowledge(ChatAbilities())
     let spending: Spending
     let ledger: any AccountLedger
     let time: any TimeSource
+    var retry: RetryPolicy { options.retry }
+    var logger: Logger? { options.logger }
+    var rates: RateLimits {
+        RateLimits(requestsPerMinute: options.requestsPerMinute, tokensPerMinute: options.tokensPerMinute)
+    }
 
     /// The call ends after this many refused prompts if nothing was ever answered: then the prompts are not the cause.
     static let refusalsBeforeDoubt = 3
@@ -94,7 +98,6 @@ public struct ChatModel: LanguageModel {
     }
 
     /// A model of a provider.
-    ///
     /// - Parameters:
     ///   - profile: what the provider is like; it must have a chat API.
     ///   - baseURL: the address; nil: the provider's own.
@@ -168,14 +171,17 @@ public struct ChatModel: LanguageModel {
         [prompt.system, prompt.user, prompt.schema ?? ""].reduce(16) { $0 + TokenEstimate.upperBound(of: $1) }
     }
 
+    /// The most that a prompt and its reply can cost.
+    func mostMillionths(of prompt: LanguagePrompt) -> Int {
+        options.price.millionths(input: Self.estimatedTokens(of: prompt), output: prompt.maximumTokens)
+    }
+
     /// Refuses prompts that may go beyond what is left of the limits; nothing is sent.
-    ///
     /// - Parameter cost: the most that they can cost; nil: no price is known.
     /// - Throws: ``ProviderError/overBudget(endpoint:reason:)``
     public func require(prompts: Int, cost: Double?) async throws {
         guard prompts > 0 else { return }
-        try await spending.require(
-            requests: prompts, tokens: Int(min(1e15, (cost ?? 0) * 1e6).rounded(.up)), ledger: ledger, endpoint: url)
+        try await require(requests: prompts, tokens: ChatPrice.millionths(cost ?? 0))
     }
 
     // MARK: - Asking
@@ -186,7 +192,6 @@ public struct ChatModel: LanguageModel {
     }
 
     /// Asks all prompts, several at a time, and hands over the replies as they come.
-    ///
     /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled, once what was in flight is handed over
     ///   (``RetryPolicy/finishing``).
     public func answer(
@@ -209,22 +214,25 @@ public struct ChatModel: LanguageModel {
                 if stop.isRequested { failure = failure ?? CancellationError() }
                 while failure == nil, next < prompts.count, inFlight < window.limit {
                     let (index, number) = (next, window.send())
-                    group.addTask { await ask(index, prompts[index], number: number, until: stop) }
+                    group.addTask {
+                        var wasOverloaded = false
+                        do {
+                            let reply = try await reply(to: prompts[index], until: stop, &wasOverloaded)
+                            return .replied(index, reply, wasOverloaded: wasOverloaded, number: number)
+                        } catch {
+                            return .failed(error)
+                        }
+                    }
                     next += 1
                     inFlight += 1
                 }
                 guard inFlight > 0, let event = try await group.next() else { break }
                 inFlight -= 1
                 switch event {
-                case .failed(let error):
-                    // What is in flight is paid: it is waited for.
-                    failure = failure ?? error
+                // What is in flight is paid: it is waited for.
+                case .failed(let error): failure = failure ?? error
                 case .replied(let index, let reply, let wasOverloaded, let number):
-                    if wasOverloaded {
-                        window.overloaded(number: number)
-                    } else {
-                        window.answered()
-                    }
+                    if wasOverloaded { window.overloaded(number: number) } else { window.answered() }
                     if let refusal = reply.refusal {
                         refusals += 1
                         if answers == 0, refusals >= Self.refusalsBeforeDoubt {
@@ -234,10 +242,8 @@ public struct ChatModel: LanguageModel {
                         answers += 1
                         if reply.isLost || reply.isCutOff { lost += 1 }
                         if answers == Self.repliesBeforeDoubt, lost == answers {
-                            failure =
-                                failure
-                                ?? ProviderError.badAnswer(
-                                    endpoint: url, reason: Self.allLost(answers, tokens: prompts[index].maximumTokens))
+                            let reason = Self.allLost(answers, tokens: prompts[index].maximumTokens)
+                            failure = failure ?? ProviderError.badAnswer(endpoint: url, reason: reason)
                         }
                     }
                     do {
@@ -251,53 +257,37 @@ public struct ChatModel: LanguageModel {
         if let failure { throw failure }
     }
 
-    /// One prompt, repeated where that can help.
-    private func ask(_ index: Int, _ prompt: LanguagePrompt, number: Int, until stop: StopSignal) async -> Event {
-        var wasOverloaded = false
-        do {
-            let reply = try await reply(to: prompt, until: stop, &wasOverloaded)
-            return .replied(index, reply, wasOverloaded: wasOverloaded, number: number)
-        } catch {
-            return .failed(error)
-        }
-    }
-
-    private var rates: RateLimits {
-        RateLimits(requestsPerMinute: options.requestsPerMinute, tokensPerMinute: options.tokensPerMinute)
-    }
-
+    /// The reply to one prompt, asked again where that can help.
     private func reply(
         to prompt: LanguagePrompt, until stop: StopSignal, _ wasOverloaded: inout Bool
     ) async throws -> LanguageReply {
-        let tokens = Self.estimatedTokens(of: prompt) + prompt.maximumTokens
-        let booked = options.price.millionths(input: Self.estimatedTokens(of: prompt), output: prompt.maximumTokens)
+        let input = Self.estimatedTokens(of: prompt)
+        let (tokens, booked) = (input + prompt.maximumTokens, mostMillionths(of: prompt))
         var failures = 0
         let start = time.now
         while true {
             try Task.checkCancellation()
-            let wait = try await ledger.reserve(
-                RequestCost(requests: 1, tokens: tokens), account: exchange.account, rates: rates)
+            let wait = try await reserve(tokens: tokens)
             if wait > .zero { try await stop.sleep(until: time.now + wait, of: time) }
             if stop.isRequested { throw CancellationError() }
-            let booking = try await spending.book(
-                tokens: booked, account: exchange.account, ledger: ledger, endpoint: url)
+            let booking = try await book(booked)
             let known = abilities.current
-            let outcome = await send(prompt, known)
-            switch outcome {
-            case .replied(let reply):
-                try await spending.settle(
+            switch await send(prompt, known) {
+            case .success(let reply):
+                try await settle(
                     booking,
                     actual: options.price.millionths(
-                        input: reply.inputTokens ?? Self.estimatedTokens(of: prompt),
-                        output: reply.outputTokens ?? prompt.maximumTokens), ledger: ledger)
+                        input: reply.inputTokens ?? input, output: reply.outputTokens ?? prompt.maximumTokens))
                 if let input = reply.inputTokens, let output = reply.outputTokens {
-                    try await ledger.correct(tokens: input + output - tokens, account: exchange.account, rates: rates)
+                    try await correct(tokens: input + output - tokens)
                 }
                 return reply
-            case .failed(let failed):
-                try await spending.settle(booking, actual: failed.mayBeBilled ? booked : 0, ledger: ledger)
+            case .failure(let failed):
+                try await settle(booking, actual: failed.mayBeBilled ? booked : 0)
                 if failed.verdict == .cancelled { throw CancellationError() }
-                if failed.verdict == .stepBack, abilities.stepBack(from: failed.message, seen: known) { continue }
+                // Another request may have learned it meanwhile.
+                let isWorthIt = { (now: inout ChatAbilities) in now != known || now.stepBack(from: failed.message) }
+                if failed.verdict == .stepBack, abilities.update(isWorthIt) { continue }
                 if failed.isAboutPrompt { return LanguageReply(text: "", refusal: failed.message) }
                 guard failed.verdict == .retry else {
                     throw ProviderError.refused(endpoint: url, status: failed.status, message: failed.message)
@@ -309,36 +299,29 @@ public struct ChatModel: LanguageModel {
         }
     }
 
-    private func pause(
-        _ failed: Failed, failures: Int, since start: Duration, until stop: StopSignal
-    ) async throws {
-        let policy = options.retry
+    private func pause(_ failed: Failure, failures: Int, since start: Duration, until stop: StopSignal) async throws {
         let reason = failed.status > 0 ? "\(failed.status) \(failed.message)" : failed.message
-        let isTooLate: Bool
-        if let delay = failed.delay {
-            isTooLate = delay > policy.longestServerDelay || time.now - start + delay > policy.patience
-        } else {
-            isTooLate = failures >= policy.maximumAttempts
-        }
+        let isTooLate =
+            failed.delay.map { $0 > retry.longestServerDelay || time.now - start + $0 > retry.patience }
+            ?? (failures >= retry.maximumAttempts)
         guard !isTooLate else {
             throw ProviderError.unavailable(endpoint: url, attempts: failures, reason: reason)
         }
-        let wait =
-            failed.delay.map { $0 + min($0 * 0.1, .seconds(1)) * Double.random(in: 0...1) }
-            ?? policy.delay(afterFailures: failures)
-        options.logger?.warning(
+        let wait = failed.delay.map(RetryPolicy.delay) ?? retry.delay(afterFailures: failures)
+        logger?.warning(
             "asking again", metadata: ["reason": "\(reason)", "after": "\(wait.logText)", "failures": "\(failures)"])
-        if failed.delay != nil { try await ledger.pause(account: exchange.account, for: wait) }
+        if failed.delay != nil { try await pause(for: wait) }
         try await stop.sleep(until: time.now + wait, of: time)
     }
 
     // MARK: - One attempt
 
-    private struct Failed {
+    /// Why an attempt has brought no reply.
+    private struct Failure: Error {
         enum Verdict { case retry, stepBack, final, cancelled }
         var verdict: Verdict
-        var status: Int
-        var message: String
+        var status = 0
+        var message = ""
         var delay: Duration?
         /// Whether another prompt may well be answered.
         var isAboutPrompt = false
@@ -346,46 +329,34 @@ public struct ChatModel: LanguageModel {
         var mayBeBilled = true
     }
 
-    private enum Outcome {
-        case replied(LanguageReply)
-        case failed(Failed)
-    }
-
-    private func send(_ prompt: LanguagePrompt, _ known: ChatAbilities) async -> Outcome {
+    private func send(_ prompt: LanguagePrompt, _ known: ChatAbilities) async -> Result<LanguageReply, Failure> {
         let answer: HTTPAnswer
         do {
             answer = try await exchange.send(
                 .POST, url, contentType: "application/json", body: request.body(prompt, known))
         } catch let failure as ConnectionFailure {
-            return .failed(
-                Failed(
-                    verdict: .retry, status: 0, message: exchange.redacted(failure.description),
-                    mayBeBilled: failure.wasSent))
+            let message = exchange.redacted(failure.description)
+            return .failure(Failure(verdict: .retry, message: message, mayBeBilled: failure.wasSent))
         } catch {
-            return .failed(Failed(verdict: .cancelled, status: 0, message: ""))
+            return .failure(Failure(verdict: .cancelled))
         }
         let body = answer.body.readableBytesView
-        if answer.status == 200, let reply = ChatRequest.reply(in: body) { return .replied(reply) }
-        var complaint =
-            answer.status == 200
-            ? ServerComplaint.inSuccess(body: body) : ServerComplaint(status: answer.status, body: body)
-        complaint.message = exchange.redacted(complaint.message)
-        complaint.retryDelay = answer.retryDelay ?? complaint.retryDelay
-        var failed = Failed(
-            verdict: .final, status: complaint.status, message: complaint.message,
-            delay: complaint.retryDelay)
+        let isSuccess = answer.status == 200
+        if isSuccess, let reply = ChatRequest.reply(in: body) { return .success(reply) }
+        let complaint = exchange.complaint(in: answer, isSuccess ? .inSuccess(body: body) : nil)
+        var failed = Failure(
+            verdict: .final, status: complaint.status, message: complaint.message, delay: complaint.retryDelay)
         // A 200 that holds neither a reply nor an error may have been worked on.
-        failed.mayBeBilled = complaint.mayBeBilled || (answer.status == 200 && complaint.labels.isEmpty)
+        failed.mayBeBilled = complaint.mayBeBilled || (isSuccess && complaint.labels.isEmpty)
         switch complaint.verdict(profile.errors) {
         case .retry: failed.verdict = .retry
-        case .final: break
+        // "This model does not support temperature" reads like a complaint about the model.
+        case .final: failed.verdict = [400, 422, 500].contains(complaint.status) ? .stepBack : .final
         case .noEncoding, .refused, .tooLarge:
-            failed.verdict = [400, 422, 501].contains(complaint.status) ? .stepBack : .final
+            failed.verdict = [400, 422, 500, 501].contains(complaint.status) ? .stepBack : .final
             failed.isAboutPrompt = [400, 413, 422].contains(complaint.status)
         }
-        // "This model does not support temperature" reads like a complaint about the model.
-        if failed.verdict == .final, [400, 422, 500].contains(complaint.status) { failed.verdict = .stepBack }
-        return .failed(failed)
+        return .failure(failed)
     }
 }
 
@@ -412,24 +383,8 @@ public struct ChatPrice: Sendable, Hashable, Codable {
     }
 
     func millionths(input tokensIn: Int, output tokensOut: Int) -> Int {
-        Int(min(1e15, (cost(input: tokensIn, output: tokensOut) ?? 0) * 1e6).rounded(.up))
+        Self.millionths(cost(input: tokensIn, output: tokensOut) ?? 0)
     }
-}
 
-/// What a server has shown not to know, for all requests of one model.
-final class KnownAbilities: Sendable {
-    private let state = Mutex(ChatAbilities())
-
-    var current: ChatAbilities { state.withLock { $0 } }
-
-    /// Steps back once for a complaint about a request that was sent with `seen`.
-    ///
-    /// - Returns: whether it is worth asking again.
-    func stepBack(from complaint: String, seen: ChatAbilities) -> Bool {
-        state.withLock { state in
-            // Another request has learned it meanwhile.
-            if state != seen { return true }
-            return state.stepBack(from: complaint)
-        }
-    }
+    static func millionths(_ cost: Double) -> Int { Int(min(1e15, cost * 1e6).rounded(.up)) }
 }

@@ -12,36 +12,28 @@ struct ChatAbilities: Sendable, Equatable {
     var structure = Structure.schema
     var hasTemperature = true
     var hasSeed = true
-    /// Whether the bound on a reply goes by its older name, `max_tokens`.
-    var usesOldBound = false
+    /// Whether the bound on a reply goes by its newer name, not by `max_tokens`.
+    var hasNewBound = true
 
     /// Steps back from what a refusal complains about.
-    ///
     /// - Returns: whether anything was left to step back from.
     mutating func stepBack(from complaint: String) -> Bool {
         let words = complaint.lowercased()
-        func says(_ any: String...) -> Bool { any.contains { words.contains($0) } }
-        if !usesOldBound, says("max_completion_tokens") {
-            usesOldBound = true
+        func drop(_ ability: WritableKeyPath<ChatAbilities, Bool>, _ any: String) -> Bool {
+            guard self[keyPath: ability], words.contains(any) else { return false }
+            self[keyPath: ability] = false
             return true
         }
-        if hasTemperature, says("temperature") {
-            hasTemperature = false
-            return true
-        }
-        if structure != .none,
-            says(
-                "response_format", "json_schema", "json_object", "structured output", "output_config", "'format'",
-                "\"format\"")
-        {
+        if drop(\.hasNewBound, "max_completion_tokens") || drop(\.hasTemperature, "temperature") { return true }
+        let structureWords = [
+            "response_format", "json_schema", "json_object", "structured output", "output_config", "'format'",
+            "\"format\"",
+        ]
+        if structure != .none, structureWords.contains(where: words.contains) {
             structure = Structure(rawValue: structure.rawValue + 1) ?? .none
             return true
         }
-        if hasSeed, says("seed") {
-            hasSeed = false
-            return true
-        }
-        return false
+        return drop(\.hasSeed, "seed")
     }
 }
 
@@ -78,7 +70,7 @@ struct ChatRequest {
     private func openAI(_ prompt: LanguagePrompt, _ abilities: ChatAbilities) -> [String: Any] {
         var body: [String: Any] = [
             "model": model, "messages": messages(prompt),
-            (abilities.usesOldBound ? "max_tokens" : "max_completion_tokens"): prompt.maximumTokens,
+            (abilities.hasNewBound ? "max_completion_tokens" : "max_tokens"): prompt.maximumTokens,
         ]
         if abilities.hasTemperature, let temperature = prompt.temperature { body["temperature"] = temperature }
         if abilities.hasSeed { body["seed"] = Int(prompt.seed & 0x7FFF_FFFF) }

@@ -43,54 +43,35 @@ private struct StoredReply: Codable {
 extension EmbeddingCache {
     /// The cached replies to some prompts, by their positions. A reply that was cut off counts only where no more tokens are allowed now.
     func replies(for requests: [ReplyRequest]) async throws -> [Int: LanguageReply] {
-        let logger = logger
-        return try await naming { [pool] in
-            try await pool.read { database in
-                var found: [Int: LanguageReply] = [:]
-                let statement = try database.cachedStatement(sql: "SELECT checksum, value FROM reply WHERE key = ?")
-                for (position, request) in requests.enumerated() {
-                    let key = request.key
-                    guard let row = try Row.fetchOne(statement, arguments: [key.bytes]) else { continue }
-                    let value: Data = row[1]
-                    let checksum: Int64 = row[0]
-                    let isGood = checksum == value.withUnsafeBytes { StoredVector.checksum(key: key.bytes, value: $0) }
-                    guard isGood, let stored = try? JSONDecoder().decode(StoredReply.self, from: value) else {
-                        logger?.warning("a cached reply is damaged and asked again")
-                        continue
-                    }
-                    if stored.reply.isCutOff, stored.maximumTokens < request.maximumTokens { continue }
-                    found[position] = stored.reply
+        try await read { [logger] database in
+            var found: [Int: LanguageReply] = [:]
+            let statement = try database.cachedStatement(sql: "SELECT checksum, value FROM reply WHERE key = ?")
+            for (position, request) in requests.enumerated() {
+                let key = request.key.bytes
+                guard let row = try Row.fetchOne(statement, arguments: [key]) else { continue }
+                let (checksum, value): (Int64, Data) = (row[0], row[1])
+                guard checksum == StoredVector.checksum(key: key, value: value),
+                    let stored = try? JSONDecoder().decode(StoredReply.self, from: value)
+                else {
+                    logger?.warning("a cached reply is damaged and asked again")
+                    continue
                 }
-                return found
+                if stored.reply.isCutOff, stored.maximumTokens < request.maximumTokens { continue }
+                found[position] = stored.reply
             }
+            return found
         }
     }
 
     /// Keeps a reply; it is on disk on return.
-    ///
     /// - Parameter maximumTokens: that it was allowed.
     func store(_ reply: LanguageReply, key: EmbeddingKey, maximumTokens: Int, model: String) async throws {
         let value = try JSONEncoder().encode(StoredReply(reply: reply, maximumTokens: maximumTokens))
-        let checksum = value.withUnsafeBytes { StoredVector.checksum(key: key.bytes, value: $0) }
-        try await naming { [pool] in
-            // In a task of its own, so that a paid reply is stored even if the caller has been cancelled.
-            try await Task {
-                try await pool.write { database in
-                    try database.execute(
-                        sql: "INSERT OR REPLACE INTO reply (key, model, added, checksum, value) VALUES (?, ?, ?, ?, ?)",
-                        arguments: [key.bytes, model, Int64(Date().timeIntervalSince1970), checksum, value])
-                }
-            }.value
-        }
-    }
-
-    /// How many replies of language models are kept, by model.
-    public func replyCounts() async throws -> [(model: String, replies: Int)] {
-        try await naming { [pool] in
-            try await pool.read { database in
-                try Row.fetchAll(database, sql: "SELECT model, count(*) FROM reply GROUP BY model ORDER BY model")
-                    .map { (model: $0[0], replies: $0[1]) }
-            }
+        let checksum = StoredVector.checksum(key: key.bytes, value: value)
+        try await write { database in
+            try database.execute(
+                sql: "INSERT OR REPLACE INTO reply (key, model, added, checksum, value) VALUES (?, ?, ?, ?, ?)",
+                arguments: [key.bytes, model, Int64(Date().timeIntervalSince1970), checksum, value])
         }
     }
 }
@@ -111,76 +92,46 @@ public struct CachedLanguageModel: LanguageModel {
 
     private var model: String { "\(identity.provider):\(identity.model)" }
 
-    /// How many of some prompts have a reply already.
-    public func cachedCount(_ prompts: [LanguagePrompt]) async throws -> Int {
-        let distinct = Set(prompts.map { EmbeddingKey($0, of: identity) }).count
-        return try await distinct - missing(prompts).count
-    }
-
     /// Which of some prompts have no reply yet, each once.
     public func missing(_ prompts: [LanguagePrompt]) async throws -> [LanguagePrompt] {
-        var seen = Set<EmbeddingKey>()
-        let distinct = prompts.filter { seen.insert(EmbeddingKey($0, of: identity)).inserted }
-        let found = try await cache.replies(for: distinct.map { ReplyRequest($0, of: identity) })
-        return distinct.indices.filter { found[$0] == nil }.map { distinct[$0] }
+        let (distinct, places) = distinct(prompts)
+        let found = try await cache.replies(for: distinct)
+        return distinct.indices.filter { found[$0] == nil }.map { prompts[places[$0][0]] }
+    }
+
+    /// What is asked, each once, and which of the prompts ask it.
+    private func distinct(_ prompts: [LanguagePrompt]) -> (requests: [ReplyRequest], places: [[Int]]) {
+        var positions: [EmbeddingKey: [Int]] = [:]
+        var requests: [ReplyRequest] = []
+        for (index, prompt) in prompts.enumerated() {
+            let request = ReplyRequest(prompt, of: identity)
+            if positions[request.key] == nil { requests.append(request) }
+            positions[request.key, default: []].append(index)
+        }
+        return (requests, requests.map { positions[$0.key] ?? [] })
     }
 
     /// A refusal is not kept, nor a reply that was cut off before its first word: it may be asked again.
     public func answer(
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
     ) async throws {
-        var positions: [EmbeddingKey: [Int]] = [:]
-        var missing: [ReplyRequest] = []
-        for (index, prompt) in prompts.enumerated() {
-            let request = ReplyRequest(prompt, of: identity)
-            if positions[request.key] == nil { missing.append(request) }
-            positions[request.key, default: []].append(index)
-        }
-        let places = positions
-        @Sendable func deliver(_ key: EmbeddingKey, _ reply: LanguageReply) async throws {
-            for index in places[key] ?? [] { try await answered(index, reply) }
-        }
-        var pause = Duration.milliseconds(50)
-        while !missing.isEmpty {
-            let found = try await cache.replies(for: missing)
-            for (place, reply) in found.sorted(by: { $0.key < $1.key }) { try await deliver(missing[place].key, reply) }
-            missing = missing.indices.filter { found[$0] == nil }.map { missing[$0] }
-            guard !missing.isEmpty else { return }
-            missing = try await ask(missing, prompts, places, deliver)
-            guard !missing.isEmpty else { return }
-            // Another process is asking these: its replies are waited for.
-            try await Task.sleep(for: pause)
-            pause = min(pause * 2, .seconds(1))
-        }
-    }
-
-    /// Asks what nobody else is asking; returns the others.
-    private func ask(
-        _ missing: [ReplyRequest], _ prompts: [LanguagePrompt], _ places: [EmbeddingKey: [Int]],
-        _ deliver: @escaping @Sendable (EmbeddingKey, LanguageReply) async throws -> Void
-    ) async throws -> [ReplyRequest] {
-        let claims = try await CacheClaims.enter(cache)
-        do {
-            let foreign = Set(try await claims.claim(missing.map(\.key)))
-            // Between looking and claiming somebody may have answered and released.
-            let own = missing.indices.filter { !foreign.contains($0) }.map { missing[$0] }
-            let answeredMeanwhile = try await cache.replies(for: own)
-            let asked = own.indices.filter { answeredMeanwhile[$0] == nil }.map { own[$0] }
-            for (place, reply) in answeredMeanwhile { try await deliver(own[place].key, reply) }
-            try await base.answer(asked.compactMap { places[$0.key]?.first.map { prompts[$0] } }) {
-                [cache, model] index, reply in
-                let request = asked[index]
-                if reply.refusal == nil, !reply.isLost {
-                    try await cache.store(
-                        reply, key: request.key, maximumTokens: request.maximumTokens, model: model)
-                }
-                try await deliver(request.key, reply)
+        let (distinct, places) = distinct(prompts)
+        @Sendable func cached(_ wanted: [Int]) async throws -> [Int] {
+            let found = try await cache.replies(for: wanted.map { distinct[$0] })
+            for (place, reply) in found.sorted(by: { $0.key < $1.key }) {
+                for index in places[wanted[place]] { try await answered(index, reply) }
             }
-            await claims.release()
-            return foreign.sorted().map { missing[$0] }
-        } catch {
-            await claims.release()
-            throw error
+            return wanted.indices.filter { found[$0] == nil }.map { wanted[$0] }
+        }
+        let missing = try await cached(Array(distinct.indices))
+        try await CacheClaims.fetch(missing, of: distinct.map(\.key), in: cache, deliver: cached) { asked in
+            try await base.answer(asked.map { prompts[places[$0][0]] }) { [cache, model] index, reply in
+                let request = distinct[asked[index]]
+                if reply.refusal == nil, !reply.isLost {
+                    try await cache.store(reply, key: request.key, maximumTokens: request.maximumTokens, model: model)
+                }
+                for index in places[asked[index]] { try await answered(index, reply) }
+            }
         }
     }
 }

@@ -27,7 +27,6 @@ public struct HubLocation: Sendable {
 
     /// What the environment says: `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN` or the file `HF_TOKEN_PATH` (else `HF_HOME/token`),
     /// `HF_HUB_OFFLINE`, `MAFIN_MODELS`.
-    ///
     /// - Throws: ``ProviderError/badKey(source:reason:)``, ``ProviderError/badEndpoint(_:reason:)``
     public init(environment: [String: String] = ProcessInfo.processInfo.environment) throws {
         func value(_ names: String...) -> String? {

@@ -36,28 +36,16 @@ struct HubRepository: Sendable {
     }
 
     private static func isName(_ text: Substring) -> Bool {
-        !text.isEmpty && !text.hasPrefix(".") && !text.hasPrefix("-") && !text.hasSuffix(".") && !text.contains("..")
-            && text.utf8.allSatisfy { isNameByte($0) }
-    }
-
-    private static func isNameByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
-            true
-        default: false
-        }
+        isBlobName(String(text)) && !text.hasPrefix("-") && !text.hasSuffix(".") && !text.contains("..")
     }
 
     /// Whether an ETag can be the name of a file.
     static func isBlobName(_ etag: String) -> Bool {
-        (1...200).contains(etag.count) && !etag.hasPrefix(".") && etag.utf8.allSatisfy { isNameByte($0) }
+        etag.wholeMatch(of: /[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}/.matchingSemantics(.unicodeScalar)) != nil
     }
 
     /// Whether a text is a full commit.
-    static func isCommit(_ text: String) -> Bool {
-        text.count == 40 && text.allSatisfy { $0.isHexDigit && !$0.isUppercase }
-    }
+    static func isCommit(_ text: String) -> Bool { text.wholeMatch(of: /[0-9a-f]{40}/) != nil }
 
     /// Whether a path of a file stays below its folder.
     static func isSafePath(_ path: String) -> Bool {
@@ -70,7 +58,10 @@ struct HubRepository: Sendable {
     /// File that says which commit the revision stands for.
     var reference: URL { folder.appendingPathComponent("refs").appendingPathComponent(revision) }
 
-    func snapshot(_ commit: String) -> URL { folder.appendingPathComponent("snapshots").appendingPathComponent(commit) }
+    /// The folder of all snapshots.
+    var snapshots: URL { folder.appendingPathComponent("snapshots") }
+
+    func snapshot(_ commit: String) -> URL { snapshots.appendingPathComponent(commit) }
 
     func blob(_ etag: String) -> URL { folder.appendingPathComponent("blobs").appendingPathComponent(etag) }
 
@@ -81,10 +72,8 @@ struct HubRepository: Sendable {
 
     /// The snapshot of the revision that is in the cache, or nil where there is none or it lacks what an encoder needs.
     var cachedSnapshot: URL? {
-        let commit =
-            (try? String(contentsOf: reference, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
-            ?? (Self.isCommit(revision) ? revision : nil)
-        guard let commit, Self.isCommit(commit) else { return nil }
+        let commit = Self.commit(in: reference) ?? revision
+        guard Self.isCommit(commit) else { return nil }
         let snapshot = snapshot(commit)
         return ModelFiles.isEncoder(snapshot) ? snapshot : nil
     }
@@ -121,13 +110,13 @@ enum ModelFiles {
     }
 
     /// The files to pull: settings, vocabularies and weights at the top and in the folders of modules (`1_Pooling`, `2_Dense` …).
-    ///
     /// - Throws: ``ProviderError/unusableRepository(_:reason:)`` where there are no weights that can be read.
     static func wanted(of files: [String], repository: String) throws -> [String] {
         let wanted = files.filter { path in
             let parts = path.split(separator: "/")
             guard HubRepository.isSafePath(path), let file = parts.last, parts.count <= 2 else { return false }
-            if parts.count == 2, !isModuleFolder(parts[0]) { return false }
+            // How sentence-transformers names the folders of its modules: `1_Pooling`, `2_Normalize`, `3_Dense`.
+            if parts.count == 2, parts[0].prefixMatch(of: /[0-9]+_/) == nil { return false }
             return file == "model.safetensors" || file == "vocab.txt"
                 || (file.hasSuffix(".json") && !file.hasSuffix(".index.json"))
         }
@@ -147,11 +136,5 @@ enum ModelFiles {
             )
         }
         return wanted
-    }
-
-    /// `1_Pooling`, `2_Normalize`, `3_Dense`: how sentence-transformers names the folders of its modules.
-    private static func isModuleFolder(_ name: Substring) -> Bool {
-        guard let underscore = name.firstIndex(of: "_"), underscore != name.startIndex else { return false }
-        return name[..<underscore].allSatisfy(\.isNumber)
     }
 }

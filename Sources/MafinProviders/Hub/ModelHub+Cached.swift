@@ -18,7 +18,6 @@ public struct CachedModel: Sendable, Hashable {
 
 extension ModelHub {
     /// The hub and the cache that the environment names.
-    ///
     /// - Throws: ``ProviderError/badKey(source:reason:)``, ``ProviderError/badEndpoint(_:reason:)``
     public init(environment: [String: String] = ProcessInfo.processInfo.environment) throws {
         let location = try HubLocation(environment: environment)
@@ -42,20 +41,19 @@ extension ModelHub {
                 guard HubRepository.isCommit(commit), ModelFiles.isEncoder(snapshot) else { return nil }
                 let revisions = references.filter { $0.value == commit }.keys.sorted()
                 return CachedModel(
-                    name: name, revisions: revisions, commit: commit, folder: snapshot, bytes: Self.size(of: snapshot))
+                    name: name, revisions: revisions, commit: commit, folder: snapshot, bytes: Self.bytes(in: snapshot))
             }
         }
         let plain = location.modelFolders.flatMap { folder in
             Self.names(in: folder).map { folder.appendingPathComponent($0) }.filter(ModelFiles.isEncoder).map {
                 CachedModel(
-                    name: $0.lastPathComponent, revisions: [], commit: nil, folder: $0, bytes: Self.size(of: $0))
+                    name: $0.lastPathComponent, revisions: [], commit: nil, folder: $0, bytes: Self.bytes(in: $0))
             }
         }
         return (cached + plain).sorted { ($0.name, $0.commit ?? "") < ($1.name, $1.commit ?? "") }
     }
 
     /// What a snapshot consists of: the record that ``pull(_:revision:)`` left, or, where Python pulled it, one made by hashing its files.
-    ///
     /// - Throws: ``ProviderError/cannotStore(path:reason:)`` for a file that cannot be read.
     public func record(of snapshot: URL, repository: String, revision: String = "main") throws -> ModelRecord {
         let commit = snapshot.lastPathComponent
@@ -70,14 +68,10 @@ extension ModelHub {
         var files: [String: ModelRecord.File] = [:]
         for path in Self.files(of: snapshot) {
             let file = snapshot.appendingPathComponent(path)
-            do {
-                let etag = try? FileManager.default.destinationOfSymbolicLink(atPath: file.path)
-                files[path] = ModelRecord.File(
-                    sha256: try ContentHash.sha256(of: file), bytes: Self.bytes(of: file),
-                    etag: etag.map { URL(fileURLWithPath: $0).lastPathComponent } ?? "")
-            } catch {
-                throw ProviderError.cannotStore(path: file.path, reason: "it cannot be read back")
-            }
+            let etag = try? FileManager.default.destinationOfSymbolicLink(atPath: file.path)
+            files[path] = ModelRecord.File(
+                sha256: try hash(file), bytes: Self.size(of: file) ?? 0,
+                etag: etag.map { URL(fileURLWithPath: $0).lastPathComponent } ?? "")
         }
         return ModelRecord(repository: repository, revision: revision, commit: commit, files: files)
     }
@@ -97,29 +91,21 @@ extension ModelHub {
         }
     }
 
-    private static func bytes(of file: URL) -> Int64 {
-        let attributes = try? FileManager.default.attributesOfItem(atPath: file.resolvingSymlinksInPath().path)
-        return (attributes?[.size] as? NSNumber)?.int64Value ?? 0
-    }
-
-    private static func size(of folder: URL) -> Int64 {
-        files(of: folder).reduce(0) { $0 + bytes(of: folder.appendingPathComponent($1)) }
+    private static func bytes(in folder: URL) -> Int64 {
+        files(of: folder).reduce(0) { $0 + (size(of: folder.appendingPathComponent($1)) ?? 0) }
     }
 }
 
 extension HubRepository {
-    /// The folder of all snapshots.
-    var snapshots: URL { folder.appendingPathComponent("snapshots") }
-
     /// Commits by the names of revisions that stand for them.
     var references: [String: String] {
         let root = folder.appendingPathComponent("refs")
         let names = (try? FileManager.default.subpathsOfDirectory(atPath: root.path)) ?? []
-        var commits: [String: String] = [:]
-        for name in names {
-            let text = try? String(contentsOf: root.appendingPathComponent(name), encoding: .utf8)
-            commits[name] = text?.trimmingCharacters(in: .whitespacesAndNewlines)
-        }
-        return commits
+        return names.reduce(into: [:]) { $0[$1] = Self.commit(in: root.appendingPathComponent($1)) }
+    }
+
+    /// What a file of `refs` says.
+    static func commit(in reference: URL) -> String? {
+        (try? String(contentsOf: reference, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }

@@ -8,7 +8,6 @@ import NIOHTTP1
 
 extension ModelHub {
     /// Makes sure that a file's content lies in the cache, whole and checked; returns what to record of it.
-    ///
     /// - Parameter progress: bytes of this file that are there.
     func store(
         _ file: HubFile, in target: HubRepository, progress: @escaping @Sendable (Int64) -> Void
@@ -52,15 +51,16 @@ extension ModelHub {
             // From the hub's own address each time: the one that it redirects to is signed and expires.
             var url = start
             for _ in 0..<10 {
-                switch try await HTTPTransport.namingFailures({ try await fetch(url, of: file, into: part, progress) })
-                {
+                let fetched = try await HTTPTransport.namingFailures {
+                    try await fetch(url, of: file, into: part, progress)
+                }
+                switch fetched {
                 case .complete: return .done(())
                 case .redirect(let next): url = next
                 case .restart:
                     try? FileManager.default.removeItem(at: part)
                     return .again(reason: "the range that was missing is not given", after: nil)
-                case .refused(let status, let headers, let body):
-                    return try attempt(failedWith: status, headers: headers, body: body, target)
+                case .refused(let answer): return try attempt(failedWith: answer, target)
                 }
             }
             throw ProviderError.badAnswer(endpoint: start, reason: "it redirects without end")
@@ -82,7 +82,7 @@ extension ModelHub {
         case complete
         case redirect(String)
         case restart
-        case refused(status: Int, headers: HTTPHeaders, body: ByteBuffer)
+        case refused(HTTPAnswer)
     }
 
     /// One request for what is missing of a file; what arrives is appended to `part` at once.
@@ -105,8 +105,8 @@ extension ModelHub {
             return .redirect(next)
         case 416: return .restart
         default:
-            return .refused(
-                status: status, headers: response.headers, body: try await response.body.collect(upTo: 1 << 20))
+            let body = try await response.body.collect(upTo: 1 << 20)
+            return .refused(HTTPAnswer(status: status, headers: response.headers, body: body))
         }
         if status == 206, !Self.starts(response.headers.first(name: "content-range"), at: present) { return .restart }
         let writer = try PartWriter(part, keeping: status == 206 ? present : 0)
@@ -128,10 +128,7 @@ extension ModelHub {
     /// Whether a `Content-Range` (`bytes 5-9/10`) begins where it should; servers that leave it out are believed.
     private static func starts(_ range: String?, at offset: Int64) -> Bool {
         guard let range else { return true }
-        guard range.hasPrefix("bytes "), let first = range.dropFirst(6).split(separator: "-").first else {
-            return false
-        }
-        return Int64(first) == offset
+        return range.prefixMatch(of: /bytes ([0-9]+)-/).map { Int64($0.1) == offset } ?? false
     }
 
     /// Compares a downloaded file with what the hub announced, and returns its SHA-256.
@@ -155,7 +152,7 @@ extension ModelHub {
         return sha256
     }
 
-    private func hash(_ file: URL) throws -> String {
+    func hash(_ file: URL) throws -> String {
         do {
             return try ContentHash.sha256(of: file)
         } catch {
@@ -170,10 +167,10 @@ extension ModelHub {
         return ContentHash.hexadecimal(hash.finalize())
     }
 
-    /// Size of a file, or nil where there is none.
-    private static func size(of file: URL) -> Int64? {
-        (try? FileManager.default.attributesOfItem(atPath: file.path))?[.size] as? Int64
-            ?? ((try? FileManager.default.attributesOfItem(atPath: file.path))?[.size] as? NSNumber)?.int64Value
+    /// Size of a file, links followed, or nil where there is none.
+    static func size(of file: URL) -> Int64? {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: file.resolvingSymlinksInPath().path)
+        return (attributes?[.size] as? NSNumber)?.int64Value
     }
 }
 
@@ -181,30 +178,27 @@ extension ModelHub {
 private final class PartWriter {
     private let path: String
     private var descriptor: Int32
+    private var fault: ProviderError { .cannotStore(path: path, reason: String(cString: strerror(errno))) }
 
     /// Opens a file for appending, after its first `length` bytes.
     init(_ file: URL, keeping length: Int64) throws {
         path = file.path
         descriptor = open(file.path, O_WRONLY | O_CREAT, 0o644)
         guard descriptor >= 0, ftruncate(descriptor, off_t(length)) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
-            throw ProviderError.cannotStore(path: path, reason: String(cString: strerror(errno)))
+            throw fault
         }
     }
 
     func append(_ buffer: inout ByteBuffer) throws {
         while buffer.readableBytes > 0 {
             let count = buffer.readWithUnsafeReadableBytes { max(0, write(descriptor, $0.baseAddress, $0.count)) }
-            if count == 0, errno != EINTR {
-                throw ProviderError.cannotStore(path: path, reason: String(cString: strerror(errno)))
-            }
+            if count == 0, errno != EINTR { throw fault }
         }
     }
 
     /// Brings everything to disk, so that the renamed file is whole even after a power cut.
     func close() throws {
-        guard fsync(descriptor) == 0 else {
-            throw ProviderError.cannotStore(path: path, reason: String(cString: strerror(errno)))
-        }
+        guard fsync(descriptor) == 0 else { throw fault }
     }
 
     deinit { if descriptor >= 0 { Foundation.close(descriptor) } }

@@ -113,7 +113,7 @@ extension ModelHub {
                     url = next
                     continue
                 }
-                return try attempt(failedWith: answer.status, headers: answer.headers, body: answer.body, target)
+                return try attempt(failedWith: answer, target)
             }
             throw ProviderError.badAnswer(endpoint: start, reason: "it redirects without end")
         }
@@ -126,7 +126,6 @@ extension ModelHub {
     }
 
     /// Attempts until one is done, with pauses.
-    ///
     /// - Parameter connectionAttempts: attempts that may end without any answer, where that is fewer than the policy's.
     func retrying<Result>(
         _ target: HubRepository, connectionAttempts: Int = .max, _ body: () async throws -> Attempt<Result>
@@ -145,35 +144,29 @@ extension ModelHub {
                 brokenConnections += 1
             }
             failures += 1
-            guard failures < retry.maximumAttempts, brokenConnections < connectionAttempts,
-                (serverDelay ?? .zero) <= retry.longestServerDelay
+            guard brokenConnections < connectionAttempts,
+                let delay = retry.delay(afterAttempt: failures, asked: serverDelay)
             else {
                 throw ProviderError.hubUnavailable(
                     repository: target.name, endpoint: location.endpoint, attempts: failures, reason: reason)
             }
-            let delay = max(retry.delay(afterFailures: failures), serverDelay ?? .zero)
             logger?.warning("asking the hub again", metadata: ["reason": "\(reason)", "after": "\(delay.logText)"])
             try await Task.sleep(for: delay)
         }
     }
 
     /// An answer that is no success: to be tried again, or an error.
-    func attempt<Result>(
-        failedWith status: Int, headers: HTTPHeaders, body: ByteBuffer, _ target: HubRepository
-    ) throws -> Attempt<Result> {
-        let complaint = ServerComplaint(status: status, body: body.readableBytesView)
-        let words = headers.first(name: "x-error-message") ?? complaint.message
-        let message = location.token?.redacting(words) ?? words
+    func attempt<Result>(failedWith answer: HTTPAnswer, _ target: HubRepository) throws -> Attempt<Result> {
+        let status = answer.status
+        let complaint = ServerComplaint(status: status, body: answer.body.readableBytesView)
+        let words = answer.headers.first(name: "x-error-message") ?? complaint.message
+        let message = location.token.map { words.replacingOccurrences(of: $0.secret, with: "[key]") } ?? words
         switch status {
         case 408, 429, 500, 502, 503, 504, 520..<600:
-            let delay = RetryPolicy.serverDelay(
-                milliseconds: headers.first(name: "retry-after-ms"), after: headers.first(name: "retry-after"))
-            return .again(reason: "\(status) \(message)", after: delay)
-        case 404:
-            throw ProviderError.notOnHub(
-                repository: target.name, revision: target.revision, endpoint: location.endpoint, message: message)
+            return .again(reason: "\(status) \(message)", after: answer.retryDelay)
         // The hub does not say whether a repository is private or not there to someone without a token.
-        case 401 where location.token == nil && headers.first(name: "x-error-code") != "GatedRepo":
+        case 404,
+            401 where location.token == nil && answer.headers.first(name: "x-error-code") != "GatedRepo":
             throw ProviderError.notOnHub(
                 repository: target.name, revision: target.revision, endpoint: location.endpoint, message: message)
         case 401, 403:

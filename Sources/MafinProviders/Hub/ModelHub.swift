@@ -18,7 +18,6 @@ public struct ModelHub: Sendable {
     private let progress: (@Sendable (HubProgress) -> Void)?
 
     /// A hub.
-    ///
     /// - Parameters:
     ///   - location: where models come from and are kept.
     ///   - retry: for 429, 5xx and connections that are cut; each new attempt goes on where the last one stopped.
@@ -44,7 +43,6 @@ public struct ModelHub: Sendable {
     /// Only what is missing is downloaded. Each file is checked against the hash that the hub gives for it, and `mafin-<commit>.json`
     /// beside the snapshots records the SHA-256 of all. The name of the revision is written last: a pull that was cut short is not
     /// mistaken for a model.
-    ///
     /// - Parameters:
     ///   - repository: `ORGANISATION/NAME`.
     ///   - revision: branch, tag or commit.
@@ -81,15 +79,15 @@ public struct ModelHub: Sendable {
             tally.filesDone += 1
             progress?(tally)
         }
-        try writeRecord(
-            ModelRecord(repository: repository, revision: revision, commit: listing.sha, files: record), in: target)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let pulled = ModelRecord(repository: repository, revision: revision, commit: listing.sha, files: record)
+        try write(try encoder.encode(pulled), to: target.record(listing.sha))
         if revision != listing.sha { try write(Data(listing.sha.utf8), to: target.reference) }
         return target.snapshot(listing.sha)
     }
 
-    /// The folder of an encoder: a local folder, a model under its plain name in one of ``HubLocation/modelFolders``, or a snapshot in the
-    /// cache. Asks nothing over the network.
-    ///
+    /// The folder of an encoder: a local one, a plain name in one of ``HubLocation/modelFolders``, or a snapshot in the cache. Asks no network.
     /// - Throws: ``ProviderError/modelNotFound(name:reason:)``, which says how to get it.
     public func resolve(_ nameOrPath: String, revision: String = "main") throws -> URL {
         let path = nameOrPath.hasPrefix("~/") ? NSString(string: nameOrPath).expandingTildeInPath : nameOrPath
@@ -119,12 +117,6 @@ public struct ModelHub: Sendable {
         throw ProviderError.modelNotFound(
             name: nameOrPath,
             reason: "not on this machine; pull it with: mafin model pull \(nameOrPath)\(option)")
-    }
-
-    private func writeRecord(_ record: ModelRecord, in target: HubRepository) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try write(try encoder.encode(record), to: target.record(record.commit))
     }
 
     private func write(_ data: Data, to file: URL) throws {

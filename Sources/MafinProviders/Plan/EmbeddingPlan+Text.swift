@@ -17,40 +17,28 @@ extension EmbeddingPlan {
 
     /// How many tokens, and how surely.
     public var tokenText: String {
-        switch basis {
-        case .exact: return "\(tokens) tokens"
-        case .upperEstimate:
-            return "at most \(tokens) tokens (estimated)"
-                + (expectedTokens.map { ", about \($0) by earlier counts" } ?? "")
-        }
+        let expected = expectedTokens.map { ", about \($0) by earlier counts" } ?? ""
+        return basis == .exact ? "\(tokens) tokens" : "at most \(tokens) tokens (estimated)" + expected
     }
 
     /// Facts by name, in the order in which one asks for them.
     public var rows: [(name: String, value: String)] {
-        var rows: [(String, String)] = []
-        for part in parts {
-            rows.append(
-                (
-                    part.role == .query ? "queries" : "documents",
-                    "\(part.texts) texts, \(part.distinct) distinct, \(part.cached) cached, \(part.toAsk) to ask"
-                ))
+        var rows = parts.map { part in
+            (
+                name: part.role.plural,
+                value: "\(part.texts) texts, \(part.distinct) distinct, \(part.cached) cached, \(part.toAsk) to ask"
+            )
         }
-        rows.append(("server", server))
-        rows.append(("tokens", tokenText))
-        rows.append(("requests", "\(requests)"))
-        rows.append(("time", timeText))
-        rows.append(("price", priceText))
+        rows += [
+            ("server", server), ("tokens", tokenText), ("requests", "\(requests)"), ("time", timeText),
+            ("price", priceText),
+        ]
         if let batchDiscount, !isInBatches {
             let percent = "\(Int((batchDiscount * 100).rounded())) %"
-            rows.append(
-                (
-                    "batch API",
-                    batchSaving.map { "saves \(Money.text($0)) (\(percent)); answers within a day" } ?? "\(percent) off"
-                ))
+            let saving = batchSaving.map { "saves \(Money.text($0)) (\(percent)); answers within a day" }
+            rows.append(("batch API", saving ?? "\(percent) off"))
         }
-        rows.append(("text limit", limitText))
-        rows.append(("dimension", dimensionText))
-        return rows
+        return rows + [("text limit", limitText), ("dimension", dimensionText)]
     }
 
     private var timeText: String {
@@ -69,9 +57,7 @@ extension EmbeddingPlan {
         guard let cost else { return "unknown: pass --price, what a million tokens cost" }
         let expected = expectedCost.map { ", about \(Money.text($0)) by earlier counts" } ?? ""
         let batch = isInBatches && batchDiscount != nil ? " through the batch API" : ""
-        return (basis == .exact ? "" : "at most ") + Money.text(cost) + (basis == .exact ? "" : " (estimated)")
-            + expected
-            + batch
+        return (basis == .exact ? Money.text(cost) : "at most \(Money.text(cost)) (estimated)") + expected + batch
     }
 
     private var limitText: String {
@@ -80,10 +66,10 @@ extension EmbeddingPlan {
         var words = ["\(textTokens) tokens"]
         if over.isEmpty, may.isEmpty { words.append("all texts fit") }
         if !over.isEmpty {
-            words.append("\(over.count) texts are longer: \(ProviderError.list(Array(over.prefix(5)), of: over.count))")
+            words.append("\(over.count) texts are longer: \(BlackBoxError.list(over.prefix(5), of: over.count))")
         }
         if !may.isEmpty {
-            words.append("\(may.count) may be longer: \(ProviderError.list(Array(may.prefix(5)), of: may.count))")
+            words.append("\(may.count) may be longer: \(BlackBoxError.list(may.prefix(5), of: may.count))")
         }
         return words.joined(separator: "; ")
     }

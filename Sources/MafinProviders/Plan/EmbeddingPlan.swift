@@ -35,6 +35,17 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
 
         /// Different texts that would be asked.
         public var toAsk: Int { distinct - cached }
+
+        fileprivate mutating func add(_ other: Part) {
+            texts += other.texts
+            distinct += other.distinct
+            cached += other.cached
+            tokens += other.tokens
+            bytes += other.bytes
+            requests += other.requests
+            overLimit += other.overLimit
+            mayBeOverLimit += other.mayBeOverLimit
+        }
     }
 
     /// `provider:model`
@@ -113,18 +124,11 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     public func adding(_ other: EmbeddingPlan) -> EmbeddingPlan {
         var sum = self
         for part in other.parts {
-            guard let index = sum.parts.firstIndex(where: { $0.role == part.role }) else {
+            if let index = sum.parts.firstIndex(where: { $0.role == part.role }) {
+                sum.parts[index].add(part)
+            } else {
                 sum.parts.append(part)
-                continue
             }
-            sum.parts[index].texts += part.texts
-            sum.parts[index].distinct += part.distinct
-            sum.parts[index].cached += part.cached
-            sum.parts[index].tokens += part.tokens
-            sum.parts[index].bytes += part.bytes
-            sum.parts[index].requests += part.requests
-            sum.parts[index].overLimit += part.overLimit
-            sum.parts[index].mayBeOverLimit += part.mayBeOverLimit
         }
         if let tokens = expectedTokens, let more = other.expectedTokens { sum.expectedTokens = tokens + more }
         return sum
@@ -133,16 +137,13 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` where it may be more than is left of what the model may spend.
     public func require(withinLimitOf blackBox: ProviderBlackBox) async throws {
         guard toAsk > 0 else { return }
-        try await blackBox.spending.require(
-            requests: isInBatches ? 1 : requests, tokens: Int(Double(tokens) * share), ledger: blackBox.ledger,
-            endpoint: blackBox.url)
+        try await blackBox.require(requests: isInBatches ? 1 : requests, tokens: Int(Double(tokens) * share))
     }
 
     /// So many tokens must have been counted before their bytes are a measure.
     private static let tokensForMeasure = 500
 
     /// Plans a job.
-    ///
     /// - Parameters:
     ///   - blackBox: the provider's model; not asked.
     ///   - cache: what is there already.
@@ -157,10 +158,7 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     ) async throws {
         let (profile, identity) = (blackBox.profile, blackBox.identity)
         let lessons = try await blackBox.ledger.lessons(account: blackBox.exchange.account)
-        let stated = blackBox.options.limits.within(profile.limits)
-        let limits = BatchLimits(
-            items: min(stated.items, lessons.items ?? .max), tokens: min(stated.tokens, lessons.tokens ?? .max),
-            bytes: min(stated.bytes, lessons.bytes ?? .max))
+        let limits = blackBox.options.limits.within(profile.limits).within(lessons)
         model = "\(profile.name):\(identity.model)"
         server = blackBox.server
         basis = ruler.isExact ? .exact : .upperEstimate
@@ -168,8 +166,7 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         let rates = blackBox.rates
         (requestsPerMinute, tokensPerMinute) = (rates.requestsPerMinute, rates.tokensPerMinute)
         itemsAreRequests = profile.limits.itemsAreRequests
-        pricePerMillionTokens =
-            blackBox.spendingLimit.pricePerMillionTokens ?? profile.price.perMillionTokens
+        pricePerMillionTokens = blackBox.spendingLimit.pricePerMillionTokens ?? profile.price.perMillionTokens
         batchDiscount = profile.batch == nil ? nil : profile.price.batchDiscount
         self.isInBatches = isInBatches
         self.localDimension = localDimension
@@ -183,10 +180,17 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
             let cuts = OverflowCuts(
                 policy: overflow, limit: profile.limits.textTokens, ruler: ruler, prefix: identity.prefix(for: role))
             let (asked, open) = try await Self.pieces(whole, cuts, cache, distinct.source)
-            var part = Self.part(role, items.count, distinct.count, asked, blackBox, limits, ruler)
-            part.cached = distinct.count - open
-            Self.list(whole, cuts, &part)
-            parts.append(part)
+            let prefix = identity.prefix(for: role)
+            let form = blackBox.exchange.form(for: role, identity: identity, encoding: 0)
+            let costs = blackBox.costs(of: asked.map(\.text), as: role, in: form)
+            let schedule = BatchSchedule(costs: costs, limits: limits, requestBytes: form.emptyLength)
+            let (over, may) = cuts.overlong(whole)
+            parts.append(
+                Part(
+                    role: role, texts: items.count, distinct: distinct.count, cached: distinct.count - open,
+                    tokens: ruler.maximumCounts(of: asked.map { prefix + $0.text }).reduce(0, +),
+                    bytes: asked.reduce(0) { $0 + $1.text.utf8.count + prefix.utf8.count },
+                    requests: schedule.remainingBatches, overLimit: over, mayBeOverLimit: may))
             let known = try await cache.counted(by: distinct.source)
             counted = (counted.bytes + known.bytes, counted.tokens + known.tokens)
             if let stored = try await cache.dimension(of: distinct.source) { dimension = identity.dimension ?? stored }
@@ -215,36 +219,5 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         let absent = try await cache.absent(keys)
         let open = Set(absent.map { owners[$0] }).count
         return (absent.filter { seen.insert(keys[$0]).inserted }.map { items[$0] }, open)
-    }
-
-    private static func part(
-        _ role: TextRole, _ texts: Int, _ distinct: Int, _ asked: [EmbeddingItem], _ blackBox: ProviderBlackBox,
-        _ limits: BatchLimits, _ ruler: TokenRuler
-    ) -> Part {
-        let prefix = blackBox.identity.prefix(for: role)
-        let form = blackBox.exchange.form(for: role, identity: blackBox.identity, encoding: 0)
-        let tokens = ruler.maximumCounts(of: asked.map { prefix + $0.text })
-        let costs = blackBox.costs(of: asked.map(\.text), as: role, in: form)
-        let schedule = BatchSchedule(costs: costs, limits: limits, requestBytes: form.emptyLength)
-        return Part(
-            role: role, texts: texts, distinct: distinct, cached: distinct - asked.count,
-            tokens: tokens.reduce(0, +),
-            bytes: asked.reduce(0) { $0 + $1.text.utf8.count + prefix.utf8.count },
-            requests: schedule.remainingBatches, overLimit: [], mayBeOverLimit: [])
-    }
-
-    /// Names the texts that are, or may be, longer than the model takes.
-    private static func list(_ texts: [EmbeddingItem], _ cuts: OverflowCuts, _ part: inout Part) {
-        guard let limit = cuts.limit else { return }
-        // No tokenizer makes tokens of twice the estimate's bytes.
-        let certain = cuts.ruler.isExact ? limit : 2 * limit
-        for (index, count) in cuts.ruler.counts(of: texts.map { cuts.prefix + $0.text }).enumerated()
-        where count > limit {
-            if count > certain {
-                part.overLimit.append(texts[index].id)
-            } else {
-                part.mayBeOverLimit.append(texts[index].id)
-            }
-        }
     }
 }

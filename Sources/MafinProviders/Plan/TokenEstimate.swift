@@ -26,7 +26,6 @@ enum TokenEstimate {
     /// | Thai, Arabic, Russian | 1.8…2.5 | emoji | 1.13 |
     ///
     /// One byte in three, the earlier rule, was below the count by a factor of up to three on code, hexadecimal, base64, Amharic and emoji.
-    ///
     /// - Parameter bytesPerToken: what the profile says of its tokenizer. Where it is below the standard, the vendor's tokenizer makes more tokens
     ///   than others, and the bound grows in proportion.
     static func upperBound(of text: String, bytesPerToken: Double = standardBytesPerToken) -> Int {

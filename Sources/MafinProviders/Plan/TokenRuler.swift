@@ -7,7 +7,6 @@ public struct TokenRuler: Sendable {
     private let bytesPerToken: Double
 
     /// A ruler that estimates.
-    ///
     /// - Parameter bytesPerToken: bytes of UTF-8 that a token holds, roughly.
     public init(bytesPerToken: Double = 3) {
         precondition(bytesPerToken > 0, "a token holds something")
@@ -22,7 +21,6 @@ public struct TokenRuler: Sendable {
     }
 
     /// The ruler of a profile: its tokenizer where it names a folder that holds one, else its estimate.
-    ///
     /// - Parameter tokenizer: a tokenizer's folder in place of the profile's.
     /// - Throws: `TokenizerError`
     public init(_ profile: ProviderProfile, tokenizer folder: String? = nil) throws {
@@ -67,26 +65,23 @@ public struct TokenRuler: Sendable {
         let room = max(1, limit - tokenizer.encode(prefix, maxLength: Int.max).count)
         let ranges = tokenizer.encodeWithOffsets(text, addSpecialTokens: false, maxLength: Int.max).byteRanges
         guard ranges.count > room else { return [text] }
-        let bytes = Array(text.utf8)
-        var pieces: [String] = []
-        var (start, first) = (0, 0)
-        while start < bytes.count {
-            let end = first + room < ranges.count ? ranges[first + room].lowerBound : bytes.count
-            let cut = Self.cut(bytes, from: start, maximumBytes: max(1, end - start))
-            pieces.append(String(decoding: bytes[start..<cut], as: UTF8.self))
-            start = cut
+        var first = 0
+        return Self.pieces(of: text) { start, count in
             while first < ranges.count, ranges[first].lowerBound < start { first += 1 }
+            return max(1, (first + room < ranges.count ? ranges[first + room].lowerBound : count) - start)
         }
-        return pieces
     }
 
     /// A text cut into pieces of at most so many bytes of UTF-8 (a single character may be longer).
-    static func pieces(of text: String, maximumBytes: Int) -> [String] {
+    static func pieces(of text: String, maximumBytes: Int) -> [String] { pieces(of: text) { _, _ in maximumBytes } }
+
+    /// - Parameter maximumBytes: of the piece that begins at a byte of so many.
+    private static func pieces(of text: String, maximumBytes: (Int, Int) -> Int) -> [String] {
         let bytes = Array(text.utf8)
         var pieces: [String] = []
         var start = 0
         while start < bytes.count {
-            let end = cut(bytes, from: start, maximumBytes: maximumBytes)
+            let end = cut(bytes, from: start, maximumBytes: maximumBytes(start, bytes.count))
             pieces.append(String(decoding: bytes[start..<end], as: UTF8.self))
             start = end
         }

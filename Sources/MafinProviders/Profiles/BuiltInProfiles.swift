@@ -3,14 +3,8 @@
 /// Numbers are the vendors' own where a source is named; lines marked "unverified" are what is commonly said. All of it can be
 /// overridden by a file of the same name (``ProfileCatalog``). Prices are never among them.
 enum BuiltInProfiles {
-    /// Texts by name; ``ProviderProfile/name`` of each is its key.
-    static let texts: [(name: String, toml: String)] = [
-        ("openai", openAI), ("azure", azure), ("azure-classic", azureClassic), ("cohere", cohere), ("voyage", voyage),
-        ("gemini", gemini), ("mistral", mistral), ("jina", jina), ("ollama", ollama), ("tei", textEmbeddingsInference),
-        ("infinity", infinity), ("llama-cpp", llamaCpp), ("vllm", vllm), ("anthropic", anthropic),
-    ]
-
-    private static let openAI = #"""
+    static let texts = [
+        #"""
         # Source: openai/openai-openapi 2026-08, CreateEmbeddingRequest.
         name = "openai"
         title = "OpenAI, and with --base-url any server that speaks its /v1/embeddings"
@@ -68,9 +62,8 @@ enum BuiltInProfiles {
         [[model]]
         match = "text-embedding-ada-002"
         vectors = { native_dimension = 1536 }
-        """#
-
-    private static let azure = #"""
+        """#,
+        #"""
         # Source: learn.microsoft.com, Azure OpenAI, embeddings (v1). The model is the name of the deployment.
         name = "azure"
         extends = "openai"
@@ -82,9 +75,8 @@ enum BuiltInProfiles {
         key_variables = ["AZURE_OPENAI_API_KEY"]
         key_header = "api-key"      # for Entra tokens: key_header = "authorization", key_format = "Bearer $key"
         key_format = "$key"
-        """#
-
-    private static let azureClassic = #"""
+        """#,
+        #"""
         # Source: learn.microsoft.com; openai-python lib/azure.py. The deployment stands in the path.
         name = "azure-classic"
         extends = "azure"
@@ -105,9 +97,8 @@ enum BuiltInProfiles {
 
         [batch]
         files_path = ""             # its batches are made at the v1 addresses: use azure
-        """#
-
-    private static let cohere = #"""
+        """#,
+        #"""
         # Source: cohere-developer-experience 2026-08, cohere-openapi.yaml; rate-limits.mdx.
         name = "cohere"
         title = "Cohere v2"
@@ -151,9 +142,8 @@ enum BuiltInProfiles {
         [[model]]
         match = "embed-*-light-v3.0"
         vectors = { native_dimension = 384 }            # unverified
-        """#
-
-    private static let voyage = #"""
+        """#,
+        #"""
         # Source: voyageai-python 2026-07, embedding.py and util.py; docs.voyageai.com.
         name = "voyage"
         title = "Voyage AI"
@@ -202,9 +192,8 @@ enum BuiltInProfiles {
         [[model]]
         match = "voyage-*large*"
         limits = { tokens = 120000 }
-        """#
-
-    private static let gemini = #"""
+        """#,
+        #"""
         # Source: ai.google.dev/api/embeddings; googleapis/python-genai 2026-08.
         name = "gemini"
         title = "Google Gemini"
@@ -244,9 +233,8 @@ enum BuiltInProfiles {
         # [[model]]
         # match = "gemini-embedding-2*"
         # request = { query_type = "", document_type = "", query_prefix = "…", document_prefix = "…" }
-        """#
-
-    private static let mistral = #"""
+        """#,
+        #"""
         # Source: mistralai/client-python 2026-06; semantic-router#297.
         name = "mistral"
         title = "Mistral"
@@ -277,9 +265,8 @@ enum BuiltInProfiles {
         [[model]]
         match = "mistral-embed"
         vectors = { native_dimension = 1024 }           # unverified
-        """#
-
-    private static let jina = #"""
+        """#,
+        #"""
         # Source: lfnovo/esperanto 2026-07; qdrant.tech/documentation/embeddings/jina-embeddings.
         name = "jina"
         title = "Jina AI"
@@ -312,9 +299,8 @@ enum BuiltInProfiles {
         match = "jina-embeddings-v4"
         limits = { text_tokens = 32768 }
         vectors = { native_dimension = 2048 }           # unverified
-        """#
-
-    private static let ollama = #"""
+        """#,
+        #"""
         # Source: ollama 2026-08, docs/api.md, docs/api/errors.mdx, server/routes.go.
         # The native address, since /v1/embeddings has returned empty vectors for arrays.
         name = "ollama"
@@ -339,9 +325,8 @@ enum BuiltInProfiles {
         [chat]
         dialect = "ollama"
         endpoint = { path = "/chat" }
-        """#
-
-    private static let textEmbeddingsInference = #"""
+        """#,
+        #"""
         # Source: text-embeddings-inference 1.9.3, docs/openapi.json, cli_arguments.md. Limits are those of its defaults.
         name = "tei"
         title = "text-embeddings-inference, native /embed: --base-url http://host:8080"
@@ -366,9 +351,8 @@ enum BuiltInProfiles {
 
         [vectors]
         unit_length = "always"
-        """#
-
-    private static let infinity = #"""
+        """#,
+        #"""
         # Source: infinity 2025-10, docs/assets/openapi.json. Its addresses begin at the root unless it runs with --url-prefix.
         name = "infinity"
         extends = "openai"
@@ -387,9 +371,8 @@ enum BuiltInProfiles {
 
         [batch]
         files_path = ""
-        """#
-
-    private static let llamaCpp = #"""
+        """#,
+        #"""
         # Source: llama.cpp server; llama.cpp#12836. One text must fit -ub, 512 tokens unless it is set.
         name = "llama-cpp"
         extends = "openai"
@@ -405,9 +388,8 @@ enum BuiltInProfiles {
 
         [batch]
         files_path = ""
-        """#
-
-    private static let vllm = #"""
+        """#,
+        #"""
         # Source: docs.vllm.ai, pooling models. Dimensions are refused for models that were not trained to be shortened.
         name = "vllm"
         extends = "openai"
@@ -420,9 +402,8 @@ enum BuiltInProfiles {
 
         [batch]
         files_path = ""
-        """#
-
-    private static let anthropic = #"""
+        """#,
+        #"""
         # Source: docs.anthropic.com, api/overview, messages. It has no vectors of its own.
         name = "anthropic"
         title = "Anthropic, for writing queries (--llm)"
@@ -450,5 +431,6 @@ enum BuiltInProfiles {
         dialect = "anthropic"
         batch_request_path = "/v1/messages"
         endpoint = { path = "/messages" }
-        """#
+        """#,
+    ]
 }

@@ -49,7 +49,6 @@ public struct Endpoint: Sendable, Hashable {
     }
 
     /// The address of a model.
-    ///
     /// - Parameters:
     ///   - given: the user's base address; nil: the vendor's own. An address without any path gets ``root``, one that ends in ``path`` is
     ///     taken as it is.
@@ -57,22 +56,19 @@ public struct Endpoint: Sendable, Hashable {
     ///   - profile: for the error message.
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)``
     func resolved(_ given: String?, model: String, profile: String) throws -> Resolved {
+        func fault(_ address: String, _ reason: String) -> ProviderError { .badEndpoint(address, reason: reason) }
         guard let base = given ?? baseURL else {
-            throw ProviderError.badEndpoint(
-                profile, reason: "this provider has no address of its own; name yours, like https://host\(root)")
+            throw fault(profile, "this provider has no address of its own; name yours, like https://host\(root)")
         }
         guard let parts = URLComponents(string: base), let scheme = parts.scheme?.lowercased(), let host = parts.host,
             ["http", "https"].contains(scheme), !host.isEmpty
-        else {
-            throw ProviderError.badEndpoint(base, reason: "write the whole address, like http://localhost:8080/v1")
-        }
+        else { throw fault(base, "write the whole address, like http://localhost:8080/v1") }
         guard parts.user == nil, parts.password == nil else {
-            throw ProviderError.badEndpoint(host, reason: "the address holds a name or password; pass a key instead")
+            throw fault(host, "the address holds a name or password; pass a key instead")
         }
         guard parts.query == nil, parts.fragment == nil else {
-            throw ProviderError.badEndpoint(
-                String(base.prefix { $0 != "?" && $0 != "#" }),
-                reason: "a query or fragment has no place in the address")
+            let plain = base.prefix { $0 != "?" && $0 != "#" }
+            throw fault(String(plain), "a query or fragment has no place in the address")
         }
         var text = base
         while text.hasSuffix("/") { text.removeLast() }
@@ -94,27 +90,16 @@ public struct Endpoint: Sendable, Hashable {
         return (try? resolved(address, model: model, profile: "")) == own
     }
 
-    /// The base address that a key belongs to, where it is not the usual one.
-    func baseURL(of key: APIKey?) -> String? {
-        guard let key else { return nil }
-        return baseURLOfKeys.first { key.secret.hasPrefix($0.key) }?.value
-    }
-
     /// The headers of ``headers`` whose variables are set.
     func resolvedHeaders(environment: [String: String]) -> [(name: String, value: String)] {
         headers.sorted { $0.key < $1.key }.compactMap { name, template in
-            var value = ""
-            var rest = template[...]
-            while let start = rest.range(of: "${") {
-                value += rest[..<start.lowerBound]
-                guard let end = rest[start.upperBound...].firstIndex(of: "}") else { return nil }
-                guard let content = environment[String(rest[start.upperBound..<end])], !content.isEmpty else {
-                    return nil
-                }
-                value += content
-                rest = rest[rest.index(after: end)...]
+            var isComplete = true
+            let value = template.replacing(/\$\{([^}]*)(\}?)/) { variable in
+                let content = environment[String(variable.1)] ?? ""
+                isComplete = isComplete && !content.isEmpty && !variable.2.isEmpty
+                return content
             }
-            return (name, value + rest)
+            return isComplete ? (name, value) : nil
         }
     }
 

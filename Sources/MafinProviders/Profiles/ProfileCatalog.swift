@@ -1,4 +1,5 @@
 import Foundation
+import MafinBlackBox
 
 /// All profiles that can be named: those that come with the library, changed and extended by the user's files.
 ///
@@ -13,14 +14,15 @@ public struct ProfileCatalog: Sendable {
     }
 
     private var entries: [String: [Entry]] = [:]
-    private(set) var order: [String] = []
+    /// Names of all profiles, the built-in ones first.
+    public private(set) var names: [String] = []
 
     /// The profiles that come with the library.
     public static let builtIn: ProfileCatalog = {
         var catalog = ProfileCatalog()
-        for (name, toml) in BuiltInProfiles.texts {
+        for toml in BuiltInProfiles.texts {
             do {
-                try catalog.add(toml: toml, source: "built-in profile \(name)", isBuiltIn: true)
+                try catalog.insert(toml, source: nil)
             } catch {
                 preconditionFailure("\(error)")  // a literal of this module
             }
@@ -31,7 +33,6 @@ public struct ProfileCatalog: Sendable {
     private init() {}
 
     /// The built-in profiles, changed and extended by all `*.toml` of a folder. The folder need not exist.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` naming file and key.
     public init(folder: URL = ProfileCatalog.standardFolder()) throws {
         self = .builtIn
@@ -44,17 +45,14 @@ public struct ProfileCatalog: Sendable {
 
     /// `MAFIN_PROVIDERS`, else `mafin/providers` in `XDG_CONFIG_HOME` or `~/.config`.
     public static func standardFolder(environment: [String: String] = ProcessInfo.processInfo.environment) -> URL {
-        if let named = environment["MAFIN_PROVIDERS"], !named.isEmpty { return URL(fileURLWithPath: named) }
-        if let base = environment["XDG_CONFIG_HOME"], !base.isEmpty {
-            return URL(fileURLWithPath: base).appendingPathComponent("mafin/providers")
-        }
-        let home =
-            environment["HOME"].map { URL(fileURLWithPath: $0) } ?? FileManager.default.homeDirectoryForCurrentUser
-        return home.appendingPathComponent(".config/mafin/providers")
+        let settings =
+            UserFolder.named("XDG_CONFIG_HOME", in: environment)
+            ?? UserFolder.home(environment).appendingPathComponent(".config")
+        return UserFolder.named("MAFIN_PROVIDERS", in: environment)
+            ?? settings.appendingPathComponent("mafin/providers")
     }
 
     /// Adds one file; what it changes is checked when a profile is asked for.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public mutating func add(file: URL) throws {
         guard let toml = try? String(contentsOf: file, encoding: .utf8) else {
@@ -64,48 +62,39 @@ public struct ProfileCatalog: Sendable {
     }
 
     /// Adds one profile's text.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
-    public mutating func add(toml: String, source: String) throws {
-        try add(toml: toml, source: source, isBuiltIn: false)
-    }
+    public mutating func add(toml: String, source: String) throws { try insert(toml, source: source) }
 
-    private mutating func add(toml: String, source: String, isBuiltIn: Bool) throws {
-        let definition = try ProfileValue.table(toml: toml, source: source)
-        guard case .text(let name)? = definition["name"], ProviderProfile.isName(name) else {
-            throw ProviderError.badProfile(
-                source: source, place: "name", reason: "a name of lower-case letters, digits and hyphens expected")
+    /// - Parameter source: nil: it comes with the library.
+    /// - Returns: its name.
+    @discardableResult
+    private mutating func insert(_ toml: String, source given: String?) throws -> String {
+        let definition = try ProfileValue.table(toml: toml, source: given ?? "built-in profile")
+        let name = definition["name"]?.text ?? ""
+        let source = given ?? "built-in profile \(name)"
+        func fault(_ reason: String) -> ProviderError { .badProfile(source: source, place: "name", reason: reason) }
+        guard BlackBoxSpecification.isProviderName(name) else {
+            throw fault("a name of lower-case letters, digits and hyphens expected")
         }
-        guard !["vectors", "local"].contains(name) else {
-            throw ProviderError.badProfile(
-                source: source, place: "name", reason: "'\(name)' means something else already")
-        }
-        if entries[name] == nil { order.append(name) }
+        guard !["vectors", "local"].contains(name) else { throw fault("'\(name)' means something else already") }
+        if entries[name] == nil { names.append(name) }
         entries[name, default: []].append(
-            Entry(definition: definition, source: source, text: toml, isBuiltIn: isBuiltIn))
+            Entry(definition: definition, source: source, text: toml, isBuiltIn: given == nil))
+        return name
     }
 
     /// The profile in a text. It may extend one of these.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public func reading(_ toml: String, source: String = "profile") throws -> ProviderProfile {
         var catalog = self
-        try catalog.add(toml: toml, source: source)
-        guard case .text(let name)? = try ProfileValue.table(toml: toml, source: source)["name"] else {
-            throw ProviderError.badProfile(source: source, place: "name", reason: "it is missing")
-        }
-        return try catalog.profile(name)
+        return try catalog.profile(try catalog.insert(toml, source: source))
     }
 
     /// Reads every profile.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` of the first faulty one.
     public func check() throws {
-        for name in order { _ = try profile(name) }
+        for name in names { _ = try profile(name) }
     }
-
-    /// Names of all profiles, the built-in ones first.
-    public var names: [String] { order }
 
     /// Whether the user has changed or added a profile.
     public func isCustom(_ name: String) -> Bool { entries[name]?.contains { !$0.isBuiltIn } ?? false }
@@ -117,11 +106,10 @@ public struct ProfileCatalog: Sendable {
     public func texts(of name: String) -> [String] { entries[name]?.map(\.text) ?? [] }
 
     /// A profile by its name.
-    ///
     /// - Throws: ``ProviderError/unknownProvider(_:known:)``; ``ProviderError/badProfile(source:place:reason:)``
     public func profile(_ name: String) throws -> ProviderProfile {
         guard let source = entries[name]?.last?.source else {
-            throw ProviderError.unknownProvider(name, known: order)
+            throw ProviderError.unknownProvider(name, known: names)
         }
         var definition = try definition(of: name, above: [])
         definition["extends"] = nil
@@ -133,12 +121,11 @@ public struct ProfileCatalog: Sendable {
         for entry in entries[name] ?? [] {
             var layer = entry.definition
             if let base = layer.removeValue(forKey: "extends") {
-                guard case .text(let base) = base, entries[base] != nil, base != name, !above.contains(base) else {
+                guard let base = base.text, entries[base] != nil, base != name, !above.contains(base) else {
+                    let others = names.filter { $0 != name }.joined(separator: ", ")
                     throw ProviderError.badProfile(
                         source: entry.source, place: "extends",
-                        reason:
-                            "the name of another profile expected: \(order.filter { $0 != name }.joined(separator: ", "))"
-                    )
+                        reason: "the name of another profile expected: \(others)")
                 }
                 merged = ProviderProfile.merging(merged, with: try definition(of: base, above: above + [name]))
             }

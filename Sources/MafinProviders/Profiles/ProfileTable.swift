@@ -1,5 +1,4 @@
-/// One table of a profile while it is read: each key is read once, and a key that is not read is an error, so that a misspelt
-/// limit is not silently no limit.
+/// One table of a profile while it is read. A key that is not read is an error, so that a misspelt limit is not silently no limit.
 struct ProfileTable {
     /// The file or name of the profile, for messages.
     let source: String
@@ -36,9 +35,7 @@ struct ProfileTable {
     }
 
     /// A string, or nil where the key is absent.
-    mutating func text(_ key: String) throws -> String? {
-        try take(key, "a string") { if case .text(let text) = $0 { text } else { nil } }
-    }
+    mutating func text(_ key: String) throws -> String? { try take(key, "a string", \.text) }
 
     mutating func flag(_ key: String) throws -> Bool? {
         try take(key, "true or false") { if case .flag(let flag) = $0 { flag } else { nil } }
@@ -46,8 +43,7 @@ struct ProfileTable {
 
     /// An integer of at least 1.
     mutating func count(_ key: String) throws -> Int? {
-        guard let value = try take(key, "an integer", { if case .integer(let value) = $0 { value } else { nil } })
-        else { return nil }
+        guard let value = try take(key, "an integer", \.integer) else { return nil }
         guard value >= 1 else { throw fault(key, "at least 1 expected, found \(value)") }
         return value
     }
@@ -55,11 +51,7 @@ struct ProfileTable {
     /// A finite number of at least 0.
     mutating func number(_ key: String) throws -> Double? {
         let value = try take(key, "a number") { value -> Double? in
-            switch value {
-            case .integer(let integer): Double(integer)
-            case .number(let number): number
-            default: nil
-            }
+            if case .number(let number) = value { number } else { value.integer.map(Double.init) }
         }
         if let value, !(value >= 0 && value.isFinite) { throw fault(key, "at least 0 expected, found \(value)") }
         return value
@@ -67,38 +59,27 @@ struct ProfileTable {
 
     /// An array of strings; a single string counts as an array of one.
     mutating func texts(_ key: String) throws -> [String]? {
-        try take(key, "an array of strings") { value -> [String]? in
-            switch value {
-            case .text(let text): return [text]
-            case .list(let values):
-                let texts = values.compactMap { if case .text(let text) = $0 { text } else { nil } }
-                return texts.count == values.count ? texts : nil
-            default: return nil
-            }
-        }
+        try take(key, "an array of strings") { $0.text.map { [$0] } ?? $0.elements(\.text) }
     }
 
     /// An array of integers of at least 1.
     mutating func counts(_ key: String) throws -> [Int]? {
-        try take(key, "an array of integers above 0") { value -> [Int]? in
-            guard case .list(let values) = value else { return nil }
-            let counts = values.compactMap { if case .integer(let count) = $0, count >= 1 { count } else { nil } }
-            return counts.count == values.count ? counts : nil
+        try take(key, "an array of integers above 0") { list in
+            list.elements { value in value.integer.flatMap { $0 >= 1 ? $0 : nil } }
         }
     }
 
     /// A table whose values are all strings.
     mutating func dictionary(_ key: String) throws -> [String: String]? {
-        try take(key, "a table of strings") { value -> [String: String]? in
-            guard case .table(let table) = value else { return nil }
-            let texts = table.compactMapValues { if case .text(let text) = $0 { text } else { nil } }
-            return texts.count == table.count ? texts : nil
+        try take(key, "a table of strings") { value in
+            let texts = value.table?.compactMapValues(\.text)
+            return texts?.count == value.table?.count ? texts : nil
         }
     }
 
     /// A table, raw; empty where the key is absent.
     mutating func raw(_ key: String) throws -> [String: ProfileValue] {
-        try take(key, "a table") { if case .table(let table) = $0 { table } else { nil } } ?? [:]
+        try take(key, "a table", \.table) ?? [:]
     }
 
     /// One of the named values.
@@ -115,8 +96,7 @@ struct ProfileTable {
 
     /// A table, absent ones as empty; `body` reads it whole.
     mutating func table<Value>(_ key: String, _ body: (inout ProfileTable) throws -> Value) throws -> Value {
-        let members = try take(key, "a table") { if case .table(let table) = $0 { table } else { nil } }
-        var table = ProfileTable(members ?? [:], source: source, place: place + [key])
+        var table = ProfileTable(try raw(key), source: source, place: place + [key])
         let value = try body(&table)
         try table.finish()
         return value
@@ -124,10 +104,6 @@ struct ProfileTable {
 
     /// Tables of an array, raw.
     mutating func rawTables(_ key: String) throws -> [[String: ProfileValue]] {
-        try take(key, "an array of tables") { value -> [[String: ProfileValue]]? in
-            guard case .list(let values) = value else { return nil }
-            let tables = values.compactMap { if case .table(let table) = $0 { table } else { nil } }
-            return tables.count == values.count ? tables : nil
-        } ?? []
+        try take(key, "an array of tables") { $0.elements(\.table) } ?? []
     }
 }

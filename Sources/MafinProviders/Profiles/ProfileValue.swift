@@ -10,7 +10,6 @@ enum ProfileValue: Sendable, Hashable {
     case table([String: ProfileValue])
 
     /// The table of a TOML text.
-    ///
     /// - Parameter source: file or name, for the error message.
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` with the line of a fault of syntax.
     static func table(toml: String, source: String) throws -> [String: ProfileValue] {
@@ -56,6 +55,17 @@ enum ProfileValue: Sendable, Hashable {
                 source: source, place: place.joined(separator: "."),
                 reason: "dates and times have no place in a profile")
         }
+    }
+
+    var text: String? { if case .text(let text) = self { text } else { nil } }
+    var integer: Int? { if case .integer(let integer) = self { integer } else { nil } }
+    var list: [ProfileValue]? { if case .list(let list) = self { list } else { nil } }
+    var table: [String: ProfileValue]? { if case .table(let table) = self { table } else { nil } }
+
+    /// What the elements of a list are; nil where one of them is something else.
+    func elements<Element>(_ convert: (ProfileValue) -> Element?) -> [Element]? {
+        let found = list?.compactMap(convert)
+        return found?.count == list?.count ? found : nil
     }
 
     /// What the value is, for messages.

@@ -62,18 +62,16 @@ public struct ProviderProbe: Sendable {
     public init(_ box: ProviderBlackBox) { self.box = box }
 
     /// Asks.
-    ///
     /// - Parameter limits: also send growing batches, to find how many texts a request may hold (a few thousand tokens).
     /// - Throws: ``ProviderError`` where the server does not answer in this profile's way, or more would be spent than may be.
     public func run(limits: Bool = false) async throws -> Report {
         var asking = Questions(box: box)
         let first = try await asking.vectors([Self.texts[0]], encoding: 0)
         let dimension = first.rows.columns
-        let length = Self.length(first.rows.row(0))
         var report = Report(
-            profile: box.profile.name, model: box.identity.model, url: box.url, dimension: dimension, length: length,
-            isUnitLength: abs(length - 1) < 1e-3, encodings: [], agreement: 1, countsTokens: first.tokens != nil,
-            truncation: .unknown, requests: 0)
+            profile: box.profile.name, model: box.identity.model, url: box.url, dimension: dimension,
+            length: Self.length(first.rows.row(0)), isUnitLength: Self.isUnit(first.rows.row(0)), encodings: [],
+            agreement: 1, countsTokens: first.tokens != nil, truncation: .unknown, requests: 0)
         for (index, name) in box.profile.request.encodings.enumerated() where !name.isEmpty {
             let isBase64 = name.lowercased().contains("base64")
             if try await asking.gives(Self.texts[0], encoding: index, asBase64: isBase64, dimension: dimension) {
@@ -83,7 +81,8 @@ public struct ProviderProbe: Sendable {
         let both = try await asking.vectors(Self.texts, encoding: asking.encoding)
         let second = try await asking.vectors([Self.texts[1]], encoding: asking.encoding)
         report.agreement = min(
-            Self.cosine(first.rows.row(0), both.rows.row(0)), Self.cosine(second.rows.row(0), both.rows.row(1)))
+            DriftCheck.cosine(first.rows.row(0), both.rows.row(0)),
+            DriftCheck.cosine(second.rows.row(0), both.rows.row(1)))
         try await tryLongText(&asking, &report)
         try await tryShorterVectors(&asking, &report)
         if limits { try await tryManyTexts(&asking, &report) }
@@ -99,7 +98,7 @@ public struct ProviderProbe: Sendable {
             guard let tokens = vectors.tokens, tokens < Self.longWords * 9 / 10 else { return }
             report.truncation = .counted
             report.textTokens = tokens
-        case .complaint(let complaint, _, _):
+        case .complaint(let complaint, _):
             report.truncation = .refused
             // infinity: "String should have at most 122880 characters".
             let isInCharacters = complaint.message.lowercased().contains("character")
@@ -116,9 +115,7 @@ public struct ProviderProbe: Sendable {
         switch try await asking.ask([Self.texts[0]], encoding: asking.encoding, dimensions: wanted) {
         case .answered(let vectors, _) where vectors.rows.rows == 1:
             report.canShorten = vectors.rows.columns == wanted
-            if report.canShorten == true {
-                report.isShortUnitLength = abs(Self.length(vectors.rows.row(0)) - 1) < 1e-3
-            }
+            if report.canShorten == true { report.isShortUnitLength = Self.isUnit(vectors.rows.row(0)) }
         case .complaint: report.canShorten = false
         default: return
         }
@@ -129,7 +126,7 @@ public struct ProviderProbe: Sendable {
         for count in Self.itemCounts {
             switch try await asking.ask((0..<count).map { "t\($0)" }, encoding: asking.encoding) {
             case .answered: taken = count
-            case .complaint(let complaint, _, _):
+            case .complaint(let complaint, _):
                 report.items =
                     complaint.namedLimit.flatMap { (taken..<count).contains($0.allowed) ? $0.allowed : nil } ?? taken
                 return
@@ -142,11 +139,7 @@ public struct ProviderProbe: Sendable {
         vector.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
     }
 
-    private static func cosine(_ one: ArraySlice<Float>, _ other: ArraySlice<Float>) -> Double {
-        guard one.count == other.count else { return -1 }
-        let dot = zip(one, other).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
-        return dot / max(length(one) * length(other), .leastNormalMagnitude)
-    }
+    private static func isUnit(_ vector: ArraySlice<Float>) -> Bool { abs(length(vector) - 1) < 1e-3 }
 
     /// Single requests, repeated while the server wants to be asked later.
     private struct Questions {
@@ -155,43 +148,36 @@ public struct ProviderProbe: Sendable {
         /// Position of the encoding that the server knows.
         var encoding = 0
 
-        init(box: ProviderBlackBox) { self.box = box }
-
         mutating func ask(
             _ texts: [String], encoding: Int, dimensions: Int? = nil, attemptsToReach attempts: Int = .max
         ) async throws -> Exchange.Outcome {
             var identity = box.identity
             if let dimensions { identity.dimension = dimensions }
             let form = box.exchange.form(for: .document, identity: identity, encoding: encoding)
-            let policy = box.options.retry
             let cost = box.costs(of: texts, as: .document, in: form).reduce(into: (typical: 0, maximum: 0)) {
                 ($0.typical, $0.maximum) = ($0.typical + $1.tokens, $0.maximum + $1.maximumTokens)
             }
             for attempt in 1... {
-                let wait = try await box.ledger.reserve(
-                    RequestCost(requests: 1, tokens: cost.typical), account: box.exchange.account, rates: box.rates)
+                let wait = try await box.reserve(tokens: cost.typical)
                 if wait > .zero { try await box.time.sleep(until: box.time.now + wait) }
-                let booking = try await box.spending.book(
-                    tokens: cost.maximum, account: box.exchange.account, ledger: box.ledger, endpoint: box.url)
+                let booking = try await box.book(cost.maximum)
                 requests += 1
                 let outcome = await box.exchange.ask(form, texts: texts, dimension: nil)
-                try await box.spending.settle(
-                    booking, actual: outcome.tokens(booked: booking.tokens), ledger: box.ledger)
+                try await box.settle(booking, actual: outcome.tokens(booked: booking.tokens))
                 let pause: Duration
                 switch outcome {
                 case .cancelled: throw CancellationError()
                 case .unreachable(let reason, _):
                     if attempt >= attempts { return outcome }
-                    guard attempt < policy.maximumAttempts else {
+                    guard let delay = box.retry.delay(afterAttempt: attempt) else {
                         throw ProviderError.unavailable(endpoint: box.url, attempts: attempt, reason: reason)
                     }
-                    pause = policy.delay(afterFailures: attempt)
-                case .complaint(let complaint, let delay, _) where complaint.verdict(box.profile.errors) == .retry:
-                    guard attempt < policy.maximumAttempts, delay.map({ $0 <= policy.longestServerDelay }) ?? true
-                    else {
+                    pause = delay
+                case .complaint(let complaint, _) where complaint.verdict(box.profile.errors) == .retry:
+                    guard let delay = box.retry.delay(afterAttempt: attempt, asked: complaint.retryDelay) else {
                         return outcome
                     }
-                    pause = max(delay ?? .zero, policy.delay(afterFailures: attempt))
+                    pause = delay
                 default: return outcome
                 }
                 try await box.time.sleep(until: box.time.now + pause)
@@ -210,7 +196,7 @@ public struct ProviderProbe: Sendable {
                 self.encoding = encoding
                 return vectors
             case .noVectors where !isLast: return try await vectors(texts, encoding: encoding + 1)
-            case .complaint(let complaint, _, _):
+            case .complaint(let complaint, _):
                 if complaint.verdict(box.profile.errors) == .noEncoding, !isLast {
                     return try await vectors(texts, encoding: encoding + 1)
                 }
@@ -224,9 +210,7 @@ public struct ProviderProbe: Sendable {
         }
 
         /// Whether the server answers in an encoding with the vector that is expected. Some take `base64` and send numbers.
-        mutating func gives(
-            _ text: String, encoding: Int, asBase64: Bool, dimension: Int
-        ) async throws -> Bool {
+        mutating func gives(_ text: String, encoding: Int, asBase64: Bool, dimension: Int) async throws -> Bool {
             guard case .answered(let vectors, _) = try await ask([text], encoding: encoding) else { return false }
             return vectors.faults.isEmpty && vectors.rows.columns == dimension && (vectors.isBase64 || !asBase64)
         }
@@ -235,16 +219,13 @@ public struct ProviderProbe: Sendable {
 
 extension ProviderProbe.Report {
     /// A profile that says what was learned, upon the one that was compared.
-    ///
     /// - Parameters:
     ///   - name: of the new profile.
     ///   - baseURL: the address that was asked.
     ///   - date: when.
     public func toml(name: String, baseURL: String?, date: Date = Date()) -> String {
-        var vectors: [String: ProfileValue] = ["native_dimension": .integer(dimension)]
         let unit: VectorFacts.UnitLength =
             !isUnitLength ? .never : isShortUnitLength == false ? .native : .always
-        vectors["unit_length"] = .text(unit.rawValue)
         var definition: [String: ProfileValue] = ["name": .text(name)]
         if name != profile { definition["extends"] = .text(profile) }
         definition["title"] = .text("\(model) at \(baseURL ?? url), as probed")
@@ -254,7 +235,7 @@ extension ProviderProbe.Report {
         limits["text_tokens"] = textTokens.map(ProfileValue.integer)
         limits["items"] = items.map(ProfileValue.integer)
         if !limits.isEmpty { definition["limits"] = .table(limits) }
-        definition["vectors"] = .table(vectors)
+        definition["vectors"] = .table(["native_dimension": .integer(dimension), "unit_length": .text(unit.rawValue)])
         let day = date.formatted(.iso8601.year().month().day())
         var comments = [
             "# Learned by mafin provider probe on \(day) from \(requests) requests to \(url), model \(model)."

@@ -186,19 +186,13 @@ public struct BatchForm: Sendable, Hashable {
     public let window: String
 
     /// nil where the table is absent, or names neither a `files_path` nor a shape without files.
-    static func read(_ table: inout ProfileTable) throws -> BatchForm? {
-        let shape = try table.choice("shape", Shape.self) ?? .files
-        let filesPath = try table.text("files_path") ?? ""
+    init?(_ table: inout ProfileTable) throws {
+        shape = try table.choice("shape", Shape.self) ?? .files
+        filesPath = try table.text("files_path") ?? ""
         guard shape != .files || !filesPath.isEmpty else {
             table.ignoreRest()
             return nil
         }
-        return try BatchForm(shape, filesPath: filesPath, &table)
-    }
-
-    private init(_ shape: Shape, filesPath: String, _ table: inout ProfileTable) throws {
-        self.shape = shape
-        self.filesPath = filesPath
         batchesPath = try table.text("batches_path") ?? "/batches"
         requestPath = try table.text("request_path") ?? "/v1/embeddings"
         items = try table.count("items") ?? 50_000

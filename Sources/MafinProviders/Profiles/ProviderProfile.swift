@@ -1,4 +1,5 @@
 import Foundation
+import MafinBlackBox
 
 /// What a provider's embedding API is like: address, request, answer, limits. One client asks all providers; only the profile differs.
 ///
@@ -46,7 +47,6 @@ public struct ProviderProfile: Sendable, Hashable {
     let definition: [String: ProfileValue]
 
     /// Reads a profile that extends nothing.
-    ///
     /// - Parameter source: file or name, for error messages.
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public init(toml: String, source: String) throws {
@@ -56,7 +56,7 @@ public struct ProviderProfile: Sendable, Hashable {
     init(definition: [String: ProfileValue], source: String) throws {
         var table = ProfileTable(definition, source: source)
         guard let name = try table.text("name") else { throw table.fault("name", "it is missing") }
-        guard Self.isName(name) else {
+        guard BlackBoxSpecification.isProviderName(name) else {
             throw table.fault("name", "lower-case letters, digits and hyphens expected, found '\(name)'")
         }
         self.name = name
@@ -69,8 +69,8 @@ public struct ProviderProfile: Sendable, Hashable {
         vectors = try table.table("vectors") { try VectorFacts(&$0) }
         tokens = try table.table("tokens") { try TokenFacts(&$0) }
         price = try table.table("price") { try PriceFacts(&$0) }
-        batch = try table.table("batch") { try BatchForm.read(&$0) }
-        chat = try table.table("chat") { try ChatForm.read(&$0) }
+        batch = try table.table("batch") { try BatchForm(&$0) }
+        chat = try table.table("chat") { try ChatForm(&$0) }
         embeds = try table.flag("embeds") ?? true
         let models = try table.rawTables("model")
         try table.finish()
@@ -84,7 +84,6 @@ public struct ProviderProfile: Sendable, Hashable {
     }
 
     /// The profile as it is for one model: what its `[[model]]` tables change, later ones last.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public func adapted(to model: String) throws -> ProviderProfile {
         guard case .list(let overrides)? = definition["model"] else { return self }
@@ -102,7 +101,6 @@ public struct ProviderProfile: Sendable, Hashable {
     }
 
     /// The profile with single keys changed.
-    ///
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public func overriding(toml: String, source: String) throws -> ProviderProfile {
         try ProviderProfile(
@@ -123,16 +121,6 @@ public struct ProviderProfile: Sendable, Hashable {
 
     /// The profile as TOML, merged, without comments.
     public var toml: String { ProfileValue.toml(definition) }
-
-    /// Whether a text can be a profile's name.
-    static func isName(_ text: String) -> Bool {
-        !text.isEmpty
-            && text.utf8.allSatisfy { byte in
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
-                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-                    || byte == UInt8(ascii: "-")
-            }
-    }
 
     /// Whether a model's name fits a pattern in which `*` stands for anything; case does not count.
     static func matches(_ model: String, _ pattern: String) -> Bool {

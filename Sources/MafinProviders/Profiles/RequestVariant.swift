@@ -27,8 +27,7 @@ struct RequestVariant: Hashable {
         self.headers = headers
     }
 
-    /// Sixteen digits that stand for it; nil where the library's own profile of the name asks in the same way, or, for a name of the user's,
-    /// any of them.
+    /// Sixteen digits that stand for it; nil where the library's own profile of the name (any of them, for a name of the user's) asks in the same way.
     func difference(model: String, dimensions: Int?) -> String? {
         let catalog = ProfileCatalog.builtIn
         let names = catalog.names.contains(name) ? [name] : catalog.names

@@ -23,7 +23,6 @@ protocol AccountLedger: Sendable {
     /// What all accounts have spent on a day.
     func spent(on day: Int, for purpose: Spending.Purpose) async throws -> DailySpending
     /// Adds to what is spent on a day, unless the sum over all accounts would then be above a limit.
-    ///
     /// - Returns: whether it was added.
     func spend(
         _ amount: DailySpending, by account: String, for purpose: Spending.Purpose, on day: Int, limit: Double?
@@ -61,18 +60,7 @@ struct TokenBucket: Sendable, Equatable {
     /// When the level held, in seconds.
     var time: Double
 
-    /// A full bucket.
-    init(perMinute rate: Int, at time: Double) {
-        level = Self.capacity(rate)
-        self.time = time
-    }
-
-    init(level: Double, time: Double) {
-        self.level = level
-        self.time = time
-    }
-
-    private static func capacity(_ rate: Int) -> Double { max(1, Double(rate) / 60) }
+    fileprivate static func capacity(_ rate: Int) -> Double { max(1, Double(rate) / 60) }
 
     private static func perSecond(_ rate: Int) -> Double { Double(rate) / 60 * 59 / 60 }
 
@@ -83,6 +71,11 @@ struct TokenBucket: Sendable, Equatable {
         level -= amount
         return level >= 0 ? 0 : -level / Self.perSecond(rate)
     }
+}
+
+extension TokenBucket {
+    /// A full bucket.
+    init(perMinute rate: Int, at time: Double) { self.init(level: Self.capacity(rate), time: time) }
 }
 
 /// The rates of one account: its two buckets and its pause.
@@ -163,9 +156,7 @@ final class LocalLedger: AccountLedger {
         state.withLock { state in
             if day > state.day { (state.day, state.spent) = (day, [:]) }
             guard day == state.day else { return true }
-            var sum = state.spent[purpose] ?? DailySpending()
-            sum.requests += amount.requests
-            sum.cost += amount.cost
+            let sum = state.spent[purpose, default: DailySpending()] + amount
             if let limit, sum.cost > limit { return false }
             state.spent[purpose] = sum
             return true

@@ -22,8 +22,8 @@ public struct SpendingLimit: Sendable, Hashable {
         self.pricePerMillionTokens = pricePerMillionTokens
     }
 
-    /// Tokens that a cost pays for; nil: as many as one likes.
-    func tokens(for cost: Double?) -> Int? {
+    /// Tokens that ``cost`` pays for; nil: as many as one likes.
+    var tokens: Int? {
         guard let cost, let price = pricePerMillionTokens, price > 0 else { return nil }
         let tokens = cost / price * 1e6
         return tokens < 1e15 ? Int(tokens) : nil
@@ -54,16 +54,11 @@ public final class Spending: Sendable {
         var day: Int
     }
 
-    private struct State {
-        var requests = 0
-        /// As the server counts them where it says so, else the most that they can be. Those of requests in flight are included.
-        var tokens = 0
-    }
-
     /// What may be spent in all.
     public let limit: SpendingLimit
     let purpose: Purpose
-    private let state = Mutex(State())
+    /// Tokens as the server counts them where it says so, else the most that they can be. Those of requests in flight are included.
+    private let state = Mutex((requests: 0, tokens: 0))
 
     /// Nothing yet.
     public init(limit: SpendingLimit, purpose: Purpose = .vectors) {
@@ -72,56 +67,50 @@ public final class Spending: Sendable {
     }
 
     /// Requests and tokens so far.
-    var soFar: (requests: Int, tokens: Int) { state.withLock { ($0.requests, $0.tokens) } }
+    var soFar: (requests: Int, tokens: Int) { state.withLock { $0 } }
 
     /// Refuses a job that may go beyond the limit, before its first request.
-    ///
     /// - Parameters:
     ///   - requests: needed at least.
     ///   - tokens: needed at most.
     /// - Throws: ``ProviderError/overBudget(endpoint:reason:)``
     func require(requests: Int, tokens: Int, ledger: any AccountLedger, endpoint: String) async throws {
         let (usedRequests, usedTokens) = soFar
-        let consequence = usedRequests == 0 ? "nothing was sent" : "nothing more was sent"
-        if let allowed = limit.requests, usedRequests + requests > allowed {
-            throw ProviderError.overBudget(
-                endpoint: endpoint,
-                reason:
-                    "\(requests) requests are needed and \(max(0, allowed - usedRequests)) are left of the \(allowed) allowed; \(consequence)"
-            )
+        func over(_ reason: String) -> ProviderError {
+            .overBudget(endpoint: endpoint, reason: "\(reason); nothing \(usedRequests == 0 ? "" : "more ")was sent")
         }
-        let needed = "up to \(Money.text(limit.cost(of: tokens))) may be needed (\(tokens) tokens at most)"
-        if let allowed = limit.tokens(for: limit.cost), usedTokens + tokens > allowed {
+        if let allowed = limit.requests, usedRequests + requests > allowed {
+            let left = max(0, allowed - usedRequests)
+            throw over("\(requests) requests are needed and \(left) are left of the \(allowed) allowed")
+        }
+        // What replies cost is not counted in tokens, but in millionths of the currency.
+        let counted = purpose == .vectors ? " (\(tokens) tokens at most)" : ""
+        let needed = "up to \(Money.text(limit.cost(of: tokens))) may be needed\(counted)"
+        if let allowed = limit.tokens, usedTokens + tokens > allowed {
             let left = Money.text(limit.cost(of: max(0, allowed - usedTokens)))
-            throw ProviderError.overBudget(
-                endpoint: endpoint,
-                reason: "\(needed) and \(left) is left of the \(Money.text(limit.cost ?? 0)) allowed; \(consequence)")
+            throw over("\(needed) and \(left) is left of the \(Money.text(limit.cost ?? 0)) allowed")
         }
         if let allowed = limit.costPerDay {
             let spent = try await ledger.spent(on: ledger.today, for: purpose).cost
             if spent + limit.cost(of: tokens) > allowed {
-                throw ProviderError.overBudget(
-                    endpoint: endpoint,
-                    reason:
-                        "\(needed) and \(Money.text(max(0, allowed - spent))) is left of the \(Money.text(allowed)) allowed today (UTC); \(consequence)"
-                )
+                let left = Money.text(max(0, allowed - spent))
+                throw over("\(needed) and \(left) is left of the \(Money.text(allowed)) allowed today (UTC)")
             }
         }
     }
 
     /// Books one request.
-    ///
     /// - Parameter tokens: the most that it can take.
     /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` where it must not be sent.
     func book(tokens: Int, account: String, ledger: any AccountLedger, endpoint: String) async throws -> Booking {
+        func tooMuch(of allowed: Double?) -> String {
+            "the next request could cost more than is left of the \(Money.text(allowed ?? 0)) allowed"
+        }
         let objection: String? = state.withLock { state in
             if let allowed = limit.requests, state.requests + 1 > allowed {
                 return "all \(allowed) requests allowed are used up"
             }
-            if let allowed = limit.tokens(for: limit.cost), state.tokens + tokens > allowed {
-                return
-                    "the next request could cost more than is left of the \(Money.text(limit.cost ?? 0)) allowed"
-            }
+            if let allowed = limit.tokens, state.tokens + tokens > allowed { return tooMuch(of: limit.cost) }
             state.requests += 1
             state.tokens += tokens
             return nil
@@ -132,23 +121,17 @@ public final class Spending: Sendable {
             let isWithin = try await ledger.spend(
                 DailySpending(requests: 1, cost: limit.cost(of: tokens)), by: account, for: purpose, on: booking.day,
                 limit: limit.costPerDay)
-            if isWithin { return booking }
+            guard isWithin else {
+                throw ProviderError.overBudget(
+                    endpoint: endpoint, reason: tooMuch(of: limit.costPerDay) + " today (UTC)")
+            }
+            return booking
         } catch {
-            unbook(booking)
+            state.withLock { state in
+                state.requests -= 1
+                state.tokens -= tokens
+            }
             throw error
-        }
-        unbook(booking)
-        throw ProviderError.overBudget(
-            endpoint: endpoint,
-            reason:
-                "the next request could cost more than is left of the \(Money.text(limit.costPerDay ?? 0)) allowed today (UTC)"
-        )
-    }
-
-    private func unbook(_ booking: Booking) {
-        state.withLock { state in
-            state.requests -= 1
-            state.tokens -= booking.tokens
         }
     }
 
@@ -169,9 +152,8 @@ public struct DailySpending: Sendable, Hashable, Codable {
     /// In the currency of the prices that were given; requests without a price count as 0.
     public var cost = 0.0
 
-    init(requests: Int = 0, cost: Double = 0) {
-        self.requests = requests
-        self.cost = cost
+    static func + (one: DailySpending, other: DailySpending) -> DailySpending {
+        DailySpending(requests: one.requests + other.requests, cost: one.cost + other.cost)
     }
 }
 
@@ -179,13 +161,8 @@ public struct DailySpending: Sendable, Hashable, Codable {
 package enum Money {
     /// `0.0042`, `1.25`, `1340.00`: two decimals, or as many as show two digits.
     package static func text(_ amount: Double) -> String {
-        guard amount != 0, abs(amount) < 1 else { return String(format: "%.2f", amount) }
-        var decimals = 2
-        var scaled = abs(amount)
-        while scaled < 0.1, decimals < 8 {
-            scaled *= 10
-            decimals += 1
-        }
+        var (decimals, scaled) = (2, amount == 0 ? 1 : abs(amount))
+        while scaled < 0.1, decimals < 8 { (decimals, scaled) = (decimals + 1, scaled * 10) }
         return String(format: "%.\(decimals)f", amount)
     }
 }

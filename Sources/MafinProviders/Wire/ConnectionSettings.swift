@@ -33,20 +33,16 @@ public struct ConnectionSettings: Sendable, Hashable {
             [name.lowercased(), name].compactMap { environment[$0] }.first { !$0.isEmpty }
         }
         if ["localhost", "127.0.0.1", "::1", "[::1]"].contains(host.lowercased()) { return nil }
-        let exceptions = (variable("NO_PROXY") ?? "").split(separator: ",").map {
-            $0.trimmingCharacters(in: .whitespaces).lowercased()
-        }
-        for exception in exceptions where !exception.isEmpty {
-            let name =
-                exception.hasPrefix("*.") || exception.hasPrefix(".")
-                ? exception.drop { $0 == "*" || $0 == "." } : exception[...]
-            if exception == "*" || host.lowercased() == name || host.lowercased().hasSuffix("." + name) { return nil }
+        for exception in (variable("NO_PROXY") ?? "").split(separator: ",") {
+            let exception = exception.trimmingCharacters(in: .whitespaces).lowercased()
+            let name = exception.trimmingPrefix(/\*?\./)
+            let isExempt = exception == "*" || host.lowercased() == name || host.lowercased().hasSuffix("." + name)
+            if !exception.isEmpty, isExempt { return nil }
         }
         return variable("\(scheme)_PROXY".uppercased()) ?? variable("ALL_PROXY")
     }
 
     /// Host, port and credentials of the proxy.
-    ///
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)``, without the password.
     func proxyParts() throws -> (host: String, port: Int, user: String?, password: String?)? {
         guard let proxy else { return nil }
@@ -60,8 +56,5 @@ public struct ConnectionSettings: Sendable, Hashable {
     }
 
     /// What must not be shown.
-    var secrets: [String] {
-        guard let parts = try? proxyParts() else { return [] }
-        return [parts.password].compactMap { $0 }
-    }
+    var secrets: [String] { (try? proxyParts()?.password).map { [$0] } ?? [] }
 }

@@ -40,7 +40,6 @@ enum EmbeddingAnswer: Sendable {
     }
 
     /// Reads the vectors at the places that `shape` names: numbers or base64 (each row for itself), any order of `index`.
-    ///
     /// - Parameters:
     ///   - shape: where things stand.
     ///   - count: how many texts were asked.
@@ -61,9 +60,9 @@ enum EmbeddingAnswer: Sendable {
         } catch let failure as JSONSyntaxError {
             throw Fault(reason: "malformed JSON: \(failure)")
         }
-        if reader.lengths.allSatisfy({ $0 == .count(0) }) {
-            return ServerComplaint.isError(memberNames: reader.names)
-                ? .complaint(.inSuccess(body: bytes)) : .noVectors
+        if reader.lengths.allSatisfy({ $0 == 0 }) {
+            let isError = !reader.names.isDisjoint(with: ["error", "detail", "message", "msg"])
+            return isError ? .complaint(.inSuccess(body: bytes)) : .noVectors
         }
         return .vectors(try reader.vectors(count: count, dimension: dimension))
     }
@@ -71,15 +70,10 @@ enum EmbeddingAnswer: Sendable {
 
 /// One pass over an answer: rows as they arrive, end to end in one buffer.
 private struct AnswerReader {
-    /// Numbers in a row, or why there are none.
-    enum Length: Equatable {
-        case count(Int)
-        case noFloats
-    }
-
     private let nodes: [AnswerShape.Node]
     private let capacity: Int
-    private(set) var lengths: [Length] = []
+    /// Numbers in each row; nil: its base64 holds no floats.
+    private(set) var lengths: [Int?] = []
     private var values: [Float] = []
     private var indices: [Int?] = []
     private var index: Int?
@@ -98,8 +92,10 @@ private struct AnswerReader {
     private mutating func read(_ scanner: inout JSONScanner, node: Int, depth: Int) throws {
         let place = nodes[node]
         switch (scanner.peek(), place.item) {
-        case (UInt8(ascii: "\""), .vector): try appendBase64(&scanner)
-        case (UInt8(ascii: "["), .vector) where place.element == nil: try appendNumbers(&scanner)
+        case (UInt8(ascii: "\""), .vector):
+            isBase64 = true
+            append(Base64Floats.append(try scanner.rawString(), to: &values))
+        case (UInt8(ascii: "["), .vector) where place.element == nil: append(try scanner.appendFloats(to: &values))
         case (UInt8(ascii: "["), _):
             guard let element = place.element else { return try scanner.skipValue() }
             try readElements(&scanner, node: element, depth: depth)
@@ -111,8 +107,7 @@ private struct AnswerReader {
             }
         case (UInt8(ascii: "n"), .vector):
             try scanner.skipValue()
-            lengths.append(.count(0))
-            indices.append(nil)
+            append(0)
         case (let byte?, .index) where byte != UInt8(ascii: "n"): index = try scanner.integer()
         case (let byte?, .tokens) where (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte):
             tokens = Int(try scanner.literal()) ?? tokens
@@ -127,28 +122,15 @@ private struct AnswerReader {
             index = nil
             try read(&scanner, node: node, depth: depth + 1)
             if let index {
-                if lengths.count == before {
-                    lengths.append(.count(0))
-                    indices.append(nil)
-                }
+                if lengths.count == before { append(0) }
                 indices[before] = index
             }
             index = outerIndex
         }
     }
 
-    private mutating func appendNumbers(_ scanner: inout JSONScanner) throws {
-        append(.count(try scanner.appendFloats(to: &values)))
-    }
-
-    private mutating func appendBase64(_ scanner: inout JSONScanner) throws {
-        isBase64 = true
-        let length = Base64Floats.append(try scanner.rawString(), to: &values)
-        append(length.map(Length.count) ?? .noFloats)
-    }
-
-    private mutating func append(_ length: Length) {
-        if lengths.isEmpty, case .count(let count) = length { values.reserveCapacity(count * capacity) }
+    private mutating func append(_ length: Int?) {
+        if lengths.isEmpty, let length { values.reserveCapacity(length * capacity) }
         lengths.append(length)
         indices.append(nil)
     }
@@ -161,21 +143,15 @@ private struct AnswerReader {
         }
         let order = try order()
         var starts = [0]
-        for length in lengths {
-            guard case .count(let count) = length else {
-                starts.append(starts.last ?? 0)
-                continue
-            }
-            starts.append((starts.last ?? 0) + count)
-        }
+        for (row, length) in lengths.enumerated() { starts.append(starts[row] + (length ?? 0)) }
         var expected = known?.expected
         let why = known?.why ?? "the first of the answer has"
         var (good, faults): ([Int], [EmbeddingAnswer.VectorFault]) = ([], [])
         for (item, row) in order.enumerated() {
             switch lengths[row] {
-            case .noFloats: faults.append(.init(item: item, reason: "its base64 does not hold 32-bit floats"))
-            case .count(0): faults.append(.init(item: item, reason: "it is missing or empty"))
-            case .count(let length):
+            case nil: faults.append(.init(item: item, reason: "its base64 does not hold 32-bit floats"))
+            case 0: faults.append(.init(item: item, reason: "it is missing or empty"))
+            case let length?:
                 let wanted = expected ?? length
                 expected = wanted
                 guard length == wanted else {

@@ -28,36 +28,9 @@ struct ConnectionFailure: Error, CustomStringConvertible {
     var wasSent = true
 }
 
-/// A request's body that knows whether it was asked for: the client takes it once it has a connection and has sent the request's head.
-private final class WatchedBody: AsyncSequence, Sendable {
-    typealias Element = ByteBuffer
-
-    private let bytes: ByteBuffer
-    private let taken = Atomic(false)
-
-    init(_ bytes: ByteBuffer) { self.bytes = bytes }
-
-    var wasSent: Bool { taken.load(ordering: .relaxed) }
-    var count: Int { bytes.readableBytes }
-
-    func makeAsyncIterator() -> Iterator { Iterator(body: self) }
-
-    struct Iterator: AsyncIteratorProtocol {
-        fileprivate var body: WatchedBody?
-
-        mutating func next() async -> ByteBuffer? {
-            guard let body else { return nil }
-            self.body = nil
-            body.taken.store(true, ordering: .relaxed)
-            return body.bytes
-        }
-    }
-}
-
 /// Sends requests to a server and returns whole answers. Tests use their own.
 protocol RequestTransport: Sendable {
     /// One request and its whole answer.
-    ///
     /// - Parameters:
     ///   - timeout: for the whole exchange.
     ///   - maximumBytes: longer bodies fail.
@@ -72,19 +45,6 @@ protocol RequestTransport: Sendable {
 struct HTTPTransport: RequestTransport {
     let client: HTTPClient
 
-    init(client: HTTPClient) { self.client = client }
-
-    /// Clients live as long as the process. Redirects are returned to the caller. A connection is tried once, because the caller decides about pauses
-    /// between attempts.
-    private static func configuration(idleSeconds: Int64) -> HTTPClient.Configuration {
-        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
-        configuration.timeout.connect = .seconds(15)
-        configuration.timeout.read = .seconds(idleSeconds)
-        configuration.connectionPool.retryConnectionEstablishment = false
-        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
-        return configuration
-    }
-
     private struct Way: Hashable {
         var settings: ConnectionSettings
         var idleSeconds: Int64
@@ -92,26 +52,23 @@ struct HTTPTransport: RequestTransport {
 
     private static let clients = Mutex<[Way: HTTPClient]>([:])
 
-    /// One client for each way of reaching servers.
-    ///
+    /// One client for each way of reaching servers, for as long as the process lives. Redirects are returned to the caller. A connection is tried
+    /// once, because the caller decides about pauses between attempts.
     /// - Parameter idleSeconds: for how long a server may be silent: APIs may think for minutes before the first byte.
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` for a malformed proxy, ``ProviderError/badCertificates(path:reason:)``
     init(_ settings: ConnectionSettings, idleSeconds: Int64 = 600) throws {
-        var configuration = Self.configuration(idleSeconds: idleSeconds)
+        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        configuration.timeout.read = .seconds(idleSeconds)
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
         configuration.timeout.connect = .nanoseconds(Int64(settings.connectTimeout.inSeconds * 1e9))
         if let proxy = try settings.proxyParts() {
-            let authorization = proxy.user.map {
-                HTTPClient.Authorization.basic(username: $0, password: proxy.password ?? "")
-            }
-            configuration.proxy =
-                authorization.map { .server(host: proxy.host, port: proxy.port, authorization: $0) }
-                ?? .server(host: proxy.host, port: proxy.port)
+            configuration.proxy = .server(
+                host: proxy.host, port: proxy.port,
+                authorization: proxy.user.map { .basic(username: $0, password: proxy.password ?? "") })
         }
         if let file = settings.certificateAuthorities {
-            var certificates: [NIOSSLCertificate] = []
-            do {
-                certificates = try NIOSSLCertificate.fromPEMFile(file.path)
-            } catch {
+            guard let certificates = try? NIOSSLCertificate.fromPEMFile(file.path) else {
                 throw ProviderError.badCertificates(path: file.path, reason: "no PEM certificates can be read there")
             }
             var tls = TLSConfiguration.makeClientConfiguration()
@@ -136,35 +93,34 @@ struct HTTPTransport: RequestTransport {
         request.method = method
         request.headers = headers
         if let trace = OutgoingTrace.header { request.headers.replaceOrAdd(name: "traceparent", value: trace) }
-        let watched = body.map(WatchedBody.init)
-        if let watched { request.body = .stream(watched, length: .known(Int64(watched.count))) }
+        // The client takes the body once it has a connection and has sent the request's head.
+        let isTaken = Atomic(body == nil)
+        if let body {
+            request.body = .stream(
+                AsyncStream { isTaken.exchange(true, ordering: .relaxed) ? nil : body },
+                length: .known(Int64(body.readableBytes)))
+        }
         let prepared = request
         do {
-            return try await answer(to: prepared, method, timeout: timeout, maximumBytes: maximumBytes)
-        } catch var failure as ConnectionFailure {
-            failure.wasSent = watched?.wasSent ?? true
-            throw failure
-        }
-    }
-
-    private func answer(
-        to prepared: HTTPClientRequest, _ method: HTTPMethod, timeout: Duration, maximumBytes: Int
-    ) async throws -> HTTPAnswer {
-        try await Self.within(timeout) {
-            try await Self.namingFailures {
-                let response = try await client.execute(prepared, timeout: .hours(24))
-                let expected = response.headers.first(name: "content-length").flatMap { Int($0) }
-                let collected = try await response.body.collect(upTo: maximumBytes)
-                // The body of a cancelled request ends as if it were complete.
-                try Task.checkCancellation()
-                if method != .HEAD, let expected, collected.readableBytes != expected,
-                    response.headers.first(name: "content-encoding") == nil
-                {
-                    throw ConnectionFailure(
-                        description: "the answer ended after \(collected.readableBytes) of \(expected) bytes")
+            return try await Self.within(timeout) {
+                try await Self.namingFailures {
+                    let response = try await client.execute(prepared, timeout: .hours(24))
+                    let expected = response.headers.first(name: "content-length").flatMap { Int($0) }
+                    let collected = try await response.body.collect(upTo: maximumBytes)
+                    // The body of a cancelled request ends as if it were complete.
+                    try Task.checkCancellation()
+                    if method != .HEAD, let expected, collected.readableBytes != expected,
+                        response.headers.first(name: "content-encoding") == nil
+                    {
+                        throw ConnectionFailure(
+                            description: "the answer ended after \(collected.readableBytes) of \(expected) bytes")
+                    }
+                    return HTTPAnswer(status: Int(response.status.code), headers: response.headers, body: collected)
                 }
-                return HTTPAnswer(status: Int(response.status.code), headers: response.headers, body: collected)
             }
+        } catch var failure as ConnectionFailure {
+            failure.wasSent = isTaken.load(ordering: .relaxed)
+            throw failure
         }
     }
 
@@ -172,12 +128,8 @@ struct HTTPTransport: RequestTransport {
     static func namingFailures<Result: Sendable>(_ body: () async throws -> Result) async throws -> Result {
         do {
             return try await body()
-        } catch let error as ConnectionFailure {
+        } catch let error where error is ConnectionFailure || error is ProviderError || error is CancellationError {
             throw error
-        } catch let error as ProviderError {
-            throw error
-        } catch is CancellationError {
-            throw CancellationError()
         } catch {
             if Task.isCancelled { throw CancellationError() }
             throw ConnectionFailure(description: describe(error))

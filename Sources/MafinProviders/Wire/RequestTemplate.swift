@@ -62,7 +62,8 @@ struct RequestTemplate: Sendable, Hashable {
         guard places == 1 else {
             throw Fault(description: "\"$texts\" or \"$text\" must stand in it exactly once, found \(places)")
         }
-        guard bound([:]).isComplete else {
+        let all = Dictionary(uniqueKeysWithValues: Variable.allCases.map { ($0, "1") })
+        guard bound([:]).isComplete, bound(all).isComplete else {
             throw Fault(description: "\"$text\" must stand within an array of one element, which is repeated")
         }
     }
@@ -110,14 +111,7 @@ struct RequestTemplate: Sendable, Hashable {
     private static func textPlaces(_ node: Node) -> Int {
         switch node {
         case .literal: 0
-        case .string(let pieces):
-            pieces.reduce(0) { count, piece in
-                if case .variable(let variable) = piece, variable == .texts || variable == .text {
-                    count + 1
-                } else {
-                    count
-                }
-            }
+        case .string(let pieces): pieces.count { $0 == .variable(.texts) || $0 == .variable(.text) }
         case .object(let members): members.reduce(0) { $0 + textPlaces($1.value) }
         case .array(let elements): elements.reduce(0) { $0 + textPlaces($1) }
         }
@@ -125,110 +119,89 @@ struct RequestTemplate: Sendable, Hashable {
 
     /// The template with everything but the texts filled in.
     func bound(_ values: [Variable: String]) -> BoundRequest {
-        var writer = Writer(values: values)
-        _ = writer.write(root)
-        return writer.result
+        var writer = Writer()
+        if let filled = Self.filled(root, values) { writer.write(filled) }
+        return BoundRequest(writer.parts)
+    }
+
+    /// A node with all variables but the texts filled in; nil where one of its own has no value, or nothing is left in it.
+    private static func filled(_ node: Node, _ values: [Variable: String]) -> Node? {
+        switch node {
+        case .literal, .string([.variable(.texts)]): return node
+        case .string([.variable(.dimensions)]): return values[.dimensions].map(Node.literal)
+        case .string(let pieces):
+            let filled = pieces.compactMap { piece -> Piece? in
+                guard case .variable(let variable) = piece, variable != .text else { return piece }
+                return values[variable].map(Piece.text)
+            }
+            return filled.count == pieces.count ? .string(filled) : nil
+        case .object(let members):
+            let kept = members.compactMap { member in
+                filled(member.value, values).map { Member(name: member.name, value: $0) }
+            }
+            return kept.isEmpty && !members.isEmpty ? nil : .object(kept)
+        case .array(let elements):
+            let kept = elements.compactMap { filled($0, values) }
+            return kept.isEmpty && !elements.isEmpty ? nil : .array(kept)
+        }
     }
 
     private struct Writer {
-        let values: [Variable: String]
-        private var parts: [[UInt8]] = [[]]
-        private var isRepeating = false
-        private var isList = false
-
-        init(values: [Variable: String]) { self.values = values }
-
         /// Head, before each text, after each text, tail.
-        var result: BoundRequest {
-            guard parts.count == 4 else { return BoundRequest(parts: [], isComplete: false) }
-            return BoundRequest(parts: parts, isComplete: true)
-        }
+        private(set) var parts: [[UInt8]] = [[]]
+        private var isRepeating = false
 
         private mutating func put(_ text: String) { parts[parts.count - 1] += Array(text.utf8) }
 
         private mutating func nextPart() { parts.append([]) }
 
-        /// Returns false, having written nothing, where there is nothing to write.
-        mutating func write(_ node: Node) -> Bool {
+        mutating func write(_ node: Node) {
             switch node {
-            case .literal(let text):
-                put(text)
-                return true
-            case .string(let pieces): return write(pieces)
+            case .literal(let text): put(text)
+            case .string([.variable(.texts)]):
+                for part in ["[", "\"", "\""] {
+                    put(part)
+                    nextPart()
+                }
+                put("]")
+            case .string(let pieces):
+                put("\"")
+                for piece in pieces {
+                    if case .text(let text) = piece {
+                        JSONText.append(text, to: &parts[parts.count - 1])
+                    } else {
+                        nextPart()
+                    }
+                }
+                put("\"")
             case .object(let members):
-                return writeList(members, from: "{", to: "}") { writer, member in
+                writeList(members, from: "{", to: "}") { writer, member in
                     JSONText.append(quoted: member.name, to: &writer.parts[writer.parts.count - 1])
                     writer.put(":")
-                    return writer.write(member.value)
+                    writer.write(member.value)
                 }
             case .array(let elements):
-                if elements.count == 1, !isRepeating, RequestTemplate.textPlaces(elements[0]) == 1,
+                guard elements.count == 1, !isRepeating, RequestTemplate.textPlaces(elements[0]) == 1,
                     elements[0] != .string([.variable(.texts)])
-                {
-                    put("[")
-                    nextPart()
-                    isRepeating = true
-                    _ = write(elements[0])
-                    nextPart()
-                    put("]")
-                    return true
-                }
-                return writeList(elements, from: "[", to: "]") { $0.write($1) }
+                else { return writeList(elements, from: "[", to: "]") { $0.write($1) } }
+                isRepeating = true
+                put("[")
+                nextPart()
+                write(elements[0])
+                nextPart()
+                put("]")
             }
         }
 
         private mutating func writeList<Element>(
-            _ elements: [Element], from open: String, to close: String, _ body: (inout Writer, Element) -> Bool
-        ) -> Bool {
-            let before = parts
+            _ elements: [Element], from open: String, to close: String, _ body: (inout Writer, Element) -> Void
+        ) {
             put(open)
-            var isEmpty = true
-            for element in elements {
-                let undo = parts
-                if !isEmpty { put(",") }
-                if body(&self, element) {
-                    isEmpty = false
-                } else {
-                    parts = undo
-                }
-            }
-            guard !isEmpty || elements.isEmpty else {
-                parts = before
-                return false
+            for (index, element) in elements.enumerated() {
+                if index > 0 { put(",") }
+                body(&self, element)
             }
             put(close)
-            return true
-        }
-
-        private mutating func write(_ pieces: [Piece]) -> Bool {
-            switch pieces {
-            case [.variable(.texts)]:
-                put("[")
-                nextPart()
-                put("\"")
-                nextPart()
-                put("\"")
-                nextPart()
-                put("]")
-                return true
-            case [.variable(.dimensions)]:
-                guard let value = values[.dimensions] else { return false }
-                put(value)
-                return true
-            default: break
-            }
-            put("\"")
-            for piece in pieces {
-                switch piece {
-                case .text(let text): JSONText.append(text, to: &parts[parts.count - 1])
-                case .variable(.text): nextPart()
-                case .variable(let variable):
-                    guard let value = values[variable] else { return false }
-                    JSONText.append(value, to: &parts[parts.count - 1])
-                }
-            }
-            put("\"")
-            return true
         }
     }
 }
@@ -241,12 +214,10 @@ struct BoundRequest: Sendable, Hashable {
     private let tail: [UInt8]
     fileprivate let isComplete: Bool
 
-    fileprivate init(parts: [[UInt8]], isComplete: Bool) {
-        head = isComplete ? parts[0] : []
-        beforeText = isComplete ? parts[1] : []
-        afterText = isComplete ? parts[2] : []
-        tail = isComplete ? parts[3] : []
-        self.isComplete = isComplete
+    fileprivate init(_ given: [[UInt8]]) {
+        isComplete = given.count == 4
+        let parts = isComplete ? given : [[], [], [], []]
+        (head, beforeText, afterText, tail) = (parts[0], parts[1], parts[2], parts[3])
     }
 
     /// Bytes of a request without any text.

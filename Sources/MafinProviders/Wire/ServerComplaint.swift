@@ -55,11 +55,6 @@ struct ServerComplaint: Sendable, Equatable {
     /// Whether the request may be billed although it was not answered: the status comes from a gateway whose server was too slow.
     var mayBeBilled: Bool { [502, 504, 520, 524].contains(status) }
 
-    /// Whether a JSON body of a 200 is an error all the same.
-    static func isError(memberNames: Set<String>) -> Bool {
-        !memberNames.isDisjoint(with: ["error", "detail", "message", "msg"])
-    }
-
     /// An error that came with status 200: its status is read from its code or type.
     static func inSuccess(body: some Collection<UInt8>) -> ServerComplaint {
         var complaint = ServerComplaint(status: 400, body: body)
@@ -74,7 +69,6 @@ struct ServerComplaint: Sendable, Equatable {
     }
 
     /// What to do about it, by status and by the words of the vendors that we know.
-    ///
     /// - Parameter words: what a profile adds to those words; they come first.
     func verdict(_ words: ErrorWords = ErrorWords()) -> Verdict {
         if mentions(words.final) { return .final }
@@ -121,11 +115,11 @@ struct ServerComplaint: Sendable, Equatable {
 
     private func sizeCause(_ words: ErrorWords) -> BatchLimits.Cause? {
         // llama.cpp calls what one text must fit into its physical batch.
-        if mentions(Self.physicalBatchWords) { return .text }
-        if mentions(words.tooManyTokens + Self.tokenWords) { return .tokens }
-        if mentions(words.tooManyItems + Self.itemWords) { return .items }
-        if mentions(words.tooLong + Self.lengthWords) { return .text }
-        return nil
+        let causes: [(BatchLimits.Cause, [String])] = [
+            (.text, Self.physicalBatchWords), (.tokens, words.tooManyTokens + Self.tokenWords),
+            (.items, words.tooManyItems + Self.itemWords), (.text, words.tooLong + Self.lengthWords),
+        ]
+        return causes.first { mentions($0.1) }?.0
     }
 
     private static let tokenWords = [
@@ -201,7 +195,7 @@ struct ServerComplaint: Sendable, Equatable {
     }
 }
 
-/// What a profile says about its vendor's error messages; each list is searched for in message, code and type, in any case.
+/// What a profile says about its vendor's error messages, besides the words that are common to the vendors; each list is searched for in message, code and type, in any case.
 public struct ErrorWords: Sendable, Hashable {
     /// Asking again would not help.
     public var final: [String] = []
@@ -215,7 +209,4 @@ public struct ErrorWords: Sendable, Hashable {
     public var tooLong: [String] = []
     /// The encoding asked for is not known.
     public var noEncoding: [String] = []
-
-    /// No words of its own: those that are common to the vendors still hold.
-    public init() {}
 }
