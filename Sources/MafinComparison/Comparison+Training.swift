@@ -32,7 +32,7 @@ extension Comparison {
         let overhead = overheads.isEmpty ? nil : overheads.reduce(0, +) / Double(overheads.count)
         let seconds = plan.secondsOfTraining(round: round, left: secondsLeft - secondsToKeep, overhead: overhead)
         guard !store.isFinished, let seconds else { return nil }
-        try store.write(ComparisonUnit(seconds: 0, trainingSeconds: seconds), name)
+        try store.write(ComparisonUnit(trainingSeconds: seconds), name)
         return seconds
     }
 
@@ -64,8 +64,8 @@ extension Comparison {
         let systems = try training.systems(
             of: contender, mixing: trained.mixing, queries: queries, documents: documents)
         // Training time of an interrupted run counts too.
-        let earlier = max(0, trained.outcome.elapsed - (ended - begun) / .seconds(1))
-        var unit = ComparisonUnit(seconds: 0, secondsEarlier: earlier)
+        let earlier = max(0, trained.outcome.elapsed - (ended - begun).inSeconds)
+        var unit = ComparisonUnit(secondsEarlier: earlier)
         let choices: [String: ManifestValue] = [
             "lambda": .number(Double(trained.mixing.weights.lambda)),
             "temperature": .number(Double(trained.mixing.weights.temperature)),
@@ -124,18 +124,19 @@ extension Comparison {
             let mean = rows.reduce(0) { $0 + $1.development } / Double(rows.count)
             // The first of equal seeds, whose artefact is kept too.
             let seed = rows.first { $0.development == top }?.seed
-            guard mean > best?.development ?? -1,
-                let record = result.trainings.first(where: { $0.contender == contender && $0.seed == seed })
-            else { continue }
+            guard mean > best?.development ?? -1, let record = record(of: contender, seed: seed) else { continue }
             best = (record, mean)
         }
         return best
     }
 
+    private func record(of contender: Contender, seed: UInt64?) -> TrainingRecord? {
+        result.trainings.first { $0.contender == contender && $0.seed == seed }
+    }
+
     /// Fits the systems that are built on the chosen method, for each of its seeds.
     func derive(from contender: Contender, lexical: any RankingSystem) throws {
-        for seed in plan.seeds where result.trainings.contains(where: { $0.contender == contender && $0.seed == seed })
-        {
+        for seed in plan.seeds where record(of: contender, seed: seed) != nil {
             // Read only if a part is missing: a finished comparison has removed the vectors of most seeds.
             var joined: JoinedSystems?
             for suffix in ComparedSystem.all.filter({ $0.kind == .derived }).map(\.name) {
@@ -155,16 +156,9 @@ extension Comparison {
                     guard let joined else { preconditionFailure("the vectors were not read") }
                     let rivals = StandardRivals(blackBox: training.blackBoxSystem, lexical: lexical, joined: joined)
                     guard let rival = rivals.rivals.first(where: { $0.name == name }) else {
-                        return ComparisonUnit(seconds: 0, failure: "It cannot be made from what there is.")
+                        return ComparisonUnit(failure: "It cannot be made from what there is.")
                     }
-                    let fitted = try rival.fit(to: data, seed: seed, isCancelled: isCancelled)
-                    return ComparisonUnit(
-                        seconds: 0,
-                        rows: [
-                            try row(
-                                name, training.run(of: fitted.system, on: qrels), development: fitted.development,
-                                choices: fitted.choices, seed: seed)
-                        ])
+                    return try unit(fitting: rival, seed: seed, isCancelled: isCancelled)
                 }
             }
         }
@@ -172,7 +166,7 @@ extension Comparison {
 
     /// The joined vectors of a trained encoder, from its own vectors on disk.
     public func systems(of contender: Contender, seed: UInt64) throws -> JoinedSystems {
-        guard let record = result.trainings.first(where: { $0.contender == contender && $0.seed == seed }) else {
+        guard let record = record(of: contender, seed: seed) else {
             preconditionFailure("\(contender) was not trained with seed \(seed)")
         }
         let (queries, documents) = try store.vectors(of: contender, seed: seed)

@@ -154,10 +154,9 @@ public final class Comparison {
             do {
                 unit = try body()
             } catch let error where TrainingError.isOfOneMethod(error) {
-                unit = ComparisonUnit(seconds: 0, failure: "\(error)")
+                unit = ComparisonUnit(failure: "\(error)")
             }
-            let time = (ContinuousClock.now - start).components
-            unit.seconds = Double(time.seconds) + Double(time.attoseconds) * 1e-18 + (unit.secondsEarlier ?? 0)
+            unit.seconds = (ContinuousClock.now - start).inSeconds + (unit.secondsEarlier ?? 0)
             try store.write(unit, name)
         }
         result.spent += unit.seconds

@@ -137,21 +137,19 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     public func difference(from now: ComparisonPlan) -> (name: String, then: String, now: String)? {
         func text(_ names: [String]?) -> String { names?.joined(separator: ",") ?? "all" }
         let (a, b) = (request, now.request)
-        if a.split != b.split { return ("--split", a.split, b.split) }
-        if a.metrics != b.metrics {
-            return ("--metrics", text(a.metrics.map(\.description)), text(b.metrics.map(\.description)))
+        typealias Setting = (name: String, then: String, now: String)
+        func pairs(_ then: [String: String], _ now: [String: String], _ title: String = "") -> [Setting] {
+            Set(then.keys).union(now.keys).sorted().map { (title + $0, then[$0] ?? "none", now[$0] ?? "none") }
         }
-        if a.systems != b.systems { return ("--systems", text(a.systems), text(b.systems)) }
-        if a.seeds != b.seeds { return ("--seeds", "\(a.seeds)", "\(b.seeds)") }
-        if a.seed != b.seed { return ("--seed", "\(a.seed)", "\(b.seed)") }
-        if a.seconds != b.seconds { return ("--time in seconds", "\(a.seconds)", "\(b.seconds)") }
-        if a.mode != b.mode { return ("--mode", a.mode?.rawValue ?? "none", b.mode?.rawValue ?? "none") }
-        for name in Set(a.facts.keys).union(b.facts.keys).sorted() where a.facts[name] != b.facts[name] {
-            return (name, a.facts[name] ?? "none", b.facts[name] ?? "none")
-        }
-        for role in Set(data.keys).union(now.data.keys).sorted() where data[role] != now.data[role] {
-            return ("SHA-256 of \(role)", data[role] ?? "none", now.data[role] ?? "none")
-        }
-        return blackBox.differences(from: now.blackBox).first.map { ("the black box", $0, "\(now.blackBox.model)") }
+        let settings: [Setting] =
+            [
+                ("--split", a.split, b.split),
+                ("--metrics", text(a.metrics.map(\.description)), text(b.metrics.map(\.description))),
+                ("--systems", text(a.systems), text(b.systems)), ("--seeds", "\(a.seeds)", "\(b.seeds)"),
+                ("--seed", "\(a.seed)", "\(b.seed)"), ("--time in seconds", "\(a.seconds)", "\(b.seconds)"),
+                ("--mode", a.mode?.rawValue ?? "none", b.mode?.rawValue ?? "none"),
+            ] + pairs(a.facts, b.facts) + pairs(data, now.data, "SHA-256 of ")
+        return settings.first { $0.then != $0.now }
+            ?? blackBox.differences(from: now.blackBox).first.map { ("the black box", $0, "\(now.blackBox.model)") }
     }
 }

@@ -44,7 +44,7 @@ public struct TrainingRecord: Sendable, Codable {
 /// A part of a comparison as it is recorded on disk; an interrupted comparison resumes after the last recorded one.
 struct ComparisonUnit: Codable {
     /// Seconds that it took.
-    var seconds: Double
+    var seconds = 0.0
     /// Its rows.
     var rows: [ComparisonRow] = []
     /// Seconds that an interrupted run had spent on it.

@@ -28,28 +28,22 @@ public struct ComparisonVerdict: Sendable, Equatable, Codable {
         public var other: String
         /// The system minus the other, at its own p.
         public var difference: PairedDifference
-
-        package init(system: String, other: String, difference: PairedDifference) {
-            self.system = system
-            self.other = other
-            self.difference = difference
-        }
     }
 
     /// What to do.
-    public let decision: Decision
+    public var decision: Decision
     /// The row of the trained method that is best on dev.
-    public let artefact: String
+    public var artefact: String
     /// The first hypothesis: the candidate against the black box.
-    public let primary: Test
+    public var primary: Test
     /// The second: against the best on dev that trains no encoder; `nil` where that is the black box itself.
-    public let secondary: Test?
+    public var secondary: Test?
     /// The best on dev of what is built on the artefact, against the candidate; `nil` where that is the candidate. No command may serve it.
-    public let builtOnArtefact: Test?
+    public var builtOnArtefact: Test?
     /// The artefact against the same encoder tuned alone and mixed afterwards: what joint training adds. `nil` without such a row.
-    public let jointTraining: Test?
+    public var jointTraining: Test?
     /// Measured queries that would about show the difference that was left open; `nil` where none was, or where it is not above 0.
-    public let queriesNeeded: Int?
+    public var queriesNeeded: Int?
 
     /// The candidate: ``artefact``, or its fusion with BM25.
     public var candidate: String { primary.system }
@@ -58,21 +52,9 @@ public struct ComparisonVerdict: Sendable, Equatable, Codable {
 
     /// Tests are significant below this p.
     public static let level = 0.05
+}
 
-    /// A verdict from its parts.
-    package init(
-        decision: Decision, artefact: String, primary: Test, secondary: Test? = nil, builtOnArtefact: Test? = nil,
-        jointTraining: Test? = nil, queriesNeeded: Int? = nil
-    ) {
-        self.decision = decision
-        self.artefact = artefact
-        self.primary = primary
-        self.secondary = secondary
-        self.builtOnArtefact = builtOnArtefact
-        self.jointTraining = jointTraining
-        self.queriesNeeded = queriesNeeded
-    }
-
+extension ComparisonVerdict {
     /// Decides.
     /// - Parameter metric: the one that decides.
     /// - Returns: `nil` where no encoder was trained, or where its row or the black box's is missing.

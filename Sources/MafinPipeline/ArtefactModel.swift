@@ -28,11 +28,7 @@ public final class ArtefactModel {
     private init(artefact folder: URL, beside other: ArtefactModel?, released: (EncoderRecord) throws -> URL) throws {
         let artefact = try Artefact(readingFrom: folder, verification: .length)
         func load(_ role: TextRole) throws -> TextEncoder {
-            let record = artefact.encoder(role)
-            let encoder = try TextEncoder(
-                modelFolder: artefact.encoderFolder(role, released: released),
-                prefixes: TextPrefixes(query: record.queryPrefix, document: record.documentPrefix),
-                maximumLength: record.maximumLength)
+            let encoder = try artefact.encoder(role).load(from: artefact.encoderFolder(role, released: released))
             try artefact.require(encoderDimension: encoder.encoder.dimension, role)
             return encoder
         }
@@ -62,18 +58,21 @@ public final class ArtefactModel {
     ) throws -> Matrix {
         let encoder = role == .query ? queryEncoder : documentEncoder
         return try encoder.embedUnnormalized(
-            texts, prefix: role == .query ? encoder.prefixes.query : encoder.prefixes.document,
-            isCancelled: isCancelled, progress: progress)
+            texts, prefix: encoder.prefixes[role], isCancelled: isCancelled, progress: progress)
     }
 
-    /// The local encoder's vectors of a corpus, from the cache where they were made before.
-    /// - Throws: `CancellationError` when cancelled.
-    func localVectors(
-        of documents: [Document], cache: LocalVectorCache, isCancelled: () -> Bool, progress: (Int) -> Void
-    ) throws -> Matrix {
-        try cache.vectors(
+    /// A corpus ready to be ranked; the local encoder's vectors are from the cache where they were made before.
+    /// - Parameter blackBox: the black box's vectors of the documents.
+    /// - Throws: `CombinationError` for a vector of zeros; `CancellationError` when cancelled.
+    func index(
+        of documents: [Document], blackBox: Matrix, cache: LocalVectorCache, isCancelled: () -> Bool,
+        progress: (Int) -> Void
+    ) throws -> MixtureIndex {
+        let local = try cache.vectors(
             of: documents.map(\.textForEncoding), as: .document, encoder: documentEncoder,
             weights: artefact.encoder(.document).weightsSHA256, isCancelled: isCancelled, progress: progress)
+        return try MixtureIndex(
+            manifest.mixing.localForm, blackBox: blackBox, local: local, ids: documents.map(\.id))
     }
 
     /// Joined vectors, `(texts.count, joinedDimension)`, the black box's part first.

@@ -40,10 +40,8 @@ public struct ArtefactSearch {
         try model.artefact.require(blackBoxDimension: blackBox.columns)
         self.model = model
         self.documents = documents
-        index = try MixtureIndex(
-            model.manifest.mixing.localForm, blackBox: blackBox,
-            local: model.localVectors(of: documents, cache: cache, isCancelled: isCancelled, progress: progress),
-            ids: documents.map(\.id))
+        index = try model.index(
+            of: documents, blackBox: blackBox, cache: cache, isCancelled: isCancelled, progress: progress)
     }
 
     /// The best documents for a query.

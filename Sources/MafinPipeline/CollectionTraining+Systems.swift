@@ -7,18 +7,11 @@ import MafinRetrieval
 /// A joined embedding as ranking systems, over the queries and documents of a ``CollectionTraining``.
 public struct JoinedSystems: Sendable {
     /// Name of the joined embedding, in front of the names of systems that build on it.
-    public var name: String
+    public var name = "mafin"
     /// Its vectors: inner products are its scores.
     public var vectors: VectorSystem
     /// The local encoder alone.
     public var local: VectorSystem
-
-    /// A joined embedding from its parts.
-    public init(name: String = "mafin", vectors: VectorSystem, local: VectorSystem) {
-        self.name = name
-        self.vectors = vectors
-        self.local = local
-    }
 }
 
 /// Ranking systems over the rows of ``CollectionTraining/data``, and their evaluation.
@@ -94,14 +87,6 @@ extension CollectionTraining {
     /// - Precondition: the black box was asked for those queries.
     /// - Throws: what the system throws.
     public func run(of system: any RankingSystem, on qrels: Qrels) throws -> Run {
-        let row = Dictionary(queries.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
-        let judged = collection.queries(judgedIn: qrels).map(\.id)
-        let rows = judged.map { id in
-            guard let row = row[id] else { preconditionFailure("query \(id) was not asked") }
-            return row
-        }
-        return Run(
-            try system.rankings(queries: rows, count: ArtefactEvaluation.depth), queryIds: judged,
-            documentIds: collection.documentIds)
+        try system.run(of: queries, on: qrels, of: collection)
     }
 }

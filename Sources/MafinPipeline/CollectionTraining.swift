@@ -101,7 +101,7 @@ public final class CollectionTraining {
         let queryTokens = encoder.tokens(of: queryTexts, prefix: encoder.prefixes.query)
         var labels = [[Judgement]](repeating: [], count: vectors.queries.count)
         func rows(_ qrels: Qrels) -> [Int] {
-            let rows = vectors.rows(of: collection.queries(judgedIn: qrels))
+            let rows = vectors.queries.rows(of: collection.queries(judgedIn: qrels))
             for row in rows {
                 labels[row] = (qrels[vectors.queries[row].id] ?? [:]).compactMap { document, grade in
                     collection.documentIndex[document].map { Judgement(column: $0, grade: Float(grade)) }
@@ -341,23 +341,20 @@ public final class CollectionTraining {
         of collection: RetrievalCollection, labels: [(part: JudgedSplits.Part, qrels: Qrels)]
     ) throws -> [ArtefactManifest.DataRecord] {
         guard let source = collection.source else { return [] }
-        func record(_ role: String, _ file: URL, _ count: Int) throws -> ArtefactManifest.DataRecord {
-            ArtefactManifest.DataRecord(
-                role: role, name: file.lastPathComponent, sha256: try ContentHash.sha256(of: file), count: count)
-        }
+        typealias Record = ArtefactManifest.DataRecord
         guard collection.format == .beir else {
-            return [try record("collection", source, collection.documents.count)]
+            return [try Record(role: "collection", file: source, count: collection.documents.count)]
         }
-        let texts = collection.sourceFiles.prefix(2)
-        var records = try zip(["corpus", "queries"], texts).map { role, file in
-            try record(role, file, role == "corpus" ? collection.documents.count : collection.queries.count)
+        let texts = [("corpus", collection.documents.count), ("queries", collection.queries.count)]
+        var records = try zip(texts, collection.sourceFiles).map { text, file in
+            try Record(role: text.0, file: file, count: text.1)
         }
         for (part, qrels) in labels {
             // A part that was cut out of `train` has the file of `train`.
             guard let file = collection.file(ofSplit: part.rawValue) ?? collection.file(ofSplit: "train") else {
                 continue
             }
-            records.append(try record("qrels/\(part.rawValue)", file, qrels.pairCount))
+            records.append(try Record(role: "qrels/\(part.rawValue)", file: file, count: qrels.pairCount))
         }
         return records
     }

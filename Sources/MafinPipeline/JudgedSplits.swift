@@ -34,10 +34,18 @@ public struct JudgedSplits: Sendable {
     public let allowsLeaks: Bool
     /// Labels that were read or cut already.
     private let known = Known()
+    /// The same without leaks.
+    private let cleaned = Known()
 
     private final class Known: Sendable {
-        let splits = Mutex<[String: Qrels]>([:])
-        let withoutLeaks = Mutex<[String: Qrels]>([:])
+        private let splits = Mutex<[String: Qrels]>([:])
+
+        func qrels(_ key: String, _ make: () throws -> Qrels) rethrows -> Qrels {
+            if let found = splits.withLock({ $0[key] }) { return found }
+            let made = try make()
+            splits.withLock { $0[key] = made }
+            return made
+        }
     }
 
     /// Splits of a collection; nothing is read yet. Labels are read once, when they are first asked for.
@@ -55,10 +63,7 @@ public struct JudgedSplits: Sendable {
     /// - Throws: `RetrievalError` for an unknown split, damaged labels, labels that cannot be cut by content, or where leaks leave nothing.
     public func qrels(_ name: String) throws -> Qrels {
         guard name == Part.train.rawValue || name == Part.dev.rawValue else { return try whole(name) }
-        if let qrels = known.withoutLeaks.withLock({ $0[name] }) { return qrels }
-        let qrels = try withoutLeaks(name)
-        known.withoutLeaks.withLock { $0[name] = qrels }
-        return qrels
+        return try cleaned.qrels(name) { try withoutLeaks(name) }
     }
 
     /// The labels of a part.
@@ -107,12 +112,7 @@ public struct JudgedSplits: Sendable {
     }
 
     /// The labels as they are read or cut, leaks included.
-    private func whole(_ name: String) throws -> Qrels {
-        if let qrels = known.splits.withLock({ $0[name] }) { return qrels }
-        let qrels = try read(name)
-        known.splits.withLock { $0[name] = qrels }
-        return qrels
-    }
+    private func whole(_ name: String) throws -> Qrels { try known.qrels(name) { try read(name) } }
 
     private func read(_ name: String) throws -> Qrels {
         let available = collection.splits

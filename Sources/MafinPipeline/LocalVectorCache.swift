@@ -34,14 +34,14 @@ public struct LocalVectorCache: Sendable {
         of texts: [String], as role: TextRole, encoder: TextEncoder, weights: String,
         isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws -> Matrix {
-        let prefix = role == .query ? encoder.prefixes.query : encoder.prefixes.document
         var values: [Float] = []
         values.reserveCapacity(texts.count * encoder.encoder.dimension)
         // One file for each so many texts: an interruption loses one file at most.
         for start in stride(from: 0, to: texts.count, by: Self.textsPerFile) {
             let part = Array(texts[start..<min(start + Self.textsPerFile, texts.count)])
             values += try vectors(
-                ofPart: part, prefix: prefix, encoder: encoder, weights: weights, isCancelled: isCancelled
+                ofPart: part, prefix: encoder.prefixes[role], encoder: encoder, weights: weights,
+                isCancelled: isCancelled
             ) { progress(start + $0) }.values
         }
         return Matrix(rows: texts.count, columns: encoder.encoder.dimension, values: values)

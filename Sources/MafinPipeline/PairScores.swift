@@ -25,13 +25,10 @@ public struct PairScores {
         weights = model.manifest.mixing.rankingWeights
         let ids = queries.map(\.id)
         let local = try model.localVectors(of: queries.map(\.text), as: .query, isCancelled: isCancelled)
-        index = try MixtureIndex(
-            model.manifest.mixing.localForm, blackBox: vectors.documentVectors,
-            local: model.localVectors(
-                of: collection.documents, cache: cache, isCancelled: isCancelled, progress: progress),
-            ids: collection.documentIds)
-        self.queries = try index.queries(
-            blackBox: vectors.queryVectors.selecting(rows: vectors.rows(of: queries)), local: local, ids: ids)
+        index = try model.index(
+            of: collection.documents, blackBox: vectors.documentVectors, cache: cache, isCancelled: isCancelled,
+            progress: progress)
+        self.queries = try index.queries(blackBox: vectors.queryVectors(of: queries), local: local, ids: ids)
         queryRows = Dictionary(uniqueKeysWithValues: ids.enumerated().map { ($1, $0) })
         documentRows = collection.documentIndex
     }

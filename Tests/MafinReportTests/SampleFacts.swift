@@ -1,10 +1,10 @@
 import Foundation
 import MafinBlackBox
-import MafinComparison
 import MafinMethod
-import MafinPipeline
 import MafinRetrieval
 
+@testable import MafinComparison
+@testable import MafinPipeline
 @testable import MafinReport
 
 /// A comparison with every section, made up: no number of it was measured.

@@ -1,3 +1,7 @@
+import Foundation
+import MafinBlackBox
+import MafinEncoder
+
 /// The local encoder of queries, of documents or of both, and everything that determines its vectors.
 public struct EncoderRecord: Sendable, Codable, Hashable {
     /// The checkpoint: a repository id such as `sentence-transformers/all-MiniLM-L6-v2`, or the name of a folder. Of a trained encoder
@@ -12,42 +16,34 @@ public struct EncoderRecord: Sendable, Codable, Hashable {
     /// which is not copied and has to be found by whoever reads the artefact.
     public var folder: String?
     /// The file with the weights, inside the encoder's folder.
-    public var weightsFile: String
+    public var weightsFile = "model.safetensors"
     /// SHA-256 of ``weightsFile``, lower-case hexadecimal. Filled in by ``Artefact`` for an encoder that it saves.
-    public var weightsSHA256: String
+    public var weightsSHA256 = ""
     /// Numbers in a vector.
     public var dimension: Int
     /// How token vectors become one (`mean`, `cls`); `nil` where there is no such thing.
     public var pooling: String?
     /// Put before each query.
-    public var queryPrefix: String
+    public var queryPrefix = ""
     /// Put before each document.
-    public var documentPrefix: String
+    public var documentPrefix = ""
     /// Texts are cut to so many tokens; `nil` where the inputs have no length.
     public var maximumLength: Int?
-
-    /// An encoder.
-    public init(
-        name: String, revision: String? = nil, path: String? = nil, folder: String?,
-        weightsFile: String = "model.safetensors",
-        weightsSHA256: String = "", dimension: Int, pooling: String? = nil, queryPrefix: String = "",
-        documentPrefix: String = "", maximumLength: Int? = nil
-    ) {
-        self.name = name
-        self.revision = revision
-        self.path = path
-        self.folder = folder
-        self.weightsFile = weightsFile
-        self.weightsSHA256 = weightsSHA256
-        self.dimension = dimension
-        self.pooling = pooling
-        self.queryPrefix = queryPrefix
-        self.documentPrefix = documentPrefix
-        self.maximumLength = maximumLength
-    }
 
     /// The folder of the encoder of documents (and of queries, where both towers are one).
     public static let documentFolder = "document-encoder"
     /// The folder of the encoder of queries, where training made the towers differ.
     public static let queryFolder = "query-encoder"
+
+    /// The encoder, loaded from its folder.
+    func load(from folder: URL) throws -> TextEncoder {
+        try TextEncoder(
+            modelFolder: folder, prefixes: TextPrefixes(query: queryPrefix, document: documentPrefix),
+            maximumLength: maximumLength)
+    }
+}
+
+extension TextPrefixes {
+    /// The one in front of queries, or of documents.
+    subscript(role: TextRole) -> String { role == .query ? query : document }
 }

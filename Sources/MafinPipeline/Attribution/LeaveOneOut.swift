@@ -53,13 +53,10 @@ public struct LeaveOneOut {
     private func attribution(of text: String, as role: TextRole, other: String) throws -> ScoreAttribution {
         let mine = role == .query ? queryEncoder : documentEncoder
         let theirs = role == .query ? documentEncoder : queryEncoder
-        let prefixes = (
-            mine: role == .query ? mine.prefixes.query : mine.prefixes.document,
-            theirs: role == .query ? theirs.prefixes.document : theirs.prefixes.query
-        )
-        let words = Words(text, prefix: prefixes.mine, encoder: mine)
+        let words = Words(text, prefix: mine.prefixes[role], encoder: mine)
         let rows = form.prepare(try mine.encoder.embed(words.batch)).vectors
-        let fixed = form.prepare(try theirs.embedUnnormalized([other], prefix: prefixes.theirs)).vectors
+        let prefix = theirs.prefixes[role == .query ? .document : .query]
+        let fixed = form.prepare(try theirs.embedUnnormalized([other], prefix: prefix)).vectors
         let scores = Matrix.multiply(rows, transposed: fixed).values.map { Double($0) * weight }
         return ScoreAttribution(
             method: .leaveOneOut, side: role, score: scores[0],

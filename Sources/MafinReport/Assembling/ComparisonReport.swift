@@ -107,7 +107,7 @@ public struct ComparisonReport {
             if let verdict = ComparisonVerdict(result, metric: metric) {
                 var words = VerdictFacts(verdict, result, split: split, queries: report.queries, metric: metric)
                 words.notes = (words.notes ?? []) + subsetNotes(facts, of: verdict.candidate)
-                words.costs = try costs(chosen)
+                words.costs = try model.map { try comparison.costs(of: $0, chosen, machine: machine) }
                 words.command = shippingCommand(verdict.usesBM25)
                 facts.verdict = words
             }
@@ -270,17 +270,6 @@ public struct ComparisonReport {
         try attribute(&examples.wins)
         try attribute(&examples.losses)
         return examples
-    }
-
-    private func costs(_ chosen: TrainingRecord) throws -> CostFacts? {
-        guard let model else { return nil }
-        let costs = try comparison.costs(of: model, chosen)
-        return CostFacts(
-            dimensions: .init(before: Double(costs.dimensions.before), after: Double(costs.dimensions.after)),
-            indexBytes: .init(before: Double(costs.indexBytes.before), after: Double(costs.indexBytes.after)),
-            searchMilliseconds: .init(before: costs.searchMilliseconds.before, after: costs.searchMilliseconds.after),
-            encoderMilliseconds: costs.encoderMilliseconds, tokensToBuyAgain: 0, trainingSeconds: chosen.seconds,
-            machine: machine)
     }
 
     /// The given provenance, with what each system chose on dev.
