@@ -36,14 +36,13 @@ extension RunDifference {
         var text = "\(first) → \(second)\n\n"
         if let measured {
             var table = Table(columns: [
-                .init(""), .init("first", .right), .init("second", .right), .init("difference", .right),
-                .init("95 % interval", .right), .init("p", .right),
+                "", .number("first"), .number("second"), .number("difference"), .number("95 % interval"), .number("p"),
             ])
+            let difference = measured.difference
             table.append([
                 measured.metric.description, Number.mean(measured.first), Number.mean(measured.second),
-                Number.signed(measured.difference.mean),
-                "\(Number.signed(measured.difference.low))…\(Number.signed(measured.difference.high))",
-                Number.probability(measured.difference.p),
+                Number.signed(difference.mean), Number.interval(difference.low, difference.high),
+                Number.probability(difference.p),
             ])
             let balance = measured.balance
             text += table.text() + "\n"
@@ -67,10 +66,10 @@ extension RunDifference {
 
     private func table(_ changes: [QueryChange]) -> Table {
         let hasValues = measured != nil
-        var columns = [Table.Column("query")]
-        if hasValues { columns += [.init("first", .right), .init("second", .right), .init("change", .right)] }
-        columns += [.init("in common", .right), .init("first document")]
-        if hasValues { columns += [.init("gained"), .init("lost")] }
+        var columns: [Table.Column] = ["query"]
+        if hasValues { columns += [.number("first"), .number("second"), .number("change")] }
+        columns += [.number("in common"), "first document"]
+        if hasValues { columns += ["gained", "lost"] }
         var table = Table(columns: columns)
         for change in changes {
             var cells = [change.queryId.truncated(toWidth: 24)]

@@ -26,11 +26,11 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
     /// Name of the system to which differences are taken.
     public var baseline: String
     /// The metric that decides.
-    public var metric: Metric
+    public var metric = Metric.nDCG(cutoff: 10)
     /// Number of queries in every mean.
     public var queries: Int
     /// Judged queries left out because nothing is relevant for them.
-    public var queriesWithoutRelevantDocument: Int
+    public var queriesWithoutRelevantDocument = 0
     /// The systems, the baseline included, in the order in which they are shown.
     public var systems: [SystemFacts]
 
@@ -64,21 +64,9 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
     public var provenance: ProvenanceFacts?
     /// What was left out, and why.
     public var omissions: [Omission]?
+}
 
-    /// The facts that every comparison has; all others are set afterwards.
-    public init(
-        title: String, split: String, baseline: String, metric: Metric = .nDCG(cutoff: 10), queries: Int,
-        queriesWithoutRelevantDocument: Int = 0, systems: [SystemFacts]
-    ) {
-        self.title = title
-        self.split = split
-        self.baseline = baseline
-        self.metric = metric
-        self.queries = queries
-        self.queriesWithoutRelevantDocument = queriesWithoutRelevantDocument
-        self.systems = systems
-    }
-
+extension ComparisonFacts {
     /// The facts of an evaluation: its systems and their differences.
     public init(title: String, _ report: EvaluationReport, metric: Metric = .nDCG(cutoff: 10)) {
         self.init(
@@ -128,9 +116,7 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
 
     /// The metrics that any system has: the one that decides, those of the standard table in its order, all others by name.
     public var metrics: [Metric] {
-        let found = Set(systems.flatMap(\.metrics.keys))
-        let others = found.subtracting(Metric.standard).sorted { $0.description < $1.description }
-        let all = Metric.standard.filter(found.contains) + others
+        let all = EvaluationSummary(evaluation).metrics
         return all.filter { $0 == metric } + all.filter { $0 != metric }
     }
 }

@@ -73,3 +73,8 @@ public struct StatisticsFacts: Sendable, Equatable, Codable {
     /// The smallest gain that would have been shown.
     public var detectable: Detectable?
 }
+
+extension SeedSummary {
+    /// Mean and standard deviation.
+    var text: String { Number.mean(mean) + (standardDeviation.map { " ± \(Number.mean($0))" } ?? "") }
+}

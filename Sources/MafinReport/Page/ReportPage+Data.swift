@@ -51,45 +51,35 @@ extension ReportPage {
     /// Facts about the collection.
     var data: Section? {
         guard let data = facts.data else { return nil }
-        func words(_ distribution: DataFacts.Distribution?) -> String {
-            distribution.map {
-                "median \(Number.decimal($0.median, 0)), mean \(Number.decimal($0.mean, 1)), "
-                    + "from \(Number.decimal($0.minimum, 0)) to \(Number.decimal($0.maximum, 0))"
-            } ?? "not measured"
+        func text(_ words: DataFacts.Distribution) -> String {
+            "median \(Number.decimal(words.median, 0)), mean \(Number.decimal(words.mean, 1)), "
+                + "from \(Number.decimal(words.minimum, 0)) to \(Number.decimal(words.maximum, 0))"
         }
-        var rows: [(String, Markup)] = [
-            ("Collection", .text(data.name)), ("Documents", .text(Number.count(data.documents))),
-            ("Queries", .text(Number.count(data.queries))),
+        var rows = [
+            ("Collection", data.name), ("Documents", Number.count(data.documents)),
+            ("Queries", Number.count(data.queries)),
         ]
-        if data.documentWords != nil { rows.append(("Words a document", .text(words(data.documentWords)))) }
-        if data.queryWords != nil { rows.append(("Words a query", .text(words(data.queryWords)))) }
+        if let words = data.documentWords { rows.append(("Words a document", text(words))) }
+        if let words = data.queryWords { rows.append(("Words a query", text(words))) }
         let grades = Set(data.splits.flatMap(\.grades.keys)).sorted { (Int($0) ?? 0, $0) < (Int($1) ?? 0, $1) }
+        let splits = pageTable(
+            "The labels of each split",
+            columns: ["Split", .number("Queries"), .number("Labels"), .number("Relevant documents a query")]
+                + grades.map { .number("Grade \($0)") },
+            rows: data.splits.map { split in
+                let relevant = split.relevantDocuments.map {
+                    PageCell(
+                        "mean \(Number.decimal($0.mean, 1))",
+                        "median \(Number.decimal($0.median, 0)), at most \(Number.decimal($0.maximum, 0))")
+                }
+                return [
+                    PageCell(split.name), PageCell(Number.count(split.queries)), PageCell(Number.count(split.labels)),
+                    relevant ?? .absent,
+                ] + grades.map { grade in split.grades[grade].map { PageCell(Number.count($0)) } ?? .absent }
+            }, isCompact: true)
         return Section(
             id: "data", title: "Data",
-            content: factsTable("The collection", rows)
-                + pageTable(
-                    "The labels of each split",
-                    columns: [
-                        PageColumn("Split"), .number("Queries"), .number("Labels"),
-                        .number("Relevant documents a query"),
-                    ] + grades.map { .number("Grade \($0)") },
-                    rows: data.splits.map { split in
-                        PageRow(
-                            [
-                                PageCell(split.name), PageCell(Number.count(split.queries)),
-                                PageCell(Number.count(split.labels)),
-                                split.relevantDocuments.map {
-                                    PageCell(
-                                        .text("mean \(Number.decimal($0.mean, 1))")
-                                            + small(
-                                                "median \(Number.decimal($0.median, 0)), at most \(Number.decimal($0.maximum, 0))"
-                                            ))
-                                } ?? .absent,
-                            ]
-                                + grades.map { grade in
-                                    split.grades[grade].map { PageCell(Number.count($0)) } ?? .absent
-                                })
-                    }, isCompact: true)
+            content: factsTable("The collection", rows.map { ($0, .text($1)) }) + splits
                 + warnings(data.warnings ?? []))
     }
 
@@ -125,18 +115,14 @@ extension ReportPage {
                 content += pageTable(
                     "Texts that are the same or nearly so",
                     note: leaks.findings.count < leaks.found ? "The \(leaks.findings.count) most alike." : nil,
-                    columns: [
-                        .number("In common"), PageColumn("What"), PageColumn("In training"),
-                        PageColumn("In \(facts.split)"),
-                    ],
+                    columns: [.number("In common"), "What", "In training", "In \(facts.split)"],
                     rows: leaks.findings.map { finding in
-                        PageRow([
+                        [
                             PageCell(Number.percent(finding.similarity), value: finding.similarity),
                             PageCell(finding.kind.rawValue),
-                            PageCell(
-                                small(finding.trainingId) + foreignText(finding.trainingText, showing: 240)),
+                            PageCell(small(finding.trainingId) + foreignText(finding.trainingText, showing: 240)),
                             PageCell(small(finding.testId) + foreignText(finding.testText, showing: 240)),
-                        ])
+                        ]
                     })
             }
         }
@@ -151,20 +137,17 @@ extension ReportPage {
                 content += pageTable(
                     "Documents that may be relevant",
                     note: suspects.suspects.count < suspects.found ? "\(suspects.suspects.count) of them." : nil,
-                    columns: [
-                        PageColumn("Query"), PageColumn("Document"), .number("Rank, black box"), .number("Rank, local"),
-                    ],
+                    columns: ["Query", "Document", .number("Rank, black box"), .number("Rank, local")],
                     rows: suspects.suspects.map { suspect in
-                        PageRow([
+                        let title = suspect.document.title
+                        return [
                             PageCell(small(suspect.queryId) + foreignText(suspect.query, showing: 160)),
                             PageCell(
                                 small(suspect.documentId)
-                                    + (suspect.document.title.isEmpty
-                                        ? .empty
-                                        : element("strong", ["dir": "auto"]) { suspect.document.title + " " })
+                                    + (title.isEmpty ? .empty : element("strong", ["dir": "auto"]) { title + " " })
                                     + foreignText(suspect.document.text, showing: 240)),
                             PageCell("\(suspect.blackBoxRank)"), PageCell("\(suspect.localRank)"),
-                        ])
+                        ]
                     })
             }
         }

@@ -3,13 +3,8 @@ import MafinRetrieval
 extension ReportPage {
     /// Query by query: how often each system won, and where.
     var perQuery: Section? {
-        guard let perQuery = facts.perQuery else { return nil }
-        let balances = facts.systems.compactMap { system in
-            system.name == facts.baseline
-                ? nil
-                : perQuery.balance(of: system.name, against: facts.baseline, in: facts.metric).map { (system, $0) }
-        }
-        guard !balances.isEmpty else { return nil }
+        let balances = balances
+        guard let perQuery = facts.perQuery, !balances.isEmpty else { return nil }
         // The system that the page is about; else the one with the largest difference.
         let chosen =
             balances.first { $0.0.name == facts.verdict?.system }
@@ -26,6 +21,16 @@ extension ReportPage {
             }
         }
         return Section(id: "queries", title: "Query by query", content: content)
+    }
+
+    /// Each system's queries better and worse than with the baseline.
+    var balances: [(SystemFacts, Balance)] {
+        facts.systems.compactMap { system in
+            system.name == facts.baseline
+                ? nil
+                : facts.perQuery?.balance(of: system.name, against: facts.baseline, in: facts.metric)
+                    .map { (system, $0) }
+        }
     }
 
     private func balancePlot(_ balances: [(SystemFacts, Balance)]) -> Markup {

@@ -25,12 +25,12 @@ extension ReportPage {
         if let inputs = provenance.inputs, !inputs.isEmpty {
             content += pageTable(
                 "Inputs",
-                columns: [PageColumn("What"), PageColumn("File"), .number("Entries"), PageColumn("SHA-256")],
+                columns: ["What", "File", .number("Entries"), "SHA-256"],
                 rows: inputs.map {
-                    PageRow([
+                    [
                         PageCell($0.role), PageCell($0.name), PageCell(Number.count($0.count)),
                         PageCell(code($0.sha256)),
-                    ])
+                    ]
                 })
         }
         return content == .empty ? nil : Section(id: "provenance", title: "How to reproduce it", content: content)

@@ -5,12 +5,12 @@ extension ReportPage {
     /// The top of the page: the verdict, the reason and the costs.
     var verdict: Markup {
         guard let verdict = facts.verdict else {
-            return element("p", ["class": "overline"]) { overline } + element("h1") { facts.title }
+            return element("p", ["class": "overline"]) { overline.joined(separator: " · ") }
+                + element("h1") { facts.title }
         }
         return element("p", ["class": "overline"]) {
             element("strong") { facts.title }
-            " · "
-            overline
+            " · " + overline.joined(separator: " · ")
         }
             + element("div", ["class": verdict.decision.rawValue]) {
                 element("h1") {
@@ -24,19 +24,24 @@ extension ReportPage {
             }
             + figures(verdict)
             + element("div", ["class": "split"]) {
-                if let costs = verdict.costs { self.costs(costs) }
+                if let costs = verdict.costs {
+                    factsTable(
+                        "What it costs", note: costs.machine.map { "Measured on \($0)." },
+                        Self.costTexts(costs).map { ($0, .text($1)) })
+                }
                 if let command = verdict.command { shipping(command, verdict.decision) }
             }
     }
 
-    private var overline: String {
+    /// What was measured and when, part by part.
+    var overline: [String] {
         var parts = ["\(facts.split) split", "\(Number.count(facts.queries)) queries"]
         if facts.queriesWithoutRelevantDocument > 0 {
             parts.append(
                 "\(Number.count(facts.queriesWithoutRelevantDocument)) without a relevant document are left out")
         }
         if let created = facts.created { parts.append(Self.time(created)) }
-        return parts.joined(separator: " · ")
+        return parts
     }
 
     /// `2026-11-24 04:00 UTC` of `2026-11-24T04:00:47Z`; anything else as it is.
@@ -85,15 +90,7 @@ extension ReportPage {
         value < 0.001 ? "< .001" : "= \(Number.mean(value))"
     }
 
-    private func costs(_ costs: CostFacts) -> Markup {
-        factsTable("What it costs", note: costs.machine.map { "Measured on \($0)." }, Self.costRows(costs))
-    }
-
     /// The costs by name, for the page and for Markdown.
-    static func costRows(_ costs: CostFacts) -> [(name: String, value: Markup)] {
-        costTexts(costs).map { ($0.name, .text($0.value)) }
-    }
-
     static func costTexts(_ costs: CostFacts) -> [(name: String, value: String)] {
         var rows: [(String, String)] = []
         func change(_ change: CostFacts.Change, _ text: (Double) -> String) -> String {
@@ -101,12 +98,8 @@ extension ReportPage {
         }
         if let dimensions = costs.dimensions {
             let added = Int((dimensions.after - dimensions.before).rounded())
-            rows.append(
-                (
-                    "Dimensions",
-                    "\(added == 0 ? "none" : Number.count(added)) added: "
-                        + change(dimensions) { Number.count(Int($0.rounded())) }
-                ))
+            let text = change(dimensions) { Number.count(Int($0.rounded())) }
+            rows.append(("Dimensions", "\(added == 0 ? "none" : Number.count(added)) added: \(text)"))
         }
         if let bytes = costs.indexBytes {
             rows.append(("Index in memory", change(bytes) { Number.bytes(Int($0)) }))

@@ -8,9 +8,11 @@ extension ComparisonFacts {
 /// Builds the page from the facts. A section without facts is not in the page.
 struct ReportPage {
     let facts: ComparisonFacts
+    let summary: EvaluationSummary
 
     init(_ facts: ComparisonFacts) {
         self.facts = facts
+        summary = EvaluationSummary(facts)
     }
 
     /// A part of the page, with its entry in the list of contents.
@@ -26,8 +28,7 @@ struct ReportPage {
     var sections: [Section] {
         [
             systems, headToHead, subsets, perQuery, examples, training, lambda, learningCurve, scores, data, quality,
-            provenance,
-            omissions,
+            provenance, omissions,
         ].compactMap(\.self)
     }
 
@@ -76,44 +77,9 @@ struct ReportPage {
     /// The name for people of a system.
     func title(of system: String) -> String { facts.system(named: system)?.displayName ?? system }
 
-    /// The level below which a corrected p is significant.
-    var significanceLevel: Double { facts.statistics?.significanceLevel ?? 0.05 }
-
     /// Whether a difference is significant, and in which direction.
-    func finding(_ difference: MetricDifference) -> EvaluationSummary.Finding {
-        EvaluationSummary.finding(difference, significanceLevel: significanceLevel)
-    }
+    func finding(_ difference: MetricDifference) -> EvaluationSummary.Finding { summary.finding(difference) }
 
     /// `95 %`.
     var confidence: String { Number.percent(facts.statistics?.confidenceLevel ?? 0.95) }
-}
-
-extension EvaluationSummary.Finding {
-    /// Its colour.
-    var color: PlotColor {
-        switch self {
-        case .better: .gain
-        case .worse: .loss
-        case .same, .notShown: .neutral
-        }
-    }
-
-    /// Its mark, for readers who do not see colour.
-    var mark: String {
-        switch self {
-        case .better: "▲"
-        case .worse: "▼"
-        case .same, .notShown: ""
-        }
-    }
-
-    /// The finding in words.
-    var words: String {
-        switch self {
-        case .better: "better"
-        case .worse: "worse"
-        case .same: "the same"
-        case .notShown: "no difference shown"
-        }
-    }
 }

@@ -1,44 +1,20 @@
 /// How often each of several things won and lost: bars to the right and to the left of one line.
-public struct BalancePlot: Sendable {
-    /// One row.
-    public struct Row: Sendable {
+struct BalancePlot {
+    /// How many cases one thing lost and won, and in how many it did neither.
+    struct Row {
         /// Whose it is.
-        public var label: String
-        /// Cases lost, won, and neither.
-        public var losses: Int
-        /// Neither won nor lost.
-        public var ties: Int
-        /// Cases won.
-        public var wins: Int
+        var label: String
+        var losses: Int
+        var ties: Int
+        var wins: Int
         /// Whether the row stands out.
-        public var isStrong: Bool
-
-        /// A row.
-        public init(label: String, losses: Int, ties: Int, wins: Int, isStrong: Bool = false) {
-            self.label = label
-            self.losses = losses
-            self.ties = ties
-            self.wins = wins
-            self.isStrong = isStrong
-        }
+        var isStrong = false
     }
 
-    /// What the plot shows: its accessible name.
-    public var title: String
-    /// What is to be seen in it, for who cannot see it.
-    public var summary: String
-    /// Rows from top to bottom.
-    public var rows: [Row]
-
-    /// A plot of these rows.
-    public init(title: String, summary: String = "", rows: [Row]) {
-        self.title = title
-        self.summary = summary
-        self.rows = rows
-    }
-
-    /// The plot as a file of its own.
-    public func svgFile(width: Double = 720) -> String { SVG.file(svg(width: width, isNamed: true)) }
+    var title: String
+    var summary = ""
+    /// From top to bottom.
+    var rows: [Row]
 
     private static let narrow = 520.0
 

@@ -1,65 +1,29 @@
 /// Estimates with their intervals, one a row, along one axis (a forest plot).
-public struct IntervalPlot: Sendable {
+struct IntervalPlot {
     /// One estimate.
-    public struct Row: Sendable {
+    struct Row {
         /// Whose it is.
-        public var label: String
-        /// The estimate.
-        public var value: Double
-        /// Lower bound of its interval.
-        public var low: Double
-        /// Upper bound of its interval.
-        public var high: Double
+        var label: String
+        var value: Double
+        /// Bounds of its interval.
+        var low: Double
+        var high: Double
         /// The figures in words, at the end of the row.
-        public var text: String
+        var text: String
         /// What the estimate amounts to.
-        public var color: PlotColor
+        var color: PlotColor
         /// Whether the row stands out.
-        public var isStrong: Bool
-
-        /// A row.
-        public init(
-            label: String, value: Double, low: Double, high: Double, text: String, color: PlotColor,
-            isStrong: Bool = false
-        ) {
-            self.label = label
-            self.value = value
-            self.low = low
-            self.high = high
-            self.text = text
-            self.color = color
-            self.isStrong = isStrong
-        }
+        var isStrong = false
     }
 
-    /// What the plot shows, in a few words: its accessible name.
-    public var title: String
-    /// What is to be seen in it, for who cannot see it.
-    public var summary: String
+    var title: String
+    var summary = ""
     /// What is measured.
-    public var label: String
-    /// How values are written.
-    public var format: TickFormat
-    /// Estimates, from top to bottom.
-    public var rows: [Row]
+    var label: String
+    /// From top to bottom.
+    var rows: [Row]
     /// A range around 0 to be shaded: values that mean nothing. `nil`: none.
-    public var indifference: ClosedRange<Double>?
-
-    /// A plot of these rows.
-    public init(
-        title: String, summary: String = "", label: String, format: TickFormat = .difference, rows: [Row],
-        indifference: ClosedRange<Double>? = nil
-    ) {
-        self.title = title
-        self.summary = summary
-        self.label = label
-        self.format = format
-        self.rows = rows
-        self.indifference = indifference
-    }
-
-    /// The plot as a file of its own.
-    public func svgFile(width: Double = 720) -> String { SVG.file(svg(width: width, isNamed: true)) }
+    var indifference: ClosedRange<Double>?
 
     /// Below this width names and figures stand above their line instead of beside it.
     private static let narrow = 520.0
@@ -88,7 +52,7 @@ public struct IntervalPlot: Sendable {
                     x: x(band.lowerBound), y: top, width: x(band.upperBound) - x(band.lowerBound), height: bottom - top,
                     class: "veil")
             }
-            for (tick, text) in zip(ticks, format.texts(ticks)) {
+            for (tick, text) in zip(ticks, TickFormat.difference.texts(ticks)) {
                 SVG.line((x(tick), top), (x(tick), bottom), class: tick == 0 ? "rule" : "grid")
                 SVG.text(text, at: (x(tick), bottom + PlotFrame.lineHeight + 2), anchor: .middle)
             }

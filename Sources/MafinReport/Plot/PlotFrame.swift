@@ -1,5 +1,5 @@
 /// The geometry of a plot, in pixels of the drawing; y grows downwards.
-struct PlotFrame: Equatable {
+struct PlotFrame {
     static let fontSize = 12.0
     /// From the baseline of one line of text to the next.
     static let lineHeight = 16.0
@@ -26,12 +26,6 @@ struct PlotFrame: Equatable {
         bottom = size.height - 2 * Self.lineHeight - 10
         xScale = plot.x.scale
         yScale = plot.y.scale
-    }
-
-    static func == (first: PlotFrame, second: PlotFrame) -> Bool {
-        first.size == second.size && first.left == second.left && first.right == second.right
-            && first.top == second.top && first.bottom == second.bottom && first.xScale == second.xScale
-            && first.yScale == second.yScale
     }
 
     /// Pixels from the left edge.
