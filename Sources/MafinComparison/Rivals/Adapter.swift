@@ -80,10 +80,7 @@ public struct Adapter: Sendable, Equatable {
     /// - Parameter gradient: with respect to the unit rows.
     func backward(gradient: Matrix, pass: Pass, into total: inout [Float]) {
         var inner = Matrix.normalizedRowsBackward(gradient: gradient, unit: pass.unit, norms: pass.norms)
-        let strength = strength
-        inner.values.withUnsafeMutableBufferPointer { values in
-            for index in values.indices { values[index] *= strength }
-        }
+        inner.scale(by: strength)
         switch shape {
         case .linear:
             Self.add(Matrix.multiply(transposed: inner, pass.input), to: &total, at: 0)
@@ -111,6 +108,15 @@ public struct Adapter: Sendable, Equatable {
             part.values.withUnsafeBufferPointer { part in
                 for index in part.indices { total[offset + index] += part[index] }
             }
+        }
+    }
+}
+
+extension Matrix {
+    /// Multiplies all values.
+    mutating func scale(by factor: Float) {
+        values.withUnsafeMutableBufferPointer { values in
+            for index in values.indices { values[index] *= factor }
         }
     }
 }

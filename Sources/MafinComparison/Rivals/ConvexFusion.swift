@@ -39,7 +39,14 @@ public struct ConvexFusion: Rival {
         var best: (value: Double, weight: Double, normalization: ScoreNormalization)?
         for normalization in normalizations {
             if isCancelled() { throw CancellationError() }
-            let values = try developmentValues(data, normalization)
+            let values = try data.developments(of: systems[0].system, variants: weights.count) {
+                queries, scores, measure in
+                let first = WeightedFusion.normalized(scores, normalization)
+                let second = WeightedFusion.normalized(try systems[1].system.scores(queries: queries), normalization)
+                for (index, weight) in weights.enumerated() {
+                    measure(index, MixtureWeights(lambda: Float(weight)).mix(blackBox: first, local: second))
+                }
+            }
             for (weight, value) in zip(weights, values) where value > best?.value ?? -1 {
                 best = (value, weight, normalization)
             }
@@ -54,22 +61,5 @@ public struct ConvexFusion: Rival {
                 "weight": .number(best.weight), "of": .text(systems[1].name),
                 "normalization": .text(best.normalization.rawValue),
             ])
-    }
-
-    /// The mean metric on dev at each weight.
-    private func developmentValues(_ data: RivalData, _ normalization: ScoreNormalization) throws -> [Double] {
-        let ranker = RelevantRanks(tieOrder: data.index.tieOrder, metric: data.metric)
-        var sums = [Double](repeating: 0, count: weights.count)
-        try systems[0].system.forEachBlock(of: data.index.devQueries) { range, scores in
-            let queries = Array(data.index.devQueries[range])
-            let first = WeightedFusion.normalized(scores, normalization)
-            let second = WeightedFusion.normalized(try systems[1].system.scores(queries: queries), normalization)
-            let judged = data.index.judged(queries)
-            for (index, weight) in weights.enumerated() {
-                let mixed = MixtureWeights(lambda: Float(weight)).mix(blackBox: first, local: second)
-                sums[index] += ranker.values(of: mixed, judged: judged).reduce(0, +)
-            }
-        }
-        return sums.map { $0 / Double(data.index.devQueries.count) }
     }
 }

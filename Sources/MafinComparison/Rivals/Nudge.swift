@@ -45,21 +45,16 @@ public struct NudgeN: Rival {
         let base = try base.normalized()
         let paths = GreatCirclePaths(data.index, base: base)
         let metric = criterion ?? data.metric
-        var sums = [Double](repeating: 0, count: steps.count)
-        let ranker = RelevantRanks(tieOrder: data.index.tieOrder, metric: metric)
-        try base.forEachBlock(of: data.index.devQueries) { range, scores in
-            let queries = data.index.devQueries[range]
-            let judged = data.index.judged(queries)
-            let along = Matrix.multiply(
-                base.queries.selecting(rows: queries), transposed: paths.tangents)
+        let values = try data.developments(of: base, variants: steps.count, metric: metric) {
+            queries, scores, measure in
+            let along = Matrix.multiply(base.queries.selecting(rows: queries), transposed: paths.tangents)
             for (index, step) in steps.enumerated() {
                 if isCancelled() { throw CancellationError() }
-                let moved = paths.scores(scores, along: along, step: step)
-                sums[index] += ranker.values(of: moved, judged: judged).reduce(0, +)
+                measure(index, paths.scores(scores, along: along, step: step))
             }
         }
         var best = 0
-        for index in sums.indices where sums[index] > sums[best] { best = index }
+        for index in values.indices where values[index] > values[best] { best = index }
         let system = VectorSystem(queries: base.queries, documents: paths.documents(step: steps[best]))
         return FittedRival(
             name: name, system: system, development: try data.development(of: system),

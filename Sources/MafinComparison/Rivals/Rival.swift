@@ -106,29 +106,27 @@ public struct RivalData: Sendable {
                 documentLengths: [Int](repeating: 1, count: documentCount)), metric: metric)
     }
 
-    /// The same data with only some of the training queries.
-    /// - Throws: ``TrainingError`` if no query is left.
-    public func limited(toTrainQueries rows: [Int]) throws -> RivalData {
-        try RivalData(index: index.limited(toTrainQueries: rows), metric: metric)
-    }
-
-    /// The metric of a system for each development query, in the order of ``TrainingIndex/devQueries``.
-    /// - Throws: what the system throws.
-    public func developmentValues(
-        of system: any RankingSystem, metric: Metric? = nil
-    ) throws -> [Double] {
-        let ranker = RelevantRanks(tieOrder: index.tieOrder, metric: metric ?? self.metric)
-        var values: [Double] = []
-        try system.forEachBlock(of: index.devQueries) { range, scores in
-            values += ranker.values(of: scores, judged: index.judged(index.devQueries[range]))
-        }
-        return values
-    }
-
     /// The mean of the metric over the development queries.
     /// - Throws: what the system throws.
-    public func development(of system: any RankingSystem, metric: Metric? = nil) throws -> Double {
-        let values = try developmentValues(of: system, metric: metric)
-        return values.reduce(0, +) / Double(values.count)
+    public func development(of system: any RankingSystem) throws -> Double {
+        try developments(of: system, variants: 1) { _, scores, measure in measure(0, scores) }[0]
+    }
+
+    /// The means of a metric over the development queries, one for each variant of a system.
+    /// - Parameters:
+    ///   - metric: `nil`: the one that choices are made by.
+    ///   - body: gets a block of queries and the system's scores of them, and gives `measure` the scores of each variant.
+    func developments(
+        of system: any RankingSystem, variants count: Int, metric: Metric? = nil,
+        _ body: (_ queries: [Int], _ scores: Matrix, _ measure: (_ variant: Int, Matrix) -> Void) throws -> Void
+    ) throws -> [Double] {
+        let ranker = RelevantRanks(tieOrder: index.tieOrder, metric: metric ?? self.metric)
+        var sums = [Double](repeating: 0, count: count)
+        try system.forEachBlock(of: index.devQueries) { range, scores in
+            let queries = Array(index.devQueries[range])
+            let judged = index.judged(queries)
+            try body(queries, scores) { sums[$0] += ranker.values(of: $1, judged: judged).reduce(0, +) }
+        }
+        return sums.map { $0 / Double(index.devQueries.count) }
     }
 }

@@ -117,7 +117,9 @@ extension ReportPage {
     /// The differences of the metric that decides, with their intervals.
     var differencePlot: IntervalPlot? {
         let rows = facts.systems.compactMap { system in
-            system.difference?[facts.metric].map { row(system.name, $0, text: "(\(interval($0)))") }
+            system.difference?[facts.metric].map {
+                row(system.name, $0, text: " (\(interval($0)))", isStrong: system.name == facts.verdict?.system)
+            }
         }
         guard !rows.isEmpty else { return nil }
         return IntervalPlot(
@@ -126,11 +128,12 @@ extension ReportPage {
             label: "difference in \(facts.metric)", rows: rows, indifference: detectable.map { -$0...$0 })
     }
 
-    private func row(_ system: String, _ difference: MetricDifference, text: String) -> IntervalPlot.Row {
+    private func row(
+        _ system: String, _ difference: MetricDifference, text: String, isStrong: Bool = false
+    ) -> IntervalPlot.Row {
         IntervalPlot.Row(
             label: title(of: system), value: difference.mean, low: difference.low, high: difference.high,
-            text: "\(signed(difference.mean)) \(text)", color: finding(difference).color,
-            isStrong: system == facts.verdict?.system)
+            text: signed(difference.mean) + text, color: finding(difference).color, isStrong: isStrong)
     }
 
     /// The smallest difference in the metric that decides that these queries could have shown.
@@ -154,7 +157,7 @@ extension ReportPage {
     var headToHeadPlot: IntervalPlot? {
         guard let facts = facts.headToHead, !facts.opponents.isEmpty else { return nil }
         let rows = facts.opponents.map {
-            row($0.name, $0.difference, text: "p \(Number.probability($0.difference.pHolm))")
+            row($0.name, $0.difference, text: ", p \(Number.probability($0.difference.pHolm))")
         }
         return IntervalPlot(
             title: "\(title(of: facts.system)) minus each other system in \(facts.metric)",
