@@ -83,9 +83,9 @@ public struct ComparisonReport {
             detectable: .init(
                 metric: metric, difference: detectable.difference, power: detectable.power,
                 standardDeviation: detectable.standardDeviation))
-        let texts = Dictionary(collection.queries.map { ($0.id, $0.text) }, uniquingKeysWith: { first, _ in first })
         facts.perQuery = PerQueryFacts(
-            evaluations.map { ($0.name, $0.evaluation.mean) }, metrics: metrics, texts: { texts[$0] ?? "" })
+            evaluations.map { ($0.name, $0.evaluation.mean) }, metrics: metrics,
+            texts: { collection.queryText($0) ?? "" })
         facts.trainingCurves = result.trainings.map { TrainingCurve($0, metric: metric) }
         facts.lambdaSweeps = sweeps
         facts.learningCurve = result.learningCurve.flatMap {
@@ -199,14 +199,13 @@ public struct ComparisonReport {
 
     /// The sweeps of the first seed.
     private var sweeps: [LambdaSweepFacts]? {
-        var found: [LambdaSweepFacts] = []
-        for record in result.trainings where record.seed == plan.request.seed {
-            guard let sweep = record.sweep else { continue }
-            found.append(
+        let found = result.trainings.filter { $0.seed == plan.request.seed }.compactMap { record in
+            record.sweep.map {
                 LambdaSweepFacts(
-                    system: record.name, split: JudgedSplits.Part.dev.rawValue, sweep: sweep,
+                    system: record.name, split: JudgedSplits.Part.dev.rawValue, sweep: $0,
                     chosen: Double(record.mixing.weights.lambda),
-                    choice: record.mixing.origin == .fixed ? "fixed" : "fitted by likelihood on dev"))
+                    choice: record.mixing.origin == .fixed ? "fixed" : "fitted by likelihood on dev")
+            }
         }
         return found.isEmpty ? nil : found
     }
@@ -244,11 +243,9 @@ public struct ComparisonReport {
 
     private func examples(_ chosen: TrainingRecord, _ qrels: Qrels) throws -> ExampleFacts {
         let rankings = try comparison.rankings(of: chosen)
-        let texts = Dictionary(collection.queries.map { ($0.id, $0.text) }, uniquingKeysWith: { first, _ in first })
-        func document(_ id: String) -> Document? { collection.documentIndex[id].map { collection.documents[$0] } }
         var examples = ExampleFacts(
             system: (chosen.name, rankings.chosen), baseline: (ArtefactEvaluation.baseline, rankings.blackBox),
-            qrels: qrels, metric: plan.metric, query: { texts[$0] }, document: document,
+            qrels: qrels, metric: plan.metric, query: collection.queryText, document: collection.document,
             parts: { scores?.parts(query: $0, document: $1) })
         guard let model else { return examples }
         let words = LeaveOneOut(model)
@@ -256,7 +253,8 @@ public struct ComparisonReport {
             for index in list.indices.prefix(Self.attributedQueries) {
                 // The first relevant document, or else the first of all.
                 let ranking = list[index].systemRanking
-                guard let shown = ranking.first(where: \.isRelevant) ?? ranking.first, let found = document(shown.id)
+                guard let shown = ranking.first(where: \.isRelevant) ?? ranking.first,
+                    let found = collection.document(shown.id)
                 else { continue }
                 list[index].attributions = [
                     DocumentAttribution(
@@ -275,14 +273,10 @@ public struct ComparisonReport {
     /// The given provenance, with what each system chose on dev.
     private var provenanceWithChoices: ProvenanceFacts {
         var provenance = provenance
-        var settings: [ProvenanceFacts.Setting] = []
-        for row in result.rows where !row.choices.isEmpty {
-            let name = result.rows.count { $0.name == row.name } > 1 ? "\(row.name), seed \(row.seed)" : row.name
-            settings.append(
-                .init(
-                    name,
-                    row.choices.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.text)" }.joined(
-                        separator: "; ")))
+        let settings = result.rows.filter { !$0.choices.isEmpty }.map { row in
+            ProvenanceFacts.Setting(
+                result.rows.count { $0.name == row.name } > 1 ? "\(row.name), seed \(row.seed)" : row.name,
+                row.choices.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.text)" }.joined(separator: "; "))
         }
         if !settings.isEmpty {
             provenance.configuration =
@@ -291,4 +285,12 @@ public struct ComparisonReport {
         provenance.seconds = result.spent
         return provenance
     }
+}
+
+extension RetrievalCollection {
+    /// What a query asks; `nil` for an unknown one.
+    func queryText(_ id: String) -> String? { queryIndex[id].map { queries[$0].text } }
+
+    /// The document of an identifier.
+    func document(_ id: String) -> Document? { documentIndex[id].map { documents[$0] } }
 }

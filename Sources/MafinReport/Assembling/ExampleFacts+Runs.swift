@@ -38,40 +38,39 @@ extension ExampleFacts {
         let differences = mine.differences(from: theirs, in: metric)
         func example(_ index: Int) -> QueryExample {
             let id = mine.queryIds[index]
-            let rankings = (theirs: baseline.run[id] ?? [], mine: system.run[id] ?? [])
-            func places(_ ranking: [ScoredDocument]) -> [String: Int] {
-                Dictionary(ranking.enumerated().map { ($1.id, $0 + 1) }, uniquingKeysWith: min)
-            }
-            let placesOf = (theirs: places(rankings.theirs), mine: places(rankings.mine))
-            func ranked(_ ranking: [ScoredDocument], other: [String: Int]) -> [RankedDocument] {
-                ranking.prefix(limits.depth).enumerated().map { place, entry in
+            func ranked(_ run: Run, beside other: Run) -> [RankedDocument] {
+                let others = (other[id] ?? []).ranks
+                return (run[id] ?? []).prefix(limits.depth).enumerated().map { place, entry in
                     RankedDocument(
                         id: entry.id, rank: place + 1, score: Double(entry.score), parts: parts(id, entry.id),
-                        grade: qrels.grade(query: id, document: entry.id), otherRank: other[entry.id])
+                        grade: qrels.grade(query: id, document: entry.id), otherRank: others[entry.id])
                 }
             }
-            let shown = (
-                theirs: ranked(rankings.theirs, other: placesOf.mine),
-                mine: ranked(rankings.mine, other: placesOf.theirs)
-            )
-            var documents: [String: DocumentText] = [:]
-            for entry in shown.theirs + shown.mine where documents[entry.id] == nil {
-                documents[entry.id] = document(entry.id).map { DocumentText($0, limit: limits.textLength) }
+            let (before, after) = (ranked(baseline.run, beside: system.run), ranked(system.run, beside: baseline.run))
+            let documents = Set((before + after).map(\.id)).compactMap { id in
+                document(id).map { (id, DocumentText($0, limit: limits.textLength)) }
             }
             return QueryExample(
                 queryId: id, query: query(id) ?? id, baselineValue: theirs.values[metric]?[index] ?? 0,
                 systemValue: mine.values[metric]?[index] ?? 0,
-                relevantDocuments: qrels.relevantDocuments(of: id).count, baselineRanking: shown.theirs,
-                systemRanking: shown.mine, documents: documents)
+                relevantDocuments: qrels.relevantDocuments(of: id).count, baselineRanking: before,
+                systemRanking: after, documents: Dictionary(uniqueKeysWithValues: documents))
         }
-        // Ties in the order of the labels: `sort` is not promised to be stable.
-        let wins = differences.indices.filter { differences[$0] > Balance.tolerance }
-            .sorted { (differences[$1], $0) < (differences[$0], $1) }
-        let losses = differences.indices.filter { differences[$0] < -Balance.tolerance }
-            .sorted { (differences[$0], $0) < (differences[$1], $1) }
+        /// The largest changes in the direction of a sign; ties in the order of the labels: `sort` is not promised to be stable.
+        func examples(_ sign: Double) -> [QueryExample] {
+            differences.indices.filter { sign * differences[$0] > Balance.tolerance }
+                .sorted { (-sign * differences[$0], $0) < (-sign * differences[$1], $1) }
+                .prefix(limits.count).map(example)
+        }
         self.init(
             system: system.name, baseline: baseline.name, metric: metric, depth: limits.depth,
-            balance: Balance(differences: differences), wins: wins.prefix(limits.count).map(example),
-            losses: losses.prefix(limits.count).map(example))
+            balance: Balance(differences: differences), wins: examples(1), losses: examples(-1))
+    }
+}
+
+extension [ScoredDocument] {
+    /// The place of each document, from 1.
+    var ranks: [String: Int] {
+        Dictionary(enumerated().map { ($1.id, $0 + 1) }, uniquingKeysWith: { first, _ in first })
     }
 }

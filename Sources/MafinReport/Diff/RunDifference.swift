@@ -84,12 +84,13 @@ public struct RunDifference: Sendable, Equatable, Codable {
         test: PairedRandomizationTest = PairedRandomizationTest()
     ) throws {
         precondition(depth > 0, "the first \(depth) ranks")
+        func refuse(_ reason: String) -> ReportError {
+            .incomparable(first: first.name, second: second.name, reason: reason)
+        }
         let common = first.run.queryIds.filter { second.run[$0] != nil }
         guard !common.isEmpty else {
             let examples = (first.run.queryIds.first ?? "none", second.run.queryIds.first ?? "none")
-            throw ReportError.incomparable(
-                first: first.name, second: second.name,
-                reason: "no query is in both (\(examples.0) in one, \(examples.1) in the other)")
+            throw refuse("no query is in both (\(examples.0) in one, \(examples.1) in the other)")
         }
         self.first = first.name
         self.second = second.name
@@ -104,9 +105,7 @@ public struct RunDifference: Sendable, Equatable, Codable {
             let mine = evaluate(first.run, against: qrels, metrics: [metric])
             let theirs = evaluate(second.run, against: qrels, metrics: [metric])
             guard mine.queryIds.contains(where: { first.run[$0] != nil || second.run[$0] != nil }) else {
-                throw ReportError.incomparable(
-                    first: first.name, second: second.name,
-                    reason: "the labels have no relevant document for any of their queries")
+                throw refuse("the labels have no relevant document for any of their queries")
             }
             let differences = theirs.differences(from: mine, in: metric)
             let interval = bootstrap.interval(of: differences)
@@ -131,10 +130,7 @@ public struct RunDifference: Sendable, Equatable, Codable {
         of query: String, _ first: [ScoredDocument], _ second: [ScoredDocument], judgments: [String: Int],
         values: (Double, Double)?, depth: Int
     ) -> QueryChange {
-        func ranks(_ ranking: [ScoredDocument]) -> [String: Int] {
-            Dictionary(ranking.enumerated().map { ($1.id, $0 + 1) }, uniquingKeysWith: min)
-        }
-        let (before, after) = (ranks(first), ranks(second))
+        let (before, after) = (first.ranks, second.ranks)
         func stands(_ document: String, in ranks: [String: Int]) -> Bool {
             ranks[document].map { $0 <= depth } ?? false
         }

@@ -43,6 +43,13 @@ public struct QueryExample: Sendable, Equatable, Codable {
 
     /// System minus baseline.
     public var change: Double { systemValue - baselineValue }
+
+    /// Title or start of a document's text on one line; its identifier where there is neither.
+    func line(of document: String, _ limit: Int) -> String {
+        let text = documents[document].map { $0.title.isEmpty ? $0.text : $0.title } ?? ""
+        let line = singleLine(text, limit)
+        return line.isEmpty ? document : line
+    }
 }
 
 /// One document of a ranking.

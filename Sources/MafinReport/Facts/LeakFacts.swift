@@ -47,16 +47,16 @@ extension LeakFacts {
     ///   - leftOut: queries of train and dev that were left out because a measured query has their text.
     ///   - isAllowed: whether the user chose to measure in spite of equal queries on both sides.
     public init(_ report: LeakReport, leftOut: Int, isAllowed: Bool) {
-        let pairs = report.queries.map { pair in
+        let queries = report.queries.map { pair in
             Finding(
                 kind: .query, trainingId: pair.learned.id, testId: pair.measured.id, trainingText: pair.learned.text,
                 testText: pair.measured.text, similarity: pair.similarity)
         }
         let documents = report.documents.map { pair in
-            Finding(
-                kind: .document, trainingId: pair.learned.id, testId: pair.measured.id,
-                trainingText: String(pair.learned.textForEncoding.prefix(Self.textLength)),
-                testText: String(pair.measured.textForEncoding.prefix(Self.textLength)), similarity: pair.similarity)
+            let texts = [pair.learned, pair.measured].map { String($0.textForEncoding.prefix(Self.textLength)) }
+            return Finding(
+                kind: .document, trainingId: pair.learned.id, testId: pair.measured.id, trainingText: texts[0],
+                testText: texts[1], similarity: pair.similarity)
         }
         let comparison = LeakReport.comparisonOfQueries
         self.init(
@@ -69,7 +69,7 @@ extension LeakFacts {
                     ? ""
                     : " Before that, \(Number.count(leftOut)) \(leftOut == 1 ? "query was" : "queries were") left out of train and dev because a measured query has "
                         + "the same text."),
-            found: pairs.count + documents.count, findings: Array((pairs + documents).prefix(Self.shown)),
+            found: queries.count + documents.count, findings: Array((queries + documents).prefix(Self.shown)),
             isAllowed: isAllowed && report.queries.contains(where: \.isEqual))
     }
 }

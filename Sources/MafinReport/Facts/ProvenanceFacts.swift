@@ -45,18 +45,6 @@ public struct ProvenanceFacts: Sendable, Equatable, Codable {
     /// Seconds of the whole comparison.
     public var seconds: Double?
 
-    /// Provenance from its parts.
-    public init(
-        command: String? = nil, configuration: [Group]? = nil, seeds: [String: UInt64]? = nil,
-        versions: [Setting]? = nil, inputs: [ArtefactManifest.DataRecord]? = nil, machine: String? = nil,
-        seconds: Double? = nil
-    ) {
-        self.command = command
-        self.configuration = configuration
-        self.seeds = seeds
-        self.versions = versions
-        self.inputs = inputs
-        self.machine = machine
-        self.seconds = seconds
-    }
+    /// Nothing yet.
+    public init() {}
 }

@@ -87,10 +87,7 @@ extension MarkdownReport {
 
     private func document(_ entry: RankedDocument?, of example: QueryExample) -> String {
         guard let entry else { return "–" }
-        let text = example.documents[entry.id]
-        let title = text.map { $0.title.isEmpty ? $0.text : $0.title } ?? ""
-        let line = singleLine(title, 60)
-        return (line.isEmpty ? entry.id : line).inlineMarkdown + (entry.isRelevant ? " ✓" : "")
+        return example.line(of: entry.id, 60).inlineMarkdown + (entry.isRelevant ? " ✓" : "")
     }
 
     private func words(_ attribution: ScoreAttribution, documentId: String) -> String {

@@ -41,7 +41,7 @@ enum SVG {
         return drawing.source[..<body] + style.source + drawing.source[body...] + "\n"
     }
 
-    static func line(_ from: (Double, Double), _ to: (Double, Double), class name: String) -> Markup {
+    static func line(_ from: (Double, Double), _ to: (Double, Double), class name: String?) -> Markup {
         element(
             "line",
             [

@@ -247,18 +247,19 @@ package struct ComparisonWorkflow {
                         Setting($0.key, $0.value.text)
                     }))
         }
-        return ProvenanceFacts(
-            command: options.commandLine, configuration: groups,
-            seeds: [
-                "the first training": plan.request.seed, "splits": JudgedSplits.standardSeed,
-                "resampling": PairedBootstrap().seed,
-            ],
-            versions: [
-                Setting("mafin", LibraryVersion.current.version),
-                Setting("system", ProcessInfo.processInfo.operatingSystemVersionString),
-                Setting("threads", "\(Parallelism.threads)"),
-            ],
-            inputs: try comparison.inputs(), machine: Machine.description)
+        var facts = ProvenanceFacts()
+        (facts.command, facts.configuration) = (options.commandLine, groups)
+        facts.seeds = [
+            "the first training": plan.request.seed, "splits": JudgedSplits.standardSeed,
+            "resampling": PairedBootstrap().seed,
+        ]
+        facts.versions = [
+            Setting("mafin", LibraryVersion.current.version),
+            Setting("system", ProcessInfo.processInfo.operatingSystemVersionString),
+            Setting("threads", "\(Parallelism.threads)"),
+        ]
+        (facts.inputs, facts.machine) = (try comparison.inputs(), Machine.description)
+        return facts
     }
 }
 
