@@ -93,8 +93,7 @@ extension Comparison {
                 do {
                     return try unit(fitting: rival, seed: seed) { isCancelled() || ContinuousClock.now > deadline }
                 } catch is CancellationError where !isCancelled() {
-                    return ComparisonUnit(
-                        failure: "It could not be fitted in the time that was left (seed \(seed)).")
+                    return ComparisonUnit(failure: "It could not be fitted in the time that was left (seed \(seed)).")
                 }
             }
         }

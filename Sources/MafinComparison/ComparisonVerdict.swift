@@ -10,15 +10,9 @@ import MafinRetrieval
 /// correction (intersection-union test, Berger 1982, "Multiparameter Hypothesis Testing and Acceptance Sampling", Technometrics 24(4)).
 /// However many other systems the table holds, and however Holm's correction treats them there, changes nothing here.
 public struct ComparisonVerdict: Sendable, Equatable, Codable {
-    /// What to do.
-    public enum Decision: String, Sendable, Codable {
-        /// The candidate is better than the black box and than the best without a trained encoder.
-        case ship
-        /// It is not above the black box, or it is worse than the best without a trained encoder.
-        case doNotShip = "do-not-ship"
-        /// Anything else: these queries do not decide.
-        case cannotTell = "cannot-tell"
-    }
+    /// What to do: ship what is better than the black box and than the best without a trained encoder, not what is not above the black box or
+    /// worse than the best without a trained encoder. Anything else cannot be told from these queries.
+    public typealias Decision = Verdict.Decision
 
     /// The candidate, or something close to it, tested against another system.
     public struct Test: Sendable, Equatable, Codable {

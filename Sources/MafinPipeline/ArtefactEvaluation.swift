@@ -53,8 +53,7 @@ public struct ArtefactEvaluation {
             let index = try model.index(
                 of: collection.documents, blackBox: vectors.documentVectors, cache: cache, isCancelled: isCancelled,
                 progress: progress)
-            return try prepare(
-                index, model.localVectors(of: queries.map(\.text), as: .query, isCancelled: isCancelled))
+            return try prepare(index, model.localVectors(of: queries.map(\.text), as: .query, isCancelled: isCancelled))
         }
 
         // One model's encoders and vectors at a time: each is released before the next is loaded.

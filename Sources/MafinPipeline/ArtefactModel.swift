@@ -53,8 +53,7 @@ public final class ArtefactModel {
     /// The local encoder's vectors of texts, as it emits them, `(texts.count, dimension)`.
     /// - Throws: `CancellationError` when cancelled.
     public func localVectors(
-        of texts: [String], as role: TextRole, isCancelled: () -> Bool = { false },
-        progress: (Int) -> Void = { _ in }
+        of texts: [String], as role: TextRole, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws -> Matrix {
         let encoder = role == .query ? queryEncoder : documentEncoder
         return try encoder.embedUnnormalized(
@@ -71,8 +70,7 @@ public final class ArtefactModel {
         let local = try cache.vectors(
             of: documents.map(\.textForEncoding), as: .document, encoder: documentEncoder,
             weights: artefact.encoder(.document).weightsSHA256, isCancelled: isCancelled, progress: progress)
-        return try MixtureIndex(
-            manifest.mixing.localForm, blackBox: blackBox, local: local, ids: documents.map(\.id))
+        return try MixtureIndex(manifest.mixing.localForm, blackBox: blackBox, local: local, ids: documents.map(\.id))
     }
 
     /// Joined vectors, `(texts.count, joinedDimension)`, the black box's part first.

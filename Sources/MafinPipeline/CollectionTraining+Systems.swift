@@ -39,8 +39,7 @@ extension CollectionTraining {
         of contender: Contender, mixing: Mixture, queries: Matrix, documents: Matrix
     ) throws -> JoinedSystems {
         JoinedSystems(
-            name: contender.joinedName,
-            vectors: try joined(mixing, queries: queries, documents: documents),
+            name: contender.joinedName, vectors: try joined(mixing, queries: queries, documents: documents),
             local: try localSystem(queries: queries, documents: documents))
     }
 
@@ -56,14 +55,12 @@ extension CollectionTraining {
     /// The black box's vectors beside those of a local encoder, whose share in a score is λ.
     /// - Throws: `CombinationError` for vectors that cannot be joined.
     package func concatenation(of local: VectorSystem, lambda: Float) throws -> VectorSystem {
-        try joined(
-            Mixture(MixtureWeights(lambda: lambda)), queries: local.queries, documents: local.documents)
+        try joined(Mixture(MixtureWeights(lambda: lambda)), queries: local.queries, documents: local.documents)
     }
 
     private func joined(_ mixture: Mixture, queries local: Matrix, documents: Matrix) throws -> VectorSystem {
         VectorSystem(
-            queries: try mixture.join(
-                blackBox: data.blackBoxQueries, local: local, as: .query, ids: queries.map(\.id)),
+            queries: try mixture.join(blackBox: data.blackBoxQueries, local: local, as: .query, ids: queries.map(\.id)),
             documents: try mixture.join(
                 blackBox: data.blackBoxDocuments, local: documents, as: .document, ids: collection.documentIds))
     }

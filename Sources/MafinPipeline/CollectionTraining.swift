@@ -238,26 +238,20 @@ public final class CollectionTraining {
 
         let index = try MixtureIndex(
             form, blackBox: data.blackBoxDocuments, local: documents, ids: collection.documentIds)
-        let rows = try index.queries(
-            blackBox: data.blackBoxQueries.selecting(rows: dev), local: local, ids: ids)
-        func run(_ rankings: Rankings) -> Run { Run(rankings, queryIds: ids, documentIds: collection.documentIds) }
-        func run(_ weights: MixtureWeights) throws -> Run {
-            run(try index.rankings(of: rows, weights: weights, count: ArtefactEvaluation.depth))
-        }
+        let rows = try index.queries(blackBox: data.blackBoxQueries.selecting(rows: dev), local: local, ids: ids)
+        let depth = ArtefactEvaluation.depth
+        let rankings = [
+            (ArtefactEvaluation.baseline, try index.blackBoxRankings(of: rows, count: depth)),
+            (contender.aloneName, try index.rankings(of: rows, weights: MixtureWeights(lambda: 1), count: depth)),
+            (contender.joinedName, try index.rankings(of: rows, weights: mixture.rankingWeights, count: depth)),
+        ]
         let wanted = Set(ids)
         let development = try EvaluationReport(
             split: JudgedSplits.Part.dev.rawValue,
-            runs: [
-                (
-                    ArtefactEvaluation.baseline,
-                    run(try index.blackBoxRankings(of: rows, count: ArtefactEvaluation.depth))
-                ),
-                (contender.aloneName, try run(MixtureWeights(lambda: 1))),
-                (contender.joinedName, try run(mixture.rankingWeights)),
-            ], qrels: devQrels.filter { wanted.contains($0) }, baseline: ArtefactEvaluation.baseline)
+            runs: rankings.map { ($0, Run($1, queryIds: ids, documentIds: collection.documentIds)) },
+            qrels: devQrels.filter { wanted.contains($0) }, baseline: ArtefactEvaluation.baseline)
         let verdict = Verdict(
-            lambda: mixture.lambda, development: development, system: contender.joinedName,
-            gain: outcome.gain)
+            lambda: mixture.lambda, development: development, system: contender.joinedName, gain: outcome.gain)
         return TrainedEncoder(
             encoder, outcome: outcome, development: development,
             manifest: try manifest(

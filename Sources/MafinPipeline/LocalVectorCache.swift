@@ -59,8 +59,7 @@ public struct LocalVectorCache: Sendable {
         {
             return stored
         }
-        let made = try encoder.embedUnnormalized(
-            texts, prefix: prefix, isCancelled: isCancelled, progress: progress)
+        let made = try encoder.embedUnnormalized(texts, prefix: prefix, isCancelled: isCancelled, progress: progress)
         if let file, let folder {
             try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             try? NumPyFile.write(made, to: file)

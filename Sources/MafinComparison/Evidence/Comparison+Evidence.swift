@@ -103,7 +103,7 @@ extension Comparison {
     /// Measures single queries one after the other and takes medians.
     /// - Parameter machine: what this is measured on.
     /// - Throws: errors of encoder and index.
-    public func costs(of model: ArtefactModel, _ chosen: TrainingRecord, machine: String) throws -> CostFacts {
+    public func costs(of model: ArtefactModel, _ chosen: TrainingRecord, machine: String?) throws -> CostFacts {
         let joined = try systems(of: chosen.contender, seed: chosen.seed).vectors
         let rows = measuredRows.prefix(Self.timedQueries).map(\.row)
         func median(_ body: (Int) throws -> Void) rethrows -> Double {

@@ -108,7 +108,6 @@ public struct MemoryRival: Rival {
         var choices = best.rival.choices
         choices["bandwidth"] = .number(Double(best.memory.bandwidth))
         choices["sharing"] = .number(best.memory.sharing)
-        return FittedRival(
-            name: name, system: best.rival.system, development: best.rival.development, choices: choices)
+        return FittedRival(name: name, system: best.rival.system, development: best.rival.development, choices: choices)
     }
 }

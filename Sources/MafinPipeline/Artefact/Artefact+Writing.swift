@@ -46,8 +46,7 @@ extension Artefact {
                 written.queryEncoder = encoder
             }
             if let knownQueries {
-                try AtomicFile.write(
-                    knownQueries.lines, to: temporary.appendingPathComponent(knownQueriesName))
+                try AtomicFile.write(knownQueries.lines, to: temporary.appendingPathComponent(knownQueriesName))
             }
             written.files = try records(of: temporary)
             let encoder = JSONEncoder()

@@ -98,8 +98,7 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
 extension ArtefactManifest.DataRecord {
     /// The record of a file, which is read for its hash.
     package init(role: String, file: URL, count: Int) throws {
-        self.init(
-            role: role, name: file.lastPathComponent, sha256: try ContentHash.sha256(of: file), count: count)
+        self.init(role: role, name: file.lastPathComponent, sha256: try ContentHash.sha256(of: file), count: count)
     }
 }
 

@@ -10,8 +10,6 @@ public struct ComparisonReport {
     public let comparison: Comparison
     /// Its results.
     public let result: ComparisonOutcome
-    /// Texts and labels.
-    public let collection: RetrievalCollection
     /// Labels by part.
     public let splits: JudgedSplits
     /// The smallest gain that the measured split would show, computed before training.
@@ -24,21 +22,17 @@ public struct ComparisonReport {
     public let scores: PairScores?
     /// The commands that put the artefact to use, with or without BM25.
     public let shippingCommand: (_ usesBM25: Bool) -> String
-    /// How the figures were made; choices of each system are added here.
+    /// How the figures were made; choices of each system are added here. Its machine is the one on which times were measured.
     public let provenance: ProvenanceFacts
-    /// The machine on which times were measured.
-    public let machine: String
 
     /// All parts.
     public init(
-        comparison: Comparison, result: ComparisonOutcome, collection: RetrievalCollection, splits: JudgedSplits,
-        detectable: MinimumDetectableDifference, leaks: LeakReport, model: ArtefactModel?,
-        scores: PairScores?,
-        shippingCommand: @escaping (_ usesBM25: Bool) -> String, provenance: ProvenanceFacts, machine: String
+        comparison: Comparison, result: ComparisonOutcome, splits: JudgedSplits,
+        detectable: MinimumDetectableDifference, leaks: LeakReport, model: ArtefactModel?, scores: PairScores?,
+        shippingCommand: @escaping (_ usesBM25: Bool) -> String, provenance: ProvenanceFacts
     ) {
         self.comparison = comparison
         self.result = result
-        self.collection = collection
         self.splits = splits
         self.detectable = detectable
         self.leaks = leaks
@@ -46,9 +40,9 @@ public struct ComparisonReport {
         self.scores = scores
         self.shippingCommand = shippingCommand
         self.provenance = provenance
-        self.machine = machine
     }
 
+    private var collection: RetrievalCollection { splits.collection }
     private var plan: ComparisonPlan { comparison.plan }
 
     /// Computes the facts. It takes seconds to minutes, because words are left out of texts one by one.
@@ -107,7 +101,7 @@ public struct ComparisonReport {
             if let verdict = ComparisonVerdict(result, metric: metric) {
                 var words = VerdictFacts(verdict, result, split: split, queries: report.queries, metric: metric)
                 words.notes = (words.notes ?? []) + subsetNotes(facts, of: verdict.candidate)
-                words.costs = try model.map { try comparison.costs(of: $0, chosen, machine: machine) }
+                words.costs = try model.map { try comparison.costs(of: $0, chosen, machine: provenance.machine) }
                 words.command = shippingCommand(verdict.usesBM25)
                 facts.verdict = words
             }
@@ -223,8 +217,7 @@ public struct ComparisonReport {
     private static let suspectLength = 1_200
 
     private func suspects(_ qrels: Qrels) throws -> SuspectFacts {
-        let found = try comparison.suspectedNegatives(
-            labels: [qrels, try splits.qrels(.dev), try splits.qrels(.train)])
+        let found = try comparison.suspectedNegatives(labels: [qrels, try splits.qrels(.dev), try splits.qrels(.train)])
         return SuspectFacts(
             method:
                 "Unlabelled documents that the black box and the encoder as released both rank first, over the queries of all splits.",

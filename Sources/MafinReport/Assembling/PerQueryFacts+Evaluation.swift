@@ -10,9 +10,7 @@ extension PerQueryFacts {
         _ evaluations: [(name: String, evaluation: RunEvaluation)], metrics: [Metric],
         texts: ((_ queryId: String) -> String)? = nil
     ) {
-        guard let queryIds = evaluations.first?.evaluation.queryIds else {
-            preconditionFailure("values of no system")
-        }
+        guard let queryIds = evaluations.first?.evaluation.queryIds else { preconditionFailure("values of no system") }
         precondition(
             evaluations.allSatisfy { $0.evaluation.queryIds == queryIds }, "systems were measured on different queries")
         self.init(

@@ -51,8 +51,7 @@ extension ComparisonFacts {
         )
         self.init(
             title: "\(name): \(names.first) → \(names.second)", split: second.split, baseline: names.first,
-            metric: metric,
-            queries: pairs.count,
+            metric: metric, queries: pairs.count,
             systems: [
                 SystemFacts(name: names.first, metrics: [metric: mean(pairs.map(\.before))]),
                 SystemFacts(

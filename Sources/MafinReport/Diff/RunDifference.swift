@@ -137,8 +137,7 @@ public struct RunDifference: Sendable, Equatable, Codable {
         var gained: [Move] = []
         var lost: [Move] = []
         for (document, grade) in judgments.sorted(by: { $0.key < $1.key }) where grade > 0 {
-            let move = Move(
-                document: document, grade: grade, firstRank: before[document], secondRank: after[document])
+            let move = Move(document: document, grade: grade, firstRank: before[document], secondRank: after[document])
             switch (stands(document, in: before), stands(document, in: after)) {
             case (false, true): gained.append(move)
             case (true, false): lost.append(move)

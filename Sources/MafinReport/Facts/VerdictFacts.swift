@@ -1,4 +1,5 @@
 import MafinComparison
+import MafinPipeline
 
 /// Whether to ship the artefact, in words, with the costs and the command that ships it.
 public struct VerdictFacts: Sendable, Equatable, Codable {

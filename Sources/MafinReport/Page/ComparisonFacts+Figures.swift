@@ -4,10 +4,8 @@ extension ComparisonFacts {
     public func figures() -> [(name: String, svg: String)] {
         let page = ReportPage(self)
         return [
-            ("differences", page.differencePlot?.svgFile()),
-            ("head-to-head", page.headToHeadPlot?.svgFile()),
-            ("learning-curve", page.learningPlot?.svgFile()),
-            ("lambda", page.lambdaPlot?.svgFile()),
+            ("differences", page.differencePlot?.svgFile()), ("head-to-head", page.headToHeadPlot?.svgFile()),
+            ("learning-curve", page.learningPlot?.svgFile()), ("lambda", page.lambdaPlot?.svgFile()),
         ].compactMap { name, svg in svg.map { (name, $0) } }
     }
 }

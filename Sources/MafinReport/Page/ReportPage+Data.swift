@@ -43,8 +43,7 @@ extension ReportPage {
                     "\(group.name): most scores between \(Number.decimal(edges[top])) and \(Number.decimal(edges[top + 1]))"
             }.joined(separator: "; "),
             x: .init("score", PlotScale(edges[0]...edges[edges.count - 1]), .decimal),
-            y: .init(
-                "share of pairs", PlotScale(0...max(1e-6, (shares.flatMap(\.self).max() ?? 1) * 1.08)), .share),
+            y: .init("share of pairs", PlotScale(0...max(1e-6, (shares.flatMap(\.self).max() ?? 1) * 1.08)), .share),
             marks: marks, aspect: 0.56)
     }
 

@@ -140,8 +140,7 @@ extension ReportPage {
             let name = isFallen ? "relevant fallen" : "relevant"
             return SVG.line(from, (96, y(place)), class: entry.isRelevant ? name : nil)
         }
-        let places = Dictionary(
-            example.systemRanking.map { ($0.id, $0.rank) }, uniquingKeysWith: { first, _ in first })
+        let places = Dictionary(example.systemRanking.map { ($0.id, $0.rank) }, uniquingKeysWith: { first, _ in first })
         let before = Set(example.baselineRanking.map(\.id))
         return element("div", ["class": "slopes", "aria-hidden": "true"]) {
             element(
@@ -285,8 +284,7 @@ struct ScoreBars {
 
     init(_ example: QueryExample) {
         let parts = (example.baselineRanking + example.systemRanking).compactMap(\.parts)
-        let floor = ScoreParts(
-            blackBox: parts.map(\.blackBox).min() ?? 0, local: parts.map(\.local).min() ?? 0)
+        let floor = ScoreParts(blackBox: parts.map(\.blackBox).min() ?? 0, local: parts.map(\.local).min() ?? 0)
         self.floor = floor
         longest = parts.map { $0.total - floor.total }.max() ?? 0
     }

@@ -72,8 +72,7 @@ extension ReportPage {
             ], aspect: 0.92)
         return figure(
             "\(system.displayName) against \(title(of: facts.baseline))",
-            note: "Each dot is a query; above the diagonal, \(system.displayName) is better.", wide: 480,
-            plot)
+            note: "Each dot is a query; above the diagonal, \(system.displayName) is better.", wide: 480, plot)
     }
 
     private static let quarters = [0, 0.25, 0.5, 0.75, 1]

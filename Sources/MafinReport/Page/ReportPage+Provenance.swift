@@ -24,8 +24,7 @@ extension ReportPage {
         if !rows.isEmpty { content += factsTable("Seeds, versions and machine", rows) }
         if let inputs = provenance.inputs, !inputs.isEmpty {
             content += pageTable(
-                "Inputs",
-                columns: ["What", "File", .number("Entries"), "SHA-256"],
+                "Inputs", columns: ["What", "File", .number("Entries"), "SHA-256"],
                 rows: inputs.map {
                     [
                         PageCell($0.role), PageCell($0.name), PageCell(Number.count($0.count)),

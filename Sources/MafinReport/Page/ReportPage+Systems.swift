@@ -64,8 +64,7 @@ extension ReportPage {
                     if hasSeeds { cells.append(seeds(of: system)) }
                 }
                 if hasSeconds {
-                    cells.append(
-                        system.seconds.map { PageCell(Number.duration(seconds: $0), value: $0) } ?? .absent)
+                    cells.append(system.seconds.map { PageCell(Number.duration(seconds: $0), value: $0) } ?? .absent)
                 }
                 return cells
             }, chosen: facts.systems.firstIndex { $0.name == facts.verdict?.system }, isSortable: true)
@@ -110,8 +109,7 @@ extension ReportPage {
 
     private func seeds(of system: SystemFacts) -> PageCell {
         guard let spread = system.seeds?[facts.metric] else { return .absent }
-        return PageCell(
-            spread.text, spread.values.map { mean($0) }.joined(separator: " "), value: spread.mean)
+        return PageCell(spread.text, spread.values.map { mean($0) }.joined(separator: " "), value: spread.mean)
     }
 
     /// The differences of the metric that decides, with their intervals.

@@ -1,4 +1,5 @@
 import MafinComparison
+import MafinPipeline
 import MafinRetrieval
 
 extension ReportPage {

@@ -52,8 +52,7 @@ struct BalancePlot {
                 SVG.rect(
                     x: middle + 1, y: barTop, width: Double(row.wins) * unit - 1, height: 16, class: "f accent",
                     note: note)
-                SVG.text(
-                    Number.count(row.losses), at: (middle - Double(row.losses) * unit - 6, textY), anchor: .end)
+                SVG.text(Number.count(row.losses), at: (middle - Double(row.losses) * unit - 6, textY), anchor: .end)
                 SVG.text(Number.count(row.wins), at: (middle + Double(row.wins) * unit + 6, textY))
             }
             SVG.line((middle, top - 4), (middle, top + Double(rows.count) * rowHeight), class: "rule")

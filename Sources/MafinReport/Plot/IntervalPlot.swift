@@ -63,20 +63,15 @@ struct IntervalPlot {
                 let textY = isNarrow ? start + 18 : y + 4
                 let name = row.isStrong ? "strong heavy" : "strong"
                 let room = isNarrow ? width - TextMetrics.width(row.text, fontSize: 13) - 12 : left - 16
-                SVG.text(
-                    TextMetrics.fitted(row.label, into: room, fontSize: 13), at: (0, textY), class: name)
+                SVG.text(TextMetrics.fitted(row.label, into: room, fontSize: 13), at: (0, textY), class: name)
                 SVG.text(row.text, at: (width, textY), anchor: .end, class: row.isStrong ? "strong heavy" : "")
                 SVG.line((x(row.low), y), (x(row.high), y), class: "line s \(row.color.name)")
                 for end in [row.low, row.high] {
                     SVG.line((x(end), y - 4), (x(end), y + 4), class: "line thin s \(row.color.name)")
                 }
-                element(
-                    "circle",
-                    [
-                        "cx": coordinate(x(row.value)), "cy": coordinate(y), "r": row.isStrong ? "5.5" : "4.5",
-                        "class": "dot f \(row.color.name)",
-                    ]
-                ) { element("title") { "\(row.label): \(row.text)" } }
+                SVG.circle(
+                    at: (x(row.value), y), radius: row.isStrong ? 5.5 : 4.5, class: "dot f \(row.color.name)",
+                    note: "\(row.label): \(row.text)")
             }
         }
     }

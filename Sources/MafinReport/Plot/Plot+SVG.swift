@@ -112,15 +112,9 @@ extension Plot {
         }
         let radius = points.count > 300 ? 2.5 : points.count > 100 ? 3.0 : 3.5
         return points.reduce(into: .empty) { dots, point in
-            dots += element(
-                "circle",
-                [
-                    "cx": coordinate(frame.x(point.x)), "cy": coordinate(frame.y(point.y)), "r": coordinate(radius),
-                    "class": "dot f \(color.name)",
-                ]
-            ) {
-                if let note = point.note { element("title") { note } }
-            }
+            dots += SVG.circle(
+                at: (frame.x(point.x), frame.y(point.y)), radius: radius, class: "dot f \(color.name)", note: point.note
+            )
         }
     }
 

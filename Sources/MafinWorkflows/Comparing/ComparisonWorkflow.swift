@@ -171,12 +171,9 @@ package struct ComparisonWorkflow {
                 model, on: collection, queries: collection.queries(judgedIn: comparison.qrels), vectors: vectors,
                 cache: .shared, isCancelled: context.isCancelled)
         }
-        let machine = Machine.description
         let report = ComparisonReport(
-            comparison: comparison, result: result, collection: collection, splits: splits, detectable: detectable,
-            leaks: leaks, model: model, scores: scores,
-            shippingCommand: shippingCommand, provenance: try provenance(comparison, model),
-            machine: machine)
+            comparison: comparison, result: result, splits: splits, detectable: detectable, leaks: leaks, model: model,
+            scores: scores, shippingCommand: shippingCommand, provenance: try provenance(comparison, model))
         let facts = try report.facts()
         let folder = store.folder
         try AtomicFile.write(Data(facts.html().utf8), to: folder.appendingPathComponent("index.html"))
