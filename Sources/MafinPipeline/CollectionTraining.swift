@@ -9,7 +9,7 @@ import MafinText
 /// Training on one collection: from texts, labels and a black box's vectors to an artefact for each contender.
 ///
 /// What contenders share is made once: tokens, labels, unit vectors of the black box, and the released encoder's vectors of all documents.
-public final class CollectionTraining {
+public struct CollectionTraining {
     /// Choices that all contenders of a comparison share.
     public struct Settings: Sendable {
         /// Options of the trainer; the time is that of one contender.
@@ -47,11 +47,11 @@ public final class CollectionTraining {
     public static let queryTowerEpochs = 10
 
     /// What is being trained on.
-    public let data: TrainingData<TokenBatch>
+    public private(set) var data: TrainingData<TokenBatch>
     /// How it is trained, and why.
     public let choice: ModeChoice
     /// Settings of all contenders.
-    public let settings: Settings
+    public private(set) var settings: Settings
 
     package let collection: RetrievalCollection
     private let blackBox: BlackBoxIdentity
@@ -65,7 +65,13 @@ public final class CollectionTraining {
     private let cache: LocalVectorCache
     package let dataRecords: [ArtefactManifest.DataRecord]
     /// The released encoder, loaded and not yet trained; the first contender trains this object.
-    private var untrained: TextEncoder?
+    private var untrained: Untrained
+
+    private final class Untrained {
+        var encoder: TextEncoder?
+
+        init(_ encoder: TextEncoder?) { self.encoder = encoder }
+    }
 
     /// Prepares training: tokens, labels, the bank of document vectors.
     ///
@@ -90,7 +96,7 @@ public final class CollectionTraining {
             ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
         // Before the corpus is encoded, so that too little memory ends the run early.
         try settings.limitMemory(of: encoder.encoder)
-        untrained = encoder
+        untrained = Untrained(encoder)
         let trainQrels = try splits.qrels(.train)
         devQrels = try splits.qrels(.dev)
         knownQueries = try splits.knownQueries()
@@ -135,49 +141,40 @@ public final class CollectionTraining {
         dataRecords = try Self.records(of: collection, labels: [(.train, trainQrels), (.dev, devQrels)])
     }
 
-    /// The same with fewer labels, for a learning curve; everything that takes time to make is shared.
-    private init(_ whole: CollectionTraining, data: TrainingData<TokenBatch>, settings: Settings) {
-        self.data = data
-        self.settings = settings
-        choice = whole.choice
-        collection = whole.collection
-        blackBox = whole.blackBox
-        queries = whole.queries
-        released = whole.released
-        devQrels = whole.devQrels
-        knownQueries = whole.knownQueries
-        documentBank = whole.documentBank
-        cache = whole.cache
-        dataRecords = whole.dataRecords
-    }
-
     /// The same training with labels of some of the training queries alone, and that part of the time. Development stays as it is.
     /// - Parameters:
     ///   - rows: rows of ``data``, among its training queries.
     ///   - seed: of the training.
     /// - Throws: ``TrainingError`` where no query is left.
     public func limited(toTrainQueries rows: [Int], seed: UInt64) throws -> CollectionTraining {
-        var settings = settings
-        settings.options.seed = seed
+        var limited = seeded(seed)
         // Unless the number of passes ends it, give it the time for as many passes as with all labels.
         let passesEndIt = choice.mode == .query || settings.options.epochs != nil
         if !passesEndIt, let time = settings.options.time {
-            settings.options.time = time * Double(rows.count) / Double(max(1, data.index.trainQueries.count))
+            limited.settings.options.time = time * Double(rows.count) / Double(max(1, data.index.trainQueries.count))
         }
-        return CollectionTraining(self, data: try data.limited(toTrainQueries: rows), settings: settings)
+        limited.data = try data.limited(toTrainQueries: rows)
+        return limited
     }
 
     /// The same training with another seed, of `seconds` at most.
     public func seeded(_ seed: UInt64, seconds: Double) -> CollectionTraining {
-        var settings = settings
-        settings.options.seed = seed
-        settings.options.time = seconds
-        return CollectionTraining(self, data: data, settings: settings)
+        var training = seeded(seed)
+        training.settings.options.time = seconds
+        return training
+    }
+
+    /// Everything that takes time to make is shared, but the encoder that is to be trained.
+    private func seeded(_ seed: UInt64) -> CollectionTraining {
+        var training = self
+        training.settings.options.seed = seed
+        training.untrained = Untrained(nil)
+        return training
     }
 
     /// The released encoder's vectors of all queries, as it emits them; made once, kept in the cache.
     package func releasedQueryVectors(isCancelled: () -> Bool) throws -> Matrix {
-        let encoder = try untrained ?? released.load()
+        let encoder = try untrained.encoder ?? released.load()
         return try cache.vectors(
             of: queries.map(\.text), as: .query, encoder: encoder, weights: released.weightsHash,
             isCancelled: isCancelled)
@@ -198,9 +195,9 @@ public final class CollectionTraining {
         options.learningRate = settings.learningRate ?? (choice.mode == .query ? 1.5e-4 : 5e-5)
         if choice.mode == .query { options.epochs = options.epochs ?? Self.queryTowerEpochs }
         let encoder =
-            try untrained
+            try untrained.encoder
             ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
-        untrained = nil
+        untrained.encoder = nil
         encoder.encoder.optimizerOptions.weightDecay = options.weightDecay
         encoder.encoder.dropoutProbability = options.dropout
         try settings.limitMemory(of: encoder.encoder)
@@ -253,11 +250,11 @@ public final class CollectionTraining {
         let verdict = Verdict(
             lambda: mixture.lambda, development: development, system: contender.joinedName, gain: outcome.gain)
         return TrainedEncoder(
-            encoder, outcome: outcome, development: development,
+            encoder: encoder, outcome: outcome,
             manifest: try manifest(
                 of: contender, encoder: encoder, outcome: outcome, mode: mode, options: options, mixture: mixture,
                 development: development, verdict: verdict),
-            knownQueries: knownQueries)
+            development: development, knownQueries: knownQueries)
     }
 
     /// How a trained contender is mixed with the black box; the weights are fitted on dev where they are not given.

@@ -49,9 +49,6 @@ struct MixtureIndex {
         both = VectorIndex(parts: [first, try VectorRows(rows.vectors)])
     }
 
-    /// Number of documents.
-    var count: Int { both.count }
-
     /// Queries made ready.
     /// - Throws: `CombinationError` for a vector that is all zeros or not finite.
     func queries(blackBox: Matrix, local: Matrix, ids: [String] = []) throws -> Queries {

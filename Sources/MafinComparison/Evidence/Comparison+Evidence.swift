@@ -17,13 +17,8 @@ extension Comparison {
         return records
     }
 
-    /// Scores of relevant and of other pairs by one system.
-    public struct ScoreSample: Sendable {
-        /// Scores of pairs that are labelled as relevant.
-        public var relevant: [Double] = []
-        /// Scores of other pairs: all, or an evenly spread sample.
-        public var other: [Double] = []
-    }
+    /// Scores by one system: of pairs that are labelled as relevant, and of others (all, or an evenly spread sample).
+    public typealias ScoreSample = (relevant: [Double], other: [Double])
 
     /// How many queries are sampled, and about how many documents of each.
     private static let sampledQueries = 200
@@ -36,7 +31,7 @@ extension Comparison {
         let rows = measuredRows.prefix(Self.sampledQueries)
         let stride = max(1, local.documentCount / Self.sampledDocuments)
         func sample(_ system: VectorSystem) -> ScoreSample {
-            var sample = ScoreSample()
+            var sample: ScoreSample = ([], [])
             let scores = system.scores(queries: rows.map(\.row))
             for (position, query) in rows.enumerated() {
                 let relevant = Set(

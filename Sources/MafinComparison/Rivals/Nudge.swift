@@ -132,20 +132,11 @@ struct GreatCirclePaths: Sendable {
     func scores(_ scores: Matrix, along: Matrix, step: Double) -> Matrix {
         var result = scores
         let turns = turns(step: step)
-        let (columns, width) = (scores.columns, along.columns)
-        result.values.withUnsafeMutableBufferPointer { result in
-            along.values.withUnsafeBufferPointer { along in
-                let pointers = UnsafeTransfer((result: result, along: along))
-                parallelRanges(scores.rows, grain: 4) { range in
-                    let (result, along) = pointers.value
-                    for row in range {
-                        for (position, document) in moved.enumerated() {
-                            let index = row * columns + document
-                            result[index] =
-                                turns[position].cosine * result[index]
-                                + turns[position].sine * along[row * width + position]
-                        }
-                    }
+        result.forEachRow(grain: 4) { row, scores in
+            along.row(row).withUnsafeBufferPointer { along in
+                for (position, document) in moved.enumerated() {
+                    let (cosine, sine) = turns[position]
+                    scores[document] = cosine * scores[document] + sine * along[position]
                 }
             }
         }
@@ -263,20 +254,11 @@ struct QuerySums: Sendable {
     /// - Parameter queryVectors: one row a query of the table.
     init(_ index: TrainingIndex, queryVectors: Matrix) {
         let documents = index.queriesOfDocument.indices.filter { !index.queriesOfDocument[$0].isEmpty }
-        let columns = queryVectors.columns
-        var sums = Matrix(rows: documents.count, columns: columns)
-        sums.values.withUnsafeMutableBufferPointer { sums in
-            queryVectors.values.withUnsafeBufferPointer { queries in
-                let pointers = UnsafeTransfer((sums: sums, queries: queries))
-                parallelRanges(documents.count, grain: 16) { range in
-                    let (sums, queries) = pointers.value
-                    for row in range {
-                        for query in index.queriesOfDocument[documents[row]] {
-                            for column in 0..<columns {
-                                sums[row * columns + column] += queries[query * columns + column]
-                            }
-                        }
-                    }
+        var sums = Matrix(rows: documents.count, columns: queryVectors.columns)
+        sums.forEachRow(grain: 16) { row, sum in
+            for query in index.queriesOfDocument[documents[row]] {
+                queryVectors.row(query).withUnsafeBufferPointer { query in
+                    for column in sum.indices { sum[column] += query[column] }
                 }
             }
         }

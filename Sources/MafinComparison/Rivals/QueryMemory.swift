@@ -45,16 +45,11 @@ public struct QueryMemory: RankingSystem {
     public func scores(queries rows: [Int]) -> Matrix {
         let similarity = Matrix.multiply(queries.selecting(rows: rows), transposed: vectors)
         var result = Matrix(rows: rows.count, columns: documentCount)
-        let columns = documentCount
         let shares = answers.map { Float(pow(Double($0.count), -sharing)) }
-        result.values.withUnsafeMutableBufferPointer { values in
-            let output = UnsafeTransfer(values)
-            parallelFor(rows.count) { row in
-                let target = UnsafeMutableBufferPointer(rebasing: output.value[row * columns..<(row + 1) * columns])
-                for (position, similarity) in similarity.row(row).enumerated() where learned[position] != rows[row] {
-                    let weight = exp((similarity - 1) / bandwidth) * shares[position]
-                    for document in answers[position] { target[Int(document)] += weight }
-                }
+        result.forEachRow { row, target in
+            for (position, similarity) in similarity.row(row).enumerated() where learned[position] != rows[row] {
+                let weight = exp((similarity - 1) / bandwidth) * shares[position]
+                for document in answers[position] { target[Int(document)] += weight }
             }
         }
         return result

@@ -137,38 +137,24 @@ extension Mixture {
     private static func concatenated(
         _ left: Matrix, _ right: Matrix, localFactor: Float, blackBoxFactor: @Sendable (Int) -> Float
     ) -> Matrix {
-        let width = left.columns + right.columns
-        var joined = Matrix(rows: left.rows, columns: width)
-        joined.values.withUnsafeMutableBufferPointer { joined in
-            left.values.withUnsafeBufferPointer { leftValues in
-                right.values.withUnsafeBufferPointer { rightValues in
-                    let buffers = UnsafeTransfer((joined: joined, left: leftValues, right: rightValues))
-                    parallelRanges(left.rows, grain: 64) { range in
-                        let (joined, leftValues, rightValues) = buffers.value
-                        for row in range {
-                            let start = row * width
-                            copy(
-                                leftValues[row * left.columns..<(row + 1) * left.columns], times: blackBoxFactor(row),
-                                to: UnsafeMutableBufferPointer(rebasing: joined[start..<start + left.columns]))
-                            copy(
-                                rightValues[row * right.columns..<(row + 1) * right.columns], times: localFactor,
-                                to: UnsafeMutableBufferPointer(rebasing: joined[start + left.columns..<start + width]))
-                        }
-                    }
-                }
-            }
+        var joined = Matrix(rows: left.rows, columns: left.columns + right.columns)
+        joined.forEachRow(grain: 64) { row, joined in
+            copy(left.row(row), times: blackBoxFactor(row), to: joined[..<left.columns])
+            copy(right.row(row), times: localFactor, to: joined[left.columns...])
         }
         return joined
     }
 
     private static func copy(
-        _ row: Slice<UnsafeBufferPointer<Float>>, times factor: Float, to target: UnsafeMutableBufferPointer<Float>
+        _ row: ArraySlice<Float>, times factor: Float, to target: Slice<UnsafeMutableBufferPointer<Float>>
     ) {
-        let row = UnsafeBufferPointer(rebasing: row)
-        if factor == 1 {
-            _ = target.update(fromContentsOf: row)
-        } else {
-            for index in row.indices { target[index] = factor * row[index] }
+        let target = UnsafeMutableBufferPointer(rebasing: target)
+        row.withUnsafeBufferPointer { row in
+            if factor == 1 {
+                _ = target.update(fromContentsOf: row)
+            } else {
+                for index in row.indices { target[index] = factor * row[index] }
+            }
         }
     }
 }

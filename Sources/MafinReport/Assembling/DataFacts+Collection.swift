@@ -42,13 +42,5 @@ extension DataFacts.Split {
 
 /// Number of words, separated by white space.
 private func wordCount(_ text: String) -> Int {
-    var count = 0
-    var isInWord = false
-    for scalar in text.unicodeScalars {
-        let isSpace =
-            scalar.isASCII ? scalar.value == 0x20 || (9...13).contains(scalar.value) : scalar.properties.isWhitespace
-        if !isSpace, !isInWord { count += 1 }
-        isInWord = !isSpace
-    }
-    return count
+    text.unicodeScalars.split(whereSeparator: \.properties.isWhitespace).count
 }

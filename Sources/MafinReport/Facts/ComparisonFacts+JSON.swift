@@ -19,10 +19,7 @@ extension ComparisonFacts {
             var schemaVersion: Int?
         }
         let decoder = JSONDecoder()
-        let head: Head
-        do {
-            head = try decoder.decode(Head.self, from: data)
-        } catch {
+        guard let head = try? decoder.decode(Head.self, from: data) else {
             throw ReportError.notAReport(path: path, found: "no JSON object")
         }
         guard head.schema == Self.schemaName, let version = head.schemaVersion else {

@@ -4,18 +4,14 @@ import MafinRetrieval
 
 extension ComparisonFacts {
     /// The facts as Markdown, for an issue or a README: all figures, and lists of wins and losses. Curves are tables.
-    public func markdown() -> String { MarkdownReport(self).text }
+    public func markdown() -> String { MarkdownReport(page: ReportPage(facts: self)).text }
 }
 
 /// Writes the facts as Markdown; sections as in ``ReportPage``.
 struct MarkdownReport {
-    let facts: ComparisonFacts
-    private let page: ReportPage
+    let page: ReportPage
 
-    init(_ facts: ComparisonFacts) {
-        self.facts = facts
-        page = ReportPage(facts)
-    }
+    var facts: ComparisonFacts { page.facts }
 
     var text: String {
         let sections = [

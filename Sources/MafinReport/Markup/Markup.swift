@@ -49,18 +49,14 @@ func element(
         source += " \(key)=\"\(value.escapedForMarkup)\""
     }
     let content = content().source
-    if content.isEmpty, emptyElements.contains(name) { return Markup(verbatim: source + "/>") }
-    return Markup(verbatim: source + ">" + content + "</" + name + ">")
+    if content.isEmpty, emptyElements.contains(name) { return Markup(source: source + "/>") }
+    return Markup(source: source + ">" + content + "</" + name + ">")
 }
 
 /// Elements that are written `<br/>`: those that HTML knows as void, and SVG's shapes. Every other element needs its end tag in HTML.
 private let emptyElements: Set<String> = [
     "br", "col", "hr", "link", "meta", "circle", "line", "path", "polygon", "rect",
 ]
-
-extension Markup {
-    fileprivate init(verbatim source: String) { self.source = source }
-}
 
 /// Puts children of an element side by side.
 @resultBuilder enum MarkupBuilder {

@@ -2,18 +2,14 @@ import MafinRetrieval
 
 extension ComparisonFacts {
     /// The facts as one self-contained page that loads no other file and nothing from the network; it works without its script.
-    public func html() -> String { ReportPage(self).markup.document }
+    public func html() -> String { ReportPage(facts: self).markup.document }
 }
 
 /// Builds the page from the facts. A section without facts is not in the page.
 struct ReportPage {
     let facts: ComparisonFacts
-    let summary: EvaluationSummary
 
-    init(_ facts: ComparisonFacts) {
-        self.facts = facts
-        summary = EvaluationSummary(facts)
-    }
+    var summary: EvaluationSummary { EvaluationSummary(facts) }
 
     /// A part of the page, with its entry in the list of contents.
     struct Section {
