@@ -96,7 +96,6 @@ extension Comparison {
         store.removeCheckpoints(of: contender, seed: seed)
     }
 
-    /// The deciding metric on dev at each λ.
     private func sweep(_ local: VectorSystem) throws -> LambdaSweep {
         let dev = data.index.devQueries
         return try LambdaSweep(

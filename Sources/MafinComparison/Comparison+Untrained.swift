@@ -99,7 +99,6 @@ extension Comparison {
         }
     }
 
-    /// Fits a rival and measures it.
     func unit(fitting rival: any Rival, seed: UInt64, isCancelled: () -> Bool) throws -> ComparisonUnit {
         let fitted = try rival.fit(to: data, seed: seed, isCancelled: isCancelled)
         let run = try training.run(of: fitted.system, on: qrels)

@@ -35,7 +35,6 @@ public final class Comparison {
     /// Labels of the measured split.
     public let qrels: Qrels
     let data: RivalData
-    /// How to reach the black box again; recorded in the artefact.
     let source: BlackBoxSource?
     let isCancelled: () -> Bool
     let onEvent: (Event) -> Void
@@ -117,14 +116,12 @@ public final class Comparison {
         return result
     }
 
-    /// Whether a system's result depends on the seed.
     private static func isSeeded(_ name: String) -> Bool {
         ComparedSystem.named(name).map { [.trained, .derived, .adapter].contains($0.kind) } ?? false
     }
 
     // MARK: Parts
 
-    /// Seconds that are left.
     var secondsLeft: Double { plan.request.seconds - result.spent }
 
     func leaveOut(_ name: String, _ reason: String) {

@@ -58,7 +58,6 @@ public struct ComparisonStore: Sendable {
     /// How many ranks of a run its file holds.
     static let runDepth = 100
 
-    /// Writes a ranking, cut to ``runDepth``.
     func write(_ run: Run, of name: String, seed: UInt64, isFirstSeed: Bool) throws {
         var cut = Run()
         for query in run.queryIds { cut.setRanking(Array((run[query] ?? []).prefix(Self.runDepth)), for: query) }
@@ -92,7 +91,6 @@ public struct ComparisonStore: Sendable {
         if let documents { try NumPyFile.write(documents, to: vectorFile("documents", contender, seed)) }
     }
 
-    /// Reads the vectors that ``write(queries:documents:of:seed:)`` wrote.
     func vectors(of contender: Contender, seed: UInt64) throws -> (queries: Matrix, documents: Matrix?) {
         let documents = vectorFile("documents", contender, seed)
         return (

@@ -34,7 +34,6 @@ public struct JudgedSplits: Sendable {
     public let allowsLeaks: Bool
     /// Labels that were read or cut already.
     private let known = Known()
-    /// The same without leaks.
     private let cleaned = Known()
 
     private final class Known: Sendable {

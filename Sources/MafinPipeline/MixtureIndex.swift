@@ -65,7 +65,6 @@ struct MixtureIndex {
             local: try form.prepare(checking: local, ids: []))
     }
 
-    /// The best `count` documents of every query.
     func rankings(of queries: Queries, weights: MixtureWeights, count: Int) throws -> Rankings {
         let rows = (0..<queries.blackBox.rows).flatMap { queries.row($0, weights: weights) }
         return try both.search(

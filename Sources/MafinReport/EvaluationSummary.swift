@@ -24,7 +24,6 @@ public struct EvaluationSummary: Sendable {
             }
         }
 
-        /// Its colour.
         var color: PlotColor {
             switch self {
             case .better: .gain
@@ -68,6 +67,5 @@ public struct EvaluationSummary: Sendable {
         return .notShown
     }
 
-    /// The number of compared systems, for the legend.
     var comparisons: Int { report.systems.count { $0.difference != nil } }
 }

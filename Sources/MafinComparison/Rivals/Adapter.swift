@@ -113,7 +113,6 @@ public struct Adapter: Sendable, Equatable {
 }
 
 extension Matrix {
-    /// Multiplies all values.
     mutating func scale(by factor: Float) {
         values.withUnsafeMutableBufferPointer { values in
             for index in values.indices { values[index] *= factor }

@@ -2,14 +2,12 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// One training of an ``Adapter``, at one setting.
 struct AdapterTraining {
     private let rival: AdapterRival
     /// Its vectors, unit rows.
     private let base: VectorSystem
     private let learningRate: Float
     private let temperature: Float
-    /// Documents that can be candidates.
     private let scope: [Int]
     private var generator: RandomGenerator
     private var optimizer: AdamW

@@ -36,7 +36,6 @@ public struct Composition: Rival {
         self.name = name
     }
 
-    /// Number of folds of the development queries.
     static let folds = 5
 
     /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn. ``FittedRival/development`` is the cross-validated value.
@@ -80,7 +79,6 @@ public struct Composition: Rival {
         return (sum / Double(lists.count), mean)
     }
 
-    /// Weights chosen on the given rows.
     private func choose(_ lists: CandidateLists, rows: [Int], isCancelled: () -> Bool) throws -> [Double] {
         var best: (value: Double, weights: [Double]) = (-1, [])
         for part in parts.indices {
@@ -111,7 +109,6 @@ public struct Composition: Rival {
 
 /// For each development query, the normalised scores of all parts for those documents that some part ranks high or that are relevant.
 private struct CandidateLists {
-    /// One development query.
     private struct List {
         /// `(parts, candidates)`.
         var scores: Matrix
@@ -155,7 +152,6 @@ private struct CandidateLists {
         }
     }
 
-    /// Development queries.
     var count: Int { lists.count }
 
     /// The mean metric of the weighted sum over some of the queries.

@@ -67,7 +67,6 @@ public struct NudgeN: Rival {
 
 /// The great circles along which documents move, each toward the sum of its training queries.
 struct GreatCirclePaths: Sendable {
-    /// Documents that can move.
     let moved: [Int]
     /// Unit directions at right angles to each, `(moved, columns)`.
     let tangents: Matrix
@@ -110,7 +109,6 @@ struct GreatCirclePaths: Sendable {
         return ends.map { (cos(min(angle, $0)), sin(min(angle, $0))) }
     }
 
-    /// All documents at a step of γ.
     func documents(step: Double) -> Matrix {
         var result = base
         let columns = base.columns

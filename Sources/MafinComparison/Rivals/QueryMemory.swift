@@ -21,7 +21,6 @@ public struct QueryMemory: RankingSystem {
     private let queries: Matrix
     private let learned: [Int]
     private let vectors: Matrix
-    /// Answers of each learned query.
     private let answers: [[Int32]]
 
     /// Remembers the training queries.

@@ -55,7 +55,6 @@ public struct WeightedFusion: RankingSystem {
         return sum
     }
 
-    /// Every row normalised by itself.
     static func normalized(_ scores: Matrix, _ normalization: ScoreNormalization) -> Matrix {
         var result = scores
         result.forEachRow { normalization.normalize($1) }

@@ -97,7 +97,6 @@ extension Artefact {
         encoder.weightsSHA256 = try ContentHash.sha256(of: weights)
     }
 
-    /// Every file below a folder, by path.
     private static func records(of folder: URL) throws -> [ArtefactManifest.FileRecord] {
         var records: [ArtefactManifest.FileRecord] = []
         for path in try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted() {

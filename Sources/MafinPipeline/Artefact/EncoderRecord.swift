@@ -35,7 +35,6 @@ public struct EncoderRecord: Sendable, Codable, Hashable {
     /// The folder of the encoder of queries, where training made the towers differ.
     public static let queryFolder = "query-encoder"
 
-    /// The encoder, loaded from its folder.
     func load(from folder: URL) throws -> TextEncoder {
         try TextEncoder(
             modelFolder: folder, prefixes: TextPrefixes(query: queryPrefix, document: documentPrefix),

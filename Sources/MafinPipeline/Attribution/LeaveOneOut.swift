@@ -64,13 +64,11 @@ public struct LeaveOneOut {
     }
 }
 
-/// The words of a text as its encoder reads them.
 private struct Words {
     /// The text's bytes, without prefix.
     private let bytes: [UInt8]
     /// The bytes of each word; ascending, apart from each other.
     private let ranges: [Range<Int>]
-    /// The whole text, then the text without each word in turn.
     let batch: TokenBatch
 
     init(_ text: String, prefix: String, encoder: TextEncoder) {

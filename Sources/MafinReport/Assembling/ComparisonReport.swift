@@ -191,7 +191,6 @@ public struct ComparisonReport {
     /// With fewer queries an interval says little.
     private static let fewQueries = 30
 
-    /// The sweeps of the first seed.
     private var sweeps: [LambdaSweepFacts]? {
         let found = result.trainings.filter { $0.seed == plan.request.seed }.compactMap { record in
             record.sweep.map {
@@ -281,9 +280,7 @@ public struct ComparisonReport {
 }
 
 extension RetrievalCollection {
-    /// What a query asks; `nil` for an unknown one.
     func queryText(_ id: String) -> String? { queryIndex[id].map { queries[$0].text } }
 
-    /// The document of an identifier.
     func document(_ id: String) -> Document? { documentIndex[id].map { documents[$0] } }
 }

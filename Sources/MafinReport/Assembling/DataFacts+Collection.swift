@@ -40,7 +40,6 @@ extension DataFacts.Split {
     }
 }
 
-/// Number of words, separated by white space.
 private func wordCount(_ text: String) -> Int {
     text.unicodeScalars.split(whereSeparator: \.properties.isWhitespace).count
 }

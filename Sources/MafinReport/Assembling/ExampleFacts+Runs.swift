@@ -69,7 +69,6 @@ extension ExampleFacts {
 }
 
 extension [ScoredDocument] {
-    /// The place of each document, from 1.
     var ranks: [String: Int] {
         Dictionary(enumerated().map { ($1.id, $0 + 1) }, uniquingKeysWith: { first, _ in first })
     }

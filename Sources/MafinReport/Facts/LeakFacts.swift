@@ -39,7 +39,6 @@ public struct LeakFacts: Sendable, Equatable, Codable {
 extension LeakFacts {
     /// How many characters of a text are kept.
     private static let textLength = 2_000
-    /// How many findings are shown.
     private static let shown = 50
 
     /// The facts of a comparison of both sides.

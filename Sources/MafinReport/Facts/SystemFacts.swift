@@ -75,6 +75,5 @@ public struct StatisticsFacts: Sendable, Equatable, Codable {
 }
 
 extension SeedSummary {
-    /// Mean and standard deviation.
     var text: String { Number.mean(mean) + (standardDeviation.map { " ± \(Number.mean($0))" } ?? "") }
 }

@@ -128,7 +128,6 @@ struct MarkdownReport {
         return section("Training", [table.markdown()])
     }
 
-    /// A number with three decimals, or a dash.
     func number(_ value: Double?) -> String { value.map { Number.decimal($0) } ?? "–" }
 
     private var lambda: String? {

@@ -2,7 +2,6 @@ import MafinBlackBox
 import MafinMethod
 import MafinPipeline
 
-/// Wins and losses, and the scores behind them.
 extension MarkdownReport {
     /// The biggest wins and losses, a line each.
     var examples: String? {
@@ -80,7 +79,6 @@ extension MarkdownReport {
         return section("Scores", ["Borders of the histograms' bins.", table.markdown()])
     }
 
-    /// Places shown of each ranking.
     private static let shownRanks = 5
     /// How many words are shown of each text, the strongest first.
     private static let shownWords = 8

@@ -2,13 +2,10 @@
 ///
 /// It is made of ``element(_:_:_:)`` and of texts, which are escaped on their way in: no text, however hostile, becomes a tag.
 struct Markup: Sendable, Equatable {
-    /// What goes into the file.
     private(set) var source: String
 
-    /// Nothing.
     static let empty = Markup(source: "")
 
-    /// A text, escaped.
     static func text(_ text: String) -> Markup { Markup(source: text.escapedForMarkup) }
 
     /// Style sheets and scripts of this module's own, which must not hold `<` or `&`.
@@ -23,12 +20,10 @@ struct Markup: Sendable, Equatable {
 
     static func += (first: inout Markup, second: Markup) { first.source += second.source }
 
-    /// Several pieces, one after the other.
     static func joined(_ parts: [Markup]) -> Markup {
         parts.count == 1 ? parts[0] : Markup(source: parts.reduce(into: "") { $0 += $1.source })
     }
 
-    /// The page's text with its document type.
     var document: String { "<!DOCTYPE html>\n\(source)\n" }
 }
 
@@ -58,7 +53,6 @@ private let emptyElements: Set<String> = [
     "br", "col", "hr", "link", "meta", "circle", "line", "path", "polygon", "rect",
 ]
 
-/// Puts children of an element side by side.
 @resultBuilder enum MarkupBuilder {
     static func buildExpression(_ text: String) -> Markup { .text(text) }
     static func buildExpression(_ markup: Markup) -> Markup { markup }

@@ -5,13 +5,11 @@ import MafinRetrieval
 /// A mean as tables print it.
 func mean(_ value: Double?) -> String { Number.mean(value) }
 
-/// A difference with its sign.
 func signed(_ value: Double) -> String { Number.typographic(Number.signed(value)) }
 
 /// An interval of differences: `+.031 … +.061`.
 func interval(_ difference: MetricDifference) -> String { "\(signed(difference.low)) … \(signed(difference.high))" }
 
-/// The second line of a cell.
 func small(_ text: String) -> Markup { element("small") { text } }
 
 /// A paragraph of second rank.
@@ -20,13 +18,11 @@ func note(_ text: String) -> Markup { element("p", ["class": "note"]) { text } }
 /// The paragraph under a heading.
 func lead(_ text: String) -> Markup { element("p", ["class": "lead"]) { text } }
 
-/// What a figure of the page shows.
 protocol Drawing {
     /// Its accessible name.
     var title: String { get }
     /// What it shows, in words.
     var summary: String { get }
-    /// The drawing at a width.
     func svg(width: Double, isNamed: Bool) -> Markup
 }
 
@@ -35,7 +31,6 @@ extension IntervalPlot: Drawing {}
 extension BalancePlot: Drawing {}
 
 extension Drawing {
-    /// The drawing as a file of its own.
     func svgFile(width: Double = 720) -> String { SVG.file(svg(width: width, isNamed: true)) }
 }
 
@@ -62,7 +57,6 @@ func figure(
     }
 }
 
-/// One cell of a page's table.
 struct PageCell {
     var content: Markup
     /// What the cell is sorted by; `nil`: its text. Of a cell without a value: an empty text.
@@ -78,7 +72,6 @@ struct PageCell {
         self.init(.text(text) + second.map(small), value: value)
     }
 
-    /// A dash.
     static var absent: PageCell {
         var cell = PageCell(
             element("span", ["aria-hidden": "true"]) { "–" } + element("span", ["class": "hidden"]) { "none" })
@@ -137,7 +130,6 @@ private func scrolling(
     }
 }
 
-/// A table of names and values.
 func factsTable(_ caption: String, note: String? = nil, _ rows: [(name: String, value: Markup)]) -> Markup {
     scrolling(caption, note, class: "facts") {
         element("tbody") {

@@ -1,7 +1,6 @@
 import MafinRetrieval
 
 extension ReportPage {
-    /// How scores are distributed.
     var scores: Section? {
         guard let histograms = facts.scoreHistograms?.filter({ !$0.groups.isEmpty }), !histograms.isEmpty else {
             return nil
@@ -47,7 +46,6 @@ extension ReportPage {
             marks: marks, aspect: 0.56)
     }
 
-    /// Facts about the collection.
     var data: Section? {
         guard let data = facts.data else { return nil }
         func text(_ words: DataFacts.Distribution) -> String {
@@ -82,7 +80,6 @@ extension ReportPage {
                 + warnings(data.warnings ?? []))
     }
 
-    /// Warnings that are shown at once.
     private static let shownWarnings = 8
 
     private func warnings(_ warnings: [String]) -> Markup {
@@ -98,7 +95,6 @@ extension ReportPage {
                 } : .empty)
     }
 
-    /// Leaks, and labels to look at again.
     var quality: Section? {
         guard facts.leaks != nil || facts.suspectedFalseNegatives != nil else { return nil }
         var content = Markup.empty

@@ -166,7 +166,6 @@ extension ReportPage {
         }
     }
 
-    /// How each word contributes to the local encoder's score.
     private func words(_ attribution: DocumentAttribution, _ example: QueryExample) -> Markup {
         let place = example.systemRanking.first { $0.id == attribution.documentId }?.rank
         let name = example.line(of: attribution.documentId, 160)
@@ -221,7 +220,6 @@ extension ReportPage {
         ) { piece.text }
     }
 
-    /// All documents of both rankings, each once.
     private func documentIds(_ example: QueryExample) -> [String] {
         var seen: Set<String> = []
         return (example.systemRanking + example.baselineRanking).map(\.id)

@@ -1,7 +1,6 @@
 import MafinPipeline
 
 extension ReportPage {
-    /// How the figures were made.
     var provenance: Section? {
         guard let provenance = facts.provenance else { return nil }
         var content = Markup.empty
@@ -37,7 +36,6 @@ extension ReportPage {
 
     private func code(_ text: String) -> Markup { element("code") { text } }
 
-    /// What is not in the report, and why.
     var omissions: Section? {
         let omissions = facts.allOmissions
         guard !omissions.isEmpty else { return nil }

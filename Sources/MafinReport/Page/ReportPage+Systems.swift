@@ -9,7 +9,6 @@ extension ReportPage {
             content: Markup.joined([lead(testing), systemTable, differences].compactMap(\.self)))
     }
 
-    /// How differences were tested.
     var testing: String {
         var text = "Differences are to the baseline, \(title(of: facts.baseline)), on the same queries."
         if let statistics = facts.statistics {
@@ -112,7 +111,6 @@ extension ReportPage {
         return PageCell(spread.text, spread.values.map { mean($0) }.joined(separator: " "), value: spread.mean)
     }
 
-    /// The differences of the metric that decides, with their intervals.
     var differencePlot: IntervalPlot? {
         let rows = facts.systems.compactMap { system in
             system.difference?[facts.metric].map {
@@ -151,7 +149,6 @@ extension ReportPage {
         }
     }
 
-    /// The system that is best on dev against every other one, drawn.
     var headToHeadPlot: IntervalPlot? {
         guard let facts = facts.headToHead, !facts.opponents.isEmpty else { return nil }
         let rows = facts.opponents.map {

@@ -2,7 +2,6 @@ import MafinMethod
 import MafinRetrieval
 
 extension ReportPage {
-    /// Loss and dev metric in the course of training.
     var training: Section? {
         guard let curves = facts.trainingCurves?.filter({ !$0.loss.isEmpty || !$0.development.isEmpty }),
             !curves.isEmpty
@@ -52,7 +51,6 @@ extension ReportPage {
             y: .init(label, PlotScale(covering: all.map(\.value), margin: 0.08), format), marks: marks, aspect: 0.66)
     }
 
-    /// A plot of the metric by λ.
     var lambdaPlot: Plot? {
         guard let sweeps = facts.lambdaSweeps, let first = sweeps.first else { return nil }
         var marks: [Plot.Mark] = []
@@ -81,7 +79,6 @@ extension ReportPage {
             marks: marks, aspect: 0.42)
     }
 
-    /// The metric by λ.
     var lambda: Section? {
         guard let plot = lambdaPlot, let sweeps = facts.lambdaSweeps, let first = sweeps.first else { return nil }
         let choices = sweeps.compactMap { sweep in
@@ -106,7 +103,6 @@ extension ReportPage {
         return low.value + share * (high.value - low.value)
     }
 
-    /// The gain by the number of labelled queries, drawn.
     var learningPlot: Plot? {
         guard let curve = facts.learningCurve, let first = curve.measured.first, let last = curve.measured.last else {
             return nil
@@ -141,7 +137,6 @@ extension ReportPage {
             marks: marks, aspect: 0.42)
     }
 
-    /// The gain by the number of labelled queries.
     var learningCurve: Section? {
         guard let plot = learningPlot, let curve = facts.learningCurve else { return nil }
         let foreseen = curve.foreseen ?? []

@@ -51,7 +51,6 @@ extension ReportPage {
         return "\(text[..<middle]) \(text[text.index(after: middle)...].prefix(5)) UTC"
     }
 
-    /// The main numbers of the verdict.
     private func figures(_ verdict: VerdictFacts) -> Markup? {
         guard let system = facts.system(named: verdict.system), let after = system.metrics[facts.metric] else {
             return nil

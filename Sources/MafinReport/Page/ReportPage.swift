@@ -13,14 +13,11 @@ struct ReportPage {
 
     /// A part of the page, with its entry in the list of contents.
     struct Section {
-        /// Where links to it lead.
         var id: StaticString
-        /// Its heading.
         var title: String
         var content: Markup
     }
 
-    /// The sections that there are facts for, in order.
     var sections: [Section] {
         [
             systems, headToHead, subsets, perQuery, examples, training, lambda, learningCurve, scores, data, quality,
@@ -70,10 +67,8 @@ struct ReportPage {
         }
     }
 
-    /// The name for people of a system.
     func title(of system: String) -> String { facts.system(named: system)?.displayName ?? system }
 
-    /// Whether a difference is significant, and in which direction.
     func finding(_ difference: MetricDifference) -> EvaluationSummary.Finding { summary.finding(difference) }
 
     /// `95 %`.

@@ -2,18 +2,15 @@
 struct BalancePlot {
     /// How many cases one thing lost and won, and in how many it did neither.
     struct Row {
-        /// Whose it is.
         var label: String
         var losses: Int
         var ties: Int
         var wins: Int
-        /// Whether the row stands out.
         var isStrong = false
     }
 
     var title: String
     var summary = ""
-    /// From top to bottom.
     var rows: [Row]
 
     private static let narrow = 520.0

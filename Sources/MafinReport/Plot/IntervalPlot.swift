@@ -1,8 +1,6 @@
 /// Estimates with their intervals, one a row, along one axis (a forest plot).
 struct IntervalPlot {
-    /// One estimate.
     struct Row {
-        /// Whose it is.
         var label: String
         var value: Double
         /// Bounds of its interval.
@@ -12,15 +10,12 @@ struct IntervalPlot {
         var text: String
         /// What the estimate amounts to.
         var color: PlotColor
-        /// Whether the row stands out.
         var isStrong = false
     }
 
     var title: String
     var summary = ""
-    /// What is measured.
     var label: String
-    /// From top to bottom.
     var rows: [Row]
     /// A range around 0 to be shaded: values that mean nothing. `nil`: none.
     var indifference: ClosedRange<Double>?

@@ -19,7 +19,6 @@ extension Plot {
         }
     }
 
-    /// As many round values as fit side by side.
     private func xTicks(width: Double) -> [Double] {
         if let ticks = x.ticks { return ticks }
         var count = max(2, Int(width / 80))

@@ -4,7 +4,6 @@ struct PlotFrame {
     /// From the baseline of one line of text to the next.
     static let lineHeight = 16.0
 
-    /// Width and height of the whole drawing.
     let size: (width: Double, height: Double)
     let left: Double
     let right: Double
@@ -28,10 +27,8 @@ struct PlotFrame {
         yScale = plot.y.scale
     }
 
-    /// Pixels from the left edge.
     func x(_ value: Double) -> Double { left + xScale.fraction(value) * (right - left) }
 
-    /// Pixels from the top edge.
     func y(_ value: Double) -> Double { bottom - yScale.fraction(value) * (bottom - top) }
 
     /// The base of columns: 0 if the axis holds it, else the end of the axis nearest to 0.

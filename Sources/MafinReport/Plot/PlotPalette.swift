@@ -35,7 +35,6 @@ struct PlotPalette: Sendable, Equatable {
     var page: String
     /// Blocks of code, and rows that stand out.
     var panel: String
-    /// Text.
     var ink: String
     /// Text of second rank.
     var muted: String
@@ -61,20 +60,16 @@ struct PlotPalette: Sendable, Equatable {
     var declarations: String { properties.map { "--\($0.name):\($0.color)" }.joined(separator: ";") }
 }
 
-/// The colours of plots and pages.
 enum PlotTheme {
-    /// On light ground.
     static let light = PlotPalette(
         page: "#ffffff", panel: "#f4f6f8", ink: "#15191e", muted: "#565e68", hairline: "#d8dde3", grid: "#e8ebef",
         accent: "#1459b8", blackBox: "#7b8592", loss: "#b4460c", neutral: "#7b8592",
         series: ["#1459b8", "#b4460c", "#00756b", "#7c3fa3", "#826000", "#b3246c", "#3c6e1f", "#5b6470"])
-    /// On dark ground.
     static let dark = PlotPalette(
         page: "#0f1216", panel: "#191d23", ink: "#e8ebef", muted: "#a4adb8", hairline: "#2f363e", grid: "#232930",
         accent: "#7cb3f7", blackBox: "#7f8a97", loss: "#f0a06a", neutral: "#7f8a97",
         series: ["#7cb3f7", "#f0a06a", "#4cc7b7", "#cba2ec", "#d9b94f", "#f291c1", "#9ccb6f", "#aab4bf"])
 
-    /// Colours of ``PlotColor/series(_:)``.
     static let seriesCount = light.series.count
 
     /// The custom properties of both grounds, dark where the reader's system is; paper is always light.

@@ -1,4 +1,3 @@
-/// The few elements that drawings are made of.
 enum SVG {
     /// At which end of a text its place lies.
     enum Anchor: String {
@@ -91,7 +90,6 @@ enum SVG {
         data.isEmpty ? .empty : element("path", ["d": data, "class": name])
     }
 
-    /// A path through points.
     static func polyline(_ points: [(Double, Double)]) -> String {
         var path = ""
         for (index, point) in points.enumerated() {
