@@ -1,3 +1,4 @@
+import Foundation
 import MafinBlackBox
 import MafinMethod
 import MafinNumerics
@@ -89,11 +90,14 @@ extension Comparison {
     /// Keeps, of a method's seeds so far, the artefact of the one that is best on dev, and removes the checkpoints of the training that has
     /// just been recorded.
     private func keepBestArtefact(of contender: Contender, after seed: UInt64) {
-        var best: (seed: UInt64, development: Double)?
+        let files = FileManager.default
         let rows = rows.filter { $0.name == contender.joinedName }
-        for row in rows where row.development > best?.development ?? -1 { best = (row.seed, row.development) }
-        if let best { store.keepArtefact(of: contender, seed: best.seed, among: rows.map(\.seed)) }
-        store.removeCheckpoints(of: contender, seed: seed)
+        // The first of equal seeds.
+        let best = rows.max { $0.development < $1.development }
+        for row in rows where row.seed != best?.seed {
+            try? files.removeItem(at: store.artefact(of: contender, seed: row.seed))
+        }
+        try? files.removeItem(at: store.checkpoints(of: contender, seed: seed))
     }
 
     private func sweep(_ local: VectorSystem) throws -> LambdaSweep {
@@ -119,17 +123,17 @@ extension Comparison {
         var best: (record: TrainingRecord, development: Double)?
         for contender in contenders {
             let rows = rows.filter { $0.name == contender.joinedName }
-            guard let top = rows.map(\.development).max() else { continue }
             let mean = rows.reduce(0) { $0 + $1.development } / Double(rows.count)
             // The first of equal seeds, whose artefact is kept too.
-            let seed = rows.first { $0.development == top }?.seed
-            guard mean > best?.development ?? -1, let record = record(of: contender, seed: seed) else { continue }
+            guard let top = rows.max(by: { $0.development < $1.development }), mean > best?.development ?? -1,
+                let record = record(of: contender, seed: top.seed)
+            else { continue }
             best = (record, mean)
         }
         return best
     }
 
-    private func record(of contender: Contender, seed: UInt64?) -> TrainingRecord? {
+    private func record(of contender: Contender, seed: UInt64) -> TrainingRecord? {
         result.trainings.first { $0.contender == contender && $0.seed == seed }
     }
 

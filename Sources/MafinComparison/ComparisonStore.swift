@@ -103,18 +103,6 @@ public struct ComparisonStore: Sendable {
         vectors.appendingPathComponent("\(name(contender, seed)).\(what).npy")
     }
 
-    /// Removes the artefacts of a method's other seeds.
-    func keepArtefact(of contender: Contender, seed: UInt64, among seeds: [UInt64]) {
-        for other in seeds where other != seed {
-            try? FileManager.default.removeItem(at: artefact(of: contender, seed: other))
-        }
-    }
-
-    /// Removes the checkpoints of a training that is finished and recorded.
-    func removeCheckpoints(of contender: Contender, seed: UInt64) {
-        try? FileManager.default.removeItem(at: checkpoints(of: contender, seed: seed))
-    }
-
     /// Moves the chosen artefact to its place and removes files that only an unfinished comparison needs.
     func finish(_ chosen: TrainingRecord?) throws {
         let files = FileManager.default

@@ -53,8 +53,7 @@ public struct NudgeN: Rival {
                 measure(index, paths.scores(scores, along: along, step: step))
             }
         }
-        var best = 0
-        for index in values.indices where values[index] > values[best] { best = index }
+        let best = values.indices.max { values[$0] < values[$1] } ?? 0
         let system = VectorSystem(queries: base.queries, documents: paths.documents(step: steps[best]))
         return FittedRival(
             name: name, system: system, development: try data.development(of: system),

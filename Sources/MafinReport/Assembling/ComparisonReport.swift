@@ -124,37 +124,35 @@ public struct ComparisonReport {
             qrels, learned: learned, identity: ContentIdentity(collection, labelledBy: [learned, qrels]))
         let reports = try partition.reports(
             split: facts.split, evaluations: evaluations, baseline: facts.baseline, metrics: [facts.metric])
-        let shares = partition.seenShares
-        let newDocuments =
-            "some relevant document was not an answer in training"
-            + (shares.isEmpty
-                ? ""
-                : "; on average \(Number.percent(shares.reduce(0, +) / Double(shares.count))) of a query’s relevant documents were")
-        let parts: [(part: QueryPartition.Part, name: String, title: String, summary: String)] = [
-            (.seenDocuments, "seen-documents", "Seen documents", "every relevant document was an answer in training"),
-            (.newDocuments, "new-documents", "New documents", newDocuments),
-        ]
-        var shown = parts.compactMap { part in
-            reports[part.part].map { (name: part.name, title: part.title, summary: part.summary, report: $0) }
+        var shown: [(subset: QuerySubset, report: EvaluationReport)] = []
+        func add(_ name: String, _ title: String, _ summary: String, _ report: EvaluationReport?) {
+            guard let report else { return }
+            shown.append((QuerySubset(name: name, title: title, summary: summary, queries: report.queries), report))
         }
+        let shares = partition.seenShares
+        let share = Number.percent(shares.reduce(0, +) / Double(max(1, shares.count)))
+        add(
+            "seen-documents", "Seen documents", "every relevant document was an answer in training",
+            reports[.seenDocuments])
+        add(
+            "new-documents", "New documents",
+            "some relevant document was not an answer in training"
+                + (shares.isEmpty ? "" : "; on average \(share) of a query’s relevant documents were"),
+            reports[.newDocuments])
         let twins = leaks.affectedQueries
         let others = evaluations.map { ($0.name, $0.evaluation.filter { !twins.contains($0) }) }
         if !twins.isEmpty, others.first?.1.mean.queryIds.isEmpty == false {
-            shown.append(
-                (
-                    "without-twins", "Without twins", "no query of train or dev has the same or nearly the same text",
-                    try EvaluationReport(
-                        split: "\(facts.split), without twins", evaluations: others, baseline: facts.baseline,
-                        metrics: [facts.metric])
-                ))
+            add(
+                "without-twins", "Without twins", "no query of train or dev has the same or nearly the same text",
+                try EvaluationReport(
+                    split: "\(facts.split), without twins", evaluations: others, baseline: facts.baseline,
+                    metrics: [facts.metric]))
         }
-        facts.subsets = shown.map {
-            QuerySubset(name: $0.name, title: $0.title, summary: $0.summary, queries: $0.report.queries)
-        }
+        facts.subsets = shown.map(\.subset)
         for index in facts.systems.indices {
-            facts.systems[index].subsets = shown.compactMap { part in
-                part.report.systems.first { $0.name == facts.systems[index].name }.map {
-                    SubsetResult(subset: part.name, metrics: $0.metrics, difference: $0.difference)
+            facts.systems[index].subsets = shown.compactMap { subset, report in
+                report.systems.first { $0.name == facts.systems[index].name }.map {
+                    SubsetResult(subset: subset.name, metrics: $0.metrics, difference: $0.difference)
                 }
             }
         }

@@ -21,13 +21,11 @@ extension RunDifference {
             let changed = queries.filter(\.isTopChanged).sorted { ($0.overlap, $0.queryId) < ($1.overlap, $1.queryId) }
             if !changed.isEmpty { parts.append("Least in common:\n\n" + table(Array(changed.prefix(shown))).text()) }
         } else {
-            let order = { (first: QueryChange, second: QueryChange) in
-                (abs(second.change), first.queryId) < (abs(first.change), second.queryId)
+            for (title, sign) in [("Most gained", 1.0), ("Most lost", -1.0)] {
+                let changed = queries.filter { sign * $0.change > Balance.tolerance }
+                    .sorted { (abs($1.change), $0.queryId) < (abs($0.change), $1.queryId) }
+                if !changed.isEmpty { parts.append("\(title):\n\n" + table(Array(changed.prefix(shown))).text()) }
             }
-            let better = queries.filter { $0.change > Balance.tolerance }.sorted(by: order)
-            let worse = queries.filter { $0.change < -Balance.tolerance }.sorted(by: order)
-            if !better.isEmpty { parts.append("Most gained:\n\n" + table(Array(better.prefix(shown))).text()) }
-            if !worse.isEmpty { parts.append("Most lost:\n\n" + table(Array(worse.prefix(shown))).text()) }
         }
         return parts.joined(separator: "\n").safeForTerminal
     }

@@ -79,7 +79,7 @@ extension ComparisonFacts {
 
     /// The verdict's answer in a few words, such as `Ship Mafin + BM25`; `nil` without a verdict.
     public var answer: String? {
-        verdict.map { VerdictFacts.answer($0.decision, system(named: $0.system)?.displayName ?? $0.system) }
+        verdict.map { VerdictFacts.answer($0.decision, title(of: $0.system)) }
     }
 
     /// Whether intervals and p include the variance between seeds; `nil` where nothing was trained.
@@ -113,6 +113,8 @@ extension ComparisonFacts {
 
     /// The system of a name.
     public func system(named name: String) -> SystemFacts? { systems.first { $0.name == name } }
+
+    func title(of name: String) -> String { system(named: name)?.displayName ?? name }
 
     /// The metrics that any system has: the one that decides, those of the standard table in its order, all others by name.
     public var metrics: [Metric] {

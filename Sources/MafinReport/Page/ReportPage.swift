@@ -3,6 +3,16 @@ import MafinRetrieval
 extension ComparisonFacts {
     /// The facts as one self-contained page that loads no other file and nothing from the network; it works without its script.
     public func html() -> String { ReportPage(facts: self).markup.document }
+
+    /// The main figures of the page as SVG files for slides and documents, with their names. They follow the reader's light or dark mode. Figures
+    /// without facts are missing.
+    public func figures() -> [(name: String, svg: String)] {
+        let page = ReportPage(facts: self)
+        return [
+            ("differences", page.differencePlot?.svgFile()), ("head-to-head", page.headToHeadPlot?.svgFile()),
+            ("learning-curve", page.learningPlot?.svgFile()), ("lambda", page.lambdaPlot?.svgFile()),
+        ].compactMap { name, svg in svg.map { (name, $0) } }
+    }
 }
 
 /// Builds the page from the facts. A section without facts is not in the page.
@@ -67,7 +77,7 @@ struct ReportPage {
         }
     }
 
-    func title(of system: String) -> String { facts.system(named: system)?.displayName ?? system }
+    func title(of system: String) -> String { facts.title(of: system) }
 
     func finding(_ difference: MetricDifference) -> EvaluationSummary.Finding { summary.finding(difference) }
 
