@@ -49,7 +49,6 @@ public final class Comparison {
     /// Prepares a comparison; nothing is trained yet.
     /// - Parameters:
     ///   - training: has the plan's seed, time of one training and mode; its vectors include the measured queries.
-    ///   - qrels: labels to measure on.
     ///   - source: how to reach the black box again, for the artefact.
     ///   - isCancelled: called now and then; finished parts stay on disk.
     /// - Throws: ``TrainingError/noQueries(list:reason:)`` if there are no development queries.

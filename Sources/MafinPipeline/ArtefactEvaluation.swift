@@ -26,9 +26,7 @@ public struct ArtefactEvaluation {
     public static let depth = 1000
 
     /// Ranks all systems.
-    ///
     /// - Parameters:
-    ///   - model: the artefact.
     ///   - split: what to measure on, checked against what the artefact knows.
     ///   - vectors: the black box's answers for all documents and the queries of `split`.
     ///   - released: the folder of a released checkpoint.

@@ -88,7 +88,6 @@ public final class ArtefactModel {
     ///
     /// Memory is that of the vectors, so give a long list of texts in pieces.
     /// - Parameters:
-    ///   - blackBox: that of the artefact.
     ///   - isCancelled: asked between pieces of the local work.
     ///   - progress: called with the number of texts whose local vectors are done; 0 once the black box has answered.
     /// - Throws: ``ArtefactError`` for another black box, what the black box throws, `CombinationError`; `CancellationError` when

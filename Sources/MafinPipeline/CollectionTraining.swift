@@ -74,7 +74,6 @@ public struct CollectionTraining {
     }
 
     /// Prepares training: tokens, labels, the bank of document vectors.
-    ///
     /// - Parameters:
     ///   - vectors: the black box's answers for all documents and at least the queries of `train` and `dev`.
     ///   - encoder: `released`, loaded with the frozen parts of `settings`, where that was done already; it will be trained.
@@ -142,9 +141,7 @@ public struct CollectionTraining {
     }
 
     /// The same training with labels of some of the training queries alone, and that part of the time. Development stays as it is.
-    /// - Parameters:
-    ///   - rows: rows of ``data``, among its training queries.
-    ///   - seed: of the training.
+    /// - Parameter rows: rows of ``data``, among its training queries.
     /// - Throws: ``TrainingError`` where no query is left.
     public func limited(toTrainQueries rows: [Int], seed: UInt64) throws -> CollectionTraining {
         var limited = seeded(seed)
@@ -181,10 +178,7 @@ public struct CollectionTraining {
     }
 
     /// Trains one contender.
-    ///
-    /// - Parameters:
-    ///   - checkpointFolder: where its checkpoints go.
-    ///   - resume: whether to go on from a checkpoint that is there.
+    /// - Parameter resume: whether to go on from a checkpoint that is in its folder.
     /// - Throws: ``TrainingError`` and what the encoder and files throw; `CancellationError` where cancelled before there was
     ///   anything to keep.
     public func train(

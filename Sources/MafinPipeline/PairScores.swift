@@ -12,9 +12,7 @@ public struct PairScores {
     private let documentRows: [String: Int]
 
     /// Encodes queries and documents.
-    /// - Parameters:
-    ///   - vectors: the black box's answers for all documents of the collection and for `queries`.
-    ///   - queries: those that will be asked for.
+    /// - Parameter vectors: the black box's answers for all documents of the collection and for `queries`.
     /// - Throws: ``ArtefactError`` where the vectors are not of the artefact's black box; what encoders and files throw;
     ///   `CancellationError` when cancelled.
     public init(

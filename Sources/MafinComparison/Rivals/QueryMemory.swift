@@ -24,9 +24,7 @@ public struct QueryMemory: RankingSystem {
     private let answers: [[Int32]]
 
     /// Remembers the training queries.
-    /// - Parameters:
-    ///   - queries: unit rows, one a query of the table.
-    ///   - index: labels.
+    /// - Parameter queries: unit rows, one a query of the table.
     public init(_ queries: Matrix, index: TrainingIndex, bandwidth: Float, sharing: Double) {
         precondition(bandwidth > 0 && (0...1).contains(sharing), "τ = \(bandwidth), ν = \(sharing)")
         self.queries = queries

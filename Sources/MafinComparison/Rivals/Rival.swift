@@ -76,9 +76,7 @@ public struct RivalData: Sendable {
     /// The metric that choices on the development queries are made by.
     public let metric: Metric
 
-    /// - Parameters:
-    ///   - index: the same as the encoder's training has, or one made from labels alone.
-    ///   - metric: larger is better.
+    /// - Parameter index: the same as the encoder's training has, or one made from labels alone.
     /// - Throws: ``TrainingError/noQueries(list:reason:)`` without development queries.
     public init(index: TrainingIndex, metric: Metric = .nDCG(cutoff: 10)) throws {
         guard !index.devQueries.isEmpty else {
@@ -90,10 +88,8 @@ public struct RivalData: Sendable {
     }
 
     /// Data from labels by row; all texts are taken to differ.
-    /// - Parameters:
-    ///   - labels: for each query its judged documents; grades of 0 and below are not relevant. Labels of other queries are not used.
-    ///   - trainQueries: to learn from.
-    ///   - devQueries: to choose on.
+    /// - Parameter labels: for each query its judged documents; grades of 0 and below are not relevant. Labels of queries that are neither to
+    ///   learn from nor to choose on are not used.
     /// - Throws: ``TrainingError`` naming the query or document that does not fit.
     public init(
         labels: [[Judgement]], documentCount: Int, trainQueries: [Int], devQueries: [Int],

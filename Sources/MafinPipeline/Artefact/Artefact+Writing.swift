@@ -15,7 +15,6 @@ extension Artefact {
     ///   - saveDocumentEncoder: writes the encoder into the (empty) folder that it is given. Needed where
     ///     `manifest.documentEncoder` has a folder.
     ///   - saveQueryEncoder: the same for `manifest.queryEncoder`.
-    /// - Returns: the artefact as written.
     /// - Throws: ``ArtefactError``, `NumericsError` where a file cannot be written, and what the closures throw; `folder` is then
     ///   as it was before.
     @discardableResult

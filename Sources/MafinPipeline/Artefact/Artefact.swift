@@ -36,9 +36,7 @@ public struct Artefact: Sendable {
         }
         self.folder = folder
         manifest = try Self.decode(data, path: url.path)
-        for file in manifest.files {
-            try Self.verify(file, in: folder, verification: verification)
-        }
+        for file in manifest.files { try Self.verify(file, in: folder, verification: verification) }
         for encoder in [manifest.documentEncoder, manifest.queryEncoder].compactMap({ $0 }) {
             guard let name = encoder.folder else { continue }
             let weights = "\(name)/\(encoder.weightsFile)"

@@ -92,9 +92,7 @@ extension Mixture {
     /// Both parts are given as they come; each row is made unit length by its own norm (``MafinMethod/UnitRows``), except the local part in
     /// the norm form.
     /// - Parameters:
-    ///   - blackBox: one row a text.
-    ///   - local: one row a text, in the same order.
-    ///   - role: what the texts are.
+    ///   - blackBox, local: one row a text, in the same order.
     ///   - ids: one a row, named in errors; may be empty.
     /// - Throws: `CombinationError` for different row counts, and for the first row that is all zeros or not finite.
     /// - Complexity: O(rows · columns).

@@ -27,9 +27,7 @@ public struct Verdict: Sendable, Codable, Hashable {
     /// gain of training is measured on dev queries that did not choose the state (``TrainingGain``).
     /// - Parameters:
     ///   - lambda: λ as chosen on dev, in 0…1; `nil` where each text has a weight of its own.
-    ///   - metric: the metric's name.
     ///   - difference: mean over dev queries of joined minus black box, with its 95 % interval; `nil` where none was measured.
-    ///   - queries: number of dev queries.
     ///   - gain: what training gained over its untrained start; `nil` where nothing was trained.
     public init(
         lambda: Float?, metric: String, difference: (mean: Double, low: Double, high: Double)?, queries: Int,
@@ -79,7 +77,6 @@ public struct Verdict: Sendable, Codable, Hashable {
     ///   - development: the comparison, with the black box as its baseline.
     ///   - system: the joined embedding's name there.
     ///   - gain: what training gained over its untrained start, in the same metric; `nil` where nothing was trained.
-    ///   - metric: the metric that decides.
     public init(
         lambda: Float?, development: EvaluationReport, system: String = "mafin", gain: TrainingGain? = nil,
         metric: Metric = .nDCG(cutoff: 10)

@@ -4,10 +4,7 @@ import MafinRetrieval
 
 extension VerdictFacts {
     /// A comparison's verdict in words.
-    /// - Parameters:
-    ///   - split: the measured split.
-    ///   - queries: its number of queries.
-    ///   - metric: the one that decides.
+    /// - Parameter queries: number of queries of the split.
     init(_ verdict: ComparisonVerdict, _ outcome: ComparisonOutcome, split: String, queries: Int, metric: Metric) {
         let means = Dictionary(
             outcome.systems.map { ($0.name, $0.evaluation.mean.means[metric]) }, uniquingKeysWith: { first, _ in first }

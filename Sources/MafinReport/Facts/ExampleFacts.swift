@@ -121,11 +121,7 @@ extension ExampleFacts {
     ///
     /// Equal changes are in the order of the labels. A query that does not change is no example, so there may be fewer than requested.
     /// - Parameters:
-    ///   - system: the system.
-    ///   - baseline: the system that it is compared with.
-    ///   - metric: by which queries are won and lost.
-    ///   - query: what a query asks; `nil` where that is not known: its identifier is shown.
-    ///   - document: a document; `nil` where that is not known: its identifier is shown.
+    ///   - query, document: what a query asks, and a document; `nil` where that is not known: its identifier is shown.
     ///   - parts: what the black box and the local encoder add to the system's score.
     public init(
         system: System, baseline: System, qrels: Qrels, metric: Metric, limits: Limits = Limits(),

@@ -62,7 +62,6 @@ extension PerQueryFacts {
     /// The values of systems that were measured on the same labels.
     /// - Parameters:
     ///   - evaluations: by name, at least one.
-    ///   - metrics: those to keep.
     ///   - texts: what a query asks; `nil`: texts are not kept.
     public init(
         _ evaluations: [(name: String, evaluation: RunEvaluation)], metrics: [Metric],

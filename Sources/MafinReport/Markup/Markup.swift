@@ -27,12 +27,8 @@ struct Markup: Sendable, Equatable {
     var document: String { "<!DOCTYPE html>\n\(source)\n" }
 }
 
-/// An element. An attribute without a value (`nil`) is left out.
-///
-/// - Parameters:
-///   - name: of the tag.
-///   - attributes: in the order given; values are escaped.
-///   - content: children; a `String` among them is a text.
+/// An element. Attributes stand in the order given, their values escaped; one without a value (`nil`) is left out. A `String` among the
+/// children is a text.
 func element(
     _ name: StaticString, _ attributes: KeyValuePairs<StaticString, String?> = [:],
     @MarkupBuilder _ content: () -> Markup = { .empty }

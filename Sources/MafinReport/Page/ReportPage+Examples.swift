@@ -53,9 +53,7 @@ extension ReportPage {
                 note(
                     "Query \(example.queryId), \(Number.count(example.relevantDocuments)) relevant "
                         + (example.relevantDocuments == 1 ? "document." : "documents."))
-                if example.query.count > 300 {
-                    element("p") { foreignText(example.query, showing: 600) }
-                }
+                if example.query.count > 300 { element("p") { foreignText(example.query, showing: 600) } }
                 rankings(example, id: id, of: examples)
                 for attribution in example.attributions ?? [] { words(attribution, example) }
                 texts(example, id: id, of: examples)

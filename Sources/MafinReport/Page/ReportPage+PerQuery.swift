@@ -8,9 +8,7 @@ extension ReportPage {
         // The system that the page is about; else the one with the largest difference.
         let chosen =
             balances.first { $0.0.name == facts.verdict?.system }
-            ?? balances.max {
-                ($0.0.metrics[facts.metric] ?? 0) < ($1.0.metrics[facts.metric] ?? 0)
-            }
+            ?? balances.max { ($0.0.metrics[facts.metric] ?? 0) < ($1.0.metrics[facts.metric] ?? 0) }
         var content = balancePlot(balances)
         if let chosen, let mine = perQuery.values(of: chosen.0.name, in: facts.metric),
             let theirs = perQuery.values(of: facts.baseline, in: facts.metric)
