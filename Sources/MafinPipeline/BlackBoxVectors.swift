@@ -69,3 +69,12 @@ extension RankingSystem {
             documentIds: collection.documentIds)
     }
 }
+
+extension Qrels {
+    /// The labels of a query by rows of the collection's documents.
+    package func judgements(of query: String, in collection: RetrievalCollection) -> [Judgement] {
+        (self[query] ?? [:]).compactMap { document, grade in
+            collection.documentIndex[document].map { Judgement(column: $0, grade: Float(grade)) }
+        }
+    }
+}

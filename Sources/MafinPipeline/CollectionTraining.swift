@@ -108,9 +108,7 @@ public struct CollectionTraining {
         func rows(_ qrels: Qrels) -> [Int] {
             let rows = vectors.queries.rows(of: collection.queries(judgedIn: qrels))
             for row in rows {
-                labels[row] = (qrels[vectors.queries[row].id] ?? [:]).compactMap { document, grade in
-                    collection.documentIndex[document].map { Judgement(column: $0, grade: Float(grade)) }
-                }
+                labels[row] = qrels.judgements(of: vectors.queries[row].id, in: collection)
             }
             return rows
         }

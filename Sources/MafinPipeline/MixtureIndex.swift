@@ -39,10 +39,8 @@ struct MixtureIndex {
         var first = own
         if !rows.weights.isEmpty {
             var weighted = unit
-            for row in 0..<unit.rows {
-                for index in row * unit.columns..<(row + 1) * unit.columns {
-                    weighted.values[index] *= rows.weights[row]
-                }
+            weighted.forEachRow { row, values in
+                for index in values.indices { values[index] *= rows.weights[row] }
             }
             first = try VectorRows(weighted)
         }

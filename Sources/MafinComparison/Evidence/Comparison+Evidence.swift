@@ -75,14 +75,9 @@ extension Comparison {
         for qrels in labels {
             for query in qrels.queryIds {
                 guard let row = rowOf[query], relevant[row].isEmpty, judged[row].isEmpty else { continue }
-                for (document, grade) in qrels[query] ?? [:] {
-                    guard let column = collection.documentIndex[document] else { continue }
-                    if grade > 0 {
-                        relevant[row].append(Judgement(column: column, grade: Float(grade)))
-                    } else {
-                        judged[row].append(column)
-                    }
-                }
+                let found = qrels.judgements(of: query, in: collection)
+                relevant[row] = found.filter { $0.grade > 0 }
+                judged[row] = found.filter { $0.grade <= 0 }.map(\.column)
                 rows.append(row)
             }
         }

@@ -100,12 +100,8 @@ extension Artefact {
         var records: [ArtefactManifest.FileRecord] = []
         for path in try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted() {
             let url = folder.appendingPathComponent(path)
-            let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
-            guard attributes[.type] as? FileAttributeType == .typeRegular else { continue }
-            records.append(
-                ArtefactManifest.FileRecord(
-                    path: path, bytes: (attributes[.size] as? NSNumber)?.intValue ?? 0,
-                    sha256: try ContentHash.sha256(of: url)))
+            guard let bytes = try length(ofRegularFile: url) else { continue }
+            records.append(.init(path: path, bytes: bytes, sha256: try ContentHash.sha256(of: url)))
         }
         return records
     }

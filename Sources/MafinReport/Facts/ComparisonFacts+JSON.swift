@@ -9,15 +9,16 @@ extension ComparisonFacts {
         return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
     }
 
+    /// What every version has.
+    struct Head: Decodable {
+        var schema: String?
+        var schemaVersion: Int?
+    }
+
     /// Reads what ``json()`` wrote.
     /// - Parameter path: where the JSON was, for errors.
     /// - Throws: ``ReportError`` for other JSON, for none, and for a version that this library does not know.
     public init(json data: Data, path: String) throws {
-        /// What every version has.
-        struct Head: Decodable {
-            var schema: String?
-            var schemaVersion: Int?
-        }
         let decoder = JSONDecoder()
         guard let head = try? decoder.decode(Head.self, from: data) else {
             throw ReportError.notAReport(path: path, found: "no JSON object")

@@ -34,6 +34,15 @@ public struct LeakFacts: Sendable, Equatable, Codable {
     public var findings: [Finding]
     /// Whether the user chose to measure in spite of them (`--allow-leak`).
     public var isAllowed: Bool
+
+    /// What was compared, and how much was found.
+    var summary: String {
+        method + " "
+            + (found == 0
+                ? "Nothing was found."
+                : "\(Number.count(found)) \(found == 1 ? "pair was" : "pairs were") found"
+                    + (isAllowed ? "; the user chose to measure anyway (--allow-leak)." : "."))
+    }
 }
 
 extension LeakFacts {
@@ -97,4 +106,10 @@ public struct SuspectFacts: Sendable, Equatable, Codable {
     public var found: Int
     /// Some of them.
     public var suspects: [Suspect]
+
+    /// What counts as suspect, and how much was found.
+    var summary: String {
+        method + " "
+            + (found == 0 ? "None was found." : "\(Number.count(found)) \(found == 1 ? "was" : "were") found.")
+    }
 }

@@ -48,3 +48,15 @@ public struct ProvenanceFacts: Sendable, Equatable, Codable {
     /// Nothing yet.
     public init() {}
 }
+
+extension ProvenanceFacts {
+    /// Everything but the command and the inputs, in groups that are not empty.
+    var groups: [(title: String, rows: [(name: String, value: String, isCode: Bool)])] {
+        var rows = (seeds ?? [:]).sorted { $0.key < $1.key }.map { ("Seed of \($0.key)", "\($0.value)", true) }
+        rows += (versions ?? []).map { ($0.name, $0.value, true) }
+        if let machine { rows.append(("Machine", machine, false)) }
+        if let seconds { rows.append(("Time of the comparison", Number.duration(seconds: seconds), false)) }
+        let groups = (configuration ?? []).map { ($0.title, $0.settings.map { ($0.name, $0.value, true) }) }
+        return (groups + [("Seeds, versions and machine", rows)]).filter { !$0.1.isEmpty }
+    }
+}

@@ -176,41 +176,28 @@ struct MarkdownReport {
     }
 
     private var quality: String? {
-        var parts: [String] = []
-        if let leaks = facts.leaks {
-            parts.append(
-                "\(leaks.method.inlineMarkdown) Found: \(leaks.found)\(leaks.isAllowed && leaks.found > 0 ? "; the user chose to measure anyway" : "")."
-            )
-            parts.append(
-                list(
-                    leaks.findings.map {
-                        "\($0.kind.rawValue) `\($0.trainingId.inlineCode)` in training, `\($0.testId.inlineCode)` in "
-                            + "\(facts.split): \(Number.percent($0.similarity)) in common"
-                    }))
+        let leaks = (facts.leaks?.findings ?? []).map {
+            "\($0.kind.rawValue) `\($0.trainingId.inlineCode)` in training, `\($0.testId.inlineCode)` in "
+                + "\(facts.split): \(Number.percent($0.similarity)) in common"
         }
-        if let suspects = facts.suspectedFalseNegatives {
-            parts.append("\(suspects.method.inlineMarkdown) Found: \(suspects.found).")
-            parts.append(
-                list(
-                    suspects.suspects.map {
-                        "\(singleLine($0.query, 100).inlineMarkdown) (`\($0.queryId.inlineCode)`): `\($0.documentId.inlineCode)`, "
-                            + "rank \($0.blackBoxRank) of the black box, \($0.localRank) of the local encoder"
-                    }))
+        let suspects = (facts.suspectedFalseNegatives?.suspects ?? []).map {
+            "\(singleLine($0.query, 100).inlineMarkdown) (`\($0.queryId.inlineCode)`): `\($0.documentId.inlineCode)`, "
+                + "rank \($0.blackBoxRank) of the black box, \($0.localRank) of the local encoder"
         }
+        let parts = [
+            facts.leaks?.summary.inlineMarkdown ?? "", list(leaks),
+            facts.suspectedFalseNegatives?.summary.inlineMarkdown ?? "", list(suspects),
+        ]
         return section("Leaks and labels", parts)
     }
 
     private var provenance: String? {
         guard let provenance = facts.provenance else { return nil }
-        var lines = (provenance.configuration ?? []).flatMap { group in
-            group.settings.map { "\(group.title), \($0.name)".inlineMarkdown + ": `\($0.value.inlineCode)`" }
+        var lines = provenance.groups.flatMap { group in
+            group.rows.map {
+                "\(group.title), \($0)".inlineMarkdown + ": " + ($2 ? "`\($1.inlineCode)`" : $1.inlineMarkdown)
+            }
         }
-        lines += (provenance.seeds ?? [:]).sorted { $0.key < $1.key }.map {
-            "seed of \($0.key)".inlineMarkdown + ": \($0.value)"
-        }
-        lines += (provenance.versions ?? []).map { $0.name.inlineMarkdown + ": `\($0.value.inlineCode)`" }
-        if let machine = provenance.machine { lines.append("machine: \(machine)".inlineMarkdown) }
-        if let seconds = provenance.seconds { lines.append("time: \(Number.duration(seconds: seconds))") }
         lines += (provenance.inputs ?? []).map {
             "\($0.role), \($0.name), \($0.count) entries".inlineMarkdown + ": `\($0.sha256.inlineCode)`"
         }

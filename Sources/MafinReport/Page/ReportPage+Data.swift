@@ -100,12 +100,7 @@ extension ReportPage {
         var content = Markup.empty
         if let leaks = facts.leaks {
             content += element("h3") { "The same text in training and in \(facts.split)" }
-            content += lead(
-                leaks.method + " "
-                    + (leaks.found == 0
-                        ? "Nothing was found."
-                        : "\(Number.count(leaks.found)) \(leaks.found == 1 ? "pair was" : "pairs were") found"
-                            + (leaks.isAllowed ? "; the user chose to measure anyway (--allow-leak)." : ".")))
+            content += lead(leaks.summary)
             if !leaks.findings.isEmpty {
                 content += pageTable(
                     "Texts that are the same or nearly so",
@@ -123,11 +118,7 @@ extension ReportPage {
         }
         if let suspects = facts.suspectedFalseNegatives {
             content += element("h3") { "Labels to check" }
-            content += lead(
-                suspects.method + " "
-                    + (suspects.found == 0
-                        ? "None was found."
-                        : "\(Number.count(suspects.found)) \(suspects.found == 1 ? "was" : "were") found."))
+            content += lead(suspects.summary)
             if !suspects.suspects.isEmpty {
                 content += pageTable(
                     "Documents that may be relevant",

@@ -8,19 +8,9 @@ extension ReportPage {
             content += element("h3") { "Command" }
             content += element("pre", ["tabindex": "0"]) { element("code") { command } }
         }
-        for group in provenance.configuration ?? [] where !group.settings.isEmpty {
-            content += factsTable(group.title, group.settings.map { ($0.name, code($0.value)) })
+        for group in provenance.groups {
+            content += factsTable(group.title, group.rows.map { ($0, $2 ? code($1) : .text($1)) })
         }
-        var rows: [(String, Markup)] = []
-        for (name, seed) in (provenance.seeds ?? [:]).sorted(by: { $0.key < $1.key }) {
-            rows.append(("Seed of \(name)", code("\(seed)")))
-        }
-        for version in provenance.versions ?? [] { rows.append((version.name, code(version.value))) }
-        if let machine = provenance.machine { rows.append(("Machine", .text(machine))) }
-        if let seconds = provenance.seconds {
-            rows.append(("Time of the comparison", .text(Number.duration(seconds: seconds))))
-        }
-        if !rows.isEmpty { content += factsTable("Seeds, versions and machine", rows) }
         if let inputs = provenance.inputs, !inputs.isEmpty {
             content += pageTable(
                 "Inputs", columns: ["What", "File", .number("Entries"), "SHA-256"],
