@@ -1,7 +1,6 @@
 import Foundation
 import MafinBlackBox
 import MafinEncoder
-import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 

@@ -1,7 +1,6 @@
 import Foundation
 import MafinBlackBox
 import MafinEncoder
-import MafinMethod
 import MafinNumerics
 
 /// Vectors of a frozen local encoder for whole corpora and lists of queries, kept on disk, so that they are made once.

@@ -1,5 +1,4 @@
 import Foundation
-import MafinBlackBox
 import MafinEncoder
 import MafinNumerics
 

@@ -1,7 +1,6 @@
 import MafinBlackBox
 import MafinMethod
 import MafinNumerics
-import MafinRetrieval
 
 /// How the black box and the local encoder become one: one score, and one vector.
 ///
