@@ -1,5 +1,4 @@
 import Foundation
-import MafinBlackBox
 import MafinMethod
 import MafinNumerics
 import MafinPipeline

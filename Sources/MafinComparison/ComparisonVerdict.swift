@@ -1,4 +1,3 @@
-import MafinMethod
 import MafinPipeline
 import MafinRetrieval
 

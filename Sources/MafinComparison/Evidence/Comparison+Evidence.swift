@@ -1,4 +1,3 @@
-import Foundation
 import MafinBlackBox
 import MafinMethod
 import MafinNumerics

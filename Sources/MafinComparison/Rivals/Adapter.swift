@@ -1,4 +1,3 @@
-import Foundation
 import MafinNumerics
 
 /// A small map of the black box's vectors, `x' = u / ‖u‖` with `u = x + r · f(x)`: a correction f, learned from labels, of strength r.

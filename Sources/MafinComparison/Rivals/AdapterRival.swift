@@ -1,4 +1,3 @@
-import Foundation
 import MafinMethod
 import MafinNumerics
 import MafinPipeline

@@ -1,5 +1,4 @@
 import MafinMethod
-import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
