@@ -105,21 +105,17 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         let seconds = request.seconds * (isAlone == true ? 1 : Self.trainingShare)
         func each() -> Double { seconds / Double(max(1, contenders.count) * seeds) }
         var leftOut: [Omission] = []
+        func leaveOut(_ name: String, _ reason: String) { leftOut.append(Omission(name: name, reason: reason)) }
         while seeds > 1, each() < Self.leastSeconds { seeds -= 1 }
         if seeds < request.seeds, !contenders.isEmpty {
-            leftOut.append(
-                Omission(
-                    name: "seeds",
-                    reason:
-                        "\(request.seeds) seeds were requested; there is time for \(seeds == 1 ? "one" : "\(seeds)") of each method."
-                ))
+            let possible = seeds == 1 ? "one" : "\(seeds)"
+            leaveOut(
+                "seeds", "\(request.seeds) seeds were requested; there is time for \(possible) of each method.")
         }
         while contenders.count > 1, each() < Self.leastSeconds {
-            let left = contenders.removeLast()
-            leftOut.append(
-                Omission(
-                    name: left.joinedName,
-                    reason: "There is no time to train it for \(Int(Self.leastSeconds)) seconds too."))
+            leaveOut(
+                contenders.removeLast().joinedName,
+                "There is no time to train it for \(Int(Self.leastSeconds)) seconds too.")
         }
         self.contenders = contenders
         self.seeds = (0..<UInt64(seeds)).map { request.seed &+ $0 }

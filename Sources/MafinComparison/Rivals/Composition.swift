@@ -187,11 +187,9 @@ public struct BestComposition: Rival {
     public let embeddings: [(name: String, vectors: VectorSystem)]
     /// Systems without vectors, such as BM25, by name.
     public let others: [(name: String, system: any RankingSystem)]
-    /// Values of τ and ν of the query memories among the parts; several may get weight.
-    public var memories: [(bandwidth: Float, sharing: Double)] = Self.standardMemories
-
-    /// Memories of close queries and of farther ones, with and without dividing a query's weight among its answers.
-    public static let standardMemories: [(bandwidth: Float, sharing: Double)] = [
+    /// Values of τ and ν of the query memories among the parts; several may get weight. Memories of close queries and of farther ones, with and
+    /// without dividing a query's weight among its answers.
+    public var memories: [(bandwidth: Float, sharing: Double)] = [
         (0.03, 0.5), (0.05, 0), (0.05, 0.5), (0.1, 0), (0.1, 0.5),
     ]
 

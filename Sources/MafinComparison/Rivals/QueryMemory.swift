@@ -61,27 +61,16 @@ public struct MemoryRival: Rival {
     public let base: any RankingSystem
     /// The vectors by which queries are compared, one row a query of the table.
     public let queries: Matrix
-    /// Values of τ that are tried.
-    public var bandwidths: [Float]
+    /// Values of τ that are tried; cosines of texts on one subject differ by about that much.
+    public var bandwidths: [Float] = [0.02, 0.035, 0.05, 0.07, 0.1]
     /// Values of ν that are tried.
-    public var sharings: [Double]
-
-    /// Values of τ that are tried unless others are given; cosines of texts on one subject differ by about that much.
-    public static let standardBandwidths: [Float] = [0.02, 0.035, 0.05, 0.07, 0.1]
-    /// Values of ν that are tried unless others are given.
-    public static let standardSharings: [Double] = [0, 0.5, 1]
+    public var sharings: [Double] = [0, 0.5, 1]
 
     /// A memory over the given vectors, whose rows are made unit length.
-    public init(
-        _ base: any RankingSystem, queries: Matrix, name: String = "query-memory",
-        bandwidths: [Float] = standardBandwidths, sharings: [Double] = standardSharings
-    ) {
-        precondition(!bandwidths.isEmpty && !sharings.isEmpty, "nothing to choose from")
+    public init(_ base: any RankingSystem, queries: Matrix, name: String = "query-memory") {
         self.base = base
         self.queries = queries
         self.name = name
-        self.bandwidths = bandwidths
-        self.sharings = sharings
     }
 
     /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.

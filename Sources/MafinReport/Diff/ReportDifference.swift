@@ -140,24 +140,22 @@ public struct ReportDifference: Sendable, Equatable, Codable {
     }
 
     private static func notes(_ first: ComparisonFacts, _ second: ComparisonFacts) -> [String] {
-        var notes: [String] = []
-        if first.split != second.split { notes.append("The splits differ: \(first.split) and \(second.split).") }
-        if first.queries != second.queries {
-            notes.append("The means are over \(first.queries) and \(second.queries) queries.")
-        }
-        if first.baseline != second.baseline {
-            notes.append("The baselines differ: \(first.baseline) and \(second.baseline).")
-        }
         func hashes(_ facts: ComparisonFacts) -> [String: String] {
             Dictionary(
                 (facts.provenance?.inputs ?? []).map { ($0.role, $0.sha256) }, uniquingKeysWith: { first, _ in first })
         }
         let (mine, theirs) = (hashes(first), hashes(second))
         let changed = mine.keys.filter { theirs[$0] != nil && theirs[$0] != mine[$0] }.sorted()
-        if !changed.isEmpty { notes.append("The inputs differ: \(changed.joined(separator: ", ")).") }
-        if (first.systems + second.systems).contains(where: { $0.seeds != nil }) {
-            notes.append("Values of single queries are means over seeds; the variance between seeds is not included.")
-        }
-        return notes
+        let notes = [
+            (first.split != second.split, "The splits differ: \(first.split) and \(second.split)."),
+            (first.queries != second.queries, "The means are over \(first.queries) and \(second.queries) queries."),
+            (first.baseline != second.baseline, "The baselines differ: \(first.baseline) and \(second.baseline)."),
+            (!changed.isEmpty, "The inputs differ: \(changed.joined(separator: ", "))."),
+            (
+                (first.systems + second.systems).contains { $0.seeds != nil },
+                "Values of single queries are means over seeds; the variance between seeds is not included."
+            ),
+        ]
+        return notes.filter(\.0).map(\.1)
     }
 }

@@ -58,12 +58,13 @@ extension ReportPage {
             }
         }
         let tolerance = Balance.tolerance
+        let quarters = [0, 0.25, 0.5, 0.75, 1]
         let plot = Plot(
             title: "\(facts.metric) of each query, \(title(of: facts.baseline)) against \(system.displayName)",
             summary: "\(balance.wins) queries above the diagonal, \(balance.ties) on it, \(balance.losses) below.",
             x: .init(
-                "\(facts.metric), \(title(of: facts.baseline))", PlotScale(-0.02...1.02), .share, ticks: Self.quarters),
-            y: .init("\(facts.metric), \(system.displayName)", PlotScale(-0.02...1.02), .share, ticks: Self.quarters),
+                "\(facts.metric), \(title(of: facts.baseline))", PlotScale(-0.02...1.02), .share, ticks: quarters),
+            y: .init("\(facts.metric), \(system.displayName)", PlotScale(-0.02...1.02), .share, ticks: quarters),
             marks: [
                 .diagonal, .points(points { abs($0) <= tolerance }, .neutral),
                 .points(points { $0 < -tolerance }, .loss), .points(points { $0 > tolerance }, .gain),
@@ -72,8 +73,6 @@ extension ReportPage {
             "\(system.displayName) against \(title(of: facts.baseline))",
             note: "Each dot is a query; above the diagonal, \(system.displayName) is better.", wide: 480, plot)
     }
-
-    private static let quarters = [0, 0.25, 0.5, 0.75, 1]
 
     private func waterfall(_ system: SystemFacts, _ differences: [Double], _ balance: Balance) -> Markup {
         let sorted = differences.sorted(by: >)

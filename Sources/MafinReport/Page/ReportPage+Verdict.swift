@@ -92,31 +92,25 @@ extension ReportPage {
 
     /// The costs by name, for the page and for Markdown.
     static func costTexts(_ costs: CostFacts) -> [(name: String, value: String)] {
-        var rows: [(String, String)] = []
         func change(_ change: CostFacts.Change, _ text: (Double) -> String) -> String {
             "\(text(change.before)) → \(text(change.after))"
         }
-        if let dimensions = costs.dimensions {
-            let added = Int((dimensions.after - dimensions.before).rounded())
-            let text = change(dimensions) { Number.count(Int($0.rounded())) }
-            rows.append(("Dimensions", "\(added == 0 ? "none" : Number.count(added)) added: \(text)"))
+        let dimensions = costs.dimensions.map {
+            let added = Int(($0.after - $0.before).rounded())
+            let text = change($0) { Number.count(Int($0.rounded())) }
+            return "\(added == 0 ? "none" : Number.count(added)) added: \(text)"
         }
-        if let bytes = costs.indexBytes {
-            rows.append(("Index in memory", change(bytes) { Number.bytes(Int($0)) }))
+        let tokens = costs.tokensToBuyAgain.map {
+            $0 == 0 ? "none: the black box’s vectors are reused" : Number.count($0)
         }
-        if let search = costs.searchMilliseconds {
-            rows.append(("Search, per query", change(search, Number.milliseconds)))
-        }
-        if let encoder = costs.encoderMilliseconds {
-            rows.append(("Encoder, per query", Number.milliseconds(encoder)))
-        }
-        if let tokens = costs.tokensToBuyAgain {
-            rows.append(
-                ("Tokens to buy again", tokens == 0 ? "none: the black box’s vectors are reused" : Number.count(tokens))
-            )
-        }
-        if let seconds = costs.trainingSeconds { rows.append(("Training, once", Number.duration(seconds: seconds))) }
-        return rows
+        let rows = [
+            ("Dimensions", dimensions),
+            ("Index in memory", costs.indexBytes.map { change($0) { Number.bytes(Int($0)) } }),
+            ("Search, per query", costs.searchMilliseconds.map { change($0, Number.milliseconds) }),
+            ("Encoder, per query", costs.encoderMilliseconds.map(Number.milliseconds)),
+            ("Tokens to buy again", tokens), ("Training, once", costs.trainingSeconds.map(Number.duration)),
+        ]
+        return rows.compactMap { name, value in value.map { (name, $0) } }
     }
 
     private func shipping(_ command: String, _ decision: ComparisonVerdict.Decision) -> Markup {
