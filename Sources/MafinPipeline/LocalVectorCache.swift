@@ -9,18 +9,11 @@ import MafinNumerics
 /// prefix, length, and all texts in order.
 public struct LocalVectorCache: Sendable {
     private let folder: URL?
-    private let version: Int
+    /// Of the code that makes vectors.
+    var version = TextEncoder.encodingVersion
 
     /// A cache in a folder, made when it is first needed; `nil`: nothing is kept.
-    public init(folder: URL?) {
-        self.init(folder: folder, version: TextEncoder.encodingVersion)
-    }
-
-    /// The same for vectors that another version of the code makes.
-    init(folder: URL?, version: Int) {
-        self.folder = folder
-        self.version = version
-    }
+    public init(folder: URL?) { self.folder = folder }
 
     /// Unnormalised vectors of texts as `encoder` emits them, from disk or made now.
     /// - Parameters:

@@ -97,14 +97,7 @@ extension String {
     }
 
     fileprivate var escapedForMarkdownTable: String {
-        var escaped = ""
-        for character in self {
-            switch character {
-            case "|": escaped += "\\|"
-            case "\n", "\r\n", "\r": escaped += "<br>"
-            default: escaped.append(character)
-            }
-        }
-        return escaped
+        split(omittingEmptySubsequences: false) { ["\n", "\r\n", "\r"].contains($0) }
+            .joined(separator: "<br>").replacing("|", with: "\\|")
     }
 }

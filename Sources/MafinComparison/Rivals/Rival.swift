@@ -45,9 +45,6 @@ public struct FittedRival: Sendable {
         self.development = development
         self.choices = choices
     }
-
-    /// Its vectors, to fill an index with; `nil` where it does not rank by vectors.
-    public var vectors: VectorSystem? { system as? VectorSystem }
 }
 
 /// A system with nothing to learn or choose among other rivals, such as reciprocal rank fusion.

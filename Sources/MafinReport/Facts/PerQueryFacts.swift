@@ -46,15 +46,10 @@ public struct Balance: Sendable, Equatable, Codable {
 
     /// Counts differences by their sign.
     public init(differences: some Sequence<Double>) {
-        for difference in differences {
-            if difference > Self.tolerance {
-                wins += 1
-            } else if difference < -Self.tolerance {
-                losses += 1
-            } else {
-                ties += 1
-            }
-        }
+        let differences = Array(differences)
+        wins = differences.count { $0 > Self.tolerance }
+        losses = differences.count { $0 < -Self.tolerance }
+        ties = differences.count - wins - losses
     }
 }
 

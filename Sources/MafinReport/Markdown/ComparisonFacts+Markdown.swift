@@ -30,20 +30,18 @@ struct MarkdownReport {
     private func list(_ lines: [String]) -> String { lines.map { "- \($0)" }.joined(separator: "\n") }
 
     private var head: String {
-        var lines: [String] = ["# \(facts.title.inlineMarkdown)"]
-        if let verdict = facts.verdict {
-            lines.append(
-                "**\(VerdictFacts.answer(verdict.decision, title(of: verdict.system))).** \(verdict.reason.inlineMarkdown)"
-            )
-            if let notes = verdict.notes, !notes.isEmpty { lines.append(list(notes.map(\.inlineMarkdown))) }
-        }
-        lines.append(page.overline.joined(separator: ", ").inlineMarkdown)
-        if let costs = facts.verdict?.costs {
-            let rows = ReportPage.costTexts(costs).map { "\($0): \($1)" }
-            if !rows.isEmpty { lines.append("What it costs:\n\n" + list(rows)) }
-        }
-        if let command = facts.verdict?.command { lines.append(command.codeBlock) }
-        return lines.joined(separator: "\n\n")
+        let verdict = facts.verdict
+        let costs = verdict?.costs.map { ReportPage.costTexts($0).map { "\($0): \($1)" } } ?? []
+        let parts = [
+            "# \(facts.title.inlineMarkdown)",
+            verdict.map {
+                "**\(VerdictFacts.answer($0.decision, title(of: $0.system))).** \($0.reason.inlineMarkdown)"
+            } ?? "",
+            list((verdict?.notes ?? []).map(\.inlineMarkdown)),
+            page.overline.joined(separator: ", ").inlineMarkdown,
+            costs.isEmpty ? "" : "What it costs:\n\n" + list(costs), verdict?.command?.codeBlock ?? "",
+        ]
+        return parts.filter { !$0.isEmpty }.joined(separator: "\n\n")
     }
 
     private var systems: String? {

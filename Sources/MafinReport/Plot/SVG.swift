@@ -66,9 +66,7 @@ enum SVG {
     static func circle(at place: (Double, Double), radius: Double, class name: String, note: String?) -> Markup {
         element(
             "circle",
-            [
-                "cx": coordinate(place.0), "cy": coordinate(place.1), "r": coordinate(radius), "class": name,
-            ]
+            ["cx": coordinate(place.0), "cy": coordinate(place.1), "r": coordinate(radius), "class": name]
         ) {
             if let note { element("title") { note } }
         }
