@@ -5,8 +5,7 @@ import MafinPipeline
 import MafinRetrieval
 
 extension Comparison {
-    /// Trains all methods, first each with one seed, then each with the next. Methods of one seed get equal times; the next seed's share the time
-    /// that is left.
+    /// Trains all methods, first each with one seed, then each with the next: in equal times of what is left.
     func train() throws {
         for (round, seed) in plan.seeds.enumerated() {
             guard let seconds = try secondsOfTraining(round: round, seed: seed) else {
@@ -38,8 +37,7 @@ extension Comparison {
 
     static func timeUnit(_ seed: UInt64) -> String { "training-time.\(seed)" }
 
-    /// Seconds to keep free: for systems built on the best method, per seed 1.5 times what the same took over the black box; and for further
-    /// seeds of the adapters, at most a tenth of all time.
+    /// For systems built on the best method, 1.5 times a seed what they took over the black box; for more adapters, at most a tenth of all.
     private var secondsToKeep: Double {
         func spent(_ kind: ComparedSystem.Kind) -> Double {
             ComparedSystem.all.filter { $0.kind == kind }.compactMap { secondsOf[$0.name]?.last }.reduce(0, +)
@@ -86,8 +84,7 @@ extension Comparison {
         return unit
     }
 
-    /// Keeps, of a method's seeds so far, the artefact of the one that is best on dev, and removes the checkpoints of the training that has
-    /// just been recorded.
+    /// Keeps the artefact of the method's seed that is best on dev so far, and no checkpoints of the training that was recorded.
     private func keepBestArtefact(of contender: Contender, after seed: UInt64) {
         let files = FileManager.default
         let rows = rows.filter { $0.name == contender.joinedName }
@@ -109,8 +106,7 @@ extension Comparison {
             documentIds: training.collection.documentIds, metric: plan.metric)
     }
 
-    /// Chooses the method with the highest mean on dev over its seeds, and of it the best seed on dev. The encoder tuned alone is a rival and is
-    /// chosen only if nothing else was trained.
+    /// The method of the highest mean on dev over its seeds, and its best seed. The encoder tuned alone is a rival: chosen only if it is alone.
     func choose() {
         guard let best = best(among: plan.contenders.filter { $0 != .tunedAlone }) ?? best(among: plan.contenders)
         else { return }

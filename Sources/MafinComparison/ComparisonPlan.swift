@@ -58,8 +58,7 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     /// The metric that decides.
     public var metric: Metric { request.metrics.first ?? .nDCG(cutoff: 10) }
 
-    /// The share of the time planned for trainings; the rest is for adapters, systems built on the best method and the learning curve. If these
-    /// need less, the trainings get more, and the other way round.
+    /// Of the time; the rest is for adapters, systems built on the best method and the learning curve. If these need less, trainings get more.
     static let trainingShare = 0.85
     /// Seconds at most for the adapters of one seed; all the time if nothing is trained.
     var secondsForAdapters: Double { contenders.isEmpty ? request.seconds : 0.2 * request.seconds }

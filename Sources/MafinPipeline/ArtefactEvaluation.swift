@@ -103,8 +103,7 @@ public struct ArtefactEvaluation {
         return (index, try index.queries(blackBox: blackBox, local: local, ids: split.queries.map(\.id)))
     }
 
-    /// Ranks by the encoder as released, alone and joined without training. Where that checkpoint is not on this machine, or is another
-    /// than training began with, the rows are named in ``omitted``.
+    /// Ranks by the encoder as released, alone and joined untrained. Without the checkpoint that training began with, rows are ``omitted``.
     private mutating func rankReleased(
         _ model: ArtefactModel, cache: LocalVectorCache, released: (EncoderRecord) throws -> URL,
         isCancelled: () -> Bool, progress: (Int) -> Void

@@ -33,12 +33,8 @@ public final class ArtefactModel {
         }
         self.artefact = artefact
         let record = artefact.encoder(.document)
-        let documents: TextEncoder
-        if let other, record.folder == nil, other.artefact.encoder(.document) == record {
-            documents = other.documentEncoder
-        } else {
-            documents = try load(.document)
-        }
+        let isShared = record.folder == nil && other?.artefact.encoder(.document) == record
+        let documents = try (isShared ? other?.documentEncoder : nil) ?? load(.document)
         documentEncoder = documents
         queryEncoder = artefact.manifest.queryEncoder == nil ? documents : try load(.query)
     }

@@ -42,8 +42,7 @@ public struct BlackBoxVectors: Sendable {
         return evaluate(try system.run(of: queries, on: qrels, of: collection), against: qrels, metrics: metrics)
     }
 
-    /// The vectors of some of the queries.
-    /// - Precondition: all of them were asked.
+    /// - Precondition: all of the queries were asked.
     func queryVectors(of wanted: [Query]) -> Matrix { queryVectors.selecting(rows: queries.rows(of: wanted)) }
 }
 

@@ -160,16 +160,9 @@ public struct MeasuredSplit: Sendable {
         qrels = try splits.qrels(name)
         queries = collection.queries(judgedIn: qrels)
         let isLearned = name == JudgedSplits.Part.train.rawValue || name == JudgedSplits.Part.dev.rawValue
-        let known: KnownQueries
-        if let recorded = try artefact.knownQueries() {
-            known = recorded
-        } else if isLearned || collection.splits.contains("train")
-            || collection.splits == [RetrievalCollection.wholeSplit]
-        {
-            known = try splits.knownQueries()
-        } else {
-            known = KnownQueries([])
-        }
+        let isKnown =
+            isLearned || collection.splits.contains("train") || collection.splits == [RetrievalCollection.wholeSplit]
+        let known = try artefact.knownQueries() ?? (isKnown ? try splits.knownQueries() : KnownQueries([]))
         self.known = known.among(queries)
         if !allowsLeaks, !isLearned { try known.requireNone(among: queries, split: name) }
     }

@@ -26,8 +26,7 @@ struct MixtureIndex {
     private let both: VectorIndex
 
     /// - Parameters:
-    ///   - blackBox: the black box's vectors of the documents, as they come.
-    ///   - local: the local encoder's, as it emits them.
+    ///   - blackBox, local: vectors of the documents, as they come.
     ///   - ids: of the documents, named in errors; may be empty.
     /// - Throws: `CombinationError` for a vector that is all zeros or not finite.
     init(_ form: LocalForm, blackBox: Matrix, local: Matrix, ids: [String] = []) throws {
@@ -47,7 +46,6 @@ struct MixtureIndex {
         both = VectorIndex(parts: [first, try VectorRows(rows.vectors)])
     }
 
-    /// Queries made ready.
     /// - Throws: `CombinationError` for a vector that is all zeros or not finite.
     func queries(blackBox: Matrix, local: Matrix, ids: [String] = []) throws -> Queries {
         Queries(

@@ -75,8 +75,7 @@ public struct Adapter: Sendable, Equatable {
         return Pass(input: input, hidden: hidden, unit: unit, norms: norms)
     }
 
-    /// Adds the gradient of the weights to `total`.
-    /// - Parameter gradient: with respect to the unit rows.
+    /// Adds the gradient of the weights to `total`; `gradient` is with respect to the unit rows.
     func backward(gradient: Matrix, pass: Pass, into total: inout [Float]) {
         var inner = Matrix.normalizedRowsBackward(gradient: gradient, unit: pass.unit, norms: pass.norms)
         inner.scale(by: strength)

@@ -121,8 +121,7 @@ public struct AdapterRival: Rival {
             queries: adapter(base.queries), documents: sides == .both ? adapter(base.documents) : base.documents)
     }
 
-    /// The temperature at which the black box's scores make a random sample of training labels most likely, with which training starts, and
-    /// the size of the sample.
+    /// The temperature at which the black box's scores make a random sample of training labels most likely, and the sample's size.
     private func startTemperature(
         _ base: VectorSystem, _ data: RivalData, seed: UInt64
     ) throws -> (temperature: Float, queries: Int) {

@@ -60,8 +60,7 @@ public struct Composition: Rival {
             ])
     }
 
-    /// The mean metric of weights on queries that did not choose them, and the mean of the weights, which add up to 1. If there is only one
-    /// query, it is used for both.
+    /// The mean metric of weights on queries that did not choose them (but for a single one), and the mean of the weights, which add up to 1.
     private func crossValidated(
         _ lists: CandidateLists, isCancelled: () -> Bool
     ) throws -> (value: Double, weights: [Double]) {

@@ -226,8 +226,7 @@ public struct ComparisonReport {
             })
     }
 
-    /// How many wins and losses have their words explained: those of the query, and for the first few those of the document, because each word
-    /// is a text to encode.
+    /// Wins and losses whose words are explained, for the first few also the document's: each word is a text to encode.
     private static let attributedQueries = 5
     private static let attributedDocuments = 2
 

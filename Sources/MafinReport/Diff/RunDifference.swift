@@ -134,19 +134,16 @@ public struct RunDifference: Sendable, Equatable, Codable {
         func stands(_ document: String, in ranks: [String: Int]) -> Bool {
             ranks[document].map { $0 <= depth } ?? false
         }
-        var gained: [Move] = []
-        var lost: [Move] = []
-        for (document, grade) in judgments.sorted(by: { $0.key < $1.key }) where grade > 0 {
-            let move = Move(document: document, grade: grade, firstRank: before[document], secondRank: after[document])
-            switch (stands(document, in: before), stands(document, in: after)) {
-            case (false, true): gained.append(move)
-            case (true, false): lost.append(move)
-            default: break
-            }
+        let moves = judgments.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map {
+            Move(document: $0, grade: $1, firstRank: before[$0], secondRank: after[$0])
+        }
+        func standing(in ranks: [String: Int], notIn others: [String: Int]) -> [Move] {
+            moves.filter { stands($0.document, in: ranks) && !stands($0.document, in: others) }
         }
         return QueryChange(
             queryId: query, first: values?.0, second: values?.1, firstTop: first.first?.id, secondTop: second.first?.id,
-            overlap: first.prefix(depth).count { stands($0.id, in: after) }, gained: gained, lost: lost)
+            overlap: first.prefix(depth).count { stands($0.id, in: after) }, gained: standing(in: after, notIn: before),
+            lost: standing(in: before, notIn: after))
     }
 
     /// Queries whose first document is another.

@@ -81,17 +81,12 @@ extension DataFacts {
 extension DataFacts.Split {
     /// The facts of a split's labels.
     public init(name: String, _ qrels: Qrels) {
-        var grades: [String: Int] = [:]
-        var relevant: [Double] = []
-        for query in qrels.queryIds {
-            let labels = qrels[query] ?? [:]
-            for grade in labels.values { grades[String(grade), default: 0] += 1 }
-            let count = labels.values.count { $0 > 0 }
-            if count > 0 { relevant.append(Double(count)) }
-        }
+        let labels = qrels.queryIds.map { qrels[$0] ?? [:] }
+        let relevant = labels.map { Double($0.values.count { $0 > 0 }) }.filter { $0 > 0 }
         self.init(
             name: name, queries: relevant.count, labels: qrels.pairCount,
-            relevantDocuments: DataFacts.Distribution(relevant), grades: grades)
+            relevantDocuments: DataFacts.Distribution(relevant),
+            grades: labels.flatMap(\.values).reduce(into: [:]) { $0[String($1), default: 0] += 1 })
     }
 }
 

@@ -61,9 +61,7 @@ private let emptyElements: Set<String> = [
 }
 
 extension String {
-    /// The text as it stands between tags and inside quoted attributes.
-    ///
-    /// Control characters, which neither HTML nor XML can hold, become U+FFFD.
+    /// The text between tags and in quoted attributes. Control characters, which neither HTML nor XML can hold, become U+FFFD.
     var escapedForMarkup: String {
         // Most texts need nothing. Non-ASCII has a look of its own: U+0080…U+009F and U+FFFE are among it.
         guard utf8.contains(where: { $0 < 0x20 || $0 >= 0x7F || [0x22, 0x26, 0x27, 0x3C, 0x3E].contains($0) }) else {

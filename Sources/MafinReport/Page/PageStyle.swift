@@ -14,8 +14,7 @@ enum PageStyle {
     /// A class for each strength of a word's tint, in per cent of its colour.
     private static let tints = (0...Int(strongestTint * 100)).map { ".t\($0){--t:\($0)}" }.joined(separator: "\n")
 
-    /// What the page may do: show its own style sheet and run its own script, both known by their hashes; nothing else, whatever a
-    /// collection's texts hold.
+    /// The page may use its own style sheet and script, both known by their hashes, and nothing else, whatever a collection's texts hold.
     static let policy =
         "default-src 'none'; style-src \(hash(of: source)); script-src \(hash(of: script)); img-src data:; base-uri 'none'; "
         + "form-action 'none'"

@@ -34,8 +34,7 @@ extension Drawing {
     func svgFile(width: Double = 720) -> String { SVG.file(svg(width: width, isNamed: true)) }
 }
 
-/// A drawing twice: as wide as the page, and as wide as a phone; the style sheet shows one of them. Screen readers meet its name once, with or
-/// without the style sheet.
+/// A drawing twice, for wide and narrow screens; the style sheet shows one of them. Screen readers meet its name once, with or without it.
 func figure(
     _ caption: String, note: String? = nil, wide: Double = 1048, narrow: Double = 358, _ drawing: some Drawing
 ) -> Markup {

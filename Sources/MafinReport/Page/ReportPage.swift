@@ -4,8 +4,7 @@ extension ComparisonFacts {
     /// The facts as one self-contained page that loads no other file and nothing from the network; it works without its script.
     public func html() -> String { ReportPage(facts: self).markup.document }
 
-    /// The main figures of the page as SVG files for slides and documents, with their names. They follow the reader's light or dark mode. Figures
-    /// without facts are missing.
+    /// The main figures that there are facts for, as SVG files for slides and documents; they follow the reader's light or dark mode.
     public func figures() -> [(name: String, svg: String)] {
         let page = ReportPage(facts: self)
         return [

@@ -5,7 +5,6 @@ extension Plot {
         SVG.file(svg(width: width, isNamed: true))
     }
 
-    /// The plot as an element of a page whose style sheet has ``PlotTheme``'s rules.
     /// - Parameter isNamed: whether title and description are in the drawing; a page has them once, beside its two drawings.
     func svg(width: Double, isNamed: Bool) -> Markup {
         let ticks = (x: xTicks(width: width), y: y.ticks ?? y.scale.ticks(count: 5))

@@ -4,9 +4,7 @@ enum SVG {
         case start, middle, end
     }
 
-    /// The drawing itself.
-    /// - Parameter name: title and description for readers who cannot see it; `nil` where the element around it has them, and screen
-    ///   readers skip the drawing.
+    /// - Parameter name: title and description; `nil` where the element around it has them, and screen readers skip the drawing.
     static func root(
         size: (width: Double, height: Double), name: (title: String, summary: String)?,
         @MarkupBuilder _ content: () -> Markup
