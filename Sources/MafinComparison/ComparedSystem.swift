@@ -40,11 +40,8 @@ public struct ComparedSystem: Sendable, Hashable {
             (.rival, ["\(blackBox)+bm25-rrf", "\(blackBox)+bm25", "nudge-n", "nudge-m", "query-memory"]),
             (.rival, ["composition-without-encoder"]),
             (.adapter, ["linear-adapter", "two-layer-adapter", "linear-adapter-both"]),
-            (
-                .trained,
-                ["tuned-alone", "tuned-alone-concatenated", "tuned-alone-mixed", "paper-mafin", "lambda-mafin"]
-            ),
-            (.trained, ["norm-mafin", "hybrid-mafin", "mafin"]),
+            (.trained, ["tuned-alone", "tuned-alone-concatenated", "tuned-alone-mixed"]),
+            (.trained, ["paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin", "mafin"]),
             (.derived, ["bm25-rrf", "bm25", "nudge-n", "nudge-m", "query-memory"].map { "\(chosenPrefix)+\($0)" }),
             (.derived, [composition]),
         ]

@@ -31,8 +31,7 @@ public struct ArtefactEvaluation {
     ///   - vectors: the black box's answers for all documents and the queries of `split`.
     ///   - released: the folder of a released checkpoint.
     ///   - onProgress: what is being done, and how much of it: (name, done, total).
-    /// - Throws: ``ArtefactError`` where the vectors are not of the artefact's black box; what encoders and files throw;
-    ///   `CancellationError` when cancelled.
+    /// - Throws: ``ArtefactError`` where the vectors are of another black box; what encoders and files throw; `CancellationError`.
     public init(
         of model: ArtefactModel, on split: MeasuredSplit, vectors: BlackBoxVectors,
         cache: LocalVectorCache, released: (EncoderRecord) throws -> URL, isCancelled: () -> Bool = { false },

@@ -70,7 +70,6 @@ public final class ArtefactModel {
 
     /// Joined vectors, `(texts.count, joinedDimension)`, the black box's part first.
     /// - Parameters:
-    ///   - blackBox: the black box's vectors of the same texts.
     ///   - local: from ``localVectors(of:as:isCancelled:progress:)``.
     ///   - ids: named in errors.
     /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``, ``CombinationError``.
@@ -85,8 +84,7 @@ public final class ArtefactModel {
     /// - Parameters:
     ///   - isCancelled: asked between pieces of the local work.
     ///   - progress: called with the number of texts whose local vectors are done; 0 once the black box has answered.
-    /// - Throws: ``ArtefactError`` for another black box, what the black box throws, `CombinationError`; `CancellationError` when
-    ///   cancelled.
+    /// - Throws: ``ArtefactError`` for another black box, what the black box throws, `CombinationError`, `CancellationError`.
     public func embed(
         _ items: [EmbeddingItem], as role: TextRole, asking blackBox: any BlackBox,
         isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }

@@ -31,8 +31,7 @@ public struct ArtefactSearch {
 
     /// Prepares a corpus.
     /// - Parameter blackBox: the black box's vectors of the documents, `(documents, dimension)`.
-    /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``; `CombinationError` for a vector of zeros; `CancellationError` when
-    ///   cancelled.
+    /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``; `CombinationError` for a vector of zeros; `CancellationError`.
     public init(
         _ model: ArtefactModel, documents: [Document], blackBox: Matrix, cache: LocalVectorCache,
         isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }

@@ -177,8 +177,7 @@ public struct CollectionTraining {
 
     /// Trains one contender.
     /// - Parameter resume: whether to go on from a checkpoint that is in its folder.
-    /// - Throws: ``TrainingError`` and what the encoder and files throw; `CancellationError` where cancelled before there was
-    ///   anything to keep.
+    /// - Throws: ``TrainingError``, what the encoder and files throw, and `CancellationError` where there is nothing to keep yet.
     public func train(
         _ contender: Contender, checkpointFolder: URL?, resume: Bool = false,
         isCancelled: @escaping () -> Bool = { false }, onEvent: @escaping (TrainingEvent) -> Void = { _ in }

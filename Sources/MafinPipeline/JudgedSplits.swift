@@ -4,9 +4,8 @@ import Synchronization
 /// The three parts that a collection's labels are used in, whatever its format brings: learned from, chosen on, measured on.
 ///
 /// Splits that the collection has are taken as they are, but for leaks: a query of `train` or `dev` whose text a query of the measured split
-/// has too is left out, and so is a query of `train` with the text of one of `dev`. A collection with one split (a single file) is cut by
-/// content, so that no part has a query or a relevant document of another; a BEIR folder without `dev` gives up a share of `train` in the same
-/// way.
+/// has too is left out, and so is a query of `train` with the text of one of `dev`. A single file is cut by content, so that no part has a
+/// query or a relevant document of another; a BEIR folder without `dev` gives up a share of `train` in the same way.
 public struct JudgedSplits: Sendable {
     /// A part of the labels.
     public enum Part: String, Sendable, CaseIterable {

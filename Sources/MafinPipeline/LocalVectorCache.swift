@@ -17,7 +17,6 @@ public struct LocalVectorCache: Sendable {
 
     /// Unnormalised vectors of texts as `encoder` emits them, from disk or made now.
     /// - Parameters:
-    ///   - role: what the texts are; the encoder's prefix follows from it.
     ///   - weights: SHA-256 of the encoder's weights.
     ///   - progress: number of texts done, of those that have to be made.
     /// - Throws: `CancellationError`, or what the encoder throws. A cache that cannot be written is no error: the next run

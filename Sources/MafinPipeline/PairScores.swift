@@ -13,8 +13,7 @@ public struct PairScores {
 
     /// Encodes queries and documents.
     /// - Parameter vectors: the black box's answers for all documents of the collection and for `queries`.
-    /// - Throws: ``ArtefactError`` where the vectors are not of the artefact's black box; what encoders and files throw;
-    ///   `CancellationError` when cancelled.
+    /// - Throws: ``ArtefactError`` where the vectors are of another black box; what encoders and files throw; `CancellationError`.
     public init(
         _ model: ArtefactModel, on collection: RetrievalCollection, queries: [Query], vectors: BlackBoxVectors,
         cache: LocalVectorCache, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }

@@ -46,7 +46,8 @@ extension EvaluationSummary {
             table.append(
                 [system.name]
                     + zip(metrics, differences).map { metric, difference in
-                        Number.mean(system.metrics[metric]) + (difference.map { finding($0).mark } ?? "").padded(to: 2)
+                        let mark = difference.map { finding($0).mark } ?? ""
+                        return Number.mean(system.metrics[metric]) + (mark.isEmpty ? "  " : mark)
                     })
             if differences.contains(where: { $0 != nil }) {
                 table.append([""] + differences.map { $0.map { Number.interval($0.low, $0.high) } ?? "" })
@@ -84,11 +85,5 @@ extension EvaluationSummary {
     private var legendOfMarkdown: String {
         "▲ better, ▼ worse than `\(report.baseline)`: paired randomization test, p < \(Number.level(significanceLevel)) after Holm's "
             + "correction for \(comparisons) systems, the p shown. In brackets: 95 % paired-bootstrap interval of the difference, not corrected."
-    }
-}
-
-extension String {
-    fileprivate func padded(to width: Int) -> String {
-        self + String(repeating: " ", count: max(0, width - displayWidth))
     }
 }

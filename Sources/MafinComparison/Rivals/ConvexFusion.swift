@@ -14,7 +14,7 @@ public struct ConvexFusion: Rival {
     /// Normalisations that are tried.
     public let normalizations: [ScoreNormalization]
     /// Values of w that are tried, ascending; of equal ones the smallest wins.
-    public let weights: [Double]
+    public var weights = standardWeights
 
     /// 0, 0.025, …, 1.
     public static let standardWeights: [Double] = (0...40).map { Double($0) / 40 }
@@ -22,14 +22,12 @@ public struct ConvexFusion: Rival {
     /// A fusion of two systems.
     public init(
         _ first: (name: String, system: any RankingSystem), _ second: (name: String, system: any RankingSystem),
-        name: String, normalizations: [ScoreNormalization] = ScoreNormalization.allCases,
-        weights: [Double] = standardWeights
+        name: String, normalizations: [ScoreNormalization] = ScoreNormalization.allCases
     ) {
-        precondition(!weights.isEmpty && !normalizations.isEmpty, "nothing to choose from")
+        precondition(!normalizations.isEmpty, "nothing to choose from")
         self.name = name
         systems = [first, second]
         self.normalizations = normalizations
-        self.weights = weights
     }
 
     /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.

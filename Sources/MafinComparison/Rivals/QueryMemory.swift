@@ -36,8 +36,7 @@ public struct QueryMemory: RankingSystem {
         answers = index.trainQueries.map { query in index.labels[query].map { Int32($0.column) } }
     }
 
-    /// See ``RankingSystem/scores(queries:)``. A training query is not used for itself, so memories can be measured on training
-    /// queries too.
+    /// See ``RankingSystem/scores(queries:)``. A training query is not used for itself: memories can be measured on these too.
     /// - Complexity: O(queries × training labels) beside the product with the training queries' vectors.
     public func scores(queries rows: [Int]) -> Matrix {
         let similarity = Matrix.multiply(queries.selecting(rows: rows), transposed: vectors)

@@ -12,10 +12,7 @@ public protocol Rival: Sendable {
     var name: String { get }
 
     /// Learns from the training queries and chooses on dev.
-    /// - Parameters:
-    ///   - data: labels, and the metric to choose by.
-    ///   - seed: of its random draws.
-    ///   - isCancelled: called now and then.
+    /// - Parameter seed: of its random draws.
     /// - Throws: `CancellationError` when cancelled; ``TrainingError`` and ``CombinationError`` for data that it cannot learn from.
     func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival
 }

@@ -11,9 +11,7 @@ extension Artefact {
     ///   - manifest: an encoder that is not saved (``EncoderRecord/folder`` is `nil`) carries its hash already.
     ///   - folder: where to; its parent folders are made.
     ///   - knownQueries: what it learned from and was chosen on; it must not be measured on these.
-    ///   - saveDocumentEncoder: writes the encoder into the (empty) folder that it is given. Needed where
-    ///     `manifest.documentEncoder` has a folder.
-    ///   - saveQueryEncoder: the same for `manifest.queryEncoder`.
+    ///   - saveDocumentEncoder, saveQueryEncoder: write an encoder into the (empty) folder given. Needed where the manifest names its folder.
     /// - Throws: ``ArtefactError``, `NumericsError` where a file cannot be written, and what the closures throw; `folder` is then
     ///   as it was before.
     @discardableResult

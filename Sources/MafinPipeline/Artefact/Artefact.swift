@@ -143,7 +143,6 @@ public struct Artefact: Sendable {
     }
 
     private static func decode(_ data: Data, path: String) throws -> ArtefactManifest {
-        /// Enough to know whether the rest can be understood.
         struct Format: Decodable { let formatVersion: Int }
         let manifest: ArtefactManifest
         do {

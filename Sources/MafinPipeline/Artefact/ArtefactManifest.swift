@@ -88,8 +88,7 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     /// Numbers in a joined vector.
     public var joinedDimension: Int { blackBoxDimension + documentEncoder.dimension }
 
-    /// The checkpoint as released, with its hash: ``released``, else the encoder of a tower that training left alone; `nil` where neither
-    /// is known.
+    /// The checkpoint as released: ``released``, else the encoder of a tower that training left alone; `nil` where neither is known.
     public var releasedEncoder: EncoderRecord? {
         released ?? [documentEncoder, queryEncoder].compactMap { $0 }.first { $0.folder == nil }
     }

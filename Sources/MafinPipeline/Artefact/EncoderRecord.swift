@@ -4,13 +4,11 @@ import MafinEncoder
 
 /// The local encoder of queries, of documents or of both, and everything that determines its vectors.
 public struct EncoderRecord: Sendable, Codable, Hashable {
-    /// The checkpoint: a repository id such as `sentence-transformers/all-MiniLM-L6-v2`, or the name of a folder. Of a trained encoder
-    /// the checkpoint that training began with.
+    /// The checkpoint, or the one that training began with: an id such as `sentence-transformers/all-MiniLM-L6-v2`, or a folder's name.
     public var name: String
     /// Revision of the repository, where it is known.
     public var revision: String?
-    /// Where the checkpoint lay when the artefact was written, if ``name`` is a folder: the first place to look for it. Its hash
-    /// says whether it is still the same.
+    /// Where the folder ``name`` lay when the artefact was written: the first place to look. Its hash says whether it is still the same.
     public var path: String?
     /// The folder inside the artefact that holds the encoder; `nil` where it is the released checkpoint ``name`` as it is,
     /// which is not copied and has to be found by whoever reads the artefact.

@@ -88,8 +88,7 @@ public struct Mixture: Sendable, Hashable {
 extension Mixture {
     /// Joined vectors, `(rows, blackBox.columns + local.columns)`, the black box's part first.
     ///
-    /// Both parts are given as they come; each row is made unit length by its own norm (``MafinMethod/UnitRows``), except the local part in
-    /// the norm form.
+    /// Both parts are given as they come; each row is made unit length (``MafinMethod/UnitRows``), but for the norm form's local part.
     /// - Parameters:
     ///   - blackBox, local: one row a text, in the same order.
     ///   - ids: one a row, named in errors; may be empty.

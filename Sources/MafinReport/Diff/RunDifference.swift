@@ -73,9 +73,7 @@ public struct RunDifference: Sendable, Equatable, Codable {
     public var measured: Measured?
 
     /// Compares two runs.
-    /// - Parameters:
-    ///   - qrels: labels; `nil`: only ranks are compared.
-    ///   - depth: ranks that count as the first ones.
+    /// - Parameter qrels: labels; `nil`: only ranks are compared.
     /// - Throws: ``ReportError/incomparable(first:second:reason:)`` where the runs have no query in common, or the labels know
     ///   none of their queries.
     public init(

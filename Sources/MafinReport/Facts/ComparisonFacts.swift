@@ -1,5 +1,4 @@
 import Foundation
-import MafinMethod
 import MafinRetrieval
 
 /// The results of a comparison: the facts behind its page, its Markdown and its JSON.

@@ -58,9 +58,7 @@ public struct DataFacts: Sendable, Equatable, Codable {
 
 extension DataFacts {
     /// The facts of a collection.
-    /// - Parameters:
-    ///   - name: what it is called; `nil`: the last part of its path.
-    ///   - splits: the labels of each split, in the order in which they are shown.
+    /// - Parameter name: what it is called; `nil`: the last part of its path.
     public init(_ collection: RetrievalCollection, name: String? = nil, splits: [(name: String, qrels: Qrels)]) {
         self.init(
             name: name ?? collection.source?.lastPathComponent ?? "in memory", documents: collection.documents.count,

@@ -46,7 +46,6 @@ public struct LeakFacts: Sendable, Equatable, Codable {
 }
 
 extension LeakFacts {
-    /// How many characters of a text are kept.
     private static let textLength = 2_000
     private static let shown = 50
 

@@ -80,7 +80,6 @@ extension MarkdownReport {
     }
 
     private static let shownRanks = 5
-    /// How many words are shown of each text, the strongest first.
     private static let shownWords = 8
 
     private func document(_ entry: RankedDocument?, of example: QueryExample) -> String {

@@ -12,16 +12,12 @@ func interval(_ difference: MetricDifference) -> String { "\(signed(difference.l
 
 func small(_ text: String) -> Markup { element("small") { text } }
 
-/// A paragraph of second rank.
 func note(_ text: String) -> Markup { element("p", ["class": "note"]) { text } }
 
-/// The paragraph under a heading.
 func lead(_ text: String) -> Markup { element("p", ["class": "lead"]) { text } }
 
 protocol Drawing {
-    /// Its accessible name.
     var title: String { get }
-    /// What it shows, in words.
     var summary: String { get }
     func svg(width: Double, isNamed: Bool) -> Markup
 }
@@ -66,7 +62,6 @@ struct PageCell {
         self.value = value.map { "\($0)" }
     }
 
-    /// - Parameter second: its second line.
     init(_ text: String, _ second: String? = nil, value: Double? = nil) {
         self.init(.text(text) + second.map(small), value: value)
     }

@@ -30,7 +30,14 @@ extension ReportPage {
                         "What it costs", note: costs.machine.map { "Measured on \($0)." },
                         Self.costTexts(costs).map { ($0, .text($1)) })
                 }
-                if let command = verdict.command { shipping(command, verdict.decision) }
+                if let command = verdict.command {
+                    element("div") {
+                        element("h2", ["class": "small-heading"]) {
+                            "The command that \(verdict.decision == .ship ? "ships" : "would ship") it"
+                        }
+                        element("pre", ["tabindex": "0"]) { element("code") { command } }
+                    }
+                }
             }
     }
 
@@ -111,14 +118,5 @@ extension ReportPage {
             ("Tokens to buy again", tokens), ("Training, once", costs.trainingSeconds.map(Number.duration)),
         ]
         return rows.compactMap { name, value in value.map { (name, $0) } }
-    }
-
-    private func shipping(_ command: String, _ decision: ComparisonVerdict.Decision) -> Markup {
-        element("div") {
-            element("h2", ["class": "small-heading"]) {
-                decision == .ship ? "The command that ships it" : "The command that would ship it"
-            }
-            element("pre", ["tabindex": "0"]) { element("code") { command } }
-        }
     }
 }

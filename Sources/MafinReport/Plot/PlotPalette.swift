@@ -48,7 +48,6 @@ struct PlotPalette: Sendable, Equatable {
     var neutral: String
     var series: [String]
 
-    /// Each colour with the name of its custom property.
     var properties: [(name: String, color: String)] {
         [
             ("page", page), ("panel", panel), ("ink", ink), ("muted", muted), ("hairline", hairline), ("grid", grid),
