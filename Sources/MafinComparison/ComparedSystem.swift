@@ -32,7 +32,21 @@ public struct ComparedSystem: Sendable, Hashable {
     public static let composition = "composition"
 
     /// All systems, in the order of tables.
-    public static let all: [ComparedSystem] = make()
+    public static let all: [ComparedSystem] = {
+        let blackBox = StandardRivals.blackBoxName
+        let names: [(kind: Kind, names: [String])] = [
+            (.lexical, ["tf-idf", "bm25", "bm25-tuned"]), (.baseline, [blackBox]),
+            (.released, ["local", "concatenation", "concatenation-calibrated"]),
+            (.rival, ["\(blackBox)+bm25-rrf", "\(blackBox)+bm25", "nudge-n", "nudge-m", "query-memory"]),
+            (.rival, ["composition-without-encoder"]),
+            (.adapter, ["linear-adapter", "two-layer-adapter", "linear-adapter-both"]),
+            (.trained, ["tuned-alone", "tuned-alone-concatenated", "tuned-alone-mixed"]),
+            (.trained, ["paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin", "mafin"]),
+            (.derived, ["bm25-rrf", "bm25", "nudge-n", "nudge-m", "query-memory"].map { "\(chosenPrefix)+\($0)" }),
+            (.derived, [composition]),
+        ]
+        return names.flatMap { kind, names in names.map { ComparedSystem(name: $0, kind: kind) } }
+    }()
 
     /// The system of a row's name, whichever method a derived one begins with.
     public static func named(_ name: String) -> ComparedSystem? {
@@ -48,30 +62,4 @@ public struct ComparedSystem: Sendable, Hashable {
 
     private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
     private static let places = Dictionary(uniqueKeysWithValues: all.enumerated().map { ($1.name, $0) })
-
-    private static func make() -> [ComparedSystem] {
-        func systems(_ kind: Kind, _ names: [String]) -> [ComparedSystem] {
-            names.map { ComparedSystem(name: $0, kind: kind) }
-        }
-        let blackBox = StandardRivals.blackBoxName
-        return systems(.lexical, ["tf-idf", "bm25", "bm25-tuned"]) + systems(.baseline, [blackBox])
-            + systems(.released, ["local", "concatenation", "concatenation-calibrated"])
-            + systems(
-                .rival,
-                [
-                    "\(blackBox)+bm25-rrf", "\(blackBox)+bm25", "nudge-n", "nudge-m", "query-memory",
-                    "composition-without-encoder",
-                ])
-            + systems(.adapter, ["linear-adapter", "two-layer-adapter", "linear-adapter-both"])
-            + systems(
-                .trained,
-                [
-                    "tuned-alone", "tuned-alone-concatenated", "tuned-alone-mixed", "paper-mafin", "lambda-mafin",
-                    "norm-mafin", "hybrid-mafin",
-                    "mafin",
-                ])
-            + systems(
-                .derived, ["bm25-rrf", "bm25", "nudge-n", "nudge-m", "query-memory"].map { "\(chosenPrefix)+\($0)" })
-            + systems(.derived, [composition])
-    }
 }

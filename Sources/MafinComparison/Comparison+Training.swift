@@ -1,12 +1,11 @@
-import MafinBlackBox
+import Foundation
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
 extension Comparison {
-    /// Trains all methods, first each with one seed, then each with the next. Methods of one seed get equal times; the next seed's share the time
-    /// that is left.
+    /// Trains all methods, first each with one seed, then each with the next: in equal times of what is left.
     func train() throws {
         for (round, seed) in plan.seeds.enumerated() {
             guard let seconds = try secondsOfTraining(round: round, seed: seed) else {
@@ -32,14 +31,13 @@ extension Comparison {
         let overhead = overheads.isEmpty ? nil : overheads.reduce(0, +) / Double(overheads.count)
         let seconds = plan.secondsOfTraining(round: round, left: secondsLeft - secondsToKeep, overhead: overhead)
         guard !store.isFinished, let seconds else { return nil }
-        try store.write(ComparisonUnit(seconds: 0, trainingSeconds: seconds), name)
+        try store.write(ComparisonUnit(trainingSeconds: seconds), name)
         return seconds
     }
 
     static func timeUnit(_ seed: UInt64) -> String { "training-time.\(seed)" }
 
-    /// Seconds to keep free: for systems built on the best method, per seed 1.5 times what the same took over the black box; and for further
-    /// seeds of the adapters, at most a tenth of all time.
+    /// For systems built on the best method, 1.5 times a seed what they took over the black box; for more adapters, at most a tenth of all.
     private var secondsToKeep: Double {
         func spent(_ kind: ComparedSystem.Kind) -> Double {
             ComparedSystem.all.filter { $0.kind == kind }.compactMap { secondsOf[$0.name]?.last }.reduce(0, +)
@@ -64,8 +62,8 @@ extension Comparison {
         let systems = try training.systems(
             of: contender, mixing: trained.mixing, queries: queries, documents: documents)
         // Training time of an interrupted run counts too.
-        let earlier = max(0, trained.outcome.elapsed - (ended - begun) / .seconds(1))
-        var unit = ComparisonUnit(seconds: 0, secondsEarlier: earlier)
+        let earlier = max(0, trained.outcome.elapsed - (ended - begun).inSeconds)
+        var unit = ComparisonUnit(secondsEarlier: earlier)
         let choices: [String: ManifestValue] = [
             "lambda": .number(Double(trained.mixing.weights.lambda)),
             "temperature": .number(Double(trained.mixing.weights.temperature)),
@@ -86,17 +84,18 @@ extension Comparison {
         return unit
     }
 
-    /// Keeps, of a method's seeds so far, the artefact of the one that is best on dev, and removes the checkpoints of the training that has
-    /// just been recorded.
+    /// Keeps the artefact of the method's seed that is best on dev so far, and no checkpoints of the training that was recorded.
     private func keepBestArtefact(of contender: Contender, after seed: UInt64) {
-        var best: (seed: UInt64, development: Double)?
+        let files = FileManager.default
         let rows = rows.filter { $0.name == contender.joinedName }
-        for row in rows where row.development > best?.development ?? -1 { best = (row.seed, row.development) }
-        if let best { store.keepArtefact(of: contender, seed: best.seed, among: rows.map(\.seed)) }
-        store.removeCheckpoints(of: contender, seed: seed)
+        // The first of equal seeds.
+        let best = rows.max { $0.development < $1.development }
+        for row in rows where row.seed != best?.seed {
+            try? files.removeItem(at: store.artefact(of: contender, seed: row.seed))
+        }
+        try? files.removeItem(at: store.checkpoints(of: contender, seed: seed))
     }
 
-    /// The deciding metric on dev at each λ.
     private func sweep(_ local: VectorSystem) throws -> LambdaSweep {
         let dev = data.index.devQueries
         return try LambdaSweep(
@@ -107,8 +106,7 @@ extension Comparison {
             documentIds: training.collection.documentIds, metric: plan.metric)
     }
 
-    /// Chooses the method with the highest mean on dev over its seeds, and of it the best seed on dev. The encoder tuned alone is a rival and is
-    /// chosen only if nothing else was trained.
+    /// The method of the highest mean on dev over its seeds, and its best seed. The encoder tuned alone is a rival: chosen only if it is alone.
     func choose() {
         guard let best = best(among: plan.contenders.filter { $0 != .tunedAlone }) ?? best(among: plan.contenders)
         else { return }
@@ -120,22 +118,23 @@ extension Comparison {
         var best: (record: TrainingRecord, development: Double)?
         for contender in contenders {
             let rows = rows.filter { $0.name == contender.joinedName }
-            guard let top = rows.map(\.development).max() else { continue }
             let mean = rows.reduce(0) { $0 + $1.development } / Double(rows.count)
             // The first of equal seeds, whose artefact is kept too.
-            let seed = rows.first { $0.development == top }?.seed
-            guard mean > best?.development ?? -1,
-                let record = result.trainings.first(where: { $0.contender == contender && $0.seed == seed })
+            guard let top = rows.max(by: { $0.development < $1.development }), mean > best?.development ?? -1,
+                let record = record(of: contender, seed: top.seed)
             else { continue }
             best = (record, mean)
         }
         return best
     }
 
+    private func record(of contender: Contender, seed: UInt64) -> TrainingRecord? {
+        result.trainings.first { $0.contender == contender && $0.seed == seed }
+    }
+
     /// Fits the systems that are built on the chosen method, for each of its seeds.
     func derive(from contender: Contender, lexical: any RankingSystem) throws {
-        for seed in plan.seeds where result.trainings.contains(where: { $0.contender == contender && $0.seed == seed })
-        {
+        for seed in plan.seeds where record(of: contender, seed: seed) != nil {
             // Read only if a part is missing: a finished comparison has removed the vectors of most seeds.
             var joined: JoinedSystems?
             for suffix in ComparedSystem.all.filter({ $0.kind == .derived }).map(\.name) {
@@ -155,16 +154,9 @@ extension Comparison {
                     guard let joined else { preconditionFailure("the vectors were not read") }
                     let rivals = StandardRivals(blackBox: training.blackBoxSystem, lexical: lexical, joined: joined)
                     guard let rival = rivals.rivals.first(where: { $0.name == name }) else {
-                        return ComparisonUnit(seconds: 0, failure: "It cannot be made from what there is.")
+                        return ComparisonUnit(failure: "It cannot be made from what there is.")
                     }
-                    let fitted = try rival.fit(to: data, seed: seed, isCancelled: isCancelled)
-                    return ComparisonUnit(
-                        seconds: 0,
-                        rows: [
-                            try row(
-                                name, training.run(of: fitted.system, on: qrels), development: fitted.development,
-                                choices: fitted.choices, seed: seed)
-                        ])
+                    return try unit(fitting: rival, seed: seed, isCancelled: isCancelled)
                 }
             }
         }
@@ -172,7 +164,7 @@ extension Comparison {
 
     /// The joined vectors of a trained encoder, from its own vectors on disk.
     public func systems(of contender: Contender, seed: UInt64) throws -> JoinedSystems {
-        guard let record = result.trainings.first(where: { $0.contender == contender && $0.seed == seed }) else {
+        guard let record = record(of: contender, seed: seed) else {
             preconditionFailure("\(contender) was not trained with seed \(seed)")
         }
         let (queries, documents) = try store.vectors(of: contender, seed: seed)

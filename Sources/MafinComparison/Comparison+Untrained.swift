@@ -33,16 +33,12 @@ extension Comparison {
                 documentIds: collection.documentIds, metric: plan.metric
             ).system
             let tfidf = TFIDF(index: index)
-            return ComparisonUnit(
-                seconds: 0,
-                rows: [
-                    try lexicalRow(
-                        "bm25", plain.rankings, choices: choices(plain), scores: { plain.scores(of: $0) }),
-                    try lexicalRow(
-                        "bm25-tuned", tuned.rankings, choices: choices(tuned), scores: { tuned.scores(of: $0) }),
-                    try lexicalRow("tf-idf", tfidf.rankings, choices: [:], scores: { tfidf.scores(of: $0) }),
-                    try row(StandardRivals.blackBoxName, training.blackBoxSystem),
-                ])
+            return ComparisonUnit(rows: [
+                try lexicalRow("bm25", plain.rankings, choices: choices(plain)) { plain.scores(of: $0) },
+                try lexicalRow("bm25-tuned", tuned.rankings, choices: choices(tuned)) { tuned.scores(of: $0) },
+                try lexicalRow("tf-idf", tfidf.rankings, choices: [:]) { tfidf.scores(of: $0) },
+                try row(StandardRivals.blackBoxName, training.blackBoxSystem),
+            ])
         }
         guard let chosen = unit.rows.first(where: { $0.name == "bm25-tuned" })?.choices,
             let k1 = chosen["k1"]?.number, let b = chosen["b"]?.number
@@ -57,12 +53,9 @@ extension Comparison {
         try part("released", title: "local encoder as released") {
             let local = try training.releasedSystem(isCancelled: isCancelled)
             let (queries, documents) = (local.queries, local.documents)
-            var unit = ComparisonUnit(
-                seconds: 0,
-                rows: [
-                    try row("local", local),
-                    try row("concatenation", training.concatenation(of: local, lambda: 0.5)),
-                ])
+            var unit = ComparisonUnit(rows: [
+                try row("local", local), try row("concatenation", training.concatenation(of: local, lambda: 0.5)),
+            ])
             let dev = data.index.devQueries
             do {
                 let budget = training.settings.options.scoreByteBudget
@@ -98,19 +91,19 @@ extension Comparison {
             let deadline = ContinuousClock.now + .milliseconds(Int(max(0, left) * 1_000))
             try part(name, title: rival.name, seed: kind == .adapter ? seed : nil) {
                 do {
-                    let fitted = try rival.fit(to: data, seed: seed) { isCancelled() || ContinuousClock.now > deadline }
-                    return ComparisonUnit(
-                        seconds: 0,
-                        rows: [
-                            try row(
-                                rival.name, training.run(of: fitted.system, on: qrels),
-                                development: fitted.development, choices: fitted.choices, seed: seed)
-                        ])
+                    return try unit(fitting: rival, seed: seed) { isCancelled() || ContinuousClock.now > deadline }
                 } catch is CancellationError where !isCancelled() {
-                    return ComparisonUnit(
-                        seconds: 0, failure: "It could not be fitted in the time that was left (seed \(seed)).")
+                    return ComparisonUnit(failure: "It could not be fitted in the time that was left (seed \(seed)).")
                 }
             }
         }
+    }
+
+    func unit(fitting rival: any Rival, seed: UInt64, isCancelled: () -> Bool) throws -> ComparisonUnit {
+        let fitted = try rival.fit(to: data, seed: seed, isCancelled: isCancelled)
+        let run = try training.run(of: fitted.system, on: qrels)
+        return ComparisonUnit(rows: [
+            try row(rival.name, run, development: fitted.development, choices: fitted.choices, seed: seed)
+        ])
     }
 }

@@ -35,7 +35,6 @@ public final class Comparison {
     /// Labels of the measured split.
     public let qrels: Qrels
     let data: RivalData
-    /// How to reach the black box again; recorded in the artefact.
     let source: BlackBoxSource?
     let isCancelled: () -> Bool
     let onEvent: (Event) -> Void
@@ -50,7 +49,6 @@ public final class Comparison {
     /// Prepares a comparison; nothing is trained yet.
     /// - Parameters:
     ///   - training: has the plan's seed, time of one training and mode; its vectors include the measured queries.
-    ///   - qrels: labels to measure on.
     ///   - source: how to reach the black box again, for the artefact.
     ///   - isCancelled: called now and then; finished parts stay on disk.
     /// - Throws: ``TrainingError/noQueries(list:reason:)`` if there are no development queries.
@@ -117,14 +115,12 @@ public final class Comparison {
         return result
     }
 
-    /// Whether a system's result depends on the seed.
     private static func isSeeded(_ name: String) -> Bool {
         ComparedSystem.named(name).map { [.trained, .derived, .adapter].contains($0.kind) } ?? false
     }
 
     // MARK: Parts
 
-    /// Seconds that are left.
     var secondsLeft: Double { plan.request.seconds - result.spent }
 
     func leaveOut(_ name: String, _ reason: String) {
@@ -154,10 +150,9 @@ public final class Comparison {
             do {
                 unit = try body()
             } catch let error where TrainingError.isOfOneMethod(error) {
-                unit = ComparisonUnit(seconds: 0, failure: "\(error)")
+                unit = ComparisonUnit(failure: "\(error)")
             }
-            let time = (ContinuousClock.now - start).components
-            unit.seconds = Double(time.seconds) + Double(time.attoseconds) * 1e-18 + (unit.secondsEarlier ?? 0)
+            unit.seconds = (ContinuousClock.now - start).inSeconds + (unit.secondsEarlier ?? 0)
             try store.write(unit, name)
         }
         result.spent += unit.seconds

@@ -58,8 +58,7 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     /// The metric that decides.
     public var metric: Metric { request.metrics.first ?? .nDCG(cutoff: 10) }
 
-    /// The share of the time planned for trainings; the rest is for adapters, systems built on the best method and the learning curve. If these
-    /// need less, the trainings get more, and the other way round.
+    /// Of the time; the rest is for adapters, systems built on the best method and the learning curve. If these need less, trainings get more.
     static let trainingShare = 0.85
     /// Seconds at most for the adapters of one seed; all the time if nothing is trained.
     var secondsForAdapters: Double { contenders.isEmpty ? request.seconds : 0.2 * request.seconds }
@@ -105,21 +104,17 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         let seconds = request.seconds * (isAlone == true ? 1 : Self.trainingShare)
         func each() -> Double { seconds / Double(max(1, contenders.count) * seeds) }
         var leftOut: [Omission] = []
+        func leaveOut(_ name: String, _ reason: String) { leftOut.append(Omission(name: name, reason: reason)) }
         while seeds > 1, each() < Self.leastSeconds { seeds -= 1 }
         if seeds < request.seeds, !contenders.isEmpty {
-            leftOut.append(
-                Omission(
-                    name: "seeds",
-                    reason:
-                        "\(request.seeds) seeds were requested; there is time for \(seeds == 1 ? "one" : "\(seeds)") of each method."
-                ))
+            let possible = seeds == 1 ? "one" : "\(seeds)"
+            leaveOut(
+                "seeds", "\(request.seeds) seeds were requested; there is time for \(possible) of each method.")
         }
         while contenders.count > 1, each() < Self.leastSeconds {
-            let left = contenders.removeLast()
-            leftOut.append(
-                Omission(
-                    name: left.joinedName,
-                    reason: "There is no time to train it for \(Int(Self.leastSeconds)) seconds too."))
+            leaveOut(
+                contenders.removeLast().joinedName,
+                "There is no time to train it for \(Int(Self.leastSeconds)) seconds too.")
         }
         self.contenders = contenders
         self.seeds = (0..<UInt64(seeds)).map { request.seed &+ $0 }
@@ -137,21 +132,19 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     public func difference(from now: ComparisonPlan) -> (name: String, then: String, now: String)? {
         func text(_ names: [String]?) -> String { names?.joined(separator: ",") ?? "all" }
         let (a, b) = (request, now.request)
-        if a.split != b.split { return ("--split", a.split, b.split) }
-        if a.metrics != b.metrics {
-            return ("--metrics", text(a.metrics.map(\.description)), text(b.metrics.map(\.description)))
+        typealias Setting = (name: String, then: String, now: String)
+        func pairs(_ then: [String: String], _ now: [String: String], _ title: String = "") -> [Setting] {
+            Set(then.keys).union(now.keys).sorted().map { (title + $0, then[$0] ?? "none", now[$0] ?? "none") }
         }
-        if a.systems != b.systems { return ("--systems", text(a.systems), text(b.systems)) }
-        if a.seeds != b.seeds { return ("--seeds", "\(a.seeds)", "\(b.seeds)") }
-        if a.seed != b.seed { return ("--seed", "\(a.seed)", "\(b.seed)") }
-        if a.seconds != b.seconds { return ("--time in seconds", "\(a.seconds)", "\(b.seconds)") }
-        if a.mode != b.mode { return ("--mode", a.mode?.rawValue ?? "none", b.mode?.rawValue ?? "none") }
-        for name in Set(a.facts.keys).union(b.facts.keys).sorted() where a.facts[name] != b.facts[name] {
-            return (name, a.facts[name] ?? "none", b.facts[name] ?? "none")
-        }
-        for role in Set(data.keys).union(now.data.keys).sorted() where data[role] != now.data[role] {
-            return ("SHA-256 of \(role)", data[role] ?? "none", now.data[role] ?? "none")
-        }
-        return blackBox.differences(from: now.blackBox).first.map { ("the black box", $0, "\(now.blackBox.model)") }
+        let settings: [Setting] =
+            [
+                ("--split", a.split, b.split),
+                ("--metrics", text(a.metrics.map(\.description)), text(b.metrics.map(\.description))),
+                ("--systems", text(a.systems), text(b.systems)), ("--seeds", "\(a.seeds)", "\(b.seeds)"),
+                ("--seed", "\(a.seed)", "\(b.seed)"), ("--time in seconds", "\(a.seconds)", "\(b.seconds)"),
+                ("--mode", a.mode?.rawValue ?? "none", b.mode?.rawValue ?? "none"),
+            ] + pairs(a.facts, b.facts) + pairs(data, now.data, "SHA-256 of ")
+        return settings.first { $0.then != $0.now }
+            ?? blackBox.differences(from: now.blackBox).first.map { ("the black box", $0, "\(now.blackBox.model)") }
     }
 }

@@ -33,9 +33,7 @@ public struct ComparisonStore: Sendable {
     public func storedPlan() throws -> ComparisonPlan? {
         if let plan: ComparisonPlan = try read(planFile) { return plan }
         let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-        if FileManager.default.fileExists(atPath: folder.path), !files.isEmpty {
-            throw ComparisonError.occupied(path: folder.path)
-        }
+        guard files.isEmpty else { throw ComparisonError.occupied(path: folder.path) }
         return nil
     }
 
@@ -60,7 +58,6 @@ public struct ComparisonStore: Sendable {
     /// How many ranks of a run its file holds.
     static let runDepth = 100
 
-    /// Writes a ranking, cut to ``runDepth``.
     func write(_ run: Run, of name: String, seed: UInt64, isFirstSeed: Bool) throws {
         var cut = Run()
         for query in run.queryIds { cut.setRanking(Array((run[query] ?? []).prefix(Self.runDepth)), for: query) }
@@ -90,31 +87,20 @@ public struct ComparisonStore: Sendable {
 
     /// Writes an encoder's vectors; those of documents only if it was trained on documents.
     func write(queries: Matrix, documents: Matrix?, of contender: Contender, seed: UInt64) throws {
-        try NumPyFile.write(queries, to: vectors.appendingPathComponent(name(contender, seed) + ".queries.npy"))
-        if let documents {
-            try NumPyFile.write(documents, to: vectors.appendingPathComponent(name(contender, seed) + ".documents.npy"))
-        }
+        try NumPyFile.write(queries, to: vectorFile("queries", contender, seed))
+        if let documents { try NumPyFile.write(documents, to: vectorFile("documents", contender, seed)) }
     }
 
-    /// Reads the vectors that ``write(queries:documents:of:seed:)`` wrote.
     func vectors(of contender: Contender, seed: UInt64) throws -> (queries: Matrix, documents: Matrix?) {
-        let documents = vectors.appendingPathComponent(name(contender, seed) + ".documents.npy")
+        let documents = vectorFile("documents", contender, seed)
         return (
-            try NumPyFile.read(vectors.appendingPathComponent(name(contender, seed) + ".queries.npy")),
+            try NumPyFile.read(vectorFile("queries", contender, seed)),
             FileManager.default.fileExists(atPath: documents.path) ? try NumPyFile.read(documents) : nil
         )
     }
 
-    /// Removes the artefacts of a method's other seeds.
-    func keepArtefact(of contender: Contender, seed: UInt64, among seeds: [UInt64]) {
-        for other in seeds where other != seed {
-            try? FileManager.default.removeItem(at: artefact(of: contender, seed: other))
-        }
-    }
-
-    /// Removes the checkpoints of a training that is finished and recorded.
-    func removeCheckpoints(of contender: Contender, seed: UInt64) {
-        try? FileManager.default.removeItem(at: checkpoints(of: contender, seed: seed))
+    private func vectorFile(_ what: String, _ contender: Contender, _ seed: UInt64) -> URL {
+        vectors.appendingPathComponent("\(name(contender, seed)).\(what).npy")
     }
 
     /// Moves the chosen artefact to its place and removes files that only an unfinished comparison needs.

@@ -43,15 +43,12 @@ public struct TrainingRecord: Sendable, Codable {
 
 /// A part of a comparison as it is recorded on disk; an interrupted comparison resumes after the last recorded one.
 struct ComparisonUnit: Codable {
-    /// Seconds that it took.
-    var seconds: Double
-    /// Its rows.
+    var seconds = 0.0
     var rows: [ComparisonRow] = []
     /// Seconds that an interrupted run had spent on it.
     var secondsEarlier: Double?
     /// Seconds that each training of a seed may take.
     var trainingSeconds: Double?
-    /// The training, if it is one.
     var training: TrainingRecord?
     /// For a point of the learning curve, the difference to the black box on each measured query.
     var differences: [Double]?

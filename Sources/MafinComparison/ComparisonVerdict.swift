@@ -1,4 +1,3 @@
-import MafinMethod
 import MafinPipeline
 import MafinRetrieval
 
@@ -10,15 +9,9 @@ import MafinRetrieval
 /// correction (intersection-union test, Berger 1982, "Multiparameter Hypothesis Testing and Acceptance Sampling", Technometrics 24(4)).
 /// However many other systems the table holds, and however Holm's correction treats them there, changes nothing here.
 public struct ComparisonVerdict: Sendable, Equatable, Codable {
-    /// What to do.
-    public enum Decision: String, Sendable, Codable {
-        /// The candidate is better than the black box and than the best without a trained encoder.
-        case ship
-        /// It is not above the black box, or it is worse than the best without a trained encoder.
-        case doNotShip = "do-not-ship"
-        /// Anything else: these queries do not decide.
-        case cannotTell = "cannot-tell"
-    }
+    /// What to do: ship what is better than the black box and than the best without a trained encoder, not what is not above the black box or
+    /// worse than the best without a trained encoder. Anything else cannot be told from these queries.
+    public typealias Decision = Verdict.Decision
 
     /// The candidate, or something close to it, tested against another system.
     public struct Test: Sendable, Equatable, Codable {
@@ -28,28 +21,22 @@ public struct ComparisonVerdict: Sendable, Equatable, Codable {
         public var other: String
         /// The system minus the other, at its own p.
         public var difference: PairedDifference
-
-        package init(system: String, other: String, difference: PairedDifference) {
-            self.system = system
-            self.other = other
-            self.difference = difference
-        }
     }
 
     /// What to do.
-    public let decision: Decision
+    public var decision: Decision
     /// The row of the trained method that is best on dev.
-    public let artefact: String
+    public var artefact: String
     /// The first hypothesis: the candidate against the black box.
-    public let primary: Test
+    public var primary: Test
     /// The second: against the best on dev that trains no encoder; `nil` where that is the black box itself.
-    public let secondary: Test?
+    public var secondary: Test?
     /// The best on dev of what is built on the artefact, against the candidate; `nil` where that is the candidate. No command may serve it.
-    public let builtOnArtefact: Test?
+    public var builtOnArtefact: Test?
     /// The artefact against the same encoder tuned alone and mixed afterwards: what joint training adds. `nil` without such a row.
-    public let jointTraining: Test?
+    public var jointTraining: Test?
     /// Measured queries that would about show the difference that was left open; `nil` where none was, or where it is not above 0.
-    public let queriesNeeded: Int?
+    public var queriesNeeded: Int?
 
     /// The candidate: ``artefact``, or its fusion with BM25.
     public var candidate: String { primary.system }
@@ -58,21 +45,9 @@ public struct ComparisonVerdict: Sendable, Equatable, Codable {
 
     /// Tests are significant below this p.
     public static let level = 0.05
+}
 
-    /// A verdict from its parts.
-    package init(
-        decision: Decision, artefact: String, primary: Test, secondary: Test? = nil, builtOnArtefact: Test? = nil,
-        jointTraining: Test? = nil, queriesNeeded: Int? = nil
-    ) {
-        self.decision = decision
-        self.artefact = artefact
-        self.primary = primary
-        self.secondary = secondary
-        self.builtOnArtefact = builtOnArtefact
-        self.jointTraining = jointTraining
-        self.queriesNeeded = queriesNeeded
-    }
-
+extension ComparisonVerdict {
     /// Decides.
     /// - Parameter metric: the one that decides.
     /// - Returns: `nil` where no encoder was trained, or where its row or the black box's is missing.

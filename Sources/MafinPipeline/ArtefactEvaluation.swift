@@ -26,15 +26,12 @@ public struct ArtefactEvaluation {
     public static let depth = 1000
 
     /// Ranks all systems.
-    ///
     /// - Parameters:
-    ///   - model: the artefact.
     ///   - split: what to measure on, checked against what the artefact knows.
     ///   - vectors: the black box's answers for all documents and the queries of `split`.
     ///   - released: the folder of a released checkpoint.
     ///   - onProgress: what is being done, and how much of it: (name, done, total).
-    /// - Throws: ``ArtefactError`` where the vectors are not of the artefact's black box; what encoders and files throw;
-    ///   `CancellationError` when cancelled.
+    /// - Throws: ``ArtefactError`` where the vectors are of another black box; what encoders and files throw; `CancellationError`.
     public init(
         of model: ArtefactModel, on split: MeasuredSplit, vectors: BlackBoxVectors,
         cache: LocalVectorCache, released: (EncoderRecord) throws -> URL, isCancelled: () -> Bool = { false },
@@ -46,21 +43,18 @@ public struct ArtefactEvaluation {
         self.vectors = vectors
 
         let texts = collection.documents.map(\.textForEncoding)
-        let lexical = BM25(texts: texts).rankings(of: queries.map(\.text), count: Self.depth)
-        add("bm25", lexical)
+        add("bm25", BM25(texts: texts).rankings(of: queries.map(\.text), count: Self.depth))
 
+        func progress(_ done: Int) { onProgress("Encoding documents", done, texts.count) }
         func prepared(_ model: ArtefactModel) throws -> Prepared {
-            let documents = try model.localVectors(
-                of: collection.documents, cache: cache, isCancelled: isCancelled
-            ) { onProgress("Encoding documents", $0, texts.count) }
-            let queries = try model.localVectors(of: queries.map(\.text), as: .query, isCancelled: isCancelled)
-            return try prepare(queries: queries, documents: documents, model.manifest.mixing.localForm)
+            let index = try model.index(
+                of: collection.documents, blackBox: vectors.documentVectors, cache: cache, isCancelled: isCancelled,
+                progress: progress)
+            return try prepare(index, model.localVectors(of: queries.map(\.text), as: .query, isCancelled: isCancelled))
         }
 
         // One model's encoders and vectors at a time: each is released before the next is loaded.
-        try rankReleased(
-            model, cache: cache, released: released, isCancelled: isCancelled,
-            progress: { onProgress("Encoding documents", $0, texts.count) })
+        try rankReleased(model, cache: cache, released: released, isCancelled: isCancelled, progress: progress)
         let rivals = model.rivals
         for contender in rivals {
             let rival = try model.rival(contender, released: released)
@@ -103,19 +97,12 @@ public struct ArtefactEvaluation {
     /// One encoder's vectors beside the black box's, ready to be ranked.
     private typealias Prepared = (index: MixtureIndex, queries: MixtureIndex.Queries)
 
-    private func prepare(queries rows: Matrix, documents: Matrix, _ form: LocalForm) throws -> Prepared {
-        let index = try MixtureIndex(
-            form, blackBox: vectors.documentVectors, local: documents, ids: split.collection.documentIds)
-        return (
-            index,
-            try index.queries(
-                blackBox: vectors.queryVectors.selecting(rows: vectors.rows(of: split.queries)), local: rows,
-                ids: split.queries.map(\.id))
-        )
+    private func prepare(_ index: MixtureIndex, _ local: Matrix) throws -> Prepared {
+        let blackBox = vectors.queryVectors(of: split.queries)
+        return (index, try index.queries(blackBox: blackBox, local: local, ids: split.queries.map(\.id)))
     }
 
-    /// Ranks by the encoder as released, alone and joined without training. Where that checkpoint is not on this machine, or is another
-    /// than training began with, the rows are named in ``omitted``.
+    /// Ranks by the encoder as released, alone and joined untrained. Without the checkpoint that training began with, rows are ``omitted``.
     private mutating func rankReleased(
         _ model: ArtefactModel, cache: LocalVectorCache, released: (EncoderRecord) throws -> URL,
         isCancelled: () -> Bool, progress: (Int) -> Void
@@ -134,9 +121,12 @@ public struct ArtefactEvaluation {
         let documents = try cache.vectors(
             of: split.collection.documents.map(\.textForEncoding), as: .document, encoder: encoder, weights: weights,
             isCancelled: isCancelled, progress: progress)
-        let queries = try encoder.embedUnnormalized(
-            split.queries.map(\.text), prefix: encoder.prefixes.query, isCancelled: isCancelled)
-        let prepared = try prepare(queries: queries, documents: documents, .unit)
+        let index = try MixtureIndex(
+            .unit, blackBox: vectors.documentVectors, local: documents, ids: split.collection.documentIds)
+        let prepared = try prepare(
+            index,
+            encoder.embedUnnormalized(
+                split.queries.map(\.text), prefix: encoder.prefixes.query, isCancelled: isCancelled))
         try add("local", prepared, MixtureWeights(lambda: 1))
         try add("concatenation", prepared, MixtureWeights(lambda: 0.5))
         if let scale { try add("concatenation-calibrated", prepared, MixtureWeights(lambda: scale.lambda)) }
@@ -151,10 +141,6 @@ public struct ArtefactEvaluation {
         }
         // Its hash was compared when the model was loaded.
         if model.manifest.documentEncoder.folder == nil { return (model.documentEncoder, record.weightsSHA256) }
-        let encoder = try TextEncoder(
-            modelFolder: Artefact.releasedFolder(of: record, released: released),
-            prefixes: TextPrefixes(query: record.queryPrefix, document: record.documentPrefix),
-            maximumLength: record.maximumLength)
-        return (encoder, record.weightsSHA256)
+        return (try record.load(from: Artefact.releasedFolder(of: record, released: released)), record.weightsSHA256)
     }
 }

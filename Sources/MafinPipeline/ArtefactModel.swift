@@ -1,7 +1,6 @@
 import Foundation
 import MafinBlackBox
 import MafinEncoder
-import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
@@ -28,22 +27,14 @@ public final class ArtefactModel {
     private init(artefact folder: URL, beside other: ArtefactModel?, released: (EncoderRecord) throws -> URL) throws {
         let artefact = try Artefact(readingFrom: folder, verification: .length)
         func load(_ role: TextRole) throws -> TextEncoder {
-            let record = artefact.encoder(role)
-            let encoder = try TextEncoder(
-                modelFolder: artefact.encoderFolder(role, released: released),
-                prefixes: TextPrefixes(query: record.queryPrefix, document: record.documentPrefix),
-                maximumLength: record.maximumLength)
+            let encoder = try artefact.encoder(role).load(from: artefact.encoderFolder(role, released: released))
             try artefact.require(encoderDimension: encoder.encoder.dimension, role)
             return encoder
         }
         self.artefact = artefact
         let record = artefact.encoder(.document)
-        let documents: TextEncoder
-        if let other, record.folder == nil, other.artefact.encoder(.document) == record {
-            documents = other.documentEncoder
-        } else {
-            documents = try load(.document)
-        }
+        let isShared = record.folder == nil && other?.artefact.encoder(.document) == record
+        let documents = try (isShared ? other?.documentEncoder : nil) ?? load(.document)
         documentEncoder = documents
         queryEncoder = artefact.manifest.queryEncoder == nil ? documents : try load(.query)
     }
@@ -57,28 +48,28 @@ public final class ArtefactModel {
     /// The local encoder's vectors of texts, as it emits them, `(texts.count, dimension)`.
     /// - Throws: `CancellationError` when cancelled.
     public func localVectors(
-        of texts: [String], as role: TextRole, isCancelled: () -> Bool = { false },
-        progress: (Int) -> Void = { _ in }
+        of texts: [String], as role: TextRole, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws -> Matrix {
         let encoder = role == .query ? queryEncoder : documentEncoder
         return try encoder.embedUnnormalized(
-            texts, prefix: role == .query ? encoder.prefixes.query : encoder.prefixes.document,
-            isCancelled: isCancelled, progress: progress)
+            texts, prefix: encoder.prefixes[role], isCancelled: isCancelled, progress: progress)
     }
 
-    /// The local encoder's vectors of a corpus, from the cache where they were made before.
-    /// - Throws: `CancellationError` when cancelled.
-    func localVectors(
-        of documents: [Document], cache: LocalVectorCache, isCancelled: () -> Bool, progress: (Int) -> Void
-    ) throws -> Matrix {
-        try cache.vectors(
+    /// A corpus ready to be ranked; the local encoder's vectors are from the cache where they were made before.
+    /// - Parameter blackBox: the black box's vectors of the documents.
+    /// - Throws: `CombinationError` for a vector of zeros; `CancellationError` when cancelled.
+    func index(
+        of documents: [Document], blackBox: Matrix, cache: LocalVectorCache, isCancelled: () -> Bool,
+        progress: (Int) -> Void
+    ) throws -> MixtureIndex {
+        let local = try cache.vectors(
             of: documents.map(\.textForEncoding), as: .document, encoder: documentEncoder,
             weights: artefact.encoder(.document).weightsSHA256, isCancelled: isCancelled, progress: progress)
+        return try MixtureIndex(manifest.mixing.localForm, blackBox: blackBox, local: local, ids: documents.map(\.id))
     }
 
     /// Joined vectors, `(texts.count, joinedDimension)`, the black box's part first.
     /// - Parameters:
-    ///   - blackBox: the black box's vectors of the same texts.
     ///   - local: from ``localVectors(of:as:isCancelled:progress:)``.
     ///   - ids: named in errors.
     /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``, ``CombinationError``.
@@ -91,11 +82,9 @@ public final class ArtefactModel {
     ///
     /// Memory is that of the vectors, so give a long list of texts in pieces.
     /// - Parameters:
-    ///   - blackBox: that of the artefact.
     ///   - isCancelled: asked between pieces of the local work.
     ///   - progress: called with the number of texts whose local vectors are done; 0 once the black box has answered.
-    /// - Throws: ``ArtefactError`` for another black box, what the black box throws, `CombinationError`; `CancellationError` when
-    ///   cancelled.
+    /// - Throws: ``ArtefactError`` for another black box, what the black box throws, `CombinationError`, `CancellationError`.
     public func embed(
         _ items: [EmbeddingItem], as role: TextRole, asking blackBox: any BlackBox,
         isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }

@@ -31,8 +31,7 @@ public struct ArtefactSearch {
 
     /// Prepares a corpus.
     /// - Parameter blackBox: the black box's vectors of the documents, `(documents, dimension)`.
-    /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``; `CombinationError` for a vector of zeros; `CancellationError` when
-    ///   cancelled.
+    /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``; `CombinationError` for a vector of zeros; `CancellationError`.
     public init(
         _ model: ArtefactModel, documents: [Document], blackBox: Matrix, cache: LocalVectorCache,
         isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
@@ -40,10 +39,8 @@ public struct ArtefactSearch {
         try model.artefact.require(blackBoxDimension: blackBox.columns)
         self.model = model
         self.documents = documents
-        index = try MixtureIndex(
-            model.manifest.mixing.localForm, blackBox: blackBox,
-            local: model.localVectors(of: documents, cache: cache, isCancelled: isCancelled, progress: progress),
-            ids: documents.map(\.id))
+        index = try model.index(
+            of: documents, blackBox: blackBox, cache: cache, isCancelled: isCancelled, progress: progress)
     }
 
     /// The best documents for a query.

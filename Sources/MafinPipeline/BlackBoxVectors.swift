@@ -38,20 +38,42 @@ public struct BlackBoxVectors: Sendable {
     public func evaluation(
         on qrels: Qrels, of collection: RetrievalCollection, metrics: [Metric] = Metric.standard
     ) throws -> RunEvaluation {
-        let judged = collection.queries(judgedIn: qrels)
         let system = VectorSystem(queries: queryVectors, documents: documentVectors)
-        let rankings = try system.rankings(queries: rows(of: judged), count: ArtefactEvaluation.depth)
-        let run = Run(rankings, queryIds: judged.map(\.id), documentIds: collection.documentIds)
-        return evaluate(run, against: qrels, metrics: metrics)
+        return evaluate(try system.run(of: queries, on: qrels, of: collection), against: qrels, metrics: metrics)
     }
 
-    /// The rows of some of the queries.
+    /// - Precondition: all of the queries were asked.
+    func queryVectors(of wanted: [Query]) -> Matrix { queryVectors.selecting(rows: queries.rows(of: wanted)) }
+}
+
+extension [Query] {
+    /// The rows of some of these queries, which the black box was asked for.
     /// - Precondition: all of them were asked.
     func rows(of wanted: [Query]) -> [Int] {
-        let rows = Dictionary(queries.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let rows = Dictionary(enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
         return wanted.map { query in
             guard let row = rows[query.id] else { preconditionFailure("query \(query.id) was not asked") }
             return row
+        }
+    }
+}
+
+extension RankingSystem {
+    /// The ranking of the queries that `qrels` judges.
+    /// - Parameter table: the queries of the system's rows.
+    func run(of table: [Query], on qrels: Qrels, of collection: RetrievalCollection) throws -> Run {
+        let judged = collection.queries(judgedIn: qrels)
+        return Run(
+            try rankings(queries: table.rows(of: judged), count: ArtefactEvaluation.depth), queryIds: judged.map(\.id),
+            documentIds: collection.documentIds)
+    }
+}
+
+extension Qrels {
+    /// The labels of a query by rows of the collection's documents.
+    package func judgements(of query: String, in collection: RetrievalCollection) -> [Judgement] {
+        (self[query] ?? [:]).compactMap { document, grade in
+            collection.documentIndex[document].map { Judgement(column: $0, grade: Float(grade)) }
         }
     }
 }

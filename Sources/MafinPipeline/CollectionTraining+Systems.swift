@@ -7,18 +7,11 @@ import MafinRetrieval
 /// A joined embedding as ranking systems, over the queries and documents of a ``CollectionTraining``.
 public struct JoinedSystems: Sendable {
     /// Name of the joined embedding, in front of the names of systems that build on it.
-    public var name: String
+    public var name = "mafin"
     /// Its vectors: inner products are its scores.
     public var vectors: VectorSystem
     /// The local encoder alone.
     public var local: VectorSystem
-
-    /// A joined embedding from its parts.
-    public init(name: String = "mafin", vectors: VectorSystem, local: VectorSystem) {
-        self.name = name
-        self.vectors = vectors
-        self.local = local
-    }
 }
 
 /// Ranking systems over the rows of ``CollectionTraining/data``, and their evaluation.
@@ -46,8 +39,7 @@ extension CollectionTraining {
         of contender: Contender, mixing: Mixture, queries: Matrix, documents: Matrix
     ) throws -> JoinedSystems {
         JoinedSystems(
-            name: contender.joinedName,
-            vectors: try joined(mixing, queries: queries, documents: documents),
+            name: contender.joinedName, vectors: try joined(mixing, queries: queries, documents: documents),
             local: try localSystem(queries: queries, documents: documents))
     }
 
@@ -63,14 +55,12 @@ extension CollectionTraining {
     /// The black box's vectors beside those of a local encoder, whose share in a score is λ.
     /// - Throws: `CombinationError` for vectors that cannot be joined.
     package func concatenation(of local: VectorSystem, lambda: Float) throws -> VectorSystem {
-        try joined(
-            Mixture(MixtureWeights(lambda: lambda)), queries: local.queries, documents: local.documents)
+        try joined(Mixture(MixtureWeights(lambda: lambda)), queries: local.queries, documents: local.documents)
     }
 
     private func joined(_ mixture: Mixture, queries local: Matrix, documents: Matrix) throws -> VectorSystem {
         VectorSystem(
-            queries: try mixture.join(
-                blackBox: data.blackBoxQueries, local: local, as: .query, ids: queries.map(\.id)),
+            queries: try mixture.join(blackBox: data.blackBoxQueries, local: local, as: .query, ids: queries.map(\.id)),
             documents: try mixture.join(
                 blackBox: data.blackBoxDocuments, local: documents, as: .document, ids: collection.documentIds))
     }
@@ -94,14 +84,6 @@ extension CollectionTraining {
     /// - Precondition: the black box was asked for those queries.
     /// - Throws: what the system throws.
     public func run(of system: any RankingSystem, on qrels: Qrels) throws -> Run {
-        let row = Dictionary(queries.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
-        let judged = collection.queries(judgedIn: qrels).map(\.id)
-        let rows = judged.map { id in
-            guard let row = row[id] else { preconditionFailure("query \(id) was not asked") }
-            return row
-        }
-        return Run(
-            try system.rankings(queries: rows, count: ArtefactEvaluation.depth), queryIds: judged,
-            documentIds: collection.documentIds)
+        try system.run(of: queries, on: qrels, of: collection)
     }
 }

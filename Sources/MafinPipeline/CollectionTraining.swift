@@ -9,7 +9,7 @@ import MafinText
 /// Training on one collection: from texts, labels and a black box's vectors to an artefact for each contender.
 ///
 /// What contenders share is made once: tokens, labels, unit vectors of the black box, and the released encoder's vectors of all documents.
-public final class CollectionTraining {
+public struct CollectionTraining {
     /// Choices that all contenders of a comparison share.
     public struct Settings: Sendable {
         /// Options of the trainer; the time is that of one contender.
@@ -47,11 +47,11 @@ public final class CollectionTraining {
     public static let queryTowerEpochs = 10
 
     /// What is being trained on.
-    public let data: TrainingData<TokenBatch>
+    public private(set) var data: TrainingData<TokenBatch>
     /// How it is trained, and why.
     public let choice: ModeChoice
     /// Settings of all contenders.
-    public let settings: Settings
+    public private(set) var settings: Settings
 
     package let collection: RetrievalCollection
     private let blackBox: BlackBoxIdentity
@@ -65,10 +65,15 @@ public final class CollectionTraining {
     private let cache: LocalVectorCache
     package let dataRecords: [ArtefactManifest.DataRecord]
     /// The released encoder, loaded and not yet trained; the first contender trains this object.
-    private var untrained: TextEncoder?
+    private var untrained: Untrained
+
+    private final class Untrained {
+        var encoder: TextEncoder?
+
+        init(_ encoder: TextEncoder?) { self.encoder = encoder }
+    }
 
     /// Prepares training: tokens, labels, the bank of document vectors.
-    ///
     /// - Parameters:
     ///   - vectors: the black box's answers for all documents and at least the queries of `train` and `dev`.
     ///   - encoder: `released`, loaded with the frozen parts of `settings`, where that was done already; it will be trained.
@@ -90,7 +95,7 @@ public final class CollectionTraining {
             ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
         // Before the corpus is encoded, so that too little memory ends the run early.
         try settings.limitMemory(of: encoder.encoder)
-        untrained = encoder
+        untrained = Untrained(encoder)
         let trainQrels = try splits.qrels(.train)
         devQrels = try splits.qrels(.dev)
         knownQueries = try splits.knownQueries()
@@ -101,11 +106,9 @@ public final class CollectionTraining {
         let queryTokens = encoder.tokens(of: queryTexts, prefix: encoder.prefixes.query)
         var labels = [[Judgement]](repeating: [], count: vectors.queries.count)
         func rows(_ qrels: Qrels) -> [Int] {
-            let rows = vectors.rows(of: collection.queries(judgedIn: qrels))
+            let rows = vectors.queries.rows(of: collection.queries(judgedIn: qrels))
             for row in rows {
-                labels[row] = (qrels[vectors.queries[row].id] ?? [:]).compactMap { document, grade in
-                    collection.documentIndex[document].map { Judgement(column: $0, grade: Float(grade)) }
-                }
+                labels[row] = qrels.judgements(of: vectors.queries[row].id, in: collection)
             }
             return rows
         }
@@ -135,61 +138,46 @@ public final class CollectionTraining {
         dataRecords = try Self.records(of: collection, labels: [(.train, trainQrels), (.dev, devQrels)])
     }
 
-    /// The same with fewer labels, for a learning curve; everything that takes time to make is shared.
-    private init(_ whole: CollectionTraining, data: TrainingData<TokenBatch>, settings: Settings) {
-        self.data = data
-        self.settings = settings
-        choice = whole.choice
-        collection = whole.collection
-        blackBox = whole.blackBox
-        queries = whole.queries
-        released = whole.released
-        devQrels = whole.devQrels
-        knownQueries = whole.knownQueries
-        documentBank = whole.documentBank
-        cache = whole.cache
-        dataRecords = whole.dataRecords
-    }
-
     /// The same training with labels of some of the training queries alone, and that part of the time. Development stays as it is.
-    /// - Parameters:
-    ///   - rows: rows of ``data``, among its training queries.
-    ///   - seed: of the training.
+    /// - Parameter rows: rows of ``data``, among its training queries.
     /// - Throws: ``TrainingError`` where no query is left.
     public func limited(toTrainQueries rows: [Int], seed: UInt64) throws -> CollectionTraining {
-        var settings = settings
-        settings.options.seed = seed
+        var limited = seeded(seed)
         // Unless the number of passes ends it, give it the time for as many passes as with all labels.
         let passesEndIt = choice.mode == .query || settings.options.epochs != nil
         if !passesEndIt, let time = settings.options.time {
-            settings.options.time = time * Double(rows.count) / Double(max(1, data.index.trainQueries.count))
+            limited.settings.options.time = time * Double(rows.count) / Double(max(1, data.index.trainQueries.count))
         }
-        return CollectionTraining(self, data: try data.limited(toTrainQueries: rows), settings: settings)
+        limited.data = try data.limited(toTrainQueries: rows)
+        return limited
     }
 
     /// The same training with another seed, of `seconds` at most.
     public func seeded(_ seed: UInt64, seconds: Double) -> CollectionTraining {
-        var settings = settings
-        settings.options.seed = seed
-        settings.options.time = seconds
-        return CollectionTraining(self, data: data, settings: settings)
+        var training = seeded(seed)
+        training.settings.options.time = seconds
+        return training
+    }
+
+    /// Everything that takes time to make is shared, but the encoder that is to be trained.
+    private func seeded(_ seed: UInt64) -> CollectionTraining {
+        var training = self
+        training.settings.options.seed = seed
+        training.untrained = Untrained(nil)
+        return training
     }
 
     /// The released encoder's vectors of all queries, as it emits them; made once, kept in the cache.
     package func releasedQueryVectors(isCancelled: () -> Bool) throws -> Matrix {
-        let encoder = try untrained ?? released.load()
+        let encoder = try untrained.encoder ?? released.load()
         return try cache.vectors(
             of: queries.map(\.text), as: .query, encoder: encoder, weights: released.weightsHash,
             isCancelled: isCancelled)
     }
 
     /// Trains one contender.
-    ///
-    /// - Parameters:
-    ///   - checkpointFolder: where its checkpoints go.
-    ///   - resume: whether to go on from a checkpoint that is there.
-    /// - Throws: ``TrainingError`` and what the encoder and files throw; `CancellationError` where cancelled before there was
-    ///   anything to keep.
+    /// - Parameter resume: whether to go on from a checkpoint that is in its folder.
+    /// - Throws: ``TrainingError``, what the encoder and files throw, and `CancellationError` where there is nothing to keep yet.
     public func train(
         _ contender: Contender, checkpointFolder: URL?, resume: Bool = false,
         isCancelled: @escaping () -> Bool = { false }, onEvent: @escaping (TrainingEvent) -> Void = { _ in }
@@ -198,9 +186,9 @@ public final class CollectionTraining {
         options.learningRate = settings.learningRate ?? (choice.mode == .query ? 1.5e-4 : 5e-5)
         if choice.mode == .query { options.epochs = options.epochs ?? Self.queryTowerEpochs }
         let encoder =
-            try untrained
+            try untrained.encoder
             ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
-        untrained = nil
+        untrained.encoder = nil
         encoder.encoder.optimizerOptions.weightDecay = options.weightDecay
         encoder.encoder.dropoutProbability = options.dropout
         try settings.limitMemory(of: encoder.encoder)
@@ -238,32 +226,26 @@ public final class CollectionTraining {
 
         let index = try MixtureIndex(
             form, blackBox: data.blackBoxDocuments, local: documents, ids: collection.documentIds)
-        let rows = try index.queries(
-            blackBox: data.blackBoxQueries.selecting(rows: dev), local: local, ids: ids)
-        func run(_ rankings: Rankings) -> Run { Run(rankings, queryIds: ids, documentIds: collection.documentIds) }
-        func run(_ weights: MixtureWeights) throws -> Run {
-            run(try index.rankings(of: rows, weights: weights, count: ArtefactEvaluation.depth))
-        }
+        let rows = try index.queries(blackBox: data.blackBoxQueries.selecting(rows: dev), local: local, ids: ids)
+        let depth = ArtefactEvaluation.depth
+        let rankings = [
+            (ArtefactEvaluation.baseline, try index.blackBoxRankings(of: rows, count: depth)),
+            (contender.aloneName, try index.rankings(of: rows, weights: MixtureWeights(lambda: 1), count: depth)),
+            (contender.joinedName, try index.rankings(of: rows, weights: mixture.rankingWeights, count: depth)),
+        ]
         let wanted = Set(ids)
         let development = try EvaluationReport(
             split: JudgedSplits.Part.dev.rawValue,
-            runs: [
-                (
-                    ArtefactEvaluation.baseline,
-                    run(try index.blackBoxRankings(of: rows, count: ArtefactEvaluation.depth))
-                ),
-                (contender.aloneName, try run(MixtureWeights(lambda: 1))),
-                (contender.joinedName, try run(mixture.rankingWeights)),
-            ], qrels: devQrels.filter { wanted.contains($0) }, baseline: ArtefactEvaluation.baseline)
+            runs: rankings.map { ($0, Run($1, queryIds: ids, documentIds: collection.documentIds)) },
+            qrels: devQrels.filter { wanted.contains($0) }, baseline: ArtefactEvaluation.baseline)
         let verdict = Verdict(
-            lambda: mixture.lambda, development: development, system: contender.joinedName,
-            gain: outcome.gain)
+            lambda: mixture.lambda, development: development, system: contender.joinedName, gain: outcome.gain)
         return TrainedEncoder(
-            encoder, outcome: outcome, development: development,
+            encoder: encoder, outcome: outcome,
             manifest: try manifest(
                 of: contender, encoder: encoder, outcome: outcome, mode: mode, options: options, mixture: mixture,
                 development: development, verdict: verdict),
-            knownQueries: knownQueries)
+            development: development, knownQueries: knownQueries)
     }
 
     /// How a trained contender is mixed with the black box; the weights are fitted on dev where they are not given.
@@ -341,23 +323,20 @@ public final class CollectionTraining {
         of collection: RetrievalCollection, labels: [(part: JudgedSplits.Part, qrels: Qrels)]
     ) throws -> [ArtefactManifest.DataRecord] {
         guard let source = collection.source else { return [] }
-        func record(_ role: String, _ file: URL, _ count: Int) throws -> ArtefactManifest.DataRecord {
-            ArtefactManifest.DataRecord(
-                role: role, name: file.lastPathComponent, sha256: try ContentHash.sha256(of: file), count: count)
-        }
+        typealias Record = ArtefactManifest.DataRecord
         guard collection.format == .beir else {
-            return [try record("collection", source, collection.documents.count)]
+            return [try Record(role: "collection", file: source, count: collection.documents.count)]
         }
-        let texts = collection.sourceFiles.prefix(2)
-        var records = try zip(["corpus", "queries"], texts).map { role, file in
-            try record(role, file, role == "corpus" ? collection.documents.count : collection.queries.count)
+        let texts = [("corpus", collection.documents.count), ("queries", collection.queries.count)]
+        var records = try zip(texts, collection.sourceFiles).map { text, file in
+            try Record(role: text.0, file: file, count: text.1)
         }
         for (part, qrels) in labels {
             // A part that was cut out of `train` has the file of `train`.
             guard let file = collection.file(ofSplit: part.rawValue) ?? collection.file(ofSplit: "train") else {
                 continue
             }
-            records.append(try record("qrels/\(part.rawValue)", file, qrels.pairCount))
+            records.append(try Record(role: "qrels/\(part.rawValue)", file: file, count: qrels.pairCount))
         }
         return records
     }

@@ -54,7 +54,6 @@ public enum Contender: String, Sendable, Codable, CaseIterable {
         return options
     }
 
-    /// The objective that makes it what it is.
     /// - Parameter loss: the one that all contenders share unless they are about the loss.
     func objective(from loss: any Loss) -> any Loss {
         guard self == .hybridMafin, !(loss is HybridLoss) else { return loss }

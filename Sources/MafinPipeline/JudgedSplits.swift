@@ -4,9 +4,8 @@ import Synchronization
 /// The three parts that a collection's labels are used in, whatever its format brings: learned from, chosen on, measured on.
 ///
 /// Splits that the collection has are taken as they are, but for leaks: a query of `train` or `dev` whose text a query of the measured split
-/// has too is left out, and so is a query of `train` with the text of one of `dev`. A collection with one split (a single file) is cut by
-/// content, so that no part has a query or a relevant document of another; a BEIR folder without `dev` gives up a share of `train` in the same
-/// way.
+/// has too is left out, and so is a query of `train` with the text of one of `dev`. A single file is cut by content, so that no part has a
+/// query or a relevant document of another; a BEIR folder without `dev` gives up a share of `train` in the same way.
 public struct JudgedSplits: Sendable {
     /// A part of the labels.
     public enum Part: String, Sendable, CaseIterable {
@@ -34,10 +33,17 @@ public struct JudgedSplits: Sendable {
     public let allowsLeaks: Bool
     /// Labels that were read or cut already.
     private let known = Known()
+    private let cleaned = Known()
 
     private final class Known: Sendable {
-        let splits = Mutex<[String: Qrels]>([:])
-        let withoutLeaks = Mutex<[String: Qrels]>([:])
+        private let splits = Mutex<[String: Qrels]>([:])
+
+        func qrels(_ key: String, _ make: () throws -> Qrels) rethrows -> Qrels {
+            if let found = splits.withLock({ $0[key] }) { return found }
+            let made = try make()
+            splits.withLock { $0[key] = made }
+            return made
+        }
     }
 
     /// Splits of a collection; nothing is read yet. Labels are read once, when they are first asked for.
@@ -55,10 +61,7 @@ public struct JudgedSplits: Sendable {
     /// - Throws: `RetrievalError` for an unknown split, damaged labels, labels that cannot be cut by content, or where leaks leave nothing.
     public func qrels(_ name: String) throws -> Qrels {
         guard name == Part.train.rawValue || name == Part.dev.rawValue else { return try whole(name) }
-        if let qrels = known.withoutLeaks.withLock({ $0[name] }) { return qrels }
-        let qrels = try withoutLeaks(name)
-        known.withoutLeaks.withLock { $0[name] = qrels }
-        return qrels
+        return try cleaned.qrels(name) { try withoutLeaks(name) }
     }
 
     /// The labels of a part.
@@ -107,12 +110,7 @@ public struct JudgedSplits: Sendable {
     }
 
     /// The labels as they are read or cut, leaks included.
-    private func whole(_ name: String) throws -> Qrels {
-        if let qrels = known.splits.withLock({ $0[name] }) { return qrels }
-        let qrels = try read(name)
-        known.splits.withLock { $0[name] = qrels }
-        return qrels
-    }
+    private func whole(_ name: String) throws -> Qrels { try known.qrels(name) { try read(name) } }
 
     private func read(_ name: String) throws -> Qrels {
         let available = collection.splits
@@ -161,16 +159,9 @@ public struct MeasuredSplit: Sendable {
         qrels = try splits.qrels(name)
         queries = collection.queries(judgedIn: qrels)
         let isLearned = name == JudgedSplits.Part.train.rawValue || name == JudgedSplits.Part.dev.rawValue
-        let known: KnownQueries
-        if let recorded = try artefact.knownQueries() {
-            known = recorded
-        } else if isLearned || collection.splits.contains("train")
-            || collection.splits == [RetrievalCollection.wholeSplit]
-        {
-            known = try splits.knownQueries()
-        } else {
-            known = KnownQueries([])
-        }
+        let isKnown =
+            isLearned || collection.splits.contains("train") || collection.splits == [RetrievalCollection.wholeSplit]
+        let known = try artefact.knownQueries() ?? (isKnown ? try splits.knownQueries() : KnownQueries([]))
         self.known = known.among(queries)
         if !allowsLeaks, !isLearned { try known.requireNone(among: queries, split: name) }
     }

@@ -1,7 +1,6 @@
 import Foundation
 import MafinBlackBox
 import MafinEncoder
-import MafinMethod
 import MafinNumerics
 
 /// Vectors of a frozen local encoder for whole corpora and lists of queries, kept on disk, so that they are made once.
@@ -10,22 +9,14 @@ import MafinNumerics
 /// prefix, length, and all texts in order.
 public struct LocalVectorCache: Sendable {
     private let folder: URL?
-    private let version: Int
+    /// Of the code that makes vectors.
+    var version = TextEncoder.encodingVersion
 
     /// A cache in a folder, made when it is first needed; `nil`: nothing is kept.
-    public init(folder: URL?) {
-        self.init(folder: folder, version: TextEncoder.encodingVersion)
-    }
-
-    /// The same for vectors that another version of the code makes.
-    init(folder: URL?, version: Int) {
-        self.folder = folder
-        self.version = version
-    }
+    public init(folder: URL?) { self.folder = folder }
 
     /// Unnormalised vectors of texts as `encoder` emits them, from disk or made now.
     /// - Parameters:
-    ///   - role: what the texts are; the encoder's prefix follows from it.
     ///   - weights: SHA-256 of the encoder's weights.
     ///   - progress: number of texts done, of those that have to be made.
     /// - Throws: `CancellationError`, or what the encoder throws. A cache that cannot be written is no error: the next run
@@ -34,14 +25,14 @@ public struct LocalVectorCache: Sendable {
         of texts: [String], as role: TextRole, encoder: TextEncoder, weights: String,
         isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws -> Matrix {
-        let prefix = role == .query ? encoder.prefixes.query : encoder.prefixes.document
         var values: [Float] = []
         values.reserveCapacity(texts.count * encoder.encoder.dimension)
         // One file for each so many texts: an interruption loses one file at most.
         for start in stride(from: 0, to: texts.count, by: Self.textsPerFile) {
             let part = Array(texts[start..<min(start + Self.textsPerFile, texts.count)])
             values += try vectors(
-                ofPart: part, prefix: prefix, encoder: encoder, weights: weights, isCancelled: isCancelled
+                ofPart: part, prefix: encoder.prefixes[role], encoder: encoder, weights: weights,
+                isCancelled: isCancelled
             ) { progress(start + $0) }.values
         }
         return Matrix(rows: texts.count, columns: encoder.encoder.dimension, values: values)
@@ -59,8 +50,7 @@ public struct LocalVectorCache: Sendable {
         {
             return stored
         }
-        let made = try encoder.embedUnnormalized(
-            texts, prefix: prefix, isCancelled: isCancelled, progress: progress)
+        let made = try encoder.embedUnnormalized(texts, prefix: prefix, isCancelled: isCancelled, progress: progress)
         if let file, let folder {
             try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             try? NumPyFile.write(made, to: file)

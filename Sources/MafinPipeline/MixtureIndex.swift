@@ -26,8 +26,7 @@ struct MixtureIndex {
     private let both: VectorIndex
 
     /// - Parameters:
-    ///   - blackBox: the black box's vectors of the documents, as they come.
-    ///   - local: the local encoder's, as it emits them.
+    ///   - blackBox, local: vectors of the documents, as they come.
     ///   - ids: of the documents, named in errors; may be empty.
     /// - Throws: `CombinationError` for a vector that is all zeros or not finite.
     init(_ form: LocalForm, blackBox: Matrix, local: Matrix, ids: [String] = []) throws {
@@ -39,20 +38,14 @@ struct MixtureIndex {
         var first = own
         if !rows.weights.isEmpty {
             var weighted = unit
-            for row in 0..<unit.rows {
-                for index in row * unit.columns..<(row + 1) * unit.columns {
-                    weighted.values[index] *= rows.weights[row]
-                }
+            weighted.forEachRow { row, values in
+                for index in values.indices { values[index] *= rows.weights[row] }
             }
             first = try VectorRows(weighted)
         }
         both = VectorIndex(parts: [first, try VectorRows(rows.vectors)])
     }
 
-    /// Number of documents.
-    var count: Int { both.count }
-
-    /// Queries made ready.
     /// - Throws: `CombinationError` for a vector that is all zeros or not finite.
     func queries(blackBox: Matrix, local: Matrix, ids: [String] = []) throws -> Queries {
         Queries(
@@ -68,7 +61,6 @@ struct MixtureIndex {
             local: try form.prepare(checking: local, ids: []))
     }
 
-    /// The best `count` documents of every query.
     func rankings(of queries: Queries, weights: MixtureWeights, count: Int) throws -> Rankings {
         let rows = (0..<queries.blackBox.rows).flatMap { queries.row($0, weights: weights) }
         return try both.search(

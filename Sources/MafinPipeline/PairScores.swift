@@ -12,11 +12,8 @@ public struct PairScores {
     private let documentRows: [String: Int]
 
     /// Encodes queries and documents.
-    /// - Parameters:
-    ///   - vectors: the black box's answers for all documents of the collection and for `queries`.
-    ///   - queries: those that will be asked for.
-    /// - Throws: ``ArtefactError`` where the vectors are not of the artefact's black box; what encoders and files throw;
-    ///   `CancellationError` when cancelled.
+    /// - Parameter vectors: the black box's answers for all documents of the collection and for `queries`.
+    /// - Throws: ``ArtefactError`` where the vectors are of another black box; what encoders and files throw; `CancellationError`.
     public init(
         _ model: ArtefactModel, on collection: RetrievalCollection, queries: [Query], vectors: BlackBoxVectors,
         cache: LocalVectorCache, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
@@ -25,13 +22,10 @@ public struct PairScores {
         weights = model.manifest.mixing.rankingWeights
         let ids = queries.map(\.id)
         let local = try model.localVectors(of: queries.map(\.text), as: .query, isCancelled: isCancelled)
-        index = try MixtureIndex(
-            model.manifest.mixing.localForm, blackBox: vectors.documentVectors,
-            local: model.localVectors(
-                of: collection.documents, cache: cache, isCancelled: isCancelled, progress: progress),
-            ids: collection.documentIds)
-        self.queries = try index.queries(
-            blackBox: vectors.queryVectors.selecting(rows: vectors.rows(of: queries)), local: local, ids: ids)
+        index = try model.index(
+            of: collection.documents, blackBox: vectors.documentVectors, cache: cache, isCancelled: isCancelled,
+            progress: progress)
+        self.queries = try index.queries(blackBox: vectors.queryVectors(of: queries), local: local, ids: ids)
         queryRows = Dictionary(uniqueKeysWithValues: ids.enumerated().map { ($1, $0) })
         documentRows = collection.documentIndex
     }

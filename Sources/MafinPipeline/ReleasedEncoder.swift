@@ -1,5 +1,4 @@
 import Foundation
-import MafinBlackBox
 import MafinEncoder
 import MafinNumerics
 
@@ -42,7 +41,6 @@ public struct ReleasedEncoder: Sendable {
             freezesEmbeddings: freezesEmbeddings)
     }
 
-    /// Its record in a manifest.
     /// - Parameter saved: the folder inside the artefact where trained weights are saved; `nil`: the checkpoint as released.
     func record(of encoder: TextEncoder, saved: String?) -> EncoderRecord {
         let isFolder = FileManager.default.fileExists(atPath: name)

@@ -1,4 +1,3 @@
-import Foundation
 import MafinEncoder
 import MafinMethod
 import MafinNumerics

@@ -5,9 +5,7 @@ import MafinMethod
 import MafinRetrieval
 
 /// A contender after its training: the encoder at its best state, how it is mixed with the black box, and what dev says of it.
-public final class TrainedEncoder {
-    /// Which contender.
-    public let contender: Contender
+public struct TrainedEncoder {
     /// At its best state; of queries, and in modes that train documents of these too.
     public let encoder: TextEncoder
     /// How the training went.
@@ -16,26 +14,16 @@ public final class TrainedEncoder {
     public let manifest: ArtefactManifest
     /// The comparison on dev with the black box, on which everything was chosen.
     public let development: EvaluationReport
-    private let knownQueries: KnownQueries
+    let knownQueries: KnownQueries
 
+    /// Which contender.
+    public var contender: Contender { manifest.contender }
     /// How the black box and the encoder are mixed.
     public var mixing: Mixture { manifest.mixing }
     /// Whether it pays, by dev.
     public var verdict: Verdict { manifest.verdict }
     /// Whether the encoder is of documents too.
     package var trainsDocuments: Bool { manifest.queryEncoder == nil }
-
-    init(
-        _ encoder: TextEncoder, outcome: TrainingOutcome, development: EvaluationReport, manifest: ArtefactManifest,
-        knownQueries: KnownQueries
-    ) {
-        contender = manifest.contender
-        self.encoder = encoder
-        self.outcome = outcome
-        self.development = development
-        self.manifest = manifest
-        self.knownQueries = knownQueries
-    }
 
     /// Writes the artefact, whole or not at all.
     /// - Parameters:

@@ -10,20 +10,23 @@ extension EvaluationSummary {
 
     /// For a README or an issue: the same facts, with each cell's difference, interval and p.
     public func markdown() -> String {
-        var table = Table(columns: [.init("system")] + metrics.map { .init($0.description, .right) })
-        for system in report.systems {
-            table.append(
-                ["`\(system.name)`"]
-                    + metrics.map { metric in
-                        let mean = Number.mean(system.metrics[metric])
-                        guard let difference = system.difference?[metric] else { return mean }
-                        let bold = finding(difference) == .better ? "**" : ""
-                        return "\(bold)\(mean)\(bold)\(mark(difference))\n\(Number.signed(difference.mean)) "
-                            + "[\(Number.signed(difference.low)), \(Number.signed(difference.high))]\n"
-                            + "p \(Number.probability(difference.pHolm))"
-                    })
-        }
+        let table = Table(
+            columns: ["system"] + metrics.map { .number($0.description) },
+            rows: report.systems.map { system in
+                ["`\(system.name)`"] + metrics.map { markdown(system.metrics[$0], system.difference?[$0]) }
+            })
         return heading + "\n\n" + table.markdown() + (comparisons > 0 ? "\n" + legendOfMarkdown + "\n" : "")
+    }
+
+    /// A cell: the mean, bold where it is better; below it the difference with its interval and p.
+    func markdown(_ mean: Double?, _ difference: MetricDifference?) -> String {
+        let mean = Number.mean(mean)
+        guard let difference else { return mean }
+        let finding = finding(difference)
+        let bold = finding == .better ? "**" : ""
+        return "\(bold)\(mean)\(bold)\(finding.mark)\n\(Number.signed(difference.mean)) "
+            + "[\(Number.signed(difference.low)), \(Number.signed(difference.high))]\n"
+            + "p \(Number.probability(difference.pHolm))"
     }
 
     private var heading: String {
@@ -37,16 +40,17 @@ extension EvaluationSummary {
 
     /// Two lines a system: the means, and below each the interval of its difference.
     private func means() -> Table {
-        var table = Table(columns: [.init("system")] + metrics.map { .init($0.description, .right) })
+        var table = Table(columns: ["system"] + metrics.map { .number($0.description) })
         for system in report.systems {
             let differences = metrics.map { system.difference?[$0] }
             table.append(
                 [system.name]
                     + zip(metrics, differences).map { metric, difference in
-                        Number.mean(system.metrics[metric]) + (difference.map(mark) ?? "").padded(to: 2)
+                        let mark = difference.map { finding($0).mark } ?? ""
+                        return Number.mean(system.metrics[metric]) + (mark.isEmpty ? "  " : mark)
                     })
             if differences.contains(where: { $0 != nil }) {
-                table.append([""] + differences.map { $0.map(Self.interval) ?? "" })
+                table.append([""] + differences.map { $0.map { Number.interval($0.low, $0.high) } ?? "" })
             }
         }
         return table
@@ -55,36 +59,19 @@ extension EvaluationSummary {
     /// The first metric in full, and in words.
     private func differences() -> Table? {
         guard let metric = metrics.first, comparisons > 0 else { return nil }
-        var table = Table(columns: [
-            .init(metric.description), .init("difference", .right), .init("95 % interval", .right), .init("p", .right),
-            .init("p (Holm)", .right), .init("in words"),
-        ])
-        for system in report.systems {
-            guard let difference = system.difference?[metric] else { continue }
-            table.append([
-                system.name, Number.signed(difference.mean), Self.interval(difference),
-                Number.probability(difference.p),
-                Number.probability(difference.pHolm), words(difference),
-            ])
-        }
-        return table
-    }
-
-    private func words(_ difference: MetricDifference) -> String {
-        switch finding(difference) {
-        case .better: "better"
-        case .worse: "worse"
-        case .same: "the same"
-        case .notShown: "no difference shown"
-        }
-    }
-
-    private func mark(_ difference: MetricDifference) -> String {
-        switch finding(difference) {
-        case .better: " ▲"
-        case .worse: " ▼"
-        case .same, .notShown: ""
-        }
+        return Table(
+            columns: [
+                .init(metric.description), .number("difference"), .number("95 % interval"), .number("p"),
+                .number("p (Holm)"), "in words",
+            ],
+            rows: report.systems.compactMap { system in
+                system.difference?[metric].map {
+                    [
+                        system.name, Number.signed($0.mean), Number.interval($0.low, $0.high),
+                        Number.probability($0.p), Number.probability($0.pHolm), finding($0).rawValue,
+                    ]
+                }
+            })
     }
 
     private var legend: String {
@@ -98,15 +85,5 @@ extension EvaluationSummary {
     private var legendOfMarkdown: String {
         "▲ better, ▼ worse than `\(report.baseline)`: paired randomization test, p < \(Number.level(significanceLevel)) after Holm's "
             + "correction for \(comparisons) systems, the p shown. In brackets: 95 % paired-bootstrap interval of the difference, not corrected."
-    }
-
-    private static func interval(_ difference: MetricDifference) -> String {
-        "\(Number.signed(difference.low))…\(Number.signed(difference.high))"
-    }
-}
-
-extension String {
-    fileprivate func padded(to width: Int) -> String {
-        self + String(repeating: " ", count: max(0, width - displayWidth))
     }
 }

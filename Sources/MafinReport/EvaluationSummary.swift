@@ -5,15 +5,32 @@ import MafinRetrieval
 /// The JSON of ``MafinRetrieval/EvaluationReport`` holds the same facts at full precision.
 public struct EvaluationSummary: Sendable {
     /// What a difference to the baseline amounts to.
-    public enum Finding: Sendable, Equatable {
+    public enum Finding: String, Sendable {
         /// Higher, and unlikely by chance.
         case better
         /// Lower, and unlikely by chance.
         case worse
         /// Equal on every query: mean and interval are 0.
-        case same
+        case same = "the same"
         /// Not significant.
-        case notShown
+        case notShown = "no difference shown"
+
+        /// Its mark, for readers who do not see colour, with a space before it.
+        var mark: String {
+            switch self {
+            case .better: " ▲"
+            case .worse: " ▼"
+            case .same, .notShown: ""
+            }
+        }
+
+        var color: PlotColor {
+            switch self {
+            case .better: .gain
+            case .worse: .loss
+            case .same, .notShown: .neutral
+            }
+        }
     }
 
     /// The facts.
@@ -21,24 +38,19 @@ public struct EvaluationSummary: Sendable {
     /// A difference counts as shown where its p, corrected by Holm for the number of systems, is below this.
     public let significanceLevel: Double
     /// What the legend says of seeds; `nil`: nothing.
-    let seedNote: String?
+    private(set) var seedNote: String?
 
     /// A summary of `report`; differences are marked where p after Holm's correction is below `significanceLevel`.
     public init(_ report: EvaluationReport, significanceLevel: Double = 0.05) {
-        self.init(report, significanceLevel: significanceLevel, seedNote: nil)
+        precondition(significanceLevel > 0 && significanceLevel < 1)
+        self.report = report
+        self.significanceLevel = significanceLevel
     }
 
     /// The table of a comparison.
     public init(_ facts: ComparisonFacts) {
-        self.init(
-            facts.evaluation, significanceLevel: facts.statistics?.significanceLevel ?? 0.05, seedNote: facts.seedNote)
-    }
-
-    private init(_ report: EvaluationReport, significanceLevel: Double, seedNote: String?) {
-        precondition(significanceLevel > 0 && significanceLevel < 1)
-        self.report = report
-        self.significanceLevel = significanceLevel
-        self.seedNote = seedNote
+        self.init(facts.evaluation, significanceLevel: facts.statistics?.significanceLevel ?? 0.05)
+        seedNote = facts.seedNote
     }
 
     /// The metrics that the report holds: those of the standard table in its order, then all others by name.
@@ -50,15 +62,10 @@ public struct EvaluationSummary: Sendable {
 
     /// Whether a difference is significant, and in which direction.
     public func finding(_ difference: MetricDifference) -> Finding {
-        Self.finding(difference, significanceLevel: significanceLevel)
-    }
-
-    static func finding(_ difference: MetricDifference, significanceLevel: Double) -> Finding {
         if difference.pHolm < significanceLevel { return difference.mean < 0 ? .worse : .better }
         if difference.mean == 0, difference.low == 0, difference.high == 0 { return .same }
         return .notShown
     }
 
-    /// The number of compared systems, for the legend.
     var comparisons: Int { report.systems.count { $0.difference != nil } }
 }

@@ -13,6 +13,9 @@ enum Number {
         return (digits == ".000" ? "±" : value < 0 ? "-" : "+") + digits
     }
 
+    /// An interval of differences: `+.031…+.061`.
+    static func interval(_ low: Double, _ high: Double) -> String { "\(signed(low))…\(signed(high))" }
+
     /// A p-value: `.031`, `<.001`.
     static func probability(_ value: Double) -> String {
         value < 0.001 ? "<.001" : mean(value)

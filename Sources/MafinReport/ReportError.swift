@@ -11,7 +11,6 @@ public enum ReportError: Error, Equatable, Sendable {
     /// Two reports that cannot be compared.
     case incomparable(first: String, second: String, reason: String)
 
-    /// Where decoding failed.
     init(_ error: DecodingError, path: String) {
         self = .field(path: path, field: error.fault.field, reason: error.fault.reason)
     }

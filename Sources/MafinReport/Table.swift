@@ -1,7 +1,7 @@
 /// A table of texts, printed with aligned columns for a terminal or as Markdown.
 ///
 /// ```swift
-/// var table = Table(columns: [.init("system"), .init("nDCG@10", .right)])
+/// var table = Table(columns: ["system", .number("nDCG@10")])
 /// table.append(["black-box", "0.329"])
 /// print(table.text())
 /// ```
@@ -15,7 +15,7 @@ public struct Table: Sendable, Equatable {
     }
 
     /// One column: its title, and how its cells are aligned.
-    public struct Column: Sendable, Equatable {
+    public struct Column: Sendable, Equatable, ExpressibleByStringInterpolation {
         /// The title above the column; may be empty.
         public var title: String
         /// How its cells are aligned.
@@ -26,6 +26,12 @@ public struct Table: Sendable, Equatable {
             self.title = title
             self.alignment = alignment
         }
+
+        /// A column of words.
+        public init(stringLiteral title: String) { self.init(title) }
+
+        /// A column of numbers.
+        public static func number(_ title: String) -> Column { Column(title, .right) }
     }
 
     /// The columns, from left to right.
@@ -33,9 +39,11 @@ public struct Table: Sendable, Equatable {
     /// The rows so far; each has as many cells as there are columns.
     public private(set) var rows: [[String]] = []
 
-    /// An empty table.
-    public init(columns: [Column]) {
+    /// A table of these rows, or an empty one.
+    /// - Precondition: each row has as many cells as there are columns.
+    public init(columns: [Column], rows: [[String]] = []) {
         self.columns = columns
+        for row in rows { append(row) }
     }
 
     /// Adds a row at the bottom.
@@ -89,14 +97,7 @@ extension String {
     }
 
     fileprivate var escapedForMarkdownTable: String {
-        var escaped = ""
-        for character in self {
-            switch character {
-            case "|": escaped += "\\|"
-            case "\n", "\r\n", "\r": escaped += "<br>"
-            default: escaped.append(character)
-            }
-        }
-        return escaped
+        split(omittingEmptySubsequences: false) { ["\n", "\r\n", "\r"].contains($0) }
+            .joined(separator: "<br>").replacing("|", with: "\\|")
     }
 }

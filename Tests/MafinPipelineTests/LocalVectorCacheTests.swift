@@ -39,8 +39,9 @@ import Testing
         func vectors(_ encoder: TextEncoder, version: Int, weights: String, texts: [String] = ["red", "fox"]) throws
             -> Matrix
         {
-            try LocalVectorCache(folder: kept, version: version)
-                .vectors(of: texts, as: .query, encoder: encoder, weights: weights)
+            var cache = LocalVectorCache(folder: kept)
+            cache.version = version
+            return try cache.vectors(of: texts, as: .query, encoder: encoder, weights: weights)
         }
         func files() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: kept.path).count }
         let first = try vectors(one, version: 1, weights: "a")

@@ -1,10 +1,10 @@
 import Foundation
 import MafinBlackBox
-import MafinComparison
 import MafinMethod
-import MafinPipeline
 import MafinRetrieval
 
+@testable import MafinComparison
+@testable import MafinPipeline
 @testable import MafinReport
 
 /// A comparison with every section, made up: no number of it was measured.
@@ -226,14 +226,16 @@ enum SampleFacts {
                     document: DocumentText(title: foreign("Statins"), text: foreign("They block an enzyme.")),
                     blackBoxRank: 1, localRank: 2)
             ])
-        facts.provenance = ProvenanceFacts(
-            command: "mafin compare --data DATA --time 30m --seeds 3",
-            configuration: [
-                .init(title: "Training", settings: [.init("learningRate", "0.00015"), .init("batch", "64")])
-            ],
-            seeds: ["training": 1, "split": 2], versions: [.init("mafin", "0.1.0")],
-            inputs: [
-                .init(role: "corpus", name: "corpus.jsonl", sha256: String(repeating: "a1", count: 32), count: 3633)
-            ], machine: "two cores", seconds: 1630)
+        var provenance = ProvenanceFacts()
+        provenance.command = "mafin compare --data DATA --time 30m --seeds 3"
+        provenance.configuration = [
+            .init(title: "Training", settings: [.init("learningRate", "0.00015"), .init("batch", "64")])
+        ]
+        (provenance.seeds, provenance.versions) = (["training": 1, "split": 2], [.init("mafin", "0.1.0")])
+        provenance.inputs = [
+            .init(role: "corpus", name: "corpus.jsonl", sha256: String(repeating: "a1", count: 32), count: 3633)
+        ]
+        (provenance.machine, provenance.seconds) = ("two cores", 1630)
+        facts.provenance = provenance
     }
 }

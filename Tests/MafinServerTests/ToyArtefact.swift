@@ -3,10 +3,11 @@ import MafinBlackBox
 import MafinEncoder
 import MafinMethod
 import MafinNumerics
-import MafinPipeline
 import MafinRetrieval
 import MafinServer
 import MafinTestSupport
+
+@testable import MafinPipeline
 
 /// An artefact of two tiny encoders with random weights, an index of sixty documents, and a toy as the black box.
 final class ToyArtefact: Sendable {

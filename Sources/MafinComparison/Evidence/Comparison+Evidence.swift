@@ -1,4 +1,3 @@
-import Foundation
 import MafinBlackBox
 import MafinMethod
 import MafinNumerics
@@ -12,21 +11,13 @@ extension Comparison {
     public func inputs() throws -> [ArtefactManifest.DataRecord] {
         var records = training.dataRecords
         if training.collection.format == .beir, let file = training.collection.file(ofSplit: plan.request.split) {
-            records.append(
-                ArtefactManifest.DataRecord(
-                    role: "qrels/\(plan.request.split)", name: file.lastPathComponent,
-                    sha256: try ContentHash.sha256(of: file), count: qrels.pairCount))
+            records.append(try .init(role: "qrels/\(plan.request.split)", file: file, count: qrels.pairCount))
         }
         return records
     }
 
-    /// Scores of relevant and of other pairs by one system.
-    public struct ScoreSample: Sendable {
-        /// Scores of pairs that are labelled as relevant.
-        public var relevant: [Double] = []
-        /// Scores of other pairs: all, or an evenly spread sample.
-        public var other: [Double] = []
-    }
+    /// Scores by one system: of pairs that are labelled as relevant, and of others (all, or an evenly spread sample).
+    public typealias ScoreSample = (relevant: [Double], other: [Double])
 
     /// How many queries are sampled, and about how many documents of each.
     private static let sampledQueries = 200
@@ -39,7 +30,7 @@ extension Comparison {
         let rows = measuredRows.prefix(Self.sampledQueries)
         let stride = max(1, local.documentCount / Self.sampledDocuments)
         func sample(_ system: VectorSystem) -> ScoreSample {
-            var sample = ScoreSample()
+            var sample: ScoreSample = ([], [])
             let scores = system.scores(queries: rows.map(\.row))
             for (position, query) in rows.enumerated() {
                 let relevant = Set(
@@ -83,14 +74,9 @@ extension Comparison {
         for qrels in labels {
             for query in qrels.queryIds {
                 guard let row = rowOf[query], relevant[row].isEmpty, judged[row].isEmpty else { continue }
-                for (document, grade) in qrels[query] ?? [:] {
-                    guard let column = collection.documentIndex[document] else { continue }
-                    if grade > 0 {
-                        relevant[row].append(Judgement(column: column, grade: Float(grade)))
-                    } else {
-                        judged[row].append(column)
-                    }
-                }
+                let found = qrels.judgements(of: query, in: collection)
+                relevant[row] = found.filter { $0.grade > 0 }
+                judged[row] = found.filter { $0.grade <= 0 }.map(\.column)
                 rows.append(row)
             }
         }
@@ -101,23 +87,12 @@ extension Comparison {
         ).map { (training.queries[$0.query], collection.documents[$0.document]) }
     }
 
-    /// What joined vectors cost compared with the black box alone, measured on this machine.
-    public struct Costs: Sendable {
-        /// Numbers in a vector of the black box, and in a joined one.
-        public var dimensions: (before: Int, after: Int)
-        /// Bytes of an exact index, before and after.
-        public var indexBytes: (before: Int, after: Int)
-        /// Milliseconds of one exact search, before and after.
-        public var searchMilliseconds: (before: Double, after: Double)
-        /// Milliseconds to encode one query.
-        public var encoderMilliseconds: Double
-    }
-
     private static let timedQueries = 40
 
     /// Measures single queries one after the other and takes medians.
+    /// - Parameter machine: what this is measured on.
     /// - Throws: errors of encoder and index.
-    public func costs(of model: ArtefactModel, _ chosen: TrainingRecord) throws -> Costs {
+    public func costs(of model: ArtefactModel, _ chosen: TrainingRecord, machine: String?) throws -> CostFacts {
         let joined = try systems(of: chosen.contender, seed: chosen.seed).vectors
         let rows = measuredRows.prefix(Self.timedQueries).map(\.row)
         func median(_ body: (Int) throws -> Void) rethrows -> Double {
@@ -125,23 +100,51 @@ extension Comparison {
             for row in rows {
                 let start = ContinuousClock.now
                 try body(row)
-                let time = (ContinuousClock.now - start).components
-                times.append(Double(time.seconds) * 1e3 + Double(time.attoseconds) * 1e-15)
+                times.append((ContinuousClock.now - start).inSeconds * 1e3)
             }
             times.sort()
             return times.isEmpty ? 0 : times[times.count / 2]
         }
-        func search(_ system: VectorSystem) throws -> (milliseconds: Double, bytes: Int) {
+        func search(_ system: VectorSystem) throws -> (milliseconds: Double, bytes: Double) {
             let index = VectorIndex(try VectorRows(system.documents))
             return (
                 try median { _ = try index.search(queries: system.queries.selecting(rows: [$0]), count: 100) },
-                index.byteCount
+                Double(index.byteCount)
             )
         }
         let (before, after) = (try search(training.blackBoxSystem), try search(joined))
-        return Costs(
-            dimensions: (training.data.blackBoxDocuments.columns, joined.documents.columns),
-            indexBytes: (before.bytes, after.bytes), searchMilliseconds: (before.milliseconds, after.milliseconds),
-            encoderMilliseconds: try median { _ = try model.localVectors(of: [training.queries[$0].text], as: .query) })
+        return CostFacts(
+            dimensions: .init(
+                before: Double(training.data.blackBoxDocuments.columns), after: Double(joined.documents.columns)),
+            indexBytes: .init(before: before.bytes, after: after.bytes),
+            searchMilliseconds: .init(before: before.milliseconds, after: after.milliseconds),
+            encoderMilliseconds: try median { _ = try model.localVectors(of: [training.queries[$0].text], as: .query) },
+            tokensToBuyAgain: 0, trainingSeconds: chosen.seconds, machine: machine)
     }
+}
+
+/// What a system costs beyond the black box alone. What was not measured is `nil`.
+public struct CostFacts: Sendable, Equatable, Codable {
+    /// A quantity for the black box alone and for the system.
+    public struct Change: Sendable, Equatable, Codable {
+        /// With the black box alone.
+        public var before: Double
+        /// With the system.
+        public var after: Double
+    }
+
+    /// Numbers in a vector.
+    public var dimensions: Change?
+    /// Bytes of the index in memory.
+    public var indexBytes: Change?
+    /// Milliseconds of one search in the index.
+    public var searchMilliseconds: Change?
+    /// Milliseconds that the local encoder takes for one query, on the machine that measured.
+    public var encoderMilliseconds: Double?
+    /// Tokens that must be bought from the black box's provider again. Zero: its vectors stay as they are.
+    public var tokensToBuyAgain: Int?
+    /// Seconds that training took.
+    public var trainingSeconds: Double?
+    /// What the measurements were taken on.
+    public var machine: String?
 }

@@ -15,11 +15,9 @@ public struct SuspectedNegative: Sendable, Codable, Hashable {
 /// Finds labels that may be missing, for people to check.
 public enum SuspectedNegatives {
     /// Queries for which both systems rank the same unlabelled document first, the clearest first.
-    ///
     /// - Parameters:
     ///   - queries: rows of any split; those without a relevant document are skipped.
-    ///   - blackBox: one system.
-    ///   - local: the other; its encoder should not have been trained on these labels, because it would have learned to agree with them.
+    ///   - local: its encoder should not have been trained on these labels, because it would have learned to agree with them.
     ///   - relevant: for each row of the table of queries its relevant documents.
     ///   - judged: for each row further documents that were judged irrelevant and are never suspected. May be empty.
     ///   - documentIdentities: equal numbers for documents of equal text, which count as one document; `nil`: all texts differ.

@@ -27,7 +27,7 @@ extension Comparison {
                 let trained = try limited.train(chosen.contender, checkpointFolder: nil, isCancelled: isCancelled)
                 let evaluation = try training.evaluate(
                     limited.systems(of: trained).vectors, on: qrels, metrics: [plan.metric])
-                return ComparisonUnit(seconds: 0, differences: evaluation.differences(from: baseline, in: plan.metric))
+                return ComparisonUnit(differences: evaluation.differences(from: baseline, in: plan.metric))
             }
             differences[size] = unit.differences
         }

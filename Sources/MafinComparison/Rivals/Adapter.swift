@@ -1,4 +1,3 @@
-import Foundation
 import MafinNumerics
 
 /// A small map of the black box's vectors, `x' = u / ‖u‖` with `u = x + r · f(x)`: a correction f, learned from labels, of strength r.
@@ -76,14 +75,10 @@ public struct Adapter: Sendable, Equatable {
         return Pass(input: input, hidden: hidden, unit: unit, norms: norms)
     }
 
-    /// Adds the gradient of the weights to `total`.
-    /// - Parameter gradient: with respect to the unit rows.
+    /// Adds the gradient of the weights to `total`; `gradient` is with respect to the unit rows.
     func backward(gradient: Matrix, pass: Pass, into total: inout [Float]) {
         var inner = Matrix.normalizedRowsBackward(gradient: gradient, unit: pass.unit, norms: pass.norms)
-        let strength = strength
-        inner.values.withUnsafeMutableBufferPointer { values in
-            for index in values.indices { values[index] *= strength }
-        }
+        inner.scale(by: strength)
         switch shape {
         case .linear:
             Self.add(Matrix.multiply(transposed: inner, pass.input), to: &total, at: 0)
@@ -111,6 +106,14 @@ public struct Adapter: Sendable, Equatable {
             part.values.withUnsafeBufferPointer { part in
                 for index in part.indices { total[offset + index] += part[index] }
             }
+        }
+    }
+}
+
+extension Matrix {
+    mutating func scale(by factor: Float) {
+        values.withUnsafeMutableBufferPointer { values in
+            for index in values.indices { values[index] *= factor }
         }
     }
 }

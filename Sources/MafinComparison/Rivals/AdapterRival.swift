@@ -1,4 +1,3 @@
-import Foundation
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -83,8 +82,8 @@ public struct AdapterRival: Rival {
         var best: (value: Double, adapter: Adapter, choices: [String: ManifestValue])?
         func attempt(rate: Float, decay: Float) throws {
             var training = AdapterTraining(
-                base, sides: sides, shape: shape, options: options, learningRate: rate, weightDecay: decay,
-                temperature: temperature, index: data.index, seed: seed)
+                self, base, learningRate: rate, weightDecay: decay, temperature: temperature, index: data.index,
+                seed: seed)
             let (value, step) = try training.run(data, isCancelled: isCancelled)
             guard value > best?.value ?? -1 else { return }
             chosen = rate
@@ -117,13 +116,12 @@ public struct AdapterRival: Rival {
         return (rival, adapter)
     }
 
-    private func system(_ adapter: Adapter, _ base: VectorSystem) -> VectorSystem {
+    func system(_ adapter: Adapter, _ base: VectorSystem) -> VectorSystem {
         VectorSystem(
             queries: adapter(base.queries), documents: sides == .both ? adapter(base.documents) : base.documents)
     }
 
-    /// The temperature at which the black box's scores make a random sample of training labels most likely, with which training starts, and
-    /// the size of the sample.
+    /// The temperature at which the black box's scores make a random sample of training labels most likely, and the sample's size.
     private func startTemperature(
         _ base: VectorSystem, _ data: RivalData, seed: UInt64
     ) throws -> (temperature: Float, queries: Int) {

@@ -2,14 +2,12 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// One training of an ``Adapter``, at one setting.
 struct AdapterTraining {
+    private let rival: AdapterRival
+    /// Its vectors, unit rows.
     private let base: VectorSystem
-    private let sides: AdapterRival.Sides
-    private let options: AdapterRival.Options
     private let learningRate: Float
     private let temperature: Float
-    /// Documents that can be candidates.
     private let scope: [Int]
     private var generator: RandomGenerator
     private var optimizer: AdamW
@@ -18,20 +16,19 @@ struct AdapterTraining {
     private(set) var best: Adapter
 
     init(
-        _ base: VectorSystem, sides: AdapterRival.Sides, shape: Adapter.Shape, options: AdapterRival.Options,
-        learningRate: Float, weightDecay: Float, temperature: Float, index: TrainingIndex, seed: UInt64
+        _ rival: AdapterRival, _ base: VectorSystem, learningRate: Float, weightDecay: Float, temperature: Float,
+        index: TrainingIndex, seed: UInt64
     ) {
-        switch options.candidates {
+        switch rival.options.candidates {
         case .corpus: scope = Array(0..<index.documentCount)
         case .labelled: scope = index.judgedDocuments
         }
+        self.rival = rival
         self.base = base
-        self.sides = sides
-        self.options = options
         self.learningRate = learningRate
         self.temperature = temperature
         generator = RandomGenerator(seed: seed)
-        adapter = Adapter(shape: shape, dimension: base.queries.columns, seed: RandomGenerator.mix(seed))
+        adapter = Adapter(shape: rival.shape, dimension: base.queries.columns, seed: RandomGenerator.mix(seed))
         best = adapter
         optimizer = AdamW(count: adapter.parameterCount, options: AdamWOptions(weightDecay: weightDecay))
     }
@@ -39,7 +36,8 @@ struct AdapterTraining {
     /// Trains until the value on dev stops rising.
     /// - Returns: the best value on dev and its step, 0 for the untrained start.
     mutating func run(_ data: RivalData, isCancelled: () -> Bool) throws -> (value: Double, step: Int) {
-        var reached = (value: try data.development(of: system()), step: 0)
+        let options = rival.options
+        var reached = (value: try data.development(of: rival.system(adapter, base)), step: 0)
         var waiting: ArraySlice<Int> = []
         var looks = 0
         for number in 1...max(1, options.maximumSteps) {
@@ -48,7 +46,7 @@ struct AdapterTraining {
             step(Array(waiting.prefix(options.batch)), data.index)
             waiting = waiting.dropFirst(options.batch)
             guard number.isMultiple(of: options.evaluateEvery) else { continue }
-            let value = try data.development(of: system())
+            let value = try data.development(of: rival.system(adapter, base))
             looks += 1
             if value > reached.value {
                 reached = (value, number)
@@ -60,32 +58,26 @@ struct AdapterTraining {
         return reached
     }
 
-    private func system() -> VectorSystem {
-        VectorSystem(
-            queries: adapter(base.queries), documents: sides == .both ? adapter(base.documents) : base.documents)
-    }
-
     private mutating func step(_ queries: [Int], _ index: TrainingIndex) {
         let (columns, labels) = candidates(queries, index)
         let documents = columns.map { base.documents.selecting(rows: $0) } ?? base.documents
         let (_, gradient) = Self.lossAndGradient(
-            adapter, queries: base.queries.selecting(rows: queries), documents: documents, labels: labels, sides: sides,
-            temperature: temperature, loss: options.loss)
-        let share = min(1, Float(optimizer.step + 1) / Float(max(1, options.warmupSteps)))
+            adapter, queries: base.queries.selecting(rows: queries), documents: documents, labels: labels,
+            sides: rival.sides, temperature: temperature, loss: rival.options.loss)
+        let share = min(1, Float(optimizer.step + 1) / Float(max(1, rival.options.warmupSteps)))
         optimizer.update(&adapter.weights, gradient: gradient, learningRate: share * learningRate)
     }
 
     /// The candidates of a step (`nil`: all documents) and its labels over them.
     private mutating func candidates(_ queries: [Int], _ index: TrainingIndex) -> ([Int]?, BlockLabels) {
-        if scope.count == index.documentCount, scope.count <= options.maximumCandidates {
+        let most = rival.options.maximumCandidates
+        if scope.count == index.documentCount, scope.count <= most {
             return (nil, StepPlan(queries: queries).againstCorpus(index).labels)
         }
         let answers = Set(queries.flatMap { index.labels[$0].map(\.column) }).sorted()
         var others = scope
-        if scope.count > options.maximumCandidates {
-            others = (0..<max(0, options.maximumCandidates - answers.count)).map { _ in
-                scope[generator.index(below: scope.count)]
-            }
+        if scope.count > most {
+            others = (0..<max(0, most - answers.count)).map { _ in scope[generator.index(below: scope.count)] }
         }
         let step = StepPlan(queries: queries, documents: answers).againstDocuments(index, others: others)
         guard case .documents(let columns) = step.candidates else { return (nil, step.labels) }
@@ -101,9 +93,9 @@ struct AdapterTraining {
         let documentPass = sides == .both ? adapter.forward(documents) : nil
         let candidates = documentPass?.unit ?? documents
         var logits = Matrix.multiply(queryPass.unit, transposed: candidates)
-        scale(&logits, by: 1 / temperature)
+        logits.scale(by: 1 / temperature)
         var value = loss.evaluate(logits: logits, labels: labels)
-        scale(&value.gradient, by: 1 / temperature)
+        value.gradient.scale(by: 1 / temperature)
         var gradient = [Float](repeating: 0, count: adapter.parameterCount)
         adapter.backward(gradient: Matrix.multiply(value.gradient, candidates), pass: queryPass, into: &gradient)
         if let documentPass {
@@ -112,11 +104,5 @@ struct AdapterTraining {
                 into: &gradient)
         }
         return (value.value, gradient)
-    }
-
-    private static func scale(_ matrix: inout Matrix, by factor: Float) {
-        matrix.values.withUnsafeMutableBufferPointer { values in
-            for index in values.indices { values[index] *= factor }
-        }
     }
 }

@@ -36,7 +36,6 @@ public struct Composition: Rival {
         self.name = name
     }
 
-    /// Number of folds of the development queries.
     static let folds = 5
 
     /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn. ``FittedRival/development`` is the cross-validated value.
@@ -61,8 +60,7 @@ public struct Composition: Rival {
             ])
     }
 
-    /// The mean metric of weights on queries that did not choose them, and the mean of the weights, which add up to 1. If there is only one
-    /// query, it is used for both.
+    /// The mean metric of weights on queries that did not choose them (but for a single one), and the mean of the weights, which add up to 1.
     private func crossValidated(
         _ lists: CandidateLists, isCancelled: () -> Bool
     ) throws -> (value: Double, weights: [Double]) {
@@ -80,7 +78,6 @@ public struct Composition: Rival {
         return (sum / Double(lists.count), mean)
     }
 
-    /// Weights chosen on the given rows.
     private func choose(_ lists: CandidateLists, rows: [Int], isCancelled: () -> Bool) throws -> [Double] {
         var best: (value: Double, weights: [Double]) = (-1, [])
         for part in parts.indices {
@@ -111,7 +108,6 @@ public struct Composition: Rival {
 
 /// For each development query, the normalised scores of all parts for those documents that some part ranks high or that are relevant.
 private struct CandidateLists {
-    /// One development query.
     private struct List {
         /// `(parts, candidates)`.
         var scores: Matrix
@@ -155,7 +151,6 @@ private struct CandidateLists {
         }
     }
 
-    /// Development queries.
     var count: Int { lists.count }
 
     /// The mean metric of the weighted sum over some of the queries.
@@ -191,11 +186,9 @@ public struct BestComposition: Rival {
     public let embeddings: [(name: String, vectors: VectorSystem)]
     /// Systems without vectors, such as BM25, by name.
     public let others: [(name: String, system: any RankingSystem)]
-    /// Values of τ and ν of the query memories among the parts; several may get weight.
-    public var memories: [(bandwidth: Float, sharing: Double)] = Self.standardMemories
-
-    /// Memories of close queries and of farther ones, with and without dividing a query's weight among its answers.
-    public static let standardMemories: [(bandwidth: Float, sharing: Double)] = [
+    /// Values of τ and ν of the query memories among the parts; several may get weight. Memories of close queries and of farther ones, with and
+    /// without dividing a query's weight among its answers.
+    public var memories: [(bandwidth: Float, sharing: Double)] = [
         (0.03, 0.5), (0.05, 0), (0.05, 0.5), (0.1, 0), (0.1, 0.5),
     ]
 

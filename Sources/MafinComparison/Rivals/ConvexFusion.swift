@@ -1,5 +1,4 @@
 import MafinMethod
-import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
@@ -15,7 +14,7 @@ public struct ConvexFusion: Rival {
     /// Normalisations that are tried.
     public let normalizations: [ScoreNormalization]
     /// Values of w that are tried, ascending; of equal ones the smallest wins.
-    public let weights: [Double]
+    public var weights = standardWeights
 
     /// 0, 0.025, …, 1.
     public static let standardWeights: [Double] = (0...40).map { Double($0) / 40 }
@@ -23,14 +22,12 @@ public struct ConvexFusion: Rival {
     /// A fusion of two systems.
     public init(
         _ first: (name: String, system: any RankingSystem), _ second: (name: String, system: any RankingSystem),
-        name: String, normalizations: [ScoreNormalization] = ScoreNormalization.allCases,
-        weights: [Double] = standardWeights
+        name: String, normalizations: [ScoreNormalization] = ScoreNormalization.allCases
     ) {
-        precondition(!weights.isEmpty && !normalizations.isEmpty, "nothing to choose from")
+        precondition(!normalizations.isEmpty, "nothing to choose from")
         self.name = name
         systems = [first, second]
         self.normalizations = normalizations
-        self.weights = weights
     }
 
     /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.
@@ -39,7 +36,14 @@ public struct ConvexFusion: Rival {
         var best: (value: Double, weight: Double, normalization: ScoreNormalization)?
         for normalization in normalizations {
             if isCancelled() { throw CancellationError() }
-            let values = try developmentValues(data, normalization)
+            let values = try data.developments(of: systems[0].system, variants: weights.count) {
+                queries, scores, measure in
+                let first = WeightedFusion.normalized(scores, normalization)
+                let second = WeightedFusion.normalized(try systems[1].system.scores(queries: queries), normalization)
+                for (index, weight) in weights.enumerated() {
+                    measure(index, MixtureWeights(lambda: Float(weight)).mix(blackBox: first, local: second))
+                }
+            }
             for (weight, value) in zip(weights, values) where value > best?.value ?? -1 {
                 best = (value, weight, normalization)
             }
@@ -54,22 +58,5 @@ public struct ConvexFusion: Rival {
                 "weight": .number(best.weight), "of": .text(systems[1].name),
                 "normalization": .text(best.normalization.rawValue),
             ])
-    }
-
-    /// The mean metric on dev at each weight.
-    private func developmentValues(_ data: RivalData, _ normalization: ScoreNormalization) throws -> [Double] {
-        let ranker = RelevantRanks(tieOrder: data.index.tieOrder, metric: data.metric)
-        var sums = [Double](repeating: 0, count: weights.count)
-        try systems[0].system.forEachBlock(of: data.index.devQueries) { range, scores in
-            let queries = Array(data.index.devQueries[range])
-            let first = WeightedFusion.normalized(scores, normalization)
-            let second = WeightedFusion.normalized(try systems[1].system.scores(queries: queries), normalization)
-            let judged = data.index.judged(queries)
-            for (index, weight) in weights.enumerated() {
-                let mixed = MixtureWeights(lambda: Float(weight)).mix(blackBox: first, local: second)
-                sums[index] += ranker.values(of: mixed, judged: judged).reduce(0, +)
-            }
-        }
-        return sums.map { $0 / Double(data.index.devQueries.count) }
     }
 }

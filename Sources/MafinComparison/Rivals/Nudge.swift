@@ -45,21 +45,15 @@ public struct NudgeN: Rival {
         let base = try base.normalized()
         let paths = GreatCirclePaths(data.index, base: base)
         let metric = criterion ?? data.metric
-        var sums = [Double](repeating: 0, count: steps.count)
-        let ranker = RelevantRanks(tieOrder: data.index.tieOrder, metric: metric)
-        try base.forEachBlock(of: data.index.devQueries) { range, scores in
-            let queries = data.index.devQueries[range]
-            let judged = data.index.judged(queries)
-            let along = Matrix.multiply(
-                base.queries.selecting(rows: queries), transposed: paths.tangents)
+        let values = try data.developments(of: base, variants: steps.count, metric: metric) {
+            queries, scores, measure in
+            let along = Matrix.multiply(base.queries.selecting(rows: queries), transposed: paths.tangents)
             for (index, step) in steps.enumerated() {
                 if isCancelled() { throw CancellationError() }
-                let moved = paths.scores(scores, along: along, step: step)
-                sums[index] += ranker.values(of: moved, judged: judged).reduce(0, +)
+                measure(index, paths.scores(scores, along: along, step: step))
             }
         }
-        var best = 0
-        for index in sums.indices where sums[index] > sums[best] { best = index }
+        let best = values.indices.max { values[$0] < values[$1] } ?? 0
         let system = VectorSystem(queries: base.queries, documents: paths.documents(step: steps[best]))
         return FittedRival(
             name: name, system: system, development: try data.development(of: system),
@@ -72,7 +66,6 @@ public struct NudgeN: Rival {
 
 /// The great circles along which documents move, each toward the sum of its training queries.
 struct GreatCirclePaths: Sendable {
-    /// Documents that can move.
     let moved: [Int]
     /// Unit directions at right angles to each, `(moved, columns)`.
     let tangents: Matrix
@@ -115,7 +108,6 @@ struct GreatCirclePaths: Sendable {
         return ends.map { (cos(min(angle, $0)), sin(min(angle, $0))) }
     }
 
-    /// All documents at a step of γ.
     func documents(step: Double) -> Matrix {
         var result = base
         let columns = base.columns
@@ -137,20 +129,11 @@ struct GreatCirclePaths: Sendable {
     func scores(_ scores: Matrix, along: Matrix, step: Double) -> Matrix {
         var result = scores
         let turns = turns(step: step)
-        let (columns, width) = (scores.columns, along.columns)
-        result.values.withUnsafeMutableBufferPointer { result in
-            along.values.withUnsafeBufferPointer { along in
-                let pointers = UnsafeTransfer((result: result, along: along))
-                parallelRanges(scores.rows, grain: 4) { range in
-                    let (result, along) = pointers.value
-                    for row in range {
-                        for (position, document) in moved.enumerated() {
-                            let index = row * columns + document
-                            result[index] =
-                                turns[position].cosine * result[index]
-                                + turns[position].sine * along[row * width + position]
-                        }
-                    }
+        result.forEachRow(grain: 4) { row, scores in
+            along.row(row).withUnsafeBufferPointer { along in
+                for (position, document) in moved.enumerated() {
+                    let (cosine, sine) = turns[position]
+                    scores[document] = cosine * scores[document] + sine * along[position]
                 }
             }
         }
@@ -268,20 +251,11 @@ struct QuerySums: Sendable {
     /// - Parameter queryVectors: one row a query of the table.
     init(_ index: TrainingIndex, queryVectors: Matrix) {
         let documents = index.queriesOfDocument.indices.filter { !index.queriesOfDocument[$0].isEmpty }
-        let columns = queryVectors.columns
-        var sums = Matrix(rows: documents.count, columns: columns)
-        sums.values.withUnsafeMutableBufferPointer { sums in
-            queryVectors.values.withUnsafeBufferPointer { queries in
-                let pointers = UnsafeTransfer((sums: sums, queries: queries))
-                parallelRanges(documents.count, grain: 16) { range in
-                    let (sums, queries) = pointers.value
-                    for row in range {
-                        for query in index.queriesOfDocument[documents[row]] {
-                            for column in 0..<columns {
-                                sums[row * columns + column] += queries[query * columns + column]
-                            }
-                        }
-                    }
+        var sums = Matrix(rows: documents.count, columns: queryVectors.columns)
+        sums.forEachRow(grain: 16) { row, sum in
+            for query in index.queriesOfDocument[documents[row]] {
+                queryVectors.row(query).withUnsafeBufferPointer { query in
+                    for column in sum.indices { sum[column] += query[column] }
                 }
             }
         }

@@ -21,13 +21,10 @@ public struct QueryMemory: RankingSystem {
     private let queries: Matrix
     private let learned: [Int]
     private let vectors: Matrix
-    /// Answers of each learned query.
     private let answers: [[Int32]]
 
     /// Remembers the training queries.
-    /// - Parameters:
-    ///   - queries: unit rows, one a query of the table.
-    ///   - index: labels.
+    /// - Parameter queries: unit rows, one a query of the table.
     public init(_ queries: Matrix, index: TrainingIndex, bandwidth: Float, sharing: Double) {
         precondition(bandwidth > 0 && (0...1).contains(sharing), "τ = \(bandwidth), ν = \(sharing)")
         self.queries = queries
@@ -39,22 +36,16 @@ public struct QueryMemory: RankingSystem {
         answers = index.trainQueries.map { query in index.labels[query].map { Int32($0.column) } }
     }
 
-    /// See ``RankingSystem/scores(queries:)``. A training query is not used for itself, so memories can be measured on training
-    /// queries too.
+    /// See ``RankingSystem/scores(queries:)``. A training query is not used for itself: memories can be measured on these too.
     /// - Complexity: O(queries × training labels) beside the product with the training queries' vectors.
     public func scores(queries rows: [Int]) -> Matrix {
         let similarity = Matrix.multiply(queries.selecting(rows: rows), transposed: vectors)
         var result = Matrix(rows: rows.count, columns: documentCount)
-        let columns = documentCount
         let shares = answers.map { Float(pow(Double($0.count), -sharing)) }
-        result.values.withUnsafeMutableBufferPointer { values in
-            let output = UnsafeTransfer(values)
-            parallelFor(rows.count) { row in
-                let target = UnsafeMutableBufferPointer(rebasing: output.value[row * columns..<(row + 1) * columns])
-                for (position, similarity) in similarity.row(row).enumerated() where learned[position] != rows[row] {
-                    let weight = exp((similarity - 1) / bandwidth) * shares[position]
-                    for document in answers[position] { target[Int(document)] += weight }
-                }
+        result.forEachRow { row, target in
+            for (position, similarity) in similarity.row(row).enumerated() where learned[position] != rows[row] {
+                let weight = exp((similarity - 1) / bandwidth) * shares[position]
+                for document in answers[position] { target[Int(document)] += weight }
             }
         }
         return result
@@ -69,27 +60,16 @@ public struct MemoryRival: Rival {
     public let base: any RankingSystem
     /// The vectors by which queries are compared, one row a query of the table.
     public let queries: Matrix
-    /// Values of τ that are tried.
-    public var bandwidths: [Float]
+    /// Values of τ that are tried; cosines of texts on one subject differ by about that much.
+    public var bandwidths: [Float] = [0.02, 0.035, 0.05, 0.07, 0.1]
     /// Values of ν that are tried.
-    public var sharings: [Double]
-
-    /// Values of τ that are tried unless others are given; cosines of texts on one subject differ by about that much.
-    public static let standardBandwidths: [Float] = [0.02, 0.035, 0.05, 0.07, 0.1]
-    /// Values of ν that are tried unless others are given.
-    public static let standardSharings: [Double] = [0, 0.5, 1]
+    public var sharings: [Double] = [0, 0.5, 1]
 
     /// A memory over the given vectors, whose rows are made unit length.
-    public init(
-        _ base: any RankingSystem, queries: Matrix, name: String = "query-memory",
-        bandwidths: [Float] = standardBandwidths, sharings: [Double] = standardSharings
-    ) {
-        precondition(!bandwidths.isEmpty && !sharings.isEmpty, "nothing to choose from")
+    public init(_ base: any RankingSystem, queries: Matrix, name: String = "query-memory") {
         self.base = base
         self.queries = queries
         self.name = name
-        self.bandwidths = bandwidths
-        self.sharings = sharings
     }
 
     /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.
@@ -108,7 +88,6 @@ public struct MemoryRival: Rival {
         var choices = best.rival.choices
         choices["bandwidth"] = .number(Double(best.memory.bandwidth))
         choices["sharing"] = .number(best.memory.sharing)
-        return FittedRival(
-            name: name, system: best.rival.system, development: best.rival.development, choices: choices)
+        return FittedRival(name: name, system: best.rival.system, development: best.rival.development, choices: choices)
     }
 }

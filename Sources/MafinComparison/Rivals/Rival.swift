@@ -12,10 +12,7 @@ public protocol Rival: Sendable {
     var name: String { get }
 
     /// Learns from the training queries and chooses on dev.
-    /// - Parameters:
-    ///   - data: labels, and the metric to choose by.
-    ///   - seed: of its random draws.
-    ///   - isCancelled: called now and then.
+    /// - Parameter seed: of its random draws.
     /// - Throws: `CancellationError` when cancelled; ``TrainingError`` and ``CombinationError`` for data that it cannot learn from.
     func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival
 }
@@ -45,9 +42,6 @@ public struct FittedRival: Sendable {
         self.development = development
         self.choices = choices
     }
-
-    /// Its vectors, to fill an index with; `nil` where it does not rank by vectors.
-    public var vectors: VectorSystem? { system as? VectorSystem }
 }
 
 /// A system with nothing to learn or choose among other rivals, such as reciprocal rank fusion.
@@ -76,9 +70,7 @@ public struct RivalData: Sendable {
     /// The metric that choices on the development queries are made by.
     public let metric: Metric
 
-    /// - Parameters:
-    ///   - index: the same as the encoder's training has, or one made from labels alone.
-    ///   - metric: larger is better.
+    /// - Parameter index: the same as the encoder's training has, or one made from labels alone.
     /// - Throws: ``TrainingError/noQueries(list:reason:)`` without development queries.
     public init(index: TrainingIndex, metric: Metric = .nDCG(cutoff: 10)) throws {
         guard !index.devQueries.isEmpty else {
@@ -90,10 +82,8 @@ public struct RivalData: Sendable {
     }
 
     /// Data from labels by row; all texts are taken to differ.
-    /// - Parameters:
-    ///   - labels: for each query its judged documents; grades of 0 and below are not relevant. Labels of other queries are not used.
-    ///   - trainQueries: to learn from.
-    ///   - devQueries: to choose on.
+    /// - Parameter labels: for each query its judged documents; grades of 0 and below are not relevant. Labels of queries that are neither to
+    ///   learn from nor to choose on are not used.
     /// - Throws: ``TrainingError`` naming the query or document that does not fit.
     public init(
         labels: [[Judgement]], documentCount: Int, trainQueries: [Int], devQueries: [Int],
@@ -106,29 +96,27 @@ public struct RivalData: Sendable {
                 documentLengths: [Int](repeating: 1, count: documentCount)), metric: metric)
     }
 
-    /// The same data with only some of the training queries.
-    /// - Throws: ``TrainingError`` if no query is left.
-    public func limited(toTrainQueries rows: [Int]) throws -> RivalData {
-        try RivalData(index: index.limited(toTrainQueries: rows), metric: metric)
-    }
-
-    /// The metric of a system for each development query, in the order of ``TrainingIndex/devQueries``.
-    /// - Throws: what the system throws.
-    public func developmentValues(
-        of system: any RankingSystem, metric: Metric? = nil
-    ) throws -> [Double] {
-        let ranker = RelevantRanks(tieOrder: index.tieOrder, metric: metric ?? self.metric)
-        var values: [Double] = []
-        try system.forEachBlock(of: index.devQueries) { range, scores in
-            values += ranker.values(of: scores, judged: index.judged(index.devQueries[range]))
-        }
-        return values
-    }
-
     /// The mean of the metric over the development queries.
     /// - Throws: what the system throws.
-    public func development(of system: any RankingSystem, metric: Metric? = nil) throws -> Double {
-        let values = try developmentValues(of: system, metric: metric)
-        return values.reduce(0, +) / Double(values.count)
+    public func development(of system: any RankingSystem) throws -> Double {
+        try developments(of: system, variants: 1) { _, scores, measure in measure(0, scores) }[0]
+    }
+
+    /// The means of a metric over the development queries, one for each variant of a system.
+    /// - Parameters:
+    ///   - metric: `nil`: the one that choices are made by.
+    ///   - body: gets a block of queries and the system's scores of them, and gives `measure` the scores of each variant.
+    func developments(
+        of system: any RankingSystem, variants count: Int, metric: Metric? = nil,
+        _ body: (_ queries: [Int], _ scores: Matrix, _ measure: (_ variant: Int, Matrix) -> Void) throws -> Void
+    ) throws -> [Double] {
+        let ranker = RelevantRanks(tieOrder: index.tieOrder, metric: metric ?? self.metric)
+        var sums = [Double](repeating: 0, count: count)
+        try system.forEachBlock(of: index.devQueries) { range, scores in
+            let queries = Array(index.devQueries[range])
+            let judged = index.judged(queries)
+            try body(queries, scores) { sums[$0] += ranker.values(of: $1, judged: judged).reduce(0, +) }
+        }
+        return sums.map { $0 / Double(index.devQueries.count) }
     }
 }

@@ -24,19 +24,17 @@ public struct StandardRivals: Sendable {
 
     /// All rivals, the cheapest first. On NFCorpus and two cores each adapter takes 0.5 to 2.5 minutes, all others together about ten seconds.
     public var rivals: [any Rival] {
-        var rivals = fusions(of: blackBox, named: Self.blackBoxName)
-        rivals += [
-            NudgeN(blackBox), NudgeM(blackBox), MemoryRival(blackBox, queries: blackBox.queries),
-        ]
-        if let joined {
-            rivals += fusions(of: joined.vectors, named: joined.name)
-            rivals += [
-                NudgeN(joined.vectors, name: "\(joined.name)+nudge-n"),
-                NudgeM(joined.vectors, name: "\(joined.name)+nudge-m"),
-                MemoryRival(joined.vectors, queries: joined.vectors.queries, name: "\(joined.name)+query-memory"),
+        func built(on vectors: VectorSystem, _ prefix: String = "") -> [any Rival] {
+            [
+                NudgeN(vectors, name: "\(prefix)nudge-n"), NudgeM(vectors, name: "\(prefix)nudge-m"),
+                MemoryRival(vectors, queries: vectors.queries, name: "\(prefix)query-memory"),
             ]
         }
-        if joined != nil { rivals.append(StandardRivals(blackBox: blackBox, lexical: lexical).composition) }
+        var rivals = fusions(of: blackBox, named: Self.blackBoxName) + built(on: blackBox)
+        if let joined {
+            rivals += fusions(of: joined.vectors, named: joined.name) + built(on: joined.vectors, "\(joined.name)+")
+            rivals.append(StandardRivals(blackBox: blackBox, lexical: lexical).composition)
+        }
         rivals.append(composition)
         let hidden = min(blackBox.queries.columns, Self.largestHiddenLayer)
         rivals += [

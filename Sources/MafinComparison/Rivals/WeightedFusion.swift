@@ -1,5 +1,6 @@
 import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 
 /// The weighted sum of several systems' scores, each normalised for each query over all documents.
@@ -44,35 +45,19 @@ public struct WeightedFusion: RankingSystem {
         var sum = Matrix(rows: queries.count, columns: documentCount)
         for part in parts where part.weight != 0 {
             let scores = Self.normalized(try part.system.scores(queries: queries), normalization)
-            Self.add(scores, times: Float(part.weight), to: &sum)
+            let factor = Float(part.weight)
+            sum.forEachRow { row, sum in
+                scores.row(row).withUnsafeBufferPointer { scores in
+                    for index in sum.indices { sum[index] += factor * scores[index] }
+                }
+            }
         }
         return sum
     }
 
-    /// Every row normalised by itself.
     static func normalized(_ scores: Matrix, _ normalization: ScoreNormalization) -> Matrix {
         var result = scores
-        let columns = scores.columns
-        result.values.withUnsafeMutableBufferPointer { values in
-            let values = UnsafeTransfer(values)
-            parallelFor(scores.rows) { row in
-                normalization.normalize(
-                    UnsafeMutableBufferPointer(rebasing: values.value[row * columns..<(row + 1) * columns]))
-            }
-        }
+        result.forEachRow { normalization.normalize($1) }
         return result
-    }
-
-    /// `sum += factor · scores`.
-    static func add(_ scores: Matrix, times factor: Float, to sum: inout Matrix) {
-        sum.values.withUnsafeMutableBufferPointer { sum in
-            scores.values.withUnsafeBufferPointer { scores in
-                let pointers = UnsafeTransfer((sum: sum, scores: scores))
-                parallelRanges(scores.count, grain: 4_096) { range in
-                    let (sum, scores) = pointers.value
-                    for index in range { sum[index] += factor * scores[index] }
-                }
-            }
-        }
     }
 }

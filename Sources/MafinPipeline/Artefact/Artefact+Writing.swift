@@ -1,5 +1,4 @@
 import Foundation
-import MafinBlackBox
 import MafinNumerics
 import MafinRetrieval
 
@@ -12,10 +11,7 @@ extension Artefact {
     ///   - manifest: an encoder that is not saved (``EncoderRecord/folder`` is `nil`) carries its hash already.
     ///   - folder: where to; its parent folders are made.
     ///   - knownQueries: what it learned from and was chosen on; it must not be measured on these.
-    ///   - saveDocumentEncoder: writes the encoder into the (empty) folder that it is given. Needed where
-    ///     `manifest.documentEncoder` has a folder.
-    ///   - saveQueryEncoder: the same for `manifest.queryEncoder`.
-    /// - Returns: the artefact as written.
+    ///   - saveDocumentEncoder, saveQueryEncoder: write an encoder into the (empty) folder given. Needed where the manifest names its folder.
     /// - Throws: ``ArtefactError``, `NumericsError` where a file cannot be written, and what the closures throw; `folder` is then
     ///   as it was before.
     @discardableResult
@@ -46,8 +42,7 @@ extension Artefact {
                 written.queryEncoder = encoder
             }
             if let knownQueries {
-                try AtomicFile.write(
-                    knownQueries.lines, to: temporary.appendingPathComponent(knownQueriesName))
+                try AtomicFile.write(knownQueries.lines, to: temporary.appendingPathComponent(knownQueriesName))
             }
             written.files = try records(of: temporary)
             let encoder = JSONEncoder()
@@ -98,17 +93,12 @@ extension Artefact {
         encoder.weightsSHA256 = try ContentHash.sha256(of: weights)
     }
 
-    /// Every file below a folder, by path.
     private static func records(of folder: URL) throws -> [ArtefactManifest.FileRecord] {
         var records: [ArtefactManifest.FileRecord] = []
         for path in try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted() {
             let url = folder.appendingPathComponent(path)
-            let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
-            guard attributes[.type] as? FileAttributeType == .typeRegular else { continue }
-            records.append(
-                ArtefactManifest.FileRecord(
-                    path: path, bytes: (attributes[.size] as? NSNumber)?.intValue ?? 0,
-                    sha256: try ContentHash.sha256(of: url)))
+            guard let bytes = try length(ofRegularFile: url) else { continue }
+            records.append(.init(path: path, bytes: bytes, sha256: try ContentHash.sha256(of: url)))
         }
         return records
     }

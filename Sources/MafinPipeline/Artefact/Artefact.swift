@@ -36,9 +36,7 @@ public struct Artefact: Sendable {
         }
         self.folder = folder
         manifest = try Self.decode(data, path: url.path)
-        for file in manifest.files {
-            try Self.verify(file, in: folder, verification: verification)
-        }
+        for file in manifest.files { try Self.verify(file, in: folder, verification: verification) }
         for encoder in [manifest.documentEncoder, manifest.queryEncoder].compactMap({ $0 }) {
             guard let name = encoder.folder else { continue }
             let weights = "\(name)/\(encoder.weightsFile)"
@@ -87,10 +85,7 @@ public struct Artefact: Sendable {
         guard FileManager.default.fileExists(atPath: weights.path) else {
             throw ArtefactError.missingFile(path: weights.path)
         }
-        let hash = try ContentHash.sha256(of: weights)
-        guard hash == record.weightsSHA256 else {
-            throw ArtefactError.wrongContent(path: weights.path, expected: record.weightsSHA256, found: hash)
-        }
+        try require(record.weightsSHA256, of: weights)
         return found
     }
 
@@ -128,22 +123,26 @@ public struct Artefact: Sendable {
         _ file: ArtefactManifest.FileRecord, in folder: URL, verification: Verification
     ) throws {
         let url = folder.appendingPathComponent(file.path)
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: url.path),
-            attributes[.type] as? FileAttributeType == .typeRegular
-        else { throw ArtefactError.missingFile(path: url.path) }
-        let length = (attributes[.size] as? NSNumber)?.intValue ?? -1
+        guard let length = try? length(ofRegularFile: url) else { throw ArtefactError.missingFile(path: url.path) }
         guard length == file.bytes else {
             throw ArtefactError.wrongLength(path: url.path, expected: file.bytes, found: length)
         }
-        guard verification == .content else { return }
-        let hash = try ContentHash.sha256(of: url)
-        guard hash == file.sha256 else {
-            throw ArtefactError.wrongContent(path: url.path, expected: file.sha256, found: hash)
-        }
+        if verification == .content { try require(file.sha256, of: url) }
+    }
+
+    private static func require(_ hash: String, of file: URL) throws {
+        let found = try ContentHash.sha256(of: file)
+        guard found == hash else { throw ArtefactError.wrongContent(path: file.path, expected: hash, found: found) }
+    }
+
+    /// `nil` for a folder, a link or the like.
+    static func length(ofRegularFile url: URL) throws -> Int? {
+        let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
+        guard attributes[.type] as? FileAttributeType == .typeRegular else { return nil }
+        return (attributes[.size] as? NSNumber)?.intValue ?? 0
     }
 
     private static func decode(_ data: Data, path: String) throws -> ArtefactManifest {
-        /// Enough to know whether the rest can be understood.
         struct Format: Decodable { let formatVersion: Int }
         let manifest: ArtefactManifest
         do {

@@ -1,5 +1,7 @@
+import Foundation
 import MafinBlackBox
 import MafinMethod
+import MafinNumerics
 import MafinRetrieval
 
 /// Everything that is known about a trained joined embedding: `manifest.json` of an ``Artefact``.
@@ -12,11 +14,11 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     public static let currentFormatVersion = 2
 
     /// Version of the folder's format.
-    public var formatVersion: Int
+    public var formatVersion = currentFormatVersion
     /// What wrote it.
-    public var library: LibraryVersion
+    public var library = LibraryVersion.current
     /// What it was trained as.
-    public var contender: Contender
+    public var contender = Contender.mafin
     /// Whose vectors are the first part of joined ones.
     public var blackBox: BlackBoxIdentity
     /// How to reach the black box again, where that is known: no secret, and no part of what determines a vector.
@@ -39,9 +41,9 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     /// The weights fitted on dev with the encoder as released: the untrained concatenation to compare with.
     public var untrainedScale: MixtureWeights?
     /// Every seed by what it was for.
-    public var seeds: [String: UInt64]
+    public var seeds: [String: UInt64] = [:]
     /// What it was trained, chosen and measured on.
-    public var data: [DataRecord]
+    public var data: [DataRecord] = []
     /// Figures on dev, on which everything was chosen.
     public var development: EvaluationReport?
     /// Figures on test, looked at once.
@@ -49,7 +51,7 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     /// Whether it pays.
     public var verdict: Verdict
     /// Every file of the folder beside the manifest. Filled in by ``Artefact`` when it is written.
-    public var files: [FileRecord]
+    public var files: [FileRecord] = []
 
     /// How the encoder was trained.
     public struct Training: Sendable, Codable, Equatable {
@@ -59,13 +61,6 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
         public var steps: Int
         /// Every option by name, such as the trainer's options through ``ManifestValue/init(encoding:)``.
         public var hyperparameters: [String: ManifestValue]
-
-        /// A record of one training run.
-        public init(mode: String, steps: Int, hyperparameters: [String: ManifestValue]) {
-            self.mode = mode
-            self.steps = steps
-            self.hyperparameters = hyperparameters
-        }
     }
 
     /// One input of the run.
@@ -78,14 +73,6 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
         public var sha256: String
         /// Number of documents, queries or labels.
         public var count: Int
-
-        /// An input.
-        public init(role: String, name: String, sha256: String, count: Int) {
-            self.role = role
-            self.name = name
-            self.sha256 = sha256
-            self.count = count
-        }
     }
 
     /// One file of the folder.
@@ -98,44 +85,19 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
         public var sha256: String
     }
 
-    /// A manifest in the current format, written by this library.
-    public init(
-        contender: Contender = .mafin, blackBox: BlackBoxIdentity, blackBoxSource: BlackBoxSource? = nil,
-        blackBoxDimension: Int, mixing: Mixture,
-        documentEncoder: EncoderRecord, queryEncoder: EncoderRecord? = nil, released: EncoderRecord? = nil,
-        objective: LossSummary? = nil,
-        training: Training? = nil, untrainedScale: MixtureWeights? = nil, seeds: [String: UInt64] = [:],
-        data: [DataRecord] = [], development: EvaluationReport? = nil,
-        test: EvaluationReport? = nil, verdict: Verdict
-    ) {
-        formatVersion = Self.currentFormatVersion
-        library = .current
-        self.contender = contender
-        self.blackBox = blackBox
-        self.blackBoxSource = blackBoxSource
-        self.blackBoxDimension = blackBoxDimension
-        self.mixing = mixing
-        self.documentEncoder = documentEncoder
-        self.queryEncoder = queryEncoder
-        self.released = released
-        self.objective = objective
-        self.training = training
-        self.untrainedScale = untrainedScale
-        self.seeds = seeds
-        self.data = data
-        self.development = development
-        self.test = test
-        self.verdict = verdict
-        files = []
-    }
-
     /// Numbers in a joined vector.
     public var joinedDimension: Int { blackBoxDimension + documentEncoder.dimension }
 
-    /// The checkpoint as released, with its hash: ``released``, else the encoder of a tower that training left alone; `nil` where neither
-    /// is known.
+    /// The checkpoint as released: ``released``, else the encoder of a tower that training left alone; `nil` where neither is known.
     public var releasedEncoder: EncoderRecord? {
         released ?? [documentEncoder, queryEncoder].compactMap { $0 }.first { $0.folder == nil }
+    }
+}
+
+extension ArtefactManifest.DataRecord {
+    /// The record of a file, which is read for its hash.
+    package init(role: String, file: URL, count: Int) throws {
+        self.init(role: role, name: file.lastPathComponent, sha256: try ContentHash.sha256(of: file), count: count)
     }
 }
 

@@ -1,7 +1,6 @@
 import MafinBlackBox
 import MafinMethod
 import MafinNumerics
-import MafinRetrieval
 
 /// How the black box and the local encoder become one: one score, and one vector.
 ///
@@ -89,12 +88,9 @@ public struct Mixture: Sendable, Hashable {
 extension Mixture {
     /// Joined vectors, `(rows, blackBox.columns + local.columns)`, the black box's part first.
     ///
-    /// Both parts are given as they come; each row is made unit length by its own norm (``MafinMethod/UnitRows``), except the local part in
-    /// the norm form.
+    /// Both parts are given as they come; each row is made unit length (``MafinMethod/UnitRows``), but for the norm form's local part.
     /// - Parameters:
-    ///   - blackBox: one row a text.
-    ///   - local: one row a text, in the same order.
-    ///   - role: what the texts are.
+    ///   - blackBox, local: one row a text, in the same order.
     ///   - ids: one a row, named in errors; may be empty.
     /// - Throws: `CombinationError` for different row counts, and for the first row that is all zeros or not finite.
     /// - Complexity: O(rows · columns).
@@ -137,38 +133,24 @@ extension Mixture {
     private static func concatenated(
         _ left: Matrix, _ right: Matrix, localFactor: Float, blackBoxFactor: @Sendable (Int) -> Float
     ) -> Matrix {
-        let width = left.columns + right.columns
-        var joined = Matrix(rows: left.rows, columns: width)
-        joined.values.withUnsafeMutableBufferPointer { joined in
-            left.values.withUnsafeBufferPointer { leftValues in
-                right.values.withUnsafeBufferPointer { rightValues in
-                    let buffers = UnsafeTransfer((joined: joined, left: leftValues, right: rightValues))
-                    parallelRanges(left.rows, grain: 64) { range in
-                        let (joined, leftValues, rightValues) = buffers.value
-                        for row in range {
-                            let start = row * width
-                            copy(
-                                leftValues[row * left.columns..<(row + 1) * left.columns], times: blackBoxFactor(row),
-                                to: UnsafeMutableBufferPointer(rebasing: joined[start..<start + left.columns]))
-                            copy(
-                                rightValues[row * right.columns..<(row + 1) * right.columns], times: localFactor,
-                                to: UnsafeMutableBufferPointer(rebasing: joined[start + left.columns..<start + width]))
-                        }
-                    }
-                }
-            }
+        var joined = Matrix(rows: left.rows, columns: left.columns + right.columns)
+        joined.forEachRow(grain: 64) { row, joined in
+            copy(left.row(row), times: blackBoxFactor(row), to: joined[..<left.columns])
+            copy(right.row(row), times: localFactor, to: joined[left.columns...])
         }
         return joined
     }
 
     private static func copy(
-        _ row: Slice<UnsafeBufferPointer<Float>>, times factor: Float, to target: UnsafeMutableBufferPointer<Float>
+        _ row: ArraySlice<Float>, times factor: Float, to target: Slice<UnsafeMutableBufferPointer<Float>>
     ) {
-        let row = UnsafeBufferPointer(rebasing: row)
-        if factor == 1 {
-            _ = target.update(fromContentsOf: row)
-        } else {
-            for index in row.indices { target[index] = factor * row[index] }
+        let target = UnsafeMutableBufferPointer(rebasing: target)
+        row.withUnsafeBufferPointer { row in
+            if factor == 1 {
+                _ = target.update(fromContentsOf: row)
+            } else {
+                for index in row.indices { target[index] = factor * row[index] }
+            }
         }
     }
 }

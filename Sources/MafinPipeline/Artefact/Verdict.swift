@@ -27,16 +27,12 @@ public struct Verdict: Sendable, Codable, Hashable {
     /// gain of training is measured on dev queries that did not choose the state (``TrainingGain``).
     /// - Parameters:
     ///   - lambda: λ as chosen on dev, in 0…1; `nil` where each text has a weight of its own.
-    ///   - metric: the metric's name.
-    ///   - difference: mean over dev queries of joined minus black box, with its interval; `nil` where none was measured.
-    ///   - queries: number of dev queries.
+    ///   - difference: mean over dev queries of joined minus black box, with its 95 % interval; `nil` where none was measured.
     ///   - gain: what training gained over its untrained start; `nil` where nothing was trained.
-    ///   - level: confidence of the interval.
     public init(
         lambda: Float?, metric: String, difference: (mean: Double, low: Double, high: Double)?, queries: Int,
-        gain: TrainingGain? = nil, level: Double = 0.95
+        gain: TrainingGain? = nil
     ) {
-        let share = Int((level * 100).rounded())
         if lambda == 0 {
             decision = .doNotShip
             reason =
@@ -52,7 +48,7 @@ public struct Verdict: Sendable, Codable, Hashable {
         }
         let figures =
             "\(metric) of \(queries) dev \(queries == 1 ? "query" : "queries") changes by \(Self.signed(difference.mean)) "
-            + "over the black box (\(share) % interval \(Self.signed(difference.low)) to \(Self.signed(difference.high)))"
+            + "over the black box (95 % interval \(Self.signed(difference.low)) to \(Self.signed(difference.high)))"
         if difference.mean <= 0 {
             decision = .doNotShip
             reason = "\(figures): the joined embedding does not improve on the black box."
@@ -81,7 +77,6 @@ public struct Verdict: Sendable, Codable, Hashable {
     ///   - development: the comparison, with the black box as its baseline.
     ///   - system: the joined embedding's name there.
     ///   - gain: what training gained over its untrained start, in the same metric; `nil` where nothing was trained.
-    ///   - metric: the metric that decides.
     public init(
         lambda: Float?, development: EvaluationReport, system: String = "mafin", gain: TrainingGain? = nil,
         metric: Metric = .nDCG(cutoff: 10)

@@ -53,13 +53,10 @@ public struct LeaveOneOut {
     private func attribution(of text: String, as role: TextRole, other: String) throws -> ScoreAttribution {
         let mine = role == .query ? queryEncoder : documentEncoder
         let theirs = role == .query ? documentEncoder : queryEncoder
-        let prefixes = (
-            mine: role == .query ? mine.prefixes.query : mine.prefixes.document,
-            theirs: role == .query ? theirs.prefixes.document : theirs.prefixes.query
-        )
-        let words = Words(text, prefix: prefixes.mine, encoder: mine)
+        let words = Words(text, prefix: mine.prefixes[role], encoder: mine)
         let rows = form.prepare(try mine.encoder.embed(words.batch)).vectors
-        let fixed = form.prepare(try theirs.embedUnnormalized([other], prefix: prefixes.theirs)).vectors
+        let prefix = theirs.prefixes[role == .query ? .document : .query]
+        let fixed = form.prepare(try theirs.embedUnnormalized([other], prefix: prefix)).vectors
         let scores = Matrix.multiply(rows, transposed: fixed).values.map { Double($0) * weight }
         return ScoreAttribution(
             method: .leaveOneOut, side: role, score: scores[0],
@@ -67,13 +64,11 @@ public struct LeaveOneOut {
     }
 }
 
-/// The words of a text as its encoder reads them.
 private struct Words {
     /// The text's bytes, without prefix.
     private let bytes: [UInt8]
     /// The bytes of each word; ascending, apart from each other.
     private let ranges: [Range<Int>]
-    /// The whole text, then the text without each word in turn.
     let batch: TokenBatch
 
     init(_ text: String, prefix: String, encoder: TextEncoder) {

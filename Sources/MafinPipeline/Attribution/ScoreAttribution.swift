@@ -15,12 +15,6 @@ public struct ScoreAttribution: Sendable, Equatable, Codable {
         public var text: String
         /// What it adds to the score; `nil` for white space, and for what the encoder did not read.
         public var contribution: Double?
-
-        /// A piece.
-        public init(text: String, contribution: Double? = nil) {
-            self.text = text
-            self.contribution = contribution
-        }
     }
 
     /// How the shares were found.
@@ -31,12 +25,4 @@ public struct ScoreAttribution: Sendable, Equatable, Codable {
     public var score: Double
     /// The text in pieces.
     public var pieces: [Piece]
-
-    /// An attribution from its parts.
-    public init(method: Method, side: TextRole, score: Double, pieces: [Piece]) {
-        self.method = method
-        self.side = side
-        self.score = score
-        self.pieces = pieces
-    }
 }

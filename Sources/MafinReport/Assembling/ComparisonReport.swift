@@ -10,8 +10,6 @@ public struct ComparisonReport {
     public let comparison: Comparison
     /// Its results.
     public let result: ComparisonOutcome
-    /// Texts and labels.
-    public let collection: RetrievalCollection
     /// Labels by part.
     public let splits: JudgedSplits
     /// The smallest gain that the measured split would show, computed before training.
@@ -24,21 +22,17 @@ public struct ComparisonReport {
     public let scores: PairScores?
     /// The commands that put the artefact to use, with or without BM25.
     public let shippingCommand: (_ usesBM25: Bool) -> String
-    /// How the figures were made; choices of each system are added here.
+    /// How the figures were made; choices of each system are added here. Its machine is the one on which times were measured.
     public let provenance: ProvenanceFacts
-    /// The machine on which times were measured.
-    public let machine: String
 
     /// All parts.
     public init(
-        comparison: Comparison, result: ComparisonOutcome, collection: RetrievalCollection, splits: JudgedSplits,
-        detectable: MinimumDetectableDifference, leaks: LeakReport, model: ArtefactModel?,
-        scores: PairScores?,
-        shippingCommand: @escaping (_ usesBM25: Bool) -> String, provenance: ProvenanceFacts, machine: String
+        comparison: Comparison, result: ComparisonOutcome, splits: JudgedSplits,
+        detectable: MinimumDetectableDifference, leaks: LeakReport, model: ArtefactModel?, scores: PairScores?,
+        shippingCommand: @escaping (_ usesBM25: Bool) -> String, provenance: ProvenanceFacts
     ) {
         self.comparison = comparison
         self.result = result
-        self.collection = collection
         self.splits = splits
         self.detectable = detectable
         self.leaks = leaks
@@ -46,9 +40,9 @@ public struct ComparisonReport {
         self.scores = scores
         self.shippingCommand = shippingCommand
         self.provenance = provenance
-        self.machine = machine
     }
 
+    private var collection: RetrievalCollection { splits.collection }
     private var plan: ComparisonPlan { comparison.plan }
 
     /// Computes the facts. It takes seconds to minutes, because words are left out of texts one by one.
@@ -83,9 +77,9 @@ public struct ComparisonReport {
             detectable: .init(
                 metric: metric, difference: detectable.difference, power: detectable.power,
                 standardDeviation: detectable.standardDeviation))
-        let texts = Dictionary(collection.queries.map { ($0.id, $0.text) }, uniquingKeysWith: { first, _ in first })
         facts.perQuery = PerQueryFacts(
-            evaluations.map { ($0.name, $0.evaluation.mean) }, metrics: metrics, texts: { texts[$0] ?? "" })
+            evaluations.map { ($0.name, $0.evaluation.mean) }, metrics: metrics,
+            texts: { collection.queryText($0) ?? "" })
         facts.trainingCurves = result.trainings.map { TrainingCurve($0, metric: metric) }
         facts.lambdaSweeps = sweeps
         facts.learningCurve = result.learningCurve.flatMap {
@@ -107,7 +101,7 @@ public struct ComparisonReport {
             if let verdict = ComparisonVerdict(result, metric: metric) {
                 var words = VerdictFacts(verdict, result, split: split, queries: report.queries, metric: metric)
                 words.notes = (words.notes ?? []) + subsetNotes(facts, of: verdict.candidate)
-                words.costs = try costs(chosen)
+                words.costs = try model.map { try comparison.costs(of: $0, chosen, machine: provenance.machine) }
                 words.command = shippingCommand(verdict.usesBM25)
                 facts.verdict = words
             }
@@ -130,37 +124,35 @@ public struct ComparisonReport {
             qrels, learned: learned, identity: ContentIdentity(collection, labelledBy: [learned, qrels]))
         let reports = try partition.reports(
             split: facts.split, evaluations: evaluations, baseline: facts.baseline, metrics: [facts.metric])
-        let shares = partition.seenShares
-        let newDocuments =
-            "some relevant document was not an answer in training"
-            + (shares.isEmpty
-                ? ""
-                : "; on average \(Number.percent(shares.reduce(0, +) / Double(shares.count))) of a query’s relevant documents were")
-        let parts: [(part: QueryPartition.Part, name: String, title: String, summary: String)] = [
-            (.seenDocuments, "seen-documents", "Seen documents", "every relevant document was an answer in training"),
-            (.newDocuments, "new-documents", "New documents", newDocuments),
-        ]
-        var shown = parts.compactMap { part in
-            reports[part.part].map { (name: part.name, title: part.title, summary: part.summary, report: $0) }
+        var shown: [(subset: QuerySubset, report: EvaluationReport)] = []
+        func add(_ name: String, _ title: String, _ summary: String, _ report: EvaluationReport?) {
+            guard let report else { return }
+            shown.append((QuerySubset(name: name, title: title, summary: summary, queries: report.queries), report))
         }
+        let shares = partition.seenShares
+        let share = Number.percent(shares.reduce(0, +) / Double(max(1, shares.count)))
+        add(
+            "seen-documents", "Seen documents", "every relevant document was an answer in training",
+            reports[.seenDocuments])
+        add(
+            "new-documents", "New documents",
+            "some relevant document was not an answer in training"
+                + (shares.isEmpty ? "" : "; on average \(share) of a query’s relevant documents were"),
+            reports[.newDocuments])
         let twins = leaks.affectedQueries
         let others = evaluations.map { ($0.name, $0.evaluation.filter { !twins.contains($0) }) }
         if !twins.isEmpty, others.first?.1.mean.queryIds.isEmpty == false {
-            shown.append(
-                (
-                    "without-twins", "Without twins", "no query of train or dev has the same or nearly the same text",
-                    try EvaluationReport(
-                        split: "\(facts.split), without twins", evaluations: others, baseline: facts.baseline,
-                        metrics: [facts.metric])
-                ))
+            add(
+                "without-twins", "Without twins", "no query of train or dev has the same or nearly the same text",
+                try EvaluationReport(
+                    split: "\(facts.split), without twins", evaluations: others, baseline: facts.baseline,
+                    metrics: [facts.metric]))
         }
-        facts.subsets = shown.map {
-            QuerySubset(name: $0.name, title: $0.title, summary: $0.summary, queries: $0.report.queries)
-        }
+        facts.subsets = shown.map(\.subset)
         for index in facts.systems.indices {
-            facts.systems[index].subsets = shown.compactMap { part in
-                part.report.systems.first { $0.name == facts.systems[index].name }.map {
-                    SubsetResult(subset: part.name, metrics: $0.metrics, difference: $0.difference)
+            facts.systems[index].subsets = shown.compactMap { subset, report in
+                report.systems.first { $0.name == facts.systems[index].name }.map {
+                    SubsetResult(subset: subset.name, metrics: $0.metrics, difference: $0.difference)
                 }
             }
         }
@@ -197,16 +189,14 @@ public struct ComparisonReport {
     /// With fewer queries an interval says little.
     private static let fewQueries = 30
 
-    /// The sweeps of the first seed.
     private var sweeps: [LambdaSweepFacts]? {
-        var found: [LambdaSweepFacts] = []
-        for record in result.trainings where record.seed == plan.request.seed {
-            guard let sweep = record.sweep else { continue }
-            found.append(
+        let found = result.trainings.filter { $0.seed == plan.request.seed }.compactMap { record in
+            record.sweep.map {
                 LambdaSweepFacts(
-                    system: record.name, split: JudgedSplits.Part.dev.rawValue, sweep: sweep,
+                    system: record.name, split: JudgedSplits.Part.dev.rawValue, sweep: $0,
                     chosen: Double(record.mixing.weights.lambda),
-                    choice: record.mixing.origin == .fixed ? "fixed" : "fitted by likelihood on dev"))
+                    choice: record.mixing.origin == .fixed ? "fixed" : "fitted by likelihood on dev")
+            }
         }
         return found.isEmpty ? nil : found
     }
@@ -224,8 +214,7 @@ public struct ComparisonReport {
     private static let suspectLength = 1_200
 
     private func suspects(_ qrels: Qrels) throws -> SuspectFacts {
-        let found = try comparison.suspectedNegatives(
-            labels: [qrels, try splits.qrels(.dev), try splits.qrels(.train)])
+        let found = try comparison.suspectedNegatives(labels: [qrels, try splits.qrels(.dev), try splits.qrels(.train)])
         return SuspectFacts(
             method:
                 "Unlabelled documents that the black box and the encoder as released both rank first, over the queries of all splits.",
@@ -237,18 +226,15 @@ public struct ComparisonReport {
             })
     }
 
-    /// How many wins and losses have their words explained: those of the query, and for the first few those of the document, because each word
-    /// is a text to encode.
+    /// Wins and losses whose words are explained, for the first few also the document's: each word is a text to encode.
     private static let attributedQueries = 5
     private static let attributedDocuments = 2
 
     private func examples(_ chosen: TrainingRecord, _ qrels: Qrels) throws -> ExampleFacts {
         let rankings = try comparison.rankings(of: chosen)
-        let texts = Dictionary(collection.queries.map { ($0.id, $0.text) }, uniquingKeysWith: { first, _ in first })
-        func document(_ id: String) -> Document? { collection.documentIndex[id].map { collection.documents[$0] } }
         var examples = ExampleFacts(
             system: (chosen.name, rankings.chosen), baseline: (ArtefactEvaluation.baseline, rankings.blackBox),
-            qrels: qrels, metric: plan.metric, query: { texts[$0] }, document: document,
+            qrels: qrels, metric: plan.metric, query: collection.queryText, document: collection.document,
             parts: { scores?.parts(query: $0, document: $1) })
         guard let model else { return examples }
         let words = LeaveOneOut(model)
@@ -256,7 +242,8 @@ public struct ComparisonReport {
             for index in list.indices.prefix(Self.attributedQueries) {
                 // The first relevant document, or else the first of all.
                 let ranking = list[index].systemRanking
-                guard let shown = ranking.first(where: \.isRelevant) ?? ranking.first, let found = document(shown.id)
+                guard let shown = ranking.first(where: \.isRelevant) ?? ranking.first,
+                    let found = collection.document(shown.id)
                 else { continue }
                 list[index].attributions = [
                     DocumentAttribution(
@@ -272,28 +259,13 @@ public struct ComparisonReport {
         return examples
     }
 
-    private func costs(_ chosen: TrainingRecord) throws -> CostFacts? {
-        guard let model else { return nil }
-        let costs = try comparison.costs(of: model, chosen)
-        return CostFacts(
-            dimensions: .init(before: Double(costs.dimensions.before), after: Double(costs.dimensions.after)),
-            indexBytes: .init(before: Double(costs.indexBytes.before), after: Double(costs.indexBytes.after)),
-            searchMilliseconds: .init(before: costs.searchMilliseconds.before, after: costs.searchMilliseconds.after),
-            encoderMilliseconds: costs.encoderMilliseconds, tokensToBuyAgain: 0, trainingSeconds: chosen.seconds,
-            machine: machine)
-    }
-
     /// The given provenance, with what each system chose on dev.
     private var provenanceWithChoices: ProvenanceFacts {
         var provenance = provenance
-        var settings: [ProvenanceFacts.Setting] = []
-        for row in result.rows where !row.choices.isEmpty {
-            let name = result.rows.count { $0.name == row.name } > 1 ? "\(row.name), seed \(row.seed)" : row.name
-            settings.append(
-                .init(
-                    name,
-                    row.choices.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.text)" }.joined(
-                        separator: "; ")))
+        let settings = result.rows.filter { !$0.choices.isEmpty }.map { row in
+            ProvenanceFacts.Setting(
+                result.rows.count { $0.name == row.name } > 1 ? "\(row.name), seed \(row.seed)" : row.name,
+                row.choices.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.text)" }.joined(separator: "; "))
         }
         if !settings.isEmpty {
             provenance.configuration =
@@ -302,4 +274,10 @@ public struct ComparisonReport {
         provenance.seconds = result.spent
         return provenance
     }
+}
+
+extension RetrievalCollection {
+    func queryText(_ id: String) -> String? { queryIndex[id].map { queries[$0].text } }
+
+    func document(_ id: String) -> Document? { documentIndex[id].map { documents[$0] } }
 }

@@ -2,7 +2,6 @@ import Foundation
 import MafinComparison
 import MafinPipeline
 
-/// The name of a system for people, and a short description.
 enum SystemTitles {
     private static let titles: [String: (title: String, summary: String)] = [
         "tf-idf": ("TF-IDF", "cosine, stop words and stems"),
@@ -60,7 +59,6 @@ enum SystemTitles {
         return ("\(base.title) \(suffix.title)", suffix.summary)
     }
 
-    /// The choices that are shown, in words.
     private static let words: [(key: String, text: String)] = [
         ("lambda", "λ"), ("k1", "k1"), ("b", "b"), ("weight", "weight of BM25"), ("gamma", "γ"), ("bandwidth", "τ"),
         ("learningRate", "learning rate"), ("strength", "strength"), ("steps", "step"),

@@ -4,10 +4,7 @@ import MafinRetrieval
 
 extension VerdictFacts {
     /// A comparison's verdict in words.
-    /// - Parameters:
-    ///   - split: the measured split.
-    ///   - queries: its number of queries.
-    ///   - metric: the one that decides.
+    /// - Parameter queries: number of queries of the split.
     init(_ verdict: ComparisonVerdict, _ outcome: ComparisonOutcome, split: String, queries: Int, metric: Metric) {
         let means = Dictionary(
             outcome.systems.map { ($0.name, $0.evaluation.mean.means[metric]) }, uniquingKeysWith: { first, _ in first }
@@ -41,43 +38,36 @@ extension VerdictFacts {
         _ verdict: ComparisonVerdict, _ outcome: ComparisonOutcome, value: (String) -> String, split: String
     ) -> [String] {
         let title = SystemTitles.title
-        var notes: [String] = []
         let tests = [verdict.primary, verdict.secondary].compactMap(\.self)
-        notes.append(
+        let fixed =
             (tests.count > 1
-                ? "These two tests were fixed before \(split) was measured; shipping takes both"
-                : "This test was fixed before \(split) was measured")
-                + ", so \(tests.count > 1 ? "their" : "its") p is not corrected for the other systems in the table. "
-                + (tests.contains(where: \.difference.includesSeeds)
-                    ? "Intervals and p include the variance between seeds."
-                    : "The method was trained with one seed: the variance between seeds is not included."))
-        if verdict.usesBM25 {
-            let choices = outcome.rows.first { $0.name == verdict.candidate }?.choices ?? [:]
-            notes.append(
-                "Without BM25 the artefact, \(title(verdict.artefact)), reaches \(value(verdict.artefact)). A search request turns BM25 on with "
-                    + "\"bm25\": \(choices["weight"]?.text ?? "its weight")."
-                    + (choices["normalization"]?.text == "min-max"
-                        ? ""
-                        : " The service scales scores by min-max; this comparison chose another scale, so served figures may differ a little.")
-            )
-        }
-        if let built = verdict.builtOnArtefact {
-            notes.append(
-                "\(title(built.system)), which is built on the artefact, was better on dev. On \(split) it reaches \(value(built.system)), a "
-                    + "difference of \(figures(built.difference)) to \(title(built.other)). No command serves it; its rankings are in runs/."
-            )
-        }
-        if let joint = verdict.jointTraining {
-            notes.append(
-                "Joint training differs from tuning the same encoder alone and mixing it in afterwards by \(figures(joint.difference))."
-            )
-        }
-        if let needed = verdict.queriesNeeded {
-            notes.append(
-                "About \(Number.count(needed)) labelled \(split) queries would be needed to show a difference of this size."
-            )
-        }
-        return notes
+                ? "These two tests were fixed before \(split) was measured; shipping takes both, so their"
+                : "This test was fixed before \(split) was measured, so its")
+            + " p is not corrected for the other systems in the table. "
+            + (tests.contains(where: \.difference.includesSeeds)
+                ? "Intervals and p include the variance between seeds."
+                : "The method was trained with one seed: the variance between seeds is not included.")
+        let choices = outcome.rows.first { $0.name == verdict.candidate }?.choices ?? [:]
+        let withoutBM25 =
+            "Without BM25 the artefact, \(title(verdict.artefact)), reaches \(value(verdict.artefact)). A search request turns BM25 on with "
+            + "\"bm25\": \(choices["weight"]?.text ?? "its weight")."
+            + (choices["normalization"]?.text == "min-max"
+                ? ""
+                : " The service scales scores by min-max; this comparison chose another scale, so served figures may differ a little.")
+        let notes: [String?] = [
+            fixed, verdict.usesBM25 ? withoutBM25 : nil,
+            verdict.builtOnArtefact.map {
+                "\(title($0.system)), which is built on the artefact, was better on dev. On \(split) it reaches \(value($0.system)), a "
+                    + "difference of \(figures($0.difference)) to \(title($0.other)). No command serves it; its rankings are in runs/."
+            },
+            verdict.jointTraining.map {
+                "Joint training differs from tuning the same encoder alone and mixing it in afterwards by \(figures($0.difference))."
+            },
+            verdict.queriesNeeded.map {
+                "About \(Number.count($0)) labelled \(split) queries would be needed to show a difference of this size."
+            },
+        ]
+        return notes.compactMap(\.self)
     }
 
     /// `+.031 (95 % interval +.010 to +.052, p = .004)`.

@@ -21,16 +21,12 @@ public enum ComparableFile: Sendable {
             return
         }
         let data = try Data(contentsOf: url)
-        if !Self.hasSchema(data), let report = try? JSONDecoder().decode(EvaluationReport.self, from: data) {
+        // Reports of comparisons say what they are; evaluations do not.
+        let schema = try? JSONDecoder().decode(ComparisonFacts.Head.self, from: data).schema
+        if schema == nil, let report = try? JSONDecoder().decode(EvaluationReport.self, from: data) {
             self = .report(ComparisonFacts(title: url.deletingPathExtension().lastPathComponent, report))
         } else {
             self = .report(try ComparisonFacts(json: data, path: url.path))
         }
-    }
-
-    /// Whether JSON says what it is; evaluations do not.
-    private static func hasSchema(_ data: Data) -> Bool {
-        struct Head: Decodable { var schema: String? }
-        return (try? JSONDecoder().decode(Head.self, from: data))?.schema != nil
     }
 }

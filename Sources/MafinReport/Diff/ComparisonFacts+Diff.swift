@@ -21,13 +21,11 @@ extension ComparisonFacts {
             try EvaluationReport(split: split, evaluations: evaluations, baseline: first.name, metrics: metrics),
             metric: metric)
         statistics = StatisticsFacts(comparisons: 1)
-        func text(of query: String) -> String? {
-            collection?.queryIndex[query].flatMap { collection?.queries[$0].text }
-        }
-        perQuery = PerQueryFacts(evaluations, metrics: [metric], texts: collection.map { _ in { text(of: $0) ?? $0 } })
+        perQuery = PerQueryFacts(
+            evaluations, metrics: [metric], texts: collection.map { texts in { texts.queryText($0) ?? $0 } })
         examples = ExampleFacts(
-            system: second, baseline: first, qrels: qrels, metric: metric, query: text,
-            document: { id in collection?.documentIndex[id].flatMap { collection?.documents[$0] } })
+            system: second, baseline: first, qrels: qrels, metric: metric, query: { collection?.queryText($0) },
+            document: { collection?.document($0) })
     }
 
     /// One system of two reports as a comparison, to be shown as a page: the first report is the baseline.
@@ -53,8 +51,7 @@ extension ComparisonFacts {
         )
         self.init(
             title: "\(name): \(names.first) → \(names.second)", split: second.split, baseline: names.first,
-            metric: metric,
-            queries: pairs.count,
+            metric: metric, queries: pairs.count,
             systems: [
                 SystemFacts(name: names.first, metrics: [metric: mean(pairs.map(\.before))]),
                 SystemFacts(

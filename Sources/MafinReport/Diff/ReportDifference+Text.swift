@@ -23,37 +23,38 @@ extension ReportDifference {
         }
         for system in systems {
             guard let paired = system.paired, !paired.changes.isEmpty else { continue }
-            var table = Table(columns: [
-                .init("query"), .init("first", .right), .init("second", .right), .init("change", .right),
-            ])
-            for change in paired.changes.prefix(shown) {
-                table.append([
-                    change.queryId.truncated(toWidth: 40), Number.mean(change.first), Number.mean(change.second),
-                    Number.signed(change.change),
-                ])
-            }
+            let table = Table(
+                columns: ["query", .number("first"), .number("second"), .number("change")],
+                rows: paired.changes.prefix(shown).map {
+                    [
+                        $0.queryId.truncated(toWidth: 40), Number.mean($0.first), Number.mean($0.second),
+                        Number.signed($0.change),
+                    ]
+                })
             parts.append("Most changed, \(system.name):\n\n" + table.text())
         }
         return parts.joined(separator: "\n").safeForTerminal
     }
 
     private var overview: Table {
-        var table = Table(columns: [
-            .init(metric.description), .init("first", .right), .init("second", .right), .init("difference", .right),
-            .init("95 % interval", .right), .init("p (Holm)", .right), .init("better/equal/worse", .right),
-        ])
-        for system in systems {
-            let (before, after) = (system.first[metric], system.second[metric])
-            var difference = "–"
-            if let before, let after { difference = Number.signed(system.paired?.difference.mean ?? after - before) }
-            let paired = system.paired
-            table.append([
-                system.name, Number.mean(before), Number.mean(after), difference,
-                paired.map { "\(Number.signed($0.difference.low))…\(Number.signed($0.difference.high))" } ?? "–",
-                paired.map { Number.probability($0.difference.pHolm) } ?? "–",
-                paired.map { "\($0.balance.wins)/\($0.balance.ties)/\($0.balance.losses)" } ?? "–",
-            ])
-        }
-        return table
+        Table(
+            columns: [
+                .init(metric.description), .number("first"), .number("second"), .number("difference"),
+                .number("95 % interval"), .number("p (Holm)"), .number("better/equal/worse"),
+            ],
+            rows: systems.map { system in
+                let (before, after) = (system.first[metric], system.second[metric])
+                var difference = "–"
+                if let before, let after {
+                    difference = Number.signed(system.paired?.difference.mean ?? after - before)
+                }
+                let paired = system.paired
+                return [
+                    system.name, Number.mean(before), Number.mean(after), difference,
+                    paired.map { Number.interval($0.difference.low, $0.difference.high) } ?? "–",
+                    paired.map { Number.probability($0.difference.pHolm) } ?? "–",
+                    paired.map { "\($0.balance.wins)/\($0.balance.ties)/\($0.balance.losses)" } ?? "–",
+                ]
+            })
     }
 }

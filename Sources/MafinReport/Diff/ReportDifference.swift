@@ -85,18 +85,17 @@ public struct ReportDifference: Sendable, Equatable, Codable {
         guard means.contains(where: { $0.0[metric] != nil && $0.1[metric] != nil }) else {
             throw refuse("no system has \(metric) in both")
         }
-        let places = (Self.places(first.facts), Self.places(second.facts))
-        let queries = first.facts.perQuery?.queryIds.filter { places.1[$0] != nil } ?? []
-        if first.facts.perQuery != nil, second.facts.perQuery != nil, queries.isEmpty {
-            throw refuse("they hold values of single queries, but of none in common")
-        }
+        let ids = (first.facts.perQuery?.queryIds ?? [], second.facts.perQuery?.queryIds ?? [])
+        let places = (Self.places(ids.0), Self.places(ids.1))
+        let queries = ids.0.filter { places.1[$0] != nil }
+        let areBoth = first.facts.perQuery != nil && second.facts.perQuery != nil
+        if areBoth, queries.isEmpty { throw refuse("they hold values of single queries, but of none in common") }
         self.first = first.name
         self.second = second.name
         self.metric = metric
         commonQueries = queries.count
-        let areBoth = first.facts.perQuery != nil && second.facts.perQuery != nil
-        onlyInFirst = areBoth ? (first.facts.perQuery?.queryIds ?? []).filter { places.1[$0] == nil } : []
-        onlyInSecond = areBoth ? (second.facts.perQuery?.queryIds ?? []).filter { places.0[$0] == nil } : []
+        onlyInFirst = areBoth ? ids.0.filter { places.1[$0] == nil } : []
+        onlyInSecond = areBoth ? ids.1.filter { places.0[$0] == nil } : []
         systemsOnlyInFirst = first.facts.systems.map(\.name).filter { !names.1.contains($0) }
         systemsOnlyInSecond = second.facts.systems.map(\.name).filter { !names.0.contains($0) }
         notes = Self.notes(first.facts, second.facts)
@@ -136,30 +135,27 @@ public struct ReportDifference: Sendable, Equatable, Codable {
         }
     }
 
-    private static func places(_ facts: ComparisonFacts) -> [String: Int] {
-        Dictionary(
-            (facts.perQuery?.queryIds ?? []).enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    private static func places(_ queryIds: [String]) -> [String: Int] {
+        Dictionary(queryIds.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
     private static func notes(_ first: ComparisonFacts, _ second: ComparisonFacts) -> [String] {
-        var notes: [String] = []
-        if first.split != second.split { notes.append("The splits differ: \(first.split) and \(second.split).") }
-        if first.queries != second.queries {
-            notes.append("The means are over \(first.queries) and \(second.queries) queries.")
-        }
-        if first.baseline != second.baseline {
-            notes.append("The baselines differ: \(first.baseline) and \(second.baseline).")
-        }
         func hashes(_ facts: ComparisonFacts) -> [String: String] {
             Dictionary(
                 (facts.provenance?.inputs ?? []).map { ($0.role, $0.sha256) }, uniquingKeysWith: { first, _ in first })
         }
         let (mine, theirs) = (hashes(first), hashes(second))
         let changed = mine.keys.filter { theirs[$0] != nil && theirs[$0] != mine[$0] }.sorted()
-        if !changed.isEmpty { notes.append("The inputs differ: \(changed.joined(separator: ", ")).") }
-        if (first.systems + second.systems).contains(where: { $0.seeds != nil }) {
-            notes.append("Values of single queries are means over seeds; the variance between seeds is not included.")
-        }
-        return notes
+        let notes = [
+            (first.split != second.split, "The splits differ: \(first.split) and \(second.split)."),
+            (first.queries != second.queries, "The means are over \(first.queries) and \(second.queries) queries."),
+            (first.baseline != second.baseline, "The baselines differ: \(first.baseline) and \(second.baseline)."),
+            (!changed.isEmpty, "The inputs differ: \(changed.joined(separator: ", "))."),
+            (
+                (first.systems + second.systems).contains { $0.seeds != nil },
+                "Values of single queries are means over seeds; the variance between seeds is not included."
+            ),
+        ]
+        return notes.filter(\.0).map(\.1)
     }
 }

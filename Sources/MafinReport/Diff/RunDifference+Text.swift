@@ -21,13 +21,11 @@ extension RunDifference {
             let changed = queries.filter(\.isTopChanged).sorted { ($0.overlap, $0.queryId) < ($1.overlap, $1.queryId) }
             if !changed.isEmpty { parts.append("Least in common:\n\n" + table(Array(changed.prefix(shown))).text()) }
         } else {
-            let order = { (first: QueryChange, second: QueryChange) in
-                (abs(second.change), first.queryId) < (abs(first.change), second.queryId)
+            for (title, sign) in [("Most gained", 1.0), ("Most lost", -1.0)] {
+                let changed = queries.filter { sign * $0.change > Balance.tolerance }
+                    .sorted { (abs($1.change), $0.queryId) < (abs($0.change), $1.queryId) }
+                if !changed.isEmpty { parts.append("\(title):\n\n" + table(Array(changed.prefix(shown))).text()) }
             }
-            let better = queries.filter { $0.change > Balance.tolerance }.sorted(by: order)
-            let worse = queries.filter { $0.change < -Balance.tolerance }.sorted(by: order)
-            if !better.isEmpty { parts.append("Most gained:\n\n" + table(Array(better.prefix(shown))).text()) }
-            if !worse.isEmpty { parts.append("Most lost:\n\n" + table(Array(worse.prefix(shown))).text()) }
         }
         return parts.joined(separator: "\n").safeForTerminal
     }
@@ -36,14 +34,13 @@ extension RunDifference {
         var text = "\(first) → \(second)\n\n"
         if let measured {
             var table = Table(columns: [
-                .init(""), .init("first", .right), .init("second", .right), .init("difference", .right),
-                .init("95 % interval", .right), .init("p", .right),
+                "", .number("first"), .number("second"), .number("difference"), .number("95 % interval"), .number("p"),
             ])
+            let difference = measured.difference
             table.append([
                 measured.metric.description, Number.mean(measured.first), Number.mean(measured.second),
-                Number.signed(measured.difference.mean),
-                "\(Number.signed(measured.difference.low))…\(Number.signed(measured.difference.high))",
-                Number.probability(measured.difference.p),
+                Number.signed(difference.mean), Number.interval(difference.low, difference.high),
+                Number.probability(difference.p),
             ])
             let balance = measured.balance
             text += table.text() + "\n"
@@ -67,10 +64,10 @@ extension RunDifference {
 
     private func table(_ changes: [QueryChange]) -> Table {
         let hasValues = measured != nil
-        var columns = [Table.Column("query")]
-        if hasValues { columns += [.init("first", .right), .init("second", .right), .init("change", .right)] }
-        columns += [.init("in common", .right), .init("first document")]
-        if hasValues { columns += [.init("gained"), .init("lost")] }
+        var columns: [Table.Column] = ["query"]
+        if hasValues { columns += [.number("first"), .number("second"), .number("change")] }
+        columns += [.number("in common"), "first document"]
+        if hasValues { columns += ["gained", "lost"] }
         var table = Table(columns: columns)
         for change in changes {
             var cells = [change.queryId.truncated(toWidth: 24)]

@@ -73,9 +73,7 @@ public struct RunDifference: Sendable, Equatable, Codable {
     public var measured: Measured?
 
     /// Compares two runs.
-    /// - Parameters:
-    ///   - qrels: labels; `nil`: only ranks are compared.
-    ///   - depth: ranks that count as the first ones.
+    /// - Parameter qrels: labels; `nil`: only ranks are compared.
     /// - Throws: ``ReportError/incomparable(first:second:reason:)`` where the runs have no query in common, or the labels know
     ///   none of their queries.
     public init(
@@ -84,12 +82,13 @@ public struct RunDifference: Sendable, Equatable, Codable {
         test: PairedRandomizationTest = PairedRandomizationTest()
     ) throws {
         precondition(depth > 0, "the first \(depth) ranks")
+        func refuse(_ reason: String) -> ReportError {
+            .incomparable(first: first.name, second: second.name, reason: reason)
+        }
         let common = first.run.queryIds.filter { second.run[$0] != nil }
         guard !common.isEmpty else {
             let examples = (first.run.queryIds.first ?? "none", second.run.queryIds.first ?? "none")
-            throw ReportError.incomparable(
-                first: first.name, second: second.name,
-                reason: "no query is in both (\(examples.0) in one, \(examples.1) in the other)")
+            throw refuse("no query is in both (\(examples.0) in one, \(examples.1) in the other)")
         }
         self.first = first.name
         self.second = second.name
@@ -104,9 +103,7 @@ public struct RunDifference: Sendable, Equatable, Codable {
             let mine = evaluate(first.run, against: qrels, metrics: [metric])
             let theirs = evaluate(second.run, against: qrels, metrics: [metric])
             guard mine.queryIds.contains(where: { first.run[$0] != nil || second.run[$0] != nil }) else {
-                throw ReportError.incomparable(
-                    first: first.name, second: second.name,
-                    reason: "the labels have no relevant document for any of their queries")
+                throw refuse("the labels have no relevant document for any of their queries")
             }
             let differences = theirs.differences(from: mine, in: metric)
             let interval = bootstrap.interval(of: differences)
@@ -131,27 +128,20 @@ public struct RunDifference: Sendable, Equatable, Codable {
         of query: String, _ first: [ScoredDocument], _ second: [ScoredDocument], judgments: [String: Int],
         values: (Double, Double)?, depth: Int
     ) -> QueryChange {
-        func ranks(_ ranking: [ScoredDocument]) -> [String: Int] {
-            Dictionary(ranking.enumerated().map { ($1.id, $0 + 1) }, uniquingKeysWith: min)
-        }
-        let (before, after) = (ranks(first), ranks(second))
+        let (before, after) = (first.ranks, second.ranks)
         func stands(_ document: String, in ranks: [String: Int]) -> Bool {
             ranks[document].map { $0 <= depth } ?? false
         }
-        var gained: [Move] = []
-        var lost: [Move] = []
-        for (document, grade) in judgments.sorted(by: { $0.key < $1.key }) where grade > 0 {
-            let move = Move(
-                document: document, grade: grade, firstRank: before[document], secondRank: after[document])
-            switch (stands(document, in: before), stands(document, in: after)) {
-            case (false, true): gained.append(move)
-            case (true, false): lost.append(move)
-            default: break
-            }
+        let moves = judgments.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map {
+            Move(document: $0, grade: $1, firstRank: before[$0], secondRank: after[$0])
+        }
+        func standing(in ranks: [String: Int], notIn others: [String: Int]) -> [Move] {
+            moves.filter { stands($0.document, in: ranks) && !stands($0.document, in: others) }
         }
         return QueryChange(
             queryId: query, first: values?.0, second: values?.1, firstTop: first.first?.id, secondTop: second.first?.id,
-            overlap: first.prefix(depth).count { stands($0.id, in: after) }, gained: gained, lost: lost)
+            overlap: first.prefix(depth).count { stands($0.id, in: after) }, gained: standing(in: after, notIn: before),
+            lost: standing(in: before, notIn: after))
     }
 
     /// Queries whose first document is another.

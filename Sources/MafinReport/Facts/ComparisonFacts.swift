@@ -1,4 +1,4 @@
-import MafinMethod
+import Foundation
 import MafinRetrieval
 
 /// The results of a comparison: the facts behind its page, its Markdown and its JSON.
@@ -26,11 +26,11 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
     /// Name of the system to which differences are taken.
     public var baseline: String
     /// The metric that decides.
-    public var metric: Metric
+    public var metric = Metric.nDCG(cutoff: 10)
     /// Number of queries in every mean.
     public var queries: Int
     /// Judged queries left out because nothing is relevant for them.
-    public var queriesWithoutRelevantDocument: Int
+    public var queriesWithoutRelevantDocument = 0
     /// The systems, the baseline included, in the order in which they are shown.
     public var systems: [SystemFacts]
 
@@ -64,21 +64,9 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
     public var provenance: ProvenanceFacts?
     /// What was left out, and why.
     public var omissions: [Omission]?
+}
 
-    /// The facts that every comparison has; all others are set afterwards.
-    public init(
-        title: String, split: String, baseline: String, metric: Metric = .nDCG(cutoff: 10), queries: Int,
-        queriesWithoutRelevantDocument: Int = 0, systems: [SystemFacts]
-    ) {
-        self.title = title
-        self.split = split
-        self.baseline = baseline
-        self.metric = metric
-        self.queries = queries
-        self.queriesWithoutRelevantDocument = queriesWithoutRelevantDocument
-        self.systems = systems
-    }
-
+extension ComparisonFacts {
     /// The facts of an evaluation: its systems and their differences.
     public init(title: String, _ report: EvaluationReport, metric: Metric = .nDCG(cutoff: 10)) {
         self.init(
@@ -91,7 +79,7 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
 
     /// The verdict's answer in a few words, such as `Ship Mafin + BM25`; `nil` without a verdict.
     public var answer: String? {
-        verdict.map { VerdictFacts.answer($0.decision, system(named: $0.system)?.displayName ?? $0.system) }
+        verdict.map { VerdictFacts.answer($0.decision, title(of: $0.system)) }
     }
 
     /// Whether intervals and p include the variance between seeds; `nil` where nothing was trained.
@@ -126,11 +114,11 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
     /// The system of a name.
     public func system(named name: String) -> SystemFacts? { systems.first { $0.name == name } }
 
+    func title(of name: String) -> String { system(named: name)?.displayName ?? name }
+
     /// The metrics that any system has: the one that decides, those of the standard table in its order, all others by name.
     public var metrics: [Metric] {
-        let found = Set(systems.flatMap(\.metrics.keys))
-        let others = found.subtracting(Metric.standard).sorted { $0.description < $1.description }
-        let all = Metric.standard.filter(found.contains) + others
+        let all = EvaluationSummary(evaluation).metrics
         return all.filter { $0 == metric } + all.filter { $0 != metric }
     }
 }
@@ -141,4 +129,41 @@ public struct Omission: Sendable, Equatable, Codable {
     public var what: String
     /// Why, in a sentence.
     public var reason: String
+}
+
+extension ComparisonFacts {
+    /// The facts as JSON at full precision, keys sorted.
+    /// - Throws: `EncodingError` where a number is not finite.
+    public func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+    }
+
+    /// What every version has.
+    struct Head: Decodable {
+        var schema: String?
+        var schemaVersion: Int?
+    }
+
+    /// Reads what ``json()`` wrote.
+    /// - Parameter path: where the JSON was, for errors.
+    /// - Throws: ``ReportError`` for other JSON, for none, and for a version that this library does not know.
+    public init(json data: Data, path: String) throws {
+        let decoder = JSONDecoder()
+        guard let head = try? decoder.decode(Head.self, from: data) else {
+            throw ReportError.notAReport(path: path, found: "no JSON object")
+        }
+        guard head.schema == Self.schemaName, let version = head.schemaVersion else {
+            throw ReportError.notAReport(path: path, found: "JSON without \"schema\": \"\(Self.schemaName)\"")
+        }
+        guard (1...Self.currentSchemaVersion).contains(version) else {
+            throw ReportError.unknownVersion(path: path, found: version, newest: Self.currentSchemaVersion)
+        }
+        do {
+            self = try decoder.decode(Self.self, from: data)
+        } catch let error as DecodingError {
+            throw ReportError(error, path: path)
+        }
+    }
 }

@@ -1,3 +1,6 @@
+import Foundation
+import MafinRetrieval
+
 /// Facts about the collection.
 public struct DataFacts: Sendable, Equatable, Codable {
     /// Smallest, middle, mean and largest of a quantity.
@@ -51,4 +54,40 @@ public struct DataFacts: Sendable, Equatable, Codable {
     public var splits: [Split]
     /// Warnings about the data, each in a sentence.
     public var warnings: [String]?
+}
+
+extension DataFacts {
+    /// The facts of a collection.
+    /// - Parameter name: what it is called; `nil`: the last part of its path.
+    public init(_ collection: RetrievalCollection, name: String? = nil, splits: [(name: String, qrels: Qrels)]) {
+        self.init(
+            name: name ?? collection.source?.lastPathComponent ?? "in memory", documents: collection.documents.count,
+            queries: collection.queries.count,
+            documentWords: Distribution(collection.documents.map { Double(wordCount($0.textForEncoding)) }),
+            queryWords: Distribution(collection.queries.map { Double(wordCount($0.text)) }),
+            splits: splits.map { Split(name: $0.name, $0.qrels) },
+            warnings: collection.warnings.isEmpty
+                ? nil
+                : collection.warnings.map { warning in
+                    // The file's name alone: a report says nothing of the machine's folders.
+                    let file = URL(fileURLWithPath: warning.path).lastPathComponent
+                    return "\(file):\(warning.line): \(warning.kind.rawValue) (id \"\(warning.identifier)\")"
+                })
+    }
+}
+
+extension DataFacts.Split {
+    /// The facts of a split's labels.
+    public init(name: String, _ qrels: Qrels) {
+        let labels = qrels.queryIds.map { qrels[$0] ?? [:] }
+        let relevant = labels.map { Double($0.values.count { $0 > 0 }) }.filter { $0 > 0 }
+        self.init(
+            name: name, queries: relevant.count, labels: qrels.pairCount,
+            relevantDocuments: DataFacts.Distribution(relevant),
+            grades: labels.flatMap(\.values).reduce(into: [:]) { $0[String($1), default: 0] += 1 })
+    }
+}
+
+private func wordCount(_ text: String) -> Int {
+    text.unicodeScalars.split(whereSeparator: \.properties.isWhitespace).count
 }

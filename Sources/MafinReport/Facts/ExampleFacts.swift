@@ -43,6 +43,13 @@ public struct QueryExample: Sendable, Equatable, Codable {
 
     /// System minus baseline.
     public var change: Double { systemValue - baselineValue }
+
+    /// Title or start of a document's text on one line; its identifier where there is neither.
+    func line(of document: String, _ limit: Int) -> String {
+        let text = documents[document].map { $0.title.isEmpty ? $0.text : $0.title } ?? ""
+        let line = singleLine(text, limit)
+        return line.isEmpty ? document : line
+    }
 }
 
 /// One document of a ranking.
@@ -91,4 +98,73 @@ public struct DocumentAttribution: Sendable, Equatable, Codable {
     public var query: ScoreAttribution
     /// The words of the document.
     public var document: ScoreAttribution?
+}
+
+extension ExampleFacts {
+    /// How much is shown.
+    public struct Limits: Sendable {
+        /// Wins, and as many losses.
+        public var count = 20
+        /// Documents of each ranking.
+        public var depth = 10
+        /// Characters of a document's text; what is beyond is counted.
+        public var textLength = 4_000
+
+        /// 20 wins and losses, 10 documents, 4,000 characters.
+        public init() {}
+    }
+
+    /// A system's name and its rankings.
+    public typealias System = (name: String, run: Run)
+
+    /// The queries whose metric changed most between two systems, with both rankings.
+    ///
+    /// Equal changes are in the order of the labels. A query that does not change is no example, so there may be fewer than requested.
+    /// - Parameters:
+    ///   - query, document: what a query asks, and a document; `nil` where that is not known: its identifier is shown.
+    ///   - parts: what the black box and the local encoder add to the system's score.
+    public init(
+        system: System, baseline: System, qrels: Qrels, metric: Metric, limits: Limits = Limits(),
+        query: (_ id: String) -> String? = { _ in nil }, document: (_ id: String) -> Document? = { _ in nil },
+        parts: (_ query: String, _ document: String) -> ScoreParts? = { _, _ in nil }
+    ) {
+        let mine = evaluate(system.run, against: qrels, metrics: [metric])
+        let theirs = evaluate(baseline.run, against: qrels, metrics: [metric])
+        let differences = mine.differences(from: theirs, in: metric)
+        func example(_ index: Int) -> QueryExample {
+            let id = mine.queryIds[index]
+            func ranked(_ run: Run, beside other: Run) -> [RankedDocument] {
+                let others = (other[id] ?? []).ranks
+                return (run[id] ?? []).prefix(limits.depth).enumerated().map { place, entry in
+                    RankedDocument(
+                        id: entry.id, rank: place + 1, score: Double(entry.score), parts: parts(id, entry.id),
+                        grade: qrels.grade(query: id, document: entry.id), otherRank: others[entry.id])
+                }
+            }
+            let (before, after) = (ranked(baseline.run, beside: system.run), ranked(system.run, beside: baseline.run))
+            let documents = Set((before + after).map(\.id)).compactMap { id in
+                document(id).map { (id, DocumentText($0, limit: limits.textLength)) }
+            }
+            return QueryExample(
+                queryId: id, query: query(id) ?? id, baselineValue: theirs.values[metric]?[index] ?? 0,
+                systemValue: mine.values[metric]?[index] ?? 0,
+                relevantDocuments: qrels.relevantDocuments(of: id).count, baselineRanking: before,
+                systemRanking: after, documents: Dictionary(uniqueKeysWithValues: documents))
+        }
+        /// The largest changes in the direction of a sign; ties in the order of the labels: `sort` is not promised to be stable.
+        func examples(_ sign: Double) -> [QueryExample] {
+            differences.indices.filter { sign * differences[$0] > Balance.tolerance }
+                .sorted { (-sign * differences[$0], $0) < (-sign * differences[$1], $1) }
+                .prefix(limits.count).map(example)
+        }
+        self.init(
+            system: system.name, baseline: baseline.name, metric: metric, depth: limits.depth,
+            balance: Balance(differences: differences), wins: examples(1), losses: examples(-1))
+    }
+}
+
+extension [ScoredDocument] {
+    var ranks: [String: Int] {
+        Dictionary(enumerated().map { ($1.id, $0 + 1) }, uniquingKeysWith: { first, _ in first })
+    }
 }

@@ -25,8 +25,7 @@ extension HeadToHeadFacts {
         _ system: String, among evaluations: [(name: String, evaluation: SeededEvaluation)], split: String,
         metric: Metric
     ) throws {
-        let report = try EvaluationReport(
-            split: split, evaluations: evaluations, baseline: system, metrics: [metric])
+        let report = try EvaluationReport(split: split, evaluations: evaluations, baseline: system, metrics: [metric])
         self.init(
             system: system, metric: metric,
             opponents: report.systems.compactMap { other in

@@ -34,12 +34,19 @@ public struct LeakFacts: Sendable, Equatable, Codable {
     public var findings: [Finding]
     /// Whether the user chose to measure in spite of them (`--allow-leak`).
     public var isAllowed: Bool
+
+    /// What was compared, and how much was found.
+    var summary: String {
+        method + " "
+            + (found == 0
+                ? "Nothing was found."
+                : "\(Number.count(found)) \(found == 1 ? "pair was" : "pairs were") found"
+                    + (isAllowed ? "; the user chose to measure anyway (--allow-leak)." : "."))
+    }
 }
 
 extension LeakFacts {
-    /// How many characters of a text are kept.
     private static let textLength = 2_000
-    /// How many findings are shown.
     private static let shown = 50
 
     /// The facts of a comparison of both sides.
@@ -47,16 +54,16 @@ extension LeakFacts {
     ///   - leftOut: queries of train and dev that were left out because a measured query has their text.
     ///   - isAllowed: whether the user chose to measure in spite of equal queries on both sides.
     public init(_ report: LeakReport, leftOut: Int, isAllowed: Bool) {
-        let pairs = report.queries.map { pair in
+        let queries = report.queries.map { pair in
             Finding(
                 kind: .query, trainingId: pair.learned.id, testId: pair.measured.id, trainingText: pair.learned.text,
                 testText: pair.measured.text, similarity: pair.similarity)
         }
         let documents = report.documents.map { pair in
-            Finding(
-                kind: .document, trainingId: pair.learned.id, testId: pair.measured.id,
-                trainingText: String(pair.learned.textForEncoding.prefix(Self.textLength)),
-                testText: String(pair.measured.textForEncoding.prefix(Self.textLength)), similarity: pair.similarity)
+            let texts = [pair.learned, pair.measured].map { String($0.textForEncoding.prefix(Self.textLength)) }
+            return Finding(
+                kind: .document, trainingId: pair.learned.id, testId: pair.measured.id, trainingText: texts[0],
+                testText: texts[1], similarity: pair.similarity)
         }
         let comparison = LeakReport.comparisonOfQueries
         self.init(
@@ -69,7 +76,7 @@ extension LeakFacts {
                     ? ""
                     : " Before that, \(Number.count(leftOut)) \(leftOut == 1 ? "query was" : "queries were") left out of train and dev because a measured query has "
                         + "the same text."),
-            found: pairs.count + documents.count, findings: Array((pairs + documents).prefix(Self.shown)),
+            found: queries.count + documents.count, findings: Array((queries + documents).prefix(Self.shown)),
             isAllowed: isAllowed && report.queries.contains(where: \.isEqual))
     }
 }
@@ -98,4 +105,10 @@ public struct SuspectFacts: Sendable, Equatable, Codable {
     public var found: Int
     /// Some of them.
     public var suspects: [Suspect]
+
+    /// What counts as suspect, and how much was found.
+    var summary: String {
+        method + " "
+            + (found == 0 ? "None was found." : "\(Number.count(found)) \(found == 1 ? "was" : "were") found.")
+    }
 }

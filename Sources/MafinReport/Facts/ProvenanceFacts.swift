@@ -45,18 +45,18 @@ public struct ProvenanceFacts: Sendable, Equatable, Codable {
     /// Seconds of the whole comparison.
     public var seconds: Double?
 
-    /// Provenance from its parts.
-    public init(
-        command: String? = nil, configuration: [Group]? = nil, seeds: [String: UInt64]? = nil,
-        versions: [Setting]? = nil, inputs: [ArtefactManifest.DataRecord]? = nil, machine: String? = nil,
-        seconds: Double? = nil
-    ) {
-        self.command = command
-        self.configuration = configuration
-        self.seeds = seeds
-        self.versions = versions
-        self.inputs = inputs
-        self.machine = machine
-        self.seconds = seconds
+    /// Nothing yet.
+    public init() {}
+}
+
+extension ProvenanceFacts {
+    /// Everything but the command and the inputs, in groups that are not empty.
+    var groups: [(title: String, rows: [(name: String, value: String, isCode: Bool)])] {
+        var rows = (seeds ?? [:]).sorted { $0.key < $1.key }.map { ("Seed of \($0.key)", "\($0.value)", true) }
+        rows += (versions ?? []).map { ($0.name, $0.value, true) }
+        if let machine { rows.append(("Machine", machine, false)) }
+        if let seconds { rows.append(("Time of the comparison", Number.duration(seconds: seconds), false)) }
+        let groups = (configuration ?? []).map { ($0.title, $0.settings.map { ($0.name, $0.value, true) }) }
+        return (groups + [("Seeds, versions and machine", rows)]).filter { !$0.1.isEmpty }
     }
 }

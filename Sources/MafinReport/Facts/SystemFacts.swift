@@ -73,3 +73,7 @@ public struct StatisticsFacts: Sendable, Equatable, Codable {
     /// The smallest gain that would have been shown.
     public var detectable: Detectable?
 }
+
+extension SeedSummary {
+    var text: String { Number.mean(mean) + (standardDeviation.map { " ± \(Number.mean($0))" } ?? "") }
+}

@@ -28,7 +28,6 @@ public struct TrainingCurve: Sendable, Equatable, Codable {
 }
 
 extension TrainingCurve {
-    /// The curve of a training.
     init(_ record: TrainingRecord, metric: Metric) {
         self.init(
             // An encoder that is trained alone is evaluated alone on dev.

@@ -2,25 +2,24 @@ import MafinBlackBox
 import MafinMethod
 import MafinPipeline
 
-/// Wins and losses, and the scores behind them.
 extension MarkdownReport {
     /// The biggest wins and losses, a line each.
     var examples: String? {
         guard let examples = facts.examples else { return nil }
         func table(_ list: [QueryExample]) -> String {
-            var table = Table(columns: [
-                .init("query"), .init("before", .right), .init("after", .right), .init("change", .right),
-                .init("first before"), .init("first after"),
-            ])
-            for example in list {
-                table.append([
-                    singleLine(example.query, 100).inlineMarkdown, Number.mean(example.baselineValue),
-                    Number.mean(example.systemValue), signed(example.change),
-                    document(example.baselineRanking.first, of: example),
-                    document(example.systemRanking.first, of: example),
-                ])
-            }
-            return table.markdown()
+            Table(
+                columns: [
+                    "query", .number("before"), .number("after"), .number("change"), "first before", "first after",
+                ],
+                rows: list.map { example in
+                    [
+                        singleLine(example.query, 100).inlineMarkdown, Number.mean(example.baselineValue),
+                        Number.mean(example.systemValue), signed(example.change),
+                        document(example.baselineRanking.first, of: example),
+                        document(example.systemRanking.first, of: example),
+                    ]
+                }
+            ).markdown()
         }
         var parts = [
             "\(title(of: examples.system)) against \(title(of: examples.baseline)), \(examples.metric); ✓ marks a relevant first document."
@@ -34,21 +33,23 @@ extension MarkdownReport {
     var rankings: String? {
         guard let examples = facts.examples, !(examples.wins + examples.losses).isEmpty else { return nil }
         let lists = (examples.wins + examples.losses).map { example in
-            var table = Table(columns: [
-                .init("", .right), .init(title(of: examples.baseline)), .init(title(of: examples.system)),
-                .init("score", .right), .init("black box’s part", .right), .init("local part", .right),
-            ])
-            for place in 0..<min(Self.shownRanks, max(example.baselineRanking.count, example.systemRanking.count)) {
-                func entry(_ ranking: [RankedDocument]) -> RankedDocument? {
-                    ranking.indices.contains(place) ? ranking[place] : nil
-                }
-                let after = entry(example.systemRanking)
-                func number(_ value: Double?) -> String { value.map { Number.decimal($0) } ?? "–" }
-                table.append([
-                    "\(place + 1)", document(entry(example.baselineRanking), of: example), document(after, of: example),
-                    number(after?.score), number(after?.parts?.blackBox), number(after?.parts?.local),
-                ])
-            }
+            let places = max(example.baselineRanking.count, example.systemRanking.count)
+            let table = Table(
+                columns: [
+                    .number(""), .init(title(of: examples.baseline)), .init(title(of: examples.system)),
+                    .number("score"), .number("black box’s part"), .number("local part"),
+                ],
+                rows: (0..<min(Self.shownRanks, places)).map { place in
+                    func entry(_ ranking: [RankedDocument]) -> RankedDocument? {
+                        ranking.indices.contains(place) ? ranking[place] : nil
+                    }
+                    let after = entry(example.systemRanking)
+                    return [
+                        "\(place + 1)", document(entry(example.baselineRanking), of: example),
+                        document(after, of: example), number(after?.score), number(after?.parts?.blackBox),
+                        number(after?.parts?.local),
+                    ]
+                })
             let lines = (example.attributions ?? []).flatMap { attribution in
                 [attribution.query, attribution.document].compactMap(\.self).map {
                     words($0, documentId: attribution.documentId)
@@ -64,33 +65,26 @@ extension MarkdownReport {
     /// How scores are distributed, in tenths of their pairs.
     var scores: String? {
         guard let histograms = facts.scoreHistograms, !histograms.isEmpty else { return nil }
-        var table = Table(columns: [
-            .init("scores of"), .init("pairs"), .init("number", .right), .init("a tenth is below", .right),
-            .init("half", .right), .init("nine tenths", .right),
-        ])
-        for histogram in histograms {
-            for group in histogram.groups {
-                table.append(
+        let table = Table(
+            columns: [
+                "scores of", "pairs", .number("number"), .number("a tenth is below"), .number("half"),
+                .number("nine tenths"),
+            ],
+            rows: histograms.flatMap { histogram in
+                histogram.groups.map { group in
                     [histogram.title.inlineMarkdown, group.name.inlineMarkdown, Number.count(group.total)]
-                        + [0.1, 0.5, 0.9].map { share in
-                            histogram.border(of: group, share: share).map { Number.decimal($0) } ?? "–"
-                        })
-            }
-        }
+                        + [0.1, 0.5, 0.9].map { number(histogram.border(of: group, share: $0)) }
+                }
+            })
         return section("Scores", ["Borders of the histograms' bins.", table.markdown()])
     }
 
-    /// Places shown of each ranking.
     private static let shownRanks = 5
-    /// How many words are shown of each text, the strongest first.
     private static let shownWords = 8
 
     private func document(_ entry: RankedDocument?, of example: QueryExample) -> String {
         guard let entry else { return "–" }
-        let text = example.documents[entry.id]
-        let title = text.map { $0.title.isEmpty ? $0.text : $0.title } ?? ""
-        let line = singleLine(title, 60)
-        return (line.isEmpty ? entry.id : line).inlineMarkdown + (entry.isRelevant ? " ✓" : "")
+        return example.line(of: entry.id, 60).inlineMarkdown + (entry.isRelevant ? " ✓" : "")
     }
 
     private func words(_ attribution: ScoreAttribution, documentId: String) -> String {

@@ -2,13 +2,10 @@
 ///
 /// It is made of ``element(_:_:_:)`` and of texts, which are escaped on their way in: no text, however hostile, becomes a tag.
 struct Markup: Sendable, Equatable {
-    /// What goes into the file.
     private(set) var source: String
 
-    /// Nothing.
     static let empty = Markup(source: "")
 
-    /// A text, escaped.
     static func text(_ text: String) -> Markup { Markup(source: text.escapedForMarkup) }
 
     /// Style sheets and scripts of this module's own, which must not hold `<` or `&`.
@@ -23,21 +20,15 @@ struct Markup: Sendable, Equatable {
 
     static func += (first: inout Markup, second: Markup) { first.source += second.source }
 
-    /// Several pieces, one after the other.
     static func joined(_ parts: [Markup]) -> Markup {
         parts.count == 1 ? parts[0] : Markup(source: parts.reduce(into: "") { $0 += $1.source })
     }
 
-    /// The page's text with its document type.
     var document: String { "<!DOCTYPE html>\n\(source)\n" }
 }
 
-/// An element. An attribute without a value (`nil`) is left out.
-///
-/// - Parameters:
-///   - name: of the tag.
-///   - attributes: in the order given; values are escaped.
-///   - content: children; a `String` among them is a text.
+/// An element. Attributes stand in the order given, their values escaped; one without a value (`nil`) is left out. A `String` among the
+/// children is a text.
 func element(
     _ name: StaticString, _ attributes: KeyValuePairs<StaticString, String?> = [:],
     @MarkupBuilder _ content: () -> Markup = { .empty }
@@ -49,8 +40,8 @@ func element(
         source += " \(key)=\"\(value.escapedForMarkup)\""
     }
     let content = content().source
-    if content.isEmpty, emptyElements.contains(name) { return Markup(verbatim: source + "/>") }
-    return Markup(verbatim: source + ">" + content + "</" + name + ">")
+    if content.isEmpty, emptyElements.contains(name) { return Markup(source: source + "/>") }
+    return Markup(source: source + ">" + content + "</" + name + ">")
 }
 
 /// Elements that are written `<br/>`: those that HTML knows as void, and SVG's shapes. Every other element needs its end tag in HTML.
@@ -58,11 +49,6 @@ private let emptyElements: Set<String> = [
     "br", "col", "hr", "link", "meta", "circle", "line", "path", "polygon", "rect",
 ]
 
-extension Markup {
-    fileprivate init(verbatim source: String) { self.source = source }
-}
-
-/// Puts children of an element side by side.
 @resultBuilder enum MarkupBuilder {
     static func buildExpression(_ text: String) -> Markup { .text(text) }
     static func buildExpression(_ markup: Markup) -> Markup { markup }
@@ -75,9 +61,7 @@ extension Markup {
 }
 
 extension String {
-    /// The text as it stands between tags and inside quoted attributes.
-    ///
-    /// Control characters, which neither HTML nor XML can hold, become U+FFFD.
+    /// The text between tags and in quoted attributes. Control characters, which neither HTML nor XML can hold, become U+FFFD.
     var escapedForMarkup: String {
         // Most texts need nothing. Non-ASCII has a look of its own: U+0080…U+009F and U+FFFE are among it.
         guard utf8.contains(where: { $0 < 0x20 || $0 >= 0x7F || [0x22, 0x26, 0x27, 0x3C, 0x3E].contains($0) }) else {

@@ -5,7 +5,7 @@ import MafinNumerics
 enum PageStyle {
     /// Everything that goes into the page's `style` element.
     static let source: String =
-        [PlotTheme.properties, tints, base, PlotTheme.plotRules, tables, examples, narrow, paper]
+        [PlotTheme.properties, tints, base, PlotTheme.plotRules, contents, media]
         .joined(separator: "\n")
 
     /// The strongest tint of a word, as a share of the colour over the page: its text keeps a contrast of 4.5.
@@ -14,8 +14,7 @@ enum PageStyle {
     /// A class for each strength of a word's tint, in per cent of its colour.
     private static let tints = (0...Int(strongestTint * 100)).map { ".t\($0){--t:\($0)}" }.joined(separator: "\n")
 
-    /// What the page may do: show its own style sheet and run its own script, both known by their hashes; nothing else, whatever a
-    /// collection's texts hold.
+    /// The page may use its own style sheet and script, both known by their hashes, and nothing else, whatever a collection's texts hold.
     static let policy =
         "default-src 'none'; style-src \(hash(of: source)); script-src \(hash(of: script)); img-src data:; base-uri 'none'; "
         + "form-action 'none'"
@@ -31,7 +30,6 @@ enum PageStyle {
         body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-variant-numeric:tabular-nums;overflow-wrap:break-word}
         [dir=auto]{overflow-wrap:anywhere}
         .column{max-width:1096px;margin-left:auto;margin-right:auto;padding-left:24px;padding-right:24px}
-        h1,h2,h3,figcaption{text-wrap:balance}
         h1,h2,h3{font-weight:650;line-height:1.2;letter-spacing:-.012em;text-wrap:balance;margin:0}
         h1{font-size:clamp(2.125rem,1.35rem + 3.4vw,3.375rem);line-height:1.06;letter-spacing:-.028em;margin:10px 0 0;max-width:20ch}
         h2{font-size:1.5rem}
@@ -53,8 +51,7 @@ enum PageStyle {
         .ship .answer{background:var(--accent);border-radius:50%}
         .do-not-ship .answer{background:var(--loss)}
         .cannot-tell .answer{border:.13em solid var(--muted);border-radius:50%}
-        dl{margin:0}
-        dd{margin:0}
+        dl,dd{margin:0}
         .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(168px,1fr));gap:24px 32px;margin-top:40px;padding-top:20px;border-top:1px solid var(--hairline)}
         .figures dt{color:var(--muted);font-size:.875rem}
         .figures dd{font-size:1.625rem;font-weight:600;letter-spacing:-.02em;line-height:1.25;margin-top:2px}
@@ -65,16 +62,16 @@ enum PageStyle {
         nav a{color:var(--ink);text-decoration:none}
         nav a:hover{text-decoration:underline}
         pre{margin:16px 0 0;padding:14px 16px;background:var(--panel);border-radius:6px;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
-        pre,code,.mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace;font-size:.84375rem;line-height:1.55}
+        pre,code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace;font-size:.84375rem;line-height:1.55}
         figure{margin:28px 0 0}
-        figcaption{font-weight:600;max-width:68ch}
+        figcaption{font-weight:600;max-width:68ch;text-wrap:balance}
         figcaption .note{font-weight:400;display:block;margin-top:2px}
         figure .drawing{margin-top:16px}
         .drawing svg{max-width:100%;height:auto}
         .drawing .narrow{display:none}
         .key{display:inline-block;width:.72em;height:.72em;margin:0 .35em 0 0;vertical-align:-.02em;background:var(--c)}
         .keys{display:flex;flex-wrap:wrap;gap:4px 20px;margin:12px 0 0;padding:0;list-style:none;font-size:.875rem;color:var(--muted)}
-        .c-accent{--c:var(--accent)} .c-loss{--c:var(--loss)} .c-black-box{--c:var(--black-box)} .c-neutral{--c:var(--neutral)}
+        .c-accent{--c:var(--accent)} .c-loss{--c:var(--loss)} .c-black-box{--c:var(--black-box)}
         .up{color:var(--accent)} .down{color:var(--loss)}
         footer{margin-top:96px;margin-bottom:64px;color:var(--muted);font-size:.875rem}
         .skip{position:absolute;left:-9999px}
@@ -83,7 +80,8 @@ enum PageStyle {
         .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
         """
 
-    private static let tables = """
+    /// Tables and examples.
+    private static let contents = """
         .scroll{overflow-x:auto;margin:24px -12px 0;padding:0 12px;position:relative}
         table{border-collapse:collapse;width:100%;font-size:.90625rem;line-height:1.4}
         caption{text-align:left;font-weight:600;padding:0 0 10px;font-size:1rem}
@@ -109,9 +107,6 @@ enum PageStyle {
         thead [aria-sort=descending] button::after{content:"↓"}
         thead button:hover{color:var(--ink)}
         .facts th{color:var(--muted);white-space:normal;width:22ch}
-        """
-
-    private static let examples = """
         .examples{margin-top:16px;border-top:1px solid var(--hairline)}
         details.example{border-bottom:1px solid var(--hairline)}
         summary{cursor:pointer;list-style:none}
@@ -154,11 +149,11 @@ enum PageStyle {
         .texts dd{max-width:76ch;white-space:pre-line}
         .rest>summary{color:var(--accent)}
         .rest[open]>summary{display:none}
-        .rest{display:inline}
-        .rest>summary{display:inline}
+        .rest,.rest>summary{display:inline}
         """
 
-    private static let narrow = """
+    /// Narrow screens, and paper.
+    private static let media = """
         @media (max-width:719px){
         .column{padding-left:16px;padding-right:16px}
         header{padding-top:32px}
@@ -184,9 +179,6 @@ enum PageStyle {
         .rankings>div+div+div{margin-top:20px}
         .slopes{display:none}
         }
-        """
-
-    private static let paper = """
         @media print{
         body{font-size:10.5pt}
         .column{max-width:none;padding:0}

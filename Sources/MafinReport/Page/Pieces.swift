@@ -5,28 +5,20 @@ import MafinRetrieval
 /// A mean as tables print it.
 func mean(_ value: Double?) -> String { Number.mean(value) }
 
-/// A difference with its sign.
 func signed(_ value: Double) -> String { Number.typographic(Number.signed(value)) }
 
 /// An interval of differences: `+.031 … +.061`.
 func interval(_ difference: MetricDifference) -> String { "\(signed(difference.low)) … \(signed(difference.high))" }
 
-/// The second line of a cell.
 func small(_ text: String) -> Markup { element("small") { text } }
 
-/// A paragraph of second rank.
 func note(_ text: String) -> Markup { element("p", ["class": "note"]) { text } }
 
-/// The paragraph under a heading.
 func lead(_ text: String) -> Markup { element("p", ["class": "lead"]) { text } }
 
-/// What a figure of the page shows.
 protocol Drawing {
-    /// Its accessible name.
     var title: String { get }
-    /// What it shows, in words.
     var summary: String { get }
-    /// The drawing at a width.
     func svg(width: Double, isNamed: Bool) -> Markup
 }
 
@@ -34,8 +26,11 @@ extension Plot: Drawing {}
 extension IntervalPlot: Drawing {}
 extension BalancePlot: Drawing {}
 
-/// A drawing twice: as wide as the page, and as wide as a phone; the style sheet shows one of them. Screen readers meet its name once, with or
-/// without the style sheet.
+extension Drawing {
+    func svgFile(width: Double = 720) -> String { SVG.file(svg(width: width, isNamed: true)) }
+}
+
+/// A drawing twice, for wide and narrow screens; the style sheet shows one of them. Screen readers meet its name once, with or without it.
 func figure(
     _ caption: String, note: String? = nil, wide: Double = 1048, narrow: Double = 358, _ drawing: some Drawing
 ) -> Markup {
@@ -57,81 +52,52 @@ func figure(
     }
 }
 
-/// A column of a page's table.
-struct PageColumn {
-    var title: String
-    var isNumber = false
-
-    init(_ title: String) { self.title = title }
-
-    static func number(_ title: String) -> PageColumn {
-        var column = PageColumn(title)
-        column.isNumber = true
-        return column
-    }
-}
-
-/// One cell of a page's table.
 struct PageCell {
     var content: Markup
-    /// What the cell is sorted by; `nil`: its text.
-    var value: Double?
-    /// Whether there is no value, in a column of numbers.
-    var isAbsent = false
+    /// What the cell is sorted by; `nil`: its text. Of a cell without a value: an empty text.
+    var value: String?
 
     init(_ content: Markup, value: Double? = nil) {
         self.content = content
-        self.value = value
+        self.value = value.map { "\($0)" }
     }
 
-    init(_ text: String, value: Double? = nil) { self.init(.text(text), value: value) }
+    init(_ text: String, _ second: String? = nil, value: Double? = nil) {
+        self.init(.text(text) + second.map(small), value: value)
+    }
 
-    /// A dash.
     static var absent: PageCell {
         var cell = PageCell(
             element("span", ["aria-hidden": "true"]) { "–" } + element("span", ["class": "hidden"]) { "none" })
-        cell.isAbsent = true
+        cell.value = ""
         return cell
     }
 }
 
-/// A row of a page's table. Its first cell is the head of the row.
-struct PageRow {
-    var cells: [PageCell]
-    var isChosen = false
-
-    init(_ cells: [PageCell], isChosen: Bool = false) {
-        self.cells = cells
-        self.isChosen = isChosen
-    }
-}
-
-/// A table in a box of its own that scrolls where the table is wider than the page.
+/// A table in a box of its own that scrolls where the table is wider than the page. The first cell of a row is its head.
+/// - Parameter chosen: the row that stands out.
 func pageTable(
-    _ caption: String, note: String? = nil, columns: [PageColumn], rows: [PageRow], isSortable: Bool = false,
-    isCompact: Bool = false
+    _ caption: String, note: String? = nil, columns: [Table.Column], rows: [[PageCell]], chosen: Int? = nil,
+    isSortable: Bool = false, isCompact: Bool = false
 ) -> Markup {
-    element("div", ["class": "scroll", "tabindex": "0", "role": "region", "aria-label": caption]) {
-        element("table", ["class": "pinned\(isSortable ? " sortable" : "")\(isCompact ? " compact" : "")"]) {
-            tableCaption(caption, note)
-            element("thead") {
-                element("tr") {
-                    for column in columns {
-                        element("th", ["scope": "col", "class": column.isNumber ? "n" : nil]) { column.title }
-                    }
+    let classes = columns.map { $0.alignment == .right ? "n" : nil }
+    return scrolling(caption, note, class: "pinned\(isSortable ? " sortable" : "")\(isCompact ? " compact" : "")") {
+        element("thead") {
+            element("tr") {
+                for (column, name) in zip(columns, classes) {
+                    element("th", ["scope": "col", "class": name]) { column.title }
                 }
             }
-            element("tbody") {
-                for row in rows {
-                    element("tr", ["class": row.isChosen ? "chosen" : nil]) {
-                        for (index, (column, cell)) in zip(columns, row.cells).enumerated() {
-                            let value = column.isNumber ? cell.value.map { "\($0)" } ?? (cell.isAbsent ? "" : nil) : nil
-                            if index == 0 {
-                                element("th", ["scope": "row", "class": column.isNumber ? "n" : nil]) { cell.content }
-                            } else {
-                                element("td", ["class": column.isNumber ? "n" : nil, "data-value": value]) {
-                                    cell.content
-                                }
+        }
+        element("tbody") {
+            for (number, row) in rows.enumerated() {
+                element("tr", ["class": number == chosen ? "chosen" : nil]) {
+                    for (index, (name, cell)) in zip(classes, row).enumerated() {
+                        if index == 0 {
+                            element("th", ["scope": "row", "class": name]) { cell.content }
+                        } else {
+                            element("td", ["class": name, "data-value": name.flatMap { _ in cell.value }]) {
+                                cell.content
                             }
                         }
                     }
@@ -142,26 +108,29 @@ func pageTable(
 }
 
 /// The caption stays in sight where its table scrolls to the side.
-private func tableCaption(_ caption: String, _ note: String?) -> Markup {
-    element("caption") {
-        element("span", ["class": "cap"]) {
-            caption
-            if let note { element("span", ["class": "note"]) { note } }
+private func scrolling(
+    _ caption: String, _ note: String?, class name: String, @MarkupBuilder _ content: () -> Markup
+) -> Markup {
+    element("div", ["class": "scroll", "tabindex": "0", "role": "region", "aria-label": caption]) {
+        element("table", ["class": name]) {
+            element("caption") {
+                element("span", ["class": "cap"]) {
+                    caption
+                    if let note { element("span", ["class": "note"]) { note } }
+                }
+            }
+            content()
         }
     }
 }
 
-/// A table of names and values.
 func factsTable(_ caption: String, note: String? = nil, _ rows: [(name: String, value: Markup)]) -> Markup {
-    element("div", ["class": "scroll", "tabindex": "0", "role": "region", "aria-label": caption]) {
-        element("table", ["class": "facts"]) {
-            tableCaption(caption, note)
-            element("tbody") {
-                for row in rows {
-                    element("tr") {
-                        element("th", ["scope": "row"]) { row.name }
-                        element("td") { row.value }
-                    }
+    scrolling(caption, note, class: "facts") {
+        element("tbody") {
+            for row in rows {
+                element("tr") {
+                    element("th", ["scope": "row"]) { row.name }
+                    element("td") { row.value }
                 }
             }
         }

@@ -1,7 +1,6 @@
 import MafinRetrieval
 
 extension ReportPage {
-    /// How scores are distributed.
     var scores: Section? {
         guard let histograms = facts.scoreHistograms?.filter({ !$0.groups.isEmpty }), !histograms.isEmpty else {
             return nil
@@ -43,57 +42,44 @@ extension ReportPage {
                     "\(group.name): most scores between \(Number.decimal(edges[top])) and \(Number.decimal(edges[top + 1]))"
             }.joined(separator: "; "),
             x: .init("score", PlotScale(edges[0]...edges[edges.count - 1]), .decimal),
-            y: .init(
-                "share of pairs", PlotScale(0...max(1e-6, (shares.flatMap(\.self).max() ?? 1) * 1.08)), .share),
+            y: .init("share of pairs", PlotScale(0...max(1e-6, (shares.flatMap(\.self).max() ?? 1) * 1.08)), .share),
             marks: marks, aspect: 0.56)
     }
 
-    /// Facts about the collection.
     var data: Section? {
         guard let data = facts.data else { return nil }
-        func words(_ distribution: DataFacts.Distribution?) -> String {
-            distribution.map {
-                "median \(Number.decimal($0.median, 0)), mean \(Number.decimal($0.mean, 1)), "
-                    + "from \(Number.decimal($0.minimum, 0)) to \(Number.decimal($0.maximum, 0))"
-            } ?? "not measured"
+        func text(_ words: DataFacts.Distribution) -> String {
+            "median \(Number.decimal(words.median, 0)), mean \(Number.decimal(words.mean, 1)), "
+                + "from \(Number.decimal(words.minimum, 0)) to \(Number.decimal(words.maximum, 0))"
         }
-        var rows: [(String, Markup)] = [
-            ("Collection", .text(data.name)), ("Documents", .text(Number.count(data.documents))),
-            ("Queries", .text(Number.count(data.queries))),
+        var rows = [
+            ("Collection", data.name), ("Documents", Number.count(data.documents)),
+            ("Queries", Number.count(data.queries)),
         ]
-        if data.documentWords != nil { rows.append(("Words a document", .text(words(data.documentWords)))) }
-        if data.queryWords != nil { rows.append(("Words a query", .text(words(data.queryWords)))) }
+        if let words = data.documentWords { rows.append(("Words a document", text(words))) }
+        if let words = data.queryWords { rows.append(("Words a query", text(words))) }
         let grades = Set(data.splits.flatMap(\.grades.keys)).sorted { (Int($0) ?? 0, $0) < (Int($1) ?? 0, $1) }
+        let splits = pageTable(
+            "The labels of each split",
+            columns: ["Split", .number("Queries"), .number("Labels"), .number("Relevant documents a query")]
+                + grades.map { .number("Grade \($0)") },
+            rows: data.splits.map { split in
+                let relevant = split.relevantDocuments.map {
+                    PageCell(
+                        "mean \(Number.decimal($0.mean, 1))",
+                        "median \(Number.decimal($0.median, 0)), at most \(Number.decimal($0.maximum, 0))")
+                }
+                return [
+                    PageCell(split.name), PageCell(Number.count(split.queries)), PageCell(Number.count(split.labels)),
+                    relevant ?? .absent,
+                ] + grades.map { grade in split.grades[grade].map { PageCell(Number.count($0)) } ?? .absent }
+            }, isCompact: true)
         return Section(
             id: "data", title: "Data",
-            content: factsTable("The collection", rows)
-                + pageTable(
-                    "The labels of each split",
-                    columns: [
-                        PageColumn("Split"), .number("Queries"), .number("Labels"),
-                        .number("Relevant documents a query"),
-                    ] + grades.map { .number("Grade \($0)") },
-                    rows: data.splits.map { split in
-                        PageRow(
-                            [
-                                PageCell(split.name), PageCell(Number.count(split.queries)),
-                                PageCell(Number.count(split.labels)),
-                                split.relevantDocuments.map {
-                                    PageCell(
-                                        .text("mean \(Number.decimal($0.mean, 1))")
-                                            + small(
-                                                "median \(Number.decimal($0.median, 0)), at most \(Number.decimal($0.maximum, 0))"
-                                            ))
-                                } ?? .absent,
-                            ]
-                                + grades.map { grade in
-                                    split.grades[grade].map { PageCell(Number.count($0)) } ?? .absent
-                                })
-                    }, isCompact: true)
+            content: factsTable("The collection", rows.map { ($0, .text($1)) }) + splits
                 + warnings(data.warnings ?? []))
     }
 
-    /// Warnings that are shown at once.
     private static let shownWarnings = 8
 
     private func warnings(_ warnings: [String]) -> Markup {
@@ -109,62 +95,45 @@ extension ReportPage {
                 } : .empty)
     }
 
-    /// Leaks, and labels to look at again.
     var quality: Section? {
         guard facts.leaks != nil || facts.suspectedFalseNegatives != nil else { return nil }
         var content = Markup.empty
         if let leaks = facts.leaks {
             content += element("h3") { "The same text in training and in \(facts.split)" }
-            content += lead(
-                leaks.method + " "
-                    + (leaks.found == 0
-                        ? "Nothing was found."
-                        : "\(Number.count(leaks.found)) \(leaks.found == 1 ? "pair was" : "pairs were") found"
-                            + (leaks.isAllowed ? "; the user chose to measure anyway (--allow-leak)." : ".")))
+            content += lead(leaks.summary)
             if !leaks.findings.isEmpty {
                 content += pageTable(
                     "Texts that are the same or nearly so",
                     note: leaks.findings.count < leaks.found ? "The \(leaks.findings.count) most alike." : nil,
-                    columns: [
-                        .number("In common"), PageColumn("What"), PageColumn("In training"),
-                        PageColumn("In \(facts.split)"),
-                    ],
+                    columns: [.number("In common"), "What", "In training", "In \(facts.split)"],
                     rows: leaks.findings.map { finding in
-                        PageRow([
+                        [
                             PageCell(Number.percent(finding.similarity), value: finding.similarity),
                             PageCell(finding.kind.rawValue),
-                            PageCell(
-                                small(finding.trainingId) + foreignText(finding.trainingText, showing: 240)),
+                            PageCell(small(finding.trainingId) + foreignText(finding.trainingText, showing: 240)),
                             PageCell(small(finding.testId) + foreignText(finding.testText, showing: 240)),
-                        ])
+                        ]
                     })
             }
         }
         if let suspects = facts.suspectedFalseNegatives {
             content += element("h3") { "Labels to check" }
-            content += lead(
-                suspects.method + " "
-                    + (suspects.found == 0
-                        ? "None was found."
-                        : "\(Number.count(suspects.found)) \(suspects.found == 1 ? "was" : "were") found."))
+            content += lead(suspects.summary)
             if !suspects.suspects.isEmpty {
                 content += pageTable(
                     "Documents that may be relevant",
                     note: suspects.suspects.count < suspects.found ? "\(suspects.suspects.count) of them." : nil,
-                    columns: [
-                        PageColumn("Query"), PageColumn("Document"), .number("Rank, black box"), .number("Rank, local"),
-                    ],
+                    columns: ["Query", "Document", .number("Rank, black box"), .number("Rank, local")],
                     rows: suspects.suspects.map { suspect in
-                        PageRow([
+                        let title = suspect.document.title
+                        return [
                             PageCell(small(suspect.queryId) + foreignText(suspect.query, showing: 160)),
                             PageCell(
                                 small(suspect.documentId)
-                                    + (suspect.document.title.isEmpty
-                                        ? .empty
-                                        : element("strong", ["dir": "auto"]) { suspect.document.title + " " })
+                                    + (title.isEmpty ? .empty : element("strong", ["dir": "auto"]) { title + " " })
                                     + foreignText(suspect.document.text, showing: 240)),
                             PageCell("\(suspect.blackBoxRank)"), PageCell("\(suspect.localRank)"),
-                        ])
+                        ]
                     })
             }
         }

@@ -53,9 +53,7 @@ extension ReportPage {
                 note(
                     "Query \(example.queryId), \(Number.count(example.relevantDocuments)) relevant "
                         + (example.relevantDocuments == 1 ? "document." : "documents."))
-                if example.query.count > 300 {
-                    element("p") { foreignText(example.query, showing: 600) }
-                }
+                if example.query.count > 300 { element("p") { foreignText(example.query, showing: 600) } }
                 rankings(example, id: id, of: examples)
                 for attribution in example.attributions ?? [] { words(attribution, example) }
                 texts(example, id: id, of: examples)
@@ -76,9 +74,8 @@ extension ReportPage {
                 element("ol") {
                     for entry in ranking {
                         row(
-                            entry, text: example.documents[entry.id], isBaseline: isBaseline, isGraded: isGraded,
-                            bars: bars,
-                            link: ids.firstIndex(of: entry.id).map { "#\(id)-d\($0 + 1)" })
+                            entry, name: example.line(of: entry.id, 160), isBaseline: isBaseline, isGraded: isGraded,
+                            bars: bars, link: ids.firstIndex(of: entry.id).map { "#\(id)-d\($0 + 1)" })
                     }
                 }
             }
@@ -91,12 +88,11 @@ extension ReportPage {
     }
 
     private func row(
-        _ entry: RankedDocument, text: DocumentText?, isBaseline: Bool, isGraded: Bool, bars: ScoreBars,
-        link: String?
+        _ entry: RankedDocument, name: String, isBaseline: Bool, isGraded: Bool, bars: ScoreBars, link: String?
     ) -> Markup {
         element("li", ["class": entry.isRelevant ? "relevant" : nil]) {
             element("span", ["class": "rank"]) { "\(entry.rank)" }
-            element("a", ["class": "doc", "dir": "auto", "href": link]) { Self.line(text, id: entry.id) }
+            element("a", ["class": "doc", "dir": "auto", "href": link]) { name }
             element("span", ["class": "grade"]) {
                 switch entry.grade {
                 case .some(let grade) where grade > 0: isGraded ? "relevant, grade \(grade)" : "relevant"
@@ -122,13 +118,6 @@ extension ReportPage {
         return SVG.rect(x: x, y: 0, width: end * 100 - x, height: 8, class: color)
     }
 
-    /// Title and start of the text.
-    private static func line(_ text: DocumentText?, id: String) -> String {
-        guard let text else { return id }
-        let line = singleLine(text.title.isEmpty ? text.text : text.title, 160)
-        return line.isEmpty ? id : line
-    }
-
     private static func score(_ entry: RankedDocument, isBaseline: Bool) -> String {
         if !isBaseline, let parts = entry.parts {
             return
@@ -145,18 +134,11 @@ extension ReportPage {
     private func slopes(_ example: QueryExample) -> Markup {
         let rows = Double(max(example.baselineRanking.count, example.systemRanking.count, 1))
         func y(_ rank: Int) -> Double { Double(rank) - 0.5 }
-        func line(_ from: Int, _ to: Double, _ entry: RankedDocument, isEntering: Bool = false) -> Markup {
-            let isFallen = entry.isRelevant && (isEntering ? false : to > y(from) + 0.25)
-            return element(
-                "line",
-                [
-                    "x1": isEntering ? "70" : "4", "y1": coordinate(isEntering ? rows + 0.2 : y(from)),
-                    "x2": isEntering ? "96" : "96", "y2": coordinate(isEntering ? y(from) : to),
-                    "class": entry.isRelevant ? (isFallen ? "relevant fallen" : "relevant") : nil,
-                ])
+        func line(_ entry: RankedDocument, _ from: (Double, Double), isFallen: Bool, to place: Int) -> Markup {
+            let name = isFallen ? "relevant fallen" : "relevant"
+            return SVG.line(from, (96, y(place)), class: entry.isRelevant ? name : nil)
         }
-        let places = Dictionary(
-            example.systemRanking.map { ($0.id, $0.rank) }, uniquingKeysWith: { first, _ in first })
+        let places = Dictionary(example.systemRanking.map { ($0.id, $0.rank) }, uniquingKeysWith: { first, _ in first })
         let before = Set(example.baselineRanking.map(\.id))
         return element("div", ["class": "slopes", "aria-hidden": "true"]) {
             element(
@@ -169,21 +151,22 @@ extension ReportPage {
                 // Relevant documents lie above the others.
                 for isRelevant in [false, true] {
                     for entry in example.baselineRanking where entry.isRelevant == isRelevant {
-                        if let place = places[entry.id] { line(entry.rank, y(place), entry) }
+                        if let place = places[entry.id] {
+                            line(entry, (4, y(entry.rank)), isFallen: place > entry.rank, to: place)
+                        }
                     }
                     for entry in example.systemRanking
                     where entry.isRelevant == isRelevant && !before.contains(entry.id) {
-                        line(entry.rank, 0, entry, isEntering: true)
+                        line(entry, (70, rows + 0.2), isFallen: false, to: entry.rank)
                     }
                 }
             }
         }
     }
 
-    /// How each word contributes to the local encoder's score.
     private func words(_ attribution: DocumentAttribution, _ example: QueryExample) -> Markup {
         let place = example.systemRanking.first { $0.id == attribution.documentId }?.rank
-        let name = Self.line(example.documents[attribution.documentId], id: attribution.documentId)
+        let name = example.line(of: attribution.documentId, 160)
         let method =
             switch attribution.query.method {
             case .leaveOneOut:
@@ -235,7 +218,6 @@ extension ReportPage {
         ) { piece.text }
     }
 
-    /// All documents of both rankings, each once.
     private func documentIds(_ example: QueryExample) -> [String] {
         var seen: Set<String> = []
         return (example.systemRanking + example.baselineRanking).map(\.id)
@@ -298,8 +280,7 @@ struct ScoreBars {
 
     init(_ example: QueryExample) {
         let parts = (example.baselineRanking + example.systemRanking).compactMap(\.parts)
-        let floor = ScoreParts(
-            blackBox: parts.map(\.blackBox).min() ?? 0, local: parts.map(\.local).min() ?? 0)
+        let floor = ScoreParts(blackBox: parts.map(\.blackBox).min() ?? 0, local: parts.map(\.local).min() ?? 0)
         self.floor = floor
         longest = parts.map { $0.total - floor.total }.max() ?? 0
     }

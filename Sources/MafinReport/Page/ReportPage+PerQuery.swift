@@ -3,19 +3,12 @@ import MafinRetrieval
 extension ReportPage {
     /// Query by query: how often each system won, and where.
     var perQuery: Section? {
-        guard let perQuery = facts.perQuery else { return nil }
-        let balances = facts.systems.compactMap { system in
-            system.name == facts.baseline
-                ? nil
-                : perQuery.balance(of: system.name, against: facts.baseline, in: facts.metric).map { (system, $0) }
-        }
-        guard !balances.isEmpty else { return nil }
+        let balances = balances
+        guard let perQuery = facts.perQuery, !balances.isEmpty else { return nil }
         // The system that the page is about; else the one with the largest difference.
         let chosen =
             balances.first { $0.0.name == facts.verdict?.system }
-            ?? balances.max {
-                ($0.0.metrics[facts.metric] ?? 0) < ($1.0.metrics[facts.metric] ?? 0)
-            }
+            ?? balances.max { ($0.0.metrics[facts.metric] ?? 0) < ($1.0.metrics[facts.metric] ?? 0) }
         var content = balancePlot(balances)
         if let chosen, let mine = perQuery.values(of: chosen.0.name, in: facts.metric),
             let theirs = perQuery.values(of: facts.baseline, in: facts.metric)
@@ -26,6 +19,16 @@ extension ReportPage {
             }
         }
         return Section(id: "queries", title: "Query by query", content: content)
+    }
+
+    /// Each system's queries better and worse than with the baseline.
+    var balances: [(SystemFacts, Balance)] {
+        facts.systems.compactMap { system in
+            system.name == facts.baseline
+                ? nil
+                : facts.perQuery?.balance(of: system.name, against: facts.baseline, in: facts.metric)
+                    .map { (system, $0) }
+        }
     }
 
     private func balancePlot(_ balances: [(SystemFacts, Balance)]) -> Markup {
@@ -55,23 +58,21 @@ extension ReportPage {
             }
         }
         let tolerance = Balance.tolerance
+        let quarters = [0, 0.25, 0.5, 0.75, 1]
         let plot = Plot(
             title: "\(facts.metric) of each query, \(title(of: facts.baseline)) against \(system.displayName)",
             summary: "\(balance.wins) queries above the diagonal, \(balance.ties) on it, \(balance.losses) below.",
             x: .init(
-                "\(facts.metric), \(title(of: facts.baseline))", PlotScale(-0.02...1.02), .share, ticks: Self.quarters),
-            y: .init("\(facts.metric), \(system.displayName)", PlotScale(-0.02...1.02), .share, ticks: Self.quarters),
+                "\(facts.metric), \(title(of: facts.baseline))", PlotScale(-0.02...1.02), .share, ticks: quarters),
+            y: .init("\(facts.metric), \(system.displayName)", PlotScale(-0.02...1.02), .share, ticks: quarters),
             marks: [
                 .diagonal, .points(points { abs($0) <= tolerance }, .neutral),
                 .points(points { $0 < -tolerance }, .loss), .points(points { $0 > tolerance }, .gain),
             ], aspect: 0.92)
         return figure(
             "\(system.displayName) against \(title(of: facts.baseline))",
-            note: "Each dot is a query; above the diagonal, \(system.displayName) is better.", wide: 480,
-            plot)
+            note: "Each dot is a query; above the diagonal, \(system.displayName) is better.", wide: 480, plot)
     }
-
-    private static let quarters = [0, 0.25, 0.5, 0.75, 1]
 
     private func waterfall(_ system: SystemFacts, _ differences: [Double], _ balance: Balance) -> Markup {
         let sorted = differences.sorted(by: >)

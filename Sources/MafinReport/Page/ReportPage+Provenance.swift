@@ -1,7 +1,6 @@
 import MafinPipeline
 
 extension ReportPage {
-    /// How the figures were made.
     var provenance: Section? {
         guard let provenance = facts.provenance else { return nil }
         var content = Markup.empty
@@ -9,28 +8,17 @@ extension ReportPage {
             content += element("h3") { "Command" }
             content += element("pre", ["tabindex": "0"]) { element("code") { command } }
         }
-        for group in provenance.configuration ?? [] where !group.settings.isEmpty {
-            content += factsTable(group.title, group.settings.map { ($0.name, code($0.value)) })
+        for group in provenance.groups {
+            content += factsTable(group.title, group.rows.map { ($0, $2 ? code($1) : .text($1)) })
         }
-        var rows: [(String, Markup)] = []
-        for (name, seed) in (provenance.seeds ?? [:]).sorted(by: { $0.key < $1.key }) {
-            rows.append(("Seed of \(name)", code("\(seed)")))
-        }
-        for version in provenance.versions ?? [] { rows.append((version.name, code(version.value))) }
-        if let machine = provenance.machine { rows.append(("Machine", .text(machine))) }
-        if let seconds = provenance.seconds {
-            rows.append(("Time of the comparison", .text(Number.duration(seconds: seconds))))
-        }
-        if !rows.isEmpty { content += factsTable("Seeds, versions and machine", rows) }
         if let inputs = provenance.inputs, !inputs.isEmpty {
             content += pageTable(
-                "Inputs",
-                columns: [PageColumn("What"), PageColumn("File"), .number("Entries"), PageColumn("SHA-256")],
+                "Inputs", columns: ["What", "File", .number("Entries"), "SHA-256"],
                 rows: inputs.map {
-                    PageRow([
+                    [
                         PageCell($0.role), PageCell($0.name), PageCell(Number.count($0.count)),
                         PageCell(code($0.sha256)),
-                    ])
+                    ]
                 })
         }
         return content == .empty ? nil : Section(id: "provenance", title: "How to reproduce it", content: content)
@@ -38,7 +26,6 @@ extension ReportPage {
 
     private func code(_ text: String) -> Markup { element("code") { text } }
 
-    /// What is not in the report, and why.
     var omissions: Section? {
         let omissions = facts.allOmissions
         guard !omissions.isEmpty else { return nil }

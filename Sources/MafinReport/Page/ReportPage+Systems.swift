@@ -9,7 +9,7 @@ extension ReportPage {
             content: Markup.joined([lead(testing), systemTable, differences].compactMap(\.self)))
     }
 
-    private var testing: String {
+    var testing: String {
         var text = "Differences are to the baseline, \(title(of: facts.baseline)), on the same queries."
         if let statistics = facts.statistics {
             text +=
@@ -36,7 +36,7 @@ extension ReportPage {
         let hasDifference = facts.systems.contains { $0.difference?[facts.metric] != nil }
         let hasSeeds = facts.systems.contains { $0.seeds?[facts.metric] != nil }
         let hasSeconds = facts.systems.contains { $0.seconds != nil }
-        var columns = [PageColumn("System")]
+        var columns: [Table.Column] = ["System"]
         for metric in metrics {
             columns.append(.number(metric.description))
             if metric == facts.metric {
@@ -63,11 +63,10 @@ extension ReportPage {
                     if hasSeeds { cells.append(seeds(of: system)) }
                 }
                 if hasSeconds {
-                    cells.append(
-                        system.seconds.map { PageCell(Number.duration(seconds: $0), value: $0) } ?? .absent)
+                    cells.append(system.seconds.map { PageCell(Number.duration(seconds: $0), value: $0) } ?? .absent)
                 }
-                return PageRow(cells, isChosen: system.name == facts.verdict?.system)
-            }, isSortable: true)
+                return cells
+            }, chosen: facts.systems.firstIndex { $0.name == facts.verdict?.system }, isSortable: true)
     }
 
     private func name(of system: SystemFacts) -> Markup {
@@ -91,51 +90,46 @@ extension ReportPage {
 
     /// The mark of a finding, with room kept where there is none so that figures stay in line.
     private func mark(_ finding: EvaluationSummary.Finding?) -> Markup {
-        switch finding {
-        case .better:
-            element("span", ["class": "up", "aria-hidden": "true"]) { " ▲" }
-                + element("span", ["class": "hidden"]) { " better" }
-        case .worse:
-            element("span", ["class": "down", "aria-hidden": "true"]) { " ▼" }
-                + element("span", ["class": "hidden"]) { " worse" }
-        default: element("span", ["class": "space", "aria-hidden": "true"]) { " ▲" }
+        guard let finding, !finding.mark.isEmpty else {
+            return element("span", ["class": "space", "aria-hidden": "true"]) { " ▲" }
         }
+        return element("span", ["class": finding == .better ? "up" : "down", "aria-hidden": "true"]) { finding.mark }
+            + element("span", ["class": "hidden"]) { " \(finding.rawValue)" }
     }
 
     private func difference(of system: SystemFacts) -> [PageCell] {
         guard let difference = system.difference?[facts.metric] else { return [.absent, .absent] }
         return [
+            PageCell(signed(difference.mean), interval(difference), value: difference.mean),
             PageCell(
-                .text(signed(difference.mean)) + small(interval(difference)), value: difference.mean),
-            PageCell(
-                .text(Number.probability(difference.pHolm))
-                    + small("p \(Number.probability(difference.p))"),
-                value: difference.pHolm),
+                Number.probability(difference.pHolm), "p \(Number.probability(difference.p))", value: difference.pHolm),
         ]
     }
 
     private func seeds(of system: SystemFacts) -> PageCell {
         guard let spread = system.seeds?[facts.metric] else { return .absent }
-        return PageCell(
-            .text(mean(spread.mean) + (spread.standardDeviation.map { " ± \(mean($0))" } ?? ""))
-                + small(spread.values.map { mean($0) }.joined(separator: " ")),
-            value: spread.mean)
+        return PageCell(spread.text, spread.values.map { mean($0) }.joined(separator: " "), value: spread.mean)
     }
 
-    /// The differences of the metric that decides, with their intervals.
     var differencePlot: IntervalPlot? {
-        let rows = facts.systems.compactMap { system -> IntervalPlot.Row? in
-            guard let difference = system.difference?[facts.metric] else { return nil }
-            return IntervalPlot.Row(
-                label: system.displayName, value: difference.mean, low: difference.low, high: difference.high,
-                text: "\(signed(difference.mean)) (\(interval(difference)))", color: finding(difference).color,
-                isStrong: system.name == facts.verdict?.system)
+        let rows = facts.systems.compactMap { system in
+            system.difference?[facts.metric].map {
+                row(system.name, $0, text: " (\(interval($0)))", isStrong: system.name == facts.verdict?.system)
+            }
         }
         guard !rows.isEmpty else { return nil }
         return IntervalPlot(
             title: "Difference of each system to \(title(of: facts.baseline)) in \(facts.metric)",
             summary: rows.map { "\($0.label) \($0.text)" }.joined(separator: "; "),
             label: "difference in \(facts.metric)", rows: rows, indifference: detectable.map { -$0...$0 })
+    }
+
+    private func row(
+        _ system: String, _ difference: MetricDifference, text: String, isStrong: Bool = false
+    ) -> IntervalPlot.Row {
+        IntervalPlot.Row(
+            label: title(of: system), value: difference.mean, low: difference.low, high: difference.high,
+            text: signed(difference.mean) + text, color: finding(difference).color, isStrong: isStrong)
     }
 
     /// The smallest difference in the metric that decides that these queries could have shown.
@@ -155,22 +149,15 @@ extension ReportPage {
         }
     }
 
-    /// The system that is best on dev against every other one, drawn.
     var headToHeadPlot: IntervalPlot? {
         guard let facts = facts.headToHead, !facts.opponents.isEmpty else { return nil }
+        let rows = facts.opponents.map {
+            row($0.name, $0.difference, text: ", p \(Number.probability($0.difference.pHolm))")
+        }
         return IntervalPlot(
             title: "\(title(of: facts.system)) minus each other system in \(facts.metric)",
-            summary: facts.opponents.map {
-                "\(title(of: $0.name)) \(signed($0.difference.mean)), p \(Number.probability($0.difference.pHolm))"
-            }.joined(separator: "; "),
-            label: "difference in \(facts.metric)",
-            rows: facts.opponents.map { opponent in
-                IntervalPlot.Row(
-                    label: title(of: opponent.name), value: opponent.difference.mean, low: opponent.difference.low,
-                    high: opponent.difference.high,
-                    text: "\(signed(opponent.difference.mean)), p \(Number.probability(opponent.difference.pHolm))",
-                    color: finding(opponent.difference).color)
-            })
+            summary: rows.map { "\($0.label) \($0.text)" }.joined(separator: "; "),
+            label: "difference in \(facts.metric)", rows: rows)
     }
 
     /// The system that is best on dev against every other one.
@@ -193,26 +180,22 @@ extension ReportPage {
     /// Groups of queries, such as those whose answers training had seen.
     var subsets: Section? {
         guard let subsets = facts.subsets, !subsets.isEmpty else { return nil }
-        var columns = [PageColumn("System")]
-        for subset in subsets {
-            columns += [.number(subset.title), .number("Difference, \(subset.title.lowercased())")]
+        let columns: [Table.Column] = subsets.flatMap {
+            [.number($0.title), .number("Difference, \($0.title.lowercased())")]
         }
-        let rows = facts.systems.compactMap { system -> PageRow? in
-            guard let results = system.subsets else { return nil }
-            var cells = [PageCell(name(of: system))]
-            for subset in subsets {
-                let result = results.first { $0.subset == subset.name }
-                cells.append(
-                    result?.metrics[facts.metric].map {
-                        PageCell(
-                            .text(mean($0)) + mark(result?.difference?[facts.metric].map(finding)), value: $0)
-                    } ?? .absent)
-                cells.append(
-                    result?.difference?[facts.metric].map {
-                        PageCell(.text(signed($0.mean)) + small(interval($0)), value: $0.mean)
-                    } ?? .absent)
-            }
-            return PageRow(cells, isChosen: system.name == facts.verdict?.system)
+        let systems = facts.systems.filter { $0.subsets != nil }
+        let rows = systems.map { system in
+            [PageCell(name(of: system))]
+                + subsets.flatMap { subset in
+                    let result = system.subsets?.first { $0.subset == subset.name }
+                    let difference = result?.difference?[facts.metric]
+                    return [
+                        result?.metrics[facts.metric].map {
+                            PageCell(.text(mean($0)) + mark(difference.map(finding)), value: $0)
+                        } ?? .absent,
+                        difference.map { PageCell(signed($0.mean), interval($0), value: $0.mean) } ?? .absent,
+                    ]
+                }
         }
         return Section(
             id: "groups",
@@ -227,7 +210,9 @@ extension ReportPage {
             }
                 // One group of all queries has the figures of the table above.
                 + (subsets.contains { $0.queries < facts.queries }
-                    ? pageTable("\(facts.metric) by group of queries", columns: columns, rows: rows, isSortable: true)
+                    ? pageTable(
+                        "\(facts.metric) by group of queries", columns: ["System"] + columns, rows: rows,
+                        chosen: systems.firstIndex { $0.name == facts.verdict?.system }, isSortable: true)
                     : .empty))
     }
 }

@@ -2,35 +2,27 @@ import MafinMethod
 import MafinRetrieval
 
 extension ReportPage {
-    /// Loss and dev metric in the course of training.
     var training: Section? {
         guard let curves = facts.trainingCurves?.filter({ !$0.loss.isEmpty || !$0.development.isEmpty }),
             !curves.isEmpty
         else { return nil }
         let metrics = Set(curves.map(\.metric)).sorted().joined(separator: ", ")
-        var plots: [Markup] = []
-        if let plot = curvePlot(
-            curves, \.loss, title: "Training loss", label: "nats, moving mean", format: .decimal)
-        {
-            plots.append(figure("Training loss", wide: 500, plot))
-        }
-        if let plot = curvePlot(
-            curves, \.development, title: "\(metrics) on dev", label: metrics, format: .share)
-        {
-            plots.append(
-                figure(
-                    "\(metrics) on dev",
-                    note: curves.contains { $0.keptStep != nil } ? "A dot: the state that was kept." : nil, wide: 500,
-                    plot))
-        }
+        let note = curves.contains { $0.keptStep != nil } ? "A dot: the state that was kept." : nil
         return Section(
             id: "training", title: "Training",
-            content: element("div", ["class": "split"]) { Markup.joined(plots) })
+            content: element("div", ["class": "split"]) {
+                if let plot = curvePlot(curves, \.loss, title: "Training loss", label: "nats, moving mean", .decimal) {
+                    figure("Training loss", wide: 500, plot)
+                }
+                if let plot = curvePlot(curves, \.development, title: "\(metrics) on dev", label: metrics, .share) {
+                    figure("\(metrics) on dev", note: note, wide: 500, plot)
+                }
+            })
     }
 
     private func curvePlot(
         _ curves: [TrainingCurve], _ points: (TrainingCurve) -> [TrainingCurve.Point], title: String, label: String,
-        format: TickFormat
+        _ format: TickFormat
     ) -> Plot? {
         let shown = curves.filter { !points($0).isEmpty }
         guard !shown.isEmpty else { return nil }
@@ -44,13 +36,8 @@ extension ReportPage {
             marks.append(
                 .line(values, color, label: named.insert(curve.system).inserted ? self.title(of: curve.system) : nil))
             if format == .share, let kept = points(curve).last(where: { $0.step == curve.keptStep }) {
-                marks.append(
-                    .points(
-                        [
-                            .init(
-                                Double(kept.step), kept.value,
-                                note: "\(self.title(of: curve.system)): \(mean(kept.value)) at step \(kept.step)")
-                        ], color))
+                let note = "\(self.title(of: curve.system)): \(mean(kept.value)) at step \(kept.step)"
+                marks.append(.points([.init(Double(kept.step), kept.value, note: note)], color))
             }
         }
         let all = shown.flatMap(points)
@@ -64,7 +51,6 @@ extension ReportPage {
             y: .init(label, PlotScale(covering: all.map(\.value), margin: 0.08), format), marks: marks, aspect: 0.66)
     }
 
-    /// A plot of the metric by λ.
     var lambdaPlot: Plot? {
         guard let sweeps = facts.lambdaSweeps, let first = sweeps.first else { return nil }
         var marks: [Plot.Mark] = []
@@ -77,14 +63,8 @@ extension ReportPage {
                     label: sweeps.count > 1 ? title(of: sweep.system) : nil))
             if let chosen = sweep.chosen, let value = Self.value(at: chosen, in: points) {
                 if sweeps.count == 1 { marks.insert(.verticalRule(chosen, label: "λ = \(mean(chosen))"), at: 0) }
-                marks.append(
-                    .points(
-                        [
-                            .init(
-                                chosen, value,
-                                note: "\(title(of: sweep.system)): λ = \(mean(chosen)), about \(mean(value))")
-                        ],
-                        color))
+                let note = "\(title(of: sweep.system)): λ = \(mean(chosen)), about \(mean(value))"
+                marks.append(.points([.init(chosen, value, note: note)], color))
             }
         }
         return Plot(
@@ -99,7 +79,6 @@ extension ReportPage {
             marks: marks, aspect: 0.42)
     }
 
-    /// The metric by λ.
     var lambda: Section? {
         guard let plot = lambdaPlot, let sweeps = facts.lambdaSweeps, let first = sweeps.first else { return nil }
         let choices = sweeps.compactMap { sweep in
@@ -124,7 +103,6 @@ extension ReportPage {
         return low.value + share * (high.value - low.value)
     }
 
-    /// The gain by the number of labelled queries, drawn.
     var learningPlot: Plot? {
         guard let curve = facts.learningCurve, let first = curve.measured.first, let last = curve.measured.last else {
             return nil
@@ -133,20 +111,18 @@ extension ReportPage {
         let all = curve.measured + foreseen
         var marks: [Plot.Mark] = [.horizontalRule(0)]
         if !foreseen.isEmpty {
+            let line = foreseen.map { Plot.Point(Double($0.queries), $0.gain) }
             marks.append(.band(foreseen.map { (Double($0.queries), $0.low, $0.high) }, .neutral))
-            marks.append(
-                .line(
-                    foreseen.map { .init(Double($0.queries), $0.gain) }, .neutral, label: "predicted", dashed: true))
+            marks.append(.line(line, .neutral, label: "predicted", dashed: true))
+        }
+        let points = curve.measured.map {
+            Plot.Point(
+                Double($0.queries), $0.gain,
+                note: "\($0.queries) queries: \(signed($0.gain)) (\(signed($0.low)) … \(signed($0.high)))")
         }
         marks.append(.whiskers(curve.measured.map { (Double($0.queries), $0.low, $0.high) }, .accent))
-        marks.append(.line(curve.measured.map { .init(Double($0.queries), $0.gain) }, .accent))
-        marks.append(
-            .points(
-                curve.measured.map {
-                    .init(
-                        Double($0.queries), $0.gain,
-                        note: "\($0.queries) queries: \(signed($0.gain)) (\(signed($0.low)) … \(signed($0.high)))")
-                }, .accent, label: foreseen.isEmpty ? nil : "measured"))
+        marks.append(.line(points, .accent))
+        marks.append(.points(points, .accent, label: foreseen.isEmpty ? nil : "measured"))
         return Plot(
             title: "Gain in \(curve.metric) by number of labelled queries",
             summary:
@@ -161,7 +137,6 @@ extension ReportPage {
             marks: marks, aspect: 0.42)
     }
 
-    /// The gain by the number of labelled queries.
     var learningCurve: Section? {
         guard let plot = learningPlot, let curve = facts.learningCurve else { return nil }
         let foreseen = curve.foreseen ?? []
@@ -178,16 +153,14 @@ extension ReportPage {
                     wide: 720, plot)
                 + pageTable(
                     "The points of the learning curve",
-                    columns: [
-                        PageColumn("Labelled queries"), PageColumn("How"), .number("Gain"), .number("Interval"),
-                    ],
+                    columns: ["Labelled queries", "How", .number("Gain"), .number("Interval")],
                     rows: (curve.measured.map { ($0, "measured") } + foreseen.map { ($0, "predicted") }).map {
                         point, kind in
-                        PageRow([
+                        [
                             PageCell(Number.count(point.queries)), PageCell(kind),
                             PageCell(signed(point.gain), value: point.gain),
                             PageCell("\(signed(point.low)) … \(signed(point.high))", value: point.low),
-                        ])
+                        ]
                     }, isCompact: true))
     }
 }

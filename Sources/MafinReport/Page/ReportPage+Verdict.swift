@@ -1,16 +1,17 @@
 import MafinComparison
+import MafinPipeline
 import MafinRetrieval
 
 extension ReportPage {
     /// The top of the page: the verdict, the reason and the costs.
     var verdict: Markup {
         guard let verdict = facts.verdict else {
-            return element("p", ["class": "overline"]) { overline } + element("h1") { facts.title }
+            return element("p", ["class": "overline"]) { overline.joined(separator: " · ") }
+                + element("h1") { facts.title }
         }
         return element("p", ["class": "overline"]) {
             element("strong") { facts.title }
-            " · "
-            overline
+            " · " + overline.joined(separator: " · ")
         }
             + element("div", ["class": verdict.decision.rawValue]) {
                 element("h1") {
@@ -24,19 +25,31 @@ extension ReportPage {
             }
             + figures(verdict)
             + element("div", ["class": "split"]) {
-                if let costs = verdict.costs { self.costs(costs) }
-                if let command = verdict.command { shipping(command, verdict.decision) }
+                if let costs = verdict.costs {
+                    factsTable(
+                        "What it costs", note: costs.machine.map { "Measured on \($0)." },
+                        Self.costTexts(costs).map { ($0, .text($1)) })
+                }
+                if let command = verdict.command {
+                    element("div") {
+                        element("h2", ["class": "small-heading"]) {
+                            "The command that \(verdict.decision == .ship ? "ships" : "would ship") it"
+                        }
+                        element("pre", ["tabindex": "0"]) { element("code") { command } }
+                    }
+                }
             }
     }
 
-    private var overline: String {
+    /// What was measured and when, part by part.
+    var overline: [String] {
         var parts = ["\(facts.split) split", "\(Number.count(facts.queries)) queries"]
         if facts.queriesWithoutRelevantDocument > 0 {
             parts.append(
                 "\(Number.count(facts.queriesWithoutRelevantDocument)) without a relevant document are left out")
         }
         if let created = facts.created { parts.append(Self.time(created)) }
-        return parts.joined(separator: " · ")
+        return parts
     }
 
     /// `2026-11-24 04:00 UTC` of `2026-11-24T04:00:47Z`; anything else as it is.
@@ -45,7 +58,6 @@ extension ReportPage {
         return "\(text[..<middle]) \(text[text.index(after: middle)...].prefix(5)) UTC"
     }
 
-    /// The main numbers of the verdict.
     private func figures(_ verdict: VerdictFacts) -> Markup? {
         guard let system = facts.system(named: verdict.system), let after = system.metrics[facts.metric] else {
             return nil
@@ -85,53 +97,26 @@ extension ReportPage {
         value < 0.001 ? "< .001" : "= \(Number.mean(value))"
     }
 
-    private func costs(_ costs: CostFacts) -> Markup {
-        factsTable("What it costs", note: costs.machine.map { "Measured on \($0)." }, Self.costRows(costs))
-    }
-
     /// The costs by name, for the page and for Markdown.
-    static func costRows(_ costs: CostFacts) -> [(name: String, value: Markup)] {
-        costTexts(costs).map { ($0.name, .text($0.value)) }
-    }
-
     static func costTexts(_ costs: CostFacts) -> [(name: String, value: String)] {
-        var rows: [(String, String)] = []
         func change(_ change: CostFacts.Change, _ text: (Double) -> String) -> String {
             "\(text(change.before)) → \(text(change.after))"
         }
-        if let dimensions = costs.dimensions {
-            let added = Int((dimensions.after - dimensions.before).rounded())
-            rows.append(
-                (
-                    "Dimensions",
-                    "\(added == 0 ? "none" : Number.count(added)) added: "
-                        + change(dimensions) { Number.count(Int($0.rounded())) }
-                ))
+        let dimensions = costs.dimensions.map {
+            let added = Int(($0.after - $0.before).rounded())
+            let text = change($0) { Number.count(Int($0.rounded())) }
+            return "\(added == 0 ? "none" : Number.count(added)) added: \(text)"
         }
-        if let bytes = costs.indexBytes {
-            rows.append(("Index in memory", change(bytes) { Number.bytes(Int($0)) }))
+        let tokens = costs.tokensToBuyAgain.map {
+            $0 == 0 ? "none: the black box’s vectors are reused" : Number.count($0)
         }
-        if let search = costs.searchMilliseconds {
-            rows.append(("Search, per query", change(search, Number.milliseconds)))
-        }
-        if let encoder = costs.encoderMilliseconds {
-            rows.append(("Encoder, per query", Number.milliseconds(encoder)))
-        }
-        if let tokens = costs.tokensToBuyAgain {
-            rows.append(
-                ("Tokens to buy again", tokens == 0 ? "none: the black box’s vectors are reused" : Number.count(tokens))
-            )
-        }
-        if let seconds = costs.trainingSeconds { rows.append(("Training, once", Number.duration(seconds: seconds))) }
-        return rows
-    }
-
-    private func shipping(_ command: String, _ decision: ComparisonVerdict.Decision) -> Markup {
-        element("div") {
-            element("h2", ["class": "small-heading"]) {
-                decision == .ship ? "The command that ships it" : "The command that would ship it"
-            }
-            element("pre", ["tabindex": "0"]) { element("code") { command } }
-        }
+        let rows = [
+            ("Dimensions", dimensions),
+            ("Index in memory", costs.indexBytes.map { change($0) { Number.bytes(Int($0)) } }),
+            ("Search, per query", costs.searchMilliseconds.map { change($0, Number.milliseconds) }),
+            ("Encoder, per query", costs.encoderMilliseconds.map(Number.milliseconds)),
+            ("Tokens to buy again", tokens), ("Training, once", costs.trainingSeconds.map(Number.duration)),
+        ]
+        return rows.compactMap { name, value in value.map { (name, $0) } }
     }
 }

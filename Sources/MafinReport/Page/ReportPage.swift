@@ -2,32 +2,35 @@ import MafinRetrieval
 
 extension ComparisonFacts {
     /// The facts as one self-contained page that loads no other file and nothing from the network; it works without its script.
-    public func html() -> String { ReportPage(self).markup.document }
+    public func html() -> String { ReportPage(facts: self).markup.document }
+
+    /// The main figures that there are facts for, as SVG files for slides and documents; they follow the reader's light or dark mode.
+    public func figures() -> [(name: String, svg: String)] {
+        let page = ReportPage(facts: self)
+        return [
+            ("differences", page.differencePlot?.svgFile()), ("head-to-head", page.headToHeadPlot?.svgFile()),
+            ("learning-curve", page.learningPlot?.svgFile()), ("lambda", page.lambdaPlot?.svgFile()),
+        ].compactMap { name, svg in svg.map { (name, $0) } }
+    }
 }
 
 /// Builds the page from the facts. A section without facts is not in the page.
 struct ReportPage {
     let facts: ComparisonFacts
 
-    init(_ facts: ComparisonFacts) {
-        self.facts = facts
-    }
+    var summary: EvaluationSummary { EvaluationSummary(facts) }
 
     /// A part of the page, with its entry in the list of contents.
     struct Section {
-        /// Where links to it lead.
         var id: StaticString
-        /// Its heading.
         var title: String
         var content: Markup
     }
 
-    /// The sections that there are facts for, in order.
     var sections: [Section] {
         [
             systems, headToHead, subsets, perQuery, examples, training, lambda, learningCurve, scores, data, quality,
-            provenance,
-            omissions,
+            provenance, omissions,
         ].compactMap(\.self)
     }
 
@@ -73,47 +76,10 @@ struct ReportPage {
         }
     }
 
-    /// The name for people of a system.
-    func title(of system: String) -> String { facts.system(named: system)?.displayName ?? system }
+    func title(of system: String) -> String { facts.title(of: system) }
 
-    /// The level below which a corrected p is significant.
-    var significanceLevel: Double { facts.statistics?.significanceLevel ?? 0.05 }
-
-    /// Whether a difference is significant, and in which direction.
-    func finding(_ difference: MetricDifference) -> EvaluationSummary.Finding {
-        EvaluationSummary.finding(difference, significanceLevel: significanceLevel)
-    }
+    func finding(_ difference: MetricDifference) -> EvaluationSummary.Finding { summary.finding(difference) }
 
     /// `95 %`.
     var confidence: String { Number.percent(facts.statistics?.confidenceLevel ?? 0.95) }
-}
-
-extension EvaluationSummary.Finding {
-    /// Its colour.
-    var color: PlotColor {
-        switch self {
-        case .better: .gain
-        case .worse: .loss
-        case .same, .notShown: .neutral
-        }
-    }
-
-    /// Its mark, for readers who do not see colour.
-    var mark: String {
-        switch self {
-        case .better: "▲"
-        case .worse: "▼"
-        case .same, .notShown: ""
-        }
-    }
-
-    /// The finding in words.
-    var words: String {
-        switch self {
-        case .better: "better"
-        case .worse: "worse"
-        case .same: "the same"
-        case .notShown: "no difference shown"
-        }
-    }
 }

@@ -1,44 +1,17 @@
 /// How often each of several things won and lost: bars to the right and to the left of one line.
-public struct BalancePlot: Sendable {
-    /// One row.
-    public struct Row: Sendable {
-        /// Whose it is.
-        public var label: String
-        /// Cases lost, won, and neither.
-        public var losses: Int
-        /// Neither won nor lost.
-        public var ties: Int
-        /// Cases won.
-        public var wins: Int
-        /// Whether the row stands out.
-        public var isStrong: Bool
-
-        /// A row.
-        public init(label: String, losses: Int, ties: Int, wins: Int, isStrong: Bool = false) {
-            self.label = label
-            self.losses = losses
-            self.ties = ties
-            self.wins = wins
-            self.isStrong = isStrong
-        }
+struct BalancePlot {
+    /// How many cases one thing lost and won, and in how many it did neither.
+    struct Row {
+        var label: String
+        var losses: Int
+        var ties: Int
+        var wins: Int
+        var isStrong = false
     }
 
-    /// What the plot shows: its accessible name.
-    public var title: String
-    /// What is to be seen in it, for who cannot see it.
-    public var summary: String
-    /// Rows from top to bottom.
-    public var rows: [Row]
-
-    /// A plot of these rows.
-    public init(title: String, summary: String = "", rows: [Row]) {
-        self.title = title
-        self.summary = summary
-        self.rows = rows
-    }
-
-    /// The plot as a file of its own.
-    public func svgFile(width: Double = 720) -> String { SVG.file(svg(width: width, isNamed: true)) }
+    var title: String
+    var summary = ""
+    var rows: [Row]
 
     private static let narrow = 520.0
 
@@ -76,8 +49,7 @@ public struct BalancePlot: Sendable {
                 SVG.rect(
                     x: middle + 1, y: barTop, width: Double(row.wins) * unit - 1, height: 16, class: "f accent",
                     note: note)
-                SVG.text(
-                    Number.count(row.losses), at: (middle - Double(row.losses) * unit - 6, textY), anchor: .end)
+                SVG.text(Number.count(row.losses), at: (middle - Double(row.losses) * unit - 6, textY), anchor: .end)
                 SVG.text(Number.count(row.wins), at: (middle + Double(row.wins) * unit + 6, textY))
             }
             SVG.line((middle, top - 4), (middle, top + Double(rows.count) * rowHeight), class: "rule")

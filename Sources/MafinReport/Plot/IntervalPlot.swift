@@ -1,65 +1,24 @@
 /// Estimates with their intervals, one a row, along one axis (a forest plot).
-public struct IntervalPlot: Sendable {
-    /// One estimate.
-    public struct Row: Sendable {
-        /// Whose it is.
-        public var label: String
-        /// The estimate.
-        public var value: Double
-        /// Lower bound of its interval.
-        public var low: Double
-        /// Upper bound of its interval.
-        public var high: Double
+struct IntervalPlot {
+    struct Row {
+        var label: String
+        var value: Double
+        /// Bounds of its interval.
+        var low: Double
+        var high: Double
         /// The figures in words, at the end of the row.
-        public var text: String
+        var text: String
         /// What the estimate amounts to.
-        public var color: PlotColor
-        /// Whether the row stands out.
-        public var isStrong: Bool
-
-        /// A row.
-        public init(
-            label: String, value: Double, low: Double, high: Double, text: String, color: PlotColor,
-            isStrong: Bool = false
-        ) {
-            self.label = label
-            self.value = value
-            self.low = low
-            self.high = high
-            self.text = text
-            self.color = color
-            self.isStrong = isStrong
-        }
+        var color: PlotColor
+        var isStrong = false
     }
 
-    /// What the plot shows, in a few words: its accessible name.
-    public var title: String
-    /// What is to be seen in it, for who cannot see it.
-    public var summary: String
-    /// What is measured.
-    public var label: String
-    /// How values are written.
-    public var format: TickFormat
-    /// Estimates, from top to bottom.
-    public var rows: [Row]
+    var title: String
+    var summary = ""
+    var label: String
+    var rows: [Row]
     /// A range around 0 to be shaded: values that mean nothing. `nil`: none.
-    public var indifference: ClosedRange<Double>?
-
-    /// A plot of these rows.
-    public init(
-        title: String, summary: String = "", label: String, format: TickFormat = .difference, rows: [Row],
-        indifference: ClosedRange<Double>? = nil
-    ) {
-        self.title = title
-        self.summary = summary
-        self.label = label
-        self.format = format
-        self.rows = rows
-        self.indifference = indifference
-    }
-
-    /// The plot as a file of its own.
-    public func svgFile(width: Double = 720) -> String { SVG.file(svg(width: width, isNamed: true)) }
+    var indifference: ClosedRange<Double>?
 
     /// Below this width names and figures stand above their line instead of beside it.
     private static let narrow = 520.0
@@ -88,7 +47,7 @@ public struct IntervalPlot: Sendable {
                     x: x(band.lowerBound), y: top, width: x(band.upperBound) - x(band.lowerBound), height: bottom - top,
                     class: "veil")
             }
-            for (tick, text) in zip(ticks, format.texts(ticks)) {
+            for (tick, text) in zip(ticks, TickFormat.difference.texts(ticks)) {
                 SVG.line((x(tick), top), (x(tick), bottom), class: tick == 0 ? "rule" : "grid")
                 SVG.text(text, at: (x(tick), bottom + PlotFrame.lineHeight + 2), anchor: .middle)
             }
@@ -99,20 +58,15 @@ public struct IntervalPlot: Sendable {
                 let textY = isNarrow ? start + 18 : y + 4
                 let name = row.isStrong ? "strong heavy" : "strong"
                 let room = isNarrow ? width - TextMetrics.width(row.text, fontSize: 13) - 12 : left - 16
-                SVG.text(
-                    TextMetrics.fitted(row.label, into: room, fontSize: 13), at: (0, textY), class: name)
+                SVG.text(TextMetrics.fitted(row.label, into: room, fontSize: 13), at: (0, textY), class: name)
                 SVG.text(row.text, at: (width, textY), anchor: .end, class: row.isStrong ? "strong heavy" : "")
                 SVG.line((x(row.low), y), (x(row.high), y), class: "line s \(row.color.name)")
                 for end in [row.low, row.high] {
                     SVG.line((x(end), y - 4), (x(end), y + 4), class: "line thin s \(row.color.name)")
                 }
-                element(
-                    "circle",
-                    [
-                        "cx": coordinate(x(row.value)), "cy": coordinate(y), "r": row.isStrong ? "5.5" : "4.5",
-                        "class": "dot f \(row.color.name)",
-                    ]
-                ) { element("title") { "\(row.label): \(row.text)" } }
+                SVG.circle(
+                    at: (x(row.value), y), radius: row.isStrong ? 5.5 : 4.5, class: "dot f \(row.color.name)",
+                    note: "\(row.label): \(row.text)")
             }
         }
     }

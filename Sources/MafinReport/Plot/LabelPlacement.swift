@@ -1,4 +1,3 @@
-/// Keeps labels from covering each other.
 enum LabelPlacement {
     /// Places at least `gap` apart and inside `range`, in the order of `wanted`, as near to the wanted ones as that allows
     /// (least squares).

@@ -5,7 +5,6 @@ extension Plot {
         SVG.file(svg(width: width, isNamed: true))
     }
 
-    /// The plot as an element of a page whose style sheet has ``PlotTheme``'s rules.
     /// - Parameter isNamed: whether title and description are in the drawing; a page has them once, beside its two drawings.
     func svg(width: Double, isNamed: Bool) -> Markup {
         let ticks = (x: xTicks(width: width), y: y.ticks ?? y.scale.ticks(count: 5))
@@ -19,7 +18,6 @@ extension Plot {
         }
     }
 
-    /// As many round values as fit side by side.
     private func xTicks(width: Double) -> [Double] {
         if let ticks = x.ticks { return ticks }
         var count = max(2, Int(width / 80))
@@ -112,15 +110,9 @@ extension Plot {
         }
         let radius = points.count > 300 ? 2.5 : points.count > 100 ? 3.0 : 3.5
         return points.reduce(into: .empty) { dots, point in
-            dots += element(
-                "circle",
-                [
-                    "cx": coordinate(frame.x(point.x)), "cy": coordinate(frame.y(point.y)), "r": coordinate(radius),
-                    "class": "dot f \(color.name)",
-                ]
-            ) {
-                if let note = point.note { element("title") { note } }
-            }
+            dots += SVG.circle(
+                at: (frame.x(point.x), frame.y(point.y)), radius: radius, class: "dot f \(color.name)", note: point.note
+            )
         }
     }
 

@@ -1,10 +1,9 @@
 /// The geometry of a plot, in pixels of the drawing; y grows downwards.
-struct PlotFrame: Equatable {
+struct PlotFrame {
     static let fontSize = 12.0
     /// From the baseline of one line of text to the next.
     static let lineHeight = 16.0
 
-    /// Width and height of the whole drawing.
     let size: (width: Double, height: Double)
     let left: Double
     let right: Double
@@ -28,16 +27,8 @@ struct PlotFrame: Equatable {
         yScale = plot.y.scale
     }
 
-    static func == (first: PlotFrame, second: PlotFrame) -> Bool {
-        first.size == second.size && first.left == second.left && first.right == second.right
-            && first.top == second.top && first.bottom == second.bottom && first.xScale == second.xScale
-            && first.yScale == second.yScale
-    }
-
-    /// Pixels from the left edge.
     func x(_ value: Double) -> Double { left + xScale.fraction(value) * (right - left) }
 
-    /// Pixels from the top edge.
     func y(_ value: Double) -> Double { bottom - yScale.fraction(value) * (bottom - top) }
 
     /// The base of columns: 0 if the axis holds it, else the end of the axis nearest to 0.

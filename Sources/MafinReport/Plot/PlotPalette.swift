@@ -31,31 +31,23 @@ public enum PlotColor: Sendable, Hashable {
 ///
 /// Chosen so that texts reach a contrast of 4.5 and marks one of 3 (WCAG 2.2, 1.4.3 and 1.4.11), and so that blue and vermilion, which people of every
 /// kind of colour vision tell apart, carry what matters.
-public struct PlotPalette: Sendable, Equatable {
-    /// The ground.
-    public var page: String
+struct PlotPalette: Sendable, Equatable {
+    var page: String
     /// Blocks of code, and rows that stand out.
-    public var panel: String
-    /// Text.
-    public var ink: String
+    var panel: String
+    var ink: String
     /// Text of second rank.
-    public var muted: String
+    var muted: String
     /// Rules between rows, and axes.
-    public var hairline: String
-    /// Lines of a plot's grid.
-    public var grid: String
+    var hairline: String
+    var grid: String
     /// ``PlotColor/accent``, ``PlotColor/local`` and ``PlotColor/gain``.
-    public var accent: String
-    /// ``PlotColor/blackBox``.
-    public var blackBox: String
-    /// ``PlotColor/loss``.
-    public var loss: String
-    /// ``PlotColor/neutral``.
-    public var neutral: String
-    /// ``PlotColor/series(_:)``.
-    public var series: [String]
+    var accent: String
+    var blackBox: String
+    var loss: String
+    var neutral: String
+    var series: [String]
 
-    /// Each colour with the name of its custom property.
     var properties: [(name: String, color: String)] {
         [
             ("page", page), ("panel", panel), ("ink", ink), ("muted", muted), ("hairline", hairline), ("grid", grid),
@@ -67,24 +59,16 @@ public struct PlotPalette: Sendable, Equatable {
     var declarations: String { properties.map { "--\($0.name):\($0.color)" }.joined(separator: ";") }
 }
 
-/// The colours of plots and pages.
-public enum PlotTheme {
-    /// On light ground.
-    public static let light = PlotPalette(
+enum PlotTheme {
+    static let light = PlotPalette(
         page: "#ffffff", panel: "#f4f6f8", ink: "#15191e", muted: "#565e68", hairline: "#d8dde3", grid: "#e8ebef",
         accent: "#1459b8", blackBox: "#7b8592", loss: "#b4460c", neutral: "#7b8592",
-        series: [
-            "#1459b8", "#b4460c", "#00756b", "#7c3fa3", "#826000", "#b3246c", "#3c6e1f", "#5b6470",
-        ])
-    /// On dark ground.
-    public static let dark = PlotPalette(
+        series: ["#1459b8", "#b4460c", "#00756b", "#7c3fa3", "#826000", "#b3246c", "#3c6e1f", "#5b6470"])
+    static let dark = PlotPalette(
         page: "#0f1216", panel: "#191d23", ink: "#e8ebef", muted: "#a4adb8", hairline: "#2f363e", grid: "#232930",
         accent: "#7cb3f7", blackBox: "#7f8a97", loss: "#f0a06a", neutral: "#7f8a97",
-        series: [
-            "#7cb3f7", "#f0a06a", "#4cc7b7", "#cba2ec", "#d9b94f", "#f291c1", "#9ccb6f", "#aab4bf",
-        ])
+        series: ["#7cb3f7", "#f0a06a", "#4cc7b7", "#cba2ec", "#d9b94f", "#f291c1", "#9ccb6f", "#aab4bf"])
 
-    /// Colours of ``PlotColor/series(_:)``.
     static let seriesCount = light.series.count
 
     /// The custom properties of both grounds, dark where the reader's system is; paper is always light.
@@ -97,8 +81,7 @@ public enum PlotTheme {
 
     /// How the parts of a plot are drawn, by the classes that ``Plot`` gives them.
     static var plotRules: String {
-        let names =
-            ["accent", "black-box", "loss", "neutral"] + (0..<seriesCount).map { "series-\($0)" }
+        let names = ["accent", "black-box", "loss", "neutral"] + (0..<seriesCount).map { "series-\($0)" }
         return """
             svg.plot{display:block;overflow:visible;font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-variant-numeric:tabular-nums}
             svg.plot text{fill:var(--muted)}

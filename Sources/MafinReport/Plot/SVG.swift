@@ -1,13 +1,10 @@
-/// The few elements that drawings are made of.
 enum SVG {
     /// At which end of a text its place lies.
     enum Anchor: String {
         case start, middle, end
     }
 
-    /// The drawing itself.
-    /// - Parameter name: title and description for readers who cannot see it; `nil` where the element around it has them, and screen
-    ///   readers skip the drawing.
+    /// - Parameter name: title and description; `nil` where the element around it has them, and screen readers skip the drawing.
     static func root(
         size: (width: Double, height: Double), name: (title: String, summary: String)?,
         @MarkupBuilder _ content: () -> Markup
@@ -41,7 +38,7 @@ enum SVG {
         return drawing.source[..<body] + style.source + drawing.source[body...] + "\n"
     }
 
-    static func line(_ from: (Double, Double), _ to: (Double, Double), class name: String) -> Markup {
+    static func line(_ from: (Double, Double), _ to: (Double, Double), class name: String?) -> Markup {
         element(
             "line",
             [
@@ -64,6 +61,15 @@ enum SVG {
         }
     }
 
+    static func circle(at place: (Double, Double), radius: Double, class name: String, note: String?) -> Markup {
+        element(
+            "circle",
+            ["cx": coordinate(place.0), "cy": coordinate(place.1), "r": coordinate(radius), "class": name]
+        ) {
+            if let note { element("title") { note } }
+        }
+    }
+
     static func text(
         _ text: String, at place: (Double, Double), anchor: Anchor = .start, class name: String? = nil
     ) -> Markup {
@@ -80,7 +86,6 @@ enum SVG {
         data.isEmpty ? .empty : element("path", ["d": data, "class": name])
     }
 
-    /// A path through points.
     static func polyline(_ points: [(Double, Double)]) -> String {
         var path = ""
         for (index, point) in points.enumerated() {

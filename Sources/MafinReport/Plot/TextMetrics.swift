@@ -1,7 +1,7 @@
 /// How wide a text is, without a font at hand: what leaves room for labels, and keeps them apart.
 enum TextMetrics {
     /// Width of the text at a font size, in the same unit; good to about a tenth for the usual sans-serif faces.
-    static func width(_ text: String, fontSize: Double) -> Double {
+    static func width(_ text: some StringProtocol, fontSize: Double) -> Double {
         var thousandths = 0
         for character in text {
             if let ascii = character.asciiValue, ascii >= 32, ascii < 127 {
@@ -20,10 +20,6 @@ enum TextMetrics {
         var kept = text[...]
         while !kept.isEmpty, width(kept + "…", fontSize: fontSize) > room { kept = kept.dropLast() }
         return kept.isEmpty ? "" : kept + "…"
-    }
-
-    private static func width(_ text: some StringProtocol, fontSize: Double) -> Double {
-        width(String(text), fontSize: fontSize)
     }
 
     /// Advance widths of ASCII from the space on, in thousandths of the font size: those of Helvetica, Arial and Liberation Sans.

@@ -143,12 +143,9 @@ package struct ComparisonWorkflow {
                 model, on: collection, queries: collection.queries(judgedIn: comparison.qrels), vectors: vectors,
                 cache: .shared, isCancelled: context.isCancelled)
         }
-        let machine = Machine.description
         let report = ComparisonReport(
-            comparison: comparison, result: result, collection: collection, splits: splits, detectable: detectable,
-            leaks: leaks, model: model, scores: scores,
-            shippingCommand: shippingCommand, provenance: try provenance(comparison, model),
-            machine: machine)
+            comparison: comparison, result: result, splits: splits, detectable: detectable, leaks: leaks, model: model,
+            scores: scores, shippingCommand: shippingCommand, provenance: try provenance(comparison, model))
         let facts = try report.facts()
         let folder = store.folder
         try AtomicFile.write(Data(facts.html().utf8), to: folder.appendingPathComponent("index.html"))
@@ -219,18 +216,19 @@ package struct ComparisonWorkflow {
                         Setting($0.key, $0.value.text)
                     }))
         }
-        return ProvenanceFacts(
-            command: commandLine, configuration: groups,
-            seeds: [
-                "the first training": plan.request.seed, "splits": JudgedSplits.standardSeed,
-                "resampling": PairedBootstrap().seed,
-            ],
-            versions: [
-                Setting("mafin", LibraryVersion.current.version),
-                Setting("system", ProcessInfo.processInfo.operatingSystemVersionString),
-                Setting("threads", "\(Parallelism.threads)"),
-            ],
-            inputs: try comparison.inputs(), machine: Machine.description)
+        var facts = ProvenanceFacts()
+        (facts.command, facts.configuration) = (commandLine, groups)
+        facts.seeds = [
+            "the first training": plan.request.seed, "splits": JudgedSplits.standardSeed,
+            "resampling": PairedBootstrap().seed,
+        ]
+        facts.versions = [
+            Setting("mafin", LibraryVersion.current.version),
+            Setting("system", ProcessInfo.processInfo.operatingSystemVersionString),
+            Setting("threads", "\(Parallelism.threads)"),
+        ]
+        (facts.inputs, facts.machine) = (try comparison.inputs(), Machine.description)
+        return facts
     }
 }
 

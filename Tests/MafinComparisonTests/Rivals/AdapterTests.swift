@@ -92,7 +92,7 @@ import Testing
         let after = try RivalFixture.figure(fitted.system, queries: world.testQueries, labels: world.labels)
         #expect(after > before + 0.03, "\(before) to \(after)")
         // The adapter itself is what the system ranks with.
-        let vectors = try #require(fitted.vectors)
+        let vectors = try #require(fitted.system as? VectorSystem)
         #expect(differingElements(vectors.queries.values, adapter(world.system.queries).values) == 0)
         let same = differingElements(vectors.documents.values, world.system.documents.values) == 0
         #expect(same == (sides == .query))

@@ -1,12 +1,12 @@
 import Foundation
 import MafinMethod
 import MafinNumerics
-import MafinPipeline
 import MafinRetrieval
 import MafinTestSupport
 import Testing
 
 @testable import MafinComparison
+@testable import MafinPipeline
 @testable import MafinMethod
 
 @Suite struct FusionTests {

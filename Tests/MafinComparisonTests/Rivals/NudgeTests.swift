@@ -25,7 +25,7 @@ import Testing
             let (base, data) = try problem(golden)
             for (rival, expected) in [(NudgeN(base) as any Rival, golden.nudgeN), (NudgeM(base), golden.nudgeM)] {
                 let fitted = try rival.fit(to: data)
-                let moved = try #require(fitted.vectors).documents
+                let moved = try #require(fitted.system as? VectorSystem).documents
                 #expect(relativeDifference(moved.values, from: expected) < 5e-6, "\(rival.name): \(fitted.choices)")
                 #expect(relativeDifference(moved.values, from: golden.documents) > 0.05, "nothing has moved")
             }
