@@ -341,7 +341,9 @@
       const state = await ask('/feedback', { query, document: id, grade: marks[id] === grade ? null : grade });
       // Another search may have been answered in between.
       if (answer.query === query) marks = state.grades;
-      element('status').textContent = `Kept for training: ${state.labels} marks on ${state.queries} queries.`;
+      const marks = state.labels === 1 ? '1 mark' : `${state.labels} marks`;
+      const queries = state.queries === 1 ? '1 query' : `${state.queries} queries`;
+      element('status').textContent = `Kept for training: ${marks} on ${queries}.`;
     } catch (error) {
       fail(error);
     }
