@@ -87,7 +87,8 @@ public struct ProfileCatalog: Sendable {
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public func reading(_ toml: String, source: String = "profile") throws -> ProviderProfile {
         var catalog = self
-        return try catalog.profile(try catalog.insert(toml, source: source))
+        let name = try catalog.insert(toml, source: source)
+        return try catalog.profile(name)
     }
 
     /// Reads every profile.

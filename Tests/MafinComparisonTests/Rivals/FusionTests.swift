@@ -6,8 +6,8 @@ import MafinTestSupport
 import Testing
 
 @testable import MafinComparison
-@testable import MafinPipeline
 @testable import MafinMethod
+@testable import MafinPipeline
 
 @Suite struct FusionTests {
     /// A second system: the labels, blurred.
