@@ -36,16 +36,9 @@ public struct ModelFolders: Sendable {
         guard let target = try? HubRepository(nameOrPath, revision: revision, cache: cache) else {
             throw ModelError.notFound(name: nameOrPath, reason: "no such folder")
         }
-        if let snapshot = target.cachedSnapshot { return snapshot }
-        let baseName = String(nameOrPath.split(separator: "/").last ?? "")
-        if revision == "main" {
-            for folder in plain {
-                for name in [nameOrPath, baseName] {
-                    let candidate = folder.appendingPathComponent(name)
-                    if Self.isEncoder(candidate) { return candidate }
-                }
-            }
-        }
+        let names = revision == "main" ? [nameOrPath, String(nameOrPath.split(separator: "/").last ?? "")] : []
+        let candidates = plain.flatMap { folder in names.map(folder.appendingPathComponent) }
+        if let found = target.cachedSnapshot ?? candidates.first(where: Self.isEncoder) { return found }
         let option = revision == "main" ? "" : " --revision \(revision)"
         throw ModelError.notFound(
             name: nameOrPath,
