@@ -7,19 +7,19 @@
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: model ## system libraries, the program, the encoder's weights: all that the program needs
+setup: build model ## system libraries, the program, the encoder's weights: all that the program needs
 
 libraries:
 	@Scripts/install-libraries.sh
 
 build: libraries ## the program, in release mode: .build/release/mafin
-	@swift build -c release --product mafin
+	@Scripts/build.sh mafin
 
-model: build
-	@Scripts/fetch-model.sh .build/release/mafin
+model:
+	@Scripts/fetch-model.sh
 
-demo: model ## set up, then train on the bundled sample and print the comparison (ARGS=… goes to `mafin demo`)
-	@.build/release/mafin demo $(ARGS)
+demo: libraries ## build the demo alone, train on the bundled sample, print the comparison (ARGS=… goes to the demo)
+	@Scripts/demo.sh $(ARGS)
 
 test: ## lint, build, all tests (ARGS=… goes to `swift test`)
 	@Scripts/test.sh $(ARGS)
@@ -38,7 +38,7 @@ test-service: test-build ## ask `mafin serve` with the official clients, promtoo
 	@Scripts/test-openapi.sh
 	@Scripts/test-service-page.sh
 
-bench: model ## measure everything beside its peers (ARGS=… names some of Scripts/bench.sh)
+bench: setup ## measure everything beside its peers (ARGS=… names some of Scripts/bench.sh)
 	@Scripts/bench.sh $(ARGS)
 
 bench-guard: libraries ## a minute: is the engine as fast as it should be on this machine?

@@ -37,6 +37,8 @@ let package = Package(
         .library(name: "MafinReport", targets: ["MafinReport"]),
         .library(name: "MafinGeneration", targets: ["MafinGeneration"]),
         .executable(name: "mafin", targets: ["MafinCLI"]),
+        // The demo alone: it compiles no network, no SQLite, no TOML.
+        .executable(name: "mafin-demo", targets: ["MafinDemo"]),
     ],
     dependencies: [
         // Exact versions: warnings are errors here, so a deprecation in a newer version would break the build of a fresh clone. They are
@@ -98,7 +100,7 @@ let package = Package(
         + module(
             "MafinProviders",
             [
-                "MafinNumerics", "MafinText", "MafinBlackBox", "MafinGeneration",
+                "MafinNumerics", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -140,18 +142,39 @@ let package = Package(
             "MafinWorkflows",
             [
                 "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline",
-                "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
+                "MafinComparison", "MafinReport",
                 .product(name: "Logging", package: "swift-log"),
             ],
             goldens: false)
+        // The same with providers and language models.
+        + module(
+            "MafinProviderWorkflows",
+            [
+                "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinPipeline", "MafinProviders",
+                "MafinGeneration", "MafinReport", "MafinWorkflows",
+            ],
+            goldens: false)
+        // What commands share at the terminal, and the demo.
+        + module(
+            "MafinCommandLine",
+            [
+                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinPipeline", "MafinComparison", "MafinReport", "MafinWorkflows",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            goldens: false)
+        + module(
+            "MafinDemo",
+            ["MafinCommandLine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            isProgram: true, goldens: false)
         + module(
             "MafinCLI",
             [
                 "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
                 "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
-                "MafinWorkflows",
+                "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
             ],
             isProgram: true, goldens: false,
             tests: [

@@ -20,7 +20,7 @@ trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EX
 
 artefact=${ARTEFACT:-}
 if [ -z "$artefact" ]; then
-    Scripts/fetch-model.sh "$mafin"
+    Scripts/fetch-model.sh
     artefact=$work/toy
     say "training an artefact for some seconds"
     "$mafin" train --data Samples/handbook --black-box local:"$cache/models/all-MiniLM-L6-v2" \

@@ -13,7 +13,7 @@ mafin=$(realpath "${1:-.build-test/release/mafin}")
 
 schemathesis=${SCHEMATHESIS:-$(dirname "$(python_with schemathesis 'schemathesis>=4,<5')")/schemathesis}
 
-Scripts/fetch-model.sh "$mafin"
+Scripts/fetch-model.sh
 work=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT

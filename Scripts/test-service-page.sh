@@ -12,7 +12,7 @@ mafin=$(realpath "${1:-.build-test/release/mafin}")
 [ -x "$mafin" ] || die "there is no $mafin; build it with 'make test-build'"
 source Scripts/browser.sh
 
-Scripts/fetch-model.sh "$mafin"
+Scripts/fetch-model.sh
 work=$(mktemp -d)
 server=
 keyed=

@@ -20,7 +20,7 @@ Scripts/lint.sh
 Scripts/check-dependencies.sh --scratch-path .build-test
 say "build"
 swift build --build-tests "${build[@]}"
-Scripts/fetch-model.sh .build-test/release/mafin
+Scripts/fetch-model.sh
 MAFIN_PYTHON=$(Scripts/python-environment.sh)
 export MAFIN_PYTHON
 # Hundreds of tests that all begin at once make those wait that look at a clock. (A version that does not know it runs them so.)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MafinCommandLine
 import MafinProviders
 
 /// Where the API key is. Never the key itself: other users see arguments of a process, and shells keep them.

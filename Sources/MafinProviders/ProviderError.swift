@@ -52,8 +52,6 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A file to be imported, or the way in which the cache is used, does not fit.
     case cacheMisuse(path: String, reason: String)
 
-    /// A repository id or revision is malformed.
-    case badRepository(String, reason: String)
     /// The hub has no such repository, revision or file, or shows it to nobody without a token.
     case notOnHub(repository: String, revision: String, endpoint: String, message: String)
     /// The hub wants a token, or another one.
@@ -66,8 +64,6 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     case corruptDownload(file: String, expected: String, found: String)
     /// A downloaded file or its folder cannot be written.
     case cannotStore(path: String, reason: String)
-    /// No local folder and no downloaded model of that name.
-    case modelNotFound(name: String, reason: String)
 
     /// One sentence: what failed, where, and what to do about it where that is known.
     public var description: String {
@@ -105,7 +101,6 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         case .modelDrifted(let model, let checked, let id, let cosine, let path):
             "model '\(model)' has changed: of \(checked) texts asked again, '\(id)' has a cosine of \(String(format: "%.4f", cosine)) to its vector in the cache \(path); remove the old vectors (mafin cache gc --source) or use another cache"
         case .cacheMisuse(let path, let reason): "\(path): \(reason)"
-        case .badRepository(let name, let reason): "model repository '\(name)': \(reason)"
         case .notOnHub(let repository, let revision, let endpoint, let message):
             "\(endpoint) has no '\(repository)' at revision '\(revision)', or shows it only with a token: \(message)"
         case .hubAccessDenied(let repository, let endpoint, let status, let message):
@@ -116,7 +111,6 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         case .corruptDownload(let file, let expected, let found):
             "\(file): downloaded content is not what was announced: expected \(expected), found \(found)"
         case .cannotStore(let path, let reason): "\(path): cannot be written: \(reason)"
-        case .modelNotFound(let name, let reason): "encoder '\(name)': \(reason)"
         }
     }
 
@@ -124,7 +118,7 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     public var category: Category {
         switch self {
         case .badKey, .missingKey, .missingPrice, .notForService, .badProfile, .unknownProvider, .badEndpoint,
-            .untrustedAddress, .badCertificates, .overBudget, .badRepository, .modelNotFound:
+            .untrustedAddress, .badCertificates, .overBudget:
             .usage
         case .emptyTexts, .textsTooLong, .textsRefused, .cacheUnusable, .cacheFull, .dimensionChanged, .modelDrifted,
             .cacheMisuse, .unusableRepository, .cannotStore:

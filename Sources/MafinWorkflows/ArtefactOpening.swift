@@ -1,7 +1,6 @@
 import Foundation
 import MafinBlackBox
 import MafinPipeline
-import MafinProviders
 
 /// Opens a black box; told the artefact's own, or nil, which is meant unless something else is named.
 package typealias BlackBoxOpening = (BlackBoxSource?) async throws -> any BlackBox
@@ -26,6 +25,6 @@ package enum ArtefactOpening {
     /// The folder of the released checkpoint that an artefact names: where it lay, otherwise the hub's folder on this machine.
     package static func releasedFolder(_ record: EncoderRecord) throws -> URL {
         if let path = record.path, FileManager.default.fileExists(atPath: path) { return URL(fileURLWithPath: path) }
-        return try ModelHub().resolve(record.name, revision: record.revision ?? "main")
+        return try ModelFolders().resolve(record.name, revision: record.revision ?? "main")
     }
 }

@@ -1,7 +1,6 @@
 import Foundation
 import MafinEncoder
 import MafinPipeline
-import MafinProviders
 
 /// Which open encoder is trained, how it reads texts, and how much of it may change.
 package struct EncoderChoice: Sendable {
@@ -26,9 +25,9 @@ package struct EncoderChoice: Sendable {
     package init() {}
 
     /// Finds the encoder on this machine and reads its prefixes. Nothing is asked over the network.
-    /// - Throws: `ProviderError.modelNotFound`, which says what to pull; `EncoderError` for a damaged file of prompts.
-    package func resolve(in hub: ModelHub) throws -> ReleasedEncoder {
-        let folder = try hub.resolve(name, revision: revision ?? "main")
+    /// - Throws: `ModelError.notFound`, which says what to pull; `EncoderError` for a damaged file of prompts.
+    package func resolve(in folders: ModelFolders = ModelFolders()) throws -> ReleasedEncoder {
+        let folder = try folders.resolve(name, revision: revision ?? "main")
         return try ReleasedEncoder(
             name: name, revision: revision, folder: folder,
             prefixes: TextPrefixes(query: queryPrefix, document: documentPrefix, elseOf: folder),
@@ -44,7 +43,6 @@ package struct EncoderChoice: Sendable {
 extension LocalVectorCache {
     /// The local encoder's vectors of documents, beside the cache of paid vectors (see `MAFIN_CACHE`).
     package static var shared: LocalVectorCache {
-        LocalVectorCache(
-            folder: EmbeddingCache.defaultFile().deletingLastPathComponent().appendingPathComponent("local-vectors"))
+        LocalVectorCache(folder: UserFolder.caches().appendingPathComponent("local-vectors"))
     }
 }

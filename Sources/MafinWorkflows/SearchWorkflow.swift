@@ -4,7 +4,6 @@ import MafinMethod
 import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
-import MafinServer
 
 /// One `mafin search`: ranks a collection's documents for one query.
 package struct SearchWorkflow {
@@ -66,7 +65,9 @@ package struct SearchWorkflow {
     private func queryVector(_ blackBox: any BlackBox, _ collection: RetrievalCollection) async throws -> [Float]? {
         let item = EmbeddingItem(id: "query", text: query)
         guard blackBox is StoredVectors else { return try await blackBox.embed([item], as: .query).values }
-        let stored = KnownTexts(blackBox, queries: collection.queries.map { ($0.id, $0.text) }, documents: [])
+        let stored = KnownTexts(
+            blackBox, queries: collection.queries.map { ($0.id, $0.text) }, documents: [],
+            refusal: BlackBoxError.missingIDs(path: data, role: .query, count: 1, asked: 1, first: [query]))
         if let vector = try? await stored.embed([item], as: .query) { return vector.values }
         context.warn(
             "the black box is a file of stored answers that does not hold this query; "

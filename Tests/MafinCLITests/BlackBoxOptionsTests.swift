@@ -2,12 +2,15 @@ import ArgumentParser
 import Foundation
 import MafinBlackBox
 import MafinNumerics
+import MafinPipeline
+import MafinProviderWorkflows
 import MafinProviders
 import MafinTestSupport
 import MafinWorkflows
 import Testing
 
 @testable import MafinCLI
+@testable import MafinCommandLine
 
 @Suite struct BlackBoxOptionsTests {
     private let quiet: SharedOptions
@@ -173,7 +176,7 @@ import Testing
     @Test func absentEncodersSayWhatToPull() async throws {
         try await TemporaryFolder.with { folder in
             let options = try BlackBoxOptions.parse(["--black-box", "local:org/strong"])
-            let error = await #expect(throws: ProviderError.self) {
+            let error = await #expect(throws: ModelError.self) {
                 try await options.make(
                     shared: quiet,
                     environment: ["HF_HOME": folder.url.path, "MAFIN_MODELS": folder.url.path, "HOME": folder.url.path])

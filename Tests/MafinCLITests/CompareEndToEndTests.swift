@@ -1,4 +1,5 @@
 import Foundation
+import MafinCommandLine
 import MafinComparison
 import MafinPipeline
 import MafinReport

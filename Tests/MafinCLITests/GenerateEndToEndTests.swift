@@ -1,4 +1,5 @@
 import Foundation
+import MafinCommandLine
 import MafinGeneration
 import MafinNumerics
 import MafinRetrieval

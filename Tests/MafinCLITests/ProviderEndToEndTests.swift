@@ -1,4 +1,5 @@
 import Foundation
+import MafinCommandLine
 import MafinRetrieval
 import MafinTestSupport
 import Synchronization

@@ -1,6 +1,7 @@
 import ArgumentParser
 import AsyncHTTPClient
 import Foundation
+import MafinCommandLine
 import MafinNumerics
 import MafinTestSupport
 import NIOCore

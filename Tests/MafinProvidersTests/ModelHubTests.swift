@@ -1,4 +1,5 @@
 import Foundation
+import MafinPipeline
 import MafinProviders
 import MafinTestSupport
 import Synchronization
@@ -425,7 +426,7 @@ import Testing
             #expect(offline.contains("HF_HUB_OFFLINE forbids to pull it"))
 
             try folder.write("{}", to: "models/some-model/config.json")
-            #expect(throws: ProviderError.self) { try hub.resolve("org/some-model") }  // no weights yet
+            #expect(throws: ModelError.self) { try hub.resolve("org/some-model") }  // no weights yet
             try folder.write("x", to: "models/some-model/model.safetensors")
             #expect(try hub.resolve("org/some-model").lastPathComponent == "some-model")
             let local = folder.url.appendingPathComponent("models/some-model").path

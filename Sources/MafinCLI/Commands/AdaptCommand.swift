@@ -1,6 +1,8 @@
 import ArgumentParser
 import MafinBlackBox
+import MafinCommandLine
 import MafinGeneration
+import MafinProviderWorkflows
 import MafinReport
 import MafinWorkflows
 
@@ -95,6 +97,6 @@ struct AdaptCommand: AsyncParsableCommand {
                     ? "On test, the collection's own queries:"
                     : "On test, generated queries about passages that training never saw:")
         }
-        try EvaluateCommand.print(measured, format, shared)
+        try format.print(measured, shared)
     }
 }

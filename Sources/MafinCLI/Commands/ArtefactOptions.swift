@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
+import MafinCommandLine
 import MafinPipeline
+import MafinProviderWorkflows
 import MafinProviders
 import MafinWorkflows
 

@@ -1,9 +1,10 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
+import MafinCommandLine
+import MafinProviderWorkflows
 import MafinProviders
 import MafinReport
-import MafinWorkflows
 
 /// `mafin batch`: jobs of providers' batch APIs.
 struct BatchCommand: AsyncParsableCommand {

@@ -1,10 +1,11 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
+import MafinCommandLine
 import MafinNumerics
+import MafinProviderWorkflows
 import MafinProviders
 import MafinRetrieval
-import MafinWorkflows
 
 /// `mafin cache export`
 struct CacheExportCommand: AsyncParsableCommand {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MafinCommandLine
 import MafinComparison
 import MafinMethod
 import MafinNumerics

@@ -1,8 +1,10 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
+import MafinCommandLine
 import MafinNumerics
 import MafinPipeline
+import MafinProviderWorkflows
 import MafinProviders
 import MafinRetrieval
 import MafinWorkflows

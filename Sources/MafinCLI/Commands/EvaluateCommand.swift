@@ -1,4 +1,5 @@
 import ArgumentParser
+import MafinCommandLine
 import MafinPipeline
 import MafinReport
 import MafinRetrieval
@@ -53,17 +54,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         evaluation.metrics = metrics.metrics
         evaluation.runs = runs
         evaluation.allowsLeaks = leaks.allowLeak
-        try Self.print(await evaluation.run(), format, asMarkdown: markdown, shared)
-    }
-
-    /// Prints the table; what could not be measured is a note.
-    static func print(
-        _ evaluation: EvaluationWorkflow.Result, _ format: OutputOptions, asMarkdown: Bool = false,
-        _ shared: SharedOptions
-    ) throws {
-        for omission in evaluation.omitted { shared.note("no row \(omission.name): \(omission.reason)") }
-        let summary = EvaluationSummary(evaluation.report)
-        try format.print(evaluation, or: (asMarkdown ? summary.markdown() : summary.text()) + "\n")
+        try format.print(await evaluation.run(), asMarkdown: markdown, shared)
     }
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MafinCommandLine
 import MafinServer
 
 /// `mafin feedback`: the marks of relevance that people made on the page of a service.

@@ -1,9 +1,10 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
+import MafinCommandLine
 import MafinGeneration
+import MafinProviderWorkflows
 import MafinReport
-import MafinWorkflows
 
 /// `mafin generate`: queries for a corpus that has none.
 struct GenerateCommand: AsyncParsableCommand {

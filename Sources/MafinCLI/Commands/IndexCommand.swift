@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
+import MafinCommandLine
 import MafinNumerics
+import MafinProviderWorkflows
 import MafinRetrieval
 import MafinServer
 import MafinWorkflows

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
+import MafinCommandLine
 import MafinMethod
 import MafinPipeline
 import MafinReport

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MafinCommandLine
 import MafinProviders
 import MafinReport
 import MafinWorkflows

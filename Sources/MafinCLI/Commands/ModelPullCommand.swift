@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
+import MafinCommandLine
 import MafinEncoder
+import MafinProviderWorkflows
 import MafinProviders
 import MafinText
 import MafinWorkflows

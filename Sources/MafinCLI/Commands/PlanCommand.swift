@@ -1,9 +1,10 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
+import MafinCommandLine
+import MafinProviderWorkflows
 import MafinProviders
 import MafinReport
-import MafinWorkflows
 
 /// `mafin plan`: what a collection would cost, before anything is sent.
 struct PlanCommand: AsyncParsableCommand {

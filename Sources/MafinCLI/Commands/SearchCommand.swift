@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MafinCommandLine
 import MafinPipeline
 import MafinReport
 import MafinWorkflows

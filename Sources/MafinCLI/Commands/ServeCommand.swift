@@ -1,11 +1,12 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
+import MafinCommandLine
 import MafinPipeline
+import MafinProviderWorkflows
 import MafinProviders
 import MafinRetrieval
 import MafinServer
-import MafinWorkflows
 import Synchronization
 
 /// `mafin serve`: a trained artefact behind the endpoints that clients already call, and a page that shows what it does.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import MafinCommandLine
 import MafinMethod
 import MafinPipeline
 import MafinRetrieval

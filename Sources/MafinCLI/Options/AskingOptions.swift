@@ -1,8 +1,9 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
+import MafinCommandLine
+import MafinProviderWorkflows
 import MafinProviders
-import MafinWorkflows
 
 /// How an embedding API is asked, and for how much money. None of it changes the vector of a text that fits the model.
 struct AskingOptions: ParsableArguments {

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
+import MafinCommandLine
+import MafinProviderWorkflows
 import MafinProviders
 import MafinWorkflows
 

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
 import MafinBlackBox
+import MafinCommandLine
 import MafinGeneration
+import MafinProviderWorkflows
 import MafinWorkflows
 
 /// What queries are made, and which are kept.

@@ -3,6 +3,7 @@ import GRDB
 import Logging
 import MafinBlackBox
 import MafinNumerics
+import MafinPipeline
 
 /// Vectors that have been paid for, in one SQLite file, found again by ``EmbeddingKey``.
 ///
@@ -59,18 +60,8 @@ public final class EmbeddingCache: Sendable {
     public static func defaultFile(
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) -> URL {
-        let folder =
-            UserFolder.named("MAFIN_CACHE", in: environment)
-            ?? UserFolder.named("XDG_CACHE_HOME", in: environment)?.appendingPathComponent("mafin")
-            ?? UserFolder.home(environment).appendingPathComponent(caches)
-        return folder.appendingPathComponent("embeddings.sqlite")
+        UserFolder.caches(environment).appendingPathComponent("embeddings.sqlite")
     }
-
-    #if os(macOS)
-        private static let caches = "Library/Caches/mafin"
-    #else
-        private static let caches = ".cache/mafin"
-    #endif
 
     /// For tests: no more than so many pages, as on a disk without room.
     func limitPages(_ count: Int) throws {
@@ -117,17 +108,5 @@ public final class EmbeddingCache: Sendable {
         case .SQLITE_READONLY: .cacheUnusable(path: path, reason: "it may not be written to")
         default: .cacheUnusable(path: path, reason: error.message ?? "\(error.resultCode)")
         }
-    }
-}
-
-/// Folders that the environment names.
-enum UserFolder {
-    /// nil where the variable is not set, or empty.
-    static func named(_ variable: String, in environment: [String: String]) -> URL? {
-        environment[variable].flatMap { $0.isEmpty ? nil : URL(fileURLWithPath: $0) }
-    }
-
-    static func home(_ environment: [String: String]) -> URL {
-        environment["HOME"].map { URL(fileURLWithPath: $0) } ?? FileManager.default.homeDirectoryForCurrentUser
     }
 }

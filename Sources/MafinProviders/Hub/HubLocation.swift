@@ -1,4 +1,5 @@
 import Foundation
+import MafinPipeline
 
 /// Where models come from and where they are kept: the settings that Python's `huggingface_hub` reads, read in the same way.
 public struct HubLocation: Sendable {
@@ -25,26 +26,20 @@ public struct HubLocation: Sendable {
         self.modelFolders = modelFolders
     }
 
+    /// Where models are found without the hub.
+    var folders: ModelFolders { ModelFolders(cache: cache, plain: modelFolders) }
+
     /// What the environment says: `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN` or the file `HF_TOKEN_PATH` (else `HF_HOME/token`),
     /// `HF_HUB_OFFLINE`, `MAFIN_MODELS`.
     /// - Throws: ``ProviderError/badKey(source:reason:)``, ``ProviderError/badEndpoint(_:reason:)``
     public init(environment: [String: String] = ProcessInfo.processInfo.environment) throws {
-        func value(_ names: String...) -> String? {
-            names.lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
-        }
+        let hub = HubEnvironment(environment)
         func isTrue(_ name: String) -> Bool {
             ["1", "on", "yes", "true"].contains(environment[name]?.lowercased() ?? "")
         }
-        let userHome = value("HOME") ?? FileManager.default.homeDirectoryForCurrentUser.path
-        func url(_ path: String) -> URL {
-            URL(fileURLWithPath: path.hasPrefix("~/") ? userHome + path.dropFirst() : path)
-        }
-        let home =
-            value("HF_HOME").map(url)
-            ?? (value("XDG_CACHE_HOME").map(url) ?? url(userHome).appendingPathComponent(".cache"))
-            .appendingPathComponent("huggingface")
-        cache = value("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE").map(url) ?? home.appendingPathComponent("hub")
-        var endpoint = value("HF_ENDPOINT") ?? "https://huggingface.co"
+        let folders = ModelFolders(environment: environment)
+        (cache, modelFolders) = (folders.cache, folders.plain)
+        var endpoint = hub.value("HF_ENDPOINT") ?? "https://huggingface.co"
         while endpoint.hasSuffix("/") { endpoint.removeLast() }
         guard let parts = URLComponents(string: endpoint), parts.host != nil, ["http", "https"].contains(parts.scheme)
         else {
@@ -52,13 +47,12 @@ public struct HubLocation: Sendable {
                 endpoint, reason: "HF_ENDPOINT must be a whole address, like https://huggingface.co")
         }
         self.endpoint = endpoint
-        let tokenFile = value("HF_TOKEN_PATH").map(url) ?? home.appendingPathComponent("token")
-        if let text = value("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") {
+        let tokenFile = hub.value("HF_TOKEN_PATH").map(hub.url) ?? hub.home.appendingPathComponent("token")
+        if let text = hub.value("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") {
             token = try APIKey(text, source: "environment variable HF_TOKEN")
         } else if let text = try? String(contentsOf: tokenFile, encoding: .utf8), !text.allSatisfy(\.isWhitespace) {
             token = try APIKey(text, source: tokenFile.path)
         }
         isOffline = isTrue("HF_HUB_OFFLINE") || isTrue("TRANSFORMERS_OFFLINE")
-        modelFolders = (value("MAFIN_MODELS") ?? "").split(separator: ":").map { url(String($0)) }
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import MafinBlackBox
 import MafinNumerics
+import MafinPipeline
 
 /// An encoder that lies on this machine.
 public struct CachedModel: Sendable, Hashable {
@@ -38,14 +39,14 @@ extension ModelHub {
             let references = target.references
             return Self.names(in: target.snapshots).compactMap { commit in
                 let snapshot = target.snapshot(commit)
-                guard HubRepository.isCommit(commit), ModelFiles.isEncoder(snapshot) else { return nil }
+                guard HubRepository.isCommit(commit), ModelFolders.isEncoder(snapshot) else { return nil }
                 let revisions = references.filter { $0.value == commit }.keys.sorted()
                 return CachedModel(
                     name: name, revisions: revisions, commit: commit, folder: snapshot, bytes: Self.bytes(in: snapshot))
             }
         }
         let plain = location.modelFolders.flatMap { folder in
-            Self.names(in: folder).map { folder.appendingPathComponent($0) }.filter(ModelFiles.isEncoder).map {
+            Self.names(in: folder).map { folder.appendingPathComponent($0) }.filter(ModelFolders.isEncoder).map {
                 CachedModel(
                     name: $0.lastPathComponent, revisions: [], commit: nil, folder: $0, bytes: Self.bytes(in: $0))
             }
@@ -102,10 +103,5 @@ extension HubRepository {
         let root = folder.appendingPathComponent("refs")
         let names = (try? FileManager.default.subpathsOfDirectory(atPath: root.path)) ?? []
         return names.reduce(into: [:]) { $0[$1] = Self.commit(in: root.appendingPathComponent($1)) }
-    }
-
-    /// What a file of `refs` says.
-    static func commit(in reference: URL) -> String? {
-        (try? String(contentsOf: reference, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }

@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import MafinBlackBox
 import MafinNumerics
+import MafinPipeline
 import NIOCore
 import NIOHTTP1
 

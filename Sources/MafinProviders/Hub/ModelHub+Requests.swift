@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import MafinBlackBox
+import MafinPipeline
 import NIOCore
 import NIOHTTP1
 

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import MafinNumerics
+import MafinPipeline
 
 /// Pulls encoders from a Hugging Face hub, and finds those that are there already.
 ///
@@ -46,12 +47,12 @@ public struct ModelHub: Sendable {
     /// - Parameters:
     ///   - repository: `ORGANISATION/NAME`.
     ///   - revision: branch, tag or commit.
-    /// - Throws: ``ProviderError``; `CancellationError`
+    /// - Throws: ``ProviderError``, `ModelError`; `CancellationError`
     public func pull(_ repository: String, revision: String = "main") async throws -> URL {
         let target = try HubRepository(repository, revision: revision, cache: location.cache)
         if location.isOffline {
             guard let snapshot = target.cachedSnapshot else {
-                throw ProviderError.modelNotFound(
+                throw ModelError.notFound(
                     name: repository, reason: "not in \(location.cache.path), and HF_HUB_OFFLINE forbids to pull it")
             }
             return snapshot
@@ -88,35 +89,9 @@ public struct ModelHub: Sendable {
     }
 
     /// The folder of an encoder: a local one, a plain name in one of ``HubLocation/modelFolders``, or a snapshot in the cache. Asks no network.
-    /// - Throws: ``ProviderError/modelNotFound(name:reason:)``, which says how to get it.
+    /// - Throws: `ModelError.notFound`, which says how to get it.
     public func resolve(_ nameOrPath: String, revision: String = "main") throws -> URL {
-        let path = nameOrPath.hasPrefix("~/") ? NSString(string: nameOrPath).expandingTildeInPath : nameOrPath
-        let local = URL(fileURLWithPath: path)
-        var isFolder: ObjCBool = false
-        if FileManager.default.fileExists(atPath: local.path, isDirectory: &isFolder), isFolder.boolValue {
-            guard ModelFiles.isEncoder(local) else {
-                throw ProviderError.modelNotFound(
-                    name: nameOrPath, reason: "the folder lacks config.json or model.safetensors")
-            }
-            return local
-        }
-        guard let target = try? HubRepository(nameOrPath, revision: revision, cache: location.cache) else {
-            throw ProviderError.modelNotFound(name: nameOrPath, reason: "no such folder")
-        }
-        if let snapshot = target.cachedSnapshot { return snapshot }
-        let baseName = String(nameOrPath.split(separator: "/").last ?? "")
-        if revision == "main" {
-            for folder in location.modelFolders {
-                for name in [nameOrPath, baseName] {
-                    let candidate = folder.appendingPathComponent(name)
-                    if ModelFiles.isEncoder(candidate) { return candidate }
-                }
-            }
-        }
-        let option = revision == "main" ? "" : " --revision \(revision)"
-        throw ProviderError.modelNotFound(
-            name: nameOrPath,
-            reason: "not on this machine; pull it with: mafin model pull \(nameOrPath)\(option)")
+        try location.folders.resolve(nameOrPath, revision: revision)
     }
 
     private func write(_ data: Data, to file: URL) throws {

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinPipeline
 
 /// All profiles that can be named: those that come with the library, changed and extended by the user's files.
 ///

@@ -67,3 +67,13 @@ package struct UpstreamFailure: Error, Sendable, Equatable, CustomStringConverti
         return error
     }
 }
+
+extension KnownTexts {
+    /// Stored answers of a service, which refuses all other texts.
+    package init(
+        _ base: any BlackBox, queries: [(id: String, text: String)], documents: [(id: String, text: String)]
+    ) {
+        let unknown = UpstreamFailure(.unknownText, "the file of stored answers does not hold this text")
+        self.init(base, queries: queries, documents: documents, refusal: unknown)
+    }
+}

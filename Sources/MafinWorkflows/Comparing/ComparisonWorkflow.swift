@@ -5,7 +5,6 @@ import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
-import MafinProviders
 import MafinReport
 import MafinRetrieval
 
@@ -44,7 +43,7 @@ package struct ComparisonWorkflow {
     package func run(onEvent: @escaping (Comparison.Event) -> Void = { _ in }) async throws -> ComparisonFacts {
         let stored = try store.storedPlan()
         let split = request.split
-        let released = try self.encoder.resolve(in: ModelHub())
+        let released = try self.encoder.resolve()
         let encoder = try self.encoder.load(released)
         try tuning.limitMemory(of: encoder.encoder)
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))

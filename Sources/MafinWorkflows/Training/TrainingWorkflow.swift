@@ -4,7 +4,6 @@ import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
-import MafinProviders
 import MafinRetrieval
 
 /// One `mafin train`: reads a collection, asks the black box, trains the method and the rivals asked for, and writes an artefact for each.
@@ -143,7 +142,7 @@ package struct TrainingWorkflow {
 
     /// Loads the encoder and hashes its weights, on another core than what is read beside it.
     private static func load(_ choice: EncoderChoice) async throws -> UnsafeTransfer<(ReleasedEncoder, TextEncoder)> {
-        let released = try choice.resolve(in: ModelHub())
+        let released = try choice.resolve()
         return UnsafeTransfer((released, try choice.load(released)))
     }
 

@@ -1,0 +1,41 @@
+import MafinCommandLine
+import MafinGeneration
+import MafinProviders
+import MafinServer
+import MafinWorkflows
+
+// How a command ends on an error of the modules that the demo does without.
+
+extension ProviderError: CommandStatusProviding {
+    package var commandStatus: CommandStatus {
+        switch self {
+        case .cacheFull: .failure
+        case .batchPending: .tryAgain
+        case .overBudget: .budget
+        default:
+            switch category {
+            case .usage: .usage
+            case .data: .data
+            case .network: .network
+            }
+        }
+    }
+
+    package var commandMessage: String {
+        guard case .unknownProvider(let name, let known) = self else { return description }
+        return NameError("provider", name, known: known).description
+    }
+}
+
+extension GenerationError: CommandStatusProviding {
+    package var commandStatus: CommandStatus { if case .badMix = self { .usage } else { .data } }
+}
+
+extension KeyError: CommandStatusProviding {
+    package var commandStatus: CommandStatus { .usage }
+}
+
+extension IndexError: CommandStatusProviding {
+    // The folder to write to is the wrong one; nothing is wrong with what lies in it.
+    package var commandStatus: CommandStatus { if case .occupied = self { .usage } else { .data } }
+}

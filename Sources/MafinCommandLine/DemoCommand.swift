@@ -1,0 +1,82 @@
+import ArgumentParser
+import Foundation
+import MafinBlackBox
+import MafinNumerics
+import MafinPipeline
+import MafinWorkflows
+
+/// `mafin demo` and `mafin-demo`: the whole path on the bundled sample.
+package struct DemoCommand: AsyncParsableCommand {
+    package static let configuration = configuration(of: "mafin demo")
+
+    /// The help of the demo, where somebody types these words to run it.
+    package static func configuration(of words: String) -> CommandConfiguration {
+        CommandConfiguration(
+            commandName: words.split(separator: " ").last.map(String.init),
+            abstract:
+                "Train on the bundled sample, a handbook full of house jargon, and print the comparison on held-out queries.",
+            discussion: """
+                Needs no API key: the black box's answers for the sample are stored beside it. An interrupted demo continues where it stopped.
+
+                More flags: \(words) --help-hidden
+                """,
+            version: LibraryVersion.current.version)
+    }
+
+    package init() {}
+
+    @Option(name: .shortAndLong, help: "Folder for the artefact.")
+    var output = ".cache/demo"
+
+    @Option(
+        help: ArgumentHelp("Time for all training together. (default: 2m)", valueName: "duration"),
+        transform: TimeLimit.init(parsing:))
+    var time = TimeLimit(.seconds(120))
+
+    @Option(help: "Folder of the sample.")
+    var sample = "Samples/handbook"
+
+    @OptionGroup var encoder: EncoderOptions
+
+    @OptionGroup var computing: ComputingOptions
+    @OptionGroup var format: OutputOptions
+    @OptionGroup var shared: SharedOptions
+
+    package func run() async throws {
+        let search = ShellText.line(
+            "mafin", "search", ShellText.path(output), "--data", ShellText.path(sample), "who brings the soup report")
+        try await run(then: "Try a search:\n  \(search)")
+    }
+
+    /// Runs the demo.
+    /// - Parameter next: what the last line proposes to do then.
+    package func run(then next: String) async throws {
+        try computing.begin()
+        let start = ContinuousClock.now
+        guard FileManager.default.fileExists(atPath: sample) else {
+            throw ValidationError(
+                "there is no folder \(sample): run the demo in the repository, or name the folder with --sample.")
+        }
+        try FileManager.default.createDirectory(
+            at: URL(fileURLWithPath: output).deletingLastPathComponent(), withIntermediateDirectories: true)
+        let answers = "\(sample)/black-box"
+        let open: BlackBoxOpening = { _ in try StoredVectors(contentsOf: URL(fileURLWithPath: answers)) }
+        var training = TrainingWorkflow(
+            data: sample, output: output, source: BlackBoxSource(.vectors(path: answers)), context: shared.context,
+            openBlackBox: open)
+        training.encoder = encoder.choice
+        training.time = time.duration
+        training.rivals = Contender.rivals
+        training.resumes = TrainingWorkflow.isInterrupted(output)
+        let trained = try await TrainingReport.of(training, shared)
+        if !format.json { shared.note(trained.text + "\n") }
+
+        let evaluation = try await EvaluationWorkflow(
+            artefact: output, data: sample, context: shared.context, openBlackBox: open
+        ).run()
+        if !format.json { print("On test, queries and passages that training never saw:") }
+        try format.print(evaluation, shared)
+        fflush(nil)
+        shared.note("\nAll of it took \((ContinuousClock.now - start).shortText). \(next)")
+    }
+}

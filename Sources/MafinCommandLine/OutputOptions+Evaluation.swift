@@ -1,0 +1,13 @@
+import MafinReport
+import MafinWorkflows
+
+extension OutputOptions {
+    /// Prints the table; what could not be measured is a note.
+    package func print(
+        _ evaluation: EvaluationWorkflow.Result, asMarkdown: Bool = false, _ shared: SharedOptions
+    ) throws {
+        for omission in evaluation.omitted { shared.note("no row \(omission.name): \(omission.reason)") }
+        let summary = EvaluationSummary(evaluation.report)
+        try print(evaluation, or: (asMarkdown ? summary.markdown() : summary.text()) + "\n")
+    }
+}

@@ -1,0 +1,142 @@
+import ArgumentParser
+import Foundation
+import Logging
+import MafinNumerics
+import MafinWorkflows
+
+/// The flag that every command has, and what a command says to the person at the terminal.
+package struct SharedOptions: ParsableArguments {
+    package init() {}
+
+    @Flag(name: .shortAndLong, help: "Show no progress and no notes. Warnings and errors still appear.")
+    package var quiet = false
+
+    /// Says something to the person at the terminal, unless `--quiet`.
+    package func note(_ text: String) {
+        if !quiet { StandardError.writeLine(text) }
+    }
+
+    /// Says something that may spoil the result, `--quiet` or not.
+    package func warn(_ text: String) {
+        StandardError.writeLine("warning: \(text)")
+    }
+
+    /// Where progress goes.
+    package var progressOutput: ProgressBar.Output { quiet ? .silent : .standardError() }
+
+    /// What the modules have to say (retries, waiting, damaged entries), as notes. With `--quiet` nothing but errors.
+    package var logger: Logger {
+        Logger(label: "mafin") { _ in NoteLogHandler(logLevel: quiet ? .error : .notice) }
+    }
+
+    /// A progress bar on standard error, silent with `--quiet`.
+    package func progressBar(_ title: String, total: Int, unit: String) -> ProgressBar {
+        ProgressBar(title: title, total: total, unit: unit, output: progressOutput)
+    }
+
+    /// What a workflow reports to: the terminal. Ctrl-C ends it.
+    package var context: WorkflowContext {
+        WorkflowContext(
+            note: note, warn: warn, beginProgress: { progressBar($0, total: $1, unit: $2) },
+            isCancelled: { Interruption.isRequested }, logger: logger)
+    }
+}
+
+/// The flag of every command that prints a result which programs may read.
+package struct OutputOptions: ParsableArguments {
+    /// Its name, which is looked for when a command ends with an error.
+    static let jsonFlag = "--json"
+
+    package init() {}
+
+    @Flag(help: "Print the result as JSON instead of a table. An error is then printed as {\"error\": …}.")
+    package var json = false
+
+    /// Prints a result: as JSON where that is wanted, else as people read it.
+    package func print(_ result: some Encodable, or text: @autoclosure () throws -> String) throws {
+        if json { return try JSONOutput.print(result) }
+        let text = try text()
+        Swift.print(text, terminator: text.hasSuffix("\n") ? "" : "\n")
+    }
+}
+
+extension ArgumentHelp {
+    /// A flag that only `--help-hidden` lists.
+    package static func expert(_ text: String, _ valueName: String? = nil) -> ArgumentHelp {
+        ArgumentHelp(text, valueName: valueName, visibility: .hidden)
+    }
+}
+
+extension ParsableArguments {
+    /// Refuses flags whose values are below a bound; nil is a flag that is not given.
+    package func require<Number: Comparable>(_ flags: KeyValuePairs<String, Number?>, atLeast bound: Number) throws {
+        for case (let flag, let value?) in flags where !(value >= bound) {
+            throw ValidationError("\(flag) must be at least \(bound), found \(value).")
+        }
+    }
+
+    /// So many finite numbers from 0 on, separated by commas; nil for anything else.
+    package static func amounts(_ text: String, count: Int) -> [Double]? {
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+        let numbers = parts.compactMap { Double($0.trimmingCharacters(in: .whitespaces)) }
+        return parts.count == count && numbers.count == count && numbers.allSatisfy { $0 >= 0 && $0.isFinite }
+            ? numbers : nil
+    }
+
+    /// Refuses an empty `--output`.
+    package func requireFolder(output: String) throws {
+        if output.isEmpty { throw ValidationError("--output names no folder.") }
+    }
+}
+
+/// The flag of every command that computes with vectors.
+package struct ComputingOptions: ParsableArguments {
+    package init() {}
+
+    @Option(
+        help: .expert(
+            "Threads to compute with. Results differ between thread counts only by rounding. (default: MAFIN_THREADS, otherwise one a core)",
+            "n"))
+    var threads: Int?
+
+    package func validate() throws {
+        try require(["--threads": threads], atLeast: 1)
+    }
+
+    /// The threads given by the flag, otherwise by `MAFIN_THREADS`, otherwise nil: one a core.
+    /// - Throws: `ValidationError` if the variable holds no positive number.
+    func threadCount(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> Int? {
+        if let threads { return threads }
+        guard let text = environment["MAFIN_THREADS"], !text.isEmpty else { return nil }
+        guard let count = Int(text), count >= 1 else {
+            throw ValidationError("MAFIN_THREADS must be a number of at least 1, found '\(text)'.")
+        }
+        return count
+    }
+
+    /// Sets the number of threads of the process.
+    package func apply() throws {
+        if let count = try threadCount() { Parallelism.threads = count }
+    }
+
+    /// The same, and takes over Ctrl-C: the first thing that a command does which can be interrupted in an orderly way.
+    package func begin() throws {
+        try apply()
+        Interruption.install()
+    }
+}
+
+/// JSON on standard output, as `--json` promises it: keys sorted, one value, a newline at its end.
+package enum JSONOutput {
+    /// The text that ``print(_:)`` prints.
+    /// - Throws: `EncodingError` if a number is not finite, which JSON cannot hold.
+    static func text(of value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+
+    package static func print(_ value: some Encodable) throws {
+        Swift.print(try text(of: value))
+    }
+}

@@ -1,0 +1,63 @@
+import MafinBlackBox
+import MafinMethod
+import MafinPipeline
+import MafinReport
+import MafinRetrieval
+import MafinWorkflows
+
+/// A training that a command ran, with its progress on the terminal, and what is printed of it.
+package struct TrainingReport {
+    /// What `--json` prints.
+    package struct Summary: Encodable {
+        var artefact: String
+        var mode: ModeChoice.Mode
+        var modeReason: String
+        /// From the start of the command until the first step began, and what that step took. Nil where a resumed run had made all its steps.
+        var secondsToFirstStep: Double?
+        var secondsOfFirstStep: Double?
+        var verdict: Verdict
+        var contenders: [TrainingWorkflow.TrainedMethod]
+        var development: EvaluationReport
+    }
+
+    package let summary: Summary
+    private let workflow: TrainingWorkflow
+    private let development: [EvaluationReport]
+
+    /// Trains.
+    package static func of(_ workflow: TrainingWorkflow, _ shared: SharedOptions) async throws -> TrainingReport {
+        let progress = TrainingProgress(shared)
+        defer { progress.finish() }
+        let result = try await workflow.run { progress.report($0, $1) }
+        return TrainingReport(
+            summary: Summary(
+                artefact: result.methods[0].artefact, mode: result.mode, modeReason: result.modeReason,
+                secondsToFirstStep: progress.firstStep.began, secondsOfFirstStep: progress.firstStep.took,
+                verdict: result.verdict, contenders: result.methods, development: result.development[0]),
+            workflow: workflow, development: result.development)
+    }
+
+    /// What is printed for people: the figures on dev, the judgement, the next command.
+    package var text: String {
+        var combined = development[0]
+        for report in development.dropFirst() { combined.systems += report.systems.suffix(1) }
+        let verdict = summary.verdict
+        // The line below says it of the method itself.
+        let idle = summary.contenders.dropFirst().filter { $0.bestStep == 0 }.map(\.name)
+        let note =
+            idle.isEmpty
+            ? ""
+            : "\nNo state of training was better on dev than the encoder as released: \(idle.joined(separator: ", ")).\n"
+        let next = ShellText.line(
+            "mafin", "evaluate", ShellText.path(workflow.output), "--data", ShellText.path(workflow.data), "--split",
+            "test")
+        return """
+            On dev, where every choice was made:
+            \(EvaluationSummary(combined).text())
+            \(note)
+            On dev: \(verdict.decision.words)\(verdict.isForced ? " (overridden by --force)" : ""). \(verdict.reason)
+            Written to \(workflow.output). To measure it on held-out queries:
+              \(next)
+            """
+    }
+}

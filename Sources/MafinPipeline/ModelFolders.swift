@@ -1,0 +1,169 @@
+import Foundation
+
+/// Where encoders lie on this machine, and how one is found by its name. Nothing is asked over the network.
+public struct ModelFolders: Sendable {
+    /// The cache of Python's `huggingface_hub` (`HF_HUB_CACHE`, else `HUGGINGFACE_HUB_CACHE`, else `HF_HOME/hub`).
+    public var cache: URL
+    /// Further folders, in which models lie under their plain names (`MAFIN_MODELS`).
+    public var plain: [URL]
+
+    /// Folders of one's own.
+    public init(cache: URL, plain: [URL] = []) {
+        (self.cache, self.plain) = (cache, plain)
+    }
+
+    /// What the environment says.
+    public init(environment: [String: String] = ProcessInfo.processInfo.environment) {
+        let hub = HubEnvironment(environment)
+        cache =
+            hub.value("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE").map(hub.url) ?? hub.home.appendingPathComponent("hub")
+        plain = (hub.value("MAFIN_MODELS") ?? "").split(separator: ":").map { hub.url(String($0)) }
+    }
+
+    /// The folder of an encoder: a local one, a snapshot in ``cache``, or a plain name in one of ``plain``.
+    /// - Throws: ``ModelError/notFound(name:reason:)``, which says how to get it.
+    public func resolve(_ nameOrPath: String, revision: String = "main") throws -> URL {
+        let path = nameOrPath.hasPrefix("~/") ? NSString(string: nameOrPath).expandingTildeInPath : nameOrPath
+        let local = URL(fileURLWithPath: path)
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: local.path, isDirectory: &isFolder), isFolder.boolValue {
+            guard Self.isEncoder(local) else {
+                throw ModelError.notFound(
+                    name: nameOrPath, reason: "the folder lacks config.json or model.safetensors")
+            }
+            return local
+        }
+        guard let target = try? HubRepository(nameOrPath, revision: revision, cache: cache) else {
+            throw ModelError.notFound(name: nameOrPath, reason: "no such folder")
+        }
+        let names = revision == "main" ? [nameOrPath, String(nameOrPath.split(separator: "/").last ?? "")] : []
+        let candidates = plain.flatMap { folder in names.map(folder.appendingPathComponent) }
+        if let found = target.cachedSnapshot ?? candidates.first(where: Self.isEncoder) { return found }
+        let option = revision == "main" ? "" : " --revision \(revision)"
+        throw ModelError.notFound(
+            name: nameOrPath,
+            reason: "not on this machine; pull it with: mafin model pull \(nameOrPath)\(option)")
+    }
+
+    /// Whether a folder holds what an encoder cannot do without.
+    package static func isEncoder(_ folder: URL) -> Bool {
+        ["config.json", "model.safetensors"].allSatisfy {
+            FileManager.default.fileExists(atPath: folder.appendingPathComponent($0).path)
+        }
+    }
+}
+
+/// Why no encoder can be had under a name.
+public enum ModelError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// A repository id or revision is malformed.
+    case badRepository(String, reason: String)
+    /// No local folder and no downloaded model of that name.
+    case notFound(name: String, reason: String)
+
+    /// One sentence: what is wrong, and what to do about it where that is known.
+    public var description: String {
+        switch self {
+        case .badRepository(let name, let reason): "model repository '\(name)': \(reason)"
+        case .notFound(let name, let reason): "encoder '\(name)': \(reason)"
+        }
+    }
+}
+
+/// The variables that Python's `huggingface_hub` reads, read in the same way.
+package struct HubEnvironment {
+    private let variables: [String: String]
+
+    package init(_ variables: [String: String]) {
+        self.variables = variables
+    }
+
+    /// The first of the variables that is set and not empty.
+    package func value(_ names: String...) -> String? {
+        names.lazy.compactMap { variables[$0] }.first { !$0.isEmpty }
+    }
+
+    /// A path that may begin with the user's home, `~/`.
+    package func url(_ path: String) -> URL {
+        URL(fileURLWithPath: path.hasPrefix("~/") ? userHome + path.dropFirst() : path)
+    }
+
+    /// `HF_HOME`, else `huggingface` among the user's caches.
+    package var home: URL {
+        value("HF_HOME").map(url)
+            ?? (value("XDG_CACHE_HOME").map(url) ?? url(userHome).appendingPathComponent(".cache"))
+            .appendingPathComponent("huggingface")
+    }
+
+    private var userHome: String { value("HOME") ?? FileManager.default.homeDirectoryForCurrentUser.path }
+}
+
+/// A model repository of a hub and its place in the cache, laid out as `huggingface_hub` does:
+/// ```
+/// models--org--name/refs/main                     the commit that the name stands for
+/// models--org--name/blobs/<etag>                  the content of files
+/// models--org--name/snapshots/<commit>/<file>     -> ../../blobs/<etag>
+/// .locks/models--org--name/<etag>.lock            held while a blob is being downloaded
+/// ```
+package struct HubRepository: Sendable {
+    /// `org/name`, or `name` alone.
+    package let name: String
+    /// Branch, tag or commit.
+    package let revision: String
+    /// The folder `models--org--name`.
+    package let folder: URL
+    /// The folder of its locks.
+    package let locks: URL
+
+    /// - Throws: ``ModelError/badRepository(_:reason:)``
+    package init(_ name: String, revision: String, cache: URL) throws {
+        // What huggingface_hub allows; it keeps names from leaving the cache folder.
+        let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+        guard (1...2).contains(parts.count), parts.allSatisfy({ Self.isName($0) }), !name.contains("--"),
+            name.count <= 96
+        else {
+            throw ModelError.badRepository(
+                name, reason: "write ORGANISATION/NAME, like sentence-transformers/all-MiniLM-L6-v2")
+        }
+        guard revision.split(separator: "/", omittingEmptySubsequences: false).allSatisfy({ Self.isName($0) }) else {
+            throw ModelError.badRepository(name, reason: "'\(revision)' is no name of a revision")
+        }
+        self.name = name
+        self.revision = revision
+        let folderName = "models--" + parts.joined(separator: "--")
+        folder = cache.appendingPathComponent(folderName)
+        locks = cache.appendingPathComponent(".locks").appendingPathComponent(folderName)
+    }
+
+    private static func isName(_ text: Substring) -> Bool {
+        isBlobName(String(text)) && !text.hasPrefix("-") && !text.hasSuffix(".") && !text.contains("..")
+    }
+
+    /// Whether an ETag can be the name of a file.
+    package static func isBlobName(_ etag: String) -> Bool {
+        etag.wholeMatch(of: /[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}/.matchingSemantics(.unicodeScalar)) != nil
+    }
+
+    /// Whether a text is a full commit.
+    package static func isCommit(_ text: String) -> Bool { text.wholeMatch(of: /[0-9a-f]{40}/) != nil }
+
+    /// File that says which commit the revision stands for.
+    package var reference: URL { folder.appendingPathComponent("refs").appendingPathComponent(revision) }
+
+    /// What a file of `refs` says.
+    package static func commit(in reference: URL) -> String? {
+        (try? String(contentsOf: reference, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    /// The folder of all snapshots.
+    package var snapshots: URL { folder.appendingPathComponent("snapshots") }
+
+    package func snapshot(_ commit: String) -> URL { snapshots.appendingPathComponent(commit) }
+
+    /// The snapshot of the revision that is in the cache, or nil where there is none or it lacks what an encoder needs.
+    package var cachedSnapshot: URL? {
+        let commit = Self.commit(in: reference) ?? revision
+        guard Self.isCommit(commit) else { return nil }
+        let snapshot = snapshot(commit)
+        return ModelFolders.isEncoder(snapshot) ? snapshot : nil
+    }
+}

@@ -1,0 +1,224 @@
+import Foundation
+import MafinBlackBox
+import MafinEncoder
+import MafinNumerics
+import MafinPipeline
+import MafinProviders
+import MafinWorkflows
+
+/// Opens black boxes: stored answers, a frozen encoder, or a provider's model with its key, cache, limits, overflow policy and batch API.
+///
+/// ```swift
+/// let factory = BlackBoxFactory(settings, context: context)
+/// let blackBox = try await factory.open(source)
+/// ```
+package struct BlackBoxFactory: Sendable {
+    package var settings: ProviderSettings
+    package var context: WorkflowContext
+    /// What may still be spent. Models that are opened with one purse share their limit.
+    package var purse: Purse
+    /// For keys, proxies, headers of profiles, and the places of caches.
+    package var environment: [String: String]
+
+    package init(
+        _ settings: ProviderSettings, context: WorkflowContext, purse: Purse = .ofProcess,
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) {
+        (self.settings, self.context, self.purse, self.environment) = (settings, context, purse, environment)
+    }
+
+    /// The profiles that can be named: those of the library, of the user's folder, and the user's further file.
+    package func catalog() throws -> ProfileCatalog {
+        var catalog = try ProfileCatalog(folder: ProfileCatalog.standardFolder(environment: environment))
+        if let file = settings.providerFile { try catalog.add(file: file) }
+        return catalog
+    }
+
+    /// The cache that the settings name, else the user's own.
+    package func openCache() throws -> EmbeddingCache {
+        try EmbeddingCache(
+            file: settings.cacheFile ?? EmbeddingCache.defaultFile(environment: environment),
+            precision: settings.cachePrecision, logger: context.logger)
+    }
+
+    /// A black box, ready to be asked. What was answered until a call ends, however it ends, is in the cache.
+    ///
+    /// - Throws: `BlackBoxError`, `ProviderError`, `EncoderError` … for what cannot be opened. A missing API key is an error only when
+    ///   there is something to ask.
+    package func open(_ source: BlackBoxSource, use: BlackBoxUse = BlackBoxUse()) async throws -> any BlackBox {
+        if !use.isSupervised, let flag = settings.flagNotForServices { throw ProviderError.notForService(flag: flag) }
+        switch source.specification {
+        case .vectors(let given):
+            return try StoredVectors(contentsOf: URL(fileURLWithPath: source.resolvedPath ?? given))
+        case .local(let name):
+            let path = source.resolvedPath
+            let folder = try ModelFolders(environment: environment).resolve(path ?? name)
+            let encoder = try await FrozenEncoder(
+                modelFolder: folder, name: path == nil ? name : nil,
+                prefixes: TextPrefixes(query: source.queryPrefix, document: source.documentPrefix, elseOf: folder))
+            return supervised(try cached(encoder, cache: openCache(), use), use)
+        case .provider(let name, let model):
+            let opened = try provider(name, model: model, source: source, retry: use.retry)
+            let ruler = try TokenRuler(opened.profile, tokenizer: settings.tokenizer)
+            let policy = source.overflow ?? .error
+            let whole = OverflowBlackBox(
+                try cached(opened.blackBox, cache: opened.cache, use), policy: policy,
+                limit: opened.profile.limits.textTokens, ruler: ruler, cache: opened.cache, logger: context.logger)
+            return supervised(whole, use) { [context, settings] items, role in
+                let plan = try await EmbeddingPlan(
+                    opened.server, cache: opened.cache, texts: [(role, items)], ruler: ruler, overflow: policy,
+                    isInBatches: settings.usesBatches)
+                if plan.toAsk > 1 { context.note(plan.summary) }
+            }
+        }
+    }
+
+    /// What a million tokens of a black box cost: what the settings say, else the provider's profile; nil where neither does.
+    package func price(of source: BlackBoxSource) throws -> Double? {
+        if let price = settings.price { return price }
+        guard case .provider(let name, let model) = source.specification else { return nil }
+        return try catalog().profile(name).adapted(to: model).price.perMillionTokens
+    }
+
+    /// A provider's model and the cache before it.
+    package struct OpenedProvider: Sendable {
+        /// What may be asked: the server, its batch API, or nothing for want of a key.
+        package var blackBox: any BlackBox
+        /// The server itself, for what sends nothing.
+        package var server: ProviderBlackBox
+        package var profile: ProviderProfile
+        package var cache: EmbeddingCache
+        /// Why nothing can be asked; nil: it can.
+        package var missingKey: ProviderError?
+    }
+
+    /// Opens a model of a provider. Without a key that it needs it can be looked up in the cache but not asked.
+    package func provider(
+        _ name: String, model: String, source: BlackBoxSource, retry: RetryPolicy = BlackBoxUse.patience
+    ) throws -> OpenedProvider {
+        let profile = try catalog().profile(name)
+        let cache = try openCache()
+        let key = try settings.key.key(of: profile, environment: environment)
+        let address = source.baseURL ?? profile.endpoint.baseURL ?? ""
+        let limit = try settings.spendingLimit(of: profile)
+        let server = try ProviderBlackBox(
+            profile, model: model, baseURL: source.baseURL, apiKey: key, dimensions: source.dimensions,
+            queryPrefix: source.queryPrefix, documentPrefix: source.documentPrefix,
+            options: ProviderBlackBox.Options(
+                limits: BatchLimits(items: settings.textsPerRequest), maximumConcurrentRequests: settings.concurrency,
+                retry: retry, connection: settings.connection.settings(for: address, environment: environment),
+                headers: settings.headers, requestsPerMinute: settings.requestsPerMinute,
+                tokensPerMinute: settings.tokensPerMinute, spending: limit, sharedSpending: purse.vectors(limit),
+                sharing: cache, logger: context.logger),
+            environment: environment)
+        var opened = OpenedProvider(blackBox: server, server: server, profile: server.profile, cache: cache)
+        if key == nil, source.baseURL == nil, profile.endpoint.isKeyRequired {
+            let missing = profile.missingKey
+            opened.missingKey = missing
+            opened.blackBox = UnaskableBlackBox(identity: server.identity, error: missing)
+        } else if settings.usesBatches {
+            opened.blackBox = try BatchedBlackBox(
+                server, cache: cache, waiting: settings.waitsForBatches ? .untilAnswered : .no
+            ) { [context] in context.note(of: $0, "texts") }
+        }
+        return opened
+    }
+
+    private func cached(
+        _ blackBox: some BlackBox, cache: EmbeddingCache, _ use: BlackBoxUse
+    ) throws -> any BlackBox {
+        use.cacheOpened?(cache)
+        return CachedBlackBox(
+            blackBox, cache: cache, drift: settings.driftCheck.map { DriftCheck(rate: $0) }, policy: use.caching,
+            progress: use.progress ?? AskingProgress(context).update)
+    }
+
+    private func supervised(
+        _ blackBox: any BlackBox, _ use: BlackBoxUse,
+        announce: @escaping SupervisedBlackBox.Announcement = { _, _ in }
+    ) -> any BlackBox {
+        guard use.isSupervised else { return blackBox }
+        let silent: SupervisedBlackBox.Announcement = { _, _ in }
+        return SupervisedBlackBox(
+            base: blackBox, context: context, announce: use.announcesPlans ? announce : silent)
+    }
+}
+
+/// What an open black box is used for, as far as that changes how it is asked.
+package struct BlackBoxUse: Sendable {
+    /// How often a server is asked again, and how long it is waited for.
+    package var retry = BlackBoxUse.patience
+    /// How answers are kept.
+    package var caching = CachePolicy()
+    /// Whether each call says what it will ask before it begins, and ends soon after the user asks to end.
+    package var isSupervised = true
+    /// Whether it says what it will ask; false where that has been said of all calls together.
+    package var announcesPlans = true
+    /// Told of each call's counts; nil: each call shows a progress of its own.
+    package var progress: (@Sendable (EmbeddingCounts) -> Void)?
+    /// Given the cache, for its figures (size, failed writes).
+    package var cacheOpened: (@Sendable (EmbeddingCache) -> Void)?
+
+    /// As often as helps. When the user asks to end, what is under way is waited for a little, for it is paid.
+    package static let patience = RetryPolicy(finishing: .seconds(20))
+
+    /// A command's use.
+    package init(announcesPlans: Bool = true, progress: (@Sendable (EmbeddingCounts) -> Void)? = nil) {
+        (self.announcesPlans, self.progress) = (announcesPlans, progress)
+    }
+
+    /// A service's use: somebody waits for each answer, so answers are delivered even if they cannot be stored.
+    ///
+    /// - Parameter maximumQueryBytes: what the vectors of queries may take in the cache; nil: all are kept.
+    package static func service(
+        retry: RetryPolicy, maximumQueryBytes: Int? = nil,
+        cacheOpened: @escaping @Sendable (EmbeddingCache) -> Void = { _ in },
+        progress: @escaping @Sendable (EmbeddingCounts) -> Void
+    ) -> BlackBoxUse {
+        var use = BlackBoxUse(announcesPlans: false, progress: progress)
+        use.retry = retry
+        use.cacheOpened = cacheOpened
+        use.isSupervised = false
+        use.caching = CachePolicy(deliversWhatCannotBeStored: true, maximumQueryBytes: maximumQueryBytes)
+        return use
+    }
+}
+
+/// A black box that can only be looked up in the cache. Asking it throws the error that kept it from being opened.
+private struct UnaskableBlackBox: BlackBox {
+    let identity: BlackBoxIdentity
+    let error: ProviderError
+
+    func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix { throw error }
+}
+
+/// A black box as a command asks it: it says what a call will ask before it begins, and the call ends soon after the user asks to end.
+private struct SupervisedBlackBox: BlackBox {
+    typealias Announcement = @Sendable ([EmbeddingItem], TextRole) async throws -> Void
+
+    let base: any BlackBox
+    let context: WorkflowContext
+    let announce: Announcement
+
+    var identity: BlackBoxIdentity { base.identity }
+
+    func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await announce(items, role)
+        return try await context.cancelling { [base] in try await base.embed(items, as: role) }
+    }
+
+    func embed(
+        _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
+    ) async throws {
+        try await announce(items, role)
+        try await context.cancelling { [base] in try await base.embed(items, as: role, answered: answered) }
+    }
+
+    func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
+        try await base.known(items, as: role)
+    }
+
+    func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try await context.cancelling { [base] in try await base.embedAnew(items, as: role) }
+    }
+}
