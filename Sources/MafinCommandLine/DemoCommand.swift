@@ -7,7 +7,8 @@ import MafinWorkflows
 
 /// `mafin demo` and `mafin-demo`: the whole path on the bundled sample.
 package struct DemoCommand: AsyncParsableCommand {
-    package static let configuration = configuration(of: "mafin demo")
+    // Without its type, the parser's own default would be taken in its place.
+    package static let configuration: CommandConfiguration = configuration(of: "mafin demo")
 
     /// The help of the demo, where somebody types these words to run it.
     package static func configuration(of words: String) -> CommandConfiguration {

@@ -37,7 +37,7 @@ package struct TrainingReport {
             workflow: workflow, development: result.development)
     }
 
-    /// What is printed for people: the figures on dev, the judgement, the next command.
+    /// What is printed for people: the figures on dev and the judgement.
     package var text: String {
         var combined = development[0]
         for report in development.dropFirst() { combined.systems += report.systems.suffix(1) }
@@ -48,16 +48,20 @@ package struct TrainingReport {
             idle.isEmpty
             ? ""
             : "\nNo state of training was better on dev than the encoder as released: \(idle.joined(separator: ", ")).\n"
-        let next = ShellText.line(
-            "mafin", "evaluate", ShellText.path(workflow.output), "--data", ShellText.path(workflow.data), "--split",
-            "test")
         return """
             On dev, where every choice was made:
             \(EvaluationSummary(combined).text())
             \(note)
             On dev: \(verdict.decision.words)\(verdict.isForced ? " (overridden by --force)" : ""). \(verdict.reason)
-            Written to \(workflow.output). To measure it on held-out queries:
-              \(next)
+            Written to \(workflow.output).
             """
+    }
+
+    /// What to do then, for people.
+    package var next: String {
+        let line = ShellText.line(
+            "mafin", "evaluate", ShellText.path(workflow.output), "--data", ShellText.path(workflow.data), "--split",
+            "test")
+        return "To measure it on held-out queries:\n  \(line)"
     }
 }

@@ -194,7 +194,7 @@ import Testing
             #expect(text.contains("'org/tiny-encoder' could not be pulled after 4 attempts"), "\(text)")
             let server = try HubServer()
             defer { server.stop() }
-            #expect(throws: ProviderError.self) { try hub(server, folder).resolve(HubServer.repository) }
+            #expect(throws: ModelError.self) { try hub(server, folder).resolve(HubServer.repository) }
             try expectWhole(try await hub(server, folder).pull(HubServer.repository))
             let range = try #require(server.contents.requests.first?.headers["range"])
             #expect(server.contents.requests.count == 1 && range.hasPrefix("bytes=") && range != "bytes=0-")
@@ -247,7 +247,7 @@ import Testing
                 #expect(
                     text.hasPrefix("\(file): downloaded content is not what was announced: expected hash"), "\(text)")
                 #expect(!blobs(folder).contains { $0.hasPrefix(HubServer.etag(HubServer.standardFiles[file] ?? [])) })
-                #expect(throws: ProviderError.self) { try hub(server, folder).resolve(HubServer.repository) }
+                #expect(throws: ModelError.self) { try hub(server, folder).resolve(HubServer.repository) }
             }
         }
     }

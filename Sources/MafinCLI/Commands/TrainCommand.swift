@@ -104,7 +104,7 @@ struct TrainCommand: AsyncParsableCommand {
         training.isForced = force
         training.allowsLeaks = leaks.allowLeak
         let report = try await TrainingReport.of(training, shared)
-        try format.print(report.summary, or: report.text)
+        try format.print(report.summary, or: "\(report.text) \(report.next)")
     }
 }
 
