@@ -15,7 +15,8 @@ build=(-c release -Xswiftc -enable-testing --scratch-path .build-test)
 pages="$PWD/.build-test/pages"
 rm -rf "$pages"
 say "writing the pages"
-MAFIN_PAGES="$pages" swift test --disable-xctest "${build[@]}" --filter PageTests/pagesForABrowser >&2
+# Without --skip-build `swift test` would compile everything anew, with other flags.
+MAFIN_PAGES="$pages" swift test --skip-build --disable-xctest "${build[@]}" --filter PageTests/pagesForABrowser >&2
 for page in "${given[@]}"; do cp "$page" "$pages/"; done
 say "opening them in $chromium"
 exec "$python" Tools/check_pages.py "$pages" "$chromium"

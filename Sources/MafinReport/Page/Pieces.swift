@@ -111,7 +111,7 @@ func pageTable(
 private func scrolling(
     _ caption: String, _ note: String?, class name: String, @MarkupBuilder _ content: () -> Markup
 ) -> Markup {
-    element("div", ["class": "scroll", "tabindex": "0", "role": "region", "aria-label": caption]) {
+    element("div", ["class": "scroll", "tabindex": "0", "role": "region", "aria-label": "Table: \(caption)"]) {
         element("table", ["class": name]) {
             element("caption") {
                 element("span", ["class": "cap"]) {
