@@ -341,9 +341,9 @@
       const state = await ask('/feedback', { query, document: id, grade: marks[id] === grade ? null : grade });
       // Another search may have been answered in between.
       if (answer.query === query) marks = state.grades;
-      const marks = state.labels === 1 ? '1 mark' : `${state.labels} marks`;
-      const queries = state.queries === 1 ? '1 query' : `${state.queries} queries`;
-      element('status').textContent = `Kept for training: ${marks} on ${queries}.`;
+      const kept = state.labels === 1 ? '1 mark' : `${state.labels} marks`;
+      const asked = state.queries === 1 ? '1 query' : `${state.queries} queries`;
+      element('status').textContent = `Kept for training: ${kept} on ${asked}.`;
     } catch (error) {
       fail(error);
     }
