@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 program=${1:?usage: Scripts/build.sh PROGRAM}
 case $program in
 mafin-demo) what="the demo, without network parts: about 6 min" ;;
-*) what="$program: about 15 min" ;;
+*) what="$program: about 20 min" ;;
 esac
 
 [ -x ".build/release/$program" ] || say "building $what on two cores, once"

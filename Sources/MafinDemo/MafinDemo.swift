@@ -11,6 +11,6 @@ struct MafinDemo: AsyncParsableCommand {
     static func main() async { await runAsProgram() }
 
     func run() async throws {
-        try await demo.run(then: "The whole program, mafin: make build (about 11 min more on two cores, once)")
+        try await demo.run(then: "The whole program, mafin: make build (about 15 min more on two cores, once)")
     }
 }
