@@ -1,3 +1,5 @@
+import MafinNumerics
+
 /// The columns of a step's score block.
 package enum CandidateSet: Equatable {
     /// Every document, in order.
@@ -20,6 +22,26 @@ package struct TrainingStep {
     var freshColumns: [(column: Int, position: Int)]
     /// Labels of the block.
     package var labels: BlockLabels
+    /// For each row the mixed score above which a column may be an unlabelled positive, and the columns of the row's own mined negatives; empty
+    /// where nothing was mined.
+    var suspicions: [(threshold: Float, negatives: [Int])] = []
+
+    /// The labels of a block whose scores are known: columns that may be unlabelled positives are masked too.
+    ///
+    /// A mined negative stays one, whatever it scores by now: it was no suspect when it was mined, and those that have come closer
+    /// since then teach the most.
+    /// - Parameter mixedScorePerLogit: see ``ScoreHead/mixedScorePerLogit``.
+    func labels(of logits: Matrix, mixedScorePerLogit: Float) -> BlockLabels {
+        var labels = labels
+        for (row, suspicion) in suspicions.enumerated() where suspicion.threshold < .infinity {
+            let known = Set(labels.relevant[row].map(\.column) + labels.masked[row] + suspicion.negatives)
+            let suspects = (0..<logits.columns).filter {
+                logits[row, $0] * mixedScorePerLogit > suspicion.threshold && !known.contains($0)
+            }
+            if !suspects.isEmpty { labels.masked[row] = (labels.masked[row] + suspects).sorted() }
+        }
+        return labels
+    }
 }
 
 extension StepPlan {
@@ -51,27 +73,36 @@ extension StepPlan {
     /// a document with the text of a positive is that positive's column.
     /// - Parameters:
     ///   - others: candidates besides the documents of the plan.
-    ///   - suspects: for each query documents that may be unlabelled positives; masked.
+    ///   - mined: says which of the candidates may be unlabelled positives.
     package func againstDocuments(
-        _ index: TrainingIndex, others: [Int] = [], suspects: (Int) -> [Int] = { _ in [] }
+        _ index: TrainingIndex, others: [Int] = [], mined: MinedNegatives? = nil
     ) -> TrainingStep {
         let columns = DistinctRows(documents + others, identities: index.documentIdentities)
         let encodedCount = DistinctRows(documents, identities: index.documentIdentities).rows.count
         // The documents of the plan come first, so their columns are their positions among the encoded.
-        return TrainingStep(
+        var step = TrainingStep(
             queries: queries, candidates: .documents(columns.rows), encoded: Array(columns.rows.prefix(encodedCount)),
-            freshColumns: (0..<encodedCount).map { ($0, $0) }, labels: labels(columns, index, suspects: suspects))
+            freshColumns: (0..<encodedCount).map { ($0, $0) }, labels: labels(columns, index))
+        if let mined {
+            step.suspicions = queries.map { query in
+                let negatives = mined.negatives[query] ?? []
+                return (
+                    mined.thresholds[query] ?? .infinity,
+                    negatives.compactMap { columns.positionOfIdentity[index.documentIdentities[$0]] }
+                )
+            }
+        }
+        return step
     }
 
     /// The step of this plan, which encodes no documents, against columns that are the same in every step.
     func againstFixedColumns(_ columns: DistinctRows, _ index: TrainingIndex) -> TrainingStep {
         precondition(documents.isEmpty, "documents to encode, and columns that never change")
         return TrainingStep(
-            queries: queries, candidates: .fixed, encoded: [], freshColumns: [],
-            labels: labels(columns, index) { _ in [] })
+            queries: queries, candidates: .fixed, encoded: [], freshColumns: [], labels: labels(columns, index))
     }
 
-    private func labels(_ columns: DistinctRows, _ index: TrainingIndex, suspects: (Int) -> [Int]) -> BlockLabels {
+    private func labels(_ columns: DistinctRows, _ index: TrainingIndex) -> BlockLabels {
         func column(_ document: Int) -> Int? { columns.positionOfIdentity[index.documentIdentities[document]] }
         var labels = BlockLabels(relevant: [])
         for (row, query) in queries.enumerated() {
@@ -83,7 +114,7 @@ extension StepPlan {
                 if let target = targets?[row], target != positive.column { continue }
                 grades[column] = max(grades[column] ?? 0, positive.grade)
             }
-            for document in suspects(query) + (index.positivesOfSameText[query] ?? []) {
+            for document in index.positivesOfSameText[query] ?? [] {
                 if let column = column(document) { masked.insert(column) }
             }
             masked.subtract(grades.keys)

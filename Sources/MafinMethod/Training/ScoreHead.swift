@@ -21,6 +21,9 @@ package struct ScoreHead {
     /// B, the factor of the local score.
     var localFactor: Float { factors.local }
 
+    /// A logit times `1 / (A + B)` is the mixed score, whose weights add up to 1.
+    var mixedScorePerLogit: Float { 1 / (blackBoxFactor + localFactor) }
+
     /// The part of a forward pass that ``backward(gradient:pass:queries:documents:freshColumns:)`` needs.
     package struct Pass {
         /// `(rows, columns)`.

@@ -72,7 +72,8 @@ struct StepEngine<Encoder: TrainableEncoder> {
         let blackBox = head.blackBoxFactor == 0 ? nil : scores.block(queries: step.queries, columns: documents)
 
         let pass = head.forward(queries: rows, documents: columns, blackBox: blackBox)
-        var value = loss.evaluate(logits: pass.logits, labels: step.labels)
+        let labels = step.labels(of: pass.logits, mixedScorePerLogit: head.mixedScorePerLogit)
+        var value = loss.evaluate(logits: pass.logits, labels: labels)
         var outcome = Outcome(loss: value.value, tokens: encodings.tokens, blackBoxScale: 0, localScale: 0)
         guard value.value.isFinite else { return outcome }
         if gradientFactor != 1 { value.gradient.scale(by: gradientFactor) }

@@ -135,7 +135,9 @@ package struct TrainingCheckpoints {
         do {
             return try JSONDecoder().decode(type, from: Data(contentsOf: url))
         } catch {
-            throw TrainingError.checkpoint(path: url.path, expected: "the state of a run", found: "\(error)")
+            throw TrainingError.checkpoint(
+                path: url.path, expected: "the state of a run, as this version writes it",
+                found: (error as? DecodingError)?.sentence ?? "\(error)")
         }
     }
 

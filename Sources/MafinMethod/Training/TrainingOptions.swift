@@ -101,8 +101,8 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
     public var minedPerQuery = 50
     /// Random documents among the candidates of every batch, so that easy negatives keep a part in the loss.
     public var randomCandidates = 1_000
-    /// A document whose mixed score `(1−λ) s_bb + λ s_θ` exceeds that of the query's best positive by more than this may be an unlabelled
-    /// positive: it is never a negative of that query.
+    /// A document whose mixed score `(1−λ) s_bb + λ s_θ` exceeds that of the query's best positive, as it was when negatives were last mined,
+    /// by more than this may be an unlabelled positive: it is no negative of that query.
     public var miningMargin: Float = 0.05
 
     // MARK: Resources

@@ -303,7 +303,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         var generator = RandomGenerator(seed: randomSeed(.candidates, state.step, part))
         let others = mined.candidates(
             of: plan.queries, index: index, random: options.randomCandidates, using: &generator)
-        return plan.againstDocuments(index, others: others) { self.mined.suspects[$0] ?? [] }
+        return plan.againstDocuments(index, others: others, mined: mined)
     }
 
     // MARK: Evaluation

@@ -48,7 +48,9 @@ import Testing
             step = StepPlan(queries: queries, targets: targets, documents: targets).againstDocuments(index)
         case .mined:
             let others = queries.flatMap { index.labels[$0].map(\.column) } + [0, 9, 13]
-            step = plan.againstDocuments(index, others: others) { $0 == 1 ? [9] : [] }
+            // All that query 1 is compared with is suspect but for one document.
+            step = plan.againstDocuments(
+                index, others: others, mined: MinedNegatives(negatives: [1: [9]], thresholds: [1: -2]))
         }
         return Setup(
             data: data, query: query, document: document, engine: engine, step: step,
