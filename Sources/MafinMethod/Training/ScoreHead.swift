@@ -45,9 +45,15 @@ package struct ScoreHead {
         }
         var weighted = blackBox
         if !documents.weights.isEmpty {
-            for row in 0..<local.rows {
-                for (column, index) in (row * local.columns..<(row + 1) * local.columns).enumerated() {
-                    weighted.values[index] *= queries.weights[row] * documents.weights[column]
+            let columns = local.columns
+            weighted.values.withUnsafeMutableBufferPointer { values in
+                let scores = UnsafeTransfer(values)
+                parallelRanges(local.rows) { rows in
+                    for row in rows {
+                        for column in 0..<columns {
+                            scores.value[row * columns + column] *= queries.weights[row] * documents.weights[column]
+                        }
+                    }
                 }
             }
         }
@@ -90,28 +96,37 @@ package struct ScoreHead {
         gradient: Matrix, blackBox: Matrix, queries: LocalRows, documents: LocalRows, freshColumns: [Int],
         into result: inout Gradients
     ) {
-        let columns = gradient.columns
-        for row in 0..<gradient.rows {
+        let factor = blackBoxFactor
+        result.queryWeights = parallelMap(gradient.rows) { row in
             var sum: Float = 0
-            for column in 0..<columns {
-                let index = row * columns + column
-                sum += gradient.values[index] * blackBox.values[index] * documents.weights[column]
+            for column in 0..<gradient.columns {
+                sum += gradient[row, column] * blackBox[row, column] * documents.weights[column]
             }
-            result.queryWeights[row] = blackBoxFactor * sum
+            return factor * sum
         }
-        for (position, column) in freshColumns.enumerated() {
+        result.documentWeights = parallelMap(freshColumns.count) { position in
+            let column = freshColumns[position]
             var sum: Float = 0
             for row in 0..<gradient.rows { sum += gradient[row, column] * blackBox[row, column] * queries.weights[row] }
-            result.documentWeights[position] = blackBoxFactor * sum
+            return factor * sum
         }
     }
 
     private static func transposedColumns(_ columns: [Int], of matrix: Matrix) -> Matrix {
-        var result = Matrix(rows: columns.count, columns: matrix.rows)
-        for (position, column) in columns.enumerated() {
-            for row in 0..<matrix.rows { result[position, row] = matrix[row, column] }
+        let count = columns.count * matrix.rows
+        let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+            let target = UnsafeTransfer(buffer)
+            // Some columns at a time, since neighbours often lie in one line of the cache.
+            parallelRanges(columns.count, grain: 16) { positions in
+                for row in 0..<matrix.rows {
+                    for position in positions {
+                        target.value[position * matrix.rows + row] = matrix[row, columns[position]]
+                    }
+                }
+            }
+            initialized = count
         }
-        return result
+        return Matrix(rows: columns.count, columns: matrix.rows, values: values)
     }
 }
 

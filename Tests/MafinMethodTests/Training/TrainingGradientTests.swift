@@ -132,6 +132,45 @@ import Testing
         #expect(each.query.gradient == once.query.gradient)
     }
 
+    /// The loops of the norm form add up in the order of the rows and columns, on however many threads.
+    @Test func theNormFormIsTheSameOnAnyThreads() {
+        let form = LocalForm.norm(factor: 0.7)
+        let head = ScoreHead(scale: MixtureWeights(lambda: 0.5, temperature: 0.2), form: form)
+        let queries = form.prepare(TrainingFixture.vectors(37, 6, seed: 1))
+        let documents = form.prepare(TrainingFixture.vectors(53, 6, seed: 2))
+        let (blackBox, gradient) = (
+            TrainingFixture.vectors(37, 53, seed: 3), TrainingFixture.vectors(37, 53, seed: 4)
+        )
+        let fresh = [52, 0, 7, 8, 7] + Array(10..<40)
+        var weighted = blackBox
+        var queryWeights = [Float](repeating: 0, count: 37)
+        var columnWeights = [Float](repeating: 0, count: 53)
+        for row in 0..<37 {
+            for column in 0..<53 {
+                weighted[row, column] *= queries.weights[row] * documents.weights[column]
+                let product = gradient[row, column] * blackBox[row, column]
+                queryWeights[row] += product * documents.weights[column]
+                columnWeights[column] += product * queries.weights[row]
+            }
+        }
+        let columns = (0..<53).map { column in (0..<37).map { gradient[$0, column] } }
+        for threads in [1, 2, 7] {
+            Parallelism.withThreads(threads) {
+                let pass = head.forward(queries: queries, documents: documents, blackBox: blackBox)
+                let weights = MixtureWeights(blackBox: head.blackBoxFactor, local: head.localFactor)
+                #expect(pass.logits == weights.mix(blackBox: weighted, local: pass.local))
+                let found = head.backward(
+                    gradient: gradient, pass: pass, queries: queries, documents: documents, freshColumns: fresh)
+                #expect(found.queryWeights == queryWeights.map { head.blackBoxFactor * $0 })
+                #expect(found.documentWeights == fresh.map { head.blackBoxFactor * columnWeights[$0] })
+                var documentGradient = Matrix.multiply(
+                    Matrix(rows: fresh.count, columns: 37, values: fresh.flatMap { columns[$0] }), queries.vectors)
+                documentGradient.scale(by: head.localFactor)
+                #expect(found.documents == documentGradient)
+            }
+        }
+    }
+
     @Test func scaleOfTheLearnedForm() throws {
         let setup = try Self.setup(.block, form: .unit, loss: ListNet(target: .exponentialGain))
         func loss(_ scale: MixtureWeights) throws -> Float {
