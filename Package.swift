@@ -91,8 +91,7 @@ let package = Package(
             "MafinPipeline",
             [
                 "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
-            ],
-            tests: ["MafinComparison"])
+            ])
         + module(
             "MafinComparison",
             ["MafinNumerics", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline"],

@@ -14,8 +14,9 @@ struct MixtureIndex {
 
         /// One row of both sources, the black box's first.
         fileprivate func row(_ row: Int, weights: MixtureWeights) -> [Float] {
-            let factor = weights.blackBox * (local.weights.isEmpty ? 1 : local.weights[row])
-            return blackBox.row(row).map { factor * $0 } + local.vectors.row(row).map { weights.local * $0 }
+            weights.weighting(
+                Array(blackBox.row(row)) + local.vectors.row(row), split: blackBox.columns,
+                blackBoxFactor: local.weights.isEmpty ? 1 : local.weights[row])
         }
     }
 

@@ -88,7 +88,14 @@ extension MixtureWeights {
         return Self.map(blackBox, local) { self.mix(blackBox: $0, local: $1, into: $2) }
     }
 
-    /// One row of ``mix(blackBox:local:)``, the same numbers.
+    /// The mixture of two scores, the same number as in ``mix(blackBox:local:)-(Matrix?,Matrix)``.
+    package func mix(blackBox: Float, local: Float) -> Float {
+        if self.blackBox == 0 { return self.local * local }
+        if self.local == 0 { return self.blackBox * blackBox }
+        return self.blackBox * blackBox + self.local * local
+    }
+
+    /// One row of ``mix(blackBox:local:)-(Matrix?,Matrix)``, the same numbers.
     func mix(
         blackBox: UnsafeBufferPointer<Float>, local: UnsafeBufferPointer<Float>,
         into target: UnsafeMutableBufferPointer<Float>
@@ -105,9 +112,12 @@ extension MixtureWeights {
 
     /// A query vector of both sources, the black box's first, with each source's part times its weight: its inner product with an
     /// unweighted document vector is the mixture of both scores.
-    /// - Parameter split: columns of the black box's part.
-    package func weighting(_ query: [Float], split: Int) -> [Float] {
-        query.enumerated().map { ($0.offset < split ? blackBox : local) * $0.element }
+    /// - Parameters:
+    ///   - split: columns of the black box's part.
+    ///   - blackBoxFactor: multiplies the black box's part too; in the norm form the query's weight.
+    package func weighting(_ query: [Float], split: Int, blackBoxFactor: Float = 1) -> [Float] {
+        let first = blackBox * blackBoxFactor
+        return query.enumerated().map { ($0.offset < split ? first : local) * $0.element }
     }
 
     private static func scaled(_ matrix: Matrix, _ factor: Float) -> Matrix {

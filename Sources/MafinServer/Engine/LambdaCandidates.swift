@@ -45,8 +45,7 @@ struct LambdaCandidates: Sendable {
             for lambda in (0...Self.steps).map({ Float($0) / Float(Self.steps) }) + [lambda] {
                 let weights = MixtureWeights(lambda: lambda)
                 let best = topK(
-                    (0..<known.count).map { weights.blackBox * parts[$0, 0] + weights.local * parts[$0, 1] },
-                    count: count)
+                    (0..<known.count).map { weights.mix(blackBox: parts[$0, 0], local: parts[$0, 1]) }, count: count)
                 needed.formUnion(best.map(\.index))
                 let left = min(Int(lambda * Float(Self.knots)), Self.knots - 1)
                 let share = lambda * Float(Self.knots) - Float(left)
