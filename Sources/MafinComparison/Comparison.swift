@@ -50,11 +50,13 @@ public final class Comparison {
     /// - Parameters:
     ///   - training: has the plan's seed, time of one training and mode; its vectors include the measured queries.
     ///   - source: how to reach the black box again, for the artefact.
+    ///   - allowsLeaks: whether to measure also queries whose texts the training learns from or is chosen on.
     ///   - isCancelled: called now and then; finished parts stay on disk.
-    /// - Throws: ``TrainingError/noQueries(list:reason:)`` if there are no development queries.
+    /// - Throws: ``TrainingError/noQueries(list:reason:)`` if there are no development queries; `RetrievalError.knownQueries` if the training
+    ///   knows a query that `qrels` judges, under whatever id, and that is not allowed.
     public init(
         _ training: CollectionTraining, plan: ComparisonPlan, store: ComparisonStore, qrels: Qrels,
-        source: BlackBoxSource? = nil,
+        source: BlackBoxSource? = nil, allowsLeaks: Bool = false,
         isCancelled: @escaping () -> Bool = { false }, onEvent: @escaping (Event) -> Void = { _ in }
     ) throws {
         self.training = training
@@ -64,6 +66,10 @@ public final class Comparison {
         self.source = source
         self.isCancelled = isCancelled
         self.onEvent = onEvent
+        if !allowsLeaks {
+            let measured = training.collection.queries(judgedIn: qrels)
+            try training.knownQueries.requireNone(among: measured, split: plan.request.split)
+        }
         data = try RivalData(index: training.data.index, metric: plan.metric)
     }
 
