@@ -4,10 +4,10 @@ import MafinText
 
 /// A checkpoint ready for texts: its tokenizer, its encoder and its prefixes.
 public final class TextEncoder {
-    /// Version of the computation from a text to its vector: part of the key under which vectors are cached.
+    /// Version of the computation from a text to its vector: part of the key under which vectors are cached, and recorded in every index.
     ///
     /// Raise it with every change that moves vectors by more than rounding; a test pins it to vectors.
-    public static let encodingVersion = 1
+    public static let encodingVersion = 2
 
     /// The folder it was loaded from.
     public let folder: URL

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -163,6 +164,20 @@ import Testing
         manifest.documentEncoder.weightsSHA256 = String(repeating: "0", count: 64)
         #expect(index.manifest.differences(from: manifest).count == 1)
 
+        // Another program for texts is one, too; that of an index from before versions were recorded is the first.
+        let artefact = try Artefact(readingFrom: toy.artefact)
+        var older = index.manifest
+        for version in [1, nil] {
+            older.encodingVersion = version
+            let differences = older.differences(from: artefact.manifest)
+            #expect(differences == ["encoding version 1 instead of \(TextEncoder.encodingVersion)"])
+        }
+        try JSONEncoder().encode(older).write(to: toy.index.appendingPathComponent(IndexManifest.fileName))
+        let refusal = #expect(throws: IndexError.self) { try SearchIndex(readingFrom: toy.index).require(artefact) }
+        #expect(
+            try #require(refusal).description == "\(toy.index.path) holds other vectors than the artefact makes: "
+                + "encoding version 1 instead of \(TextEncoder.encodingVersion); run 'mafin index' again")
+
         let file = toy.index.appendingPathComponent("corpus.jsonl")
         var data = try Data(contentsOf: file)
         data[20] ^= 1
@@ -176,6 +191,19 @@ import Testing
         }
         let left = try FileManager.default.contentsOfDirectory(atPath: toy.folder.url.path)
         #expect(!left.contains { $0.hasSuffix(".tmp") }, "\(left)")
+    }
+
+    /// A writer was killed where the file system cannot swap names: the index is under the name for the time between.
+    @Test func anIndexMovedAsideComesBack() async throws {
+        let toy = toy
+        try await toy.writeIndex()
+        let aside = toy.folder.url.appendingPathComponent(".INDEX.replaced")
+        try FileManager.default.moveItem(at: toy.index, to: aside)
+        #expect(try SearchIndex(readingFrom: toy.index).count == ToyArtefact.documents.count)
+        try FileManager.default.moveItem(at: toy.index, to: aside)
+        let served = try ServedIndex.open(toy.index, holdsBM25: false, sharing: nil)
+        #expect(served.search.count == ToyArtefact.documents.count)
+        #expect(served.hash == (try ContentHash.sha256(of: toy.index.appendingPathComponent(IndexManifest.fileName))))
     }
 
     /// A byte a number is held beside the mapped rows, and what is found stays the same.

@@ -1,4 +1,5 @@
 import MafinBlackBox
+import MafinEncoder
 import MafinPipeline
 
 /// `index.json`: what an index holds, and which artefacts it can be searched with.
@@ -28,6 +29,8 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     package var blackBox: BlackBoxIdentity
     /// The encoder whose vectors `local.npy` holds.
     package var documentEncoder: EncoderRecord
+    /// `TextEncoder.encodingVersion` of the program that made the vectors; `nil` in an index from before this was recorded, which is 1.
+    package var encodingVersion: Int?
     /// `float32` or `float16`.
     package var element: String
     /// Number of documents.
@@ -51,7 +54,7 @@ package struct IndexManifest: Sendable, Codable, Equatable {
         package var sha256: String
     }
 
-    /// How the document vectors that an artefact makes differ from those in the index; empty if they are the same.
+    /// How the document vectors that an artefact makes with this program differ from those in the index; empty if they are the same.
     ///
     /// An artefact that is trained again beside the same black box and with the same document encoder (as in query mode) still fits an
     /// index that was made before.
@@ -62,6 +65,7 @@ package struct IndexManifest: Sendable, Codable, Equatable {
         }
         let (mine, theirs) = (documentEncoder, artefact.documentEncoder)
         compare("weights of the document encoder", mine.weightsSHA256, theirs.weightsSHA256)
+        compare("encoding version", "\(encodingVersion ?? 1)", "\(TextEncoder.encodingVersion)")
         compare("document prefix", "'\(mine.documentPrefix)'", "'\(theirs.documentPrefix)'")
         compare(
             "maximum length", mine.maximumLength.map(String.init) ?? "none",

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -75,6 +76,7 @@ extension SearchIndex {
             artefactSHA256: try ContentHash.sha256(
                 of: model.artefact.folder.appendingPathComponent(Artefact.manifestName)),
             blackBox: model.manifest.blackBox, documentEncoder: model.manifest.documentEncoder,
+            encodingVersion: TextEncoder.encodingVersion,
             element: options.element == .float16 ? "float16" : "float32", documents: documents.count,
             blackBoxDimension: model.manifest.blackBoxDimension,
             localDimension: model.manifest.documentEncoder.dimension, collection: collection, files: [])

@@ -36,11 +36,8 @@ package final class SearchIndex: Sendable {
     /// Maps an index and checks that its files are as its manifest says: their lengths, or all their content.
     /// - Throws: ``IndexError``, `NumericsError`, `RetrievalError`, naming the file.
     package init(readingFrom folder: URL, verification: Artefact.Verification = .length) throws {
-        let url = folder.appendingPathComponent(IndexManifest.fileName)
-        guard let data = FileManager.default.contents(atPath: url.path) else {
-            throw IndexError.notAnIndex(path: folder.path)
-        }
-        let manifest = try Self.decode(data, path: url.path)
+        let manifest = try Self.decode(
+            Self.manifestData(in: folder), path: folder.appendingPathComponent(IndexManifest.fileName).path)
         for file in manifest.files { try Self.verify(file, in: folder, verification) }
         func file(_ name: String) -> URL { folder.appendingPathComponent(name) }
         let remote = try VectorRows(contentsOf: file(Self.blackBoxFile))
@@ -119,6 +116,17 @@ package final class SearchIndex: Sendable {
 
     private static func offset(_ row: Int, in file: MappedFile) -> UInt64 {
         file.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: 8 * row, as: UInt64.self)) }
+    }
+
+    /// The bytes of `index.json`. An index that an interrupted writer has moved aside is put back first.
+    /// - Throws: ``IndexError/notAnIndex(path:)``.
+    static func manifestData(in folder: URL) throws -> Data {
+        AtomicFile.recoverDirectory(at: folder)
+        let url = folder.appendingPathComponent(IndexManifest.fileName)
+        guard let data = FileManager.default.contents(atPath: url.path) else {
+            throw IndexError.notAnIndex(path: folder.path)
+        }
+        return data
     }
 
     private static func decode(_ data: Data, path: String) throws -> IndexManifest {
