@@ -222,10 +222,10 @@ import Testing
         try await toy.service().serving { client in
             let answer = try await client.get("/openapi.json")
             let paths = try #require(answer.json["paths"] as? [String: Any])
-            #expect(Set(paths.keys) == Set(Endpoint.allCases.map(\.path)), "\(paths.keys.sorted())")
-            for endpoint in Endpoint.allCases {
-                let methods = try #require(paths[endpoint.path] as? [String: Any]).keys.filter { $0 != "parameters" }
-                #expect(Set(methods) == Set(endpoint.methods.map { $0.rawValue.lowercased() }), "\(endpoint.path)")
+            #expect(Set(paths.keys) == Set(Route.allCases.map(\.path)), "\(paths.keys.sorted())")
+            for route in Route.allCases {
+                let methods = try #require(paths[route.path] as? [String: Any]).keys.filter { $0 != "parameters" }
+                #expect(Set(methods) == Set(route.methods.map { $0.rawValue.lowercased() }), "\(route.path)")
             }
         }
     }

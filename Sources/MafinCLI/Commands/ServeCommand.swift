@@ -146,7 +146,7 @@ struct ServeCommand: AsyncParsableCommand {
         service.degrades = degrade
         service.usesBM25 = bm25
         service.allowedOrigins = access.corsOrigin
-        service.hosts = access.hosts(boundTo: host)
+        service.allowedHosts = access.allowedHosts(boundTo: host)
         service.feedbackFolder = feedback.map { URL(fileURLWithPath: $0) }
         service.report = report.map { URL(fileURLWithPath: $0) }
         service.classify = UpstreamFailure.init(of:)
@@ -272,7 +272,7 @@ struct AccessOptions: ParsableArguments {
 
     /// Names that requests may call the service by. A service for this machine alone could be reached by a page in a browser here, under a
     /// name that the page's author chose, so its names are limited. A service for other machines may have any name, unless names are given.
-    func hosts(boundTo host: String) -> Set<String>? {
+    func allowedHosts(boundTo host: String) -> Set<String>? {
         guard isOfThisMachine(host) || !allowedHost.isEmpty else { return nil }
         let names = [host] + allowedHost
         return Set(["localhost", "127.0.0.1", "[::1]"] + names.map { $0.contains(":") ? "[\($0)]" : $0 })

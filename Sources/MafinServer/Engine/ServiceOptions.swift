@@ -78,7 +78,7 @@ package struct ServiceOptions: Sendable {
     /// Origins that browsers may ask from; none: CORS stays off.
     package var allowedOrigins: [String] = []
     /// Names that requests without a key may call the service by (`Host`, less its port); `nil`: any.
-    package var hosts: Set<String>?
+    package var allowedHosts: Set<String>?
     /// Folder that marks of relevance are written to; `nil`: the page cannot mark.
     package var feedbackFolder: URL?
     /// An evaluation report that the page links to.
