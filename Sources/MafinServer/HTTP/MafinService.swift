@@ -227,7 +227,7 @@ package final class MafinService: Sendable {
         case .feedback: return try await feedback(request, model)
         case .live: return Reply("ok\n")
         case .ready: return try await readiness(request, model)
-        case .metrics: return metrics(request, model)
+        case .metrics: return await metrics(request, model)
         case .openAPI: return Reply(model.description, type: "application/json")
         case .page: return try page(model)
         case .report: return request.method == .post ? reportTicket(request) : try report()
