@@ -52,8 +52,7 @@ package struct ServingWorkflow: Sendable {
                 if counts.asked == 0 { metrics.recordCache(hits: counts.cached, asked: counts.remaining) }
             })
         let blackBox = try await ArtefactOpening.blackBox(of: model) { _ in try await factory.open(source, use: use) }
-        var loaded = LoadedArtefact(
-            model: model, blackBox: try askedByText(blackBox), index: index)
+        var loaded = LoadedArtefact(model: model, blackBox: try askedByText(blackBox), index: index)
         guard let cache = opened.withLock({ $0 }) else { return loaded }
         loaded.cache = {
             CacheFigures(
