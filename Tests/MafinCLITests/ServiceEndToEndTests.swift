@@ -48,6 +48,11 @@ struct ServiceEndToEndTests {
         let outcome = try await run.outcome()
         #expect(outcome.status == 0 && outcome.output.isEmpty, "\(outcome.status) \(outcome.error)")
         #expect(!outcome.error.contains(Self.key))
+        let lines = outcome.error.split(separator: "\n")
+        #expect(!lines.isEmpty)
+        for line in lines {
+            #expect((try? JSONSerialization.jsonObject(with: Data(line.utf8))) is [String: Any], "\(line)")
+        }
     }
 
     private func ask(
@@ -196,11 +201,15 @@ struct ServiceEndToEndTests {
     }
 
     @Test func aBusyBlackBoxIsReportedAtOnceAndRememberedTextsGoOn() async throws {
-        try await withProvider(["--price", "2"]) { provider, _, port in
+        try await withProvider(["--price", "2", "--max-cost", "5/day"]) { provider, _, port in
             #expect(try await raw(port, "/v1/embeddings", ["input": ["f1 new", "f2 new"]]).0.status == .ok)
             let metrics = try await raw(port, "/metrics").1
             let cost = try #require(metrics.firstMatch(of: #/\nmafin_black_box_cost_estimate_total ([0-9.e-]+)/#))
             #expect((Double(cost.1) ?? 0) > 0, "\(cost.1)")
+            // Nine tokens at 2 a million. The training before it had no price.
+            let spent = try #require(metrics.firstMatch(of: #/\nmafin_black_box_spent_today ([0-9.e-]+)\n/#))
+            #expect(abs((Double(spent.1) ?? 0) - 18e-6) < 1e-9, "\(spent.1)")
+            #expect(metrics.contains("\nmafin_black_box_budget_today 5\n"))
             #expect(metrics.contains("mafin_black_box_texts_total{source=\"asked\"} 2"))
             let size = try #require(metrics.firstMatch(of: #/\nmafin_cache_bytes ([0-9]+)\n/#))
             #expect((Int(size.1) ?? 0) > 0 && metrics.contains("\nmafin_cache_write_failures_total 0\n"))
@@ -266,6 +275,7 @@ struct ServiceEndToEndTests {
                 (["--feedback", "x"], "--feedback needs --index"), (["--tls-key", "x"], "go together"),
                 (["--deadline", "0"], "--deadline must be above 0"), (["--name", "a:b"], "--name must be a word"),
                 (["--host", "0.0.0.0"], "or --no-keys"), (["--host", "::", "--quiet"], "or --no-keys"),
+                (["--host", "127.anything.example"], "or --no-keys"),
             ] {
                 let outcome = try await Program.run(["serve", "ART"] + flags, in: folder)
                 #expect(

@@ -58,6 +58,17 @@ struct TrainingEndToEndTests {
         }
     }
 
+    @Test func oneMethodIsTrainedUnlessOthersAreNamed() async throws {
+        try await withWorld { world in
+            let train = try await world.mafin(
+                ["train", "--output", "ART", "--json", "--quiet", "--mode", "query", "--epochs", "1"]
+                    + TinyWorld.training)
+            #expect(train.status == 0, "\(train.error)")
+            let contenders = try #require(try object(train.output)["contenders"] as? [[String: Any]])
+            #expect(contenders.map { $0["name"] as? String } == ["mafin"])
+        }
+    }
+
     /// A query of test with the text of one of train: training leaves that one out; an artefact that knows it is not measured on it.
     @Test func evaluateRefusesALeak() async throws {
         try await withWorld { world in

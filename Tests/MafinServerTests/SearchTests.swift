@@ -6,6 +6,7 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 import MafinTestSupport
+import Synchronization
 import Testing
 
 @testable import MafinServer
@@ -139,6 +140,22 @@ import Testing
             #expect(best.allSatisfy { known.contains($0.index) }, "λ = \(lambda)")
         }
         #expect(known.count < 1000)
+    }
+
+    /// A client that leaves while the nine lists are made is not worked for until they are complete.
+    @Test func theListsEndWhenTheClientHasLeft() throws {
+        let halves = try (0..<2).map { _ in try VectorRows(Matrix(rows: 60, columns: 1, repeating: 1)) }
+        let calls = Mutex(0)
+        #expect(throws: CancellationError.self) {
+            // So few rows that one round suffices: the first call is before it, the others are within.
+            try LambdaCandidates(index: VectorIndex(parts: halves), query: [1, 1], split: 1, count: 5) {
+                let number = calls.withLock { calls -> Int in
+                    calls += 1
+                    return calls
+                }
+                if number > 1 { throw CancellationError() }
+            }
+        }
     }
 
     @Test func indexFilesAreWholeAndChecked() async throws {

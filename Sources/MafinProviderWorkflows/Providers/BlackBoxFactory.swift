@@ -124,6 +124,31 @@ package struct BlackBoxFactory: Sendable {
         return opened
     }
 
+    /// Finds out what a server is like.
+    /// - Parameters:
+    ///   - provider: the profile to start from; nil: some common ones are tried, until the server understands one.
+    ///   - baseURL: the server; nil: the provider's own.
+    ///   - limits: whether growing batches are sent too.
+    /// - Throws: `ProviderError`: a missing key, a limit of money or requests, else what the first profile met.
+    package func probe(
+        model: String, provider: String?, baseURL: String?, limits: Bool
+    ) async throws -> ProviderProbe.Report {
+        var failure: (any Error)?
+        for candidate in provider.map({ [$0] }) ?? ["openai", "ollama", "tei"] {
+            let source = BlackBoxSource(.provider(candidate, model: model), baseURL: baseURL)
+            let opened = try self.provider(candidate, model: model, source: source, retry: RetryPolicy())
+            if let error = opened.missingKey { throw error }
+            do {
+                return try await ProviderProbe(opened.server).run(limits: limits)
+            } catch let error as ProviderError where provider == nil {
+                if case .overBudget = error { throw error }
+                context.note("not \(candidate): \(error)")
+                failure = failure ?? error
+            }
+        }
+        throw failure ?? CancellationError()
+    }
+
     private func cached(
         _ blackBox: some BlackBox, cache: EmbeddingCache, _ use: BlackBoxUse
     ) throws -> any BlackBox {
@@ -193,6 +218,10 @@ private struct UnaskableBlackBox: BlackBox {
 }
 
 /// A black box as a command asks it: it says what a call will ask before it begins, and the call ends soon after the user asks to end.
+///
+/// The plan is made here and not by the workflows, because a workflow asks several times (documents, then the queries of each split) and hands
+/// the black box on to modules that know no providers. Each of these places would have to plan before it asks, with the cache, the ruler and
+/// the price, which only the factory has.
 private struct SupervisedBlackBox: BlackBox {
     typealias Announcement = @Sendable ([EmbeddingItem], TextRole) async throws -> Void
 

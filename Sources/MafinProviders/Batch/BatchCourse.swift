@@ -47,6 +47,7 @@ struct BatchCourse {
     private var jobsAtOnce = Int.max
     private var keysPerJob: Int
     private var pause: Duration = .seconds(30)
+    /// Two reasons to begin again, counted apart: a batch that answers nothing will not get better, but a full queue empties with time.
     private var fruitless = 0
     private var turnedAway = 0
     /// Jobs of this round, those of them that the provider had no room for, and what it said last about jobs or lines that brought nothing.

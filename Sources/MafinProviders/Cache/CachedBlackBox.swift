@@ -6,6 +6,10 @@ import Synchronization
 ///
 /// Each batch of answers is stored as soon as it has arrived, before the next one is delivered, so an interrupted run loses at most the answers that
 /// are in flight. If another call is asking a text right now, this one waits for its answer.
+///
+/// Two things it does for this module's own black boxes only, which it knows by their types: of a ``ProviderBlackBox`` it notes how many
+/// tokens the server has counted, and a drift check asks the server behind a ``BatchedBlackBox``. Both follow from the base, so they are no
+/// parameters: a caller could only forget them, or name another server.
 public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     /// Where the answers come from that are not cached.
     public let base: Base

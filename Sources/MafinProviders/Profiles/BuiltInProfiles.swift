@@ -96,7 +96,7 @@ enum BuiltInProfiles {
         endpoint = { path = "/deployments/$model/chat/completions" }
 
         [batch]
-        files_path = ""             # its batches are made at the v1 addresses: use azure
+        files_path = ""             # or it would inherit azure's: Azure makes batches at its v1 addresses only
         """#,
         #"""
         # Source: cohere-developer-experience 2026-08, cohere-openapi.yaml; rate-limits.mdx.

@@ -14,6 +14,8 @@ struct SearchTiling {
     var approximatedShare = 1.0 / 32
     /// Bytes at most of the entries that all threads keep.
     var entryBytes = 256 << 20
+    /// Rows at most that a thread takes before it asks whether to go on.
+    var rowsPerPiece = 16_384
 
     func rowsPerBlock(queries: Int, rowBytes: Int) -> Int {
         if let rows { return rows }
@@ -33,12 +35,18 @@ extension VectorIndex {
     /// block: most fall to one vector comparison with what the query has already found. Runs on all threads. Few queries are
     /// bound by how fast memory gives the rows: ``init(parts:isApproximated:)`` says what helps.
     /// - Complexity: O(queries × rows × columns); memory O(queries × count × threads), at most 256 MiB at a time.
-    /// - Throws: ``RetrievalError/invalidElement(source:row:column:expected:found:)`` for a query that holds an infinity or NaN.
-    public func search(queries: Matrix, count: Int) throws -> Rankings {
-        try search(queries: queries, count: count, tiling: SearchTiling())
+    /// - Parameter check: called again and again, by every thread, at most some ten thousand rows apart. If it throws, the search ends.
+    /// - Throws: ``RetrievalError/invalidElement(source:row:column:expected:found:)`` for a query that holds an infinity or NaN;
+    ///   what `check` throws.
+    public func search(
+        queries: Matrix, count: Int, check: @Sendable () throws -> Void = {}
+    ) throws -> Rankings {
+        try search(queries: queries, count: count, tiling: SearchTiling(), check: check)
     }
 
-    func search(queries: Matrix, count: Int, tiling: SearchTiling) throws -> Rankings {
+    func search(
+        queries: Matrix, count: Int, tiling: SearchTiling, check: @Sendable () throws -> Void = {}
+    ) throws -> Rankings {
         precondition(queries.columns == columns, "queries of \(queries.columns) columns, rows of \(columns)")
         precondition(count >= 0, "\(count) entries asked for")
         if let fault = queries.values.firstIndex(where: { !$0.isFinite }) {
@@ -53,30 +61,31 @@ extension VectorIndex {
         // Blocks of about equal size.
         let blocks = (queries.rows + most - 1) / most
         return Rankings(
-            (0..<blocks).flatMap { block in
+            try (0..<blocks).flatMap { block in
                 let rows = block * queries.rows / blocks..<(block + 1) * queries.rows / blocks
-                return best(kept, queries: queries, rows, tiling)
+                return try best(kept, queries: queries, rows, tiling, check)
             })
     }
 
     private func best(
-        _ count: Int, queries: Matrix, _ range: Range<Int>, _ tiling: SearchTiling
-    ) -> [[ScoredIndex]] {
+        _ count: Int, queries: Matrix, _ range: Range<Int>, _ tiling: SearchTiling, _ check: @Sendable () throws -> Void
+    ) throws -> [[ScoredIndex]] {
         let isApproximated =
             !approximations.isEmpty && range.count <= tiling.approximatedQueries
             && Double(count) <= tiling.approximatedShare * Double(self.count)
         let rowBytes = parts.reduce(0) { $0 + $1.columns * (isApproximated ? 1 : $1.element.size) }
         let block = tiling.rowsPerBlock(queries: range.count, rowBytes: rowBytes)
         // Several pieces a thread even out what else runs on the cores.
-        let share = self.count / (16 * Parallelism.threads)
+        let share = min(self.count / (16 * Parallelism.threads), tiling.rowsPerPiece)
         let piece = max(1, share / block) * block
         let pieces = (self.count + piece - 1) / piece
         let workers = min(Parallelism.threads, pieces)
         let next = Atomic<Int>(0)
+        let failure = Mutex<(any Error)?>(nil)
         // Those of worker w for query q lie at w · queries + q.
         var selectors = (0..<workers * range.count).map { _ in TopKSelector(count: count) }
-        return withScorer(queries, rows: range) { scorer in
-            selectors.withUnsafeMutableBufferPointer { selectors in
+        return try withScorer(queries, rows: range) { scorer in
+            try selectors.withUnsafeMutableBufferPointer { selectors in
                 let shared = UnsafeTransfer((scorer: scorer, selectors: selectors))
                 parallelFor(workers) { worker in
                     let (scorer, selectors) = shared.value
@@ -85,10 +94,17 @@ extension VectorIndex {
                         UnsafeMutableBufferPointer(rebasing: selectors[own]), block: block,
                         isBounded: isApproximated && scorer.hasBounds
                     ) {
+                        do {
+                            try check()
+                        } catch {
+                            failure.withLock { $0 = error }
+                            return nil
+                        }
                         let taken = next.wrappingAdd(1, ordering: .relaxed).oldValue
                         return taken < pieces ? taken * piece..<min((taken + 1) * piece, self.count) : nil
                     }
                 }
+                if let error = failure.withLock({ $0 }) { throw error }
                 return parallelMap(range.count) { query in
                     let selectors = shared.value.selectors
                     for worker in 1..<max(1, workers) {

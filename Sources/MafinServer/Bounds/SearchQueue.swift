@@ -5,7 +5,7 @@ import Synchronization
 /// Runs searches one at a time, because each uses all cores, and on a thread that is none of Swift's.
 ///
 /// The queue is bounded by work, not by number: a search is refused when those before it will take longer than a search may wait, measured
-/// by how long recent ones took. A search whose client has left is not begun, and one that runs stops at its next check.
+/// by how long recent ones took. A search whose client has left is not begun, and one that runs stops at its next check, also within a long pass over the index.
 final class SearchQueue: Sendable {
     private struct State {
         /// Searches that wait or run.
@@ -27,10 +27,10 @@ final class SearchQueue: Sendable {
     var count: Int { state.withLock { $0.count } }
 
     /// Runs a search when its turn has come.
-    /// - Parameter body: gets a check that throws once the search is no longer wanted; to be called between its steps.
+    /// - Parameter body: gets a check that throws once the search is no longer wanted; to be called between its steps and within long ones.
     /// - Throws: ``ServiceError`` 429 with the seconds of work that wait; `CancellationError`; what `body` throws.
     func run<Value: Sendable>(
-        _ body: @escaping @Sendable (_ check: () throws -> Void) throws -> Value
+        _ body: @escaping @Sendable (_ check: @Sendable () throws -> Void) throws -> Value
     ) async throws -> Value {
         try enter()
         let first = FirstResult<Value>()

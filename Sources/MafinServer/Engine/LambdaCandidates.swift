@@ -27,7 +27,8 @@ struct LambdaCandidates: Sendable {
     ///   - check: throws once the result is no longer wanted.
     /// - Throws: `RetrievalError` for a query that is not finite; what `check` throws.
     init(
-        index: VectorIndex, query: [Float], split: Int, count: Int, lambda: Float = 0, check: () throws -> Void = {}
+        index: VectorIndex, query: [Float], split: Int, count: Int, lambda: Float = 0,
+        check: @Sendable () throws -> Void = {}
     ) throws {
         var depth = max(64, 4 * count)
         while true {
@@ -37,7 +38,8 @@ struct LambdaCandidates: Sendable {
                 MixtureWeights(lambda: Float(knot) / Float(Self.knots)).weighting(query, split: split)
             }
             let lists = try index.search(
-                queries: Matrix(rows: Self.knots + 1, columns: query.count, values: queries), count: depth)
+                queries: Matrix(rows: Self.knots + 1, columns: query.count, values: queries), count: depth,
+                check: check)
             let known = Array(Set(lists.entries.map(\.index))).sorted()
             let parts = index.partScores(of: known, query: query)
             var needed = Set<Int>()

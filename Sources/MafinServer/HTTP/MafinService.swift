@@ -158,11 +158,11 @@ package final class MafinService: Sendable {
     func endRequest() { inFlight.subtract(1, ordering: .relaxed) }
 
     /// Notes the key that a request brings; for the report, a ticket is as good.
-    /// - Throws: ``ServiceError`` 401 where the endpoint needs a key and there is none.
-    func authenticate(_ request: ServedRequest, _ endpoint: Endpoint) throws {
+    /// - Throws: ``ServiceError`` 401 where the route needs a key and there is none.
+    func authenticate(_ request: ServedRequest, _ route: Route) throws {
         guard keys.areRequired else { return }
         let headers = request.headers
-        if endpoint == .report, request.method != .post, let key = tickets.key(in: headers), keys.contains(key) {
+        if route == .report, request.method != .post, let key = tickets.key(in: headers), keys.contains(key) {
             return request.facts.withLock { $0.key = key }
         }
         var secret = headers[.apiKey] ?? headers[.xAPIKey]
@@ -173,7 +173,7 @@ package final class MafinService: Sendable {
             }
         }
         if let key = secret.flatMap(keys.key(of:)) { return request.facts.withLock { $0.key = key } }
-        guard endpoint.needsKey else { return }
+        guard route.needsKey else { return }
         throw secret == nil
             ? ServiceError(
                 .unauthorized, .authentication, "a key is needed: send it as 'Authorization: Bearer KEY'",
@@ -192,7 +192,7 @@ package final class MafinService: Sendable {
     func requireOwnOrigin(_ request: ServedRequest) throws {
         guard !keys.areRequired else { return }
         let host = request.authority
-        if let hosts = options.hosts {
+        if let hosts = options.allowedHosts {
             let name = host.map { host in
                 host.last == "]" ? host : host.lastIndex(of: ":").map { String(host[..<$0]) } ?? host
             }
@@ -213,9 +213,9 @@ package final class MafinService: Sendable {
         }
     }
 
-    func answer(_ request: ServedRequest, _ endpoint: Endpoint) async throws -> Reply {
+    func answer(_ request: ServedRequest, _ route: Route) async throws -> Reply {
         let model = current
-        switch endpoint {
+        switch route {
         case .embeddings: return try await embeddings(request, model)
         case .cohere: return try await cohere(request, model)
         case .models: return try models(model)
@@ -227,7 +227,7 @@ package final class MafinService: Sendable {
         case .feedback: return try await feedback(request, model)
         case .live: return Reply("ok\n")
         case .ready: return try await readiness(request, model)
-        case .metrics: return metrics(request, model)
+        case .metrics: return await metrics(request, model)
         case .openAPI: return Reply(model.description, type: "application/json")
         case .page: return try page(model)
         case .report: return request.method == .post ? reportTicket(request) : try report()
