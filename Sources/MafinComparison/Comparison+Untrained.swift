@@ -59,7 +59,7 @@ extension Comparison {
             let dev = data.index.devQueries
             do {
                 let budget = training.settings.options.scoreByteBudget
-                let scale = try ScaleFit.fit(
+                let scale = try Calibration.fit(
                     queries: dev, local: queries.selecting(rows: dev), documents: documents,
                     scores: ScoreSource(
                         queries: dev, queryVectors: training.data.blackBoxQueries,

@@ -79,6 +79,9 @@ public struct EncoderConfiguration: Sendable, Equatable {
 }
 
 /// A JSON object read from a file, with errors that name the file and the key.
+///
+/// It is read by Foundation, not by `JSONScanner`: an export writes it back with another value, and the scanner has no writer. Nothing is lost,
+/// since neither the order of the members nor the text of a number matters here.
 struct JSONFile {
     let path: String
     let object: [String: Any]

@@ -261,7 +261,7 @@ public struct CollectionTraining {
             queries: dev, queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
             byteBudget: byteBudget)
         do {
-            let fit = try ScaleFit.fit(
+            let fit = try Calibration.fit(
                 queries: dev, local: outcome.localForm.prepare(local).vectors,
                 documents: outcome.localForm.prepare(documents).vectors, scores: scores, index: data.index,
                 byteBudget: byteBudget)

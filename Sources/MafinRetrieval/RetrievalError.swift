@@ -102,3 +102,10 @@ extension RetrievalError: CustomStringConvertible {
         }
     }
 }
+
+/// Refuses an identifier that would break a file whose columns are separated by white space.
+func requireWritable(_ identifier: String) throws {
+    guard !identifier.isEmpty, !identifier.unicodeScalars.contains(where: { $0.properties.isWhitespace }) else {
+        throw RetrievalError.unwritableIdentifier(identifier: identifier)
+    }
+}

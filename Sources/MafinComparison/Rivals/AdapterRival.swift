@@ -128,7 +128,7 @@ public struct AdapterRival: Rival {
         var generator = RandomGenerator(seed: RandomGenerator.mix(seed))
         let queries = Array(data.index.trainQueries.shuffled(using: &generator).prefix(Self.calibrationQueries))
         do {
-            let fit = try ScaleFit.fit(
+            let fit = try Calibration.fit(
                 queries: queries, local: base.queries.selecting(rows: queries), documents: base.documents, scores: nil,
                 index: data.index, byteBudget: VectorSystem.scoreBytes)
             return (fit.scale.temperature, queries.count)

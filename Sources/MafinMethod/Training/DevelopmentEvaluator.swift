@@ -126,7 +126,7 @@ public struct DevelopmentEvaluator: Sendable {
     private func fittedScale(_ state: DevelopmentState) throws -> MixtureWeights? {
         if state.form == .norm || !fitsScale { return nil }
         do {
-            return try ScaleFit.fit(
+            return try Calibration.fit(
                 queries: index.devQueries, local: state.queries.vectors, documents: state.documents.vectors,
                 scores: state.form == .localOnly ? nil : scores, index: index, byteBudget: byteBudget,
                 startingAt: state.scale

@@ -428,6 +428,3 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             elapsed: state.stopped == nil ? elapsed : state.timing.elapsed)
     }
 }
-
-/// Seconds from an instant to now, by a clock that does not stop or jump.
-func seconds(since start: ContinuousClock.Instant) -> Double { (ContinuousClock.now - start) / .seconds(1) }

@@ -41,7 +41,7 @@ struct TrainingStart {
                 : ScoreSource(
                     queries: sample, queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
                     byteBudget: options.scoreByteBudget)
-            scale = try ScaleFit.fit(
+            scale = try Calibration.fit(
                 queries: sample, local: LocalForm.unit.prepare(queries).vectors,
                 documents: LocalForm.unit.prepare(documents).vectors, scores: scores, index: index,
                 byteBudget: options.scoreByteBudget

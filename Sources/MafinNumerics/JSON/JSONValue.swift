@@ -1,4 +1,6 @@
 /// A JSON value. Numbers keep their text: identifiers may be numbers, and `1` and `1.0` are different ones.
+///
+/// It is therefore not `Codable`, whose decoders give numbers without their text. `ManifestValue` is the JSON value of `Codable` types.
 public enum JSONValue: Sendable, Equatable {
     /// A string, escapes resolved.
     case string(String)

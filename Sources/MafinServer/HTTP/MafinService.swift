@@ -1,7 +1,6 @@
 import Foundation
 import HTTPTypes
 import MafinBlackBox
-import MafinNumerics
 import Synchronization
 
 /// A trained artefact behind HTTP. Each request is answered by the ``ServedModel`` that is current when it begins.
@@ -27,7 +26,7 @@ package final class MafinService: Sendable {
     let explanations: Budget
     /// The watched files as they were before the artefact was loaded first.
     let stamps: [FileStamp?]
-    private let load: @Sendable (ServiceMetrics) async throws -> UnsafeTransfer<LoadedArtefact>
+    private let load: @Sendable (ServiceMetrics) async throws -> sending LoadedArtefact
     private let loading = LoadingThread()
     private let inFlight = Atomic<Int>(0)
     private let state: Mutex<State>
@@ -63,9 +62,9 @@ package final class MafinService: Sendable {
         // A quarter of the local queue, so that explanations leave room for everybody else's texts.
         explanations = Budget(options.queueTokens / 4)
         stamps = options.watched.map(FileStamp.init)
-        self.load = { UnsafeTransfer(try await load($0)) }
-        let first = try await withTaskExecutorPreference(loading) { [load = self.load, options] in
-            try ServedModel(try await load(metrics).value, options: options, metrics: metrics, log: log)
+        self.load = load
+        let first = try await withTaskExecutorPreference(loading) { [options] in
+            try ServedModel(try await load(metrics), options: options, metrics: metrics, log: log)
         }
         feedback = try options.feedbackFolder.map { try FeedbackLog($0) }
         metrics.describe(first)
@@ -121,7 +120,7 @@ package final class MafinService: Sendable {
             let before = current
             let new = try await withTaskExecutorPreference(loading) { [load, metrics, options, log] in
                 try ServedModel(
-                    try await load(metrics).value, options: options, metrics: metrics, log: log, sharing: before.index)
+                    try await load(metrics), options: options, metrics: metrics, log: log, sharing: before.index)
             }
             guard new.dimension == before.dimension || new.name != before.name else {
                 throw ServiceError(

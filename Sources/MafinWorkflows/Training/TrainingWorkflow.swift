@@ -103,7 +103,7 @@ package struct TrainingWorkflow {
         try LeakGuard.announce(splits, context)
         let blackBox = try await openBlackBox(nil)
         // Faults of the encoder or the labels are found before anything is paid for.
-        let (released, encoder) = try await loading.value
+        let (released, encoder) = try await loading
         try tuning.limitMemory(of: encoder.encoder)
         let checkpoints = try prepareCheckpoints()
         // Removes the folder if it is empty: the run came to nothing.
@@ -141,9 +141,9 @@ package struct TrainingWorkflow {
     }
 
     /// Loads the encoder and hashes its weights, on another core than what is read beside it.
-    private static func load(_ choice: EncoderChoice) async throws -> UnsafeTransfer<(ReleasedEncoder, TextEncoder)> {
+    private static func load(_ choice: EncoderChoice) async throws -> sending (ReleasedEncoder, TextEncoder) {
         let released = try choice.resolve()
-        return UnsafeTransfer((released, try choice.load(released)))
+        return (released, try choice.load(released))
     }
 
     /// The folder of checkpoints beside the artefact. It is made before anything is paid for or trained, which also shows that the artefact can

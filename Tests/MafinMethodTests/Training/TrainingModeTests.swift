@@ -212,7 +212,7 @@ import Testing
         let encoder = TrainingRunTests.jargonEncoder()
         let queries = Array(0..<data.queries.count)
         func fit(_ queries: [Int], bytes: Int) throws -> Calibration {
-            try ScaleFit.fit(
+            try Calibration.fit(
                 queries: queries,
                 local: LocalForm.unit.prepare(try encoder.embed(data.queries.selecting(rows: queries))).vectors,
                 documents: LocalForm.unit.prepare(try encoder.embed(data.documents)).vectors,
