@@ -11,7 +11,7 @@ public protocol BlackBox: Sendable {
     var identity: BlackBoxIdentity { get }
 
     /// Vectors of the items, one row each in the order given: shape `(items.count, dimension)`, every element finite, no zero row.
-    /// - Throws: whatever stops the black box from answering; the error names the item where one item is to blame.
+    /// - Throws: whatever stops the black box from answering. If one item is the cause, the error names it.
     func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix
 
     /// Like ``embed(_:as:)``, but hands over each batch of rows as soon as it is answered. A cache can so store what has been paid for

@@ -6,13 +6,13 @@ public struct BlackBoxIdentity: Sendable, Codable, Hashable {
     public var provider: String
     /// The model's name at the provider; for stored answers and local models the name of the file or folder.
     public var model: String
-    /// Base address of the server, where there is one.
+    /// Base address of the server; `nil` if there is none.
     public var endpoint: String?
     /// Numbers in a vector: the dimension asked for or known beforehand; `nil` if it is known only from the first answer.
     public var dimension: Int?
-    /// The provider's name for texts that search (`search_query`, `query` …), where it has one.
+    /// The provider's name for queries (`search_query`, `query` …); `nil` if it has none.
     public var queryInputType: String?
-    /// The provider's name for texts that are searched for, where it has one.
+    /// The provider's name for documents; `nil` if it has none.
     public var documentInputType: String?
     /// Put before each query.
     public var queryPrefix: String

@@ -27,7 +27,7 @@ public enum BlackBoxSpecification: Sendable, Hashable, CustomStringConvertible {
         let kind = String(text[..<colon])
         let argument = String(text[text.index(after: colon)...])
         guard !argument.isEmpty else {
-            throw BlackBoxError.badSpecification(text, reason: "nothing stands after '\(kind):'; \(Self.forms)")
+            throw BlackBoxError.badSpecification(text, reason: "nothing follows '\(kind):'; \(Self.forms)")
         }
         switch kind {
         case "vectors": self = .vectors(path: argument)

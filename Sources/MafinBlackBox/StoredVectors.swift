@@ -49,7 +49,7 @@ public struct StoredVectors: BlackBox {
             normalisation: normalised ? .unit : .none, contentHash: tables.contentHash)
     }
 
-    /// All ids of a role in the order of their rows; empty where there are no vectors of that role.
+    /// All ids of a role in the order of their rows; empty if there are no vectors of that role.
     public func ids(for role: TextRole) -> [String] { table(for: role)?.ids ?? [] }
 
     /// All vectors of a role, rows in the order of ``ids(for:)``, or nil if there are none. Complexity: O(1), shares storage.

@@ -135,7 +135,7 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         case usage
         /// The person who owns the files.
         case data
-        /// The operator of the server, or nobody: it may pass.
+        /// The operator of the server. The error may also disappear by itself.
         case network
     }
 

@@ -208,7 +208,7 @@ import Testing
             "name = \"x\"\n[request]\nquery_type = \"q\"\ndocument_type = \"d\"",
             "request.body: it must contain $input_type"
         ),
-        ("name = \"x\"\n[answer]\nvectors = \"data[0]\"", "answer.vectors: 'data[0]' is no path"),
+        ("name = \"x\"\n[answer]\nvectors = \"data[0]\"", "answer.vectors: 'data[0]' is not a path"),
         (
             "name = \"x\"\n[vectors]\nunit_length = \"maybe\"",
             "vectors.unit_length: one of always, native, never, unknown expected"

@@ -131,7 +131,7 @@ import Testing
 
     @Test func emptyDataForNumbersTooIsAnError() async throws {
         let (text, requests) = try await failure { _ in .text(#"{"data":[]}"#) }
-        #expect(text.hasSuffix("unusable answer: no vectors in it, asked as base64 and as float"), "\(text)")
+        #expect(text.hasSuffix("unusable answer: no vectors in it, tried as base64 and as float"), "\(text)")
         #expect(requests == 2)
     }
 

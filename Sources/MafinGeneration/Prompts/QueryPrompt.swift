@@ -3,7 +3,7 @@ import MafinRetrieval
 /// Asks a language model for the searches that a passage answers. The method and its settings follow InPars (few-shot, one
 /// document at a time), Promptagator (examples of the user's own task) and GPL (three queries for each passage; more repeat each other).
 struct QueryPrompt: Sendable {
-    /// Changes whenever the prompt changes so much that earlier replies no longer serve. Part of the report.
+    /// To be raised if the prompt changes so much that earlier replies must not be used. Part of the report.
     static let version = "1"
 
     let options: LanguageQueries.Options

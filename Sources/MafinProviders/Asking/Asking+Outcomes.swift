@@ -242,7 +242,7 @@ extension Asking {
             .unavailable(endpoint: box.url, attempts: attempts, reason: "\(reason) (\(note))", retryAfter: delay)
         }
         guard delay <= policy.longestServerDelay else {
-            throw unavailable(batch.failures + 1, "asks to come back after \(delay.logText)")
+            throw unavailable(batch.failures + 1, "asks for a pause of \(delay.logText)")
         }
         let silence = now - lastProgress
         guard silence + delay <= policy.patience else {

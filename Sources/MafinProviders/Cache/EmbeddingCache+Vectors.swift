@@ -52,7 +52,7 @@ extension EmbeddingCache {
     /// The cached vectors of some keys of one source.
     /// - Parameter keys: at most ``readingWindow``, to bound memory.
     /// - Returns: the vectors with the positions of their keys, and the positions of keys without a vector.
-    /// - Complexity: O(keys · log(size)). Rows are read in the order in which they lie in the file, neighbours in one go.
+    /// - Complexity: O(keys · log(size)). Rows are read in the order of the file, neighbours in one query.
     func vectors(
         for keys: some RandomAccessCollection<EmbeddingKey> & Sendable, of source: EmbeddingKey.Source
     ) async throws -> (found: AnsweredRows, missing: [Int]) {

@@ -157,7 +157,7 @@ private struct AnswerReader {
                 guard length == wanted else {
                     let reason =
                         known == nil
-                        ? "\(length) numbers, but \(why) \(wanted)" : "\(length) numbers, but \(wanted) \(why)"
+                        ? "\(length) numbers where \(why) \(wanted)" : "\(length) numbers where \(wanted) \(why)"
                     faults.append(.init(item: item, reason: reason, isDimension: true))
                     continue
                 }
