@@ -47,6 +47,16 @@ public enum AtomicFile {
         rename(asideName(of: url).path, url.path)
     }
 
+    /// Whether a folder may be written at `url`: nothing is there, or an empty folder, or a folder that holds the file `marker`. All other
+    /// files and folders are somebody else's.
+    package static func canReplaceDirectory(at url: URL, holding marker: String) throws -> Bool {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else { return true }
+        guard isFolder.boolValue else { return false }
+        let contents = try FileManager.default.contentsOfDirectory(atPath: url.path)
+        return contents.isEmpty || contents.contains(marker)
+    }
+
     /// Where the old folder is while the new one gets its name.
     static func asideName(of url: URL) -> URL { sibling(of: url, ending: "replaced") }
 

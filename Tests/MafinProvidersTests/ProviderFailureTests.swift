@@ -132,7 +132,7 @@ import Testing
         let (text, requests) = try await failure { _ in
             .text(#"{"error":"slow down"}"#, status: 429, headers: ["retry-after": "7200"])
         }
-        #expect(text.contains("429 slow down (asks to come back after 7200"), "\(text)")
+        #expect(text.contains("429 slow down (asks for a pause of 7200"), "\(text)")
         #expect(requests == 1)
     }
 

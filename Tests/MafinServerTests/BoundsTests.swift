@@ -1,6 +1,7 @@
 import Dispatch
 import Foundation
 import HTTPTypes
+import MafinBlackBox
 import MafinNumerics
 import MafinTestSupport
 import NIOCore

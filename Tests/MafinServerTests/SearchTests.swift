@@ -201,7 +201,10 @@ import Testing
         try data.write(to: file)
         #expect(throws: IndexError.self) { try SearchIndex(readingFrom: toy.index, verification: .content) }
         try data.dropLast().write(to: file)
-        #expect(throws: IndexError.self) { try SearchIndex(readingFrom: toy.index) }
+        let (whole, cut) = ("\(data.count) bytes", "\(data.count - 1) bytes")
+        #expect(throws: IndexError.wrongFile(path: file.path, expected: whole, found: cut)) {
+            try SearchIndex(readingFrom: toy.index)
+        }
         try toy.folder.write("x", to: "OTHER/file")
         #expect(throws: IndexError.occupied(path: toy.folder.url.appendingPathComponent("OTHER").path)) {
             try SearchIndex.requireReplaceable(toy.folder.url.appendingPathComponent("OTHER"))

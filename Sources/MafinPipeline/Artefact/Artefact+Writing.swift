@@ -44,7 +44,7 @@ extension Artefact {
             if let knownQueries {
                 try AtomicFile.write(knownQueries.lines, to: temporary.appendingPathComponent(knownQueriesName))
             }
-            written.files = try records(of: temporary)
+            written.files = try ArtefactManifest.FileRecord.all(in: temporary)
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             let data: Data
@@ -65,17 +65,12 @@ extension Artefact {
         self.manifest = manifest
     }
 
-    /// A folder may be replaced that is an artefact, or empty: never somebody's other files.
-    /// - Throws: ``ArtefactError/occupied(path:)`` for any other folder.
+    /// Checks that an artefact may be written to a folder: only an artefact or an empty folder is replaced.
+    /// - Throws: ``ArtefactError/occupied(path:)`` for any other folder, and for a file.
     public static func requireReplaceable(_ folder: URL) throws {
-        let files = FileManager.default
-        var isFolder: ObjCBool = false
-        guard files.fileExists(atPath: folder.path, isDirectory: &isFolder) else { return }
-        if isFolder.boolValue {
-            let contents = try files.contentsOfDirectory(atPath: folder.path)
-            if contents.isEmpty || contents.contains(manifestName) { return }
+        guard try AtomicFile.canReplaceDirectory(at: folder, holding: manifestName) else {
+            throw ArtefactError.occupied(path: folder.path)
         }
-        throw ArtefactError.occupied(path: folder.path)
     }
 
     private static func save(
@@ -91,15 +86,5 @@ extension Artefact {
                 path: final.appendingPathComponent(name).path, missing: encoder.weightsFile)
         }
         encoder.weightsSHA256 = try ContentHash.sha256(of: weights)
-    }
-
-    private static func records(of folder: URL) throws -> [ArtefactManifest.FileRecord] {
-        var records: [ArtefactManifest.FileRecord] = []
-        for path in try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted() {
-            let url = folder.appendingPathComponent(path)
-            guard let bytes = try length(ofRegularFile: url) else { continue }
-            records.append(.init(path: path, bytes: bytes, sha256: try ContentHash.sha256(of: url)))
-        }
-        return records
     }
 }

@@ -36,7 +36,7 @@ public struct Artefact: Sendable {
         }
         self.folder = folder
         manifest = try Self.decode(data, path: url.path)
-        for file in manifest.files { try Self.verify(file, in: folder, verification: verification) }
+        for file in manifest.files { try file.verify(in: folder, verification, orThrow: ArtefactError.wrongFile) }
         for encoder in [manifest.documentEncoder, manifest.queryEncoder].compactMap({ $0 }) {
             guard let name = encoder.folder else { continue }
             let weights = "\(name)/\(encoder.weightsFile)"
@@ -53,10 +53,10 @@ public struct Artefact: Sendable {
     }
 
     /// What it learned from and was chosen on; `nil` in artefacts that were written before that was recorded.
-    /// - Throws: ``ArtefactError/wrongContent(path:expected:found:)`` or `RetrievalError.malformedLine` for a damaged file.
+    /// - Throws: ``ArtefactError/wrongFile(path:expected:found:)`` or `RetrievalError.malformedLine` for a damaged file.
     public func knownQueries() throws -> KnownQueries? {
         guard let record = manifest.files.first(where: { $0.path == Self.knownQueriesName }) else { return nil }
-        try Self.verify(record, in: folder, verification: .content)
+        try record.verify(in: folder, .content, orThrow: ArtefactError.wrongFile)
         let url = folder.appendingPathComponent(record.path)
         return try KnownQueries(lines: try Data(contentsOf: url), path: url.path)
     }
@@ -69,8 +69,8 @@ public struct Artefact: Sendable {
     /// The folder to load the encoder of queries or of documents from.
     /// - Parameter released: finds a released checkpoint by name and revision, such as in the model hub's cache; its weights
     ///   are then compared with the recorded hash.
-    /// - Throws: ``ArtefactError/missingFile(path:)`` or ``ArtefactError/wrongContent(path:expected:found:)`` for a released checkpoint
-    ///   that is not the recorded one; what `released` throws.
+    /// - Throws: ``ArtefactError/wrongFile(path:expected:found:)`` for a released checkpoint that is not the recorded one; what `released`
+    ///   throws.
     public func encoderFolder(_ role: TextRole, released: (EncoderRecord) throws -> URL) throws -> URL {
         let record = encoder(role)
         if let name = record.folder { return folder.appendingPathComponent(name, isDirectory: true) }
@@ -82,10 +82,12 @@ public struct Artefact: Sendable {
     static func releasedFolder(of record: EncoderRecord, released: (EncoderRecord) throws -> URL) throws -> URL {
         let found = try released(record)
         let weights = found.appendingPathComponent(record.weightsFile)
-        guard FileManager.default.fileExists(atPath: weights.path) else {
-            throw ArtefactError.missingFile(path: weights.path)
+        let isThere = FileManager.default.fileExists(atPath: weights.path)
+        let hash = isThere ? try ContentHash.sha256(of: weights) : "no file"
+        guard hash == record.weightsSHA256 else {
+            throw ArtefactError.wrongFile(
+                path: weights.path, expected: "SHA-256 \(record.weightsSHA256)", found: hash)
         }
-        try require(record.weightsSHA256, of: weights)
         return found
     }
 
@@ -117,29 +119,6 @@ public struct Artefact: Sendable {
                 path: folder.path, of: "the \(role.rawValue) encoder", expected: encoder(role).dimension,
                 found: dimension)
         }
-    }
-
-    private static func verify(
-        _ file: ArtefactManifest.FileRecord, in folder: URL, verification: Verification
-    ) throws {
-        let url = folder.appendingPathComponent(file.path)
-        guard let length = try? length(ofRegularFile: url) else { throw ArtefactError.missingFile(path: url.path) }
-        guard length == file.bytes else {
-            throw ArtefactError.wrongLength(path: url.path, expected: file.bytes, found: length)
-        }
-        if verification == .content { try require(file.sha256, of: url) }
-    }
-
-    private static func require(_ hash: String, of file: URL) throws {
-        let found = try ContentHash.sha256(of: file)
-        guard found == hash else { throw ArtefactError.wrongContent(path: file.path, expected: hash, found: found) }
-    }
-
-    /// `nil` for a folder, a link or the like.
-    static func length(ofRegularFile url: URL) throws -> Int? {
-        let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
-        guard attributes[.type] as? FileAttributeType == .typeRegular else { return nil }
-        return (attributes[.size] as? NSNumber)?.intValue ?? 0
     }
 
     private static func decode(_ data: Data, path: String) throws -> ArtefactManifest {

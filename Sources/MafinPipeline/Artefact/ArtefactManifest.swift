@@ -94,6 +94,40 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     }
 }
 
+extension ArtefactManifest.FileRecord {
+    /// The records of all files of a folder and its subfolders, by path.
+    package static func all(in folder: URL) throws -> [Self] {
+        try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted().compactMap { path in
+            let url = folder.appendingPathComponent(path)
+            guard let bytes = try length(ofRegularFile: url) else { return nil }
+            return Self(path: path, bytes: bytes, sha256: try ContentHash.sha256(of: url))
+        }
+    }
+
+    /// Checks that the file is there as recorded: its length, or all its content.
+    /// - Throws: `error` of the file's path, what the record says, and what was found.
+    package func verify<Failure: Error>(
+        in folder: URL, _ verification: Artefact.Verification,
+        orThrow error: (_ path: String, _ expected: String, _ found: String) -> Failure
+    ) throws {
+        let url = folder.appendingPathComponent(path)
+        let length = try? Self.length(ofRegularFile: url)
+        guard length == bytes else {
+            throw error(url.path, "\(bytes) bytes", length.map { "\($0) bytes" } ?? "no file")
+        }
+        guard verification == .content else { return }
+        let hash = try ContentHash.sha256(of: url)
+        guard hash == sha256 else { throw error(url.path, "SHA-256 \(sha256)", hash) }
+    }
+
+    /// `nil` for a folder, a link or the like.
+    private static func length(ofRegularFile url: URL) throws -> Int? {
+        let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
+        guard attributes[.type] as? FileAttributeType == .typeRegular else { return nil }
+        return (attributes[.size] as? NSNumber)?.intValue ?? 0
+    }
+}
+
 extension ArtefactManifest.DataRecord {
     /// The record of a file, which is read for its hash.
     package init(role: String, file: URL, count: Int) throws {

@@ -53,65 +53,17 @@ public struct LeaveOneOut {
     private func attribution(of text: String, as role: TextRole, other: String) throws -> ScoreAttribution {
         let mine = role == .query ? queryEncoder : documentEncoder
         let theirs = role == .query ? documentEncoder : queryEncoder
-        let words = Words(text, prefix: mine.prefixes[role], encoder: mine)
-        let rows = form.prepare(try mine.encoder.embed(words.batch)).vectors
+        let words = WordRanges(
+            text, prefix: mine.prefixes[role], tokenizer: mine.tokenizer, maximumLength: mine.maximumLength)
+        let batch = words.batch(without: words.words.map(\.tokens))
+        let rows = form.prepare(try mine.encoder.embed(batch)).vectors
         let prefix = theirs.prefixes[role == .query ? .document : .query]
         let fixed = form.prepare(try theirs.embedUnnormalized([other], prefix: prefix)).vectors
         let scores = Matrix.multiply(rows, transposed: fixed).values.map { Double($0) * weight }
+        let shares = Dictionary(
+            uniqueKeysWithValues: scores.dropFirst().enumerated().map { ($0.offset, scores[0] - $0.element) })
         return ScoreAttribution(
             method: .leaveOneOut, side: role, score: scores[0],
-            pieces: words.pieces(contributions: scores.dropFirst().map { scores[0] - $0 }))
-    }
-}
-
-private struct Words {
-    /// The text's bytes, without prefix.
-    private let bytes: [UInt8]
-    /// The bytes of each word; ascending, apart from each other.
-    private let ranges: [Range<Int>]
-    let batch: TokenBatch
-
-    init(_ text: String, prefix: String, encoder: TextEncoder) {
-        let encoding = encoder.tokenizer.encodeWithOffsets(prefix + text, maxLength: encoder.maximumLength)
-        let prefixLength = prefix.utf8.count
-        bytes = Array(text.utf8)
-        // Places of each word's pieces among the ids.
-        var words: [(tokens: Range<Int>, bytes: Range<Int>)] = []
-        for (index, range) in encoding.byteRanges.enumerated() where range.lowerBound >= prefixLength && !range.isEmpty
-        {
-            let range = range.lowerBound - prefixLength..<range.upperBound - prefixLength
-            if let last = words.last, last.tokens.upperBound == index,
-                encoder.tokenizer.continuesWord(encoding.ids[index]) || range.lowerBound < last.bytes.upperBound
-            {
-                words[words.count - 1] = (
-                    last.tokens.lowerBound..<index + 1,
-                    last.bytes.lowerBound..<max(last.bytes.upperBound, range.upperBound)
-                )
-            } else {
-                words.append((index..<index + 1, range))
-            }
-        }
-        ranges = words.map(\.bytes)
-        var batch = TokenBatch(rows: [encoding.ids])
-        for word in words {
-            batch.append(encoding.ids[..<word.tokens.lowerBound] + encoding.ids[word.tokens.upperBound...])
-        }
-        self.batch = batch
-    }
-
-    func pieces(contributions: [Double]) -> [ScoreAttribution.Piece] {
-        var pieces: [ScoreAttribution.Piece] = []
-        func append(_ range: Range<Int>, _ contribution: Double?) {
-            guard !range.isEmpty else { return }
-            pieces.append(.init(text: String(decoding: bytes[range], as: UTF8.self), contribution: contribution))
-        }
-        var end = 0
-        for (range, contribution) in zip(ranges, contributions) {
-            append(end..<range.lowerBound, nil)
-            append(range, contribution)
-            end = range.upperBound
-        }
-        append(end..<bytes.count, nil)
-        return pieces
+            pieces: words.pieces(shares).map { .init(text: $0.text, contribution: $0.share) })
     }
 }

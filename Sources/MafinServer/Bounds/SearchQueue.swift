@@ -1,4 +1,5 @@
 import Dispatch
+import MafinBlackBox
 import MafinNumerics
 import Synchronization
 

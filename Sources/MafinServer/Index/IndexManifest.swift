@@ -42,17 +42,7 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     /// Name of the collection, without its path.
     package var collection: String
     /// Every other file of the folder.
-    package var files: [File]
-
-    /// One file of the folder.
-    package struct File: Sendable, Codable, Equatable {
-        /// Its name.
-        package var path: String
-        /// Length.
-        package var bytes: Int
-        /// SHA-256 of the content, lower-case hexadecimal.
-        package var sha256: String
-    }
+    package var files: [ArtefactManifest.FileRecord]
 
     /// How the document vectors that an artefact makes with this program differ from those in the index; empty if they are the same.
     ///

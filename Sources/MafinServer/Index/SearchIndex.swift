@@ -38,7 +38,7 @@ package final class SearchIndex: Sendable {
     package init(readingFrom folder: URL, verification: Artefact.Verification = .length) throws {
         let manifest = try Self.decode(
             Self.manifestData(in: folder), path: folder.appendingPathComponent(IndexManifest.fileName).path)
-        for file in manifest.files { try Self.verify(file, in: folder, verification) }
+        for file in manifest.files { try file.verify(in: folder, verification, orThrow: IndexError.wrongFile) }
         func file(_ name: String) -> URL { folder.appendingPathComponent(name) }
         let remote = try VectorRows(contentsOf: file(Self.blackBoxFile))
         let local = try VectorRows(contentsOf: file(Self.localFile))
@@ -147,23 +147,6 @@ package final class SearchIndex: Sendable {
             return manifest
         } catch let error as DecodingError {
             throw IndexError.malformedManifest(path: path, reason: error.sentence)
-        }
-    }
-
-    private static func verify(
-        _ file: IndexManifest.File, in folder: URL, _ verification: Artefact.Verification
-    ) throws {
-        let url = folder.appendingPathComponent(file.path)
-        let attributes = try? FileManager.default.attributesOfItem(atPath: url.path)
-        let size = (attributes?[.size] as? NSNumber)?.intValue
-        guard size == file.bytes else {
-            throw IndexError.wrongFile(
-                path: url.path, expected: "\(file.bytes) bytes", found: size.map { "\($0)" } ?? "no file")
-        }
-        guard verification == .content else { return }
-        let hash = try ContentHash.sha256(of: url)
-        guard hash == file.sha256 else {
-            throw IndexError.wrongFile(path: url.path, expected: "SHA-256 \(file.sha256)", found: hash)
         }
     }
 }
