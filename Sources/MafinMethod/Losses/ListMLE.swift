@@ -11,8 +11,8 @@ import Foundation
 /// Ties: candidates of equal grade share their places. The denominator of each of these places is the sum over the
 /// whole group and everything below it, and each member has the same share of a place (Breslow's rule for tied events,
 /// 1974). If the cut falls inside a group, the places above the cut are shared in the same way. The loss is smooth and
-/// convex, and it does not depend on the order in which the labels are given. If all grades are equal and nothing is
-/// cut, it equals ``ListNet`` with equal targets.
+/// convex, and it does not depend on the order in which the labels are given. If all grades of a row are equal, it
+/// equals ``ListNet`` with equal targets, whatever k is.
 public struct ListMLE: RowwiseLoss, Hashable {
     /// k: how many places of the ideal order count; `nil`: all.
     public var cutoff: Int?
