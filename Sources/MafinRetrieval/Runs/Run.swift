@@ -40,7 +40,7 @@ public struct Run: Sendable, Equatable {
     /// Sets the result list of a query, and sorts it. Each document is in it at most once.
     public mutating func setRanking(_ documents: [ScoredDocument], for queryId: String) {
         assert(
-            Set(documents.map(\.id)).count == documents.count, "a document stands twice in the ranking of \(queryId)")
+            Set(documents.map(\.id)).count == documents.count, "a document appears twice in the ranking of \(queryId)")
         if rankings.updateValue(documents.sorted(by: ScoredDocument.ranksBefore), forKey: queryId) == nil {
             queryIds.append(queryId)
         }
