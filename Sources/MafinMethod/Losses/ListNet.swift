@@ -13,7 +13,9 @@ public struct ListNet: RowwiseLoss, Hashable {
         /// small compared with the grades: N unlabelled documents together weigh as much as one document of grade
         /// `temperature · ln N`.
         case softmax(temperature: Float)
-        /// `Q = (2^grade − 1) / Σ (2^grade − 1)`, the gain of nDCG. Unlabelled candidates have a share of 0.
+        /// `Q = (2^grade − 1) / Σ (2^grade − 1)`, the exponential gain of nDCG in Burges et al. 2005. (The metric
+        /// ``MafinRetrieval/Metric/nDCG(cutoff:)`` has the linear gain of trec_eval.) Unlabelled candidates have a
+        /// share of 0.
         case exponentialGain
     }
 

@@ -63,7 +63,7 @@ public struct DevelopmentResult: Sendable, Codable, Equatable {
 ///
 /// The forms `fixed` and `learned` rank with the fitted (a, b), because weights that are fitted on the training queries
 /// overfit them. The form `norm` has no λ to fit, and `localOnly` has no black box. The log-likelihood is the negative
-/// ``ListNet`` loss with the gain of nDCG as target. Equal scores rank in the order of trec_eval
+/// ``ListNet`` loss with ``ListNet/Target/exponentialGain``. Equal scores rank in the order of trec_eval
 /// (``TrainingIndex/tieOrder``).
 public struct DevelopmentEvaluator: Sendable {
     private let index: TrainingIndex
