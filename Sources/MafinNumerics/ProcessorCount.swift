@@ -1,6 +1,6 @@
 import Foundation
 
 enum ProcessorCount {
-    /// Processors that this process may run on.
+    /// Number of processors on which this process may run.
     static let active = max(1, ProcessInfo.processInfo.activeProcessorCount)
 }
