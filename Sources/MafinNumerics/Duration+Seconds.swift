@@ -13,3 +13,6 @@ extension Duration {
         return "\(total / 3600)h" + part(total / 60 % 60, "m")
     }
 }
+
+/// Seconds from `start` to now, by a monotonic clock.
+package func seconds(since start: ContinuousClock.Instant) -> Double { (ContinuousClock.now - start).inSeconds }

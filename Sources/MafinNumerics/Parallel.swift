@@ -1,8 +1,10 @@
 import Dispatch
+import Foundation
 import Synchronization
 
 /// The number of threads of this package's loops.
 public enum Parallelism {
+    private static let processors = max(1, ProcessInfo.processInfo.activeProcessorCount)
     private static let configured = Atomic<Int>(0)
     @TaskLocal private static var scoped: Int?
 
@@ -13,7 +15,7 @@ public enum Parallelism {
         get {
             if let scoped { return scoped }
             let value = configured.load(ordering: .relaxed)
-            return value > 0 ? value : ProcessorCount.active
+            return value > 0 ? value : processors
         }
         set {
             precondition(newValue >= 1, "at least one thread is needed")

@@ -432,6 +432,3 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             elapsed: state.stopped == nil ? elapsed : state.timing.elapsed)
     }
 }
-
-/// Seconds from `start` to now, by a monotonic clock.
-func seconds(since start: ContinuousClock.Instant) -> Double { (ContinuousClock.now - start) / .seconds(1) }

@@ -80,10 +80,3 @@ extension Qrels {
         try AtomicFile.write(Data(text.utf8), to: url)
     }
 }
-
-/// Checks that an identifier can be written to a file whose columns are separated by white space.
-func requireWritable(_ identifier: String) throws {
-    guard !identifier.isEmpty, !identifier.unicodeScalars.contains(where: { $0.properties.isWhitespace }) else {
-        throw RetrievalError.unwritableIdentifier(identifier: identifier)
-    }
-}

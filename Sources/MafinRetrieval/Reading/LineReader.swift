@@ -22,11 +22,8 @@ final class LineReader {
     /// - Parameter expected: what the file is, for the error if it is missing.
     init(contentsOf url: URL, expected: String, bufferSize: Int = 1 << 20) throws {
         path = url.path
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw RetrievalError.missingFile(path: path, expected: expected)
-        }
-        guard !isFolder.boolValue else { throw RetrievalError.unreadableFile(path: path, reason: "it is a folder") }
+        guard url.exists else { throw RetrievalError.missingFile(path: path, expected: expected) }
+        guard !url.isFolder else { throw RetrievalError.unreadableFile(path: path, reason: "it is a folder") }
         guard let file = gzopen(path, "rb") else {
             throw RetrievalError.unreadableFile(path: path, reason: String(cString: strerror(errno)))
         }
