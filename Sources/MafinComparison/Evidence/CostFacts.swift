@@ -1,4 +1,4 @@
-/// What a system costs beyond the black box alone. What was not measured is `nil`.
+/// The cost of a system compared with the black box alone. Costs that were not measured are `nil`.
 public struct CostFacts: Sendable, Equatable, Codable {
     /// A quantity for the black box alone and for the system.
     public struct Change: Sendable, Equatable, Codable {
@@ -8,7 +8,7 @@ public struct CostFacts: Sendable, Equatable, Codable {
         public var after: Double
     }
 
-    /// Numbers in a vector.
+    /// Dimension of the vectors.
     public var dimensions: Change?
     /// Bytes of the index in memory.
     public var indexBytes: Change?
@@ -16,10 +16,10 @@ public struct CostFacts: Sendable, Equatable, Codable {
     public var searchMilliseconds: Change?
     /// Milliseconds that the local encoder takes for one query, on the machine that measured.
     public var encoderMilliseconds: Double?
-    /// Tokens that must be bought from the black box's provider again. Zero: its vectors stay as they are.
+    /// Tokens that must be bought from the black box's provider again. Zero, because its vectors do not change.
     public var tokensToBuyAgain: Int?
     /// Seconds that training took.
     public var trainingSeconds: Double?
-    /// What the measurements were taken on.
+    /// The machine that measured.
     public var machine: String?
 }

@@ -1,8 +1,10 @@
 import MafinNumerics
 
-/// From both scores to logits, and back: `z_ij = A w_i w_j s_bb(i, j) + B u_i · u_j`.
+/// Computes logits from both scores, and gradients from the logits' gradient:
+/// `z_ij = A w_i w_j s_bb(i, j) + B u_i · u_j`.
 ///
-/// In the unit form w = 1, A = a, B = b; in the norm form A = B = 1/τ. If A = 0 the black box's scores are not read.
+/// The unit form has w = 1, A = a and B = b. The norm form has A = B = 1/τ. If A = 0, the black box's scores are not
+/// read.
 package struct ScoreHead {
     var scale: MixtureWeights
     var form: LocalForm
@@ -136,9 +138,10 @@ public enum ScoreForm: String, Sendable, Codable {
     case fixed
     /// The same with λ and τ trained together with the encoder (λ-Mafin).
     case learned
-    /// λ-Mafin's form without a λ: e_θ is not normalised, `z = (s_bb + c² q · d) / (τ √(1 + c²‖q‖²) √(1 + c²‖d‖²))`, so that the norm of
-    /// an embedding is a weight of its text. The constant c makes the start agree with the scale's λ.
+    /// The norm form of λ-Mafin, which has no λ: e_θ is not normalised,
+    /// `z = (s_bb + c² q · d) / (τ √(1 + c²‖q‖²) √(1 + c²‖d‖²))`, so that the norm of an embedding acts as a weight of
+    /// its text. The constant c is chosen so that the start agrees with the λ of the weights.
     case norm
-    /// `z = s_θ / τ`: the local encoder tuned alone, the baseline that joint training has to beat.
+    /// `z = s_θ / τ`: the local encoder trained alone. Joint training has to beat this baseline.
     case localOnly
 }

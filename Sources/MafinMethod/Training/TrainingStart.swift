@@ -62,7 +62,8 @@ struct TrainingStart {
         onEvent(.calibrated(scale))
     }
 
-    /// The norm form in which a query and a document of typical norms weigh the local score as λ does: c² ‖q‖ ‖d‖ = λ / (1 − λ).
+    /// The norm form whose constant c satisfies c² ‖q‖ ‖d‖ = λ / (1 − λ) for the mean norms of queries and documents.
+    /// At these norms the local score has the weight λ. λ is kept within .01…0.99.
     private static func normForm(lambda: Float, queries: Matrix, documents: Matrix) -> LocalForm {
         func meanNorm(_ matrix: Matrix) -> Float {
             let norms = matrix.normalizedRows().norms

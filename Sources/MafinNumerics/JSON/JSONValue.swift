@@ -35,7 +35,7 @@ public enum JSONValue: Sendable, Equatable {
         }
     }
 
-    /// A string, or the text of an integer: what may serve as an identifier.
+    /// A string, or the text of a number, either of which can be an identifier; `nil` for other values.
     package var identifier: String? {
         switch self {
         case .string(let text): text

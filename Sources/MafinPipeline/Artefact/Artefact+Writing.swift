@@ -3,17 +3,20 @@ import MafinNumerics
 import MafinRetrieval
 
 extension Artefact {
-    /// Writes an artefact whole or not at all: to a temporary folder beside `folder`, synced to disk, then renamed.
+    /// Writes an artefact whole or not at all. The files go to a temporary folder beside `folder`, are synced to disk,
+    /// and the folder is then renamed.
     ///
-    /// An artefact that is there is replaced; it stays until the new one is complete. Hashes of the files, and of the
+    /// An existing artefact is replaced, but only once the new one is complete. The hashes of the files, and of the
     /// weights of saved encoders, are computed here.
     /// - Parameters:
-    ///   - manifest: an encoder that is not saved (``EncoderRecord/folder`` is `nil`) carries its hash already.
-    ///   - folder: where to; its parent folders are made.
-    ///   - knownQueries: what it learned from and was chosen on; it must not be measured on these.
-    ///   - saveDocumentEncoder, saveQueryEncoder: write an encoder into the (empty) folder given. Needed where the manifest names its folder.
-    /// - Throws: ``ArtefactError``, `NumericsError` where a file cannot be written, and what the closures throw; `folder` is then
-    ///   as it was before.
+    ///   - manifest: the manifest. An encoder that is not saved (``EncoderRecord/folder`` is `nil`) must already have
+    ///     its hash.
+    ///   - folder: the folder of the artefact. Its parent folders are made.
+    ///   - knownQueries: the queries that it learned from or was chosen on. It must not be measured on them.
+    ///   - saveDocumentEncoder, saveQueryEncoder: write an encoder into the given empty folder. Needed if the manifest
+    ///     names a folder for this encoder, and only then.
+    /// - Throws: ``ArtefactError``, `NumericsError` if a file cannot be written, and whatever the closures throw.
+    ///   `folder` is then unchanged.
     @discardableResult
     public static func write(
         _ manifest: ArtefactManifest, to folder: URL, knownQueries: KnownQueries? = nil,
@@ -22,10 +25,10 @@ extension Artefact {
     ) throws -> Artefact {
         precondition(
             (manifest.documentEncoder.folder != nil) == (saveDocumentEncoder != nil),
-            "an encoder of documents is saved where, and only where, the manifest gives it a folder")
+            "an encoder of documents is saved if, and only if, the manifest gives it a folder")
         precondition(
             (manifest.queryEncoder?.folder != nil) == (saveQueryEncoder != nil),
-            "an encoder of queries is saved where, and only where, the manifest gives it a folder")
+            "an encoder of queries is saved if, and only if, the manifest gives it a folder")
         var written = manifest
         written.files = []
         let path = folder.appendingPathComponent(manifestName).path

@@ -3,10 +3,10 @@ import MafinBlackBox
 import MafinNumerics
 import MafinRetrieval
 
-/// A trained joined embedding on disk: what `train` writes and everything else reads.
+/// A trained joined embedding on disk. `train` writes it, and the other commands read it.
 ///
-/// A folder of `manifest.json` and, unless they are released checkpoints named by id and hash, `document-encoder/` and
-/// `query-encoder/`. It knows nothing of what is encoded: saving and loading encoders is left to whoever has them.
+/// It is a folder with `manifest.json` and the folders `document-encoder/` and `query-encoder/`. A released checkpoint
+/// has no folder; the manifest names it by id and hash. This type does not save or load encoders; the caller does.
 public struct Artefact: Sendable {
     /// The folder.
     public let folder: URL
@@ -18,16 +18,16 @@ public struct Artefact: Sendable {
     /// Name of the file of ``knownQueries()``.
     public static let knownQueriesName = "known-queries.txt"
 
-    /// How closely the files are looked at when an artefact is read.
+    /// How the files are checked when an artefact is read.
     public enum Verification: Sendable {
-        /// Every file is read and its SHA-256 compared: about a second for a gigabyte.
+        /// Every file is read and its SHA-256 compared. This takes about a second per gigabyte.
         case content
-        /// Every file is there, with its length.
+        /// Every file must exist and have the recorded length.
         case length
     }
 
-    /// Reads the manifest of a folder and checks that the folder is as its manifest says.
-    /// - Throws: ``ArtefactError``, naming the file or the field.
+    /// Reads the manifest of a folder, and checks the folder against it.
+    /// - Throws: ``ArtefactError`` with the file or the field.
     public init(readingFrom folder: URL, verification: Verification = .content) throws {
         AtomicFile.recoverDirectory(at: folder)
         let url = folder.appendingPathComponent(Self.manifestName)
@@ -52,7 +52,7 @@ public struct Artefact: Sendable {
         }
     }
 
-    /// What it learned from and was chosen on; `nil` in artefacts that were written before that was recorded.
+    /// The queries that it learned from or was chosen on; `nil` for artefacts of versions that did not record them.
     /// - Throws: ``ArtefactError/wrongFile(path:expected:found:)`` or `RetrievalError.malformedLine` for a damaged file.
     public func knownQueries() throws -> KnownQueries? {
         guard let record = manifest.files.first(where: { $0.path == Self.knownQueriesName }) else { return nil }
@@ -61,23 +61,23 @@ public struct Artefact: Sendable {
         return try KnownQueries(lines: try Data(contentsOf: url), path: url.path)
     }
 
-    /// The record of the encoder of queries or of documents: one record where one encoder serves both.
+    /// The record of the encoder of queries or of documents. If one encoder serves both, it is the same record.
     public func encoder(_ role: TextRole) -> EncoderRecord {
         role == .query ? manifest.queryEncoder ?? manifest.documentEncoder : manifest.documentEncoder
     }
 
-    /// The folder to load the encoder of queries or of documents from.
-    /// - Parameter released: finds a released checkpoint by name and revision, such as in the model hub's cache; its weights
-    ///   are then compared with the recorded hash.
-    /// - Throws: ``ArtefactError/wrongFile(path:expected:found:)`` for a released checkpoint that is not the recorded one; what `released`
-    ///   throws.
+    /// The folder from which the encoder of queries or of documents is loaded.
+    /// - Parameter released: finds a released checkpoint by name and revision, for instance in the model hub's cache.
+    ///   Its weights are then compared with the recorded hash.
+    /// - Throws: ``ArtefactError/wrongFile(path:expected:found:)`` for a released checkpoint that is not the recorded one;
+    ///   whatever `released` throws.
     public func encoderFolder(_ role: TextRole, released: (EncoderRecord) throws -> URL) throws -> URL {
         let record = encoder(role)
         if let name = record.folder { return folder.appendingPathComponent(name, isDirectory: true) }
         return try Self.releasedFolder(of: record, released: released)
     }
 
-    /// The folder of a released checkpoint, once its weights are known to be the recorded ones.
+    /// Finds the folder of a released checkpoint, and checks that its weights are the recorded ones.
     /// - Throws: as ``encoderFolder(_:released:)``.
     static func releasedFolder(of record: EncoderRecord, released: (EncoderRecord) throws -> URL) throws -> URL {
         let found = try released(record)
@@ -92,7 +92,7 @@ public struct Artefact: Sendable {
     }
 
     /// Checks that a black box is the one of the manifest.
-    /// - Parameter dimension: numbers in its vectors, where an answer has been seen.
+    /// - Parameter dimension: the dimension of its vectors, if an answer has been seen.
     /// - Throws: ``ArtefactError/otherBlackBox(path:differences:)`` or ``ArtefactError/dimension(path:of:expected:found:)``.
     public func require(blackBox: BlackBoxIdentity, dimension: Int? = nil) throws {
         let differences = blackBox.differences(from: manifest.blackBox)
@@ -102,7 +102,7 @@ public struct Artefact: Sendable {
         if let dimension = dimension ?? blackBox.dimension { try require(blackBoxDimension: dimension) }
     }
 
-    /// Checks that vectors of the black box are as wide as the manifest says.
+    /// Checks that vectors of the black box have the dimension of the manifest.
     /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``.
     public func require(blackBoxDimension dimension: Int) throws {
         guard dimension == manifest.blackBoxDimension else {
@@ -111,7 +111,7 @@ public struct Artefact: Sendable {
         }
     }
 
-    /// Checks that a loaded encoder's vectors are as wide as the manifest says.
+    /// Checks that a loaded encoder's vectors have the dimension of the manifest.
     /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``.
     public func require(encoderDimension dimension: Int, _ role: TextRole) throws {
         guard dimension == encoder(role).dimension else {

@@ -2,21 +2,21 @@
 public enum ArtefactError: Error, Equatable, CustomStringConvertible {
     /// The folder has no `manifest.json`.
     case notAnArtefact(path: String)
-    /// The manifest is of a format that this library does not know.
+    /// The manifest has a format version that this library cannot read.
     case unknownFormat(path: String, newestKnown: Int, found: Int)
     /// The manifest is not JSON, or a field is missing or of another type.
     case malformedManifest(path: String, field: String, reason: String)
     /// A field contradicts another.
     case contradiction(path: String, field: String, expected: String, found: String)
-    /// A file is missing, or its length or content is not what the manifest says.
+    /// A file is missing, or its length or content differs from the manifest.
     case wrongFile(path: String, expected: String, found: String)
-    /// The manifest does not say which weights training began with, as manifests did not before that was recorded.
+    /// The manifest does not record the weights with which training began. Manifests of older versions do not.
     case releasedUnknown(path: String)
-    /// The black box is not the one that the encoder was trained beside.
+    /// The black box is not the one that the encoder was trained with.
     case otherBlackBox(path: String, differences: [String])
-    /// Vectors are not as wide as the manifest says.
+    /// Vectors do not have the dimension of the manifest.
     case dimension(path: String, of: String, expected: Int, found: Int)
-    /// The folder to write holds something else than an artefact.
+    /// The folder to write to holds files that are not an artefact.
     case occupied(path: String)
     /// An encoder was saved without the file that holds its weights.
     case incompleteEncoder(path: String, missing: String)

@@ -4,17 +4,18 @@ import MafinMethod
 import MafinNumerics
 import MafinText
 
-/// Finds which words carry a local score: each word is left out in turn and the rest is encoded anew (Li, Monroe and Jurafsky 2016,
-/// "Understanding neural networks through representation erasure").
+/// Measures how much each word contributes to a local score. Each word is left out in turn, and the rest is encoded
+/// again (Li, Monroe and Jurafsky 2016, "Understanding neural networks through representation erasure").
 ///
-/// A word is left out with all its pieces, and what follows moves up, as if the word had not been written.
+/// All word pieces of the word are left out, and the following tokens move forward, as if the word had not been
+/// written.
 public struct LeaveOneOut {
     private let queryEncoder: TextEncoder
     private let documentEncoder: TextEncoder
     private let form: LocalForm
     private let weight: Double
 
-    /// For the local encoder of an artefact; contributions are to its part of the score.
+    /// For the local encoder of an artefact. Contributions are to the local part of the score.
     public init(_ model: ArtefactModel) {
         let mixture = model.manifest.mixing
         self.init(
@@ -22,10 +23,10 @@ public struct LeaveOneOut {
             weight: Double(mixture.rankingWeights.local))
     }
 
-    /// For any two encoders of one dimension.
+    /// For any two encoders of the same dimension.
     /// - Parameters:
-    ///   - form: what is done to the encoders' rows before they are compared.
-    ///   - weight: what the inner product is multiplied by, λ for the local part of a joined score.
+    ///   - form: how the encoders' rows are prepared before they are compared.
+    ///   - weight: factor of the inner product: λ for the local part of a joined score.
     public init(
         queryEncoder: TextEncoder, documentEncoder: TextEncoder, form: LocalForm = .unit, weight: Double = 1
     ) {
@@ -37,15 +38,16 @@ public struct LeaveOneOut {
         self.weight = weight
     }
 
-    /// What each word of the query adds to the local score of a document.
-    /// - Complexity: as many texts are encoded as the query has words.
+    /// The contribution of each word of the query to the local score of a document.
+    /// - Complexity: one encoded text per word of the query.
     public func query(_ query: String, document: String) throws -> ScoreAttribution {
         try attribution(of: query, as: .query, other: document)
     }
 
-    /// What each word of a document adds to its local score.
+    /// The contribution of each word of a document to its local score.
     /// - Parameter document: its ``MafinRetrieval/Document/textForEncoding``.
-    /// - Complexity: as many texts are encoded as the encoder reads words of the document, at most its maximum length of them: seconds for a long one.
+    /// - Complexity: one encoded text per word of the document that the encoder reads, at most its maximum length:
+    ///   seconds for a long document.
     public func document(_ document: String, query: String) throws -> ScoreAttribution {
         try attribution(of: document, as: .document, other: query)
     }

@@ -8,7 +8,7 @@ extension URL {
 
     var exists: Bool { FileManager.default.fileExists(atPath: path) }
 
-    /// The file `name` in this folder, or `name.gz` where only that is there.
+    /// The file `name` in this folder, or `name.gz` if only that exists.
     func plainOrCompressed(_ name: String) -> URL {
         let plain = appendingPathComponent(name)
         let compressed = appendingPathComponent(name + ".gz")

@@ -1,12 +1,12 @@
-/// A figure under several seeds: how much of it is luck.
+/// The values of a figure with several seeds, and how much they vary.
 public struct SeedSummary: Sendable, Codable, Hashable {
     /// The figure of each seed, in the order of the seeds.
     public let values: [Double]
     /// Their mean.
     public let mean: Double
-    /// Their standard deviation (divisor n − 1); `nil` for one seed, which says nothing of spread.
+    /// Their standard deviation (divisor n − 1); `nil` for one seed.
     public let standardDeviation: Double?
-    /// The part of the mean's standard error that is due to the seeds, see ``SeededEvaluation``; `nil` where it is not known.
+    /// The part of the mean's standard error that is due to the seeds (``SeededEvaluation``); `nil` if it is not known.
     public let standardError: Double?
 
     /// The smallest figure.

@@ -1,21 +1,22 @@
-/// One system measured on the same queries under one or several seeds.
+/// A system that was measured on the same queries with one or several seeds.
 ///
-/// Its values are the means over the seeds, query by query, so that a lucky seed decides nothing. A value of query q under seed s is taken for
-/// `μ + a_q + b_s + e_qs` (two crossed random effects, as in Brennan 2001, "Generalizability Theory", chapter 2). The variance of the
-/// mean over k seeds and n queries is then `σ_a²/n + σ_b²/k + σ_e²/(nk)`. Resampling the means of queries covers the first and the last
-/// term; the second is estimated here by analysis of variance, `max(0, s²/k − MS_e/(nk))` with s the standard deviation of the seeds' means
-/// and MS_e the mean square of the residuals, and is added by ``PairedBootstrap`` and ``PairedRandomizationTest``. Two seeds are too few to
-/// tell the second term from the last: there `s²/k` is taken whole, which counts the last twice. (By simulation, subtracting would let
-/// 89 of 100 intervals hold the mean where 95 are meant.)
+/// Its values are the means over the seeds for each query, so that no single seed decides. The value of query q with
+/// seed s is modelled as `μ + a_q + b_s + e_qs` (two crossed random effects, as in Brennan 2001, "Generalizability
+/// Theory", chapter 2). The variance of the mean over k seeds and n queries is then `σ_a²/n + σ_b²/k + σ_e²/(nk)`.
+/// Resampling the means of queries covers the first and the last term. The second term is estimated by analysis of
+/// variance as `max(0, s²/k − MS_e/(nk))`, where s is the standard deviation of the seeds' means and MS_e the mean
+/// square of the residuals. ``PairedBootstrap`` and ``PairedRandomizationTest`` add it. Two seeds are too few to
+/// separate the second term from the last. For two seeds `s²/k` is used, which counts the last term twice. (In
+/// simulations, with the subtraction only 89 instead of 95 of 100 intervals contained the mean.)
 public struct SeededEvaluation: Sendable, Equatable {
-    /// The evaluation of each seed; all of the same queries and metrics.
+    /// The evaluation of each seed, all with the same queries and metrics.
     public let seeds: [RunEvaluation]
-    /// The mean over the seeds, query by query.
+    /// The mean over the seeds for each query.
     public let mean: RunEvaluation
     /// The means of the seeds in each metric.
     public let spread: [Metric: SeedSummary]
 
-    /// A system's evaluations under at least one seed.
+    /// The evaluations of a system with at least one seed.
     /// - Precondition: all were measured on the same queries in the same metrics.
     public init(_ seeds: [RunEvaluation]) {
         guard let first = seeds.first else { preconditionFailure("no seed") }
@@ -46,7 +47,8 @@ public struct SeededEvaluation: Sendable, Equatable {
             queriesWithoutResult: seeds.map(\.queriesWithoutResult).max() ?? 0)
     }
 
-    /// `√max(0, s²/k − MS_e/(nk))`, of two seeds `s/√k`; `nil` for one seed or one query, which do not tell the two terms apart.
+    /// `√max(0, s²/k − MS_e/(nk))`, or `s/√k` for two seeds; `nil` for one seed or one query, with which the terms
+    /// cannot be separated.
     private static func standardError(_ columns: [[Double]], means: [Double], average: [Double]) -> Double? {
         let (seeds, queries) = (Double(columns.count), Double(average.count))
         guard seeds > 1, queries > 1 else { return nil }
@@ -64,12 +66,12 @@ public struct SeededEvaluation: Sendable, Equatable {
         return max(0, deviation * deviation / seeds - residual / (queries * seeds)).squareRoot()
     }
 
-    /// The same on those queries for which `isIncluded` holds.
+    /// The same for the queries for which `isIncluded` returns `true`.
     public func filter(_ isIncluded: (_ queryId: String) -> Bool) -> SeededEvaluation {
         SeededEvaluation(seeds.map { $0.filter(isIncluded) })
     }
 
-    /// What the seeds add to the uncertainty of the difference between two systems in a metric; empty where neither has several.
+    /// The errors, due to seeds, of the difference between two systems in a metric; empty if neither has several seeds.
     func seedErrors(minus other: SeededEvaluation, in metric: Metric) -> [SeedError] {
         [self, other].compactMap { system in
             system.spread[metric].flatMap { spread in
@@ -79,15 +81,15 @@ public struct SeededEvaluation: Sendable, Equatable {
     }
 }
 
-/// What the choice of seeds adds to the uncertainty of a mean difference.
+/// The part of the error of a mean difference that is due to the choice of seeds.
 ///
-/// Three seeds are too few to resample. So each resample of the queries adds `standardError · t`, with t drawn from Student's distribution: the
-/// sum of a resampled and a t-distributed part is the Behrens-Fisher solution for two sources of error (Fisher 1935, "The Fiducial
-/// Argument in Statistical Inference"), whose coverage by simulation is in the tests.
+/// Three seeds are too few to resample. Each resample of the queries therefore adds `standardError · t`, with t drawn
+/// from Student's distribution. Adding a t-distributed part is the Behrens-Fisher solution for two sources of error
+/// (Fisher 1935, "The Fiducial Argument in Statistical Inference"). Tests check its coverage by simulation.
 public struct SeedError: Sendable, Equatable {
     /// Standard error of the mean over the seeds.
     public var standardError: Double
-    /// Seeds less one.
+    /// Number of seeds minus 1.
     public var degreesOfFreedom: Int
 
     /// An error from its parts.
