@@ -68,7 +68,8 @@ struct ModelCommandTests {
             #expect(answer.files.contains(weights))
             #expect(hub.downloads.first == "/api/models/org/tiny/revision/v1")
 
-            // Without mafin's own record the same is made from the files, as for what Python pulled.
+            // Without mafin's own record, the same information comes from the files, as for models that Python has
+            // pulled.
             let repository = URL(fileURLWithPath: snapshot(folder)).deletingLastPathComponent()
                 .deletingLastPathComponent()
             try FileManager.default.removeItem(
@@ -115,7 +116,7 @@ struct ModelCommandTests {
                 #expect(outcome.status == CommandStatus.network.rawValue && outcome.output.isEmpty)
                 #expect(outcome.error.hasPrefix("error: \(endpoint): 'org/tiny' could not be pulled"))
                 #expect(outcome.error.contains(reason) && outcome.error.filter { $0 == "\n" }.count == 1)
-                // The retries of a hub that is there but busy would take a minute.
+                // Retries with a hub that answers but is busy would take a minute.
                 #expect(outcome.duration < .seconds(20))
             }
         }

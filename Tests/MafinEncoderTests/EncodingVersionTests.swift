@@ -5,9 +5,10 @@ import Testing
 
 @testable import MafinEncoder
 
-/// Vectors are cached under ``TextEncoder/encodingVersion``, so the version has to change with whatever moves a vector.
+/// Vectors are cached under ``TextEncoder/encodingVersion``, so every change that alters vectors must change the
+/// version.
 @Suite struct EncodingVersionTests {
-    /// Sums that each weigh a vector's numbers with 1, 2, 3, …: of version 1.
+    /// Weighted sums of a vector's elements, with the weights 1, 2, 3, …, in version 1.
     private static let version = 1
     private static let goldens = [-84.82466, -88.80620, -94.37291, -59.31959]
 
