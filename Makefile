@@ -1,5 +1,5 @@
-# Every job of the repository. Each target does its own set-up; `make help` lists them.
-# What they run is in Scripts/, short enough to read.
+# The jobs of the repository. `make help` lists them. Each target does its own set-up.
+# The targets run the short scripts in Scripts/.
 
 .DEFAULT_GOAL := help
 .PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service bench bench-guard lint format clean
@@ -24,33 +24,33 @@ demo: libraries ## build the demo alone, train on the bundled sample, print the 
 test: ## lint, build, all tests (ARGS=… goes to `swift test`)
 	@Scripts/test.sh $(ARGS)
 
-test-slow: ## the same with the slow suites
+test-slow: ## the same as `test`, with the slow suites
 	@MAFIN_SLOW_TESTS=1 Scripts/test.sh $(ARGS)
 
 test-build: ## build the program and its tests, as `make test` does
 	@Scripts/test.sh --build-only
 
-test-pages: test-build ## open the report's pages in headless Chromium (ARGS=… are pages to check too)
+test-pages: test-build ## open the report's pages in headless Chromium (ARGS=… names further pages to check)
 	@Scripts/test-pages.sh $(ARGS)
 
-test-service: test-build ## ask `mafin serve` with the official clients, promtool and schemathesis, and use its page in Chromium
+test-service: test-build ## check `mafin serve` with the official clients, promtool and schemathesis, and its page in Chromium
 	@Scripts/test-clients.sh
 	@Scripts/test-openapi.sh
 	@Scripts/test-service-page.sh
 
-bench: setup ## measure everything beside its peers (ARGS=… names some of Scripts/bench.sh)
+bench: setup ## measure Mafin and its peers (ARGS=… chooses benchmarks of Scripts/bench.sh)
 	@Scripts/bench.sh $(ARGS)
 
-bench-guard: libraries ## a minute: is the engine as fast as it should be on this machine?
+bench-guard: libraries ## check in a minute that the engine is as fast as expected on this machine
 	@swift build -c release --package-path Benchmarks --product bench-guard
 	@Benchmarks/.build/release/bench-guard
 
-lint: ## style and the rules between modules
+lint: ## check the style and the dependencies between modules
 	@Scripts/lint.sh
 	@Scripts/check-dependencies.sh
 
-format: ## rewrite the sources in the house style
+format: ## format the sources
 	@Scripts/lint.sh --fix
 
-clean: ## remove what was built; downloads stay (they are in .cache)
+clean: ## remove build products; downloads stay in .cache
 	@rm -rf .build .build-test Benchmarks/.build

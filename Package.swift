@@ -8,7 +8,7 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-/// A module, and the test target of the same name, which may import all that the module may.
+/// A module and its test target, which may import everything that the module may import.
 func module(
     _ name: String, _ dependencies: [Target.Dependency], isProgram: Bool = false, resources: [Resource] = [],
     goldens: Bool = true, tests: [Target.Dependency] = []
@@ -37,42 +37,42 @@ let package = Package(
         .library(name: "MafinReport", targets: ["MafinReport"]),
         .library(name: "MafinGeneration", targets: ["MafinGeneration"]),
         .executable(name: "mafin", targets: ["MafinCLI"]),
-        // The demo alone: it compiles no network, no SQLite, no TOML.
+        // Only the demo: it needs no package for networking, SQLite or TOML.
         .executable(name: "mafin-demo", targets: ["MafinDemo"]),
     ],
     dependencies: [
-        // Exact versions: warnings are errors here, so a deprecation in a newer version would break the build of a fresh clone. They are
-        // raised together, with the tests run.
-        // Parsing and help of every command.
+        // Exact versions: warnings are errors here, so a deprecation in a newer version would break the build of a fresh clone. Raise
+        // them together, and run the tests.
+        // Parses the arguments of every command and prints its help.
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        // Warnings of long runs reach the log of whoever embeds the library.
+        // Sends the warnings of long runs to the log of the program that uses the library.
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         // HTTP: embedding APIs and the model hub. (URLSession crashes in teardown on Linux.)
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
-        // The client's own types for addresses, headers and time limits.
+        // The HTTP client's types for addresses, headers and time limits.
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         // The HTTP service of `mafin serve`, and its TLS.
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
-        // Signals and orderly ends of long-running services.
+        // Signals and graceful shutdown of long-running services.
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
-        // Certificate authorities of one's own; certificates and keys of the service.
+        // Private certificate authorities; the certificate and key of the service.
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
-        // Requests, answers and header fields of the service.
+        // Requests, responses and header fields of the service.
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
-        // SQLite in WAL mode: the cache of paid vectors that survives a kill at any moment.
+        // SQLite in WAL mode: the cache of paid vectors, which survives a kill of the process at any moment.
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
-        // Profiles of embedding providers are TOML files, which people can write.
+        // Profiles of embedding providers are TOML files.
         .package(url: "https://github.com/LebJe/TOMLKit", exact: "0.6.0"),
     ],
     targets: [
-        // C: the numeric kernels, and the only place that knows which CPU they run on.
+        // C: the numeric kernels. No other module has code for a particular CPU.
         .target(
             name: "CMafinKernels",
             cSettings: [.define("ACCELERATE_NEW_LAPACK", .when(platforms: [.macOS]))],
             linkerSettings: [.linkedFramework("Accelerate", .when(platforms: [.macOS]))]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
-        // One import for users of the library: method, pipeline and comparison.
+        // One import for users of the library: the method, the pipeline and the comparison.
         .target(
             name: "Mafin", dependencies: ["MafinMethod", "MafinPipeline", "MafinComparison"], swiftSettings: strict),
         .target(
@@ -129,14 +129,14 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            // Compiled in, so that the program is one file.
+            // Compiled into the program, so that the program is one file.
             resources: ["page.html", "page.css", "page.js", "openapi.json"].map { .embedInCode("Page/\($0)") },
             tests: [
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ])
-        // What the commands do, as library calls.
+        // The work of the commands, as library calls.
         + module(
             "MafinWorkflows",
             [
@@ -145,7 +145,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             goldens: false)
-        // The same with providers, language models and the service.
+        // The commands that need embedding providers or language models, and the service.
         + module(
             "MafinProviderWorkflows",
             [
@@ -153,7 +153,7 @@ let package = Package(
                 "MafinGeneration", "MafinReport", "MafinServer", "MafinWorkflows",
             ],
             goldens: false)
-        // What commands share at the terminal, and the demo.
+        // Terminal code that commands share, and the demo.
         + module(
             "MafinCommandLine",
             [

@@ -1,6 +1,7 @@
 import Foundation
 
-/// The data folder `shared` beside the repository (or where `MAFIN_SHARED` says); tests over it are skipped where it is absent.
+/// The data folder `shared` beside the repository, or the folder in `MAFIN_SHARED`. Tests that use it are skipped if it
+/// does not exist.
 enum SharedData {
     static func folder(_ path: String) -> URL? {
         let named = ProcessInfo.processInfo.environment["MAFIN_SHARED"].map { URL(fileURLWithPath: $0) }

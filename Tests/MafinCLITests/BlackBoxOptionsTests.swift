@@ -87,7 +87,7 @@ import Testing
         #expect(try other.source(default: stored).specification == .vectors(path: "v"))
     }
 
-    /// An artefact may come from a stranger: its address is used only where it is the provider's own.
+    /// An artefact may come from a stranger, so its address is used only if it is the provider's own.
     @Test(arguments: [
         "http://127.0.0.1:1/v1", "https://api.openai.com.example.org/v1", "http://api.openai.com/v1",
         "https://api.openai.com:8443/v1", "https://api.openai.com/v1/other",
@@ -100,7 +100,7 @@ import Testing
         #expect(try BlackBoxOptions.parse(["--base-url", address]).source(default: stored).baseURL == address)
     }
 
-    /// Every user of this provider has an address of their own: an artefact's is anybody's.
+    /// Every user of this provider has a different address, so an address in an artefact may belong to anybody.
     @Test func anAddressOfAProviderWithoutOneIsNotUsed() throws {
         let stored = BlackBoxSource(.provider("azure", model: "m"), baseURL: "https://h.openai.azure.com/openai/v1")
         #expect(throws: ProviderError.self) { try BlackBoxOptions.parse([]).source(default: stored) }

@@ -12,7 +12,8 @@ import Testing
 /// `mafin compare`, run as a user runs it.
 @Suite("Commands: compare", .enabled(if: Program.url != nil, Comment(rawValue: Program.skipMessage)))
 struct CompareEndToEndTests {
-    /// A question of the small world stands once with each of its fillers, so near twins are on both sides by design.
+    /// Each question of the small data set occurs once with each filler word, so similar queries are on both sides by
+    /// design.
     private static let flags =
         ["compare"] + TinyWorld.training + ["--output", "REPORT", "--mode", "query", "--epochs", "12", "--allow-leak"]
 
@@ -57,10 +58,10 @@ struct CompareEndToEndTests {
         }
     }
 
-    /// All sections have their facts.
+    /// All sections of the report have their facts.
     private func complete(_ facts: ComparisonFacts, _ world: TinyWorld) throws {
         let verdict = try #require(facts.verdict)
-        // The fusion with BM25 is almost perfect here: more is not shown.
+        // The fusion with BM25 is almost perfect here, so no further gain is shown.
         #expect(verdict.decision == .cannotTell && verdict.reason.contains("60 test queries"), "\(verdict)")
         #expect(verdict.reason.contains("Black box + BM25") && verdict.notes?.isEmpty == false)
         #expect(verdict.costs?.dimensions?.before == 16 && verdict.costs?.dimensions?.after == 48)
@@ -69,7 +70,7 @@ struct CompareEndToEndTests {
         #expect(trained.seeds?[facts.metric]?.values.count == 2)
         #expect(
             (trained.metrics[facts.metric] ?? 0) > (facts.system(named: "black-box")?.metrics[facts.metric] ?? 1) + 0.1)
-        // Every answer of this world was one in training, and some questions are asked on both sides.
+        // Every answer of this data set was an answer in training, and some questions are on both sides.
         #expect(facts.subsets?.map(\.name) == ["seen-documents", "without-twins"])
         #expect(verdict.notes?.contains { $0.contains("have a twin in train or dev") } == true)
         #expect(facts.perQuery?.queryIds.count == 60)
@@ -79,7 +80,7 @@ struct CompareEndToEndTests {
         let examples = try #require(facts.examples)
         #expect(examples.wins.first?.systemRanking.first?.parts != nil && examples.wins.first?.attributions != nil)
         #expect(facts.scoreHistograms?.count == 2 && facts.data?.splits.count == 3)
-        // Near twins are named; only an equal text would have needed the permission of --allow-leak.
+        // Similar queries are reported. Only an equal text would have needed --allow-leak.
         let leaks = try #require(facts.leaks)
         #expect(leaks.found > 0 && !leaks.isAllowed && facts.suspectedFalseNegatives != nil)
         #expect(facts.provenance?.command?.contains("compare --data data") == true)
@@ -90,7 +91,7 @@ struct CompareEndToEndTests {
         #expect(!FileManager.default.fileExists(atPath: world.url("REPORT/state/artefacts").path))
     }
 
-    /// The artefact measures as the report says, by another way; its runs too.
+    /// Evaluating the artefact by another command gives the figures of the report, and so do its runs.
     private func isShipped(_ facts: ComparisonFacts, _ world: TinyWorld) async throws {
         let chosen = try #require(facts.examples?.system)
         let evaluate = try await world.mafin(["evaluate", "REPORT/artefact", "--data", "data", "--json", "--quiet"])
@@ -107,7 +108,7 @@ struct CompareEndToEndTests {
         #expect(diff.status == 0, "\(diff.error)")
     }
 
-    /// A finished comparison is not made anew; another is not mixed with it.
+    /// A finished comparison is not made again, and a different one is not mixed with it.
     private func goesOn(_ world: TinyWorld) async throws {
         let again = try await world.mafin(Self.flags + ["--seeds", "2", "--json"])
         #expect(again.status == 0 && !again.error.contains("…\n"), "\(again.error)")
@@ -157,7 +158,7 @@ struct CompareEndToEndTests {
             #expect(passed.status == 0, "\(passed.error)")
             let unknown = try await world.mafin(flags.dropLast(4) + ["--fail-if", "nDCG@10 < nudge-n"])
             #expect(unknown.status == CommandStatus.data.rawValue && unknown.error.contains("no figure for nudge-n"))
-            // Another choice is another comparison.
+            // Other options make a different comparison.
             let other = try await world.mafin(flags.dropLast(4) + ["--allow-leak"])
             #expect(
                 other.status == CommandStatus.usage.rawValue && other.error.contains("--allow-leak"), "\(other.error)")

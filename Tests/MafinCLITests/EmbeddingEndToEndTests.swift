@@ -102,7 +102,8 @@ struct EmbeddingEndToEndTests {
         }
     }
 
-    /// Inputs of some blocks: what is written does not depend on how they are cut, and memory does not grow with them.
+    /// With inputs of several blocks the output does not depend on how they are cut, and memory does not grow with
+    /// their number.
     @Test func longInputsAreStreamed() async throws {
         let width = 256
         let world = try TinyWorld()
@@ -133,7 +134,7 @@ struct EmbeddingEndToEndTests {
         #expect(try ids(world.url("long.ids")) == (0..<25_000).map { "x\($0)" })
         let differences = zip(few.values, many.values).map { abs($0 - $1) }
         #expect((differences.max() ?? 1) < 1e-6)
-        // 20,000 more rows are 23 MB of joined vectors, and 81 MB more in memory where all is held at once.
+        // 20,000 more rows are 23 MB of joined vectors. Memory would grow by 81 MB if all were held at once.
         #if os(Linux)
             let growth = try #require(long) - #require(short)
             #expect(growth < 48 << 20, "\(growth) bytes more")

@@ -6,14 +6,14 @@ import Testing
 
 @testable import MafinCLI
 
-/// Whatever is wrong with the input: one line that names file, line or id, a status that says whose fault it is, and nothing written.
+/// For every fault of the input: one line that names file, line or id, a status of the right kind, and no output files.
 @Suite("Commands: faults", .enabled(if: Program.url != nil, Comment(rawValue: Program.skipMessage)))
 struct FaultEndToEndTests {
-    /// A fault, made in a good world.
+    /// A change that makes good data faulty.
     struct Fault: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var status: CommandStatus = .data
-        /// What the line says; `{}` stands for the world's folder.
+        /// The expected line; `{}` stands for the data's folder.
         var says: [String]
         var arguments: [String] = train
         var make: @Sendable (TinyWorld) throws -> Void = { _ in }
@@ -136,7 +136,7 @@ struct FaultEndToEndTests {
         #expect(outcome.output.isEmpty)
         let errors = outcome.error.split(separator: "\n").filter { $0.lowercased().hasPrefix("error: ") }
         #expect(errors.count == 1, "\(outcome.error)")
-        // The parser adds how the command is used; everything else is that one line.
+        // The argument parser adds the usage of the command. All other errors are one line.
         if !outcome.error.contains("Usage: ") {
             #expect(outcome.error.filter { $0 == "\n" }.count == 1, "\(outcome.error)")
         }
@@ -164,7 +164,7 @@ struct FaultEndToEndTests {
         #expect(!FileManager.default.fileExists(atPath: world.url("ART.training").path))
     }
 
-    /// Faults of what a good training left behind.
+    /// Faults in the output of a good training.
     @Test func damagedArtefactsAreRefused() async throws {
         let world = try TinyWorld()
         defer { world.remove() }

@@ -9,7 +9,8 @@ import Testing
 
 @testable import MafinCLI
 
-/// A corpus without labels, a language model that knows how people ask for it, and an embedding API: the whole path through the program.
+/// The whole path through the program with a corpus without labels, a language model that knows how people ask for its
+/// documents, and an embedding API.
 @Suite("Commands: generate", .enabled(if: Program.url != nil, Comment(rawValue: Program.skipMessage)), .serialized)
 struct GenerateEndToEndTests {
     /// `w3 …` is asked for as `j3 …`, as in ``TinyWorld``.
@@ -23,7 +24,7 @@ struct GenerateEndToEndTests {
         return "j\(number) " + words.dropFirst(2 * variant).prefix(2).joined(separator: " ") + " v\(variant)"
     }
 
-    /// What both servers have answered.
+    /// The answers of both servers.
     private final class Bill: Sendable {
         let state = Mutex<(prompts: [Int], texts: [String])>(([], []))
         var prompts: [Int] { state.withLock { $0.prompts } }
@@ -64,7 +65,7 @@ struct GenerateEndToEndTests {
         }
     }
 
-    /// A black box that sees the common words, and half of the rest.
+    /// A black box that knows the common words and half of the others.
     private static func vector(_ text: String) -> [Double] {
         var values = [Double](repeating: 0.01, count: 20)
         for word in text.split(separator: " ") where word.hasPrefix("f") {
@@ -114,7 +115,7 @@ struct GenerateEndToEndTests {
             #expect(bill.prompts.sorted() == Array(0..<60))
             #expect(Set(bill.texts).count == bill.texts.count)
 
-            // Once more: nothing is asked, and the same comes out.
+            // A second run asks nothing and gives the same result.
             let before = try String(contentsOf: world.url("GEN/queries.jsonl"), encoding: .utf8)
             let again = try await world.mafin(
                 ["generate", "--output", "GEN", "--round-trip", "40", "--quiet"] + flags(server) + blackBox(server))
@@ -139,7 +140,7 @@ struct GenerateEndToEndTests {
         }
     }
 
-    /// The limit is one for writer and judge; the writer's key goes to nobody else.
+    /// Writer and judge share one limit. The writer's key goes to no other server.
     @Test func theJudgeSharesTheLimitAndNotTheKey() async throws {
         try await withWorld { world, server, bill in
             let shared = try await world.mafin(
@@ -166,7 +167,7 @@ struct GenerateEndToEndTests {
         }
     }
 
-    /// Killed in the middle: the next run asks what is missing, and nothing twice.
+    /// After a kill, the next run asks only what is missing.
     @Test func goesOnAfterAKill() async throws {
         try await withWorld(pause: 0.03) { world, server, bill in
             let arguments = ["generate", "--output", "GEN", "--llm-concurrency", "2"] + flags(server)
@@ -180,12 +181,13 @@ struct GenerateEndToEndTests {
             #expect(
                 outcome.status == 0 && FileManager.default.fileExists(atPath: world.url("GEN/qrels/train.tsv").path),
                 "\(outcome.error)")
-            // What was in flight when the kill came is asked again: two, and the one whose reply was not yet written.
+            // Requests that were in flight at the kill are asked again: two, and the one whose reply was not yet
+            // written.
             #expect(bill.prompts.count - 60 <= 3 && before >= 15 && Set(bill.prompts).count == 60)
         }
     }
 
-    /// In a folder whose name begins with a dash, which no command line in between may take for a flag.
+    /// In a folder whose name begins with a dash, which no command may read as a flag.
     @Test func adaptRunsTheWholePath() async throws {
         try await withWorld { world, server, _ in
             try world.folder.write(
@@ -216,7 +218,7 @@ struct GenerateEndToEndTests {
         }
     }
 
-    /// A collection's own labels stay what is measured on.
+    /// Measurements still use the collection's own labels.
     @Test func ownLabelsAreKept() async throws {
         try await withWorld { world, _, _ in
             let outcome = try await world.mafin(

@@ -6,14 +6,14 @@ import Testing
 @testable import MafinCLI
 
 @Suite struct HelpTests {
-    /// A command and the words that it is called by.
+    /// A command, and the words that call it.
     struct Entry: Sendable, CustomTestStringConvertible {
         var words: String
         var command: any ParsableCommand.Type
         var testDescription: String { words }
     }
 
-    /// All commands that do something.
+    /// All commands without subcommands.
     static let commands: [Entry] = leaves(of: MafinCommand.self, "mafin")
 
     private static func leaves(of command: any ParsableCommand.Type, _ words: String) -> [Entry] {

@@ -68,7 +68,8 @@ struct ModelCommandTests {
             #expect(answer.files.contains(weights))
             #expect(hub.downloads.first == "/api/models/org/tiny/revision/v1")
 
-            // Without mafin's own record the same is made from the files, as for what Python pulled.
+            // Without mafin's own record, the same information comes from the files, as for models that Python has
+            // pulled.
             let repository = URL(fileURLWithPath: snapshot(folder)).deletingLastPathComponent()
                 .deletingLastPathComponent()
             try FileManager.default.removeItem(

@@ -7,7 +7,7 @@ import Testing
 @testable import MafinCommandLine
 
 @Suite struct NetworkedStatusTests {
-    /// An error of each kind that the modules above the demo's have.
+    /// One error of each kind of the modules that the demo does not use.
     private static let errors: [(any Error & CustomStringConvertible, CommandStatus)] = [
         (ProviderError.badKey(source: "file", reason: "is empty"), .usage),
         (ProviderError.cacheFull(path: "c.sqlite"), .failure),

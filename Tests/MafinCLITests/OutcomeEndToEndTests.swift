@@ -5,7 +5,7 @@ import Testing
 
 @testable import MafinCLI
 
-/// What a user is told when a command ends: its status, its words, and its JSON.
+/// The output at the end of a command: status, text and JSON.
 @Suite("Commands: how they end", .enabled(if: Program.url != nil, Comment(rawValue: Program.skipMessage)))
 struct OutcomeEndToEndTests {
     private func error(_ output: String) throws -> [String: Any] {
@@ -31,7 +31,7 @@ struct OutcomeEndToEndTests {
         }
     }
 
-    /// The usage of a command is shown for faults in the command line, and not for what goes wrong later.
+    /// The usage of a command is shown for faults in the command line, but not for later errors.
     @Test func usageIsShownForFaultyFlagsOnly() async throws {
         try await TemporaryFolder.with { folder in
             let flags = try await Program.run(["train", "--tiem", "10m"], in: folder)
@@ -51,7 +51,7 @@ struct OutcomeEndToEndTests {
         }
     }
 
-    /// Lines to copy work in a shell, whatever the paths are called.
+    /// Command lines that are printed for copying work in a shell, for all names of paths.
     @Test func linesToCopyQuotePaths() async throws {
         let world = try TinyWorld()
         defer { world.remove() }
@@ -91,7 +91,7 @@ struct OutcomeEndToEndTests {
         #expect(!FileManager.default.fileExists(atPath: world.url("ART.training").path))
     }
 
-    /// The demo never removes the checkpoints of a training that lie where it is told to write.
+    /// The demo never removes the checkpoints of a training in its output folder.
     @Test func theDemoKeepsWhatItFinds() async throws {
         let world = try TinyWorld()
         defer { world.remove() }
@@ -106,7 +106,7 @@ struct OutcomeEndToEndTests {
         #expect(try String(contentsOf: checkpoint, encoding: .utf8) == "weights")
     }
 
-    /// A service is not asked to wait for a day.
+    /// A service cannot use batches, which may take a day.
     @Test(arguments: [["serve", "ART"], ["search", "ART", "--data", "data", "question"]])
     func batchesAreRefusedWhereSomebodyWaits(_ command: [String]) async throws {
         try await TemporaryFolder.with { folder in

@@ -4,14 +4,14 @@ import Synchronization
 
 /// The built program, run as a user runs it.
 enum Program {
-    /// What a run left behind.
+    /// The result of a run.
     struct Outcome: Sendable {
         var status: Int32
         var output: String
         var error: String
     }
 
-    /// Where it was built: beside the bundle of tests.
+    /// The built program, which is beside the bundle of tests.
     static let url: URL? = {
         let bundles = Bundle.allBundles.map(\.bundleURL).filter { $0.pathExtension == "xctest" }
         let runner = URL(fileURLWithPath: CommandLine.arguments.first ?? "")
@@ -28,18 +28,18 @@ enum Program {
         try await start(arguments, in: folder, environment: environment).outcome()
     }
 
-    /// Starts it with an environment of nothing but `environment`, `PATH`, a home folder and where libraries lie.
+    /// Starts it with an environment that has only `environment`, `PATH`, a home folder and the library path.
     static func start(
         _ arguments: [String], in folder: TemporaryFolder, environment: [String: String] = [:]
     ) throws -> Running {
         var variables = ProcessInfo.processInfo.environment.filter { ["PATH", "LD_LIBRARY_PATH"].contains($0.key) }
         variables["HOME"] = folder.url.path
-        // Not the encoder that the checkout holds.
+        // Prevents it from finding the encoder in the checkout.
         variables["MAFIN_MODELS"] = ""
         return try Running(arguments, in: folder, environment: variables.merging(environment) { _, given in given })
     }
 
-    /// A run that goes on.
+    /// A run in progress.
     final class Running: Sendable {
         private let process: UncheckedProcess
         private let output: URL
@@ -51,12 +51,12 @@ enum Program {
             var waiting: CheckedContinuation<Void, Never>?
         }
 
-        /// `Process` is not marked as sendable; it is started once, and only asked for its number after that.
+        /// `Process` is not sendable. It is started once, and afterwards only its identifier is read.
         private struct UncheckedProcess: @unchecked Sendable { let value = Process() }
 
         fileprivate init(_ arguments: [String], in folder: TemporaryFolder, environment: [String: String]) throws {
             process = UncheckedProcess()
-            // Files, since a pipe that nobody empties stops the program.
+            // Output goes to files, because a full pipe would block the program.
             output = try folder.write("", to: ".outcome-output-\(UUID().uuidString)")
             error = try folder.write("", to: ".outcome-error-\(UUID().uuidString)")
             let process = process.value
@@ -71,18 +71,18 @@ enum Program {
             try process.run()
         }
 
-        /// What it has written to standard error so far.
+        /// Standard error so far.
         var errorSoFar: String { (try? String(contentsOf: error, encoding: .utf8)) ?? "" }
 
-        /// Number of the process.
+        /// Process identifier.
         var identifier: Int32 { process.value.processIdentifier }
 
         /// Whether it has ended.
         var hasEnded: Bool { end.withLock { $0.status != nil } }
 
-        /// Sends a signal as soon as standard error, given as far as it is written, is what `condition` waits for.
+        /// Sends a signal as soon as `condition` returns `true` for standard error so far.
         ///
-        /// A thread of its own looks for it: the tests' tasks may wait for seconds while others compute.
+        /// A separate thread does this, because tasks of tests may wait for seconds while others compute.
         func signal(_ number: Int32, when condition: @escaping @Sendable (String) -> Bool) {
             let run = self
             Thread.detachNewThread {
@@ -96,8 +96,8 @@ enum Program {
             }
         }
 
-        /// Looks at its memory until it ends; a thread of its own, as for signals.
-        /// - Returns: what tells the largest amount that was seen, in bytes; nil where the system does not tell.
+        /// Watches its memory until it ends, on a separate thread, as for signals.
+        /// - Returns: a function that gives the largest amount so far in bytes; `nil` if the system does not report it.
         func watchMemory() -> @Sendable () -> Int? {
             final class Peak: Sendable { let bytes = Mutex(Int?.none) }
             let (run, peak) = (self, Peak())
@@ -110,7 +110,7 @@ enum Program {
             return { peak.bytes.withLock { $0 } }
         }
 
-        /// The largest memory that a process has had so far, where the system tells (Linux).
+        /// The peak memory of a process so far; `nil` if the system does not report it. Linux does.
         private static func largestMemory(of process: Int32) -> Int? {
             guard let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8),
                 let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),

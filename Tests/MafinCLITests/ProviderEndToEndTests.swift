@@ -46,7 +46,7 @@ struct ProviderEndToEndTests {
         #expect(unknown.status == CommandStatus.usage.rawValue && unknown.error.contains("'nobody'"))
     }
 
-    /// What was learned is a profile that works.
+    /// The learned profile works.
     @Test func probesAServer() async throws {
         let folder = try TemporaryFolder()
         defer { try? FileManager.default.removeItem(at: folder.url) }
@@ -83,7 +83,7 @@ struct ProviderEndToEndTests {
         #expect(server.requests.count == 1)
     }
 
-    /// A collection is paid once, checked, taken away as files, and brought into another cache.
+    /// The vectors of a collection are paid for once, checked, exported as files and imported into another cache.
     @Test func theCacheTravels() async throws {
         let world = try TinyWorld()
         defer { world.remove() }
@@ -114,7 +114,7 @@ struct ProviderEndToEndTests {
             #expect(
                 load.status == 0 && load.output.contains("\(asked.count) of them new"), "\(load.error)\(load.output)")
         }
-        // The same server asked through the imported cache: nothing is paid again.
+        // With the imported cache, nothing is paid to the same server again.
         let again = try await world.mafin(
             [
                 "train", "--data", "data", "--encoder", "model", "--output", "ART2", "--rivals", "none", "--epochs",
@@ -122,12 +122,13 @@ struct ProviderEndToEndTests {
             ] + blackBox)
         #expect(again.status == 0 && paid.texts.withLock { $0.count } == asked.count, "\(again.error)")
 
-        // Damage is found, told by the status, and repaired.
+        // Damage is found, reported by the status, and repaired.
         let gone = try await world.mafin(["cache", "gc", "--source", "1", "--cache", "a.sqlite"])
         #expect(gone.status == 0 && gone.output.contains("\(asked.count) vectors removed"), "\(gone.output)")
     }
 
-    /// An artefact from a stranger names a server and a provider for which the user has a key: neither text nor key goes there.
+    /// An artefact from a stranger names a server, and a provider for which the user has a key. Neither texts nor the
+    /// key may be sent to that server.
     @Test func anArtefactDoesNotChooseWhereAKeyGoes() async throws {
         let world = try TinyWorld()
         defer { world.remove() }

@@ -5,18 +5,18 @@ import Testing
 
 @testable import MafinCLI
 
-/// A training that is cut off ends in the same weights, bit by bit, as one that was left alone.
+/// A training that was interrupted ends with the same weights as an uninterrupted one, bit for bit.
 @Suite(
     "Commands: train --resume", .serialized,
     .enabled(if: Program.url != nil, Comment(rawValue: Program.skipMessage)))
 struct ResumeEndToEndTests {
-    /// Long enough to be cut off in the middle. The clock has no say in it: the epochs end it long before the time does.
+    /// Long enough to be interrupted. The clock does not affect it, because the epochs end long before the time.
     private static func flags(_ mode: String, epochs: Int) -> [String] {
         ["train", "--output", "ART", "--rivals", "none", "--mode", mode, "--epochs", "\(epochs)", "--patience", "1000"]
             + TinyWorld.training + ["--learning-rate", "0.001"]
     }
 
-    /// Whether a run has said that it evaluated a state after the start.
+    /// Whether a run has reported the evaluation of a state after the start.
     @Sendable private static func isInTheMiddle(_ error: String) -> Bool {
         error.split(separator: "\n").contains {
             $0.hasPrefix("mafin: step ") && !$0.hasPrefix("mafin: step 0:") && $0.contains("dev")
@@ -29,7 +29,7 @@ struct ResumeEndToEndTests {
             .map { try Data(contentsOf: $0) }
     }
 
-    /// What is the same in two runs of one training: all of the manifest but seconds.
+    /// What must be the same in two runs of one training: the manifest without seconds.
     private static func figures(_ world: TinyWorld) throws -> String {
         let text = try String(contentsOf: world.url("ART/manifest.json"), encoding: .utf8)
         return text.split(separator: "\n").filter { !$0.contains("\"elapsed\"") && !$0.contains("\"seconds\"") }
@@ -75,7 +75,7 @@ struct ResumeEndToEndTests {
         }
     }
 
-    /// Trains once in one go, once as `interrupt` and then with `--resume`, and compares.
+    /// Trains once without interruption, and once with `interrupt` and then `--resume`, and compares both.
     private func compare(
         _ mode: String, _ epochs: Int, resumed: String = "resumed after step",
         _ interrupt: ([String], TinyWorld) async throws -> Void

@@ -20,7 +20,7 @@ import Testing
 struct ServiceEndToEndTests {
     private static let key = "a-key-of-the-test"
 
-    /// Trains, indexes and serves; `body` gets the world, the run and its port. The service then ends by SIGTERM.
+    /// Trains, indexes and serves. `body` receives the data, the run and its port. SIGTERM then ends the service.
     private func withService(
         _ flags: [String] = [], _ body: (TinyWorld, Program.Running, Int) async throws -> Void
     ) async throws {
@@ -115,7 +115,7 @@ struct ServiceEndToEndTests {
                 #expect(abs(difference) < 1e-5)
             }
 
-            // Trained anew with another seed: the same index, other vectors of queries.
+            // Trained again with another seed: the index is the same, and query vectors differ.
             let before = try vector(try await ask(port, "/v1/embeddings", ["model": "ART:query", "input": "w3 f1"]))
             let train = try await world.mafin(
                 [
@@ -131,7 +131,7 @@ struct ServiceEndToEndTests {
         }
     }
 
-    /// Text of a document behind its own words, as the corpus has it.
+    /// The rest of a document's text after its own word, as in the corpus.
     private func documentText(_ world: TinyWorld, _ number: Int) throws -> String {
         let lines = try String(contentsOf: world.url("data/corpus.jsonl"), encoding: .utf8).split(separator: "\n")
         let object = try JSONSerialization.jsonObject(with: Data(lines[number].utf8)) as? [String: String]
@@ -161,7 +161,7 @@ struct ServiceEndToEndTests {
         }
     }
 
-    /// Trains beside a server and serves; `body` gets the service's port and a way to ask.
+    /// Trains with a server as the black box and serves. `body` receives the service's port and a way to send requests.
     private func withProvider(
         _ flags: [String], _ body: (Provider, Program.Running, Int) async throws -> Void
     ) async throws {
@@ -236,7 +236,7 @@ struct ServiceEndToEndTests {
         }
     }
 
-    /// What may be spent is spent once, however often the artefact is loaded anew.
+    /// A reload of the artefact does not renew the spending limit.
     @Test func aReloadDoesNotAllowMore() async throws {
         try await withProvider(["--max-requests", "1"]) { provider, run, port in
             #expect(try await raw(port, "/v1/embeddings", ["input": "f1 new"]).0.status == .ok)

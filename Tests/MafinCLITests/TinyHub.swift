@@ -1,13 +1,13 @@
 import Foundation
 import MafinTestSupport
 
-/// A model hub with one repository, `org/tiny`, whose files it gives itself.
+/// A model hub with one repository, `org/tiny`, that serves its files itself.
 struct TinyHub {
     static let commit = "0123456789abcdef0123456789abcdef01234567"
 
     private let server: StubHTTPServer
 
-    /// A BERT of the smallest size, as far as its settings go. The "weights" are a text of known SHA-256.
+    /// The settings of a tiny BERT. Its "weights" are a text with a known SHA-256.
     static let bert: [String: String] = [
         "config.json": """
         {"model_type": "bert", "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2, \
@@ -30,7 +30,7 @@ struct TinyHub {
             let prefix = "/org/tiny/resolve/\(Self.commit)/"
             guard request.target.hasPrefix(prefix), let text = files[String(request.target.dropFirst(prefix.count))]
             else { return .text(#"{"error": "Repository not found"}"#, status: 404) }
-            // The name of a file's content is neither of the hub's hashes, as on some mirrors.
+            // The ETag of a file is neither of the hub's hashes, as on some mirrors.
             let name = request.target.dropFirst(prefix.count).replacing("/", with: "-")
             return .text(text, headers: ["ETag": "\"content-of-\(name)\"", "X-Repo-Commit": Self.commit])
         }

@@ -3,27 +3,28 @@ import MafinEncoder
 import MafinNumerics
 import MafinTestSupport
 
-/// Everything that a training needs, small enough to take a fraction of a second: a collection, a black box's answers, an encoder.
+/// Everything that a training needs, so small that it takes a fraction of a second: a collection, a black box's
+/// vectors, an encoder.
 ///
-/// Each document has a word of its own, and its queries a word of theirs for it, which only training can tell (`w3` is asked for as `j3`);
-/// they share common words. The black box knows the document half of the time.
+/// Each document has its own word. Its queries use another word for it (`j3` for `w3`), which only training can learn.
+/// Documents and queries share common words. The black box knows half of the documents.
 struct TinyWorld {
-    /// The folder that holds all of it: `data`, `vectors`, `model`.
+    /// The folder with `data`, `vectors` and `model`.
     let folder: TemporaryFolder
 
     static let documents = 60
     static let queriesOfDocument = 6
-    /// Numbers in a vector of the black box and of the encoder.
+    /// Dimension of the black box's and the encoder's vectors.
     static let blackBoxDimension = 16
     static let localDimension = 32
 
-    /// Flags that train on it; relative to the folder.
+    /// Flags to train on it, relative to the folder.
     static let training = [
         "--data", "data", "--black-box", "vectors:vectors", "--encoder", "model", "--learning-rate", "0.01",
         "--threads", "2",
     ]
 
-    /// Writes all of it into a fresh folder, which the caller removes.
+    /// Writes everything to a new folder, which the caller removes.
     init() throws {
         folder = try TemporaryFolder()
         try writeData()
@@ -40,7 +41,7 @@ struct TinyWorld {
         try await Program.run(arguments, in: folder, environment: environment)
     }
 
-    /// Ids of the queries in the order of their file, and of the split that each belongs to.
+    /// Ids of the queries in the order of their file, each with its split.
     static let queries: [(id: String, document: Int, split: String)] = (0..<documents).flatMap { document in
         (0..<queriesOfDocument).map { number in
             ("q\(document)-\(number)", document, number < 4 ? "train" : number == 4 ? "dev" : "test")
@@ -53,7 +54,7 @@ struct TinyWorld {
         return "j\(document) \(text(ofDocument: document)) " + fillers(2, seed: UInt64(number))
     }
 
-    /// Gives a query the text of another, but for case.
+    /// Gives a query the text of another one, in different case.
     func askAgain(query: Int, as other: Int, in data: String = "data") throws {
         let queries = url("\(data)/queries.jsonl")
         let text = try String(contentsOf: queries, encoding: .utf8)
@@ -62,7 +63,7 @@ struct TinyWorld {
         ).write(to: queries, atomically: true, encoding: .utf8)
     }
 
-    /// A document's text: common words, which its queries hold too.
+    /// A document's text: common words, which its queries have too.
     private static func text(ofDocument number: Int) -> String { fillers(4, seed: UInt64(1000 + number)) }
 
     private static func fillers(_ count: Int, seed: UInt64) -> String {
@@ -110,7 +111,7 @@ struct TinyWorld {
         }
     }
 
-    /// A BERT of one layer with random weights that knows the words of this world.
+    /// A BERT of one layer with random weights and a vocabulary of the words of these texts.
     static func writeModel(to folder: TemporaryFolder, name: String, width: Int, seed: UInt64) throws {
         let words =
             ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + (0..<documents).map { "w\($0)" }

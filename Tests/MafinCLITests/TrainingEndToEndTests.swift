@@ -10,7 +10,7 @@ import Testing
 struct TrainingEndToEndTests {
     private static let short = TinyWorld.training + ["--mode", "query", "--epochs", "20"]
 
-    /// Runs `body` in a world of its own.
+    /// Runs `body` with data of its own.
     private func withWorld(_ body: (TinyWorld) async throws -> Void) async throws {
         let world = try TinyWorld()
         defer { world.remove() }
@@ -94,7 +94,8 @@ struct TrainingEndToEndTests {
             #expect(allowed.status == 0 && allowed.error.contains("count what was memorised"), "\(allowed.error)")
             #expect(try object(allowed.output)["knownQueries"] as? [String] == ["q0-5"])
 
-            // What an older version wrote does not say what it knows: the collection's own train and dev are taken.
+            // An artefact of an older version does not record its known queries, so the collection's train and dev are
+            // used.
             let manifest = world.url("CLEAN/manifest.json")
             var old = try object(String(contentsOf: manifest, encoding: .utf8))
             old["files"] = (old["files"] as? [[String: Any]])?.filter { $0["path"] as? String != "known-queries.txt" }
@@ -104,7 +105,7 @@ struct TrainingEndToEndTests {
         }
     }
 
-    /// With the least memory that it says it needs, parts are computed twice, and the result is the same.
+    /// With the least memory that the error message names, activations are recomputed, and the result is the same.
     @Test func littleMemoryChangesNothing() async throws {
         try await withWorld { world in
             let train = ["train"] + TinyWorld.training + ["--mode", "block", "--epochs", "3", "--rivals", "none"]
@@ -123,7 +124,7 @@ struct TrainingEndToEndTests {
         }
     }
 
-    /// The shape and the names that programs rely on.
+    /// The structure and the names of the JSON, on which programs rely.
     private func evaluates(_ world: TinyWorld) async throws {
         let evaluate = try await world.mafin(
             ["evaluate", "ART", "--data", "data", "--split", "test", "--json", "--runs", "runs"])
@@ -155,7 +156,7 @@ struct TrainingEndToEndTests {
                 #expect(low <= mean && mean <= high && (0...1).contains(interval["p"] ?? -1))
             }
         }
-        // Only training can tell which document a query's word means.
+        // Only training can learn which document a query's word means.
         #expect((quality["mafin"] ?? 0) > (quality["black-box"] ?? 1) + 0.1)
         #expect((quality["mafin"] ?? 0) > (quality["local"] ?? 1) + 0.1)
 
@@ -194,7 +195,7 @@ struct TrainingEndToEndTests {
         }
     }
 
-    /// The local encoder as released is what training began with, or it is not in the table.
+    /// The released encoder in the table must be the one with which training began; otherwise it is left out.
     @Test func anotherRevisionOfTheReleasedEncoderIsNotCompared() async throws {
         try await withWorld { world in
             func evaluate() async throws -> (names: [String], omitted: [String: String]) {
@@ -223,7 +224,7 @@ struct TrainingEndToEndTests {
                 #expect(changed.omitted[name]?.contains("model/model.safetensors: the artefact's") == true)
             }
 
-            // A manifest from before the hash was recorded.
+            // A manifest of an older version, without the hash.
             var manifest = try object(String(contentsOf: world.url("ART/manifest.json"), encoding: .utf8))
             manifest["released"] = nil
             try JSONSerialization.data(withJSONObject: manifest).write(to: world.url("ART/manifest.json"))

@@ -12,7 +12,7 @@ import Testing
 @testable import MafinCommandLine
 
 @Suite struct CommandStatusTests {
-    /// An error of each kind that each module has.
+    /// One error of each kind of each module.
     private static let errors: [(any Error & CustomStringConvertible, CommandStatus)] = [
         (NumericsError.file(path: "a.npy", reason: "too short"), .data),
         (TokenizerError.noTokenizer(folder: "m"), .data),

@@ -75,7 +75,7 @@ import Testing
         var description: String { "the server said \u{1B}[31mno\u{9B}2J" }
     }
 
-    /// The words of a server cannot steer the terminal.
+    /// Text from a server cannot control the terminal.
     @Test func escapeSequencesDoNotReachTheTerminal() async throws {
         let result = try #require(
             await #expect(processExitsWith: .exitCode(70), observing: [\.standardErrorContent]) {
@@ -102,7 +102,7 @@ import Testing
 }
 
 @Suite struct InterruptionTests {
-    /// Signals the whole process, as a terminal does, and gives it ten seconds to take notice.
+    /// Signals the whole process, as a terminal does, and waits up to ten seconds for the effect.
     private static func interrupt(with number: Int32) {
         kill(getpid(), number)
         for _ in 0..<1000 where !Interruption.isRequested { usleep(10_000) }

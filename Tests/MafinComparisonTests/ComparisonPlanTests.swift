@@ -23,7 +23,7 @@ import Testing
         #expect(ComparedSystem.all.allSatisfy { plan.wants($0.name) } && plan.wants("lambda-mafin+bm25"))
     }
 
-    /// Seeds go before methods, and the first method stays whatever happens.
+    /// Seeds are dropped before methods, and the first method is never dropped.
     @Test func littleTimeLeavesSeedsOutThenMethods() {
         let less = plan { $0.seconds = 240 }
         #expect(less.seeds == [1] && less.contenders.count == 6 && less.leftOut.map(\.name) == ["seeds"])
@@ -47,11 +47,11 @@ import Testing
 
     @Test func roundsShareWhatIsLeft() {
         let plan = plan()
-        // 18 trainings, and as much as two for the learning curve; nothing known of what a training takes beside its own.
+        // 18 trainings, and two shares for the learning curve. The overhead of a training is not known yet.
         #expect(plan.secondsOfTraining(round: 0, left: 2_000, overhead: nil) == 90)
         #expect(plan.secondsOfTraining(round: 1, left: 1_400, overhead: 20) == 80)
         #expect(plan.secondsOfTraining(round: 2, left: 240, overhead: 10) == 20)
-        // The first seed is trained whatever is left, a further one only where it comes to something.
+        // The first seed is always trained, a further one only if its time is useful.
         #expect(plan.secondsOfTraining(round: 0, left: -5, overhead: nil) == ComparisonPlan.leastSeconds)
         #expect(plan.secondsOfTraining(round: 2, left: 70, overhead: 5) == nil)
         let alone = self.plan { $0.systems = ["mafin"] }

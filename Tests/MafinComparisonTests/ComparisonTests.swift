@@ -8,7 +8,7 @@ import Testing
 @testable import MafinComparison
 @testable import MafinRetrieval
 
-/// What a comparison keeps, chooses and leaves out.
+/// What a comparison keeps, chooses and leaves out, with toy trainings.
 @Suite struct ComparisonTests {
     private static let metric = Metric.nDCG(cutoff: 10)
 
@@ -31,7 +31,7 @@ import Testing
         let first = try toy.comparison(["mafin"])
         try FileManager.default.createDirectory(at: block, withIntermediateDirectories: true)
         #expect(throws: (any Error).self) { try first.run() }
-        // The first seed is recorded, so its artefact may be the one that is chosen; the second can go on from its checkpoint.
+        // The first seed is recorded, so its artefact may be chosen. The second can continue from its checkpoint.
         #expect(toy.exists("state/units/mafin.1.json"))
         #expect(
             toy.exists("state/artefacts/mafin.1/manifest.json") && toy.exists("state/artefacts/mafin.2/manifest.json"))
@@ -48,7 +48,8 @@ import Testing
             toy.exists("artefact/manifest.json") && !toy.exists("state/artefacts") && !toy.exists("state/checkpoints"))
     }
 
-    /// A kill between the record and what it makes needless: the next run removes that, and nothing of the training at hand.
+    /// A kill between writing a record and removing files that are no longer needed. The next run removes them, but
+    /// nothing of the current training.
     @Test func whatAKillLeftIsRemovedLater() async throws {
         let toy = try await ToyComparison()
         defer { toy.remove() }
@@ -57,7 +58,7 @@ import Testing
         try FileManager.default.createDirectory(at: block, withIntermediateDirectories: true)
         #expect(throws: (any Error).self) { try first.run() }
         #expect(toy.exists("state/checkpoints/tuned-alone.1"))
-        // As if the run had ended before it tidied up behind the first training.
+        // As if the run had been killed before it removed the files of the first training.
         try toy.folder.write("old", to: "REPORT/state/checkpoints/mafin.1/latest.json")
         try FileManager.default.removeItem(at: block.deletingLastPathComponent())
         var untouched = false
@@ -71,7 +72,7 @@ import Testing
         #expect(untouched && outcome.trainings.count == 2)
     }
 
-    /// A damaged checkpoint is no failure of the method: the command ends, and the checkpoint stays to be looked at.
+    /// A damaged checkpoint is not a failure of the method. The command ends, and the checkpoint is kept.
     @Test func aDamagedCheckpointEndsTheComparison() async throws {
         let toy = try await ToyComparison()
         defer { toy.remove() }
@@ -121,7 +122,7 @@ import Testing
                 && !toy.exists("state/units/composition-without-encoder.1.json"))
     }
 
-    /// A finished part with made-up values, as a run leaves it.
+    /// A recorded part with made-up values.
     private func record(
         _ contender: Contender, seed: UInt64, development: Double, test: Double, in toy: ToyComparison
     ) throws {
@@ -143,8 +144,8 @@ import Testing
             "\(contender.rawValue).\(seed)", to: "REPORT/state/artefacts/\(contender.rawValue).\(seed)/manifest.json")
     }
 
-    /// The method with the best mean on dev, and of it the best seed on dev. Better figures on test, and a lucky seed of another method,
-    /// do not count; an encoder tuned alone is a rival.
+    /// The method with the best mean on dev is chosen, and its best seed on dev. Better figures on test do not count,
+    /// nor does a good seed of another method. An encoder tuned alone is a rival.
     @Test func choiceIsMadeOnDevAlone() async throws {
         let toy = try await ToyComparison()
         defer { toy.remove() }
@@ -161,14 +162,14 @@ import Testing
         }
         let outcome = try comparison.run()
         #expect(outcome.chosen?.contender == .mafin && outcome.chosen?.seed == 2)
-        // What stays is the artefact of that seed.
+        // The artefact of that seed is kept.
         #expect(try String(contentsOf: toy.url("artefact/manifest.json"), encoding: .utf8) == "mafin.2")
         #expect(!toy.exists("state/artefacts"))
         let verdict = try #require(ComparisonVerdict(outcome, metric: Self.metric))
         #expect(verdict.artefact == "mafin" && verdict.primary.difference.includesSeeds)
     }
 
-    /// A method that failed under every seed is named once, with its reason.
+    /// A method that failed with every seed is named once, with its reason.
     @Test func omissionsSayWhy() async throws {
         let toy = try await ToyComparison()
         defer { toy.remove() }
@@ -184,7 +185,7 @@ import Testing
         #expect(outcome.names.contains("mafin") && !outcome.names.contains("lambda-mafin"))
     }
 
-    /// What the time did not allow is named with what was made of it.
+    /// A method that lacks seeds for want of time is named with the number of its seeds.
     @Test func missingSeedsAreCounted() async throws {
         let toy = try await ToyComparison()
         defer { toy.remove() }

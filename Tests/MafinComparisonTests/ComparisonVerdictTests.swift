@@ -5,7 +5,7 @@ import Testing
 @testable import MafinComparison
 @testable import MafinRetrieval
 
-/// The answer of a comparison, from made-up values of queries.
+/// The decision of a comparison, from made-up values per query.
 @Suite struct ComparisonVerdictTests {
     private func verdict(
         _ systems: [MadeUpOutcome.System], chosen: Contender? = .mafin, seeds: Int = 1, spread: Double = 0,
@@ -27,7 +27,7 @@ import Testing
         #expect(abs((found.jointTraining?.difference.mean ?? 0) - 0.01) < 1e-9)
     }
 
-    /// A gain that is shown by itself is shown, however many other systems stand in the table.
+    /// The number of other systems in the table does not affect the primary test.
     @Test func otherSystemsDoNotChangeThePrimaryTest() throws {
         let few = try #require(verdict([.init("black-box", 0.3), .init("mafin", 0.3115)]))
         let others = ComparedSystem.all.map(\.name).filter { !["black-box", "mafin", "mafin+bm25"].contains($0) }
@@ -36,7 +36,7 @@ import Testing
         #expect(others.count > 20)
         #expect(few.primary == many.primary && few.primary.difference.p < 0.05)
         #expect(few.decision == .ship && many.decision == .ship)
-        // Holm over the table would have hidden it.
+        // Holm's correction over the table would have hidden the gain.
         let outcome = MadeUpOutcome.outcome(
             [.init("black-box", 0.3), .init("mafin", 0.3115)] + others.map { .init($0, 0.29) })
         let table = try EvaluationReport(
@@ -46,7 +46,7 @@ import Testing
         #expect(row.p == few.primary.difference.p && row.pHolm > row.p)
     }
 
-    /// What is tested is chosen by dev; test values do not matter for the choice.
+    /// The systems to test are chosen on dev. Test values do not affect the choice.
     @Test func candidateAndRivalAreChosenOnDev() throws {
         let found = try #require(
             verdict([
@@ -63,7 +63,7 @@ import Testing
         #expect(fused.decision == .doNotShip)
     }
 
-    /// No command serves a composition: it is no candidate, however good.
+    /// No command can serve a composition, so it is never the candidate.
     @Test func whatCannotBeServedIsNoCandidate() throws {
         let found = try #require(
             verdict([
@@ -84,11 +84,11 @@ import Testing
         let found = try #require(
             verdict([.init("black-box", 0.3), .init("linear-adapter", 0.36), .init("mafin", 0.363)]))
         #expect(found.decision == .cannotTell)
-        // Differences of two noises of .05 each: about (1.96 + .84)² · 2 · .05² / .003².
+        // Both systems have noise of .05, so about (1.96 + .84)² · 2 · .05² / .003² queries are needed.
         #expect((2_500...7_500).contains(found.queriesNeeded ?? 0))
     }
 
-    /// Three seeds that disagree widely do not show what one lucky seed would.
+    /// Three seeds that differ widely do not show a gain that one good seed alone would show.
     @Test func disagreeingSeedsWidenTheInterval() throws {
         let systems: [MadeUpOutcome.System] = [.init("black-box", 0.3, isSeeded: false), .init("mafin", 0.33)]
         let agreeing = try #require(verdict(systems, seeds: 3, spread: 0.001))
@@ -102,7 +102,7 @@ import Testing
         #expect(verdict([.init("black-box", 0.3), .init("nudge-n", 0.4)], chosen: nil) == nil)
     }
 
-    /// By pure noise a system is shipped at most in one comparison of twenty.
+    /// With pure noise, the decision is "ship" in at most one of twenty comparisons.
     @Test func noiseIsSeldomShipped() {
         var generator = RandomGenerator(seed: 41)
         func noise() -> RunEvaluation {

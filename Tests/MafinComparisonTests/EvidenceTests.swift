@@ -13,8 +13,9 @@ import Testing
     }
 
     @Test func suspectsAreWhatBothRankFirst() throws {
-        // Query 0: both rank document 2 first, unlabelled. 1: both rank their label first. 2: they disagree. 3: as 0, clearer. 4: judged irrelevant.
-        // 5: no label. 6: document 3 has the text of the label 2.
+        // Query 0: both systems rank the unlabelled document 2 first. 1: both rank the labelled document first. 2: they
+        // disagree. 3: as 0, with a larger margin. 4: document 2 is judged irrelevant. 5: there is no label. 6:
+        // document 3 has the text of the labelled document 2.
         let blackBox = system([
             [0.1, 0.5, 0.9, 0], [0.9, 0.1, 0.2, 0], [0.9, 0.1, 0.2, 0], [0, 0, 0.1, 9], [0, 0, 1, 0], [0, 1, 0, 0],
             [0, 0, 0.5, 0.6],

@@ -10,7 +10,7 @@ enum MadeUpOutcome {
     static let metric = Metric.nDCG(cutoff: 10)
     static let queries = 200
 
-    /// A system with its mean on the measured split and, where it differs, on dev.
+    /// A system with its mean on the measured split and on dev, which is the same unless it is given.
     struct System {
         var name: String
         var mean: Double
@@ -22,7 +22,8 @@ enum MadeUpOutcome {
         }
     }
 
-    /// Noise that all systems share, and noise of their own that moves no mean: differences of means are as given.
+    /// Noise that all systems share, and noise of each system with mean 0, so that the differences of means are exactly
+    /// as given.
     static func evaluation(_ mean: Double, noise: Double, seed: UInt64) -> RunEvaluation {
         var shared = RandomGenerator(seed: 1)
         var own = RandomGenerator(seed: seed)
@@ -37,7 +38,7 @@ enum MadeUpOutcome {
             queriesWithoutResult: 0)
     }
 
-    /// - Parameter spread: by how much the means of two seeds in a row differ.
+    /// - Parameter spread: the difference between the means of consecutive seeds.
     static func outcome(
         _ systems: [System], chosen: Contender? = .mafin, seeds: Int = 1, spread: Double = 0, noise: Double = 0.05
     ) -> ComparisonOutcome {

@@ -42,7 +42,7 @@ struct ToyComparison {
 
     func remove() { try? FileManager.default.removeItem(at: folder.url) }
 
-    /// Two trainings of each method that is asked for; what is finished lies in ``store``.
+    /// Two trainings of each requested method. Finished parts are in ``store``.
     func comparison(
         _ systems: [String]?, seeds: Int = 2, allowsLeaks: Bool = false,
         onEvent: @escaping (Comparison.Event) -> Void = { _ in }

@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    /// A width that is no multiple of the products' tile: each thread takes whole texts.
+    /// If the width is not a multiple of the products' tile, each thread takes whole texts.
     @Test func widthsThatThreadsCannotShare() throws {
         let encoder = BERTEncoder(
             configuration: EncoderConfiguration(
@@ -76,7 +76,7 @@ import Testing
             #expect(largestDifference(try encoder.embed(batch).values, embeddings.values) < 1e-5)
             let pass = try encoder.forward(batch, dropoutSeed: 7)
             #expect(pass.chunks.count >= min(threads, batch.count) / 2, "the batch is cut otherwise")
-            // Dropout included: masks depend on a token's position in the batch, not on the chunks.
+            // This includes dropout: masks depend on a token's position in the batch and not on chunks.
             #expect(largestDifference(pass.embeddings.values, passEmbeddings.values) < 1e-5)
             #expect(relativeDifference(try encoder.gradients(loss, batch, dropoutSeed: 7), from: gradients) < 1e-5)
         }
@@ -116,7 +116,7 @@ import Testing
             let encoder = try BERTEncoder.small()
             _ = try encoder.gradients(loss, short)
             _ = try encoder.embed(longest)
-            // The buffers of gradients must have grown with the others; writing beyond them was silent.
+            // The gradient buffers must have grown with the others. Writing beyond them caused no error.
             let workspace = try #require(encoder.workspaces.first)
             #expect(workspace.gradient.count == workspace.hidden.count)
             #expect(workspace.activated.count >= 2 * workspace.hidden.count)
@@ -125,7 +125,7 @@ import Testing
         }
     }
 
-    /// Passes that are alive together share the budget; the next pass can use what either returns.
+    /// Passes that exist at the same time share the budget. The next pass can use the memory that either returns.
     @Test func passesShareTheBudget() throws {
         let encoder = try BERTEncoder.small()
         try Parallelism.withThreads(1) {
@@ -139,7 +139,7 @@ import Testing
             #expect(first?.saved[0] != nil && second.saved[0] != nil)
             #expect(third.saved[0] == nil, "the budget is used up")
             first = nil
-            // No memory is free behind the second pass. Once that is gone, all is free.
+            // No memory is free after the second pass. Once that pass is released, all is free.
             #expect(try encoder.forward(batch, dropoutSeed: nil).saved[0] == nil)
             encoder.backward(second, gradient: gradient)
             let fourth = try encoder.forward(batch, dropoutSeed: nil)
@@ -184,7 +184,7 @@ import Testing
         }
     }
 
-    /// A limit for all of training leaves the rest to activations; less than the weights need is refused.
+    /// With a limit for all of training, activations get the rest. A limit below what weights need is an error.
     @Test func trainingMemory() throws {
         let encoder = try BERTEncoder.small()
         try Parallelism.withThreads(2) {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import MafinEncoder
 
-/// Checkpoint folders that can be read, and those that are refused.
+/// Checkpoint folders that can be read, and folders that are refused.
 @Suite struct CheckpointTests {
     /// A copy of the small checkpoint that a test may spoil.
     private func withCopy(_ body: (URL) throws -> Void) async throws {
@@ -129,7 +129,8 @@ import Testing
             let url = folder.appendingPathComponent("modules.json")
             try Data(#"[{"type": "sentence_transformers.models.Transformer", "path": ""}]"#.utf8).write(to: url)
             #expect(try refusal(folder).hasPrefix("\(url.path): "))
-            // A folder of plain transformers has none of the files: mean, as sentence-transformers does.
+            // A folder of plain transformers has none of the files. The pooling is then mean, as in
+            // sentence-transformers.
             try FileManager.default.removeItem(at: url)
             #expect(try BERTEncoder(modelFolder: folder).pooling == .mean)
         }

@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    /// The gradient with a fixed seed is that of the function that the seed defines.
+    /// With a fixed seed, the gradient is that of the function with these masks.
     @Test(arguments: [Pooling.mean, .firstToken]) func finiteDifferences(_ pooling: Pooling) throws {
         let encoder = try BERTEncoder.small(pooling)
         let loss = try loss

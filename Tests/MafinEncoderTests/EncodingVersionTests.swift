@@ -5,7 +5,8 @@ import Testing
 
 @testable import MafinEncoder
 
-/// Vectors are cached under ``TextEncoder/encodingVersion``, so the version has to change with whatever moves a vector.
+/// Vectors are cached under ``TextEncoder/encodingVersion``, so every change that alters vectors must change the
+/// version.
 @Suite struct EncodingVersionTests {
     /// Sums that each weigh a vector's numbers with 1, 2, 3, …. Version 1 is that of builds which did not yet tell versions apart.
     private static let version = 2

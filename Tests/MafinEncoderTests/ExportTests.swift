@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    /// Where the length of a vector has a meaning, readers of the layout must not normalise it.
+    /// If the length of a vector has a meaning, readers of the layout must not normalise it.
     @Test func leavesLengthsAloneWhereTheyMeanSomething() async throws {
         try await TemporaryFolder.with { temporary in
             let source = try Golden.url("small-mean")

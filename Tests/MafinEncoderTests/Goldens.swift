@@ -4,7 +4,7 @@ import MafinNumerics
 import MafinText
 import Testing
 
-/// A file that Tools/write_encoder_goldens.py wrote.
+/// A file written by Tools/write_encoder_goldens.py.
 struct Golden {
     let file: SafeTensorsFile
 

@@ -11,7 +11,7 @@ import Testing
     private var loss: GoldenLoss {
         get throws { try Golden("small-mean").loss(.infoNCE) }
     }
-    /// Each batch lacks some words of the others, so rows miss steps.
+    /// Each batch lacks some words of the other batches, so rows miss steps.
     private let batches = [
         randomBatch(lengths: [3, 9, 1, 4, 20, 2, 7, 6, 12, 8, 3, 5], vocabulary: 100, seed: 1),
         randomBatch(lengths: [2, 5, 30, 1, 4, 2, 3, 9, 2, 6, 1, 40], vocabulary: 20, seed: 2),
@@ -28,7 +28,7 @@ import Testing
         }
         #expect(largestDifference(weights, [0.7487972873995139, -1.8213515406082785, 0.5723874435829251]) < 1e-6)
         #expect(optimizer.step == 3)
-        // Cut into pieces for threads, the same numbers.
+        // Pieces for threads give the same numbers.
         let many = (0..<40_000).map { Float($0 % 7) - 3 }
         func run(_ threads: Int) -> [Float] {
             Parallelism.withThreads(threads) {
@@ -116,7 +116,8 @@ import Testing
         #expect(encoder.gradients.isEmpty)
     }
 
-    /// A gradient that is not finite changes nothing, and the steps after it are those of an encoder that never saw it.
+    /// A gradient that is not finite changes nothing. Later steps equal those of an encoder that never had this
+    /// gradient.
     @Test(arguments: [Float.nan, .infinity], [1, nil] as [Float?]) func noStepOnBadGradients(
         _ bad: Float, _ clip: Float?
     ) async throws {

@@ -91,11 +91,12 @@ import Testing
     }
 }
 
-/// all-MiniLM-L6-v2 as released. One test after the other: each holds an encoder with gradients, half a gigabyte.
+/// The released all-MiniLM-L6-v2. Tests run one after the other, because each needs half a gigabyte for an encoder with
+/// gradients.
 @Suite(.serialized, .enabled(if: TestModel.isAvailable, "\(TestModel.skipMessage)")) struct MiniLMTests {
     private func encoder() throws -> BERTEncoder { try BERTEncoder(modelFolder: try #require(TestModel.folder())) }
 
-    /// 200 texts of 1 to 512 tokens: all vectors of 100 tokens, and of every token a projection on a ±1 vector.
+    /// 200 texts of 1 to 512 tokens: the whole vectors of 100 tokens, and a projection on a ±1 vector for every token.
     @Test func tokenVectorsOfRealTexts() throws {
         let golden = try Golden("minilm-outputs")
         let full = try Golden("minilm-tokens").matrix("full")
@@ -105,11 +106,11 @@ import Testing
         let batch = try golden.batch("texts")
         #expect(batch.count == 200 && batch.longestLength == 512)
         var (worst, worstSign, worstPooled) = (0.0, 0.0, 0.0)
-        // Pieces, because a pass that could go backward keeps 94 KB a token.
+        // The texts are processed in pieces, because a pass that keeps activations takes 94 KB per token.
         for first in stride(from: 0, to: 200, by: 4) {
             let piece = batch.selecting(rows: Array(first..<first + 4))
             let tokens = try encoder.tokenVectors(piece)
-            // Every third piece also by the path that only embeds.
+            // Every third piece is also computed by `embed`.
             let embeddings = first % 12 == 0 ? try encoder.embed(piece) : nil
             for row in 0..<4 {
                 let text = first + row
@@ -166,7 +167,7 @@ private func expectProjections(of encoder: BERTEncoder, equal golden: Golden, _ 
         let squares = zip(found, expected).dropFirst().reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
         let difference = (squares / Double(expected.count - 1)).squareRoot()
         if tensor.name.hasSuffix("key.bias") {
-            // The true gradient is 0: both hold rounding errors only.
+            // The true gradient is 0, so both contain only rounding errors.
             #expect(found[0] < 1e-4 && expected[0] < 1e-4, "\(tensor.name)")
         } else {
             #expect(difference < 1e-3 * expected[0], "\(tensor.name): \(difference / expected[0])")

@@ -84,7 +84,7 @@ import Testing
             Matrix(rows: rows, columns: 8, values: (0..<rows * 8).map { _ in random.normal() }).normalizedRows().matrix
         }
         let (documents, queries) = (vectors(30), vectors(60))
-        // Document 29 says the same as document 3, and document 30 is empty: it has no vector.
+        // Document 29 has the text of document 3. Document 30 is empty and has no vector.
         let all = (0..<31).map { Document(id: "d\($0)", text: $0 == 30 ? "" : $0 == 29 ? "text 3" : "text \($0)") }
         let made = (0..<60).map { Self.query("query \($0)", $0 % 29) }
         var filtering = QueryFiltering(made)

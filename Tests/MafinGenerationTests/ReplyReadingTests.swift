@@ -2,7 +2,7 @@ import Testing
 
 @testable import MafinGeneration
 
-/// What models really write when they are asked for JSON.
+/// Replies as models really write them when they are asked for JSON.
 @Suite struct ReplyReadingTests {
     @Test(arguments: [
         #"{"queries":[{"style":"question","text":"How tall is it?"},{"style":"keywords","text":"height tower"}]}"#,

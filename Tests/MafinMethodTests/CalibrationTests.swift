@@ -103,7 +103,7 @@ import Testing
         return Matrix(rows: 4, columns: 30, values: (0..<120).map { _ in spread * generator.normal() })
     }
 
-    /// Scores that put every positive first by a clear margin.
+    /// Scores that rank every positive first with a clear margin.
     private func separating() -> Matrix {
         var scores = noise(seed: 3, spread: 0.01)
         for (row, judgements) in labels.relevant.enumerated() {
@@ -121,7 +121,7 @@ import Testing
         let wider = try Calibration.fit(
             blackBox: noise(seed: 4), local: separating(), labels: labels, minimumTemperature: 0.05)
         #expect(abs(wider.scale.temperature - 0.05) < 1e-7 && wider.isTemperatureAtMinimum)
-        // On the bound λ alone is free: no other λ is better there.
+        // On the bound only λ is free, and no other λ is better.
         func loss(_ lambda: Float) -> Float {
             let scale = MixtureWeights(lambda: lambda, temperature: 0.05)
             return ListNet().evaluate(
@@ -143,7 +143,7 @@ import Testing
         for (row, judgements) in labels.relevant.enumerated() {
             for judgement in judgements { informative[row, judgement.column] += 0.15 }
         }
-        // Constant within each query, different between queries: no say in any ranking.
+        // Scores that are constant within each query do not affect any ranking, even if they differ between queries.
         var constant = Matrix(rows: 4, columns: 30)
         for row in 0..<4 { for column in 0..<30 { constant[row, column] = 0.3 + Float(row) / 10 } }
         let first = try Calibration.fit(blackBox: constant, local: informative, labels: labels)
@@ -190,7 +190,7 @@ import Testing
         }
     }
 
-    /// The standard error is that of repeated samples: fits of many samples drawn from a known scale scatter by it.
+    /// The standard error equals the scatter of fits to many samples that are drawn with known weights.
     @Test func standardErrorIsTheScatterOfRepeatedFits() throws {
         var generator = RandomGenerator(seed: 11)
         let (rows, columns, a, b) = (60, 40, 12.0, 8.0)

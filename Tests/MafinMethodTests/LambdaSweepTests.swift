@@ -43,7 +43,8 @@ import Testing
         self.qrels = qrels
     }
 
-    /// The ranks counted by the sweep against whole rankings sorted and measured by MafinRetrieval (itself tested against trec_eval).
+    /// Compares the sweep with whole rankings that are sorted and measured by MafinRetrieval, which is tested against
+    /// trec_eval.
     @Test(arguments: ["nDCG@10", "nDCG", "Recall@10", "P@5", "MRR", "MRR@10", "MAP", "MAP@20", "Success@1", "Rprec"])
     func equalsTheEvaluationOfWholeRuns(name: String) throws {
         let metric = try Metric(parsing: name)

@@ -79,7 +79,7 @@ private func scores(rows: Int, columns: Int, seed: UInt64, spread: Float = 2) ->
         for loss in allLosses {
             let gradient = loss.evaluate(logits: logits, labels: labels).gradient
             for index in logits.values.indices {
-                // A step this wide keeps the rounding of Float values below the error of the quotient, 1e-4.
+                // A step of this size keeps the rounding errors of Float values below the error of the quotient, 1e-4.
                 let step: Float = 1 / 64
                 var (above, below) = (logits, logits)
                 above.values[index] += step
@@ -117,8 +117,9 @@ private func scores(rows: Int, columns: Int, seed: UInt64, spread: Float = 2) ->
         for (a, b) in zip(listwise.gradient.values, likelihood.gradient.values) { #expect(abs(a - b) < 1e-6) }
     }
 
-    /// The public code of the paper's first version takes the other query of the same document as a negative: its loss stops
-    /// at ln 2. Here two queries of one document reach the loss's lower bound by gradient descent on free scores.
+    /// The public code of the paper's first version uses the document of another query as a negative even if it is the
+    /// same document, so its loss cannot fall below ln 2. Here two queries of one document reach the lower bound of the
+    /// loss by gradient descent on free scores.
     @Test func twoQueriesOfOneDocumentReachTheLowerBound() {
         // Documents 0 and 1 are two copies of one text in the block; queries 0 and 1 belong to one of them each.
         let copies = BlockLabels(

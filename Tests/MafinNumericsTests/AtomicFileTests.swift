@@ -5,7 +5,7 @@ import Testing
 
 @testable import MafinNumerics
 
-/// Whole or not at all.
+/// Files and folders are written whole or not at all.
 @Suite struct AtomicFileTests {
     private struct Failure: Error {}
 
@@ -129,7 +129,7 @@ import Testing
         }
     }
 
-    /// Whoever looks finds the old folder or the new one, and never none.
+    /// A reader finds the old folder or the new one, but never none.
     @Test func aReplacedFolderIsThereAtEveryMoment() async throws {
         try await TemporaryFolder.with { folder in
             let url = folder.url.appendingPathComponent("artefact")
@@ -154,7 +154,7 @@ import Testing
         }
     }
 
-    /// Where names cannot be swapped the old folder is moved aside, and comes back after a kill at that moment.
+    /// If names cannot be swapped, the old folder is moved aside. It is restored after a kill at that moment.
     @Test func aFolderMovedAsideComesBack() async throws {
         try await TemporaryFolder.with { folder in
             let url = folder.url.appendingPathComponent("artefact")
@@ -177,7 +177,7 @@ import Testing
             }
             #expect(try String(contentsOf: file, encoding: .utf8) == "new", "the next writer finds it again")
 
-            // Any other failure leaves all as it was.
+            // Any other failure changes nothing.
             let refused = try PendingFolder(at: url)
             #expect(throws: NumericsError.self) { try refused.commit { _, _ in EACCES } }
             #expect(try String(contentsOf: file, encoding: .utf8) == "new")

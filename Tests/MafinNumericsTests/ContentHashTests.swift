@@ -81,7 +81,7 @@ import Testing
         #expect(try ContentHash.sha256(of: file) == ContentHash.hexadecimal(ContentHash.sha256(bytes)))
     }
 
-    /// The processor's own instructions, where it has them, and portable C.
+    /// Compares the processor's SHA instructions, if it has them, with portable C.
     @Test func bothPathsAgree() {
         var random = RandomGenerator(seed: 9)
         let bytes = (0..<64 * 9).map { _ in UInt8(truncatingIfNeeded: random.next()) }

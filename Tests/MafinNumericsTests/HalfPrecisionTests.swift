@@ -39,7 +39,7 @@ import Testing
 
     @Test(arguments: InstructionSet.all) func roundsToTheNearestAndTiesToEven(_ set: InstructionSet) {
         set.run {
-            // Between all neighbours, subnormals included: halfway, and one float to either side of it.
+            // For all pairs of neighbours, including subnormals: the value halfway, and one float to either side of it.
             let lower = Array(UInt16(0)..<0x7BFF)
             let halfway = lower.map { Float((value($0) + value($0 + 1)) / 2) }
             for sign: UInt16 in [0, 0x8000] {

@@ -108,7 +108,7 @@ import Testing
             for width in [1, 5, 16, 50, 384, 1_025, 3_100] {
                 let rowCount = 67
                 var rows = (0..<rowCount * width).map { _ in random.normal() }
-                // Sizes from too small to be bounded up to too large, one element that dwarfs the rest, constants, zeros.
+                // Rows from too small to too large for bounds, rows with one very large element, constants and zeros.
                 for row in 0..<40 {
                     let size = which.half ? Float(pow(2, Double(row) / 3 - 10)) : Float(pow(2, Double(row) * 5 - 100))
                     for column in 0..<width { rows[row * width + column] *= size }
@@ -152,12 +152,13 @@ import Testing
                         mafin_upper_bounds(count, rowCount, products, rowCount, norms, scales, margins, false, &bounds)
                         twice = bounds
                         mafin_upper_bounds(count, rowCount, products, rowCount, norms, scales, margins, true, &twice)
-                        // There are thousands of checks; only failures are recorded.
+                        // Only failures are recorded, because there are thousands of checks.
                         for place in bounds.indices {
                             let row = place % rowCount
                             let isInRange = which.half || (12...28).contains(row) || row >= 40
                             let gap = Double(bounds[place] - found[place])
-                            // Twice: the error of the score at most, and the margin; both ½ a step in every element.
+                            // Twice, for the largest error of the score and for the margin. Both are half a step in
+                            // every element.
                             let room = Double(norms[place / rowCount]) * (1.1 * steps[row] + 1e-5 * lengths[row])
                             let difference = Double(abs(twice[place] - 2 * bounds[place]))
                             // Only rows out of range may have an infinite margin.

@@ -99,7 +99,7 @@ import Testing
         #expect(seen == ["a", "b", "c", "d"])
     }
 
-    /// Errors name the byte: of the fault itself, not of the value that it stands in.
+    /// Errors name the byte of the fault itself, not of the value that contains it.
     @Test func faultsAreLocated() {
         func offset(_ bytes: [UInt8]) -> Int? {
             do {
@@ -173,7 +173,7 @@ import Testing
         #expect(throws: JSONSyntaxError.self) { _ = try parse(String(repeating: "[", count: 100_000)) }
     }
 
-    /// Random documents and random damage: Foundation's parser is the judge of both value and validity.
+    /// Random documents and random damage, compared with Foundation's parser in value and validity.
     @Test(arguments: UInt64(1)...4)
     func agreesWithFoundation(seed: UInt64) throws {
         var random = SeededBits(state: seed)
@@ -189,7 +189,7 @@ import Testing
                 default: text.insert(Array("\",:{}[]0-\\u".utf8)[Int(random.next() % 11)], at: place)
                 }
             }
-            // Foundation lets a comma stand before a closing bracket; RFC 8259 does not.
+            // Foundation accepts a comma before a closing bracket; RFC 8259 does not.
             if hasTrailingComma(text) { continue }
             let theirs = try? JSONSerialization.jsonObject(with: Data(text), options: .fragmentsAllowed)
             let ours = try? parse(text)

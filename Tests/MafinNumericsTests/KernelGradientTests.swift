@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    /// The inverse of a tiny norm is no float, and the square of a huge one neither.
+    /// The inverse of a tiny norm is not a finite float, and neither is the square of a huge one.
     @Test func normalizedRowsOfAnySize() {
         let x = Matrix(
             rows: 3, columns: 2,
@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    /// Lengths of the smallest and of the largest numbers, and rows that have no length.
+    /// Rows of the smallest and of the largest numbers, and rows without a length.
     @Test func normalizedRowsOfAnyMagnitude() {
         let tiny = Float.leastNonzeroMagnitude
         let x = Matrix(

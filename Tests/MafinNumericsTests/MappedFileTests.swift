@@ -9,7 +9,7 @@ import Testing
             let url = try folder.write("forty-two", to: "text")
             let file = try MappedFile(url)
             #expect(file.count == 9)
-            // The name may go to another file meanwhile.
+            // Another file may get the name meanwhile.
             try AtomicFile.write(Data("other".utf8), to: url)
             #expect(file.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } == "forty-two")
             #expect(try MappedFile(folder.write("", to: "empty")).withUnsafeBytes { $0.isEmpty })

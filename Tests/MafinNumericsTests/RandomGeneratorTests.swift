@@ -49,7 +49,8 @@ import Testing
         #expect(abs(Double(inside) / n - 0.95) < 5 * (0.95 * 0.05 / n).squareRoot())
     }
 
-    /// What is drawn must not change with the standard library or the system's mathematical library: splits and weights depend on it.
+    /// Random numbers must not change with the standard library or the system's mathematical library, because splits
+    /// and weights depend on them.
     @Test func drawsArePinned() {
         var random = RandomGenerator(seed: 5)
         #expect((0..<6).map { _ in random.index(below: 1000) } == [288, 602, 649, 821, 516, 784])
@@ -60,7 +61,8 @@ import Testing
             ])
     }
 
-    /// The system's library is the judge of ours, which rounds to the same float but for ties that double precision cannot tell.
+    /// Compared with the system's library. Both round to the same float, except for ties that double precision cannot
+    /// resolve.
     @Test func normalsAgreeWithTheSystemsLibrary() {
         var (random, reference) = (RandomGenerator(seed: 6), RandomGenerator(seed: 6))
         for _ in 0..<100_000 {

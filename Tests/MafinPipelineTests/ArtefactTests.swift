@@ -6,7 +6,7 @@ import Testing
 @testable import MafinMethod
 @testable import MafinPipeline
 
-/// A folder that goes away with the test.
+/// A folder that is removed after the test.
 private final class TemporaryFolder {
     let url = FileManager.default.temporaryDirectory.appendingPathComponent("mafin-artefact-\(UUID().uuidString)")
 
@@ -16,7 +16,7 @@ private final class TemporaryFolder {
 
     deinit { try? FileManager.default.removeItem(at: url) }
 
-    /// Everything in it, hidden files too.
+    /// All of its files, including hidden ones.
     var contents: [String] { ((try? FileManager.default.subpathsOfDirectory(atPath: url.path)) ?? []).sorted() }
 }
 
@@ -159,7 +159,7 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         }
     }
 
-    /// The checkpoint that training began with is known by its hash, whichever tower was trained.
+    /// The checkpoint with which training began is known by its hash, whichever encoder was trained.
     @Test func theReleasedCheckpointIsRecorded() throws {
         var trained = try manifest(towers: 1)
         var released = trained.documentEncoder
@@ -183,7 +183,7 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
             object["released"] = record
         }
         #expect(error()?.description.contains("'released.folder'") == true)
-        // Manifests of before: format 1 without that record.
+        // Older manifests of format 1, without that record.
         try edit { $0["released"] = nil }
         #expect(try Artefact(readingFrom: url).manifest.releasedEncoder == nil)
         var towers = try manifest()
@@ -383,7 +383,7 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         #expect(better.forced() == better, "there is nothing to override")
     }
 
-    /// Better than the black box, but not by training: the untrained mixture does as well.
+    /// The mixture is better than the black box, but not by training, because the untrained mixture is as good.
     @Test func whatTrainingDidNotGainIsNotShipped() {
         func verdict(_ mean: Double, p: Double, low: Double = 0.03) -> Verdict {
             Verdict(

@@ -46,10 +46,10 @@ import Testing
         func files() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: kept.path).count }
         let first = try vectors(one, version: 1, weights: "a")
         #expect(try first == one.embedUnnormalized(["red", "fox"], prefix: ""))
-        // The same key is answered from disk: another encoder under the same hash gets what is stored.
+        // The same key is answered from disk, so another encoder with the same hash gets the stored vectors.
         #expect(try vectors(other, version: 1, weights: "a") == first)
         #expect(try files() == 1)
-        // Another version of the code, other weights, another order of the texts and another prefix each are another key.
+        // Another code version, other weights, another order of texts and another prefix each give a different key.
         let fresh = try other.embedUnnormalized(["red", "fox"], prefix: "")
         #expect(try vectors(other, version: 2, weights: "a") == fresh && fresh != first)
         #expect(try vectors(other, version: 1, weights: "b") == fresh)

@@ -153,8 +153,8 @@ private func normForm(_ factor: Float) -> Mixture { Mixture(normForm: factor, tr
         }
     }
 
-    /// In the norm form a long local vector of a document weighs more: of cosines .80 and .75 the lower one ranks first where its vector is
-    /// ten times as long.
+    /// In the norm form a longer local vector of a document has more weight. Of the cosines .80 and .75 the lower one
+    /// ranks first if its vector is ten times as long.
     @Test func localOnlyInTheNormFormWeighsLengths() throws {
         let mixture = normForm(1)
         let query = Matrix(rows: 1, columns: 2, values: [1, 0])
@@ -197,7 +197,7 @@ private func normForm(_ factor: Float) -> Mixture { Mixture(normForm: factor, tr
                     #expect(parts[place, 0] + parts[place, 1] == entry.score)
                 }
             }
-            // The black box's own ranking knows nothing of the weights of the norm form.
+            // The black box's own ranking does not use the weights of the norm form.
             let own = try index.blackBoxRankings(of: rows, count: 29)
             let cosines = (0..<29).map { cosine(queries.blackBox.row(2), documents.blackBox.row($0)) }
             #expect(own[2].map(\.index) == cosines.indices.sorted { cosines[$0] > cosines[$1] })
@@ -270,7 +270,7 @@ private func normForm(_ factor: Float) -> Mixture { Mixture(normForm: factor, tr
         }
     }
 
-    /// What artefacts of format 1 hold, where λ stood beside the weights three times.
+    /// Mixtures of format 1, which also stored λ.
     @Test func format1IsRead() throws {
         func read(_ combination: String, form: String) throws -> Mixture {
             let text = """

@@ -9,13 +9,13 @@ import Testing
 @testable import MafinMethod
 @testable import MafinPipeline
 
-/// The whole way on the bundled sample: train, write, load, evaluate, search. Needs the released encoder.
+/// The whole path on the bundled sample: train, write, load, evaluate, search. Needs the released encoder.
 @Suite("Pipeline", .enabled(if: TestModel.isAvailable, "\(TestModel.skipMessage)"), .serialized)
 struct PipelineTests {
     private static let sample = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../../Samples/handbook").standardizedFileURL
 
-    /// Everything that the tests share: a short training and its artefact on disk.
+    /// Shared by the tests: a short training and its artefact on disk.
     private struct Trained {
         var collection: RetrievalCollection
         var blackBox: StoredVectors
@@ -25,7 +25,7 @@ struct PipelineTests {
         var released: URL
     }
 
-    /// Vectors that the tests of this run share; a folder that no other run has seen.
+    /// The cache of vectors that the tests of this run share, in a new folder.
     private static let cacheFolder = FileManager.default.temporaryDirectory
         .appendingPathComponent("mafin-pipeline-\(UUID().uuidString)")
     private static let cache = LocalVectorCache(folder: cacheFolder)
@@ -99,7 +99,7 @@ struct PipelineTests {
             scores.parts(query: trained.collection.queries[0].id, document: trained.collection.documents[0].id) == nil)
     }
 
-    /// What rivals build on ranks as the artefact would; a curve over two sizes has its points.
+    /// The systems on which rivals are built rank like the artefact. A learning curve over two sizes has its points.
     @Test("Systems of a trained encoder")
     func systems() async throws {
         let released = try #require(TestModel.folder())
@@ -192,7 +192,7 @@ struct PipelineTests {
 
 @Suite("Judged splits")
 struct JudgedSplitsTests {
-    @Test("A folder without dev gives up part of train, by document, the same way each time")
+    @Test("A folder without dev gets a part of train, cut by document, the same each time")
     func heldOut() throws {
         let documents = (0..<100).map { Document(id: "d\($0)", title: "", text: "text \($0)") }
         let queries = (0..<100).map { Query(id: "q\($0)", text: "query \($0)") }
@@ -223,7 +223,7 @@ struct JudgedSplitsTests {
         #expect(answers[0].isDisjoint(with: answers[1]) && answers[1].isDisjoint(with: answers[2]))
     }
 
-    /// Queries a and c are twins, and so are b and d.
+    /// Queries a and c have the same text, and so have b and d.
     private let leaking = RetrievalCollection(
         documents: (0..<6).map { Document(id: "d\($0)", text: "text \($0)") },
         queries: [
@@ -237,7 +237,7 @@ struct JudgedSplitsTests {
             "test": Qrels([("c", "d4", 1), ("d", "d5", 1)]), "other": Qrels([("f", "d5", 1)]),
         ])
 
-    @Test("Queries that another split has, too, are left out of what is learned from and chosen on")
+    @Test("Queries whose text is in another split are left out of train and dev")
     func leaks() throws {
         let splits = JudgedSplits(leaking)
         #expect(try splits.qrels(.train).queryIds == ["f"], "a stands in test, e in dev")
@@ -247,13 +247,13 @@ struct JudgedSplitsTests {
         let allowed = JudgedSplits(leaking, allowsLeaks: true)
         #expect(try allowed.qrels(.train).queryIds == ["a", "f"] && allowed.qrels(.dev).queryIds == ["b", "g"])
         #expect(try allowed.leaks().map(\.id) == ["a", "b"])
-        // For another measured split other queries are leaks; here no query to learn from is left.
+        // For another measured split other queries are leaks. Here no training query is left.
         let other = JudgedSplits(leaking, measured: "other")
         #expect(try other.qrels(.dev).queryIds == ["b", "g"] && other.leaks().map(\.id) == ["f"])
         #expect(try other.qrels(.train).queryIds == ["a"])
     }
 
-    @Test("Twins of a single file land in one part")
+    @Test("Queries of equal text in a single file are in one part")
     func twins() throws {
         let documents = (0..<40).map { Document(id: "d\($0)", text: "text \($0 / 2)") }
         let queries = (0..<80).map { Query(id: "q\($0)", text: "query \($0 % 40)") }

@@ -9,7 +9,7 @@ import Testing
 
 @testable import MafinProviderWorkflows
 
-/// Opening models as library calls: what goes where, and what is limited together.
+/// Opening models as library calls: where keys and headers go, and which requests share a limit.
 @Suite struct ProviderFactoryTests {
     private static func chatServer() throws -> StubHTTPServer {
         try StubHTTPServer { _ in .text(#"{"choices":[{"message":{"content":"yes"},"finish_reason":"stop"}]}"#) }
@@ -77,7 +77,7 @@ import Testing
                 try await again.embed([EmbeddingItem(id: "2", text: "two")], as: .query)
             }
             #expect(server.requests.count == 1)
-            // What is remembered costs nothing.
+            // Cached answers cost nothing.
             #expect(try await again.embed([EmbeddingItem(id: "1", text: "one")], as: .query).rows == 1)
         }
     }

@@ -15,7 +15,7 @@ struct BenchCache: AsyncParsableCommand {
     @Flag(help: "Fill the cache; without it, open and read it: memory is then that of reading.") var fill = false
     @Flag(help: "Leave the file in the system's page cache.") var warm = false
 
-    /// Texts of a call, as of a command that works block by block.
+    /// Number of texts in a call, as in a command that works block by block.
     private static let block = 8192
 
     private struct Filled: Encodable {
@@ -82,7 +82,7 @@ struct BenchCache: AsyncParsableCommand {
             bareReadMegabytesPerSecond: bare, peakMegabytes: peakMegabytes())
     }
 
-    /// Megabytes a second of reading the file from end to end.
+    /// Megabytes per second of reading the whole file.
     private func bareRate(_ file: URL) throws -> Double {
         try forget(file)
         let handle = try FileHandle(forReadingFrom: file)
@@ -93,7 +93,7 @@ struct BenchCache: AsyncParsableCommand {
         return Double(bytes) / 1e6 / ((ContinuousClock.now - start) / .seconds(1))
     }
 
-    /// Takes the file out of the page cache.
+    /// Removes the file from the page cache.
     private func forget(_ file: URL) throws {
         #if os(Linux)
             let handle = try FileHandle(forReadingFrom: file)

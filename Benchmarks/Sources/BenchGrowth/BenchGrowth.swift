@@ -4,11 +4,11 @@ import Foundation
 import MafinEncoder
 import MafinNumerics
 
-/// How cost grows: tokens a second against length, batch and threads; memory against the block; search against the number of vectors.
-/// Writes a chart (SVG) of each and the figures (JSON) into a folder.
+/// How cost grows: tokens per second with length, batch and threads; memory with the block; search time with the number
+/// of vectors. Writes a chart (SVG) for each and the figures (JSON) to a folder.
 @main
 struct BenchGrowth: ParsableCommand {
-    /// What can be measured. Measurements of memory run in processes of their own.
+    /// The measurements. Those of memory run in separate processes.
     enum Part: String, CaseIterable, ExpressibleByArgument {
         case length
         case batch

@@ -4,7 +4,7 @@ import MafinEncoder
 import MafinNumerics
 import MafinText
 
-/// Tokens a second and memory of an encoder.
+/// Tokens per second and memory of an encoder.
 struct EncoderGrowth {
     let encoder: BERTEncoder
     let rounds: Int
@@ -13,7 +13,7 @@ struct EncoderGrowth {
         case embedding
         case training
 
-        /// Floating-point operations of the linear layers for a token and a weight.
+        /// Floating-point operations of the linear layers per token and weight.
         var operations: Double { self == .embedding ? 2 : 6 }
     }
 
@@ -24,7 +24,7 @@ struct EncoderGrowth {
         ) { randomTexts(count: 8192 / Int($0), tokens: Int($0), vocabulary: encoder.configuration.vocabularySize) }
     }
 
-    /// Tokens a second at so many texts of 32 tokens at a time.
+    /// Tokens per second with this many texts of 32 tokens at a time.
     func batch(largest: Int) throws -> GrowthChart {
         let sizes = sequence(first: 1) { $0 * 4 }.prefix { $0 <= largest }.map(Double.init)
         return try speeds("Speed against batch", x: "texts of 32 tokens at a time", sizes: sizes) {
@@ -42,11 +42,11 @@ struct EncoderGrowth {
         }
     }
 
-    /// The largest memory that the process has held in a training step on so many texts of 128 tokens, with the encoder's own memory for
-    /// activations and within a limit.
+    /// The peak memory of the process in a training step on this many texts of 128 tokens, with the default memory for
+    /// activations and with a limit.
     static func memory(model: URL, largest: Int) throws -> GrowthChart {
         let sizes = Array(sequence(first: 16, next: { $0 * 2 }).prefix { $0 <= largest })
-        // Where the peak cannot be reset, only one value can be measured.
+        // If the peak cannot be reset, only one value can be measured.
         let limits: [Int?] = resetPeak() ? [nil, 1 << 30, 768 << 20] : [nil]
         let lines = try limits.map { limit in
             var points: [[Double]] = []
@@ -83,7 +83,7 @@ struct EncoderGrowth {
                         case .training: try trainingStep(encoder, batch)
                         }
                     }
-                    // The first touches memory for the first time.
+                    // The first run is not counted, because it uses memory for the first time.
                     if round > 0 { best = max(best, Double(batch.tokenCount) / lap.wall) }
                 }
                 let rate = ProductRate.measure(encoder.configuration, seconds: 0.4, training: work == .training)

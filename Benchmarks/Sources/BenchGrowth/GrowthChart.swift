@@ -1,12 +1,12 @@
 import MafinReport
 
-/// Figures over a growing size, and their chart.
+/// Figures as a function of size, and their chart.
 struct GrowthChart: Encodable {
     struct Line: Encodable {
         var label: String
         /// Sizes and figures.
         var points: [[Double]]
-        /// Whether it is a bound of the machine, not a measurement of ours.
+        /// Whether it is a limit of the machine and not a measurement of mafin.
         var isBound = false
     }
 

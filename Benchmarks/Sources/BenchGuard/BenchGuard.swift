@@ -10,8 +10,8 @@ import MafinText
 /// Detects that the engine became slower. Each task's speed, by processor time, is a share of this machine's matrix products in the same
 /// seconds, and must stay above a bound well below the usual share. Needs no checkpoint and less than a minute.
 ///
-/// Ends with status 1 if a share is below its bound in every attempt while the products themselves are steady. If they are not, because
-/// others use the machine, it says that it cannot tell and ends with 0.
+/// Ends with status 1 if a share is below its bound in every attempt while the speed of the products is steady. If it
+/// is not steady, because other programs use the machine, the program says that it cannot tell and ends with 0.
 @main
 struct BenchGuard: ParsableCommand {
     @Option(help: "Attempts at a share below its bound.") var attempts = 4
@@ -65,7 +65,7 @@ struct BenchGuard: ParsableCommand {
                     + String(format: "share %.2f   bound %.2f   ", best, bound) + verdict.rawValue)
         }
 
-        // Against the core's peak, because everything else is measured against the products.
+        // Compared with the core's peak, because everything else is compared with the products.
         var productsOfPeak = 0.0
         for _ in 0..<attempts where productsOfPeak < Self.leastProducts {
             OtherLoad.waitForQuiet()
@@ -73,7 +73,7 @@ struct BenchGuard: ParsableCommand {
             let products = ProductRate.measure(shape, seconds: 0.4, training: false).perProcessorSecond
             productsOfPeak = max(productsOfPeak, products / max(peak, mafin_peak(0.3)))
         }
-        // Other processes in the caches slow the products down, but not the peak.
+        // Other processes that use the caches slow down the products, but not the peak.
         verdicts.append(
             productsOfPeak >= Self.leastProducts ? .good : OtherLoad.isQuiet() ? .slow : .unknown)
         print(

@@ -21,7 +21,7 @@ struct BenchOperations: ParsableCommand {
         var (tokens, seconds) = (0, 0.0)
         let before = ProductRate.measure(encoder.configuration, seconds: 1.5, training: !embedding)
         for (index, pairs) in all.enumerated() {
-            // The first batch touches all memory for the first time: it is not counted.
+            // The first batch is not counted, because it uses all memory for the first time.
             encoder.timesOperations = index > 0
             var count = 0
             let lap = try Lap {

@@ -5,7 +5,7 @@ import MafinBlackBox
 import MafinNumerics
 import MafinProviders
 
-/// How fast the client reads an embedding server's answers. Prints one JSON line.
+/// The speed at which the client reads an embedding server's answers. Prints one JSON line.
 @main
 struct BenchProviders: AsyncParsableCommand {
     @Option(help: "The server, which speaks OpenAI's /v1/embeddings.") var baseUrl: String
@@ -21,7 +21,7 @@ struct BenchProviders: AsyncParsableCommand {
         var seconds: Double
         var processorSeconds: Double
         var peakMegabytes: Double
-        /// The sum of all values, so that no work can be left out.
+        /// The sum of all values, so that the compiler cannot remove any work.
         var sum: Double
     }
 
@@ -66,7 +66,7 @@ private actor Tally {
     func add(_ answered: AnsweredRows) {
         result.rows += answered.vectors.rows
         result.dimension = answered.vectors.columns
-        // One value a row: to see that rows are there, not to measure sums.
+        // One value per row, enough to check that rows arrive.
         for row in 0..<answered.vectors.rows {
             result.sum += Double(answered.vectors[row, row % answered.vectors.columns])
         }

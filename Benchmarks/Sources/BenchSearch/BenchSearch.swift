@@ -4,8 +4,8 @@ import Foundation
 import MafinNumerics
 import MafinRetrieval
 
-/// Speed of exact search over a mapped `.npy` file, beside what this machine's products and memory reach in the same process.
-/// Prints one JSON line. Run by Tools/bench-search.py.
+/// Speed of exact search over a mapped `.npy` file, and for comparison the speed of matrix products and of memory in
+/// the same process. Prints one JSON line. Run by Tools/bench-search.py.
 @main
 struct BenchSearch: ParsableCommand {
     @Argument(help: "Rows: a .npy file of float32 or float16.") var rows: String
@@ -18,7 +18,8 @@ struct BenchSearch: ParsableCommand {
     @Flag(help: "Holds a byte of every element beside the rows.") var approximated = false
     @Option(help: "Receives the indices that the last batch found, as a .npy file of float32.") var output: String?
 
-    /// Work per elapsed second and per second of processor time. The latter says more where others use the machine.
+    /// Work per elapsed second and per second of processor time. The latter is more reliable if other programs use the
+    /// machine.
     private struct Speed: Encodable {
         var gigaPerSecond = 0.0
         var gigaPerCPUSecond = 0.0
@@ -34,7 +35,7 @@ struct BenchSearch: ParsableCommand {
         var bestMilliseconds: Double
         var medianMilliseconds: Double
         var bestCPUMilliseconds: Double
-        /// Additions and multiplications, and bytes of the rows.
+        /// Number of additions and multiplications, and of bytes of the rows.
         var operations = Speed()
         var bytes = Speed()
     }
@@ -50,7 +51,8 @@ struct BenchSearch: ParsableCommand {
         var openSeconds: Double
         var approximationSeconds: Double
         var approximationMegabytes: Double
-        /// Of matrix products of 1,536 × 1,536 × 1,536, and of reading the file's bytes: the best before and after.
+        /// Rates of matrix products of 1,536 × 1,536 × 1,536 and of reading the file's bytes. Each is the better of two
+        /// measurements, before and after.
         var product: Speed
         var read: Speed
         var batches: [Batch]
@@ -97,7 +99,7 @@ struct BenchSearch: ParsableCommand {
             }
             measured.append(row)
         }
-        // Before the file is mapped once more, which would count twice.
+        // Measured before the file is mapped a second time, because it would count twice.
         let peak = peakMegabytes()
         measureProducts(&product)
         try measureReading(file, &read)

@@ -4,11 +4,11 @@ import MafinEncoder
 import MafinNumerics
 import MafinText
 
-/// Which encoder a benchmark runs, and on how many threads.
+/// The encoder that a benchmark runs, and the number of threads.
 public struct EncoderOptions: ParsableArguments {
     /// Checkpoint folder.
     @Option(help: "Checkpoint folder; its tokenizer is used whatever the shape.") public var model: String
-    /// What is run of it.
+    /// The encoder to run.
     @Option(help: "minilm: the checkpoint's weights; bge-small or bge-base: random weights of that shape.")
     public var shape = Shape.minilm
     /// Tokens at which texts are cut.
@@ -47,7 +47,7 @@ extension EncoderConfiguration {
             hiddenSize: width, layerCount: 12, headCount: 12, intermediateSize: 4 * width, vocabularySize: 30522)
     }
 
-    /// Weights in the linear layers.
+    /// Number of weights in the linear layers.
     public var linearWeights: Int {
         layerCount * (4 * hiddenSize * hiddenSize + 2 * hiddenSize * intermediateSize)
     }

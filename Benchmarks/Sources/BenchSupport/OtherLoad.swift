@@ -1,6 +1,6 @@
 import Foundation
 
-/// The load by other processes. The Python peers wait for a quiet moment before each round, and so do our programs.
+/// The load from other processes. The Python peers wait for a quiet moment before each round, and so do our programs.
 public enum OtherLoad {
     /// Processor seconds of this process.
     public static func ownSeconds() -> Double {
@@ -15,7 +15,8 @@ public enum OtherLoad {
         while ContinuousClock.now - start < .seconds(1), !isQuiet() {}
     }
 
-    /// Whether others use less than a tenth of the cores during a tenth of a second. Where the system does not tell, they are taken not to.
+    /// Whether other processes use less than a tenth of the cores during a tenth of a second. `true` if the system does
+    /// not report it.
     public static func isQuiet() -> Bool {
         guard let before = busySeconds() else { return true }
         let own = ownSeconds()
@@ -25,7 +26,7 @@ public enum OtherLoad {
         return others < 0.01 * Double(ProcessInfo.processInfo.activeProcessorCount)
     }
 
-    /// Processor seconds of all processes but niced ones, where the system reports them (Linux).
+    /// Processor seconds of all processes except niced ones; `nil` if the system does not report them. Linux does.
     private static func busySeconds() -> Double? {
         guard let text = try? String(contentsOfFile: "/proc/stat", encoding: .utf8) else { return nil }
         // user nice system idle iowait irq softirq steal, in hundredths of a second

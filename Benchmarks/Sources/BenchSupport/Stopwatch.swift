@@ -22,7 +22,7 @@ public func quantile(_ share: Double, of values: [Double]) -> Double {
     return values.sorted()[min(values.count - 1, Int(share * Double(values.count)))]
 }
 
-/// The largest amount of memory that the process has held so far.
+/// The peak memory of the process so far.
 public func peakMegabytes() -> Double {
     var usage = rusage()
     #if os(Linux)
@@ -43,9 +43,9 @@ public func peakMegabytes() -> Double {
     #endif
 }
 
-/// Resets ``peakMegabytes()``, which only Linux can.
-/// - Returns: whether it did.
+/// Resets ``peakMegabytes()``. Only Linux can do that.
+/// - Returns: whether it was reset.
 public func resetPeak() -> Bool {
-    // Not atomically: this is a file of the kernel.
+    // Not written atomically, because this is a file of the kernel.
     (try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/self/clear_refs"))) != nil
 }

@@ -51,7 +51,8 @@ import Testing
         }
         let gradient = evaluate(adapter).gradient
         for index in adapter.weights.indices {
-            // Wide enough for the rounding of Float losses, narrow enough for the curvature; a relu's kink may lie between.
+            // The step is large enough for the rounding of Float losses and small enough for the curvature. The kink of
+            // a relu may lie within it.
             let step: Float = 1 / 128
             var (above, below) = (adapter, adapter)
             above.weights[index] += step
@@ -92,7 +93,7 @@ import Testing
         let before = try RivalFixture.figure(world.system, queries: world.testQueries, labels: world.labels)
         let after = try RivalFixture.figure(fitted.system, queries: world.testQueries, labels: world.labels)
         #expect(after > before + 0.03, "\(before) to \(after)")
-        // The adapter itself is what the system ranks with.
+        // The system ranks with the returned adapter.
         let vectors = try #require(fitted.system as? VectorSystem)
         #expect(differingElements(vectors.queries.values, adapter(world.system.queries).values) == 0)
         let same = differingElements(vectors.documents.values, world.system.documents.values) == 0

@@ -10,7 +10,7 @@ import Testing
 @testable import MafinPipeline
 
 @Suite struct FusionTests {
-    /// A second system: the labels, blurred.
+    /// A second system: the labels with noise.
     private func hints(_ world: RivalFixture.World, noise: Float = 0.6, seed: UInt64 = 5) -> ScoreFunction {
         var generator = RandomGenerator(seed: seed)
         let (rows, columns) = (world.labels.count, world.system.documentCount)
@@ -76,7 +76,7 @@ import Testing
         #expect(abs(fitted.development - best) < 1e-9)
         #expect(abs(try RivalFixture.figure(fitted.system, queries: dev, labels: world.labels) - best) < 1e-9)
         #expect(best > (try world.data.development(of: world.system)))
-        // A second system that says nothing gets no weight.
+        // A second system without information gets no weight.
         let silent = ScoreFunction(documentCount: world.system.documentCount) { rows in
             Matrix(rows: rows.count, columns: world.system.documentCount)
         }
@@ -103,7 +103,7 @@ import Testing
                 #expect(abs(found[row, column] - document.score) < 1e-6)
             }
         }
-        // What shares no term is in no list, whatever its place.
+        // A document that shares no term is in no list.
         let matching = ScoreFunction(documentCount: 4) { rows in
             Matrix(rows: rows.count, columns: 4, values: rows.flatMap { _ in [0, 2, 0, 1] as [Float] })
         }
@@ -156,18 +156,18 @@ import Testing
             return
         }
         #expect(weights["hints"] != nil && weights["others"] != nil)
-        // Lists cut short choose what whole lists choose.
+        // Truncated lists lead to the same choice as whole lists.
         composition.depth = 60
         #expect(try composition.fit(to: world.data).choices == fitted.choices)
     }
 
-    /// What is compared on dev must not look better for its many choices.
+    /// The value on dev must not be too high because of the many choices.
     @Test func valueOfACompositionIsThatOnOtherQueries() throws {
         let world = try RivalFixture.world(queries: 240)
         let noise = (0..<12).map { ("hints \($0)", hints(world, noise: 1.2, seed: UInt64($0 + 1))) }
         var (inSample, stated, onOthers) = (0.0, 0.0, 0.0)
         for draw in 0..<6 {
-            // Few queries to choose on, and many to see what the choice is worth.
+            // Few queries to choose on, and many to measure the choice.
             let dev = Array(world.testQueries[(10 * draw)..<(10 * draw + 10)])
             let others = world.testQueries.filter { !dev.contains($0) }
             let data = try RivalData(
@@ -179,7 +179,8 @@ import Testing
             onOthers += try RivalFixture.figure(fitted.system, queries: others, labels: world.labels) / 6
         }
         #expect(stated < inSample - 0.01, "\(stated), \(inSample)")
-        // Weights averaged over five choices do better than each, so the value of one is on the safe side.
+        // Weights averaged over five choices are better than each of them, so the cross-validated value is
+        // conservative.
         #expect(stated < onOthers + 0.01, "\(stated), on others \(onOthers)")
     }
 

@@ -83,7 +83,7 @@ import Testing
             let figure = try RivalFixture.figure(
                 fitted.system, queries: world.data.index.devQueries, labels: world.labels)
             #expect(abs(fitted.development - figure) < 1e-12)
-            // Chosen by this metric, no other step does better.
+            // By the metric that chose it, no other step is better.
             #expect(metric.development >= fitted.development || fitted.name == "nudge-m")
         }
         let before = try RivalFixture.figure(world.system, queries: world.testQueries, labels: world.labels)
@@ -97,7 +97,7 @@ import Testing
         #expect(NudgeM.mostCovered([0...2, 1...3, 5...9]) == 1)
         // One ends where the other begins.
         #expect(NudgeM.mostCovered([0...1, 1...3]) == 0)
-        // An answer that is overtaken, one that overtakes, one that cannot.
+        // An answer that is overtaken, one that overtakes, and one that cannot overtake.
         let interval = NudgeM.interval(of: 0, scores: [0.5, 0.6, 0.1], slopes: [0.4, 0.2, 0.8])
         #expect(abs((interval?.lowerBound ?? 0) - 0.5) < 1e-5 && abs((interval?.upperBound ?? 0) - 1) < 1e-5)
         #expect(NudgeM.interval(of: 0, scores: [0.5, 0.6], slopes: [0.3, 0.3]) == nil)

@@ -6,7 +6,8 @@ import MafinRetrieval
 
 /// Data that rivals are tested on.
 enum RivalFixture {
-    /// Unit rows around topics: queries of a topic lie near a second centre of their own, so that labels teach something.
+    /// Unit rows around topics. The queries of a topic have a different centre than its documents, so that there is
+    /// something to learn from labels.
     struct World {
         var system: VectorSystem
         var data: RivalData
@@ -45,7 +46,7 @@ enum RivalFixture {
             testQueries: Array(dev..<queries), labels: labels)
     }
 
-    /// The mean nDCG@10 of a system by whole sorted rankings, not by the code that rivals choose with.
+    /// The mean nDCG@10 of a system, computed from whole sorted rankings and not by the code under test.
     static func figure(_ system: any RankingSystem, queries: [Int], labels: [[Judgement]]) throws -> Double {
         let rankings = try system.rankings(queries: queries, count: 10)
         var sum = 0.0
@@ -59,7 +60,7 @@ enum RivalFixture {
     }
 }
 
-/// What PyTorch and nudge-ft say, written by Tools/write_rival_goldens.py.
+/// Results of PyTorch and nudge-ft, written by Tools/write_rival_goldens.py.
 struct RivalGoldens: Decodable {
     struct Nudge: Decodable {
         let width: Int

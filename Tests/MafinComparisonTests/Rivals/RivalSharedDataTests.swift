@@ -7,7 +7,7 @@ import MafinPipeline
 import MafinRetrieval
 import Testing
 
-/// The collections and vectors that lie beside the repository where it is developed; a user's clone has none.
+/// Collections and vectors beside the repository on development machines. A user's clone has none.
 private enum RivalSharedData {
     static let folder: URL? = {
         let shared =
@@ -17,7 +17,7 @@ private enum RivalSharedData {
     }()
 }
 
-/// NFCorpus with its stored black-box vectors, against what the authors' NUDGE reaches on the same vectors and labels.
+/// NFCorpus with stored black-box vectors, compared with the authors' NUDGE on the same vectors and labels.
 @Suite(
     .enabled(
         if: RivalSharedData.folder != nil,
@@ -59,7 +59,7 @@ struct RivalSharedDataTests {
             let found = try figures(rival.fit(to: data).system)
             #expect(abs(found.nDCG - nDCG) < 0.001 && abs(found.recall - recall) < 0.001, "\(rival.name): \(found)")
         }
-        // Measured outside, with another fusion's code (shared/vectors/README.md): .373 and .358.
+        // Measured with other code for fusion (shared/vectors/README.md): .373 and .358.
         let bm25 = BM25(texts: collection.documents.map(\.textForEncoding))
         let texts = collection.queries.map(\.text)
         let lexical = ScoreFunction(documentCount: collection.documents.count) { rows in

@@ -28,7 +28,8 @@ import Testing
     }
 
     @Test func staleRowsGetNoGradient() throws {
-        // The tower of documents encodes only the fresh: the other documents' own tokens keep a gradient of 0.
+        // The document encoder encodes only the documents of the step, so tokens that occur only in other documents
+        // have a gradient of 0.
         let head = ScoreHead(scale: MixtureWeights(blackBox: 3, local: 4), form: .unit)
         let setup = try TrainingGradientTests.setup(.towers, form: .unit, loss: ListNet())
         _ = try TrainingGradientTests.value(setup, head, seed: nil)
@@ -41,7 +42,7 @@ import Testing
         #expect(tower.forwarded.map { $0.count } == [3])
     }
 
-    /// Document texts that went through `embed` cannot be counted there, so refreshes are seen by what evaluations get.
+    /// The toy encoder does not count texts in `embed`, so refreshes are detected by the rows that evaluations receive.
     static func documentsSeen(_ refresh: BankRefresh, evaluationUsesBank: Bool) throws -> [[Bool]] {
         let data = try TrainingFixture.random()
         let encoder = ToyEncoder(vocabulary: TrainingFixture.vocabulary)
@@ -96,7 +97,8 @@ import Testing
             }
             return refreshes
         }
-        // Thirteen or fewer known documents in blocks of five are three steps an epoch; the first encoding makes the bank.
+        // At most thirteen relevant documents in blocks of five make three steps per epoch. The first encoding makes
+        // the bank.
         #expect(try stepsWithRefresh(.never) == [0])
         #expect(try stepsWithRefresh(.everyEpoch) == [0, 3, 6])
         #expect(try stepsWithRefresh(.everySteps(2)) == [0, 2, 4, 6, 8])

@@ -30,7 +30,8 @@ import Testing
         #expect(index.queriesOfDocument == [[], [0], []])
     }
 
-    /// What a training query judges as wrong is among what it is compared with; what only dev judges is not.
+    /// Documents that a training query judges as not relevant are candidates. Documents that only dev queries judge are
+    /// not.
     @Test func judgedDocumentsAreCandidates() throws {
         let index = try Self.index(
             labels: [

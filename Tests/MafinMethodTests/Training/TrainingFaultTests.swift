@@ -54,7 +54,8 @@ import Testing
         #expect(try Self.lastLoss(data, BlockMode(), ListNet()) < 0.01)
     }
 
-    /// With several labels a row the floor is the entropy of the label distribution, here grades 1 and 2: Q = (1/4, 3/4).
+    /// With several labels per row, the minimum is the entropy of the label distribution, here of the grades 1 and 2: Q
+    /// = (1/4, 3/4).
     @Test func severalLabelsReachTheirEntropy() throws {
         let data = try TrainingData(
             queries: ToyInputs(rows: [[10], [11]]), documents: ToyInputs(rows: (0..<4).map { [$0] }),
@@ -82,7 +83,8 @@ import Testing
         }
     }
 
-    /// Fault 2 in training: five rows at once, or four and a ragged one, weighted by rows, give the same gradient.
+    /// Fault 2 in training: five rows in one batch give the same gradient as batches of four rows and one row, weighted
+    /// by rows.
     @Test func aRaggedLastBatchWeighsByItsRows() throws {
         func gradient(_ queries: [Int], factor: Float, into encoder: ToyEncoder) throws {
             let data = try TrainingFixture.random()

@@ -4,7 +4,7 @@ import MafinNumerics
 
 /// Data that tests train on.
 enum TrainingFixture {
-    /// Random unit-free vectors.
+    /// Random vectors that are not normalised.
     static func vectors(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
         var generator = RandomGenerator(seed: seed)
         return Matrix(rows: rows, columns: columns, values: (0..<rows * columns).map { _ in generator.normal() })
@@ -39,9 +39,10 @@ enum TrainingFixture {
             documentIdentities: TextIdentity.classes(of: documents))
     }
 
-    /// A domain that the black box half understands. Documents come in topics of four; the black box's vectors tell the topic and nothing
-    /// within it. Each document holds a word for its kind, and queries hold another word, house jargon, that stands for the same kind: one
-    /// mapping for all topics, seen in training under other topics than on dev.
+    /// A domain that the black box understands only in part. There are four documents per topic, and the black box's
+    /// vectors depend only on the topic. Each document has a word for its kind, and queries have a different word
+    /// (house jargon) for the same kind. The mapping between both words is the same for all topics. Training and dev
+    /// have different topics.
     static func jargon(topics: Int = 24) throws -> TrainingData<ToyInputs> {
         let kinds = 4
         var generator = RandomGenerator(seed: 3)
@@ -70,7 +71,7 @@ enum TrainingFixture {
     static let jargonVocabulary = 8 + 24 + 8
 }
 
-/// A folder that is removed when the value goes.
+/// A folder that is removed when the object is released.
 final class ScratchFolder {
     let url: URL
 

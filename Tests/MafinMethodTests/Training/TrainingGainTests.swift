@@ -5,8 +5,8 @@ import Testing
 @testable import MafinMethod
 
 @Suite struct TrainingGainTests {
-    /// Evaluations of a run: each state's metric moves on from the one before it by noise, on many queries not at all, plus a true gain
-    /// that the first half of the run earns.
+    /// Evaluations of a run. The metric of each query changes by noise from state to state, for many queries not at
+    /// all, plus a true gain in the first half of the run.
     private func evaluations(
         queries: Int, states: Int = 13, gain: Float, generator: inout RandomGenerator
     ) -> [DevelopmentResult.QueryFigures] {
@@ -34,7 +34,8 @@ import Testing
         }
     }
 
-    /// The best of thirteen evaluations is above the start in nearly every run; that is no gain in nineteen of twenty.
+    /// By noise alone the best of thirteen evaluations is above the start in nearly every run, but a gain is shown in
+    /// at most one of twenty.
     @Test(arguments: [20, 100]) func noiseIsNoGain(queries: Int) throws {
         var generator = RandomGenerator(seed: 5)
         var risen = 0
@@ -48,7 +49,7 @@ import Testing
         let found = try gains(runs, queries: queries, seed: 6)
         let shown = found.filter(\.isShown).count
         #expect(shown * 20 <= runs, "\(shown) of \(runs)")
-        // Measured on the other half the mean is not too high.
+        // Measured on the other half, the mean gain is not too high.
         let mean = found.reduce(0) { $0 + $1.mean } / Double(runs)
         #expect(abs(mean) < 0.01, "\(mean)")
     }
@@ -94,7 +95,7 @@ import Testing
         #expect(shown * 20 <= runs, "\(shown) of \(runs)")
     }
 
-    /// The same way through the trainer, with something to learn.
+    /// The same through the trainer, with data from which it can learn.
     @Test func trainingOnLabelsThatTeachShowsAGain() throws {
         let outcome = try Trainer(
             queryEncoder: TrainingRunTests.jargonEncoder(), data: try TrainingFixture.jargon(),

@@ -4,7 +4,7 @@ import Testing
 
 @testable import MafinMethod
 
-/// The gradient of whole steps, loss ∘ head ∘ normalisation ∘ encoder, against central differences of the loss.
+/// The gradient of whole steps (loss ∘ head ∘ normalisation ∘ encoder), compared with central differences of the loss.
 @Suite struct TrainingGradientTests {
     enum Kind: String, CaseIterable {
         case query, block, blockWithoutBank, pair, mined, towers
@@ -32,7 +32,7 @@ import Testing
                 queries: index.trainQueries, queryVectors: data.blackBoxQueries,
                 documentVectors: data.blackBoxDocuments, byteBudget: 1 << 20),
             loss: loss)
-        // A stale bank: of an encoder with other weights.
+        // A stale bank, from an encoder with other weights.
         let stale = try ToyEncoder(vocabulary: TrainingFixture.vocabulary, seed: 9).embed(data.documents)
         let queries = [0, 1, 3, 4, 7]
         let plan = StepPlan(queries: queries, documents: [11, 2, 5, 12])

@@ -35,12 +35,12 @@ import Testing
         #expect(seen[2] != seen[0] && outcome.history.count == 4)
     }
 
-    /// A mean under which the labels are likelier, but that ranks worse than the best state, is not kept.
+    /// A mean with a higher likelihood but a worse metric than the best state is not kept.
     @Test func aLikelierMeanOfAWorseMetricIsNotKept() throws {
         let (outcome, encoder, seen) = try run(
             metrics: [0.30, 0.31, 0.36, 0.35, 0.29], likelihoods: [-2.1, -2.05, -2, -2.2, -1.9], shares: [0.5])
         #expect(outcome.trainedShare == 1 && outcome.best.result.metric == 0.36 && encoder.parameters == seen[2])
-        // Of equal metrics the likelier mean is kept, as of all states.
+        // Of equal metrics the mean with the higher likelihood is kept, as for all states.
         let equal = try run(
             metrics: [0.30, 0.31, 0.36, 0.35, 0.36], likelihoods: [-2.1, -2.05, -2, -2.2, -1.9], shares: [0.5])
         #expect(equal.outcome.trainedShare == 0.5)

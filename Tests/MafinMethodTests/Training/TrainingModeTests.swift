@@ -26,7 +26,7 @@ import Testing
             #expect(plan.queries.reduce(0) { $0 + index.queryLengths[$1] } <= 9)
         }
         #expect(plans.flatMap(\.queries).sorted() == index.trainQueries)
-        // A row above the budget stands alone; empty rows cost nothing.
+        // A row above the budget is a batch of its own. Empty rows cost nothing.
         let batches = BatchSize.tokens(4).batches(of: [1, 9, 2, 2, 0, 1], length: { $0 })
         #expect(batches.map(Array.init) == [[1], [9], [2, 2, 0], [1]])
         #expect(BatchSize.meanRows(2).batches(of: [3, 3, 3, 3, 3], length: { $0 }).map(\.count) == [2, 2, 1])
@@ -54,7 +54,7 @@ import Testing
 
     @Test func corpusLabelsMaskTheTextOfAPositive() throws {
         let index = try TrainingFixture.random().index
-        // Query 0 knows document 11 alone, whose text document 12 has too.
+        // Query 0 has only document 11 as positive. Document 12 has the same text.
         let step = StepPlan(queries: [0], documents: [12, 3]).againstCorpus(index)
         #expect(step.labels.relevant == [[Judgement(column: 11)]])
         #expect(step.labels.masked == [[12]])
@@ -141,7 +141,7 @@ import Testing
     }
 
     @Test func miningKeepsHardNegativesAndSparesSuspects() throws {
-        // One query, whose positive scores .8 by both halves; documents around it.
+        // One query whose positive has the score .8 from both sources, and documents with similar scores.
         func vector(_ cosine: Float) -> [Float] { [cosine, (1 - cosine * cosine).squareRoot()] }
         let cosines: [Float] = [0.8, 0.95, 0.83, 0.79, 0.1, 0.5, 0.8]
         let documents = Matrix(rows: 7, columns: 2, values: cosines.flatMap(vector))
@@ -221,7 +221,7 @@ import Testing
                     byteBudget: bytes), index: data.index, byteBudget: bytes)
         }
         let whole = try fit(queries, bytes: 1 << 20)
-        // Blocks of three queries, of which 64 would be fewer than all.
+        // The budget holds blocks of three queries, and 64 queries would not be all of them.
         let blocks = try fit(queries, bytes: 3 * 2 * 4 * 96)
         #expect(queries.count == 96 && whole.labelledRows == 96 && blocks.labelledRows == 96)
         #expect(abs(whole.scale.blackBox - blocks.scale.blackBox) < 1e-3)

@@ -38,21 +38,21 @@ import Testing
 
     @Test func timeIsSplitBetweenStepsAndEvaluations() {
         let options = TrainingOptions()
-        // 12 evaluations of .5 s: 6 of 100 s; 94 s of steps at .1 s.
+        // 12 evaluations of .5 s take 6 of 100 s, which leaves 94 s for steps of .1 s.
         let plan = RunPlan.byTime(
             options: options, stepsPerEpoch: 41, done: 5, remaining: 100, stepSeconds: 0.1, evaluationSeconds: 0.5)
         #expect(plan.totalSteps == 5 + 940)
         #expect(plan.evaluateEvery == 79)
-        // Evaluations of 10 s: two fit a fifth of the time.
+        // Two evaluations of 10 s fit into a fifth of the time.
         let dear = RunPlan.byTime(
             options: options, stepsPerEpoch: 41, done: 5, remaining: 100, stepSeconds: 0.1, evaluationSeconds: 10)
         #expect(dear.totalSteps == 5 + 800 && dear.evaluateEvery == 403)
-        // The warm-up goes on from the level of the measured steps, without a jump.
+        // The warm-up continues from the level of the measured steps, without a jump.
         #expect(plan.warmupSteps == 47)
         #expect(abs(RunPlan.unplannedLevel(step: 4, options: options) - 0.5) < 1e-12)
         #expect(plan.level(step: 5) > 0.5 && plan.level(step: 5) < 0.52)
         #expect(plan.level(step: 46) == 1 && plan.level(step: 47) == 1 && plan.level(step: 48) < 1)
-        // No time left: one more step, to end cleanly.
+        // If no time is left, one more step is made, to end cleanly.
         let none = RunPlan.byTime(
             options: options, stepsPerEpoch: 41, done: 5, remaining: -3, stepSeconds: 0.1, evaluationSeconds: 10)
         #expect(none.totalSteps == 6)

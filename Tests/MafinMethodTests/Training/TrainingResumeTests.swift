@@ -9,7 +9,7 @@ import Testing
         case query, block, towers, blockWithoutBank, pair, mined, learned, norm, refitted, accumulated
     }
 
-    /// Encoders and trainer of one process's life.
+    /// Encoders and trainer, as in one process.
     struct Life {
         var query: ToyEncoder
         var document: ToyEncoder?
@@ -85,7 +85,7 @@ import Testing
         let expected = try whole.trainer.run()
         #expect(expected.reason == .completed && expected.steps == 23)
 
-        // Cut twice: in the middle of an epoch between evaluations, and right after one.
+        // Interrupted twice: in the middle of an epoch between evaluations, and right after an evaluation.
         let scratch = try ScratchFolder()
         var last: TrainingOutcome?
         var final: [[Float]] = []
@@ -197,7 +197,7 @@ import Testing
             try encoder { $0.kind = "first token" }.contains(
                 "expected a run that began with this encoder: toy of 40 × 6 × 5, first token, "
                     + "found one that began with: toy of 40 × 6 × 5, mean"))
-        // What changes no result may differ.
+        // Options that do not change the result may differ.
         options = Self.options(.query)
         options.checkpointSeconds = 9
         #expect(message(try Self.life(.query, folder: scratch.url, options: options)) == "")
@@ -243,7 +243,7 @@ import Testing
         let whole = try Self.life(.block, folder: nil)
         let expected = try whole.trainer.run()
         let scratch = try ScratchFolder()
-        // The corpus is encoded for the evaluation of step 4; cancelled there, in its first piece.
+        // The corpus is encoded for the evaluation of step 4, and the run is cancelled in the first piece.
         let life = try Self.life(.block, folder: scratch.url)
         let log = EventLog()
         var polls = 0

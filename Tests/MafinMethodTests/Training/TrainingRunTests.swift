@@ -4,7 +4,7 @@ import Testing
 
 @testable import MafinMethod
 
-/// Events of a run, gathered.
+/// The collected events of a run.
 final class EventLog {
     var events: [TrainingEvent] = []
 
@@ -52,7 +52,7 @@ final class EventLog {
             queryEncoder: encoder, data: data, mode: mode, loss: kind == "pair" ? InfoNCE() : ListNet(),
             options: options
         ).run()
-        // The black box knows the topic: one of four documents, in no order.
+        // The black box knows only the topic, so it ranks its four documents in no useful order.
         let blackBox = try DevelopmentEvaluator(data: data, byteBudget: 1 << 20).evaluate(
             DevelopmentState(
                 step: 0, queries: LocalRows(vectors: Matrix(rows: 24, columns: 1), weights: []),
@@ -77,7 +77,7 @@ final class EventLog {
             return DevelopmentResult(metric: Double(state.step), logLikelihood: 0, scale: state.scale)
         }.run()
         #expect(seen.count > 5 && seen.allSatisfy { $0 == released.vectors })
-        // Documents went through once, for the bank; no step encoded one.
+        // Documents were encoded once, for the bank, and never in a step.
         #expect(encoder.forwarded.allSatisfy { $0.allSatisfy { $0[0] >= 4 } })
     }
 
@@ -100,7 +100,7 @@ final class EventLog {
         }
     }
 
-    /// Vectors that are known already are used before the first update, and never after it.
+    /// Given query vectors are used before the first update and never after it.
     @Test func givenQueryVectorsAreUsedAtTheStart() throws {
         let data = try TrainingFixture.jargon()
         func history(given: Bool) throws -> (history: [EvaluationRecord], asked: [Int]) {
@@ -220,7 +220,7 @@ final class EventLog {
         #expect(encoder.parameters == best)
     }
 
-    /// In the update of either tower; nothing of the run is left half done, and it resumes from its last checkpoint.
+    /// In the update of either encoder. The run is in a consistent state and resumes from its last checkpoint.
     @Test(arguments: [false, true]) func aGradientThatIsNotFiniteEndsTheRunAtTheBestState(ofDocuments: Bool) throws {
         let data = try TrainingFixture.random()
         let scratch = try ScratchFolder()
@@ -253,7 +253,7 @@ final class EventLog {
 
     @Test func accumulatedBatchesAreOneUpdate() throws {
         let data = try TrainingFixture.random()
-        // The listwise loss over the whole corpus is a mean over rows, so two batches of six are one of twelve.
+        // The listwise loss over the whole corpus is a mean over rows, so two batches of six equal one batch of twelve.
         func run(_ rows: Int, accumulation: Int) throws -> ([Float], Int) {
             let encoder = ToyEncoder(vocabulary: TrainingFixture.vocabulary)
             let options = Self.options(3) {
@@ -270,11 +270,12 @@ final class EventLog {
         }
         let (whole, parts) = (try run(12, accumulation: 1), try run(6, accumulation: 2))
         #expect(whole.1 == 3 && parts.1 == 3)
-        // AdamW's first steps amplify the last bit of tiny gradients, hence not tighter.
+        // AdamW's first steps amplify rounding errors of tiny gradients, so the tolerance is not tighter.
         #expect(TrainingGradientTests.relativeError(parts.0, whole.0) < 1e-3)
     }
 
-    /// Three steps are timed, then the plan is made and holds to the end. The time would do for far more steps than are allowed.
+    /// Three steps are timed. Then the plan is made, and it does not change until the end. The time would be enough for
+    /// many more steps than are allowed.
     @Test func aTimeBudgetIsPlannedOnceAndKept() throws {
         let data = try TrainingFixture.jargon()
         func run(_ seconds: Double) throws -> (outcome: TrainingOutcome, log: EventLog) {
@@ -294,7 +295,7 @@ final class EventLog {
         #expect(plans.count == 1 && outcome.reason == .completed && outcome.steps == 25)
         #expect(log.steps.map(\.totalSteps) == [nil, nil, nil] + [Int?](repeating: 25, count: 22))
         #expect(outcome.history.last?.step == 25)
-        // Spent before the first step: the start is evaluated, and the run ends.
+        // The time is used up before the first step. The start is evaluated, and the run ends.
         let spent = try run(1e-9)
         #expect(spent.outcome.reason == .timeSpent && spent.outcome.steps == 0 && spent.log.steps.isEmpty)
         #expect(spent.outcome.history.count == 1 && !spent.outcome.improved)

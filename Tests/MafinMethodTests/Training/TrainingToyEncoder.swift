@@ -13,26 +13,27 @@ struct ToyInputs: EncoderInputs, Equatable {
     static func concatenating(_ parts: [ToyInputs]) -> ToyInputs { ToyInputs(rows: parts.flatMap(\.rows)) }
 }
 
-/// The smallest encoder that trains: mean of token embeddings, dropout, a linear map with bias; gradients by hand; AdamW of its own.
+/// A minimal trainable encoder: mean of token embeddings, dropout, and a linear map with bias. It has gradients written
+/// by hand and its own AdamW.
 final class ToyEncoder: TrainableEncoder {
     let vocabulary: Int
     let hidden: Int
     let dimension: Int
-    /// Stands for what is frozen or how vectors are pooled.
+    /// Part of the identity; stands for frozen layers or pooling.
     var kind = "mean"
     var identity: String { "toy of \(vocabulary) × \(hidden) × \(dimension), \(kind)" }
     var dropoutRate: Float = 0.2
     var weightDecay: Float = 0.01
 
-    /// Embeddings `(vocabulary, hidden)`, map `(dimension, hidden)`, bias `(dimension)`, end to end.
+    /// Embeddings `(vocabulary, hidden)`, map `(dimension, hidden)` and bias `(dimension)`, one after the other.
     var parameters: [Float]
     var gradient: [Float]
     var firstMoments: [Float]
     var secondMoments: [Float]
     var steps = 0
-    /// Texts that went through ``forward(_:dropoutSeed:)``.
+    /// Number of texts that went through ``forward(_:dropoutSeed:)``.
     var forwarded: [[[Int]]] = []
-    /// After so many updates all embeddings are NaN.
+    /// Number of updates after which all embeddings are NaN.
     var breaksAfter: Int?
     /// In this update the gradient is NaN.
     var gradientBreaksAt: Int?

@@ -8,7 +8,7 @@ import Testing
 
 @testable import MafinPipeline
 
-/// Against shares that Python's sentence-transformers found by taking words out of the text itself.
+/// Compared with contributions from Python's sentence-transformers, for which words were removed from the text itself.
 @Suite("Leave-one-out", .enabled(if: TestModel.isAvailable, "\(TestModel.skipMessage)"))
 struct LeaveOneOutTests {
     private struct Golden: Decodable {
@@ -62,7 +62,7 @@ struct LeaveOneOutTests {
         #expect(abs(attribution.score - score) < 1e-6)
     }
 
-    @Test("What the encoder does not read has no share, and no text has no words")
+    @Test("Text that the encoder does not read has no contribution, and an empty text has no words")
     func truncation() throws {
         let encoder = try Self.encoder(maximumLength: 5)
         let attribution = LeaveOneOut(queryEncoder: encoder, documentEncoder: encoder)

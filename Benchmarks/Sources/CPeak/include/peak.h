@@ -1,8 +1,9 @@
 #ifndef MAFIN_PEAK_H
 #define MAFIN_PEAK_H
 
-/// Floating-point operations a second of processor time that fused multiply-adds in registers reach on the calling thread, with the widest vectors
-/// that the processor has: no program that multiplies 32-bit floats is faster. Takes about `seconds`.
+/// Floating-point operations per second of processor time with fused multiply-adds in registers, on the calling thread
+/// and with the widest vectors of the processor. No program that multiplies 32-bit floats is faster. Takes about
+/// `seconds`.
 double mafin_peak(double seconds);
 
 #endif
