@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A result that several tasks may bring. The first one counts; later ones are dropped.
+/// A result that several tasks may set. The first one counts; later ones are dropped.
 final class FirstResult<Value: Sendable>: Sendable {
     private struct State {
         var result: Result<Value, any Error>?
@@ -12,7 +12,7 @@ final class FirstResult<Value: Sendable>: Sendable {
     /// Whether there is a result.
     var isFinished: Bool { state.withLock { $0.result != nil } }
 
-    /// Brings a result.
+    /// Sets the result, if there is none yet.
     /// - Returns: whether it was the first.
     @discardableResult
     func finish(_ result: Result<Value, any Error>) -> Bool {
@@ -26,7 +26,7 @@ final class FirstResult<Value: Sendable>: Sendable {
         return isFirst
     }
 
-    /// Waits for the result. To be called once; a task that is cancelled goes on waiting.
+    /// Waits for the result. May be called once. Cancelling the calling task does not end the wait.
     func value() async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
             let result = state.withLock { state in
@@ -40,7 +40,7 @@ final class FirstResult<Value: Sendable>: Sendable {
 
 /// The result of `body`, or the error of `late` once `limit` has passed.
 ///
-/// At the limit, or when the calling task is cancelled, `body` is cancelled too, but nobody waits until it has noticed.
+/// At the limit, or when the calling task is cancelled, `body` is cancelled too. This function does not wait until `body` has ended.
 func withDeadline<Value: Sendable>(
     _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value,
     late: @escaping @Sendable () -> any Error

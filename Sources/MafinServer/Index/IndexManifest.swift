@@ -1,7 +1,7 @@
 import MafinBlackBox
 import MafinPipeline
 
-/// `index.json`: what an index holds, and which artefacts it can be searched with.
+/// `index.json`: what an index holds, and which artefacts can search it.
 ///
 /// | file | holds |
 /// |---|---|
@@ -11,7 +11,7 @@ import MafinPipeline
 /// | `corpus.offsets` | where each line begins, and the file's length: 64-bit little-endian |
 /// | `corpus.lookup` | hash of the id and row, 64-bit little-endian each, by ascending hash |
 ///
-/// The halves lie apart and unweighted, so that any λ ranks them without touching the index.
+/// The halves are stored separately and unweighted, so that any λ can rank them without a change of the index.
 package struct IndexManifest: Sendable, Codable, Equatable {
     /// Name of the manifest's file.
     package static let fileName = "index.json"
@@ -51,10 +51,10 @@ package struct IndexManifest: Sendable, Codable, Equatable {
         package var sha256: String
     }
 
-    /// How the document vectors that an artefact makes differ from those in the index; empty if they are the same.
+    /// How an artefact's document vectors differ from those in the index; empty if they are the same.
     ///
-    /// An artefact that is trained again beside the same black box and with the same document encoder (as in query mode) still fits an
-    /// index that was made before.
+    /// If an artefact is trained again beside the same black box and with the same document encoder (as in query mode), it still fits the old
+    /// index.
     package func differences(from artefact: ArtefactManifest) -> [String] {
         var found = blackBox.differences(from: artefact.blackBox)
         func compare(_ name: String, _ mine: String, _ theirs: String) {

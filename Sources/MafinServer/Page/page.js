@@ -6,7 +6,7 @@
   const narrow = matchMedia('(max-width: 44rem)');
   const still = matchMedia('(prefers-reduced-motion: reduce)');
 
-  // The last answer. Everything that the slider does is computed from it.
+  // The last answer. The slider computes its rankings from it.
   let answer = null;
   let fused = null;
   let marks = {};
@@ -84,13 +84,13 @@
     }
   }
 
-  // ---- ranking, without asking
+  // ---- ranking, without requests
 
-  // Not the slider's own value: its steps may miss the λ of the artefact.
+  // Not the slider's own value, because the λ of the artefact may lie between its steps.
   let share = config.lambda;
   const lambda = () => share;
 
-  // The best at a λ, from both cosines of every document that some λ brings up.
+  // The best at a λ, from both cosines of every candidate.
   function ranking() {
     if (fused) return fused.results;
     if (!answer.candidates) return answer.results;
@@ -124,7 +124,7 @@
     return node;
   }
 
-  // Whole characters: a cut in the middle of one would show a replacement mark.
+  // Cuts between characters. A cut within one would show a replacement character.
   const shown = hit => hit.title || [...(texts.get(hit.id) || hit.text).slice(0, 300)].slice(0, 120).join('');
   const number = value => (value === undefined || value === null ? '–' : value.toFixed(3));
 
@@ -189,7 +189,7 @@
     body.append(foreign(make('p', '', texts.has(hit.id) ? texts.get(hit.id) : '…')));
     body.append(make('span', 'id', 'id ' + hit.id));
     const actions = make('div', 'actions');
-    // Their names let the focus stay where it is when the cards are drawn again.
+    // By these names the focus stays in place when the cards are drawn again.
     const button = (className, text, action) => {
       const node = make('button', className, text);
       node.type = 'button';
@@ -267,14 +267,14 @@
     draw(beforeRanks, afterRanks);
   }
 
-  // Lines from each place in the black box's ranking to the place in ours.
+  // Lines from each document's rank by the black box to its rank by mafin.
   function draw(before, after) {
     const svg = element('moves');
     if (narrow.matches || !answer.black_box_ranking.length) return svg.replaceChildren();
     const frame = svg.getBoundingClientRect();
     const middle = item => {
       const head = item.querySelector('.head').getBoundingClientRect();
-      // Where it will be, not where an animation has it now.
+      // The position at the end of a running animation.
       const shift = item.style.transform ? parseFloat(item.style.transform.slice(11)) || 0 : 0;
       return head.top - shift + head.height / 2 - frame.top;
     };
@@ -288,7 +288,7 @@
       path.dataset.id = id;
       return path;
     };
-    // Who leaves, and who is new, goes down out of the picture, or comes up from there.
+    // The line of a document that is in one column only bends down and ends.
     const paths = [...element('left').children].map(item => {
       const id = item.dataset.id;
       const from = middle(item);
@@ -350,7 +350,7 @@
     render(false);
   }
 
-  // A link cannot bring a key, so the key is exchanged for a cookie that opens the report.
+  // A link cannot send a key, so the key is exchanged for a cookie that opens the report.
   async function openReport() {
     afterKey = openReport;
     if (!key) return askForKey();
