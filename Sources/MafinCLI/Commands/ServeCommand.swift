@@ -9,7 +9,7 @@ import MafinRetrieval
 import MafinServer
 import Synchronization
 
-/// `mafin serve`: a trained artefact behind the endpoints that clients already call, and a page that shows what it does.
+/// `mafin serve`: serves a trained artefact with the endpoints of other embedding APIs, and with a page that shows its effect.
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
@@ -112,7 +112,7 @@ struct ServeCommand: AsyncParsableCommand {
         let keys = try access.keys()
         try access.requireKeys(keys, host: host)
         var service = try serviceOptions()
-        // The price of the artefact that is there now, until the next start.
+        // The price of the present artefact's black box. It stays until the next start.
         service.pricePerMillionTokens = try options.blackBox.factory(shared).price(
             of: options.blackBox.source(default: Artefact(readingFrom: options.folder).manifest.blackBoxSource))
         try await run(service, keys)
@@ -158,8 +158,8 @@ struct ServeCommand: AsyncParsableCommand {
         return service
     }
 
-    /// Clients wait for each answer: there is one more attempt at once, and no waiting for a black box that asks to come back later. Where
-    /// the local half can answer alone, there is not even that.
+    /// Clients wait for each answer. So a failed call is tried once more at once, and the service does not wait for a black box that asks to come
+    /// back later. If the local half can answer alone, there is no second attempt.
     private var retry: RetryPolicy {
         degrade
             ? RetryPolicy(maximumAttempts: 1, longestServerDelay: .zero, patience: .zero)
@@ -171,7 +171,7 @@ struct ServeCommand: AsyncParsableCommand {
     /// Opens everything but the index, which the service opens only when it has changed.
     private func load(_ metrics: ServiceMetrics) async throws -> sending LoadedArtefact {
         let model = try options.load(shared)
-        // What each call will ask is in the metrics, not in the log.
+        // The texts of each call are counted in the metrics. They are not announced in the log.
         var silent = shared
         silent.quiet = true
         let opened = Mutex<EmbeddingCache?>(nil)
@@ -179,7 +179,7 @@ struct ServeCommand: AsyncParsableCommand {
             retry: retry, maximumQueryBytes: cacheLimit?.bytes,
             cacheOpened: { cache in opened.withLock { $0 = cache } },
             progress: { counts in
-                // The first report of a call says what the cache holds, and so what will be asked.
+                // The first report of a call says how many texts are in the cache, and so how many will be asked.
                 if counts.asked == 0 { metrics.recordCache(hits: counts.cached, asked: counts.remaining) }
             })
         let blackBox = try await options.makeBlackBox(model, silent, use: use)
@@ -195,7 +195,7 @@ struct ServeCommand: AsyncParsableCommand {
             cache: figures)
     }
 
-    /// Stored answers are known by id; clients send texts.
+    /// Lets a black box of stored vectors be asked by text, because clients send texts and no ids.
     private func askedByText(_ blackBox: any BlackBox) throws -> any BlackBox {
         guard blackBox is StoredVectors else { return blackBox }
         if let data {
@@ -212,9 +212,9 @@ struct ServeCommand: AsyncParsableCommand {
     }
 }
 
-/// Who may ask, and how the connection is encrypted.
+/// Which clients may send requests, and how connections are encrypted.
 struct AccessOptions: ParsableArguments {
-    /// Where keys are looked for besides the file.
+    /// The variable that may hold keys in addition to the file.
     static let keysVariable = "MAFIN_SERVE_KEYS"
 
     @Option(
@@ -262,7 +262,7 @@ struct AccessOptions: ParsableArguments {
         if noKeys, keysFile != nil { throw ValidationError("--no-keys does not go with --keys-file.") }
     }
 
-    /// Refuses to let strangers ask by mistake.
+    /// Stops a service that other machines can reach without keys, unless `--no-keys` allows it.
     func requireKeys(_ keys: KeyRing, host: String) throws {
         guard !keys.areRequired, !isOfThisMachine(host), !noKeys else { return }
         throw ValidationError(
@@ -270,8 +270,8 @@ struct AccessOptions: ParsableArguments {
         )
     }
 
-    /// Names that requests may call the service by. A service for this machine alone could be reached by a page in a browser here, under a
-    /// name that the page's author chose, so its names are limited. A service for other machines may have any name, unless names are given.
+    /// The host names that requests may use; nil for any. A web page in a browser on this machine could reach a service for this machine alone
+    /// under a name that the page's author chose, so its names are limited. A service for other machines may have any name, unless names are given.
     func hosts(boundTo host: String) -> Set<String>? {
         guard isOfThisMachine(host) || !allowedHost.isEmpty else { return nil }
         let names = [host] + allowedHost
@@ -289,7 +289,7 @@ struct AccessOptions: ParsableArguments {
     }
 }
 
-/// The bounds on what clients may take.
+/// The limits for clients.
 struct ServingBounds: ParsableArguments {
     @Option(
         help: .expert(
@@ -393,7 +393,7 @@ struct ServingBounds: ParsableArguments {
 }
 
 extension UpstreamFailure {
-    /// Which kind of failure a provider's error is.
+    /// The failure that a provider's error is.
     init(of error: any Error) {
         switch error {
         case let error as UpstreamFailure: self = error

@@ -126,7 +126,7 @@ struct LanguageModelOptions: ParsableArguments {
         return ChatPrice(input: parts[0], output: parts[1])
     }
 
-    /// What may be spent, and how fast.
+    /// The limits of money, requests and rates.
     var limits: ChatLimits {
         var limits = ChatLimits()
         limits.price = price
@@ -137,7 +137,7 @@ struct LanguageModelOptions: ParsableArguments {
         return limits
     }
 
-    /// A model, ready to be asked, with the cache and the connection of the black box.
+    /// Opens a language model, with the cache and the connection of the black box.
     func open(
         _ specification: Specification, blackBox: BlackBoxOptions, shared: SharedOptions
     ) throws -> LanguageModelFactory.Opened {
@@ -147,7 +147,7 @@ struct LanguageModelOptions: ParsableArguments {
             cache: blackBoxes.openCache())
     }
 
-    /// What opens language models as the flags say. Address, key and headers of the flags are the writer's: no other provider is sent them.
+    /// Opens language models as the flags say. Address, key and headers of the flags belong to the writer. No other provider is sent them.
     private func factory(
         asking: AskingOptions, _ shared: SharedOptions,
         environment: [String: String] = ProcessInfo.processInfo.environment
