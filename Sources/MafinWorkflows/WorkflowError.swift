@@ -28,9 +28,9 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .interruptedTraining(let path):
-            "\(path) holds an interrupted training: continue it with --resume, or remove that folder to start anew"
+            "\(path) holds an interrupted training: continue it with --resume, or remove that folder to start again"
         case .nothingToResume(let path):
-            "\(path) is finished, there is nothing to resume; leave out --resume to train anew"
+            "\(path) is finished, there is nothing to resume; leave out --resume to train again"
         case .resumeDiffers(let path, let what, let then, let now):
             "\(path) was started with other options: \(what) was \(then), now it is \(now)"
         case .tooFewQueries(let dev, let split, let measured):

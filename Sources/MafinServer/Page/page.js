@@ -71,7 +71,7 @@
       element('results').hidden = false;
       element('skip').hidden = false;
       element('notice').hidden = !answer.degraded;
-      if (answer.degraded) element('notice').textContent = 'The black box is away; this is the local encoder alone. ' + answer.degraded;
+      if (answer.degraded) element('notice').textContent = 'The black box is unavailable. These are the results of the local encoder alone. ' + answer.degraded;
       element('lambda').disabled = Boolean(fused) || !answer.candidates;
       render(false);
       element('status').textContent = summary() + ' ' + Math.round(performance.now() - begun) + ' ms.';
@@ -112,7 +112,7 @@
     if (!answer.black_box_ranking.length) return after.length + ' results of the local encoder.';
     const moved = after.filter(hit => before.get(hit.id) !== hit.rank).length;
     const fresh = after.filter(hit => !before.has(hit.id)).length;
-    return `${after.length} results at λ = ${lambda().toFixed(2)}: ${moved} stand elsewhere than with the black box alone, ${fresh} of them new.`;
+    return `${after.length} results at λ = ${lambda().toFixed(2)}: ${moved} have another rank than with the black box alone, ${fresh} of them are new.`;
   }
 
   // ---- drawing
@@ -129,7 +129,7 @@
   const number = value => (value === undefined || value === null ? '–' : value.toFixed(3));
 
   function movement(before, after) {
-    if (before === undefined) return ['up', '▲ new', 'new: not among the black box\'s ' + count];
+    if (before === undefined) return ['up', '▲ new', 'new: not among the first ' + count + ' of the black box'];
     if (after === undefined) return ['down', '▼ out', 'falls out of the first ' + count];
     if (after < before) return ['up', '▲ ' + (before - after), 'up by ' + (before - after)];
     if (after > before) return ['down', '▼ ' + (after - before), 'down by ' + (after - before)];
@@ -197,7 +197,7 @@
       actions.append(node);
       return node;
     };
-    button('explain', 'Which words carried the local half?', 'explain');
+    button('explain', 'Which words matter for the local score?', 'explain');
     if (config.hasFeedback) {
       for (const [grade, text] of [[1, 'Relevant'], [0, 'Wrong']]) {
         const isMarked = marks[hit.id] === grade;
@@ -217,7 +217,7 @@
       return block;
     }
     for (const side of found.sides) {
-      block.append(make('div', 'caption', (side.side === 'query' ? 'Query' : 'Passage') + ': each word by what the score loses without it'));
+      block.append(make('div', 'caption', (side.side === 'query' ? 'Query' : 'Passage') + ': how much the score falls without each word'));
       const text = foreign(make('div'));
       const most = Math.max(1e-6, ...side.pieces.map(piece => Math.abs(piece.share || 0)));
       for (const piece of side.pieces) {

@@ -133,7 +133,7 @@ package struct ComparisonWorkflow {
         _ splits: JudgedSplits,
         _ vectors: BlackBoxVectors, _ detectable: MinimumDetectableDifference, _ leaks: LeakReport
     ) throws -> ComparisonFacts {
-        context.note("writing the report: finding the words that carried wins and losses")
+        context.note("writing the report: measuring what each word adds in wins and losses")
         let model = try result.chosen.map { _ in
             try ArtefactModel(artefact: store.artefact, released: ArtefactOpening.releasedFolder)
         }
@@ -195,7 +195,7 @@ package struct ComparisonWorkflow {
                 .init(
                     title: "Local encoder",
                     settings: [
-                        Setting("name", record.name), Setting("revision", record.revision ?? "as it lies here"),
+                        Setting("name", record.name), Setting("revision", record.revision ?? "unknown"),
                         Setting("SHA-256 of its weights", record.weightsSHA256),
                         Setting("prefix of a query", "'\(record.queryPrefix)'"),
                         Setting("prefix of a document", "'\(record.documentPrefix)'"),

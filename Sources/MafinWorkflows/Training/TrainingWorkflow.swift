@@ -158,7 +158,7 @@ package struct TrainingWorkflow {
             if files.fileExists(atPath: folder.appendingPathComponent(Artefact.manifestName).path) {
                 throw WorkflowError.nothingToResume(path: folder.path)
             }
-            context.note("nothing to resume; starting anew")
+            context.note("nothing to resume; starting a new training")
         }
         try files.createDirectory(at: checkpoints, withIntermediateDirectories: true)
         return checkpoints
