@@ -91,8 +91,7 @@ let package = Package(
             "MafinPipeline",
             [
                 "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
-            ],
-            tests: ["MafinComparison"])
+            ])
         + module(
             "MafinComparison",
             ["MafinNumerics", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline"],
@@ -146,12 +145,12 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             goldens: false)
-        // The same with providers and language models.
+        // The same with providers, language models and the service.
         + module(
             "MafinProviderWorkflows",
             [
                 "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinPipeline", "MafinProviders",
-                "MafinGeneration", "MafinReport", "MafinWorkflows",
+                "MafinGeneration", "MafinReport", "MafinServer", "MafinWorkflows",
             ],
             goldens: false)
         // What commands share at the terminal, and the demo.

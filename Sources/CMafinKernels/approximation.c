@@ -1,4 +1,4 @@
-// Rows in bytes with a bound on the error: the VA-file (Weber, Schek and Blott 1998) with one scale a row.
+// Rows as bytes, with a bound of the error: the VA-file (Weber, Schek and Blott 1998) with one scale per row.
 
 #include "mafin_kernels.h"
 
@@ -9,10 +9,10 @@
 // The compiler may reorder sums, so that they run in vector registers. The margins allow for it.
 #pragma clang fp reassociate(on) contract(fast)
 
-// Rows with smaller elements get no bound: it does not cover underflow.
+// If the largest element of a row is below this, the row gets no bound, because the bound does not cover underflow.
 #define SMALLEST 1e-15f
 
-// Elements that are converted together. As floats they stay in the first-level cache.
+// Number of elements that are converted together. As floats they fit into the first-level cache.
 enum { SPAN = 1024 };
 
 INLINE void floats_of(mafin_element element, const char *row, ptrdiff_t at, ptrdiff_t count, float *out) {
@@ -58,7 +58,7 @@ KERNEL(void, approximate, (ptrdiff_t rows, ptrdiff_t width, const void *vectors,
             if (width > SPAN) floats_of(element, row, start, count, x);
             for (ptrdiff_t i = 0; i < count; i++) {
                 const float scaled = x[i] * inverse;
-                // Rounds half away from zero; the largest is 127 and a rounding error at most.
+                // Rounds half away from zero. The largest value is 127 plus a rounding error.
                 const int32_t code = (int32_t)(scaled + (scaled < 0 ? -0.5f : 0.5f));
                 const float error = x[i] - scale * (float)code;
                 codes[start + i] = (int8_t)code;
@@ -66,7 +66,8 @@ KERNEL(void, approximate, (ptrdiff_t rows, ptrdiff_t width, const void *vectors,
             }
         }
         scales[r] = scale;
-        // Where squares or products leave the range of the bound, the margin is infinite: such a row is always scored exactly.
+        // If squares or products leave the range of the bound, the margin is infinite, so that the row is always scored
+        // exactly.
         const bool is_safe = largest == 0 || (largest > SMALLEST && squares < 1e30f);
         margins[r] = is_safe ? margin_of(width, sqrtf(squares), sqrtf(errors)) : INFINITY;
         if (!is_safe) scales[r] = 0;

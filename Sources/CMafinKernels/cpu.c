@@ -13,7 +13,7 @@ void mafin_use_instruction_set(int set) {
 }
 
 bool mafin_has_sha_instructions(void) {
-    // 0: not asked yet; otherwise 1 + the answer. Threads that ask at the same time find the same answer.
+    // 0: not known yet; otherwise 1 + the answer. Threads that compute it at the same time get the same answer.
     static _Atomic int known;
     int answer = known;
     if (answer == 0) {

@@ -1,4 +1,4 @@
-// Which instruction sets the kernels are compiled for, and which of them a call runs on. Internal to this module.
+// The instruction sets for which kernels are compiled, and the choice of the set for a call. Internal to this module.
 
 #ifndef MAFIN_CPU_H
 #define MAFIN_CPU_H
@@ -9,23 +9,24 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-// The .inc files are included once for each instruction set, with its name as SUFFIX.
+// The .inc files are included once per instruction set, with its name as SUFFIX.
 #define PASTE2(a, b) a##b
 #define PASTE(a, b) PASTE2(a, b)
 #define NAME(stem) PASTE(stem, SUFFIX)
 
 INLINE ptrdiff_t rounded_up(ptrdiff_t value, ptrdiff_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-// Asks for the cache line `bytes` behind `from`. Lines beyond a buffer may be asked for, but a pointer to them may not be
-// formed: the address is computed as a number.
+// Prefetches the cache line at `from` + `bytes`. A line beyond a buffer may be prefetched, but C does not allow a
+// pointer to it, so the address is computed as a number.
 #define PREFETCH(from, bytes, ...) \
     __builtin_prefetch((const void *)((uintptr_t)(from) + (uintptr_t)(bytes)), __VA_ARGS__)
 
-// A kernel is a function `mafin_NAME` that is compiled once for each instruction set and calls the copy for the set in use:
+// A kernel is a function `mafin_NAME` that is compiled once per instruction set and calls the copy for the set in use:
 //
 //     KERNEL(void, add, (ptrdiff_t count, float *x), (count, x)) { … }
 //
-// Not target_clones: those are chosen when the program is loaded, so that tests could run only the widest.
+// target_clones is not used, because it chooses a copy when the program is loaded, so that tests could run only the
+// widest set.
 #ifdef __x86_64__
 
 enum { PORTABLE, AVX2, AVX512 };
@@ -37,7 +38,7 @@ enum { PORTABLE, AVX2, AVX512 };
 // The set that the calling thread was told to use; negative: none.
 extern _Thread_local int mafin_chosen_instruction_set;
 
-// Whether the processor has the SHA extensions, which no instruction set above implies.
+// Whether the processor has the SHA extensions. None of the instruction sets above implies them.
 bool mafin_has_sha_instructions(void);
 
 INLINE int widest_instruction_set(void) {

@@ -1,4 +1,4 @@
-// The passes between the matrix products of an encoder layer, each fused into as few walks over memory as possible.
+// The passes between the matrix products of an encoder layer. Each reads and writes memory as few times as possible.
 
 #include "mafin_kernels.h"
 
@@ -15,7 +15,7 @@ INLINE float normal_density(float x) { return 0.39894228f * vector_exp(-0.5f * x
 
 // MARK: Dropout
 
-// SplitMix64's finaliser: one key for a row.
+// One key per row, by the finaliser of SplitMix64.
 INLINE uint32_t row_key(mafin_dropout dropout, ptrdiff_t row) {
     uint64_t z = dropout.seed + (dropout.first_row + (uint64_t)row + 1) * 0x9E3779B97F4A7C15u;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
@@ -23,7 +23,7 @@ INLINE uint32_t row_key(mafin_dropout dropout, ptrdiff_t row) {
     return (uint32_t)(z ^ (z >> 31));
 }
 
-// 32 bits for an element, by a 32-bit mixer, so that each vector lane computes one.
+// 32 random bits per element, from a 32-bit mixer, so that each vector lane computes one.
 INLINE float kept(uint32_t key, uint32_t column, mafin_dropout dropout) {
     uint32_t x = key ^ (column * 0x9E3779B9u);
     x = (x ^ (x >> 16)) * 0x7FEB352Du;
@@ -240,7 +240,8 @@ KERNEL(mafin_moments, softmax_moments,
        (ptrdiff_t count, const double *restrict logits, const float *restrict x, const float *restrict y),
        (count, logits, x, y)) {
     const double top = largest_double(count, logits);
-    // Means are taken about the first value: cosines of one query lie close together, and their squares would cancel.
+    // Sums are taken of differences to the first value. The cosines of one query are close together, so sums of their
+    // squares would lose digits.
     const double origin_x = x[0], origin_y = y[0];
     double total = 0, sum_x = 0, sum_y = 0, sum_xx = 0, sum_xy = 0, sum_yy = 0;
     for (ptrdiff_t i = 0; i < count; i++) {

@@ -1,4 +1,4 @@
-// One system call that Swift's view of the C library lacks.
+// A system call that Swift does not import from the C library.
 
 #if defined(__linux__)
 #define _GNU_SOURCE

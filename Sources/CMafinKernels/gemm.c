@@ -1,12 +1,14 @@
 // Single-precision matrix products on one thread.
 //
-// Why not a BLAS: Debian's and Ubuntu's OpenBLAS choose their kernels from a list of known CPUs and run newer ones at
-// half their speed (AVX2 kernels on AVX-512 machines). The encoder's shapes are few. And weights are packed once a step for
-// all products that read them, which the BLAS interface does not allow. On macOS, Accelerate (AMX) computes the products.
+// Why no BLAS is used: OpenBLAS in Debian and Ubuntu chooses its kernels from a list of known CPUs, and runs newer CPUs
+// at half their speed (AVX2 kernels on AVX-512 machines). The encoder has only few shapes. Weights are packed once per
+// step for all products that read them, which the BLAS interface does not allow. On macOS, Accelerate (AMX) computes
+// the products.
 //
-// The scheme is that of BLIS (Van Zee and van de Geijn, 2015): a packed sliver of B (KC × NR) stays in the first-level cache
-// while the strips of a packed block of A (MC × KC) stream from the second-level cache. Where B has too few slivers to repay
-// the packing, and on AVX-512 always, A is read in place: a strip of MR rows stays in the first-level cache, slivers stream.
+// The scheme is that of BLIS (Van Zee and van de Geijn, 2015). A packed sliver of B (KC × NR) stays in the first-level
+// cache, while the strips of a packed block of A (MC × KC) stream from the second-level cache. If B has too few slivers
+// to make the packing worthwhile, and always on AVX-512, A is read in place. A strip of MR rows of A then stays in the
+// first-level cache, and the slivers stream.
 
 #include "cpu.h"
 
@@ -42,12 +44,12 @@ void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrd
 #include <stdlib.h>
 #include <string.h>
 
-// A packed block of A, MC × KC, takes 144 KiB and fits any second-level cache. So does the block of B, KC × NC_IN_PLACE, that is
-// used while A is read in place. MC is a multiple of every tile's rows; KC and NC_IN_PLACE divide the encoders' widths.
-// NC: columns of B that are packed at a time where the caller has not packed B.
+// A packed block of A, MC × KC, takes 144 KiB and fits into any second-level cache. So does the block of B, KC ×
+// NC_IN_PLACE, that is used while A is read in place. MC is a multiple of every tile's rows. KC and NC_IN_PLACE divide
+// the encoders' widths. NC is the number of columns of B that are packed at a time if the caller has not packed B.
 enum { KC = 384, MC = 96, NC = 512, NC_IN_PLACE = 128 };
 
-// Vectors in a row of a tile.
+// Number of vectors in a row of a tile.
 enum { VECTORS = 2 };
 
 typedef void block_function(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha, const float *a, ptrdiff_t row_stride,
@@ -93,10 +95,10 @@ static const kernel *kernel_in_use(void) {
     static const kernel by_instruction_set[] = {
 #if defined(__x86_64__)
         TILED(4, 8, 64, portable),
-        // On AVX2 products whose A is transposed (gradients of weights) gain a third by packing.
+        // On AVX2, packing makes products whose A is transposed (gradients of weights) a third faster.
         TILED(6, 16, 128, avx2),
-        // On AVX-512, where 12 rows fill most of a line, they reach 0.88 to 0.94 of the fastest product in place. Packing was not
-        // measured there.
+        // On AVX-512, where 12 rows fill most of a cache line, they reach 0.88 to 0.94 of the speed of the fastest
+        // product in place. Packing was not measured there.
         TILED(12, 32, PTRDIFF_MAX, avx512),
 #elif defined(__aarch64__)
         TILED(8, 8, 64, portable),
@@ -113,7 +115,7 @@ ptrdiff_t mafin_packed_columns(ptrdiff_t n) { return rounded_up(n, kernel_in_use
 
 size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k) { return (size_t)(mafin_packed_columns(n) * k); }
 
-// The layout: blocks of KC rows of op(B), one after the other; in each, slivers of `columns` columns.
+// The layout is blocks of KC rows of op(B), one after the other. Each block consists of slivers of `columns` columns.
 void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *packed) {
     const kernel *const use = kernel_in_use();
     for (ptrdiff_t p = 0; p < k; p += KC) {
@@ -123,7 +125,7 @@ void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrd
     }
 }
 
-// Where a thread's products pack blocks of A and B; freed when the thread ends.
+// The buffers into which a thread's products pack blocks of A and B. They are freed when the thread ends.
 typedef struct {
     float a[MC * KC + 64];  // Packing writes whole vectors, up to one beyond the end.
     float b[KC * NC];
@@ -171,7 +173,7 @@ static void multiply_block(const kernel *use, packing_buffers *buffers, bool tra
     }
 }
 
-// k = 0: nothing to add, only beta to apply.
+// For k = 0 there is nothing to add, and only beta is applied.
 static void scale(ptrdiff_t m, ptrdiff_t n, float beta, float *c, ptrdiff_t ldc) {
     for (ptrdiff_t i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < n; j++) c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];

@@ -1,14 +1,15 @@
-// Conversions to and from float16 in integer arithmetic that the compiler turns into vector code.
+// Conversions to and from float16 with integer arithmetic that the compiler can vectorise.
 
 #include "vector_math.h"
 
-// Elements that are converted before the next check for one that did not fit.
+// Number of elements that are converted between checks for elements out of range.
 enum { STRETCH = 4096 };
 
-// What does not fit becomes an infinity, NaN stays NaN.
+// Values out of range become infinite. NaN stays NaN.
 INLINE uint16_t half_of(float x) {
     const uint32_t bits = bits_of_float(x), magnitude = bits & 0x7FFFFFFF;
-    // Half of the last kept bit, and one more where that makes an odd mantissa even; the exponent's bias falls by 112.
+    // Adds half of the last kept bit, and one more to make an odd mantissa even. The exponent's bias becomes smaller by
+    // 112.
     const uint32_t normal = (magnitude + 0xFFF + ((magnitude >> 13) & 1) - 0x38000000) >> 13;
     // Subnormal: adding ½ puts the wanted bits, correctly rounded, at the low end of the mantissa.
     const uint32_t subnormal = bits_of_float(float_of_bits(magnitude) + 0.5f) - 0x3F000000;
@@ -33,14 +34,14 @@ KERNEL(ptrdiff_t, to_half, (ptrdiff_t count, const float *restrict x, uint16_t *
     return first;
 }
 
-// Rows in files and in the cache may begin at any byte.
+// Rows in files may begin at any byte.
 typedef uint16_t unaligned_half __attribute__((aligned(1)));
 
 KERNEL(void, from_half, (ptrdiff_t count, const void *restrict x, float *restrict out), (count, x, out)) {
     const unaligned_half *const from = x;
     for (ptrdiff_t i = 0; i < count; i++) {
         const uint32_t sign = (uint32_t)(from[i] & 0x8000) << 16, magnitude = (uint32_t)(from[i] & 0x7FFF) << 13;
-        // The exponent's bias is 112 less in float16; infinity and NaN have all bits of it set in both.
+        // The exponent's bias is 112 less in float16. Infinity and NaN have all exponent bits set in both formats.
         const uint32_t finite = bits_of_float(float_of_bits(magnitude) * 0x1p112f);
         out[i] = float_of_bits(sign | (magnitude >= 0x0F800000 ? magnitude | 0x7F800000 : finite));
     }

@@ -1,9 +1,10 @@
-// Inner products of many stored rows with few or many queries, for exact search.
+// Inner products of many stored rows with any number of queries, for exact search.
 //
-// Why not the products of gemm.c: rows and queries both lie along the width here. Tiles of plain dot products need no
-// packing, waste nothing where the number of queries is no multiple of 32, read float16 rows directly, and sum every pair in
-// the same order whatever its tile. A ranking therefore depends neither on the batch nor on the threads. Accelerate promises
-// no order and is not used here. The cost is a sum over lanes after every DEPTH products.
+// Why the products of gemm.c are not used: here both rows and queries are contiguous along the width. Tiles of plain
+// dot products need no packing, waste nothing if the number of queries is not a multiple of 32, read float16 rows
+// directly, and sum every pair in the same order in every tile. A ranking therefore depends neither on the batch nor on
+// the threads. Accelerate guarantees no order and is not used here. The cost is a sum over lanes after every DEPTH
+// products.
 
 #include <string.h>
 
@@ -13,18 +14,20 @@
 #include <immintrin.h>
 #endif
 
-// Elements of the width per pass: of 128 queries they stay in the second-level cache, of a tile's rows in the first. A
-// multiple of every LANES, and a divisor of the encoders' widths.
+// Number of elements of the width per pass. Those of 128 queries stay in the second-level cache, those of a tile's rows
+// in the first-level cache. It is a multiple of every LANES and a divisor of the encoders' widths.
 enum { DEPTH = 384 };
 
-// For one query: bytes that are prefetched ahead; sums of DEPTH products that are kept before their lanes are added.
+// For one query: the number of bytes that are prefetched ahead, and the number of sums of DEPTH products that are kept
+// before their lanes are added.
 enum { LINE_AHEAD = 8192, LINE_PIECES = 8 };
 
 static inline ptrdiff_t size_of(mafin_element element) {
     return element == MAFIN_FLOAT32 ? 4 : element == MAFIN_FLOAT16 ? 2 : 1;
 }
 
-// The part of the width that a pass works on: the full vectors from `start` to `end`, then what is left of the row.
+// The part of the width that a pass works on: the full vectors from `start` to `end`, and then the rest of the row if
+// `tail`.
 typedef struct {
     ptrdiff_t start, end, width;
     bool tail;
@@ -32,13 +35,13 @@ typedef struct {
     ptrdiff_t query_stride, score_stride;
 } piece;
 
-// Cache lines of a tile that are still to be fetched.
+// The cache lines of a tile that are still to be prefetched.
 typedef struct {
     uintptr_t row;
     ptrdiff_t at, row_bytes, bytes, lines;
 } cursor;
 
-// The rows from `row` on in this piece; behind the last row, the first rows of the next pass.
+// The rows from `row` on in this piece, or after the last row the first rows of the next pass.
 static inline cursor cursor_behind(const piece *piece, ptrdiff_t rows, ptrdiff_t row, ptrdiff_t count,
                                    const char *vectors) {
     uintptr_t from = (uintptr_t)vectors + (uintptr_t)piece->start_bytes;
@@ -148,8 +151,8 @@ size_t mafin_prepared_size(ptrdiff_t queries, ptrdiff_t width) {
 
 ptrdiff_t mafin_prepared_stride(ptrdiff_t width) { return rounded_up(width, kernel_in_use()->lanes); }
 
-// Queries are end to end, each in whole vectors. Where the width is no multiple of a vector, the elements of the last vector
-// are at its end, because rows are read up to their end and not beyond.
+// Queries follow each other, each in whole vectors. If the width is not a multiple of a vector, the elements of the
+// last vector are at its end, because rows are not read beyond their end.
 void mafin_prepare_queries(ptrdiff_t queries, ptrdiff_t width, const float *from, ptrdiff_t stride, float *prepared) {
     const kernel *const use = kernel_in_use();
     const ptrdiff_t full = width / use->lanes * use->lanes, tail = width - full;

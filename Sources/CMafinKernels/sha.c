@@ -1,7 +1,8 @@
-// SHA-256 and SHA-1 (FIPS 180-4), block by block; padding is the caller's.
+// SHA-256 and SHA-1 (FIPS 180-4), block by block. The caller does the padding.
 //
-// Files of weights are hashed whenever an artefact is read, so SHA-256 also has a path on the processor's own instructions
-// (Intel SHA extensions), which is about five times as fast as the portable one. SHA-1 only checks small files of the hub.
+// Files of weights are hashed whenever an artefact is read, so SHA-256 has a second version for the processor's SHA
+// instructions (Intel SHA extensions). It is about five times as fast as the portable one. SHA-1 only checks small
+// files of the hub.
 
 #include "cpu.h"
 

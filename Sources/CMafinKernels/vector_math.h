@@ -1,4 +1,4 @@
-// exp, log and erf as branch-free arithmetic that the compiler turns into vector code, inlined into kernels.
+// exp, log and erf without branches, so that the compiler can vectorise them. They are inlined into kernels.
 
 #ifndef MAFIN_VECTOR_MATH_H
 #define MAFIN_VECTOR_MATH_H

@@ -2,7 +2,7 @@ import MafinNumerics
 
 /// Something that turns texts into vectors and can only be asked: an embedding API, a file of its answers, a frozen model.
 ///
-/// One call takes many texts and gives one matrix; how the call is cut into requests is the black box's own affair.
+/// One call takes many texts and gives one matrix. The black box decides how many requests it sends for it.
 /// ```swift
 /// let vectors = try await blackBox.embed(items, as: .document)   // (items.count, dimension)
 /// ```
@@ -11,13 +11,13 @@ public protocol BlackBox: Sendable {
     var identity: BlackBoxIdentity { get }
 
     /// Vectors of the items, one row each in the order given: shape `(items.count, dimension)`, every element finite, no zero row.
-    /// - Throws: whatever stops the black box from answering; the error names the item where one item is to blame.
+    /// - Throws: whatever stops the black box from answering. If one item is the cause, the error names it.
     func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix
 
-    /// Like ``embed(_:as:)``, but hands over each batch of rows as soon as it has been answered, so that nothing paid for has to
-    /// wait for the rest: a cache writes it down before the next request is sent.
-    /// - Parameter answered: called once per batch, never by two tasks at a time; together the batches cover every item exactly once,
-    ///   in any order. An error thrown by it ends the call.
+    /// Like ``embed(_:as:)``, but hands over each batch of rows as soon as it is answered. A cache can so store what has been paid for
+    /// before the rest is answered.
+    /// - Parameter answered: called once per batch, never by two tasks at a time. Together the batches cover every item exactly once,
+    ///   in any order. If it throws, the call ends.
     func embed(
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
     ) async throws
@@ -25,13 +25,13 @@ public protocol BlackBox: Sendable {
     /// Vectors of the items that are cached: nothing is asked and nothing is paid. A black box without a cache gives no rows.
     func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows
 
-    /// Like ``embed(_:as:)``, but without the cache, neither read nor written: to find out whether the black box answers.
+    /// Like ``embed(_:as:)``, but the cache is neither read nor written. It finds out whether the black box answers.
     func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix
 }
 
 /// Some rows of one call to a black box, as they arrive.
 public struct AnsweredRows: Sendable {
-    /// For each row of ``vectors``, which of the items asked it belongs to.
+    /// For each row of ``vectors``, the index of its item in the call.
     public let indices: [Int]
     /// The vectors: shape `(indices.count, dimension)`.
     public let vectors: Matrix
@@ -56,10 +56,10 @@ extension BlackBox {
         try await answered(AnsweredRows(indices: Array(items.indices), vectors: embed(items, as: role)))
     }
 
-    /// For black boxes that remember nothing.
+    /// For black boxes without a cache.
     public func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows { .none }
 
-    /// For black boxes that remember nothing.
+    /// For black boxes without a cache.
     public func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         try await embed(items, as: role)
     }

@@ -16,13 +16,13 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
     case lineDimensionMismatch(path: String, line: Int, id: String, found: Int, expected: Int)
     /// An element is NaN or infinite; rows and columns count from 0.
     case notFinite(path: String, id: String, row: Int, column: Int, value: Float)
-    /// A vector of nothing but zeros has no direction; rows count from 0.
+    /// A vector is all zeros, so it has no direction; rows count from 0.
     case zeroVector(path: String, id: String, row: Int)
     /// An id is used twice; rows count from 0.
     case duplicateID(path: String, id: String, firstRow: Int, row: Int)
     /// Vectors were asked for ids that are not stored.
     case missingIDs(path: String, role: TextRole, count: Int, asked: Int, first: [String])
-    /// An id that a file of one id a line cannot hold.
+    /// An id contains a line break, so it cannot be written to a file with one id per line.
     case unwritableID(path: String, id: String)
     /// There are vectors of the other role only.
     case missingRole(path: String, role: TextRole)
@@ -37,7 +37,7 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
         case .countMismatch(let path, let vectors, let idsPath, let ids):
             "\(path) holds \(vectors) vectors but \(idsPath) holds \(ids) ids; there must be one id per vector"
         case .dimensionMismatch(let path, let found, let expected, let expectedIn):
-            "\(path): vectors of \(found) numbers, but \(expected) in \(expectedIn); both must come from one model"
+            "\(path): vectors have \(found) numbers, but \(expected) in \(expectedIn); both must come from one model"
         case .lineDimensionMismatch(let path, let line, let id, let found, let expected):
             "\(path):\(line): vector of '\(id)' has \(found) numbers, those before it have \(expected)"
         case .notFinite(let path, let id, let row, let column, let value):
@@ -45,11 +45,11 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
         case .zeroVector(let path, let id, let row):
             "\(path): vector of '\(id)' (row \(row)) is all zeros and so has no direction"
         case .duplicateID(let path, let id, let firstRow, let row):
-            "\(path): id '\(id)' stands twice (rows \(firstRow) and \(row))"
+            "\(path): id '\(id)' occurs twice (rows \(firstRow) and \(row))"
         case .missingIDs(let path, let role, let count, let asked, let first):
             "\(path): no vectors for \(count) of \(asked) \(role.plural): \(Self.list(first, of: count))"
         case .unwritableID(let path, let id):
-            "\(path): the id \(String(reflecting: id)) holds the end of a line, and cannot stand in a file of one id a line"
+            "\(path): the id \(String(reflecting: id)) contains a line break, so it cannot be written to a file with one id per line"
         case .missingRole(let path, let role):
             "\(path): holds no \(role.rawValue) vectors"
         }

@@ -1,18 +1,18 @@
-/// Everything that determines the vectors of a black box, as written to manifests and hashed into cache keys.
+/// Everything that determines the vectors of a black box. It is written to manifests and hashed into cache keys.
 ///
-/// No secret is in it: it may be printed, stored and sent along.
+/// It holds no secret, so it may be printed, stored and sent.
 public struct BlackBoxIdentity: Sendable, Codable, Hashable {
     /// Who answers: `openai` (any compatible server), `vectors` (stored answers), `local` (a frozen encoder).
     public var provider: String
     /// The model's name at the provider; for stored answers and local models the name of the file or folder.
     public var model: String
-    /// Base address of the server, where there is one.
+    /// Base address of the server; `nil` if there is none.
     public var endpoint: String?
-    /// Numbers in a vector: the dimension asked for or known beforehand; `nil` where only the first answer tells it.
+    /// Numbers in a vector: the dimension asked for or known beforehand; `nil` if it is known only from the first answer.
     public var dimension: Int?
-    /// The provider's name for texts that search (`search_query`, `query` …), where it has one.
+    /// The provider's name for queries (`search_query`, `query` …); `nil` if it has none.
     public var queryInputType: String?
-    /// The provider's name for texts that are searched for, where it has one.
+    /// The provider's name for documents; `nil` if it has none.
     public var documentInputType: String?
     /// Put before each query.
     public var queryPrefix: String
@@ -20,14 +20,14 @@ public struct BlackBoxIdentity: Sendable, Codable, Hashable {
     public var documentPrefix: String
     /// What is done to the length of the answers.
     public var normalisation: VectorNormalisation
-    /// How over-long texts are cut, in the provider's word; `nil` where nothing is asked of it.
+    /// How texts that are too long are cut, in the provider's word; `nil` if the request does not say.
     public var truncation: String?
     /// SHA-256 of the files that the vectors come from (stored answers, weights), in lower-case hexadecimal.
     public var contentHash: String?
-    /// Sixteen digits of a hash of what a request holds besides the texts; `nil` where that is what the provider's own profile sends.
+    /// 16 hexadecimal digits of a hash of what a request holds besides the texts; `nil` if that is what the built-in profile sends.
     public var request: String?
 
-    /// An identity; whatever is not given is what the provider does when nothing is said.
+    /// An identity. What is not given is the provider's default.
     public init(
         provider: String, model: String, endpoint: String? = nil, dimension: Int? = nil, queryInputType: String? = nil,
         documentInputType: String? = nil, queryPrefix: String = "", documentPrefix: String = "",
@@ -54,9 +54,9 @@ public struct BlackBoxIdentity: Sendable, Codable, Hashable {
     /// The provider's input type for texts of a role.
     public func inputType(for role: TextRole) -> String? { role == .query ? queryInputType : documentInputType }
 
-    /// In what the two differ, one clause each ("dimension 512 instead of 768"); empty where they give the same vectors.
+    /// The differences between the two, one clause each ("dimension 512 instead of 768"); empty if they give the same vectors.
     ///
-    /// A dimension that only the first answer tells agrees with any; the name of files does not count where their content is the same.
+    /// An unknown dimension agrees with any. The names of files do not count if their content is the same.
     public func differences(from expected: BlackBoxIdentity) -> [String] {
         var found: [String] = []
         func compare<Value: Equatable>(
@@ -86,11 +86,11 @@ public struct BlackBoxIdentity: Sendable, Codable, Hashable {
 
 /// What is done to the Euclidean length of a black box's vectors.
 public enum VectorNormalisation: String, Sendable, Codable, Hashable {
-    /// Nothing: vectors are as they came.
+    /// Nothing: vectors are as they were received.
     case none
     /// Rows were divided by their length (`Matrix.normalize`).
     case unit
 
-    /// Stored vectors are left as they are where every length is this close to 1: wide enough for 16-bit floats.
+    /// Stored vectors are not changed if every length is this close to 1. The tolerance allows for the rounding of 16-bit floats.
     public static let tolerance: Float = 1e-3
 }

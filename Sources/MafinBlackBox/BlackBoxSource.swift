@@ -1,25 +1,25 @@
 import Foundation
 
-/// How a black box was opened, so that it can be opened again: what `--black-box` and the flags beside it said.
+/// How a black box was opened, so that it can be opened again: the values of `--black-box` and its related flags.
 ///
-/// Artefacts carry it. It holds no secret: keys come from the user each time.
+/// It is stored in artefacts. It holds no secret: the user gives the key each time.
 public struct BlackBoxSource: Sendable, Codable, Equatable {
     /// Kind and argument as given; a relative path stays relative.
     public var specification: BlackBoxSpecification
-    /// The absolute path of the file or folder that ``specification`` named; nil for a model of a server or by a repository's name.
+    /// The absolute path of the file or folder that ``specification`` named; nil for a model of a server, and for a model that is named by its repository.
     public var resolvedPath: String?
     /// Base address of the server; nil: the provider's own.
     public var baseURL: String?
     /// Numbers in a vector that were asked for; nil: as many as the model gives.
     public var dimensions: Int?
-    /// Put before each query; nil: what the model wants by itself.
+    /// Put before each query; nil: the model's default.
     public var queryPrefix: String?
-    /// Put before each document; nil: what the model wants by itself.
+    /// Put before each document; nil: the model's default.
     public var documentPrefix: String?
     /// What is done with texts that are too long for the model; nil: they are errors.
     public var overflow: OverflowPolicy?
 
-    /// A source; whatever is not given is what the black box does by itself.
+    /// A source. What is not given is the black box's default.
     /// - Parameter workingDirectory: what relative paths are relative to.
     public init(
         _ specification: BlackBoxSpecification, baseURL: String? = nil, dimensions: Int? = nil,
@@ -42,9 +42,9 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
         }
     }
 
-    /// Where the file or folder is now: the absolute path if it is still there, else the path as given, seen from `workingDirectory`.
-    /// nil for a model of a server or by a repository's name.
-    /// - Throws: ``BlackBoxError/missingFile(path:expected:)`` where it is in neither place, saying how to name another.
+    /// Where the file or folder is now: the absolute path if it is still there, else the path as given, relative to `workingDirectory`.
+    /// nil for a model of a server, and for a model that is named by its repository.
+    /// - Throws: ``BlackBoxError/missingFile(path:expected:)`` if it is in neither place; the error says how to name another.
     public func currentPath(
         workingDirectory: URL = URL(fileURLWithPath: FileManager.default.currentDirectoryPath)
     ) throws -> String? {
@@ -62,7 +62,7 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
     }
 
     private static func absolute(_ path: String, _ workingDirectory: URL) -> String {
-        // The shell leaves a tilde alone that follows `vectors:`.
+        // The shell does not expand a tilde after `vectors:`.
         let path = path.hasPrefix("~/") ? NSString(string: path).expandingTildeInPath : path
         let url = path.hasPrefix("/") ? URL(fileURLWithPath: path) : workingDirectory.appendingPathComponent(path)
         return url.standardizedFileURL.path
@@ -71,7 +71,7 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
 
 extension BlackBoxSpecification: Codable {
     /// Reads the text that ``init(parsing:)`` reads.
-    /// - Throws: `DecodingError` where it names no black box.
+    /// - Throws: `DecodingError` if it names no black box.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         do {

@@ -4,7 +4,7 @@
 /// |---|---|
 /// | `vectors:FOLDER_OR_FILE` | answers stored in `.npy` + `.ids`, `.safetensors` or JSONL |
 /// | `local:FOLDER` | a frozen encoder in a local folder |
-/// | `PROVIDER:MODEL` | a model behind an embedding API: `openai:…` (or any compatible server), `cohere:…`, a profile of one's own |
+/// | `PROVIDER:MODEL` | a model behind an embedding API: `openai:…` (or any compatible server), `cohere:…`, or a profile of the user |
 public enum BlackBoxSpecification: Sendable, Hashable, CustomStringConvertible {
     /// Stored answers in a folder or file.
     case vectors(path: String)
@@ -13,12 +13,12 @@ public enum BlackBoxSpecification: Sendable, Hashable, CustomStringConvertible {
     /// A frozen encoder: a folder, or a name that the model hub resolves to one.
     case local(folder: String)
 
-    /// A model of OpenAI's, or of a server that speaks its `/v1/embeddings`.
+    /// A model of OpenAI, or of a server with the same `/v1/embeddings`.
     public static func openAI(model: String) -> BlackBoxSpecification { .provider("openai", model: model) }
 
     /// Reads `KIND:ARGUMENT`; only the first colon separates, so that model names may contain more (`openai:nomic-embed-text:latest`).
     ///
-    /// Whether there is a provider of that name is not known here.
+    /// It does not check whether a provider of that name exists.
     /// - Throws: ``BlackBoxError/badSpecification(_:reason:)``
     public init(parsing text: String) throws {
         guard let colon = text.firstIndex(of: ":") else {
@@ -27,7 +27,7 @@ public enum BlackBoxSpecification: Sendable, Hashable, CustomStringConvertible {
         let kind = String(text[..<colon])
         let argument = String(text[text.index(after: colon)...])
         guard !argument.isEmpty else {
-            throw BlackBoxError.badSpecification(text, reason: "nothing stands after '\(kind):'; \(Self.forms)")
+            throw BlackBoxError.badSpecification(text, reason: "nothing follows '\(kind):'; \(Self.forms)")
         }
         switch kind {
         case "vectors": self = .vectors(path: argument)

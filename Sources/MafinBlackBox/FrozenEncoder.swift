@@ -2,21 +2,21 @@ import Foundation
 import MafinEncoder
 import MafinNumerics
 
-/// An encoder on this machine that is only asked and never trained: a stronger model as the black box, without any network.
+/// An encoder on this machine that is never trained: a stronger model as the black box, without a network.
 ///
-/// Over-long texts are cut as the checkpoint says. Batches are computed one after the other, each on all cores.
+/// Texts that are too long are cut as the checkpoint says. Batches are computed one after the other, each on all cores.
 public struct FrozenEncoder: BlackBox {
-    /// Provider `local`; the content hash is that of weights, settings and vocabulary.
+    /// Provider `local`. The content hash covers weights, settings and vocabulary.
     public let identity: BlackBoxIdentity
     /// Numbers in a vector.
     public let dimension: Int
     private let engine: Engine
     private let path: String
 
-    /// Texts in a batch that is handed over at a time.
+    /// Texts in a batch.
     private static let batchSize = 512
 
-    /// The files that determine a vector, where they are there.
+    /// The files that determine a vector, if they exist.
     private static let files = [
         "config.json", "model.safetensors", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
@@ -25,7 +25,7 @@ public struct FrozenEncoder: BlackBox {
     /// Loads a checkpoint folder.
     /// - Parameters:
     ///   - modelFolder: in the sentence-transformers layout.
-    ///   - name: for the identity; the folder's name where none is given.
+    ///   - name: for the identity; nil: the folder's name.
     ///   - prefixes: put before queries and documents; nil: those of the checkpoint.
     ///   - maximumLength: tokens at most; nil: what the checkpoint says.
     /// - Throws: what `TextEncoder` throws, naming the file; ``BlackBoxError/unreadable(path:reason:)``
@@ -73,7 +73,7 @@ public struct FrozenEncoder: BlackBox {
         }
     }
 
-    /// Keeps the encoder, whose buffers belong to one computation at a time.
+    /// Serializes calls of the encoder, because its buffers serve one computation at a time.
     private actor Engine {
         private let encoder: TextEncoder
 

@@ -1,9 +1,9 @@
 import Foundation
 import MafinNumerics
 
-/// Vectors as JSON lines: `{"_id": "d1", "embedding": [0.1, …]}`; further members are stepped over.
+/// Vectors as JSON lines: `{"_id": "d1", "embedding": [0.1, …]}`; other members are skipped.
 enum JSONLinesVectors {
-    /// Reads a file in pieces of 4 MiB (more only where a single line is longer), so that memory is that of the vectors.
+    /// Reads a file in pieces of 4 MiB (more only if a single line is longer), so that memory is bounded by the vectors.
     /// - Throws: ``BlackBoxError`` naming the file and line.
     static func read(_ file: URL) throws -> VectorTable {
         var rows = Rows(path: file.path)

@@ -1,8 +1,8 @@
 import MafinNumerics
 
-/// Stored answers, looked up by text. The file of a black box's answers knows its texts by id only; requests bring texts.
+/// Stored answers, looked up by text. Stored answers have ids only, and requests have texts only; a collection connects the two.
 ///
-/// It answers the texts of its own collection and refuses all others.
+/// It answers for the texts of its collection and refuses all others.
 package struct KnownTexts: BlackBox {
     package var identity: BlackBoxIdentity { base.identity }
     private let base: any BlackBox
@@ -14,7 +14,7 @@ package struct KnownTexts: BlackBox {
     ///   - base: answers by id.
     ///   - queries: id and text of each query.
     ///   - documents: id and text of each document, as it is embedded.
-    ///   - refusal: thrown for a text that is not of the collection.
+    ///   - refusal: thrown for a text that is not in the collection.
     package init(
         _ base: any BlackBox, queries: [(id: String, text: String)], documents: [(id: String, text: String)],
         refusal: any Error
@@ -24,7 +24,7 @@ package struct KnownTexts: BlackBox {
         self.documents = Dictionary(documents.map { (Self.folded($0.text), $0.id) }) { first, _ in first }
     }
 
-    /// The stored vectors of the items' texts; ids are not looked at.
+    /// The stored vectors of the items' texts. The items' ids are ignored.
     package func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         let ids = role == .query ? queries : documents
         let known = try items.map { item in

@@ -1,6 +1,6 @@
 /// What is done with a text that is longer than a black box takes. A text that is cut is always reported.
 public enum OverflowPolicy: String, Sendable, Codable, Hashable, CaseIterable {
-    /// It has no vector, and the call says so.
+    /// It gets no vector, and the call throws an error.
     case error
     /// Only its beginning is embedded.
     case truncate

@@ -1,9 +1,9 @@
 import Foundation
 import MafinNumerics
 
-/// Vectors and their ids being written as ``StoredVectors`` reads them: a `.npy` file, and `.ids` of the same name beside it.
+/// Writes vectors and their ids in the form that ``StoredVectors`` reads: a `.npy` file, and an `.ids` file of the same name beside it.
 ///
-/// Both appear with ``commit()``, whole or not at all, however many rows they get: memory is that of the rows at hand.
+/// Both files appear complete with ``commit()``, or not at all. Only the rows of one call are in memory.
 /// Not to be used from two threads at a time.
 public final class PendingVectors {
     /// The `.npy` file.
@@ -20,7 +20,7 @@ public final class PendingVectors {
 
     /// Begins both files.
     /// - Parameters:
-    ///   - file: where the `.npy` file will lie.
+    ///   - file: the path of the `.npy` file.
     ///   - dimension: numbers in a vector.
     ///   - type: `float32`, or `float16` for half the size.
     /// - Throws: `NumericsError`, naming the file.
@@ -46,8 +46,8 @@ public final class PendingVectors {
         try ids.write(Data(text.utf8))
     }
 
-    /// Gives both files their names, the `.npy` file last. To be called once.
-    /// - Throws: `NumericsError`, naming the file. As long as the disk is full neither appears.
+    /// Gives both files their names, the `.npy` file last. Call it once.
+    /// - Throws: `NumericsError`, naming the file. If the disk is full, neither file appears.
     public func commit() throws {
         try vectors.synchronize()
         try ids.synchronize()

@@ -1,7 +1,7 @@
 import Foundation
 import MafinNumerics
 
-/// A black box's answers as files, asked once and frozen: it answers by id.
+/// A black box's answers, stored in files and looked up by id.
 ///
 /// | what | holds |
 /// |---|---|
@@ -11,10 +11,10 @@ import MafinNumerics
 /// | `.jsonl` | one object a line, `_id` or `id` and `embedding` or `vector`; one table, for both roles |
 ///
 /// A folder or `.safetensors` file may lack one of the two roles if that role is never asked for.
-/// Everything is checked when it is opened: as many ids as rows, no id twice, one dimension, every element finite, no zero vector.
-/// Vectors that are not of unit length are brought to it, and ``identity`` says so; those that are stay bit by bit as stored.
+/// Opening checks everything: as many ids as rows, no id twice, one dimension, every element finite, no zero vector.
+/// If vectors are not of unit length, all are normalised and ``identity`` says so; otherwise they stay bit by bit as stored.
 public struct StoredVectors: BlackBox {
-    /// Who the vectors are from: provider `vectors`, the file's name, the dimension, the SHA-256 of the files.
+    /// The source of the vectors: provider `vectors`, the file's name, the dimension, the SHA-256 of the files.
     public let identity: BlackBoxIdentity
     /// Numbers in a vector.
     public let dimension: Int
@@ -24,7 +24,7 @@ public struct StoredVectors: BlackBox {
     private let documents: VectorTable?
 
     /// Opens a folder or file of stored vectors and checks all of it.
-    /// - Throws: ``BlackBoxError`` naming the file, and the id and row or line at fault; `NumericsError` for a malformed array file.
+    /// - Throws: ``BlackBoxError`` naming the file, the id, and the row or line; `NumericsError` for a malformed array file.
     public init(contentsOf url: URL) throws {
         var tables = try VectorTables(contentsOf: url)
         path = url.path
@@ -49,15 +49,15 @@ public struct StoredVectors: BlackBox {
             normalisation: normalised ? .unit : .none, contentHash: tables.contentHash)
     }
 
-    /// All ids of a role in the order of their rows; empty where there are no vectors of that role.
+    /// All ids of a role in the order of their rows; empty if there are no vectors of that role.
     public func ids(for role: TextRole) -> [String] { table(for: role)?.ids ?? [] }
 
-    /// All vectors of a role, rows in the order of ``ids(for:)``, or nil where there are none. Complexity: O(1), shares storage.
+    /// All vectors of a role, rows in the order of ``ids(for:)``, or nil if there are none. Complexity: O(1), shares storage.
     public func vectors(for role: TextRole) -> Matrix? { table(for: role)?.vectors }
 
     private func table(for role: TextRole) -> VectorTable? { role == .query ? queries : documents }
 
-    /// The stored vectors of the items' ids; their texts are not looked at.
+    /// The stored vectors of the items' ids. The items' texts are ignored.
     /// - Throws: ``BlackBoxError/missingIDs(path:role:count:asked:first:)``, ``BlackBoxError/missingRole(path:role:)``
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         guard let table = table(for: role) else { throw BlackBoxError.missingRole(path: path, role: role) }

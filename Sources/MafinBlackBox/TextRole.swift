@@ -1,13 +1,13 @@
-/// What a text is to the retrieval: something asked, or something to be found.
+/// The role of a text in retrieval: query or document.
 ///
-/// Many black boxes answer differently for the two (an input type, a prefix), so nothing is ever embedded without saying which.
+/// Many black boxes answer differently for the two (an input type, a prefix), so every call says which role its texts have.
 public enum TextRole: String, Sendable, Codable, Hashable, CaseIterable {
     /// A text that searches.
     case query
     /// A text that is searched for.
     case document
 
-    /// For messages.
+    /// The plural, for messages.
     package var plural: String { self == .query ? "queries" : "documents" }
 }
 
@@ -17,7 +17,7 @@ public enum TextRole: String, Sendable, Codable, Hashable, CaseIterable {
 public struct EmbeddingItem: Sendable, Hashable {
     /// Id of the query or document in its collection.
     public let id: String
-    /// The text itself, without any prefix: prefixes belong to the black box.
+    /// The text itself, without any prefix: the black box adds its own.
     public let text: String
 
     /// An item of a collection.

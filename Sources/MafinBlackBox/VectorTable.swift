@@ -1,15 +1,15 @@
 import MafinNumerics
 
-/// Vectors and their ids, checked.
+/// Vectors and their ids, which have been checked.
 package struct VectorTable: Sendable {
-    /// Where they were read, for messages.
+    /// The file that they were read from, for messages.
     let path: String
     package let ids: [String]
     let rowOfID: [String: Int]
     package private(set) var vectors: Matrix
 
-    /// - Parameter idsPath: where the ids were read.
-    /// - Throws: ``BlackBoxError``: count of ids, an id twice, a vector that is not finite or zero.
+    /// - Parameter idsPath: the file that the ids were read from.
+    /// - Throws: ``BlackBoxError`` if the number of ids is wrong, an id occurs twice, or a vector is zero or not finite.
     init(path: String, vectors: Matrix, ids: [String], idsPath: String) throws {
         guard vectors.rows == ids.count else {
             throw BlackBoxError.countMismatch(path: path, vectors: vectors.rows, idsPath: idsPath, ids: ids.count)
@@ -28,8 +28,8 @@ package struct VectorTable: Sendable {
         try VectorCheck.require(vectors, path: path) { ids[$0] }
     }
 
-    /// Brings all rows to unit length where the length of any is off 1 by more than ``VectorNormalisation/tolerance``.
-    /// - Returns: whether it did. Otherwise the vectors stay as they were stored.
+    /// Normalises all rows to unit length if the length of any differs from 1 by more than ``VectorNormalisation/tolerance``.
+    /// - Returns: whether it did. If not, the vectors stay as they were stored.
     mutating func normalise() -> Bool {
         let (unit, lengths) = vectors.normalizedRows()
         guard lengths.contains(where: { abs($0 - 1) > VectorNormalisation.tolerance }) else { return false }
@@ -38,7 +38,7 @@ package struct VectorTable: Sendable {
     }
 }
 
-/// What a black box's vector is checked for.
+/// The result of checking a black box's vector.
 package enum VectorCheck: Equatable {
     /// Finite, and not all zeros.
     case good
@@ -47,7 +47,7 @@ package enum VectorCheck: Equatable {
     /// NaN or infinite at a position.
     case notFinite(column: Int, value: Float)
 
-    /// Checks one vector. Complexity: one pass that the compiler vectorises, a second one only over a bad vector.
+    /// Checks one vector. Complexity: one pass that the compiler vectorises, and a second pass for a vector that is not finite.
     package init(_ vector: some RandomAccessCollection<Float>) {
         let sum =
             vector.withContiguousStorageIfAvailable(Self.magnitudeBits)
@@ -61,7 +61,7 @@ package enum VectorCheck: Equatable {
         self = sum == 0 ? .zero : .good
     }
 
-    /// - Throws: ``BlackBoxError`` that names the first row which is not good.
+    /// - Throws: ``BlackBoxError``, naming the first row that is not good.
     static func require(_ vectors: Matrix, path: String, id: (Int) -> String) throws {
         for row in 0..<vectors.rows {
             switch VectorCheck(vectors.row(row)) {
@@ -73,7 +73,7 @@ package enum VectorCheck: Equatable {
         }
     }
 
-    /// The largest magnitude as a bit pattern: floats without their sign order as integers, and infinity and NaN come last.
+    /// The largest magnitude as a bit pattern: without the sign, floats compare like integers, and infinity and NaN are the largest.
     private static func magnitudeBits(_ values: UnsafeBufferPointer<Float>) -> UInt32 {
         var largest: UInt32 = 0
         for value in values { largest = max(largest, value.bitPattern & 0x7FFF_FFFF) }

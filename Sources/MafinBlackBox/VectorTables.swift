@@ -5,13 +5,13 @@ import MafinNumerics
 package struct VectorTables {
     package var documents: VectorTable?
     package var queries: VectorTable?
-    /// Both roles answer from one table.
+    /// Whether both roles use one table.
     var isShared = false
     /// SHA-256 over the content of all files that were read.
     let contentHash: String
 
-    /// The tables of a folder or file, by its kind; vectors are as they were stored.
-    /// - Throws: ``BlackBoxError`` naming the file, and the id and row or line at fault; `NumericsError` for a malformed array file.
+    /// The tables of a folder or file. Its extension decides the format. Vectors are as they were stored.
+    /// - Throws: ``BlackBoxError`` naming the file, the id, and the row or line; `NumericsError` for a malformed array file.
     package init(contentsOf url: URL) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
@@ -56,7 +56,7 @@ package struct VectorTables {
             let key = "\(name)_ids"
             guard shape.count == 2 else {
                 throw BlackBoxError.unreadable(
-                    path: file.path, reason: "tensor '\(name)' has shape \(shape), not two axes")
+                    path: file.path, reason: "tensor '\(name)' has shape \(shape), but must have two axes")
             }
             guard let json = tensors.metadata[key],
                 let ids = try? JSONDecoder().decode([String].self, from: Data(json.utf8))
@@ -94,7 +94,7 @@ package struct VectorTables {
         return (table, try ContentHash.sha256(of: file) + " " + ContentHash.sha256(of: idsFile))
     }
 
-    /// Lines of a text file; ends of lines may be of either kind, the last one may be missing.
+    /// Lines of a text file. Lines may end with LF or CRLF; the last line may lack its end.
     private static func lines(of data: Data) -> [String] {
         var lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         if lines.last?.isEmpty == true { lines.removeLast() }

@@ -61,6 +61,10 @@ package struct OutputOptions: ParsableArguments {
 }
 
 extension ArgumentHelp {
+    /// What `--data` takes.
+    package static let collection: ArgumentHelp =
+        "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz)."
+
     /// A flag that only `--help-hidden` lists.
     package static func expert(_ text: String, _ valueName: String? = nil) -> ArgumentHelp {
         ArgumentHelp(text, valueName: valueName, visibility: .hidden)

@@ -1,8 +1,8 @@
 import MafinPipeline
 
-/// A row that a comparison can have.
+/// A system that a comparison can measure; one row of its table.
 public struct ComparedSystem: Sendable, Hashable {
-    /// What a system is made of, the simplest first.
+    /// What a system is made of. The simplest kinds come first.
     public enum Kind: String, Sendable, Codable, CaseIterable {
         /// The black box alone.
         case baseline
@@ -20,12 +20,13 @@ public struct ComparedSystem: Sendable, Hashable {
         case adapter
     }
 
-    /// The name in tables and JSON. In a derived system's name, ``chosenPrefix`` stands for the method that is best on dev.
+    /// The name in tables and JSON. In the name of a derived system, ``chosenPrefix`` stands for the method that is
+    /// best on dev.
     public let name: String
     /// What it is made of.
     public let kind: Kind
 
-    /// In names of derived systems, it stands for the trained method that is best on dev.
+    /// Prefix in the names of derived systems that stands for the trained method that is best on dev.
     public static let chosenPrefix = Contender.mafin.rawValue
 
     /// The name of ``BestComposition`` with a trained encoder, which has no prefix.
@@ -48,7 +49,8 @@ public struct ComparedSystem: Sendable, Hashable {
         return names.flatMap { kind, names in names.map { ComparedSystem(name: $0, kind: kind) } }
     }()
 
-    /// The system of a row's name, whichever method a derived one begins with.
+    /// The system with this name; `nil` if there is none. The name of a derived system may begin with any trained
+    /// method.
     public static func named(_ name: String) -> ComparedSystem? {
         if let found = byName[name] { return found }
         guard let plus = name.firstIndex(of: "+"),
@@ -57,7 +59,7 @@ public struct ComparedSystem: Sendable, Hashable {
         return byName[chosenPrefix + name[plus...]]
     }
 
-    /// Place in tables; unknown names come last.
+    /// Position in tables. Unknown names come last.
     public static func place(of name: String) -> Int { named(name).flatMap { places[$0.name] } ?? all.count }
 
     private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })

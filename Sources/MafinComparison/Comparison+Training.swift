@@ -5,7 +5,8 @@ import MafinPipeline
 import MafinRetrieval
 
 extension Comparison {
-    /// Trains all methods, first each with one seed, then each with the next: in equal times of what is left.
+    /// Trains all methods with the first seed, then all with the next, and so on. The remaining time is divided
+    /// equally.
     func train() throws {
         for (round, seed) in plan.seeds.enumerated() {
             guard let seconds = try secondsOfTraining(round: round, seed: seed) else {
@@ -24,7 +25,8 @@ extension Comparison {
         }
     }
 
-    /// Seconds of each training of a seed, from the time spent so far. They are recorded, because a resumed comparison must use the same.
+    /// Seconds of each training with a seed, computed from the time spent so far. They are recorded, because a resumed
+    /// comparison must use the same number.
     private func secondsOfTraining(round: Int, seed: UInt64) throws -> Double? {
         let name = Self.timeUnit(seed)
         if let kept = try store.unit(name)?.trainingSeconds { return kept }
@@ -37,7 +39,8 @@ extension Comparison {
 
     static func timeUnit(_ seed: UInt64) -> String { "training-time.\(seed)" }
 
-    /// For systems built on the best method, 1.5 times a seed what they took over the black box; for more adapters, at most a tenth of all.
+    /// Seconds that trainings must leave. Systems built on the best method get, for each seed, 1.5 times what the same
+    /// systems took with the black box. Further seeds of adapters get at most a tenth of all the time.
     private var secondsToKeep: Double {
         func spent(_ kind: ComparedSystem.Kind) -> Double {
             ComparedSystem.all.filter { $0.kind == kind }.compactMap { secondsOf[$0.name]?.last }.reduce(0, +)
@@ -61,7 +64,7 @@ extension Comparison {
         try trained.write(to: store.artefact(of: contender, seed: seed), source: source)
         let systems = try training.systems(
             of: contender, mixing: trained.mixing, queries: queries, documents: documents)
-        // Training time of an interrupted run counts too.
+        // The training time of interrupted runs counts too.
         let earlier = max(0, trained.outcome.elapsed - (ended - begun).inSeconds)
         var unit = ComparisonUnit(secondsEarlier: earlier)
         let choices: [String: ManifestValue] = [
@@ -84,11 +87,11 @@ extension Comparison {
         return unit
     }
 
-    /// Keeps the artefact of the method's seed that is best on dev so far, and no checkpoints of the training that was recorded.
+    /// Keeps the artefact of the seed that is best on dev so far, and removes the checkpoints of the recorded training.
     private func keepBestArtefact(of contender: Contender, after seed: UInt64) {
         let files = FileManager.default
         let rows = rows.filter { $0.name == contender.joinedName }
-        // The first of equal seeds.
+        // Of equally good seeds this is the first.
         let best = rows.max { $0.development < $1.development }
         for row in rows where row.seed != best?.seed {
             try? files.removeItem(at: store.artefact(of: contender, seed: row.seed))
@@ -106,7 +109,8 @@ extension Comparison {
             documentIds: training.collection.documentIds, metric: plan.metric)
     }
 
-    /// The method of the highest mean on dev over its seeds, and its best seed. The encoder tuned alone is a rival: chosen only if it is alone.
+    /// Chooses the method with the highest mean on dev over its seeds, and its best seed. The encoder tuned alone is a
+    /// rival, so it is chosen only if no other method was trained.
     func choose() {
         guard let best = best(among: plan.contenders.filter { $0 != .tunedAlone }) ?? best(among: plan.contenders)
         else { return }
@@ -119,7 +123,7 @@ extension Comparison {
         for contender in contenders {
             let rows = rows.filter { $0.name == contender.joinedName }
             let mean = rows.reduce(0) { $0 + $1.development } / Double(rows.count)
-            // The first of equal seeds, whose artefact is kept too.
+            // Of equally good seeds this is the first, the one whose artefact is kept.
             guard let top = rows.max(by: { $0.development < $1.development }), mean > best?.development ?? -1,
                 let record = record(of: contender, seed: top.seed)
             else { continue }
@@ -135,7 +139,8 @@ extension Comparison {
     /// Fits the systems that are built on the chosen method, for each of its seeds.
     func derive(from contender: Contender, lexical: any RankingSystem) throws {
         for seed in plan.seeds where record(of: contender, seed: seed) != nil {
-            // Read only if a part is missing: a finished comparison has removed the vectors of most seeds.
+            // The vectors are read only if a part is missing, because a finished comparison has removed those of most
+            // seeds.
             var joined: JoinedSystems?
             for suffix in ComparedSystem.all.filter({ $0.kind == .derived }).map(\.name) {
                 let name =
@@ -162,7 +167,7 @@ extension Comparison {
         }
     }
 
-    /// The joined vectors of a trained encoder, from its own vectors on disk.
+    /// The joined vectors of a trained encoder, made from its vectors on disk.
     public func systems(of contender: Contender, seed: UInt64) throws -> JoinedSystems {
         guard let record = record(of: contender, seed: seed) else {
             preconditionFailure("\(contender) was not trained with seed \(seed)")

@@ -6,7 +6,7 @@ import MafinRetrieval
 
 extension Comparison {
     /// Measures lexical systems and the black box alone.
-    /// - Returns: BM25 with the settings that are best on dev, which other systems are fused with.
+    /// - Returns: BM25 with the settings that are best on dev. Other systems are fused with it.
     func measureLexical() throws -> ScoreFunction {
         let collection = training.collection
         let index = InvertedIndex(texts: collection.documents.map(\.textForEncoding), analyzer: TextAnalyzer())
@@ -47,7 +47,8 @@ extension Comparison {
         return ScoreFunction(documentCount: count) { rows in tuned.scores(of: rows.map { texts[$0] }) }
     }
 
-    /// Measures the encoder as released: alone, concatenated half and half, and with the weights that make the dev labels most likely.
+    /// Measures the released encoder: alone, concatenated with λ = ½, and concatenated with weights that are fitted on
+    /// dev by maximum likelihood.
     func measureReleased() throws {
         guard ComparedSystem.all.contains(where: { $0.kind == .released && plan.wants($0.name) }) else { return }
         try part("released", title: "local encoder as released") {
@@ -59,7 +60,7 @@ extension Comparison {
             let dev = data.index.devQueries
             do {
                 let budget = training.settings.options.scoreByteBudget
-                let scale = try ScaleFit.fit(
+                let scale = try Calibration.fit(
                     queries: dev, local: queries.selecting(rows: dev), documents: documents,
                     scores: ScoreSource(
                         queries: dev, queryVectors: training.data.blackBoxQueries,
@@ -78,7 +79,7 @@ extension Comparison {
         }
     }
 
-    /// Fits the requested rivals of a kind, all together within `seconds`.
+    /// Fits the requested rivals of a kind, within `seconds` in all.
     func fit(_ rivals: [any Rival], kind: ComparedSystem.Kind, seed: UInt64, seconds: Double) throws {
         let spentBefore = result.spent
         for rival in rivals where ComparedSystem.named(rival.name)?.kind == kind && plan.wants(rival.name) {

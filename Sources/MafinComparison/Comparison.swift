@@ -4,10 +4,11 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// Compares everything that could be used on one collection, the cheapest first: trained and fitted on `train`, chosen on `dev`, measured once.
+/// Compares everything that could be used on one collection, cheap systems first. Systems are trained and fitted on
+/// `train`, choices are made on `dev`, and each system is measured once.
 ///
-/// Each finished part is recorded on disk (``ComparisonStore``). The same comparison over the same folder resumes after the last recorded
-/// part, and inside a training from its checkpoint.
+/// Each finished part is recorded on disk (``ComparisonStore``). The same comparison with the same folder resumes after
+/// the last recorded part, and a training resumes from its checkpoint.
 public final class Comparison {
     /// Progress of a comparison.
     public enum Event {
@@ -15,7 +16,7 @@ public final class Comparison {
         case began(name: String, seed: UInt64?)
         /// Progress of a training.
         case training(Contender, seed: UInt64, TrainingEvent)
-        /// A part has its rows, from now or from an earlier run (`isKept`).
+        /// A part has its rows. `isKept`: they come from an earlier run.
         case made([ComparisonRow], seconds: Double, isKept: Bool)
         /// A training has ended.
         case trained(TrainingRecord)
@@ -27,7 +28,7 @@ public final class Comparison {
 
     /// Data and settings of the trainings.
     public let training: CollectionTraining
-    /// Which systems, with how much time.
+    /// The systems to compare, and their times.
     public let plan: ComparisonPlan
     /// The folder that holds finished parts.
     public let store: ComparisonStore
@@ -39,22 +40,25 @@ public final class Comparison {
     let isCancelled: () -> Bool
     let onEvent: (Event) -> Void
     var result = ComparisonOutcome()
-    /// All rows, those that nobody asked for included.
+    /// All rows, including those of systems that were not requested.
     private(set) var rows: [ComparisonRow] = []
-    /// Seconds of each system, one number a seed.
+    /// Seconds of each system, one number per seed.
     private(set) var secondsOf: [String: [Double]] = [:]
     /// For each training, the seconds beyond the training itself: the last evaluation on dev, encoding the documents, writing the artefact.
     private(set) var overheads: [Double] = []
 
-    /// Prepares a comparison; nothing is trained yet.
+    /// Prepares a comparison. Nothing is trained yet.
     /// - Parameters:
-    ///   - training: has the plan's seed, time of one training and mode; its vectors include the measured queries.
+    ///   - training: data and settings, with the plan's seed, time of one training and mode. Its vectors must include
+    ///     the measured queries.
     ///   - source: how to reach the black box again, for the artefact.
-    ///   - isCancelled: called now and then; finished parts stay on disk.
-    /// - Throws: ``TrainingError/noQueries(list:reason:)`` if there are no development queries.
+    ///   - allowsLeaks: whether to measure also queries whose texts the training learns from or is chosen on.
+    ///   - isCancelled: called regularly; `true` cancels. Finished parts stay on disk.
+    /// - Throws: ``TrainingError/noQueries(list:reason:)`` if there are no development queries; `RetrievalError.knownQueries` if the
+    ///   training knows a query that `qrels` judges, under whatever id, and that is not allowed.
     public init(
         _ training: CollectionTraining, plan: ComparisonPlan, store: ComparisonStore, qrels: Qrels,
-        source: BlackBoxSource? = nil,
+        source: BlackBoxSource? = nil, allowsLeaks: Bool = false,
         isCancelled: @escaping () -> Bool = { false }, onEvent: @escaping (Event) -> Void = { _ in }
     ) throws {
         self.training = training
@@ -64,10 +68,14 @@ public final class Comparison {
         self.source = source
         self.isCancelled = isCancelled
         self.onEvent = onEvent
+        if !allowsLeaks {
+            let measured = training.collection.queries(judgedIn: qrels)
+            try training.knownQueries.requireNone(among: measured, split: plan.request.split)
+        }
         data = try RivalData(index: training.data.index, metric: plan.metric)
     }
 
-    /// Makes every system that there is time for.
+    /// Makes and measures every system for which there is time.
     /// - Throws: `CancellationError` when cancelled; errors of training, vectors and files.
     public func run() throws -> ComparisonOutcome {
         for omission in plan.leftOut { leaveOut(omission.name, omission.reason) }
@@ -102,7 +110,8 @@ public final class Comparison {
                 < (ComparedSystem.place(of: $1.element.name), $1.element.name, $1.offset)
         }
         result.rows = order.map(\.element)
-        // A system that was made with some of its seeds is named with their number, any other once.
+        // Omissions name each missing system once. For a system that lacks some of its seeds, the omission gives the
+        // number of its seeds.
         let made = Dictionary(grouping: result.rows.filter { Self.isSeeded($0.name) }, by: \.name).mapValues(\.count)
         let reasons = Dictionary(result.omissions.map { ($0.name, $0.reason) }, uniquingKeysWith: { first, _ in first })
         var named: Set<String> = []
@@ -130,10 +139,11 @@ public final class Comparison {
 
     /// Makes a part, or reads the record of an earlier run.
     ///
-    /// A failure that concerns this part alone is recorded with its reason, and the comparison goes on without it. Any other ends the
-    /// comparison; nothing of an unfinished part is removed, so that the same command can go on from it.
-    /// - Parameter tidy: removes files that are not needed once the part is recorded. Called only after its record is on disk, and again for
-    ///   parts of an earlier run, which may have been killed in between.
+    /// A failure that concerns only this part is recorded with its reason, and the comparison continues without the
+    /// part. Any other failure ends the comparison. The files of an unfinished part are kept, so that the same command
+    /// can continue.
+    /// - Parameter tidy: removes files that are not needed once the part is recorded. It is called after the record is
+    ///   on disk, and again for parts of an earlier run, because that run may have been killed in between.
     @discardableResult
     func part(
         _ name: String, title: String? = nil, seed: UInt64? = nil, tidy: () -> Void = {},
@@ -158,7 +168,7 @@ public final class Comparison {
         result.spent += unit.seconds
         rows += unit.rows
         tidy()
-        // The time of a part that makes several systems is charged to none of them.
+        // The time of a part that makes several systems is not assigned to any of them.
         if unit.rows.count == 1 || unit.training != nil {
             for row in unit.rows { secondsOf[row.name, default: []].append(unit.seconds) }
         }

@@ -1,6 +1,6 @@
 /// Why a comparison cannot begin or resume.
 public enum ComparisonError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The folder holds files that are not of a comparison.
+    /// The folder holds files that do not belong to a comparison.
     case occupied(path: String)
     /// A file of an earlier run cannot be read.
     case damaged(path: String, reason: String)

@@ -3,19 +3,20 @@ import MafinMethod
 import MafinPipeline
 import MafinRetrieval
 
-/// What is compared, and with how much time. It is fixed before anything is trained, and a resumed comparison must have the same.
+/// The systems that are compared, and their times. The plan is fixed before anything is trained, and a resumed
+/// comparison must have the same plan.
 public struct ComparisonPlan: Sendable, Codable, Equatable {
     /// What the user requests.
     public struct Request: Sendable, Codable, Equatable {
         /// The split to measure on.
         public var split = JudgedSplits.Part.test.rawValue
-        /// Metrics of the tables; the first decides.
+        /// Metrics of the tables. The first one decides.
         public var metrics = Metric.standard
-        /// Names of ``ComparedSystem/all``; `nil`: all that fit the time.
+        /// Names of systems in ``ComparedSystem/all``; `nil`: all that fit into the time.
         public var systems: [String]?
-        /// Trainings of each method.
+        /// Number of trainings of each method.
         public var seeds = 3
-        /// The first seed; the others follow it.
+        /// The first seed. The others are the next numbers.
         public var seed: UInt64 = 1
         /// Seconds for everything that is trained or fitted.
         public var seconds = 1_800.0
@@ -34,17 +35,17 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     public var data: [String: String]
     /// The black box.
     public var blackBox: BlackBoxIdentity
-    /// Methods that are trained, the most important first.
+    /// Methods that are trained. The most important come first.
     public var contenders: [Contender]
     /// Seeds of each method's trainings.
     public var seeds: [UInt64]
-    /// Seconds planned for each training. The real time depends on what comes before.
+    /// Seconds planned for each training. The actual time depends on the time that earlier parts take.
     public var secondsEach: Double
-    /// What there is no time for, and why.
+    /// Systems for which there is no time, and why.
     public var leftOut: [Omission]
     /// How encoders are trained; `nil` until it is chosen.
     public var mode: ModeChoice.Mode?
-    /// Why this mode.
+    /// The reason for the mode.
     public var modeReason: String?
 
     /// A system that is left out.
@@ -58,20 +59,22 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     /// The metric that decides.
     public var metric: Metric { request.metrics.first ?? .nDCG(cutoff: 10) }
 
-    /// Of the time; the rest is for adapters, systems built on the best method and the learning curve. If these need less, trainings get more.
+    /// Share of the time for trainings. The rest is for adapters, systems built on the best method and the learning
+    /// curve. Trainings get what these do not need.
     static let trainingShare = 0.85
-    /// Seconds at most for the adapters of one seed; all the time if nothing is trained.
+    /// Largest number of seconds for the adapters of one seed; all the time if nothing is trained.
     var secondsForAdapters: Double { contenders.isEmpty ? request.seconds : 0.2 * request.seconds }
 
-    /// Seconds at most for rivals that are fitted without gradients; they seldom need more than a few.
+    /// Largest number of seconds for rivals that are fitted without gradients. They seldom need more than a few.
     var secondsForRivals: Double { contenders.isEmpty ? request.seconds : 0.1 * request.seconds }
 
     /// The shortest useful training, in seconds. If there is not enough time, seeds are dropped first, then methods.
     static let leastSeconds = 20.0
 
-    /// Seconds of each training of a round (one seed of all methods): an equal share of `left` for each training to come, and two shares for the
-    /// learning curve.
-    /// - Parameter overhead: seconds of a training beyond the training itself; `nil`: not known yet.
+    /// Seconds of each training of a round, that is, of one seed of all methods. Each training to come gets an equal
+    /// share of `left`, and the learning curve gets two shares.
+    /// - Parameter overhead: seconds that the part of a training takes beyond the training itself; `nil`: not known
+    ///   yet.
     /// - Returns: `nil` if another seed would be too short to be useful.
     func secondsOfTraining(round: Int, left: Double, overhead: Double?) -> Double? {
         let shares = contenders.count * (seeds.count - round) + (request.systems == nil ? 2 : 0)
@@ -82,7 +85,8 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         return seconds < 0.5 * least ? nil : seconds
     }
 
-    /// The methods, the most important first: the one to ship, the one to beat, the paper's forms, then ours beyond them.
+    /// All methods, the most important first: the method to ship, the method to beat, the paper's forms, then our other
+    /// forms.
     static let contenders: [Contender] = [.mafin, .tunedAlone, .lambdaMafin, .paperMafin, .hybridMafin, .normMafin]
 
     /// Plans a comparison.
@@ -95,7 +99,7 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         func isWanted(_ name: String) -> Bool { wanted?.contains(name) ?? true }
         let needsChosen = ComparedSystem.all.contains { $0.kind == .derived && isWanted($0.name) }
         var contenders = Self.contenders.filter { $0.rowNames.contains(where: isWanted) }
-        // Derived systems need a trained method, requested by name or not.
+        // Derived systems need a trained method, even if none was requested by name.
         if needsChosen, !contenders.contains(where: { $0 != .tunedAlone }) { contenders.insert(.mafin, at: 0) }
         var seeds = request.seeds
         let isAlone = wanted.map { names in
@@ -122,13 +126,14 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         secondsEach = each()
     }
 
-    /// Whether a row was requested. A derived one may be named with `mafin` or with its method in front.
+    /// Whether a system was requested. A derived system may have been named with the prefix `mafin` or with its method.
     public func wants(_ name: String) -> Bool {
         guard let wanted = request.systems else { return true }
         return wanted.contains(name) || ComparedSystem.named(name).map { wanted.contains($0.name) } ?? false
     }
 
-    /// The first difference between the plan that a folder was begun with and the one of now: (name, then, now).
+    /// The first difference between this plan, with which a folder was begun, and the present one: (name, then, now).
+    /// `nil` if they agree.
     public func difference(from now: ComparisonPlan) -> (name: String, then: String, now: String)? {
         func text(_ names: [String]?) -> String { names?.joined(separator: ",") ?? "all" }
         let (a, b) = (request, now.request)

@@ -15,7 +15,7 @@ public struct ComparisonStore: Sendable {
     /// The report's folder.
     public let folder: URL
 
-    /// A store in a folder, which need not exist.
+    /// A store in a folder. The folder need not exist yet.
     public init(folder: URL) {
         self.folder = folder
     }
@@ -28,7 +28,7 @@ public struct ComparisonStore: Sendable {
     /// The folder of rankings.
     public var runs: URL { folder.appendingPathComponent("runs") }
 
-    /// The plan with which the folder was begun; `nil` in a new one.
+    /// The plan with which the folder was begun; `nil` for a new folder.
     /// - Throws: ``ComparisonError/occupied(path:)`` for a folder that holds something else; ``ComparisonError/damaged(path:reason:)``.
     public func storedPlan() throws -> ComparisonPlan? {
         if let plan: ComparisonPlan = try read(planFile) { return plan }
@@ -37,7 +37,7 @@ public struct ComparisonStore: Sendable {
         return nil
     }
 
-    /// Begins a comparison in the folder, which also shows that it can be written to.
+    /// Begins a comparison: makes the folders and writes the plan. Fails if the folder is not writable.
     public func write(_ plan: ComparisonPlan) throws {
         for folder in [state, units, runs, vectors, artefacts] {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -55,7 +55,7 @@ public struct ComparisonStore: Sendable {
         try write(unit, to: units.appendingPathComponent(name + ".json"))
     }
 
-    /// How many ranks of a run its file holds.
+    /// Number of ranks of a run that its file holds.
     static let runDepth = 100
 
     func write(_ run: Run, of name: String, seed: UInt64, isFirstSeed: Bool) throws {
@@ -85,7 +85,9 @@ public struct ComparisonStore: Sendable {
         state.appendingPathComponent("checkpoints").appendingPathComponent(name(contender, seed))
     }
 
-    /// Writes an encoder's vectors; those of documents only if it was trained on documents.
+    /// Writes an encoder's vectors.
+    ///
+    /// - Parameter documents: `nil` if documents were not trained.
     func write(queries: Matrix, documents: Matrix?, of contender: Contender, seed: UInt64) throws {
         try NumPyFile.write(queries, to: vectorFile("queries", contender, seed))
         if let documents { try NumPyFile.write(documents, to: vectorFile("documents", contender, seed)) }

@@ -12,7 +12,7 @@ public struct ComparisonRow: Sendable, Codable {
     public var development: Double
     /// What was chosen on dev, by name.
     public var choices: [String: ManifestValue]
-    /// The values of every measured query.
+    /// The metrics of every measured query.
     public var evaluation: RunEvaluation
 }
 
@@ -24,9 +24,9 @@ public struct TrainingRecord: Sendable, Codable {
     public var seed: UInt64
     /// All evaluations on dev, the untrained start first.
     public var history: [EvaluationRecord]
-    /// Updates before the state that was kept.
+    /// Number of updates before the state that was kept.
     public var keptStep: Int
-    /// Updates in all.
+    /// Number of updates in all.
     public var steps: Int
     /// Why it ended.
     public var reason: StopReason
@@ -34,14 +34,15 @@ public struct TrainingRecord: Sendable, Codable {
     public var seconds: Double
     /// How its scores are mixed with the black box's.
     public var mixing: Mixture
-    /// The deciding metric on dev by λ; `nil` if there is no common λ because each text has its own weight.
+    /// The deciding metric on dev as a function of λ; `nil` if there is no common λ because each text has its own
+    /// weight.
     public var sweep: LambdaSweep?
 
     /// The row of its joined vectors.
     public var name: String { contender.joinedName }
 }
 
-/// A part of a comparison as it is recorded on disk; an interrupted comparison resumes after the last recorded one.
+/// A part of a comparison as it is recorded on disk. An interrupted comparison resumes after the last recorded part.
 struct ComparisonUnit: Codable {
     var seconds = 0.0
     var rows: [ComparisonRow] = []
@@ -58,10 +59,10 @@ struct ComparisonUnit: Codable {
 
 /// The results of a comparison.
 public struct ComparisonOutcome: Sendable {
-    /// A requested row, or a part of the report, that is missing, with the reason.
+    /// A requested row or part of the report that is missing, and the reason.
     public typealias Omission = (name: String, reason: String)
 
-    /// All rows of all seeds in the order of tables; a system's seeds follow each other.
+    /// All rows of all seeds, in the order of tables. The seeds of a system are adjacent.
     public var rows: [ComparisonRow] = []
     /// Seconds of each system, the mean over its seeds.
     public var seconds: [String: Double] = [:]
@@ -73,7 +74,7 @@ public struct ComparisonOutcome: Sendable {
     public var learningCurve: LearningCurve?
     /// What is missing, and why.
     public var omissions: [Omission] = []
-    /// Seconds of all parts, those of interrupted runs included.
+    /// Seconds of all parts, including those of interrupted runs.
     public var spent = 0.0
 
     /// Each system with the evaluations of its seeds and its mean on dev, in the order of tables.

@@ -1,25 +1,27 @@
 import MafinPipeline
 import MafinRetrieval
 
-/// The answer of a comparison, by two tests that are fixed before the measured split is looked at.
+/// The decision of a comparison. It rests on two tests that are fixed before the measured split is looked at.
 ///
-/// The candidate is the trained method that is best on dev, or that method fused with BM25 where the fusion is better on dev (the service offers
-/// both). The primary hypothesis is that it differs from the black box; the second, that it differs from the best system on dev that trains
-/// no encoder. To ship takes both, each at its own p: a decision that needs every one of its tests to reject holds its level without any
-/// correction (intersection-union test, Berger 1982, "Multiparameter Hypothesis Testing and Acceptance Sampling", Technometrics 24(4)).
-/// However many other systems the table holds, and however Holm's correction treats them there, changes nothing here.
+/// The candidate is the trained method that is best on dev, or its fusion with BM25 if that is better on dev (the
+/// service offers both). The primary test compares the candidate with the black box, the secondary test with the best
+/// system on dev that trains no encoder. The decision to ship requires both tests to reject, each at its own p. Such a
+/// decision keeps its level without correction (intersection-union test, Berger 1982, "Multiparameter Hypothesis
+/// Testing and Acceptance Sampling", Technometrics 24(4)). The other systems of the table, and Holm's correction there,
+/// do not affect the decision.
 public struct ComparisonVerdict: Sendable, Equatable, Codable {
-    /// What to do: ship what is better than the black box and than the best without a trained encoder, not what is not above the black box or
-    /// worse than the best without a trained encoder. Anything else cannot be told from these queries.
+    /// What to do. Ship: the candidate is significantly better than the black box and than the best system without a
+    /// trained encoder. Do not ship: its mean is not above the black box, or it is significantly worse than the best
+    /// system without a trained encoder. Cannot tell: anything else.
     public typealias Decision = Verdict.Decision
 
-    /// The candidate, or something close to it, tested against another system.
+    /// A paired test of one system against another.
     public struct Test: Sendable, Equatable, Codable {
         /// ``ComparisonRow/name`` of the system that is tested.
         public var system: String
-        /// ``ComparisonRow/name`` of the other.
+        /// ``ComparisonRow/name`` of the other system.
         public var other: String
-        /// The system minus the other, at its own p.
+        /// The system minus the other, with its uncorrected p.
         public var difference: PairedDifference
     }
 
@@ -27,20 +29,24 @@ public struct ComparisonVerdict: Sendable, Equatable, Codable {
     public var decision: Decision
     /// The row of the trained method that is best on dev.
     public var artefact: String
-    /// The first hypothesis: the candidate against the black box.
+    /// The primary test: the candidate against the black box.
     public var primary: Test
-    /// The second: against the best on dev that trains no encoder; `nil` where that is the black box itself.
+    /// The secondary test: the candidate against the best system on dev that trains no encoder; `nil` if that is the
+    /// black box itself.
     public var secondary: Test?
-    /// The best on dev of what is built on the artefact, against the candidate; `nil` where that is the candidate. No command may serve it.
+    /// The best derived system on dev against the candidate; `nil` if it is not better than the candidate on dev. No
+    /// command may be able to serve it.
     public var builtOnArtefact: Test?
-    /// The artefact against the same encoder tuned alone and mixed afterwards: what joint training adds. `nil` without such a row.
+    /// The artefact against the same encoder tuned alone and mixed afterwards, which shows what joint training adds.
+    /// `nil` if that row is missing.
     public var jointTraining: Test?
-    /// Measured queries that would about show the difference that was left open; `nil` where none was, or where it is not above 0.
+    /// About how many measured queries would show the difference that is not significant yet; `nil` if the decision is
+    /// not ``Verdict/Decision/cannotTell``, or if the difference is not above 0.
     public var queriesNeeded: Int?
 
     /// The candidate: ``artefact``, or its fusion with BM25.
     public var candidate: String { primary.system }
-    /// Whether the candidate is served with BM25 beside it.
+    /// Whether the candidate is the fusion with BM25.
     public var usesBM25: Bool { candidate != artefact }
 
     /// Tests are significant below this p.
@@ -49,8 +55,8 @@ public struct ComparisonVerdict: Sendable, Equatable, Codable {
 
 extension ComparisonVerdict {
     /// Decides.
-    /// - Parameter metric: the one that decides.
-    /// - Returns: `nil` where no encoder was trained, or where its row or the black box's is missing.
+    /// - Parameter metric: the metric that decides.
+    /// - Returns: `nil` if no encoder was trained, or if its row or the black box's is missing.
     public init?(
         _ outcome: ComparisonOutcome, metric: Metric, bootstrap: PairedBootstrap = PairedBootstrap(),
         randomization: PairedRandomizationTest = PairedRandomizationTest()

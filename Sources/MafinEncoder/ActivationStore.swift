@@ -1,6 +1,6 @@
-/// Memory for the activations that passes keep: one buffer. Each pass takes the slice behind those of the passes before it.
+/// One buffer for the activations that passes keep. Each pass takes the slice after those of earlier passes.
 ///
-/// Passes that are alive together, such as one over queries and one over documents, share the budget.
+/// Passes that exist at the same time, such as one over queries and one over documents, share the budget.
 final class ActivationStore {
     /// A part of the buffer, held by a pass.
     struct Slice {
@@ -12,13 +12,13 @@ final class ActivationStore {
     private var buffer = FloatBuffer(count: 0)
     private var taken: [Range<Int>] = []
 
-    /// Floats of the buffer. Only pages that were written to take memory.
+    /// Number of floats of the buffer. Only pages that were written take memory.
     var capacity: Int { buffer.count }
 
-    /// Floats that are free behind the passes that are alive, in a buffer of `capacity` floats.
+    /// Number of free floats after the slices that are in use, in a buffer of `capacity` floats.
     func free(of capacity: Int) -> Int {
         if buffer.count != capacity {
-            // Passes that are alive keep the old buffer.
+            // Existing passes keep the old buffer.
             buffer = FloatBuffer(count: capacity)
             taken = []
         }

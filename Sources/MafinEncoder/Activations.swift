@@ -1,6 +1,6 @@
-/// What the backward pass of a chunk needs of its forward pass.
+/// The activations of a chunk's forward pass that its backward pass needs.
 ///
-/// Layer inputs and GELU outputs are not kept but computed again, which costs one cheap pass and saves a third of the memory.
+/// Layer inputs and GELU outputs are not kept. They are recomputed, which is cheap and saves a third of the memory.
 struct Activations: @unchecked Sendable {
     struct Layer {
         /// Queries, keys and values side by side: `(tokens, 3 · hidden)`.
@@ -25,7 +25,7 @@ struct Activations: @unchecked Sendable {
     private let layers: [Layer]
     private let first: Int
 
-    /// Floats that `tokens` tokens take in `layers` layers.
+    /// Number of floats for `tokens` tokens in `layers` layers.
     static func count(_ configuration: EncoderConfiguration, tokens: Int, layers: Int) -> Int {
         let once = aligned(tokens * configuration.hiddenSize) + aligned(tokens)
         let each =
@@ -40,7 +40,7 @@ struct Activations: @unchecked Sendable {
 
     /// - Parameters:
     ///   - keeping: layers with activations of their own; `nil`: all layers share those of one.
-    ///   - storage: at least ``count(_:tokens:layers:)`` floats for so many layers, or one.
+    ///   - storage: at least ``count(_:tokens:layers:)`` floats for that many layers, or for one layer.
     init(
         _ configuration: EncoderConfiguration, tokens: Int, keeping: Range<Int>?, storage: UnsafeMutablePointer<Float>
     ) {

@@ -18,7 +18,7 @@ struct Attention {
 
     /// - Parameters:
     ///   - saved: `queryKeyValue` is read; `context` and `logSumExp` are written.
-    ///   - heads: those to compute; `nil`: all.
+    ///   - heads: the heads to compute; `nil`: all.
     func forward(_ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace, heads: Range<Int>? = nil) {
         for text in 0..<chunk.texts.count {
             for head in heads ?? 0..<configuration.headCount {
@@ -66,7 +66,8 @@ struct Attention {
         }
     }
 
-    /// From ∂L/∂context in `saved.context` to the gradients of queries, keys and values, which overwrite them.
+    /// Computes the gradients of queries, keys and values from ∂L/∂context, which is in `saved.context`. They overwrite
+    /// queries, keys and values.
     func backward(_ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace) {
         let keys = workspace.packedKeys.pointer
         let keyRows = workspace.packedKeyRows.pointer
@@ -138,7 +139,7 @@ struct Attention {
         clock.time(.softmaxBackward, floats: 3 * rows * length) {
             mafin_softmax_backward(rows, length, columns, weights, dweights, mask, scale)
         }
-        // dk += dscoresᵀ · q;  dq = dscores · k, which overwrites the queries: they are not read again
+        // dk += dscoresᵀ · q; dq = dscores · k. dq overwrites the queries, which are not read again.
         clock.time(.keyGradient, operations: product, floats: size + length * headSize) {
             mafin_sgemm(
                 true, false, length, headSize, rows, 1, dweights, columns, query + first * stride, stride, adding,

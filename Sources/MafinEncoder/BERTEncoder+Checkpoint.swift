@@ -5,9 +5,10 @@ extension BERTEncoder {
     /// Loads a checkpoint folder: `config.json`, `model.safetensors`, and the pooling of `modules.json`.
     ///
     /// - Parameters:
-    ///   - frozenLayers: the lowest layers whose parameters do not train.
-    ///   - freezesEmbeddings: whether the embeddings do not train.
-    /// - Throws: ``EncoderError`` or `NumericsError`, naming the file: missing, of another architecture, of another shape.
+    ///   - frozenLayers: number of layers, counted from the lowest, that are not trained.
+    ///   - freezesEmbeddings: whether the embeddings are not trained.
+    /// - Throws: ``EncoderError`` or `NumericsError` with the file, if it is missing or has another architecture or
+    ///   another shape.
     public convenience init(modelFolder: URL, frozenLayers: Int = 0, freezesEmbeddings: Bool = false) throws {
         let configuration = try EncoderConfiguration(modelFolder: modelFolder)
         let pooling = try Pooling.read(modelFolder: modelFolder)
@@ -37,7 +38,7 @@ extension BERTEncoder {
         }
     }
 
-    /// Files of a checkpoint about tokenizing and prompts, which are exported unchanged.
+    /// Files of a checkpoint for tokenizer and prompts. They are exported unchanged.
     private static let copiedFiles = [
         "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json", "added_tokens.json",
         "sentence_bert_config.json", "config_sentence_transformers.json",
@@ -132,7 +133,7 @@ extension BERTEncoder {
         guard let step = Int(found ?? ""), step >= 0 else {
             throw EncoderError.trainingState(path: url.path, expected: "a step count", found: found ?? "nothing")
         }
-        // All is read before anything is changed.
+        // Everything is read before anything is changed.
         var moments = OptimizerMoments(dense: [[], []], words: [], wordMoments: [[], []])
         if step > 0 {
             moments.dense = try ["dense.first", "dense.second"].map {

@@ -15,8 +15,9 @@ extension BERTEncoder {
     }
 
     /// - Parameters:
-    ///   - inputs: input of the first layer that trains, for the whole batch; `nil`: all layers run, from the embeddings on.
-    ///   - pooled: destination of the whole batch's embeddings; `nil`: only the activations are needed.
+    ///   - inputs: the input of the first layer that is trained, for the whole batch; `nil`: all layers run, from the
+    ///     embeddings on.
+    ///   - pooled: the destination of the whole batch's embeddings; `nil`: only the activations are needed.
     func forward(
         _ chunk: Chunk, _ batch: TokenBatch, dropout: Dropout, _ saved: Activations, _ workspace: Workspace,
         inputs: UnsafePointer<Float>? = nil, pooled: UnsafeMutablePointer<Float>?
@@ -33,7 +34,7 @@ extension BERTEncoder {
         if let pooled { pool(chunk, workspace, into: pooled) }
     }
 
-    /// The embeddings of a chunk's tokens, in `workspace.hidden`.
+    /// Writes the embeddings of a chunk's tokens to `workspace.hidden`.
     func lookUp(
         _ chunk: Chunk, _ batch: TokenBatch, dropout: Dropout, _ saved: Activations, _ workspace: Workspace
     ) {
@@ -45,7 +46,7 @@ extension BERTEncoder {
         }
     }
 
-    /// The texts' vectors from those of their tokens in `workspace.hidden`.
+    /// Pools the token vectors in `workspace.hidden` to one vector per text.
     func pool(_ chunk: Chunk, _ workspace: Workspace, into pooled: UnsafeMutablePointer<Float>) {
         workspace.clock.time(.pooling, floats: chunk.tokens * dimension) {
             for (number, text) in chunk.texts.enumerated() {
@@ -57,7 +58,7 @@ extension BERTEncoder {
         }
     }
 
-    /// Computes the activations again that a forward pass did not keep.
+    /// Recomputes activations that a forward pass did not keep.
     func activationsAgain(_ chunk: Chunk, of pass: ForwardPass, _ workspace: Workspace) -> Activations {
         let again = workspace.transientActivations(tokens: chunk.tokens, keeping: trainableLayers)
         forward(
@@ -67,7 +68,7 @@ extension BERTEncoder {
 
     /// - Parameters:
     ///   - gradient: ∂L/∂embeddings of the whole batch.
-    ///   - sink: the gradients that it adds to.
+    ///   - sink: the destination of the gradients.
     func backward(
         _ chunk: Chunk, of pass: ForwardPass, _ saved: Activations, _ workspace: Workspace,
         gradient: UnsafePointer<Float>, into sink: GradientSink
@@ -123,7 +124,7 @@ extension BERTEncoder {
             expected: "token ids below \(configuration.vocabularySize)", found: "\(batch.ids[bad])")
     }
 
-    /// Brings the weights that a forward pass over a batch reads up to date.
+    /// Updates the weights that a forward pass over a batch reads.
     func prepare(_ batch: TokenBatch) {
         if hasOptimizer {
             let words = Array(Set(batch.ids.map(Int.init)))
@@ -134,7 +135,7 @@ extension BERTEncoder {
         }
     }
 
-    /// Calls `body` with each chunk's number and the workspace of the thread that takes it, on all threads.
+    /// Calls `body` with the number of each chunk and the workspace of its thread, on all threads.
     func forEach(
         _ chunks: [Chunk], training: Bool, _ body: @Sendable (BERTEncoder, _ index: Int, Workspace) -> Void
     ) {

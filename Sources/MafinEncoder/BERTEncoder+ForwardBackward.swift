@@ -2,8 +2,8 @@ import MafinNumerics
 import MafinText
 
 extension BERTEncoder {
-    /// Tokens of a chunk in training. More make the products of weight gradients faster; fewer keep a thread's scratch memory small
-    /// beside the activations.
+    /// Number of tokens of a chunk in training. More tokens make the products of weight gradients faster. Fewer tokens
+    /// keep the scratch memory of a thread small.
     static let trainingChunk = 768
 
     /// A forward pass, kept for its backward pass.
@@ -13,9 +13,9 @@ extension BERTEncoder {
         let batch: TokenBatch
         let chunks: [Chunk]
         let dropout: Dropout
-        /// Each chunk's activations; `nil` where the backward pass computes them again.
+        /// The activations of each chunk; `nil` if the backward pass recomputes them.
         let saved: [Activations?]
-        /// The input of the first layer that trains, `(tokens, dimension)`; `nil` where no layer is frozen.
+        /// The input of the first layer that is trained, `(tokens, dimension)`; `nil` if no layer is frozen.
         let inputs: FloatBuffer?
         private var storage: ActivationStore.Slice?
         private let store: ActivationStore
@@ -36,20 +36,20 @@ extension BERTEncoder {
 
         deinit { release() }
 
-        /// Whether the activations are gone.
+        /// Whether the memory of the activations was released.
         var isUsedUp: Bool { storage == nil }
 
-        /// Gives the activations' memory back to the encoder.
+        /// Returns the memory of the activations to the encoder.
         func release() {
             if let storage { store.giveBack(storage) }
             storage = nil
         }
     }
 
-    /// A forward pass that ``backward(_:gradient:)`` may follow.
+    /// A forward pass that keeps what ``backward(_:gradient:)`` needs.
     ///
-    /// - Parameter dropoutSeed: seed of all dropout masks; `nil`: no dropout. The same inputs, weights and seed give the same
-    ///   embeddings, however the batch is cut into chunks.
+    /// - Parameter dropoutSeed: seed of all dropout masks; `nil`: no dropout. The same inputs, weights and seed give
+    ///   the same embeddings, in whatever way the batch is cut into chunks.
     /// - Throws: ``EncoderError/input(row:expected:found:)``
     public func forward(_ batch: TokenBatch, dropoutSeed: UInt64?) throws -> ForwardPass {
         try check(batch)
@@ -75,7 +75,7 @@ extension BERTEncoder {
             storage: storage, of: activationStore)
     }
 
-    /// Reserves activations for as many chunks as the budget allows, one behind the other.
+    /// Reserves activations for as many chunks as the budget allows.
     private func reserveActivations(for chunks: [Chunk]) -> (ActivationStore.Slice, [Activations?]) {
         let free = activationStore.free(of: activationBudget / MemoryLayout<Float>.stride)
         var used = 0

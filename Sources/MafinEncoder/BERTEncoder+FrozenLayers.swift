@@ -1,14 +1,14 @@
 import MafinNumerics
 import MafinText
 
-/// Outputs of the frozen layers, by the tokens of the text.
+/// Cache of the frozen layers' outputs, by the tokens of a text.
 final class FrozenOutputs {
     private var rows: [[Int32]: FloatBuffer] = [:]
     private(set) var bytes = 0
 
     subscript(ids: [Int32]) -> FloatBuffer? { rows[ids] }
 
-    /// Keeps a copy of `count` floats if they fit the budget, in bytes.
+    /// Keeps a copy of `count` floats if they fit into the budget, which is in bytes.
     func keep(_ ids: [Int32], _ values: UnsafePointer<Float>, count: Int, budget: Int) {
         let size = (count + ids.count) * MemoryLayout<Float>.stride
         guard rows[ids] == nil, bytes + size <= budget else { return }
@@ -25,9 +25,10 @@ final class FrozenOutputs {
 }
 
 extension BERTEncoder {
-    /// The input of the first layer that trains, `(tokens, dimension)`; `nil` where no layer below it is frozen.
+    /// The input of the first layer that is trained, `(tokens, dimension)`; `nil` if no layer is frozen.
     ///
-    /// Computed without dropout, so that a text has the same output in every batch; known texts are looked up.
+    /// It is computed without dropout, so that a text has the same output in every batch. Known texts are taken from
+    /// the cache.
     func frozenOutputs(of batch: TokenBatch) -> FloatBuffer? {
         guard frozenLayers > 0 else { return nil }
         let outputs = FloatBuffer(count: batch.ids.count * dimension)

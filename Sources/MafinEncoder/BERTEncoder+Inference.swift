@@ -2,11 +2,12 @@ import MafinNumerics
 import MafinText
 
 extension BERTEncoder {
-    /// Tokens of a chunk. Few, so that its vectors stay in the caches.
+    /// Number of tokens of a chunk; small, so that its vectors stay in the caches.
     private static let embeddingChunk = 256
 
     /// Embeddings of a batch: `(batch.count, dimension)`, pooled, not normalised, without dropout.
-    /// - Throws: ``EncoderError/input(row:expected:found:)`` for an empty or too long row, or an id beyond the vocabulary.
+    /// - Throws: ``EncoderError/input(row:expected:found:)`` for an empty or too long row, or an id outside the
+    ///   vocabulary.
     public func embed(_ batch: TokenBatch) throws -> Matrix {
         try check(batch)
         prepare(batch)

@@ -2,17 +2,18 @@ import CMafinKernels
 import MafinNumerics
 
 extension BERTEncoder {
-    /// Memory for activations unless a limit is given: a quarter of the machine's, 2 GiB at most. The trainer's passes seldom need
-    /// more.
+    /// The default of ``activationBudget``: a quarter of the machine's memory, at most 2 GiB. The trainer's passes
+    /// seldom need more.
     static let standardActivationBudget = min(2 << 30, MachineMemory.bytes / 4)
 
-    /// Sets ``activationBudget`` so that training takes at most `bytes`, whatever the size of a batch. The limit covers weights,
-    /// gradients, moments, activations and the scratch memory of every thread. It does not cover texts, tokens, stored vectors and,
-    /// where layers are frozen, the input of the first layer that trains.
+    /// Sets ``activationBudget`` so that training takes at most `bytes`, whatever the size of a batch. The limit covers
+    /// weights, gradients, moments, activations and the scratch memory of every thread. It does not cover texts,
+    /// tokens, stored vectors and, if layers are frozen, the input of the first layer that is trained.
     ///
-    /// Gradients do not depend on the limit. With less memory more of the forward pass is computed twice, at most all of it.
-    /// - Parameter copiesOfWeights: how many copies of the weights the caller keeps; they count too.
-    /// - Throws: ``EncoderError/memory(needed:given:)`` where a pass that keeps nothing does not fit.
+    /// Gradients do not depend on the limit. With less memory, more of the forward pass is computed twice, at most all
+    /// of it.
+    /// - Parameter copiesOfWeights: number of copies of the weights that the caller keeps. They count too.
+    /// - Throws: ``EncoderError/memory(needed:given:)`` if training does not fit even without kept activations.
     public func limitTrainingMemory(to bytes: Int, copiesOfWeights: Int = 0) throws {
         let needed = leastTrainingMemory + copiesOfWeights * layout.count * MemoryLayout<Float>.stride
         guard bytes >= needed else { throw EncoderError.memory(needed: needed, given: bytes) }
@@ -21,15 +22,15 @@ extension BERTEncoder {
             frozenOutputBudget = min(frozenOutputBudget, rest / 2)
             rest -= frozenOutputBudget
         }
-        // More than the machine has is of no use.
+        // A budget above the machine's memory is useless.
         activationBudget = min(rest, MachineMemory.bytes)
     }
 
-    /// Bytes that training takes if no activations are kept: an upper bound for the current number of threads.
+    /// Bytes that training takes if no activations are kept. It is an upper bound for the current number of threads.
     public var leastTrainingMemory: Int {
         let dense = layout.count - layout.denseStart
-        // All parameters have weights and two moments. Dense parameters have gradients and are packed for both directions. Word
-        // embeddings have at most one gradient a row.
+        // All parameters have weights and two moments. Dense parameters have gradients and are packed for both
+        // directions. Word embeddings have at most one gradient per row.
         let parameters = 3 * layout.count + 3 * dense + layout.denseStart
         let longest = configuration.maximumPositions
         // A chunk may be longer than the mean by half a text at either end.

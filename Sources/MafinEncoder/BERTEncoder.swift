@@ -4,27 +4,29 @@ import MafinText
 
 /// A BERT-type text encoder that embeds and trains on the CPU.
 ///
-/// Batches are ragged: texts lie end to end without padding. A batch is cut into chunks of whole texts. Each thread takes its
-/// chunks through all layers alone, so that threads wait for each other once a pass.
+/// Batches are ragged: texts follow each other without padding. A batch is cut into chunks of whole texts. Each thread
+/// runs its chunks through all layers alone, so that threads wait for each other only once per pass.
 ///
 /// Not to be used from two threads at a time.
 public final class BERTEncoder {
-    /// Sizes and choices of the checkpoint.
+    /// The configuration of the checkpoint.
     public let configuration: EncoderConfiguration
-    /// How token vectors become one vector.
+    /// How token vectors are combined into one vector.
     public let pooling: Pooling
-    /// Bytes of activations that all forward passes together keep for their backward passes. Activations that do not fit are computed
-    /// again (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup"); the gradients are the
-    /// same. ``limitTrainingMemory(to:copiesOfWeights:)`` sets it from a limit for all of training.
+    /// Bytes of activations that all forward passes together keep for their backward passes. Activations that do not
+    /// fit are recomputed (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup").
+    /// The gradients are the same. ``limitTrainingMemory(to:copiesOfWeights:)`` sets it from a limit for all of
+    /// training.
     public var activationBudget = BERTEncoder.standardActivationBudget
-    /// How many of the lowest layers do not train; if any, the embeddings do not train either. Frozen layers run without dropout.
-    /// In training their outputs are computed once a text and kept, as far as ``frozenOutputBudget`` goes.
+    /// Number of layers, counted from the lowest, that are not trained. If it is above 0, the embeddings are not
+    /// trained either. Frozen layers run without dropout. In training their outputs are computed once per text and
+    /// kept, up to ``frozenOutputBudget``.
     public let frozenLayers: Int
-    /// Bytes of frozen layers' outputs to keep. Those of further texts are computed every time.
+    /// Bytes of frozen layers' outputs that are kept. The outputs of further texts are computed every time.
     public var frozenOutputBudget = 1 << 30
-    /// Whether the embedding matrices do not train.
+    /// Whether the embedding matrices are not trained.
     public let freezesEmbeddings: Bool
-    /// Whether the time of every operation is taken, for ``operationTimes()``.
+    /// Whether operations are timed, for ``operationTimes()``.
     public var timesOperations = false
 
     let layout: ParameterLayout
@@ -37,7 +39,7 @@ public final class BERTEncoder {
     /// Probability of dropping an element of a layer's output or an attention weight in training; `nil`: the two probabilities of
     /// the checkpoint's configuration.
     public var dropoutProbability: Float?
-    /// Settings of the optimiser; read when the first update is made.
+    /// Settings of the optimiser. They are read at the first update.
     public var optimizerOptions = AdamWOptions()
     /// Tensors of the checkpoint that are not used (BERT's pooler). They are exported unchanged.
     var passedThrough: [(name: String, shape: [Int], values: [Float])] = []
@@ -65,7 +67,8 @@ public final class BERTEncoder {
             configuration, layout, firstTrainable: self.freezesEmbeddings ? firstLayer : layout.denseStart)
     }
 
-    /// An encoder with random weights (normal, deviation 0.02, as BERT is initialised): for tests and benchmarks of shapes.
+    /// An encoder with random weights for tests and benchmarks. They are normal with a standard deviation of 0.02, as
+    /// in BERT.
     public convenience init(
         configuration: EncoderConfiguration, pooling: Pooling, seed: UInt64, frozenLayers: Int = 0,
         freezesEmbeddings: Bool = false
@@ -91,9 +94,9 @@ public final class BERTEncoder {
 
     // MARK: Weights
 
-    /// One optimiser step on the gradients gathered since the last, which are then cleared.
+    /// Makes one optimiser step with the gradients that were added since the last step, then clears them.
     ///
-    /// Where the norm is infinite or NaN there is no step: weights, moments and step count stay as they are.
+    /// If the norm is infinite or NaN, no step is made: weights, moments and step count do not change.
     /// - Returns: the Euclidean norm of all gradients before clipping to `maximumGradientNorm`.
     public func update(learningRate: Float, maximumGradientNorm: Float?) -> Float {
         precondition(!gradients.isEmpty, "an update needs gradients")
@@ -124,7 +127,7 @@ public final class BERTEncoder {
         return Array(parameters.buffer)
     }
 
-    /// Sets all weights to a copy that ``weights()`` made. Gradients and the optimiser's moments stay as they are.
+    /// Sets all weights to a copy made by ``weights()``. Gradients and the optimiser's moments do not change.
     public func restore(weights: [Float]) {
         precondition(weights.count == layout.count, "weights of another encoder")
         if hasOptimizer { optimizer.bringAllUpToDate() }
@@ -133,7 +136,7 @@ public final class BERTEncoder {
         frozenOutputCache.clear()
     }
 
-    /// Steps that the optimiser has made.
+    /// Number of steps that the optimiser has made.
     var optimizerStep: Int { hasOptimizer ? optimizer.step : 0 }
 
     func restoreOptimizer(step: Int, _ moments: OptimizerMoments) {

@@ -1,19 +1,20 @@
 import MafinText
 
-/// Consecutive whole texts of a batch, which one thread takes through all layers.
+/// Consecutive whole texts of a batch, which one thread runs through all layers.
 struct Chunk: Sendable {
     /// The texts, by their number in the batch.
     let texts: Range<Int>
-    /// Index of the first token in the batch. Dropout masks are functions of a token's index, so that they do not depend on the cut.
+    /// Index of the first token in the batch. Dropout masks depend on a token's index in the batch, so they do not
+    /// depend on how it is cut into chunks.
     let firstToken: Int
-    /// Where each text starts in the chunk, and the chunk's token count at the end.
+    /// The start of each text in the chunk, followed by the number of tokens of the chunk.
     let starts: [Int]
 
     var tokens: Int { starts[starts.count - 1] }
     var longest: Int { zip(starts.dropFirst(), starts).map { $0 - $1 }.max() ?? 0 }
 
-    /// Cuts a batch into chunks of about equal token counts: at least one a thread if there are enough texts, and as many as it
-    /// takes for a mean of at most `maximumTokens`. A chunk may exceed that by a part of its last text.
+    /// Cuts a batch into chunks with about equal numbers of tokens. There is at least one chunk per thread if there are
+    /// enough texts, and the mean is at most `maximumTokens`. A chunk may exceed that by a part of its last text.
     static func cut(_ batch: TokenBatch, threads: Int, maximumTokens: Int) -> [Chunk] {
         let total = batch.ids.count
         guard batch.count > 0 else { return [] }

@@ -9,6 +9,10 @@ import Synchronization
 /// A layer is six phases, each cut into units. A free thread takes the next unit; a phase begins when the one before has ended.
 /// A thread that starts late finds the work done: no thread waits for one that has taken no unit. Units do not depend on the
 /// thread that takes them, and so neither does the result.
+///
+/// ``EncoderLayer/forward(_:_:_:)`` computes the same layer another way, and both are kept. That one takes a chunk alone, in blocks of rows that
+/// stay in its core's cache; it drops out and is timed. A single query has too few rows to share, so here threads share the columns of each
+/// product. `BatchingTests.fewTextsOnManyThreads` holds the vectors of both equal.
 final class CooperativeForward: @unchecked Sendable {
     private enum Phase: Int, CaseIterable {
         case attention, attentionOutput, attentionNorm, up, down, outputNorm

@@ -1,10 +1,10 @@
 import CMafinKernels
 import MafinNumerics
 
-/// The dropout masks of one pass. They are functions of the pass's seed and an element's position, so that any part of the pass
-/// can be computed again.
+/// The dropout masks of one pass. They depend only on the seed of the pass and the position of an element, so that any
+/// part of the pass can be recomputed.
 struct Dropout: Sendable {
-    /// Where in the network a mask is used.
+    /// The place in the network where a mask is used.
     enum Site: Sendable {
         case embeddings
         case attention(layer: Int, head: Int)
@@ -28,7 +28,7 @@ struct Dropout: Sendable {
     let hidden: Float
     let attention: Float
 
-    /// The mask of a site for rows from row `firstRow` of the batch on.
+    /// The mask of a site, for the rows of the batch from `firstRow` on.
     func mask(_ site: Site, firstRow: Int) -> mafin_dropout {
         let probability = if case .attention = site { attention } else { hidden }
         guard let seed, probability > 0 else {

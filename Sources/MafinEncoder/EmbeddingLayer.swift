@@ -1,6 +1,6 @@
 import CMafinKernels
 
-/// Token vectors from ids: word + position + token type embeddings, layer norm, dropout.
+/// Computes token vectors from ids: word + position + token type embeddings, layer norm, dropout.
 struct EmbeddingLayer {
     let configuration: EncoderConfiguration
     let parameters: UnsafePointer<Float>
@@ -9,7 +9,7 @@ struct EmbeddingLayer {
 
     private var hidden: Int { configuration.hiddenSize }
 
-    /// Sets `workspace.hidden` to the embeddings of the chunk's tokens; fills `saved`.
+    /// Sets `workspace.hidden` to the embeddings of the chunk's tokens, and fills `saved`.
     func forward(_ chunk: Chunk, ids: UnsafePointer<Int32>, _ saved: Activations, _ workspace: Workspace) {
         let sum = saved.embeddingNorm
         let type = parameters + layout.tokenTypeEmbeddings
@@ -28,15 +28,15 @@ struct EmbeddingLayer {
         output(chunk, saved, into: workspace.hidden.pointer)
     }
 
-    /// Recomputes the layer's output from what was saved of it.
+    /// Recomputes the layer's output from the saved activations.
     func output(_ chunk: Chunk, _ saved: Activations, into y: UnsafeMutablePointer<Float>) {
         mafin_affine(
             chunk.tokens, hidden, saved.embeddingNorm, parameters + layout.embeddingNormGain,
             parameters + layout.embeddingNormBias, dropout.mask(.embeddings, firstRow: chunk.firstToken), y)
     }
 
-    /// From ∂L/∂output to the gradient of each token's sum of embeddings, both in `workspace.gradient`; adds to the dense
-    /// parameters' gradients. The caller adds those of the word embeddings.
+    /// Computes the gradient of each token's sum of embeddings from ∂L/∂output, both in `workspace.gradient`. Adds to
+    /// the gradients of the dense parameters. The caller adds those of the word embeddings.
     func backward(
         _ chunk: Chunk, _ saved: Activations, _ workspace: Workspace, gradients: UnsafeMutablePointer<Float>
     ) {

@@ -1,37 +1,37 @@
 import CMafinKernels
 import MafinNumerics
 
-/// The two moments of every gradient as they were stored: of each pair, the mean first, then that of the squares.
+/// The stored first and second moments of every gradient, in this order.
 struct OptimizerMoments {
-    /// Of all parameters but the word embeddings; empty: all 0.
+    /// Moments of all parameters except the word embeddings; empty: all 0.
     var dense: [[Float]]
     /// Rows of the word embeddings whose moments are not 0, and those moments, row after row.
     var words: [Int]
     var wordMoments: [[Float]]
 }
 
-/// AdamW over all parameters of an encoder; equal bit for bit to updating every parameter in every step.
+/// AdamW over all parameters of an encoder. The result equals updating every parameter in every step, bit for bit.
 ///
-/// A batch touches a few rows of the word embeddings. The other rows are updated late: before a row is read again, the
-/// steps that it missed, in which its gradient was 0, are done one by one. Biases and layer normalisation do not decay.
+/// A batch uses only a few rows of the word embeddings. The other rows are updated later: before a row is read again,
+/// it gets the steps that it missed, one by one, with a gradient of 0. Biases and layer normalisation do not decay.
 final class EncoderAdamW {
     private let configuration: EncoderConfiguration
     private let layout: ParameterLayout
     private let parameters: FloatBuffer
     private let first: FloatBuffer
     private let second: FloatBuffer
-    /// Pieces of the dense part that are updated in parallel, each inside one tensor.
+    /// Pieces of the dense part that are updated in parallel. Each lies inside one tensor.
     private let pieces: [(offset: Int, count: Int, decays: Bool)]
-    /// Steps that each row of the word embeddings has had; empty where they do not train.
+    /// Number of steps that each row of the word embeddings has had; empty if they are not trained.
     private var wordSteps: [Int]
-    /// Rows that had a gradient once: the others only decay.
+    /// Whether a row ever had a gradient. Other rows only decay.
     private var isTouched: [Bool]
-    /// What the steps after `historyStart` were made with: a row that missed some makes them up from here.
+    /// The settings of the steps after `historyStart`, with which rows get the steps that they missed.
     private var history: [mafin_adamw] = []
     private var historyStart = 0
     let options: AdamWOptions
 
-    /// Steps done.
+    /// Number of steps that were made.
     private(set) var step = 0
 
     init(
@@ -87,7 +87,7 @@ final class EncoderAdamW {
         }
     }
 
-    /// Does the steps that the given rows of the word embeddings missed; no row may be named twice.
+    /// Makes the steps that the given rows of the word embeddings missed. No row may be named twice.
     func bringUpToDate(_ words: [Int]) {
         guard !wordSteps.isEmpty else { return }
         let stale = words.filter { self.wordSteps[$0] < step }
@@ -107,7 +107,7 @@ final class EncoderAdamW {
                             second.pointer + offset)
                     }
                 } else {
-                    // Both moments are 0: the step is 0 and only the decay remains.
+                    // Both moments are 0, so there is only the decay.
                     decays.withUnsafeBufferPointer { factors in
                         guard let factors = factors.baseAddress else { return }
                         mafin_scale_in_steps(
@@ -119,7 +119,7 @@ final class EncoderAdamW {
         for word in stale { self.wordSteps[word] = step }
     }
 
-    /// Does all missed steps of all rows.
+    /// Makes all missed steps of all rows.
     func bringAllUpToDate() {
         bringUpToDate(Array(wordSteps.indices))
         history.removeAll(keepingCapacity: true)
@@ -128,7 +128,8 @@ final class EncoderAdamW {
 
     // MARK: State
 
-    /// The moments of the dense part, and those of the touched rows of the word embeddings. All rows are up to date after it.
+    /// The moments of the dense part, and those of the rows of the word embeddings that ever had a gradient. All rows
+    /// are up to date afterwards.
     func moments() -> (dense: [UnsafeBufferPointer<Float>], words: [Int], wordMoments: [[Float]]) {
         bringAllUpToDate()
         let dense = [first, second].map { moment in
@@ -142,7 +143,7 @@ final class EncoderAdamW {
         return (dense, words, rows)
     }
 
-    /// Takes over moments and step count; the word rows that are not named have moments 0.
+    /// Restores moments and step count. The moments of word rows that are not named are 0.
     func restore(step: Int, _ moments: OptimizerMoments) {
         self.step = step
         history = []

@@ -1,18 +1,18 @@
 import Foundation
 
-/// The sizes and choices of a BERT encoder, as its checkpoint's `config.json` says.
+/// The configuration of a BERT encoder, as in its checkpoint's `config.json`.
 public struct EncoderConfiguration: Sendable, Equatable {
     /// Width of the token vectors.
     public var hiddenSize: Int
     /// Number of transformer layers.
     public var layerCount: Int
-    /// Attention heads in a layer; divides `hiddenSize`.
+    /// Number of attention heads in a layer. It divides `hiddenSize`.
     public var headCount: Int
     /// Width of the feed-forward layer.
     public var intermediateSize: Int
     /// Rows of the word embedding matrix.
     public var vocabularySize: Int
-    /// Longest input, in tokens, that has position embeddings.
+    /// Number of position embeddings, which is the longest input in tokens.
     public var maximumPositions: Int
     /// Rows of the token type embedding matrix; single texts use row 0.
     public var tokenTypeCount: Int
@@ -26,7 +26,7 @@ public struct EncoderConfiguration: Sendable, Equatable {
     /// Width of one attention head.
     public var headSize: Int { hiddenSize / headCount }
 
-    /// A configuration of the given sizes, with BERT's own choices for the rest.
+    /// A configuration with the given sizes, and BERT's defaults for the rest.
     public init(
         hiddenSize: Int, layerCount: Int, headCount: Int, intermediateSize: Int, vocabularySize: Int,
         maximumPositions: Int = 512, tokenTypeCount: Int = 2, layerNormEpsilon: Float = 1e-12,
@@ -46,7 +46,7 @@ public struct EncoderConfiguration: Sendable, Equatable {
     }
 
     /// Reads `config.json` of a checkpoint folder.
-    /// - Throws: ``EncoderError`` for a missing file, a size that makes no sense, or an architecture that is not BERT.
+    /// - Throws: ``EncoderError`` for a missing file, an impossible size, or an architecture that is not BERT.
     public init(modelFolder: URL) throws {
         let url = modelFolder.appendingPathComponent("config.json")
         let json = try JSONFile(url)
@@ -79,6 +79,9 @@ public struct EncoderConfiguration: Sendable, Equatable {
 }
 
 /// A JSON object read from a file, with errors that name the file and the key.
+///
+/// It is read by Foundation, not by `JSONScanner`: an export writes it back with another value, and the scanner has no writer. Nothing is lost,
+/// since neither the order of the members nor the text of a number matters here.
 struct JSONFile {
     let path: String
     let object: [String: Any]

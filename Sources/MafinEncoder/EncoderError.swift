@@ -1,16 +1,16 @@
-/// Why a checkpoint, a training state or an input cannot be used.
+/// The reason why a checkpoint, a training state or an input cannot be used.
 public enum EncoderError: Error, CustomStringConvertible, Equatable {
     /// A file that the checkpoint needs cannot be read.
     case file(path: String, reason: String)
-    /// The checkpoint is of a kind that this encoder does not compute.
+    /// This encoder does not support the checkpoint's architecture.
     case unsupported(path: String, what: String, found: String, supported: String)
-    /// A value of the configuration is missing or makes no sense.
+    /// A value of the configuration is missing or impossible.
     case configuration(path: String, key: String, expected: String, found: String)
     /// A row of a batch that the encoder cannot read.
     case input(row: Int, expected: String, found: String)
     /// The training state belongs to an encoder of other sizes.
     case trainingState(path: String, expected: String, found: String)
-    /// The memory limit is below what training takes in any case, in bytes.
+    /// The memory limit is below the least memory that training takes. Both are in bytes.
     case memory(needed: Int, given: Int)
 
     /// One sentence that names the file.

@@ -20,7 +20,7 @@ struct EncoderLayer {
         }
     }
 
-    /// From the layer's input to its output, both in `workspace.hidden`; fills `saved`.
+    /// From the layer's input to its output, both in `workspace.hidden`; fills `saved`. ``CooperativeForward`` says why it has its own.
     func forward(_ chunk: Chunk, _ saved: Activations.Layer, _ workspace: Workspace) {
         let weights = packed.layers[index]
         let x = workspace.hidden.pointer

@@ -1,22 +1,22 @@
 import Foundation
 
-/// A fixed block of floats, aligned to a cache line, that lives as long as the object.
+/// A block of floats of fixed size, aligned to a cache line. It exists as long as the object.
 ///
 /// Reads and writes go through `pointer`. Threads that share a buffer must work on disjoint parts.
 final class FloatBuffer: @unchecked Sendable {
     let count: Int
     let pointer: UnsafeMutablePointer<Float>
-    /// Address and length of a large block's own pages.
+    /// Address and length of the pages of a large block.
     private let mapping: (base: UnsafeMutableRawPointer, bytes: Int)?
 
-    /// Blocks of at least this size get pages of their own. These are 0 at first, take memory once touched, and are returned with
-    /// the block.
+    /// Blocks of at least this size get pages of their own. Such pages are 0 at first, take memory only when they are
+    /// used, and are returned to the system with the block.
     private static let mappedBytes = 1 << 20
     private static let hugePageBytes = 2 << 20
 
     /// - Parameters:
-    ///   - zeroed: whether the floats are 0 at first; scratch memory that is written before it is read need not be.
-    ///   - sparsePrefix: number of floats at the start of which only some are touched; small pages save memory there.
+    ///   - zeroed: whether the floats are 0 at first. Scratch memory that is written before it is read need not be.
+    ///   - sparsePrefix: number of floats at the start of which only some are used. Small pages save memory there.
     init(count: Int, zeroed: Bool = false, sparsePrefix: Int = 0) {
         self.count = count
         let bytes = max(64, count * MemoryLayout<Float>.stride)
@@ -56,8 +56,8 @@ final class FloatBuffer: @unchecked Sendable {
         }
         let start = base.alignedUp(toMultipleOf: hugePageBytes)
         #if os(Linux)
-            // Pages of 2 MiB: a five-hundredth of the page faults, and the products' strided reads stay within the TLB. Small pages
-            // work too, where the kernel has no others.
+            // Pages of 2 MiB cause a five-hundredth of the page faults, and they keep the strided reads of products
+            // within the TLB. If the kernel has none, small pages work too.
             let huge = (start + smallPages).alignedUp(toMultipleOf: hugePageBytes)
             if huge < start + bytes { madvise(huge, start + bytes - huge, MADV_HUGEPAGE) }
         #endif

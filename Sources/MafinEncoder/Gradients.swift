@@ -2,20 +2,20 @@ import CMafinKernels
 import Foundation
 import MafinNumerics
 
-/// The gradients gathered since the last update, of the dense parameters and of the word embeddings that occurred.
+/// The gradients since the last update: those of the dense parameters, and those of the word embeddings that occurred.
 final class Gradients {
     private let configuration: EncoderConfiguration
     private let layout: ParameterLayout
     /// Ranges of dense parameters other than the layers' weight matrices.
     private let small: [Range<Int>]
-    /// The parameters of the dense part that train; the gradients of the others stay 0.
+    /// The parameters of the dense part that are trained. The gradients of the others stay 0.
     private let trainable: Range<Int>
     private lazy var dense = FloatBuffer(count: layout.count - layout.denseStart, zeroed: true)
     private let table: WordGradients
-    /// Whether nothing has been gathered.
+    /// Whether there are no gradients.
     private(set) var isEmpty = true
 
-    /// - Parameter firstTrainable: the offset of the first parameter of the dense part that trains.
+    /// - Parameter firstTrainable: the offset of the first parameter of the dense part that is trained.
     init(_ configuration: EncoderConfiguration, _ layout: ParameterLayout, firstTrainable: Int) {
         self.configuration = configuration
         self.layout = layout
@@ -36,14 +36,14 @@ final class Gradients {
         self.small = small + [start..<layout.count]
     }
 
-    /// The base of the gradients: that of a dense parameter is at the parameter's offset in the layout.
+    /// The base address of the gradients. The gradient of a dense parameter is at the parameter's offset in the layout.
     var base: UnsafeMutablePointer<Float> { dense.pointer - layout.denseStart }
 
     /// Prepares a backward pass.
     ///
-    /// If nothing had been gathered, all gradients are 0 now except those of the layers' weight matrices, which the first chunk
+    /// If there were no gradients, all are set to 0 except those of the layers' weight matrices, which the first chunk
     /// overwrites.
-    /// - Returns: whether something had been gathered.
+    /// - Returns: whether there were gradients.
     func begin() -> Bool {
         guard isEmpty else { return true }
         for range in small { (base + range.lowerBound).update(repeating: 0, count: range.count) }
@@ -54,7 +54,7 @@ final class Gradients {
     /// Rows of the word embedding matrix that have a gradient.
     var words: [Int32] { table.words }
 
-    /// Adds the gradient of each token's embedding to its word's row, token after token.
+    /// Adds the gradient of each token's embedding to the row of its word, in the order of the tokens.
     func addWords(_ ids: UnsafeBufferPointer<Int32>, _ gradients: UnsafePointer<Float>) {
         table.add(ids, gradients)
     }
@@ -101,7 +101,7 @@ final class Gradients {
         return result
     }
 
-    /// Forgets all gradients.
+    /// Removes all gradients.
     func clear() {
         table.clear()
         isEmpty = true
@@ -149,20 +149,21 @@ private final class WordGradients {
     }
 }
 
-/// Gives the sums of a backward pass one order, whatever threads its chunks run on.
+/// Makes the sums of a backward pass have the same order, on whatever threads its chunks run.
 ///
-/// Each chunk adds to the gradients in the same stages, one for each part of the parameters. It runs a stage after the chunk
-/// before it has run that stage. All chunks so share one block of gradients, and a chunk waits only where it would overtake the one before it.
+/// Each chunk adds to the gradients in the same stages, one for each part of the parameters. A chunk runs a stage only
+/// after the previous chunk has run that stage. All chunks can therefore share one block of gradients, and a chunk
+/// waits only if it would overtake the previous one.
 final class OrderedAccumulation: @unchecked Sendable {
     private let condition = NSCondition()
-    /// Stages that each chunk has finished.
+    /// Number of stages that each chunk has finished.
     private var stages: [Int]
 
     init(chunks: Int) {
         stages = [Int](repeating: 0, count: chunks)
     }
 
-    /// Runs the next stage of a chunk, after the chunk before it has finished that stage.
+    /// Runs the next stage of a chunk, after the previous chunk has finished that stage.
     func runStage(chunk: Int, _ body: () -> Void) {
         condition.lock()
         let stage = stages[chunk]
@@ -176,15 +177,16 @@ final class OrderedAccumulation: @unchecked Sendable {
     }
 }
 
-/// Where the gradients of one chunk go, after those of the chunk before it.
+/// The destination of the gradients of one chunk, which follow those of the previous chunk.
 struct GradientSink {
     let gradients: Gradients
-    /// Whether gradients of weight matrices are added to what is there or overwrite it. The others are always added.
+    /// Whether gradients of weight matrices are added to existing ones instead of overwriting them. The others are
+    /// always added.
     let isAdding: Bool
     let order: OrderedAccumulation
     let chunk: Int
 
-    /// Calls `body` with the base of the gradients; each parameter's gradient is at the parameter's offset.
+    /// Calls `body` with the base address of the gradients. The gradient of a parameter is at the parameter's offset.
     func add(_ body: (UnsafeMutablePointer<Float>) -> Void) {
         order.runStage(chunk: chunk) { body(gradients.base) }
     }

@@ -17,7 +17,7 @@ public struct OperationTime: Sendable {
     public var seconds = 0.0
     /// Floating-point operations of its matrix products; 0 for other operations.
     public var operations = 0.0
-    /// Bytes that it must at least read and write.
+    /// Least number of bytes that it has to read and write.
     public var bytes = 0.0
     /// Seconds spent reading the clock; not part of `seconds`.
     public var overhead = 0.0
@@ -34,7 +34,7 @@ public struct OperationTime: Sendable {
 final class OperationClock {
     private(set) var times = [OperationTime](repeating: OperationTime(), count: Operation.allCases.count)
 
-    /// Seconds that one reading of the clock takes, about half before and half after the moment that is read.
+    /// Seconds that one reading of the clock takes. About half of it is before the moment that is read, and half after.
     private static let cost: Double = {
         let start = now()
         for _ in 0..<1000 { _ = now() }
@@ -64,7 +64,7 @@ extension OperationClock? {
     /// Runs `body` and times it if there is a clock.
     /// - Parameters:
     ///   - operations: floating-point operations of a product.
-    ///   - floats: read and written, each once.
+    ///   - floats: number of floats that are read and written, each once.
     @inline(__always)
     func time(
         _ operation: Operation, operations: @autoclosure () -> Int = 0, floats: @autoclosure () -> Int,

@@ -1,7 +1,8 @@
 import CMafinKernels
 import MafinNumerics
 
-/// The layers' weight matrices in the layout of the matrix products. Packed once after each change and shared by all threads.
+/// The layers' weight matrices in the layout of the matrix products. They are packed once after each change and shared
+/// by all threads.
 final class PackedWeights: @unchecked Sendable {
     /// A weight (outputs, inputs), packed for y = x · Wᵀ and, for training, for dx = dy · W.
     struct Weight: Sendable {
@@ -20,8 +21,8 @@ final class PackedWeights: @unchecked Sendable {
     }
 
     private(set) var layers: [Layer] = []
-    /// One buffer serves both directions in turn, since a forward pass has ended when the backward pass begins. Two are needed where a
-    /// backward pass computes activations again.
+    /// One buffer serves both directions in turn, because the forward pass has ended when the backward pass begins. Two
+    /// buffers are needed if a backward pass recomputes activations.
     private var forwards = Direction()
     private var backwards = Direction()
 
@@ -72,7 +73,8 @@ final class PackedWeights: @unchecked Sendable {
         if backward { pack(parameters, forward: false, &backwards, &forwards, isOtherNeeded: forward) }
     }
 
-    /// Packs for one direction, into its own buffer, the other direction's if that is not needed, or a new one.
+    /// Packs for one direction. Uses its own buffer, or the other direction's buffer if that is not needed, or a new
+    /// one.
     private func pack(
         _ parameters: FloatBuffer, forward: Bool, _ own: inout Direction, _ other: inout Direction, isOtherNeeded: Bool
     ) {
@@ -95,7 +97,7 @@ final class PackedWeights: @unchecked Sendable {
     }
 
     /// y = x · Wᵀ over `rows` rows of x `(rows, inputs)`; y is `(rows, outputs)`.
-    /// - Parameter columns: those to compute, from a multiple of ``columnTile`` on; `nil`: all.
+    /// - Parameter columns: the columns to compute, which begin at a multiple of ``columnTile``; `nil`: all.
     func forward(
         _ weight: Weight, columns: Range<Int>? = nil, rows: Int, _ x: UnsafePointer<Float>,
         into y: UnsafeMutablePointer<Float>

@@ -1,7 +1,8 @@
-/// Offsets of the parameters in the block that holds them all.
+/// Offsets of the parameters in the one block that holds all of them.
 ///
-/// Word embeddings come first. They are the sparse part: a step touches a few of their rows. All that follows is dense.
-/// The query, key and value matrices of a layer lie side by side, so that one product computes all three.
+/// Word embeddings come first. They are the sparse part, because a step uses only a few of their rows. Everything else
+/// is the dense part. The query, key and value matrices of a layer are adjacent, so that one product computes all
+/// three.
 struct ParameterLayout: Sendable {
     /// A parameter, by its name in Hugging Face checkpoints.
     struct Tensor: Sendable {

@@ -1,16 +1,16 @@
 import CMafinKernels
 import Foundation
 
-/// How the token vectors of a text become its one vector.
+/// How the token vectors of a text are combined into one vector.
 public enum Pooling: String, Sendable, Codable {
     /// The first token's vector (`[CLS]`): bge, gte.
     case firstToken = "cls"
     /// The mean over all tokens: all-MiniLM, e5.
     case mean
 
-    /// What `modules.json` and `1_Pooling/config.json` of a sentence-transformers folder say; `mean`, as
-    /// sentence-transformers itself assumes, where a folder has no `modules.json`.
-    /// - Throws: ``EncoderError`` for modules or pooling that this encoder does not compute.
+    /// Reads `modules.json` and `1_Pooling/config.json` of a sentence-transformers folder. The result is `mean` if the
+    /// folder has no `modules.json`, as in sentence-transformers.
+    /// - Throws: ``EncoderError`` for modules or pooling that this encoder does not support.
     public static func read(modelFolder: URL) throws -> Pooling {
         let modules = modelFolder.appendingPathComponent("modules.json")
         guard FileManager.default.fileExists(atPath: modules.path) else { return .mean }
@@ -37,7 +37,7 @@ public enum Pooling: String, Sendable, Codable {
         let prefix = "pooling_mode_"
         var modes = json.object.keys.filter { $0.hasPrefix(prefix) && json.flag($0) == true }
             .map { String($0.dropFirst(prefix.count)) }.sorted()
-        // sentence-transformers 5.2 and later write one name in place of the flags.
+        // sentence-transformers 5.2 and later write one name instead of the flags.
         if let name = json.string("pooling_mode") { modes = [name] }
         switch modes {
         case ["cls_token"], ["cls"]: return .firstToken
@@ -73,7 +73,8 @@ public enum Pooling: String, Sendable, Codable {
         }
     }
 
-    /// From the gradient of the pooled vector to that of the `length` rows of `tokens`, `(length, width)`.
+    /// Computes the gradient of the `length` rows of `tokens`, `(length, width)`, from the gradient of the pooled
+    /// vector.
     func backward(_ gradient: UnsafePointer<Float>, length: Int, width: Int, into tokens: UnsafeMutablePointer<Float>) {
         tokens.update(repeating: 0, count: length * width)
         switch self {

@@ -2,19 +2,20 @@ import CMafinKernels
 import Foundation
 import MafinNumerics
 
-/// How fast this machine multiplies matrices of the sizes of an encoder's linear layers. Embedding and training cannot be faster.
+/// The speed of this machine for matrix products of the sizes of an encoder's linear layers. Embedding and training
+/// cannot be faster.
 public struct ProductRate: Sendable {
-    /// Floating-point operations a second of elapsed time, on all threads.
+    /// Floating-point operations per second of elapsed time, on all threads.
     public var perSecond: Double
-    /// Floating-point operations a second of one thread's processor time, which the load of other processes does not lower.
+    /// Floating-point operations per second of one thread's processor time. Other processes do not affect it.
     public var perProcessorSecond: Double
 
-    /// Measures the products of one layer's four linear layers; the best of the repetitions counts.
+    /// Measures the products of one layer's four linear layers, and takes the best of several repetitions.
     ///
     /// Every thread has its own rows. The packed weights are shared.
     /// - Parameters:
-    ///   - rows: of the left operand, over all threads.
-    ///   - seconds: to measure for.
+    ///   - rows: number of rows of the left operand, over all threads.
+    ///   - seconds: duration of the measurement.
     ///   - training: whether to measure the two products of the backward pass too.
     public static func measure(
         _ configuration: EncoderConfiguration, rows: Int = 1024, seconds: Double, training: Bool

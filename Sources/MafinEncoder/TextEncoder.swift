@@ -2,12 +2,12 @@ import Foundation
 import MafinNumerics
 import MafinText
 
-/// A checkpoint ready for texts: its tokenizer, its encoder and its prefixes.
+/// A checkpoint with everything that texts need: tokenizer, encoder and prefixes.
 public final class TextEncoder {
-    /// Version of the computation from a text to its vector: part of the key under which vectors are cached.
+    /// Version of the computation of vectors. It is part of the key under which vectors are cached, and every index records it.
     ///
-    /// Raise it with every change that moves vectors by more than rounding; a test pins it to vectors.
-    public static let encodingVersion = 1
+    /// Raise it with every change that alters vectors by more than rounding. A test pins it to vectors.
+    public static let encodingVersion = 2
 
     /// The folder it was loaded from.
     public let folder: URL
@@ -17,16 +17,17 @@ public final class TextEncoder {
     public let encoder: BERTEncoder
     /// Text in front of queries and documents.
     public let prefixes: TextPrefixes
-    /// Texts of more tokens are cut to this many, the final special token kept.
+    /// Longer texts are cut to this many tokens. The final special token is kept.
     public let maximumLength: Int
 
     /// Loads a checkpoint folder.
     /// - Parameters:
-    ///   - prefixes: `nil`: those of the checkpoint.
-    ///   - maximumLength: the most tokens of a text; `nil`: the checkpoint's. At most the number of its positions.
-    ///   - frozenLayers: the lowest layers whose parameters do not train.
-    ///   - freezesEmbeddings: whether the embeddings do not train.
-    /// - Throws: ``EncoderError``, `TokenizerError` or `NumericsError`, naming the file.
+    ///   - prefixes: the prefixes; `nil`: those of the checkpoint.
+    ///   - maximumLength: largest number of tokens of a text; `nil`: that of the checkpoint. It is limited to the
+    ///     number of positions.
+    ///   - frozenLayers: number of layers, counted from the lowest, that are not trained.
+    ///   - freezesEmbeddings: whether the embeddings are not trained.
+    /// - Throws: ``EncoderError``, `TokenizerError` or `NumericsError` with the file.
     public init(
         modelFolder: URL, prefixes: TextPrefixes? = nil, maximumLength: Int? = nil, frozenLayers: Int = 0,
         freezesEmbeddings: Bool = false
@@ -48,8 +49,8 @@ public final class TextEncoder {
     ///
     /// - Parameters:
     ///   - prefix: ``TextPrefixes/query`` or ``TextPrefixes/document``.
-    ///   - isCancelled: asked between pieces of the work.
-    ///   - progress: called with the number of texts done.
+    ///   - isCancelled: called between pieces of the work.
+    ///   - progress: receives the number of texts done.
     /// - Throws: `CancellationError` when cancelled.
     public func embed(
         _ texts: [String], prefix: String, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
@@ -58,7 +59,7 @@ public final class TextEncoder {
             .matrix
     }
 
-    /// The vectors as the encoder computes them, before they are scaled to unit length.
+    /// The vectors before they are scaled to unit length, `(texts.count, dimension)`.
     /// - Throws: `CancellationError` when cancelled.
     public func embedUnnormalized(
         _ texts: [String], prefix: String, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }

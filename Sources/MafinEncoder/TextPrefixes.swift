@@ -1,20 +1,21 @@
 import Foundation
 
-/// Text in front of each query and document, for checkpoints that were trained with it (`query: `, `passage: `).
+/// Text in front of each query and document, for checkpoints that were trained with such prefixes (`query: `,
+/// `passage: `).
 public struct TextPrefixes: Sendable, Codable, Equatable {
     /// In front of queries.
     public var query: String
     /// In front of documents.
     public var document: String
 
-    /// No prefix unless given.
+    /// Prefixes; none by default.
     public init(query: String = "", document: String = "") {
         self.query = query
         self.document = document
     }
 
     /// The prompts that a checkpoint's `config_sentence_transformers.json` names `query` and `document` (or `passage`).
-    /// - Throws: ``EncoderError`` for a file that is no JSON object.
+    /// - Throws: ``EncoderError`` for a file that is not a JSON object.
     public init(modelFolder: URL) throws {
         let url = modelFolder.appendingPathComponent("config_sentence_transformers.json")
         self.init()
@@ -24,7 +25,7 @@ public struct TextPrefixes: Sendable, Codable, Equatable {
         document = prompts["document"] ?? prompts["passage"] ?? ""
     }
 
-    /// The given prefixes; one that is not given is the checkpoint's. Nil where neither is given.
+    /// The given prefixes. If only one is given, the other is the checkpoint's. `nil` if neither is given.
     package init?(query: String?, document: String?, elseOf modelFolder: URL) throws {
         guard query != nil || document != nil else { return nil }
         let own = try TextPrefixes(modelFolder: modelFolder)

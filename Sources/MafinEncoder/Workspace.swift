@@ -2,10 +2,10 @@ import CMafinKernels
 
 /// Scratch memory of one thread, reused from chunk to chunk and from call to call.
 final class Workspace {
-    /// Rows that go through a layer's dense part together, and query rows of one attention tile. So few stay in the second-level
-    /// cache. A multiple of the rows of every instruction set's product tile.
+    /// Number of rows that go through a layer's dense part together, and of query rows of one attention tile. It is
+    /// small enough for the second-level cache, and a multiple of the rows of every instruction set's product tile.
     static let rowBlock = 96
-    /// Query rows of one attention tile in a forward pass.
+    /// Number of query rows of one attention tile in a forward pass.
     static let forwardTile = 48
 
     private let configuration: EncoderConfiguration
@@ -47,13 +47,14 @@ final class Workspace {
         smallGradients = FloatBuffer(count: 9 * configuration.hiddenSize + configuration.intermediateSize)
     }
 
-    /// Grows the buffers for a chunk of `tokens` tokens whose longest text has `longest`.
+    /// Grows the buffers for a chunk of `tokens` tokens whose longest text has `longest` tokens.
     /// - Parameter activatedRows: the least number of rows of `activated`.
     func reserve(tokens: Int, longest: Int, training: Bool, activatedRows: Int = rowBlock) {
         let hiddenSize = configuration.hiddenSize
         let startsTraining = training && !isForTraining
         isForTraining = isForTraining || training
-        // From the first training pass on, the gradients grow with the other buffers: one capacity stands for all.
+        // From the first training pass on, the gradient buffers grow with the other buffers, so that one capacity
+        // covers all.
         if tokens > tokenCapacity || startsTraining {
             tokenCapacity = max(tokens, tokenCapacity)
             hidden = FloatBuffer(count: tokenCapacity * hiddenSize)

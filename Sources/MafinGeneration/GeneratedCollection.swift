@@ -2,25 +2,25 @@ import Foundation
 import MafinNumerics
 import MafinRetrieval
 
-/// Generated queries as a collection that can be trained and measured on: a BEIR folder.
+/// Generated queries as a BEIR collection, for training and measuring.
 public struct GeneratedCollection: Sendable {
-    /// Which passages are pieces of one document, so that no two parts of a split share it.
+    /// Which passages are pieces of one document. All pieces of a document go to the same part of a split.
     public enum Grouping: String, Sendable, Codable, CaseIterable {
-        /// Each is a document of its own.
+        /// Each passage is a document of its own.
         case passage
-        /// Those of equal title.
+        /// Passages with the same title.
         case title
-        /// Those whose ids are equal up to a number at their end: `report-7#12`, `report-7#13`.
+        /// Passages whose ids are equal except for a number at the end: `report-7#12`, `report-7#13`.
         case id
     }
 
-    /// Shares of the parts.
+    /// The sizes of the parts, relative to each other.
     public struct Shares: Sendable, Hashable, Codable {
-        /// To learn from.
+        /// For training.
         public var train: Double
-        /// To choose on.
+        /// For choosing among models.
         public var dev: Double
-        /// To measure on; 0 where the collection has queries of its own for that.
+        /// For measuring; 0 if the collection has test queries of its own.
         public var test: Double
 
         /// Shares, relative to each other.
@@ -33,7 +33,7 @@ public struct GeneratedCollection: Sendable {
 
     /// The documents.
     public let documents: [Document]
-    /// Generated queries, and those of the collection's own that were kept.
+    /// Generated queries, and the collection's own that were kept.
     public let queries: [Query]
     /// Labels by split.
     public let qrels: [String: Qrels]
@@ -41,8 +41,8 @@ public struct GeneratedCollection: Sendable {
 
     /// Splits generated queries by document.
     /// - Parameters:
-    ///   - own: queries and labels of the collection's own, which stay as they are; generated queries do not go to these splits.
-    /// - Throws: ``GenerationError/tooFewQueries(kept:rejected:reasons:)`` where a part would stay empty.
+    ///   - own: the collection's own queries and labels, which stay as they are; generated queries do not go to these splits.
+    /// - Throws: ``GenerationError/tooFewQueries(kept:rejected:reasons:)`` if a part would be empty.
     public init(
         _ filtering: QueryFiltering, documents: [Document], grouping: Grouping = .passage, shares: Shares = Shares(),
         own: (queries: [Query], qrels: [String: Qrels]) = ([], [:]), seed: UInt64
@@ -60,7 +60,7 @@ public struct GeneratedCollection: Sendable {
                 reasons: reasons.isEmpty ? "none was made" : reasons.joined(separator: ", "))
         }
         guard !kept.isEmpty, !parts.isEmpty else { throw tooFew() }
-        // Passages of one group have to stay together, and so have passages and queries of the same text.
+        // Passages of one group stay in one part, and so do passages and queries with the same text.
         let surrogate = Qrels(
             kept.flatMap { query in
                 let passage = documents[query.passage]
@@ -105,7 +105,7 @@ public struct GeneratedCollection: Sendable {
         }
     }
 
-    /// What a split holds.
+    /// The size of a split.
     public struct SplitSize: Sendable, Codable, Hashable {
         /// Queries with labels.
         public var queries: Int
@@ -114,7 +114,7 @@ public struct GeneratedCollection: Sendable {
     }
 
     /// Writes the folder, whole or not at all: `corpus.jsonl`, `queries.jsonl`, `qrels/`, `rejected.jsonl`, `generation.json`.
-    /// - Parameter corpus: a file that holds just these documents and is copied as it is; nil: they are written anew.
+    /// - Parameter corpus: a file with exactly these documents, which is copied as it is; nil: the documents are written.
     /// - Throws: `NumericsError`, `RetrievalError`
     public func write(
         to folder: URL, rejected: [RejectedQuery], report: GenerationReport, corpus: URL? = nil

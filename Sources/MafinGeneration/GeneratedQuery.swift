@@ -1,6 +1,6 @@
 /// A generated query, and the passage that it was made from.
 public struct GeneratedQuery: Sendable, Hashable, Codable {
-    /// Where a query comes from.
+    /// How a query was made.
     public enum Origin: String, Sendable, Codable, Hashable, CaseIterable {
         /// Written by a language model, in one of the styles.
         case question, keywords, situation
@@ -19,13 +19,13 @@ public struct GeneratedQuery: Sendable, Hashable, Codable {
         public var isCopy: Bool { [.title, .heading, .sentence, .crop].contains(self) }
     }
 
-    /// Unique within its generation: the row of the passage, and a number.
+    /// Unique within its generation: made from the row of the passage and a number.
     public var id: String
-    /// What is asked.
+    /// The query's text.
     public var text: String
     /// Row of the passage among the documents of the corpus.
     public var passage: Int
-    /// How it came about.
+    /// How it was made.
     public var origin: Origin
 }
 
@@ -35,13 +35,13 @@ public enum RejectionReason: String, Sendable, Codable, Hashable, CaseIterable {
     case length
     /// It points at the text instead of naming its subject: "in this passage".
     case deictic
-    /// A long run of its words stands in the passage.
+    /// A long run of its words is copied from the passage.
     case copied
     /// Another query says the same.
     case duplicate
-    /// Its own passage is not among the first that the black box finds.
+    /// Its own passage is not among the first results of the black box.
     case roundTrip = "round trip"
-    /// The judge holds that the passage does not answer it, or that nobody would ask so.
+    /// The judge's grade is too low: the passage does not answer it, or nobody would ask like this.
     case judged
 }
 
@@ -49,8 +49,8 @@ public enum RejectionReason: String, Sendable, Codable, Hashable, CaseIterable {
 public struct RejectedQuery: Sendable, Hashable, Codable {
     /// The query.
     public var query: GeneratedQuery
-    /// Which filter it did not pass.
+    /// The filter that rejected it.
     public var reason: RejectionReason
-    /// What that filter saw.
+    /// What the filter found.
     public var detail: String
 }

@@ -1,25 +1,25 @@
 import Foundation
 
-/// The settings of a generation and its results: `generation.json` beside the queries.
+/// The settings and results of a generation: `generation.json` beside the queries.
 public struct GenerationReport: Sendable, Codable, Hashable {
-    /// Its name in the folder.
+    /// The name of its file.
     public static let fileName = "generation.json"
 
     /// Version of this record.
     public var format = 1
-    /// Who wrote the queries, `provider:model`; nil: nobody, they are pieces of the passages.
+    /// The model that wrote the queries, `provider:model`; nil: they are pieces of the passages.
     public var model: String?
-    /// Who judged them, likewise.
+    /// The model that judged them, `provider:model`; nil: none.
     public var judge: String?
-    /// Which black box the round trip was made with, `provider:model`.
+    /// The black box of the round-trip test, `provider:model`; nil: there was no such test.
     public var blackBox: String?
-    /// A query was kept only if its own passage was among this many.
+    /// A query was kept only if its own passage was among this many results.
     public var roundTrip: Int?
     /// Version of the prompt.
     public var prompt: String?
     /// The mix of styles, or the kinds of pieces.
     public var styles: String
-    /// Queries asked for a passage.
+    /// Queries asked for per passage.
     public var perPassage: Int
     /// Real queries that were shown as examples.
     public var examples: Int
@@ -29,28 +29,28 @@ public struct GenerationReport: Sendable, Codable, Hashable {
     public var documents: Int
     /// Documents that queries were made from.
     public var passages: Int
-    /// Documents left out for want of text, and as copies of others.
+    /// Documents left out because their text is too short.
     public var tooShort: Int
     /// Documents left out as copies of others.
     public var repeated: Int
-    /// What the prompts brought; nil if there were none.
+    /// Counts of the replies; nil if no model was asked.
     public var replies: LanguageQueries.Replies?
-    /// Passages whose grades could not be read; their queries were kept.
+    /// Passages whose grades could not be read. Their queries were kept.
     public var unreadGrades: Int?
-    /// What the replies cost that were paid for in this run; nil: no price was given.
+    /// Cost of the replies of this run, cached ones not included; nil: no price was given.
     public var cost: Double?
     /// Requests of this run.
     public var requests: Int?
     /// Queries before the filters, by origin.
     public var generated: [String: Int]
-    /// Queries after them, by origin.
+    /// Queries after the filters, by origin.
     public var kept: [String: Int]
-    /// Queries that were not kept, by reason.
+    /// Rejected queries, by reason.
     public var rejected: [String: Int]
     /// Queries and passages by split, the collection's own included.
     public var splits: [String: GeneratedCollection.SplitSize]
 
-    /// A report of what can be counted; the rest is set afterwards.
+    /// A report with the counts that follow from the arguments. The caller sets the rest.
     public init(
         selection: PassageSelection, documents: Int, generated: [GeneratedQuery], filtering: QueryFiltering,
         splits: [String: GeneratedCollection.SplitSize], styles: String, perPassage: Int, seed: UInt64

@@ -1,24 +1,24 @@
 import Synchronization
 
-/// Something that writes text when it is asked, and can only be asked: a chat API, or a stub of one.
+/// Something that replies to prompts: a chat API, or a stub of one.
 ///
-/// One call takes many prompts; in which order and how many at a time they are asked is the model's own affair.
+/// One call takes many prompts. The model decides in which order and how many at a time they are sent.
 public protocol LanguageModel: Sendable {
     /// What determines a reply besides its prompt.
     var identity: LanguageModelIdentity { get }
 
-    /// Hands over the reply to each prompt as soon as it is there.
-    /// - Parameter answered: called once for each prompt with its index, in any order, never by two tasks at a time. An error thrown by it
-    ///   ends the call.
-    /// - Throws: whatever stops the model from answering. A single prompt that is refused is a reply with a ``LanguageReply/refusal``.
+    /// Hands over the reply to each prompt as soon as it arrives.
+    /// - Parameter answered: called once for each prompt with its index, in any order, never by two tasks at a time. If it throws,
+    ///   the call ends.
+    /// - Throws: whatever stops the model from answering. If a single prompt is refused, its reply has a ``LanguageReply/refusal``.
     func answer(
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
     ) async throws
 }
 
 extension LanguageModel {
-    /// The replies to all prompts; nil where none came.
-    /// - Parameter progress: told how many are there.
+    /// The replies to all prompts; nil for a prompt without one.
+    /// - Parameter progress: told the number of replies so far.
     func replies(
         to prompts: [LanguagePrompt], progress: @escaping @Sendable (Int) -> Void
     ) async throws -> [LanguageReply?] {
@@ -35,7 +35,7 @@ extension LanguageModel {
     }
 }
 
-/// Which model, where.
+/// A model and its address.
 public struct LanguageModelIdentity: Sendable, Hashable, Codable {
     /// Name of the provider's profile.
     public var provider: String
@@ -52,21 +52,21 @@ public struct LanguageModelIdentity: Sendable, Hashable, Codable {
     }
 }
 
-/// One thing that a model is asked to write.
+/// A prompt for a model, and how the reply should be.
 public struct LanguagePrompt: Sendable, Hashable, Codable {
-    /// What holds for all of a kind of prompts.
+    /// The system message, which is the same for all prompts of a kind.
     public var system: String
-    /// The matter itself.
+    /// The user's message.
     public var user: String
-    /// A JSON schema that the reply should follow, as text. Servers that know no schemas are asked for JSON, or for nothing.
+    /// A JSON schema that the reply should follow, as text. For servers without schemas, JSON is requested instead, or nothing.
     public var schema: String?
-    /// The schema's name, which some servers want.
+    /// The schema's name, which some servers require.
     public var schemaName: String
-    /// Tokens of the reply, at most.
+    /// Maximum number of tokens of the reply.
     public var maximumTokens: Int
-    /// How freely words are chosen; nil: as the server likes.
+    /// The sampling temperature; nil: the server's default.
     public var temperature: Double?
-    /// Sent along to servers that know seeds, and part of what a cached reply is found by.
+    /// Sent to servers that support seeds, and part of the key of a cached reply.
     public var seed: UInt64
 
     /// A prompt from its parts.
@@ -86,18 +86,18 @@ public struct LanguagePrompt: Sendable, Hashable, Codable {
 
 /// What a model has written.
 public struct LanguageReply: Sendable, Hashable, Codable {
-    /// Its words; empty where it refuses.
+    /// The text; empty if the prompt was refused.
     public var text: String
-    /// Whether it was cut at the number of tokens allowed.
+    /// Whether it was cut off at the maximum number of tokens.
     public var isCutOff: Bool
-    /// Tokens of the prompt as the server counted them, where it says.
+    /// Tokens of the prompt as the server counted them; nil if it does not say.
     public var inputTokens: Int?
-    /// Tokens of the reply, likewise.
+    /// Tokens of the reply, as the server counted them.
     public var outputTokens: Int?
-    /// Why there is no reply, in the server's words; nil where there is one.
+    /// Why there is no reply, in the server's words; nil if there is one.
     public var refusal: String?
 
-    /// Whether it was cut off before its first word: models that reason first spend a low bound on their thoughts.
+    /// Whether it was cut off before its first word. This happens when a reasoning model uses up a low limit on tokens before it writes.
     public var isLost: Bool { isCutOff && refusal == nil && text.allSatisfy(\.isWhitespace) }
 
     /// A reply from its parts.

@@ -4,20 +4,20 @@ import MafinRetrieval
 public struct LanguageQueries: Sendable {
     /// How queries are asked for.
     public struct Options: Sendable {
-        /// Queries of one passage.
+        /// Queries for one passage.
         public var perPassage: Int
-        /// In which styles.
+        /// The styles of the queries.
         public var mix: StyleMix
-        /// Real queries, with a passage that answers each where that is known.
+        /// Real queries, each with a passage that answers it if one is known.
         public var examples: [(query: String, passage: String?)]
-        /// How freely words are chosen; nil: as the server likes.
+        /// The sampling temperature; nil: the server's default.
         public var temperature: Double?
-        /// Part of every prompt, so another seed gives other queries.
+        /// Part of every prompt, so that another seed gives other queries.
         public var seed: UInt64
-        /// Tokens of a reply at most; nil: what the queries need.
+        /// Maximum number of tokens of a reply; nil: what the queries need.
         public var maximumTokens: Int?
 
-        /// Three queries a passage (more repeat themselves), at a temperature that varies them.
+        /// By default three queries per passage (more repeat each other), at a temperature that varies them.
         public init(
             perPassage: Int = 3, mix: StyleMix = .standard, examples: [(query: String, passage: String?)] = [],
             temperature: Double? = 0.7, seed: UInt64 = 1, maximumTokens: Int? = nil
@@ -32,21 +32,21 @@ public struct LanguageQueries: Sendable {
         }
     }
 
-    /// What came of the prompts.
+    /// Counts of the replies.
     public struct Replies: Sendable, Codable, Hashable {
-        /// Prompts, one a passage.
+        /// Prompts, one per passage.
         public var prompts = 0
-        /// Replies without a query: the model found nothing worth a search.
+        /// Replies without a query.
         public var withoutQuery = 0
-        /// Prompts that the server refused, and its words for the first of them.
+        /// Prompts that the server refused.
         public var refused = 0
         /// The server's words for the first refusal.
         public var firstRefusal: String?
-        /// Replies that were cut off at the bound on their length; what was whole in them is used.
+        /// Replies that were cut off at the limit on their length. Their complete queries are used.
         public var cutOff = 0
-        /// Tokens as the server counted them, those of cached replies included.
+        /// Tokens of prompts as the server counted them, those of cached replies included.
         public var inputTokens = 0
-        /// Tokens of replies, likewise.
+        /// Tokens of replies as the server counted them, those of cached replies included.
         public var outputTokens = 0
     }
 
@@ -63,8 +63,8 @@ public struct LanguageQueries: Sendable {
         prompts = selection.passages.enumerated().map { template.prompt(for: $1, index: $0) }
     }
 
-    /// Asks, and reads what comes.
-    /// - Parameter progress: told how many passages have their reply.
+    /// Asks a model and reads its replies.
+    /// - Parameter progress: told how many passages have a reply.
     /// - Throws: what the model throws.
     public func ask(
         _ model: some LanguageModel, progress: @escaping @Sendable (Int) -> Void = { _ in }
@@ -96,15 +96,15 @@ public struct LanguageQueries: Sendable {
     }
 }
 
-/// A language model's opinion on queries, passage by passage.
+/// A language model that grades queries, passage by passage.
 public struct QueryJudge: Sendable {
     private let queries: [GeneratedQuery]
     private let groups: [Range<Int>]
     /// One for each passage that has queries.
     public let prompts: [LanguagePrompt]
 
-    /// The prompts for what is left of some queries; those of a passage stand side by side.
-    /// - Parameter maximumTokens: of a reply; nil: what the grades need.
+    /// The prompts for the queries that are left. The queries of a passage must be next to each other.
+    /// - Parameter maximumTokens: maximum of a reply; nil: what the grades need.
     public init(_ filtering: QueryFiltering, of selection: PassageSelection, seed: UInt64, maximumTokens: Int? = nil) {
         queries = filtering.kept
         let passages = Dictionary(uniqueKeysWithValues: selection.passages.map { ($0.row, $0) })
@@ -127,8 +127,8 @@ public struct QueryJudge: Sendable {
         precondition(prompts.count == groups.count, "queries of passages that were not chosen")
     }
 
-    /// Asks for grades and rejects what is below 2 of 3. A passage whose grades cannot be read keeps its queries.
-    /// - Returns: passages whose grades could not be read.
+    /// Asks for grades and rejects queries below 2 of 3. A passage whose grades cannot be read keeps its queries.
+    /// - Returns: the number of passages whose grades could not be read.
     public func apply(
         to filtering: inout QueryFiltering, _ model: some LanguageModel,
         progress: @escaping @Sendable (Int) -> Void = { _ in }

@@ -1,21 +1,21 @@
 import MafinNumerics
 import MafinRetrieval
 
-/// Which documents queries are made from, and what of them is shown.
+/// The documents that queries are made from, and the part of each that is shown to the model.
 public struct PassageSelection: Sendable {
     /// Rows of the chosen documents, ascending.
     public let rows: [Int]
     /// Documents with too little text.
     public let tooShort: Int
-    /// Documents that say the same as an earlier one.
+    /// Documents with the same text as an earlier one.
     public let repeated: Int
     let passages: [Passage]
 
-    /// Chooses at random, evenly over the corpus.
+    /// Chooses documents at random, uniformly over the corpus.
     /// - Parameters:
     ///   - maximum: documents to choose; nil: all.
     ///   - excluded: ids of documents that have labels already.
-    ///   - passageBytes: how much of a text is shown.
+    ///   - passageBytes: maximum length of the shown part, in UTF-8 bytes.
     /// - Throws: ``GenerationError/noPassages(documents:reason:)``
     public init(
         of documents: [Document], maximum: Int?, excluded: Set<String> = [], passageBytes: Int = 4000, seed: UInt64
@@ -39,7 +39,7 @@ public struct PassageSelection: Sendable {
                 documents: documents.count,
                 reason: excluded.isEmpty
                     ? "all have less than \(Passage.minimumCharacters) characters"
-                    : "they have labels already, or less than \(Passage.minimumCharacters) characters")
+                    : "all have labels already, or less than \(Passage.minimumCharacters) characters")
         }
         if let maximum, maximum < found.count {
             var random = RandomGenerator(seed: seed)

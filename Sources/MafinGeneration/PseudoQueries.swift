@@ -3,18 +3,18 @@ import MafinRetrieval
 
 /// Queries without a language model: pieces of the passages themselves, as a baseline to beat.
 ///
-/// Titles and headings are short and name a subject, as searches do; sentences and crops are the inverse cloze task (Lee et al. 2019)
-/// and random cropping (Izacard et al. 2022). All of them share their words with the passage, which real queries do not: what is learned
-/// from them is the vocabulary of a collection more than how people ask.
+/// Titles and headings are short and name a subject, as searches do. Sentences are the inverse cloze task (Lee et al. 2019), crops are
+/// random cropping (Izacard et al. 2022). All share their words with the passage, and real queries often do not. So they teach the
+/// vocabulary of a collection, but not how people ask.
 public struct PseudoQueries: Sendable {
-    /// What is taken, in the order in which a passage gives them.
+    /// The kinds of pieces, in the order in which they are taken from a passage.
     public var kinds: [GeneratedQuery.Origin]
-    /// Queries of one passage at most.
+    /// Maximum number of queries from one passage.
     public var perPassage: Int
     /// Random seed.
     public var seed: UInt64
 
-    /// All kinds, unless said otherwise.
+    /// All kinds: the default.
     public static let allKinds: [GeneratedQuery.Origin] = [.title, .heading, .sentence, .crop]
 
     /// - Precondition: kinds that are copies of a passage, and a count of at least 1.
@@ -34,7 +34,7 @@ public struct PseudoQueries: Sendable {
             var random = RandomGenerator(seed: RandomGenerator.mix(seed &+ UInt64(row) &* 0x9E37_79B9))
             var pieces: [(GeneratedQuery.Origin, [String])] = kinds.map { kind in
                 switch kind {
-                // A title of many passages describes none of them.
+                // A title that several passages share describes none of them.
                 case .title: (kind, titles[document.title, default: 0] == 1 ? [document.title.oneLine] : [])
                 case .heading: (kind, Self.headings(in: document.text).shuffled(using: &random))
                 case .sentence: (kind, Self.sentences(in: document.text).shuffled(using: &random))
@@ -56,7 +56,7 @@ public struct PseudoQueries: Sendable {
 
     // MARK: - Pieces
 
-    /// Lines that head others: Markdown's `#`, or short lines without an end of a sentence before a longer one.
+    /// Headings: lines with Markdown's `#`, and short lines that do not end like a sentence and are followed by a much longer line.
     static func headings(in text: String) -> [String] {
         let lines = text.split(separator: "\n").map { String($0).oneLine }.filter { !$0.isEmpty }
         return lines.indices.compactMap { index in
@@ -70,7 +70,7 @@ public struct PseudoQueries: Sendable {
         }
     }
 
-    /// Sentences of 6 to 32 words (18 characters or more where a script sets no words apart).
+    /// Sentences of 6 to 32 words (18 to 160 characters in scripts without spaces between words).
     static func sentences(in text: String) -> [String] {
         var sentences: [String] = []
         var start = text.startIndex
@@ -99,7 +99,7 @@ public struct PseudoQueries: Sendable {
         return sentences
     }
 
-    /// Runs of 4 to 12 words (8 to 24 characters where a script sets no words apart) from anywhere.
+    /// Runs of 4 to 12 words (8 to 24 characters in scripts without spaces between words) from random places.
     static func crops(of text: String, count: Int, using random: inout RandomGenerator) -> [String] {
         let words = text.unicodeScalars.split { $0.properties.isWhitespace }.map(String.init)
         guard words.count >= 16 else {

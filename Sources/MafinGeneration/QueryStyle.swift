@@ -10,9 +10,9 @@ public enum QueryStyle: String, Sendable, Codable, Hashable, CaseIterable {
 
 /// How often each style is asked for, as weights: `question=2,keywords=1,situation=1`.
 public struct StyleMix: Sendable, Hashable, CustomStringConvertible {
-    /// Weights by style, none negative, one at least above 0.
+    /// Weights by style: none is negative, and at least one is above 0.
     public let weights: [QueryStyle: Double]
-    /// The order in which styles are dealt out, again and again; divisible by many numbers.
+    /// The order in which styles are used; it repeats. Its length is divisible by many numbers.
     private let deal: [QueryStyle]
     private static let period = 240
 
@@ -24,7 +24,7 @@ public struct StyleMix: Sendable, Hashable, CustomStringConvertible {
         deal = Self.deal(weights)
     }
 
-    /// Reads `question=2,keywords=1`; a name alone weighs 1.
+    /// Reads `question=2,keywords=1`. A name without a weight has weight 1.
     /// - Throws: ``GenerationError/badMix(_:)``
     public init(parsing text: String) throws {
         var weights: [QueryStyle: Double] = [:]
@@ -39,14 +39,14 @@ public struct StyleMix: Sendable, Hashable, CustomStringConvertible {
         self.init(weights: weights)
     }
 
-    /// As ``init(parsing:)`` reads it.
+    /// The text that ``init(parsing:)`` reads.
     public var description: String {
         QueryStyle.allCases.compactMap { style in
             weights[style].map { "\(style.rawValue)=\($0 == $0.rounded() ? "\(Int($0))" : "\($0)")" }
         }.joined(separator: ",")
     }
 
-    /// The styles of passage `index`, `count` of them, such that over all passages each style has its share.
+    /// The styles of the `count` queries for passage `index`. Over all passages, each style has its share.
     public func styles(forPassage index: Int, count: Int) -> [QueryStyle] {
         (0..<count).map { deal[(index * count + $0) % deal.count] }
     }
@@ -65,7 +65,7 @@ public struct StyleMix: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension StringProtocol where SubSequence == Substring {
-    /// Without white space at either end.
+    /// The text without white space at either end.
     var trimmed: String {
         var scalars = self[...].unicodeScalars
         while let first = scalars.first, first.properties.isWhitespace { scalars.removeFirst() }
@@ -73,7 +73,7 @@ extension StringProtocol where SubSequence == Substring {
         return String(scalars)
     }
 
-    /// White space run together, none at either end.
+    /// The text with each run of white space replaced by one space, and none at either end.
     var oneLine: String {
         self[...].unicodeScalars.split { $0.properties.isWhitespace }.map { String($0) }.joined(separator: " ")
     }

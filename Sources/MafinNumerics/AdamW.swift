@@ -9,7 +9,7 @@ public struct AdamWOptions: Sendable, Codable, Equatable {
     public var beta2: Float
     /// Added to the root of the second moment.
     public var epsilon: Float
-    /// Share of a weight that decays in a step, times the learning rate.
+    /// λ: in a step a weight is multiplied by 1 − learning rate · λ.
     public var weightDecay: Float
 
     /// PyTorch's defaults.
@@ -20,8 +20,8 @@ public struct AdamWOptions: Sendable, Codable, Equatable {
         self.weightDecay = weightDecay
     }
 
-    /// What the kernel needs for one step; gradients are not scaled.
-    /// - Parameter step: the number of the step that is being made; the first is 1.
+    /// The parameters of the kernel for one step. Gradients are not scaled.
+    /// - Parameter step: the number of the step to make. The first is 1.
     package func settings(step: Int, learningRate: Float) -> mafin_adamw {
         mafin_adamw(
             learning_rate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon,
@@ -35,22 +35,22 @@ public struct AdamWOptions: Sendable, Codable, Equatable {
 public struct AdamW: Sendable, Codable, Equatable {
     /// β₁, β₂, ε and the weight decay.
     public let options: AdamWOptions
-    /// Steps done.
+    /// Number of steps that were made.
     public private(set) var step = 0
     private var first: [Float]
     private var second: [Float]
 
-    /// An optimiser of `count` weights; all moments are 0.
+    /// An optimiser for `count` weights. All moments are 0.
     public init(count: Int, options: AdamWOptions = AdamWOptions()) {
         self.options = options
         first = [Float](repeating: 0, count: count)
         second = first
     }
 
-    /// One step.
+    /// Makes one step.
     /// - Parameters:
-    ///   - weights: changed in place.
-    ///   - gradient: of the same length.
+    ///   - weights: the weights, which are changed in place.
+    ///   - gradient: the gradient of the weights, of the same length.
     public mutating func update(_ weights: inout [Float], gradient: [Float], learningRate: Float) {
         precondition(
             weights.count == first.count && gradient.count == first.count,

@@ -1,15 +1,16 @@
 import CMafinKernels
 import Foundation
 
-/// Writing files and folders whole or not at all: to a temporary name beside the target, synced to disk, then renamed.
+/// Writes files and folders whole or not at all: under a temporary name beside the target, which is synced to disk and
+/// then renamed.
 public enum AtomicFile {
-    /// Writes `data` to `url`; an existing file is replaced in one step.
+    /// Writes `data` to `url`. An existing file is replaced in one step.
     /// - Throws: ``NumericsError/file(path:reason:)``; the target is then as it was before.
     public static func write(_ data: Data, to url: URL) throws {
         try write(to: url) { try $0.write(data) }
     }
 
-    /// Writes a file piece by piece; it gets its name only when `body` has returned and the bytes are on disk.
+    /// Writes a file in pieces. It gets its name only when `body` has returned and the bytes are on disk.
     /// - Throws: ``NumericsError/file(path:reason:)`` or what `body` throws; the target is then as it was before.
     public static func write(to url: URL, _ body: (PendingFile) throws -> Void) throws {
         let file = try PendingFile(at: url)
@@ -17,11 +18,12 @@ public enum AtomicFile {
         try file.commit()
     }
 
-    /// Makes a folder whole or not at all: `body` fills a temporary folder beside `url`, which then takes the place of what was there.
+    /// Makes a folder whole or not at all. `body` fills a temporary folder beside `url`, which then replaces the folder
+    /// at `url`.
     ///
-    /// Both folders swap their names in one step, so that a folder is there at every moment. On the few file systems that cannot do that,
-    /// the old folder is moved aside first; ``recoverDirectory(at:)`` puts it back if the process ends in between. What dead processes left of
-    /// earlier attempts is removed.
+    /// Both folders swap their names in one step, so that a folder exists at every moment. On the few file systems that
+    /// cannot do that, the old folder is first moved aside, and ``recoverDirectory(at:)`` puts it back if the process
+    /// ends in between. Temporary folders of processes that have ended are removed.
     /// - Throws: ``NumericsError/file(path:reason:)`` or what `body` throws; the target is then as it was before.
     public static func replaceDirectory(at url: URL, _ body: (URL) throws -> Void) throws {
         let folder = try PendingFolder(at: url)
@@ -29,7 +31,7 @@ public enum AtomicFile {
         try folder.commit()
     }
 
-    /// The same for a body that waits for others.
+    /// The same for an asynchronous body.
     /// - Throws: ``NumericsError/file(path:reason:)`` or what `body` throws; the target is then as it was before.
     public static func replaceDirectory(
         at url: URL, isolation: isolated (any Actor)? = #isolation, _ body: (URL) async throws -> Void
@@ -39,15 +41,25 @@ public enum AtomicFile {
         try folder.commit()
     }
 
-    /// Puts a folder back that was moved aside when a process ended in the middle of ``replaceDirectory(at:_:)``, on a file system that cannot
-    /// swap names. Does nothing where there is a folder at `url`, or none to put back.
+    /// Restores a folder that was moved aside when a process ended during ``replaceDirectory(at:_:)``, on a file system
+    /// that cannot swap names. Does nothing if there is a folder at `url`, or nothing to restore.
     public static func recoverDirectory(at url: URL) {
         let files = FileManager.default
         guard !files.fileExists(atPath: url.path) else { return }
         rename(asideName(of: url).path, url.path)
     }
 
-    /// Where the old folder is while the new one gets its name.
+    /// Whether a folder may be written at `url`: it does not exist, is empty or holds the file `marker`. Other files and
+    /// folders are never overwritten.
+    package static func canReplaceDirectory(at url: URL, holding marker: String) throws -> Bool {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else { return true }
+        guard isFolder.boolValue else { return false }
+        let contents = try FileManager.default.contentsOfDirectory(atPath: url.path)
+        return contents.isEmpty || contents.contains(marker)
+    }
+
+    /// The name of the old folder while the new one gets its name.
     static func asideName(of url: URL) -> URL { sibling(of: url, ending: "replaced") }
 
     static func temporarySibling(of url: URL) -> URL { sibling(of: url, ending: "\(UUID().uuidString.prefix(8)).tmp") }
@@ -71,12 +83,13 @@ public enum AtomicFile {
         let descriptor = open(url.path.isEmpty ? "." : url.path, O_RDONLY)
         guard descriptor >= 0 else { throw NumericsError.system(url.path) }
         defer { close(descriptor) }
-        // Some file systems refuse to sync a folder (EINVAL); their renames are then as safe as they get.
+        // Some file systems cannot sync a folder (EINVAL). Nothing more can be done there.
         guard fsync(descriptor) == 0 || errno == EINVAL else { throw NumericsError.system(url.path) }
     }
 }
 
-/// A folder that is filled under a temporary name. It gets its own with ``commit(exchange:)``; without that it disappears.
+/// A folder that is filled under a temporary name. ``commit(exchange:)`` gives it its own name; without that it is
+/// removed.
 ///
 /// The process that fills it holds a lock on it (`flock`). A temporary folder without a lock was left by a process that has ended.
 final class PendingFolder {
@@ -86,7 +99,7 @@ final class PendingFolder {
     private let descriptor: Int32
     private var isCommitted = false
 
-    /// Begins a folder, and removes what dead processes have left of earlier attempts.
+    /// Begins a folder, and removes temporary folders of processes that have ended.
     /// - Throws: ``NumericsError/file(path:reason:)``
     init(at target: URL) throws {
         self.target = target
@@ -107,8 +120,8 @@ final class PendingFolder {
         if !isCommitted { try? FileManager.default.removeItem(at: url) }
     }
 
-    /// Puts all on disk and gives the folder its name.
-    /// - Parameter exchange: lets two paths swap their names; 0 or an errno.
+    /// Syncs everything to disk and gives the folder its name.
+    /// - Parameter exchange: swaps the names of two paths; returns 0 or an errno.
     /// - Throws: ``NumericsError/file(path:reason:)``; what was there is then as it was before.
     func commit(exchange: (String, String) -> Int32 = { mafin_exchange($0, $1) }) throws {
         let files = FileManager.default
@@ -128,7 +141,8 @@ final class PendingFolder {
         for old in [url, AtomicFile.asideName(of: target)] { try? files.removeItem(at: old) }
     }
 
-    /// Two steps, for file systems that cannot swap names. A reader in between finds no folder; ``AtomicFile/recoverDirectory(at:)`` puts it back.
+    /// Replaces the folder in two steps, for file systems that cannot swap names. A reader in between finds no folder;
+    /// ``AtomicFile/recoverDirectory(at:)`` restores it.
     private func putAside() throws {
         let aside = AtomicFile.asideName(of: target)
         try? FileManager.default.removeItem(at: aside)
@@ -140,7 +154,7 @@ final class PendingFolder {
         }
     }
 
-    /// A folder younger than that may not have its lock yet.
+    /// Seconds. A younger folder may not have its lock yet.
     private static let youngest: TimeInterval = 60
 
     /// Removes temporary folders of a target whose processes have ended.
@@ -163,11 +177,12 @@ final class PendingFolder {
     }
 }
 
-/// A file that is written over time, under a temporary name. It gets its own with ``commit()``; without that it disappears.
+/// A file that is written in pieces under a temporary name. ``commit()`` gives it its own name; without that it is
+/// removed.
 ///
 /// Not to be used from two threads at a time.
 public final class PendingFile {
-    /// Errors speak of it, not of the temporary name.
+    /// Errors name this path, not the temporary one.
     private let target: URL
     private let temporary: URL
     /// -1 once it is closed.
@@ -208,25 +223,26 @@ public final class PendingFile {
         }
     }
 
-    /// Writes bytes over those that were written at `offset`; what follows them stays.
+    /// Overwrites bytes that were written at `offset`. The bytes after them do not change.
     /// - Throws: ``NumericsError/file(path:reason:)``
     func overwrite(_ data: Data, at offset: Int) throws {
         let count = data.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) }
         guard count == data.count else { throw NumericsError.system(target.path) }
     }
 
-    /// Puts the bytes on disk, still under the temporary name: the part of ``commit()`` that may fail for want of space. Nothing can be
-    /// written after it.
+    /// Syncs the bytes to disk, still under the temporary name. This is the part of ``commit()`` that may fail if the
+    /// disk is full. Nothing can be written afterwards.
     /// - Throws: ``NumericsError/file(path:reason:)``
     public func synchronize() throws {
         guard descriptor >= 0 else { return }
         guard fsync(descriptor) == 0 else { throw NumericsError.system(target.path) }
-        // Closed even if close reports an error: the number may be another file's by now.
+        // The descriptor counts as closed even if `close` reports an error, because its number may already belong to
+        // another file.
         defer { descriptor = -1 }
         guard close(descriptor) == 0 else { throw NumericsError.system(target.path) }
     }
 
-    /// Gives the file its name; one that was there is replaced in one step.
+    /// Gives the file its name. An existing file is replaced in one step.
     /// - Throws: ``NumericsError/file(path:reason:)``; what was there is then as it was before.
     public func commit() throws {
         try synchronize()
@@ -240,7 +256,7 @@ private func posixWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer, _ count:
     write(descriptor, bytes, count)
 }
 
-/// The part of a Foundation error that a person wants to read.
+/// The readable part of a Foundation error.
 private func reason(_ error: any Error) -> String {
     guard let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError,
         underlying.domain == NSPOSIXErrorDomain

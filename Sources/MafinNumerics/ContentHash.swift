@@ -1,7 +1,7 @@
 import CMafinKernels
 import Foundation
 
-/// The hash of bytes that come in pieces: SHA-256, or SHA-1 where a protocol wants that (FIPS 180-4).
+/// The hash of bytes that come in pieces: SHA-256, or SHA-1 if a protocol requires it (FIPS 180-4).
 ///
 /// ```swift
 /// var hash = ContentHash()
@@ -9,15 +9,15 @@ import Foundation
 /// let digest = hash.finalize()    // 32 bytes
 /// ```
 package struct ContentHash: Sendable {
-    /// Which function.
+    /// The hash function.
     package enum Algorithm: Sendable {
-        /// 32 bytes. The one to use.
+        /// 32 bytes. Use this one.
         case sha256
-        /// 20 bytes; broken as a signature. Git names small files by it.
+        /// 20 bytes. It is broken as a signature, but Git names files by it.
         case sha1
     }
 
-    /// Bytes that are taken in at a time.
+    /// Number of bytes in a block of the hash function.
     package static let blockSize = 64
 
     private let algorithm: Algorithm
@@ -78,7 +78,7 @@ package struct ContentHash: Sendable {
         return state.flatMap { word in withUnsafeBytes(of: word.bigEndian) { Array($0) } }
     }
 
-    /// Takes in whole blocks.
+    /// Adds whole blocks.
     private static func mix(_ algorithm: Algorithm, _ state: inout [UInt32], _ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.assumingMemoryBound(to: UInt8.self).baseAddress else { return }
         state.withUnsafeMutableBufferPointer { state in

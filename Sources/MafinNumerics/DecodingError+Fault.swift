@@ -1,5 +1,6 @@
 extension DecodingError {
-    /// The field at fault, from the outermost value inwards, and what is wrong with it. Swift prints a decoding error as a tree.
+    /// The path of the wrong field, from the outermost value inwards, and what is wrong with it. Swift itself prints a
+    /// decoding error as a tree.
     package var fault: (field: String, reason: String) {
         func place(_ path: [any CodingKey]) -> String {
             path.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")

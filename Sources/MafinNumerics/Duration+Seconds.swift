@@ -1,8 +1,8 @@
 extension Duration {
-    /// In seconds.
+    /// The duration in seconds.
     package var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 
-    /// For people, as they would write it: `42s`, `3m05s`, `10m`, `1h02m`, `2h`.
+    /// The duration as text for people: `42s`, `3m05s`, `10m`, `1h02m`, `2h`.
     package var shortText: String {
         let total = Int(inSeconds.rounded())
         func part(_ number: Int, _ unit: String) -> String {
@@ -13,3 +13,6 @@ extension Duration {
         return "\(total / 3600)h" + part(total / 60 % 60, "m")
     }
 }
+
+/// Seconds from `start` to now, by a monotonic clock.
+package func seconds(since start: ContinuousClock.Instant) -> Double { (ContinuousClock.now - start).inSeconds }

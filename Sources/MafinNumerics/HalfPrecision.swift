@@ -2,7 +2,8 @@ import CMafinKernels
 
 /// Conversions between floats and IEEE 754 half-precision bits. (`Float16` itself is not available on Intel Macs.)
 public enum Float16Bits {
-    /// The half-precision bits nearest to each value, ties to even; an infinity beyond ±65,519, NaN for NaN.
+    /// The half-precision bits nearest to each value, ties to even. Values beyond ±65,519 become infinite, and NaN
+    /// stays NaN.
     public static func bits(_ values: [Float]) -> [UInt16] {
         [UInt16](unsafeUninitializedCapacity: values.count) { bits, initialized in
             if let out = bits.baseAddress { _ = mafin_to_half(values.count, values, out) }

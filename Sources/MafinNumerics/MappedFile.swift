@@ -1,9 +1,10 @@
 import Foundation
 
-/// A file's bytes, mapped into memory: read from disk when they are first used, and shared with every process that maps them.
+/// The bytes of a file, mapped into memory. They are read from disk when they are first used, and shared with every
+/// process that maps them.
 ///
-/// The file may be replaced by another of its name (as ``AtomicFile`` does) while it is mapped; a process that shortens it in place
-/// ends the process at the next access beyond its end.
+/// While the file is mapped, it may be replaced by renaming another file (as ``AtomicFile`` does). If it is shortened
+/// in place, an access beyond its end kills this process.
 public final class MappedFile: Sendable {
     private nonisolated(unsafe) let memory: UnsafeRawBufferPointer
 
@@ -38,7 +39,7 @@ public final class MappedFile: Sendable {
     /// Size of the file.
     public var count: Int { memory.count }
 
-    /// Calls `body` with all bytes; the pointer is good until it returns.
+    /// Calls `body` with all bytes. The pointer is valid until `body` returns.
     public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
         defer { withExtendedLifetime(self) {} }
         return try body(memory)

@@ -39,7 +39,8 @@ extension Matrix {
     /// - Parameters:
     ///   - gradient: `(rows, columns)`, with respect to the unit rows.
     ///   - unit: `(rows, columns)`, the unit rows themselves.
-    ///   - norms: `(rows)`, from ``normalizedRows()``; a row of norm 0 gets gradient 0.
+    ///   - norms: `(rows)`, from ``normalizedRows()``. A row of norm 0 gets gradient 0, and so does one whose norm is below the smallest
+    ///     normal number: the gradient would be above the largest.
     public static func normalizedRowsBackward(gradient: Matrix, unit: Matrix, norms: [Float]) -> Matrix {
         precondition(gradient.rows == unit.rows && gradient.columns == unit.columns && norms.count == unit.rows)
         var result = gradient
@@ -48,7 +49,7 @@ extension Matrix {
             unit.values.withUnsafeBufferPointer { unit in
                 for row in 0..<norms.count {
                     let range = row * columns..<(row + 1) * columns
-                    guard norms[row] > 0 else {
+                    guard norms[row] >= .leastNormalMagnitude else {
                         for index in range { values[index] = 0 }
                         continue
                     }

@@ -21,7 +21,8 @@ extension Matrix {
         return product(a, b, rows: a.columns, columns: b.columns, depth: a.rows, transposed: (true, false))
     }
 
-    /// op(a) · op(b), `(rows, columns)`: cut along the longer side, but never along the columns where `a` is transposed.
+    /// op(a) · op(b), `(rows, columns)`. The work is divided along the longer side, but never along the columns if `a`
+    /// is transposed.
     private static func product(
         _ a: Matrix, _ b: Matrix, rows: Int, columns: Int, depth: Int, transposed: (a: Bool, b: Bool)
     ) -> Matrix {

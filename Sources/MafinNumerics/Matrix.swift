@@ -1,6 +1,6 @@
 /// A dense matrix of `Float`, flat and row-major.
 ///
-/// A value: copies share storage until one of them is written to.
+/// Copies share storage until one of them is changed.
 public struct Matrix: Sendable, Equatable {
     /// Number of rows.
     public let rows: Int
@@ -9,7 +9,7 @@ public struct Matrix: Sendable, Equatable {
     /// `rows × columns` values; row `r` is `values[r * columns ..< (r + 1) * columns]`.
     public var values: [Float]
 
-    /// A matrix over the given values, row after row.
+    /// A matrix with the given values, row after row.
     public init(rows: Int, columns: Int, values: [Float]) {
         precondition(values.count == rows * columns, "\(values.count) values do not fill \(rows) × \(columns)")
         self.rows = rows
@@ -35,12 +35,12 @@ public struct Matrix: Sendable, Equatable {
         }
     }
 
-    /// One row. Complexity: O(1), shares storage.
+    /// One row. O(1); shares storage.
     public func row(_ row: Int) -> ArraySlice<Float> {
         values[row * columns..<(row + 1) * columns]
     }
 
-    /// The given rows, in the given order; a row may be named more than once.
+    /// The given rows, in the given order. A row may be named more than once.
     public func selecting(rows selection: some Collection<Int>) -> Matrix {
         var selected: [Float] = []
         selected.reserveCapacity(selection.count * columns)

@@ -1,19 +1,20 @@
 import Foundation
 
 extension NumPyFile {
-    /// A `.npy` file of a matrix that is written some rows at a time, however many there will be: memory is that of the rows at hand.
+    /// A `.npy` file of a matrix that is written in groups of rows. The number of rows need not be known beforehand.
+    /// Memory: one group of rows.
     ///
-    /// It appears with ``commit()``, whole or not at all. Not to be used from two threads at a time.
+    /// The file gets its name with ``commit()``, whole or not at all. Not to be used from two threads at a time.
     public final class PendingRows {
-        /// Numbers in a row.
+        /// Number of columns.
         public let columns: Int
-        /// Rows written so far.
+        /// Number of rows written so far.
         public private(set) var rows = 0
         private let type: ElementType
         private let file: PendingFile
         private var isSynchronized = false
 
-        /// Begins a file that will lie at `url`.
+        /// Begins a file that will have the name `url`.
         /// - Precondition: `type` is not ``ElementType/float64``, which is only read.
         /// - Throws: ``NumericsError/file(path:reason:)``
         public init(to url: URL, columns: Int, as type: ElementType = .float32) throws {
@@ -37,7 +38,8 @@ extension NumPyFile {
             rows += matrix.rows
         }
 
-        /// Writes the number of rows and puts all on disk, still under a temporary name. No rows can be added after it.
+        /// Writes the number of rows and syncs the file to disk, still under a temporary name. No rows can be added
+        /// afterwards.
         /// - Throws: ``NumericsError/file(path:reason:)``
         public func synchronize() throws {
             guard !isSynchronized else { return }

@@ -20,7 +20,7 @@ public enum NumPyFile {
             }
         }
 
-        /// Writes the stored elements as floats; `values` has room for as many.
+        /// Converts stored elements to floats. `values` has the same number of elements.
         func decode(_ bytes: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Float>) {
             switch self {
             case .float32: UnsafeMutableRawBufferPointer(values).copyMemory(from: bytes)
@@ -35,7 +35,7 @@ public enum NumPyFile {
 
     /// An array in a mapped file. Its elements are read when they are used.
     public struct MappedArray: Sendable {
-        /// The file.
+        /// Path of the file.
         public let path: String
         /// Type of the elements.
         public let elementType: ElementType
@@ -46,7 +46,7 @@ public enum NumPyFile {
         fileprivate let file: MappedFile
         fileprivate let start: Int
 
-        /// Calls `body` with the elements, row after row; the pointer is good until it returns.
+        /// Calls `body` with the elements, row after row. The pointer is valid until `body` returns.
         public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
             try file.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[start...])) }
         }
@@ -54,7 +54,8 @@ public enum NumPyFile {
 
     private static let magic: [UInt8] = [0x93] + Array("NUMPY".utf8)
 
-    /// The matrix in a file; a one-dimensional array becomes one row. Elements of other widths are converted to `Float`.
+    /// Reads the matrix in a file. A one-dimensional array becomes one row. Elements of other types are converted to
+    /// `Float`.
     /// - Throws: ``NumericsError`` naming the file: unreadable, no `.npy`, Fortran order, other element types, wrong size.
     public static func read(_ url: URL) throws -> Matrix {
         let array = try map(url)
@@ -69,7 +70,7 @@ public enum NumPyFile {
             })
     }
 
-    /// The array in a file, mapped and not read.
+    /// Maps the array in a file without reading it.
     /// - Throws: ``NumericsError`` naming the file: unreadable, no `.npy`, Fortran order, other element types, wrong size.
     public static func map(_ url: URL) throws -> MappedArray {
         let file = try MappedFile(url)
@@ -93,7 +94,8 @@ public enum NumPyFile {
         try rows.commit()
     }
 
-    /// Everything before the elements, ``headerSize`` bytes whatever the shape: so it can be written again when the rows are counted.
+    /// Everything before the elements. It has 128 bytes for every shape, so it can be overwritten once the number of
+    /// rows is known.
     public static func header(rows: Int, columns: Int, as type: ElementType) -> Data {
         precondition(type != .float64, "float64 files are only read")
         var text = "{'descr': '\(type.rawValue)', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
@@ -101,10 +103,11 @@ public enum NumPyFile {
         return magic + Data([1, 0, UInt8(text.utf8.count & 255), UInt8(text.utf8.count >> 8)]) + Data(text.utf8)
     }
 
-    /// The format wants the elements to start at a multiple of 64 bytes; this is the smallest with room for any shape.
+    /// The format requires the elements to start at a multiple of 64 bytes. This is the smallest that has room for any
+    /// shape.
     private static let headerSize = 128
 
-    /// Type, shape, and where the elements begin.
+    /// Reads type and shape, and finds where the elements begin.
     private static func parse(
         _ bytes: UnsafeRawBufferPointer, path: String
     ) throws -> (type: ElementType, shape: [Int], start: Int) {

@@ -1,14 +1,14 @@
 import Foundation
 
-/// What can go wrong with a file of numbers, or with numbers that came from outside.
+/// An error in a file of numbers, or in numbers from outside the program.
 public enum NumericsError: Error, CustomStringConvertible, Equatable {
     /// The file could not be opened, read or written.
     case file(path: String, reason: String)
-    /// The bytes are not what the format says.
+    /// The bytes do not follow the format.
     case malformed(path: String, expected: String, found: String)
     /// A tensor that was asked for is not in the file.
     case missingTensor(path: String, name: String, available: [String])
-    /// A tensor is there, with another shape.
+    /// A tensor has another shape than expected.
     case shape(path: String, name: String, expected: [Int], found: [Int])
 
     /// One sentence that names the file.

@@ -1,19 +1,21 @@
 import Dispatch
+import Foundation
 import Synchronization
 
-/// How many threads our loops use.
+/// The number of threads of this package's loops.
 public enum Parallelism {
+    private static let processors = max(1, ProcessInfo.processInfo.activeProcessorCount)
     private static let configured = Atomic<Int>(0)
     @TaskLocal private static var scoped: Int?
 
-    /// Threads used by every parallel loop of the process; the number of active processors unless set.
+    /// Number of threads of every parallel loop of the process; the number of active processors unless it is set.
     ///
-    /// Inside ``withThreads(_:_:)``, reading gives the number that was asked for there.
+    /// Inside ``withThreads(_:_:)`` it is the number given there.
     public static var threads: Int {
         get {
             if let scoped { return scoped }
             let value = configured.load(ordering: .relaxed)
-            return value > 0 ? value : ProcessorCount.active
+            return value > 0 ? value : processors
         }
         set {
             precondition(newValue >= 1, "at least one thread is needed")
@@ -21,23 +23,25 @@ public enum Parallelism {
         }
     }
 
-    /// Runs `body` with loops of `count` threads, whatever the rest of the process uses at the same time.
+    /// Runs `body` with loops of `count` threads. The rest of the process is not affected.
     ///
-    /// It holds for loops that `body` starts on its own task; a loop inside a loop's threads has the process's number.
+    /// This applies to loops that `body` starts in its own task. A loop that is started inside the threads of another
+    /// loop uses the process's number.
     public static func withThreads<Result>(_ count: Int, _ body: () throws -> Result) rethrows -> Result {
         precondition(count >= 1, "at least one thread is needed")
         return try $scoped.withValue(count, operation: body)
     }
 }
 
-/// Runs `body(0) … body(count - 1)`, spread over ``Parallelism/threads`` threads, and returns when all have ended.
+/// Runs `body(0) … body(count - 1)` on ``Parallelism/threads`` threads, and returns when all have ended.
 ///
-/// Which thread runs which index is not fixed; give each index its own output.
+/// It is not fixed which thread runs an index, so give each index its own output.
 public func parallelFor(_ count: Int, _ body: @Sendable (Int) -> Void) {
     parallelFor(count, workers: min(Parallelism.threads, count)) { _, index in body(index) }
 }
 
-/// The same on `workers` threads, with the number of the worker that runs an index. Each takes the lowest index that is free.
+/// The same on `workers` threads. `body` also receives the number of the worker. A worker takes the lowest index that
+/// is free.
 package func parallelFor(_ count: Int, workers: Int, _ body: @Sendable (_ worker: Int, _ index: Int) -> Void) {
     guard workers > 1 else {
         for index in 0..<count { body(0, index) }
@@ -53,7 +57,7 @@ package func parallelFor(_ count: Int, workers: Int, _ body: @Sendable (_ worker
     }
 }
 
-/// The results of `body(0) … body(count - 1)`, computed as ``parallelFor(_:_:)`` does.
+/// The results of `body(0) … body(count - 1)`, computed in parallel as in ``parallelFor(_:_:)``.
 package func parallelMap<Result: Sendable>(_ count: Int, _ body: @Sendable (Int) -> Result) -> [Result] {
     [Result](unsafeUninitializedCapacity: count) { results, initialized in
         let output = UnsafeTransfer(results)
@@ -62,11 +66,12 @@ package func parallelMap<Result: Sendable>(_ count: Int, _ body: @Sendable (Int)
     }
 }
 
-/// Cuts `0 ..< count` into contiguous ranges, a multiple of `grain` long except the last, and runs `body` on each in parallel.
+/// Cuts `0 ..< count` into contiguous ranges and runs `body` on each in parallel. The length of each range except the
+/// last is a multiple of `grain`.
 public func parallelRanges(_ count: Int, grain: Int = 1, _ body: @Sendable (Range<Int>) -> Void) {
     guard count > 0 else { return }
     let grains = (count + grain - 1) / grain
-    // A few pieces a thread even out pieces of unequal cost.
+    // Several pieces per thread balance pieces of unequal cost.
     let pieces = min(grains, Parallelism.threads == 1 ? 1 : 4 * Parallelism.threads)
     parallelFor(pieces) { piece in
         let lower = piece * grains / pieces * grain

@@ -1,12 +1,13 @@
-/// Seeded random numbers: the same seed gives the same sequence on every machine, and the state can be stored and restored.
+/// Seeded random numbers. The same seed gives the same sequence on every machine, and the state can be stored and
+/// restored.
 ///
-/// xoshiro256** (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021), seeded by SplitMix64. Everything that is
-/// drawn here is computed by integer arithmetic and the basic operations of IEEE 754, without the system's mathematical library or the
-/// standard library's algorithms, which may change: the tests pin the numbers.
+/// xoshiro256** (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021), seeded by SplitMix64.
+/// All numbers are computed with integer arithmetic and the basic operations of IEEE 754. The system's mathematical
+/// library and the standard library's algorithms are not used, because they may change. Tests pin the numbers.
 public struct RandomGenerator: RandomNumberGenerator, Sendable, Codable, Equatable {
     private var s0, s1, s2, s3: UInt64
 
-    /// A generator whose whole sequence follows from `seed`.
+    /// A generator whose sequence depends only on `seed`.
     public init(seed: UInt64) {
         let step: UInt64 = 0x9E37_79B9_7F4A_7C15
         s0 = Self.mix(seed &+ step)
@@ -15,9 +16,10 @@ public struct RandomGenerator: RandomNumberGenerator, Sendable, Codable, Equatab
         s3 = Self.mix(seed &+ 4 &* step)
     }
 
-    /// The finaliser of SplitMix64: a bijection that scatters every input bit over the output.
+    /// The finaliser of SplitMix64: a bijection in which every input bit affects all of the output.
     ///
-    /// `mix(seed &+ counter)` is the stateless generator from which dropout masks are replayed.
+    /// `mix(seed &+ counter)` is a generator without state. Dropout masks are computed in a similar way, so that they
+    /// can be recomputed.
     public static func mix(_ value: UInt64) -> UInt64 {
         var z = value
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -64,7 +66,7 @@ public struct RandomGenerator: RandomNumberGenerator, Sendable, Codable, Equatab
         return Float(radius * Self.cosine(ofTurns: Double(next() >> 11) * 0x1p-53))
     }
 
-    /// ln x for a normal x above 0, within 2e-16 of the true value or of its magnitude.
+    /// ln x for a normal x above 0, with an absolute or relative error of at most 2e-16.
     ///
     /// With x = m · 2^e and m around 1: ln m = 2 artanh((m − 1) / (m + 1)), whose series converges by a factor of 34 a term.
     private static func logarithm(_ x: Double) -> Double {
@@ -86,7 +88,7 @@ public struct RandomGenerator: RandomNumberGenerator, Sendable, Codable, Equatab
         let quarter = (t * 4).rounded()
         let angle = (t - quarter / 4) * (2 * Double.pi)
         let square = angle * angle
-        // Taylor series; the first term left out is below 1e-17 for angles up to π / 4.
+        // Taylor series. The first omitted term is below 1e-17 for angles up to π / 4.
         func series(from last: Double) -> Double {
             var sum = 1.0
             for n in stride(from: last, through: 2, by: -2) { sum = 1 - square / (n * (n - 1)) * sum }
@@ -103,11 +105,11 @@ public struct RandomGenerator: RandomNumberGenerator, Sendable, Codable, Equatab
     }
 }
 
-// The standard library's functions of these names are generic and may change from release to release. Where the generator is this one, the
-// compiler prefers these.
+// The standard library's functions of these names may change from release to release. For this generator the compiler
+// prefers these functions.
 
 extension MutableCollection where Self: RandomAccessCollection {
-    /// Puts the elements into a random order, each order being equally likely (Fisher and Yates).
+    /// Puts the elements into a random order. All orders are equally likely (Fisher and Yates).
     package mutating func shuffle(using generator: inout RandomGenerator) {
         for offset in 0..<Swift.max(0, count - 1) {
             let place = index(startIndex, offsetBy: offset)

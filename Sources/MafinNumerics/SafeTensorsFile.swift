@@ -1,11 +1,12 @@
 import Foundation
 
-/// A safetensors file: named tensors after a JSON header, mapped into memory and converted to `Float` when read.
+/// A safetensors file: named tensors after a JSON header. The file is mapped into memory, and tensors are converted to
+/// `Float` when they are read.
 public struct SafeTensorsFile: Sendable {
     private struct Entry {
         var dtype: String
         var shape: [Int]
-        /// Of the bytes behind the header.
+        /// Byte range, relative to the end of the header.
         var range: Range<Int>
     }
 
@@ -13,7 +14,7 @@ public struct SafeTensorsFile: Sendable {
     private let file: MappedFile
     private let bodyStart: Int
     private let entries: [String: Entry]
-    /// The file's own key-value pairs (`__metadata__`).
+    /// The key-value pairs of the file (`__metadata__`).
     public let metadata: [String: String]
 
     /// Opens a file and checks its header.
@@ -54,13 +55,13 @@ public struct SafeTensorsFile: Sendable {
     /// The names of all tensors, sorted.
     public var names: [String] { entries.keys.sorted() }
 
-    /// The shape of a tensor, or nil where the file has none of that name.
+    /// The shape of a tensor; `nil` if the file has no tensor of that name.
     public func shape(of name: String) -> [Int]? { entries[name]?.shape }
 
-    /// A tensor's values in C order, converted from F32, F16, BF16 or F64.
+    /// The values of a tensor in C order, converted from F32, F16, BF16 or F64.
     /// - Parameters:
     ///   - name: the tensor.
-    ///   - shape: the shape it must have, if given.
+    ///   - shape: the required shape; `nil`: any shape.
     /// - Throws: ``NumericsError``: no such tensor, another shape, another element type.
     public func floats(of name: String, shape expected: [Int]? = nil) throws -> [Float] {
         let (entry, count) = try checkedEntry(name, expected)
@@ -70,8 +71,8 @@ public struct SafeTensorsFile: Sendable {
         }
     }
 
-    /// Writes a tensor's values in C order to where they belong, without a copy on the way.
-    /// - Parameter values: as many as the shape has elements.
+    /// Copies a tensor's values in C order to `values`.
+    /// - Parameter values: the destination, with as many elements as the shape has.
     /// - Throws: as ``floats(of:shape:)``.
     public func read(_ name: String, shape: [Int], into values: UnsafeMutableBufferPointer<Float>) throws {
         let (entry, count) = try checkedEntry(name, shape)
@@ -118,7 +119,7 @@ public struct SafeTensorsFile: Sendable {
         }
     }
 
-    /// The number of elements of a shape; nil where a header claims more than an `Int` holds.
+    /// The number of elements of a shape; `nil` if it does not fit into an `Int`.
     private static func product(_ shape: [Int]) -> Int? {
         var count = 1
         for size in shape {
@@ -133,9 +134,9 @@ public struct SafeTensorsFile: Sendable {
     public struct Tensor {
         /// Its name.
         public var name: String
-        /// Its shape; the product is the number of values.
+        /// Its shape. The product is the number of values.
         public var shape: [Int]
-        /// Its values in C order; borrowed only while the file is written.
+        /// Its values in C order. They must stay valid while the file is written.
         public var values: UnsafeBufferPointer<Float>
 
         /// A tensor over borrowed values.
@@ -147,7 +148,7 @@ public struct SafeTensorsFile: Sendable {
         }
     }
 
-    /// Writes tensors as F32, in the order given, whole or not at all.
+    /// Writes tensors as F32, in the given order, whole or not at all.
     /// - Throws: ``NumericsError/file(path:reason:)``
     public static func write(_ tensors: [Tensor], metadata: [String: String] = ["format": "pt"], to url: URL) throws {
         let header = try header(of: tensors.map { ($0.name, $0.shape) }, metadata: metadata)
@@ -157,11 +158,11 @@ public struct SafeTensorsFile: Sendable {
         }
     }
 
-    /// Calls `body` with tensors over arrays; they are good until it returns.
+    /// Calls `body` with tensors that refer to arrays. They are valid until `body` returns.
     package static func withTensors(
         of arrays: [(name: String, shape: [Int], values: [Float])], _ body: ([Tensor]) throws -> Void
     ) throws {
-        // All values are borrowed at the same time, so each array opens a scope inside that of the one before.
+        // All arrays must be accessible at the same time, so each access is nested in that of the previous array.
         func open(_ borrowed: [Tensor]) throws {
             guard borrowed.count < arrays.count else { return try body(borrowed) }
             let array = arrays[borrowed.count]
@@ -188,8 +189,8 @@ public struct SafeTensorsFile: Sendable {
         return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Data($0) } + json
     }
 
-    /// Writes one tensor that need not fit into memory as F32, whole or not at all: `body` hands over its values in C order, in pieces of
-    /// any size.
+    /// Writes one tensor, which need not fit into memory, as F32, whole or not at all. `body` passes its values in C
+    /// order, in pieces of any size.
     /// - Throws: ``NumericsError/file(path:reason:)``, or what `body` throws.
     public static func write(
         tensor name: String, shape: [Int], metadata: [String: String], to url: URL,

@@ -1,7 +1,7 @@
-/// Carries a value to another thread that the compiler would not let go there.
+/// Carries a pointer, or what holds pointers, into the closure of a parallel loop.
 ///
-/// Two uses are right: a pointer in the closure of a parallel loop whose indices touch disjoint parts of what it points to, and a value that
-/// one task makes and hands to another without keeping it. The compiler cannot check either; the caller promises it.
+/// The loop's indices write to disjoint parts of the memory, and its owner waits for the loop to end. The compiler cannot check that; the
+/// caller promises it. What one task makes and hands to another needs no such promise: a `sending` result is checked.
 package struct UnsafeTransfer<Value>: @unchecked Sendable {
     /// The carried value.
     package let value: Value

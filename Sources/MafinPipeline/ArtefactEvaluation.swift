@@ -5,33 +5,34 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// Every system that an artefact can be compared with, ranked on one split of one collection.
+/// The rankings of an artefact and of every system that it can be compared with, on one split of a collection.
 public struct ArtefactEvaluation {
     /// A system's name in tables and JSON, and its ranking.
     public typealias System = (name: String, run: Run)
 
-    /// The name of the system to which differences are taken.
+    /// The name of the system that the others are compared with.
     public static let baseline = "black-box"
 
-    /// All systems, the simplest first.
+    /// All systems. The simplest come first.
     public private(set) var systems: [System] = []
-    /// Rows of the table that could not be made, and why.
+    /// Rows of the table that are missing, and why.
     public private(set) var omitted: [(name: String, reason: String)] = []
 
-    /// What was measured on.
+    /// The split that was measured.
     public let split: MeasuredSplit
     private let vectors: BlackBoxVectors
 
-    /// Documents of a ranking that are kept, as many as trec_eval's users keep; a metric cannot look deeper.
+    /// Number of documents of a ranking that are kept, as usual with trec_eval. Metrics ignore deeper ranks.
     public static let depth = 1000
 
     /// Ranks all systems.
     /// - Parameters:
-    ///   - split: what to measure on, checked against what the artefact knows.
-    ///   - vectors: the black box's answers for all documents and the queries of `split`.
+    ///   - split: the split to measure, already checked against the queries that the artefact knows.
+    ///   - vectors: the black box's vectors of all documents and of the queries of `split`.
     ///   - released: the folder of a released checkpoint.
-    ///   - onProgress: what is being done, and how much of it: (name, done, total).
-    /// - Throws: ``ArtefactError`` where the vectors are of another black box; what encoders and files throw; `CancellationError`.
+    ///   - onProgress: receives (name of the work, done, total).
+    /// - Throws: ``ArtefactError`` if the vectors are of another black box; whatever encoders and files throw;
+    ///   `CancellationError`.
     public init(
         of model: ArtefactModel, on split: MeasuredSplit, vectors: BlackBoxVectors,
         cache: LocalVectorCache, released: (EncoderRecord) throws -> URL, isCancelled: () -> Bool = { false },
@@ -53,7 +54,7 @@ public struct ArtefactEvaluation {
             return try prepare(index, model.localVectors(of: queries.map(\.text), as: .query, isCancelled: isCancelled))
         }
 
-        // One model's encoders and vectors at a time: each is released before the next is loaded.
+        // Only one model's encoders and vectors are in memory at a time.
         try rankReleased(model, cache: cache, released: released, isCancelled: isCancelled, progress: progress)
         let rivals = model.rivals
         for contender in rivals {
@@ -72,7 +73,7 @@ public struct ArtefactEvaluation {
     }
 
     /// The comparison of all systems with the black box.
-    /// - Throws: `RetrievalError/noJudgedQueries(path:)` where no query has a relevant document.
+    /// - Throws: `RetrievalError/noJudgedQueries(path:)` if no query has a relevant document.
     public func report(metrics: [Metric] = Metric.standard) throws -> EvaluationReport {
         try EvaluationReport(
             split: split.name, runs: systems, qrels: split.qrels, baseline: Self.baseline, metrics: metrics)
@@ -94,7 +95,7 @@ public struct ArtefactEvaluation {
         add(name, try prepared.index.rankings(of: prepared.queries, weights: weights, count: Self.depth))
     }
 
-    /// One encoder's vectors beside the black box's, ready to be ranked.
+    /// The vectors of one encoder and the black box, ready for ranking.
     private typealias Prepared = (index: MixtureIndex, queries: MixtureIndex.Queries)
 
     private func prepare(_ index: MixtureIndex, _ local: Matrix) throws -> Prepared {
@@ -102,7 +103,8 @@ public struct ArtefactEvaluation {
         return (index, try index.queries(blackBox: blackBox, local: local, ids: split.queries.map(\.id)))
     }
 
-    /// Ranks by the encoder as released, alone and joined untrained. Without the checkpoint that training began with, rows are ``omitted``.
+    /// Ranks by the released encoder, alone and joined with the black box. If that checkpoint cannot be loaded, its
+    /// rows are ``omitted``.
     private mutating func rankReleased(
         _ model: ArtefactModel, cache: LocalVectorCache, released: (EncoderRecord) throws -> URL,
         isCancelled: () -> Bool, progress: (Int) -> Void
@@ -132,14 +134,14 @@ public struct ArtefactEvaluation {
         if let scale { try add("concatenation-calibrated", prepared, MixtureWeights(lambda: scale.lambda)) }
     }
 
-    /// The encoder that training began with, checked by the hash of its weights, and that hash.
+    /// The encoder with which training began, checked by the hash of its weights, and that hash.
     private static func releasedEncoder(
         of model: ArtefactModel, released: (EncoderRecord) throws -> URL
     ) throws -> (encoder: TextEncoder, weights: String) {
         guard let record = model.manifest.releasedEncoder else {
             throw ArtefactError.releasedUnknown(path: model.artefact.folder.path)
         }
-        // Its hash was compared when the model was loaded.
+        // Loading the model has already compared its hash.
         if model.manifest.documentEncoder.folder == nil { return (model.documentEncoder, record.weightsSHA256) }
         return (try record.load(from: Artefact.releasedFolder(of: record, released: released)), record.weightsSHA256)
     }

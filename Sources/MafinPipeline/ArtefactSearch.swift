@@ -3,23 +3,23 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// Exact search over a corpus by an artefact, each result with the two parts of its score.
+/// Exact search over a corpus with an artefact. Each result has the two parts of its score.
 public struct ArtefactSearch {
     /// One result.
     public struct Hit: Sendable, Codable, Equatable {
-        /// Place in the ranking, from 1.
+        /// Rank, from 1.
         public var rank: Int
-        /// The document.
+        /// Id of the document.
         public var id: String
-        /// The score that ranks it.
+        /// The score, the sum of both parts.
         public var score: Float
-        /// The black box's part of the score; `nil` where it was not asked.
+        /// The black box's part of the score; `nil` if the black box was not asked.
         public var blackBoxPart: Float?
-        /// The local encoder's part.
+        /// The local encoder's part of the score.
         public var localPart: Float
-        /// Place in the black box's own ranking, from 1.
+        /// Rank by the black box alone, from 1; `nil` if the black box was not asked.
         public var blackBoxRank: Int?
-        /// Title, empty where it has none.
+        /// Title; empty if it has none.
         public var title: String
         /// Text.
         public var text: String
@@ -45,10 +45,11 @@ public struct ArtefactSearch {
 
     /// The best documents for a query.
     /// - Parameters:
-    ///   - blackBoxVector: the black box's vector of the query. `nil` ranks by the local score alone: λ = 1. In the norm form that is not the
-    ///     cosine of the local encoder, because a longer local vector of a document weighs more.
-    ///   - lambda: instead of the artefact's λ; not for the norm form, where each text has its own weight.
-    /// - Throws: `CombinationError` for a query vector of zeros; what the encoder throws.
+    ///   - blackBoxVector: the black box's vector of the query. `nil` ranks by the local score alone (λ = 1). In the
+    ///     norm form this score is not the local encoder's cosine, because a longer local vector of a document has more
+    ///     weight.
+    ///   - lambda: replaces the artefact's λ. Must be `nil` for the norm form, in which each text has its own weight.
+    /// - Throws: `CombinationError` for a query vector of zeros; whatever the encoder throws.
     public func hits(
         _ query: String, blackBoxVector: [Float]?, count: Int, lambda: Float? = nil
     ) throws -> [Hit] {

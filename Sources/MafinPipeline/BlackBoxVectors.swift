@@ -3,9 +3,9 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// A black box's answers for a collection: all documents, and the queries that are needed.
+/// A black box's vectors for a collection: those of all documents, and those of the queries that are needed.
 public struct BlackBoxVectors: Sendable {
-    /// Who answered.
+    /// The black box.
     public let identity: BlackBoxIdentity
     /// The queries that the black box was asked for, in the order of the rows of ``queryVectors``.
     public let queries: [Query]
@@ -14,11 +14,11 @@ public struct BlackBoxVectors: Sendable {
     /// Unit rows, `(documents, dimension)`, in the order of the collection.
     public let documentVectors: Matrix
 
-    /// Numbers in a vector.
+    /// Dimension of the vectors.
     public var dimension: Int { documentVectors.columns }
 
-    /// Asks for all documents of a collection and for some of its queries; other queries cost nothing.
-    /// - Throws: what the black box throws; `CombinationError` for a vector that is all zeros or not finite.
+    /// Asks for the vectors of all documents of a collection and of some of its queries.
+    /// - Throws: whatever the black box throws; `CombinationError` for a vector that is all zeros or not finite.
     public init(
         asking blackBox: any BlackBox, documents: [Document], queries: [Query]
     ) async throws {
@@ -32,9 +32,9 @@ public struct BlackBoxVectors: Sendable {
         identity = blackBox.identity
     }
 
-    /// How well the black box alone answers labelled queries of a collection, whose documents these vectors are of.
-    /// - Precondition: all of those queries were asked.
-    /// - Throws: what a search throws.
+    /// Measures the black box alone on the labelled queries of the collection to which these vectors belong.
+    /// - Precondition: ``queries`` contains all of those queries.
+    /// - Throws: whatever the search throws.
     public func evaluation(
         on qrels: Qrels, of collection: RetrievalCollection, metrics: [Metric] = Metric.standard
     ) throws -> RunEvaluation {
@@ -42,13 +42,13 @@ public struct BlackBoxVectors: Sendable {
         return evaluate(try system.run(of: queries, on: qrels, of: collection), against: qrels, metrics: metrics)
     }
 
-    /// - Precondition: all of the queries were asked.
+    /// - Precondition: ``queries`` contains all of them.
     func queryVectors(of wanted: [Query]) -> Matrix { queryVectors.selecting(rows: queries.rows(of: wanted)) }
 }
 
 extension [Query] {
-    /// The rows of some of these queries, which the black box was asked for.
-    /// - Precondition: all of them were asked.
+    /// The positions of `wanted` in this list.
+    /// - Precondition: the list contains all of them.
     func rows(of wanted: [Query]) -> [Int] {
         let rows = Dictionary(enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
         return wanted.map { query in
@@ -60,7 +60,7 @@ extension [Query] {
 
 extension RankingSystem {
     /// The ranking of the queries that `qrels` judges.
-    /// - Parameter table: the queries of the system's rows.
+    /// - Parameter table: the query of each row of the system.
     func run(of table: [Query], on qrels: Qrels, of collection: RetrievalCollection) throws -> Run {
         let judged = collection.queries(judgedIn: qrels)
         return Run(
@@ -70,7 +70,7 @@ extension RankingSystem {
 }
 
 extension Qrels {
-    /// The labels of a query by rows of the collection's documents.
+    /// The labels of a query. The column of a label is a row of the collection's documents.
     package func judgements(of query: String, in collection: RetrievalCollection) -> [Judgement] {
         (self[query] ?? [:]).compactMap { document, grade in
             collection.documentIndex[document].map { Judgement(column: $0, grade: Float(grade)) }

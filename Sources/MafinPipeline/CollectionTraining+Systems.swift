@@ -6,9 +6,9 @@ import MafinRetrieval
 
 /// A joined embedding as ranking systems, over the queries and documents of a ``CollectionTraining``.
 public struct JoinedSystems: Sendable {
-    /// Name of the joined embedding, in front of the names of systems that build on it.
+    /// Name of the joined embedding. The names of systems that build on it begin with it.
     public var name = "mafin"
-    /// Its vectors: inner products are its scores.
+    /// Its joined vectors. Their inner products are the scores.
     public var vectors: VectorSystem
     /// The local encoder alone.
     public var local: VectorSystem
@@ -21,20 +21,21 @@ extension CollectionTraining {
         VectorSystem(queries: data.blackBoxQueries, documents: data.blackBoxDocuments)
     }
 
-    /// The encoder as released, alone; from the cache where its vectors were made before.
-    /// - Throws: `CombinationError` for a text that it gives no vector; `CancellationError` when cancelled.
+    /// The released encoder alone. Its vectors are taken from the cache if they are there.
+    /// - Throws: `CombinationError` for a text whose vector is all zeros or not finite; `CancellationError` when
+    ///   cancelled.
     public func releasedSystem(isCancelled: () -> Bool = { false }) throws -> VectorSystem {
         try localSystem(queries: releasedQueryVectors(isCancelled: isCancelled), documents: documentBank)
     }
 
-    /// A trained encoder alone and joined with the black box, without writing an artefact.
-    /// - Throws: `CombinationError` for vectors that cannot be joined; what the encoder throws.
+    /// A trained encoder, alone and joined with the black box. No artefact is written.
+    /// - Throws: `CombinationError` for vectors that cannot be joined; whatever the encoder throws.
     public func systems(of trained: TrainedEncoder) throws -> JoinedSystems {
         let (queries, documents) = try localVectors(of: trained)
         return try systems(of: trained.contender, mixing: trained.mixing, queries: queries, documents: documents)
     }
 
-    /// The same from vectors of the encoder, as it emits them.
+    /// The same from vectors of the encoder, not normalised.
     package func systems(
         of contender: Contender, mixing: Mixture, queries: Matrix, documents: Matrix
     ) throws -> JoinedSystems {
@@ -43,8 +44,8 @@ extension CollectionTraining {
             local: try localSystem(queries: queries, documents: documents))
     }
 
-    /// A trained encoder's vectors of all queries and all documents, as it emits them.
-    /// - Throws: what the encoder throws.
+    /// A trained encoder's vectors of all queries and all documents, not normalised.
+    /// - Throws: whatever the encoder throws.
     package func localVectors(of trained: TrainedEncoder) throws -> (queries: Matrix, documents: Matrix) {
         (
             try trained.encoder.encoder.embed(data.queries),
@@ -52,7 +53,7 @@ extension CollectionTraining {
         )
     }
 
-    /// The black box's vectors beside those of a local encoder, whose share in a score is λ.
+    /// The black box's vectors joined with those of a local encoder, whose share of the score is λ.
     /// - Throws: `CombinationError` for vectors that cannot be joined.
     package func concatenation(of local: VectorSystem, lambda: Float) throws -> VectorSystem {
         try joined(Mixture(MixtureWeights(lambda: lambda)), queries: local.queries, documents: local.documents)

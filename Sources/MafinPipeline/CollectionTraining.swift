@@ -6,51 +6,54 @@ import MafinNumerics
 import MafinRetrieval
 import MafinText
 
-/// Training on one collection: from texts, labels and a black box's vectors to an artefact for each contender.
+/// Training on one collection. Makes an artefact for each contender from texts, labels and a black box's vectors.
 ///
-/// What contenders share is made once: tokens, labels, unit vectors of the black box, and the released encoder's vectors of all documents.
+/// Tokens, labels, the black box's unit vectors and the released encoder's document vectors are made once and shared by
+/// all contenders.
 public struct CollectionTraining {
-    /// Choices that all contenders of a comparison share.
+    /// Settings that all contenders of a comparison share.
     public struct Settings: Sendable {
-        /// Options of the trainer; the time is that of one contender.
+        /// Options of the trainer. The time is that of one contender.
         public var options = TrainingOptions()
-        /// Peak learning rate; `nil`: the one that is known to work for the mode.
+        /// Peak learning rate; `nil`: the default of the mode.
         public var learningRate: Float?
-        /// How to train; `nil`: chosen from the data and the time.
+        /// The mode of training; `nil`: chosen from the data and the time.
         public var mode: ModeChoice.Mode?
-        /// Why ``mode`` is given, for the record; `nil`: the user asked for it.
+        /// The reason for ``mode`` that the artefact records; `nil`: the user asked for it.
         public var modeReason: String?
         /// The objective.
         public var loss: any Loss = ListNet(target: .exponentialGain)
-        /// Which side of joined vectors carries the weights.
+        /// Which side of joined vectors contains the weights.
         public var layout = Mixture.Layout.querySided
-        /// The lowest layers that do not train.
+        /// Number of layers, counted from the lowest, that are not trained.
         public var frozenLayers = 0
-        /// Whether the embedding matrices are left as they are.
+        /// Whether the embedding matrices are not trained.
         public var freezesEmbeddings = false
-        /// Memory in bytes that training an encoder may take (``BERTEncoder/limitTrainingMemory(to:)``); `nil`: the encoder's default.
+        /// Bytes of memory that training an encoder may take (``BERTEncoder/limitTrainingMemory(to:)``); `nil`: the
+        /// encoder's default.
         public var memory: Int?
 
         /// All defaults.
         public init() {}
 
-        /// Applies ``memory``, with room for the trainer's three copies of the weights: the start, the best state, and one under trial.
-        /// - Throws: `EncoderError.memory` where it is too little.
+        /// Applies ``memory``. It includes the trainer's three copies of the weights: the start, the best state, and
+        /// the state that is being tried.
+        /// - Throws: `EncoderError.memory` if the memory is too small.
         public func limitMemory(of encoder: BERTEncoder) throws {
             if let memory { try encoder.limitTrainingMemory(to: memory, copiesOfWeights: 3) }
         }
     }
 
-    /// Passes over the labels after which training of the query encoder ends, whatever time is left. Its dev figure peaks between two
-    /// and eight passes on the bundled sample, fae-10k and NFCorpus. A schedule over more passes keeps the learning rate high for too
-    /// long, and the peak is lower.
+    /// Number of passes over the labels after which training of the query tower ends, even if time is left. On the
+    /// bundled sample, fae-10k and NFCorpus the dev figure peaks between two and eight passes. A schedule over more
+    /// passes keeps the learning rate high for too long, and the peak is lower.
     public static let queryTowerEpochs = 10
 
-    /// What is being trained on.
+    /// The data to train on.
     public private(set) var data: TrainingData<TokenBatch>
-    /// How it is trained, and why.
+    /// The mode of training, and the reason for it.
     public let choice: ModeChoice
-    /// Settings of all contenders.
+    /// The settings of all contenders.
     public private(set) var settings: Settings
 
     package let collection: RetrievalCollection
@@ -58,13 +61,13 @@ public struct CollectionTraining {
     package let queries: [Query]
     private let released: ReleasedEncoder
     package let devQrels: Qrels
-    /// What is learned from and chosen on.
+    /// The queries that are learned from or chosen on.
     public let knownQueries: KnownQueries
-    /// The released encoder's vectors of all documents, as it emits them.
+    /// The released encoder's vectors of all documents, not normalised, `(documents, dimension)`.
     package let documentBank: Matrix
     private let cache: LocalVectorCache
     package let dataRecords: [ArtefactManifest.DataRecord]
-    /// The released encoder, loaded and not yet trained; the first contender trains this object.
+    /// The released encoder in memory, not yet trained. The first contender trains this object.
     private var untrained: Untrained
 
     private final class Untrained {
@@ -73,11 +76,12 @@ public struct CollectionTraining {
         init(_ encoder: TextEncoder?) { self.encoder = encoder }
     }
 
-    /// Prepares training: tokens, labels, the bank of document vectors.
+    /// Prepares training: makes tokens, labels and the bank of document vectors.
     /// - Parameters:
-    ///   - vectors: the black box's answers for all documents and at least the queries of `train` and `dev`.
-    ///   - encoder: `released`, loaded with the frozen parts of `settings`, where that was done already; it will be trained.
-    ///   - onProgress: what is being done, and how much of it: (name, done, total).
+    ///   - vectors: the black box's vectors of all documents and at least of the queries of `train` and `dev`.
+    ///   - encoder: `released`, loaded with the frozen parts of `settings`, if the caller has loaded it already. It
+    ///     will be trained.
+    ///   - onProgress: receives (name of the work, done, total).
     /// - Throws: `RetrievalError`, ``TrainingError``, `EncoderError`; `CancellationError` when cancelled.
     public init(
         collection: RetrievalCollection, splits: JudgedSplits, vectors: BlackBoxVectors, released: ReleasedEncoder,
@@ -93,7 +97,7 @@ public struct CollectionTraining {
         let encoder =
             try encoder
             ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
-        // Before the corpus is encoded, so that too little memory ends the run early.
+        // Checked before the corpus is encoded, so that too little memory ends the run early.
         try settings.limitMemory(of: encoder.encoder)
         untrained = Untrained(encoder)
         let trainQrels = try splits.qrels(.train)
@@ -138,12 +142,13 @@ public struct CollectionTraining {
         dataRecords = try Self.records(of: collection, labels: [(.train, trainQrels), (.dev, devQrels)])
     }
 
-    /// The same training with labels of some of the training queries alone, and that part of the time. Development stays as it is.
-    /// - Parameter rows: rows of ``data``, among its training queries.
-    /// - Throws: ``TrainingError`` where no query is left.
+    /// The same training with only some of the training queries, and the corresponding part of the time. The
+    /// development queries stay the same.
+    /// - Parameter rows: training queries of ``data``, by row.
+    /// - Throws: ``TrainingError`` if no query is left.
     public func limited(toTrainQueries rows: [Int], seed: UInt64) throws -> CollectionTraining {
         var limited = seeded(seed)
-        // Unless the number of passes ends it, give it the time for as many passes as with all labels.
+        // If time ends the training, the time is reduced so that the number of passes stays the same.
         let passesEndIt = choice.mode == .query || settings.options.epochs != nil
         if !passesEndIt, let time = settings.options.time {
             limited.settings.options.time = time * Double(rows.count) / Double(max(1, data.index.trainQueries.count))
@@ -152,14 +157,14 @@ public struct CollectionTraining {
         return limited
     }
 
-    /// The same training with another seed, of `seconds` at most.
+    /// The same training with another seed, for at most `seconds`.
     public func seeded(_ seed: UInt64, seconds: Double) -> CollectionTraining {
         var training = seeded(seed)
         training.settings.options.time = seconds
         return training
     }
 
-    /// Everything that takes time to make is shared, but the encoder that is to be trained.
+    /// Shares everything that takes time to make, except the encoder that is to be trained.
     private func seeded(_ seed: UInt64) -> CollectionTraining {
         var training = self
         training.settings.options.seed = seed
@@ -167,7 +172,7 @@ public struct CollectionTraining {
         return training
     }
 
-    /// The released encoder's vectors of all queries, as it emits them; made once, kept in the cache.
+    /// The released encoder's vectors of all queries, not normalised. They are made once and kept in the cache.
     package func releasedQueryVectors(isCancelled: () -> Bool) throws -> Matrix {
         let encoder = try untrained.encoder ?? released.load()
         return try cache.vectors(
@@ -176,8 +181,9 @@ public struct CollectionTraining {
     }
 
     /// Trains one contender.
-    /// - Parameter resume: whether to go on from a checkpoint that is in its folder.
-    /// - Throws: ``TrainingError``, what the encoder and files throw, and `CancellationError` where there is nothing to keep yet.
+    /// - Parameter resume: whether to continue from the checkpoint in the folder.
+    /// - Throws: ``TrainingError``, whatever the encoder and files throw, and `CancellationError` when cancelled. A
+    ///   cancelled run leaves a checkpoint once its start was evaluated.
     public func train(
         _ contender: Contender, checkpointFolder: URL?, resume: Bool = false,
         isCancelled: @escaping () -> Bool = { false }, onEvent: @escaping (TrainingEvent) -> Void = { _ in }
@@ -193,7 +199,8 @@ public struct CollectionTraining {
         encoder.encoder.dropoutProbability = options.dropout
         try settings.limitMemory(of: encoder.encoder)
         let mode = mode()
-        // Where documents train too, the time that a corpus takes is measured on these queries instead.
+        // In modes that train documents the trainer makes these vectors itself, to estimate the time of encoding the
+        // corpus.
         let untrainedQueries: Trainer<BERTEncoder>.UntrainedQueries? =
             mode.trainsDocuments
             ? nil
@@ -248,7 +255,7 @@ public struct CollectionTraining {
             development: development, knownQueries: knownQueries)
     }
 
-    /// How a trained contender is mixed with the black box; the weights are fitted on dev where they are not given.
+    /// The mixture of a trained contender with the black box. The weights are fitted on dev unless they are given.
     private func mixture(
         of contender: Contender, _ outcome: TrainingOutcome, local: Matrix, documents: Matrix, byteBudget: Int
     ) throws -> Mixture {
@@ -261,7 +268,7 @@ public struct CollectionTraining {
             queries: dev, queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
             byteBudget: byteBudget)
         do {
-            let fit = try ScaleFit.fit(
+            let fit = try Calibration.fit(
                 queries: dev, local: outcome.localForm.prepare(local).vectors,
                 documents: outcome.localForm.prepare(documents).vectors, scores: scores, index: data.index,
                 byteBudget: byteBudget)
@@ -269,12 +276,13 @@ public struct CollectionTraining {
                 fit.scale, layout: settings.layout, origin: .calibrated,
                 lambdaStandardError: fit.lambdaStandardError, fittedQueries: fit.labelledRows)
         } catch CalibrationError.uninformative {
-            // Neither source ranks the dev labels above chance: the weights of training stay.
+            // Neither source ranks the dev labels above chance, so the weights of training are kept.
             return Mixture(outcome.best.result.scale, layout: settings.layout, origin: .calibrated)
         }
     }
 
-    /// Whether a folder of checkpoints holds one from which ``train(_:checkpointFolder:resume:isCancelled:onEvent:)`` can go on.
+    /// Whether a folder holds a checkpoint from which ``train(_:checkpointFolder:resume:isCancelled:onEvent:)`` can
+    /// continue.
     public static func canResume(from folder: URL) -> Bool {
         FileManager.default.fileExists(atPath: folder.appendingPathComponent(TrainingCheckpoints.latestName).path)
     }
@@ -292,7 +300,7 @@ public struct CollectionTraining {
         options: TrainingOptions, mixture: Mixture, development: EvaluationReport, verdict: Verdict
     ) throws -> ArtefactManifest {
         let trainsDocuments = mode.trainsDocuments
-        // Whether the evaluation of the untrained start fitted the weights of both sources.
+        // Whether the evaluation of the untrained start fitted both weights.
         let startIsCalibrated = outcome.start.result.figures["fitted"] == 1 && options.form != .localOnly
         return ArtefactManifest(
             contender: contender, blackBox: blackBox, blackBoxDimension: data.blackBoxDocuments.columns,
@@ -318,7 +326,7 @@ public struct CollectionTraining {
             seeds: ["training": options.seed], data: dataRecords, development: development, verdict: verdict)
     }
 
-    /// What was learned from and chosen on: the texts, and the labels of `train` and `dev`.
+    /// The records of the data that was learned from and chosen on: the texts, and the labels of `train` and `dev`.
     private static func records(
         of collection: RetrievalCollection, labels: [(part: JudgedSplits.Part, qrels: Qrels)]
     ) throws -> [ArtefactManifest.DataRecord] {
@@ -332,7 +340,7 @@ public struct CollectionTraining {
             try Record(role: text.0, file: file, count: text.1)
         }
         for (part, qrels) in labels {
-            // A part that was cut out of `train` has the file of `train`.
+            // A part that was cut out of `train` has the same file as `train`.
             guard let file = collection.file(ofSplit: part.rawValue) ?? collection.file(ofSplit: "train") else {
                 continue
             }

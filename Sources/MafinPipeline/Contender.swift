@@ -1,21 +1,23 @@
 import MafinMethod
 
-/// A way to use a trained local encoder, to be compared with the others on the same data in the same time.
+/// A method with a trained local encoder. All methods are compared on the same data with the same training time.
 public enum Contender: String, Sendable, Codable, CaseIterable {
-    /// Joint training at the calibrated scale, mixed at the scale fitted on dev: the method of this library.
+    /// The method of this library: joint training with calibrated weights, then mixed with weights that are fitted on
+    /// dev.
     case mafin
-    /// Joint training at λ = ½ and a fixed temperature, mixed at ½: the paper's Mafin.
+    /// Mafin as published: joint training with λ = ½ and a fixed temperature, then mixed with λ = ½.
     case paperMafin = "paper-mafin"
-    /// Joint training with λ and τ learned along: the paper's λ-Mafin with one λ, refitted on dev.
+    /// The paper's λ-Mafin with one λ: joint training in which λ and τ are trained too. The weights are then fitted on
+    /// dev.
     case lambdaMafin = "lambda-mafin"
-    /// λ-Mafin's form without a λ: the local vector's length is its weight.
+    /// The norm form of λ-Mafin: the length of a local vector acts as its weight instead of λ.
     case normMafin = "norm-mafin"
-    /// The method of this library with a mixture of its listwise loss and the contrastive one.
+    /// The method of this library with the hybrid of a listwise and a contrastive loss.
     case hybridMafin = "hybrid-mafin"
-    /// The encoder tuned without the black box: what joint training has to beat, alone and mixed afterwards.
+    /// The encoder trained without the black box, alone and mixed with it afterwards. Joint training has to beat this.
     case tunedAlone = "tuned-alone"
 
-    /// The rivals that are trained unless others are asked for.
+    /// The rivals that are trained by default.
     public static let rivals: [Contender] = [.tunedAlone, .paperMafin, .lambdaMafin]
 
     /// The name of its joined vectors in tables and JSON.
@@ -30,7 +32,7 @@ public enum Contender: String, Sendable, Codable, CaseIterable {
     /// Names of all rows that its training gives.
     package var rowNames: [String] { [aloneName, concatenatedName, joinedName].compactMap(\.self) }
 
-    /// The options that make it what it is.
+    /// The options of this method, based on the shared options.
     func options(from options: TrainingOptions) -> TrainingOptions {
         var options = options
         switch self {
@@ -54,7 +56,7 @@ public enum Contender: String, Sendable, Codable, CaseIterable {
         return options
     }
 
-    /// - Parameter loss: the one that all contenders share unless they are about the loss.
+    /// - Parameter loss: the loss that all contenders use, except those that differ in the loss.
     func objective(from loss: any Loss) -> any Loss {
         guard self == .hybridMafin, !(loss is HybridLoss) else { return loss }
         return HybridLoss(listwise: (loss as? any RowwiseLoss) ?? ListNet(target: .exponentialGain))

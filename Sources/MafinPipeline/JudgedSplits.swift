@@ -1,11 +1,13 @@
 import MafinRetrieval
 import Synchronization
 
-/// The three parts that a collection's labels are used in, whatever its format brings: learned from, chosen on, measured on.
+/// The three parts of a collection's labels: `train` to learn from, `dev` to choose on, `test` to measure on. Every
+/// collection has them, whatever its format.
 ///
-/// Splits that the collection has are taken as they are, but for leaks: a query of `train` or `dev` whose text a query of the measured split
-/// has too is left out, and so is a query of `train` with the text of one of `dev`. A single file is cut by content, so that no part has a
-/// query or a relevant document of another; a BEIR folder without `dev` gives up a share of `train` in the same way.
+/// The collection's own splits are used, without leaks: queries of `train` and `dev` that share their text with a query
+/// of the measured split are left out, and so are queries of `train` that share their text with a query of `dev`. A
+/// single file is cut by content, so that no two parts share a query or a relevant document. If a BEIR folder has no
+/// `dev`, a share of `train` is cut off in the same way.
 public struct JudgedSplits: Sendable {
     /// A part of the labels.
     public enum Part: String, Sendable, CaseIterable {
@@ -17,21 +19,21 @@ public struct JudgedSplits: Sendable {
         case test
     }
 
-    /// Share of `train` that becomes `dev` where a collection has none.
+    /// Share of `train` that becomes `dev` if a collection has no `dev`.
     public static let heldOutShare = 0.15
 
-    /// The seed of every command, so that what one trains on another does not measure on.
+    /// The seed that every command uses, so that no command measures on queries that another trained on.
     public static let standardSeed: UInt64 = 1
 
     /// The collection.
     public let collection: RetrievalCollection
-    /// Seed of the cuts, which are the same for the same seed.
+    /// Seed of the cuts. Equal seeds give equal cuts.
     public let seed: UInt64
-    /// The split whose queries `train` and `dev` must not know.
+    /// The split whose queries must not be in `train` or `dev`.
     public let measured: String
-    /// Whether queries of `train` and `dev` stay that the measured split has too.
+    /// Whether queries of `train` and `dev` are kept even if the measured split has the same text.
     public let allowsLeaks: Bool
-    /// Labels that were read or cut already.
+    /// Labels that were already read or cut, by name.
     private let known = Known()
     private let cleaned = Known()
 
@@ -46,7 +48,7 @@ public struct JudgedSplits: Sendable {
         }
     }
 
-    /// Splits of a collection; nothing is read yet. Labels are read once, when they are first asked for.
+    /// Splits of a collection. Labels are not read yet; each split is read once, when it is first needed.
     public init(
         _ collection: RetrievalCollection, seed: UInt64 = standardSeed, measured: String = Part.test.rawValue,
         allowsLeaks: Bool = false
@@ -57,8 +59,9 @@ public struct JudgedSplits: Sendable {
         self.allowsLeaks = allowsLeaks
     }
 
-    /// The labels of a split by name: a part, or any split that the collection has.
-    /// - Throws: `RetrievalError` for an unknown split, damaged labels, labels that cannot be cut by content, or where leaks leave nothing.
+    /// The labels of a split by name: a part, or any split of the collection.
+    /// - Throws: `RetrievalError` for an unknown split, damaged labels, labels that cannot be cut by content, or a
+    ///   split that is empty without its leaks.
     public func qrels(_ name: String) throws -> Qrels {
         guard name == Part.train.rawValue || name == Part.dev.rawValue else { return try whole(name) }
         return try cleaned.qrels(name) { try withoutLeaks(name) }
@@ -68,8 +71,8 @@ public struct JudgedSplits: Sendable {
     /// - Throws: `RetrievalError`, see ``qrels(_:)-(String)``.
     public func qrels(_ part: Part) throws -> Qrels { try qrels(part.rawValue) }
 
-    /// Queries of `train` and `dev` that ``qrels(_:)-(Part)`` leaves out because a query of the measured split has their text, in the order of
-    /// the collection. With ``allowsLeaks`` they are the queries that stay all the same.
+    /// Queries of `train` and `dev` that ``qrels(_:)-(Part)`` leaves out because a query of the measured split has the
+    /// same text, in the order of the collection. With ``allowsLeaks`` they are kept instead.
     /// - Throws: `RetrievalError`, see ``qrels(_:)-(String)``.
     public func leaks() throws -> [Query] {
         guard let other = try measuredQueries() else { return [] }
@@ -77,7 +80,7 @@ public struct JudgedSplits: Sendable {
         return other.among(collection.queries.filter { query in learned.contains { $0[query.id] != nil } })
     }
 
-    /// The queries that a system trained on these splits knows.
+    /// The queries of `train` and `dev`, which a system trained on these splits knows.
     /// - Throws: `RetrievalError`, see ``qrels(_:)-(String)``.
     public func knownQueries() throws -> KnownQueries {
         let learned = try [Part.train, .dev].map { try qrels($0) }
@@ -100,7 +103,7 @@ public struct JudgedSplits: Sendable {
         return qrels
     }
 
-    /// `nil` where the collection has no measured split.
+    /// The queries of the measured split; `nil` if the collection has no such split, or if it is `train` or `dev`.
     private func measuredQueries() throws -> KnownQueries? {
         let available = collection.splits
         guard available == [RetrievalCollection.wholeSplit] || available.contains(measured),
@@ -109,7 +112,7 @@ public struct JudgedSplits: Sendable {
         return KnownQueries(collection.queries(judgedIn: try whole(measured)))
     }
 
-    /// The labels as they are read or cut, leaks included.
+    /// The labels as they are read or cut, including leaks.
     private func whole(_ name: String) throws -> Qrels { try known.qrels(name) { try read(name) } }
 
     private func read(_ name: String) throws -> Qrels {
@@ -130,29 +133,31 @@ public struct JudgedSplits: Sendable {
     }
 }
 
-/// A split to measure an artefact on: none of its queries is one that the artefact learned from or was chosen on.
+/// A split to measure an artefact on. The artefact must not have learned from its queries or been chosen on them.
 public struct MeasuredSplit: Sendable {
-    /// Its collection.
+    /// The collection.
     public let collection: RetrievalCollection
-    /// Its name.
+    /// Name of the split.
     public let name: String
-    /// Its labels.
+    /// The labels.
     public let qrels: Qrels
-    /// The queries that they judge, in the order of the collection.
+    /// The queries that ``qrels`` judges, in the order of the collection.
     public let queries: [Query]
-    /// Those of them that the artefact knows, where that was allowed or the split is `train` or `dev`.
+    /// The queries that the artefact knows. Empty unless leaks are allowed, or the split is `train` or `dev`.
     public let known: [Query]
 
     /// Checks a split before anything is asked or computed for it.
     ///
-    /// What an artefact knows stands in it (``Artefact/knownQueries()``). Of an artefact that was written before that was recorded it is what
-    /// stands in the `train` and `dev` of this collection. Whoever measures on `train` or `dev` by name wants the figures on known queries.
-    /// - Parameter allowsLeaks: whether to measure all the same where there are known queries.
-    /// - Throws: `RetrievalError.knownQueries`; what ``JudgedSplits/qrels(_:)-(String)`` throws; ``ArtefactError`` for a damaged artefact.
+    /// An artefact records the queries that it knows (``Artefact/knownQueries()``). For an artefact of a version that
+    /// did not record them, they are assumed to be those of `train` and `dev` of this collection. If the caller names
+    /// `train` or `dev`, known queries are expected and no error is thrown.
+    /// - Parameter allowsLeaks: whether to measure even if the artefact knows some of the queries.
+    /// - Throws: `RetrievalError.knownQueries`; whatever ``JudgedSplits/qrels(_:)-(String)`` throws; ``ArtefactError``
+    ///   for a damaged artefact.
     public init(
         _ name: String, of collection: RetrievalCollection, for artefact: Artefact, allowsLeaks: Bool = false
     ) throws {
-        // Splits as they are: an older artefact may have learned from what is left out today.
+        // Leaks stay in, because an artefact of an older version may have learned from them.
         let splits = JudgedSplits(collection, measured: name, allowsLeaks: true)
         self.collection = collection
         self.name = name

@@ -3,7 +3,7 @@ import MafinBlackBox
 import MafinEncoder
 import MafinNumerics
 
-/// Vectors of a frozen local encoder for whole corpora and lists of queries, kept on disk, so that they are made once.
+/// Keeps a frozen local encoder's vectors of corpora and lists of queries on disk, so that they are made only once.
 ///
 /// The key is the SHA-256 of everything that determines a vector: the code's version (`TextEncoder.encodingVersion`), weights, tokenizer,
 /// prefix, length, and all texts in order.
@@ -12,22 +12,22 @@ public struct LocalVectorCache: Sendable {
     /// Of the code that makes vectors.
     var version = TextEncoder.encodingVersion
 
-    /// A cache in a folder, made when it is first needed; `nil`: nothing is kept.
+    /// A cache in a folder, which is made when it is first needed; `nil`: nothing is kept.
     public init(folder: URL?) { self.folder = folder }
 
-    /// Unnormalised vectors of texts as `encoder` emits them, from disk or made now.
+    /// Vectors of texts from disk, or made now: `(texts.count, dimension)`, not normalised.
     /// - Parameters:
     ///   - weights: SHA-256 of the encoder's weights.
-    ///   - progress: number of texts done, of those that have to be made.
-    /// - Throws: `CancellationError`, or what the encoder throws. A cache that cannot be written is no error: the next run
-    ///   makes the vectors again.
+    ///   - progress: receives the number of texts done. It is called only while vectors are made.
+    /// - Throws: `CancellationError`, or whatever the encoder throws. If the cache cannot be written, no error is
+    ///   thrown, and the next run makes the vectors again.
     public func vectors(
         of texts: [String], as role: TextRole, encoder: TextEncoder, weights: String,
         isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws -> Matrix {
         var values: [Float] = []
         values.reserveCapacity(texts.count * encoder.encoder.dimension)
-        // One file for each so many texts: an interruption loses one file at most.
+        // Each file holds a limited number of texts, so that an interruption loses at most one file.
         for start in stride(from: 0, to: texts.count, by: Self.textsPerFile) {
             let part = Array(texts[start..<min(start + Self.textsPerFile, texts.count)])
             values += try vectors(

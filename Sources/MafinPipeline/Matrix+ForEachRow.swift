@@ -1,7 +1,7 @@
 import MafinNumerics
 
 extension Matrix {
-    /// Calls `body` with every row, spread over all threads.
+    /// Calls `body` with every row, in parallel on all threads.
     package mutating func forEachRow(
         grain: Int = 1, _ body: @Sendable (_ row: Int, _ values: UnsafeMutableBufferPointer<Float>) -> Void
     ) {

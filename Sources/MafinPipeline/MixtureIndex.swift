@@ -2,32 +2,36 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// Documents of both sources, to be ranked by a mixture of their scores: the one search of training reports, `evaluate` and `search`.
+/// Document vectors of both sources, ranked by a mixture of both scores. Training reports, `evaluate` and `search` all
+/// use this search.
 ///
-/// A score depends on its query and document alone (``MafinRetrieval/VectorIndex``), and each source is summed by itself. So every command
-/// gives a pair the same bits, and with weights 1 and 0 they are the black box's own.
+/// A score depends only on its query and document (``MafinRetrieval/VectorIndex``), and each source's inner product is
+/// summed separately. So every command computes the same score for a pair, bit for bit. With the weights 1 and 0 it is
+/// the black box's own score.
 struct MixtureIndex {
-    /// Query vectors of both sources, ready to be searched with.
+    /// Query vectors of both sources, ready for a search.
     struct Queries {
         fileprivate let blackBox: Matrix
         fileprivate let local: LocalRows
 
-        /// One row of both sources, the black box's first.
+        /// One weighted row: the black box's part first, then the local part.
         fileprivate func row(_ row: Int, weights: MixtureWeights) -> [Float] {
-            let factor = weights.blackBox * (local.weights.isEmpty ? 1 : local.weights[row])
-            return blackBox.row(row).map { factor * $0 } + local.vectors.row(row).map { weights.local * $0 }
+            weights.weighting(
+                Array(blackBox.row(row)) + local.vectors.row(row), split: blackBox.columns,
+                blackBoxFactor: local.weights.isEmpty ? 1 : local.weights[row])
         }
     }
 
     private let form: LocalForm
     /// The black box's unit rows.
     private let blackBox: VectorIndex
-    /// In the first part the black box's rows, weighted in the norm form; in the second the local ones.
+    /// The first part holds the black box's rows, multiplied by their weights in the norm form. The second part holds
+    /// the local rows.
     private let both: VectorIndex
 
     /// - Parameters:
-    ///   - blackBox, local: vectors of the documents, as they come.
-    ///   - ids: of the documents, named in errors; may be empty.
+    ///   - blackBox, local: vectors of the documents, of any length.
+    ///   - ids: ids of the documents, for error messages; may be empty.
     /// - Throws: `CombinationError` for a vector that is all zeros or not finite.
     init(_ form: LocalForm, blackBox: Matrix, local: Matrix, ids: [String] = []) throws {
         self.form = form
@@ -53,7 +57,7 @@ struct MixtureIndex {
             local: try form.prepare(checking: local, ids: ids))
     }
 
-    /// Queries that the black box was not asked for: only the local score is left of them.
+    /// Queries without the black box's vectors, for which only the local score counts.
     /// - Throws: `CombinationError` for a vector that is all zeros or not finite.
     func queries(localOnly local: Matrix) throws -> Queries {
         Queries(
@@ -67,19 +71,20 @@ struct MixtureIndex {
             queries: Matrix(rows: queries.blackBox.rows, columns: both.columns, values: rows), count: count)
     }
 
-    /// The best `count` documents of every query by the black box alone.
+    /// The best `count` documents of each query by the black box alone.
     func blackBoxRankings(of queries: Queries, count: Int) throws -> Rankings {
         try blackBox.search(queries: queries.blackBox, count: count)
     }
 
-    /// What each source adds to the scores of some documents for one query: added, they are the bits of ``rankings(of:weights:count:)``.
+    /// The contributions of both sources to the scores of some documents for one query. Their sum equals the score in
+    /// ``rankings(of:weights:count:)`` bit for bit.
     /// - Parameter query: a row of `queries`.
     /// - Returns: `(documents.count, 2)`.
     func parts(of documents: [Int], query: Int, of queries: Queries, weights: MixtureWeights) -> Matrix {
         both.partScores(of: documents, query: queries.row(query, weights: weights))
     }
 
-    /// Places of some documents in the black box's own ranking, from 1.
+    /// Ranks of some documents by the black box alone, from 1.
     func blackBoxPlaces(of documents: [Int], query: Int, of queries: Queries) -> [Int] {
         blackBox.places(of: documents, query: Array(queries.blackBox.row(query)))
     }

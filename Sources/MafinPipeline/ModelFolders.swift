@@ -1,18 +1,18 @@
 import Foundation
 
-/// Where encoders lie on this machine, and how one is found by its name. Nothing is asked over the network.
+/// The folders of encoders on this machine. Finds an encoder by its name, without the network.
 public struct ModelFolders: Sendable {
     /// The cache of Python's `huggingface_hub` (`HF_HUB_CACHE`, else `HUGGINGFACE_HUB_CACHE`, else `HF_HOME/hub`).
     public var cache: URL
-    /// Further folders, in which models lie under their plain names (`MAFIN_MODELS`).
+    /// Further folders that contain models under their plain names (`MAFIN_MODELS`).
     public var plain: [URL]
 
-    /// Folders of one's own.
+    /// The given folders.
     public init(cache: URL, plain: [URL] = []) {
         (self.cache, self.plain) = (cache, plain)
     }
 
-    /// What the environment says.
+    /// The folders that environment variables name.
     public init(environment: [String: String] = ProcessInfo.processInfo.environment) {
         let hub = HubEnvironment(environment)
         cache =
@@ -20,8 +20,9 @@ public struct ModelFolders: Sendable {
         plain = (hub.value("MAFIN_MODELS") ?? "").split(separator: ":").map { hub.url(String($0)) }
     }
 
-    /// The folder of an encoder: a local one, a snapshot in ``cache``, or a plain name in one of ``plain``.
-    /// - Throws: ``ModelError/notFound(name:reason:)``, which says how to get it.
+    /// The folder of an encoder: a local folder, a snapshot in ``cache``, or a folder of that name in one of ``plain``,
+    /// in this order.
+    /// - Throws: ``ModelError/notFound(name:reason:)``, which says how to download it.
     public func resolve(_ nameOrPath: String, revision: String = "main") throws -> URL {
         let path = nameOrPath.hasPrefix("~/") ? NSString(string: nameOrPath).expandingTildeInPath : nameOrPath
         let local = URL(fileURLWithPath: path)
@@ -45,7 +46,7 @@ public struct ModelFolders: Sendable {
             reason: "not on this machine; pull it with: mafin model pull \(nameOrPath)\(option)")
     }
 
-    /// Whether a folder holds what an encoder cannot do without.
+    /// Whether a folder holds the files that every encoder needs.
     package static func isEncoder(_ folder: URL) -> Bool {
         ["config.json", "model.safetensors"].allSatisfy {
             FileManager.default.fileExists(atPath: folder.appendingPathComponent($0).path)
@@ -53,14 +54,14 @@ public struct ModelFolders: Sendable {
     }
 }
 
-/// Why no encoder can be had under a name.
+/// Why no encoder was found for a name.
 public enum ModelError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A repository id or revision is malformed.
     case badRepository(String, reason: String)
     /// No local folder and no downloaded model of that name.
     case notFound(name: String, reason: String)
 
-    /// One sentence: what is wrong, and what to do about it where that is known.
+    /// One sentence: what is wrong, and how to mend it if that is known.
     public var description: String {
         switch self {
         case .badRepository(let name, let reason): "model repository '\(name)': \(reason)"
@@ -69,7 +70,7 @@ public enum ModelError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// The variables that Python's `huggingface_hub` reads, read in the same way.
+/// Reads the environment variables of Python's `huggingface_hub` in the same way.
 package struct HubEnvironment {
     private let variables: [String: String]
 
@@ -82,12 +83,12 @@ package struct HubEnvironment {
         names.lazy.compactMap { variables[$0] }.first { !$0.isEmpty }
     }
 
-    /// A path that may begin with the user's home, `~/`.
+    /// The URL of a path that may begin with `~/`, the user's home.
     package func url(_ path: String) -> URL {
         URL(fileURLWithPath: path.hasPrefix("~/") ? userHome + path.dropFirst() : path)
     }
 
-    /// `HF_HOME`, else `huggingface` among the user's caches.
+    /// `HF_HOME`, or `huggingface` in the user's cache folder.
     package var home: URL {
         value("HF_HOME").map(url)
             ?? (value("XDG_CACHE_HOME").map(url) ?? url(userHome).appendingPathComponent(".cache"))
@@ -97,7 +98,7 @@ package struct HubEnvironment {
     private var userHome: String { value("HOME") ?? FileManager.default.homeDirectoryForCurrentUser.path }
 }
 
-/// A model repository of a hub and its place in the cache, laid out as `huggingface_hub` does:
+/// A model repository of a hub and its folder in the cache, with the layout of `huggingface_hub`:
 /// ```
 /// models--org--name/refs/main                     the commit that the name stands for
 /// models--org--name/blobs/<etag>                  the content of files
@@ -111,12 +112,12 @@ package struct HubRepository: Sendable {
     package let revision: String
     /// The folder `models--org--name`.
     package let folder: URL
-    /// The folder of its locks.
+    /// The folder of its lock files.
     package let locks: URL
 
     /// - Throws: ``ModelError/badRepository(_:reason:)``
     package init(_ name: String, revision: String, cache: URL) throws {
-        // What huggingface_hub allows; it keeps names from leaving the cache folder.
+        // The rules of huggingface_hub. They also prevent paths outside the cache folder.
         let parts = name.split(separator: "/", omittingEmptySubsequences: false)
         guard (1...2).contains(parts.count), parts.allSatisfy({ Self.isName($0) }), !name.contains("--"),
             name.count <= 96
@@ -146,10 +147,10 @@ package struct HubRepository: Sendable {
     /// Whether a text is a full commit.
     package static func isCommit(_ text: String) -> Bool { text.wholeMatch(of: /[0-9a-f]{40}/) != nil }
 
-    /// File that says which commit the revision stands for.
+    /// The file that contains the commit of the revision.
     package var reference: URL { folder.appendingPathComponent("refs").appendingPathComponent(revision) }
 
-    /// What a file of `refs` says.
+    /// The commit in a file of `refs`; `nil` if the file cannot be read.
     package static func commit(in reference: URL) -> String? {
         (try? String(contentsOf: reference, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
     }
@@ -159,7 +160,8 @@ package struct HubRepository: Sendable {
 
     package func snapshot(_ commit: String) -> URL { snapshots.appendingPathComponent(commit) }
 
-    /// The snapshot of the revision that is in the cache, or nil where there is none or it lacks what an encoder needs.
+    /// The folder of the revision's snapshot in the cache; `nil` if there is none, or if it lacks files that an encoder
+    /// needs.
     package var cachedSnapshot: URL? {
         let commit = Self.commit(in: reference) ?? revision
         guard Self.isCommit(commit) else { return nil }

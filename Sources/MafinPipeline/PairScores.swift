@@ -3,7 +3,8 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// The two parts of an artefact's score of any judged query and any document: which source moved a document up?
+/// The two parts of an artefact's score for any of the given queries and any document. They show which source ranked a
+/// document higher.
 public struct PairScores {
     private let index: MixtureIndex
     private let queries: MixtureIndex.Queries
@@ -12,8 +13,9 @@ public struct PairScores {
     private let documentRows: [String: Int]
 
     /// Encodes queries and documents.
-    /// - Parameter vectors: the black box's answers for all documents of the collection and for `queries`.
-    /// - Throws: ``ArtefactError`` where the vectors are of another black box; what encoders and files throw; `CancellationError`.
+    /// - Parameter vectors: the black box's vectors of all documents of the collection and of `queries`.
+    /// - Throws: ``ArtefactError`` if the vectors are of another black box; whatever encoders and files throw;
+    ///   `CancellationError`.
     public init(
         _ model: ArtefactModel, on collection: RetrievalCollection, queries: [Query], vectors: BlackBoxVectors,
         cache: LocalVectorCache, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
@@ -30,7 +32,8 @@ public struct PairScores {
         documentRows = collection.documentIndex
     }
 
-    /// What each source adds to the score of a document for a query; `nil` where either is not known.
+    /// The contributions of both sources to the score of a document for a query; `nil` if the query or the document is
+    /// not known.
     public func parts(query: String, document: String) -> ScoreParts? {
         guard let query = queryRows[query], let document = documentRows[document] else { return nil }
         let parts = index.parts(of: [document], query: query, of: queries, weights: weights)

@@ -2,22 +2,22 @@ import Foundation
 import MafinEncoder
 import MafinNumerics
 
-/// A released checkpoint that training begins with: where it lies, and how its texts are made.
+/// The released checkpoint with which training begins, and how its input texts are made.
 public struct ReleasedEncoder: Sendable {
-    /// Repository id or folder, as the user named it.
+    /// Repository id or folder, as given by the user.
     public let name: String
-    /// Revision of the repository, where one was asked for.
+    /// Revision of the repository, if one was asked for.
     public let revision: String?
     /// The folder with its files.
     public let folder: URL
-    /// What is put in front of texts; `nil`: what the checkpoint says.
+    /// Prefixes of texts; `nil`: those of the checkpoint.
     public let prefixes: TextPrefixes?
-    /// Tokens at most; `nil`: what the checkpoint says.
+    /// Largest number of tokens of a text; `nil`: that of the checkpoint.
     public let maximumLength: Int?
     /// SHA-256 of its weights.
     public let weightsHash: String
 
-    /// - Throws: `BlackBoxError` or a file error where the weights cannot be read.
+    /// - Throws: `EncoderError.file` if the folder has no `model.safetensors`, or a file error if it cannot be read.
     public init(
         name: String, revision: String? = nil, folder: URL, prefixes: TextPrefixes? = nil, maximumLength: Int? = nil
     ) throws {
@@ -33,15 +33,16 @@ public struct ReleasedEncoder: Sendable {
         weightsHash = try ContentHash.sha256(of: weights)
     }
 
-    /// The checkpoint loaded, ready to be trained.
-    /// - Throws: what `TextEncoder` throws, naming the file.
+    /// Loads the checkpoint, ready to be trained.
+    /// - Throws: whatever `TextEncoder` throws, with the file.
     public func load(frozenLayers: Int = 0, freezesEmbeddings: Bool = false) throws -> TextEncoder {
         try TextEncoder(
             modelFolder: folder, prefixes: prefixes, maximumLength: maximumLength, frozenLayers: frozenLayers,
             freezesEmbeddings: freezesEmbeddings)
     }
 
-    /// - Parameter saved: the folder inside the artefact where trained weights are saved; `nil`: the checkpoint as released.
+    /// - Parameter saved: the folder inside the artefact to which trained weights are saved; `nil`: the released
+    ///   checkpoint itself.
     func record(of encoder: TextEncoder, saved: String?) -> EncoderRecord {
         let isFolder = FileManager.default.fileExists(atPath: name)
         return EncoderRecord(

@@ -12,7 +12,7 @@ extension TokenBatch: EncoderInputs {
     /// The given rows, in the given order.
     public func selecting(rows: [Int]) -> TokenBatch { selecting(rows: rows[...]) }
 
-    /// The rows of all parts, one part after the other.
+    /// The rows of all parts, in order.
     public static func concatenating(_ parts: [TokenBatch]) -> TokenBatch {
         var all = TokenBatch()
         for part in parts { all.append(contentsOf: part) }
@@ -21,7 +21,7 @@ extension TokenBatch: EncoderInputs {
 }
 
 extension BERTEncoder: TrainableEncoder {
-    /// Architecture, pooling and what is frozen.
+    /// Architecture, pooling and frozen parts.
     public var identity: String {
         "\(configuration), pooling \(pooling), frozen layers \(frozenLayers), frozen embeddings \(freezesEmbeddings)"
     }

@@ -4,38 +4,39 @@ import MafinEncoder
 import MafinMethod
 import MafinRetrieval
 
-/// A contender after its training: the encoder at its best state, how it is mixed with the black box, and what dev says of it.
+/// The result of training a contender: the encoder in its best state, its mixture with the black box, and its figures
+/// on dev.
 public struct TrainedEncoder {
-    /// At its best state; of queries, and in modes that train documents of these too.
+    /// The encoder in its best state. It encodes queries, and also documents in modes that train documents.
     public let encoder: TextEncoder
-    /// How the training went.
+    /// The outcome of the training.
     public let outcome: TrainingOutcome
-    /// Everything that is known of it, except how to reach the black box again.
+    /// The manifest, except for how to reach the black box again.
     public let manifest: ArtefactManifest
-    /// The comparison on dev with the black box, on which everything was chosen.
+    /// The comparison with the black box on dev, where everything was chosen.
     public let development: EvaluationReport
     let knownQueries: KnownQueries
 
-    /// Which contender.
+    /// The contender.
     public var contender: Contender { manifest.contender }
     /// How the black box and the encoder are mixed.
     public var mixing: Mixture { manifest.mixing }
-    /// Whether it pays, by dev.
+    /// Whether it is worth using, judged on dev.
     public var verdict: Verdict { manifest.verdict }
-    /// Whether the encoder is of documents too.
+    /// Whether the encoder encodes documents too.
     package var trainsDocuments: Bool { manifest.queryEncoder == nil }
 
     /// Writes the artefact, whole or not at all.
     /// - Parameters:
-    ///   - source: how to open the black box again.
-    ///   - force: whether a verdict against it is overridden.
+    ///   - source: how to reach the black box again.
+    ///   - force: whether a verdict against the artefact is overridden.
     /// - Throws: ``ArtefactError``, `NumericsError`.
     @discardableResult
     public func write(to folder: URL, source: BlackBoxSource? = nil, force: Bool = false) throws -> Artefact {
         var manifest = manifest
         manifest.blackBoxSource = source
         if force { manifest.verdict = manifest.verdict.forced() }
-        // In the norm form a vector's length is its weight.
+        // In the norm form the length of a vector acts as its weight, so it must be kept.
         let normalizes = mixing.localForm == .unit
         let save: (URL) throws -> Void = { [encoder] in
             try encoder.encoder.save(to: $0, tokenizerFrom: encoder.folder, normalizes: normalizes)

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Folders that the environment names.
+/// Folders that environment variables name.
 package enum UserFolder {
-    /// nil where the variable is not set, or empty.
+    /// The folder in a variable; `nil` if the variable is not set, or empty.
     package static func named(_ variable: String, in environment: [String: String]) -> URL? {
         environment[variable].flatMap { $0.isEmpty ? nil : URL(fileURLWithPath: $0) }
     }
@@ -11,7 +11,8 @@ package enum UserFolder {
         environment["HOME"].map { URL(fileURLWithPath: $0) } ?? FileManager.default.homeDirectoryForCurrentUser
     }
 
-    /// What mafin keeps for later runs: `MAFIN_CACHE`, else `XDG_CACHE_HOME/mafin`, else `~/.cache/mafin` (`~/Library/Caches/mafin` on a Mac).
+    /// The folder of mafin's caches: `MAFIN_CACHE`, otherwise `XDG_CACHE_HOME/mafin`, otherwise `~/.cache/mafin`
+    /// (`~/Library/Caches/mafin` on a Mac).
     package static func caches(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> URL {
         named("MAFIN_CACHE", in: environment)
             ?? named("XDG_CACHE_HOME", in: environment)?.appendingPathComponent("mafin")

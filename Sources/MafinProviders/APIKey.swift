@@ -1,24 +1,24 @@
 import Foundation
 
-/// A secret that is sent to a server and shown nowhere: every way of printing it gives `APIKey(redacted)`.
+/// A secret that is sent to a server and never shown: printing it in any way gives `APIKey(redacted)`.
 public struct APIKey: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    /// The secret itself, for the header of a request only.
+    /// The secret itself. Only the header of a request may use it.
     let secret: String
 
-    /// A key that is at hand already.
+    /// A key from its text.
     /// - Parameter source: where it comes from, for the error message.
-    /// - Throws: ``ProviderError/badKey(source:reason:)`` where it is empty or holds anything but visible ASCII characters.
+    /// - Throws: ``ProviderError/badKey(source:reason:)`` if it is empty or contains anything but visible ASCII characters.
     public init(_ secret: String, source: String = "API key") throws {
         let trimmed = secret.trimmingCharacters(in: .whitespacesAndNewlines)
         guard !trimmed.isEmpty else { throw ProviderError.badKey(source: source, reason: "is empty") }
-        // It becomes a header: anything else would break the request, or smuggle in another header.
+        // It becomes part of a header. Other characters would break the request or add another header.
         guard trimmed.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-            throw ProviderError.badKey(source: source, reason: "holds characters that cannot stand in a header")
+            throw ProviderError.badKey(source: source, reason: "contains characters that a header cannot hold")
         }
         self.secret = trimmed
     }
 
-    /// The key in an environment variable, or nil where the variable is not set.
+    /// The key in an environment variable, or nil if the variable is not set.
     public init?(
         environmentVariable name: String, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws {
@@ -26,7 +26,7 @@ public struct APIKey: Sendable, Hashable, CustomStringConvertible, CustomDebugSt
         try self.init(value, source: "environment variable \(name)")
     }
 
-    /// The key in a file: all of it, white space around it left out.
+    /// The key in a file: the whole text without white space around it.
     public init(file: URL) throws {
         guard let text = try? String(contentsOf: file, encoding: .utf8) else {
             throw ProviderError.badKey(source: file.path, reason: "cannot be read")
@@ -38,24 +38,24 @@ public struct APIKey: Sendable, Hashable, CustomStringConvertible, CustomDebugSt
     public var description: String { "APIKey(redacted)" }
     /// Never the secret.
     public var debugDescription: String { description }
-    /// Nothing to look into.
+    /// Empty, so that reflection cannot show the secret.
     public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// Where a provider's key is: in a file or a variable that the user names, else in the first of the provider's usual variables that is set.
+/// Where a provider's key is: in a file or variable that the user names, else in the first of the provider's usual variables that is set.
 public struct APIKeySource: Sendable, Hashable {
-    /// A file that holds nothing else.
+    /// A file that holds only the key.
     public var file: URL?
-    /// A variable that must be set.
+    /// The name of a variable that must be set.
     public var variable: String?
 
-    /// - Parameter variable: not looked at where there is a file.
+    /// - Parameter variable: ignored if there is a file.
     public init(file: URL? = nil, variable: String? = nil) {
         (self.file, self.variable) = (file, variable)
     }
 
-    /// The key for a provider, or nil where nothing is named and none of its variables is set.
-    /// - Throws: ``ProviderError/badKey(source:reason:)``, which never holds the key.
+    /// The key for a provider, or nil if nothing is named and none of its variables is set.
+    /// - Throws: ``ProviderError/badKey(source:reason:)``, which never contains the key.
     public func key(
         of profile: ProviderProfile, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws -> APIKey? {

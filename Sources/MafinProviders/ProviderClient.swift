@@ -1,11 +1,11 @@
 import Logging
 
-/// What the clients for vectors and for replies have in common: whom they ask, and on whose account.
+/// What the clients for vectors and for replies have in common: the server, and the account that pays.
 protocol ProviderClient: Sendable {
     var profile: ProviderProfile { get }
     var exchange: Exchange { get }
     var retry: RetryPolicy { get }
-    /// What the account may send in a minute.
+    /// What the account may send per minute.
     var rates: RateLimits { get }
     var spending: Spending { get }
     var ledger: any AccountLedger { get }
@@ -14,18 +14,18 @@ protocol ProviderClient: Sendable {
 }
 
 extension ProviderClient {
-    /// Books a request with all who share the account, and returns for how long it has to wait.
+    /// Reserves a request in the account's ledger. Returns how long it must wait.
     func reserve(requests: Int = 1, tokens: Int) async throws -> Duration {
         try await ledger.reserve(
             RequestCost(requests: requests, tokens: tokens), account: exchange.account, rates: rates)
     }
 
-    /// Gives back reserved tokens that were too many, or reserves those that were too few.
+    /// Corrects a reservation: adds tokens, or returns them if negative.
     func correct(tokens: Int) async throws {
         try await ledger.correct(tokens: tokens, account: exchange.account, rates: rates)
     }
 
-    /// Nobody who shares the account sends anything for a time.
+    /// Stops all who share the account from sending for a time.
     func pause(for duration: Duration) async throws {
         try await ledger.pause(account: exchange.account, for: duration)
     }
@@ -40,7 +40,7 @@ extension ProviderClient {
         try await spending.book(tokens: tokens, account: exchange.account, ledger: ledger, endpoint: exchange.url)
     }
 
-    /// Corrects a booking to what the request has really cost.
+    /// Corrects a booking to the actual cost of the request.
     func settle(_ booking: Spending.Booking, actual: Int) async throws {
         try await spending.settle(booking, actual: actual, ledger: ledger)
     }

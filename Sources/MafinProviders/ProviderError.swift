@@ -1,60 +1,60 @@
 import Foundation
 import MafinBlackBox
 
-/// What can go wrong between this machine and an embedding API, the cache of its answers, or a model hub.
+/// Errors of embedding and chat APIs, of the cache of their answers, and of the model hub.
 public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// A key is there but cannot be used.
+    /// A key was found but cannot be used.
     case badKey(source: String, reason: String)
-    /// The server wants a key, and there is none.
+    /// The server requires a key, and there is none.
     case missingKey(endpoint: String, variable: String)
-    /// What may be spent is bounded, and nobody has said what a token costs.
+    /// There is a limit on the cost, but no price.
     case missingPrice
-    /// A flag that makes no sense where somebody waits for each answer.
+    /// A flag cannot be used in a service, where somebody waits for each answer.
     case notForService(flag: String)
-    /// A provider's profile is malformed; the place is a key or a line.
+    /// A provider's profile is malformed. The place is a key or a line.
     case badProfile(source: String, place: String, reason: String)
-    /// No profile bears the name.
+    /// No profile has this name.
     case unknownProvider(String, known: [String])
-    /// An address or an option of a server makes no sense.
+    /// An address or an option of a server is invalid.
     case badEndpoint(String, reason: String)
     /// An artefact names an address that is not its provider's own, and the user has not named it.
     case untrustedAddress(String, provider: String)
-    /// A file of certificate authorities is none.
+    /// A file of certificate authorities cannot be read.
     case badCertificates(path: String, reason: String)
     /// APIs refuse empty texts, so none is sent.
     case emptyTexts(role: TextRole, count: Int, first: [String])
-    /// The server refuses, and asking again would not help.
+    /// The server refuses the request, and sending it again would not help.
     case refused(endpoint: String, status: Int, message: String)
-    /// The server did not answer, or asked to come back later, at every attempt; after which time, where it said so.
+    /// At every attempt the server did not answer, or asked for a later one. `retryAfter` is the pause that it asked for, if any.
     case unavailable(endpoint: String, attempts: Int, reason: String, retryAfter: Duration? = nil)
     /// The server answered with something that cannot be used.
     case badAnswer(endpoint: String, reason: String)
     /// One vector of an answer cannot be used.
     case badVector(endpoint: String, id: String, reason: String)
-    /// The server refuses these texts for themselves, or gave no usable vector for them; all others were answered.
+    /// The server refuses these texts, or gave no usable vectors for them. All others were answered.
     case textsRefused(endpoint: String, role: TextRole, texts: [RefusedText])
-    /// Texts are longer than the model takes; nothing was asked.
+    /// Texts are longer than the model accepts. Nothing was sent.
     case textsTooLong(role: TextRole, limit: Int, count: Int, first: [String])
-    /// Jobs of a batch API are sent and not answered yet; nobody wanted to wait.
+    /// Jobs of a batch API were sent and are not answered yet, and the call was not to wait.
     case batchPending(jobs: [String], texts: Int)
-    /// The next request could cost more than may be spent, so it was not sent.
+    /// The next request could exceed the limit on spending, so it was not sent.
     case overBudget(endpoint: String, reason: String)
 
     /// The cache cannot be opened, read or written.
     case cacheUnusable(path: String, reason: String)
-    /// There is no room for the cache.
+    /// The disk is too full for the cache.
     case cacheFull(path: String)
-    /// The server's vectors are of another length than those it gave before under the same name.
+    /// The vectors of a model have another length than earlier ones under the same name.
     case dimensionChanged(id: String, found: Int, cached: Int, path: String)
 
-    /// The model gives other vectors than those it gave before under the same name.
+    /// The vectors of a model differ from earlier ones under the same name.
     case modelDrifted(model: String, checked: Int, id: String, cosine: Double, path: String)
-    /// A file to be imported, or the way in which the cache is used, does not fit.
+    /// A file cannot be imported or exported, or the cache does not hold what was named.
     case cacheMisuse(path: String, reason: String)
 
-    /// The hub has no such repository, revision or file, or shows it to nobody without a token.
+    /// The hub has no such repository, revision or file, or shows it only with a token.
     case notOnHub(repository: String, revision: String, endpoint: String, message: String)
-    /// The hub wants a token, or another one.
+    /// The hub requires a token, or another one.
     case hubAccessDenied(repository: String, endpoint: String, status: Int, message: String)
     /// The hub cannot be reached or keeps failing.
     case hubUnavailable(repository: String, endpoint: String, attempts: Int, reason: String)
@@ -65,14 +65,14 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A downloaded file or its folder cannot be written.
     case cannotStore(path: String, reason: String)
 
-    /// One sentence: what failed, where, and what to do about it where that is known.
+    /// One sentence: what failed, where, and what to do about it if that is known.
     public var description: String {
         switch self {
         case .badKey(let source, let reason): "\(source): the key \(reason)"
         case .missingKey(let endpoint, let variable):
-            "\(endpoint) wants an API key: set \(variable), or name the variable or the file that holds it (--api-key-env, --api-key-file; for a language model --llm-key-env, --llm-key-file)"
-        case .notForService(let flag): "\(flag) makes no sense for a service: somebody waits for each answer"
-        case .missingPrice: "--max-cost needs --price, what a million tokens cost"
+            "\(endpoint) requires an API key: set \(variable), or name the variable or the file that holds it (--api-key-env, --api-key-file; for a language model --llm-key-env, --llm-key-file)"
+        case .notForService(let flag): "\(flag) cannot be used in a service, where somebody waits for each answer"
+        case .missingPrice: "--max-cost needs --price, the price of a million tokens"
         case .badProfile(let source, let place, let reason): "\(source): \(place): \(reason)"
         case .unknownProvider(let name, let known):
             "no provider is called '\(name)'; known are \(known.joined(separator: ", "))"
@@ -90,16 +90,16 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         case .textsRefused(let endpoint, let role, let texts):
             RefusedText.description(endpoint: endpoint, role: role, texts: texts)
         case .textsTooLong(let role, let limit, let count, let first):
-            "\(count) \(role.plural) \(count == 1 ? "is" : "are") longer than the \(limit) tokens that the model takes: \(BlackBoxError.list(first, of: count)); cut them, or pass --on-overflow truncate or split-mean"
+            "\(count) \(role.plural) \(count == 1 ? "is" : "are") longer than the \(limit) tokens that the model accepts: \(BlackBoxError.list(first, of: count)); cut them, or pass --on-overflow truncate or split-mean"
         case .batchPending(let jobs, let texts):
-            "\(texts) texts are in \(jobs.count) batch\(jobs.count == 1 ? "" : "es") that the provider has not answered yet (\(BlackBoxError.list(jobs.prefix(3), of: jobs.count))); the same command, or mafin batch resume, collects them"
+            "\(texts) texts are in \(jobs.count) batch\(jobs.count == 1 ? "" : "es") that the provider has not answered yet (\(BlackBoxError.list(jobs.prefix(3), of: jobs.count))); run the same command again, or mafin batch resume, to collect them"
         case .overBudget(let endpoint, let reason): "\(endpoint): \(reason)"
         case .cacheUnusable(let path, let reason): "cache \(path): \(reason)"
         case .cacheFull(let path): "cache \(path): no space left on the disk; everything stored before is intact"
         case .dimensionChanged(let id, let found, let cached, let path):
             "the vector of '\(id)' has \(found) numbers, but those of the same model in the cache \(path) have \(cached)"
         case .modelDrifted(let model, let checked, let id, let cosine, let path):
-            "model '\(model)' has changed: of \(checked) texts asked again, '\(id)' has a cosine of \(String(format: "%.4f", cosine)) to its vector in the cache \(path); remove the old vectors (mafin cache gc --source) or use another cache"
+            "model '\(model)' has changed: of \(checked) texts sent again, '\(id)' has a cosine of \(String(format: "%.4f", cosine)) to its vector in the cache \(path); remove the old vectors (mafin cache gc --source) or use another cache"
         case .cacheMisuse(let path, let reason): "\(path): \(reason)"
         case .notOnHub(let repository, let revision, let endpoint, let message):
             "\(endpoint) has no '\(repository)' at revision '\(revision)', or shows it only with a token: \(message)"
@@ -114,7 +114,7 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// Who can mend it; commands turn this into their exit code.
+    /// Who can fix it. Commands derive their exit status from this.
     public var category: Category {
         switch self {
         case .badKey, .missingKey, .missingPrice, .notForService, .badProfile, .unknownProvider, .badEndpoint,
@@ -129,13 +129,13 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// Who can mend an error.
+    /// Who can fix an error.
     public enum Category: Sendable {
-        /// Whoever typed the command.
+        /// The person who typed the command.
         case usage
-        /// Whoever has the files.
+        /// The person who owns the files.
         case data
-        /// Whoever runs the server, or time.
+        /// The operator of the server. The error may also disappear by itself.
         case network
     }
 

@@ -1,49 +1,50 @@
-/// What can be wrong with a collection, judgments, a run, a metric's name or vectors to search among.
+/// An error in a collection, judgments, a run, the name of a metric, or vectors to search.
 ///
-/// Every case names the file and line (1-based) or the identifier at fault, and what was expected.
+/// Cases name the file and line (from 1) or the identifier, and what was expected.
 public enum RetrievalError: Error, Equatable, Sendable {
-    /// Nothing lies at `path`, where `expected` should be.
+    /// There is no file at `path`, which should be `expected`.
     case missingFile(path: String, expected: String)
-    /// The file is there, but could not be read to its end (permissions, a damaged gzip stream).
+    /// The file exists, but it could not be read to its end (permissions, a damaged gzip stream).
     case unreadableFile(path: String, reason: String)
-    /// `path` is none of the formats that a collection is read from.
+    /// `path` has none of the formats of a collection.
     case unknownFormat(path: String, found: String)
     /// Text that is not JSON. `column` counts bytes, from 1.
     case malformedJSON(path: String, line: Int, column: Int, reason: String)
-    /// A line of a tabular file (qrels, run) without the columns it needs.
+    /// A line of a tabular file (qrels, run) does not have the required columns.
     case malformedLine(path: String, line: Int, expected: String, found: String)
-    /// A JSON object without a field it needs.
+    /// A JSON object lacks a required field.
     case missingField(path: String, line: Int, field: String)
-    /// A JSON field of another type than expected.
+    /// A JSON field has the wrong type.
     case wrongType(path: String, line: Int, field: String, expected: String, found: String)
-    /// Two documents, or two queries, of one identifier.
+    /// Two documents or two queries have the same identifier.
     case duplicateIdentifier(path: String, line: Int, kind: TextKind, identifier: String, firstLine: Int)
-    /// One pair of query and document named twice in qrels or in a run.
+    /// Qrels or a run name a pair of query and document twice.
     case duplicatePair(path: String, line: Int, query: String, document: String, firstLine: Int)
-    /// A label that names a document or query which the collection does not hold.
+    /// A label names a document or query that the collection does not have.
     case unknownIdentifier(path: String, line: Int, kind: TextKind, identifier: String)
-    /// A grade that is no integer.
+    /// A grade is not an integer.
     case invalidGrade(path: String, line: Int, found: String)
-    /// A score that is no finite number.
+    /// A score is not a finite number.
     case invalidScore(path: String, line: Int, found: String)
-    /// A corpus without a document, or a file of queries without a query.
+    /// A corpus has no document, or a file of queries has no query.
     case emptyCollection(path: String, kind: TextKind)
     /// The collection has no split of this name.
     case unknownSplit(path: String, split: String, available: [String])
     /// The split has no query with a relevant document, so there is nothing to measure or learn from.
     case noJudgedQueries(path: String)
-    /// So many queries share a text or a relevant document that no split can fill every part.
+    /// So many queries share a text or a relevant document that not every part can get a query.
     case inseparableLabels(queries: Int, largestComponent: Int, parts: [String])
-    /// Queries to measure on whose texts were learned from or chosen on; `identifier` and `text` are the first of them.
+    /// The texts of some queries to measure were learned from or chosen on. `identifier` and `text` are those of the
+    /// first such query.
     case knownQueries(split: String, known: Int, measured: Int, identifier: String, text: String)
-    /// An identifier that a TREC file cannot hold, because its columns are separated by white space.
+    /// An identifier is empty or has white space, so a TREC file cannot hold it.
     case unwritableIdentifier(identifier: String)
-    /// A metric's name that is not understood.
+    /// The name of a metric is unknown.
     case unknownMetric(name: String)
-    /// An element of a vector that cannot be searched with: row and column count from 0, as in NumPy.
+    /// An element of a vector is not usable for search. Row and column count from 0, as in NumPy.
     case invalidElement(source: String, row: Int, column: Int, expected: String, found: String)
 
-    /// Which of the two kinds of text an identifier names.
+    /// The kind of text that an identifier names.
     public enum TextKind: String, Sendable {
         /// A document of the corpus.
         case document
@@ -53,7 +54,7 @@ public enum RetrievalError: Error, Equatable, Sendable {
 }
 
 extension RetrievalError: CustomStringConvertible {
-    /// One sentence that says where the fault lies, what was expected and what was found.
+    /// One sentence: where the fault is, what was expected and what was found.
     public var description: String {
         switch self {
         case .missingFile(let path, let expected):
@@ -94,11 +95,18 @@ extension RetrievalError: CustomStringConvertible {
             "\(known) of the \(measured) queries of \(split) have a text that was learned from or chosen on, for instance "
                 + "\"\(identifier)\" (\(text.count > 60 ? text.prefix(59) + "…" : text)): figures on them measure memory"
         case .unwritableIdentifier(let identifier):
-            "the id \"\(identifier)\" holds white space, or nothing, and cannot stand in a TREC file"
+            "the id \"\(identifier)\" is empty or has white space, so it cannot be written to a TREC file"
         case .unknownMetric(let name):
             "unknown metric \"\(name)\"; known are nDCG@k, Recall@k (R@k), P@k, MRR@k (RR@k), MAP (AP), MAP@k, Success@k, Rprec"
         case .invalidElement(let source, let row, let column, let expected, let found):
             "\(source): row \(row), column \(column) (both from 0): expected \(expected), found \(found)"
         }
+    }
+}
+
+/// Checks that an identifier can be written to a file whose columns are separated by white space.
+func requireWritable(_ identifier: String) throws {
+    guard !identifier.isEmpty, !identifier.unicodeScalars.contains(where: { $0.properties.isWhitespace }) else {
+        throw RetrievalError.unwritableIdentifier(identifier: identifier)
     }
 }

@@ -1,9 +1,9 @@
-/// The tables of the inner loop, at fixed addresses: no bounds checks, no reference counting.
+/// The tables of the inner loop, at fixed addresses, so that it needs no bounds checks and no reference counting.
 final class ActionTables: @unchecked Sendable {
     // Sendable: nothing changes after `init`.
 
-    /// By the first byte of a character: below 256, the byte that an ASCII letter or digit adds to its word; else one of the codes
-    /// below.
+    /// The code of each first byte of a character. A code below 256 is the byte that an ASCII letter or digit adds to
+    /// its word. Other codes are the constants below.
     let firstBytes: UnsafePointer<UInt16>
     /// The token id of each ASCII character that is a word of its own.
     let isolatedASCII: UnsafePointer<Int32>

@@ -6,14 +6,14 @@ struct AddedToken: Sendable, Equatable, Decodable {
     var isSpecial = true
     /// Matched in the normalized text, in its own normalized form.
     var isNormalized = false
-    /// Matched only where no letter, digit or underscore touches it.
+    /// Matched only if no letter, digit or underscore is next to it.
     var isSingleWord = false
-    /// Includes the white space in front of it.
+    /// Includes the white space before it.
     var stripsLeft = false
-    /// Includes the white space behind it.
+    /// Includes the white space after it.
     var stripsRight = false
 
-    /// The names in `tokenizer.json`, which has all of them.
+    /// The names in `tokenizer.json`. All of them are required there.
     enum CodingKeys: String, CodingKey {
         case content, id
         case isSpecial = "special"
@@ -28,12 +28,12 @@ struct AddedToken: Sendable, Equatable, Decodable {
 /// without overlaps.
 struct AddedTokens: Sendable {
     let tokens: [AddedToken]
-    /// Those that are matched in the raw text, and those in the normalized text.
+    /// The tokens that are matched in the raw text, and those that are matched in the normalized text.
     let raw: [Pattern]
     let normalized: [Pattern]
-    /// Whether the fast path can match all of them: each matches its bytes anywhere in the text.
+    /// Whether the fast path can match all tokens, because each of them matches its bytes anywhere in the text.
     let areLiteral: Bool
-    /// The patterns of the fast path by their first byte, the longest first.
+    /// The patterns of the fast path, by their first byte. The longest come first.
     private let literals: [UInt8: [(bytes: [UInt8], id: Int32)]]
 
     struct Pattern: Sendable {

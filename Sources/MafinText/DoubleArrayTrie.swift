@@ -1,4 +1,5 @@
-/// Keys of bytes with values, as a double array: one 8-byte unit per node, one look-up per byte.
+/// A trie that maps byte strings to values, as a double array with one 8-byte unit per node. It takes one look-up per
+/// byte.
 ///
 /// A unit holds the byte that leads to it (9 bits, so that an empty unit differs from every byte), the base of its children
 /// (23 bits) and its value (32 bits, -1 if no key ends there). The child by byte `b` is at `base ^ b`. No two nodes share a base,
@@ -31,12 +32,12 @@ struct DoubleArrayTrie {
     /// Adds a trie over these keys and returns the base of its root. All tries share the units.
     ///
     /// - Parameters:
-    ///   - keys: keys that are not empty, with values ≥ 0; of equal keys the last wins
-    ///   - bytes: what the keys point into
-    /// - Returns: nil if there are more nodes than 23 bits can number
+    ///   - keys: keys that are not empty, with values ≥ 0. Of equal keys the last wins.
+    ///   - bytes: the bytes to which the keys refer.
+    /// - Returns: `nil` if there are more nodes than 23 bits can number.
     mutating func add(_ keys: [Key], bytes: UnsafeBufferPointer<UInt8>) -> Int? {
         let sorted = Self.sorted(keys, bytes)
-        // Nodes that still need children: the keys that pass through the node, and their depth there.
+        // Nodes whose children are still missing, with the keys that pass through the node and its depth.
         var pending: [(node: Int?, keys: Range<Int>, depth: Int)] = [(nil, sorted.indices, 0)]
         var rootBase: Int?
         var labels: [UInt8] = []
@@ -70,7 +71,8 @@ struct DoubleArrayTrie {
         return rootBase
     }
 
-    /// Sorted by key, equal keys in the given order. Most keys differ in their first eight bytes, which compare as one number.
+    /// The keys, sorted; equal keys keep their order. Most keys differ in their first eight bytes, which are compared
+    /// as one number.
     private static func sorted(_ keys: [Key], _ bytes: UnsafeBufferPointer<UInt8>) -> [Key] {
         let order = keys.indices.map { index in
             var head: UInt64 = 0
@@ -120,7 +122,7 @@ struct DoubleArrayTrie {
     }
 
     private static let notFree: Int32 = -2
-    /// Older blocks than this many are no longer searched: they are nearly full.
+    /// Only this many of the newest blocks are searched, because older ones are nearly full.
     private static let openBlocks = 16
 
     private mutating func grow() {
@@ -129,7 +131,7 @@ struct DoubleArrayTrie {
         isBaseTaken.append(contentsOf: repeatElement(false, count: 256))
         nextFree.append(contentsOf: repeatElement(-1, count: 256))
         previousFree.append(contentsOf: repeatElement(-1, count: 256))
-        // The newest block goes to the front: it has room.
+        // The newest block comes first, because it has room.
         for unit in (start..<start + 256).reversed() {
             nextFree[unit] = firstFree
             if firstFree >= 0 { previousFree[Int(firstFree)] = Int32(unit) }

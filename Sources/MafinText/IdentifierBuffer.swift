@@ -1,4 +1,4 @@
-/// A growing buffer of ids for one worker: the inner loop reserves memory once per word and then writes without checks.
+/// A growing buffer of ids for one worker. The inner loop reserves memory once per word and then writes without checks.
 struct IdentifierBuffer: ~Copyable {
     private(set) var memory: UnsafeMutablePointer<Int32>
     private var capacity: Int
@@ -27,7 +27,7 @@ struct IdentifierBuffer: ~Copyable {
         memory = larger
     }
 
-    /// Adds one id; there must be room.
+    /// Adds one id. There must be room for it.
     @inline(__always) mutating func append(_ id: Int32) {
         memory[count] = id
         count &+= 1

@@ -1,6 +1,7 @@
-/// A text after BertNormalizer, each scalar with the bytes of the original that it came from.
+/// A text after BertNormalizer. Each scalar has the range of the original bytes from which it came.
 ///
-/// Slow: it allocates, sorts combining marks and keeps offsets. ``ScalarActions`` is the fast form.
+/// This is slow, because it allocates memory, sorts combining marks and keeps offsets. ``ScalarActions`` is the fast
+/// form.
 struct NormalizedText {
     private(set) var scalars: [UInt32] = []
     /// For each scalar, the bytes of the original text.
@@ -8,7 +9,7 @@ struct NormalizedText {
 
     /// Adds the normalized form of a part of a text. Combining marks are not sorted across its ends.
     ///
-    /// - Parameter sources: the bytes of each scalar of `text`, by the same indices; nil if they are not needed
+    /// - Parameter sources: the bytes of each scalar of `text`, by the same indices; `nil` if they are not needed.
     mutating func append(
         _ text: ArraySlice<UInt32>, sources textSources: [Range<Int>]?, _ settings: NormalizerSettings,
         _ unicode: UnicodeProperties
@@ -67,7 +68,7 @@ struct NormalizedText {
             var end = start
             while end < parts.count, parts[end].combiningClass != 0 { end += 1 }
             if end - start > 1 {
-                // Insertion sort: stable, and runs are short.
+                // Insertion sort, because it is stable and runs are short.
                 for index in start + 1..<end {
                     var place = index
                     while place > start, parts[place - 1].combiningClass > parts[place].combiningClass {

@@ -12,8 +12,8 @@ struct NormalizerSettings: Sendable, Equatable {
     /// `sentence_bert_config.json`, which sentence-transformers turns into such a step.
     var lowercasesFirst = false
 
-    /// Calls `body` with the scalars that one scalar becomes; none if it is dropped. Does not sort combining marks, which depends on
-    /// the neighbours (``NormalizedText``).
+    /// Calls `body` with the scalars to which one scalar is normalized; with none if it is dropped. Does not sort
+    /// combining marks, because that depends on neighbouring scalars (``NormalizedText``).
     func forEachNormalized(_ scalar: UInt32, _ unicode: UnicodeProperties, _ body: (UInt32) -> Void) {
         forEachBeforeStripping(scalar, unicode) { clean in
             if stripsAccents {
@@ -26,7 +26,7 @@ struct NormalizerSettings: Sendable, Equatable {
         }
     }
 
-    /// The first steps: lower case in front, and cleaning.
+    /// The first steps: the `Lowercase` step before BertNormalizer, and cleaning.
     func forEachBeforeStripping(_ scalar: UInt32, _ unicode: UnicodeProperties, _ body: (UInt32) -> Void) {
         func clean(_ scalar: UInt32) {
             guard cleansText else { return body(scalar) }
@@ -37,7 +37,7 @@ struct NormalizerSettings: Sendable, Equatable {
         if lowercasesFirst { unicode.forEachLowercase(of: scalar, clean) } else { clean(scalar) }
     }
 
-    /// The last step.
+    /// The last step: lower case.
     func finish(_ scalar: UInt32, _ unicode: UnicodeProperties, _ body: (UInt32) -> Void) {
         if lowercases { unicode.forEachLowercase(of: scalar, body) } else { body(scalar) }
     }

@@ -1,8 +1,9 @@
 extension RowEncoder {
     /// Adds the ids of a text without special tokens, in one pass over its bytes and without allocation.
     ///
-    /// - Parameter limit: stops once `output` has this many ids or a few more
-    /// - Returns: false if a scalar of the text cannot be encoded without its neighbours; the ids that were added are then wrong
+    /// - Parameter limit: the method stops once `output` has this many ids or a few more.
+    /// - Returns: `false` if a scalar of the text cannot be encoded without its neighbours. The ids that were added are
+    ///   then wrong.
     mutating func appendFast(_ text: UnsafeBufferPointer<UInt8>, limit: Int) -> Bool {
         guard let bytes = text.baseAddress, output.count < limit else { return true }
         let tables = tokenizer.tables
@@ -14,7 +15,7 @@ extension RowEncoder {
         while position < count {
             var code = firstBytes[Int(bytes[position])]
             if code < 256 {
-                // ASCII letters and digits: the greater part of most texts.
+                // ASCII letters and digits, which are the largest part of most texts.
                 let end = min(count, position &+ Self.slack)
                 repeat {
                     word[length] = UInt8(truncatingIfNeeded: code)
@@ -63,7 +64,7 @@ extension RowEncoder {
         length = 0
     }
 
-    /// Performs the action of one scalar; false if the action depends on its neighbours.
+    /// Performs the action of one scalar. Returns `false` if the action depends on its neighbours.
     private mutating func appendScalar(_ bytes: UnsafePointer<UInt8>, _ position: inout Int, _ length: inout Int)
         -> Bool
     {

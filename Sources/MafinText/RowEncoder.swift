@@ -1,17 +1,17 @@
-/// Encodes texts one after the other into one buffer. Each worker has its own.
+/// Encodes texts one after the other into one buffer. Each worker has its own encoder.
 struct RowEncoder: ~Copyable {
     var output = IdentifierBuffer()
 
     let tokenizer: WordPieceTokenizer
     let prefix: [Int32]
     let suffix: [Int32]
-    /// The most ids of a text without special tokens.
+    /// Largest number of ids of a text, without special tokens.
     let capacity: Int
     /// The normalized bytes of the current word.
     let word: UnsafeMutablePointer<UInt8>
-    /// A word of this many bytes has more scalars than the vocabulary looks up; further bytes are dropped.
+    /// A word of this many bytes has more scalars than the vocabulary allows, so further bytes are dropped.
     let overlong: Int
-    /// The most bytes that one step may add.
+    /// Largest number of bytes that one step may add.
     static let slack = 256
 
     init(_ tokenizer: WordPieceTokenizer, maxLength: Int?, addSpecialTokens: Bool) {

@@ -1,7 +1,8 @@
-/// What the tokenizer does with one scalar: four bits of kind, 28 bits of payload.
+/// What the tokenizer does with one scalar: four bits for the kind, 28 bits for the payload.
 ///
-/// All steps of BertNormalizer and BertPreTokenizer except the sorting of combining marks look at one scalar at a time. Their joint
-/// effect is computed once, when a tokenizer is read; a text then takes one pass instead of five.
+/// All steps of BertNormalizer and BertPreTokenizer, except the sorting of combining marks, treat each scalar
+/// separately. Their combined effect is computed once, when a tokenizer is read. A text then takes one pass instead of
+/// five.
 struct ScalarAction: Equatable, Sendable {
     var rawValue: UInt32
 
@@ -18,9 +19,10 @@ struct ScalarAction: Equatable, Sendable {
         case isolate
         /// Ends a word.
         case separate
-        /// Is ignored.
+        /// Ignored.
         case drop
-        /// Depends on its neighbours, or becomes a mixture of the above: the text goes to ``StepwiseEncoder``.
+        /// Depends on neighbouring scalars, or needs several of the other actions. ``StepwiseEncoder`` then encodes the
+        /// text.
         case examine
     }
 
@@ -42,7 +44,8 @@ struct ScalarActions {
     /// For each scalar that expands, the number of its bytes and the bytes.
     private(set) var pool: [UInt8] = []
 
-    /// - Parameter isolatedToken: the id of the word that consists of this scalar; the unknown token's if there is none
+    /// - Parameter isolatedToken: gives the id of the word that consists only of this scalar, or that of the unknown
+    ///   token if there is none.
     init(settings: NormalizerSettings, unicode: UnicodeProperties, isolatedToken: (UInt32) -> Int32) {
         let size = 256
         let blockCount = Int(UnicodeProperties.scalarCount) / size
@@ -90,7 +93,7 @@ struct ScalarActions {
             if settings.splitsIdeographs, unicode[clean].contains(.ideograph) { isIdeograph = true }
             guard settings.stripsAccents else { return }
             unicode.forEachDecomposed(of: clean) { part in
-                // A mark that is kept, and sorted among its neighbours.
+                // This mark is kept and may be sorted among its neighbours.
                 if unicode[part].contains(.combining), !unicode[part].contains(.nonspacingMark) { isMoved = true }
             }
         }
@@ -124,10 +127,10 @@ struct ScalarActions {
     }
 }
 
-/// A scalar in UTF-8, without an array; U+FFFD for a surrogate, which no text has.
+/// A scalar in UTF-8, without an array. A surrogate, which no text has, becomes U+FFFD.
 func encodedScalar(_ scalar: UInt32) -> UTF8.EncodedScalar {
     Unicode.Scalar(scalar).flatMap(UTF8.encode) ?? UTF8.encodedReplacementCharacter
 }
 
-/// The UTF-8 bytes of a scalar; of U+FFFD for a surrogate, which no text has.
+/// The UTF-8 bytes of a scalar. A surrogate, which no text has, becomes U+FFFD.
 func utf8Bytes(_ scalar: UInt32) -> [UInt8] { Array(encodedScalar(scalar)) }

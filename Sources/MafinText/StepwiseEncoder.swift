@@ -1,9 +1,9 @@
-/// Encodes a text in the steps of the Rust library. Needed for byte offsets, for added tokens that match normalized text or whole
-/// words only, and for the few scripts whose combining marks must be sorted.
+/// Encodes a text in the steps of the Rust library. It is needed for byte offsets, for added tokens that match only
+/// normalized text or whole words, and for the few scripts whose combining marks must be sorted.
 ///
-/// Slower than ``RowEncoder/appendFast(_:limit:)``, which cannot encode every text; tests compare the two.
+/// It is slower than ``RowEncoder/appendFast(_:limit:)``, which cannot encode every text. Tests compare the two.
 struct StepwiseEncoder {
-    /// A token and the bytes of the text that it stands for.
+    /// A token and the range of the text's bytes that it stands for.
     struct Piece: Equatable {
         let id: Int32
         let source: Range<Int>
@@ -67,7 +67,7 @@ struct StepwiseEncoder {
 
     /// Memory for one word, reused for the next.
     private struct Word {
-        /// The word in UTF-8, and for each byte the index of its normalized scalar.
+        /// The word in UTF-8. `scalars` has the index of the normalized scalar of each byte.
         var bytes: [UInt8] = []
         var scalars: [Int] = []
         var ids: [Int32] = []

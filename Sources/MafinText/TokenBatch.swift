@@ -1,11 +1,11 @@
-/// Token ids of many texts laid end to end, without padding.
+/// The token ids of many texts, one after the other without padding.
 ///
-/// Row `r` is `ids[offsets[r] ..< offsets[r + 1]]`. `offsets` holds `count + 1` cumulative lengths and starts at 0, which
-/// is what an encoder that works on `(tokens, width)` needs.
+/// Row `r` is `ids[offsets[r] ..< offsets[r + 1]]`. `offsets` has `count + 1` cumulative lengths and starts at 0. An
+/// encoder that works on `(tokens, width)` needs this layout.
 public struct TokenBatch: Sendable, Equatable {
-    /// The ids of all rows, one row after the other; `tokenCount` of them.
+    /// The ids of all rows, one row after the other. There are ``tokenCount``.
     public private(set) var ids: [Int32]
-    /// Where each row starts, and at the end the number of all tokens; `count + 1` values that never decrease.
+    /// The start of each row, followed by the number of all tokens: `count + 1` values that never decrease.
     public private(set) var offsets: [Int]
 
     /// A batch without rows.
@@ -14,11 +14,11 @@ public struct TokenBatch: Sendable, Equatable {
         offsets = [0]
     }
 
-    /// A batch over ids that are already end to end.
+    /// A batch from the ids of all rows and the offsets of the rows.
     ///
     /// - Parameters:
-    ///   - ids: the ids of all rows
-    ///   - offsets: `rows + 1` cumulative lengths, from 0 to `ids.count`, never decreasing
+    ///   - ids: the ids of all rows, one row after the other.
+    ///   - offsets: `rows + 1` cumulative lengths from 0 to `ids.count`, which never decrease.
     public init(ids: [Int32], offsets: [Int]) {
         precondition(offsets.first == 0 && offsets.last == ids.count, "offsets must run from 0 to the number of ids")
         precondition(zip(offsets, offsets.dropFirst()).allSatisfy { $0 <= $1 }, "offsets must not decrease")
@@ -58,12 +58,12 @@ public struct TokenBatch: Sendable, Equatable {
         (0..<count).map(length).max() ?? 0
     }
 
-    /// The ids of one row: a view, nothing is copied.
+    /// The ids of one row, without a copy.
     public subscript(row: Int) -> ArraySlice<Int32> { ids[offsets[row]..<offsets[row + 1]] }
 
-    /// The given rows, in the given order; a row may occur more than once.
+    /// The given rows, in the given order. A row may be named more than once.
     ///
-    /// One pass; memory is reserved once.
+    /// - Complexity: O(tokens of the selected rows).
     public func selecting(rows: some Collection<Int>) -> TokenBatch {
         var selected = TokenBatch()
         selected.offsets.reserveCapacity(rows.count + 1)

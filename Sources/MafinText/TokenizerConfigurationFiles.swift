@@ -6,7 +6,7 @@ struct TokenizerConfigurationFile: Decodable {
     var splitsIdeographs: Bool?
     var splitsBasically: Bool?
     var neverSplit: [String]?
-    /// A float: transformers writes 1e30 for "no limit".
+    /// A floating-point number, because transformers writes 1e30 for "no limit".
     var maximumLength: Double?
     var truncationSide: String?
     var unknownToken: TokenName?

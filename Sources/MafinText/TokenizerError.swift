@@ -1,12 +1,12 @@
-/// Why a tokenizer could not be read from a model folder.
+/// The reason why a tokenizer could not be read from a model folder.
 public enum TokenizerError: Error, Equatable, CustomStringConvertible {
     /// The folder has none of the files that a tokenizer can be read from.
     case noTokenizer(folder: String)
     /// A file could not be read.
     case unreadable(path: String, reason: String)
-    /// A file has faulty content; `location` is a byte, a line or a field.
+    /// The content of a file is wrong. `location` is a byte, a line or a field.
     case malformed(path: String, location: String, reason: String)
-    /// The checkpoint needs another tokenizer than BERT WordPiece.
+    /// The checkpoint needs a tokenizer that is not BERT WordPiece.
     case unsupported(path: String, component: String, found: String, expected: String)
     /// A token that the settings name has no id.
     case missingToken(path: String, token: String, role: String)

@@ -64,7 +64,7 @@ struct TokenizerFile: Decodable {
             case classifier = "cls"
         }
 
-        /// One of the two.
+        /// Either a special token or the place of the text.
         struct Piece: Decodable {
             var specialToken: Name?
             var sequence: Name?
@@ -117,12 +117,12 @@ struct TokenizerFile: Decodable {
 }
 
 extension TokenizerFile {
-    /// The settings of a BERT WordPiece tokenizer, or an error that names what else was found.
+    /// The settings of a BERT WordPiece tokenizer. Throws an error that names any other component.
     func settings(path: String) throws -> TokenizerSettings {
         func unsupported(_ component: String, _ found: String?, expected: String) -> TokenizerError {
             .unsupported(path: path, component: component, found: found ?? "missing", expected: expected)
         }
-        // Files older than the field name no type; only WordPiece has a word length.
+        // Older files have no type. Only WordPiece has a word length.
         guard model.type == "WordPiece" || (model.type == nil && model.maximumWordLength != nil) else {
             throw unsupported("the model", model.type, expected: "WordPiece")
         }

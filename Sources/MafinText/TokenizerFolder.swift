@@ -5,12 +5,12 @@ import MafinNumerics
 struct TokenizerFolder {
     let folder: URL
 
-    /// Classes of transformers that are BERT's tokenizer by another name.
+    /// Classes of transformers that are BERT's tokenizer under another name.
     private static let bertClasses = ["Bert", "DistilBert", "Electra", "MobileBert"].flatMap {
         ["\($0)Tokenizer", "\($0)TokenizerFast"]
     }
 
-    /// From `tokenizer.json`, else from `vocab.txt` and `tokenizer_config.json`.
+    /// Reads `tokenizer.json` if it exists, otherwise `vocab.txt` and `tokenizer_config.json`.
     func read() throws -> (settings: TokenizerSettings, vocabulary: Vocabulary) {
         let configuration = try decode(TokenizerConfigurationFile.self, "tokenizer_config.json")
         var settings: TokenizerSettings
@@ -69,7 +69,7 @@ struct TokenizerFolder {
             .unsupported(
                 path: path("tokenizer_config.json"), component: component, found: found, expected: expected)
         }
-        // Without tokenizer_config.json, what BERT's own tokenizer does by default.
+        // Without tokenizer_config.json, the defaults of BERT's own tokenizer apply.
         if let name = configuration?.tokenizerClass, !Self.bertClasses.contains(name) {
             let known = Self.bertClasses.joined(separator: ", ")
             throw unsupported("tokenizer_class", name, expected: "one of \(known)")
@@ -123,14 +123,15 @@ struct TokenizerFolder {
         let mask = configuration?.maskToken?.content ?? "[MASK]"
         for token in [settings.unknownToken, separator, padding, classifier, mask]
         where !settings.addedTokens.contains(where: { $0.content.utf8.elementsEqual(token.utf8) }) {
-            // Padding and masks are not needed to encode a text; a vocabulary may lack them.
+            // Padding and masks are not needed to encode a text, so a vocabulary may lack them.
             if let id = vocabulary.identifier(of: token.utf8) {
                 settings.addedTokens.append(AddedToken(content: token, id: id))
             }
         }
     }
 
-    /// The limit of the text length in sentence-transformers' order of precedence, at most the encoder's positions.
+    /// Reads the limit of the text length, with the precedence of sentence-transformers. It is at most the number of
+    /// the encoder's positions.
     private func readLimits(_ settings: inout TokenizerSettings, _ configuration: TokenizerConfigurationFile?) throws {
         let encoder = try decode(SentenceEncoderFile.self, "sentence_bert_config.json")
         let limits = try decode(EncoderLimitsFile.self, "config.json")
@@ -160,7 +161,7 @@ struct TokenizerFolder {
         .malformed(path: path, location: location, reason: reason)
     }
 
-    /// The bytes of a file; nil if there is none.
+    /// The bytes of a file; `nil` if it does not exist.
     private func bytes(_ name: String) throws -> [UInt8]? {
         let path = self.path(name)
         guard FileManager.default.fileExists(atPath: path) else { return nil }

@@ -4,17 +4,17 @@ struct TokenizerSettings: Sendable {
     var addedTokens: [AddedToken] = []
     var unknownToken = "[UNK]"
     var continuationPrefix = "##"
-    /// In scalars, after normalization.
+    /// Longer words are unknown; in scalars, after normalization.
     var maximumWordLength = 100
-    /// Ids in front of each text and behind it, usually `[CLS]` and `[SEP]`.
+    /// Ids before and after each text, usually `[CLS]` and `[SEP]`.
     var prefix: [Int32] = []
     var suffix: [Int32] = []
-    /// The most tokens of a text, special tokens included; `Int.max` if the checkpoint has no limit.
+    /// Largest number of tokens of a text, including special tokens; `Int.max` if the checkpoint has no limit.
     var maximumLength = Int.max
-    /// Whether a text that is too long loses its start instead of its end.
+    /// Whether texts that are too long are cut at the start instead of the end.
     var truncatesLeft = false
     /// The prefix that `decode` removes from a token that continues a word.
     var decoderPrefix = "##"
-    /// Whether `decode` removes the spaces in front of punctuation and contractions.
+    /// Whether `decode` removes the spaces before punctuation and contractions.
     var cleansDecodedText = true
 }

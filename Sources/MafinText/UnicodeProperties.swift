@@ -11,13 +11,14 @@ struct ScalarProperties: OptionSet, Sendable {
     static let nonspacingMark = ScalarProperties(rawValue: 16)
     /// Has a lower-case form.
     static let lowercased = ScalarProperties(rawValue: 32)
-    /// Has a canonical decomposition, Hangul syllables included.
+    /// Has a canonical decomposition. Includes Hangul syllables.
     static let decomposed = ScalarProperties(rawValue: 64)
     /// Has a canonical combining class other than 0, so that decomposition may move it.
     static let combining = ScalarProperties(rawValue: 128)
 }
 
-/// ``UnicodeTables`` expanded for look-up by scalar: one byte per scalar (1.1 MB), and the mappings of the few scalars that have one.
+/// ``UnicodeTables``, expanded for look-up by scalar: one byte per scalar (1.1 MB), and the mappings of the few scalars
+/// that have mappings.
 struct UnicodeProperties: Sendable {
     /// Expanded on first use, in about five milliseconds.
     static let shared = UnicodeProperties()
@@ -27,7 +28,7 @@ struct UnicodeProperties: Sendable {
 
     private let properties: [UInt8]
     private let lowercaseOf: [UInt32: UInt32]
-    /// Full canonical decompositions but those of Hangul syllables.
+    /// Full canonical decompositions, except those of Hangul syllables.
     private let decompositions: [UInt32: [UInt32]]
 
     private init() {
@@ -61,10 +62,12 @@ struct UnicodeProperties: Sendable {
         decompositions = Self.decompositions(of: UnicodeTables.decomposed)
     }
 
-    /// Into what the scalars of some ranges decompose. Unicode promises never to change that for a scalar that has been assigned.
+    /// The decompositions of the scalars of some ranges. Unicode guarantees that they never change for assigned
+    /// scalars.
     private static func decompositions(of ranges: [UInt32]) -> [UInt32: [UInt32]] {
         let scalars = stride(from: 0, to: ranges.count, by: 2).flatMap { ranges[$0]...ranges[$0 + 1] }
-        // One text, a scalar on each line: a call for each scalar would take several times as long.
+        // All scalars are decomposed in one text, one per line, because a call per scalar would take several times as
+        // long.
         var text = String.UnicodeScalarView()
         for scalar in scalars.compactMap(Unicode.Scalar.init) { text.append(contentsOf: [scalar, "\n"]) }
         let lines = String(text).decomposedStringWithCanonicalMapping.unicodeScalars.split(separator: "\n")
@@ -73,15 +76,15 @@ struct UnicodeProperties: Sendable {
 
     subscript(scalar: UInt32) -> ScalarProperties { ScalarProperties(rawValue: properties[Int(scalar)]) }
 
-    /// Whether all scalars of `range` have the same properties, and no mapping among them.
+    /// Whether all scalars of `range` have the same properties and none has a mapping.
     func areUniform(_ range: Range<Int>) -> Bool {
         let mapped = ScalarProperties([.lowercased, .decomposed]).rawValue
         let first = properties[range.lowerBound]
         return first & mapped == 0 && properties[range].allSatisfy { $0 == first }
     }
 
-    /// Calls `body` with each scalar of the full lower case of `scalar`, without regard to its neighbours (so a final sigma
-    /// is an ordinary one), as Rust's `char::to_lowercase` does.
+    /// Calls `body` with each scalar of the full lower-case form of `scalar`, like Rust's `char::to_lowercase`.
+    /// Neighbours are ignored, so a final sigma becomes an ordinary one.
     func forEachLowercase(of scalar: UInt32, _ body: (UInt32) -> Void) {
         guard self[scalar].contains(.lowercased) else { return body(scalar) }
         if scalar == 0x130 {
@@ -106,7 +109,7 @@ struct UnicodeProperties: Sendable {
         }
     }
 
-    /// The canonical combining class: 0 for a scalar that starts a sequence of its own.
+    /// The canonical combining class; 0 for a scalar that is not reordered.
     func combiningClass(of scalar: UInt32) -> UInt32 {
         guard self[scalar].contains(.combining) else { return 0 }
         return Unicode.Scalar(scalar).map { UInt32($0.properties.canonicalCombiningClass.rawValue) } ?? 0

@@ -1,18 +1,20 @@
-/// The tokens of a WordPiece model: by id, by their bytes, and as the two tries of the longest match.
+/// The tokens of a WordPiece model, with look-up by id and by bytes, and the two tries for the longest match.
 ///
-/// A class, so that the trie has a fixed address, which the inner loop uses without bounds checks or reference counting.
+/// It is a class, so that the trie has a fixed address. The inner loop uses it without bounds checks or reference
+/// counting.
 final class Vocabulary: @unchecked Sendable {
     // Sendable: nothing changes after `init`.
 
     private let entries: VocabularyEntries
-    /// By id, the index of the token in `entries`; -1 for an id without a token.
+    /// For each id, the index of the token in `entries`; -1 for an id without a token.
     private let entryOfIdentifier: [Int32]
 
     /// The units of ``DoubleArrayTrie``.
     let trie: UnsafePointer<UInt64>
-    /// The base of the root for the start of a word; its trie has every token as it is written.
+    /// The base of the root for the start of a word. Its trie contains every token as it is written.
     let wordRoot: Int
-    /// The base of the root for the rest of a word; its trie has the tokens without their continuation prefix.
+    /// The base of the root for the rest of a word. Its trie contains the tokens that have the continuation prefix,
+    /// without it.
     let continuationRoot: Int
 
     let unknownToken: Int32
@@ -23,9 +25,9 @@ final class Vocabulary: @unchecked Sendable {
     }
 
     /// - Parameters:
-    ///   - continuationPrefix: in front of each token that continues a word
-    ///   - unknownToken: the token of words that cannot be split into pieces; must be among the entries
-    ///   - maximumWordLength: longer words, in scalars after normalization, are unknown as a whole
+    ///   - continuationPrefix: the prefix of each token that continues a word.
+    ///   - unknownToken: the token for words that cannot be split into pieces. Must be among the entries.
+    ///   - maximumWordLength: number of scalars, after normalization, above which a word is unknown as a whole.
     init(_ entries: VocabularyEntries, continuationPrefix: String, unknownToken: String, maximumWordLength: Int)
         throws(Failure)
     {
@@ -79,7 +81,7 @@ final class Vocabulary: @unchecked Sendable {
     /// One more than the largest id.
     var size: Int { entryOfIdentifier.count }
 
-    /// The id of a token written in full, continuation prefix included.
+    /// The id of a token, which is given with its continuation prefix.
     func identifier(of token: some Sequence<UInt8>) -> Int32? { Self.find(token, trie, wordRoot) }
 
     /// The token with this id.
@@ -103,10 +105,11 @@ final class Vocabulary: @unchecked Sendable {
     /// Splits a normalized word into the longest pieces from the left.
     ///
     /// - Parameters:
-    ///   - word: `count` bytes of UTF-8, at least one
-    ///   - identifiers: memory for as many ids as the word has scalars, at least one
-    ///   - ends: the end of each piece in `word`, as many as `identifiers`; nil if they are not needed
-    /// - Returns: the number of pieces; 1, the unknown token, if there is no such split or the word is too long
+    ///   - word: `count` bytes of UTF-8; at least one.
+    ///   - identifiers: memory for as many ids as the word has scalars; at least one.
+    ///   - ends: receives the end of each piece in `word`; as many as `identifiers`. `nil` if they are not needed.
+    /// - Returns: the number of pieces. It is 1, for the unknown token, if there is no such split or if the word is too
+    ///   long.
     @inline(__always)
     func split(
         word: UnsafePointer<UInt8>, count: Int, into identifiers: UnsafeMutablePointer<Int32>,

@@ -1,9 +1,9 @@
 import MafinNumerics
 
-/// The tokens and ids in a checkpoint's list; the tokens' UTF-8 bytes are end to end.
+/// The tokens and ids in a checkpoint's list. The UTF-8 bytes of all tokens are in one array.
 ///
-/// Bytes and not `String`: two tokens that are canonically equivalent (a precomposed letter and its decomposition) are equal
-/// as strings, and one would be lost from a dictionary.
+/// Tokens are bytes and not `String`, because two tokens that are canonically equivalent (a precomposed letter and its
+/// decomposition) are equal as strings, so that a dictionary would lose one of them.
 struct VocabularyEntries: Sendable, Equatable {
     private(set) var bytes: [UInt8] = []
     private(set) var ends: [Int] = []
@@ -19,7 +19,7 @@ struct VocabularyEntries: Sendable, Equatable {
         ids.append(id)
     }
 
-    /// The lines of a `vocab.txt`: the line number, from 0, is the id.
+    /// Reads the lines of a `vocab.txt`. The line number, from 0, is the id.
     init(lines file: [UInt8]) {
         bytes.reserveCapacity(file.count)
         var rest = file[...]
@@ -36,10 +36,10 @@ struct VocabularyEntries: Sendable, Equatable {
 
     init() {}
 
-    /// Takes the object `model.vocab` out of a `tokenizer.json`, so that Foundation reads only the few settings around it: it would make a
-    /// dictionary of strings of the vocabulary, and take most of the time that reading a tokenizer needs.
-    /// - Returns: the file with `{}` in place of the vocabulary, and the vocabulary; `nil` for it where `model.vocab` is absent or is not an
-    ///   object (other kinds of model).
+    /// Separates the object `model.vocab` from a `tokenizer.json`, so that Foundation reads only the other settings. To
+    /// make a dictionary of strings of the vocabulary would take most of the time of reading a tokenizer.
+    /// - Returns: the file with `{}` instead of the vocabulary, and the vocabulary. The vocabulary is `nil` if
+    ///   `model.vocab` is missing or is not an object, as for other kinds of model.
     /// - Throws: `JSONSyntaxError`
     static func separate(_ file: [UInt8]) throws -> (settings: [UInt8], vocabulary: VocabularyEntries?) {
         var found: (range: Range<Int>, entries: VocabularyEntries)?

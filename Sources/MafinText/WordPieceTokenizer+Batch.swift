@@ -1,15 +1,16 @@
 import MafinNumerics
 
 extension WordPieceTokenizer {
-    /// The ids of many texts, special tokens included, one row per text in the order of the texts.
+    /// The ids of many texts, including special tokens. There is one row per text, in the order of the texts.
     ///
     /// - Parameters:
-    ///   - texts: any texts
-    ///   - maxLength: the most ids of a row, special tokens included; nil for the checkpoint's ``maxLength``. Longer texts are
-    ///     cut before `[SEP]` is added. Not below ``specialTokenCount``.
-    ///   - threads: the most threads to work with, where that is below `Parallelism.threads`. The result does not depend on it.
+    ///   - texts: the texts.
+    ///   - maxLength: largest number of ids of a row, including special tokens; `nil`: the checkpoint's ``maxLength``.
+    ///     Longer texts are cut before `[SEP]` is added. Must not be below ``specialTokenCount``.
+    ///   - threads: largest number of threads, if below `Parallelism.threads`. The result does not depend on it.
     public func batchEncode(_ texts: [String], maxLength: Int? = nil, threads: Int? = nil) -> TokenBatch {
-        // One part per thread if the caller names their number; else several, which evens out other load.
+        // One part per thread if the caller gives their number. Otherwise several, which balances the load of other
+        // programs.
         let shares = threads ?? (Parallelism.threads == 1 ? 1 : 4 * Parallelism.threads)
         let ranges = Self.evenRanges(of: texts, parts: max(1, shares))
         return TokenBatch(joining: parallelMap(ranges.count) { part(texts[ranges[$0]], maxLength) })
@@ -17,7 +18,7 @@ extension WordPieceTokenizer {
 
     /// Cuts texts into at most `parts` ranges of about equal byte counts.
     static func evenRanges(of texts: [String], parts: Int) -> [Range<Int>] {
-        // The cost of an empty text, in bytes of text; and the least bytes that are worth a thread.
+        // The cost of an empty text in bytes of text, and the least number of bytes for which a thread is worthwhile.
         let fixedCost = 32
         let smallestPart = 4096
         let total = texts.reduce(0) { $0 + $1.utf8.count + fixedCost }
@@ -37,7 +38,7 @@ extension WordPieceTokenizer {
         return ranges
     }
 
-    /// One worker's share, on one thread.
+    /// Encodes one part on one thread.
     private func part(_ texts: ArraySlice<String>, _ maxLength: Int?) -> TokenBatch {
         var encoder = RowEncoder(self, maxLength: maxLength, addSpecialTokens: true)
         var offsets = [0]

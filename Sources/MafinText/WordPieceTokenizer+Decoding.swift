@@ -1,11 +1,12 @@
 import Foundation
 
 extension WordPieceTokenizer {
-    /// The text of these ids as the WordPiece decoder of `tokenizers` writes it. Case, accents and white space are not restored.
+    /// The text of these ids, as the WordPiece decoder of `tokenizers` writes it. Case, accents and white space are not
+    /// restored.
     ///
     /// - Parameters:
-    ///   - tokens: ids; those without a token are left out
-    ///   - skipSpecialTokens: leave out `[CLS]`, `[SEP]` and their like
+    ///   - tokens: the ids. Ids without a token are left out.
+    ///   - skipSpecialTokens: whether special tokens such as `[CLS]` and `[SEP]` are left out.
     public func decode(tokens: some Sequence<Int32>, skipSpecialTokens: Bool = false) -> String {
         let special = Set(skipSpecialTokens ? addedTokens.tokens.lazy.filter(\.isSpecial).map(\.id) : [])
         let prefix = settings.decoderPrefix
@@ -26,7 +27,7 @@ extension WordPieceTokenizer {
         return text
     }
 
-    /// Removes the spaces that splitting at punctuation made, token by token.
+    /// Removes the spaces that come from splitting at punctuation, in one token.
     private func clean(_ token: String) -> String {
         var token = token
         for (spaced, closed) in [

@@ -1,21 +1,21 @@
-/// The ids of a text, each with its bytes in the text.
+/// The ids of a text, each with its range of bytes in the text.
 public struct OffsetEncoding: Sendable, Equatable {
-    /// The same ids as ``WordPieceTokenizer/encode(_:addSpecialTokens:maxLength:)`` gives.
+    /// The ids, as from ``WordPieceTokenizer/encode(_:addSpecialTokens:maxLength:)``.
     public var ids: [Int32]
-    /// For each id, a range of the original text's UTF-8 bytes; `0..<0` for a token that was added around the text. Pieces of
-    /// one character (the jamo of a Hangul syllable) share its bytes.
+    /// For each id, its range of the original text's UTF-8 bytes; `0..<0` for a special token that was added. Several
+    /// pieces of one character (the jamo of a Hangul syllable) have the same range.
     public var byteRanges: [Range<Int>]
 }
 
 extension WordPieceTokenizer {
     /// The ids of one text with the bytes that they come from, to attribute scores to parts of a text.
     ///
-    /// About forty times slower than ``encode(_:addSpecialTokens:maxLength:)``, which keeps no offsets.
+    /// It is about forty times slower than ``encode(_:addSpecialTokens:maxLength:)``, which keeps no offsets.
     ///
     /// - Parameters:
-    ///   - text: any text
-    ///   - addSpecialTokens: put `[CLS]` in front and `[SEP]` behind
-    ///   - maxLength: the most ids, special tokens included; nil for the checkpoint's ``maxLength``
+    ///   - text: the text.
+    ///   - addSpecialTokens: whether `[CLS]` is added before and `[SEP]` after the text.
+    ///   - maxLength: largest number of ids, including special tokens; `nil`: the checkpoint's ``maxLength``.
     public func encodeWithOffsets(_ text: String, addSpecialTokens: Bool = true, maxLength: Int? = nil)
         -> OffsetEncoding
     {

@@ -16,7 +16,7 @@ import Testing
 
     @Test(arguments: [
         ("nfcorpus", "a kind and a colon are missing"),
-        ("openai:", "nothing stands after 'openai:'"),
+        ("openai:", "nothing follows 'openai:'"),
         ("Cohere!:embed-v4", "'Cohere!' is no kind of black box"),
     ])
     func saysWhatIsWrong(text: String, reason: String) {

@@ -132,7 +132,7 @@ import Testing
             #expect(failure(open).contains("corpus.ids holds 1 ids"))
 
             try write([[1, 0], [0, 1], [1, 0]], ids: ["a", "b", "a"], as: "corpus", in: folder)
-            #expect(failure(open).contains("id 'a' stands twice (rows 0 and 2)"))
+            #expect(failure(open).contains("id 'a' occurs twice (rows 0 and 2)"))
 
             try write([[1, 0], [0.5, .nan]], ids: ["a", "b"], as: "corpus", in: folder)
             #expect(failure(open).contains("vector of 'b' (row 1) has nan at position 1"))
@@ -145,7 +145,7 @@ import Testing
 
             try write([[1, 0]], ids: ["a"], as: "corpus", in: folder)
             try write([[1, 0, 0]], ids: ["q"], as: "queries", in: folder)
-            #expect(failure(open).contains("queries.npy: vectors of 3 numbers, but 2 in"))
+            #expect(failure(open).contains("queries.npy: vectors have 3 numbers, but 2 in"))
 
             try FileManager.default.removeItem(at: folder.url.appendingPathComponent("queries.ids"))
             #expect(failure(open).contains("queries.ids: not found; expected one id a line"))
@@ -158,7 +158,7 @@ import Testing
         ("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"b\",\"vector\":[1,2]}\n", ":2: vector of 'b' has 2 numbers"),
         ("{\"id\":\"a\",\"vector\":[1]}\n\n{\"id\":\"b\",\"vector\":[1,", ":3: expected a number at byte 22"),
         ("{\"id\":\"a\",\"vector\":[1]} x\n", ":1: unexpected text after the end of the value"),
-        ("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"a\",\"vector\":[1]}\n", "id 'a' stands twice (rows 0 and 1)"),
+        ("{\"id\":\"a\",\"vector\":[1]}\n{\"id\":\"a\",\"vector\":[1]}\n", "id 'a' occurs twice (rows 0 and 1)"),
         ("{\"id\":\"a\",\"vector\":[null]}\n", "vector of 'a' (row 0) has nan at position 0"),
         ("", "expected at least one vector"),
     ])

@@ -169,7 +169,7 @@ import Testing
                 try await blackBox.embed([EmbeddingItem(id: "1", text: "text")], as: .query)
             }
             #expect(
-                error?.description.hasPrefix("https://api.openai.com/v1 wants an API key: set OPENAI_API_KEY") ?? false)
+                error?.description.hasPrefix("https://api.openai.com/v1 requires an API key: set ") ?? false)
         }
     }
 

@@ -191,9 +191,9 @@ struct FaultEndToEndTests {
         var bad = good
         bad[bad.count - 3] ^= 1
         try bad.write(to: weights)
-        try await expect(["inspect", "ART"], .data, weights.path, "it was changed")
+        try await expect(["inspect", "ART"], .data, weights.path, "manifest says SHA-256")
         try bad.dropLast(4).write(to: weights)
-        try await expect(evaluate, .data, weights.path, "it was cut or changed")
+        try await expect(evaluate, .data, weights.path, "manifest says")
         try good.write(to: weights)
 
         let vectors = world.url("vectors/corpus.npy")

@@ -102,7 +102,7 @@ struct GenerateEndToEndTests {
                     + blackBox(server))
             #expect(outcome.status == 0, "\(outcome.error)")
             #expect(
-                outcome.error.contains("openai:writer at \(server.url): 60 of 60 prompts to ask"), "\(outcome.error)")
+                outcome.error.contains("openai:writer at \(server.url): 60 of 60 prompts to send"), "\(outcome.error)")
             let report = try JSONDecoder().decode(GenerationReport.self, from: Data(outcome.output.utf8))
             #expect(
                 report.generated == ["question": 180] && report.rejected["deictic"] == 6
@@ -128,7 +128,7 @@ struct GenerateEndToEndTests {
             let plan = try await world.mafin(
                 ["generate", "--output", "GEN", "--dry-run", "--llm-price", "1,2"] + flags(server))
             #expect(
-                plan.status == 0 && plan.output.contains("60, 0 cached, 60 to ask")
+                plan.status == 0 && plan.output.contains("60, 0 cached, 60 to send")
                     && plan.output.contains("at most 0."), "\(plan.output)")
             let refused = try await world.mafin(
                 ["generate", "--output", "GEN", "--llm-price", "1,2", "--llm-max-cost", "0.001"] + flags(server))
@@ -242,7 +242,7 @@ struct GenerateEndToEndTests {
         (["--llm", "opnai:m"], "there is no provider 'opnai'; did you mean 'openai'?", CommandStatus.usage),
         (["--llm", "voyage:m"], "no chat API", .usage), (["--llm", "openai:m"], "OPENAI_API_KEY", .usage),
         (["--without-llm", "--llm", "openai:m"], "--without-llm", .usage), ([], "--llm", .usage),
-        (["--without-llm", "--mix", "poem"], "no mix of styles", .usage),
+        (["--without-llm", "--mix", "poem"], "not a mix of styles", .usage),
         (["--without-llm", "--black-box", "vectors:vectors"], "--round-trip 0", .usage),
         (["--llm", "openai:m", "--llm-base-url", "http://127.0.0.1:1", "--examples", "nowhere"], "nowhere", .data),
     ])

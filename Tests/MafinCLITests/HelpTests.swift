@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MafinProviderWorkflows
 import Testing
 
 @testable import MafinCLI
@@ -52,8 +53,8 @@ import Testing
                 String(line.split(whereSeparator: { " ,".contains($0) }).first { $0.hasPrefix("--") } ?? "")
             }
             #expect(Array(shown.prefix(first.count)) == first, "\(words)")
-            let usage = try #require(help.split(separator: "\n").first { $0.hasPrefix("USAGE:") })
-            for flag in first { #expect(help.contains("USAGE:") && (usage.contains(flag) || help.contains(flag))) }
+            let usage = try #require(help.components(separatedBy: "\n\n").first { $0.hasPrefix("USAGE:") })
+            for flag in first { #expect(usage.contains("\(flag) "), "\(words) \(flag)") }
         }
     }
 
@@ -78,6 +79,27 @@ import Testing
         #expect(Self.help(train).contains("(default: 10m)"))
         let demo = try #require(Self.commands.first { $0.words == "mafin demo" })
         #expect(Self.help(demo).contains("(default: 2m)"))
+    }
+
+    /// Flags that would do nothing are no flags.
+    @Test(arguments: [
+        (["serve", "ART"], "--json"), (["provider", "list"], "--threads=2"), (["cache", "stats"], "--threads=2"),
+    ])
+    func flagsThatWouldDoNothingAreUnknown(_ command: [String], _ flag: String) throws {
+        _ = try MafinCommand.parseAsRoot(command)
+        let error = #expect(throws: (any Error).self) { try MafinCommand.parseAsRoot(command + [flag]) }
+        #expect(error.map { MafinCommand.message(for: $0) }?.hasPrefix("Unknown option") ?? false, "\(error as Any)")
+    }
+
+    /// A service that nobody has configured does not fill the disk.
+    @Test func queriesOfAServiceAreBoundedByDefault() throws {
+        func room(_ flags: String...) throws -> Int? {
+            try ServeCommand.parse(["ART"] + flags).workflow().maximumQueryBytes
+        }
+        #expect(try room() == 1 << 30)
+        #expect(try room("--cache-limit", "2MiB") == 2 << 20)
+        #expect(try room("--cache-limit", "0") == nil)
+        #expect(throws: (any Error).self) { try room("--cache-limit", "little") }
     }
 
     @Test(arguments: ["serve", "search"])

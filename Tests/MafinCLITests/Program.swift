@@ -9,8 +9,6 @@ enum Program {
         var status: Int32
         var output: String
         var error: String
-        /// From its start to its end.
-        var duration: Duration
     }
 
     /// Where it was built: beside the bundle of tests.
@@ -46,12 +44,10 @@ enum Program {
         private let process: UncheckedProcess
         private let output: URL
         private let error: URL
-        private let start: ContinuousClock.Instant
         private let end = Mutex(End())
 
         private struct End {
             var status: Int32?
-            var duration = Duration.zero
             var waiting: CheckedContinuation<Void, Never>?
         }
 
@@ -71,7 +67,6 @@ enum Program {
             process.standardOutput = try FileHandle(forWritingTo: output)
             process.standardError = try FileHandle(forWritingTo: error)
             process.standardInput = FileHandle.nullDevice
-            start = .now
             process.terminationHandler = { [weak self] in self?.ended($0.terminationStatus) }
             try process.run()
         }
@@ -133,16 +128,14 @@ enum Program {
                 }
                 if hasEnded { continuation.resume() }
             }
-            let (status, duration) = end.withLock { ($0.status ?? -1, $0.duration) }
             return Outcome(
-                status: status, output: try String(contentsOf: output, encoding: .utf8),
-                error: try String(contentsOf: error, encoding: .utf8), duration: duration)
+                status: end.withLock { $0.status ?? -1 }, output: try String(contentsOf: output, encoding: .utf8),
+                error: try String(contentsOf: error, encoding: .utf8))
         }
 
         private func ended(_ status: Int32) {
             let waiting = end.withLock { end in
                 end.status = status
-                end.duration = .now - start
                 return end.waiting
             }
             waiting?.resume()

@@ -67,7 +67,7 @@ struct ProviderEndToEndTests {
             ["plan", "--data", "data", "--provider-file", "house.toml", "--black-box", "house:m", "--price", "2"],
             in: folder)
         #expect(
-            plan.status == 0 && plan.output.contains("1 texts, 1 distinct, 0 cached, 1 to ask"),
+            plan.status == 0 && plan.output.contains("1 texts, 1 distinct, 0 cached, 1 to send"),
             "\(plan.error)\(plan.output)")
     }
 

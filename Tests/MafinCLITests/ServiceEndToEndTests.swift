@@ -12,7 +12,11 @@ import Testing
 @testable import MafinCLI
 
 /// `mafin index` and `mafin serve`, run as a user runs them and asked over the network.
-@Suite("Commands: index and serve", .enabled(if: Program.url != nil, Comment(rawValue: Program.skipMessage)))
+///
+/// The tests wait for events however long these take; the limit only ends the wait for one that never comes.
+@Suite(
+    "Commands: index and serve", .enabled(if: Program.url != nil, Comment(rawValue: Program.skipMessage)),
+    .timeLimit(.minutes(10)))
 struct ServiceEndToEndTests {
     private static let key = "a-key-of-the-test"
 
@@ -32,9 +36,8 @@ struct ServiceEndToEndTests {
         let run = try Program.start(
             ["serve", "ART", "--index", "INDEX", "--port", "0", "--feedback", "marks"] + flags, in: world.folder,
             environment: ["MAFIN_SERVE_KEYS": Self.key])
-        let begun = ContinuousClock.now
         var port: Int?
-        while port == nil, !run.hasEnded, ContinuousClock.now - begun < .seconds(20) {
+        while port == nil, !run.hasEnded {
             try await Task.sleep(for: .milliseconds(10))
             port = run.errorSoFar.firstMatch(of: #/"url":"https?://127\.0\.0\.1:(\d+)/#).flatMap { Int($0.1) }
         }
@@ -48,6 +51,11 @@ struct ServiceEndToEndTests {
         let outcome = try await run.outcome()
         #expect(outcome.status == 0 && outcome.output.isEmpty, "\(outcome.status) \(outcome.error)")
         #expect(!outcome.error.contains(Self.key))
+        let lines = outcome.error.split(separator: "\n")
+        #expect(!lines.isEmpty)
+        for line in lines {
+            #expect((try? JSONSerialization.jsonObject(with: Data(line.utf8))) is [String: Any], "\(line)")
+        }
     }
 
     private func ask(
@@ -116,12 +124,10 @@ struct ServiceEndToEndTests {
             try #require(train.status == 0, "\(train.error)")
             kill(run.identifier, SIGHUP)
             var after = before
-            let begun = ContinuousClock.now
-            while after == before, ContinuousClock.now - begun < .seconds(10) {
+            while after == before {
                 try await Task.sleep(for: .milliseconds(20))
                 after = try vector(try await ask(port, "/v1/embeddings", ["model": "ART:query", "input": "w3 f1"]))
             }
-            #expect(after != before)
         }
     }
 
@@ -173,9 +179,8 @@ struct ServiceEndToEndTests {
         let run = try Program.start(
             ["serve", "ART", "--cache", "c.sqlite", "--port", "0", "--base-url", server.url] + flags, in: world.folder)
         defer { kill(run.identifier, SIGKILL) }
-        let begun = ContinuousClock.now
         var port: Int?
-        while port == nil, !run.hasEnded, ContinuousClock.now - begun < .seconds(20) {
+        while port == nil, !run.hasEnded {
             try await Task.sleep(for: .milliseconds(10))
             port = run.errorSoFar.firstMatch(of: #/"url":"http://127\.0\.0\.1:(\d+)/#).flatMap { Int($0.1) }
         }
@@ -196,11 +201,15 @@ struct ServiceEndToEndTests {
     }
 
     @Test func aBusyBlackBoxIsReportedAtOnceAndRememberedTextsGoOn() async throws {
-        try await withProvider(["--price", "2"]) { provider, _, port in
+        try await withProvider(["--price", "2", "--max-cost", "5/day"]) { provider, _, port in
             #expect(try await raw(port, "/v1/embeddings", ["input": ["f1 new", "f2 new"]]).0.status == .ok)
             let metrics = try await raw(port, "/metrics").1
             let cost = try #require(metrics.firstMatch(of: #/\nmafin_black_box_cost_estimate_total ([0-9.e-]+)/#))
             #expect((Double(cost.1) ?? 0) > 0, "\(cost.1)")
+            // Nine tokens at 2 a million. The training before it had no price.
+            let spent = try #require(metrics.firstMatch(of: #/\nmafin_black_box_spent_today ([0-9.e-]+)\n/#))
+            #expect(abs((Double(spent.1) ?? 0) - 18e-6) < 1e-9, "\(spent.1)")
+            #expect(metrics.contains("\nmafin_black_box_budget_today 5\n"))
             #expect(metrics.contains("mafin_black_box_texts_total{source=\"asked\"} 2"))
             let size = try #require(metrics.firstMatch(of: #/\nmafin_cache_bytes ([0-9]+)\n/#))
             #expect((Int(size.1) ?? 0) > 0 && metrics.contains("\nmafin_cache_write_failures_total 0\n"))
@@ -209,11 +218,11 @@ struct ServiceEndToEndTests {
             provider.mood.withLock {
                 $0 = .text(#"{"error":{"message":"slow down"}}"#, status: 429, headers: ["retry-after": "30"])
             }
-            let begun = ContinuousClock.now
             let (busy, text) = try await raw(port, "/v1/embeddings", ["input": "f3 new"])
             #expect(busy.status == .serviceUnavailable && !text.contains("slow down"), "\(text)")
-            #expect((29...30).contains(Int(busy.headers.first(name: "retry-after") ?? "") ?? 0))
-            #expect(ContinuousClock.now - begun < .seconds(3))
+            #expect((1...30).contains(Int(busy.headers.first(name: "retry-after") ?? "") ?? 0))
+            // It was asked once: whoever waits for 30 s asks again.
+            #expect(provider.asked.withLock { $0.count { $0 == "f3 new" } } == 1)
             // Vectors that are held need nobody.
             #expect(try await raw(port, "/v1/embeddings", ["input": ["f2 new", "f1 new"]]).0.status == .ok)
             #expect(
@@ -221,10 +230,8 @@ struct ServiceEndToEndTests {
         }
         try await withProvider(["--degrade"]) { provider, _, port in
             provider.mood.withLock { $0 = .text("oops", status: 500) }
-            let begun = ContinuousClock.now
             let (answer, _) = try await raw(port, "/v1/embeddings", ["input": "f3 new", "input_type": "query"])
             #expect(answer.status == .ok && answer.headers.first(name: "x-mafin-degraded") == "black_box")
-            #expect(ContinuousClock.now - begun < .seconds(2))
             #expect(provider.asked.withLock { $0 } == ["f3 new"])
         }
     }
@@ -234,11 +241,8 @@ struct ServiceEndToEndTests {
         try await withProvider(["--max-requests", "1"]) { provider, run, port in
             #expect(try await raw(port, "/v1/embeddings", ["input": "f1 new"]).0.status == .ok)
             kill(run.identifier, SIGHUP)
-            let begun = ContinuousClock.now
             var metrics = ""
-            while !metrics.contains("mafin_reloads_total{outcome=\"succeeded\"} 1"),
-                ContinuousClock.now - begun < .seconds(10)
-            {
+            while !metrics.contains("mafin_reloads_total{outcome=\"succeeded\"} 1") {
                 try await Task.sleep(for: .milliseconds(20))
                 metrics = try await raw(port, "/metrics").1
             }
@@ -266,6 +270,7 @@ struct ServiceEndToEndTests {
                 (["--feedback", "x"], "--feedback needs --index"), (["--tls-key", "x"], "go together"),
                 (["--deadline", "0"], "--deadline must be above 0"), (["--name", "a:b"], "--name must be a word"),
                 (["--host", "0.0.0.0"], "or --no-keys"), (["--host", "::", "--quiet"], "or --no-keys"),
+                (["--host", "127.anything.example"], "or --no-keys"),
             ] {
                 let outcome = try await Program.run(["serve", "ART"] + flags, in: folder)
                 #expect(

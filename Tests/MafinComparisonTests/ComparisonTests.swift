@@ -12,6 +12,17 @@ import Testing
 @Suite struct ComparisonTests {
     private static let metric = Metric.nDCG(cutoff: 10)
 
+    /// A query of test repeats one of train but for case and punctuation, under an id of its own.
+    @Test func aTwinOfALearnedQueryIsNotMeasured() async throws {
+        let toy = try await ToyComparison(leaks: true)
+        defer { toy.remove() }
+        #expect(
+            throws: RetrievalError.knownQueries(
+                split: "test", known: 1, measured: 10, identifier: "q30", text: "W0, f5?")
+        ) { try toy.comparison(["mafin"]) }
+        _ = try toy.comparison(["mafin"], allowsLeaks: true)
+    }
+
     /// A kill or a full disk between a training and its record: a folder stands where the record would go.
     @Test func nothingIsRemovedBeforeTheRecordIsWritten() async throws {
         let toy = try await ToyComparison()

@@ -18,12 +18,13 @@ struct ToyComparison {
 
     private static let words = (0..<40).map { "w\($0)" } + (0..<12).map { "f\($0)" }
 
-    init(steps: Int = 2) async throws {
+    /// - Parameter leaks: whether a query of test has the text of one of train, which stays.
+    init(steps: Int = 2, leaks: Bool = false) async throws {
         folder = try TemporaryFolder()
-        try Self.writeCollection(folder)
+        try Self.writeCollection(folder, leaks: leaks)
         try Self.writeEncoder(folder)
         let collection = try RetrievalCollection(contentsOf: folder.url.appendingPathComponent("data"))
-        let splits = JudgedSplits(collection, seed: 1)
+        let splits = JudgedSplits(collection, seed: 1, allowsLeaks: leaks)
         var settings = CollectionTraining.Settings()
         settings.mode = .query
         settings.options.steps = steps
@@ -43,7 +44,8 @@ struct ToyComparison {
 
     /// Two trainings of each method that is asked for; what is finished lies in ``store``.
     func comparison(
-        _ systems: [String]?, seeds: Int = 2, onEvent: @escaping (Comparison.Event) -> Void = { _ in }
+        _ systems: [String]?, seeds: Int = 2, allowsLeaks: Bool = false,
+        onEvent: @escaping (Comparison.Event) -> Void = { _ in }
     ) throws -> Comparison {
         var request = ComparisonPlan.Request()
         request.systems = systems
@@ -51,19 +53,21 @@ struct ToyComparison {
         request.seconds = 1_000
         let plan = ComparisonPlan(request, data: [:], blackBox: WordSums.toy)
         if try store.storedPlan() == nil { try store.write(plan) }
-        return try Comparison(training, plan: plan, store: store, qrels: qrels, onEvent: onEvent)
+        return try Comparison(
+            training, plan: plan, store: store, qrels: qrels, allowsLeaks: allowsLeaks, onEvent: onEvent)
     }
 
     func url(_ path: String) -> URL { store.folder.appendingPathComponent(path) }
 
     func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: url(path).path) }
 
-    private static func writeCollection(_ folder: TemporaryFolder) throws {
+    private static func writeCollection(_ folder: TemporaryFolder, leaks: Bool) throws {
         let documents = (0..<40).map {
             #"{"_id": "d\#($0)", "title": "", "text": "w\#($0) w\#(($0 * 7 + 3) % 40) f\#($0 % 12)"}"#
         }
         try folder.write(documents.joined(separator: "\n"), to: "data/corpus.jsonl")
-        let queries = (0..<40).map { #"{"_id": "q\#($0)", "text": "w\#($0) f\#(($0 + 5) % 12)"}"# }
+        var queries = (0..<40).map { #"{"_id": "q\#($0)", "text": "w\#($0) f\#(($0 + 5) % 12)"}"# }
+        if leaks { queries[30] = #"{"_id": "q30", "text": "W0, f5?"}"# }
         try folder.write(queries.joined(separator: "\n"), to: "data/queries.jsonl")
         for (name, range) in [("train", 0..<20), ("dev", 20..<30), ("test", 30..<40)] {
             let lines = ["query-id\tcorpus-id\tscore"] + range.map { "q\($0)\td\($0)\t1" }

@@ -50,6 +50,19 @@ import Testing
         }
     }
 
+    @Test func onlyAnEmptyFolderOrOneWithTheMarkerMayBeReplaced() async throws {
+        try await TemporaryFolder.with { folder in
+            func canReplace(_ name: String) throws -> Bool {
+                try AtomicFile.canReplaceDirectory(at: folder.url.appendingPathComponent(name), holding: "marker")
+            }
+            try FileManager.default.createDirectory(
+                at: folder.url.appendingPathComponent("empty"), withIntermediateDirectories: true)
+            for path in ["marked/marker", "marked/other", "others/other", "file"] { try folder.write("x", to: path) }
+            let found = try ["absent", "empty", "marked", "others", "file"].map(canReplace)
+            #expect(found == [true, true, true, false, false])
+        }
+    }
+
     @Test func aPendingFileIsSeenOnceCommittedOrNever() async throws {
         try await TemporaryFolder.with { folder in
             let url = try folder.write("old", to: "file")

@@ -110,6 +110,20 @@ import Testing
         #expect(unit.normalizedRows().matrix.row(2) == unit.row(2))
     }
 
+    /// The gradient at a row that is too short would be no float; at the shortest normal row it is one.
+    @Test func gradientsOfTinyRowsAreFinite() {
+        let shortest = Float.leastNormalMagnitude
+        let x = Matrix(
+            rows: 4, columns: 2,
+            values: [Float(1e-39 as Double), 0, Float(3e-45 as Double), 0, shortest, 0, 3e38, 3e38])
+        let (unit, norms) = x.normalizedRows()
+        let gradient = Matrix.normalizedRowsBackward(
+            gradient: Matrix(rows: 4, columns: 2, values: [0, 1, 1, 1, 1, 1, 1, 0]), unit: unit, norms: norms)
+        #expect(gradient.values.allSatisfy { $0.isFinite }, "\(gradient.values)")
+        #expect(gradient.row(0) == [0, 0] && gradient.row(1) == [0, 0])
+        #expect(gradient.row(2) == [0, 1 / shortest])
+    }
+
     @Test func normalizedRows() {
         let x = Matrix(rows: 4, columns: 17, values: values(51, seed: 1) + [Float](repeating: 0, count: 17))
         let upstream = Matrix(rows: 4, columns: 17, values: values(68, seed: 2))

@@ -152,7 +152,9 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         try save("another")(model)
         #expect(throws: ArtefactError.self) { try read.encoderFolder(.document) { _ in model } }
         try FileManager.default.removeItem(at: model.appendingPathComponent("model.safetensors"))
-        #expect(throws: ArtefactError.missingFile(path: model.path + "/model.safetensors")) {
+        let weights = model.path + "/model.safetensors"
+        let hash = released.documentEncoder.weightsSHA256
+        #expect(throws: ArtefactError.wrongFile(path: weights, expected: "SHA-256 \(hash)", found: "no file")) {
             try read.encoderFolder(.document) { _ in model }
         }
     }
@@ -247,16 +249,15 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         let weights = url.appendingPathComponent("query-encoder/model.safetensors")
         try Data("querieS".utf8).write(to: weights)
         #expect(error(.length) == nil)
-        guard case .wrongContent(let path, _, _)? = error() else {
+        guard case .wrongFile(let path, let expected, _)? = error() else {
             Issue.record("no hash mismatch")
             return
         }
-        #expect(path == weights.path)
+        #expect(path == weights.path && expected.hasPrefix("SHA-256 "))
         try Data("quer".utf8).write(to: weights)
-        #expect(error(.length) == .wrongLength(path: weights.path, expected: 7, found: 4))
+        #expect(error(.length) == .wrongFile(path: weights.path, expected: "7 bytes", found: "4 bytes"))
         try FileManager.default.removeItem(at: weights)
-        #expect(error() == .missingFile(path: weights.path))
-        #expect(error()?.description == "\(weights.path) is missing: the artefact's manifest names it")
+        #expect(error()?.description == "\(weights.path): the artefact's manifest says 7 bytes, found no file")
     }
 
     @Test func badManifestsAreNamed() throws {

@@ -1,6 +1,5 @@
 import Foundation
 import MafinBlackBox
-import MafinComparison
 import MafinEncoder
 import MafinNumerics
 import MafinRetrieval

@@ -32,23 +32,25 @@ import Testing
             other.stop()
         }
         try await TemporaryFolder.with { folder in
-            let cache = try EmbeddingCache(file: folder.url.appendingPathComponent("cache.sqlite"))
-            var catalog = ProfileCatalog.builtIn
-            try catalog.add(
-                toml:
-                    "name = \"other\"\nextends = \"openai\"\n[endpoint]\nbase_url = \"\(other.url)/v1\"\nkey_variables = [\"OTHER_KEY\"]",
-                source: "test")
+            var shared = ProviderSettings()
+            shared.cacheFile = folder.url.appendingPathComponent("cache.sqlite")
+            shared.providerFile = folder.url.appendingPathComponent("other.toml")
+            let profile =
+                "name = \"other\"\nextends = \"openai\"\n[endpoint]\nbase_url = \"\(other.url)/v1\"\nkey_variables = [\"OTHER_KEY\"]"
+            try Data(profile.utf8).write(to: folder.url.appendingPathComponent("other.toml"))
             var settings = LanguageModelFactory.Settings()
             settings.provider = "openai"
             settings.baseURL = writer.url
             settings.key = APIKeySource(variable: "MY_KEY")
             settings.headers = ["X-House": "secret-of-the-house"]
             let factory = LanguageModelFactory(
-                settings, context: WorkflowContext(), purse: Purse(),
-                environment: ["MY_KEY": "sk-writer", "OTHER_KEY": "sk-judge"])
+                settings,
+                beside: BlackBoxFactory(
+                    shared, context: WorkflowContext(), purse: Purse(),
+                    environment: ["MY_KEY": "sk-writer", "OTHER_KEY": "sk-judge"]))
             let prompt = LanguagePrompt(system: "", user: "ready?")
             for provider in ["openai", "other"] {
-                let opened = try factory.open(provider, model: "m", catalog: catalog, cache: cache)
+                let opened = try factory.open(provider, model: "m")
                 try await opened.model.answer([prompt]) { _, _ in }
             }
             let (first, second) = (try #require(writer.requests.first), try #require(other.requests.first))

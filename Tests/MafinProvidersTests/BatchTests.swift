@@ -92,7 +92,7 @@ import Testing
         let expiring = try BatchServer(course: { _ in .init(end: "expired", answered: { _ in false }) })
         try await withServer(expiring) { cache in
             let text = await message { _ = try await blackBox(expiring, cache).embed(items(Self.texts), as: .document) }
-            #expect(text.contains("10 texts were left unanswered") && text.contains("window expired"), "\(text)")
+            #expect(text.contains("the last 10 texts") && text.contains("window expired"), "\(text)")
             #expect(expiring.batches.count == 4 && expiring.paid.isEmpty)
         }
         let all = try BatchServer(refuses: { _ in true })

@@ -126,7 +126,7 @@ import Testing
             let bad = CachedBlackBox(
                 Renamed(try server.blackBox(), as: try await identity(cache)), cache: cache, drift: DriftCheck(rate: 1))
             let text = await message { _ = try await bad.embed(texts, as: .document) }
-            #expect(text.contains("model 'm' has changed: of 30 texts asked again") && text.contains("3'"), "\(text)")
+            #expect(text.contains("model 'm' has changed: of 30 texts sent again") && text.contains("3'"), "\(text)")
             #expect(try await cache.count() == 30)
         }
     }

@@ -239,15 +239,15 @@ import Testing
         try await TemporaryFolder.with { folder in
             let file = try folder.write(String(repeating: "no database ", count: 200), to: "cache.sqlite")
             let text = await message { _ = try EmbeddingCache(file: file) }
-            #expect(text == "cache \(file.path): it is damaged or no cache; move it away to start a new one")
+            #expect(text == "cache \(file.path): it is damaged or not a cache; move it away to start a new one")
 
             let newer = try cache(folder, name: "newer.sqlite")
             try execute("PRAGMA user_version = 9", on: newer)
             let refusal = await message { _ = try cache(folder, name: "newer.sqlite") }
-            #expect(refusal.contains("it has format 9, this program knows 4"), "\(refusal)")
+            #expect(refusal.contains("it has format 9, this program reads up to 4"), "\(refusal)")
 
             let inFile = await message { _ = try EmbeddingCache(file: file.appendingPathComponent("below.sqlite")) }
-            #expect(inFile.contains("its folder cannot be made"), "\(inFile)")
+            #expect(inFile.contains("its folder cannot be created"), "\(inFile)")
         }
     }
 

@@ -78,7 +78,7 @@ import Testing
             case 6: return .respond(status: 502, body: "<html>bad gateway</html>")
             case 7: return .respond(status: 200, body: dialect.refusal("the server is overloaded", status: 503))
             case 8: return .fail("the answer ended after 17 of 300 bytes")
-            case 9: return .fail("no whole answer within 300 seconds")
+            case 9: return .fail("no complete answer within 300 seconds")
             case 10: return .respond(status: 408, body: "")
             case 11 where random.uniform() < 0.2: return refuse("not today", 403)
             case 12 where random.uniform() < 0.2: return .respond(status: 200, body: "<html>sign in</html>")

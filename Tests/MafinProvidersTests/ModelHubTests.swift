@@ -423,7 +423,7 @@ import Testing
             let missing = await message { _ = try hub.resolve("org/some-model", revision: "v2") }
             #expect(missing.hasSuffix("pull it with: mafin model pull org/some-model --revision v2"), "\(missing)")
             let offline = await message { _ = try await hub.pull("org/some-model") }
-            #expect(offline.contains("HF_HUB_OFFLINE forbids to pull it"))
+            #expect(offline.contains("HF_HUB_OFFLINE forbids the download"))
 
             try folder.write("{}", to: "models/some-model/config.json")
             #expect(throws: ModelError.self) { try hub.resolve("org/some-model") }  // no weights yet

@@ -40,7 +40,7 @@ import Testing
             #expect(plan.summary.contains("at most \(plan.tokens) tokens (estimated)"), "\(plan.summary)")
             #expect(plan.joinedDimension == 1920 && plan.indexesTooSmall.isEmpty && plan.batchSaving == nil)
             #expect(
-                plan.summary.hasPrefix("cohere:embed-v4.0 at api.cohere.com: 501 of 501 distinct texts to ask"),
+                plan.summary.hasPrefix("cohere:embed-v4.0 at api.cohere.com: 501 of 501 distinct texts to send"),
                 "\(plan.summary)")
         }
     }
@@ -139,7 +139,7 @@ import Testing
             #expect(plan.expectedTokens.map { (5...7).contains($0) } ?? false)
             let all = try await EmbeddingPlan(
                 box, cache: cache, texts: [(.document, items(texts))], ruler: TokenRuler())
-            #expect(all.summary == "openai:m: all 200 distinct texts are cached, nothing is asked")
+            #expect(all.summary == "openai:m: all 200 distinct texts are cached, nothing is sent")
         }
     }
 

@@ -62,7 +62,7 @@ import Testing
 
     @Test func providersWithoutAnAddressSayWhatToName() async throws {
         let text = await message { _ = try ProviderBlackBox(ProfileCatalog.builtIn.profile("azure"), model: "m") }
-        #expect(text == "'azure': this provider has no address of its own; name yours, like https://host/openai/v1")
+        #expect(text == "'azure': this provider has no address of its own; pass yours, like https://host/openai/v1")
     }
 
     @Test func keysOfVoyagesOtherAddressGoThere() throws {
@@ -136,7 +136,7 @@ import Testing
     @Test func dimensionsThatAProviderDoesNotHaveAreRefusedBeforeAsking() async throws {
         let cohere = try ProfileCatalog.builtIn.profile("cohere")
         let text = await message { _ = try ProviderBlackBox(cohere, model: "embed-v4.0", dimensions: 768) }
-        #expect(text == "'cohere:embed-v4.0': 768 dimensions are not among those it has: 256, 512, 1024, 1536")
+        #expect(text == "'cohere:embed-v4.0': 768 dimensions are not among those that it offers: 256, 512, 1024, 1536")
         _ = try ProviderBlackBox(cohere, model: "embed-v4.0", dimensions: 512)
     }
 
@@ -187,28 +187,28 @@ import Testing
     @Test(arguments: [
         ("name = ", "line 1: "),
         ("name = \"x\"\n[limits]\nitem = 3", "limits.item: no such key"),
-        ("name = \"x\"\n[limits]\nitems = 0", "limits.items: at least 1 expected, found 0"),
-        ("name = \"x\"\n[limits]\nitems = \"many\"", "limits.items: an integer expected, found a string"),
-        ("name = \"X y\"", "name: a name of lower-case letters, digits and hyphens expected"),
-        ("name = \"vectors\"", "name: 'vectors' means something else already"),
-        ("name = \"x\"\nextends = \"nobody\"", "extends: the name of another profile expected"),
-        ("name = \"x\"\nextends = \"x\"", "extends: the name of another profile expected"),
+        ("name = \"x\"\n[limits]\nitems = 0", "limits.items: expected at least 1, found 0"),
+        ("name = \"x\"\n[limits]\nitems = \"many\"", "limits.items: expected an integer, found a string"),
+        ("name = \"X y\"", "name: expected a name of lower-case letters, digits and hyphens"),
+        ("name = \"vectors\"", "name: 'vectors' is reserved"),
+        ("name = \"x\"\nextends = \"nobody\"", "extends: expected the name of another profile"),
+        ("name = \"x\"\nextends = \"x\"", "extends: expected the name of another profile"),
         ("name = \"x\"\n[request]\nbody = '{\"input\":\"$txts\"}'", "request.body: unknown variable $txts"),
         (
             "name = \"x\"\n[request]\nbody = '{\"input\":\"$text\"}'",
-            "request.body: \"$text\" must stand within an array"
+            "request.body: \"$text\" must be inside an array"
         ),
         (
             "name = \"x\"\n[request]\nbody = '{\"input\":[]}'",
-            "request.body: \"$texts\" or \"$text\" must stand in it exactly once"
+            "request.body: it must contain \"$texts\" or \"$text\" exactly once"
         ),
         ("name = \"x\"\n[request]\nbody = '{\"input\"'", "request.body: malformed JSON"),
-        ("name = \"x\"\n[request]\nquery_type = \"q\"", "request.query_type: query_type and document_type go together"),
+        ("name = \"x\"\n[request]\nquery_type = \"q\"", "request.query_type: query_type and document_type must be"),
         (
             "name = \"x\"\n[request]\nquery_type = \"q\"\ndocument_type = \"d\"",
-            "request.body: $input_type is missing in it"
+            "request.body: it must contain $input_type"
         ),
-        ("name = \"x\"\n[answer]\nvectors = \"data[0]\"", "answer.vectors: 'data[0]' is no path"),
+        ("name = \"x\"\n[answer]\nvectors = \"data[0]\"", "answer.vectors: 'data[0]' is not a path"),
         (
             "name = \"x\"\n[vectors]\nunit_length = \"maybe\"",
             "vectors.unit_length: one of always, native, never, unknown expected"

@@ -131,7 +131,7 @@ import Testing
 
     @Test func emptyDataForNumbersTooIsAnError() async throws {
         let (text, requests) = try await failure { _ in .text(#"{"data":[]}"#) }
-        #expect(text.hasSuffix("unusable answer: no vectors in it, asked as base64 and as float"), "\(text)")
+        #expect(text.hasSuffix("unusable answer: no vectors in it, tried as base64 and as float"), "\(text)")
         #expect(requests == 2)
     }
 
@@ -283,7 +283,7 @@ import Testing
         let empty = await message { _ = try APIKey(environmentVariable: "K", environment: ["K": " "]) }
         #expect(empty == "environment variable K: the key is empty")
         let broken = await message { _ = try APIKey("a\r\nx: y") }
-        #expect(broken == "API key: the key holds characters that cannot stand in a header")
+        #expect(broken == "API key: the key contains characters that a header cannot hold")
         try await TemporaryFolder.with { folder in
             let file = try folder.write("from-file\n", to: "key")
             #expect(try APIKey(file: file) == APIKey("from-file"))

@@ -1,4 +1,5 @@
 import Foundation
+import MafinNumerics
 import Testing
 
 @testable import MafinReport
@@ -72,7 +73,7 @@ import Testing
     }
 
     @Test func labelsKeepTheirDistance() {
-        var generator = SystemRandomNumberGenerator()
+        var generator = RandomGenerator(seed: 1)
         for count in 1...12 {
             let wanted = (0..<count).map { _ in Double.random(in: -20...220, using: &generator) }
             let places = LabelPlacement.spread(wanted, gap: 12, in: 0...200)

@@ -199,20 +199,4 @@ import Testing
         #expect(abs(single.low - several.low) < 1e-12 && abs(single.high - several.high) < 1e-12)
         #expect(abs(single.p - several.p) < 1e-12)
     }
-
-    /// What a page waits for: 10 systems, 5,000 queries, 10,000 resamples and as many permutations, in less than 5 s on two cores.
-    @Test(
-        .enabled(
-            if: !(ProcessInfo.processInfo.environment["MAFIN_SLOW_TESTS"] ?? "").isEmpty,
-            "slow: set MAFIN_SLOW_TESTS=1"))
-    func largeComparisonsAreQuick() {
-        var random = RandomGenerator(seed: 5)
-        let columns = (0..<10).map { _ in (0..<5_000).map { _ in Double(random.normal()) } }
-        let start = ContinuousClock.now
-        let intervals = PairedBootstrap().intervals(of: columns)
-        let pValues = PairedRandomizationTest().pValues(of: columns)
-        let time = ContinuousClock.now - start
-        #expect(intervals.count == 10 && pValues.count == 10)
-        #expect(time < .seconds(5), "\(time)")
-    }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import MafinNumerics
 import MafinTestSupport
+import Synchronization
 import Testing
 
 @testable import MafinRetrieval
@@ -94,6 +95,62 @@ private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
                 #expect(largestDifference(whole[query].map(\.score), whole[query].map { scores[$0.index] }) < 1e-4)
             }
         }
+    }
+
+    /// A check that throws when it has been called so many times.
+    private final class Check: Sendable {
+        private let limit: Int
+        private let calls = Mutex(0)
+
+        init(limit: Int) { self.limit = limit }
+
+        var count: Int { calls.withLock { $0 } }
+
+        func call() throws {
+            let number = calls.withLock { calls -> Int in
+                calls += 1
+                return calls
+            }
+            if number >= limit { throw CancellationError() }
+        }
+    }
+
+    /// A search, and a count of places, ends within the pass over the rows once its check throws.
+    @Test(arguments: [1, 3]) func aSearchEndsWhenItsCheckThrows(threads: Int) throws {
+        let index = VectorIndex(try VectorRows(randomMatrix(40_000, 4, seed: 21)))
+        let queries = randomMatrix(9, 4, seed: 22)
+        try Parallelism.withThreads(threads) {
+            let (never, soon) = (Check(limit: .max), Check(limit: 3))
+            let whole = try index.search(queries: queries, count: 5, check: never.call)
+            #expect(try whole == index.search(queries: queries, count: 5))
+            #expect(never.count > 12)
+            #expect(throws: CancellationError.self) {
+                try index.search(queries: queries, count: 5, check: soon.call)
+            }
+            #expect(soon.count < 3 + threads)
+
+            let (all, second) = (Check(limit: .max), Check(limit: 2))
+            let (rows, query) = ([7, 39_999], Array(queries.row(0)))
+            let places = try index.places(of: rows, query: query, check: all.call)
+            #expect(places == index.places(of: rows, query: query) && all.count == 3)
+            #expect(throws: CancellationError.self) {
+                try index.places(of: rows, query: query, check: second.call)
+            }
+        }
+    }
+
+    /// However many rows there are, a thread asks before it takes the next few.
+    @Test func piecesAreBounded() throws {
+        let index = VectorIndex(try VectorRows(randomMatrix(4_000, 4, seed: 23)))
+        let queries = randomMatrix(1, 4, seed: 24)
+        let check = Check(limit: .max)
+        let tiling = SearchTiling(rows: 16, rowsPerPiece: 32)
+        let found = try Parallelism.withThreads(1) {
+            try index.search(queries: queries, count: 5, tiling: tiling, check: check.call)
+        }
+        #expect(try found == index.search(queries: queries, count: 5))
+        // 125 pieces, and once more at the end.
+        #expect(check.count == 126)
     }
 
     /// Bytes in the place of rows change no bit of a result, for few queries and many, rows of every size, ties included.

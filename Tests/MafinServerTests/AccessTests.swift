@@ -64,7 +64,7 @@ import Testing
     /// A name that an attacker makes to point at this machine is the same origin to a browser.
     @Test func onlyItsOwnNamesAreAnsweredWithoutKeys() async throws {
         var options = ServiceOptions()
-        options.hosts = ["127.0.0.1", "localhost", "[::1]"]
+        options.allowedHosts = ["127.0.0.1", "localhost", "[::1]"]
         let own = try KeyRing(keys: "a-key-of-the-test")
         try await toy.service(options).serving { client in
             for host in ["127.0.0.1:\(client.port)", "LOCALHOST:1", "localhost", "[::1]:8080", "[::1]"] {

@@ -1,6 +1,7 @@
 import Dispatch
 import Foundation
 import HTTPTypes
+import MafinBlackBox
 import MafinNumerics
 import MafinTestSupport
 import NIOCore
@@ -182,6 +183,24 @@ import Testing
             #expect(error.status.code == 504)
         }
         gate.signal()
+    }
+
+    /// Explanations may hold a quarter of the local queue together. Beyond that the next is refused, and other requests are not.
+    @Test func explanationsTogetherAreBounded() async throws {
+        let toy = try ToyArtefact()
+        try await toy.writeIndex()
+        let service = try await toy.service(withIndex: true)
+        try await service.serving { client in
+            do {
+                let others = try #require(service.explanations.share(service.options.queueTokens / 4))
+                defer { withExtendedLifetime(others) {} }
+                let refused = try await client.post("/explain", ["query": "w3", "document": "d2"])
+                #expect(refused.status == 429 && refused.code == "queue_full", "\(refused.text)")
+                #expect(Int(refused.header("retry-after") ?? "") ?? 0 >= 1)
+                #expect(try await client.embed("w1").status == 200)
+            }
+            #expect(try await client.post("/explain", ["query": "w3", "document": "d2"]).status == 200)
+        }
     }
 
     // MARK: Answers

@@ -1,4 +1,5 @@
 import Foundation
+import MafinBlackBox
 import MafinTestSupport
 import NIOCore
 import NIOPosix

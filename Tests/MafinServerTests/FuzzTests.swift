@@ -84,8 +84,8 @@ import Testing
             #expect(trace.header.utf8.count == 55 && RequestTrace.parse(trace.header)?.trace == trace.traceID)
             let path =
                 "/" + String((0..<random.index(below: 12)).map { _ in alphabet[random.index(below: alphabet.count)] })
-            let (endpoint, rest) = Endpoint.find("/v1/models" + path)
-            #expect((endpoint == .model) == !rest.isEmpty)
+            let (route, rest) = Route.find("/v1/models" + path)
+            #expect((route == .model) == !rest.isEmpty)
         }
     }
 

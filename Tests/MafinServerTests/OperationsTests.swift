@@ -156,6 +156,26 @@ import Testing
         }
     }
 
+    /// What an operator needs before the day's budget is reached.
+    @Test func moneyIsInTheMetrics() async throws {
+        let figures = Mutex<SpendingFigures?>(SpendingFigures(today: 1.25, limitPerDay: 5))
+        try await toy.service(spending: { figures.withLock { $0 } }).serving { client in
+            let bounded = try await client.get("/metrics").text
+            #expect(bounded.contains("# TYPE mafin_black_box_spent_today gauge\nmafin_black_box_spent_today 1.25\n"))
+            #expect(bounded.contains("\nmafin_black_box_budget_today 5\n"))
+            figures.withLock { $0 = SpendingFigures(today: 0) }
+            let free = try await client.get("/metrics").text
+            #expect(free.contains("\nmafin_black_box_spent_today 0\n") && !free.contains("budget_today"))
+            figures.withLock { $0 = nil }
+            let unknown = try await client.get("/metrics").text
+            #expect(!unknown.contains("_today"))
+        }
+        try await toy.service().serving { client in
+            let none = try await client.get("/metrics").text
+            #expect(!none.contains("_today"))
+        }
+    }
+
     @Test func requestsAreLoggedAndTraced() async throws {
         let lines = Lines()
         let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -222,10 +242,10 @@ import Testing
         try await toy.service().serving { client in
             let answer = try await client.get("/openapi.json")
             let paths = try #require(answer.json["paths"] as? [String: Any])
-            #expect(Set(paths.keys) == Set(Endpoint.allCases.map(\.path)), "\(paths.keys.sorted())")
-            for endpoint in Endpoint.allCases {
-                let methods = try #require(paths[endpoint.path] as? [String: Any]).keys.filter { $0 != "parameters" }
-                #expect(Set(methods) == Set(endpoint.methods.map { $0.rawValue.lowercased() }), "\(endpoint.path)")
+            #expect(Set(paths.keys) == Set(Route.allCases.map(\.path)), "\(paths.keys.sorted())")
+            for route in Route.allCases {
+                let methods = try #require(paths[route.path] as? [String: Any]).keys.filter { $0 != "parameters" }
+                #expect(Set(methods) == Set(route.methods.map { $0.rawValue.lowercased() }), "\(route.path)")
             }
         }
     }

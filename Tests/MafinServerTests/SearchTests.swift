@@ -1,10 +1,12 @@
 import Foundation
 import MafinBlackBox
+import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 import MafinTestSupport
+import Synchronization
 import Testing
 
 @testable import MafinServer
@@ -140,6 +142,22 @@ import Testing
         #expect(known.count < 1000)
     }
 
+    /// A client that leaves while the nine lists are made is not worked for until they are complete.
+    @Test func theListsEndWhenTheClientHasLeft() throws {
+        let halves = try (0..<2).map { _ in try VectorRows(Matrix(rows: 60, columns: 1, repeating: 1)) }
+        let calls = Mutex(0)
+        #expect(throws: CancellationError.self) {
+            // So few rows that one round suffices: the first call is before it, the others are within.
+            try LambdaCandidates(index: VectorIndex(parts: halves), query: [1, 1], split: 1, count: 5) {
+                let number = calls.withLock { calls -> Int in
+                    calls += 1
+                    return calls
+                }
+                if number > 1 { throw CancellationError() }
+            }
+        }
+    }
+
     @Test func indexFilesAreWholeAndChecked() async throws {
         let toy = toy
         try await toy.writeIndex(.init(element: .float16, blockSize: 7))
@@ -163,19 +181,49 @@ import Testing
         manifest.documentEncoder.weightsSHA256 = String(repeating: "0", count: 64)
         #expect(index.manifest.differences(from: manifest).count == 1)
 
+        // Another program for texts is one, too; that of an index from before versions were recorded is the first.
+        let artefact = try Artefact(readingFrom: toy.artefact)
+        var older = index.manifest
+        for version in [1, nil] {
+            older.encodingVersion = version
+            let differences = older.differences(from: artefact.manifest)
+            #expect(differences == ["encoding version 1 instead of \(TextEncoder.encodingVersion)"])
+        }
+        try JSONEncoder().encode(older).write(to: toy.index.appendingPathComponent(IndexManifest.fileName))
+        let refusal = #expect(throws: IndexError.self) { try SearchIndex(readingFrom: toy.index).require(artefact) }
+        #expect(
+            try #require(refusal).description == "\(toy.index.path) holds other vectors than the artefact makes: "
+                + "encoding version 1 instead of \(TextEncoder.encodingVersion); run 'mafin index' again")
+
         let file = toy.index.appendingPathComponent("corpus.jsonl")
         var data = try Data(contentsOf: file)
         data[20] ^= 1
         try data.write(to: file)
         #expect(throws: IndexError.self) { try SearchIndex(readingFrom: toy.index, verification: .content) }
         try data.dropLast().write(to: file)
-        #expect(throws: IndexError.self) { try SearchIndex(readingFrom: toy.index) }
+        let (whole, cut) = ("\(data.count) bytes", "\(data.count - 1) bytes")
+        #expect(throws: IndexError.wrongFile(path: file.path, expected: whole, found: cut)) {
+            try SearchIndex(readingFrom: toy.index)
+        }
         try toy.folder.write("x", to: "OTHER/file")
         #expect(throws: IndexError.occupied(path: toy.folder.url.appendingPathComponent("OTHER").path)) {
             try SearchIndex.requireReplaceable(toy.folder.url.appendingPathComponent("OTHER"))
         }
         let left = try FileManager.default.contentsOfDirectory(atPath: toy.folder.url.path)
         #expect(!left.contains { $0.hasSuffix(".tmp") }, "\(left)")
+    }
+
+    /// A writer was killed where the file system cannot swap names: the index is under the name for the time between.
+    @Test func anIndexMovedAsideComesBack() async throws {
+        let toy = toy
+        try await toy.writeIndex()
+        let aside = toy.folder.url.appendingPathComponent(".INDEX.replaced")
+        try FileManager.default.moveItem(at: toy.index, to: aside)
+        #expect(try SearchIndex(readingFrom: toy.index).count == ToyArtefact.documents.count)
+        try FileManager.default.moveItem(at: toy.index, to: aside)
+        let served = try ServedIndex.open(toy.index, holdsBM25: false, sharing: nil)
+        #expect(served.search.count == ToyArtefact.documents.count)
+        #expect(served.hash == (try ContentHash.sha256(of: toy.index.appendingPathComponent(IndexManifest.fileName))))
     }
 
     /// A byte a number is held beside the mapped rows, and what is found stays the same.

@@ -81,12 +81,15 @@ final class ToyArtefact: Sendable {
     /// A service over it.
     func service(
         _ options: ServiceOptions = ServiceOptions(), keys: KeyRing? = nil, withIndex: Bool = false,
-        log: ServiceLog = .none, cache: (@Sendable () -> CacheFigures)? = nil
+        log: ServiceLog = .none, cache: (@Sendable () -> CacheFigures)? = nil,
+        spending: (@Sendable () async -> SpendingFigures?)? = nil
     ) async throws -> MafinService {
         var options = options
         options.name = "toy"
         return try await MafinService(options: options, keys: keys ?? KeyRing(), log: log) { [self] _ in
-            LoadedArtefact(model: try model(), blackBox: blackBox, index: withIndex ? index : nil, cache: cache)
+            LoadedArtefact(
+                model: try model(), blackBox: blackBox, index: withIndex ? index : nil, cache: cache, spending: spending
+            )
         }
     }
 

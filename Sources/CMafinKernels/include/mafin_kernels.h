@@ -5,14 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Every matrix is row-major. Every function works on the calling thread alone; callers split the work.
+// Every matrix is row-major. Every function works only on the calling thread, and callers divide the work.
 
 // MARK: Instruction sets (cpu.c)
 //
-// All kernels run on the widest instruction set of the processor. They are numbered from 0, the one that every processor of the
-// architecture has. Operands that were packed or prepared on one set are for that set alone.
+// All kernels use the widest instruction set of the processor. Sets are numbered from 0, the set that every processor
+// of the architecture has. Operands that were packed or prepared with one set can only be used with that set.
 
-/// How many instruction sets this processor can run the kernels on: at least 1.
+/// The number of instruction sets with which this processor can run the kernels; at least 1.
 int mafin_instruction_sets(void);
 
 /// The name of an instruction set.
@@ -21,8 +21,8 @@ const char *mafin_instruction_set_name(int set);
 /// The instruction set that the kernels use when the calling thread calls them.
 int mafin_instruction_set(void);
 
-/// Makes the kernels use another instruction set when the calling thread calls them; a negative number: the widest again.
-/// For tests: each suite runs once on every set.
+/// Sets the instruction set of kernels that the calling thread calls; a negative number: the widest. For tests, in
+/// which each suite runs once with every set.
 void mafin_use_instruction_set(int set);
 
 // MARK: Matrix products (gemm.c)
@@ -32,14 +32,15 @@ void mafin_use_instruction_set(int set);
 void mafin_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, float alpha,
                  const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float beta, float *c, ptrdiff_t ldc);
 
-/// Floats that `mafin_pack` writes for a (k, n) operand.
+/// Number of floats that `mafin_pack` writes for a (k, n) operand.
 size_t mafin_packed_size(ptrdiff_t n, ptrdiff_t k);
 
-/// Lays op(B) out as `mafin_sgemm_packed` reads it. Many products can share one packed operand, such as a weight matrix.
+/// Writes op(B) in the layout of `mafin_sgemm_packed`. Many products can share one packed operand, such as a weight
+/// matrix.
 void mafin_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, float *packed);
 
-/// Columns that a packed operand of `n` columns has. Those beyond n are 0. A product over all of them is faster than one that
-/// stops at n.
+/// Number of columns of a packed operand of `n` columns. Columns beyond n are 0. A product over all of them is faster
+/// than one that stops at n.
 ptrdiff_t mafin_packed_columns(ptrdiff_t n);
 
 /// C = alpha · op(A) · B + beta · C, with B as written by `mafin_pack`.
@@ -53,42 +54,43 @@ void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrd
 
 // MARK: Exact search (inner_products.c)
 //
-// On one instruction set, the score of a row and a query is summed in the same order in every call, whatever other rows and
-// queries the call has.
+// With the same instruction set, the score of a row and a query is summed in the same order in every call. It does not
+// depend on the other rows and queries of the call.
 
 /// Types of stored elements.
 typedef enum { MAFIN_FLOAT32, MAFIN_FLOAT16, MAFIN_INT8 } mafin_element;
 
-/// Floats that `mafin_prepare_queries` writes.
+/// Number of floats that `mafin_prepare_queries` writes.
 size_t mafin_prepared_size(ptrdiff_t queries, ptrdiff_t width);
 
-/// Lays queries, `stride` floats apart, out as `mafin_inner_products` reads them.
+/// Writes queries, which are `stride` floats apart, in the layout of `mafin_inner_products`.
 void mafin_prepare_queries(ptrdiff_t queries, ptrdiff_t width, const float *from, ptrdiff_t stride, float *prepared);
 
-/// Floats from one prepared query to the next.
+/// Number of floats from one prepared query to the next.
 ptrdiff_t mafin_prepared_stride(ptrdiff_t width);
 
-/// scores[q · score_stride + r] = ⟨row r, query q⟩. Rows are `row_stride` elements apart; all elements must be finite. (The
-/// sums of int8 rows are taken in an order of their own.)
+/// scores[q · score_stride + r] = ⟨row r, query q⟩. Rows are `row_stride` elements apart. All elements must be finite.
+/// (Sums of int8 rows have a different order.)
 void mafin_inner_products(ptrdiff_t rows, ptrdiff_t width, const void *vectors, mafin_element element,
                           ptrdiff_t row_stride, ptrdiff_t queries, const float *prepared, float *scores,
                           ptrdiff_t score_stride);
 
-/// A score's place in a block.
+/// The place of a score in a block.
 typedef struct {
     uint32_t query, row;
 } mafin_hit;
 
-/// Writes the places of the scores that are not ≤ their query's threshold (so all where that is NaN), ordered by query and
-/// row, and returns how many; `hits` has room for all.
+/// Writes the places of all scores that are not ≤ their query's threshold, ordered by query and row, and returns their
+/// number. If a threshold is NaN, these are all scores. `hits` must have room for all scores.
 ptrdiff_t mafin_scores_above(ptrdiff_t queries, ptrdiff_t rows, const float *scores, ptrdiff_t stride,
                              const float *thresholds, mafin_hit *hits);
 
 // MARK: Approximations of rows in bytes (approximation.c)
 
-/// codes[r, :] · scales[r] ≈ row r, `row_stride` elements apart, float32 or float16, so near that for every query with a
-/// norm from 1e-15 to 1e15 the score that `mafin_inner_products` computes, rounding included, is at most
-/// scales[r] · ⟨codes[r, :], query⟩ + ‖query‖ · margins[r] as `mafin_upper_bounds` computes it. A margin may be infinite.
+/// Approximates rows of float32 or float16, which are `row_stride` elements apart: row r ≈ codes[r, :] · scales[r]. For
+/// every query with a norm from 1e-15 to 1e15, the score that `mafin_inner_products` computes, including its rounding
+/// errors, is at most scales[r] · ⟨codes[r, :], query⟩ + ‖query‖ · margins[r] as `mafin_upper_bounds` computes it. A
+/// margin may be infinite.
 void mafin_approximate(ptrdiff_t rows, ptrdiff_t width, const void *vectors, mafin_element element,
                        ptrdiff_t row_stride, int8_t *codes, float *scales, float *margins);
 
@@ -99,17 +101,17 @@ void mafin_upper_bounds(ptrdiff_t queries, ptrdiff_t rows, const float *products
 
 // MARK: Half precision (half_precision.c)
 
-/// out = x as float16, to nearest, ties to even. What is beyond ±65,519 becomes an infinity; NaN stays NaN. Returns how many
-/// elements stand before the first infinity or NaN in `out`; `count` where there is none.
+/// out = x as float16, to nearest, ties to even. Values beyond ±65,519 become infinite, and NaN stays NaN. Returns the
+/// number of elements before the first infinity or NaN in `out`; `count` if there is none.
 ptrdiff_t mafin_to_half(ptrdiff_t count, const float *x, uint16_t *out);
 
 /// out = x, `count` numbers in float16 at any address, as floats.
 void mafin_from_half(ptrdiff_t count, const void *x, float *out);
 
-/// How many elements stand before the first infinity or NaN; `count` where there is none.
+/// The number of elements before the first infinity or NaN; `count` if there is none.
 ptrdiff_t mafin_finite_prefix(ptrdiff_t count, const void *x, bool half);
 
-/// Tells the processor that the thread waits for another one in a loop.
+/// Tells the processor that the thread waits for another thread in a loop.
 static inline void mafin_spin_pause(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -120,8 +122,8 @@ static inline void mafin_spin_pause(void) {
 
 // MARK: Elementwise passes (elementwise.c)
 //
-// Rows are tokens. Dropout masks are functions of (seed, row number in the whole batch, column), never stored:
-// a backward pass, or a recomputed forward pass, sees the same mask whatever piece of the batch it works on.
+// Rows are tokens. Dropout masks are not stored. They depend only on the seed, the row number in the whole batch and
+// the column, so that a backward pass or a recomputed forward pass has the same mask for any part of the batch.
 
 /// Which elements a dropout keeps: none is dropped if `threshold` is 0.
 typedef struct {
@@ -149,11 +151,12 @@ void mafin_residual_layer_norm(ptrdiff_t rows, ptrdiff_t width, const float *x, 
                                const float *residual, mafin_dropout dropout, float epsilon, float *normalized,
                                float *rstd);
 
-/// y = normalized · gain + bias, the affine half of layer normalisation; then dropout (the embedding layer has one).
+/// y = normalized · gain + bias, the affine part of layer normalisation, followed by dropout (used by the embedding
+/// layer).
 void mafin_affine(ptrdiff_t rows, ptrdiff_t width, const float *normalized, const float *gain, const float *bias,
                   mafin_dropout dropout, float *y);
 
-/// Backward of both halves of layer normalisation: from dy to dv, in place; adds to dgain and dbias.
+/// Backward pass of layer normalisation: computes dv from dy, in place, and adds to dgain and dbias.
 void mafin_layer_norm_backward(ptrdiff_t rows, ptrdiff_t width, float *d, const float *normalized, const float *rstd,
                                const float *gain, float *dgain, float *dbias);
 
@@ -163,10 +166,11 @@ void mafin_apply_dropout(ptrdiff_t rows, ptrdiff_t width, const float *x, mafin_
 /// sum[:] += Σ_r x[r, :].
 void mafin_column_sum(ptrdiff_t rows, ptrdiff_t width, const float *x, float *sum);
 
-// The softmax of rows that lie `stride` floats apart; what lies between a row's columns and the next row is overwritten.
+// Softmax of rows that are `stride` floats apart. The floats between the columns of a row and the next row are
+// overwritten.
 
-/// x[r, :] = exp(x[r, :] − max), scales[r] = 1 / Σ x[r, :], so that scales[r] · x[r, :] are probabilities; and the logarithm
-/// of the sum of the exponentials of the scores that were in x[r, :], in lse[r].
+/// x[r, :] = exp(x[r, :] − max), scales[r] = 1 / Σ x[r, :], so that scales[r] · x[r, :] are probabilities. lse[r] is
+/// the log-sum-exp of the scores that were in x[r, :].
 void mafin_softmax(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride, float *x, float *scales, float *lse);
 
 /// x = exp(x − lse[r]): recomputes the probabilities from the scores and the saved lse.
@@ -179,11 +183,12 @@ void mafin_softmax_backward(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t stride,
 /// x[r, :] *= scales[r]; rows are `stride` floats apart.
 void mafin_scale_rows(ptrdiff_t rows, ptrdiff_t width, ptrdiff_t stride, const float *scales, float *x);
 
-/// The largest of `count` values, NaN aside; −∞ where there is none.
+/// The largest of `count` values. NaN is ignored; −∞ if there is no other value.
 float mafin_maximum(ptrdiff_t count, const float *x);
 
-/// x = exp(x − shift) with a relative error below 2e-7, 0 where x − shift < −87. Returns the sum: each 512 elements are added in
-/// single precision, their sums in double precision. `shift` is the largest x or more. NaN stays NaN.
+/// x = exp(x − shift) with a relative error below 2e-7, 0 where x − shift < −87. Returns the sum. Groups of 512
+/// elements are added in single precision, and their sums in double precision. `shift` must be at least the largest x.
+/// NaN stays NaN.
 double mafin_exponentials(ptrdiff_t count, float *x, float shift);
 
 /// Σ x in double precision.
@@ -194,7 +199,8 @@ typedef struct {
     double log_sum, mean_x, mean_y, variance_x, covariance, variance_y;
 } mafin_moments;
 
-/// Those of `count` ≥ 1 logits in double precision; not all may be −∞, which takes an element out.
+/// The moments for `count` ≥ 1 logits, in double precision. A logit of −∞ excludes an element; at least one must be
+/// finite.
 mafin_moments mafin_softmax_moments(ptrdiff_t count, const double *logits, const float *x, const float *y);
 
 /// y += a · x.
@@ -219,18 +225,19 @@ void mafin_adamw_update(ptrdiff_t count, mafin_adamw options, const float *gradi
 
 // MARK: Hashes (sha.c)
 
-/// Takes `blocks` blocks of 64 bytes into the state of SHA-256, on the processor's own instructions where it has them.
+/// Adds `blocks` blocks of 64 bytes to the state of SHA-256, with the processor's SHA instructions if it has them.
 void mafin_sha256(uint32_t state[8], const uint8_t *data, size_t blocks);
 
-/// The same in portable C, which the tests hold the other against.
+/// The same in portable C. Tests compare both.
 void mafin_sha256_portable(uint32_t state[8], const uint8_t *data, size_t blocks);
 
-/// Takes `blocks` blocks of 64 bytes into the state of SHA-1.
+/// Adds `blocks` blocks of 64 bytes to the state of SHA-1.
 void mafin_sha1(uint32_t state[5], const uint8_t *data, size_t blocks);
 
 // MARK: Files (files.c)
 
-/// Lets two files or folders swap their names in one step. Returns 0, or an errno: EINVAL, ENOSYS or ENOTSUP where the file system cannot.
+/// Swaps the names of two files or folders in one step. Returns 0 or an errno; EINVAL, ENOSYS or ENOTSUP if the file
+/// system cannot do that.
 int mafin_exchange(const char *a, const char *b);
 
 #endif

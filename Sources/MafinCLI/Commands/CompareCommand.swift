@@ -37,7 +37,7 @@ struct CompareCommand: AsyncParsableCommand {
         }.joined(separator: "\n")
     }
 
-    @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
+    @Option(help: .collection)
     var data: String
 
     @Option(name: .shortAndLong, help: "Folder for the report. An interrupted comparison that is there is resumed.")

@@ -19,7 +19,7 @@ struct EvaluateCommand: AsyncParsableCommand {
             --batch uses the provider's cheaper batch API. More flags: mafin evaluate --help-hidden
             """)
 
-    @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
+    @Option(help: .collection)
     var data: String
 
     @Option(help: "Split of the labels to measure on. Choose on dev; look at test once.")

@@ -22,7 +22,7 @@ struct IndexCommand: AsyncParsableCommand {
             --batch uses the provider's cheaper batch API. More flags: mafin index --help-hidden
             """)
 
-    @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
+    @Option(help: .collection)
     var data: String
 
     @Option(

@@ -20,7 +20,7 @@ struct PlanCommand: AsyncParsableCommand {
             More flags: mafin plan --help-hidden
             """)
 
-    @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
+    @Option(help: .collection)
     var data: String
 
     @OptionGroup(title: "Black box") var blackBox: BlackBoxOptions

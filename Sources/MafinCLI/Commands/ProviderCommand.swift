@@ -1,11 +1,9 @@
 import ArgumentParser
 import Foundation
-import MafinBlackBox
 import MafinCommandLine
 import MafinProviderWorkflows
 import MafinProviders
 import MafinReport
-import MafinWorkflows
 
 /// `mafin provider`: the embedding APIs that can be asked.
 struct ProviderCommand: AsyncParsableCommand {
@@ -126,7 +124,10 @@ struct ProviderProbeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let report = try await Interruption.cancelling { try await probe() }
+        let factory = BlackBoxFactory(try asking.settings(key: apiKey.source), context: shared.context)
+        let report = try await Interruption.cancelling {
+            try await factory.probe(model: model, provider: provider, baseURL: baseURL, limits: limits)
+        }
         let toml = report.toml(name: name, baseURL: baseURL)
         _ = try ProfileCatalog.builtIn.reading(toml)  // checks that what is written can be read
         if let output {
@@ -134,23 +135,5 @@ struct ProviderProbeCommand: AsyncParsableCommand {
             shared.note("written to \(output); use it with --provider-file \(output) --black-box \(name):\(model)")
         }
         if format.json || output == nil { try format.print(report, or: toml) }
-    }
-
-    private func probe() async throws -> ProviderProbe.Report {
-        let factory = BlackBoxFactory(try asking.settings(key: apiKey.source), context: shared.context)
-        var failure: (any Error)?
-        for candidate in provider.map({ [$0] }) ?? ["openai", "ollama", "tei"] {
-            let source = BlackBoxSource(.provider(candidate, model: model), baseURL: baseURL)
-            let opened = try factory.provider(candidate, model: model, source: source, retry: RetryPolicy())
-            if let error = opened.missingKey { throw error }
-            do {
-                return try await ProviderProbe(opened.server).run(limits: limits)
-            } catch let error as ProviderError where provider == nil {
-                if case .overBudget = error { throw error }
-                shared.note("not \(candidate): \(error)")
-                failure = failure ?? error
-            }
-        }
-        throw failure ?? CancellationError()
     }
 }

@@ -13,7 +13,7 @@ struct SearchCommand: AsyncParsableCommand {
         usage: "mafin search <artefact> --data <path> <query> [<options>]",
         discussion: "More flags: mafin search --help-hidden")
 
-    @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
+    @Option(help: .collection)
     var data: String
 
     @Option(help: ArgumentHelp("Number of results.", valueName: "n"))

@@ -4,10 +4,7 @@ import MafinBlackBox
 import MafinCommandLine
 import MafinPipeline
 import MafinProviderWorkflows
-import MafinProviders
-import MafinRetrieval
 import MafinServer
-import Synchronization
 
 /// `mafin serve`: serves a trained artefact with the endpoints of other embedding APIs, and with a page that shows its effect.
 struct ServeCommand: AsyncParsableCommand {
@@ -73,9 +70,9 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: .expert(
-            "Room in the cache for the vectors of queries that clients send, such as 1GiB. The oldest are removed when it is full, and are paid for again if they are asked again. Vectors of documents, and of queries from training, are always kept. (default: no limit)",
-            "size"), transform: MemorySize.init(parsing:))
-    var cacheLimit: MemorySize?
+            "Room in the cache for the vectors of queries that clients send. The oldest are removed when it is full, and are paid for again if they are asked again. Vectors of documents, and of queries from training, are always kept. 0 means no limit. (default: 1GiB)",
+            "size"), transform: { $0 == "0" ? MemorySize(bytes: 0) : try MemorySize(parsing: $0) })
+    var cacheLimit = MemorySize(bytes: 1 << 30)
 
     @OptionGroup var access: AccessOptions
     @OptionGroup var bounds: ServingBounds
@@ -111,21 +108,36 @@ struct ServeCommand: AsyncParsableCommand {
         try computing.apply()
         let keys = try access.keys()
         try access.requireKeys(keys, host: host)
+        let workflow = try workflow()
         var service = try serviceOptions()
         // The price of the present artefact's black box. It stays until the next start.
-        service.pricePerMillionTokens = try options.blackBox.factory(shared).price(
-            of: options.blackBox.source(default: Artefact(readingFrom: options.folder).manifest.blackBoxSource))
-        try await run(service, keys)
+        service.pricePerMillionTokens = try workflow.price()
+        try await run(workflow, service, keys)
     }
 
-    private func run(_ options: ServiceOptions, _ keys: KeyRing) async throws {
+    /// The workflow that opens the artefact and its black box.
+    func workflow() throws -> ServingWorkflow {
+        // The texts of each call are counted in the metrics. They are not announced in the log.
+        var silent = shared
+        silent.quiet = true
+        var workflow = ServingWorkflow(
+            artefact: options.artefact, source: { [options] in try options.blackBox.source(default: $0) },
+            factory: try options.blackBox.factory(silent), context: shared.context)
+        workflow.index = index.map { URL(fileURLWithPath: $0) }
+        workflow.data = data.map { URL(fileURLWithPath: $0) }
+        workflow.degrades = degrade
+        workflow.maximumQueryBytes = cacheLimit.bytes > 0 ? cacheLimit.bytes : nil
+        return workflow
+    }
+
+    private func run(_ workflow: ServingWorkflow, _ options: ServiceOptions, _ keys: KeyRing) async throws {
         let log = ServiceLog.standardError(errorsOnly: shared.quiet)
         StandardError.redirectLines { line in
             let level = ["error", "warning"].first { line.hasPrefix($0 + ": ") }
             log.note(level.map { String(line.dropFirst($0.count + 2)) } ?? line, level: level ?? "info")
         }
         let service = try await MafinService(
-            options: options, keys: keys, log: log, load: { metrics in try await load(metrics) })
+            options: options, keys: keys, log: log, load: { metrics in try await workflow.load(metrics) })
         var listening = MafinService.Listening(host: host, port: port)
         listening.certificate = access.tlsCertificate.map { URL(fileURLWithPath: $0) }
         listening.privateKey = access.tlsKey.map { URL(fileURLWithPath: $0) }
@@ -146,7 +158,7 @@ struct ServeCommand: AsyncParsableCommand {
         service.degrades = degrade
         service.usesBM25 = bm25
         service.allowedOrigins = access.corsOrigin
-        service.hosts = access.hosts(boundTo: host)
+        service.allowedHosts = access.allowedHosts(boundTo: host)
         service.feedbackFolder = feedback.map { URL(fileURLWithPath: $0) }
         service.report = report.map { URL(fileURLWithPath: $0) }
         service.classify = UpstreamFailure.init(of:)
@@ -156,59 +168,6 @@ struct ServeCommand: AsyncParsableCommand {
         }
         bounds.apply(to: &service)
         return service
-    }
-
-    /// Clients wait for each answer. So a failed call is tried once more at once, and the service does not wait for a black box that asks to come
-    /// back later. If the local half can answer alone, there is no second attempt.
-    private var retry: RetryPolicy {
-        degrade
-            ? RetryPolicy(maximumAttempts: 1, longestServerDelay: .zero, patience: .zero)
-            : RetryPolicy(
-                maximumAttempts: 2, firstDelay: .milliseconds(200), longestDelay: .seconds(1),
-                longestServerDelay: .seconds(1), patience: .seconds(2))
-    }
-
-    /// Opens everything but the index, which the service opens only when it has changed.
-    private func load(_ metrics: ServiceMetrics) async throws -> sending LoadedArtefact {
-        let model = try options.load(shared)
-        // The texts of each call are counted in the metrics. They are not announced in the log.
-        var silent = shared
-        silent.quiet = true
-        let opened = Mutex<EmbeddingCache?>(nil)
-        let use = BlackBoxUse.service(
-            retry: retry, maximumQueryBytes: cacheLimit?.bytes,
-            cacheOpened: { cache in opened.withLock { $0 = cache } },
-            progress: { counts in
-                // The first report of a call says how many texts are in the cache, and so how many will be asked.
-                if counts.asked == 0 { metrics.recordCache(hits: counts.cached, asked: counts.remaining) }
-            })
-        let blackBox = try await options.makeBlackBox(model, silent, use: use)
-        let figures = opened.withLock { $0 }.map { cache in
-            { @Sendable in
-                CacheFigures(
-                    bytes: cache.fileBytes, writeFailures: cache.writeFailures, evictedVectors: cache.evictedVectors,
-                    isWritable: cache.isWritable)
-            }
-        }
-        return LoadedArtefact(
-            model: model, blackBox: try askedByText(blackBox), index: index.map { URL(fileURLWithPath: $0) },
-            cache: figures)
-    }
-
-    /// Lets a black box of stored vectors be asked by text, because clients send texts and no ids.
-    private func askedByText(_ blackBox: any BlackBox) throws -> any BlackBox {
-        guard blackBox is StoredVectors else { return blackBox }
-        if let data {
-            let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
-            return KnownTexts(
-                blackBox, queries: collection.queries.map { ($0.id, $0.text) },
-                documents: collection.documents.map { ($0.id, $0.textForEncoding) })
-        }
-        shared.warn(
-            "the black box is a file of stored answers, which are known by id only; "
-                + (degrade ? "queries are answered with the local half alone" : "no text can be embedded")
-                + " unless --data names its collection")
-        return KnownTexts(blackBox, queries: [], documents: [])
     }
 }
 
@@ -272,7 +231,7 @@ struct AccessOptions: ParsableArguments {
 
     /// The host names that requests may use; nil for any. A web page in a browser on this machine could reach a service for this machine alone
     /// under a name that the page's author chose, so its names are limited. A service for other machines may have any name, unless names are given.
-    func hosts(boundTo host: String) -> Set<String>? {
+    func allowedHosts(boundTo host: String) -> Set<String>? {
         guard isOfThisMachine(host) || !allowedHost.isEmpty else { return nil }
         let names = [host] + allowedHost
         return Set(["localhost", "127.0.0.1", "[::1]"] + names.map { $0.contains(":") ? "[\($0)]" : $0 })
@@ -389,28 +348,5 @@ struct ServingBounds: ParsableArguments {
         service.longestSearchWait = .seconds(searchWait)
         service.upstreamTimeout = .seconds(blackBoxDeadline)
         service.upstreamCalls = blackBoxCalls
-    }
-}
-
-extension UpstreamFailure {
-    /// The failure that a provider's error is.
-    init(of error: any Error) {
-        switch error {
-        case let error as UpstreamFailure: self = error
-        case let error as ProviderError:
-            switch error {
-            case .textsRefused, .textsTooLong, .emptyTexts: self.init(.textRefused, "\(error)")
-            case .refused(_, let status, _) where [400, 413, 422].contains(status): self.init(.textRefused, "\(error)")
-            case .unavailable(_, _, _, let delay):
-                let seconds = delay.map { Int($0.components.seconds) + ($0.components.attoseconds > 0 ? 1 : 0) }
-                self.init(.unavailable, "\(error)", retryAfter: seconds.map { max(1, $0) })
-            case .overBudget: self.init(.overBudget, "\(error)")
-            case .batchPending, .badAnswer, .badVector, .cacheUnusable, .cacheFull:
-                self.init(.unavailable, "\(error)")
-            default: self.init(.refused, "\(error)")
-            }
-        case let error as BlackBoxError: self.init(.textRefused, "\(error)")
-        default: self.init(.unavailable, "\(error)")
-        }
     }
 }

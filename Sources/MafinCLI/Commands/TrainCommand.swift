@@ -24,7 +24,7 @@ struct TrainCommand: AsyncParsableCommand {
             --batch uses the provider's cheaper batch API. More flags: mafin train --help-hidden
             """)
 
-    @Option(help: "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz).")
+    @Option(help: .collection)
     var data: String
 
     @Option(

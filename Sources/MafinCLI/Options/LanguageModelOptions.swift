@@ -141,17 +141,12 @@ struct LanguageModelOptions: ParsableArguments {
     func open(
         _ specification: Specification, blackBox: BlackBoxOptions, shared: SharedOptions
     ) throws -> LanguageModelFactory.Opened {
-        let blackBoxes = try blackBox.factory(shared)
-        return try factory(asking: blackBox.asking, shared).open(
-            specification.provider, model: specification.model, catalog: blackBoxes.catalog(),
-            cache: blackBoxes.openCache())
+        let factory = try LanguageModelFactory(settings(asking: blackBox.asking), beside: blackBox.factory(shared))
+        return try factory.open(specification.provider, model: specification.model)
     }
 
-    /// Opens language models as the flags say. Address, key and headers of the flags belong to the writer. No other provider is sent them.
-    private func factory(
-        asking: AskingOptions, _ shared: SharedOptions,
-        environment: [String: String] = ProcessInfo.processInfo.environment
-    ) throws -> LanguageModelFactory {
+    /// The settings that the flags give. Address, key and headers of the flags belong to the writer. No other provider is sent them.
+    private func settings(asking: AskingOptions) throws -> LanguageModelFactory.Settings {
         var settings = LanguageModelFactory.Settings()
         settings.provider = llm?.provider
         settings.baseURL = baseURL
@@ -161,6 +156,6 @@ struct LanguageModelOptions: ParsableArguments {
         (settings.maximumCost, settings.maximumRequests) = (maxCost, maxRequests)
         settings.concurrency = concurrency
         settings.connection = asking.connection
-        return LanguageModelFactory(settings, context: shared.context, environment: environment)
+        return settings
     }
 }

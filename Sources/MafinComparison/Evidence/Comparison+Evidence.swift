@@ -4,7 +4,7 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// Evidence beside the figures: distributions of scores, labels that may be missing, costs.
+/// Further facts for the report: distributions of scores, labels that may be missing, costs.
 extension Comparison {
     /// The input files with their hashes: texts and the labels of all splits.
     /// - Throws: a file error if the labels cannot be read again.
@@ -16,14 +16,15 @@ extension Comparison {
         return records
     }
 
-    /// Scores by one system: of pairs that are labelled as relevant, and of others (all, or an evenly spread sample).
+    /// Scores of one system: those of pairs that are labelled as relevant, and those of all other pairs or of an evenly
+    /// spaced sample of them.
     public typealias ScoreSample = (relevant: [Double], other: [Double])
 
-    /// How many queries are sampled, and about how many documents of each.
+    /// Number of queries in a sample, and about how many documents per query.
     private static let sampledQueries = 200
     private static let sampledDocuments = 2_000
 
-    /// Cosines of the first measured queries by the black box and by the local encoder.
+    /// Cosines of the black box and of the local encoder, for the first measured queries.
     /// - Throws: errors of the vectors' files.
     public func scoreSamples(of chosen: TrainingRecord) throws -> (blackBox: ScoreSample, local: ScoreSample) {
         let local = try systems(of: chosen.contender, seed: chosen.seed).local
@@ -58,11 +59,11 @@ extension Comparison {
         return (try training.run(of: joined, on: qrels), try training.run(of: training.blackBoxSystem, on: qrels))
     }
 
-    /// How many queries are checked for missing labels at most; the measured ones come first.
+    /// Largest number of queries that are checked for missing labels. Measured queries come first.
     private static let suspectedQueries = 5_000
 
-    /// Unlabelled documents that the black box and the released encoder both rank first, the clearest first.
-    /// - Parameter labels: of all splits, the measured one first.
+    /// Unlabelled documents that the black box and the released encoder both rank first, in order of falling margin.
+    /// - Parameter labels: labels of all splits. The measured split comes first.
     /// - Throws: errors of the released encoder.
     public func suspectedNegatives(labels: [Qrels]) throws -> [(query: Query, document: Document)] {
         let collection = training.collection
@@ -89,8 +90,8 @@ extension Comparison {
 
     private static let timedQueries = 40
 
-    /// Measures single queries one after the other and takes medians.
-    /// - Parameter machine: what this is measured on.
+    /// Measures single queries one by one, and takes the medians.
+    /// - Parameter machine: the machine that measures.
     /// - Throws: errors of encoder and index.
     public func costs(of model: ArtefactModel, _ chosen: TrainingRecord, machine: String?) throws -> CostFacts {
         let joined = try systems(of: chosen.contender, seed: chosen.seed).vectors
@@ -121,30 +122,4 @@ extension Comparison {
             encoderMilliseconds: try median { _ = try model.localVectors(of: [training.queries[$0].text], as: .query) },
             tokensToBuyAgain: 0, trainingSeconds: chosen.seconds, machine: machine)
     }
-}
-
-/// What a system costs beyond the black box alone. What was not measured is `nil`.
-public struct CostFacts: Sendable, Equatable, Codable {
-    /// A quantity for the black box alone and for the system.
-    public struct Change: Sendable, Equatable, Codable {
-        /// With the black box alone.
-        public var before: Double
-        /// With the system.
-        public var after: Double
-    }
-
-    /// Numbers in a vector.
-    public var dimensions: Change?
-    /// Bytes of the index in memory.
-    public var indexBytes: Change?
-    /// Milliseconds of one search in the index.
-    public var searchMilliseconds: Change?
-    /// Milliseconds that the local encoder takes for one query, on the machine that measured.
-    public var encoderMilliseconds: Double?
-    /// Tokens that must be bought from the black box's provider again. Zero: its vectors stay as they are.
-    public var tokensToBuyAgain: Int?
-    /// Seconds that training took.
-    public var trainingSeconds: Double?
-    /// What the measurements were taken on.
-    public var machine: String?
 }

@@ -8,21 +8,25 @@ public struct SuspectedNegative: Sendable, Codable, Hashable {
     public let query: Int
     /// Row of the document.
     public let document: Int
-    /// By how much it scores above the best labelled document, in standard deviations of that query's scores; the smaller value of both systems.
+    /// The difference of its score to that of the best labelled document, in standard deviations of the query's scores;
+    /// the smaller one of both systems.
     public let margin: Double
 }
 
 /// Finds labels that may be missing, for people to check.
 public enum SuspectedNegatives {
-    /// Queries for which both systems rank the same unlabelled document first, the clearest first.
+    /// Finds queries for which both systems rank the same unlabelled document first. Results are in order of falling
+    /// margin.
     /// - Parameters:
-    ///   - queries: rows of any split; those without a relevant document are skipped.
-    ///   - local: its encoder should not have been trained on these labels, because it would have learned to agree with them.
-    ///   - relevant: for each row of the table of queries its relevant documents.
-    ///   - judged: for each row further documents that were judged irrelevant and are never suspected. May be empty.
-    ///   - documentIdentities: equal numbers for documents of equal text, which count as one document; `nil`: all texts differ.
-    ///   - count: the most suspects to return.
-    /// - Throws: what the systems throw.
+    ///   - queries: rows of queries of any split. Queries without a relevant document are skipped.
+    ///   - local: the local encoder's system. The encoder should not have been trained on these labels, because it
+    ///     would have learned to agree with them.
+    ///   - relevant: for each row of the table of queries, its relevant documents.
+    ///   - judged: for each row, documents that were judged irrelevant and are never suspected. May be empty.
+    ///   - documentIdentities: equal numbers for documents of equal text. They count as one document. `nil`: all texts
+    ///     differ.
+    ///   - count: the largest number of suspects to return.
+    /// - Throws: whatever the systems throw.
     /// - Complexity: one pass over both systems' scores.
     public static func find(
         queries: [Int], blackBox: any RankingSystem, local: any RankingSystem, relevant: [[Judgement]],

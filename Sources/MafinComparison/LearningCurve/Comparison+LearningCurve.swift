@@ -10,7 +10,7 @@ extension Comparison {
         func evaluation(_ name: String) -> RunEvaluation? {
             rows.first { $0.name == name && $0.seed == seed }?.evaluation
         }
-        // The point with all labels is the first seed's training, so the others get its time.
+        // The point with all labels comes from the training with the first seed, so the other points get the same time.
         guard let baseline = evaluation(StandardRivals.blackBoxName), let evaluation = evaluation(chosen.name),
             let seconds = try store.unit(Self.timeUnit(seed))?.trainingSeconds
         else { return }

@@ -1,8 +1,9 @@
 import MafinNumerics
 
-/// A small map of the black box's vectors, `x' = u / ‖u‖` with `u = x + r · f(x)`: a correction f, learned from labels, of strength r.
+/// A small map of the black box's vectors: `x' = u / ‖u‖` with `u = x + r · f(x)`. The correction f is learned from
+/// labels, and r is its strength.
 ///
-/// At the start f is 0 everywhere, so the adapter begins as the black box itself.
+/// Before training f is 0 everywhere, so the adapter is the identity.
 public struct Adapter: Sendable, Equatable {
     /// The form of f.
     public enum Shape: Sendable, Hashable {
@@ -14,7 +15,7 @@ public struct Adapter: Sendable, Equatable {
 
     /// The form of f.
     public let shape: Shape
-    /// Numbers in a vector.
+    /// Dimension of the vectors.
     public let dimension: Int
     /// The strength r.
     public var strength: Float = 1
@@ -22,7 +23,7 @@ public struct Adapter: Sendable, Equatable {
     var weights: [Float]
 
     /// An adapter that changes nothing yet.
-    /// - Parameter seed: of the first layer, where there is one.
+    /// - Parameter seed: seed of the first layer of a two-layer adapter.
     public init(shape: Shape, dimension: Int, seed: UInt64) {
         self.shape = shape
         self.dimension = dimension
@@ -41,8 +42,8 @@ public struct Adapter: Sendable, Equatable {
     /// Number of weights.
     public var parameterCount: Int { weights.count }
 
-    /// The vectors as the adapter changes them, unit rows.
-    /// - Parameter vectors: one row a text, as many columns as ``dimension``.
+    /// Applies the adapter. The result has unit rows, `(vectors.rows, dimension)`.
+    /// - Parameter vectors: one row per text, with ``dimension`` columns.
     public func callAsFunction(_ vectors: Matrix) -> Matrix { forward(vectors).unit }
 
     /// The values of a forward pass that ``backward(gradient:pass:)`` needs.
@@ -75,7 +76,9 @@ public struct Adapter: Sendable, Equatable {
         return Pass(input: input, hidden: hidden, unit: unit, norms: norms)
     }
 
-    /// Adds the gradient of the weights to `total`; `gradient` is with respect to the unit rows.
+    /// Adds the gradient of the weights to `total`.
+    ///
+    /// - Parameter gradient: the gradient of the loss with respect to the unit rows.
     func backward(gradient: Matrix, pass: Pass, into total: inout [Float]) {
         var inner = Matrix.normalizedRowsBackward(gradient: gradient, unit: pass.unit, norms: pass.norms)
         inner.scale(by: strength)

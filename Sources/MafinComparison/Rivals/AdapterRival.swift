@@ -3,12 +3,14 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// An adapter trained on labels: of query vectors alone, so that the index stays as it is, or of both sides by one map.
+/// An adapter that is trained on labels. It maps only query vectors, so that the index does not change, or the vectors
+/// of both sides.
 ///
-/// It is trained with a listwise loss over candidates from the corpus, at the temperature that makes the training labels most likely before
-/// training, and stopped early on dev. Learning rate, decay toward the identity and, last, the strength of the correction are chosen on dev.
+/// It is trained with a listwise loss over candidates from the corpus. The temperature is fitted to the training labels
+/// before training, by maximum likelihood. Training stops early on dev. The learning rate, the decay toward the
+/// identity, and finally the strength of the correction are chosen on dev.
 public struct AdapterRival: Rival {
-    /// What the map is applied to.
+    /// Which vectors are mapped.
     public enum Sides: String, Sendable, Codable {
         /// Queries only (LlamaIndex).
         case query
@@ -18,24 +20,27 @@ public struct AdapterRival: Rival {
 
     /// Settings of the training.
     public struct Options: Sendable {
-        /// Learning rates to try, with the first decay.
+        /// Learning rates to try, with the first of ``weightDecays``.
         public var learningRates: [Float] = [3e-4, 1e-3]
-        /// Decays toward the identity to try, at the best learning rate; as shares of the learning rate in each step.
+        /// Weight decays to try, with the best learning rate. Decay pulls the adapter toward the identity. Each is a
+        /// factor of the learning rate in a step.
         public var weightDecays: [Float] = [0.01, 10]
-        /// Training queries of a step.
+        /// Number of training queries in a step.
         public var batch = 128
-        /// Steps over which the learning rate rises, because the first steps of Adam move weights as far as the last ones.
+        /// Number of steps over which the learning rate rises, because Adam's first steps are as large as its last
+        /// ones.
         public var warmupSteps = 20
-        /// Steps at most.
+        /// Largest number of steps.
         public var maximumSteps = 600
-        /// Steps between two evaluations on dev.
+        /// Number of steps between evaluations on dev.
         public var evaluateEvery = 20
-        /// Training ends after so many evaluations without a better value.
+        /// Training ends after this many evaluations in a row without a better value.
         public var patience = 6
-        /// The candidate documents of a step. With the whole corpus, documents without a training label would only ever be pushed away, and
-        /// new documents with them.
+        /// Which documents are candidates. With the whole corpus, documents without a training label would only be
+        /// pushed away, and so would new documents.
         public var candidates: CandidateScope = .labelled
-        /// Candidates of a step at most: the batch's answers, and others drawn anew each step.
+        /// Largest number of candidates in a step. If there are more, the batch's answers are used with others that are
+        /// drawn again in each step.
         public var maximumCandidates = 16_384
         /// The objective.
         public var loss: any Loss = ListNet(target: .exponentialGain)
@@ -48,9 +53,9 @@ public struct AdapterRival: Rival {
 
     /// Its name in tables and JSON.
     public let name: String
-    /// The vectors to adapt; rows are made unit length here.
+    /// The vectors to adapt. Their rows are scaled to unit length.
     public let base: VectorSystem
-    /// What the map is applied to.
+    /// Which vectors are mapped.
     public let sides: Sides
     /// The form of the map.
     public let shape: Adapter.Shape
@@ -68,12 +73,12 @@ public struct AdapterRival: Rival {
         self.options = options
     }
 
-    /// See ``Rival/fit(to:seed:isCancelled:)``; batches, candidates and the first layer are drawn by the seed.
+    /// See ``Rival/fit(to:seed:isCancelled:)``. The seed determines batches, candidates and the first layer.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         try fitAdapter(to: data, seed: seed, isCancelled: isCancelled).rival
     }
 
-    /// The same, with the adapter itself, which a user would apply to the black box's vectors.
+    /// The same, but also returns the adapter itself, which can be applied to the black box's vectors.
     public func fitAdapter(
         to data: RivalData, seed: UInt64 = 1, isCancelled: () -> Bool = { false }
     ) throws -> (rival: FittedRival, adapter: Adapter) {
@@ -95,7 +100,7 @@ public struct AdapterRival: Rival {
                 ]
             )
         }
-        // First the rate, then the decay, not all pairs: half the time.
+        // The rate is chosen first, then the decay, because trying all pairs would take longer.
         var chosen = options.learningRates.first ?? 0
         for rate in options.learningRates { try attempt(rate: rate, decay: options.weightDecays.first ?? 0) }
         let rate = chosen
@@ -121,14 +126,15 @@ public struct AdapterRival: Rival {
             queries: adapter(base.queries), documents: sides == .both ? adapter(base.documents) : base.documents)
     }
 
-    /// The temperature at which the black box's scores make a random sample of training labels most likely, and the sample's size.
+    /// The temperature that makes a random sample of training labels most likely under the black box's scores, and the
+    /// size of the sample.
     private func startTemperature(
         _ base: VectorSystem, _ data: RivalData, seed: UInt64
     ) throws -> (temperature: Float, queries: Int) {
         var generator = RandomGenerator(seed: RandomGenerator.mix(seed))
         let queries = Array(data.index.trainQueries.shuffled(using: &generator).prefix(Self.calibrationQueries))
         do {
-            let fit = try ScaleFit.fit(
+            let fit = try Calibration.fit(
                 queries: queries, local: base.queries.selecting(rows: queries), documents: base.documents, scores: nil,
                 index: data.index, byteBudget: VectorSystem.scoreBytes)
             return (fit.scale.temperature, queries.count)
@@ -138,6 +144,6 @@ public struct AdapterRival: Rival {
         }
     }
 
-    /// Training queries, drawn by seed, to which the temperature is fitted.
+    /// Number of randomly drawn training queries to which the temperature is fitted.
     static let calibrationQueries = 512
 }

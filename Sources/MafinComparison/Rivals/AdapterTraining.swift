@@ -4,7 +4,7 @@ import MafinRetrieval
 
 struct AdapterTraining {
     private let rival: AdapterRival
-    /// Its vectors, unit rows.
+    /// The rival's vectors, with unit rows.
     private let base: VectorSystem
     private let learningRate: Float
     private let temperature: Float
@@ -12,7 +12,7 @@ struct AdapterTraining {
     private var generator: RandomGenerator
     private var optimizer: AdamW
     private var adapter: Adapter
-    /// The adapter at its best on dev.
+    /// The adapter that was best on dev.
     private(set) var best: Adapter
 
     init(
@@ -68,7 +68,7 @@ struct AdapterTraining {
         optimizer.update(&adapter.weights, gradient: gradient, learningRate: share * learningRate)
     }
 
-    /// The candidates of a step (`nil`: all documents) and its labels over them.
+    /// The candidates of a step (`nil`: all documents), and the labels for them.
     private mutating func candidates(_ queries: [Int], _ index: TrainingIndex) -> ([Int]?, BlockLabels) {
         let most = rival.options.maximumCandidates
         if scope.count == index.documentCount, scope.count <= most {

@@ -3,15 +3,16 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// The best weighted sum of many systems; the systems and their weights are chosen on dev, step by step.
+/// The best weighted sum of many systems. The systems and their weights are chosen on dev, step by step.
 ///
-/// It begins with the best single system. Each step makes the one change of a weight that helps dev most. It ends when no change gains
-/// ``minimumGain`` (forward selection with replacement, as in Caruana et al. 2004, "Ensemble Selection from Libraries of Models").
-/// A system that adds nothing to the others gets no weight.
+/// The search begins with the best single system. Each step makes the change of one weight that helps most on dev. The
+/// search ends when no change gains ``minimumGain`` (forward selection with replacement, as in Caruana et al. 2004,
+/// "Ensemble Selection from Libraries of Models"). A system that does not improve the sum gets no weight.
 ///
-/// So many choices overfit a few development queries. The weights are therefore the mean of those chosen on each four fifths of the
-/// queries (bagging, Breiman 1996, with folds instead of bootstrap samples). The value on dev, by which systems are compared, is
-/// cross-validated: weights are chosen on four fifths and measured on the rest.
+/// So many choices would overfit the few development queries. The queries are therefore cut into five folds, and
+/// weights are chosen five times, each time without one fold. The final weights are the mean of these (bagging, Breiman
+/// 1996, with folds instead of bootstrap samples). The value on dev, by which systems are compared, is cross-validated:
+/// each choice of weights is measured on the fold that it did not see.
 public struct Composition: Rival {
     /// Its name in tables and JSON.
     public let name: String
@@ -19,14 +20,15 @@ public struct Composition: Rival {
     public let parts: [(name: String, system: any RankingSystem)]
     /// Normalisations that are tried.
     public var normalizations: [ScoreNormalization] = ScoreNormalization.allCases
-    /// The least gain of a step on dev; a smaller one is taken for chance.
+    /// The least gain of a step on dev. Smaller gains are regarded as chance.
     public var minimumGain = 0.0005
-    /// Steps at most.
+    /// Largest number of steps.
     public var maximumSteps = 30
-    /// How many of a query's best documents of each part are looked at while choosing. The chosen sum ranks all documents.
+    /// Number of best documents per query and part that are considered while choosing. The final sum ranks all
+    /// documents.
     public var depth = 500
 
-    /// Changes of a weight that each step tries, as shares of the sum of all weights.
+    /// The changes of a weight that each step tries, as shares of the sum of all weights.
     static let changes: [Double] = [-0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.4, 0.8]
 
     /// A composition of any of the given systems.
@@ -38,8 +40,10 @@ public struct Composition: Rival {
 
     static let folds = 5
 
-    /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn. ``FittedRival/development`` is the cross-validated value.
-    /// - Complexity: O(folds · steps · parts · development queries · candidates), candidates being at most parts × depth a query.
+    /// See ``Rival/fit(to:seed:isCancelled:)``. Nothing is random. ``FittedRival/development`` is the cross-validated
+    /// value.
+    /// - Complexity: O(folds · steps · parts² · development queries · candidates), with at most parts × depth
+    ///   candidates per query.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         var best: (value: Double, weights: [Double], normalization: ScoreNormalization)?
         for normalization in normalizations {
@@ -60,7 +64,8 @@ public struct Composition: Rival {
             ])
     }
 
-    /// The mean metric of weights on queries that did not choose them (but for a single one), and the mean of the weights, which add up to 1.
+    /// The mean metric on queries that did not choose the weights, and the mean of the weights, which add up to 1. A
+    /// single query has to choose the weights and measure them.
     private func crossValidated(
         _ lists: CandidateLists, isCancelled: () -> Bool
     ) throws -> (value: Double, weights: [Double]) {
@@ -106,7 +111,8 @@ public struct Composition: Rival {
     }
 }
 
-/// For each development query, the normalised scores of all parts for those documents that some part ranks high or that are relevant.
+/// For each development query, the normalised scores of all parts for documents that are relevant or that some part
+/// ranks high.
 private struct CandidateLists {
     private struct List {
         /// `(parts, candidates)`.
@@ -122,9 +128,9 @@ private struct CandidateLists {
         _ systems: [any RankingSystem], data: RivalData, normalization: ScoreNormalization, depth: Int
     ) throws {
         let index = data.index
-        // Candidates are in the order of ties, so that a position is its own place among equal scores.
+        // Candidates are sorted in the order of ties, so that their position is their place among equal scores.
         ranker = RelevantRanks(tieOrder: (0..<Int32(index.documentCount)).map { $0 }, metric: data.metric)
-        // The scores of all parts for a block of so many queries stay within 256 MiB.
+        // The scores of all parts for a block of queries take at most 256 MiB.
         let rows = max(1, (256 << 20) / (MemoryLayout<Float>.stride * max(1, index.documentCount) * systems.count))
         for start in stride(from: 0, to: index.devQueries.count, by: rows) {
             let queries = Array(index.devQueries[start..<min(start + rows, index.devQueries.count)])
@@ -177,8 +183,8 @@ private struct CandidateLists {
     }
 }
 
-/// The best weighted sum (``Composition``) of the given systems, the same embeddings with documents moved by NUDGE, and query memories over each
-/// embedding.
+/// The best weighted sum (``Composition``) of the given systems, of each embedding with documents moved by NUDGE-N, and
+/// of query memories over each embedding.
 public struct BestComposition: Rival {
     /// Its name in tables and JSON.
     public let name: String
@@ -186,8 +192,8 @@ public struct BestComposition: Rival {
     public let embeddings: [(name: String, vectors: VectorSystem)]
     /// Systems without vectors, such as BM25, by name.
     public let others: [(name: String, system: any RankingSystem)]
-    /// Values of τ and ν of the query memories among the parts; several may get weight. Memories of close queries and of farther ones, with and
-    /// without dividing a query's weight among its answers.
+    /// Values of τ and ν of the query memories. Several of them may get weight. They use near or also far queries, and
+    /// divide the weight of a query among its answers or not.
     public var memories: [(bandwidth: Float, sharing: Double)] = [
         (0.03, 0.5), (0.05, 0), (0.05, 0.5), (0.1, 0), (0.1, 0.5),
     ]
@@ -223,6 +229,7 @@ public struct BestComposition: Rival {
         return try Composition(parts, name: name).fit(to: data, seed: seed, isCancelled: isCancelled)
     }
 
-    /// Fewer steps of NUDGE than published, and farther apart: beside other systems the exact step matters little.
+    /// Fewer and larger steps of NUDGE than published, because in a sum with other systems the exact step matters
+    /// little.
     static let steps: [Double] = (0...15).map { 0.06 * Double($0) }
 }

@@ -2,18 +2,19 @@ import MafinMethod
 import MafinPipeline
 import MafinRetrieval
 
-/// Convex fusion of two systems, `(1 − w) · first + w · second`: weight and normalisation are chosen on dev.
+/// Convex fusion of two systems, `(1 − w) · first + w · second`. Weight and normalisation are chosen on dev.
 ///
-/// (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS: better than reciprocal ranks with few labels to
-/// choose on, and indifferent to the normalisation as long as it is sane.)
+/// Source: Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS. They find it
+/// better than reciprocal rank fusion even with few labels, and not sensitive to the choice of a reasonable
+/// normalisation.
 public struct ConvexFusion: Rival {
     /// Its name in tables and JSON.
     public let name: String
-    /// Both systems by name; the second has the weight w.
+    /// Both systems by name. The second has the weight w.
     public let systems: [(name: String, system: any RankingSystem)]
     /// Normalisations that are tried.
     public let normalizations: [ScoreNormalization]
-    /// Values of w that are tried, ascending; of equal ones the smallest wins.
+    /// Values of w that are tried, ascending. Of equally good values the smallest wins.
     public var weights = standardWeights
 
     /// 0, 0.025, …, 1.
@@ -30,7 +31,7 @@ public struct ConvexFusion: Rival {
         self.normalizations = normalizations
     }
 
-    /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.
+    /// See ``Rival/fit(to:seed:isCancelled:)``. Nothing is random.
     /// - Complexity: one ranking of the development queries for each weight and normalisation.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         var best: (value: Double, weight: Double, normalization: ScoreNormalization)?

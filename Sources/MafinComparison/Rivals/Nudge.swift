@@ -4,30 +4,32 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// NUDGE-N: every document vector that answers a training query moves toward its queries on the unit sphere. All move by at most one distance,
-/// which is chosen on the development queries (Zeighami, Wellmer and Parameswaran 2025, "NUDGE: Lightweight Non-Parametric Fine-Tuning of
-/// Embeddings for Retrieval", ICLR; arXiv 2409.02343).
+/// NUDGE-N: every document vector that answers a training query moves toward its queries on the unit sphere. The
+/// largest distance is the same for all documents and is chosen on the development queries. Source: Zeighami, Wellmer
+/// and Parameswaran 2025, "NUDGE: Lightweight Non-Parametric Fine-Tuning of Embeddings for Retrieval", ICLR; arXiv
+/// 2409.02343.
 ///
-/// For a document v with `c = Σ q` over its training queries, the vector that makes `c · v'` largest under `‖v'‖ = 1` and
-/// `‖v' − v‖² ≤ γ` lies on the great circle from v to c, at the angle `θ = arccos(1 − γ/2)` from v, or at c where that is nearer. A
-/// document whose queries point away from it (`c · v < 0`) stays, as in the authors' package `nudge-ft`, whose rankings this
-/// reproduces. A document that answers no training query cannot move: new documents gain nothing.
+/// Let v be a document and `c = Σ q` over its training queries. The vector v' that maximises `c · v'` under `‖v'‖ = 1`
+/// and `‖v' − v‖² ≤ γ` lies on the great circle from v to c, at the angle `θ = arccos(1 − γ/2)` from v, or in the
+/// direction of c if that is nearer. A document with `c · v < 0` does not move, as in the authors' package `nudge-ft`,
+/// whose rankings this reproduces. A document that answers no training query does not move either, so new documents
+/// gain nothing.
 public struct NudgeN: Rival {
     /// Its name in tables and JSON.
     public let name: String
     /// The vectors to move; rows are made unit length here.
     public let base: VectorSystem
-    /// The values of γ that are tried, ascending; of equal ones the smallest wins.
+    /// The values of γ that are tried, ascending. Of equally good values the smallest wins.
     public var steps: [Double]
-    /// The metric that γ is chosen by; `nil`: the metric of the data.
+    /// The metric by which γ is chosen; `nil`: the metric of the data.
     public var criterion: Metric?
 
-    /// The package's γ: 0, 0.02, …, 0.48.
+    /// The values of γ of the package: 0, 0.02, …, 0.48.
     public static let publishedSteps: [Double] = (0..<25).map { 0.02 * Double($0) }
-    /// The package's criterion: the share of queries with an answer at rank 1.
+    /// The criterion of the package: the share of queries with an answer at rank 1.
     public static let publishedCriterion = Metric.success(cutoff: 1)
 
-    /// As published, unless steps or criterion are given.
+    /// NUDGE-N as published, unless steps or a criterion are given.
     public init(
         _ base: VectorSystem, name: String = "nudge-n", steps: [Double] = publishedSteps,
         criterion: Metric? = publishedCriterion
@@ -40,7 +42,8 @@ public struct NudgeN: Rival {
     }
 
     /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.
-    /// - Complexity: two products of the development queries with all documents, and one ranking of them for each step.
+    /// - Complexity: two products of the development queries with all documents, and one ranking of the development
+    ///   queries per step.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         let base = try base.normalized()
         let paths = GreatCirclePaths(data.index, base: base)
@@ -64,12 +67,12 @@ public struct NudgeN: Rival {
     }
 }
 
-/// The great circles along which documents move, each toward the sum of its training queries.
+/// The great circles along which documents move toward the sums of their training queries.
 struct GreatCirclePaths: Sendable {
     let moved: [Int]
-    /// Unit directions at right angles to each, `(moved, columns)`.
+    /// Unit vectors orthogonal to each moved document, in the direction of the movement, `(moved, columns)`.
     let tangents: Matrix
-    /// The angle between each document and the sum of its queries, where its path ends.
+    /// The angle between each moved document and the sum of its queries, where its path ends.
     private let ends: [Float]
     private let base: Matrix
 
@@ -87,10 +90,10 @@ struct GreatCirclePaths: Sendable {
                 square += Double(c) * Double(c)
                 length += Double(v) * Double(v)
             }
-            // The part of c at right angles to v. Its length computed as √(c² − (c · v)²) would lose digits.
+            // The component of c orthogonal to v. Computing its length as √(c² − (c · v)²) would lose digits.
             let rest = zip(v, c).map { Double($1) - along / length * Double($0) }
             let across = rest.reduce(0) { $0 + $1 * $1 }.squareRoot()
-            // Below a millionth of c it is rounding error.
+            // A component below a millionth of c is rounding error.
             guard along >= 0, across > 1e-6 * square.squareRoot() else { continue }
             moved.append(document)
             for value in rest { tangents.append(Float(value / across)) }
@@ -102,7 +105,7 @@ struct GreatCirclePaths: Sendable {
         self.base = base.documents
     }
 
-    /// Cosine and sine of the angle that each document moves by at a step of γ.
+    /// Cosine and sine of the angle by which each document moves for a step of γ.
     private func turns(step: Double) -> [(cosine: Float, sine: Float)] {
         let angle = Float(acos(1 - step / 2))
         return ends.map { (cos(min(angle, $0)), sin(min(angle, $0))) }
@@ -122,10 +125,11 @@ struct GreatCirclePaths: Sendable {
         return result
     }
 
-    /// Scores at a step of γ, without making the vectors: a moved document's score is `cos θ · s + sin θ · t`.
+    /// Scores for a step of γ, computed without the moved vectors: the score of a moved document is
+    /// `cos θ · s + sin θ · t`.
     /// - Parameters:
-    ///   - scores: s, of the documents before they move, `(queries, documents)`.
-    ///   - along: t, of the tangents, `(queries, moved)`.
+    ///   - scores: s, the scores of the documents before they move, `(queries, documents)`.
+    ///   - along: t, the scores of the tangents, `(queries, moved)`.
     func scores(_ scores: Matrix, along: Matrix, step: Double) -> Matrix {
         var result = scores
         let turns = turns(step: step)
@@ -141,27 +145,27 @@ struct GreatCirclePaths: Sendable {
     }
 }
 
-/// NUDGE-M: every document vector that answers a training query moves by the same distance toward the sum of its queries, off the unit sphere. The
-/// distance is the one that puts most answers of the development queries at rank 1 (Zeighami, Wellmer and Parameswaran 2025, ICLR; arXiv
-/// 2409.02343).
+/// NUDGE-M: every document vector that answers a training query moves by the same distance in the direction of the sum
+/// of its queries, and leaves the unit sphere. The distance is chosen so that as many answers of the development
+/// queries as possible are at rank 1. Source: Zeighami, Wellmer and Parameswaran 2025, ICLR; arXiv 2409.02343.
 ///
-/// `v' = v + γ c / ‖c‖`. For each development query and answer, scores are linear in γ, so the answer is at rank 1 within one
-/// interval of γ; γ is the left end of the range that most intervals cover. Moved vectors are not of unit length and rank by
-/// inner product. Follows the authors' package `nudge-ft`.
+/// `v' = v + γ c / ‖c‖`. Scores are linear in γ, so each answer of a development query is at rank 1 in one interval of
+/// γ. The chosen γ is the left end of the range that the most intervals cover. Moved vectors do not have unit length,
+/// and they rank by inner product. This follows the authors' package `nudge-ft`.
 public struct NudgeM: Rival {
     /// Its name in tables and JSON.
     public let name: String
     /// The vectors to move; rows are made unit length here.
     public let base: VectorSystem
 
-    /// NUDGE-M over the given vectors; it has no settings.
+    /// NUDGE-M over the given vectors. It has no settings.
     public init(_ base: VectorSystem, name: String = "nudge-m") {
         self.base = base
         self.name = name
     }
 
     /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.
-    /// - Complexity: O(answers of development queries × documents) beside two products.
+    /// - Complexity: O(answers of development queries × documents), plus two matrix products.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         let base = try base.normalized()
         let sums = QuerySums(data.index, queryVectors: base.queries)
@@ -201,9 +205,10 @@ public struct NudgeM: Rival {
             ])
     }
 
-    /// The γ ≥ 0 at which an answer's score `s + γ a` is the largest of all; `nil` where there is none.
+    /// The values of γ ≥ 0 at which an answer's score `s + γ a` is the largest of all; `nil` if there are none.
     static func interval(of answer: Int, scores: [Float], slopes: [Float]) -> ClosedRange<Float>? {
-        // The package adds it to differences of slopes, so that nothing is divided by 0; its reciprocal means that there is no bound.
+        // The package adds this constant to differences of slopes to avoid a division by 0. Its reciprocal stands for
+        // "no bound".
         let tiny: Float = 1e-8
         var (low, high): (Float, Float) = (0, 1 / tiny)
         let (score, slope) = (scores[answer], slopes[answer])
@@ -220,7 +225,8 @@ public struct NudgeM: Rival {
         return low <= high ? low...high : nil
     }
 
-    /// The smallest point that most intervals cover; 0 without intervals.
+    /// The left end of the range that the most intervals cover; 0 if there are no intervals. Intervals that only touch
+    /// do not overlap.
     static func mostCovered(_ intervals: [ClosedRange<Float>]) -> Float {
         var events = intervals.map { (point: $0.lowerBound, change: 1) }
         events += intervals.map { (point: $0.upperBound, change: -1) }
@@ -229,7 +235,8 @@ public struct NudgeM: Rival {
         var covered = 0
         var index = 0
         while index < events.count {
-            // Intervals that end where others begin do not overlap them.
+            // All changes at a point count together, so that an interval that ends where another begins does not
+            // overlap it.
             let point = events[index].point
             while index < events.count, events[index].point == point {
                 covered += events[index].change
@@ -241,14 +248,16 @@ public struct NudgeM: Rival {
     }
 }
 
-/// For each document that answers a training query, the sum of those queries' vectors: the gradient that NUDGE follows.
+/// For each document that answers training queries, the sum of these queries' vectors. NUDGE moves the document in this
+/// direction.
 struct QuerySums: Sendable {
     /// Documents that answer a training query, ascending.
     let documents: [Int]
-    /// `Σ q` over the training queries that each document answers, one row for each of ``documents``; grades do not count.
+    /// `Σ q` over the training queries that each document answers, one row per document in ``documents``. Grades are
+    /// ignored.
     let rows: Matrix
 
-    /// - Parameter queryVectors: one row a query of the table.
+    /// - Parameter queryVectors: one row per query of the table.
     init(_ index: TrainingIndex, queryVectors: Matrix) {
         let documents = index.queriesOfDocument.indices.filter { !index.queriesOfDocument[$0].isEmpty }
         var sums = Matrix(rows: documents.count, columns: queryVectors.columns)

@@ -4,27 +4,28 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// The answers of similar training queries: `score(q, d) = Σ_t exp((q · t − 1) / τ) · y(t, d) / n(t)^ν` over the training queries t, where y is 1 for
-/// their answers and n is how many each has.
+/// Scores documents as answers of similar training queries: `score(q, d) = Σ_t exp((q · t − 1) / τ) · y(t, d) / n(t)^ν`
+/// over the training queries t. y is 1 for an answer of t and 0 otherwise, and n is the number of answers of t.
 ///
-/// Kernel regression of relevance over queries (Nadaraya 1964; Watson 1964) by the similarity of their vectors. NUDGE moves a document toward the
-/// *mean* of its queries; a memory keeps the queries apart, so a document may answer questions of different kinds. Like NUDGE it scores only
-/// documents that training saw, so it is used beside a system that scores all.
+/// This is a kernel estimate of relevance (Nadaraya 1964; Watson 1964), without its normalisation, with the similarity
+/// of query vectors as kernel. NUDGE moves a document toward the *sum* of its queries. A memory keeps the queries
+/// separate, so a document can answer questions of different kinds. Like NUDGE, it scores only documents that training
+/// saw, so it is combined with a system that scores all documents.
 public struct QueryMemory: RankingSystem {
-    /// τ: how fast a training query's weight falls with its distance.
+    /// τ: how slowly the weight of a training query falls with its distance.
     public let bandwidth: Float
-    /// ν, in 0…1: how far a query with many answers divides its weight among them.
+    /// ν, in 0…1: how far a query with several answers divides its weight among them. 0: not at all; 1: fully.
     public let sharing: Double
     /// Number of documents.
     public let documentCount: Int
-    /// Unit rows of the table of queries.
+    /// The unit rows of all queries of the table.
     private let queries: Matrix
     private let learned: [Int]
     private let vectors: Matrix
     private let answers: [[Int32]]
 
     /// Remembers the training queries.
-    /// - Parameter queries: unit rows, one a query of the table.
+    /// - Parameter queries: unit rows, one per query of the table.
     public init(_ queries: Matrix, index: TrainingIndex, bandwidth: Float, sharing: Double) {
         precondition(bandwidth > 0 && (0...1).contains(sharing), "τ = \(bandwidth), ν = \(sharing)")
         self.queries = queries
@@ -36,8 +37,9 @@ public struct QueryMemory: RankingSystem {
         answers = index.trainQueries.map { query in index.labels[query].map { Int32($0.column) } }
     }
 
-    /// See ``RankingSystem/scores(queries:)``. A training query is not used for itself: memories can be measured on these too.
-    /// - Complexity: O(queries × training labels) beside the product with the training queries' vectors.
+    /// See ``RankingSystem/scores(queries:)``. The answers of a training query are not used for that query itself, so
+    /// that memories can be measured on training queries too.
+    /// - Complexity: O(queries × training labels), plus the product with the training queries' vectors.
     public func scores(queries rows: [Int]) -> Matrix {
         let similarity = Matrix.multiply(queries.selecting(rows: rows), transposed: vectors)
         var result = Matrix(rows: rows.count, columns: documentCount)
@@ -52,20 +54,20 @@ public struct QueryMemory: RankingSystem {
     }
 }
 
-/// A ranking helped by a ``QueryMemory``: bandwidth, sharing and weight are chosen on dev.
+/// The fusion of a system with a ``QueryMemory``. Bandwidth, sharing and weight are chosen on dev.
 public struct MemoryRival: Rival {
     /// Its name in tables and JSON.
     public let name: String
     /// The system that the memory is added to.
     public let base: any RankingSystem
-    /// The vectors by which queries are compared, one row a query of the table.
+    /// The vectors by which queries are compared, one row per query of the table.
     public let queries: Matrix
-    /// Values of τ that are tried; cosines of texts on one subject differ by about that much.
+    /// Values of τ that are tried. Cosines of texts on the same subject differ by about as much.
     public var bandwidths: [Float] = [0.02, 0.035, 0.05, 0.07, 0.1]
     /// Values of ν that are tried.
     public var sharings: [Double] = [0, 0.5, 1]
 
-    /// A memory over the given vectors, whose rows are made unit length.
+    /// A memory over the given vectors. Their rows are scaled to unit length.
     public init(_ base: any RankingSystem, queries: Matrix, name: String = "query-memory") {
         self.base = base
         self.queries = queries

@@ -4,11 +4,12 @@ import MafinRetrieval
 
 /// Reciprocal rank fusion of several systems over all documents; see ``MafinRetrieval/Run/init(reciprocalRankFusion:rankOffset:count:)``.
 ///
-/// Documents with a system's least score are not in its list: BM25 gives it where no term is shared.
+/// A system's list leaves out documents with its least score, because BM25 gives that score to documents that share no
+/// term with the query.
 public struct ReciprocalRankFusion: RankingSystem {
-    /// What is fused.
+    /// The systems that are fused.
     public let systems: [any RankingSystem]
-    /// k.
+    /// The constant that is added to ranks (k in the paper).
     public let rankOffset: Double
     /// Length of each system's list.
     public let depth: Int

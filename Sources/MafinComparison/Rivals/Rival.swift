@@ -3,22 +3,23 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// A way to improve a ranking from labels without training an encoder, to be compared with a trained one on the same labels.
+/// A method that improves a ranking with labels, without training an encoder. It is compared with trained encoders on
+/// the same labels.
 ///
-/// It learns from the training queries, makes every choice on the development queries, and sees no text and no other label. The same data and
-/// seed give the same system.
+/// It learns from the training queries and makes every choice on the development queries. It sees no other labels. The
+/// same data and seed give the same system.
 public protocol Rival: Sendable {
     /// Its name in tables and JSON.
     var name: String { get }
 
     /// Learns from the training queries and chooses on dev.
-    /// - Parameter seed: of its random draws.
+    /// - Parameter seed: the seed of everything random.
     /// - Throws: `CancellationError` when cancelled; ``TrainingError`` and ``CombinationError`` for data that it cannot learn from.
     func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival
 }
 
 extension Rival {
-    /// Learns and chooses; cannot be cancelled.
+    /// The same without cancellation.
     public func fit(to data: RivalData, seed: UInt64 = 1) throws -> FittedRival {
         try fit(to: data, seed: seed, isCancelled: { false })
     }
@@ -30,7 +31,7 @@ public struct FittedRival: Sendable {
     public let name: String
     /// The system that ranks.
     public let system: any RankingSystem
-    /// The metric on the development queries. Its choices were made on them, so the figure is a little too good.
+    /// The metric on the development queries. Choices were made on them, so the figure is slightly too high.
     public let development: Double
     /// What was chosen on dev, by name.
     public let choices: [String: ManifestValue]
@@ -44,7 +45,7 @@ public struct FittedRival: Sendable {
     }
 }
 
-/// A system with nothing to learn or choose among other rivals, such as reciprocal rank fusion.
+/// A system that has nothing to learn or choose, such as reciprocal rank fusion, as a rival.
 public struct UntunedRival: Rival {
     /// Its name in tables and JSON.
     public let name: String
@@ -57,21 +58,21 @@ public struct UntunedRival: Rival {
         self.name = name
     }
 
-    /// See ``Rival/fit(to:seed:isCancelled:)``; only measures it on dev.
+    /// See ``Rival/fit(to:seed:isCancelled:)``. Only measures the system on dev.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         FittedRival(name: name, system: system, development: try data.development(of: system))
     }
 }
 
-/// What rivals learn from and choose on: labels by row, and a metric. It holds no texts and no vectors.
+/// The data that rivals learn from and choose on: labels by row, and a metric. It holds no texts and no vectors.
 public struct RivalData: Sendable {
-    /// Labels, and which queries they may be used for.
+    /// The labels, and the split into training and development queries.
     public let index: TrainingIndex
-    /// The metric that choices on the development queries are made by.
+    /// The metric by which choices on the development queries are made.
     public let metric: Metric
 
-    /// - Parameter index: the same as the encoder's training has, or one made from labels alone.
-    /// - Throws: ``TrainingError/noQueries(list:reason:)`` without development queries.
+    /// - Parameter index: the index of the encoder's training, or one made only from labels.
+    /// - Throws: ``TrainingError/noQueries(list:reason:)`` if there are no development queries.
     public init(index: TrainingIndex, metric: Metric = .nDCG(cutoff: 10)) throws {
         guard !index.devQueries.isEmpty else {
             throw TrainingError.noQueries(
@@ -81,10 +82,10 @@ public struct RivalData: Sendable {
         self.metric = metric
     }
 
-    /// Data from labels by row; all texts are taken to differ.
-    /// - Parameter labels: for each query its judged documents; grades of 0 and below are not relevant. Labels of queries that are neither to
-    ///   learn from nor to choose on are not used.
-    /// - Throws: ``TrainingError`` naming the query or document that does not fit.
+    /// Data from labels by row. All texts are assumed to differ.
+    /// - Parameter labels: for each query its judged documents. Grades of 0 and below are not relevant. Labels of
+    ///   queries that are neither for training nor for development are not used.
+    /// - Throws: ``TrainingError`` with the query or document that does not fit.
     public init(
         labels: [[Judgement]], documentCount: Int, trainQueries: [Int], devQueries: [Int],
         metric: Metric = .nDCG(cutoff: 10)
@@ -97,15 +98,16 @@ public struct RivalData: Sendable {
     }
 
     /// The mean of the metric over the development queries.
-    /// - Throws: what the system throws.
+    /// - Throws: whatever the system throws.
     public func development(of system: any RankingSystem) throws -> Double {
         try developments(of: system, variants: 1) { _, scores, measure in measure(0, scores) }[0]
     }
 
     /// The means of a metric over the development queries, one for each variant of a system.
     /// - Parameters:
-    ///   - metric: `nil`: the one that choices are made by.
-    ///   - body: gets a block of queries and the system's scores of them, and gives `measure` the scores of each variant.
+    ///   - metric: the metric to compute; `nil`: ``metric``.
+    ///   - body: receives a block of queries with the system's scores, and passes the scores of each variant to
+    ///     `measure`.
     func developments(
         of system: any RankingSystem, variants count: Int, metric: Metric? = nil,
         _ body: (_ queries: [Int], _ scores: Matrix, _ measure: (_ variant: Int, Matrix) -> Void) throws -> Void

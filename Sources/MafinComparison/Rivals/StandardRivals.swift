@@ -3,7 +3,8 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// The rivals of a comparison: built on the black box's vectors, and on a lexical system and joined vectors where there are any.
+/// The rivals of a comparison. They are built on the black box's vectors, and on a lexical system and joined vectors if
+/// these are given.
 public struct StandardRivals: Sendable {
     /// The black box's vectors.
     public var blackBox: VectorSystem
@@ -19,10 +20,11 @@ public struct StandardRivals: Sendable {
         self.joined = joined
     }
 
-    /// The black box's row, with which names of its rivals begin.
+    /// Name of the black box's row. The names of fusions with it begin with this name.
     static let blackBoxName = ArtefactEvaluation.baseline
 
-    /// All rivals, the cheapest first. On NFCorpus and two cores each adapter takes 0.5 to 2.5 minutes, all others together about ten seconds.
+    /// All rivals, the cheapest first. On NFCorpus with two cores, each adapter takes 0.5 to 2.5 minutes, and all
+    /// others together take about ten seconds.
     public var rivals: [any Rival] {
         func built(on vectors: VectorSystem, _ prefix: String = "") -> [any Rival] {
             [
@@ -45,10 +47,12 @@ public struct StandardRivals: Sendable {
         return rivals
     }
 
-    /// Hidden units of the two-layer adapter: as many as the vectors are wide, but no more than this.
+    /// Largest number of hidden units of the two-layer adapter. Otherwise it has as many as the vectors have
+    /// dimensions.
     static let largestHiddenLayer = 768
 
-    /// The best weighted sum of all systems here; without joined vectors, of those that need no trained encoder.
+    /// The best weighted sum of all these systems. Without joined vectors, it has only systems that need no trained
+    /// encoder.
     public var composition: BestComposition {
         var embeddings = [(name: Self.blackBoxName, vectors: blackBox)]
         if let joined { embeddings += [(joined.name, joined.vectors), ("\(joined.name)-local-half", joined.local)] }

@@ -3,15 +3,15 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// The weighted sum of several systems' scores, each normalised for each query over all documents.
+/// The weighted sum of the scores of several systems. Each system's scores are normalised per query over all documents.
 public struct WeightedFusion: RankingSystem {
     /// A system with its weight in the sum.
     public struct Part: Sendable {
         /// Its name in records.
         public var name: String
-        /// What scores.
+        /// The system.
         public var system: any RankingSystem
-        /// Its weight; 0 leaves it out.
+        /// Its weight. A system of weight 0 is not computed.
         public var weight: Double
 
         /// A system with its weight.
@@ -22,9 +22,9 @@ public struct WeightedFusion: RankingSystem {
         }
     }
 
-    /// What is added.
+    /// The systems that are added.
     public let parts: [Part]
-    /// How scores are made comparable.
+    /// How scores are normalised.
     public let normalization: ScoreNormalization
 
     /// - Precondition: at least one part, all over the same documents.

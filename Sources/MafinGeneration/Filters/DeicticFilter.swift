@@ -1,11 +1,12 @@
 import MafinRetrieval
 
-/// Queries that point at the text instead of naming their subject: nobody types "what does this passage say", and no search can answer it.
+/// Rejects queries that point at the text instead of naming their subject. Nobody types "what does this passage say", and no search can
+/// answer it.
 struct DeicticFilter: TextFilter {
     func objection(to query: GeneratedQuery, of document: Document) -> (reason: RejectionReason, detail: String)? {
         let text = " " + TextShingles.normalized(query.text) + " "
         if let phrase = Self.phrases.first(where: text.contains) { return (.deictic, phrase.trimmed) }
-        // Scripts without spaces between words.
+        // For scripts without spaces between words.
         if let phrase = Self.runs.first(where: query.text.contains) { return (.deictic, phrase) }
         return nil
     }
@@ -21,7 +22,7 @@ struct DeicticFilter: TextFilter {
         }
     }
 
-    /// Nouns that only ever mean the text itself, and those that may be a subject too ("sign the document").
+    /// Nouns that always mean the text itself, and nouns that can also be the subject ("sign the document").
     private static let english: [String] = {
         let texts = ["passage", "excerpt", "paragraph", "snippet"]
         let works = [

@@ -1,14 +1,14 @@
 import MafinNumerics
 import MafinRetrieval
 
-/// Applies the filters one after the other, and keeps the queries that are left and those that are rejected, with the reason.
+/// Applies filters one after the other. Holds the queries that are left, and the rejected ones with the reason.
 public struct QueryFiltering: Sendable {
     /// Queries that have passed so far, in the order in which they were made.
     public private(set) var kept: [GeneratedQuery]
     /// Rejected queries, in the order in which they were rejected.
     public private(set) var rejected: [RejectedQuery] = []
 
-    /// All of them, before any filter.
+    /// Starts with all queries, before any filter.
     public init(_ queries: [GeneratedQuery]) {
         kept = queries
     }
@@ -28,7 +28,7 @@ public struct QueryFiltering: Sendable {
         kept = passed
     }
 
-    /// Length, wording, and runs that stand in the passage.
+    /// Rejects by length, by wording, and for runs of words that are copied from the passage.
     public mutating func byText(_ documents: [Document]) {
         let filters: [any TextFilter] = [LengthFilter(), DeicticFilter(), CopyFilter()]
         reject { _, query in
@@ -36,15 +36,15 @@ public struct QueryFiltering: Sendable {
         }
     }
 
-    /// Rejects queries that say the same as an earlier one or as a known one, of whatever passage, so that no two parts of a split share a query.
-    /// - Parameter known: queries that are used otherwise, for instance to measure on.
+    /// Rejects queries that say the same as an earlier or a known query of any passage, so that no query is in two parts of a split.
+    /// - Parameter known: queries with another use, for example for the measurement.
     public mutating func byDuplicates(known: [String] = [], comparison: SimilarTexts = SimilarTexts()) {
         let texts = kept.map(\.text)
         var twins = [String?](repeating: nil, count: texts.count)
         for pair in comparison.pairs(known, texts) where twins[pair.second] == nil {
-            twins[pair.second] = "a query that is there already"
+            twins[pair.second] = "an existing query"
         }
-        // By the row of the later one, so that the rejection can name the earlier one.
+        // Stored by the index of the later query, so that its rejection can name the earlier one.
         for pair in comparison.pairs(texts, texts)
         where pair.first < pair.second && twins[pair.first] == nil && twins[pair.second] == nil {
             twins[pair.second] = kept[pair.first].id
@@ -61,8 +61,8 @@ public struct QueryFiltering: Sendable {
     ///   - documents: vectors of all documents, row by row, of unit length.
     ///   - queries: vectors of ``kept``, row by row, of unit length.
     ///   - texts: the documents that the vectors belong to.
-    ///   - rowOfPassage: for each document of the corpus its row among `texts`.
-    ///   - count: how many are looked at.
+    ///   - rowOfPassage: for each document of the corpus, its row in `texts`.
+    ///   - count: number of documents among which the passage must be.
     /// - Throws: `RetrievalError` for vectors that are not finite.
     public mutating func byRoundTrip(
         documents: Matrix, queries: Matrix, texts: [Document], rowOfPassage: [Int], count: Int
@@ -77,7 +77,7 @@ public struct QueryFiltering: Sendable {
             firstRow[text] = row
             return row
         }
-        // Copies of a text take several places, so a few more are looked at.
+        // Copies of a text take several places, so a few more documents are searched.
         let rankings = try VectorIndex(VectorRows(documents)).search(
             queries: queries, count: min(texts.count, 2 * count + 16))
         let ranks = kept.indices.map { index -> Int? in
@@ -95,7 +95,7 @@ public struct QueryFiltering: Sendable {
         }
     }
 
-    /// Rejects queries that a judge gave less than ``JudgePrompt/leastGrade``.
+    /// Rejects queries with a judge's grade below ``JudgePrompt/leastGrade``.
     mutating func byGrades(_ grades: [Int]) {
         reject { index, _ in
             grades[index] < JudgePrompt.leastGrade ? (.judged, "grade \(grades[index])") : nil

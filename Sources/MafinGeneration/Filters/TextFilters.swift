@@ -1,12 +1,12 @@
 import MafinRetrieval
 
-/// A test that a query passes or not, by its text and that of its passage alone.
+/// A test of a query that needs only its text and that of its passage.
 protocol TextFilter: Sendable {
-    /// Why a query is not kept; nil where it passes.
+    /// Why a query is rejected; nil if it passes.
     func objection(to query: GeneratedQuery, of document: Document) -> (reason: RejectionReason, detail: String)?
 }
 
-/// Too short to mean anything, or too long for anybody to type.
+/// Rejects queries that are too short to mean anything, or too long for anybody to type.
 struct LengthFilter: TextFilter {
     var words = 1...48
     var characters = 6...400
@@ -27,13 +27,13 @@ struct LengthFilter: TextFilter {
     }
 }
 
-/// A long run of the query is copied from the passage: people who search have not read the passage yet.
+/// Rejects queries that copy a long run of words from the passage. People who search have not read the passage yet.
 struct CopyFilter: TextFilter {
-    /// Words in a row that are always too many.
+    /// A copied run of this many words is always too long.
     var longestRun = 8
-    /// Words in a row that are too many where they are most of the query.
+    /// A copied run of this many words is too long if it is most of the query.
     var longestRunOfMost = 5
-    /// What "most" means.
+    /// The share of the query's words that counts as most.
     var share = 0.7
 
     func objection(to query: GeneratedQuery, of document: Document) -> (reason: RejectionReason, detail: String)? {
@@ -46,7 +46,7 @@ struct CopyFilter: TextFilter {
         return (.copied, "\(run) of \(asked.count) words in a row")
     }
 
-    /// Words; where a script does not separate them, three characters count as one.
+    /// The words of a text. In scripts that do not separate words, three characters count as one word.
     private static func units(_ text: String) -> [Substring] {
         TextShingles.normalized(text).split(separator: " ").flatMap { word -> [Substring] in
             let scalars = word.unicodeScalars
@@ -59,7 +59,7 @@ struct CopyFilter: TextFilter {
         }
     }
 
-    /// Length of the longest run of elements that stands in both. Complexity: O(`a` · `b`).
+    /// Length of the longest run of elements that occurs in both. Complexity: O(`a` · `b`).
     static func longestCommonRun<Element: Hashable>(_ a: [Element], _ b: [Element]) -> Int {
         guard !a.isEmpty, !b.isEmpty else { return 0 }
         var numbers: [Element: Int32] = [:]
@@ -72,7 +72,7 @@ struct CopyFilter: TextFilter {
                 for place in runs.indices { runs[place] = 0 }
                 continue
             }
-            // From the end, so that each entry still sees the previous row's value of its neighbour.
+            // From the end, so that each entry still reads its neighbour's value from the previous row.
             for place in stride(from: a.count, through: 1, by: -1) {
                 runs[place] = first[place - 1] == number ? runs[place - 1] + 1 : 0
                 longest = max(longest, runs[place])
@@ -83,7 +83,7 @@ struct CopyFilter: TextFilter {
 }
 
 extension Unicode.Scalar {
-    /// Han, Hiragana, Katakana, Hangul: scripts that are written without spaces, or with few letters a word.
+    /// Han, Hiragana, Katakana, Hangul: scripts without spaces, or with few letters per word.
     var isIdeographic: Bool {
         switch value {
         case 0x3040...0x30FF, 0x3400...0x4DBF, 0x4E00...0x9FFF, 0xAC00...0xD7AF, 0xF900...0xFAFF, 0x20000...0x2FA1F:

@@ -1,18 +1,18 @@
 import MafinNumerics
 import MafinRetrieval
 
-/// The part of a document that is shown to a language model: its title, and its text up to a bound.
+/// The part of a document that is shown to a language model: its title, and its text up to a maximum length.
 struct Passage: Sendable, Hashable {
     /// Row among the documents of the corpus.
     let row: Int
     let title: String
     let text: String
 
-    /// Characters that a passage needs at least to have a query.
+    /// Minimum number of characters of a passage.
     static let minimumCharacters = 40
 
-    /// The passage of a document; nil where there is too little in it. A longer text is shown from a place that the seed decides, at the
-    /// beginning of a sentence where there is one.
+    /// The passage of a document; nil if its text is too short. For a text above the maximum, the seed chooses where the passage begins: at
+    /// the next beginning of a sentence, if there is one.
     init?(_ document: Document, row: Int, maximumBytes: Int, seed: UInt64) {
         let text = document.text.trimmed
         guard text.unicodeScalars.count >= Self.minimumCharacters else { return nil }
@@ -24,12 +24,12 @@ struct Passage: Sendable, Hashable {
         }
         var random = RandomGenerator(seed: RandomGenerator.mix(seed &+ UInt64(row)))
         let latest = text.utf8.count - maximumBytes
-        // Half of the time the beginning, where most texts say what they are about.
+        // Half of the time from the beginning, because most texts say there what they are about.
         let start = random.uniform() < 0.5 ? 0 : Int.random(in: 0...latest, using: &random)
         self.text = Self.excerpt(of: text, from: start, maximumBytes: maximumBytes)
     }
 
-    /// How it stands in a prompt.
+    /// Its text in a prompt.
     var shown: String { (title.isEmpty ? "" : "\nTitle: \(title)\n") + "\n<passage>\n\(text)\n</passage>\n\n" }
 
     private static func excerpt(of text: String, from start: Int, maximumBytes: Int) -> String {

@@ -1,14 +1,14 @@
 import MafinRetrieval
 
 /// Asks a language model for the searches that a passage answers. The method and its settings follow InPars (few-shot, one
-/// document at a time), Promptagator (examples of the user's own task) and GPL (three queries for each passage; more repeat themselves).
+/// document at a time), Promptagator (examples of the user's own task) and GPL (three queries for each passage; more repeat each other).
 struct QueryPrompt: Sendable {
-    /// Changed when replies to the same passages must be asked anew. Part of the report.
+    /// To be raised if the prompt changes so much that earlier replies must not be used. Part of the report.
     static let version = "1"
 
     let options: LanguageQueries.Options
 
-    /// Examples shown with one passage.
+    /// Number of examples shown with one passage.
     static let shownExamples = 6
 
     private static let system = """
@@ -25,7 +25,7 @@ struct QueryPrompt: Sendable {
         }
     }
 
-    /// What passage number `index` is asked.
+    /// The prompt for passage number `index`.
     func prompt(for passage: Passage, index: Int) -> LanguagePrompt {
         let styles = options.mix.styles(forPassage: index, count: options.perPassage)
         var text = """
@@ -56,7 +56,7 @@ struct QueryPrompt: Sendable {
             seed: options.seed &+ UInt64(passage.row))
     }
 
-    /// Examples take turns from passage to passage, so that replies do not all imitate the same few.
+    /// The examples change from passage to passage, so that replies do not all imitate the same few.
     private func exampleText(for passage: Passage) -> String {
         let examples = options.examples
         guard !examples.isEmpty else { return "" }
@@ -89,10 +89,10 @@ struct QueryPrompt: Sendable {
 /// Asks a language model whether a passage answers the searches made from it.
 struct JudgePrompt: Sendable {
     var seed: UInt64
-    /// Tokens of a reply at most; nil: what the grades need.
+    /// Maximum number of tokens of a reply; nil: what the grades need.
     var maximumTokens: Int?
 
-    /// A search is kept from this grade on.
+    /// The lowest grade with which a query is kept.
     static let leastGrade = 2
 
     private static let system = """

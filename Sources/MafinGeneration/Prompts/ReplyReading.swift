@@ -1,19 +1,20 @@
 import Foundation
 
-/// Reads what a model wrote, in whatever form: the JSON asked for, JSON in other words or a fence, JSON that was cut off, a list, a line a query.
+/// Reads a model's reply in any of its usual forms: the JSON asked for, JSON with other names or inside other text, JSON that was cut off, a
+/// list, or one query per line.
 enum ReplyReading {
-    /// The queries of a reply, with the style that the model says they have; empty where there are none.
+    /// The queries of a reply, each with the style that the model names for it; empty if there are none.
     static func queries(in reply: String) -> [(style: QueryStyle?, text: String)] {
         let text = withoutThoughts(reply)
         if let value = json(in: text) { return queries(of: value) }
-        // Only JSON that was cut off: its complete members count.
+        // This is JSON that was cut off. Its complete members are used.
         if let start = text.firstIndex(of: "{"), text[start...].contains("\"text\"") {
             return cutQueries(text[start...])
         }
         return lines(text)
     }
 
-    /// The grades of a reply; nil where there are none.
+    /// The grades of a reply; nil if there are none.
     static func grades(in reply: String) -> [Int]? {
         let text = withoutThoughts(reply)
         if let value = json(in: text) {
@@ -29,7 +30,7 @@ enum ReplyReading {
         return numbers.isEmpty ? nil : numbers
     }
 
-    /// Without the thoughts of reasoning models.
+    /// The reply without the thoughts of a reasoning model.
     private static func withoutThoughts(_ reply: String) -> String {
         var text = reply
         for tag in ["think", "thinking", "reasoning"] {
@@ -44,7 +45,7 @@ enum ReplyReading {
         return text.trimmed
     }
 
-    /// The first JSON object or array in a text; nil where there is none that is whole.
+    /// The first complete JSON object or array in a text; nil if there is none.
     private static func json(in text: String) -> Any? {
         if let whole = try? JSONSerialization.jsonObject(with: Data(text.utf8)) { return whole }
         let bytes = Array(text.utf8)
@@ -63,13 +64,13 @@ enum ReplyReading {
         return nil
     }
 
-    /// A list of texts in brackets may stand in any prose: `[1]`, `{name}`.
+    /// Whether JSON can be an answer. Ordinary prose can contain brackets too: `[]`, `{name}`.
     private static func isWanted(_ value: Any) -> Bool {
         if let object = value as? [String: Any] { return object.values.contains { $0 is [Any] || $0 is String } }
         return (value as? [Any])?.contains { $0 is String || $0 is [String: Any] || $0 is NSNumber } ?? false
     }
 
-    /// The bracket that closes the one at `start`.
+    /// The index of the bracket that closes the one at `start`; nil if it is missing.
     private static func end(of bytes: [UInt8], from start: Int) -> Int? {
         var depth = 0
         var isInString = false
@@ -121,7 +122,7 @@ enum ReplyReading {
         }
     }
 
-    /// A query a line, without bullets, numbers and quotation marks; what introduces a list is left out.
+    /// One query per line, without bullets, numbers and quotation marks. Lines that introduce a list are left out.
     private static func lines(_ text: String) -> [(style: QueryStyle?, text: String)] {
         text.split(whereSeparator: \.isNewline).compactMap { line -> (style: QueryStyle?, text: String)? in
             var rest = String(line).trimmed[...]

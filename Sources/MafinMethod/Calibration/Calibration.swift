@@ -1,16 +1,17 @@
 import Foundation
 import MafinNumerics
 
-/// The weights of both sources that make the labels most likely: `z = a · s_bb + b · s_θ`, `P = softmax(z)` over each query's
-/// full candidate list.
+/// The weights a and b that make the labels most likely under `z = a · s_bb + b · s_θ`, `P = softmax(z)` over each
+/// query's full candidate list.
 ///
-/// The cosines of two encoders differ in spread: at equal weights the source whose cosines vary more decides the ranking, whichever is
-/// better. The fit minimises the mean over labelled queries of `−Σ_d Q_d log P_d`, with Q as in ``ListNet/Target``. The function is convex
-/// in its two parameters, so there is one optimum.
+/// The cosines of two encoders differ in spread. At equal weights, the source whose cosines vary more decides the
+/// ranking, even if it is the worse one. The fit minimises the mean over labelled queries of `−Σ_d Q_d log P_d`, with Q
+/// as in ``ListNet/Target``. This function is convex in a and b, so every local minimum is the global one.
 ///
-/// Constraints: `a ≥ 0` and `b ≥ 0`, because a negative weight would rank by *dis*similarity. A source that only adds noise gets
-/// weight 0, and then λ is 0 or 1. And `τ = 1/(a+b)` is at least ``minimumTemperature``: where scores separate the labels without
-/// error, the likelihood has no maximum.
+/// There are two constraints. The weights satisfy `a ≥ 0` and `b ≥ 0`, because a negative weight would rank by
+/// *dis*similarity; a source that only adds noise gets weight 0, and λ is then 0 or 1. The temperature `τ = 1/(a+b)` is
+/// at least ``minimumTemperature``, because the likelihood has no maximum where the scores separate the labels without
+/// error.
 public struct Calibration: Sendable, Codable, Hashable {
     /// The fitted weights.
     public let scale: MixtureWeights
@@ -22,16 +23,18 @@ public struct Calibration: Sendable, Codable, Hashable {
     public let labelledRows: Int
     /// Which weights are free, and which were held by a constraint.
     public let outcome: Outcome
-    /// Whether τ lies at ``minimumTemperature``: without that bound it would be lower.
+    /// Whether τ is at ``minimumTemperature``, so that the fit without this bound would give a lower τ.
     public let isTemperatureAtMinimum: Bool
     /// The bound of τ.
     public let minimumTemperature: Float
-    /// Standard error of λ from the curvature of the likelihood (the inverse of its Hessian; delta method), each query's
-    /// label distribution counted as one observation. `nil` where λ is 0 or 1 by a constraint.
+    /// Standard error of λ from the inverse Hessian of the negative log-likelihood, by the delta method. Each query's
+    /// label distribution counts as one observation. `nil` if a constraint holds λ at 0 or 1, or if the two sources are
+    /// proportional to each other.
     public let lambdaStandardError: Double?
-    /// Standard error of log τ, in the same way. `nil` where τ is at its bound.
+    /// Standard error of log τ, computed in the same way. `nil` if τ is at its bound, or if the two sources are
+    /// proportional to each other.
     public let logTemperatureStandardError: Double?
-    /// Passes over the scores.
+    /// Number of passes that the fit made over the scores.
     public let passes: Int
 
     /// Which of the two weights are above 0.
@@ -47,13 +50,16 @@ public struct Calibration: Sendable, Codable, Hashable {
     /// Fits the weights to labels.
     ///
     /// - Parameters:
-    ///   - blocks: both sources' scores of the queries against all candidates; read once per iteration, about ten times.
-    ///   - labels: one row a query; masked columns are no candidates; rows without a relevant column are left out.
+    ///   - blocks: both sources' scores of the queries against all candidates. They are read once per iteration, about
+    ///     ten times in all.
+    ///   - labels: one row per query. Masked columns are not candidates. Rows without a relevant column are left out.
     ///   - target: how grades become label distributions.
-    ///   - minimumTemperature: bound of τ from below.
-    ///   - start: where to begin, such as the last fit; changes the time, not the result.
-    /// - Throws: ``CalibrationError``, ``CombinationError/notFinite(source:row:column:id:)``, and what computes the blocks throws.
-    /// - Complexity: O(queries · documents) a pass, double precision, on all threads; memory of one block and a row a thread.
+    ///   - minimumTemperature: lower bound of τ, above 0.
+    ///   - start: where to begin, such as the weights of the last fit. It changes the time of the fit, not its result.
+    /// - Throws: ``CalibrationError``, ``CombinationError/notFinite(source:row:column:id:)``, and whatever the closure
+    ///   that computes the blocks throws.
+    /// - Complexity: O(queries · documents) per pass, in double precision, on all threads. Memory: one block, and one
+    ///   row per thread.
     public static func fit(
         _ blocks: ScoreBlocks, labels: BlockLabels, target: ListNet.Target = .exponentialGain,
         minimumTemperature: Float = 0.001, startingAt start: MixtureWeights? = nil
@@ -68,7 +74,7 @@ public struct Calibration: Sendable, Codable, Hashable {
         guard sum > 1e-6 else { throw CalibrationError.uninformative(labelledRows: objective.labelledRows) }
         var passes = best.evaluations + 1
         if best.value.loss - objective.labelEntropy < 1e-9, sum < bound {
-            // The scores explain all labels: any lower temperature is as good, and the bound decides.
+            // The scores explain all labels. Every lower temperature is as good, so τ is set to its bound.
             let point = (best.point.0 / sum * bound, best.point.1 / sum * bound)
             best.value = try objective.evaluate(blackBox: point.0, local: point.1)
             best.point = point
@@ -109,13 +115,13 @@ public struct Calibration: Sendable, Codable, Hashable {
         self.passes = passes
         let hessian = value.hessian
         let count = Double(objective.labelledRows)
-        /// One over the square root of a curvature summed over the queries; `nil` where there is none.
+        /// `1 / √(count · curvature)`; `nil` if the curvature is not above 0.
         func error(_ curvature: Double) -> Double? { curvature > 0 ? 1 / (count * curvature).squareRoot() : nil }
         switch (outcome, isAtBound) {
         case (.both, false):
             let determinant = hessian.0 * hessian.2 - hessian.1 * hessian.1
             guard determinant > 1e-12 * hessian.0 * hessian.2 else {
-                // The sources are copies of each other up to a factor: only the sum of their weights is known.
+                // The two sources are proportional to each other, so only the sum of their weights can be estimated.
                 (lambdaStandardError, logTemperatureStandardError) = (nil, nil)
                 return
             }
@@ -145,7 +151,7 @@ public struct Calibration: Sendable, Codable, Hashable {
 public enum CalibrationError: Error, Equatable, CustomStringConvertible {
     /// No query has a relevant document among the candidates.
     case noLabelledRow(rows: Int)
-    /// The labels are as likely, or likelier, when both sources are ignored: λ is not defined.
+    /// The labels are at least as likely when both sources have weight 0, so λ is not defined.
     case uninformative(labelledRows: Int)
 
     /// One sentence.

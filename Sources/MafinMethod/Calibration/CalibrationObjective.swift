@@ -2,10 +2,12 @@ import CMafinKernels
 import Foundation
 import MafinNumerics
 
-/// The negative log-likelihood of label distributions as a function of both sources' weights, with its first two derivatives.
+/// The negative log-likelihood of the label distributions as a function of the two weights, with its gradient and
+/// Hessian.
 ///
-/// For one query, with P = softmax(a x + b y): value `log Σ exp(a x + b y) − a E_Q[x] − b E_Q[y]`, gradient `E_P − E_Q`,
-/// Hessian the covariance of (x, y) under P. All in double precision.
+/// For one query, x are the black box's scores, y the local ones, and P = softmax(a x + b y). The value is
+/// `log Σ exp(a x + b y) − a E_Q[x] − b E_Q[y]`, the gradient is `E_P − E_Q`, and the Hessian is the covariance of (x,
+/// y) under P. Everything is computed in double precision.
 struct CalibrationObjective {
     /// Means over the labelled rows.
     struct Value {
@@ -26,7 +28,7 @@ struct CalibrationObjective {
     private(set) var blackBoxVaries = false
     private(set) var localVaries = false
 
-    /// Goes over the scores once, for what the labels alone determine.
+    /// Makes one pass over the scores, for the terms that do not depend on the weights.
     init(blocks: ScoreBlocks, labels: BlockLabels, target: ListNet.Target) throws {
         precondition(labels.rows == blocks.rows, "labels of \(labels.rows) rows for \(blocks.rows) rows of scores")
         self.blocks = blocks
@@ -65,7 +67,7 @@ struct CalibrationObjective {
     }
 }
 
-/// What the label distribution Q of one row says about the scores.
+/// The moments of one row's scores under its label distribution Q.
 private struct LabelMoments: Sendable {
     var blackBox: Double = 0
     var local: Double = 0
@@ -118,7 +120,7 @@ private struct LabelMoments: Sendable {
 }
 
 extension mafin_moments {
-    /// What P = softmax(a x + b y) of one row says about the scores.
+    /// The moments of one row's scores under P = softmax(a x + b y).
     fileprivate init(
         _ x: UnsafeBufferPointer<Float>, _ y: UnsafeBufferPointer<Float>, masked: [Int], a: Double, b: Double
     ) {

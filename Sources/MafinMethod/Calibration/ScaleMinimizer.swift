@@ -1,8 +1,9 @@
-/// Newton's method for a convex function of two weights over the triangle `a ≥ 0, b ≥ 0, a + b ≤ bound`.
+/// Newton's method with constraints: minimises a convex function of two weights over the triangle
+/// `a ≥ 0, b ≥ 0, a + b ≤ bound`.
 ///
-/// Each step minimises the quadratic model over the triangle exactly (two unknowns: the free minimum, or the best point of
-/// the three edges), then searches along the way there. Every point is feasible, and the constraints that hold at the
-/// optimum are found by the steps themselves.
+/// Each step finds the exact minimum of the quadratic model over the triangle: the unconstrained minimum if it lies
+/// inside, otherwise the best point of the three edges. A line search towards that point follows. So every point is
+/// feasible, and no separate search for the active constraints is needed.
 struct ScaleMinimizer {
     typealias Point = (Double, Double)
 
@@ -18,7 +19,7 @@ struct ScaleMinimizer {
         self.isFixed = isFixed
     }
 
-    /// Begins at a point instead of 0; one outside the triangle is brought to its edge.
+    /// Begins at `start` instead of (0, 0). A point outside the triangle is moved to its edge.
     mutating func begin(at start: Point) {
         point = (isFixed.0 ? 0 : max(0, start.0), isFixed.1 ? 0 : max(0, start.1))
         let sum = point.0 + point.1
@@ -32,7 +33,7 @@ struct ScaleMinimizer {
         var evaluations: Int
     }
 
-    /// The minimum of `function`, to a model decrease below 1e-15.
+    /// Minimises `function` until the predicted decrease of a step is below 1e-15, or for 100 steps.
     mutating func minimize(_ function: (Point) throws -> CalibrationObjective.Value) rethrows -> Result {
         var result = Result(point: point, value: try function(point), evaluations: 1)
         for _ in 0..<100 {
@@ -45,9 +46,10 @@ struct ScaleMinimizer {
         return result
     }
 
-    /// Halves the step until it decreases the function; lengthens it while the function still falls steeply at its end.
+    /// Halves the step until the function decreases. Doubles it while the function still falls steeply at its end.
     ///
-    /// Lengthening is for scores that separate the labels: there each Newton step adds only a constant on the way to infinity.
+    /// Doubling is for scores that separate the labels without error. There the minimum is at infinity, and each Newton
+    /// step adds only a constant to the weights.
     private func search(
         from start: Result, along step: Point, slope: Double, _ function: (Point) throws -> CalibrationObjective.Value
     ) rethrows -> Result? {
@@ -57,7 +59,7 @@ struct ScaleMinimizer {
             let point = clamped((start.point.0 + length * step.0, start.point.1 + length * step.1))
             return Result(point: point, value: try function(point), evaluations: evaluations)
         }
-        // The rounding error of the sum over all queries; smaller differences say nothing.
+        // About the rounding error of the sum over all queries. Smaller differences are ignored.
         let slack = 1e-15 * (1 + abs(start.value.loss))
         var length: Double = 1
         var best = try at(length)
@@ -86,7 +88,8 @@ struct ScaleMinimizer {
         var (g, h) = (value.gradient, value.hessian)
         if isFixed.0 { (g.0, h.0, h.1) = (0, 1, 0) }
         if isFixed.1 { (g.1, h.2, h.1) = (0, 1, 0) }
-        // Two copies of one source have a valley of minima; a ridge far below the curvature picks one.
+        // If the two sources are copies of each other, the minima form a line. A ridge far below the curvature picks
+        // one of them.
         let ridge = 1e-10 * (h.0 + h.2) + .leastNormalMagnitude
         h.0 += ridge
         h.2 += ridge
@@ -117,7 +120,7 @@ struct ScaleMinimizer {
         return best
     }
 
-    /// How many times `step` fits into the triangle.
+    /// The largest multiple of `step` that stays inside the triangle.
     private func farthest(from start: Point, along step: Point) -> Double {
         var length = Double.infinity
         if step.0 < 0 { length = min(length, -start.0 / step.0) }
@@ -126,7 +129,7 @@ struct ScaleMinimizer {
         return length
     }
 
-    /// Takes the rounding error off a point of the triangle, so that 0 is 0.
+    /// Sets weights that differ from 0 by rounding only to exactly 0.
     private func clamped(_ point: Point) -> Point {
         let edge = 1e-12 * bound
         return (point.0 < edge ? 0 : point.0, point.1 < edge ? 0 : point.1)

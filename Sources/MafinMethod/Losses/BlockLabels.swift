@@ -11,21 +11,23 @@ public struct Judgement: Sendable, Hashable {
         self.grade = grade
     }
 
-    /// The document and its grade as metrics count them: the nearest whole number, but at least 1, as every positive is relevant.
+    /// The document, and its grade as the metrics count it: rounded to the nearest whole number, but at least 1,
+    /// because every positive is relevant.
     package var graded: (document: Int, grade: Int) { (column, max(1, Int(grade.rounded()))) }
 }
 
 /// Labels of one score block: rows are queries, columns are candidate documents.
 public struct BlockLabels: Sendable {
-    /// For each row, the relevant columns, each named once, grades above zero. A row without any takes no part in a loss and
-    /// receives a zero gradient.
+    /// For each row the relevant columns, each named once, with grades above zero. A row without relevant columns does
+    /// not count in a loss and receives a zero gradient.
     public var relevant: [[Judgement]]
-    /// For each row, the columns that take no part: neither a positive nor a negative (a document with the text of a
-    /// positive, a known positive that is not in the target, …). Must not name a column of ``relevant`` of the same row.
+    /// For each row the columns that are neither a positive nor a negative, such as a document with the text of a
+    /// positive or a known positive that is not the target. Must not name a column that ``relevant`` names in the same
+    /// row.
     public var masked: [[Int]]
 
     /// Labels of `relevant.count` rows.
-    /// - Parameter masked: one entry a row, or empty where nothing is masked.
+    /// - Parameter masked: one list per row, or empty if nothing is masked.
     public init(relevant: [[Judgement]], masked: [[Int]] = []) {
         precondition(
             masked.isEmpty || masked.count == relevant.count,

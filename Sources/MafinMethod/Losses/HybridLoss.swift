@@ -1,4 +1,5 @@
-/// `weight · listwise + (1 − weight) · contrastive`: the order of all labels, and each positive against the documents without a label.
+/// `weight · listwise + (1 − weight) · contrastive`. The listwise part learns the order of the labels, the contrastive
+/// part separates each positive from the documents without a label.
 public struct HybridLoss: RowwiseLoss {
     /// The listwise part, ``ListNet`` or ``ListMLE``.
     public var listwise: any RowwiseLoss
@@ -22,7 +23,7 @@ public struct HybridLoss: RowwiseLoss {
             parts: ["listwise": listwise.summary, "contrastive": contrastive.summary])
     }
 
-    /// Whether either part needs it.
+    /// Whether one of the two parts needs it.
     public var needsNegativeLogitSum: Bool { listwise.needsNegativeLogitSum || contrastive.needsNegativeLogitSum }
 
     /// See ``RowwiseLoss/evaluate(row:gradient:)``.

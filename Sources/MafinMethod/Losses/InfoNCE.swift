@@ -1,12 +1,13 @@
 import Foundation
 
-/// Contrastive loss from positives only: `−log exp(z₊) / (exp(z₊) + Σ_negatives exp(z))`.
+/// Contrastive loss of positives against negatives: `−log exp(z₊) / (exp(z₊) + Σ_negatives exp(z))`.
 ///
-/// (van den Oord et al. 2018, arXiv 1807.03748, equation 4.) A row with several positives has the mean of this over its
-/// positives, each with the *other positives masked out*: a positive is never the negative of another, so the loss of
-/// every row can reach 0. Grades are not looked at. With one positive it equals ``ListNet``.
+/// Source: van den Oord et al. 2018, arXiv 1807.03748, equation 4. For a row with several positives it is the mean over
+/// the positives, each computed with the *other positives masked*. A positive is therefore never the negative of
+/// another, and the loss of every row can reach 0. Grades are ignored. For a row with one positive it equals
+/// ``ListNet`` with ``ListNet/Target/exponentialGain``.
 public struct InfoNCE: RowwiseLoss, Hashable {
-    /// The loss has no hyper-parameter; the temperature is in the logits.
+    /// The loss has no hyper-parameter. The temperature is part of the logits.
     public init() {}
 
     /// `InfoNCE`, no parameters.
@@ -18,7 +19,7 @@ public struct InfoNCE: RowwiseLoss, Hashable {
         let share = 1 / Double(row.logits.count)
         var terms = RowTerms(value: 0, negativeWeight: 0)
         for (index, logit) in row.logits.enumerated() {
-            // −log P₊ = log(1 + exp m): computed from the margin, it keeps its digits also where P₊ is nearly 1.
+            // −log P₊ = log(1 + exp m). Computed from the margin m, it stays accurate even if P₊ is nearly 1.
             let margin = row.negativeLogSumExp - logit
             terms.value += share * (max(margin, 0) + log1p(exp(-abs(margin))))
             // 1 − P₊ = sigmoid(m).

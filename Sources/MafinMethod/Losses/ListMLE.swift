@@ -1,18 +1,20 @@
 import Foundation
 
-/// Plackett-Luce likelihood of the ideal order, cut at k: the documents by grade, best first.
+/// Negative log-likelihood, under the Plackett-Luce model, of the first k places of the ideal order (documents by
+/// grade, best first).
 ///
-/// `−(1/m) Σ_{i ≤ m} log( exp z_(i) / Σ_{j ranked at i or below} exp z_j )` with m = min(k, number of relevant candidates) (Xia et al. 2008,
-/// "Listwise Approach to Learning to Rank: Theory and Algorithm"; the cut as in top-k ListMLE). The mean over the m places,
-/// not their sum, so that each query counts once however many labels it has. Beyond the relevant candidates the
-/// ideal order says nothing, so no place is counted there.
+/// `−(1/m) Σ_{i ≤ m} log( exp z_(i) / Σ_{j ranked at i or below} exp z_j )` with m = min(k, number of relevant
+/// candidates). Source: Xia et al. 2008, "Listwise Approach to Learning to Rank: Theory and Algorithm"; the cut is that
+/// of top-k ListMLE. The loss is the mean over the m places, not the sum, so that every query counts the same however
+/// many labels it has. The order of candidates that are not relevant is unknown, so their places do not count.
 ///
-/// Ties: candidates of equal grade share their places. Each of their places has the same denominator, the whole group and
-/// all below it, and a place counts for each of the group alike (Breslow's rule for tied events, 1974); where the cut
-/// falls within a group, its remaining places are shared in the same way. The loss is smooth, convex, and does not depend on the
-/// order in which labels are given. With one grade it is ``ListNet`` with equal targets.
+/// Ties: candidates of equal grade share their places. The denominator of each of these places is the sum over the
+/// whole group and everything below it, and each member has the same share of a place (Breslow's rule for tied events,
+/// 1974). If the cut falls inside a group, the places above the cut are shared in the same way. The loss is smooth and
+/// convex, and it does not depend on the order in which the labels are given. If all grades of a row are equal, it
+/// equals ``ListNet`` with equal targets, whatever k is.
 public struct ListMLE: RowwiseLoss, Hashable {
-    /// k: how many places of the ideal order count; `nil` for all.
+    /// k: how many places of the ideal order count; `nil`: all.
     public var cutoff: Int?
 
     /// The likelihood of the first `cutoff` places.
@@ -39,7 +41,7 @@ public struct ListMLE: RowwiseLoss, Hashable {
                 groups.append(position..<position + 1)
             }
         }
-        // log D_g: the log-sum-exp of group g and all that is ranked below it.
+        // log D_g: the log-sum-exp of group g and everything ranked below it.
         var denominators = [Double](repeating: row.negativeLogSumExp, count: groups.count)
         var below = row.negativeLogSumExp
         for (group, members) in groups.enumerated().reversed() {
@@ -48,7 +50,7 @@ public struct ListMLE: RowwiseLoss, Hashable {
         }
         let places = min(cutoff ?? order.count, order.count)
         var value: Double = 0
-        // Σ_{h ≤ g} w_h D_g / D_h, carried from group to group: D falls, so no factor is above 1.
+        // Σ_{h ≤ g} w_h D_g / D_h, updated from group to group. D decreases, so no factor is above 1.
         var carried: Double = 0
         for (group, members) in groups.enumerated() {
             let counted = max(0, min(members.upperBound, places) - members.lowerBound)

@@ -2,23 +2,27 @@ import Foundation
 
 /// Listwise loss: cross entropy between a label distribution Q and `P = softmax(z)`, both over the row's candidates.
 ///
-/// The top-one marginal of the Plackett-Luce model (Cao et al. 2007, "Learning to Rank: From Pairwise Approach to
-/// Listwise Approach", equation 3). Its minimum is the entropy of Q, not 0, where a row has several labels.
+/// P is the top-one probability of the Plackett-Luce model (Cao et al. 2007, "Learning to Rank: From Pairwise Approach
+/// to Listwise Approach", equation 3). The minimum of the loss is the entropy of Q, which is above 0 for a row with
+/// several labels.
 public struct ListNet: RowwiseLoss, Hashable {
     /// How grades become the label distribution Q.
     public enum Target: Sendable, Hashable {
-        /// `Q = softmax(grade / temperature)` over all candidates of the row, a candidate without label having grade 0, as in
-        /// the paper. Over a long list that leaves most of Q on unlabelled documents unless the temperature is
-        /// small against the grades: N unlabelled ones weigh as much as one of grade `temperature · ln N`.
+        /// `Q = softmax(grade / temperature)` over all candidates of the row, as in the paper. A candidate without a
+        /// label has grade 0. In a long list most of Q then falls on unlabelled documents unless the temperature is
+        /// small compared with the grades: N unlabelled documents together weigh as much as one document of grade
+        /// `temperature · ln N`.
         case softmax(temperature: Float)
-        /// `Q = (2^grade − 1) / Σ (2^grade − 1)`: the gain of nDCG; unlabelled candidates have none.
+        /// `Q = (2^grade − 1) / Σ (2^grade − 1)`, the exponential gain of nDCG in Burges et al. 2005. (The metric
+        /// ``MafinRetrieval/Metric/nDCG(cutoff:)`` has the linear gain of trec_eval.) Unlabelled candidates have a
+        /// share of 0.
         case exponentialGain
     }
 
     /// How grades become the label distribution.
     public var target: Target
 
-    /// The loss with a rule for its label distribution.
+    /// The loss with the given label distribution.
     public init(target: Target = .exponentialGain) {
         if case .softmax(let temperature) = target {
             precondition(temperature > 0, "temperature \(temperature) of the labels is not above zero")
@@ -36,7 +40,7 @@ public struct ListNet: RowwiseLoss, Hashable {
         }
     }
 
-    /// Only a softmax target gives unlabelled candidates a share.
+    /// `true` for a softmax target, the only one that gives unlabelled candidates a share.
     public var needsNegativeLogitSum: Bool { target != .exponentialGain }
 
     /// See ``RowwiseLoss/evaluate(row:gradient:)``.
@@ -58,7 +62,8 @@ public struct ListNet: RowwiseLoss, Hashable {
 }
 
 extension ListNet.Target {
-    /// The label distribution Q of one row: each relevant candidate's share and that of every other candidate; they add to 1.
+    /// The label distribution Q of one row: the share of each relevant candidate, and the share of each of the
+    /// `negatives` others. All shares add up to 1.
     func distribution(grades: [Float], negatives: Int) -> (relevant: [Double], negative: Double) {
         var weights: [Double]
         var rest: Double

@@ -2,19 +2,21 @@ import MafinNumerics
 
 /// A training objective over one block of logits.
 ///
-/// Logits are `z = score / τ`, one row a query, one column a candidate document; where the scores come from plays no part. See ``InfoNCE``, ``ListNet``, ``ListMLE`` and ``HybridLoss``.
+/// Logits are `z = score / τ`, one row per query and one column per candidate document. A loss does not depend on where
+/// the scores come from. See ``InfoNCE``, ``ListNet``, ``ListMLE`` and ``HybridLoss``.
 public protocol Loss: Sendable {
     /// The loss of a block and its gradient with respect to the logits.
     ///
-    /// The value is the mean over the rows that have a relevant column (0 where no row has one); rows without one have a
-    /// zero gradient, as have masked columns. Rows are worked on in parallel. The result does not depend on the number of threads.
+    /// The value is the mean over the rows that have a relevant column, or 0 if no row has one. The gradient is zero
+    /// for rows without a relevant column and for masked columns. Rows are computed in parallel. The result does not
+    /// depend on the number of threads.
     /// - Parameters:
     ///   - logits: `(rows, columns)`, finite.
-    ///   - labels: labels of the same rows; columns within `0..<logits.columns`.
+    ///   - labels: labels of the same rows, with columns in `0..<logits.columns`.
     /// - Complexity: O(rows · columns).
     func evaluate(logits: Matrix, labels: BlockLabels) -> LossValue
 
-    /// The loss by name with every hyper-parameter, as the artefact's manifest records it.
+    /// The name of the loss and all its hyper-parameters, as the artefact's manifest records them.
     var summary: LossSummary { get }
 }
 
@@ -31,8 +33,8 @@ public struct LossValue: Sendable {
         self.gradient = gradient
     }
 
-    /// `∂L/∂w = Σ (∂L/∂z) s` of the weight w with which scores `s` enter the logits: of `a` with the black box's scores, of
-    /// `b` with the local ones, where `z = a s_bb + b s_θ`.
+    /// `∂L/∂w = Σ (∂L/∂z) s` , the gradient of the weight w of one source in `z = a s_bb + b s_θ`: that of `a` for the
+    /// black box's scores, that of `b` for the local ones.
     ///
     /// With `λ = sigmoid(α)` and τ instead, by the chain rule: `∂L/∂α = λ (1 − λ) (∂L/∂b − ∂L/∂a) / τ`.
     /// - Parameter scores: `(rows, columns)`, as the logits.
@@ -51,7 +53,8 @@ public struct LossValue: Sendable {
     }
 }
 
-/// A loss by name, with every hyper-parameter by name: no constant of the objective stays outside the manifest.
+/// The name of a loss and all its hyper-parameters by name, so that the manifest records every constant of the
+/// objective.
 public struct LossSummary: Sendable, Codable, Hashable {
     /// `"InfoNCE"`, `"ListNet"`, `"ListMLE"` or `"hybrid"`.
     public var name: String
@@ -59,7 +62,7 @@ public struct LossSummary: Sendable, Codable, Hashable {
     public var parameters: [String: Double]
     /// Choices that are words, by name, such as ListNet's `"target"`.
     public var options: [String: String]
-    /// The losses that a composed loss is made of, by role.
+    /// The parts of a composed loss, by role.
     public var parts: [String: LossSummary]
 
     /// A summary of a loss.

@@ -2,12 +2,13 @@ import CMafinKernels
 import Foundation
 import MafinNumerics
 
-/// A ``Loss`` of each query by itself, which depends on the documents without a label through their log-sum-exp alone.
+/// A ``Loss`` that is a mean over queries, and that depends on a query's unlabelled documents only through the
+/// log-sum-exp and the sum of their logits.
 ///
-/// All losses of this module are of this kind. They are cheap on lists of a whole corpus: one pass of exponentials a row, which the two
-/// parts of a hybrid share.
+/// All losses of this module are of this kind. They are cheap even if the candidates are the whole corpus: a row takes
+/// one pass of exponentials, and the two parts of a hybrid share that pass.
 public protocol RowwiseLoss: Loss {
-    /// Whether ``LossRow/negativeLogitSum`` is read; it costs a pass over the row.
+    /// Whether ``LossRow/negativeLogitSum`` is read. Computing it costs one more pass over the row.
     var needsNegativeLogitSum: Bool { get }
 
     /// The loss of one row and its gradient, not yet divided by the number of rows.
@@ -31,7 +32,7 @@ public struct LossRow: Sendable {
     public var negativeLogitSum: Double
 }
 
-/// The loss of one row, and what its negatives' gradient follows from.
+/// The loss of one row, and the two numbers that give the gradient of its negatives.
 public struct RowTerms: Sendable {
     /// The loss of the row.
     public var value: Double
@@ -55,7 +56,7 @@ extension RowwiseLoss {
     /// See ``Loss/evaluate(logits:labels:)``.
     public func evaluate(logits: Matrix, labels: BlockLabels) -> LossValue {
         let (values, gradient) = evaluateRows(logits: logits, labels: labels)
-        // Added in the order of the rows, so that the result does not depend on the number of threads.
+        // The sum is taken in row order, so that the result does not depend on the number of threads.
         let sum = values.reduce(0, +)
         return LossValue(value: Float(sum / Double(max(1, labels.labelledRows))), gradient: gradient)
     }

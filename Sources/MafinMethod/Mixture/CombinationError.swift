@@ -11,7 +11,7 @@ public enum VectorSource: String, Sendable, Codable, Hashable, CustomStringConve
 
 /// Vectors or scores that cannot be combined.
 public enum CombinationError: Error, Equatable, CustomStringConvertible {
-    /// A vector has length 0 and so no direction.
+    /// A vector has length 0, so it has no direction.
     case zeroVector(source: VectorSource, row: Int, id: String?)
     /// A vector or a score is NaN or infinite.
     case notFinite(source: VectorSource, row: Int, column: Int, id: String?)

@@ -3,9 +3,9 @@ import MafinRetrieval
 
 /// A metric as a function of λ, measured on held-out queries from cached scores.
 ///
-/// λ is chosen on dev, never on test. With few dev queries the fit by likelihood (``Calibration``) is steadier.
+/// Choose λ on dev, never on test. With few dev queries the maximum-likelihood fit (``Calibration``) varies less.
 public struct LambdaSweep: Sendable, Codable, Hashable {
-    /// One λ and what the metric says there.
+    /// One λ and the value of the metric at it.
     public struct Point: Sendable, Codable, Hashable {
         /// Share of the local score, in 0…1.
         public var lambda: Float
@@ -15,13 +15,13 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
 
     /// Name of the metric, as ``MafinRetrieval/Metric`` prints it.
     public let metric: String
-    /// The points in the order of the given λ; at least one.
+    /// The points, in the order in which the λs were given. There is at least one.
     public let points: [Point]
 
     /// 0, 0.05, …, 1.
     public static let defaultLambdas: [Float] = (0...20).map { Float($0) / 20 }
 
-    /// A sweep of any measure of a ranking, larger being better.
+    /// A sweep of any measure of a ranking for which larger is better.
     /// - Parameters:
     ///   - metric: the measure's name.
     ///   - lambdas: at least one.
@@ -32,25 +32,27 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
         points = try lambdas.map { Point(lambda: $0, value: try value($0)) }
     }
 
-    /// The point of the largest value; of equal ones that of the smallest λ, so that 0 wins where the local encoder brings nothing.
+    /// The point of the largest value. Of equal values the smallest λ wins, so that λ is 0 if the local encoder does
+    /// not help.
     public var best: Point {
         points.reduce(points[0]) { best, point in
             point.value > best.value || (point.value == best.value && point.lambda < best.lambda) ? point : best
         }
     }
 
-    /// Sweeps λ over all documents' scores, with the order of trec_eval: equal scores by document id, descending bytewise.
+    /// Measures the ranking of all documents at each λ. Equal scores are ordered as in trec_eval: by the bytes of the
+    /// document id, descending.
     ///
-    /// Only the ranks of relevant documents are found, in one pass over a row for each λ. Beside a block of scores, each thread holds one
-    /// row of mixed scores. Masks of the labels are ignored: every document is ranked.
+    /// Only the ranks of the relevant documents are computed, in one pass over a row per λ. Memory: one block of
+    /// scores, and one row of mixed scores per thread. Masks of the labels are ignored, so every document is ranked.
     /// - Parameters:
     ///   - blocks: both sources' scores of the held-out queries.
-    ///   - labels: their relevant documents, one row a query; rows without one are left out.
+    ///   - labels: their relevant documents, one row per query. Rows without a relevant document are left out.
     ///   - documentIds: one a column.
     ///   - metric: any metric of a ranking.
     ///   - lambdas: at least one.
-    /// - Throws: ``CombinationError/notFinite(source:row:column:id:)``, ``CalibrationError/noLabelledRow(rows:)``, and what the source of the
-    ///   blocks throws.
+    /// - Throws: ``CombinationError/notFinite(source:row:column:id:)``, ``CalibrationError/noLabelledRow(rows:)``, and
+    ///   whatever the closure that computes the blocks throws.
     /// - Complexity: O(λs · queries · documents), times the logarithm of the number of relevant documents for a metric without cutoff.
     public init(
         _ blocks: ScoreBlocks, labels: BlockLabels, documentIds: [String], metric: Metric,

@@ -1,12 +1,12 @@
 import MafinNumerics
 
-/// What is done to the local encoder's rows before they are compared.
+/// How the local encoder's rows are prepared before they are compared.
 public enum LocalForm: Sendable, Codable, Hashable {
     /// Rows are divided by their length.
     case unit
-    /// The norm form of λ-Mafin (arXiv 2402.12177), where the length of a local vector is its weight: a row e becomes
-    /// `u = c e / √(1 + c²‖e‖²)`, and the black box's unit row beside it is multiplied by `w = 1 / √(1 + c²‖e‖²)`. The joined row
-    /// `[w e_bb ; u]` has unit length.
+    /// The norm form of λ-Mafin (arXiv 2402.12177), in which the length of a local vector acts as its weight. A row e
+    /// becomes `u = c e / √(1 + c²‖e‖²)`, and the black box's unit row beside it is multiplied by
+    /// `w = 1 / √(1 + c²‖e‖²)`. The joined row `[w e_bb ; u]` has unit length.
     case norm(factor: Float)
 }
 
@@ -14,7 +14,7 @@ public enum LocalForm: Sendable, Codable, Hashable {
 public struct LocalRows: Sendable {
     /// The rows u: unit length, or shorter in the norm form.
     public var vectors: Matrix
-    /// For each row the weight w of the black box's row beside it in the norm form; empty in the unit form.
+    /// For each row the weight w that multiplies the black box's row in the norm form. Empty in the unit form.
     public var weights: [Float]
 
     /// The rows in the given order.
@@ -25,15 +25,16 @@ public struct LocalRows: Sendable {
 }
 
 extension LocalForm {
-    /// Rows as the encoder emits them, made ready to be compared.
+    /// Prepares rows as the encoder emits them for comparison by inner product.
     /// - Parameter embeddings: `(count, dimension)`, not normalised.
     public func prepare(_ embeddings: Matrix) -> LocalRows {
         prepareKeeping(embeddings).rows
     }
 
-    /// The same for rows that nobody has checked yet.
-    /// - Parameter ids: one a row, named in errors; may be empty.
-    /// - Throws: ``CombinationError`` for the first row that is not finite and, in the unit form, for the first that is all zeros.
+    /// The same for rows that have not been checked yet.
+    /// - Parameter ids: one per row, for error messages; may be empty.
+    /// - Throws: ``CombinationError`` for the first row that is not finite and, in the unit form, for the first row
+    ///   that is all zeros.
     package func prepare(checking embeddings: Matrix, ids: [String]) throws -> LocalRows {
         switch self {
         case .unit:

@@ -2,9 +2,9 @@ import MafinNumerics
 
 /// The weights of the two sources' scores: `z = blackBox · s_bb + local · s_θ`.
 ///
-/// Both are at least 0, and one of them is above. Read as weights of a logit they are `(1−λ)/τ` and `λ/τ`, so that
-/// `λ = local / (blackBox + local)` and `τ = 1 / (blackBox + local)`: the λ and the temperature of Mafin (arXiv 2402.12177). Only
-/// the two weights are stored.
+/// Both are at least 0, and their sum is above 0. As weights of a logit they are `(1−λ)/τ` and `λ/τ`, so that
+/// `λ = local / (blackBox + local)` and `τ = 1 / (blackBox + local)`are the λ and the temperature of Mafin (arXiv
+/// 2402.12177). Only the two weights are stored.
 public struct MixtureWeights: Sendable, Hashable {
     /// Weight of the black box's score.
     public let blackBox: Float
@@ -31,13 +31,14 @@ public struct MixtureWeights: Sendable, Hashable {
     /// λ: the share of the local score, in 0…1.
     public var lambda: Float { local / (blackBox + local) }
 
-    /// τ: what the mixture with weights `1−λ` and `λ` is divided by to give the logit.
+    /// τ: the logit is the mixture with the weights `1−λ` and `λ`, divided by τ.
     public var temperature: Float { 1 / (blackBox + local) }
 
-    /// Those of the paper's Mafin: λ = ½. The temperature .05 is ours, as the paper's is not known.
+    /// The weights of Mafin as published: λ = ½. The paper does not state its temperature; .05 is our choice.
     public static let paper = MixtureWeights(lambda: 0.5, temperature: 0.05)
 
-    /// These weights, with a larger local one if λ is below `minimum`; the black box's weight is kept.
+    /// These weights, with a larger local weight if λ is below `minimum`, which is below 1. The black box's weight
+    /// stays the same.
     package func withLambda(atLeast minimum: Float) -> MixtureWeights {
         guard lambda < minimum else { return self }
         return MixtureWeights(blackBox: blackBox, local: blackBox * minimum / (1 - minimum))
@@ -73,7 +74,8 @@ extension MixtureWeights: Codable {
 extension MixtureWeights {
     /// The mixture of two score matrices, element by element.
     ///
-    /// A source of weight 0 is not looked at, whatever its matrix holds, and a single source of weight 1 comes back bit for bit.
+    /// The scores of a source of weight 0 are not read. If one weight is 0 and the other 1, the scores come back bit
+    /// for bit.
     /// - Parameters:
     ///   - blackBox: `(queries, documents)`; `nil` stands for zeros.
     ///   - local: of the same shape.
@@ -88,7 +90,14 @@ extension MixtureWeights {
         return Self.map(blackBox, local) { self.mix(blackBox: $0, local: $1, into: $2) }
     }
 
-    /// One row of ``mix(blackBox:local:)``, the same numbers.
+    /// The mixture of two scores, the same number as in ``mix(blackBox:local:)-(Matrix?,Matrix)``.
+    package func mix(blackBox: Float, local: Float) -> Float {
+        if self.blackBox == 0 { return self.local * local }
+        if self.local == 0 { return self.blackBox * blackBox }
+        return self.blackBox * blackBox + self.local * local
+    }
+
+    /// Does what ``mix(blackBox:local:)-(Matrix?,Matrix)`` does for one row, with the same results bit for bit.
     func mix(
         blackBox: UnsafeBufferPointer<Float>, local: UnsafeBufferPointer<Float>,
         into target: UnsafeMutableBufferPointer<Float>
@@ -103,11 +112,14 @@ extension MixtureWeights {
         }
     }
 
-    /// A query vector of both sources, the black box's first, with each source's part times its weight: its inner product with an
-    /// unweighted document vector is the mixture of both scores.
-    /// - Parameter split: columns of the black box's part.
-    package func weighting(_ query: [Float], split: Int) -> [Float] {
-        query.enumerated().map { ($0.offset < split ? blackBox : local) * $0.element }
+    /// Multiplies each part of a query vector by its source's weight. The black box's part comes first. The inner
+    /// product of the result with an unweighted document vector is the mixture of both scores.
+    /// - Parameters:
+    ///   - split: number of columns of the black box's part.
+    ///   - blackBoxFactor: multiplies the black box's part too. In the norm form it is the query's weight.
+    package func weighting(_ query: [Float], split: Int, blackBoxFactor: Float = 1) -> [Float] {
+        let first = blackBox * blackBoxFactor
+        return query.enumerated().map { ($0.offset < split ? first : local) * $0.element }
     }
 
     private static func scaled(_ matrix: Matrix, _ factor: Float) -> Matrix {
@@ -143,7 +155,7 @@ extension MixtureWeights {
     }
 }
 
-/// What each source adds to the score of one query and one document.
+/// The contribution of each source to the score of one query and one document.
 public struct ScoreParts: Sendable, Equatable, Codable {
     /// The black box's part, such as `(1−λ) s_bb`.
     public var blackBox: Double

@@ -1,27 +1,28 @@
 import MafinNumerics
 import MafinRetrieval
 
-/// Anything that scores all documents for queries, both given by row number: vectors, BM25, fusions of other systems.
+/// Anything that scores all documents for queries: vectors, BM25, fusions of other systems. Queries and documents are
+/// given by row number.
 ///
-/// A rival is built on ranking systems and is one when it is fitted, so rivals can be stacked.
+/// A fitted rival is a ranking system and is built on other ranking systems, so rivals can be stacked.
 public protocol RankingSystem: Sendable {
-    /// Number of documents, the columns of its scores.
+    /// Number of documents, which is the number of columns of ``scores(queries:)``.
     var documentCount: Int { get }
 
-    /// Scores, larger is better, `(queries.count, documentCount)`.
-    /// - Parameter queries: rows of the collection's table of queries, the same table for all systems that are compared.
-    /// - Throws: what computes the scores throws.
+    /// Scores, `(queries.count, documentCount)`; larger is better.
+    /// - Parameter queries: rows of the collection's table of queries. All systems that are compared share one table.
+    /// - Throws: whatever the computation of the scores throws.
     func scores(queries: [Int]) throws -> Matrix
 
-    /// The `count` best documents of each query; equal scores by document, ascending.
+    /// The `count` best documents of each query. Equal scores are ordered by row number, ascending.
     func rankings(queries: [Int], count: Int) throws -> Rankings
 }
 
 extension RankingSystem {
-    /// Bytes of scores that are held at a time.
+    /// Bytes of scores that are held in memory at a time.
     package static var scoreBytes: Int { 64 << 20 }
 
-    /// Calls `body` with block after block of the queries and their scores, so that memory stays bounded.
+    /// Calls `body` with the queries and their scores, block by block, so that memory stays bounded.
     package func forEachBlock(of queries: [Int], _ body: (Range<Int>, Matrix) throws -> Void) throws {
         let rows = max(1, Self.scoreBytes / (MemoryLayout<Float>.stride * max(1, documentCount)))
         for start in stride(from: 0, to: queries.count, by: rows) {
@@ -43,7 +44,7 @@ extension RankingSystem {
 
 /// Inner products of vectors: cosines, where rows have unit length.
 public struct VectorSystem: RankingSystem {
-    /// One row a query of the table.
+    /// One row per query of the table.
     public let queries: Matrix
     /// One row a document.
     public let documents: Matrix
@@ -65,12 +66,13 @@ public struct VectorSystem: RankingSystem {
         Matrix.multiply(queries.selecting(rows: rows), transposed: documents)
     }
 
-    /// By exact search, which gives every pair the same bits whatever is ranked beside it.
+    /// Ranks by exact search, in which the score of a pair does not depend on the other queries and documents, to the
+    /// last bit.
     public func rankings(queries rows: [Int], count: Int) throws -> Rankings {
         try VectorIndex(VectorRows(documents)).search(queries: queries.selecting(rows: rows), count: count)
     }
 
-    /// The same with rows of unit length.
+    /// The same system with rows of unit length.
     /// - Throws: ``CombinationError`` for a row that is all zeros or not finite.
     package func normalized() throws -> VectorSystem {
         VectorSystem(
@@ -79,7 +81,7 @@ public struct VectorSystem: RankingSystem {
     }
 }
 
-/// Scores from anywhere, such as BM25's for the texts of the queries.
+/// A system whose scores a closure computes, such as BM25.
 public struct ScoreFunction: RankingSystem {
     /// Number of documents.
     public let documentCount: Int

@@ -1,16 +1,16 @@
 import CMafinKernels
 import MafinNumerics
 
-/// The scores of many queries against all documents by both sources, in blocks of queries, so that a large score matrix is never in
-/// memory as a whole.
+/// Both sources' scores of many queries against all documents, in blocks of queries, so that a large score matrix is
+/// never in memory as a whole.
 public struct ScoreBlocks {
     /// Number of queries.
     public let rows: Int
-    /// Queries of one block; the last may have fewer.
+    /// Number of queries in a block. The last block may have fewer.
     public let rowsPerBlock: Int
     private let scores: (Range<Int>) throws -> (blackBox: Matrix, local: Matrix)
 
-    /// Blocks that are computed at each pass.
+    /// Blocks that are computed again in each pass.
     /// - Parameter scores: both sources' scores of a range of queries, `(range.count, documents)` each.
     public init(
         rows: Int, rowsPerBlock: Int, scores: @escaping (Range<Int>) throws -> (blackBox: Matrix, local: Matrix)
@@ -26,10 +26,10 @@ public struct ScoreBlocks {
         self.init(rows: blackBox.rows, rowsPerBlock: max(1, blackBox.rows)) { _ in (blackBox, local) }
     }
 
-    /// Inner products of vectors, multiplied anew at each pass: for corpora whose score matrix does not fit into memory.
+    /// Inner products of vectors, computed again in each pass: for corpora whose score matrix does not fit into memory.
     /// - Parameters:
     ///   - blackBox: unit rows of both sides.
-    ///   - local: unit rows of both sides, the same queries and documents.
+    ///   - local: unit rows of both sides, for the same queries and documents.
     ///   - rowsPerBlock: queries of one block, which holds `2 · rowsPerBlock · documents` scores.
     public init(
         blackBox: (queries: Matrix, documents: Matrix), local: (queries: Matrix, documents: Matrix),
@@ -47,7 +47,7 @@ public struct ScoreBlocks {
     }
 
     /// Calls `body` with each block in turn: its queries, the black box's scores and the local ones.
-    /// - Throws: what computes the blocks or `body` throws.
+    /// - Throws: whatever the closure that computes the blocks throws, or `body` throws.
     func forEach(_ body: (_ rows: Range<Int>, _ blackBox: Matrix, _ local: Matrix) throws -> Void) throws {
         for start in stride(from: 0, to: rows, by: rowsPerBlock) {
             let range = start..<min(start + rowsPerBlock, rows)
@@ -60,8 +60,9 @@ public struct ScoreBlocks {
         }
     }
 
-    /// `body` for each labelled row of a block, in parallel; the results in the order of the rows.
-    /// - Parameter body: gets the black box's scores, the local ones, the row's relevant columns and its masked ones.
+    /// Calls `body` for each labelled row of a block, in parallel. The results are in row order.
+    /// - Parameter body: receives the black box's scores, the local scores, the row's relevant columns and its masked
+    ///   columns.
     static func mapLabelledRows<Result: Sendable>(
         _ range: Range<Int>, _ blackBox: Matrix, _ local: Matrix, _ labels: BlockLabels,
         _ body: @Sendable (UnsafeBufferPointer<Float>, UnsafeBufferPointer<Float>, [Judgement], [Int]) -> Result
@@ -81,7 +82,7 @@ public struct ScoreBlocks {
     /// - Throws: ``CombinationError/notFinite(source:row:column:id:)`` for the first score that is not finite.
     static func requireFinite(_ rows: Range<Int>, _ blackBox: Matrix, _ local: Matrix) throws {
         for (source, matrix) in [(VectorSource.blackBox, blackBox), (.local, local)] {
-            // A sum of finite scores is finite in double precision; the place of a bad one is looked for only then.
+            // In double precision a sum of finite scores is finite. Only if it is not, the bad score is searched for.
             let sum = matrix.values.withUnsafeBufferPointer { values in
                 values.baseAddress.map { mafin_sum(values.count, $0) } ?? 0
             }

@@ -1,14 +1,14 @@
 import MafinNumerics
 
-/// Vectors made unit length and checked: every vector passes here where it enters.
+/// Scales vectors to unit length and checks them. Every vector passes through here when it enters the program.
 public enum UnitRows {
     /// The rows of `matrix`, each divided by its own length; see `Matrix.normalize`.
     ///
-    /// Rows that have unit length already stay bit for bit what they are, so passing twice changes nothing.
+    /// Rows that already have unit length stay the same bit for bit, so a second call changes nothing.
     /// - Parameters:
     ///   - source: named in errors.
-    ///   - ids: one a row, named in errors; may be empty.
-    /// - Throws: ``CombinationError`` for the first row that is all zeros or not finite.
+    ///   - ids: one per row, for error messages; may be empty.
+    /// - Throws: ``CombinationError`` for the first row that is all zeros or not finite, and for a wrong number of ids.
     /// - Complexity: O(rows · columns).
     public static func make(_ matrix: Matrix, source: VectorSource, ids: [String] = []) throws -> Matrix {
         guard ids.isEmpty || ids.count == matrix.rows else {
@@ -28,7 +28,7 @@ public enum UnitRows {
         throw CombinationError.zeroVector(source: source, row: bad, id: ids.isEmpty ? nil : ids[bad])
     }
 
-    /// Checks rows that keep their lengths, which may be 0.
+    /// Checks rows whose lengths stay as they are, and may be 0.
     /// - Throws: ``CombinationError`` for the first value that is not finite.
     static func requireFinite(_ matrix: Matrix, source: VectorSource, ids: [String]) throws {
         for row in 0..<matrix.rows { try requireFinite(matrix.row(row), row: row, source: source, ids: ids) }

@@ -1,31 +1,55 @@
+import MafinNumerics
+
 /// The columns of a step's score block.
 package enum CandidateSet: Equatable {
     /// Every document, in order.
     case corpus
-    /// These documents, texts all different.
+    /// These documents, with distinct texts.
     case documents([Int])
-    /// The columns that all steps of the run share.
+    /// The same columns in all steps of the run.
     case fixed
 }
 
-/// One step as it will be computed: the rows and columns of its score block, and the labels of both.
+/// One step, ready to be computed: the rows and columns of its score block, and its labels.
 package struct TrainingStep {
     /// The query of each row.
     var queries: [Int]
     /// The columns.
     package var candidates: CandidateSet
-    /// Documents to encode with gradient, texts all different.
+    /// Documents to encode with gradient, with distinct texts.
     var encoded: [Int]
-    /// For each column whose text is encoded: the column, and the position in ``encoded`` of its text.
+    /// The columns whose texts are encoded, each with the position of its text in ``encoded``.
     var freshColumns: [(column: Int, position: Int)]
     /// Labels of the block.
     package var labels: BlockLabels
+    /// For each row the mixed score above which a column may be an unlabelled positive, and the columns of the row's own mined negatives; empty
+    /// where nothing was mined.
+    var suspicions: [(threshold: Float, negatives: [Int])] = []
+
+    /// The labels of a block whose scores are known: columns that may be unlabelled positives are masked too.
+    ///
+    /// A mined negative stays one, whatever it scores by now: it was no suspect when it was mined, and those that have come closer
+    /// since then teach the most.
+    /// - Parameter mixedScorePerLogit: see ``ScoreHead/mixedScorePerLogit``.
+    func labels(of logits: Matrix, mixedScorePerLogit: Float) -> BlockLabels {
+        var labels = labels
+        for (row, suspicion) in suspicions.enumerated() where suspicion.threshold < .infinity {
+            let known = Set(labels.relevant[row].map(\.column) + labels.masked[row] + suspicion.negatives)
+            let suspects = (0..<logits.columns).filter {
+                logits[row, $0] * mixedScorePerLogit > suspicion.threshold && !known.contains($0)
+            }
+            if !suspects.isEmpty { labels.masked[row] = (labels.masked[row] + suspects).sorted() }
+        }
+        return labels
+    }
 }
 
 extension StepPlan {
-    /// The step of this plan against every document: all rows of the bank, those of ``documents`` fresh.
+    /// The step of this plan against every document. The rows of ``documents`` are encoded anew, all others come from
+    /// the bank.
     ///
-    /// Masked are documents that share the text of a positive without being labelled, and positives of queries of the same text.
+    /// Three kinds of documents are masked: those that share the text of a positive without being labelled, positives
+    /// of other queries with the same text, and, in a plan with targets, the query's other positives.
     package func againstCorpus(_ index: TrainingIndex) -> TrainingStep {
         let encoded = DistinctRows(documents, identities: index.documentIdentities)
         var fresh: [(column: Int, position: Int)] = []
@@ -47,31 +71,40 @@ extension StepPlan {
             queries: queries, candidates: .corpus, encoded: encoded.rows, freshColumns: fresh, labels: labels)
     }
 
-    /// The step of this plan against a list of candidates, the documents of the plan among them. Each distinct text is one column, so
-    /// a document with the text of a positive is that positive's column.
+    /// The step of this plan against a list of candidates, which includes the documents of the plan. Each distinct text
+    /// is one column, so a document with the text of a positive shares that positive's column.
     /// - Parameters:
-    ///   - others: candidates besides the documents of the plan.
-    ///   - suspects: for each query documents that may be unlabelled positives; masked.
+    ///   - others: candidates in addition to the documents of the plan.
+    ///   - mined: says which of the candidates may be unlabelled positives.
     package func againstDocuments(
-        _ index: TrainingIndex, others: [Int] = [], suspects: (Int) -> [Int] = { _ in [] }
+        _ index: TrainingIndex, others: [Int] = [], mined: MinedNegatives? = nil
     ) -> TrainingStep {
         let columns = DistinctRows(documents + others, identities: index.documentIdentities)
         let encodedCount = DistinctRows(documents, identities: index.documentIdentities).rows.count
-        // The documents of the plan come first, so their columns are their positions among the encoded.
-        return TrainingStep(
+        // The documents of the plan come first, so their columns equal their positions among the encoded documents.
+        var step = TrainingStep(
             queries: queries, candidates: .documents(columns.rows), encoded: Array(columns.rows.prefix(encodedCount)),
-            freshColumns: (0..<encodedCount).map { ($0, $0) }, labels: labels(columns, index, suspects: suspects))
+            freshColumns: (0..<encodedCount).map { ($0, $0) }, labels: labels(columns, index))
+        if let mined {
+            step.suspicions = queries.map { query in
+                let negatives = mined.negatives[query] ?? []
+                return (
+                    mined.thresholds[query] ?? .infinity,
+                    negatives.compactMap { columns.positionOfIdentity[index.documentIdentities[$0]] }
+                )
+            }
+        }
+        return step
     }
 
-    /// The step of this plan, which encodes no documents, against columns that are the same in every step.
+    /// The step of a plan without documents, against columns that are the same in every step.
     func againstFixedColumns(_ columns: DistinctRows, _ index: TrainingIndex) -> TrainingStep {
         precondition(documents.isEmpty, "documents to encode, and columns that never change")
         return TrainingStep(
-            queries: queries, candidates: .fixed, encoded: [], freshColumns: [],
-            labels: labels(columns, index) { _ in [] })
+            queries: queries, candidates: .fixed, encoded: [], freshColumns: [], labels: labels(columns, index))
     }
 
-    private func labels(_ columns: DistinctRows, _ index: TrainingIndex, suspects: (Int) -> [Int]) -> BlockLabels {
+    private func labels(_ columns: DistinctRows, _ index: TrainingIndex) -> BlockLabels {
         func column(_ document: Int) -> Int? { columns.positionOfIdentity[index.documentIdentities[document]] }
         var labels = BlockLabels(relevant: [])
         for (row, query) in queries.enumerated() {
@@ -83,7 +116,7 @@ extension StepPlan {
                 if let target = targets?[row], target != positive.column { continue }
                 grades[column] = max(grades[column] ?? 0, positive.grade)
             }
-            for document in suspects(query) + (index.positivesOfSameText[query] ?? []) {
+            for document in index.positivesOfSameText[query] ?? [] {
                 if let column = column(document) { masked.insert(column) }
             }
             masked.subtract(grades.keys)
@@ -95,11 +128,12 @@ extension StepPlan {
     }
 }
 
-/// Which documents the loss sees.
+/// Which documents are candidates in the loss.
 public enum CandidateScope: String, Sendable, Codable, CaseIterable {
-    /// Every document. Those that no training query judges are then negatives of every query.
+    /// Every document. Documents that no training query judges are negatives of every query.
     case corpus
-    /// Documents that some training query judges, relevant or not; documents without a label are not pushed away. For collections whose
-    /// held-out answers are documents of their own.
+    /// Only documents that some training query judges, as relevant or not, so that training does not push away
+    /// documents without a label. For collections whose held-out queries ask for documents that no training query
+    /// judges.
     case labelled
 }

@@ -23,10 +23,10 @@ public struct DevelopmentResult: Sendable, Codable, Equatable {
     public var logLikelihood: Double
     /// The scale fitted on the development queries, which the artefact carries.
     public var scale: MixtureWeights
-    /// Further figures by name, for the record.
+    /// Further figures by name, which are only recorded.
     public var figures: [String: Double]
-    /// Both figures of each query, from which the gain of training is measured (``TrainingGain``). `nil` where they are not known, and in
-    /// the history of a run, which keeps means only.
+    /// Both figures of each query. ``TrainingGain`` measures the gain of training from them. `nil` if they are not
+    /// known, and in the history of a run, which keeps only means.
     public var queries: QueryFigures?
 
     /// A result of an evaluation.
@@ -58,11 +58,13 @@ public struct DevelopmentResult: Sendable, Codable, Equatable {
     }
 }
 
-/// The default evaluation: scores the development queries over all documents, fits the scale by likelihood, and ranks.
+/// The default evaluation: scores all documents for the development queries, fits both weights by maximum likelihood,
+/// and ranks.
 ///
-/// The forms `fixed` and `learned` are ranked at the fitted (a, b): a scale that is fitted on the training queries overfits them. `norm` has
-/// no λ to fit, and `localOnly` no black box. The likelihood is that of ``ListNet`` with the gain of nDCG. Equal scores rank in the order of
-/// trec_eval (``TrainingIndex/tieOrder``).
+/// The forms `fixed` and `learned` rank with the fitted (a, b), because weights that are fitted on the training queries
+/// overfit them. The form `norm` has no λ to fit, and `localOnly` has no black box. The log-likelihood is the negative
+/// ``ListNet`` loss with ``ListNet/Target/exponentialGain``. Equal scores rank in the order of trec_eval
+/// (``TrainingIndex/tieOrder``).
 public struct DevelopmentEvaluator: Sendable {
     private let index: TrainingIndex
     private let scores: ScoreSource
@@ -71,10 +73,10 @@ public struct DevelopmentEvaluator: Sendable {
     private let fitsScale: Bool
 
     /// - Parameters:
-    ///   - byteBudget: bytes of score matrices held at a time.
-    ///   - metric: the metric to choose by.
+    ///   - byteBudget: bytes of score matrices that are held in memory at a time.
+    ///   - metric: the metric by which states are chosen.
     ///   - fitsScale: whether ranks are taken at the scale fitted on dev; if not, at the scale of training.
-    /// - Throws: ``TrainingError/noQueries(list:reason:)`` where there is no development query.
+    /// - Throws: ``TrainingError/noQueries(list:reason:)`` if there is no development query.
     public init<Inputs>(
         data: TrainingData<Inputs>, byteBudget: Int, metric: Metric = .nDCG(cutoff: 10), fitsScale: Bool = true
     ) throws {
@@ -92,17 +94,18 @@ public struct DevelopmentEvaluator: Sendable {
         self.fitsScale = fitsScale
     }
 
-    /// The figures of a state. Under "local" stands the metric of the local scores alone; "fitted" is 1 where a scale was fitted and 0 where
-    /// the state's own was kept: in the norm form, and where neither score ranks the labels above chance.
-    /// - Complexity: O(queries · documents · (black-box width + local width)), and the same for each pass of the fit where the scores do not
-    ///   fit the budget.
+    /// The figures of a state. The figure "local" is the metric of the local scores alone. The figure "fitted" is 1 if
+    /// weights were fitted, and 0 if those of the state were kept: in the norm form, without `fitsScale`, and if
+    /// neither score ranks the labels above chance.
+    /// - Complexity: O(queries · documents · (black-box width + local width)). If the scores do not fit the budget,
+    ///   each pass of the fit costs the same again.
     public func evaluate(_ state: DevelopmentState) throws -> DevelopmentResult {
         let fitted = try fittedScale(state)
         let scale = fitted ?? state.scale
         let head = ScoreHead(scale: scale, form: state.documents.weights.isEmpty ? .unit : .norm(factor: 1))
         let likelihood = ListNet(target: .exponentialGain)
         var (mixed, local, logLikelihoods): ([Double], [Double], [Double]) = ([], [], [])
-        // Three score matrices of a block are in memory.
+        // Three score matrices of a block are in memory at a time.
         let blockRows = max(1, byteBudget / (3 * MemoryLayout<Float>.stride * max(1, index.documentCount)))
         for start in stride(from: 0, to: index.devQueries.count, by: blockRows) {
             let rows = start..<min(start + blockRows, index.devQueries.count)
@@ -126,7 +129,7 @@ public struct DevelopmentEvaluator: Sendable {
     private func fittedScale(_ state: DevelopmentState) throws -> MixtureWeights? {
         if state.form == .norm || !fitsScale { return nil }
         do {
-            return try ScaleFit.fit(
+            return try Calibration.fit(
                 queries: index.devQueries, local: state.queries.vectors, documents: state.documents.vectors,
                 scores: state.form == .localOnly ? nil : scores, index: index, byteBudget: byteBudget,
                 startingAt: state.scale

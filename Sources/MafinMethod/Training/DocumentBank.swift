@@ -1,14 +1,15 @@
 import MafinNumerics
 
-/// The local rows of all documents, prepared to be compared; some may be older than the present weights.
+/// The local rows of all documents, prepared for comparison. Some rows may come from earlier weights than the present
+/// ones.
 struct DocumentBank: Sendable {
     /// `(documents, dimension)`.
     private(set) var rows: LocalRows
-    /// How far replaced rows are from those that replace them, as a checkpoint keeps it.
+    /// How far rows had drifted when they were replaced. Checkpoints store it.
     var driftState = DriftState()
 
     struct DriftState: Codable, Equatable {
-        /// A moving mean of 1 − cosine over the steps since the last refresh.
+        /// Moving mean of 1 − cosine of old and new rows, over the steps since the last refresh.
         var drift: Float = 0
         var replacements = 0
     }
@@ -20,7 +21,7 @@ struct DocumentBank: Sendable {
 
     init(rows: LocalRows) { self.rows = rows }
 
-    /// Replaces stale rows by fresh ones, and measures how far they had drifted.
+    /// Replaces stale rows by new ones, and measures how far the stale rows had drifted.
     /// - Parameter columns: for each replaced document its position in `fresh`.
     mutating func replace(_ columns: [(column: Int, position: Int)], with fresh: LocalRows) {
         guard !columns.isEmpty else { return }
@@ -49,15 +50,15 @@ struct DocumentBank: Sendable {
     }
 }
 
-/// When all rows of the bank of document vectors are encoded anew.
+/// When all rows of the bank of document vectors are encoded again.
 public enum BankRefresh: Sendable, Codable, Equatable {
-    /// Only fresh rows of the steps (and evaluations) replace old ones.
+    /// Never as a whole. Only the documents of a step, and evaluations, replace rows.
     case never
     /// Before every epoch but the first.
     case everyEpoch
-    /// After so many updates.
+    /// After this many updates.
     case everySteps(Int)
-    /// When the rows that a step replaces differ from their successors by more than `drift` on average (1 − cosine, a moving mean over
-    /// steps): a measure of staleness that costs nothing.
+    /// When the rows that a step replaces differ from the new ones by more than `drift` on average (1 − cosine, moving
+    /// mean over the steps). Measuring this needs no extra encoding.
     case whenStale(drift: Float)
 }

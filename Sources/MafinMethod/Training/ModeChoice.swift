@@ -1,15 +1,16 @@
 import MafinNumerics
 
-/// Which mode to train in, chosen from the data and the time.
+/// Chooses the mode of training from the data and the time.
 ///
 /// The rule, in order:
-/// 1. **Query tower** if the time or the speed is not known, or the time is too short for blocks. A step costs query tokens only, so
-///    it learns the most per minute, and the document index never changes.
-/// 2. **Blocks with a bank** if, after the bank is made, the time covers ``minimumBlockEpochs`` epochs of blocks and refreshes of the bank.
-///    Documents are trained too, which pays only once every document was seen several times. (Measured on NFCorpus, two cores: five
-///    minutes of blocks with a bank, about a thirtieth of that, were worse than two minutes of the query tower.)
+/// 1. **Query tower** if the time or the speed is not known, or if the time is too short for blocks. A step encodes
+///    only queries, so this mode learns the most per minute, and the document index never changes.
+/// 2. **Blocks with a bank** if the time that is left after making the bank covers ``minimumBlockEpochs`` epochs of
+///    blocks, refreshes of the bank included. This mode trains documents too, which helps only after each document was
+///    seen several times. (Measured on NFCorpus with two cores: five minutes of blocks with a bank, about a thirtieth
+///    of the time required here, were worse than two minutes of the query tower.)
 ///
-/// Pairs are never chosen: they encode a document again for each query that it is relevant to.
+/// Pairs are never chosen, because they encode a document once for each query that it is relevant to.
 public struct ModeChoice: Sendable, Codable, Equatable {
     /// The chosen mode.
     public enum Mode: String, Sendable, Codable, CaseIterable {
@@ -23,7 +24,7 @@ public struct ModeChoice: Sendable, Codable, Equatable {
 
     /// The mode.
     public var mode: Mode
-    /// The reason, in one sentence for the user.
+    /// The reason, one sentence for the user.
     public var reason: String
     /// The cost of an epoch of each mode.
     public var estimate: Estimate
@@ -34,18 +35,20 @@ public struct ModeChoice: Sendable, Codable, Equatable {
         self.estimate = estimate
     }
 
-    /// Blocks are chosen if the time covers at least so many epochs of them.
+    /// Blocks are chosen if the time covers at least this many epochs of them.
     public static let minimumBlockEpochs = 10.0
-    /// Cost of a token that is only embedded, as a share of one that is trained: the forward pass, a third.
+    /// Cost of a token that is only embedded, as a share of the cost of a token that is trained. The forward pass is
+    /// about a third.
     public static let embeddingShare = 1.0 / 3
 
-    /// Tokens of an epoch of each mode; a token that is only embedded counts ``embeddingShare``.
+    /// Tokens of an epoch of each mode. A token that is only embedded counts ``embeddingShare`` of a token.
     public struct Estimate: Sendable, Codable, Equatable {
         /// Making the bank.
         public var bank: Double
         /// An epoch of the query tower: all training queries.
         public var query: Double
-        /// An epoch of blocks: each relevant document once, the queries with each of their blocks, and a refresh of the bank.
+        /// An epoch of blocks: each relevant document once, each query once per block that it is part of, and a refresh
+        /// of the bank.
         public var block: Double
         /// An epoch of pairs: both texts of every pair.
         public var pair: Double
@@ -53,8 +56,8 @@ public struct ModeChoice: Sendable, Codable, Equatable {
 
     /// Chooses by the rule above.
     /// - Parameters:
-    ///   - time: seconds for training, if limited.
-    ///   - tokensPerSecond: tokens trained a second.
+    ///   - time: seconds for training; `nil`: no limit.
+    ///   - tokensPerSecond: tokens trained per second; `nil`: not known.
     ///   - hasBank: whether the released encoder's document vectors exist already.
     public static func choose(
         index: TrainingIndex, time: Double? = nil, tokensPerSecond: Double? = nil, hasBank: Bool = false,
@@ -85,10 +88,12 @@ public struct ModeChoice: Sendable, Codable, Equatable {
                 + "\(Int(max(0, available / max(1, estimate.query)))) of queries")
     }
 
-    /// Tokens of the sample whose embedding is timed: enough to tell speeds that differ by half; about .05 s.
+    /// Tokens of the sample whose embedding is timed. The sample takes about .05 s and is enough to tell apart speeds
+    /// that differ by half.
     static let sampleTokens = 1024
 
-    /// Tokens trained a second, estimated from embedding the first of `inputs`: no weight is touched.
+    /// Tokens trained per second, estimated by embedding the first of the `inputs`, of which there must be one. No
+    /// weight is changed.
     public static func measureTokensPerSecond<Encoder: TrainableEncoder>(
         _ encoder: Encoder, inputs: Encoder.Inputs
     ) throws -> Double {
@@ -99,14 +104,14 @@ public struct ModeChoice: Sendable, Codable, Equatable {
             rows += 1
         }
         let sample = inputs.selecting(rows: Array(0..<rows))
-        // The first input fills caches and buffers before the clock starts.
+        // The first input is embedded before the clock starts, to fill caches and buffers.
         _ = try encoder.embed(inputs.selecting(rows: [0]))
         let start = ContinuousClock.now
         _ = try encoder.embed(sample)
         return Double(tokens) / max(seconds(since: start), 1e-9) * embeddingShare
     }
 
-    /// Tokens of an epoch of each mode. O(pairs), and one plan of blocks.
+    /// Tokens of an epoch of each mode. O(pairs), plus the plan of one epoch of blocks.
     static func estimate(_ index: TrainingIndex, block: BlockMode) -> Estimate {
         let pairs = index.trainQueries.reduce(0) { sum, query in
             index.labels[query].reduce(sum) { $0 + index.tokens(queries: [query], documents: [$1.column]) }

@@ -1,6 +1,7 @@
 import MafinNumerics
 
-/// What a checkpoint must be of to be resumed: options, mode, loss, data, and the encoders that training began with.
+/// What a checkpoint and a run must have in common for the checkpoint to be resumed: options, mode, loss, data, and the
+/// encoders at the start of training.
 struct RunIdentity: Codable, Equatable {
     var options: TrainingOptions
     var mode: TrainingModeSummary
@@ -9,7 +10,7 @@ struct RunIdentity: Codable, Equatable {
     /// ``TrainingData/contentHash``.
     var dataHash: String
 
-    /// An encoder as it was before its first update.
+    /// An encoder before its first update.
     struct EncoderIdentity: Codable, Equatable {
         /// ``TrainableEncoder/identity``.
         var identity: String

@@ -1,15 +1,15 @@
 import Foundation
 
-/// How long a run is, when it is evaluated, and the learning rate of each of its steps. It is part of the checkpoints: once it is made, the
-/// clock no longer affects the course of the run.
+/// The number of updates of a run, when it is evaluated, and the learning rate of each update. Checkpoints store the
+/// plan, so that the clock no longer affects the run once the plan is made.
 public struct RunPlan: Sendable, Codable, Equatable {
-    /// Updates of the whole run.
+    /// Number of updates of the whole run.
     public let totalSteps: Int
-    /// Updates over which the learning rate rises.
+    /// Number of updates over which the learning rate rises.
     public let warmupSteps: Int
-    /// Updates between evaluations; the last update is evaluated too.
+    /// Number of updates between evaluations. The state after the last update is evaluated too.
     public let evaluateEvery: Int
-    /// Updates that were made before the plan was.
+    /// Number of updates that were made before the plan.
     let plannedAt: Int
     /// The learning rate at that time, as a share of the peak; the warm-up rises from there.
     let levelAtPlan: Double
@@ -26,7 +26,8 @@ public struct RunPlan: Sendable, Codable, Equatable {
         decay = options.decay
     }
 
-    /// Share of the peak learning rate for the update after `step` updates.
+    /// The learning rate of the update that follows `step` updates, as a share of the peak. Defined from the update at
+    /// which the plan was made.
     public func level(step: Int) -> Double {
         if step < warmupSteps {
             return levelAtPlan + (1 - levelAtPlan) * Double(step + 1 - plannedAt) / Double(warmupSteps - plannedAt)
@@ -44,12 +45,13 @@ public struct RunPlan: Sendable, Codable, Equatable {
         step == totalSteps || step % evaluateEvery == 0
     }
 
-    /// The level of the few steps before a run with a time budget is planned.
+    /// The learning rate, as a share of the peak, of the first updates of a run with a time budget, before it is
+    /// planned.
     static func unplannedLevel(step: Int, options: TrainingOptions) -> Double {
         min(1, Double(step + 1) / Double(max(1, options.minimumWarmupSteps)))
     }
 
-    /// The plan of a run limited by updates and epochs alone.
+    /// The plan of a run that is limited only by updates or epochs.
     static func bySteps(options: TrainingOptions, stepsPerEpoch: Int) -> RunPlan {
         let total = limit(options: options, stepsPerEpoch: stepsPerEpoch) ?? 20 * stepsPerEpoch
         return RunPlan(
@@ -59,9 +61,9 @@ public struct RunPlan: Sendable, Codable, Equatable {
 
     /// The plan of a run with a time budget.
     /// - Parameters:
-    ///   - remaining: seconds that are left.
-    ///   - stepSeconds: of one step, with its share of everything that is done once an epoch.
-    ///   - evaluationSeconds: of one evaluation.
+    ///   - remaining: seconds left.
+    ///   - stepSeconds: seconds of one update, including its share of the work that is done once per epoch.
+    ///   - evaluationSeconds: seconds of one evaluation.
     static func byTime(
         options: TrainingOptions, stepsPerEpoch: Int, done: Int, remaining: Double, stepSeconds: Double,
         evaluationSeconds: Double
@@ -70,7 +72,7 @@ public struct RunPlan: Sendable, Codable, Equatable {
         let count = max(1, min(options.evaluations, affordable))
         let forSteps: Double
         if let every = options.evaluateEvery {
-            // n steps cost n (stepSeconds + evaluationSeconds / every).
+            // n updates take n · (stepSeconds + evaluationSeconds / every) seconds.
             forSteps = remaining * stepSeconds / (stepSeconds + evaluationSeconds / Double(every))
         } else {
             forSteps = remaining - Double(count) * evaluationSeconds
@@ -94,9 +96,9 @@ public struct RunPlan: Sendable, Codable, Equatable {
 
 /// How the learning rate falls after the warm-up.
 public enum LearningRateDecay: String, Sendable, Codable {
-    /// In a straight line to 0 at the end of the run.
+    /// Linearly to 0 at the end of the run.
     case linear
-    /// By half a cosine to 0.
+    /// Along half a cosine wave to 0 at the end of the run.
     case cosine
     /// Not at all.
     case constant

@@ -1,8 +1,10 @@
 import MafinNumerics
 
-/// From both scores to logits, and back: `z_ij = A w_i w_j s_bb(i, j) + B u_i · u_j`.
+/// Computes logits from both scores, and gradients from the logits' gradient:
+/// `z_ij = A w_i w_j s_bb(i, j) + B u_i · u_j`.
 ///
-/// In the unit form w = 1, A = a, B = b; in the norm form A = B = 1/τ. If A = 0 the black box's scores are not read.
+/// The unit form has w = 1, A = a and B = b. The norm form has A = B = 1/τ. If A = 0, the black box's scores are not
+/// read.
 package struct ScoreHead {
     var scale: MixtureWeights
     var form: LocalForm
@@ -20,6 +22,9 @@ package struct ScoreHead {
 
     /// B, the factor of the local score.
     var localFactor: Float { factors.local }
+
+    /// A logit times `1 / (A + B)` is the mixed score, whose weights add up to 1.
+    var mixedScorePerLogit: Float { 1 / (blackBoxFactor + localFactor) }
 
     /// The part of a forward pass that ``backward(gradient:pass:queries:documents:freshColumns:)`` needs.
     package struct Pass {
@@ -42,9 +47,15 @@ package struct ScoreHead {
         }
         var weighted = blackBox
         if !documents.weights.isEmpty {
-            for row in 0..<local.rows {
-                for (column, index) in (row * local.columns..<(row + 1) * local.columns).enumerated() {
-                    weighted.values[index] *= queries.weights[row] * documents.weights[column]
+            let columns = local.columns
+            weighted.values.withUnsafeMutableBufferPointer { values in
+                let scores = UnsafeTransfer(values)
+                parallelRanges(local.rows) { rows in
+                    for row in rows {
+                        for column in 0..<columns {
+                            scores.value[row * columns + column] *= queries.weights[row] * documents.weights[column]
+                        }
+                    }
                 }
             }
         }
@@ -87,28 +98,37 @@ package struct ScoreHead {
         gradient: Matrix, blackBox: Matrix, queries: LocalRows, documents: LocalRows, freshColumns: [Int],
         into result: inout Gradients
     ) {
-        let columns = gradient.columns
-        for row in 0..<gradient.rows {
+        let factor = blackBoxFactor
+        result.queryWeights = parallelMap(gradient.rows) { row in
             var sum: Float = 0
-            for column in 0..<columns {
-                let index = row * columns + column
-                sum += gradient.values[index] * blackBox.values[index] * documents.weights[column]
+            for column in 0..<gradient.columns {
+                sum += gradient[row, column] * blackBox[row, column] * documents.weights[column]
             }
-            result.queryWeights[row] = blackBoxFactor * sum
+            return factor * sum
         }
-        for (position, column) in freshColumns.enumerated() {
+        result.documentWeights = parallelMap(freshColumns.count) { position in
+            let column = freshColumns[position]
             var sum: Float = 0
             for row in 0..<gradient.rows { sum += gradient[row, column] * blackBox[row, column] * queries.weights[row] }
-            result.documentWeights[position] = blackBoxFactor * sum
+            return factor * sum
         }
     }
 
     private static func transposedColumns(_ columns: [Int], of matrix: Matrix) -> Matrix {
-        var result = Matrix(rows: columns.count, columns: matrix.rows)
-        for (position, column) in columns.enumerated() {
-            for row in 0..<matrix.rows { result[position, row] = matrix[row, column] }
+        let count = columns.count * matrix.rows
+        let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+            let target = UnsafeTransfer(buffer)
+            // Some columns at a time, since neighbours often lie in one line of the cache.
+            parallelRanges(columns.count, grain: 16) { positions in
+                for row in 0..<matrix.rows {
+                    for position in positions {
+                        target.value[position * matrix.rows + row] = matrix[row, columns[position]]
+                    }
+                }
+            }
+            initialized = count
         }
-        return result
+        return Matrix(rows: columns.count, columns: matrix.rows, values: values)
     }
 }
 
@@ -118,9 +138,10 @@ public enum ScoreForm: String, Sendable, Codable {
     case fixed
     /// The same with λ and τ trained together with the encoder (λ-Mafin).
     case learned
-    /// λ-Mafin's form without a λ: e_θ is not normalised, `z = (s_bb + c² q · d) / (τ √(1 + c²‖q‖²) √(1 + c²‖d‖²))`, so that the norm of
-    /// an embedding is a weight of its text. The constant c makes the start agree with the scale's λ.
+    /// The norm form of λ-Mafin, which has no λ: e_θ is not normalised,
+    /// `z = (s_bb + c² q · d) / (τ √(1 + c²‖q‖²) √(1 + c²‖d‖²))`, so that the norm of an embedding acts as a weight of
+    /// its text. The constant c is chosen so that the start agrees with the λ of the weights.
     case norm
-    /// `z = s_θ / τ`: the local encoder tuned alone, the baseline that joint training has to beat.
+    /// `z = s_θ / τ`: the local encoder trained alone. Joint training has to beat this baseline.
     case localOnly
 }

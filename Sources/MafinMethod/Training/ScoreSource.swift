@@ -1,8 +1,9 @@
 import MafinNumerics
 
-/// The black box's scores of a list of queries against all documents, computed from its stored vectors.
+/// The black box's scores of a list of queries and all documents, computed from stored vectors.
 ///
-/// A score matrix that fits the byte budget is computed once and kept. Otherwise blocks of it are computed when they are needed.
+/// If the score matrix fits the byte budget, it is computed once and kept. Otherwise blocks of it are computed when
+/// they are needed.
 public struct ScoreSource: Sendable {
     private let queryVectors: Matrix
     private let documentVectors: Matrix
@@ -14,8 +15,8 @@ public struct ScoreSource: Sendable {
     ///   - queries: rows of `queryVectors` whose scores will be needed.
     ///   - queryVectors: unit rows, all queries.
     ///   - documentVectors: unit rows, all documents.
-    ///   - byteBudget: the largest score matrix, in bytes, to keep in memory.
-    /// - Complexity: O(queries · documents · width) if the matrix is kept.
+    ///   - byteBudget: size, in bytes, up to which the score matrix is kept in memory.
+    /// - Complexity: O(queries · documents · width) if the matrix is kept; otherwise O(queries · width).
     public init(queries: [Int], queryVectors: Matrix, documentVectors: Matrix, byteBudget: Int) {
         precondition(queryVectors.columns == documentVectors.columns)
         let selected = queryVectors.selecting(rows: queries)
@@ -31,8 +32,8 @@ public struct ScoreSource: Sendable {
 
     /// Scores of the given queries, `(queries, columns)`.
     /// - Parameters:
-    ///   - queries: among the queries that the source was made for.
-    ///   - columns: documents, or `nil` for all of them in order.
+    ///   - queries: some of the queries that the source was made for.
+    ///   - columns: the documents; `nil`: all of them, in order.
     public func block(queries: [Int], columns: [Int]? = nil) -> Matrix {
         let rows = queries.map { query in
             guard let row = rowOfQuery[query] else { preconditionFailure("query \(query) is not in this score source") }

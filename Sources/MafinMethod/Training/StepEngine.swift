@@ -1,22 +1,24 @@
 import MafinNumerics
 
-/// Computes one step: encodes what is fresh, scores the block, and carries the loss's gradient back to the weights.
+/// Computes one step: encodes the texts of the step, scores the block, and propagates the gradient of the loss back to
+/// the encoders' weights.
 struct StepEngine<Encoder: TrainableEncoder> {
     let queryEncoder: Encoder
-    /// `nil`: documents are encoded by the query encoder, in the same pass.
+    /// `nil`: the query encoder encodes documents too, in the same pass.
     let documentEncoder: Encoder?
     let data: TrainingData<Encoder.Inputs>
-    /// The black box's scores of the training queries: against ``fixed`` if there are fixed columns, otherwise against all documents.
+    /// The black box's scores of the training queries, for the columns of ``fixed`` if there are fixed columns,
+    /// otherwise for all documents.
     let scores: ScoreSource
     let loss: any Loss
-    /// Columns of all steps whose candidates are ``CandidateSet/fixed``.
+    /// The columns of steps whose candidates are ``CandidateSet/fixed``.
     var fixed: FixedColumns?
-    /// Whether fresh document rows go into the bank.
+    /// Whether the rows of encoded documents are written into the bank.
     var keepsBank = true
 
-    /// Candidates that are the same in every step and whose vectors never change, gathered once.
+    /// Candidates that are the same in every step and whose vectors never change. They are gathered once.
     struct FixedColumns {
-        /// The documents that training queries judge, each text once.
+        /// The documents that training queries judge, one for each distinct text.
         let texts: DistinctRows
         /// The bank's rows of these texts.
         let rows: LocalRows
@@ -27,7 +29,7 @@ struct StepEngine<Encoder: TrainableEncoder> {
         }
     }
 
-    /// The results of a step beside the gradients in the encoders.
+    /// The results of a step, apart from the gradients, which are in the encoders.
     struct Outcome {
         var loss: Float
         var tokens: Int
@@ -38,9 +40,9 @@ struct StepEngine<Encoder: TrainableEncoder> {
 
     /// - Parameters:
     ///   - head: the present scale and form.
-    ///   - bank: the local rows of all documents; rows of the step's own documents are replaced by fresh ones.
-    ///   - seed: of the dropout masks; `nil`: no dropout.
-    ///   - gradientFactor: the loss's gradient is multiplied by it (1 / number of batches that are accumulated).
+    ///   - bank: the local rows of all documents. The rows of the step's own documents are replaced by new ones.
+    ///   - seed: the seed of the dropout masks; `nil`: no dropout.
+    ///   - gradientFactor: factor by which the gradient of the loss is multiplied: 1 / number of accumulated batches.
     ///   - wantsScale: whether the scale's gradient is needed.
     func run(
         _ step: TrainingStep, head: ScoreHead, bank: inout DocumentBank, seed: UInt64?, gradientFactor: Float,
@@ -72,7 +74,8 @@ struct StepEngine<Encoder: TrainableEncoder> {
         let blackBox = head.blackBoxFactor == 0 ? nil : scores.block(queries: step.queries, columns: documents)
 
         let pass = head.forward(queries: rows, documents: columns, blackBox: blackBox)
-        var value = loss.evaluate(logits: pass.logits, labels: step.labels)
+        let labels = step.labels(of: pass.logits, mixedScorePerLogit: head.mixedScorePerLogit)
+        var value = loss.evaluate(logits: pass.logits, labels: labels)
         var outcome = Outcome(loss: value.value, tokens: encodings.tokens, blackBoxScale: 0, localScale: 0)
         guard value.value.isFinite else { return outcome }
         if gradientFactor != 1 { value.gradient.scale(by: gradientFactor) }
@@ -99,7 +102,8 @@ struct StepEngine<Encoder: TrainableEncoder> {
         return outcome
     }
 
-    /// All documents that share a fresh text, those that are no column of the step too: the bank holds one vector a text.
+    /// Adds the other documents with the same texts, even if they are no columns of the step, because documents of
+    /// equal text have equal rows in the bank.
     private func spread(_ fresh: [(column: Int, position: Int)]) -> [(column: Int, position: Int)] {
         let index = data.index
         guard !index.repeatedDocuments.isEmpty else { return fresh }
@@ -108,7 +112,7 @@ struct StepEngine<Encoder: TrainableEncoder> {
         }
     }
 
-    /// Sums the rows that belong to one text.
+    /// Sums the rows that belong to the same text.
     private func gathered(
         _ gradient: Matrix, _ weights: [Float], at positions: [Int], count: Int
     ) -> (Matrix, [Float]) {
@@ -127,7 +131,7 @@ struct StepEngine<Encoder: TrainableEncoder> {
         var queries: Matrix
         var documents: Matrix
         var tokens: Int
-        /// Takes ∂L/∂queries and ∂L/∂documents to the encoders' gradients.
+        /// Adds to the encoders' gradients, given ∂L/∂queries and ∂L/∂documents.
         var backward: (Matrix, Matrix) throws -> Void
     }
 

@@ -1,9 +1,9 @@
-/// Which inputs have the same text.
+/// Finds inputs that have the same text.
 ///
-/// Equal texts have equal vectors, so a step encodes each distinct text once, and a document with the text of a positive is
-/// never a negative.
+/// Equal texts have equal vectors. A step therefore encodes each distinct text once, and a document with the text of a
+/// positive is never a negative.
 public enum TextIdentity {
-    /// For every element the position of the first element equal to it. O(count).
+    /// For every element the position of the first element that is equal to it. O(count).
     public static func classes<Text: Hashable>(of texts: some Collection<Text>) -> [Int] {
         var first: [Text: Int] = Dictionary(minimumCapacity: texts.count)
         return texts.enumerated().map { position, text in
@@ -14,16 +14,16 @@ public enum TextIdentity {
     }
 }
 
-/// A selection of rows in which every distinct text is named once.
+/// A selection of rows, reduced to one row per distinct text.
 struct DistinctRows {
-    /// One row of every distinct text, in order of first appearance.
+    /// One row per distinct text, in order of first appearance.
     private(set) var rows: [Int] = []
-    /// For every element of the selection the position in ``rows`` of its text.
+    /// For every element of the selection, the position of its text in ``rows``.
     private(set) var position: [Int] = []
     /// Position in ``rows`` by identity.
     private(set) var positionOfIdentity: [Int: Int] = [:]
 
-    /// The distinct texts among `selection`; `identities` has one entry a row of the whole.
+    /// The distinct texts of `selection`. `identities` has one entry for each row, selected or not.
     init(_ selection: [Int], identities: [Int]) {
         position.reserveCapacity(selection.count)
         positionOfIdentity.reserveCapacity(selection.count)
@@ -39,6 +39,6 @@ struct DistinctRows {
         }
     }
 
-    /// Whether some text was named more than once.
+    /// Whether the selection names some text more than once.
     var hasRepeats: Bool { rows.count != position.count }
 }

@@ -1,33 +1,34 @@
 import Foundation
 import MafinNumerics
 
-/// A batch of whatever an encoder reads (token ids, pixels, …), one row an input.
+/// A batch of inputs of an encoder (token ids, pixels, …), one row per input.
 ///
-/// The trainer only selects, joins and measures batches; nothing of it is about text.
+/// The trainer only selects, joins and measures batches. It knows nothing about text.
 public protocol EncoderInputs: Sendable {
     /// Number of rows.
     var count: Int { get }
 
-    /// What row `row` costs to encode, in tokens (or the unit that takes their place); at least 0.
+    /// The cost of encoding row `row`, in tokens or whatever unit takes their place; at least 0.
     func length(of row: Int) -> Int
 
-    /// Calls `body` with the bytes of row `row`, which determine what an encoder makes of it. They are the same on every machine.
+    /// Calls `body` with bytes that determine row `row` and are the same on every machine.
     func withContent(of row: Int, _ body: (UnsafeRawBufferPointer) -> Void)
 
-    /// The given rows, in the given order; a row may be named more than once.
+    /// The given rows, in the given order. A row may be named more than once.
     func selecting(rows: [Int]) -> Self
 
-    /// The rows of all parts, one part after the other. `parts` is not empty.
+    /// The rows of all parts, in order. `parts` is not empty.
     static func concatenating(_ parts: [Self]) -> Self
 }
 
-/// An encoder that the ``Trainer`` can train: forward for vectors, backward for gradients, an optimiser inside.
+/// An encoder that the ``Trainer`` can train. It has a forward pass, a backward pass and an optimiser of its own.
 ///
-/// The trainer keeps at most two passes of an encoder alive at a time, one over queries and one over documents. A pass may have any number
-/// of inputs; the encoder bounds its own memory, for instance by computing activations again.
-/// Every result must be a function of the weights, the inputs and the seed alone: only then is a resumed run bitwise the same.
+/// The trainer keeps at most two passes of an encoder alive at a time, one over queries and one over documents. A pass
+/// may have any number of inputs. The encoder bounds its own memory, for instance by recomputing activations. Every
+/// result must depend only on the weights, the inputs and the seed. Otherwise a resumed run is not the same bit for
+/// bit.
 public protocol TrainableEncoder: AnyObject {
-    /// What it reads.
+    /// The inputs of the encoder.
     associatedtype Inputs: EncoderInputs
     /// The activations of one forward pass, kept for its backward pass.
     associatedtype Pass
@@ -35,52 +36,55 @@ public protocol TrainableEncoder: AnyObject {
     /// Length of an embedding.
     var dimension: Int { get }
 
-    /// What determines its results beside its weights, in words: architecture, pooling, frozen layers. A run resumes only with an encoder
-    /// of the same identity and the same released weights.
+    /// Everything except the weights that determines the results, in words: architecture, pooling, frozen layers. A run
+    /// can only be resumed with an encoder of the same identity and the same released weights.
     var identity: String { get }
 
-    /// Embeddings for use: `(inputs.count, dimension)`, pooled, not normalised, no dropout, nothing kept.
+    /// Embeddings, `(inputs.count, dimension)`, pooled and not normalised. Uses no dropout and keeps no activations.
     func embed(_ inputs: Inputs) throws -> Matrix
 
-    /// A forward pass that a ``backward(_:gradient:)`` may follow.
-    /// - Parameter dropoutSeed: the seed from which all dropout masks of this pass follow; `nil`: no dropout. The same inputs,
-    ///   weights and seed give the same embeddings.
+    /// A forward pass that keeps what ``backward(_:gradient:)`` needs.
+    /// - Parameter dropoutSeed: the seed that determines all dropout masks of this pass; `nil`: no dropout. The same
+    ///   inputs, weights and seed give the same embeddings.
     func forward(_ inputs: Inputs, dropoutSeed: UInt64?) throws -> Pass
 
-    /// The embeddings of a pass: `(count, dimension)`, pooled, not normalised.
+    /// The embeddings of a pass, `(count, dimension)`, pooled and not normalised.
     func embeddings(of pass: Pass) -> Matrix
 
-    /// Adds to the parameters' gradients what `gradient`, ∂L/∂embeddings `(count, dimension)`, brings.
+    /// Adds ∂L/∂parameters to the gradients of the parameters.
+    ///
+    /// - Parameter gradient: ∂L/∂embeddings, `(count, dimension)`.
     func backward(_ pass: Pass, gradient: Matrix) throws
 
-    /// One optimiser step (AdamW) on the gradients gathered since the last, which are then cleared.
+    /// Makes one optimiser step (AdamW) with the gradients that were added since the last step, then clears them.
     ///
-    /// If the norm of the gradients is not finite, weights and moments stay as they are.
+    /// If the norm of the gradients is not finite, weights and moments do not change.
     /// - Parameters:
-    ///   - learningRate: of this step.
-    ///   - maximumGradientNorm: gradients of a larger Euclidean norm are scaled down to it; `nil`: never.
+    ///   - learningRate: the learning rate of this step.
+    ///   - maximumGradientNorm: gradients of a larger Euclidean norm are scaled down to this norm; `nil`: never.
     /// - Returns: the norm of all gradients before clipping.
     func update(learningRate: Float, maximumGradientNorm: Float?) throws -> Float
 
-    /// A copy of all weights, in an order of the encoder's own.
+    /// A copy of all weights, in an order that the encoder chooses.
     func weights() -> [Float]
 
-    /// Sets all weights to a copy that ``weights()`` made. Gradients and moments stay as they are.
+    /// Sets all weights to a copy made by ``weights()``. Gradients and moments do not change.
     func restore(weights: [Float])
 
     /// Writes weights, moments and step count into an existing empty folder.
     func saveTrainingState(to folder: URL) throws
 
-    /// Reads what ``saveTrainingState(to:)`` wrote; training goes on bitwise as if it had never stopped.
+    /// Reads what ``saveTrainingState(to:)`` wrote. Training then continues bit for bit as if it had never stopped.
     func restoreTrainingState(from folder: URL) throws
 }
 
 extension TrainableEncoder {
-    /// Embeddings of all rows, some at a time, so that a long encoding can be watched and cancelled.
+    /// Embeddings of all rows, `(inputs.count, dimension)`, in pieces, so that a long encoding can report progress and
+    /// be cancelled.
     /// - Parameters:
-    ///   - tokensPerPiece: tokens that are embedded between two looks at `isCancelled`; a longer row is embedded alone.
+    ///   - tokensPerPiece: tokens that are embedded between two calls of `isCancelled`. A longer row is embedded alone.
     ///   - progress: tokens done, tokens in all.
-    /// - Throws: `CancellationError`, and what the encoder throws.
+    /// - Throws: `CancellationError`, and whatever the encoder throws.
     func embed(
         _ inputs: Inputs, tokensPerPiece: Int, isCancelled: () -> Bool, progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> Matrix {

@@ -1,18 +1,21 @@
 import Foundation
 import MafinNumerics
 
-/// Trains a local encoder beside a frozen black box: steps of a ``TrainingMode``, a ``Loss`` over the joint score, evaluations on dev, and in
-/// the end the best state. A run resumes from its checkpoints bitwise as if it had never stopped.
+/// Trains a local encoder beside a frozen black box. A ``TrainingMode`` plans the steps, a ``Loss`` of the joint score
+/// is minimised, and the state that is best on dev is kept. A run that is resumed from a checkpoint continues bit for
+/// bit as if it had never stopped.
 ///
 /// ```swift
 /// let trainer = try Trainer(queryEncoder: encoder, data: data, mode: QueryTowerMode(), loss: ListNet(target: .exponentialGain))
 /// let outcome = try trainer.run { event in print(event) }
 /// ```
-/// Everything random follows from ``TrainingOptions/seed``. The black box's scores are computed from its stored vectors; it is never called.
+/// Everything random is determined by ``TrainingOptions/seed``. The black box's scores are computed from its stored
+/// vectors. The black box itself is never called.
 public final class Trainer<Encoder: TrainableEncoder> {
     /// Evaluates a state on the development queries.
     public typealias Evaluation = (DevelopmentState) throws -> DevelopmentResult
-    /// Vectors of queries as the released encoder emits them, `(queries, dimension)`; called before the first update only.
+    /// Gives the released encoder's vectors of queries, not normalised, `(queries, dimension)`. Called only before the
+    /// first update.
     public typealias UntrainedQueries = ([Int]) throws -> Matrix
 
     let queryEncoder: Encoder
@@ -25,22 +28,26 @@ public final class Trainer<Encoder: TrainableEncoder> {
     let untrainedQueries: UntrainedQueries?
     let checkpoints: TrainingCheckpoints?
     let evaluation: Evaluation
-    /// What a checkpoint must be of to be resumed.
+    /// What a checkpoint must match to be resumed.
     let identity: RunIdentity
 
-    /// A trainer; nothing is encoded before ``run(resume:isCancelled:onEvent:)``.
+    /// A trainer. Nothing is encoded before ``run(resume:isCancelled:onEvent:)`` is called.
     /// - Parameters:
-    ///   - queryEncoder: the encoder to train, at its released weights. It encodes documents too if `documentEncoder` is `nil`.
-    ///   - documentEncoder: a separate encoder of documents. It is trained in modes that train documents; otherwise it only makes the bank.
-    ///   - mode: what each step encodes, and against what.
-    ///   - loss: over the joint score's logits.
-    ///   - documentBank: the document vectors of the released encoder as it emits them, `(documents, dimension)`; `nil`: they are made at
-    ///     the start of the run, one pass over the corpus.
-    ///   - checkpointFolder: the folder of checkpoints; `nil`: none are written, and the run cannot be resumed.
-    ///   - evaluation: gives the figures to choose by; `nil`: ``DevelopmentEvaluator``.
-    ///   - untrainedQueries: gives query vectors of the released encoder; `nil`: they are made. In a mode that trains documents it must be
-    ///     `nil`, as the time of a pass over the corpus is estimated from them.
-    /// - Throws: ``TrainingError`` for options out of range, a bank of the wrong size, or no development queries.
+    ///   - queryEncoder: the encoder to train, with its released weights. It encodes documents too if `documentEncoder`
+    ///     is `nil`.
+    ///   - documentEncoder: a separate encoder of documents. Modes that train documents train it. In other modes it
+    ///     only makes the bank.
+    ///   - mode: which texts each step encodes, and with which documents it compares them.
+    ///   - loss: the loss of the joint score's logits.
+    ///   - documentBank: the released encoder's document vectors, not normalised, `(documents, dimension)`; `nil`: the
+    ///     run starts by making them, in one pass over the corpus.
+    ///   - checkpointFolder: the folder of checkpoints; `nil`: no checkpoints are written, and the run cannot be
+    ///     resumed.
+    ///   - evaluation: computes the figures by which states are chosen; `nil`: ``DevelopmentEvaluator``.
+    ///   - untrainedQueries: gives the released encoder's query vectors; `nil`: the trainer makes them. Must be `nil`
+    ///     in a mode that trains documents, because the time of a pass over the corpus is estimated from making them.
+    /// - Throws: ``TrainingError`` if an option is out of range, a bank or an encoder has the wrong size, or there are
+    ///   no development queries.
     public init(
         queryEncoder: Encoder, documentEncoder: Encoder? = nil, data: TrainingData<Encoder.Inputs>,
         mode: any TrainingMode, loss: any Loss, options: TrainingOptions = TrainingOptions(),
@@ -81,13 +88,13 @@ public final class Trainer<Encoder: TrainableEncoder> {
             data: data)
     }
 
-    /// The encoders that are trained, that of queries first.
+    /// The encoders that are trained. The encoder of queries comes first.
     var trained: [Encoder] {
         guard mode.trainsDocuments, let documentEncoder else { return [queryEncoder] }
         return [queryEncoder, documentEncoder]
     }
 
-    /// Whether the corpus is so large that candidates are mined.
+    /// Whether the corpus is so large that hard negatives are mined.
     var mines: Bool { mode.usesBank && data.index.documentCount > options.wholeCorpusLimit }
 
     /// Whether every step has the same candidates with the same vectors.
@@ -95,15 +102,20 @@ public final class Trainer<Encoder: TrainableEncoder> {
         mode.usesBank && !mode.trainsDocuments && !mines && options.candidates == .labelled
     }
 
-    /// Trains until the planned end, until patience or time run out, or until cancelled. The encoders then hold the best state.
+    /// Trains until the planned end, until patience or time has run out, or until cancelled. The encoders then hold the
+    /// best state.
     ///
     /// - Parameters:
-    ///   - resume: whether to continue from the latest checkpoint in the folder. If that run had ended, its best state is restored.
-    ///   - isCancelled: called before every update and between pieces of long encodings; `true` ends the run with a checkpoint.
+    ///   - resume: whether to continue from the latest checkpoint in the folder. If that run has ended, its best state
+    ///     is restored.
+    ///   - isCancelled: called before every update and between the pieces of long encodings. `true` ends the run with a
+    ///     checkpoint.
     ///   - onEvent: progress, called on this thread.
-    /// - Throws: ``TrainingError/notFinite(what:step:value:)`` (the best state is restored, the last checkpoint kept),
-    ///   ``TrainingError/checkpoint(path:expected:found:)``, what encoder, evaluation or files throw, and `CancellationError` if cancelled
-    ///   before the untrained start was evaluated, when there is nothing to resume yet.
+    /// - Throws: ``TrainingError/notFinite(what:step:value:)`` (the best state is restored, and the last checkpoint is
+    ///   kept), ``TrainingError/checkpoint(path:expected:found:)``, ``TrainingError/option(name:expected:found:)`` for
+    ///   a resumed run without a checkpoint folder, whatever the encoder, the evaluation or files throw, and
+    ///   `CancellationError` if the run is cancelled before the untrained start was evaluated, when there is nothing to
+    ///   resume yet.
     public func run(
         resume: Bool = false, isCancelled: @escaping () -> Bool = { false },
         onEvent: @escaping (TrainingEvent) -> Void = { _ in }
@@ -112,9 +124,10 @@ public final class Trainer<Encoder: TrainableEncoder> {
         return try run.course()
     }
 
-    /// All documents as the document side emits them with the present weights, without dropout: `(documents, dimension)`. Each distinct text
-    /// is encoded once. In a mode that does not train documents and has no document encoder this is not the bank once training has begun.
-    /// - Throws: `CancellationError`, and what the encoder throws.
+    /// All documents, encoded with the present weights of the document side and without dropout, not normalised:
+    /// `(documents, dimension)`. Each distinct text is encoded once. In a mode that does not train documents and has no
+    /// document encoder, the result differs from the bank once training has begun.
+    /// - Throws: `CancellationError`, and whatever the encoder throws.
     func embedDocuments(
         isCancelled: () -> Bool = { false }, _ onEvent: (TrainingEvent) -> Void = { _ in }
     ) throws -> Matrix {

@@ -1,10 +1,12 @@
 import Foundation
 import MafinNumerics
 
-/// The checkpoints of one run, in a folder of their own. Each is written whole: first a new folder, then the file that names it.
+/// The checkpoints of one run, in a folder of their own. A checkpoint is a new folder. It becomes valid when
+/// `latest.json`, which is written last, names it.
 ///
-/// `latest.json` names the valid folder. That holds `state.json`, the encoders' own states, and `tensors.safetensors` with the best weights and,
-/// if it changes, the bank. A frozen bank is written once, beside the folders.
+/// The folder holds `state.json`, the encoders' own states, `negatives.json` if hard negatives are mined, and
+/// `tensors.safetensors` with the best weights and, if it changes, the bank. A frozen bank is written once, beside the
+/// folders.
 package struct TrainingCheckpoints {
     package let folder: URL
 
@@ -14,13 +16,13 @@ package struct TrainingCheckpoints {
         var folder: String
     }
 
-    /// The file that exists if there is something to resume.
+    /// Name of the file that exists if there is something to resume.
     package static let latestName = "latest.json"
 
     private var latest: URL { folder.appendingPathComponent(Self.latestName) }
     private var frozenBank: URL { folder.appendingPathComponent("bank.safetensors") }
 
-    /// Everything that a checkpoint holds beside the encoders' own states.
+    /// Everything in a checkpoint except the encoders' own states.
     struct Contents {
         var state: TrainingState
         /// Best weights of each trained encoder.
@@ -39,7 +41,7 @@ package struct TrainingCheckpoints {
         }
     }
 
-    /// Writes a checkpoint and, once it is valid, removes the one before.
+    /// Writes a checkpoint. Once it is valid, the checkpoint before it is removed.
     func write<Encoder: TrainableEncoder>(
         _ contents: Contents, encoders: [Encoder], bankChanges: Bool
     ) throws {
@@ -49,7 +51,7 @@ package struct TrainingCheckpoints {
                 try SafeTensorsFile.write($0, to: frozenBank)
             }
         }
-        // A new name, so that the valid checkpoint stays untouched even if the same step is written again.
+        // The name is new even if the same step is written again, so that the valid checkpoint stays untouched.
         let name = "step-\(contents.state.step)-\(UUID().uuidString.prefix(8))"
         try AtomicFile.replaceDirectory(at: folder.appendingPathComponent(name)) { folder in
             try Self.encode(contents.state, to: folder.appendingPathComponent("state.json"))
@@ -76,8 +78,9 @@ package struct TrainingCheckpoints {
         }
     }
 
-    /// Reads the state of the latest checkpoint; nothing else is read or changed.
-    /// - Throws: ``TrainingError/checkpoint(path:expected:found:)`` where there is none, or it is of another run.
+    /// Reads the state of the latest checkpoint. Nothing else is read, and nothing is changed.
+    /// - Throws: ``TrainingError/checkpoint(path:expected:found:)`` if there is no checkpoint, if it is damaged, or if
+    ///   it belongs to another run.
     func readState(of identity: RunIdentity) throws -> (state: TrainingState, folder: URL) {
         guard FileManager.default.fileExists(atPath: latest.path) else {
             throw TrainingError.checkpoint(
@@ -92,7 +95,7 @@ package struct TrainingCheckpoints {
         return (state, folder)
     }
 
-    /// Reads the rest of a checkpoint, and sets the encoders back to it.
+    /// Reads the rest of a checkpoint, and restores the encoders from it.
     func read<Encoder: TrainableEncoder>(
         _ state: TrainingState, from folder: URL, encoders: [Encoder], bankChanges: Bool
     ) throws -> Contents {
@@ -135,11 +138,13 @@ package struct TrainingCheckpoints {
         do {
             return try JSONDecoder().decode(type, from: Data(contentsOf: url))
         } catch {
-            throw TrainingError.checkpoint(path: url.path, expected: "the state of a run", found: "\(error)")
+            throw TrainingError.checkpoint(
+                path: url.path, expected: "the state of a run, as this version writes it",
+                found: (error as? DecodingError)?.sentence ?? "\(error)")
         }
     }
 
-    /// The first field in which two identities differ, in words.
+    /// The first field in which two identities differ, in words; `nil` if they are equal.
     private static func difference(
         expected: RunIdentity, found: RunIdentity
     ) throws -> (expected: String, found: String)? {

@@ -1,10 +1,10 @@
 import MafinNumerics
 
-/// The data of a training run: inputs, graded labels, and the black box's vectors, all by index.
+/// The data of a training run: inputs, graded labels and the black box's vectors, all addressed by row number.
 ///
-/// A query is a row of ``queries``, a document a row of ``documents``; the column of a label is a document.
+/// A query is a row of ``queries``, and a document is a row of ``documents``. The column of a label is a document.
 public struct TrainingData<Inputs: EncoderInputs>: Sendable {
-    /// The local encoder's inputs of all queries: training, development and others.
+    /// The local encoder's inputs of all queries: for training, for development and others.
     public let queries: Inputs
     /// The local encoder's inputs of all documents of the corpus.
     public let documents: Inputs
@@ -12,25 +12,27 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
     public let blackBoxQueries: Matrix
     /// The black box's document vectors, unit rows, `(documents, width)`.
     public let blackBoxDocuments: Matrix
-    /// The labels, and which queries are for training and for development.
+    /// The labels, and the split of the queries into training and development.
     public private(set) var index: TrainingIndex
 
-    /// Checks that all parts fit together.
+    /// Checks the parts against each other, and scales the black box's rows to unit length.
     ///
     /// - Parameters:
     ///   - queries: inputs of all queries.
     ///   - documents: inputs of all documents.
-    ///   - labels: for each query its judged documents; `column` is the document. Grades of 0 and below are no positives.
-    ///   - trainQueries: queries to learn from. Those without a positive label, and those with the text of a development query,
-    ///     are left out; see ``TrainingIndex/excluded``.
-    ///   - devQueries: queries to choose on; never learned from. May be empty only where the trainer gets a closure of its own.
-    ///   - blackBoxQueries: the black box's vectors of `queries`; rows are made unit length here (``UnitRows``).
+    ///   - labels: for each query its judged documents; `column` is the document. Only grades above 0 are positives.
+    ///   - trainQueries: queries to learn from. Queries without a positive label, and queries with the text of a
+    ///     development query, are left out; see ``TrainingIndex/excluded``.
+    ///   - devQueries: queries on which states are chosen; never learned from. May be empty only if the trainer is
+    ///     given an `evaluation`.
+    ///   - blackBoxQueries: the black box's vectors of `queries`, of any length above 0 (``UnitRows``).
     ///   - blackBoxDocuments: the black box's vectors of `documents`; likewise.
     ///   - queryIdentities: equal numbers for equal texts (``TextIdentity/classes(of:)``); `nil`: all texts differ.
-    ///   - documentIdentities: the same of the documents.
-    ///   - documentIds: one a document, for trec_eval's order of equal scores; `nil`: equal scores rank by index.
-    /// - Throws: ``TrainingError`` naming the part, query or document that does not fit; ``CombinationError`` naming a black-box row that is
-    ///   all zeros or not finite.
+    ///   - documentIdentities: the same for documents.
+    ///   - documentIds: one per document, for trec_eval's order of equal scores; `nil`: equal scores rank by row
+    ///     number, ascending.
+    /// - Throws: ``TrainingError`` with the part, query or document that does not fit; ``CombinationError`` with a
+    ///   black-box row that is all zeros or not finite.
     public init(
         queries: Inputs, documents: Inputs, labels: [[Judgement]], trainQueries: [Int], devQueries: [Int],
         blackBoxQueries: Matrix, blackBoxDocuments: Matrix, queryIdentities: [Int]? = nil,
@@ -51,8 +53,8 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
             queryIdentities: queryIdentities, documentIdentities: documentIdentities, documentIds: documentIds)
     }
 
-    /// The same data with some of the training queries alone.
-    /// - Throws: ``TrainingError`` where no query is left.
+    /// The same data with only some of the training queries.
+    /// - Throws: ``TrainingError`` if no query is left.
     public func limited(toTrainQueries rows: [Int]) throws -> TrainingData {
         var limited = self
         limited.index = try index.limited(toTrainQueries: rows)

@@ -1,18 +1,18 @@
 import Foundation
 
-/// Why a training run ended or could not start.
+/// Why a training run failed or could not start.
 public enum TrainingError: Error, CustomStringConvertible, Equatable {
-    /// A part of the training data has another size than the parts it goes with.
+    /// A part of the training data does not have the size that the other parts require.
     case size(part: String, expected: Int, found: Int)
-    /// A query's label names a document that is not there.
+    /// A query's label names a document that does not exist.
     case unknownDocument(query: Int, document: Int, documents: Int)
-    /// A list of queries names one that is not there, or names one twice.
+    /// A list names a query that does not exist, or names something twice.
     case badQuery(list: String, query: Int, reason: String)
     /// No training or no development queries are left.
     case noQueries(list: String, reason: String)
     /// A value among the options is out of its range.
     case option(name: String, expected: String, found: String)
-    /// The loss, the gradient's norm or a figure on dev is not finite. The encoder is back at its best state.
+    /// The loss, the norm of the gradient or a figure on dev is not finite. The encoder was set back to its best state.
     case notFinite(what: String, step: Int, value: Float)
     /// A checkpoint belongs to another run, or is damaged.
     case checkpoint(path: String, expected: String, found: String)
@@ -21,15 +21,16 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
         guard found == expected else { throw TrainingError.size(part: part, expected: expected, found: found) }
     }
 
-    /// Whether a failure concerns one method only, so that a comparison may leave that method out, say why, and go on with the others.
+    /// Whether a failure concerns only one method, so that a comparison may leave that method out, say why, and
+    /// continue with the others.
     ///
-    /// That is so where the data does not suit the method, or where its own updates made its numbers overflow. Everything else (options,
-    /// checkpoints, files, weights that were not finite to begin with) would fail for the other methods too: it ends the command, and
-    /// checkpoints stay.
+    /// This is true if the data does not suit the method, or if its updates made its numbers overflow. Everything else
+    /// (options, checkpoints, files, weights that were not finite at the start) would fail for the other methods too.
+    /// It ends the command, and checkpoints stay.
     package static func isOfOneMethod(_ error: any Error) -> Bool {
         switch error {
         case TrainingError.noQueries, is CalibrationError: true
-        // Step 1 is computed from the weights as they were given.
+        // Step 1 is computed from the weights that were given.
         case TrainingError.notFinite(_, let step, _): step > 1
         default: false
         }

@@ -4,17 +4,17 @@ public enum TrainingEvent: Sendable {
     case encodingDocuments(done: Int, total: Int)
     /// The scale at which training starts.
     case calibrated(MixtureWeights)
-    /// A run goes on after so many updates.
+    /// A run is resumed after `step` updates.
     case resumed(step: Int)
-    /// How long the run will be.
+    /// The run was planned.
     case planned(RunPlan)
     /// An epoch begins; the first is 0.
     case epoch(Int)
     /// An update was made.
     case step(StepReport)
-    /// A state was evaluated; `isBest`: it is the best so far.
+    /// A state was evaluated. `isBest`: it is the best so far.
     case evaluated(EvaluationRecord, isBest: Bool)
-    /// Training is over, and a mean of trained and released weights is better on dev than the best state.
+    /// Training is over. A mean of trained and released weights was better on dev than the best state and is kept.
     case interpolated(Interpolation)
     /// A checkpoint was written.
     case checkpoint(step: Int)
@@ -36,16 +36,16 @@ public struct StepReport: Sendable {
     public var smoothedLoss: Float
     /// Learning rate of this update.
     public var learningRate: Float
-    /// Norm of the gradient before clipping; of two towers the larger.
+    /// Norm of the gradient before clipping. If two encoders are trained, the larger of both norms.
     public var gradientNorm: Float
     /// The scale after this update.
     public var scale: MixtureWeights
     /// Tokens encoded with gradient since the start of the run.
     public var tokens: Int
-    /// Tokens a second of recent updates.
+    /// Tokens per second in recent updates.
     public var tokensPerSecond: Double
-    /// Seconds since the start of the run, earlier parts of a resumed run included.
+    /// Seconds since the start of the run, including the earlier parts of a resumed run.
     public var elapsed: Double
-    /// Seconds left as planned, evaluations included; `nil` until the run is planned.
+    /// Estimated seconds that are left, evaluations included; `nil` until the run is planned.
     public var timeLeft: Double?
 }

@@ -1,24 +1,27 @@
 import MafinNumerics
 
-/// What training gained on dev over its untrained start, measured on queries that did not choose the state.
+/// The gain of training over the untrained start on dev, measured on queries that did not choose the state.
 ///
-/// A run keeps the best of several evaluations, so the difference between that one and the start is above 0 even where the states differ by
-/// noise alone. Here the development queries are cut in halves at random: the state that is best on one half is measured on the other, both
-/// ways, over ``splits`` cuts. The mean of these differences is the gain.
+/// A run keeps the best of several evaluations, so its difference to the start is above 0 even if the states differ
+/// only by noise. The gain is therefore cross-fitted. The development queries are split into random halves, ``splits``
+/// times. The state that is best on one half is measured on the other half, in both directions. The gain is the mean of
+/// these differences.
 ///
-/// Its p is that of a randomization test. If training gains nothing, the sign of all differences of one query is a fair coin; p is the
-/// share of ``signs`` sign assignments whose gain, cut and chosen in the same way, is as large as the observed one. It so holds for any number
-/// of evaluations and any dependence between them.
+/// Its p comes from a randomization test. If training gains nothing, the differences of one query are as likely to have
+/// the opposite sign, all together. p is the share of ``signs`` sign assignments whose gain is at least the observed
+/// one. Each assignment uses the same halves and chooses the states again. So p is valid for any number of evaluations
+/// and any dependence between them.
 ///
-/// Means of trained and released weights take no part: they are made of the state that all development queries chose.
+/// Means of trained and released weights are not counted, because they are made from the state that all development
+/// queries chose.
 public struct TrainingGain: Sendable, Codable, Equatable {
     /// Mean difference of the metric to the untrained start, on queries that did not choose the state.
     public var mean: Double
-    /// Probability of at least this gain where training gains nothing; one-sided.
+    /// Probability of at least this gain if training gains nothing; one-sided.
     public var p: Double
     /// Development queries.
     public var queries: Int
-    /// Evaluated states, the start among them.
+    /// Number of evaluated states, including the start.
     public var evaluations: Int
 
     /// A gain by its figures.
@@ -29,21 +32,22 @@ public struct TrainingGain: Sendable, Codable, Equatable {
         self.evaluations = evaluations
     }
 
-    /// Largest p at which a gain counts as shown: a two-sided 95 % interval would lie above 0.
+    /// Largest p at which a gain counts as shown. It corresponds to a two-sided 95 % interval above 0.
     public static let level = 0.025
-    /// Random halvings of the queries.
+    /// Number of random splits of the queries into halves.
     static let splits = 4
-    /// Sign assignments of the test, the observed one among them.
+    /// Number of sign assignments in the test, including the observed one.
     static let signs = 2_000
 
-    /// Whether chance does not explain the gain.
+    /// Whether the gain is above 0 and p is at most ``level``.
     public var isShown: Bool { mean > 0 && p <= Self.level }
 
     /// The gain of a run from its evaluations.
     /// - Parameters:
-    ///   - evaluations: of the same queries, that of the untrained start first.
-    ///   - selection: how the best of them is chosen.
-    ///   - seed: of halvings and signs.
+    ///   - evaluations: the figures of the same queries in each evaluation. The first evaluation is that of the
+    ///     untrained start.
+    ///   - selection: how the best evaluation is chosen.
+    ///   - seed: the seed of splits and signs.
     /// - Returns: `nil` with fewer than two queries.
     /// - Complexity: O(``signs`` · queries · evaluations · ``splits``), on all threads.
     init?(evaluations: [DevelopmentResult.QueryFigures], selection: TrainingOptions.Selection, seed: UInt64) {
@@ -52,7 +56,8 @@ public struct TrainingGain: Sendable, Codable, Equatable {
         let states = evaluations.count
         var generator = RandomGenerator(seed: RandomGenerator.mix(seed))
 
-        // For each half, metric and likelihood of each state as differences to the start; 0 for queries of the other half.
+        // For each half, the metric and the log-likelihood of each state as differences to the start. They are 0 for
+        // queries of the other half.
         var columns = Matrix(rows: count, columns: Self.splits * 2 * 2 * states)
         for split in 0..<Self.splits {
             for (place, query) in (0..<count).shuffled(using: &generator).enumerated() {
@@ -80,14 +85,15 @@ public struct TrainingGain: Sendable, Codable, Equatable {
             gains += (0..<blockRows).map { Self.gain(of: sums.row($0), states: states, selection: selection) }
         }
         mean = gains[0] / Double(count)
-        // Sums of the same numbers may differ in their last bits.
+        // The sums of the same numbers in another order may differ in their last bits.
         let tolerance = 1e-5 * abs(gains[0])
         p = Double(gains.count { $0 >= gains[0] - tolerance }) / Double(gains.count)
         queries = count
         self.evaluations = states
     }
 
-    /// Sum over all queries of the metric's difference for the state that the other half chose, mean over the splits.
+    /// For each query, the difference of the metric at the state that the other half chose; summed over all queries,
+    /// averaged over the splits.
     private static func gain(
         of sums: ArraySlice<Float>, states: Int, selection: TrainingOptions.Selection
     ) -> Double {

@@ -1,14 +1,14 @@
 import MafinNumerics
 import MafinRetrieval
 
-/// The labels of a training run, with what the modes need to plan steps: lengths, identities, which queries judge which documents. Free of
-/// inputs.
+/// The labels of a training run, and what the modes need to plan steps: lengths, identities, and which queries judge
+/// which documents. It does not hold inputs.
 public struct TrainingIndex: Sendable {
-    /// For each query its documents of grade above zero, in order of document; `column` is the document.
+    /// For each query its documents of grade above zero, ascending; `column` is the document.
     public let labels: [[Judgement]]
-    /// Queries to learn from, ascending; each has a positive.
+    /// Queries to learn from, ascending. Each has a positive.
     public let trainQueries: [Int]
-    /// Queries to choose on, in the order given; each has a positive.
+    /// Queries on which states are chosen, in the given order. Each has a positive.
     public let devQueries: [Int]
     /// Cost of each query, in tokens.
     public let queryLengths: [Int]
@@ -18,35 +18,36 @@ public struct TrainingIndex: Sendable {
     public let queryIdentities: [Int]
     /// Equal numbers for documents of equal text.
     public let documentIdentities: [Int]
-    /// For each document the training queries that it is a positive of, ascending.
+    /// For each document the training queries of which it is a positive, ascending.
     public let queriesOfDocument: [[Int]]
-    /// Documents that some training query judges, as relevant or not, ascending.
+    /// Documents that some training query judges (as relevant or not), ascending.
     public let judgedDocuments: [Int]
-    /// Documents that share their text with another, by identity; texts that occur once are not in it.
+    /// Documents that share their text with another document, by identity. Texts that occur once are left out.
     public let repeatedDocuments: [Int: [Int]]
-    /// For training queries that share their text with another: the positives of the others that are not their own. They are never
-    /// negatives, as the text does not tell which of the queries is asked.
+    /// For each training query that shares its text with others, the positives of the others that are not its own. They
+    /// are never negatives, because the text does not tell which of the queries was meant.
     public let positivesOfSameText: [Int: [Int]]
-    /// How many given queries take no part, and why, for a message to the user.
+    /// How many of the given queries are left out, and why, for a message to the user.
     public let excluded: ExcludedQueries
-    /// Place of each document among equal scores when a ranking is measured: trec_eval's, by id descending, where ids are known, otherwise by
-    /// index ascending.
+    /// Place of each document among equal scores when a ranking is measured. If ids are known, the order is trec_eval's
+    /// (by id, descending), otherwise by row number, ascending.
     package private(set) var tieOrder: [Int32]
-    /// As given, grades of zero and below included.
+    /// The labels as given, including grades of zero and below.
     private let judgements: [[Judgement]]
 
-    /// Counts of queries that were given but take no part.
+    /// Counts of queries that were given but are left out.
     public struct ExcludedQueries: Sendable, Equatable {
         /// Training queries without a positive label.
         public var unlabelledTrain = 0
-        /// Training queries with the text of a development query, whose answers they would give away.
+        /// Training queries with the text of a development query. To learn from them would reveal the answers of that
+        /// query.
         public var trainWithTextOfDev = 0
         /// Development queries without a positive label.
         public var unlabelledDev = 0
     }
 
-    /// Checks and indexes labels; see ``TrainingData`` for the parameters.
-    /// - Throws: ``TrainingError`` naming the part, query or document that does not fit.
+    /// Checks and indexes the labels. ``TrainingData`` describes the parameters.
+    /// - Throws: ``TrainingError`` with the part, query or document that does not fit.
     public init(
         labels: [[Judgement]], trainQueries: [Int], devQueries: [Int], queryLengths: [Int], documentLengths: [Int],
         queryIdentities: [Int]? = nil, documentIdentities: [Int]? = nil, documentIds: [String]? = nil
@@ -107,9 +108,9 @@ public struct TrainingIndex: Sendable {
         tieOrder = documentIds.map(RelevantRanks.tieOrder) ?? (0..<Int32(documentCount)).map { $0 }
     }
 
-    /// The same labels with some of the training queries alone. The development queries stay as they are.
-    /// - Parameter rows: among ``trainQueries``; others are left out.
-    /// - Throws: ``TrainingError`` where no query is left.
+    /// The same labels with only some of the training queries. The development queries stay the same.
+    /// - Parameter rows: queries among ``trainQueries``. Others are ignored.
+    /// - Throws: ``TrainingError`` if no query is left.
     public func limited(toTrainQueries rows: [Int]) throws -> TrainingIndex {
         let known = Set(trainQueries)
         var limited = try TrainingIndex(
@@ -126,7 +127,7 @@ public struct TrainingIndex: Sendable {
     /// Number of (training query, positive document) pairs.
     public var pairCount: Int { trainQueries.reduce(0) { $0 + labels[$1].count } }
 
-    /// Tokens of some queries and documents.
+    /// Sum of the tokens of the given queries and documents.
     func tokens(queries: [Int], documents: [Int]) -> Int {
         queries.reduce(0) { $0 + queryLengths[$1] } + documents.reduce(0) { $0 + documentLengths[$1] }
     }
@@ -136,7 +137,8 @@ public struct TrainingIndex: Sendable {
         queries.map { labels[$0].map(\.graded) }
     }
 
-    /// Documents with the text of a positive of the query or of another training query of the same text: never its negatives.
+    /// Documents with the text of a positive of the query, or of another training query with the same text. They are
+    /// never negatives of the query.
     func documentsWithTextOfPositive(of query: Int) -> [Int] {
         let positives = labels[query].map(\.column) + (positivesOfSameText[query] ?? [])
         return positives.flatMap { repeatedDocuments[documentIdentities[$0]] ?? [$0] }

@@ -1,62 +1,68 @@
 import MafinRetrieval
 
-/// The options of a training run beside its data, mode and loss, each with a default that works.
+/// The options of a training run, in addition to data, mode and loss. Every option has a usable default.
 public struct TrainingOptions: Sendable, Codable, Equatable {
-    /// Everything random (order, dropout, sampled candidates) follows from it: equal seeds, equal results.
+    /// The seed of everything random (order, dropout, sampled candidates). Equal seeds give equal results.
     public var seed: UInt64 = 1
 
     // MARK: Optimiser
 
-    /// Peak learning rate. 1.5e-4 suits the query tower, where the frozen bank keeps the encoder from drifting; where documents train too,
-    /// about 5e-5. If it is too high, the dev figure falls from the first evaluation on.
+    /// Peak learning rate. 1.5e-4 suits the query tower, in which the frozen bank keeps the encoder from drifting.
+    /// About 5e-5 suits modes that train documents. If the rate is too high, the dev figure falls from the first
+    /// evaluation on.
     public var learningRate: Float = 1.5e-4
-    /// AdamW's decoupled weight decay, for the record: whoever makes the encoder sets it.
+    /// AdamW's decoupled weight decay. It is only recorded here; the caller sets it when making the encoder.
     public var weightDecay: Float = 0.01
-    /// The encoder's dropout rate, for the record: whoever makes the encoder sets it. 0 trains without masks; .1 delays overfitting on few
-    /// labels.
+    /// The encoder's dropout rate. Its value is only recorded here; the caller sets it when making the encoder. With 0,
+    /// training passes the encoder no dropout seed. A rate of .1 delays overfitting on few labels.
     public var dropout: Float = 0.1
-    /// Gradients of a larger norm are scaled down to it, per encoder, so that one odd batch cannot undo the run; `nil`: never.
+    /// Gradients of a larger Euclidean norm are scaled down to this norm, per encoder, so that one unusual batch cannot
+    /// ruin the run; `nil`: never.
     public var maximumGradientNorm: Float? = 1
-    /// Batches whose gradients are averaged for one update: a larger batch in the memory of one.
+    /// Number of batches whose gradients are averaged for one update. It gives a larger batch in the memory of a small
+    /// one.
     public var accumulation = 1
     /// How the learning rate falls after the warm-up, over the whole run.
     public var decay: LearningRateDecay = .linear
-    /// Share of the whole run over which the learning rate rises.
+    /// Share of the updates of the run over which the learning rate rises.
     public var warmupFraction = 0.05
-    /// The warm-up takes at least this many steps, but no more than a quarter of the run.
+    /// The warm-up takes at least this many updates, or a quarter of the run if that is less.
     public var minimumWarmupSteps = 10
 
     // MARK: Length (the first limit that is reached ends the run)
 
-    /// Passes over the training data; 20 if neither epochs nor steps nor time are given.
+    /// Number of passes over the training data. 20 if epochs, steps and time are all `nil`.
     public var epochs: Int?
-    /// Updates.
+    /// Number of updates.
     public var steps: Int?
-    /// Seconds for everything: bank, evaluations, steps. The number of steps is planned once, from the time of the first few. A checkpoint
-    /// keeps the plan, so that the clock does not enter the schedule again.
+    /// Seconds for everything: bank, evaluations and updates. The number of updates is planned once, from the time of
+    /// the first few. Checkpoints store the plan, so that the clock does not affect the schedule again.
     public var time: Double?
-    /// Steps that are timed before a run with a time budget is planned.
+    /// Number of updates that are timed before a run with a time budget is planned.
     public var timingSteps = 5
-    /// A run ends once it has spent this multiple of its time budget, whatever the plan says (the machine became slower than planned).
+    /// A run ends once it has used this multiple of its time budget, even if the plan has more updates, because the
+    /// machine has become slower than planned.
     public var timeTolerance = 1.05
 
     // MARK: Choosing on dev
 
-    /// Updates between evaluations; `nil`: the run is cut into ``evaluations`` parts.
+    /// Number of updates between evaluations; `nil`: the run is cut into ``evaluations`` parts.
     public var evaluateEvery: Int?
-    /// Evaluations of a run without ``evaluateEvery``; fewer if they would take more than ``evaluationShare`` of the time.
+    /// Number of evaluations of a run without ``evaluateEvery``. There are fewer if they would take more than
+    /// ``evaluationShare`` of the time.
     public var evaluations = 12
     /// Largest share of a time budget that evaluations may take.
     public var evaluationShare = 0.2
-    /// The run ends after this many evaluations in a row without a better one; `nil`: never early.
+    /// The run ends after this many evaluations in a row without a new best one; `nil`: it never ends early.
     public var patience: Int? = 6
     /// The metric of ``Selection/metric``.
     public var metric = Metric.nDCG(cutoff: 10)
-    /// Which dev figure makes a state the best. With few dev queries the likelihood is the steadier choice.
+    /// Which dev figure decides which state is the best. With few dev queries the likelihood varies less.
     public var selection: Selection = .metric
 
-    /// Shares of the trained weights that are tried when training is over, the rest being that of the released ones. A mean is kept if it is
-    /// better by ``selection`` than the trained weights. For modes whose document vectors stay as released. Empty: no mean is tried.
+    /// Means of trained and released weights are tried when training is over. These are the shares of the trained
+    /// weights. A mean is kept if ``selection`` prefers it to the trained weights. Applies only to modes that do not
+    /// train documents. Empty: no mean is tried.
     public var trainedShares: [Float] = [0.85, 0.7, 0.5]
 
     // MARK: Score
@@ -81,39 +87,44 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
 
     // MARK: Documents
 
-    /// When all rows of the bank are encoded anew, in modes that train documents.
+    /// When all rows of the bank are encoded again, in modes that train documents.
     public var bankRefresh: BankRefresh = .everyEpoch
-    /// Whether evaluations use the bank as it is instead of encoding the corpus with the present weights. Saves a pass over the corpus for
-    /// each evaluation; the figures are then those of partly outdated vectors.
+    /// Whether evaluations use the bank as it is instead of encoding the corpus with the present weights. This saves a
+    /// pass over the corpus per evaluation, but the figures then come from partly outdated vectors.
     public var evaluationUsesBank = false
 
     // MARK: Candidates
 
-    /// Which documents a query is compared with, in modes that use the bank. With the whole corpus every document that no training query
-    /// judges is a negative of all queries, so that the documents which held-out queries look for are pushed away.
+    /// Which documents a query is compared with, in modes that use the bank. With the whole corpus, every document that
+    /// no training query judges is a negative of all queries. Training then pushes away the documents that held-out
+    /// queries ask for.
     public var candidates: CandidateScope = .labelled
 
     // MARK: Candidates of large corpora
 
-    /// Up to this many documents the loss sees all ``candidates``. Larger corpora: mined and random candidates.
+    /// Up to this many documents in the corpus, all ``candidates`` are used. In larger corpora, mined and random
+    /// candidates are used.
     public var wholeCorpusLimit = 100_000
-    /// Hard negatives of each query: the documents of the highest mixed scores, found again before every epoch.
+    /// Number of hard negatives of each query: the documents with the highest mixed scores, mined again before every
+    /// epoch.
     public var minedPerQuery = 50
-    /// Random documents among the candidates of every batch, so that easy negatives keep a part in the loss.
+    /// Number of random documents among the candidates of every batch, so that the loss also has easy negatives.
     public var randomCandidates = 1_000
-    /// A document whose mixed score `(1−λ) s_bb + λ s_θ` exceeds that of the query's best positive by more than this may be an unlabelled
-    /// positive: it is never a negative of that query.
+    /// A document whose mixed score `(1−λ) s_bb + λ s_θ` exceeds that of the query's best positive at the last mining by
+    /// more than this margin may be an unlabelled positive. It is no negative of that query.
     public var miningMargin: Float = 0.05
 
     // MARK: Resources
 
-    /// Bytes up to which a matrix of black-box scores is kept. Larger ones are computed from the vectors, block by block.
+    /// Bytes up to which a matrix of black-box scores is kept in memory. Larger matrices are computed from the vectors,
+    /// block by block.
     public var scoreByteBudget = 512 << 20
-    /// Tokens that are embedded between two looks at the caller's `isCancelled`, when the corpus or the development queries are encoded.
-    /// Steps are not cut: the encoder bounds the memory of a pass itself.
+    /// Number of tokens that are embedded between two calls of the caller's `isCancelled`, when the corpus or the
+    /// development queries are encoded. Training steps are not cut into pieces, because the encoder bounds the memory
+    /// of a pass itself.
     public var tokensPerPass = 32_768
-    /// At least so many seconds lie between checkpoints made at evaluations; 0: one at each. A run that ends or is cancelled always leaves
-    /// one.
+    /// Least number of seconds between checkpoints that are written at evaluations; 0: one at each evaluation. A run
+    /// that ends or is cancelled always writes one.
     public var checkpointSeconds: Double = 30
 
     /// All defaults.
@@ -121,12 +132,12 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
 
     /// Which dev figure decides.
     public enum Selection: String, Sendable, Codable {
-        /// The metric (nDCG@10); of equal metrics the larger likelihood.
+        /// The metric, ``TrainingOptions/metric``. Of equal metrics the larger likelihood decides.
         case metric
         /// The mean log-likelihood of the dev labels at the fitted scale.
         case likelihood
 
-        /// Whether a state of figures `a` is better than one of figures `b`.
+        /// Whether a state with the figures `a` is better than a state with the figures `b`.
         func prefers<Figure: Comparable>(
             _ a: (metric: Figure, logLikelihood: Figure), to b: (metric: Figure, logLikelihood: Figure)
         ) -> Bool {

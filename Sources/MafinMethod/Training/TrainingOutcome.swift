@@ -2,7 +2,7 @@
 public struct EvaluationRecord: Sendable, Codable, Equatable {
     /// Updates made before it; 0 is the untrained start.
     public var step: Int
-    /// Its figures, without those of single queries.
+    /// Its figures, without the figures of single queries.
     public var result: DevelopmentResult
     /// Moving mean of the training loss; `nil` at the start.
     public var smoothedLoss: Float?
@@ -20,18 +20,19 @@ public enum StopReason: String, Sendable, Codable {
     case noGain
     /// The time budget was overrun.
     case timeSpent
-    /// The caller's `isCancelled` said so; the run can be resumed where it has a checkpoint folder.
+    /// The caller's `isCancelled` returned `true`. The run can be resumed if it has a checkpoint folder.
     case cancelled
 }
 
-/// A weighted mean of trained and released weights, tried when training is over.
+/// A weighted mean of trained and released weights. Such means are tried when training is over.
 ///
-/// Training on the labels of a few hundred queries changes the encoder too much for all others. Part of the way back keeps most of what was
-/// learned and regains some of what was forgotten (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+/// Training on a few hundred labelled queries can change the encoder so much that other queries suffer. A mean with the
+/// released weights keeps most of what was learned and restores some of what was lost (Wortsman et al. 2022, "Robust
+/// fine-tuning of zero-shot models").
 public struct Interpolation: Sendable, Codable, Equatable {
-    /// Share of the trained weights; the rest is that of the released ones.
+    /// Share of the trained weights; the rest is the share of the released weights.
     public var trainedShare: Float
-    /// The figures of the mean on dev.
+    /// The figures on dev with the averaged weights.
     public var result: DevelopmentResult
 }
 
@@ -43,25 +44,27 @@ public struct TrainingOutcome: Sendable {
     public var steps: Int
     /// The untrained start.
     public var start: EvaluationRecord
-    /// The best state, with the figures of the mean where ``trainedShare`` is below 1; the start itself where no other state was better.
+    /// The best state, or the start if no other state was better. If ``trainedShare`` is below 1, the figures are those
+    /// of the averaged weights.
     public var best: EvaluationRecord
     /// All evaluations in order.
     public var history: [EvaluationRecord]
-    /// What training gained, on development queries that did not choose the state; `nil` where evaluations give no figures of single
-    /// queries.
+    /// The gain of training on development queries that did not choose the state; `nil` if evaluations give no figures
+    /// of single queries.
     public var gain: TrainingGain?
-    /// Share of the best state's weights in what the query encoder holds; the rest is that of the released ones. 1: all.
+    /// Share of the best state's weights in the query encoder's weights; the rest is the share of the released weights.
+    /// 1: all.
     public var trainedShare: Float
     /// The scale at which the best state was trained (not the one fitted on dev, which is `best.result.scale`).
     public var trainingScale: MixtureWeights
-    /// How the encoder's rows are made ready to be compared.
+    /// How the encoder's rows are prepared for comparison.
     public var localForm: LocalForm
     /// Tokens encoded with gradient.
     public var tokens: Int
-    /// Seconds.
+    /// Duration of the run in seconds.
     public var elapsed: Double
 
-    /// Whether some state was better on dev than the start. Of several states one nearly always is; whether training gained anything is
-    /// what ``gain`` says.
+    /// Whether some state was better on dev than the start. Of several states one nearly always is, so use ``gain`` to
+    /// judge whether training helped.
     public var improved: Bool { best.step > 0 }
 }

@@ -3,8 +3,8 @@ import MafinNumerics
 
 /// One run of a ``Trainer``.
 ///
-/// Every decision depends on ``state`` alone, so that a resumed run takes the same course. The clock matters only in a run with a time
-/// budget: once for the plan, and when the budget is overrun.
+/// Every decision depends only on ``state``, so that a resumed run makes the same decisions. The clock matters only in
+/// a run with a time budget: once for the plan, and when the budget is exceeded.
 final class TrainingRun<Encoder: TrainableEncoder> {
     private let trainer: Trainer<Encoder>
     private let engine: StepEngine<Encoder>
@@ -14,7 +14,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     private var state: TrainingState
     /// Weights of each trained encoder at the best state.
     private var best: [[Float]]
-    /// Weights of the query encoder before its first update, where means with them are tried.
+    /// Weights of the query encoder before its first update; empty if no means with them are tried.
     private let released: [Float]
     private var bank: DocumentBank
     private var mined = MinedNegatives()
@@ -22,7 +22,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     /// The step plans of epoch `plannedEpoch`.
     private var plans: [StepPlan] = []
     private var plannedEpoch = -1
-    /// Moving means, for progress.
+    /// Moving means, for progress reports.
     private var tokensPerSecond: Double?
     private var secondsPerStep: Double?
     private var lastCheckpoint = ContinuousClock.now
@@ -76,10 +76,10 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             keepsBank: trainer.mode.usesBank || options.evaluationUsesBank)
     }
 
-    /// Seconds since the start of the run, earlier parts included.
+    /// Seconds since the start of the run, including the parts before it was resumed.
     private var elapsed: Double { elapsedBefore + seconds(since: began) }
 
-    /// From the present state to the end of the run.
+    /// Runs from the present state to the end of the run.
     func course() throws -> TrainingOutcome {
         if let reason = state.stopped { return restoredOutcome(reason) }
         do {
@@ -131,7 +131,8 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             let perStep = secondsPerToken * Double(epochTokens) / Double(stepsPerEpoch)
             let corpus = Double(index.documentLengths.reduce(0, +)) * timing.embeddingSecondsPerToken
             let trains = trainer.mode.trainsDocuments
-            // Only the evaluation of the start was timed. If it was given its query vectors, the others will take longer.
+            // Only the evaluation of the start was timed. If its query vectors were given, later evaluations take
+            // longer.
             let devTokens = index.tokens(queries: index.devQueries, documents: [])
             let queries =
                 trainer.untrainedQueries == nil
@@ -157,7 +158,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
 
     // MARK: Epochs
 
-    /// The step plans of the present epoch: a function of seed and epoch.
+    /// The step plans of the present epoch. They depend only on the seed and the epoch.
     private func stepPlans() -> [StepPlan] {
         if plannedEpoch != state.epoch {
             var generator = RandomGenerator(seed: randomSeed(.order, state.epoch))
@@ -168,7 +169,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         return plans
     }
 
-    /// The purposes of seeds; each has a sequence of its own.
+    /// What a seed is used for. Each purpose has a sequence of its own.
     private enum Purpose: UInt64 {
         case order = 1
         case dropout = 2
@@ -207,7 +208,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         }
     }
 
-    /// Encodes all documents with the present weights, unless that was just done or nothing can have changed.
+    /// Encodes all documents with the present weights, unless the bank is already up to date.
     private func refreshBank() throws {
         guard trainer.mode.trainsDocuments, state.refreshedAt != state.step else { return }
         let embeddings = try trainer.embedDocuments(isCancelled: isCancelled, onEvent)
@@ -215,7 +216,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         state.refreshedAt = state.step
     }
 
-    /// Queries as the query encoder emits them, without dropout: `(queries, dimension)`.
+    /// The query encoder's vectors without dropout, not normalised, `(queries, dimension)`.
     private func embedQueries(_ queries: [Int]) throws -> Matrix {
         let texts = DistinctRows(queries, identities: index.queryIdentities)
         let known = state.step == 0 ? try trainer.untrainedQueries?(texts.rows) : nil
@@ -229,7 +230,8 @@ final class TrainingRun<Encoder: TrainableEncoder> {
 
     // MARK: Updates
 
-    /// One update: the batches of the next plans, their gradients averaged.
+    /// Makes one update from the batches of the next ``TrainingOptions/accumulation`` plans, with their gradients
+    /// averaged.
     private func update() throws {
         let start = ContinuousClock.now
         let plans = stepPlans()
@@ -275,7 +277,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         state.tokens += tokens
 
         let spent = seconds(since: start)
-        // The first update touches all memory for the first time and says nothing about the time of the others.
+        // The first update is slower than the others, because it touches all memory for the first time.
         if state.plan == nil, state.step > 1 || options.timingSteps == 1 {
             state.timing.stepSeconds += spent
             state.timing.stepTokens += plannedTokens
@@ -303,12 +305,12 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         var generator = RandomGenerator(seed: randomSeed(.candidates, state.step, part))
         let others = mined.candidates(
             of: plan.queries, index: index, random: options.randomCandidates, using: &generator)
-        return plan.againstDocuments(index, others: others) { self.mined.suspects[$0] ?? [] }
+        return plan.againstDocuments(index, others: others, mined: mined)
     }
 
     // MARK: Evaluation
 
-    /// Evaluates the present state, and keeps it if it is the best.
+    /// Evaluates the present state, and keeps its weights if it is the best.
     private func evaluate() throws {
         let start = ContinuousClock.now
         if !options.evaluationUsesBank { try refreshBank() }
@@ -335,7 +337,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             state.best = state.history.count - 1
             state.scaleAtBest = state.scale
             state.withoutGain = 0
-            // Those of the untrained start were copied when the run was made.
+            // The weights of the untrained start were copied when the run was made.
             if state.step > 0 { best = trainer.trained.map { $0.weights() } }
         } else {
             state.withoutGain += 1
@@ -351,10 +353,11 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         options.selection.prefers((a.metric, a.logLikelihood), to: (b.metric, b.logLikelihood))
     }
 
-    /// Tries means of the best and the released weights, and keeps one that is better than the best state.
+    /// Tries means of the best and the released weights, and keeps the best of them if it is better than the best
+    /// state.
     ///
-    /// Only where the documents' vectors do not depend on the trained weights; otherwise each mean would cost a pass over the corpus. The
-    /// present weights and scale stay as they are.
+    /// This is done only if the document vectors do not depend on the trained weights. Otherwise each mean would cost a
+    /// pass over the corpus. The present weights of the encoder are restored afterwards.
     private func interpolate() throws {
         let record = state.history[state.best]
         guard record.step > 0, !released.isEmpty else { return }
@@ -392,7 +395,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         onEvent(.checkpoint(step: state.step))
     }
 
-    /// Ends the run here.
+    /// Ends the run at the present state.
     private func finish(_ reason: StopReason) throws -> TrainingOutcome {
         if reason != .cancelled {
             try interpolate()
@@ -403,7 +406,8 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         return restoredOutcome(reason)
     }
 
-    /// Sets the encoders back to the best state. The error for a figure that is not finite; the last checkpoint stays as it is.
+    /// Sets the encoders back to the best state, and returns the error for a figure that is not finite. The last
+    /// checkpoint does not change.
     private func notFinite(_ what: String, _ value: Float) -> TrainingError {
         restoreBest()
         return .notFinite(what: what, step: state.step + 1, value: value)
@@ -413,7 +417,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         for (encoder, weights) in zip(trainer.trained, best) { encoder.restore(weights: weights) }
     }
 
-    /// Sets the encoders back to the best state, and says how the run went.
+    /// Sets the encoders back to the best state, and returns the outcome of the run.
     private func restoredOutcome(_ reason: StopReason) -> TrainingOutcome {
         restoreBest()
         var best = state.history[state.best]
@@ -428,6 +432,3 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             elapsed: state.stopped == nil ? elapsed : state.timing.elapsed)
     }
 }
-
-/// Seconds from an instant to now, by a clock that does not stop or jump.
-func seconds(since start: ContinuousClock.Instant) -> Double { (ContinuousClock.now - start) / .seconds(1) }

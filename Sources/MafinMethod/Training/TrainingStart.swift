@@ -41,7 +41,7 @@ struct TrainingStart {
                 : ScoreSource(
                     queries: sample, queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
                     byteBudget: options.scoreByteBudget)
-            scale = try ScaleFit.fit(
+            scale = try Calibration.fit(
                 queries: sample, local: LocalForm.unit.prepare(queries).vectors,
                 documents: LocalForm.unit.prepare(documents).vectors, scores: scores, index: index,
                 byteBudget: options.scoreByteBudget
@@ -62,7 +62,8 @@ struct TrainingStart {
         onEvent(.calibrated(scale))
     }
 
-    /// The norm form in which a query and a document of typical norms weigh the local score as λ does: c² ‖q‖ ‖d‖ = λ / (1 − λ).
+    /// The norm form whose constant c satisfies c² ‖q‖ ‖d‖ = λ / (1 − λ) for the mean norms of queries and documents.
+    /// At these norms the local score has the weight λ. λ is kept within .01…0.99.
     private static func normForm(lambda: Float, queries: Matrix, documents: Matrix) -> LocalForm {
         func meanNorm(_ matrix: Matrix) -> Float {
             let norms = matrix.normalizedRows().norms

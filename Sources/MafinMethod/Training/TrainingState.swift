@@ -1,14 +1,14 @@
-/// The course of a run, besides weights, moments and the bank: everything that its next step depends on.
+/// The state of a run, apart from weights, moments and the bank. The next step depends on nothing else.
 struct TrainingState: Codable {
     var identity: RunIdentity
     /// Updates made.
     var step = 0
-    /// The epoch under way, and how many of its step plans are done.
+    /// The present epoch, and how many of its step plans are done.
     var epoch = 0
     var position = 0
-    /// The epoch for which bank and negatives were last made ready.
+    /// The epoch for which bank and hard negatives were last prepared.
     var preparedEpoch = -1
-    /// The update before which the bank was last encoded as a whole.
+    /// Number of updates that were made when the bank was last encoded as a whole.
     var refreshedAt = 0
     var drift = DocumentBank.DriftState()
 
@@ -18,7 +18,7 @@ struct TrainingState: Codable {
     var plan: RunPlan?
 
     var history: [EvaluationRecord] = []
-    /// The figures of each query in each evaluation of ``history``; empty where evaluations do not give them.
+    /// The figures of each query in each evaluation of ``history``; empty if evaluations do not give them.
     var queryFigures: [DevelopmentResult.QueryFigures] = []
     /// Position in ``history`` of the best evaluation, and the scale of training then.
     var best = 0
@@ -30,10 +30,10 @@ struct TrainingState: Codable {
     var tokens = 0
     var timing = Timing()
     var stopped: StopReason?
-    /// The mean of best and released weights that was kept when training was over; `nil`: the best weights are kept as they are.
+    /// The mean of best and released weights that was kept when training was over; `nil`: the best weights were kept.
     var interpolation: Interpolation?
 
-    /// Measured times; they enter the course of the run only through ``plan``.
+    /// Measured times in seconds. They affect the run only through ``plan``.
     struct Timing: Codable {
         var elapsed: Double = 0
         var stepSeconds: Double = 0
@@ -43,7 +43,7 @@ struct TrainingState: Codable {
         var embeddingSecondsPerToken: Double = 0
     }
 
-    /// An exponential moving mean of the loss that starts unbiased, as Adam's moments do.
+    /// An exponential moving mean of the loss with bias correction, as for Adam's moments.
     struct SmoothedLoss: Codable {
         private var mean: Float = 0
         private var weight: Float = 0

@@ -1,13 +1,14 @@
 extension JSONScanner {
-    /// Appends an array of numbers; returns how many there were. `null` and what Python's `json` writes for numbers that JSON lacks (`NaN`,
-    /// `Infinity`) are appended as non-finite values, so that the check of the vectors finds and names them.
+    /// Appends an array of numbers, and returns their number. `null`, and the `NaN` and `Infinity` of Python's `json`,
+    /// are appended as values that are not finite, so that the check of the vectors reports them.
     package mutating func appendFloats(to values: inout [Float]) throws -> Int {
         let before = values.count
         try elements { scanner in values.append(try scanner.float()) }
         return values.count - before
     }
 
-    /// One number, rounded to the nearest float: the same bits as `strtof`, several times faster on the lengths that servers write.
+    /// One number, rounded to the nearest float. The bits are those of `strtof`, but this is several times faster for
+    /// the lengths that servers write.
     package mutating func float() throws -> Float {
         guard let first = peek() else { throw failure("expected a number") }
         let start = offset
@@ -69,11 +70,11 @@ extension JSONScanner {
         return value
     }
 
-    /// `mantissa · 10^exponent` as a float, where double arithmetic settles the rounding.
+    /// `mantissa · 10^exponent` as a float; `nil` if double arithmetic cannot decide the rounding.
     ///
-    /// The double is off by at most 2 units in its last place (mantissa, power and quotient are each rounded once). Only where it
-    /// lies that close to the middle between two floats could the second rounding go the wrong way; those, and results
-    /// outside the normal floats, are left to the slow path.
+    /// The double is wrong by at most 2 units in its last place, because mantissa, power and result are each rounded
+    /// once. The second rounding can go wrong only if the double is that close to the middle between two floats. Such
+    /// numbers, and results outside the normal floats, take the slow path.
     private static func nearest(mantissa: UInt64, exponent: Int) -> Float? {
         guard exponent.magnitude < powersOfTen.count else { return nil }
         let power = powersOfTen[Int(exponent.magnitude)]

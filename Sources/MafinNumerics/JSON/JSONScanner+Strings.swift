@@ -1,20 +1,21 @@
 extension JSONScanner {
-    /// A string in the text: the bytes between its quotation marks.
+    /// The position of a string in the text: the bytes between its quotation marks.
     package struct StringBounds {
         /// Offsets of its bytes.
         package let range: Range<Int>
-        /// Whether a backslash stands in it.
+        /// Whether it contains a backslash.
         package let hasEscapes: Bool
         fileprivate let isASCII: Bool
     }
 
-    /// The next value, which must be a string, escapes resolved.
+    /// The next value, which must be a string, with escapes resolved.
     package mutating func string() throws -> String {
         guard peek() == UInt8(ascii: "\"") else { throw failure("expected a string") }
         return try text(of: try stringBounds())
     }
 
-    /// The bytes of the next value between its quotation marks, which must be a string, escapes and all; not checked for UTF-8.
+    /// The bytes between the quotation marks of the next value, which must be a string. Escapes are not resolved, and
+    /// UTF-8 is not checked.
     package mutating func rawString() throws -> UnsafeBufferPointer<UInt8> {
         guard peek() == UInt8(ascii: "\"") else { throw failure("expected a string") }
         return UnsafeBufferPointer(rebasing: bytes[try stringBounds().range])
@@ -47,7 +48,7 @@ extension JSONScanner {
         throw JSONSyntaxError(offset: start - 1, reason: "a string without an end")
     }
 
-    /// Checks a string that nobody wants to read.
+    /// Checks a string that is skipped.
     func check(_ bounds: StringBounds) throws {
         if bounds.hasEscapes || !bounds.isASCII { _ = try text(of: bounds) }
     }
@@ -57,21 +58,22 @@ extension JSONScanner {
         !bounds.hasEscapes && bounds.range.count == text.utf8.count && bytes[bounds.range].elementsEqual(text.utf8)
     }
 
-    /// The text of a string, escapes resolved.
+    /// The text of a string, with escapes resolved.
     package func text(of bounds: StringBounds) throws -> String {
         let raw = UnsafeBufferPointer(rebasing: bytes[bounds.range])
         guard let text = String(validating: raw, as: UTF8.self) else { throw notUTF8(bounds.range) }
         return bounds.hasEscapes ? String(decoding: try unescaped(bounds.range), as: UTF8.self) : text
     }
 
-    /// The bytes of a string, escapes resolved: of a key that `String` would take for a canonically equivalent one.
+    /// The bytes of a string, with escapes resolved. For keys that `String` would regard as equal because they are
+    /// canonically equivalent.
     package func utf8(of bounds: StringBounds) throws -> [UInt8] {
         try check(bounds)
         return bounds.hasEscapes ? try unescaped(bounds.range) : Array(bytes[bounds.range])
     }
 
     private func notUTF8(_ range: Range<Int>) -> JSONSyntaxError {
-        // The longest beginning that is UTF-8, or is cut off within its last character.
+        // Finds the end of the longest prefix that is valid UTF-8.
         var end = range.lowerBound
         var decoder = UTF8()
         var iterator = bytes[range].makeIterator()
@@ -105,7 +107,8 @@ extension JSONScanner {
         return result
     }
 
-    /// The UTF-8 bytes of a `\u` escape, or of two that form a surrogate pair; `index` stands behind the `u`.
+    /// The UTF-8 bytes of a `\u` escape, or of two escapes that form a surrogate pair. `index` is the position after
+    /// the `u`.
     private func escapedScalar(_ index: inout Int, end: Int) throws -> Unicode.UTF8.EncodedScalar {
         let start = index - 2
         let first = try hexadecimal(&index, end: end)
@@ -119,7 +122,7 @@ extension JSONScanner {
                 code = 0x10000 + (UInt32(first & 0x3FF) << 10 | UInt32(second & 0x3FF))
             }
         }
-        // Half a pair stands for no character.
+        // Half a surrogate pair is not a character.
         guard let scalar = Unicode.Scalar(code), let encoded = UTF8.encode(scalar) else {
             throw JSONSyntaxError(offset: start, reason: "half a surrogate pair")
         }

@@ -1,4 +1,4 @@
-/// Where and why text is not JSON.
+/// The place where a text is not JSON, and the reason.
 package struct JSONSyntaxError: Error, CustomStringConvertible {
     /// Byte offset into the text, from 0.
     package let offset: Int
@@ -13,7 +13,8 @@ package struct JSONSyntaxError: Error, CustomStringConvertible {
     package var description: String { "\(reason) at byte \(offset)" }
 }
 
-/// A strict JSON reader (RFC 8259) in one pass over bytes: its caller pulls the values that it wants and skips the others.
+/// A strict JSON reader (RFC 8259) that makes one pass over the bytes. The caller reads the values that it wants and
+/// skips the others.
 ///
 /// ```swift
 /// var scanner = JSONScanner(bytes)
@@ -26,17 +27,17 @@ package struct JSONSyntaxError: Error, CustomStringConvertible {
 /// }
 /// try scanner.finish()
 /// ```
-/// Nothing is built but what is asked for: memory is that of the result. Values that are skipped are checked as strictly as those that are
-/// read: grammar, escapes, UTF-8, and nesting of at most ``maximumDepth``. Foundation's parsers lose what errors and files need: the order of
-/// members, a key that stands twice, the text of a number, the place of a fault. The tests hold this one against Foundation's judgement on
-/// random and damaged text.
+/// Memory is only that of the values that are read. Skipped values are checked as strictly as values that are read:
+/// grammar, escapes, UTF-8, and nesting of at most ``maximumDepth``. Foundation's parsers lose information that errors
+/// and files need: the order of members, repeated keys, the text of a number, and the place of an error. Tests compare
+/// this reader with Foundation's on random and damaged text.
 package struct JSONScanner {
     package let bytes: UnsafeBufferPointer<UInt8>
     /// Offset of the next byte to be read.
     package internal(set) var offset = 0
     private var depth = 0
 
-    /// Deeper nesting is refused before it can exhaust the stack.
+    /// Deeper nesting is an error, so that it cannot exhaust the stack.
     package static let maximumDepth = 256
 
     /// A scanner at the start of the bytes, which must outlive it.
@@ -47,7 +48,7 @@ package struct JSONScanner {
 
     // MARK: Values
 
-    /// The first byte of what comes next, white space skipped; `nil` at the end.
+    /// The next byte after white space; `nil` at the end.
     package mutating func peek() -> UInt8? {
         while offset < bytes.count {
             switch bytes[offset] {
@@ -61,12 +62,12 @@ package struct JSONScanner {
     /// Whether only white space is left.
     package mutating func isAtEnd() -> Bool { peek() == nil }
 
-    /// Only white space may follow.
+    /// Checks that only white space follows.
     package mutating func finish() throws {
         guard isAtEnd() else { throw failure("unexpected text after the end of the value") }
     }
 
-    /// The next value, whatever it is.
+    /// The next value, of any kind.
     package mutating func value() throws -> JSONValue {
         switch try first() {
         case UInt8(ascii: "\""): return .string(try string())
@@ -89,7 +90,7 @@ package struct JSONScanner {
         }
     }
 
-    /// Passes over the next value.
+    /// Skips the next value, and checks it.
     package mutating func skipValue() throws {
         switch try first() {
         case UInt8(ascii: "\""): try check(stringBounds())
@@ -103,12 +104,13 @@ package struct JSONScanner {
         }
     }
 
-    /// Walks an object; `body` gets each key and must read or ``skipValue()`` its value.
+    /// Reads an object. `body` receives each key and must read or ``skipValue()`` its value.
     package mutating func members(_ body: (inout JSONScanner, String) throws -> Void) throws {
         try membersWithRawKeys { scanner, key in try body(&scanner, try scanner.text(of: key)) }
     }
 
-    /// Walks an object; `body` gets each key as it is written, not checked yet, and must read or ``skipValue()`` its value.
+    /// Reads an object. `body` receives each key as it is written, not yet checked, and must read or ``skipValue()``
+    /// its value.
     package mutating func membersWithRawKeys(_ body: (inout JSONScanner, StringBounds) throws -> Void) throws {
         try enter(UInt8(ascii: "{"), "an object")
         if peek() == UInt8(ascii: "}") { return leave() }
@@ -121,7 +123,7 @@ package struct JSONScanner {
         } while try !closes(UInt8(ascii: "}"))
     }
 
-    /// Walks an array; `body` must read or ``skipValue()`` each element.
+    /// Reads an array. `body` must read or ``skipValue()`` each element.
     package mutating func elements(_ body: (inout JSONScanner) throws -> Void) throws {
         try enter(UInt8(ascii: "["), "an array")
         if peek() == UInt8(ascii: "]") { return leave() }
@@ -149,7 +151,7 @@ package struct JSONScanner {
         String(decoding: bytes[try literalRange()], as: UTF8.self)
     }
 
-    /// The bytes of the next value of any kind, checked.
+    /// The byte range of the next value, which is checked.
     package mutating func rangeOfValue() throws -> Range<Int> {
         _ = peek()
         let start = offset
@@ -176,7 +178,7 @@ package struct JSONScanner {
         offset += 1
     }
 
-    /// Consumes the separator after an element; true where it was the closing bracket.
+    /// Consumes the separator after an element. Returns `true` if it is the closing bracket.
     private mutating func closes(_ bracket: UInt8) throws -> Bool {
         let byte = peek()
         if byte == bracket {

@@ -1,25 +1,25 @@
-/// Strings as JSON writes them, for JSON that is written by hand.
+/// Writes JSON strings, for JSON that is composed without an encoder.
 package enum JSONText {
-    /// Bytes that a text takes between its quotation marks.
+    /// Number of bytes of a text between its quotation marks.
     package static func escapedLength(of text: String) -> Int {
         text.utf8.reduce(0) { $0 + (mustEscape($1) ? ($1 < 0x20 && $1 != UInt8(ascii: "\n") ? 6 : 2) : 1) }
     }
 
-    /// A text with its quotation marks; everything beyond ASCII stays as it is.
+    /// A text in quotation marks. Characters outside ASCII are not escaped.
     package static func quoted(_ text: String) -> String {
         var json: [UInt8] = []
         append(quoted: text, to: &json)
         return String(decoding: json, as: UTF8.self)
     }
 
-    /// Appends a text with its quotation marks.
+    /// Appends a text in quotation marks.
     package static func append(quoted text: String, to json: inout [UInt8]) {
         json.append(UInt8(ascii: "\""))
         append(text, to: &json)
         json.append(UInt8(ascii: "\""))
     }
 
-    /// Appends a text without quotation marks around it.
+    /// Appends an escaped text without quotation marks.
     package static func append(_ text: String, to json: inout [UInt8]) {
         for byte in text.utf8 {
             guard mustEscape(byte) else {

@@ -1,4 +1,6 @@
 /// A JSON value. Numbers keep their text: identifiers may be numbers, and `1` and `1.0` are different ones.
+///
+/// It is therefore not `Codable`, whose decoders give numbers without their text. `ManifestValue` is the JSON value of `Codable` types.
 public enum JSONValue: Sendable, Equatable {
     /// A string, escapes resolved.
     case string(String)
@@ -33,7 +35,7 @@ public enum JSONValue: Sendable, Equatable {
         }
     }
 
-    /// A string, or the text of an integer: what may serve as an identifier.
+    /// A string, or the text of a number, either of which can be an identifier; `nil` for other values.
     package var identifier: String? {
         switch self {
         case .string(let text): text

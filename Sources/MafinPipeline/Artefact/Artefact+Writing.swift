@@ -3,17 +3,20 @@ import MafinNumerics
 import MafinRetrieval
 
 extension Artefact {
-    /// Writes an artefact whole or not at all: to a temporary folder beside `folder`, synced to disk, then renamed.
+    /// Writes an artefact whole or not at all. The files go to a temporary folder beside `folder`, are synced to disk,
+    /// and the folder is then renamed.
     ///
-    /// An artefact that is there is replaced; it stays until the new one is complete. Hashes of the files, and of the
+    /// An existing artefact is replaced, but only once the new one is complete. The hashes of the files, and of the
     /// weights of saved encoders, are computed here.
     /// - Parameters:
-    ///   - manifest: an encoder that is not saved (``EncoderRecord/folder`` is `nil`) carries its hash already.
-    ///   - folder: where to; its parent folders are made.
-    ///   - knownQueries: what it learned from and was chosen on; it must not be measured on these.
-    ///   - saveDocumentEncoder, saveQueryEncoder: write an encoder into the (empty) folder given. Needed where the manifest names its folder.
-    /// - Throws: ``ArtefactError``, `NumericsError` where a file cannot be written, and what the closures throw; `folder` is then
-    ///   as it was before.
+    ///   - manifest: the manifest. An encoder that is not saved (``EncoderRecord/folder`` is `nil`) must already have
+    ///     its hash.
+    ///   - folder: the folder of the artefact. Its parent folders are made.
+    ///   - knownQueries: the queries that it learned from or was chosen on. It must not be measured on them.
+    ///   - saveDocumentEncoder, saveQueryEncoder: write an encoder into the given empty folder. Needed if the manifest
+    ///     names a folder for this encoder, and only then.
+    /// - Throws: ``ArtefactError``, `NumericsError` if a file cannot be written, and whatever the closures throw.
+    ///   `folder` is then unchanged.
     @discardableResult
     public static func write(
         _ manifest: ArtefactManifest, to folder: URL, knownQueries: KnownQueries? = nil,
@@ -22,10 +25,10 @@ extension Artefact {
     ) throws -> Artefact {
         precondition(
             (manifest.documentEncoder.folder != nil) == (saveDocumentEncoder != nil),
-            "an encoder of documents is saved where, and only where, the manifest gives it a folder")
+            "an encoder of documents is saved if, and only if, the manifest gives it a folder")
         precondition(
             (manifest.queryEncoder?.folder != nil) == (saveQueryEncoder != nil),
-            "an encoder of queries is saved where, and only where, the manifest gives it a folder")
+            "an encoder of queries is saved if, and only if, the manifest gives it a folder")
         var written = manifest
         written.files = []
         let path = folder.appendingPathComponent(manifestName).path
@@ -44,7 +47,7 @@ extension Artefact {
             if let knownQueries {
                 try AtomicFile.write(knownQueries.lines, to: temporary.appendingPathComponent(knownQueriesName))
             }
-            written.files = try records(of: temporary)
+            written.files = try ArtefactManifest.FileRecord.all(in: temporary)
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             let data: Data
@@ -65,17 +68,12 @@ extension Artefact {
         self.manifest = manifest
     }
 
-    /// A folder may be replaced that is an artefact, or empty: never somebody's other files.
-    /// - Throws: ``ArtefactError/occupied(path:)`` for any other folder.
+    /// Checks that an artefact may be written to a folder: only an artefact or an empty folder is replaced.
+    /// - Throws: ``ArtefactError/occupied(path:)`` for any other folder, and for a file.
     public static func requireReplaceable(_ folder: URL) throws {
-        let files = FileManager.default
-        var isFolder: ObjCBool = false
-        guard files.fileExists(atPath: folder.path, isDirectory: &isFolder) else { return }
-        if isFolder.boolValue {
-            let contents = try files.contentsOfDirectory(atPath: folder.path)
-            if contents.isEmpty || contents.contains(manifestName) { return }
+        guard try AtomicFile.canReplaceDirectory(at: folder, holding: manifestName) else {
+            throw ArtefactError.occupied(path: folder.path)
         }
-        throw ArtefactError.occupied(path: folder.path)
     }
 
     private static func save(
@@ -91,15 +89,5 @@ extension Artefact {
                 path: final.appendingPathComponent(name).path, missing: encoder.weightsFile)
         }
         encoder.weightsSHA256 = try ContentHash.sha256(of: weights)
-    }
-
-    private static func records(of folder: URL) throws -> [ArtefactManifest.FileRecord] {
-        var records: [ArtefactManifest.FileRecord] = []
-        for path in try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted() {
-            let url = folder.appendingPathComponent(path)
-            guard let bytes = try length(ofRegularFile: url) else { continue }
-            records.append(.init(path: path, bytes: bytes, sha256: try ContentHash.sha256(of: url)))
-        }
-        return records
     }
 }

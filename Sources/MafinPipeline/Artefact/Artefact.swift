@@ -3,10 +3,10 @@ import MafinBlackBox
 import MafinNumerics
 import MafinRetrieval
 
-/// A trained joined embedding on disk: what `train` writes and everything else reads.
+/// A trained joined embedding on disk. `train` writes it, and the other commands read it.
 ///
-/// A folder of `manifest.json` and, unless they are released checkpoints named by id and hash, `document-encoder/` and
-/// `query-encoder/`. It knows nothing of what is encoded: saving and loading encoders is left to whoever has them.
+/// It is a folder with `manifest.json` and the folders `document-encoder/` and `query-encoder/`. A released checkpoint
+/// has no folder; the manifest names it by id and hash. This type does not save or load encoders; the caller does.
 public struct Artefact: Sendable {
     /// The folder.
     public let folder: URL
@@ -18,16 +18,16 @@ public struct Artefact: Sendable {
     /// Name of the file of ``knownQueries()``.
     public static let knownQueriesName = "known-queries.txt"
 
-    /// How closely the files are looked at when an artefact is read.
+    /// How the files are checked when an artefact is read.
     public enum Verification: Sendable {
-        /// Every file is read and its SHA-256 compared: about a second for a gigabyte.
+        /// Every file is read and its SHA-256 compared. This takes about a second per gigabyte.
         case content
-        /// Every file is there, with its length.
+        /// Every file must exist and have the recorded length.
         case length
     }
 
-    /// Reads the manifest of a folder and checks that the folder is as its manifest says.
-    /// - Throws: ``ArtefactError``, naming the file or the field.
+    /// Reads the manifest of a folder, and checks the folder against it.
+    /// - Throws: ``ArtefactError`` with the file or the field.
     public init(readingFrom folder: URL, verification: Verification = .content) throws {
         AtomicFile.recoverDirectory(at: folder)
         let url = folder.appendingPathComponent(Self.manifestName)
@@ -36,7 +36,7 @@ public struct Artefact: Sendable {
         }
         self.folder = folder
         manifest = try Self.decode(data, path: url.path)
-        for file in manifest.files { try Self.verify(file, in: folder, verification: verification) }
+        for file in manifest.files { try file.verify(in: folder, verification, orThrow: ArtefactError.wrongFile) }
         for encoder in [manifest.documentEncoder, manifest.queryEncoder].compactMap({ $0 }) {
             guard let name = encoder.folder else { continue }
             let weights = "\(name)/\(encoder.weightsFile)"
@@ -52,45 +52,47 @@ public struct Artefact: Sendable {
         }
     }
 
-    /// What it learned from and was chosen on; `nil` in artefacts that were written before that was recorded.
-    /// - Throws: ``ArtefactError/wrongContent(path:expected:found:)`` or `RetrievalError.malformedLine` for a damaged file.
+    /// The queries that it learned from or was chosen on; `nil` for artefacts of versions that did not record them.
+    /// - Throws: ``ArtefactError/wrongFile(path:expected:found:)`` or `RetrievalError.malformedLine` for a damaged file.
     public func knownQueries() throws -> KnownQueries? {
         guard let record = manifest.files.first(where: { $0.path == Self.knownQueriesName }) else { return nil }
-        try Self.verify(record, in: folder, verification: .content)
+        try record.verify(in: folder, .content, orThrow: ArtefactError.wrongFile)
         let url = folder.appendingPathComponent(record.path)
         return try KnownQueries(lines: try Data(contentsOf: url), path: url.path)
     }
 
-    /// The record of the encoder of queries or of documents: one record where one encoder serves both.
+    /// The record of the encoder of queries or of documents. If one encoder serves both, it is the same record.
     public func encoder(_ role: TextRole) -> EncoderRecord {
         role == .query ? manifest.queryEncoder ?? manifest.documentEncoder : manifest.documentEncoder
     }
 
-    /// The folder to load the encoder of queries or of documents from.
-    /// - Parameter released: finds a released checkpoint by name and revision, such as in the model hub's cache; its weights
-    ///   are then compared with the recorded hash.
-    /// - Throws: ``ArtefactError/missingFile(path:)`` or ``ArtefactError/wrongContent(path:expected:found:)`` for a released checkpoint
-    ///   that is not the recorded one; what `released` throws.
+    /// The folder from which the encoder of queries or of documents is loaded.
+    /// - Parameter released: finds a released checkpoint by name and revision, for instance in the model hub's cache.
+    ///   Its weights are then compared with the recorded hash.
+    /// - Throws: ``ArtefactError/wrongFile(path:expected:found:)`` for a released checkpoint that is not the recorded one;
+    ///   whatever `released` throws.
     public func encoderFolder(_ role: TextRole, released: (EncoderRecord) throws -> URL) throws -> URL {
         let record = encoder(role)
         if let name = record.folder { return folder.appendingPathComponent(name, isDirectory: true) }
         return try Self.releasedFolder(of: record, released: released)
     }
 
-    /// The folder of a released checkpoint, once its weights are known to be the recorded ones.
+    /// Finds the folder of a released checkpoint, and checks that its weights are the recorded ones.
     /// - Throws: as ``encoderFolder(_:released:)``.
     static func releasedFolder(of record: EncoderRecord, released: (EncoderRecord) throws -> URL) throws -> URL {
         let found = try released(record)
         let weights = found.appendingPathComponent(record.weightsFile)
-        guard FileManager.default.fileExists(atPath: weights.path) else {
-            throw ArtefactError.missingFile(path: weights.path)
+        let isThere = FileManager.default.fileExists(atPath: weights.path)
+        let hash = isThere ? try ContentHash.sha256(of: weights) : "no file"
+        guard hash == record.weightsSHA256 else {
+            throw ArtefactError.wrongFile(
+                path: weights.path, expected: "SHA-256 \(record.weightsSHA256)", found: hash)
         }
-        try require(record.weightsSHA256, of: weights)
         return found
     }
 
     /// Checks that a black box is the one of the manifest.
-    /// - Parameter dimension: numbers in its vectors, where an answer has been seen.
+    /// - Parameter dimension: the dimension of its vectors, if an answer has been seen.
     /// - Throws: ``ArtefactError/otherBlackBox(path:differences:)`` or ``ArtefactError/dimension(path:of:expected:found:)``.
     public func require(blackBox: BlackBoxIdentity, dimension: Int? = nil) throws {
         let differences = blackBox.differences(from: manifest.blackBox)
@@ -100,7 +102,7 @@ public struct Artefact: Sendable {
         if let dimension = dimension ?? blackBox.dimension { try require(blackBoxDimension: dimension) }
     }
 
-    /// Checks that vectors of the black box are as wide as the manifest says.
+    /// Checks that vectors of the black box have the dimension of the manifest.
     /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``.
     public func require(blackBoxDimension dimension: Int) throws {
         guard dimension == manifest.blackBoxDimension else {
@@ -109,7 +111,7 @@ public struct Artefact: Sendable {
         }
     }
 
-    /// Checks that a loaded encoder's vectors are as wide as the manifest says.
+    /// Checks that a loaded encoder's vectors have the dimension of the manifest.
     /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``.
     public func require(encoderDimension dimension: Int, _ role: TextRole) throws {
         guard dimension == encoder(role).dimension else {
@@ -117,29 +119,6 @@ public struct Artefact: Sendable {
                 path: folder.path, of: "the \(role.rawValue) encoder", expected: encoder(role).dimension,
                 found: dimension)
         }
-    }
-
-    private static func verify(
-        _ file: ArtefactManifest.FileRecord, in folder: URL, verification: Verification
-    ) throws {
-        let url = folder.appendingPathComponent(file.path)
-        guard let length = try? length(ofRegularFile: url) else { throw ArtefactError.missingFile(path: url.path) }
-        guard length == file.bytes else {
-            throw ArtefactError.wrongLength(path: url.path, expected: file.bytes, found: length)
-        }
-        if verification == .content { try require(file.sha256, of: url) }
-    }
-
-    private static func require(_ hash: String, of file: URL) throws {
-        let found = try ContentHash.sha256(of: file)
-        guard found == hash else { throw ArtefactError.wrongContent(path: file.path, expected: hash, found: found) }
-    }
-
-    /// `nil` for a folder, a link or the like.
-    static func length(ofRegularFile url: URL) throws -> Int? {
-        let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
-        guard attributes[.type] as? FileAttributeType == .typeRegular else { return nil }
-        return (attributes[.size] as? NSNumber)?.intValue ?? 0
     }
 
     private static func decode(_ data: Data, path: String) throws -> ArtefactManifest {

@@ -2,25 +2,21 @@
 public enum ArtefactError: Error, Equatable, CustomStringConvertible {
     /// The folder has no `manifest.json`.
     case notAnArtefact(path: String)
-    /// The manifest is of a format that this library does not know.
+    /// The manifest has a format version that this library cannot read.
     case unknownFormat(path: String, newestKnown: Int, found: Int)
     /// The manifest is not JSON, or a field is missing or of another type.
     case malformedManifest(path: String, field: String, reason: String)
     /// A field contradicts another.
     case contradiction(path: String, field: String, expected: String, found: String)
-    /// A file that the manifest names is not there.
-    case missingFile(path: String)
-    /// A file has another length than the manifest says.
-    case wrongLength(path: String, expected: Int, found: Int)
-    /// A file has another content than the manifest says.
-    case wrongContent(path: String, expected: String, found: String)
-    /// The manifest does not say which weights training began with, as manifests did not before that was recorded.
+    /// A file is missing, or its length or content differs from the manifest.
+    case wrongFile(path: String, expected: String, found: String)
+    /// The manifest does not record the weights with which training began. Manifests of older versions do not.
     case releasedUnknown(path: String)
-    /// The black box is not the one that the encoder was trained beside.
+    /// The black box is not the one that the encoder was trained with.
     case otherBlackBox(path: String, differences: [String])
-    /// Vectors are not as wide as the manifest says.
+    /// Vectors do not have the dimension of the manifest.
     case dimension(path: String, of: String, expected: Int, found: Int)
-    /// The folder to write holds something else than an artefact.
+    /// The folder to write to holds files that are not an artefact.
     case occupied(path: String)
     /// An encoder was saved without the file that holds its weights.
     case incompleteEncoder(path: String, missing: String)
@@ -37,12 +33,8 @@ public enum ArtefactError: Error, Equatable, CustomStringConvertible {
             field.isEmpty ? "\(path): \(reason)" : "\(path): '\(field)': \(reason)"
         case .contradiction(let path, let field, let expected, let found):
             "\(path): '\(field)': expected \(expected), found \(found)"
-        case .missingFile(let path):
-            "\(path) is missing: the artefact's manifest names it"
-        case .wrongLength(let path, let expected, let found):
-            "\(path) has \(found) bytes, \(expected) by the artefact's manifest: it was cut or changed"
-        case .wrongContent(let path, let expected, let found):
-            "\(path) has SHA-256 \(found), \(expected) by the artefact's manifest: it was changed"
+        case .wrongFile(let path, let expected, let found):
+            "\(path): the artefact's manifest says \(expected), found \(found)"
         case .releasedUnknown(let path):
             "\(path) was written by an older version, which did not record the released encoder's hash: train it again to compare"
         case .otherBlackBox(let path, let differences):

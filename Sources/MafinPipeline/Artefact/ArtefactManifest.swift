@@ -4,53 +4,55 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// Everything that is known about a trained joined embedding: `manifest.json` of an ``Artefact``.
+/// The content of `manifest.json` of an ``Artefact``: everything that is known about a trained joined embedding.
 ///
-/// Nothing that determines a vector or a figure is left to a default of the reader.
+/// It states everything that determines a vector or a figure, so that nothing depends on defaults of the reader.
 public struct ArtefactManifest: Sendable, Codable, Equatable {
-    /// The format that this library writes, and the newest that it reads.
+    /// The format version that this library writes, and the newest that it reads.
     ///
-    /// 1 stored λ and τ beside the weights they follow from; 2 stores the weights alone (``Mixture``).
+    /// Format 1 stored λ and τ in addition to the weights that determine them. Format 2 stores only the weights
+    /// (``Mixture``).
     public static let currentFormatVersion = 2
 
-    /// Version of the folder's format.
+    /// Format version of the artefact.
     public var formatVersion = currentFormatVersion
-    /// What wrote it.
+    /// The library that wrote it.
     public var library = LibraryVersion.current
-    /// What it was trained as.
+    /// The method that it was trained with.
     public var contender = Contender.mafin
-    /// Whose vectors are the first part of joined ones.
+    /// The black box, whose vectors are the first part of joined vectors.
     public var blackBox: BlackBoxIdentity
-    /// How to reach the black box again, where that is known: no secret, and no part of what determines a vector.
+    /// How to reach the black box again, if that is known. It holds no secret, and it does not affect any vector.
     public var blackBoxSource: BlackBoxSource?
-    /// Numbers in the black box's vectors: the width of the first part.
+    /// Dimension of the black box's vectors, the first part of joined vectors.
     public var blackBoxDimension: Int
-    /// How the black box and the local encoder become one vector and one score.
+    /// How the vectors and the scores of the black box and the local encoder are combined.
     public var mixing: Mixture
-    /// The encoder of documents; of queries too, where ``queryEncoder`` is `nil`.
+    /// The encoder of documents, and of queries too if ``queryEncoder`` is `nil`.
     public var documentEncoder: EncoderRecord
-    /// The encoder of queries, where the towers differ.
+    /// The encoder of queries; `nil` if it is the encoder of documents.
     public var queryEncoder: EncoderRecord?
-    /// The checkpoint that training began with, as it was released: what "untrained" means in a comparison. ``EncoderRecord/folder`` is `nil`,
-    /// and the hash that of the released weights. `nil` in manifests that were written before it was recorded; see ``releasedEncoder``.
+    /// The released checkpoint with which training began; comparisons call it "untrained". Its ``EncoderRecord/folder``
+    /// is `nil`, and its hash is that of the released weights. `nil` in manifests of versions that did not record it;
+    /// see ``releasedEncoder``.
     public var released: EncoderRecord?
-    /// The training objective with every hyper-parameter; `nil` where nothing was trained.
+    /// The training objective with all hyper-parameters; `nil` if nothing was trained.
     public var objective: LossSummary?
-    /// How the encoder was trained; `nil` where nothing was trained.
+    /// How the encoder was trained; `nil` if nothing was trained.
     public var training: Training?
     /// The weights fitted on dev with the encoder as released: the untrained concatenation to compare with.
     public var untrainedScale: MixtureWeights?
-    /// Every seed by what it was for.
+    /// All seeds, by their purpose.
     public var seeds: [String: UInt64] = [:]
-    /// What it was trained, chosen and measured on.
+    /// The data that it was trained, chosen and measured on.
     public var data: [DataRecord] = []
-    /// Figures on dev, on which everything was chosen.
+    /// Figures on dev, where everything was chosen.
     public var development: EvaluationReport?
-    /// Figures on test, looked at once.
+    /// Figures on test, measured once.
     public var test: EvaluationReport?
-    /// Whether it pays.
+    /// Whether the trained embedding is worth using, judged on dev.
     public var verdict: Verdict
-    /// Every file of the folder beside the manifest. Filled in by ``Artefact`` when it is written.
+    /// All files of the folder except the manifest. ``Artefact`` fills this in when it writes.
     public var files: [FileRecord] = []
 
     /// How the encoder was trained.
@@ -59,7 +61,7 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
         public var mode: String
         /// Updates of the weights in the state that was kept.
         public var steps: Int
-        /// Every option by name, such as the trainer's options through ``ManifestValue/init(encoding:)``.
+        /// All options by name, for instance the trainer's options by ``ManifestValue/init(encoding:)``.
         public var hyperparameters: [String: ManifestValue]
     }
 
@@ -67,9 +69,9 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     public struct DataRecord: Sendable, Codable, Hashable {
         /// `corpus`, `queries`, `qrels/train`, …
         public var role: String
-        /// Name of the file or data set; no path of the machine.
+        /// Name of the file or data set, without a path.
         public var name: String
-        /// SHA-256 of its bytes, lower-case hexadecimal.
+        /// SHA-256 of its bytes in lower-case hexadecimal.
         public var sha256: String
         /// Number of documents, queries or labels.
         public var count: Int
@@ -77,32 +79,67 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
 
     /// One file of the folder.
     public struct FileRecord: Sendable, Codable, Hashable {
-        /// Path inside the folder, parts separated by `/`.
+        /// Path relative to the folder, with `/` between its parts.
         public var path: String
-        /// Length.
+        /// Length in bytes.
         public var bytes: Int
-        /// SHA-256 of the content, lower-case hexadecimal.
+        /// SHA-256 of the content in lower-case hexadecimal.
         public var sha256: String
     }
 
-    /// Numbers in a joined vector.
+    /// Dimension of a joined vector.
     public var joinedDimension: Int { blackBoxDimension + documentEncoder.dimension }
 
-    /// The checkpoint as released: ``released``, else the encoder of a tower that training left alone; `nil` where neither is known.
+    /// The released checkpoint: ``released`` if it is recorded, otherwise an encoder that training did not change.
+    /// `nil` if neither is known.
     public var releasedEncoder: EncoderRecord? {
         released ?? [documentEncoder, queryEncoder].compactMap { $0 }.first { $0.folder == nil }
     }
 }
 
+extension ArtefactManifest.FileRecord {
+    /// The records of all files of a folder and its subfolders, by path.
+    package static func all(in folder: URL) throws -> [Self] {
+        try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted().compactMap { path in
+            let url = folder.appendingPathComponent(path)
+            guard let bytes = try length(ofRegularFile: url) else { return nil }
+            return Self(path: path, bytes: bytes, sha256: try ContentHash.sha256(of: url))
+        }
+    }
+
+    /// Checks that the file is there as recorded: its length, or all its content.
+    /// - Throws: `error` of the file's path, what the record says, and what was found.
+    package func verify<Failure: Error>(
+        in folder: URL, _ verification: Artefact.Verification,
+        orThrow error: (_ path: String, _ expected: String, _ found: String) -> Failure
+    ) throws {
+        let url = folder.appendingPathComponent(path)
+        let length = try? Self.length(ofRegularFile: url)
+        guard length == bytes else {
+            throw error(url.path, "\(bytes) bytes", length.map { "\($0) bytes" } ?? "no file")
+        }
+        guard verification == .content else { return }
+        let hash = try ContentHash.sha256(of: url)
+        guard hash == sha256 else { throw error(url.path, "SHA-256 \(sha256)", hash) }
+    }
+
+    /// `nil` for a folder, a link or the like.
+    private static func length(ofRegularFile url: URL) throws -> Int? {
+        let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
+        guard attributes[.type] as? FileAttributeType == .typeRegular else { return nil }
+        return (attributes[.size] as? NSNumber)?.intValue ?? 0
+    }
+}
+
 extension ArtefactManifest.DataRecord {
-    /// The record of a file, which is read for its hash.
+    /// The record of a file. The file is read to compute its hash.
     package init(role: String, file: URL, count: Int) throws {
         self.init(role: role, name: file.lastPathComponent, sha256: try ContentHash.sha256(of: file), count: count)
     }
 }
 
 extension ArtefactManifest {
-    /// The first field that contradicts another or names a place outside of the artefact, as (field, expected, found).
+    /// The first field that contradicts another field, or names a path outside the artefact; `nil` if there is none.
     func firstContradiction() -> (field: String, expected: String, found: String)? {
         if blackBoxDimension < 1 { return ("blackBoxDimension", "at least 1", "\(blackBoxDimension)") }
         if let dimension = blackBox.dimension, dimension != blackBoxDimension {
@@ -138,7 +175,7 @@ extension ArtefactManifest {
         return nil
     }
 
-    /// Whether a relative path stays below the folder it is relative to.
+    /// Whether a relative path stays inside its base folder.
     private static func isInside(_ path: String) -> Bool {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         return !path.isEmpty && parts.allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." } && !path.contains("\0")

@@ -2,35 +2,37 @@ import Foundation
 import MafinBlackBox
 import MafinEncoder
 
-/// The local encoder of queries, of documents or of both, and everything that determines its vectors.
+/// A local encoder of queries, of documents or of both, with everything that determines its vectors.
 public struct EncoderRecord: Sendable, Codable, Hashable {
-    /// The checkpoint, or the one that training began with: an id such as `sentence-transformers/all-MiniLM-L6-v2`, or a folder's name.
+    /// The checkpoint, or for a trained encoder the checkpoint with which training began: an id such as
+    /// `sentence-transformers/all-MiniLM-L6-v2`, or a folder's name.
     public var name: String
-    /// Revision of the repository, where it is known.
+    /// Revision of the repository; `nil` if it is not known.
     public var revision: String?
-    /// Where the folder ``name`` lay when the artefact was written: the first place to look. Its hash says whether it is still the same.
+    /// Path of the folder ``name`` when the artefact was written. A reader looks there first, and compares the hash to
+    /// see whether it is still the same.
     public var path: String?
-    /// The folder inside the artefact that holds the encoder; `nil` where it is the released checkpoint ``name`` as it is,
-    /// which is not copied and has to be found by whoever reads the artefact.
+    /// The folder inside the artefact that holds the encoder. `nil` if the encoder is the unchanged released checkpoint
+    /// ``name``; the artefact has no copy of it, so the reader has to find it.
     public var folder: String?
     /// The file with the weights, inside the encoder's folder.
     public var weightsFile = "model.safetensors"
-    /// SHA-256 of ``weightsFile``, lower-case hexadecimal. Filled in by ``Artefact`` for an encoder that it saves.
+    /// SHA-256 of ``weightsFile`` in lower-case hexadecimal. ``Artefact`` fills it in for an encoder that it saves.
     public var weightsSHA256 = ""
-    /// Numbers in a vector.
+    /// Dimension of its vectors.
     public var dimension: Int
-    /// How token vectors become one (`mean`, `cls`); `nil` where there is no such thing.
+    /// How token vectors are pooled (`mean`, `cls`); `nil` for an encoder without pooling.
     public var pooling: String?
-    /// Put before each query.
+    /// Text in front of each query.
     public var queryPrefix = ""
-    /// Put before each document.
+    /// Text in front of each document.
     public var documentPrefix = ""
-    /// Texts are cut to so many tokens; `nil` where the inputs have no length.
+    /// Number of tokens to which texts are cut; `nil` if inputs have no length.
     public var maximumLength: Int?
 
-    /// The folder of the encoder of documents (and of queries, where both towers are one).
+    /// The folder of the encoder of documents, or of both if one encoder serves both.
     public static let documentFolder = "document-encoder"
-    /// The folder of the encoder of queries, where training made the towers differ.
+    /// The folder of the encoder of queries, if it differs from the encoder of documents.
     public static let queryFolder = "query-encoder"
 
     func load(from folder: URL) throws -> TextEncoder {
@@ -41,6 +43,6 @@ public struct EncoderRecord: Sendable, Codable, Hashable {
 }
 
 extension TextPrefixes {
-    /// The one in front of queries, or of documents.
+    /// The prefix of queries or of documents.
     subscript(role: TextRole) -> String { role == .query ? query : document }
 }

@@ -1,4 +1,4 @@
-/// Which library wrote a file.
+/// The name and version of the library that wrote a file.
 public struct LibraryVersion: Sendable, Codable, Hashable, CustomStringConvertible {
     /// `mafin`.
     public var name: String

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Any JSON value: how a manifest keeps hyper-parameters by name without knowing which there are.
+/// Any JSON value. A manifest uses it for hyper-parameters whose names and types this library does not fix.
 public enum ManifestValue: Sendable, Hashable {
     /// `null`.
     case null
@@ -17,7 +17,7 @@ public enum ManifestValue: Sendable, Hashable {
     /// Values by name.
     case record([String: ManifestValue])
 
-    /// What `value` encodes as: all its stored properties by name, where its coding is the synthesised one.
+    /// The JSON that `value` encodes to. If its coding is synthesised, that is all stored properties by name.
     /// - Throws: `EncodingError`, for instance for a number that JSON cannot hold.
     public init(encoding value: some Encodable) throws {
         self = try JSONDecoder().decode(ManifestValue.self, from: JSONEncoder().encode(value))
@@ -34,7 +34,7 @@ extension ManifestValue {
         }
     }
 
-    /// The value for people: numbers with four digits, lists and records on one line.
+    /// The value as text for people: numbers with four significant digits, lists and records on one line.
     public var text: String {
         switch self {
         case .null: "none"

@@ -2,41 +2,42 @@ import MafinBlackBox
 import MafinMethod
 import MafinNumerics
 
-/// How the black box and the local encoder become one: one score, and one vector.
+/// How the black box and the local encoder are combined into one score and one vector.
 ///
-/// The score is `s = (1−λ) s_bb + λ s_θ` of the cosines (λ = ½ is the Mafin of arXiv 2402.12177), and the inner product of a joined query
-/// and a joined document. λ = 0 gives the black box's own ranking and λ = 1 the local encoder's, bit for bit. In the norm form
-/// (``MafinMethod/LocalForm/norm(factor:)``) each text has a weight of its own in the place of λ.
+/// The score is `s = (1−λ) s_bb + λ s_θ`, a weighted sum of both cosines (arXiv 2402.12177, where λ = ½). It equals the
+/// inner product of the joined query and the joined document. λ = 0 gives the black box's own ranking and λ = 1 the
+/// local encoder's, bit for bit. In the norm form (``MafinMethod/LocalForm/norm(factor:)``) each text has its own
+/// weight instead of λ.
 public struct Mixture: Sendable, Hashable {
-    /// Which side of a joined pair carries the weights.
+    /// Whether the query vectors alone or the vectors of both sides contain the weights.
     public enum Layout: String, Sendable, Codable, CaseIterable {
-        /// Documents `[d_bb ; d_θ]`, all of length √2, so that cosine and inner product rank alike; queries `[(1−λ) q_bb ; λ q_θ]`. λ may
-        /// change, even by query, without touching the index.
+        /// Documents are `[d_bb ; d_θ]`, queries are `[(1−λ) q_bb ; λ q_θ]`. All documents have length √2, so cosine
+        /// and inner product give the same ranking. λ may differ from query to query without a change of the index.
         case querySided = "query-sided"
-        /// `[√(1−λ) e_bb ; √λ e_θ]` on both sides. Unit length, so that documents can be compared with documents; another λ needs
-        /// another index. Joined rows of the norm form are of this layout too.
+        /// Documents and queries are `[√(1−λ) e_bb ; √λ e_θ]`. They have unit length, so documents can be compared with
+        /// documents. A different λ needs a different index. The norm form uses this layout too.
         case symmetric
     }
 
     /// Where the weights come from.
     public enum Origin: String, Sendable, Codable {
-        /// Given beforehand; λ = ½ is the paper's Mafin.
+        /// Given by the caller, for instance λ = ½ as in the paper.
         case fixed
-        /// Fitted to labels by likelihood (``MafinMethod/Calibration``).
+        /// Fitted to labels by maximum likelihood (``MafinMethod/Calibration``).
         case calibrated
     }
 
     /// The weights of both scores in the logit.
     public var weights: MixtureWeights
-    /// What is done to the local encoder's vectors.
+    /// How the local encoder's vectors are prepared.
     public let localForm: LocalForm
-    /// Which side carries the weights.
+    /// Which vectors contain the weights.
     public let layout: Layout
     /// Where the weights come from.
     public var origin: Origin
-    /// Standard error of a fitted λ.
+    /// Standard error of a fitted λ; `nil` if it is not known, or nothing was fitted.
     public var lambdaStandardError: Double?
-    /// Queries that a fit of the weights saw; `nil` where it is not known, or nothing was fitted.
+    /// Number of queries on which the weights were fitted; `nil` if it is not known, or nothing was fitted.
     public var fittedQueries: Int?
 
     /// A mixture with one λ for all texts.
@@ -55,7 +56,7 @@ public struct Mixture: Sendable, Hashable {
     /// A mixture of the norm form: `[e_bb ; c e_θ] / √(1 + c² ‖e_θ‖²)` on both sides.
     /// - Parameters:
     ///   - localFactor: c, above 0.
-    ///   - weights: those of training. Their temperature made the logits; no ranking depends on them.
+    ///   - weights: the weights of training. Their temperature was used for the logits. Rankings do not depend on them.
     public init(normForm localFactor: Float, trainedWith weights: MixtureWeights) {
         precondition(localFactor > 0 && localFactor.isFinite, "the local factor \(localFactor) is not above zero")
         self.weights = weights
@@ -67,17 +68,17 @@ public struct Mixture: Sendable, Hashable {
     /// λ; `nil` in the norm form.
     public var lambda: Float? { localForm == .unit ? weights.lambda : nil }
 
-    /// Whether a query may have another λ with the same vectors of documents.
+    /// Whether λ can differ from query to query with the same document vectors.
     public var isLambdaFree: Bool { localForm == .unit && layout == .querySided }
 
-    /// The same with another λ.
+    /// The same mixture with another λ, and with the temperature 1.
     /// - Precondition: not the norm form.
     public func with(lambda: Float) -> Mixture {
         precondition(localForm == .unit, "the norm form has no λ")
         return Mixture(MixtureWeights(lambda: lambda), layout: layout)
     }
 
-    /// The weights by which scores are mixed to rank: 1−λ and λ. The norm form has its weights in the vectors.
+    /// The weights for ranking: 1−λ and λ. Both are 1 in the norm form, whose vectors contain the weights.
     package var rankingWeights: MixtureWeights {
         lambda.map { MixtureWeights(lambda: $0) } ?? MixtureWeights(blackBox: 1, local: 1)
     }
@@ -86,13 +87,15 @@ public struct Mixture: Sendable, Hashable {
 // MARK: Joined vectors
 
 extension Mixture {
-    /// Joined vectors, `(rows, blackBox.columns + local.columns)`, the black box's part first.
+    /// Joined vectors, `(rows, blackBox.columns + local.columns)`. The black box's part comes first.
     ///
-    /// Both parts are given as they come; each row is made unit length (``MafinMethod/UnitRows``), but for the norm form's local part.
+    /// Rows may have any length above 0. They are scaled to unit length (``MafinMethod/UnitRows``), except for the
+    /// local part of the norm form, whose rows may also be all zeros.
     /// - Parameters:
-    ///   - blackBox, local: one row a text, in the same order.
-    ///   - ids: one a row, named in errors; may be empty.
-    /// - Throws: `CombinationError` for different row counts, and for the first row that is all zeros or not finite.
+    ///   - blackBox, local: one row per text, in the same order.
+    ///   - ids: one per row, for error messages; may be empty.
+    /// - Throws: `CombinationError` if the numbers of rows differ, and for the first row that is all zeros or not
+    ///   finite.
     /// - Complexity: O(rows · columns).
     public func join(blackBox: Matrix, local: Matrix, as role: TextRole, ids: [String] = []) throws -> Matrix {
         guard blackBox.rows == local.rows else {
@@ -106,21 +109,22 @@ extension Mixture {
         }
     }
 
-    /// Joined queries where the black box does not answer: its part is zeros, the local part has unit length.
+    /// Joined queries without the black box's vectors, `(rows, blackBoxDimension + local.columns)`. Its part is zeros,
+    /// and the local part has unit length.
     ///
-    /// They can be compared with all joined documents of this mixture. With one λ for all texts the ranking is the local encoder's own.
-    /// In the norm form it is not: a document's local part is shorter than 1, by `c‖d‖ / √(1 + c²‖d‖²)`, so that of two
-    /// documents of equal cosine the one with the longer local vector ranks first.
+    /// They can be compared with all joined documents of this mixture. With one λ for all texts the ranking is the
+    /// local encoder's own. In the norm form it is not, because the local part of a document has the length
+    /// `c‖d‖ / √(1 + c²‖d‖²)`. Of two documents with equal cosine, the one with the longer local vector ranks first.
     /// - Parameters:
-    ///   - local: one row a query.
-    ///   - blackBoxDimension: columns of the black box's part.
+    ///   - local: one row per query.
+    ///   - blackBoxDimension: number of columns of the black box's part.
     /// - Throws: `CombinationError` for the first row that is all zeros or not finite.
     public func joinQueries(localOnly local: Matrix, blackBoxDimension: Int, ids: [String] = []) throws -> Matrix {
         let unit = try UnitRows.make(local, source: .local, ids: ids)
         return Self.concatenated(Matrix(rows: local.rows, columns: blackBoxDimension), unit, localFactor: 1) { _ in 0 }
     }
 
-    /// What both parts of the joined vectors of one side are multiplied by.
+    /// The factors of both parts of joined vectors of one side.
     private func factors(of role: TextRole) -> (blackBox: Float, local: Float) {
         guard let lambda else { return (1, 1) }
         return switch (layout, role) {
@@ -157,8 +161,8 @@ extension Mixture {
 
 // MARK: Storage
 
-/// Stored as `{"layout": "query-sided", "weights": {"blackBox": …, "local": …}, "origin": "calibrated", …}`; in the norm form with
-/// `"localFactor"` in place of the layout. Artefacts of format 1 stored λ three times, beside the weights; they are read too.
+/// Stored as `{"layout": "query-sided", "weights": {"blackBox": …, "local": …}, "origin": "calibrated", …}`. The norm
+/// form has `"localFactor"` instead of `"layout"`. Artefacts of format 1 can be read too; they also stored λ.
 extension Mixture: Codable {
     private enum CodingKeys: String, CodingKey {
         case layout, localFactor, weights, origin, lambdaStandardError, fittedQueries
@@ -168,7 +172,7 @@ extension Mixture: Codable {
 
     private enum CombinationKeys: String, CodingKey { case form, lambda, localFactor }
 
-    /// Reads a mixture and checks its numbers.
+    /// Reads a mixture of format 1 or 2 and checks its numbers.
     public init(from decoder: any Decoder) throws {
         let old = try decoder.container(keyedBy: Format1Keys.self)
         if old.contains(.combination) {
@@ -223,7 +227,7 @@ extension Mixture: Codable {
         return factor
     }
 
-    /// Writes what is stored, and nothing that follows from it.
+    /// Writes the stored properties, and no derived values.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         switch localForm {

@@ -2,33 +2,36 @@ import Foundation
 import MafinMethod
 import MafinRetrieval
 
-/// Whether a trained encoder should be used beside its black box, from held-out queries.
+/// Whether a trained encoder should be used beside its black box, judged on held-out queries.
 public struct Verdict: Sendable, Codable, Hashable {
     /// The answer.
     public enum Decision: String, Sendable, Codable {
-        /// The whole interval of the difference to the black box lies above 0, and the gain of training is shown.
+        /// The 95 % interval of the difference to the black box lies above 0, and training shows a gain.
         case ship
-        /// λ = 0, or the metric does not rise: over the black box, or by training.
+        /// λ is 0, or the metric is not above the black box's, or training does not raise it.
         case doNotShip = "do-not-ship"
-        /// The metric rises, but chance may explain the difference to the black box or the gain of training; or nothing was measured.
+        /// The metric rises, but the difference to the black box or the gain of training may be chance; or nothing was
+        /// measured.
         case cannotTell = "cannot-tell"
     }
 
     /// The answer.
     public let decision: Decision
-    /// Why, in one or two sentences with the figures.
+    /// The reason, in one or two sentences with the figures.
     public let reason: String
-    /// Whether the user overrode it (`--force`); the decision stays what it was.
+    /// Whether the user overrode it (`--force`). The decision does not change.
     public private(set) var isForced = false
 
     /// Decides from the share of the local score, the difference to the black box on dev, and the gain of training.
     ///
-    /// λ and the training state were chosen on dev too, so the difference to the black box is a little too high; test has the last word. The
-    /// gain of training is measured on dev queries that did not choose the state (``TrainingGain``).
+    /// λ and the state were chosen on dev too, so the difference to the black box is slightly too high on average. Only
+    /// a measurement on test is unbiased. The gain of training is measured on dev queries that did not choose the state
+    /// (``TrainingGain``).
     /// - Parameters:
-    ///   - lambda: λ as chosen on dev, in 0…1; `nil` where each text has a weight of its own.
-    ///   - difference: mean over dev queries of joined minus black box, with its 95 % interval; `nil` where none was measured.
-    ///   - gain: what training gained over its untrained start; `nil` where nothing was trained.
+    ///   - lambda: λ as chosen on dev, in 0…1; `nil` if each text has its own weight.
+    ///   - difference: mean over dev queries of joined embedding minus black box, with its 95 % interval; `nil` if
+    ///     nothing was measured.
+    ///   - gain: the gain of training over its untrained start; `nil` if nothing was trained.
     public init(
         lambda: Float?, metric: String, difference: (mean: Double, low: Double, high: Double)?, queries: Int,
         gain: TrainingGain? = nil
@@ -73,10 +76,10 @@ public struct Verdict: Sendable, Codable, Hashable {
 
     /// Decides from a comparison on dev.
     /// - Parameters:
-    ///   - lambda: λ as chosen on dev; `nil` where each text has a weight of its own.
+    ///   - lambda: λ as chosen on dev; `nil` if each text has its own weight.
     ///   - development: the comparison, with the black box as its baseline.
-    ///   - system: the joined embedding's name there.
-    ///   - gain: what training gained over its untrained start, in the same metric; `nil` where nothing was trained.
+    ///   - system: the joined embedding's name in the comparison.
+    ///   - gain: the gain of training over its untrained start, in the same metric; `nil` if nothing was trained.
     public init(
         lambda: Float?, development: EvaluationReport, system: String = "mafin", gain: TrainingGain? = nil,
         metric: Metric = .nDCG(cutoff: 10)
@@ -87,10 +90,10 @@ public struct Verdict: Sendable, Codable, Hashable {
             queries: development.queries, gain: gain)
     }
 
-    /// Whether the artefact may be used: the verdict is not against it, or the user overrode it.
+    /// Whether the artefact may be used: the decision is not ``Decision/doNotShip``, or the user overrode it.
     public var allowsUse: Bool { decision != .doNotShip || isForced }
 
-    /// The same verdict, overridden (`--force`) where it is against use; any other stays as it is.
+    /// The verdict after `--force`: ``Decision/doNotShip`` is overridden, any other decision stays the same.
     public func forced() -> Verdict {
         var result = self
         result.isForced = decision == .doNotShip
@@ -105,8 +108,8 @@ public struct Verdict: Sendable, Codable, Hashable {
 }
 
 extension Verdict.Decision {
-    /// The judgement as people are told. On dev it says whether a comparison on held-out queries is worth the time; the word verdict is for the
-    /// answer of that comparison.
+    /// The decision in words for the user. On dev it says whether a comparison on test queries is worth its time. The
+    /// word "verdict" is used only for the result of that comparison.
     public var words: String {
         switch self {
         case .ship: "worth comparing"

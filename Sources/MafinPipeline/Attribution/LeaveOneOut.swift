@@ -4,17 +4,18 @@ import MafinMethod
 import MafinNumerics
 import MafinText
 
-/// Finds which words carry a local score: each word is left out in turn and the rest is encoded anew (Li, Monroe and Jurafsky 2016,
-/// "Understanding neural networks through representation erasure").
+/// Measures how much each word contributes to a local score. Each word is left out in turn, and the rest is encoded
+/// again (Li, Monroe and Jurafsky 2016, "Understanding neural networks through representation erasure").
 ///
-/// A word is left out with all its pieces, and what follows moves up, as if the word had not been written.
+/// All word pieces of the word are left out, and the following tokens move forward, as if the word had not been
+/// written.
 public struct LeaveOneOut {
     private let queryEncoder: TextEncoder
     private let documentEncoder: TextEncoder
     private let form: LocalForm
     private let weight: Double
 
-    /// For the local encoder of an artefact; contributions are to its part of the score.
+    /// For the local encoder of an artefact. Contributions are to the local part of the score.
     public init(_ model: ArtefactModel) {
         let mixture = model.manifest.mixing
         self.init(
@@ -22,10 +23,10 @@ public struct LeaveOneOut {
             weight: Double(mixture.rankingWeights.local))
     }
 
-    /// For any two encoders of one dimension.
+    /// For any two encoders of the same dimension.
     /// - Parameters:
-    ///   - form: what is done to the encoders' rows before they are compared.
-    ///   - weight: what the inner product is multiplied by, λ for the local part of a joined score.
+    ///   - form: how the encoders' rows are prepared before they are compared.
+    ///   - weight: factor of the inner product: λ for the local part of a joined score.
     public init(
         queryEncoder: TextEncoder, documentEncoder: TextEncoder, form: LocalForm = .unit, weight: Double = 1
     ) {
@@ -37,15 +38,16 @@ public struct LeaveOneOut {
         self.weight = weight
     }
 
-    /// What each word of the query adds to the local score of a document.
-    /// - Complexity: as many texts are encoded as the query has words.
+    /// The contribution of each word of the query to the local score of a document.
+    /// - Complexity: one encoded text per word of the query.
     public func query(_ query: String, document: String) throws -> ScoreAttribution {
         try attribution(of: query, as: .query, other: document)
     }
 
-    /// What each word of a document adds to its local score.
+    /// The contribution of each word of a document to its local score.
     /// - Parameter document: its ``MafinRetrieval/Document/textForEncoding``.
-    /// - Complexity: as many texts are encoded as the encoder reads words of the document, at most its maximum length of them: seconds for a long one.
+    /// - Complexity: one encoded text per word of the document that the encoder reads, at most its maximum length:
+    ///   seconds for a long document.
     public func document(_ document: String, query: String) throws -> ScoreAttribution {
         try attribution(of: document, as: .document, other: query)
     }
@@ -53,65 +55,17 @@ public struct LeaveOneOut {
     private func attribution(of text: String, as role: TextRole, other: String) throws -> ScoreAttribution {
         let mine = role == .query ? queryEncoder : documentEncoder
         let theirs = role == .query ? documentEncoder : queryEncoder
-        let words = Words(text, prefix: mine.prefixes[role], encoder: mine)
-        let rows = form.prepare(try mine.encoder.embed(words.batch)).vectors
+        let words = WordRanges(
+            text, prefix: mine.prefixes[role], tokenizer: mine.tokenizer, maximumLength: mine.maximumLength)
+        let batch = words.batch(without: words.words.map(\.tokens))
+        let rows = form.prepare(try mine.encoder.embed(batch)).vectors
         let prefix = theirs.prefixes[role == .query ? .document : .query]
         let fixed = form.prepare(try theirs.embedUnnormalized([other], prefix: prefix)).vectors
         let scores = Matrix.multiply(rows, transposed: fixed).values.map { Double($0) * weight }
+        let shares = Dictionary(
+            uniqueKeysWithValues: scores.dropFirst().enumerated().map { ($0.offset, scores[0] - $0.element) })
         return ScoreAttribution(
             method: .leaveOneOut, side: role, score: scores[0],
-            pieces: words.pieces(contributions: scores.dropFirst().map { scores[0] - $0 }))
-    }
-}
-
-private struct Words {
-    /// The text's bytes, without prefix.
-    private let bytes: [UInt8]
-    /// The bytes of each word; ascending, apart from each other.
-    private let ranges: [Range<Int>]
-    let batch: TokenBatch
-
-    init(_ text: String, prefix: String, encoder: TextEncoder) {
-        let encoding = encoder.tokenizer.encodeWithOffsets(prefix + text, maxLength: encoder.maximumLength)
-        let prefixLength = prefix.utf8.count
-        bytes = Array(text.utf8)
-        // Places of each word's pieces among the ids.
-        var words: [(tokens: Range<Int>, bytes: Range<Int>)] = []
-        for (index, range) in encoding.byteRanges.enumerated() where range.lowerBound >= prefixLength && !range.isEmpty
-        {
-            let range = range.lowerBound - prefixLength..<range.upperBound - prefixLength
-            if let last = words.last, last.tokens.upperBound == index,
-                encoder.tokenizer.continuesWord(encoding.ids[index]) || range.lowerBound < last.bytes.upperBound
-            {
-                words[words.count - 1] = (
-                    last.tokens.lowerBound..<index + 1,
-                    last.bytes.lowerBound..<max(last.bytes.upperBound, range.upperBound)
-                )
-            } else {
-                words.append((index..<index + 1, range))
-            }
-        }
-        ranges = words.map(\.bytes)
-        var batch = TokenBatch(rows: [encoding.ids])
-        for word in words {
-            batch.append(encoding.ids[..<word.tokens.lowerBound] + encoding.ids[word.tokens.upperBound...])
-        }
-        self.batch = batch
-    }
-
-    func pieces(contributions: [Double]) -> [ScoreAttribution.Piece] {
-        var pieces: [ScoreAttribution.Piece] = []
-        func append(_ range: Range<Int>, _ contribution: Double?) {
-            guard !range.isEmpty else { return }
-            pieces.append(.init(text: String(decoding: bytes[range], as: UTF8.self), contribution: contribution))
-        }
-        var end = 0
-        for (range, contribution) in zip(ranges, contributions) {
-            append(end..<range.lowerBound, nil)
-            append(range, contribution)
-            end = range.upperBound
-        }
-        append(end..<bytes.count, nil)
-        return pieces
+            pieces: words.pieces(shares).map { .init(text: $0.text, contribution: $0.share) })
     }
 }

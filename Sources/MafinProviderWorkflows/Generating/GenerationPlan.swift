@@ -3,37 +3,37 @@ import MafinGeneration
 import MafinProviders
 import MafinReport
 
-/// What may be spent on language models, and how fast they may be asked.
+/// Price, rates and limits of language models.
 package struct ChatLimits: Sendable {
-    /// What a million tokens cost, of prompts and of replies.
+    /// The price of a million tokens, of prompts and of replies.
     package var price: ChatPrice?
-    /// Of the account.
+    /// The account's rates; nil: unknown.
     package var requestsPerMinute: Int?
     package var tokensPerMinute: Int?
-    /// Tokens of a reply, at most; nil: what the queries need.
+    /// Maximum number of tokens of a reply; nil: what the queries need.
     package var tokensOfReply: Int?
-    /// Whether the provider's batch API is asked.
+    /// Whether the provider's batch API is used.
     package var isBatch = false
 
     package init() {}
 }
 
-/// What a generation would ask, and an estimate of what that would cost.
+/// What a generation would send, and an estimate of its cost.
 package struct GenerationPlan: Sendable, Encodable {
     var documents: Int
     var passages: Int
-    /// `provider:model`; nil: nobody is asked.
+    /// `provider:model`; nil: no model is used.
     var model: String?
-    /// The server that prompts and key go to.
+    /// The server that prompts and key are sent to.
     var server: String?
     var prompts = 0
     var cached = 0
-    /// At most: prompts estimated by their bytes, replies of the full length allowed.
+    /// Upper bounds: an estimate for the prompts, and the full allowed length for the replies.
     var inputTokens = 0
     var outputTokens = 0
-    /// At most; nil: no price is known.
+    /// Maximum cost; nil: no price is known.
     var cost: Double?
-    /// At least; nil: no rate is known.
+    /// Minimum duration; nil: no rate is known.
     var minutes: Double?
 
     var toAsk: Int { prompts - cached }
@@ -66,10 +66,10 @@ package struct GenerationPlan: Sendable, Encodable {
 
     /// One line.
     var summary: String {
-        guard let model else { return "nothing is asked" }
-        guard toAsk > 0 else { return "\(model): all \(prompts) replies are cached, nothing is asked" }
+        guard let model else { return "nothing is sent" }
+        guard toAsk > 0 else { return "\(model): all \(prompts) replies are cached, nothing is sent" }
         var words = [
-            "\(toAsk) of \(prompts) prompts to ask",
+            "\(toAsk) of \(prompts) prompts to send",
             "at most \(inputTokens) tokens in and \(outputTokens) out (estimated)",
         ]
         if let minutes, minutes >= 0.5 { words.append("at least \(Int(minutes.rounded(.up))) minutes") }
@@ -77,13 +77,13 @@ package struct GenerationPlan: Sendable, Encodable {
         return "\(model) at \(server ?? ""): " + words.joined(separator: ", ")
     }
 
-    /// The plan for people.
+    /// The plan as a table for people.
     package var table: Table {
         var table = Table(columns: [.init(model ?? "without a language model"), .init("")])
         table.append(["passages", "\(passages) of \(documents) documents"])
         guard let server else { return table }
         table.append(["server", server])
-        table.append(["prompts", "\(prompts), \(cached) cached, \(toAsk) to ask"])
+        table.append(["prompts", "\(prompts), \(cached) cached, \(toAsk) to send"])
         table.append(["tokens", "at most \(inputTokens) in and \(outputTokens) out (estimated)"])
         table.append([
             "time",
@@ -93,7 +93,7 @@ package struct GenerationPlan: Sendable, Encodable {
         table.append([
             "price",
             cost.map { "at most \(Money.text($0)) (estimated)" }
-                ?? "unknown: pass --llm-price, what a million tokens cost",
+                ?? "unknown: pass --llm-price, the price of a million tokens",
         ])
         return table
     }

@@ -13,9 +13,9 @@ package struct GenerationWorkflow {
     /// The folder of the collection.
     package var output: String
     package var seed: UInt64 = 1
-    /// Kinds of pieces of the passages that are taken where no language model writes.
+    /// The kinds of pieces of passages that become queries if there is no language model.
     package var pieces = PseudoQueries.allKinds
-    /// Queries of each passage.
+    /// Queries for each passage.
     package var perPassage = 3
     /// Passages to make queries from; nil: all.
     package var passages: Int?
@@ -23,13 +23,13 @@ package struct GenerationWorkflow {
     /// A file of real queries to imitate.
     package var examples: String?
     package var temperature = 0.7
-    /// A query is kept only if its own passage is among this many that the black box finds; 0: no such test.
+    /// A query is kept only if its own passage is among this many results of the black box; 0: no such test.
     package var roundTrip = 20
     package var group: GeneratedCollection.Grouping = .passage
     package var split = GeneratedCollection.Shares()
-    /// Whether the collection's own dev and test labels stay.
+    /// Whether the collection's own dev and test labels are kept.
     package var keepsLabels = false
-    /// What the language models may cost.
+    /// Price, rates and limits of the language models.
     package var limits = ChatLimits()
 
     /// A language model, the writer or the judge: `provider:model`, and how it is opened.
@@ -43,9 +43,9 @@ package struct GenerationWorkflow {
     private let context: WorkflowContext
 
     /// - Parameters:
-    ///   - writer: writes the queries; nil: pieces of the passages are taken.
-    ///   - judge: grades the queries; nil: nobody does.
-    ///   - blackBox: has to find each query's passage; nil: no such test.
+    ///   - writer: writes the queries; nil: pieces of the passages become queries.
+    ///   - judge: grades the queries; nil: they are not graded.
+    ///   - blackBox: must find each query's passage; nil: no such test.
     package init(
         data: String, output: String, writer: Model?, judge: Model?, blackBox: RoundTrip?, context: WorkflowContext
     ) {
@@ -55,11 +55,11 @@ package struct GenerationWorkflow {
 
     // MARK: - Input
 
-    /// A corpus, and what labels of its own stay.
+    /// A corpus, and its own labels that are kept.
     private struct Corpus {
         var documents: [Document]
         var own: (queries: [Query], qrels: [String: Qrels]) = ([], [:])
-        /// The file that holds just the documents, where there is one.
+        /// The file that holds exactly the documents; nil: there is none.
         var file: URL?
     }
 
@@ -83,7 +83,7 @@ package struct GenerationWorkflow {
             return corpus
         }
         if keepsLabels { throw WorkflowError.noLabelsToKeep(path: data) }
-        // Checks what a collection's reader checks: ids used twice, empty texts.
+        // The same checks as for a collection: ids used twice, empty texts.
         var texts = try CheckedTexts(documents: url)
         while try texts.next() != nil {}
         context.warn(of: texts.warnings)
@@ -158,7 +158,7 @@ package struct GenerationWorkflow {
 
     // MARK: - Plan
 
-    /// What would be asked. Nothing is.
+    /// What would be sent. Nothing is sent.
     package func plan() async throws -> GenerationPlan {
         let corpus = try readCorpus()
         let selection = try select(corpus)
@@ -235,7 +235,7 @@ package struct GenerationWorkflow {
         report.replies = replies
         report.unreadGrades = unreadGrades
         if !models.isEmpty {
-            // They share what is spent.
+            // Both models share one account of spending.
             report.requests = models.last?.spent.requests
             if limits.price != nil { report.cost = models.last?.spent.cost }
         }
@@ -246,7 +246,7 @@ package struct GenerationWorkflow {
         return report
     }
 
-    /// Says what will be asked, and stops where it could cost more than is allowed.
+    /// Reports what will be sent. Throws if it could cost more than is allowed.
     private func announce(
         _ prompts: [LanguagePrompt], _ opened: LanguageModelFactory.Opened, _ documents: Int,
         _ passages: Int
@@ -275,11 +275,11 @@ package struct GenerationWorkflow {
         return unread
     }
 
-    /// The black box's name where the test was made.
+    /// Applies the round-trip test. Returns the black box's name; nil: there is no such test.
     private func applyRoundTrip(_ filtering: inout QueryFiltering, _ documents: [Document]) async throws -> String? {
         guard roundTrip > 0, let named = blackBox else { return nil }
         let blackBox = try await named.open(nil)
-        // Empty documents can be nobody's answer.
+        // Empty documents cannot be embedded.
         let rows = documents.indices.filter { !documents[$0].textForEncoding.isEmpty }
         let texts = rows.map { documents[$0] }
         let vectors = try await blackBox.embed(

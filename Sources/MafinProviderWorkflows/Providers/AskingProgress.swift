@@ -2,7 +2,7 @@ import MafinProviders
 import MafinWorkflows
 import Synchronization
 
-/// The progress of what a black box is asked: one bar for each call for which the cache does not suffice.
+/// Shows the progress of a black box: one bar for each call that the cache cannot answer completely.
 package final class AskingProgress: Sendable {
     private let context: WorkflowContext
     private let bar = Mutex<(any ProgressReporter)?>(nil)

@@ -15,9 +15,9 @@ import MafinWorkflows
 package struct BlackBoxFactory: Sendable {
     package var settings: ProviderSettings
     package var context: WorkflowContext
-    /// What may still be spent. Models that are opened with one purse share their limit.
+    /// The spending so far. Models that are opened with the same purse share their limit.
     package var purse: Purse
-    /// For keys, proxies, headers of profiles, and the places of caches.
+    /// Environment variables for keys, proxies, headers of profiles, and the folders of caches.
     package var environment: [String: String]
 
     package init(
@@ -27,24 +27,24 @@ package struct BlackBoxFactory: Sendable {
         (self.settings, self.context, self.purse, self.environment) = (settings, context, purse, environment)
     }
 
-    /// The profiles that can be named: those of the library, of the user's folder, and the user's further file.
+    /// The available profiles: those of the library, of the user's folder, and of the user's additional file.
     package func catalog() throws -> ProfileCatalog {
         var catalog = try ProfileCatalog(folder: ProfileCatalog.standardFolder(environment: environment))
         if let file = settings.providerFile { try catalog.add(file: file) }
         return catalog
     }
 
-    /// The cache that the settings name, else the user's own.
+    /// Opens the cache that the settings name, else the user's default cache.
     package func openCache() throws -> EmbeddingCache {
         try EmbeddingCache(
             file: settings.cacheFile ?? EmbeddingCache.defaultFile(environment: environment),
             precision: settings.cachePrecision, logger: context.logger)
     }
 
-    /// A black box, ready to be asked. What was answered until a call ends, however it ends, is in the cache.
+    /// Opens a black box. When a call ends or fails, its answers until then are in the cache.
     ///
-    /// - Throws: `BlackBoxError`, `ProviderError`, `EncoderError` … for what cannot be opened. A missing API key is an error only when
-    ///   there is something to ask.
+    /// - Throws: `BlackBoxError`, `ProviderError`, `EncoderError` … for what cannot be opened. A missing API key is an error only if
+    ///   texts have to be sent.
     package func open(_ source: BlackBoxSource, use: BlackBoxUse = BlackBoxUse()) async throws -> any BlackBox {
         if !use.isSupervised, let flag = settings.flagNotForServices { throw ProviderError.notForService(flag: flag) }
         switch source.specification {
@@ -73,26 +73,26 @@ package struct BlackBoxFactory: Sendable {
         }
     }
 
-    /// What a million tokens of a black box cost: what the settings say, else the provider's profile; nil where neither does.
+    /// The price of a million tokens of a black box: from the settings, else from the provider's profile; nil if neither has one.
     package func price(of source: BlackBoxSource) throws -> Double? {
         if let price = settings.price { return price }
         guard case .provider(let name, let model) = source.specification else { return nil }
         return try catalog().profile(name).adapted(to: model).price.perMillionTokens
     }
 
-    /// A provider's model and the cache before it.
+    /// A provider's model and its cache.
     package struct OpenedProvider: Sendable {
-        /// What may be asked: the server, its batch API, or nothing for want of a key.
+        /// What texts are sent to: the server, its batch API, or nothing if the key is missing.
         package var blackBox: any BlackBox
-        /// The server itself, for what sends nothing.
+        /// The server itself, for uses that send nothing.
         package var server: ProviderBlackBox
         package var profile: ProviderProfile
         package var cache: EmbeddingCache
-        /// Why nothing can be asked; nil: it can.
+        /// The error if the key is missing; nil: it is not.
         package var missingKey: ProviderError?
     }
 
-    /// Opens a model of a provider. Without a key that it needs it can be looked up in the cache but not asked.
+    /// Opens a model of a provider. If a required key is missing, only the cache can be used.
     package func provider(
         _ name: String, model: String, source: BlackBoxSource, retry: RetryPolicy = BlackBoxUse.patience
     ) throws -> OpenedProvider {
@@ -124,6 +124,31 @@ package struct BlackBoxFactory: Sendable {
         return opened
     }
 
+    /// Finds out what a server is like.
+    /// - Parameters:
+    ///   - provider: the profile to start from; nil: some common ones are tried, until the server understands one.
+    ///   - baseURL: the server; nil: the provider's own.
+    ///   - limits: whether growing batches are sent too.
+    /// - Throws: `ProviderError`: a missing key, a limit of money or requests, else what the first profile met.
+    package func probe(
+        model: String, provider: String?, baseURL: String?, limits: Bool
+    ) async throws -> ProviderProbe.Report {
+        var failure: (any Error)?
+        for candidate in provider.map({ [$0] }) ?? ["openai", "ollama", "tei"] {
+            let source = BlackBoxSource(.provider(candidate, model: model), baseURL: baseURL)
+            let opened = try self.provider(candidate, model: model, source: source, retry: RetryPolicy())
+            if let error = opened.missingKey { throw error }
+            do {
+                return try await ProviderProbe(opened.server).run(limits: limits)
+            } catch let error as ProviderError where provider == nil {
+                if case .overBudget = error { throw error }
+                context.note("not \(candidate): \(error)")
+                failure = failure ?? error
+            }
+        }
+        throw failure ?? CancellationError()
+    }
+
     private func cached(
         _ blackBox: some BlackBox, cache: EmbeddingCache, _ use: BlackBoxUse
     ) throws -> any BlackBox {
@@ -144,32 +169,32 @@ package struct BlackBoxFactory: Sendable {
     }
 }
 
-/// What an open black box is used for, as far as that changes how it is asked.
+/// How an open black box is used.
 package struct BlackBoxUse: Sendable {
-    /// How often a server is asked again, and how long it is waited for.
+    /// How often requests are repeated, and how long to wait.
     package var retry = BlackBoxUse.patience
-    /// How answers are kept.
+    /// How answers are stored.
     package var caching = CachePolicy()
-    /// Whether each call says what it will ask before it begins, and ends soon after the user asks to end.
+    /// Whether each call reports what it will send before it begins, and ends soon after the user interrupts.
     package var isSupervised = true
-    /// Whether it says what it will ask; false where that has been said of all calls together.
+    /// Whether each call reports what it will send; false if this was reported for all calls together.
     package var announcesPlans = true
-    /// Told of each call's counts; nil: each call shows a progress of its own.
+    /// Told of each call's counts; nil: each call shows its own progress.
     package var progress: (@Sendable (EmbeddingCounts) -> Void)?
     /// Given the cache, for its figures (size, failed writes).
     package var cacheOpened: (@Sendable (EmbeddingCache) -> Void)?
 
-    /// As often as helps. When the user asks to end, what is under way is waited for a little, for it is paid.
+    /// The default policy, but after an interruption the call waits a short time for answers in flight, because they are paid.
     package static let patience = RetryPolicy(finishing: .seconds(20))
 
-    /// A command's use.
+    /// The use of a command.
     package init(announcesPlans: Bool = true, progress: (@Sendable (EmbeddingCounts) -> Void)? = nil) {
         (self.announcesPlans, self.progress) = (announcesPlans, progress)
     }
 
-    /// A service's use: somebody waits for each answer, so answers are delivered even if they cannot be stored.
+    /// The use of a service. Somebody waits for each answer, so answers are delivered even if they cannot be stored.
     ///
-    /// - Parameter maximumQueryBytes: what the vectors of queries may take in the cache; nil: all are kept.
+    /// - Parameter maximumQueryBytes: maximum bytes of the vectors of queries in the cache; nil: all are kept.
     package static func service(
         retry: RetryPolicy, maximumQueryBytes: Int? = nil,
         cacheOpened: @escaping @Sendable (EmbeddingCache) -> Void = { _ in },
@@ -184,7 +209,7 @@ package struct BlackBoxUse: Sendable {
     }
 }
 
-/// A black box that can only be looked up in the cache. Asking it throws the error that kept it from being opened.
+/// A black box whose key is missing. Only its cache can be used; sending texts throws the error.
 private struct UnaskableBlackBox: BlackBox {
     let identity: BlackBoxIdentity
     let error: ProviderError
@@ -192,7 +217,11 @@ private struct UnaskableBlackBox: BlackBox {
     func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix { throw error }
 }
 
-/// A black box as a command asks it: it says what a call will ask before it begins, and the call ends soon after the user asks to end.
+/// A black box for a command: each call reports what it will send before it begins, and ends soon after the user interrupts.
+///
+/// The plan is made here and not by the workflows, because a workflow asks several times (documents, then the queries of each split) and hands
+/// the black box on to modules that know no providers. Each of these places would have to plan before it asks, with the cache, the ruler and
+/// the price, which only the factory has.
 private struct SupervisedBlackBox: BlackBox {
     typealias Announcement = @Sendable ([EmbeddingItem], TextRole) async throws -> Void
 

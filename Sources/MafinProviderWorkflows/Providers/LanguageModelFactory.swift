@@ -3,56 +3,48 @@ import MafinGeneration
 import MafinProviders
 import MafinWorkflows
 
-/// Opens language models: with key, cache, limits and batch API.
+/// Opens language models with key, cache, limits and batch API.
 package struct LanguageModelFactory: Sendable {
-    /// How a language model is asked, and for how much money.
+    /// How prompts are sent to a language model, and the limits on spending.
     package struct Settings: Sendable {
-        /// The provider that address, key and headers are meant for. Models of other providers are asked at the provider's own address, with the key in
-        /// its usual variable, and are sent no further headers.
+        /// The provider that address, key and headers are meant for. For models of other providers, the provider's own address and the key in its
+        /// usual variable are used, and no further headers are sent.
         package var provider: String?
-        /// nil: the provider's own.
+        /// The address of the server; nil: the provider's own.
         package var baseURL: String?
         package var key = APIKeySource()
         /// Further headers by name.
         package var headers: [String: String] = [:]
-        /// The price, the account's rates, and whether the batch API is asked.
+        /// The price, the account's rates, and whether the batch API is used.
         package var limits = ChatLimits()
-        /// What may be spent by all models together.
+        /// The limit on the cost of all models together.
         package var maximumCost: CostLimit?
-        /// Prompts that may be sent by all models together, those that fail included.
+        /// Maximum number of prompts of all models together, failed ones included.
         package var maximumRequests: Int?
-        /// Prompts in flight at a time.
+        /// Maximum number of prompts in flight.
         package var concurrency = ChatModel.Options().maximumConcurrentRequests
         package var connection = ConnectionChoice()
 
         package init() {}
     }
 
-    /// A model, and the cache before it.
+    /// A model, and the same model with its cache.
     package typealias Opened = (model: ChatModel, cached: CachedLanguageModel)
 
     package var settings: Settings
-    package var context: WorkflowContext
-    package var purse: Purse
-    package var environment: [String: String]
+    /// Opens the black boxes of the same command. Language models share their profiles, cache, purse and environment.
+    package var blackBoxes: BlackBoxFactory
 
-    package init(
-        _ settings: Settings, context: WorkflowContext, purse: Purse = .ofProcess,
-        environment: [String: String] = ProcessInfo.processInfo.environment
-    ) {
-        (self.settings, self.context, self.purse, self.environment) = (settings, context, purse, environment)
+    package init(_ settings: Settings, beside blackBoxes: BlackBoxFactory) {
+        (self.settings, self.blackBoxes) = (settings, blackBoxes)
     }
 
     /// Opens a model.
     ///
-    /// - Parameters:
-    ///   - catalog: the profiles that can be named.
-    ///   - cache: where replies are kept.
-    /// - Throws: `ProviderError`: a provider without a chat API, a missing key, an address that makes no sense.
-    package func open(
-        _ provider: String, model: String, catalog: ProfileCatalog, cache: EmbeddingCache
-    ) throws -> Opened {
-        let profile = try catalog.profile(provider)
+    /// - Throws: `ProviderError`: an unknown provider or one without a chat API, a missing key, an invalid address.
+    package func open(_ provider: String, model: String) throws -> Opened {
+        let (context, environment, purse) = (blackBoxes.context, blackBoxes.environment, blackBoxes.purse)
+        let profile = try blackBoxes.catalog().profile(provider)
         guard profile.chat != nil else {
             throw ProviderError.badEndpoint(
                 profile.name, reason: "no chat API of this provider is known; [chat] in a profile describes one")
@@ -64,6 +56,7 @@ package struct LanguageModelFactory: Sendable {
             throw profile.missingKey
         }
         let address = baseURL ?? profile.endpoint.baseURL ?? ""
+        let cache = try blackBoxes.openCache()
         let chat = try ChatModel(
             profile, model: model, baseURL: baseURL, apiKey: key,
             options: ChatModel.Options(
@@ -77,20 +70,20 @@ package struct LanguageModelFactory: Sendable {
                 sharing: cache, logger: context.logger),
             environment: environment)
         guard settings.limits.isBatch else { return (chat, CachedLanguageModel(chat, cache: cache)) }
-        let batched = try BatchedLanguageModel(chat, cache: cache) { [context] in context.note(of: $0, "prompts") }
+        let batched = try BatchedLanguageModel(chat, cache: cache) { context.note(of: $0, "prompts") }
         return (chat, CachedLanguageModel(batched, cache: cache))
     }
 }
 
 extension ProviderProfile {
-    /// Says which key is missing.
+    /// The error that names the missing key.
     var missingKey: ProviderError {
         .missingKey(endpoint: endpoint.baseURL ?? name, variable: endpoint.keyVariables.first ?? "API_KEY")
     }
 }
 
 extension WorkflowContext {
-    /// Says how jobs of a batch API are.
+    /// Reports the states of jobs of a batch API.
     func note(of jobs: [BatchJob], _ unit: String) {
         for job in jobs {
             note("batch \(job.remote ?? "–"), \(job.texts) \(unit): \(job.note ?? job.state.rawValue)")

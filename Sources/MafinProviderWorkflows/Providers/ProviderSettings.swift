@@ -2,37 +2,37 @@ import Foundation
 import MafinProviders
 import Synchronization
 
-/// How an embedding API is asked, and for how much money. None of it changes the vector of a text that fits the model.
+/// How requests are sent to an embedding API, and the limits on spending. None of it changes the vector of a text that fits the model.
 package struct ProviderSettings: Sendable {
     /// Where the key is.
     package var key = APIKeySource()
-    /// The file that keeps every answer; nil: the user's own.
+    /// The file of the cache; nil: the user's default cache.
     package var cacheFile: URL?
-    /// How new vectors are kept.
+    /// The precision of new vectors in the cache.
     package var cachePrecision = VectorPrecision.float32
-    /// A profile to know besides those of the library and of the user's folder.
+    /// An additional profile, besides those of the library and of the user's folder.
     package var providerFile: URL?
-    /// Texts in one request, at most.
+    /// Maximum number of texts in one request.
     package var textsPerRequest = BatchLimits().items
-    /// Requests in flight at a time, at most.
+    /// Maximum number of requests in flight.
     package var concurrency = ProviderBlackBox.Options().maximumConcurrentRequests
-    /// Of the account; nil: what the profile says.
+    /// The account's requests per minute; nil: what the profile says.
     package var requestsPerMinute: Int?
-    /// Of the account; nil: what the profile says.
+    /// The account's tokens per minute; nil: what the profile says.
     package var tokensPerMinute: Int?
-    /// What a million tokens cost; nil: what the profile says.
+    /// The price of a million tokens; nil: what the profile says.
     package var price: Double?
-    /// What may be spent; nil: any amount.
+    /// The limit on the cost; nil: none.
     package var maximumCost: CostLimit?
-    /// Requests that may be sent, those that fail included.
+    /// Maximum number of requests, failed ones included.
     package var maximumRequests: Int?
     /// Folder of the model's tokenizer, for exact counts of tokens.
     package var tokenizer: String?
-    /// Share of the cached texts to ask again, to see whether the model still gives the same vectors.
+    /// Share of the cached texts to send again, to check whether the model still gives the same vectors.
     package var driftCheck: Double?
-    /// Whether the provider's batch API is asked.
+    /// Whether the provider's batch API is used.
     package var usesBatches = false
-    /// Whether batches are waited for.
+    /// Whether to wait for the answers of batches.
     package var waitsForBatches = true
     /// Further headers by name.
     package var headers: [String: String] = [:]
@@ -41,16 +41,16 @@ package struct ProviderSettings: Sendable {
 
     package init() {}
 
-    /// The first flag that makes no sense where somebody waits for each answer: an answer through a batch takes up to a day, and a drift check asks
-    /// further texts.
+    /// The first flag that cannot be used in a service, where somebody waits for each answer: a batch takes up to a day, and a drift check sends
+    /// additional texts.
     package var flagNotForServices: String? {
         if usesBatches { return "--batch" }
         if !waitsForBatches { return "--no-wait" }
         return driftCheck == nil ? nil : "--drift-check"
     }
 
-    /// What may be spent at a provider.
-    /// - Throws: `ProviderError.missingPrice` where a cost is bounded and no price is known.
+    /// The limit on spending at a provider.
+    /// - Throws: `ProviderError.missingPrice` if there is a limit on the cost and no price is known.
     func spendingLimit(of profile: ProviderProfile) throws -> SpendingLimit {
         let price = price ?? profile.price.perMillionTokens
         if maximumCost != nil, price == nil { throw ProviderError.missingPrice }
@@ -60,10 +60,10 @@ package struct ProviderSettings: Sendable {
     }
 }
 
-/// A bound on a cost: for one command, or for a day.
+/// A limit on the cost of one command, or of a day.
 package struct CostLimit: Sendable, Hashable, CustomStringConvertible {
     package var amount: Double
-    /// For each day (UTC), whoever uses the same cache file; otherwise for this command alone.
+    /// Whether it applies to each day (UTC) and all who use the same cache file, and not to this command alone.
     package var isPerDay = false
 
     /// Reads `5` or `5/day`; nil for anything else.
@@ -83,20 +83,20 @@ package struct CostLimit: Sendable, Hashable, CustomStringConvertible {
     var perDay: Double? { isPerDay ? amount : nil }
 }
 
-/// How servers are reached, as far as the user says; the rest is what the environment says.
+/// How servers are reached according to the user. The environment gives the rest.
 package struct ConnectionChoice: Sendable, Hashable {
-    /// `http://host:port`; nil: what the environment names for the address.
+    /// `http://host:port`; nil: the proxy that the environment names for the address.
     package var proxy: String?
     /// A PEM file of certificate authorities to trust besides the system's.
     package var certificateAuthorities: URL?
-    /// For one request and its whole answer.
+    /// Time limit for one request and its complete answer.
     package var timeout: Duration
 
     package init(proxy: String? = nil, certificateAuthorities: URL? = nil, timeout: Duration = .seconds(300)) {
         (self.proxy, self.certificateAuthorities, self.timeout) = (proxy, certificateAuthorities, timeout)
     }
 
-    /// For the servers at an address.
+    /// The settings for the server at an address.
     package func settings(for address: String, environment: [String: String]) -> ConnectionSettings {
         ConnectionSettings(
             proxy: proxy ?? ConnectionSettings.proxy(for: address, environment: environment),
@@ -104,8 +104,8 @@ package struct ConnectionChoice: Sendable, Hashable {
     }
 }
 
-/// What was spent by all models that were opened with it. A limit holds for the whole of a command, however often models are opened (writer
-/// and judge; round trip, training and evaluation of `mafin adapt`; a service that loads its artefact anew).
+/// The spending of all models that are opened with it. So a limit holds for a whole command, even if it opens models several times (writer
+/// and judge; round trip, training and evaluation of `mafin adapt`; a service that loads its artefact again).
 package final class Purse: Sendable {
     private struct Key: Hashable {
         var limit: SpendingLimit
@@ -114,20 +114,20 @@ package final class Purse: Sendable {
 
     private let spendings = Mutex<[Key: Spending]>([:])
 
-    /// The one of this process.
+    /// The purse of this process.
     package static let ofProcess = Purse()
 
     package init() {}
 
-    /// What is spent on vectors under a limit.
+    /// The spending on vectors under a limit.
     func vectors(_ limit: SpendingLimit) -> Spending { shared(Spending(limit: limit), .vectors) }
 
-    /// What is spent on replies of language models under a limit.
+    /// The spending on replies of language models under a limit.
     func replies(requests: Int?, cost: CostLimit?) -> Spending {
         shared(ChatModel.spending(requests: requests, cost: cost?.inAll, costPerDay: cost?.perDay), .replies)
     }
 
-    /// The one that was opened first with this limit, for this purpose.
+    /// The spending that was first created with this limit for this purpose.
     private func shared(_ new: Spending, _ purpose: Spending.Purpose) -> Spending {
         spendings.withLock { spendings in
             let key = Key(limit: new.limit, purpose: purpose)

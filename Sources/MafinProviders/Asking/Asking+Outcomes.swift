@@ -3,7 +3,7 @@ import MafinBlackBox
 import MafinNumerics
 
 extension Asking {
-    /// What an outcome means for the call.
+    /// Applies the outcome of one request to the call.
     mutating func take(
         _ outcome: Exchange.Outcome, of batch: Batch, number: Int, booking: Spending.Booking
     ) async throws {
@@ -38,12 +38,12 @@ extension Asking {
         case .complaint(let complaint, let rates):
             try await take(complaint, of: batch, rates: rates, number: number)
         }
-        // An answer that is paid is handed over, though the ledger cannot be written.
+        // A paid answer is handed over even if the ledger cannot be written.
         if let failure { throw failure }
     }
 
-    /// Ends the call if the server has never given a vector: it is no embedding server. Otherwise the batch is asked again. A page of a proxy counts as
-    /// any failure, which no text has caused. After a second unusable answer the batch is halved to find the text that causes it.
+    /// Ends the call if the server has never given a vector, because it is no embedding server. Otherwise the batch is sent again. A web page of
+    /// a proxy counts as a failure that no text has caused. After a second unusable answer, the batch is halved to find the text at fault.
     private mutating func takeUnusable(_ given: Batch, reason: String, isPage: Bool) throws {
         unusableInRow += 1
         guard box.knowledge.current.hasGivenVectors, unusableInRow < box.retry.maximumAttempts else {
@@ -69,7 +69,7 @@ extension Asking {
 
     private func noVectorsReason(_ batch: Batch) -> String {
         let asked = box.profile.request.encodings.prefix(batch.encoding + 1).filter { !$0.isEmpty }
-        return "no vectors in it" + (asked.count > 1 ? ", asked as \(asked.joined(separator: " and as "))" : "")
+        return "no vectors in it" + (asked.count > 1 ? ", tried as \(asked.joined(separator: " and as "))" : "")
     }
 
     // MARK: - Answers
@@ -84,7 +84,7 @@ extension Asking {
                 return expected
             }
             guard expected == vectors.rows.columns else {
-                // Two first answers arrived together and have vectors of different lengths.
+                // Two first answers arrived together, and their vectors differ in length.
                 throw ProviderError.badVector(
                     endpoint: box.url, id: items[batch.items[0]].id,
                     reason: "\(vectors.rows.columns) numbers where \(expected) were in earlier answers")
@@ -104,12 +104,12 @@ extension Asking {
         if areTooManyRefused { throw refusal }
     }
 
-    /// Whether so many texts are refused, and more than are answered, that something other than the texts is wrong.
+    /// Whether many texts are refused, and more than are answered. Then something other than the texts is wrong.
     private var areTooManyRefused: Bool {
         refused.count >= Self.maximumRefusedTexts && refused.count > answeredTexts
     }
 
-    /// - Throws: ``refusal`` where too many are refused.
+    /// - Throws: ``refusal`` if too many are refused.
     private mutating func refuse(_ item: Int, _ reason: RefusedText.Reason, _ message: String) throws {
         leaveOut(item, reason, message)
         if areTooManyRefused { throw refusal }
@@ -118,7 +118,7 @@ extension Asking {
     private mutating func leaveOut(_ item: Int, _ reason: RefusedText.Reason, _ message: String) {
         refused.append(RefusedText(position: item, id: items[item].id, reason: reason, message: message))
         box.logger?.warning(
-            "one text has no vector, the rest goes on", metadata: ["id": "\(items[item].id)", "reason": "\(message)"])
+            "one text has no vector; others continue", metadata: ["id": "\(items[item].id)", "reason": "\(message)"])
     }
 
     private func noteTokens(_ tokens: Int, of batch: Batch) {
@@ -136,13 +136,13 @@ extension Asking {
             return
         }
         box.logger?.warning(
-            "the server cuts long texts in silence: it counted fewer tokens than there are words",
+            "the server cuts long texts without an error: it counted fewer tokens than there are words",
             metadata: [
                 "tokens": "\(tokens)", "words": "\(words)", "longest": "\(items[longest].id)", "url": "\(box.url)",
             ])
     }
 
-    /// Slows down before the server has to refuse.
+    /// Pauses before the account's rate limit is reached, so that the server does not have to refuse.
     private mutating func respect(_ rates: RateHeaders) {
         let next = min(schedule.limits.tokens, averageTokens * schedule.limits.items)
         guard !schedule.isExhausted, let pause = rates.pause(beforeTokens: next),
@@ -216,12 +216,12 @@ extension Asking {
         schedule.retry(batch)
         guard isNews else { return }
         box.logger?.warning(
-            "server does not give the encoding, asking for another",
+            "the server does not support the encoding; trying the next",
             metadata: ["url": "\(box.url)", "encoding": "\(encodings[batch.encoding])"])
         try await remember()
     }
 
-    /// What the server has taught is kept for later runs.
+    /// Stores the limits learned from the server, for later runs.
     private func remember() async throws {
         let (facts, stated) = (box.knowledge.current, box.options.limits.within(box.profile.limits))
         try await box.ledger.remember(
@@ -235,14 +235,14 @@ extension Asking {
 
     // MARK: - Asking again
 
-    /// The server named a time. Until then nobody who shares the account sends anything.
+    /// The server named a time for the next attempt. Until then, nobody who shares the account sends anything.
     private mutating func comeBack(_ batch: Batch, after delay: Duration, reason: String) async throws {
         let (policy, now) = (box.retry, box.time.now)
         func unavailable(_ attempts: Int, _ note: String) -> ProviderError {
             .unavailable(endpoint: box.url, attempts: attempts, reason: "\(reason) (\(note))", retryAfter: delay)
         }
         guard delay <= policy.longestServerDelay else {
-            throw unavailable(batch.failures + 1, "asks to come back after \(delay.logText)")
+            throw unavailable(batch.failures + 1, "asks for a pause of \(delay.logText)")
         }
         let silence = now - lastProgress
         guard silence + delay <= policy.patience else {
@@ -255,14 +255,14 @@ extension Asking {
         try await box.pause(for: wait)
     }
 
-    /// The server named no time: the batch is asked again after a pause that doubles, a limited number of times.
+    /// The server named no time. The batch is sent again after a pause that doubles, a limited number of times.
     private mutating func retry(_ given: Batch, reason: String, status: Int?) throws {
         let policy = box.retry
         var batch = given
         batch.failures += 1
         let before = batch.answersBeforeFailure ?? answers
         batch.answersBeforeFailure = before
-        // Other batches are answered and this one fails repeatedly, so one of its texts probably makes the server fail.
+        // Other batches are answered while this one fails repeatedly, so one of its texts probably makes the server fail.
         let isAlone = status.map { $0 >= 500 || $0 == 424 } ?? false && answers > before
         if isAlone, batch.failures >= 3, batch.items.count > 1 {
             return bisect(
@@ -301,6 +301,6 @@ enum SilentTruncation {
         return count
     }
 
-    /// Whether clearly fewer tokens than words were counted. A small difference proves nothing: some servers leave special tokens out of the count.
+    /// Whether clearly fewer tokens than words were counted. A small difference proves nothing: some servers do not count special tokens.
     static func isCertain(words: Int, tokens: Int) -> Bool { words > 32 && Double(tokens) < 0.9 * Double(words) }
 }

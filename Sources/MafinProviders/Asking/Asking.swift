@@ -2,10 +2,10 @@ import Logging
 import MafinBlackBox
 import MafinNumerics
 
-/// One call to a provider: its batches, those in flight, and what came of them.
+/// The state of one call to a provider: its batches, the requests in flight, and their outcomes.
 ///
-/// Requests run as child tasks that make one attempt each; everything else (what is sent next, pauses, cutting, handing over) is
-/// decided by the one task that waits for them, so there is no state to guard.
+/// Requests run as child tasks that make one attempt each. The one task that waits for them decides everything else (what is sent next,
+/// pauses, cutting, handing over), so the state needs no lock.
 struct Asking {
     typealias Batch = BatchSchedule.Batch
 
@@ -19,7 +19,7 @@ struct Asking {
 
     /// The call ends when the server has refused this many texts one by one, unless more were answered.
     static let maximumRefusedTexts = 100
-    /// The call ends after this many refusals of single texts if nothing was ever answered: then the texts are not the cause.
+    /// The call ends after this many refusals of single texts if nothing was ever answered, because then the texts are not the cause.
     static let refusalsBeforeDoubt = 2
 
     let box: ProviderBlackBox
@@ -31,14 +31,14 @@ struct Asking {
     private let costs: [ItemCost]
     private let wordCounts: [Int]
     private let forms: [BoundRequest]
-    /// Estimated tokens of a text, on average.
+    /// Mean of the estimated tokens of a text.
     let averageTokens: Int
 
     var schedule: BatchSchedule
     var window: ConcurrencyWindow
     var failure: (any Error)?
     var refused: [RefusedText] = []
-    /// Requests of this call that were answered, and how often in a row requests have failed since.
+    /// Requests of this call that were answered, and requests that have failed in a row since the last answer.
     var answers = 0
     var answeredTexts = 0
     var failuresInRow = 0
@@ -90,8 +90,8 @@ struct Asking {
         }
     }
 
-    /// Sends, waits, hands over, until everything is answered, the call has failed, or it is asked to stop.
-    /// - Throws: ``ProviderError``; `CancellationError` once what was in flight when it was asked to stop is handed over.
+    /// Sends requests and hands over answers until everything is answered, the call has failed, or it is asked to stop.
+    /// - Throws: ``ProviderError``; `CancellationError` if it was asked to stop, after the answers in flight are handed over.
     mutating func run() async throws {
         await withTaskGroup(of: Event.self) { group in
             group.addTask { [stop] in
@@ -129,11 +129,11 @@ struct Asking {
 
     // MARK: - Sending
 
-    /// Requests that may be in flight now. After a refusal it is one until the server has answered something, so that a mistake which the first
-    /// batch shows is not repeated by all others.
+    /// Requests that may be in flight now. If the first requests fail, it is one until the server has answered something, so that the same
+    /// mistake is not sent many times.
     private var allowedInFlight: Int { answers == 0 && failuresInRow + refused.count > 0 ? 1 : window.limit }
 
-    /// Sending waits while answers wait to be stored, so that a kill or a full disk costs at most twice what is in flight.
+    /// Sending waits while answers wait to be stored. A kill or a full disk then loses at most twice what may be in flight.
     private var mayAskMore: Bool {
         failure == nil && !stop.isRequested && inFlight < allowedInFlight && waiting.count + handing < window.maximum
     }
@@ -146,7 +146,7 @@ struct Asking {
                 continue
             }
             let now = box.time.now
-            if let end = schedule.pauseEnd(after: now), end > due {  // asked to wait since it was reserved
+            if let end = schedule.pauseEnd(after: now), end > due {  // asked to pause since then
                 reserved?.due = end
                 return
             }
@@ -156,7 +156,7 @@ struct Asking {
         }
     }
 
-    /// Books a batch with all who share the account; it may be sent when it is due.
+    /// Reserves a batch in the ledger of the account. The batch may be sent when it is due.
     private func reserve(_ batch: Batch) async throws -> Batch {
         let requests = box.profile.limits.itemsAreRequests ? batch.items.count : 1
         let wait = try await box.reserve(requests: requests, tokens: tokens(of: batch))
@@ -232,7 +232,7 @@ struct Asking {
         }
     }
 
-    /// Rows of a batch that can be used, in the order of the call.
+    /// Queues the usable rows of a batch for handing over.
     mutating func keep(_ vectors: EmbeddingAnswer.Vectors, of batch: Batch) {
         guard !vectors.items.isEmpty else { return }
         var rows = vectors.rows
@@ -240,7 +240,7 @@ struct Asking {
         waiting.append(AnsweredRows(indices: vectors.items.map { batch.items[$0] }, vectors: rows))
     }
 
-    /// Words of the texts of a batch: a server that counts fewer tokens has cut texts.
+    /// Words of the texts of a batch. A server that counts fewer tokens has cut texts.
     func words(of batch: Batch) -> Int { batch.items.reduce(0) { $0 + wordCounts[$1] } }
 
     /// Bytes of the texts of a batch, prefixes included.

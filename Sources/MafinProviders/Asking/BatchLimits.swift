@@ -1,4 +1,4 @@
-/// How much one request may hold. The bound that is reached first ends a batch. A single text that is larger than a bound is sent alone.
+/// How much one request may hold. The limit that is reached first ends a batch. A single text above a limit is sent alone.
 public struct BatchLimits: Sendable, Hashable {
     /// Texts in a request.
     public var items: Int
@@ -7,9 +7,9 @@ public struct BatchLimits: Sendable, Hashable {
     /// Bytes of the request's body.
     public var bytes: Int
 
-    /// Bounds that common servers accept. A kill can lose one such batch for each request in flight.
+    /// Limits that common servers accept. A kill can lose one such batch for each request in flight.
     ///
-    /// A server with lower bounds refuses the batch; it is then cut, and the bound is remembered.
+    /// A server with lower limits refuses the batch. The batch is then cut, and the limit is remembered.
     public init(items: Int = 128, tokens: Int = 100_000, bytes: Int = 1_000_000) {
         precondition(items >= 1 && tokens >= 1 && bytes >= 1, "limits of a batch are at least 1")
         self.items = items
@@ -17,7 +17,7 @@ public struct BatchLimits: Sendable, Hashable {
         self.bytes = bytes
     }
 
-    /// The tighter of both bounds in each respect; nil: no other.
+    /// The lower of both limits in each respect; nil: no limit.
     func within(items: Int?, tokens: Int?, bytes: Int?) -> BatchLimits {
         BatchLimits(
             items: min(self.items, items ?? .max), tokens: min(self.tokens, tokens ?? .max),
@@ -32,7 +32,7 @@ public struct BatchLimits: Sendable, Hashable {
         within(items: lessons.items, tokens: lessons.tokens, bytes: lessons.bytes)
     }
 
-    /// Which bound of the server a request went beyond.
+    /// The limit of the server that a request exceeded.
     enum Cause: Sendable {
         /// Too many texts.
         case items

@@ -1,38 +1,38 @@
-/// Decides which texts are asked next. Batches are cut when they are needed, so that limits learned from the server hold for all that follow.
-/// Batches that have to be asked again are given back to it.
+/// Decides which texts are sent next. A batch is cut when it is needed, so that limits learned from the server hold for all later batches.
+/// Batches that have to be sent again are given back to it.
 ///
-/// It has no clock and no lock: one task owns it. Times count from any fixed moment.
+/// It has no clock and no lock: one task owns it. Times count from an arbitrary fixed moment.
 struct BatchSchedule {
-    /// Texts asked together.
+    /// Texts that are sent together.
     struct Batch: Sendable {
         /// Indices of the items.
         var items: [Int]
         /// Failed attempts so far.
         var failures = 0
-        /// Answers that the server had given when the batch failed first.
+        /// Answers that the server had given when the batch failed for the first time.
         var answersBeforeFailure: Int?
-        /// Position of the encoding that was asked for.
+        /// The encoding that was requested, as a position in the profile's list.
         var encoding = 0
-        /// Not to be sent before.
+        /// The earliest time to send it; nil: at once.
         var due: Duration?
-        /// Its longest text has been taken out already.
+        /// Whether its longest text has been taken out already.
         var isWithoutLongest = false
-        /// An answer to it, or to what it was cut from, could not be used.
+        /// Whether an answer to it, or to a batch that it was cut from, could not be used.
         var wasUnusable = false
     }
 
     private let costs: [ItemCost]
     private let requestBytes: Int
     private(set) var limits: BatchLimits
-    /// Texts of at least so many estimated tokens were refused for their length: they are sent alone, so that no others are refused with them.
+    /// A text of this many estimated tokens was refused as too long. Texts this long are sent alone, so that no others are refused with them.
     private var tokensOfLongTexts = Int.max
-    /// Items that were not handed out yet.
+    /// Items that have not been handed out yet.
     private var fresh: ArraySlice<Int>
     private var returned: [Batch] = []
-    /// Nothing is sent before (the server asked for a pause).
+    /// Nothing is sent before this time (the server asked for a pause).
     private var pausedUntil: Duration?
 
-    /// - Parameter requestBytes: what a request takes without any text.
+    /// - Parameter requestBytes: bytes of a request without any text.
     init(costs: [ItemCost], limits: BatchLimits, requestBytes: Int = 0) {
         self.costs = costs
         self.limits = limits
@@ -43,14 +43,14 @@ struct BatchSchedule {
     /// Whether everything has been handed out.
     var isExhausted: Bool { fresh.isEmpty && returned.isEmpty }
 
-    /// The next batch that may be sent at a time, or nil where there is none (yet).
+    /// The next batch that may be sent at `now`; nil if there is none (yet).
     mutating func next(at now: Duration) -> Batch? {
         if let pausedUntil, pausedUntil > now { return nil }
         pausedUntil = nil
         while let index = returned.firstIndex(where: { ($0.due ?? now) <= now }) {
             var batch = returned.remove(at: index)
             let parts = cut(batch.items[...])
-            // More than one, where it was given back before the server named a lower bound.
+            // There are several parts if the server named a lower limit after the batch was given back.
             for part in parts.dropFirst().reversed() {
                 batch.items = part
                 returned.insert(batch, at: index)
@@ -64,17 +64,17 @@ struct BatchSchedule {
         return Batch(items: items)
     }
 
-    /// When ``next(at:)`` will have something, where it has nothing but will have.
+    /// When ``next(at:)`` will have a batch, if it has none now; nil: never.
     var wakeTime: Duration? {
         if isExhausted { return nil }
         let due = !fresh.isEmpty ? nil : returned.compactMap(\.due).min()
         return [pausedUntil, due].compactMap { $0 }.max()
     }
 
-    /// Batches still to be sent, at least.
+    /// A lower bound on the number of batches that are still to be sent.
     var remainingBatches: Int { returned.count + cut(fresh).count }
 
-    /// As many of the first items as one request may hold; at least one.
+    /// As many items from the start as one request may hold, at least one.
     private func head(of items: ArraySlice<Int>) -> [Int] {
         var (count, tokens, bytes) = (0, 0, requestBytes)
         for item in items.prefix(limits.items) {
@@ -87,7 +87,7 @@ struct BatchSchedule {
         return Array(items.prefix(count))
     }
 
-    /// Items cut into what the limits allow.
+    /// The items cut into batches within the limits.
     private func cut(_ items: ArraySlice<Int>) -> [[Int]] {
         var (parts, rest): ([[Int]], ArraySlice<Int>) = ([], items)
         while !rest.isEmpty {
@@ -98,23 +98,23 @@ struct BatchSchedule {
         return parts
     }
 
-    /// Nothing is sent before a time. What makes one batch fail (overload, a lost connection) makes the next one fail too, and a server in trouble
-    /// must not be sent every batch of a long call once.
+    /// Sends nothing before a time. What makes one batch fail (overload, a lost connection) makes the next one fail too, so the batches of a
+    /// long call must not all be sent into the same failure.
     mutating func pause(until time: Duration) { pausedUntil = max(pausedUntil ?? time, time) }
 
-    /// When a pause that holds at a time will be over.
+    /// The end of a pause that lasts beyond `now`; nil: there is no pause.
     func pauseEnd(after now: Duration) -> Duration? { pausedUntil.flatMap { $0 > now ? $0 : nil } }
 
-    /// Takes a batch back that is to be sent again, before all that have not been sent yet.
+    /// Takes back a batch to send it again, before all that have not been sent yet.
     mutating func retry(_ batch: Batch, due: Duration? = nil) {
         var batch = batch
         batch.due = due
         returned.append(batch)
     }
 
-    /// Takes a batch back that was too large: it is cut, and later batches stay below what failed.
-    /// - Parameter named: the bound in the server's words, and what it counted.
-    /// - Returns: false where it was a single text, which cannot be cut; it is then not taken back.
+    /// Takes back a batch that was too large and cuts it. Later batches stay below the size that failed.
+    /// - Parameter named: the limit that the server named, and what it counted in this batch.
+    /// - Returns: false if the batch is a single text, which cannot be cut and is not taken back.
     mutating func shrink(
         _ batch: Batch, because cause: BatchLimits.Cause, named: (allowed: Int, sent: Int?)? = nil
     ) -> Bool {
@@ -137,7 +137,7 @@ struct BatchSchedule {
             let allowed = named.flatMap { $0.allowed < count ? $0.allowed : nil } ?? count / 2
             limits.items = max(1, min(limits.items, allowed))
         case .tokens:
-            // The server counts other tokens than the estimate: what it counted for this batch gives the scale.
+            // The server's tokens differ from the estimate. Its count for this batch gives the scale.
             var allowed = sum.tokens / 2
             if let named, let sent = named.sent {
                 allowed = Int(Double(sum.tokens) * Double(named.allowed) / Double(sent) * 0.95)
@@ -169,11 +169,11 @@ struct BatchSchedule {
             ], at: 0)
     }
 
-    /// Takes a batch back in two halves, to find which of its texts is at fault; they are sent before anything else.
+    /// Takes back a batch as two halves, to find the text at fault. They are sent before anything else.
     mutating func bisect(_ batch: Batch) {
         precondition(batch.items.count > 1, "a single text cannot be halved")
         let middle = batch.items.count / 2
-        // That others were answered meanwhile counts against the halves as it did against the whole.
+        // The halves keep the batch's count of answers: other batches were answered while this one failed.
         let halves = [batch.items[..<middle], batch.items[middle...]].map {
             Batch(
                 items: Array($0), answersBeforeFailure: batch.answersBeforeFailure, wasUnusable: batch.wasUnusable)

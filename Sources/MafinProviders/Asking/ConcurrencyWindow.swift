@@ -1,14 +1,14 @@
-/// How many requests may be in flight: grows by one for each round of answers, halves when the server is overloaded
+/// How many requests may be in flight. It grows by one for each round of answers and halves when the server is overloaded
 /// (additive increase, multiplicative decrease; Chiu and Jain 1989).
 struct ConcurrencyWindow: Sendable {
-    /// Never more than this.
+    /// The upper limit.
     let maximum: Int
     private var width: Double
-    /// Requests sent so far. A refusal of one that was sent before the last halving is no new information.
+    /// Requests sent so far. A refusal of a request from before the last halving does not halve again.
     private var sent = 0
     private var sentAtHalving = 0
 
-    /// Begins at the maximum.
+    /// Starts at the maximum.
     init(maximum: Int) {
         self.maximum = maximum
         width = Double(maximum)
@@ -26,7 +26,7 @@ struct ConcurrencyWindow: Sendable {
     /// A request was answered.
     mutating func answered() { width = min(Double(maximum), width + 1 / width) }
 
-    /// The server refused a request for its load.
+    /// The server refused a request because of overload.
     mutating func overloaded(number: Int) {
         guard number > sentAtHalving else { return }
         sentAtHalving = sent

@@ -1,7 +1,7 @@
 import MafinBlackBox
 import MafinNumerics
 
-/// The pieces of the texts of one call, and the vectors that have come for them.
+/// The pieces of the texts of one call, and the vectors received for them.
 struct Cutting {
     /// One piece of an item's text.
     private struct Piece {
@@ -9,18 +9,18 @@ struct Cutting {
         var vector: [Float]?
     }
 
-    /// What is asked in one go.
+    /// The pieces that are sent in one call to the black box.
     struct Round: Sendable {
-        /// Pieces as items; a text that is whole bears its own id.
+        /// Pieces as items. A text that is not cut keeps its own id.
         var items: [EmbeddingItem] = []
-        /// For each of them, which item and which of its pieces.
+        /// For each of them, the index of the item and of the piece.
         var places: [(item: Int, piece: Int)] = []
     }
 
     let items: [EmbeddingItem]
     private let cuts: OverflowCuts
     private var pieces: [[Piece]]
-    /// Items that were handed over whole.
+    /// Items that have been handed over, or refused.
     private var isDone: [Bool]
     private var refused: [RefusedText] = []
     var endpoint = ""
@@ -51,7 +51,7 @@ struct Cutting {
         return round
     }
 
-    /// Takes some rows of a round, and gives those that are whole texts, to be handed on; the others stay here.
+    /// Takes some rows of a round. Returns those of whole texts, to be handed over, and keeps the others.
     mutating func take(_ rows: AnsweredRows, of round: Round) -> AnsweredRows? {
         var (whole, selection): ([Int], [Int]) = ([], [])
         for (row, index) in rows.indices.enumerated() {
@@ -72,9 +72,9 @@ struct Cutting {
             vectors: whole.count == rows.indices.count ? rows.vectors : rows.vectors.selecting(rows: selection))
     }
 
-    /// Takes over which texts of a round were refused, and cuts those that are too long. Where many are, the call has ended before all were
-    /// asked: what was learned holds for the rest.
-    /// - Returns: whether the round has led anywhere.
+    /// Takes the refused texts of a round, and cuts those that are too long. If many were refused, the call ended before all were sent, so the
+    /// size that was refused is applied to the rest too.
+    /// - Returns: whether the round made progress.
     mutating func take(_ refused: [RefusedText], of round: Round, since before: (answered: Int, refused: Int)) -> Bool {
         for text in refused where text.reason == .tooLong { shorten(round, text) }
         refuse(round, refused.filter { $0.reason != .tooLong })
@@ -82,13 +82,13 @@ struct Cutting {
         return answered > before.answered || smallestRefused < before.refused
     }
 
-    /// Pieces answered so far, and the shortest that was refused.
+    /// The number of pieces answered so far, and the size of the shortest that was refused.
     var progress: (answered: Int, refused: Int) { (answered, smallestRefused) }
 
-    /// Cuts the piece that was refused into shorter ones; where none of its text is answered yet, the whole text.
+    /// Cuts the refused piece into shorter ones, or the whole text if none of its pieces is answered yet.
     private mutating func shorten(_ round: Round, _ text: RefusedText) {
         let place = round.places[text.position]
-        // Pieces before it in the same text may have been cut in this round already: it is found by its text.
+        // Earlier pieces of the same text may have been cut in this round already, so the piece is found by its text.
         guard
             let index = pieces[place.item].firstIndex(where: {
                 $0.vector == nil && $0.text == round.items[text.position].text
@@ -102,7 +102,7 @@ struct Cutting {
         }
     }
 
-    /// Cuts everything that is not answered yet and as long as what was refused, and longer than all that was answered.
+    /// Cuts all unanswered pieces that are at least as long as a refused one and longer than every answered one.
     private mutating func shortenOthers() {
         guard smallestRefused < Int.max else { return }
         let size = max(largestAnswered, cuts.size(below: smallestRefused))
@@ -115,7 +115,7 @@ struct Cutting {
         }
     }
 
-    /// - Returns: false where a piece cannot be cut.
+    /// - Returns: false if the piece cannot be cut.
     private mutating func cut(_ item: Int, _ index: Int, to size: Int) -> Bool {
         let text = pieces[item][index].text
         guard TokenRuler.firstPiece(of: text, maximumBytes: size).utf8.count < text.utf8.count else { return false }
@@ -128,7 +128,7 @@ struct Cutting {
         return true
     }
 
-    /// Texts that cannot be had; a piece stands for its whole text.
+    /// Marks texts as refused. If a piece is refused, its whole text is.
     private mutating func refuse(_ round: Round, _ texts: [RefusedText]) {
         for text in texts {
             let item = round.places[text.position].item
@@ -139,8 +139,8 @@ struct Cutting {
         }
     }
 
-    /// Vectors of the texts that were cut into several pieces, or to one: the mean of the pieces, weighted by their bytes, scaled to unit
-    /// length. (The OpenAI cookbook's way, "Embedding texts that are longer than the model's maximum context length".)
+    /// Vectors of the texts that were cut: the mean of the pieces, weighted by their bytes, scaled to unit length (the method of the OpenAI
+    /// cookbook, "Embedding texts that are longer than the model's maximum context length").
     mutating func means() -> [AnsweredRows] {
         var rows: [AnsweredRows] = []
         for item in items.indices where !isDone[item] {
@@ -164,15 +164,15 @@ struct Cutting {
         return rows
     }
 
-    /// Items whose text was not asked as a whole.
+    /// Items whose text was not sent as a whole.
     var cutItems: [Int] {
         items.indices.filter { pieces[$0].count > 1 || pieces[$0].first?.text.utf8.count != items[$0].text.utf8.count }
     }
 
-    /// What remains without a vector, as an error.
+    /// An error that names the texts without a vector; nil if there are none.
     func error(_ role: TextRole) -> ProviderError? {
         let left = items.indices.filter { !isDone[$0] }.map {
-            RefusedText(position: $0, id: items[$0].id, reason: .tooLong, message: "it is too long however it is cut")
+            RefusedText(position: $0, id: items[$0].id, reason: .tooLong, message: "it is too long even in pieces")
         }
         let all = (refused + left).sorted { $0.position < $1.position }
         return all.isEmpty ? nil : .textsRefused(endpoint: endpoint, role: role, texts: all)

@@ -4,23 +4,23 @@ import MafinNumerics
 import NIOCore
 import NIOHTTP1
 
-/// One request to a provider and what comes of it, as far as one attempt can tell. Secrets do not leave it.
+/// Sends one request to a provider and returns its outcome. It makes one attempt. Its outcomes contain no secrets.
 struct Exchange: Sendable {
-    /// What came of a request.
+    /// The outcome of a request.
     enum Outcome: Sendable {
         case answered(EmbeddingAnswer.Vectors, RateHeaders)
         /// A well-formed answer without vectors.
         case noVectors
-        /// The server says no.
+        /// The server refuses the request.
         case complaint(ServerComplaint, RateHeaders)
-        /// There was no whole answer; `wasSent`: something of the request's body has left.
+        /// There was no complete answer; `wasSent`: part of the request's body was sent.
         case unreachable(String, wasSent: Bool)
-        /// The answer cannot be used; `isPage`: it is somebody else's page.
+        /// The answer cannot be used; `isPage`: it is a web page, for example of a proxy.
         case unusable(String, isPage: Bool)
         case cancelled
 
-        /// Tokens that the vendor may bill: what it has counted, or all that were booked. Nothing is billed of a request that the server has
-        /// refused, or of which not a byte of the body was sent.
+        /// Tokens that the vendor may bill: those it has counted, or all that were booked. A request is not billed if the server refused it or if
+        /// nothing of its body was sent.
         func tokens(booked: Int) -> Int {
             switch self {
             case .answered(let vectors, _): vectors.tokens ?? booked
@@ -32,7 +32,7 @@ struct Exchange: Sendable {
     }
 
     let url: String
-    /// The account in the ledger: provider, address, model, and six digits of a hash of the key, from which it cannot be told.
+    /// The account in the ledger: provider, address, model, and six digits of a hash of the key. They do not reveal the key.
     let account: String
     private let profile: ProviderProfile
     private let model: String
@@ -66,7 +66,7 @@ struct Exchange: Sendable {
         for (name, value) in profile.endpoint.resolvedHeaders(environment: environment) + further {
             let isName = !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") }
             guard isName, value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
-                throw ProviderError.badEndpoint(url, reason: "'\(name)' is no header that can be sent")
+                throw ProviderError.badEndpoint(url, reason: "'\(name)' is not a valid header")
             }
             headers.replaceOrAdd(name: name, value: value)
             secrets += Self.secrets(ofHeader: name, value)
@@ -79,14 +79,14 @@ struct Exchange: Sendable {
         self.transport = try transport ?? HTTPTransport(connection)
     }
 
-    /// The server by its host alone, or with `http://` before it where nothing hides what is sent.
+    /// The server's host and port, with the scheme before it if the connection is not encrypted.
     var server: String {
         guard let parts = URLComponents(string: url), let host = parts.host else { return url }
         let port = parts.port.map { ":\($0)" } ?? ""
         return (parts.scheme == "https" ? "" : "\(parts.scheme ?? "")://") + host + port
     }
 
-    /// The bytes around texts of a role, in an encoding (position in the profile's list).
+    /// The request's bytes around the texts of a role. `encoding` is a position in the profile's list.
     func form(for role: TextRole, identity: BlackBoxIdentity, encoding: Int) -> BoundRequest {
         var values: [RequestTemplate.Variable: String] = [.model: model]
         values[.dimensions] = identity.dimension.map(String.init)
@@ -96,7 +96,7 @@ struct Exchange: Sendable {
         return profile.request.template.bound(values)
     }
 
-    /// Asks once.
+    /// Sends one request.
     func ask(
         _ form: BoundRequest, texts: [String], dimension: (expected: Int, why: String)?
     ) async -> Outcome {
@@ -128,8 +128,8 @@ struct Exchange: Sendable {
         }
     }
 
-    /// What the server says in an answer that is none, without secrets.
-    /// - Parameter found: the same, where it was read already.
+    /// The server's complaint in an answer without vectors, without secrets.
+    /// - Parameter found: the complaint, if it was read already.
     func complaint(in answer: HTTPAnswer, _ found: ServerComplaint? = nil) -> ServerComplaint {
         let target = (300..<400).contains(answer.status) ? answer.headers.first(name: "location") ?? "nowhere" : nil
         var complaint =
@@ -141,12 +141,12 @@ struct Exchange: Sendable {
         return complaint
     }
 
-    /// A text without any secret: vendors quote keys in their messages.
+    /// The text with all secrets replaced, because vendors quote keys in their messages.
     func redacted(_ text: String) -> String {
         secrets.reduce(text) { $0.replacingOccurrences(of: $1, with: "[key]") }
     }
 
-    /// Another request to the same server, for everything that is not embeddings.
+    /// Sends another request to the same server, for everything except embeddings.
     func send(
         _ method: HTTPMethod, _ url: String, contentType: String? = nil, body: ByteBuffer? = nil
     ) async throws -> HTTPAnswer {
@@ -160,8 +160,8 @@ struct Exchange: Sendable {
             method, url, headers: headers, body: body, timeout: timeout, maximumBytes: 1 << 32)
     }
 
-    /// What of a header must not be shown: it may be a key under another name, and a server may quote it without the word before it
-    /// (`Bearer`). Headers that only tell versions and formats hold none.
+    /// The parts of a header's value that must not be shown. Any header may hold a key, and a server may quote the key without the word before
+    /// it (`Bearer`). Headers that only name versions and formats hold none.
     private static func secrets(ofHeader name: String, _ value: String) -> [String] {
         let name = name.lowercased().split(separator: "-")
         let tellsFormat =

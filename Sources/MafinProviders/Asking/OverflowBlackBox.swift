@@ -3,12 +3,12 @@ import MafinBlackBox
 import MafinNumerics
 import Synchronization
 
-/// Cuts texts that are too long before a black box is asked: to their beginning, or into pieces whose vectors are averaged.
+/// Cuts texts that are too long before they are sent to a black box: to their beginning, or into pieces whose vectors are averaged.
 ///
-/// It stands before the cache (``CachedBlackBox``), so that a piece is a text like any other: asked once, kept for good, and a text that
-/// fits has the same vector whatever the policy. A text that may or may not fit is tried whole first; refusals cost nothing.
+/// It wraps the cache (``CachedBlackBox``), so a piece is cached like any other text, and a text that fits has the same vector under every
+/// policy. A text that may be too long is tried whole first, because refusals cost nothing.
 public struct OverflowBlackBox: BlackBox {
-    /// That of the black box behind it, with the policy as its truncation.
+    /// The identity of the wrapped black box, with the policy as its truncation.
     public let identity: BlackBoxIdentity
     private let base: any BlackBox
     private let policy: OverflowPolicy
@@ -17,14 +17,14 @@ public struct OverflowBlackBox: BlackBox {
     private let cache: EmbeddingCache?
     private let logger: Logger?
 
-    /// Rounds in a row that answer nothing, refuse nothing shorter than before, and so lead nowhere.
-    private static let maximumFruitless = 12
+    /// The call ends after this many rounds in a row without progress: nothing was answered, and nothing shorter than before was refused.
+    private static let maximumStalledRounds = 12
 
     /// - Parameters:
-    ///   - base: whoever answers; it throws ``ProviderError/textsRefused(endpoint:role:texts:)`` for texts that are too long.
-    ///   - limit: tokens of a text that the model takes; nil: only refusals tell.
+    ///   - base: the black box; it throws ``ProviderError/textsRefused(endpoint:role:texts:)`` for texts that are too long.
+    ///   - limit: maximum number of tokens of a text; nil: it is known only from refusals.
     ///   - ruler: how tokens are counted.
-    ///   - cache: that of the black box, in which pieces of an earlier run are looked for, so that no text is tried whole again; nil: none.
+    ///   - cache: the black box's cache. Pieces of an earlier run are looked up in it, so that their text is not tried whole again; nil: none.
     ///   - logger: told which texts were cut.
     public init(
         _ base: any BlackBox, policy: OverflowPolicy, limit: Int?, ruler: TokenRuler, cache: EmbeddingCache? = nil,
@@ -68,8 +68,8 @@ public struct OverflowBlackBox: BlackBox {
         }
         let cuts = cuts(for: role)
         let state = Mutex(Cutting(items: items, cuts: cuts, pieces: try await knownPieces(items, role, cuts)))
-        var fruitless = 0
-        while fruitless < Self.maximumFruitless {
+        var stalledRounds = 0
+        while stalledRounds < Self.maximumStalledRounds {
             let (round, before) = state.withLock { ($0.round(), $0.progress) }
             guard !round.items.isEmpty else { break }
             do {
@@ -83,7 +83,7 @@ public struct OverflowBlackBox: BlackBox {
                     return cutting.take(texts, of: round, since: before)
                 }
                 guard texts.contains(where: { $0.reason == .tooLong }) else { break }
-                fruitless = hasProgress ? 0 : fruitless + 1
+                stalledRounds = hasProgress ? 0 : stalledRounds + 1
             }
         }
         var cutting = state.withLock { $0 }
@@ -92,7 +92,7 @@ public struct OverflowBlackBox: BlackBox {
         if let error = cutting.error(role) { throw error }
     }
 
-    /// Remembered vectors of those of the items that are asked in one piece.
+    /// Cached vectors of the items that are not cut into pieces.
     public func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
         guard policy != .error else { return try await base.known(items, as: role) }
         let pieces = try await knownPieces(items, role, cuts(for: role))
@@ -102,7 +102,7 @@ public struct OverflowBlackBox: BlackBox {
         return AnsweredRows(indices: found.indices.map { whole[$0] }, vectors: found.vectors)
     }
 
-    /// Asks with the texts as they are.
+    /// Sends the texts without cutting them.
     public func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         try await base.embedAnew(items, as: role)
     }
@@ -124,7 +124,7 @@ public struct OverflowBlackBox: BlackBox {
         let cut = cutting.cutItems
         guard !cut.isEmpty else { return }
         let isMean = policy == .splitMean
-        let rest = isMean ? "the mean of their pieces stands for them" : "only their beginnings are embedded"
+        let rest = isMean ? "each gets the mean vector of its pieces" : "only their beginnings are embedded"
         logger?.warning(
             "texts are longer than the model takes: \(rest)",
             metadata: [

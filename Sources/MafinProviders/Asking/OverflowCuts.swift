@@ -1,46 +1,47 @@
 import MafinBlackBox
 
-/// The pieces that stand for texts which are too long: those that are known beforehand, those that a refusal makes, those that are cached.
+/// Cuts texts that are too long into pieces: before they are sent, after a refusal, or as an earlier run did according to the cache.
 ///
-/// Texts are cut to the sizes of one ladder only, each two thirds of the one above it, so that a later run finds the pieces of an earlier one.
+/// The sizes form a fixed sequence, each two thirds of the one before, so that a later run finds the pieces of an earlier one.
 struct OverflowCuts: Sendable {
     let policy: OverflowPolicy
-    /// Tokens of a text that the model takes; nil: only refusals tell.
+    /// Maximum number of tokens of a text; nil: it is known only from refusals.
     let limit: Int?
     let ruler: TokenRuler
     let prefix: String
 
-    /// Where no limit is known, a text is cut to at most this many bytes.
+    /// If no limit is known, a text is cut to at most this many bytes.
     private static let longestPiece = 1 << 20
-    /// How many sizes below a text's own are looked for in the cache.
+    /// How many sizes below a text's own are looked up in the cache.
     private static let sizesLookedFor = 16
 
-    /// The longest size of the ladder, in bytes.
+    /// The largest size of the sequence, in bytes.
     private var top: Int {
         guard let limit, let bytesPerToken = ruler.estimate else { return Self.longestPiece }
         return max(1, Int(Double(limit - 1) * bytesPerToken - Double(prefix.utf8.count)))
     }
 
-    /// The longest size of the ladder that is below a number of bytes; at least 1.
+    /// The largest size of the sequence that is below a number of bytes; at least 1.
     func size(below bytes: Int) -> Int {
         var size = top
         while size >= bytes, size > 1 { size = size * 2 / 3 }
         return max(1, size)
     }
 
-    /// A text cut to a size, as the policy has it.
+    /// The pieces of a text, according to the policy.
     func pieces(of text: String, maximumBytes: Int) -> [String] {
         kept(TokenRuler.pieces(of: text, maximumBytes: maximumBytes))
     }
 
     private func kept(_ pieces: [String]) -> [String] { policy == .truncate ? Array(pieces.prefix(1)) : pieces }
 
-    /// Tokens of each text with its prefix, and beyond which a text is certainly too long: no tokenizer makes tokens of twice the estimate's bytes.
+    /// Tokens of each text with its prefix, the limit, and the number above which a text is certainly too long. With an estimate that is twice
+    /// the limit, because no tokenizer's tokens have on average twice the bytes that the estimate assumes.
     private func counts(of texts: [String]) -> (counts: [Int], limit: Int, certain: Int)? {
         limit.map { (ruler.counts(of: texts.map { prefix + $0 }), $0, ruler.isExact ? $0 : 2 * $0) }
     }
 
-    /// Ids of the texts that are longer than the model takes, and of those that may be.
+    /// Ids of the texts that are certainly too long, and of those that may be.
     func overlong(_ items: [EmbeddingItem]) -> (certain: [String], possible: [String]) {
         guard let (counts, limit, certain) = counts(of: items.map(\.text)) else { return ([], []) }
         let long = items.indices.filter { counts[$0] > limit }
@@ -50,7 +51,7 @@ struct OverflowCuts: Sendable {
         )
     }
 
-    /// Pieces of the texts that are known to be too long: exactly, or because no tokenizer makes tokens of that many bytes. Others are whole.
+    /// Each text in pieces if it is certainly too long, else as a whole.
     func known(_ texts: [String]) -> [[String]] {
         guard policy != .error, let (counts, limit, certain) = counts(of: texts) else { return texts.map { [$0] } }
         return zip(texts, counts).map { text, count in
@@ -58,7 +59,7 @@ struct OverflowCuts: Sendable {
         }
     }
 
-    /// The same, but with the pieces that the cache has of texts that were refused whole in an earlier run: those cost nothing any more.
+    /// The same, but a text that an earlier run has cut gets the pieces that the cache holds, which are paid already.
     func known(_ texts: [String], cache: EmbeddingCache, source: EmbeddingKey.Source) async throws -> [[String]] {
         var known = known(texts)
         guard policy != .error, try await cache.dimension(of: source) != nil else { return known }
@@ -77,7 +78,7 @@ struct OverflowCuts: Sendable {
             let range = position..<position + starts[place].count
             position = range.upperBound
             guard range.contains(where: { !absent.contains($0) }) else { continue }
-            // A text of which no piece was accepted was cut anew, as a whole.
+            // If no piece of a text was accepted, the whole text was cut again.
             var looked: [String: [String]?] = [:]
             if known[index].count > 1, let whole = try await cached(texts[index], cache, source, &looked) {
                 known[index] = whole
@@ -93,7 +94,7 @@ struct OverflowCuts: Sendable {
         return known
     }
 
-    /// A token holds a byte at least, whatever the estimate says.
+    /// Whether the server may refuse the text as too long. A token has at least one byte.
     private func mayBeTooLong(_ text: String) -> Bool {
         guard let limit, !ruler.isExact else { return true }
         return text.utf8.count + prefix.utf8.count > limit
@@ -109,7 +110,7 @@ struct OverflowCuts: Sendable {
         return sizes
     }
 
-    /// The pieces of a text that are all cached, some of them cut again; nil where one is missing.
+    /// The pieces of a text if all are cached, some of them cut again; nil if one is missing.
     private func cached(
         _ text: String, _ cache: EmbeddingCache, _ source: EmbeddingKey.Source, _ known: inout [String: [String]?]
     ) async throws -> [String]? {

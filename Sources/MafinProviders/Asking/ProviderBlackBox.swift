@@ -4,29 +4,30 @@ import MafinBlackBox
 import MafinNumerics
 import NIOHTTP1
 
-/// A model behind an embedding API. This is the one client for all providers; profiles say how they differ.
+/// A model behind an embedding API. This one client serves all providers; profiles describe how they differ.
 ///
 /// ```swift
 /// let blackBox = try ProviderBlackBox(
 ///     ProfileCatalog.builtIn.profile("cohere"), model: "embed-v4.0",
 ///     apiKey: try APIKey(environmentVariable: "CO_API_KEY"), dimensions: 1024)
-/// let vectors = try await blackBox.embed(items, as: .document)   // never without saying what the texts are
+/// let vectors = try await blackBox.embed(items, as: .document)   // the role must be given
 /// ```
-/// - Answers may hold base64 or numbers, in any order of `index`. They are checked: as many vectors as texts, one dimension, finite, not zero.
+/// - Answers may hold base64 or numbers, in any order of `index`. They are checked: one vector per text, one dimension, finite, not zero.
 ///   Vectors are scaled to unit length.
-/// - 408, 409, 429, 5xx and failing connections are tried again (``RetryPolicy``), when the server asks for it and with fewer requests at
-///   a time. Refusals of the account end the call with the vendor's words. Batches that are too large are cut, and the bound is remembered.
+/// - 408, 409, 429, 5xx and failing connections are tried again (``RetryPolicy``), after the pause that the server asks for and with fewer
+///   requests at a time. If the account is refused, the call ends with the vendor's message. Batches that are too large are cut, and the limit
+///   is remembered.
 /// - A text that makes a whole batch fail is found by halving and named (``ProviderError/textsRefused(endpoint:role:texts:)``); the others are answered.
-/// - When the call fails, answers to requests in flight are still received and handed over, because they are paid. When it is cancelled, that
-///   is done for as long as ``RetryPolicy/finishing`` says.
+/// - When the call fails, answers to requests in flight are still received and handed over, because they are paid. After a cancellation this
+///   lasts at most as long as ``RetryPolicy/finishing`` says.
 ///
 /// It stores nothing: wrap it in ``CachedBlackBox`` so that no text is paid for twice.
 public struct ProviderBlackBox: BlackBox, ProviderClient {
-    /// How to ask; none of it changes a vector.
+    /// How requests are sent. None of it changes a vector.
     public struct Options: Sendable {
-        /// Bounds of a request, besides those of the profile.
+        /// Limits of a request, besides those of the profile.
         public var limits: BatchLimits
-        /// Requests in flight at a time, at most.
+        /// Maximum number of requests in flight.
         public var maximumConcurrentRequests: Int
         /// Pauses and attempts.
         public var retry: RetryPolicy
@@ -34,17 +35,17 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
         public var connection: ConnectionSettings
         /// Further headers, besides those of the profile.
         public var headers: [String: String]
-        /// Requests a minute of the account; nil: what the profile says.
+        /// The account's requests per minute; nil: what the profile says.
         public var requestsPerMinute: Int?
-        /// Tokens a minute of the account; nil: what the profile says.
+        /// The account's tokens per minute; nil: what the profile says.
         public var tokensPerMinute: Int?
         /// What may be spent.
         public var spending: SpendingLimit
         /// What has been spent already by others under the same limit; nil: this model counts for itself.
         public var sharedSpending: Spending?
-        /// The cache through which all processes on this machine keep to the account's rates together; nil: each for itself.
+        /// The cache through which all processes on this machine share the account's rates; nil: rates are counted for this model alone.
         public var sharing: EmbeddingCache?
-        /// Told of retries and of limits that the server has taught.
+        /// Told of retries and of limits learned from the server.
         public var logger: Logger?
 
         /// Options; the defaults suit hosted APIs.
@@ -71,7 +72,7 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
 
     /// The profile's name, address and model as given; the dimension only if one was asked for.
     public let identity: BlackBoxIdentity
-    /// The provider, as it is for this model.
+    /// The provider's profile for this model.
     public let profile: ProviderProfile
     let options: Options
     let exchange: Exchange
@@ -82,18 +83,18 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
 
     /// A model of a provider.
     /// - Parameters:
-    ///   - profile: what the provider is like.
+    ///   - profile: describes the provider's API.
     ///   - model: the provider's name for it.
-    ///   - baseURL: the address; nil: the provider's own. Without any path it gets the profile's, one that ends in the path of embeddings is
-    ///     taken as it is.
+    ///   - baseURL: the address; nil: the provider's own. The profile's path is added if it has no path. If it ends in the path of
+    ///     embeddings, it is used as it is.
     ///   - apiKey: sent as the profile says; local servers need none.
-    ///   - dimensions: sent along where given; a server that gives vectors of another length is refused.
+    ///   - dimensions: sent if given; vectors of another length are an error.
     ///   - queryPrefix: put before each query; nil: the profile's.
     ///   - documentPrefix: put before each document; nil: the profile's.
     ///   - normalisation: whether vectors are brought to unit length.
-    ///   - options: how to ask.
-    ///   - environment: for headers that the profile takes from there.
-    /// - Throws: ``ProviderError``: an address, dimension, header, proxy or certificate that makes no sense.
+    ///   - options: how requests are sent.
+    ///   - environment: variables that the profile's headers name.
+    /// - Throws: ``ProviderError``: an invalid address, dimension, header, proxy or certificate.
     public init(
         _ profile: ProviderProfile, model: String, baseURL: String? = nil, apiKey: APIKey? = nil,
         dimensions: Int? = nil, queryPrefix: String? = nil, documentPrefix: String? = nil,
@@ -145,12 +146,12 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
         func fault(_ reason: String) -> ProviderError {
             .badEndpoint("\(profile.name):\(model)", reason: reason)
         }
-        guard dimensions >= 1 else { throw fault("\(dimensions) dimensions cannot be asked for") }
+        guard dimensions >= 1 else { throw fault("a vector cannot have \(dimensions) dimensions") }
         guard profile.request.hasDimensions else { throw fault("this provider cannot shorten its vectors") }
         let known = profile.vectors.dimensions
         guard known.isEmpty || known.contains(dimensions) else {
             throw fault(
-                "\(dimensions) dimensions are not among those it has: \(known.map(String.init).joined(separator: ", "))"
+                "\(dimensions) dimensions are not among those that it offers: \(known.map(String.init).joined(separator: ", "))"
             )
         }
     }
@@ -158,13 +159,13 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
     /// Where requests go.
     public var url: String { exchange.url }
 
-    /// The server that texts and key go to, for people.
+    /// The server that texts and key are sent to, in a form for people.
     public var server: String { exchange.server }
 
-    /// Requests sent so far, by all who share the limit, and their tokens: as the server has counted them, else the most that they can be.
+    /// Requests sent so far by all who share the limit, and their tokens: as counted by the server, else an upper bound.
     public var spent: (requests: Int, tokens: Int) { spending.soFar }
 
-    /// What may be spent in all.
+    /// The limit on spending.
     public var spendingLimit: SpendingLimit { spending.limit }
 
     var retry: RetryPolicy { options.retry }
@@ -184,8 +185,8 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
     }
 
     /// Vectors of the items' texts, batch by batch as they are answered.
-    /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled, once what was in flight is handed over
-    ///   (``RetryPolicy/finishing``).
+    /// - Throws: ``ProviderError``; `CancellationError` if the task was cancelled, after the answers in flight are handed
+    ///   over (``RetryPolicy/finishing``).
     public func embed(
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
     ) async throws {
@@ -197,7 +198,7 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
         }
     }
 
-    /// What texts add to a request, their prefix included.
+    /// What each text adds to a request, its prefix included.
     func costs(of texts: [String], as role: TextRole, in form: BoundRequest) -> [ItemCost] {
         let (prefix, bytesPerToken) = (identity.prefix(for: role), profile.tokens.bytesPerToken)
         let maximumOfPrefix = prefix.isEmpty ? 0 : TokenEstimate.upperBound(of: prefix, bytesPerToken: bytesPerToken)

@@ -1,14 +1,14 @@
 import MafinBlackBox
 
-/// A text that has no vector, and why; the rest of its call was answered.
+/// A text that got no vector, and the reason. The other texts of its call were answered.
 public struct RefusedText: Sendable, Hashable {
-    /// What is wrong.
+    /// Why it has no vector.
     public enum Reason: Sendable, Hashable {
-        /// It is longer than the model takes.
+        /// It is longer than the model accepts.
         case tooLong
         /// The server refuses it for another reason.
         case refused
-        /// The server answered with something that is no vector (not finite, all zeros, empty).
+        /// The server's vector cannot be used (not finite, all zeros, empty).
         case unusableVector
     }
 
@@ -16,17 +16,17 @@ public struct RefusedText: Sendable, Hashable {
     public let position: Int
     /// Its id.
     public let id: String
-    /// What is wrong.
+    /// Why it has no vector.
     public let reason: Reason
-    /// The vendor's words, or what is wrong with the vector.
+    /// The vendor's message, or what is wrong with the vector.
     public let message: String
 
-    /// The same in a call where the text stands at another position.
+    /// The same for a call in which the text has another position.
     func at(_ position: Int) -> RefusedText {
         RefusedText(position: position, id: id, reason: reason, message: message)
     }
 
-    /// One sentence for all of them: counts, the first ids, the first message.
+    /// One sentence for all of them, with their count, the first ids and the first message.
     static func description(endpoint: String, role: TextRole, texts: [RefusedText]) -> String {
         guard let first = texts.first else { return "\(endpoint) refuses no text" }
         let names = BlackBoxError.list(texts.prefix(5).map(\.id), of: texts.count)

@@ -1,19 +1,19 @@
 import Foundation
 import MafinNumerics
 
-/// How often and after which pauses a request is repeated.
+/// How often a request is repeated, and after which pauses.
 public struct RetryPolicy: Sendable, Hashable {
-    /// Attempts for one batch, the first included. Attempts after which the server named a time to come back do not count.
+    /// Attempts for one batch, the first included. Attempts after which the server named a time for the next do not count.
     public var maximumAttempts: Int
-    /// Pause before the second attempt; doubled before each further one.
+    /// Pause before the second attempt. It doubles before each further one.
     public var firstDelay: Duration
     /// The pause is never longer than this unless the server asks for more.
     public var longestDelay: Duration
-    /// A server that asks for a longer pause than this is not waited for.
+    /// If the server asks for a longer pause than this, the call fails.
     public var longestServerDelay: Duration
-    /// How long a server may keep naming times to come back without answering anything.
+    /// How long a server may keep asking for pauses without answering anything.
     public var patience: Duration
-    /// How long a cancelled call still waits for requests in flight, which are paid. Zero, the default, ends it at once.
+    /// How long a cancelled call still waits for requests in flight, because they are paid. Zero, the default, ends it at once.
     public var finishing: Duration
 
     /// Eight attempts within about a minute.
@@ -31,24 +31,24 @@ public struct RetryPolicy: Sendable, Hashable {
         self.finishing = finishing
     }
 
-    /// Pause after so many failures (≥ 1): `firstDelay · 2^(failures-1)`, times a random number between
-    /// ½ and 1, so that clients that failed together do not return together.
+    /// Pause after a number of failures (≥ 1): `firstDelay · 2^(failures-1)`, times a random number between
+    /// ½ and 1, so that clients that failed together do not retry together.
     func delay(afterFailures failures: Int, jitter: Double = .random(in: 0.5...1)) -> Duration {
         let doublings = min(max(failures - 1, 0), 30)
         return min(firstDelay * (1 << doublings), longestDelay) * jitter
     }
 
-    /// A little later than a server has asked for, by a random amount, so that clients that were refused together do not return together.
+    /// The pause that a server has asked for plus a small random amount, so that clients that were refused together do not retry together.
     static func delay(asked: Duration) -> Duration { asked + min(asked * 0.1, .seconds(1)) * .random(in: 0...1) }
 
-    /// The pause before one of so many attempts is followed by another: as long as the server asks for; nil: there is none.
+    /// The pause after an attempt, at least what the server asks for; nil: there is no further attempt.
     func delay(afterAttempt attempt: Int, of attempts: Int? = nil, asked: Duration? = nil) -> Duration? {
         let asked = asked ?? .zero
         guard attempt < attempts ?? maximumAttempts, asked <= longestServerDelay else { return nil }
         return max(asked, delay(afterFailures: attempt))
     }
 
-    /// The pause that a server asks for: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date; nil where it asks for none.
+    /// The pause that a server asks for: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date; nil if it asks for none.
     static func serverDelay(milliseconds: String?, after: String?, now: Date = Date()) -> Duration? {
         func number(_ text: String?) -> Double? { text.flatMap { Double($0.trimmingCharacters(in: .whitespaces)) } }
         if let value = number(milliseconds), (0..<1e12).contains(value) {
@@ -63,7 +63,7 @@ public struct RetryPolicy: Sendable, Hashable {
         return .milliseconds(Int64(max(0, date.timeIntervalSince(now) * 1000).rounded(.up)))
     }
 
-    /// A length of time as Go and protocol buffers write it: `1s`, `6m0s`, `20ms`, `1h2m3.5s`; a bare number is seconds.
+    /// Reads a duration in the format of Go and protocol buffers: `1s`, `6m0s`, `20ms`, `1h2m3.5s`; a number without unit is in seconds.
     static func duration(_ text: some StringProtocol) -> Duration? {
         let units = ["h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9]
         if let seconds = Double(text) { return seconds >= 0 && seconds < 1e9 ? .seconds(seconds) : nil }
@@ -80,7 +80,7 @@ public struct RetryPolicy: Sendable, Hashable {
         return text.isEmpty || total >= 1e9 ? nil : .seconds(total)
     }
 
-    /// A date as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7; the two obsolete forms are not sent any more).
+    /// Reads a date in the format of HTTP: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7; the two obsolete forms are not sent any more).
     private static func httpDate(_ text: String) -> Date? {
         let formatter = DateFormatter()
         formatter.locale = Locale(identifier: "en_US_POSIX")

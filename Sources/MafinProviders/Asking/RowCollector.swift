@@ -2,7 +2,7 @@ import MafinBlackBox
 import MafinNumerics
 import Synchronization
 
-/// Collects the rows of one call in their places. Batches arrive one after the other; the lock only satisfies the compiler.
+/// Collects the rows of one call into a matrix. Batches arrive one after the other; the lock only satisfies the compiler.
 final class RowCollector: Sendable {
     private struct State {
         var columns: Int?
@@ -14,7 +14,7 @@ final class RowCollector: Sendable {
 
     init(count: Int) { self.count = count }
 
-    /// Puts rows in their places; all must have one length.
+    /// Adds rows at their indices. All must have the same length.
     func fill(_ rows: AnsweredRows) {
         state.withLock { state in
             let columns = state.columns ?? rows.vectors.columns
@@ -29,7 +29,7 @@ final class RowCollector: Sendable {
         }
     }
 
-    /// All rows; `(0, 0)` where none was asked.
+    /// All rows; `(0, 0)` if there are none.
     var matrix: Matrix {
         state.withLock { Matrix(rows: count, columns: $0.columns ?? 0, values: $0.values) }
     }

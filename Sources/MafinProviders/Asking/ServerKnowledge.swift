@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What has been learned about a server, kept from call to call.
+/// What has been learned about a server. It is kept from call to call.
 final class ServerKnowledge<Facts: Sendable>: Sendable {
     private let facts: Mutex<Facts>
 
@@ -11,13 +11,13 @@ final class ServerKnowledge<Facts: Sendable>: Sendable {
     func update<Result: Sendable>(_ change: (inout Facts) -> Result) -> Result { facts.withLock { change(&$0) } }
 }
 
-/// What a server of vectors has shown.
+/// What has been learned about an embedding server.
 struct EmbeddingFacts: Sendable {
     var limits: BatchLimits
     var dimension: Int?
-    /// Position of the encoding to ask for.
+    /// The encoding to request, as a position in the profile's list.
     var encoding = 0
-    /// Bytes that were answered, and the tokens that the server counted for them.
+    /// Bytes of the answered texts, and the tokens that the server counted for them.
     var answeredBytes = 0
     var answeredTokens = 0
     /// Whether it has ever given a vector.

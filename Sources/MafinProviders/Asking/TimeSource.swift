@@ -1,10 +1,10 @@
 import Foundation
 
-/// The time that a client sees: real time, or a test's, which passes as fast as somebody sleeps.
+/// The clock of a client: real time, or a test's clock, which jumps ahead when somebody sleeps.
 protocol TimeSource: Sendable {
-    /// Time since any fixed moment; it never goes back.
+    /// Time since an arbitrary fixed moment. It never goes back.
     var now: Duration { get }
-    /// Wall-clock time in seconds since 1970: what processes share.
+    /// Wall-clock time in seconds since 1970, which is the same in all processes.
     var wallTime: Double { get }
     /// - Throws: `CancellationError`
     func sleep(until time: Duration) async throws

@@ -3,14 +3,14 @@ import Logging
 import NIOCore
 import NIOHTTP1
 
-/// A provider's batch API: requests are sent together, and answered within a day.
+/// A provider's batch API: requests are sent together and answered within a day.
 struct BatchAPI: Sendable {
-    /// The name under which a job's tag lies in a batch's metadata.
+    /// The key of a job's tag in a batch's metadata.
     private static let tagName = "mafin_job"
 
     let exchange: Exchange
     let form: BatchForm
-    /// What stands as `url` in each line and as `endpoint` of a batch.
+    /// The `url` of each line and the `endpoint` of a batch.
     let requestPath: String
     let base: String
     let retry: RetryPolicy
@@ -24,7 +24,7 @@ struct BatchAPI: Sendable {
             file.writeString("{\"custom_id\":\"line-\(number)\",\"method\":\"POST\",")
             file.writeString("\"url\":\"\(requestPath)\",\"body\":")
         case .messages:
-            // Its batches carry no tag. The job is recognised by the names of its lines.
+            // Batches of this form carry no tag. The job is recognised by the names of its lines.
             file.writeString("{\"custom_id\":\"\(tag)-\(number)\",\"params\":")
         }
         file.writeImmutableBuffer(body)
@@ -32,7 +32,7 @@ struct BatchAPI: Sendable {
     }
 
     /// Uploads a job's requests if the API takes them as a file, and returns the file's id. nil: they are sent with ``begin(_:file:tag:)``.
-    /// A lost upload is repeated; an upload asks nothing.
+    /// If the upload fails, it is repeated: uploading costs nothing.
     func upload(_ lines: ByteBuffer, name: String) async throws -> String? {
         guard form.shape == .files else { return nil }
         let boundary = "mafin-\(name)"
@@ -51,8 +51,8 @@ struct BatchAPI: Sendable {
         return id
     }
 
-    /// Begins a batch. The request is sent once. If its answer is lost, ``find(_:known:)`` tells whether a batch was begun.
-    /// - Parameter file: the uploaded one; nil: the requests go up with this.
+    /// Begins a batch. The request is sent once. If its answer is lost, ``find(_:known:)`` finds out whether a batch was begun.
+    /// - Parameter file: the id of the uploaded file; nil: the lines are sent with this request.
     func begin(_ lines: ByteBuffer, file: String?, tag: String) async throws -> BatchRemote {
         let begun = try file.map { file in
             let body: [String: Any] = [
@@ -66,7 +66,7 @@ struct BatchAPI: Sendable {
             try await send(.POST, base + form.batchesPath, contentType: "application/json", body: json, attempts: 1))
     }
 
-    /// `{"requests":[…]}` of lines that each hold one.
+    /// `{"requests":[…]}`, from one request per line.
     private static func list(_ lines: ByteBuffer) -> ByteBuffer {
         var json = ByteBuffer()
         json.reserveCapacity(lines.readableBytes + 20)
@@ -82,16 +82,16 @@ struct BatchAPI: Sendable {
         try remote(try await send(.GET, "\(base)\(form.batchesPath)/\(id)"))
     }
 
-    /// What is known of a batch whose beginning was not answered.
+    /// The result of the search for a batch after the answer to its start was lost.
     enum Search: Sendable {
         case found(BatchRemote)
         case none
-        /// It may be a batch that is under way; that can be seen only when the batch has ended.
+        /// It may be a batch that is still running. That can be checked only when that batch has ended.
         case open
     }
 
-    /// Looks for the batch of a job, page by page from the latest back to the time when the job was made.
-    /// - Parameter known: ids of batches that are other jobs'.
+    /// Searches for the batch of a job, page by page, from the latest batch back to the time when the job was made.
+    /// - Parameter known: ids of the batches of other jobs.
     func find(_ job: BatchJob, known: Set<String>) async throws -> Search {
         // Clocks differ by minutes at most.
         let earliest = job.made.addingTimeInterval(-600)
@@ -113,7 +113,7 @@ struct BatchAPI: Sendable {
         return isOpen ? .open : .none
     }
 
-    /// Pages of a hundred batches that are looked through at most.
+    /// Maximum number of pages, of 100 batches each, that are searched.
     private static let maximumPages = 100
 
     private func find(_ job: BatchJob, among batches: [BatchRemote], known: Set<String>) async throws -> Search {
@@ -135,19 +135,19 @@ struct BatchAPI: Sendable {
         return isOpen ? .open : .none
     }
 
-    /// Ends a batch; what was answered until then can be collected.
+    /// Cancels a batch. The answers so far can be collected.
     func cancel(_ id: String) async throws -> BatchRemote {
         try remote(try await send(.POST, "\(base)\(form.batchesPath)/\(id)/cancel", contentType: "application/json"))
     }
 
-    /// Lines of answers, from where a batch says that they are.
+    /// The lines of answers at an address that a batch names.
     func content(of results: String) async throws -> ByteBuffer {
         try await send(.GET, results).body
     }
 
     // MARK: - Requests
 
-    /// One request, repeated where that can help.
+    /// Sends one request, and repeats it if that can help.
     private func send(
         _ method: HTTPMethod, _ url: String, contentType: String? = nil, body: ByteBuffer? = nil, attempts: Int? = nil
     ) async throws -> HTTPAnswer {

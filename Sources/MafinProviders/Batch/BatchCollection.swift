@@ -3,7 +3,7 @@ import MafinBlackBox
 import MafinNumerics
 import NIOCore
 
-/// The batch API of a model of vectors, and how the answers of a job get into the cache.
+/// The batch API of an embedding model. It stores the answers of a job in the cache.
 struct BatchCollection: Sendable {
     let box: ProviderBlackBox
     let api: BatchAPI
@@ -11,7 +11,7 @@ struct BatchCollection: Sendable {
 
     var runner: BatchRunner { BatchRunner(api: api, cache: cache) }
 
-    /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` where the provider has no batch API.
+    /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` if the provider has no batch API.
     init(_ box: ProviderBlackBox, cache: EmbeddingCache) throws {
         guard let form = box.profile.batch, form.shape == .files else {
             throw ProviderError.badEndpoint(box.profile.name, reason: "no batch API of this provider is known")
@@ -23,7 +23,7 @@ struct BatchCollection: Sendable {
             retry: box.retry, time: box.time, logger: box.logger)
     }
 
-    /// Stores the answers in the cache, line by line, however the batch has ended.
+    /// Stores the answers in the cache, line by line, even if the batch failed or was cancelled.
     func collect(_ remote: BatchRemote, of job: BatchJob) async throws -> BatchRunner.Result {
         let source = EmbeddingKey.Source(description: job.source)
         var result = BatchRunner.Result()

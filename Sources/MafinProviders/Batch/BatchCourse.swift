@@ -3,59 +3,61 @@ import Logging
 import MafinBlackBox
 import NIOCore
 
-/// The jobs of one call, for texts or for prompts: begun, waited for, and begun again for what they have left open.
+/// Runs the jobs of one call, for texts or for prompts: begins them, waits for them, and begins new ones for what is still unanswered.
 ///
-/// It decides how many jobs are under way at a time, how large they are, and when to give up.
+/// It decides how many jobs run at a time, how large they are, and when to give up.
 struct BatchCourse {
-    /// What is asked in one job.
+    /// The content of one job.
     struct Part {
         let tag = UUID().uuidString.lowercased()
         /// The keys of each line.
         var lines: [[EmbeddingKey]] = []
-        /// What the answers come from.
+        /// The source of the answers, as the cache describes it.
         var source = EmbeddingKey.Source(description: "")
         var file = ByteBuffer()
-        /// The most that it may cost, without the discount.
+        /// An upper bound on its cost, without the discount.
         var tokens = 0
     }
 
-    /// A job under way, and what was booked for it.
+    /// A running job, and what was booked for it.
     private struct Begun: Sendable {
         var job: BatchJob
         var booking: Spending.Booking?
     }
 
-    /// Keys in a job at most: what is held in memory when its answers are read.
+    /// Maximum number of keys in a job. They are held in memory while its answers are read.
     static let maximumKeys = 25_000
-    /// Rounds in a row that answer nothing.
-    private static let maximumFruitless = 4
-    /// Times in a row that the provider has no room although no job of ours is under way. With the pauses between them this is about a day.
-    private static let maximumTurnedAway = 300
+    /// The call ends after this many rounds in a row without an answer.
+    private static let maximumStalledRounds = 4
+    /// The call ends if the provider's queue is full this many times in a row although none of our jobs runs. With the pauses between them
+    /// this is about a day.
+    private static let maximumFullQueues = 300
     private static let longestPause: Duration = .seconds(300)
     private static let fewestKeys = 100
 
     private let client: any ProviderClient
     private let runner: BatchRunner
     private let model: String
-    /// What is asked, in words: texts or prompts.
+    /// What is sent, in words: texts or prompts.
     private let subject: String
     private let waiting: BatchedBlackBox.Waiting
     private let report: (@Sendable ([BatchJob]) -> Void)?
     private let discount: Double
 
-    /// Jobs that may be under way at a time: all, until the provider has no room for one.
+    /// Jobs that may run at a time: all, until the provider's queue is full.
     private var jobsAtOnce = Int.max
     private var keysPerJob: Int
     private var pause: Duration = .seconds(30)
-    private var fruitless = 0
-    private var turnedAway = 0
-    /// Jobs of this round, those of them that the provider had no room for, and what it said last about jobs or lines that brought nothing.
-    private var round: (jobs: Int, turnedAway: Int, complaint: String?) = (0, 0, nil)
+    /// Two reasons to begin again, counted apart: a batch that answers nothing will not get better, but a full queue empties with time.
+    private var stalledRounds = 0
+    private var fullQueues = 0
+    /// Jobs of this round, those refused because the queue was full, and the provider's last complaint about a job or a line.
+    private var round: (jobs: Int, refused: Int, complaint: String?) = (0, 0, nil)
 
     /// - Parameters:
-    ///   - keysPerJob: what the provider takes, at most.
-    ///   - waiting: what to do once jobs are sent.
-    ///   - report: told how the jobs are each time they were asked after.
+    ///   - keysPerJob: the provider's maximum.
+    ///   - waiting: what to do after the jobs are sent.
+    ///   - report: told the states of the jobs each time they were requested.
     init(
         _ client: any ProviderClient, _ runner: BatchRunner, model: String, subject: String, keysPerJob: Int,
         waiting: BatchedBlackBox.Waiting, report: (@Sendable ([BatchJob]) -> Void)?
@@ -70,12 +72,12 @@ struct BatchCourse {
         discount = client.profile.price.batchDiscount ?? 0
     }
 
-    /// One round: jobs for the keys that no earlier job holds; waits until all have ended.
+    /// Runs one round: begins jobs for the keys that no earlier job holds, and waits until all have ended.
     /// - Parameters:
-    ///   - parts: cuts the keys at some positions into jobs of at most so many.
-    ///   - collect: brings a job's answers into the cache.
-    /// - Returns: what the jobs have brought together.
-    /// - Throws: ``ProviderError``; ``ProviderError/batchPending(jobs:texts:)`` where it is not waited for.
+    ///   - parts: cuts the keys at some positions into jobs of at most a given size.
+    ///   - collect: stores a job's answers in the cache.
+    /// - Returns: the combined result of the jobs.
+    /// - Throws: ``ProviderError``; ``ProviderError/batchPending(jobs:texts:)`` if the call does not wait for them.
     mutating func run(
         _ keys: [EmbeddingKey], parts: ([Int], Int) -> AnyIterator<Part>,
         collect: (BatchRemote, BatchJob) async throws -> BatchRunner.Result
@@ -88,7 +90,7 @@ struct BatchCourse {
         var jobs = found.map { Begun(job: $0) }
         round = (jobs.count, 0, nil)
         let rest = parts(keys.indices.filter { !held.contains($0) }, keysPerJob)
-        while jobs.count < jobsAtOnce, round.turnedAway == 0, let part = rest.next() {
+        while jobs.count < jobsAtOnce, round.refused == 0, let part = rest.next() {
             let booking = try await book(part, after: jobs.filter { $0.booking != nil }.map(\.job))
             let job = try await runner.cache.makeJob(
                 part.tag, lines: part.lines, source: part.source, provider: client.profile.name, model: model,
@@ -105,7 +107,7 @@ struct BatchCourse {
             } catch {
                 if error is ProviderError { try await client.settle(booking, actual: 0) }
                 guard BatchRunner.isQueueFull(error) else { throw error }
-                round.turnedAway += 1
+                round.refused += 1
                 round.complaint = "\(error)"
             }
         }
@@ -114,7 +116,7 @@ struct BatchCourse {
     }
 
     /// Books a job before it is sent.
-    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)``, which says what was begun before.
+    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)``, which names the jobs that were begun before.
     private func book(_ part: Part, after begun: [BatchJob]) async throws -> Spending.Booking {
         do {
             try await client.require(requests: 1, tokens: discounted(part.tokens))
@@ -124,7 +126,7 @@ struct BatchCourse {
             throw ProviderError.overBudget(
                 endpoint: endpoint,
                 reason: "\(reason); before that, \(batches) of \(begun.reduce(0) { $0 + $1.texts }) texts "
-                    + "\(begun.count == 1 ? "was" : "were") begun: the same command, with a higher limit, collects the answers"
+                    + "\(begun.count == 1 ? "was" : "were") begun; run the same command with a higher limit to collect the answers"
             )
         }
     }
@@ -147,9 +149,9 @@ struct BatchCourse {
                 sum.answered += result.answered
                 sum.refusedLines += result.refusedLines
                 sum.refused.merge(result.refused) { $1 }
-                if result.isQueueFull { round.turnedAway += 1 }
+                if result.isQueueFull { round.refused += 1 }
                 round.complaint = result.complaint ?? round.complaint
-                // If an answer cannot be used, or nobody says how many tokens it has taken, all of the booking stays.
+                // If an answer cannot be used, or its tokens were not counted, the booking is not reduced.
                 if let booking = begun.booking, !result.hasUnusableAnswers, result.answered == 0 || result.tokens > 0 {
                     try await client.settle(booking, actual: discounted(result.tokens))
                 }
@@ -170,15 +172,15 @@ struct BatchCourse {
         return sum
     }
 
-    /// Waits before the next round where the provider has no room for it.
+    /// Waits before the next round if the provider's queue is full.
     /// - Parameters:
-    ///   - hasProgress: whether less is open than before this round.
-    ///   - left: how much is still open.
-    /// - Throws: ``ProviderError/unavailable(endpoint:attempts:reason:)`` in the provider's words, where another round leads nowhere.
+    ///   - hasProgress: whether this round has answered something.
+    ///   - left: how much is still unanswered.
+    /// - Throws: ``ProviderError/unavailable(endpoint:attempts:reason:)`` with the provider's message, if another round would not help.
     mutating func rest(hasProgress: Bool, left: Int) async throws {
-        if round.turnedAway > 0 { jobsAtOnce = max(1, min(jobsAtOnce, round.jobs - round.turnedAway)) }
+        if round.refused > 0 { jobsAtOnce = max(1, min(jobsAtOnce, round.jobs - round.refused)) }
         guard !hasProgress else {
-            (fruitless, turnedAway) = (0, 0)
+            (stalledRounds, fullQueues) = (0, 0)
             return
         }
         let endpoint = client.exchange.url
@@ -186,23 +188,23 @@ struct BatchCourse {
             let last = round.complaint.map { "; the last: \($0)" } ?? ""
             return .unavailable(
                 endpoint: endpoint, attempts: attempts,
-                reason: "\(left) \(subject) were left unanswered by each batch" + last)
+                reason: "no batch has answered the last \(left) \(subject)" + last)
         }
-        guard round.turnedAway > 0 else {
-            fruitless += 1
-            if fruitless >= Self.maximumFruitless { throw giveUp(after: fruitless) }
+        guard round.refused > 0 else {
+            stalledRounds += 1
+            if stalledRounds >= Self.maximumStalledRounds { throw giveUp(after: stalledRounds) }
             return
         }
-        turnedAway += 1
-        if turnedAway >= Self.maximumTurnedAway { throw giveUp(after: turnedAway) }
-        // Jobs of others fill the queue, or this one is larger than it.
+        fullQueues += 1
+        if fullQueues >= Self.maximumFullQueues { throw giveUp(after: fullQueues) }
+        // Other jobs fill the queue, or this job is larger than the queue.
         keysPerJob = max(Self.fewestKeys, keysPerJob / 2)
         pause = min(pause * 1.5, Self.longestPause)
         guard case .untilAnswered = waiting else {
             throw ProviderError.unavailable(
-                endpoint: endpoint, attempts: 1, reason: round.complaint ?? "no room for another batch")
+                endpoint: endpoint, attempts: 1, reason: round.complaint ?? "the provider's queue of batches is full")
         }
-        client.logger?.notice("no room for another batch", metadata: [subject: "\(left)", "after": "\(pause.logText)"])
+        client.logger?.notice("the queue is full", metadata: [subject: "\(left)", "after": "\(pause.logText)"])
         try await client.time.sleep(until: client.time.now + pause)
     }
 }

@@ -2,45 +2,45 @@ import Foundation
 import GRDB
 import MafinBlackBox
 
-/// A job of a batch API as the cache remembers it: what was asked is known by its keys, so that any later run can collect the answers.
+/// A job of a batch API as the cache stores it, with the keys of its texts. Any later run can so collect the answers.
 public struct BatchJob: Sendable, Hashable, Codable {
-    /// How far it is.
+    /// The state of a job.
     public enum State: String, Sendable, Codable {
-        /// It is written down; nothing has been sent that costs.
+        /// It is stored in the cache. Nothing that costs money has been sent.
         case made
-        /// The provider has been asked to begin it; whether it has is not known yet.
+        /// The provider was asked to begin it, and its answer is not known yet.
         case beginning
-        /// The provider is at work.
+        /// The provider is working on it.
         case running
         /// Its answers are in the cache.
         case done
-        /// It ended without anything.
+        /// It ended without any answer.
         case failed
     }
 
     /// Its number in the cache.
     public let id: Int64
-    /// What the provider keeps with it, to find it by.
+    /// A unique text that is sent with it, by which its batch can be found.
     public let tag: String
-    /// The profile's name, the model, and the base address.
+    /// The name of the provider's profile.
     public let provider: String
-    /// The model asked.
+    /// The name of the model.
     public let model: String
     /// Base address of the provider.
     public let base: String
-    /// How far it is.
+    /// Its state.
     public var state: State
-    /// The provider's id of the uploaded file, and of the batch.
+    /// The provider's id of the uploaded file; nil before the upload.
     public var file: String?
     /// The provider's id of the batch; nil before it has begun.
     public var remote: String?
     /// When it was made.
     public let made: Date
-    /// What was last heard of it.
+    /// The last report about it.
     public var note: String?
     /// Texts in it.
     public var texts: Int
-    /// What its vectors come from, as the cache describes it.
+    /// The source of its vectors, as the cache describes it.
     let source: String
 }
 
@@ -68,7 +68,7 @@ extension EmbeddingCache {
         }
     }
 
-    /// Unfinished jobs in which at least one of the keys is.
+    /// Unfinished jobs that hold at least one of the keys, and the positions of the keys that they hold.
     func jobs(holding keys: [EmbeddingKey]) async throws -> (jobs: [BatchJob], positions: Set<Int>) {
         let (ids, positions) = try await read { database -> (Set<Int64>, Set<Int>) in
             let statement = try database.cachedStatement(
@@ -87,7 +87,7 @@ extension EmbeddingCache {
         return (try await pendingJobs().filter { ids.contains($0.id) }, positions)
     }
 
-    /// Writes a job down, before anything of it is sent.
+    /// Stores a job, before anything of it is sent.
     /// - Parameter tag: one that no other job has.
     func makeJob(
         _ tag: String, lines: [[EmbeddingKey]], source: EmbeddingKey.Source, provider: String, model: String,
@@ -114,7 +114,7 @@ extension EmbeddingCache {
         return job
     }
 
-    /// Writes down how far a job is.
+    /// Stores the state of a job.
     func update(_ job: BatchJob) async throws {
         try await write { database in
             try database.execute(

@@ -5,19 +5,19 @@ import NIOCore
 /// One line of a batch's answers: `{"custom_id":"line-12","response":{"status_code":200,"body":{…}},"error":null}`, or of Anthropic's form
 /// `{"custom_id":"TAG-12","result":{"type":"succeeded","message":{…}}}`.
 struct BatchOutputLine {
-    /// Which line of the job it answers.
+    /// The number of the line in the job that it answers.
     let number: Int
-    /// What stands before the number.
+    /// The part of the name before the number.
     let tag: String
     let status: Int
-    /// The answer as it would have come by itself.
+    /// The body of the answer, as for a single request.
     let body: Data?
-    /// The provider's words, where it is a refusal.
+    /// The provider's message if the request was refused.
     let complaint: String
-    /// Whether the line may be asked again: the batch expired before it, or the server was overloaded.
+    /// Whether the line may be sent again: the batch expired before it, or the server was overloaded.
     let isOpen: Bool
 
-    /// What is read of a line.
+    /// The members that are read from a line.
     private struct Parts {
         var name: String?
         var status = 0
@@ -27,7 +27,7 @@ struct BatchOutputLine {
         var outcome: String?
     }
 
-    /// nil for anything else.
+    /// nil for a line that is not of one of these forms.
     init?(_ line: [UInt8]) {
         var parts = Parts()
         let isRead = line.withUnsafeBufferPointer { bytes -> Bool in
@@ -52,7 +52,7 @@ struct BatchOutputLine {
         }
     }
 
-    /// - Parameter place: the members around it, each with a dot behind it.
+    /// - Parameter place: the path of the enclosing members, each followed by a dot.
     private static func read(
         _ scanner: inout JSONScanner, _ bytes: UnsafeBufferPointer<UInt8>, in place: String = "", _ parts: inout Parts
     ) throws {

@@ -2,34 +2,34 @@ import Foundation
 
 /// A batch as the provider describes it.
 struct BatchRemote: Sendable, Equatable {
-    /// What becomes of it.
+    /// The provider's state of a batch.
     enum State: String, Sendable {
         case validating, failed
         case inProgress = "in_progress"
         case finalizing, completed, expired, cancelling, cancelled
 
-        /// Whether nothing more will come.
+        /// Whether the batch has ended.
         var isFinal: Bool { [.failed, .completed, .expired, .cancelled].contains(self) }
     }
 
     var id: String
     var state: State
-    /// Where its answers are, those of refused requests too.
+    /// The addresses of its answers, those to refused requests included.
     var results: [String] = []
-    /// What a job has left with it, where it can carry that.
+    /// The job's tag, if this form of batch can carry one.
     var tag: String?
-    /// When it was begun, where that is said.
+    /// When it was begun, if the provider says so.
     var created: Date?
-    /// Requests answered, failed, in all.
+    /// The number of requests: answered, failed, and in all.
     var completed: Int
     var failed: Int
     var total: Int
-    /// What the provider says is wrong.
+    /// The provider's error message.
     var complaint: String?
-    /// Whether the account may not enqueue more tokens. Then it helps to wait until another batch has ended.
+    /// Whether the account's queue is full. Then it helps to wait until another batch has ended.
     var isQueueFull = false
 
-    /// One of OpenAI's form.
+    /// Reads a batch in OpenAI's form.
     /// - Parameter files: address before the ids of files.
     init?(ofFiles object: [String: Any], files: String, tagName: String) {
         guard let id = object["id"] as? String, let state = (object["status"] as? String).flatMap(State.init(rawValue:))
@@ -51,9 +51,9 @@ struct BatchRemote: Sendable, Equatable {
         }
     }
 
-    /// One of Anthropic's form: `{"id","processing_status":"in_progress|canceling|ended","request_counts":{…},"results_url"}`.
-    /// - Parameter batches: address before the ids of batches. Answers are taken from the server that was asked, whatever address it
-    ///   names, so that a key goes nowhere else.
+    /// Reads a batch in Anthropic's form: `{"id","processing_status":"in_progress|canceling|ended","request_counts":{…},"results_url"}`.
+    /// - Parameter batches: address before the ids of batches. Answers are always fetched from this server. An address at another
+    ///   server is ignored, so that the key is sent nowhere else.
     init?(ofMessages object: [String: Any], batches: String) {
         guard let id = object["id"] as? String, let status = object["processing_status"] as? String else { return nil }
         switch status {

@@ -2,24 +2,24 @@ import Foundation
 import Logging
 import NIOCore
 
-/// Begins jobs and asks for their state. Each step is stored before the next, so that another run can continue wherever one ended.
+/// Begins jobs and asks for their state. Each step is stored before the next, so that another run can continue from any step.
 struct BatchRunner: Sendable {
-    /// What a finished job has brought, and how it has ended.
+    /// The result of a finished job.
     struct Result: Sendable {
         var answered = 0
-        /// Tokens that were counted for the answers, as far as the provider says.
+        /// Tokens that the provider has counted for the answers; 0 if it does not say.
         var tokens = 0
-        /// The keys of lines that bring nothing and would not the next time either, with the provider's words or what is wrong.
+        /// The keys of lines that failed for good, with the provider's message or what is wrong with the answer.
         var refused: [EmbeddingKey: String] = [:]
         /// How many lines the provider refuses.
         var refusedLines = 0
-        /// Lines that were answered with something that cannot be used: they are billed.
+        /// Whether there were answers that cannot be used. They are billed all the same.
         var hasUnusableAnswers = false
-        /// What the provider says against the job, else of a line that may be asked again.
+        /// The provider's message about the job, else about a line that may be sent again.
         var complaint: String?
-        /// It was turned away for want of room: the same again, later, may go.
+        /// The job was refused because the provider's queue is full. It may be accepted later.
         var isQueueFull = false
-        /// The provider refuses the whole of it; the same again would not help.
+        /// The provider refuses the whole job. Sending it again would not help.
         var isRefused = false
     }
 
@@ -27,7 +27,7 @@ struct BatchRunner: Sendable {
     let cache: EmbeddingCache
 
     /// Uploads a job's file and begins it.
-    /// - Throws: ``ProviderError`` where it was not begun. Whatever else is thrown, it may have begun, and is found again by its tag.
+    /// - Throws: ``ProviderError`` if it was not begun. After any other error it may have begun, and is found again by its tag.
     func begin(_ given: BatchJob, file: ByteBuffer) async throws -> BatchJob {
         var job = given
         do {
@@ -46,7 +46,7 @@ struct BatchRunner: Sendable {
                 _ = try await ended(job, "was refused")
                 throw error
             }
-            // The answer was lost, and the provider may have begun it. If that cannot be found out now, it is found out later.
+            // The answer was lost, and the provider may have begun it. If the search fails now, a later run searches again.
             switch (try? await search(for: job)) ?? .open {
             case .found(let found): remote = found
             case .open: return job
@@ -64,7 +64,7 @@ struct BatchRunner: Sendable {
         return job
     }
 
-    /// Nothing was paid, and its keys are free again.
+    /// Marks a job as failed. Nothing was paid, and its keys are free for other jobs.
     private func ended(_ given: BatchJob, _ note: String) async throws -> BatchJob {
         var job = given
         job.state = .failed
@@ -73,8 +73,8 @@ struct BatchRunner: Sendable {
         return job
     }
 
-    /// Asks how a job is. When it has ended, `collect` brings its answers into the cache and says what they are.
-    /// - Returns: the job as it is now, and what it has brought; nil: nothing yet.
+    /// Asks for the state of a job. When it has ended, `collect` stores its answers in the cache.
+    /// - Returns: the job with its new state, and its result; nil: it has not ended.
     func advance(
         _ given: BatchJob, collect: (BatchRemote, BatchJob) async throws -> Result
     ) async throws -> (job: BatchJob, result: Result?) {
@@ -84,7 +84,7 @@ struct BatchRunner: Sendable {
             case .found(let remote): job = try await begun(job, remote)
             case .open:
                 job.note =
-                    "its beginning was not answered; a batch of its size is under way, and shows at its end whether it is this one"
+                    "the answer to its start was lost; a batch of the same size is running and may be this one, which shows only when it ends"
                 try await cache.update(job)
                 return (job, nil)
             case .none: return (try await ended(job, "was not begun"), Result())
@@ -113,7 +113,7 @@ struct BatchRunner: Sendable {
         try await api.find(job, known: Set(try await cache.allJobs().compactMap(\.remote)))
     }
 
-    /// Whether a job could not be begun for want of room.
+    /// Whether a job could not be begun because the provider's queue is full.
     static func isQueueFull(_ error: any Error) -> Bool {
         switch error as? ProviderError {
         case .refused(_, _, let message): BatchRemote.saysQueueFull(message)
@@ -127,7 +127,7 @@ struct BatchRunner: Sendable {
             + (remote.failed > 0 ? ", \(remote.failed) failed" : "") + (remote.complaint.map { ": \($0)" } ?? "")
     }
 
-    /// The lines of a batch's answers, those of refused requests too, with the keys that each of them answers.
+    /// Calls `body` for each line of a batch's answers, refusals included, with the keys that it answers.
     func forEachLine(
         _ remote: BatchRemote, of job: BatchJob, _ body: (BatchOutputLine, [EmbeddingKey]) async throws -> Void
     ) async throws {

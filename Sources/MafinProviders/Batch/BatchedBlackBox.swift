@@ -1,38 +1,38 @@
 import MafinBlackBox
 import MafinNumerics
 
-/// A provider's model asked through its batch API: cheaper, and answered within a day.
+/// Embeds texts through a provider's batch API, which is cheaper and answers within a day.
 ///
-/// It is used behind a ``CachedBlackBox`` with the same cache. A job is stored before it is sent, and its id before anything else is done. So
-/// the next run with the same texts, or `mafin batch resume`, continues however a run has ended.
-/// A batch that expires or is cancelled half-way delivers what it has; the rest goes into a new one. If the provider has no room for more, jobs
-/// wait until others have ended. Texts of lines that the provider refuses are asked one by one in the ordinary way, so that the text
-/// at fault is named; nothing else is ever asked at the full price.
+/// Wrap it in a ``CachedBlackBox`` with the same cache. A job is stored before it is sent, and its id is stored at once. So the next run with
+/// the same texts, or `mafin batch resume`, continues after any interruption.
+/// If a batch expires or is cancelled, its answers are used and the rest goes into a new batch. If the provider's queue is full, jobs wait
+/// until others have ended. Texts of lines that the provider refuses are sent without a batch, to find the text at fault; nothing else is
+/// sent at the full price.
 public struct BatchedBlackBox: BlackBox {
-    /// What to do once a job has been sent.
+    /// What to do after a job has been sent.
     public enum Waiting: Sendable {
-        /// Ask now and then how it is, until it is answered.
+        /// Ask for its state from time to time until it is answered.
         case untilAnswered
         /// End the call with ``ProviderError/batchPending(jobs:texts:)``.
         case no
     }
 
-    /// The same server, asked and answered at once.
+    /// The same model without the batch API.
     let server: ProviderBlackBox
     private let collection: BatchCollection
     private let waiting: Waiting
     private let report: (@Sendable ([BatchJob]) -> Void)?
 
-    /// So many lines refused and not one answered, and it is not the texts.
+    /// If this many lines are refused and none is answered, the texts are not the cause.
     private static let refusalsBeforeDoubt = 3
-    /// Texts in a job at most: what is held in memory when its answers are read.
+    /// Maximum number of texts in a job. Their keys are held in memory while its answers are read.
     public static let maximumTexts = BatchCourse.maximumKeys
 
     /// - Parameters:
     ///   - box: the provider's model.
-    ///   - cache: where jobs and answers are kept.
-    ///   - report: told how the jobs are each time they were asked after.
-    /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` where the provider has no batch API.
+    ///   - cache: where jobs and answers are stored.
+    ///   - report: told the states of the jobs each time they were requested.
+    /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` if the provider has no batch API.
     public init(
         _ box: ProviderBlackBox, cache: EmbeddingCache, waiting: Waiting = .untilAnswered,
         report: (@Sendable ([BatchJob]) -> Void)? = nil
@@ -43,11 +43,11 @@ public struct BatchedBlackBox: BlackBox {
         self.report = report
     }
 
-    /// That of the provider's model: the batch API gives no other vectors.
+    /// The identity of the model: the batch API gives the same vectors.
     public var identity: BlackBoxIdentity { server.identity }
 
     /// Vectors of the items, in order.
-    /// - Throws: ``ProviderError``; ``ProviderError/batchPending(jobs:texts:)`` where it is not waited for.
+    /// - Throws: ``ProviderError``; ``ProviderError/batchPending(jobs:texts:)`` if the call does not wait for the jobs.
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         let rows = RowCollector(count: items.count)
         try await embed(items, as: role) { rows.fill($0) }
@@ -89,7 +89,7 @@ public struct BatchedBlackBox: BlackBox {
             Array(0..<texts.count), of: texts.keys, source: texts.source
         ) { try await answered(lists.expanded($0)) }
         guard !missing.isEmpty else { return }
-        // Lines that the provider refuses are asked without a batch, so that the text at fault is found and its neighbours are answered.
+        // The texts of refused lines are sent without a batch, so that the text at fault is found and the others are answered.
         let asked = missing.map { items[texts.first[$0]] }
         do {
             try await server.embed(asked, as: role) { rows in
@@ -97,14 +97,14 @@ public struct BatchedBlackBox: BlackBox {
                     lists.expanded(AnsweredRows(indices: rows.indices.map { missing[$0] }, vectors: rows.vectors)))
             }
         } catch ProviderError.textsRefused(let endpoint, let role, let refused) {
-            // Positions of distinct texts become those of items.
+            // Positions among the distinct texts become positions among the items.
             throw ProviderError.textsRefused(
                 endpoint: endpoint, role: role,
                 texts: refused.map { $0.at(texts.first[missing[$0.position]]) })
         }
     }
 
-    /// Distinct texts cut into jobs, and those into lines.
+    /// Cuts distinct texts into jobs, and each job into lines.
     private func parts(
         of free: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, _ role: TextRole, textsPerJob: Int
     ) -> AnyIterator<BatchCourse.Part> {
@@ -138,12 +138,12 @@ public struct BatchedBlackBox: BlackBox {
 }
 
 extension BatchedBlackBox {
-    /// Begins the jobs of many texts before the first is waited for. A caller that then asks block by block waits for all jobs at once, and not for
-    /// one after the other. Ends early if the provider has no room for more.
+    /// Begins the jobs of many texts without waiting for them. A caller that then embeds block by block waits for all jobs at the same time, and
+    /// not for one after the other. It ends early if the provider's queue is full.
     /// - Parameters:
-    ///   - box: one that stands on a ``BatchedBlackBox`` which does not wait.
-    ///   - next: the next texts, some ten thousand at a time; nil at the end.
-    /// - Returns: the provider's ids of the jobs that are under way, and how many texts are in them.
+    ///   - box: a black box that wraps a ``BatchedBlackBox`` which does not wait.
+    ///   - next: returns the next texts, some ten thousand at a time; nil at the end.
+    /// - Returns: the provider's ids of the running jobs, and the number of texts in them.
     /// - Throws: ``ProviderError``.
     public static func begin(
         with box: any BlackBox, as role: TextRole, next: () throws -> [EmbeddingItem]?
@@ -157,7 +157,7 @@ extension BatchedBlackBox {
                 jobs += pending.filter { !jobs.contains($0) }
                 texts += count
             } catch ProviderError.unavailable {
-                // No room, or no answer. The next call waits for it, or throws.
+                // The queue is full, or there is no answer. The next call waits for it, or throws.
                 break
             }
         }
@@ -166,8 +166,8 @@ extension BatchedBlackBox {
 }
 
 extension EmbeddingCache {
-    /// Asks after all unfinished jobs that a provider's model has, and brings their answers into the cache.
-    /// - Returns: the jobs as they are now.
+    /// Asks for the state of all unfinished jobs of a provider's model, and stores their answers in the cache.
+    /// - Returns: the jobs with their new states.
     public func resumeJobs(of box: ProviderBlackBox) async throws -> [BatchJob] {
         let collection = try BatchCollection(box, cache: self)
         var jobs: [BatchJob] = []
@@ -177,7 +177,7 @@ extension EmbeddingCache {
         return jobs
     }
 
-    /// Ends an unfinished job of a provider's model; what was answered until then can be collected. Does nothing for jobs of others.
+    /// Cancels an unfinished job of a provider's model. The answers so far can be collected. Does nothing for jobs of other models.
     public func cancelJob(_ job: BatchJob, of box: ProviderBlackBox) async throws {
         guard let remote = job.remote, job.belongs(to: box) else { return }
         _ = try await BatchCollection(box, cache: self).api.cancel(remote)
@@ -185,7 +185,7 @@ extension EmbeddingCache {
 }
 
 extension BatchJob {
-    /// Whether it is one of a model's own, and one of vectors.
+    /// Whether the job is for vectors of this model.
     fileprivate func belongs(to box: ProviderBlackBox) -> Bool {
         provider == box.profile.name && model == box.identity.model && base == box.identity.endpoint
             && !source.hasPrefix(BatchedLanguageModel.sourceMark)

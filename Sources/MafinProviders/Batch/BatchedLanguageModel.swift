@@ -1,10 +1,10 @@
 import MafinGeneration
 import NIOCore
 
-/// A language model asked through its provider's batch API: cheaper, and answered within a day.
+/// Sends prompts through a provider's batch API, which is cheaper and answers within a day.
 ///
-/// It is used behind a ``CachedLanguageModel`` with the same cache, and stores its jobs as ``BatchedBlackBox`` does: the next run with the same
-/// prompts continues however a run has ended.
+/// Wrap it in a ``CachedLanguageModel`` with the same cache. It stores its jobs as ``BatchedBlackBox`` does, so the next run with the same
+/// prompts continues after any interruption.
 public struct BatchedLanguageModel: LanguageModel {
     private let model: ChatModel
     private let cache: EmbeddingCache
@@ -13,11 +13,11 @@ public struct BatchedLanguageModel: LanguageModel {
     private let report: (@Sendable ([BatchJob]) -> Void)?
 
     /// - Parameters:
-    ///   - model: whom the prompts are for.
-    ///   - cache: where jobs and replies are kept.
-    ///   - waiting: what to do once jobs are sent.
-    ///   - report: told how the jobs are each time they were asked after.
-    /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` where the provider has no batch API for chats.
+    ///   - model: the model that answers the prompts.
+    ///   - cache: where jobs and replies are stored.
+    ///   - waiting: what to do after jobs are sent.
+    ///   - report: told the states of the jobs each time they were requested.
+    /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` if the provider has no batch API for chats.
     public init(
         _ model: ChatModel, cache: EmbeddingCache, waiting: BatchedBlackBox.Waiting = .untilAnswered,
         report: (@Sendable ([BatchJob]) -> Void)? = nil
@@ -37,16 +37,16 @@ public struct BatchedLanguageModel: LanguageModel {
             cache: cache)
     }
 
-    /// That of the model: the batch API gives no other replies.
+    /// The identity of the model: the batch API gives the same replies.
     public var identity: LanguageModelIdentity { model.identity }
 
-    /// What jobs of replies are marked with, so that nobody reads vectors from them.
+    /// Marks the source of jobs of replies, so that nobody reads vectors from them.
     static let sourceMark = "kind=reply\n"
-    /// Under which a job says how many tokens its replies may have at most.
+    /// The field of a job's source that holds the maximum number of tokens of a reply.
     private static let bound = "maximum_tokens"
 
     /// The replies, as jobs are answered.
-    /// - Throws: ``ProviderError``; ``ProviderError/batchPending(jobs:texts:)`` where it is not waited for.
+    /// - Throws: ``ProviderError``; ``ProviderError/batchPending(jobs:texts:)`` if the call does not wait for the jobs.
     public func answer(
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
     ) async throws {
@@ -70,7 +70,7 @@ public struct BatchedLanguageModel: LanguageModel {
             for (place, reply) in found.sorted(by: { $0.key < $1.key }) { try await answered(open[place], reply) }
             open = open.indices.filter { found[$0] == nil }.map { open[$0] }
             if open.count == prompts.count, refused.count == Set(keys).count, let words = refused.values.first {
-                // Not one was answered: it is not the prompts.
+                // None was answered, so the prompts are not the cause.
                 throw ProviderError.refused(endpoint: model.url, status: 400, message: words)
             }
             for index in open {
@@ -85,7 +85,7 @@ public struct BatchedLanguageModel: LanguageModel {
         }
     }
 
-    /// Prompts cut into jobs, one a line.
+    /// Cuts prompts into jobs, one prompt per line.
     private func parts(
         of free: [Int], _ prompts: [LanguagePrompt], _ keys: [EmbeddingKey], promptsPerJob: Int
     ) -> AnyIterator<BatchCourse.Part> {
@@ -111,7 +111,7 @@ public struct BatchedLanguageModel: LanguageModel {
         }
     }
 
-    /// Stores the replies in the cache, line by line, however the batch has ended.
+    /// Stores the replies in the cache, line by line, even if the batch failed or was cancelled.
     private func collect(_ remote: BatchRemote, _ job: BatchJob) async throws -> BatchRunner.Result {
         let maximumTokens = EmbeddingKey.Source.fields(of: job.source)[Self.bound].flatMap(Int.init) ?? 0
         var result = BatchRunner.Result()

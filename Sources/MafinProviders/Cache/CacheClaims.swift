@@ -1,11 +1,12 @@
 import Foundation
 import GRDB
 
-/// Marks the texts that one call is about to ask. Other calls, of this process or another, wait for its answers and do not pay for their own.
+/// Claims of one call on the texts that it is about to send. Other calls, in this process or another, wait for its answers instead of paying
+/// for their own.
 ///
-/// A claim ends when it is released, when its process is gone (a kill included), or when it has not been renewed for ``lease``.
+/// A claim ends when it is released, when its process has ended (a kill included), or when it has not been renewed for ``lease``.
 final class CacheClaims: Sendable {
-    /// How long a claim holds without being renewed.
+    /// How many seconds a claim holds without being renewed.
     static let lease = 90.0
     private static let renewal: Duration = .seconds(20)
 
@@ -13,7 +14,7 @@ final class CacheClaims: Sendable {
     private let owner: Int64
     private let renewing: Task<Void, Never>
 
-    /// Enters a call into the file.
+    /// Registers a call in the file.
     static func enter(_ cache: EmbeddingCache) async throws -> CacheClaims {
         let owner = try await cache.write(cache.ledgerQueue) { database -> Int64 in
             try removeDead(database)
@@ -42,13 +43,13 @@ final class CacheClaims: Sendable {
 
     deinit { renewing.cancel() }
 
-    /// Has everything delivered that is wanted: from the cache, by asking, or from another call that is asking it already.
+    /// Delivers everything that is wanted: from the cache, by sending it, or by waiting for another call that has sent it already.
     /// - Parameters:
-    ///   - wanted: positions among the keys, none of them in the cache a moment ago.
+    ///   - wanted: positions among the keys that were not in the cache a moment ago.
     ///   - deliver: delivers what is in the cache, and returns the rest.
-    ///   - ask: asks for what nobody else is asking, stores and delivers it.
-    ///   - isTolerated: whether the call goes on without claims after an error.
-    ///   - waiting: told that others are waited for.
+    ///   - ask: sends what nobody else has claimed, stores and delivers the answers.
+    ///   - isTolerated: whether the call continues without claims after an error.
+    ///   - waiting: called before each wait for other calls.
     static func fetch(
         _ wanted: [Int], of keys: [EmbeddingKey], in cache: EmbeddingCache,
         deliver: ([Int]) async throws -> [Int], ask: ([Int]) async throws -> Void,
@@ -64,14 +65,14 @@ final class CacheClaims: Sendable {
                     claims = try await enter(cache)
                     foreign = Set(try await claims?.claim(missing.map { keys[$0] }).map { missing[$0] } ?? [])
                 } catch let error where isTolerated(error) {}
-                // Between looking and claiming somebody may have answered and released.
+                // Between the look-up and the claim, another call may have stored the answer and released its claim.
                 let own = try await deliver(missing.filter { !foreign.contains($0) })
                 if !own.isEmpty { try await ask(own) }
             } catch {
                 await claims?.release()
                 throw error
             }
-            // Before waiting for others: they may be waiting for these.
+            // Released before waiting for other calls, because they may be waiting for these texts.
             await claims?.release()
             missing = try await deliver(foreign.sorted())
             guard !missing.isEmpty else { return }
@@ -85,7 +86,7 @@ final class CacheClaims: Sendable {
     /// How many keys are claimed in one transaction.
     private static let window = 20_000
 
-    /// Claims keys, and returns the positions of those that somebody else holds.
+    /// Claims keys. Returns the positions of those that another call holds.
     func claim(_ keys: [EmbeddingKey]) async throws -> [Int] {
         var foreign: [Int] = []
         let owner = owner
@@ -110,15 +111,15 @@ final class CacheClaims: Sendable {
         return foreign
     }
 
-    /// Gives all claims back; those who wait go on at once.
+    /// Releases all claims.
     func release() async {
         renewing.cancel()
         let owner = owner
-        // An error is not the caller's concern: claims that cannot be removed end with their lease.
+        // An error is ignored: claims that cannot be removed end with their lease.
         try? await cache.write(cache.ledgerQueue) { try Self.remove(owner, $0) }
     }
 
-    /// Removes owners whose lease has ended or whose process is gone. Their claims are free from then on.
+    /// Removes owners whose lease or process has ended, and their claims.
     private static func removeDead(_ database: Database) throws {
         let now = Date().timeIntervalSince1970
         for row in try Row.fetchAll(database, sql: "SELECT id, machine, process, expires FROM owner") {
@@ -133,7 +134,7 @@ final class CacheClaims: Sendable {
         try database.execute(sql: "DELETE FROM claim WHERE owner = ?", arguments: [owner])
     }
 
-    /// Where process numbers mean the same: the machine, and on Linux the container.
+    /// The scope in which process ids are unique: the machine, and on Linux the container.
     private static let machine: String = {
         let space = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")) ?? ""
         return ProcessInfo.processInfo.hostName + space

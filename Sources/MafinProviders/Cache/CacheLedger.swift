@@ -4,11 +4,11 @@ import MafinNumerics
 
 /// The ledger that all processes on a machine share: rows of the cache file, changed in short transactions.
 ///
-/// If the disk is full, this process counts in memory from there on, on top of what the file says: a service must not stop for that.
+/// If the disk is full, this process continues to count in memory, on top of what the file says, so that a service need not stop.
 struct CacheLedger: AccountLedger {
     private let cache: EmbeddingCache
 
-    /// Bounds learned from a server are used for this many seconds; it may have other bounds later.
+    /// Limits learned from a server are used for this many seconds, because they may change.
     private static let lessonLifetime = 7.0 * 86_400
 
     init(_ cache: EmbeddingCache) { self.cache = cache }
@@ -64,7 +64,7 @@ struct CacheLedger: AccountLedger {
                     arguments: [account, lessons.items, lessons.tokens, lessons.bytes, lessons.encoding, Self.now])
             }
         } catch ProviderError.cacheFull {
-            // The model that has learned them remembers them while it is open.
+            // The model keeps them in memory while it is open.
         }
     }
 

@@ -3,23 +3,23 @@ import Logging
 import MafinNumerics
 import Synchronization
 
-/// How a ``CachedBlackBox`` keeps what it has asked for.
+/// How a ``CachedBlackBox`` stores the answers.
 public struct CachePolicy: Sendable, Hashable {
-    /// Whether vectors are delivered though they cannot be stored, with one message in the log and a count (``EmbeddingCache/writeFailures``). Otherwise the call
-    /// delivers what was paid and then ends with the error.
+    /// Whether a call continues if vectors cannot be stored, with one message in the log and a count (``EmbeddingCache/writeFailures``).
+    /// Otherwise it delivers what was paid and then throws the error.
     public var deliversWhatCannotBeStored: Bool
-    /// Bytes that vectors of queries may take which are asked from now on. Beyond them the oldest are removed, and would have to be asked
-    /// again. nil: all are kept. Vectors of documents are always kept.
+    /// Maximum bytes of the vectors of queries that are stored from now on. Above it the oldest are removed. nil: all are kept. Vectors of
+    /// documents are always kept.
     public var maximumQueryBytes: Int?
 
-    /// Everything is kept, and a disk without room ends the call: for work that is to be taken up again.
+    /// By default everything is kept, and a full disk ends the call. This suits work that can be resumed.
     public init(deliversWhatCannotBeStored: Bool = false, maximumQueryBytes: Int? = nil) {
         self.deliversWhatCannotBeStored = deliversWhatCannotBeStored
         self.maximumQueryBytes = maximumQueryBytes
     }
 }
 
-/// What a cache could not keep, or has given up.
+/// Counts of what a cache could not store, and of what it has removed.
 final class CacheLosses: Sendable {
     let writeFailures = Atomic(0)
     let isFailing = Atomic(false)
@@ -29,28 +29,28 @@ final class CacheLosses: Sendable {
 }
 
 extension EmbeddingCache {
-    /// Writes that have failed in this process while answers were delivered all the same.
+    /// Writes of this process that have failed although the answers were delivered.
     public var writeFailures: Int { losses.writeFailures.load(ordering: .relaxed) }
 
     /// Whether the last batch of answers could be stored.
     public var isWritable: Bool { !losses.isFailing.load(ordering: .relaxed) }
 
-    /// Vectors of queries that this process has removed for want of room under ``CachePolicy/maximumQueryBytes``.
+    /// Vectors of queries that this process has removed to stay below ``CachePolicy/maximumQueryBytes``.
     public var evictedVectors: Int { losses.evicted.load(ordering: .relaxed) }
 
-    /// Notes that something could not be written, and says so the first time.
+    /// Counts a failed write, and logs the first.
     func noteWriteFailure(_ error: any Error) {
         losses.isFailing.store(true, ordering: .relaxed)
         guard losses.writeFailures.add(1, ordering: .relaxed).oldValue == 0 else { return }
         logger?.error(
-            "the cache cannot be written; answers are delivered all the same and will have to be paid again",
+            "the cache cannot be written; answers are delivered but will have to be paid again",
             metadata: ["cache": "\(path)", "reason": "\(error)"])
     }
 
-    /// Row, key and index entries of a vector, besides its numbers.
+    /// Bytes of a vector's row, key and index entries, besides its numbers.
     private static let overhead = 100
 
-    /// Vectors that may be removed, and their bytes. Complexity: O(those), over an index.
+    /// The number of vectors that may be removed, and their bytes. Complexity: O(their number), over an index.
     func evictable() async throws -> (vectors: Int, bytes: Int) {
         try await read { database in
             let row = try Row.fetchOne(
@@ -65,7 +65,8 @@ extension EmbeddingCache {
         }
     }
 
-    /// Makes room after so many vectors were stored, once those that may be removed take more than a limit: the oldest tenth goes.
+    /// To be called after vectors were stored. If the removable vectors take more bytes than the limit, the oldest are removed until they take
+    /// nine tenths of it.
     func evict(toBytes limit: Int, afterStoring vectors: Int, of dimension: Int) async throws {
         let added = vectors * (dimension * precision.width + Self.overhead)
         let known = losses.evictableBytes.withLock { bytes in

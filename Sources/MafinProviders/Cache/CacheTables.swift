@@ -1,29 +1,29 @@
 import Foundation
 import GRDB
 
-/// The tables of a cache file, and how a file is opened.
+/// Opens a cache file and creates its tables.
 enum CacheTables {
     /// Version of the tables below, kept in the file's `user_version`.
     static let version = 4
 
-    /// Pages of 16 KiB: a vector of 1,536 numbers fits into one, so that a corpus is read in long runs.
+    /// Pages of 16 KiB hold a vector of 1,536 numbers, so that a corpus is read in long runs.
     private static let pageSize = 16_384
 
-    /// The readers and the writer of a file; commits are on disk when they return.
+    /// Opens the readers and the writer of a file. Commits are on disk when they return.
     static func open(_ path: String, busyTimeout: TimeInterval) throws -> DatabasePool {
         var configuration = Configuration()
         configuration.label = "mafin.embeddings"
         configuration.busyMode = .timeout(busyTimeout)
         configuration.prepareDatabase { database in
-            // Holds for a file that is made now; the pages of an old one stay as they are.
+            // This applies to a new file; the pages of an existing one stay as they are.
             try database.execute(sql: "PRAGMA page_size = \(pageSize)")
-            // Not mapped: a million vectors are read faster without, and what is mapped counts as the program's memory.
+            // Not memory-mapped: a million vectors are read faster without, and mapped pages count as the program's memory.
             try database.execute(sql: "PRAGMA mmap_size = 0")
         }
         return try patiently(busyTimeout) {
             let pool = try DatabasePool(path: path, configuration: configuration)
             try pool.writeWithoutTransaction { database in
-                // Each commit is on disk before the next request is paid for; GRDB's default would survive a kill, not a power cut.
+                // Each commit is on disk before the next request is paid for. GRDB's default survives a kill, but not a power cut.
                 try database.execute(sql: "PRAGMA synchronous = FULL")
                 try database.inTransaction(.immediate) {
                     try make(database, path: path)
@@ -34,7 +34,7 @@ enum CacheTables {
         }
     }
 
-    /// A second connection for what need not survive a power cut: rates, claims. It survives a kill.
+    /// Opens a second connection for data that need not survive a power cut, but survives a kill: rates and claims.
     static func openLedger(_ path: String, busyTimeout: TimeInterval) throws -> DatabaseQueue {
         var configuration = Configuration()
         configuration.label = "mafin.ledger"
@@ -43,7 +43,7 @@ enum CacheTables {
         return try patiently(busyTimeout) { try DatabaseQueue(path: path, configuration: configuration) }
     }
 
-    /// SQLite does not wait by itself when it turns on its log, or recovers it after a crash.
+    /// Retries while the file is busy. SQLite does not wait by itself when it switches on its log or recovers it after a crash.
     private static func patiently<Result>(_ timeout: TimeInterval, _ body: () throws -> Result) throws -> Result {
         let giveUp = Date().addingTimeInterval(timeout)
         while true {
@@ -60,13 +60,13 @@ enum CacheTables {
         if found == version { return }
         guard found < version else {
             throw ProviderError.cacheUnusable(
-                path: path, reason: "it has format \(found), this program knows \(version); use the newer program")
+                path: path, reason: "it has format \(found), this program reads up to \(version); use a newer one")
         }
         for step in [first, second, third, fourth][found...] { try database.execute(sql: step) }
         try database.execute(sql: "PRAGMA user_version = \(version)")
     }
 
-    /// What was asked of whom, and the answers.
+    /// Sources and their vectors.
     private static let first = """
         CREATE TABLE source (
             id INTEGER PRIMARY KEY, description TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL);
@@ -75,7 +75,7 @@ enum CacheTables {
             added INTEGER NOT NULL, checksum INTEGER NOT NULL, value BLOB NOT NULL);
         """
 
-    /// Precision of a value; bytes and tokens that a source has answered; what processes share; jobs of batch APIs.
+    /// Precision of a value; bytes and tokens that a source has counted; rates and claims that processes share; jobs of batch APIs.
     private static let second = """
         ALTER TABLE vector ADD COLUMN precision INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE source ADD COLUMN counted_bytes INTEGER NOT NULL DEFAULT 0;
@@ -96,7 +96,7 @@ enum CacheTables {
         CREATE INDEX job_item_key ON job_item (key);
         """
 
-    /// What was spent on each day (UTC, days since 1970), and which vectors may be given up when there are too many.
+    /// The spending of each day (UTC, days since 1970), and which vectors may be removed if there are too many.
     private static let fourth = """
         CREATE TABLE spending (
             day INTEGER NOT NULL, purpose TEXT NOT NULL, account TEXT NOT NULL, requests INTEGER NOT NULL, cost REAL NOT NULL,

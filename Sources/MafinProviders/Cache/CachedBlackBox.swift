@@ -2,23 +2,27 @@ import MafinBlackBox
 import MafinNumerics
 import Synchronization
 
-/// A black box that is never asked for the same text twice: not within a call, not in a later one, not by another process.
+/// A black box whose answers are cached. No text is sent twice: not within a call, not in a later one, and not by another process.
 ///
-/// Each batch of answers is stored as soon as it has arrived, before the next one is delivered, so an interrupted run loses at most the answers that
-/// are in flight. If another call is asking a text right now, this one waits for its answer.
+/// Each batch of answers is stored as soon as it arrives and before the next one is delivered, so an interrupted run loses at most the answers
+/// in flight. If another call has already sent a text, this one waits for its answer.
+///
+/// It does two things for this module's own black boxes only, which it knows by their types: for a ``ProviderBlackBox`` it notes how many
+/// tokens the server has counted, and a drift check asks the server behind a ``BatchedBlackBox``. Both follow from the base, so they are no
+/// parameters: a caller could only forget them, or name another server.
 public struct CachedBlackBox<Base: BlackBox>: BlackBox {
-    /// Where the answers come from that are not cached.
+    /// Answers what is not cached.
     public let base: Base
-    /// Where they stay.
+    /// Stores the answers.
     public let cache: EmbeddingCache
     private let drift: DriftCheck?
     private let policy: CachePolicy
     private let progress: (@Sendable (EmbeddingCounts) -> Void)?
 
-    /// A black box with a memory.
+    /// Wraps a black box.
     /// - Parameters:
-    ///   - drift: which share of the cached texts is asked again, to see whether the model is still the same; nil: none.
-    ///   - policy: how answers are kept.
+    ///   - drift: how many of the cached texts are sent again, to check whether the model is still the same; nil: none.
+    ///   - policy: how answers are stored.
     ///   - progress: told of the counts before the first request and after each answered batch.
     public init(
         _ base: Base, cache: EmbeddingCache, drift: DriftCheck? = nil, policy: CachePolicy = CachePolicy(),
@@ -31,17 +35,17 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         self.progress = progress
     }
 
-    /// That of the black box behind it: a cached vector is no other vector.
+    /// The identity of the wrapped black box: the cache does not change vectors.
     public var identity: BlackBoxIdentity { base.identity }
 
-    /// Vectors of the items, from the cache and, for texts it does not have, from the black box.
-    /// - Throws: ``ProviderError``, or what the black box throws; everything answered until then is in the cache.
+    /// Vectors of the items, from the cache and, for texts that it does not hold, from the black box.
+    /// - Throws: ``ProviderError``, or what the black box throws. The answers until then are in the cache.
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         try await answer(items, as: role).vectors
     }
 
-    /// Like ``embed(_:as:)``, with the counts of what was asked.
-    /// - Throws: ``ProviderError``, or what the black box throws; everything answered until then is in the cache.
+    /// Like ``embed(_:as:)``, with the counts of the call.
+    /// - Throws: ``ProviderError``, or what the black box throws. The answers until then are in the cache.
     public func answer(
         _ items: [EmbeddingItem], as role: TextRole
     ) async throws -> (vectors: Matrix, counts: EmbeddingCounts) {
@@ -52,8 +56,8 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         return (texts.isPlain ? distinct : distinct.selecting(rows: texts.distinctOfItem), counts)
     }
 
-    /// Vectors of the items, cached ones first, then the others as they are answered. One batch is held at a time, however many items there are.
-    /// - Throws: ``ProviderError``, or what the black box throws; everything answered until then is in the cache.
+    /// Vectors of the items: cached ones first, then the others as they are answered. Only one batch is in memory at a time.
+    /// - Throws: ``ProviderError``, or what the black box throws. The answers until then are in the cache.
     public func embed(
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
     ) async throws {
@@ -62,26 +66,26 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         _ = try await run(items, texts, as: role) { try await answered(itemsOfDistinct.expanded($0)) }
     }
 
-    /// Vectors of those of the items that the cache has; none where cached texts are to be asked again (``DriftCheck``).
-    /// - Throws: ``ProviderError`` where the cache cannot be read.
+    /// Vectors of the items that are in the cache; none with a ``DriftCheck``, which sends cached texts again.
+    /// - Throws: ``ProviderError`` if the cache cannot be read.
     public func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
         guard drift == nil, !items.isEmpty else { return .none }
         let texts = DistinctTexts(items, identity: identity, role: role)
         let (found, _) = try await cache.vectors(for: texts.keys, of: texts.source)
         let rows = texts.itemsOfDistinct().expanded(found)
-        // In the order of the items; the cache reads in the order of its file.
+        // Sorted by item, because the cache reads in the order of its file.
         let order = rows.indices.indices.sorted { rows.indices[$0] < rows.indices[$1] }
         return AnsweredRows(
             indices: order.map { rows.indices[$0] }, vectors: rows.vectors.selecting(rows: order))
     }
 
-    /// The black box's own answer, past the cache.
+    /// The black box's own answer, without the cache.
     /// - Throws: what the black box throws.
     public func embedAnew(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         try await base.embedAnew(items, as: role)
     }
 
-    /// What a call would ask, without asking anything.
+    /// Counts what a call would send, without sending it.
     public func plan(_ items: [EmbeddingItem], as role: TextRole) async throws -> EmbeddingCounts {
         let texts = DistinctTexts(items, identity: identity, role: role)
         var counts = EmbeddingCounts(texts: items.count, distinct: texts.count)
@@ -93,7 +97,7 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
 
     private typealias Receiver = @Sendable (AnsweredRows) async throws -> Void
 
-    /// Delivers each distinct text's vector once; indices count the distinct texts.
+    /// Delivers each distinct text's vector once. Indices are positions among the distinct texts.
     private func run(
         _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, deliver: @escaping Receiver
     ) async throws -> EmbeddingCounts {
@@ -114,7 +118,7 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         return tally.counts
     }
 
-    /// Asks some of the texts, stores and delivers them.
+    /// Sends some of the texts, stores and delivers the answers.
     private func ask(
         _ absent: [Int], _ items: [EmbeddingItem], _ texts: DistinctTexts, as role: TextRole, _ tally: CallTally,
         _ deliver: @escaping Receiver
@@ -151,7 +155,7 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         } catch let error where isTolerated(error) {}
     }
 
-    /// Whether the cache cannot be written and the call goes on all the same.
+    /// Whether the call continues after this error of the cache.
     private func isTolerated(_ error: any Error) -> Bool {
         guard policy.deliversWhatCannotBeStored else { return false }
         switch error as? ProviderError {
@@ -163,7 +167,7 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
     }
 
     /// Stores a batch of answers.
-    /// - Returns: why it is not stored, where that ends the call.
+    /// - Returns: the error that ends the call; nil: the call continues.
     private func store(
         _ rows: AnsweredRows, keys: [EmbeddingKey], _ source: EmbeddingKey.Source, _ role: TextRole
     ) async -> (any Error)? {
@@ -188,7 +192,7 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
         var generator = SystemRandomNumberGenerator()
         let sample = drift.sample(of: (0..<texts.count).filter { !absent.contains($0) }, using: &generator)
         guard !sample.isEmpty else { return }
-        // A batch API would answer within a day, and with what is in the cache.
+        // Not through the batch API, which answers within a day and from the cache.
         let server: any BlackBox = if let batched = base as? BatchedBlackBox { batched.server } else { base }
         let asked = try await server.embed(sample.map { items[texts.first[$0]] }, as: role)
         let (known, _) = try await cache.vectors(for: sample.map { texts.keys[$0] }, of: texts.source)
@@ -199,24 +203,24 @@ public struct CachedBlackBox<Base: BlackBox>: BlackBox {
 }
 
 extension ProviderBlackBox {
-    /// UTF-8 bytes of texts for which the server has said how many tokens they are, and that number.
+    /// UTF-8 bytes of the texts whose tokens the server has counted, and the number of these tokens.
     fileprivate var counted: (bytes: Int, tokens: Int) {
         let facts = knowledge.current
         return (facts.answeredBytes, facts.answeredTokens)
     }
 }
 
-/// What became of the texts of a call.
+/// The counts of a call's texts.
 public struct EmbeddingCounts: Sendable, Hashable {
     /// Texts in the call.
     public var texts: Int
     /// Different texts among them.
     public var distinct: Int
-    /// Distinct texts found in the cache, those that another process has answered meanwhile included.
+    /// Distinct texts found in the cache, including those that another process has stored in the meantime.
     public var cached: Int
     /// Distinct texts that the black box has answered so far.
     public var asked: Int
-    /// Cached texts that were asked again to see whether the model has drifted.
+    /// Cached texts that were sent again to check whether the model has changed.
     public var rechecked = 0
 
     /// Counts of a call.

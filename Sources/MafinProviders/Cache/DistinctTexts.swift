@@ -1,14 +1,14 @@
 import MafinBlackBox
 import MafinNumerics
 
-/// The texts of one call, each once.
+/// The distinct texts of one call.
 struct DistinctTexts: Sendable {
     let source: EmbeddingKey.Source
     /// The first item of each distinct text.
     let first: [Int]
     /// The key of each distinct text.
     let keys: [EmbeddingKey]
-    /// For each item, which of the distinct texts is its own.
+    /// For each item, the position of its text among the distinct texts.
     let distinctOfItem: [Int]
 
     init(_ items: [EmbeddingItem], identity: BlackBoxIdentity, role: TextRole) {
@@ -29,10 +29,10 @@ struct DistinctTexts: Sendable {
         (self.first, self.keys, self.distinctOfItem) = (first, keys, distinctOfItem)
     }
 
-    /// Distinct texts.
+    /// The number of distinct texts.
     var count: Int { keys.count }
 
-    /// Whether no text stands twice.
+    /// Whether no text occurs twice.
     var isPlain: Bool { keys.count == distinctOfItem.count }
 
     /// For each distinct text, all items that have it.
@@ -50,7 +50,7 @@ struct DistinctTexts: Sendable {
         return ItemLists(starts: starts, items: items)
     }
 
-    /// Lists laid end to end; empty where each text has one item, its own.
+    /// The items of each distinct text: lists end to end. It is empty if every text has one item.
     struct ItemLists: Sendable {
         let starts: [Int]
         let items: [Int]
@@ -59,7 +59,7 @@ struct DistinctTexts: Sendable {
             starts.isEmpty ? [distinct] : items[starts[distinct]..<starts[distinct + 1]]
         }
 
-        /// Rows of distinct texts as rows of all items that have them.
+        /// Rows of distinct texts, repeated for all items with that text.
         func expanded(_ rows: AnsweredRows) -> AnsweredRows {
             var (indices, selection): ([Int], [Int]) = ([], [])
             for (row, distinct) in rows.indices.enumerated() {

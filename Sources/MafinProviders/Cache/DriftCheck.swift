@@ -1,16 +1,16 @@
 import MafinBlackBox
 import MafinNumerics
 
-/// Notices that a model has changed although its name has not: some cached texts are asked again, and the answers compared.
+/// Detects that a model has changed under the same name: some cached texts are sent again and the answers compared.
 ///
-/// What is asked for it is paid for again; its answers are not stored.
+/// The texts that are sent again cost money again. Their answers are not stored.
 public struct DriftCheck: Sendable, Hashable {
-    /// Share of the cached texts of a call that is asked again, in 0…1.
+    /// Share of a call's cached texts that are sent again, 0…1.
     public var rate: Double
-    /// How far from 1 the cosine of old and new vector may be. Hosted models differ by about 0.0001 from day to day.
+    /// How far below 1 the cosine of the old and the new vector may be. The vectors of hosted models differ by about 0.0001 from day to day.
     public var tolerance: Double
 
-    /// Texts asked again in one call, at most.
+    /// Maximum number of texts that are sent again in one call.
     static let maximum = 256
 
     /// A check.

@@ -2,86 +2,86 @@ import Foundation
 import GRDB
 import MafinBlackBox
 
-/// What a cache file holds.
+/// The contents of a cache file, in figures.
 public struct CacheStatistics: Sendable, Codable {
-    /// Where the file is.
+    /// The path of the file.
     public var path: String
     /// Size of the file and its log.
     public var bytes: Int
-    /// All vectors.
+    /// The number of all vectors.
     public var vectors: Int
-    /// What they come from, the oldest first.
+    /// The sources of the vectors, the oldest first.
     public var sources: [Source]
-    /// Jobs of batch APIs that are not collected yet.
+    /// Jobs of batch APIs whose answers have not been collected yet.
     public var pendingJobs: Int
-    /// Replies of language models.
+    /// The number of replies of language models.
     public var replies: Int
-    /// What was spent on vectors today (UTC).
+    /// Today's spending on vectors (UTC).
     public var spentOnVectorsToday: DailySpending
-    /// What was spent on replies of language models today (UTC).
+    /// Today's spending on replies of language models (UTC).
     public var spentOnRepliesToday: DailySpending
 
-    /// Those of a file that does not exist.
+    /// The figures of a file that does not exist.
     package static func empty(path: String) -> CacheStatistics {
         CacheStatistics(
             path: path, bytes: 0, vectors: 0, sources: [], pendingJobs: 0, replies: 0,
             spentOnVectorsToday: DailySpending(), spentOnRepliesToday: DailySpending())
     }
 
-    /// Everything that was asked in one way.
+    /// The vectors of one model, requested with the same settings.
     public struct Source: Sendable, Codable {
         /// Its number in the file, for `gc` and `export`.
         public var id: Int64
-        /// What it is: provider, model, endpoint, dimension, input type, prefix, normalisation …, as far as given.
+        /// Its description: provider, model, endpoint, dimension, input type, prefix, normalisation …, as far as given.
         public var fields: [String: String]
-        /// Vectors of it.
+        /// The number of its vectors.
         public var vectors: Int
-        /// Those kept as 16-bit floats.
+        /// The number of those that are stored as 16-bit floats.
         public var float16: Int
         /// Numbers in a vector.
         public var dimension: Int
         /// Bytes of the vectors themselves.
         public var bytes: Int
-        /// When the first and the last were stored.
+        /// When the first was stored.
         public var first: Date?
         /// When the latest was stored.
         public var last: Date?
-        /// UTF-8 bytes of texts for which the provider has said how many tokens they are, and that number.
+        /// UTF-8 bytes of the texts whose tokens the provider has counted.
         public var countedBytes: Int
-        /// Tokens that the provider has counted for them.
+        /// The tokens of these texts, as counted by the provider.
         public var countedTokens: Int
     }
 }
 
-/// What is wrong with a cache file.
+/// The result of checking a cache file.
 public struct CacheVerification: Sendable, Codable {
-    /// Vectors that were looked at.
+    /// The number of vectors that were checked.
     public var checked: Int
-    /// Those that are torn, altered or not finite.
+    /// The number of those that are incomplete, changed, zero or not finite.
     public var damaged: Int
-    /// The first of them: number and reason.
+    /// The first of these, each with its number and the reason.
     public var examples: [String]
-    /// What SQLite finds wrong with the file itself.
+    /// SQLite's complaints about the file itself.
     public var file: [String]
     /// Whether damaged vectors were removed.
     public var isRepaired: Bool
 
-    /// Whether nothing is wrong.
+    /// Whether no fault was found.
     public var isSound: Bool { damaged == 0 && file.isEmpty }
 }
 
-/// What is to be removed from a cache.
+/// What to remove from a cache.
 public struct CacheCleaning: Sendable {
     /// Sources by their number in the file.
     public var sources: [Int64]
-    /// Vectors stored before.
+    /// Removes only vectors stored before this time.
     public var before: Date?
-    /// Only count.
+    /// Whether to count only and remove nothing.
     public var isTrial: Bool
-    /// Whether the file is made smaller. That needs as much free room on the disk as remains in the file.
+    /// Whether the file is made smaller. This needs as much free disk space as the remaining contents take.
     public var compacts: Bool
 
-    /// What is to be removed. Remains of dead processes and finished jobs are removed in any case.
+    /// What to remove. Remains of ended processes and finished jobs are removed in any case.
     public init(sources: [Int64] = [], before: Date? = nil, isTrial: Bool = false, compacts: Bool = false) {
         self.sources = sources
         self.before = before
@@ -93,9 +93,9 @@ public struct CacheCleaning: Sendable {
     public struct Result: Sendable, Codable {
         /// Vectors removed (or to be removed, in a trial).
         public var vectors: Int
-        /// Sources of which nothing is left.
+        /// Sources that were removed because they have no vectors left.
         public var sources: Int
-        /// Size of the file before and after.
+        /// Size of the file before.
         public var bytesBefore: Int
         /// Size of the file afterwards.
         public var bytesAfter: Int
@@ -110,7 +110,7 @@ extension EmbeddingCache {
         }
     }
 
-    /// What the file holds. Complexity: O(vectors) over an index, never over the vectors themselves.
+    /// The contents of the file, in figures. Complexity: O(vectors) over an index; the vectors themselves are not read.
     public func statistics() async throws -> CacheStatistics {
         let (sources, replies) = try await read { database in
             (try Self.sources(database), try Int.fetchOne(database, sql: "SELECT count(*) FROM reply") ?? 0)
@@ -142,10 +142,10 @@ extension EmbeddingCache {
         }
     }
 
-    /// Reads every vector and compares it with its checksum. Memory: a thousand vectors.
+    /// Reads every vector and compares it with its checksum. At most a thousand vectors are in memory.
     /// - Parameters:
-    ///   - repairing: whether damaged vectors are removed, so that they are asked again.
-    ///   - progress: told of how many were looked at, of how many.
+    ///   - repairing: whether damaged vectors are removed. Their texts are then sent again when needed.
+    ///   - progress: told how many vectors are checked, and how many there are.
     public func verify(
         repairing: Bool = false, progress: @escaping @Sendable (Int, Int) -> Void = { _, _ in }
     ) async throws -> CacheVerification {
@@ -208,8 +208,8 @@ extension EmbeddingCache {
         return result
     }
 
-    /// Removes what is not wanted any more.
-    /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a source that is not there.
+    /// Removes vectors, and the remains of finished jobs and ended processes.
+    /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a source that does not exist.
     public func clean(_ cleaning: CacheCleaning) async throws -> CacheCleaning.Result {
         let before = fileBytes
         let path = path

@@ -4,22 +4,22 @@ import MafinBlackBox
 import MafinNumerics
 
 extension EmbeddingCache {
-    /// What a transfer has moved.
+    /// The counts of an export or import.
     public struct Transfer: Sendable, Codable {
         /// Vectors in the file.
         public var vectors: Int
-        /// Those of them that were new to the cache (import only).
+        /// Vectors that were new to the cache (import only).
         public var added: Int
         /// Numbers in a vector.
         public var dimension: Int
     }
 
     /// Writes all vectors of a source to a file that ``importVectors(from:)`` and `vectors:` read: `.npy` with `.ids`, `.safetensors` or
-    /// `.jsonl`. Ids are the keys in hexadecimal, for the cache does not know the texts. What the source is lies beside it in `.source`.
+    /// `.jsonl`. Ids are the keys in hexadecimal, because the cache does not hold the texts. A `.source` file beside it describes the source.
     ///
-    /// Memory: a thousand vectors.
-    /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a source that is not there, or a file of another kind; `NumericsError`
-    ///   where the file cannot be written.
+    /// At most a thousand vectors are in memory.
+    /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a source that does not exist, or a file of another kind; `NumericsError`
+    ///   if the file cannot be written.
     public func exportVectors(of source: Int64, to file: URL) async throws -> Transfer {
         try await read { [path] database in
             let export = try CacheExport(source: source, database, path: path)
@@ -28,13 +28,13 @@ extension EmbeddingCache {
         }
     }
 
-    /// Adds the vectors that ``exportVectors(of:to:)`` wrote; those that are there already stay as they are.
-    /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a file that is none of those; `BlackBoxError` for damaged vectors.
+    /// Adds the vectors that ``exportVectors(of:to:)`` wrote. Vectors that are in the cache already stay as they are.
+    /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for any other file; `BlackBoxError` for damaged vectors.
     public func importVectors(from file: URL) async throws -> Transfer {
         func misuse(_ file: URL, _ reason: String) -> ProviderError { .cacheMisuse(path: file.path, reason: reason) }
         let sidecar = file.deletingPathExtension().appendingPathExtension("source")
         guard let description = try? String(contentsOf: sidecar, encoding: .utf8) else {
-            throw misuse(sidecar, "not found; it says what the vectors of \(file.lastPathComponent) come from")
+            throw misuse(sidecar, "not found; it must describe the source of the vectors in \(file.lastPathComponent)")
         }
         let fields = EmbeddingKey.Source.fields(of: description)
         guard fields["provider"] != nil, fields["model"] != nil else {
@@ -46,7 +46,7 @@ extension EmbeddingCache {
         let keys = try table.ids.map { id -> EmbeddingKey in
             guard let key = EmbeddingKey(hexadecimal: id) else {
                 throw misuse(
-                    file, "'\(id)' is no key of a cache; vectors of texts of a collection are imported with --data")
+                    file, "'\(id)' is not a key of a cache; use --data to import vectors for the texts of a collection")
             }
             return key
         }
@@ -63,7 +63,7 @@ extension EmbeddingCache {
     }
 }
 
-/// The vectors of one source on their way into a file.
+/// Writes the vectors of one source to a file.
 private struct CacheExport {
     let count: Int
     let dimension: Int
@@ -115,12 +115,12 @@ private struct CacheExport {
             }
         default:
             throw ProviderError.cacheMisuse(
-                path: file.path, reason: "a name that ends in .npy, .safetensors or .jsonl expected")
+                path: file.path, reason: "expected a name that ends in .npy, .safetensors or .jsonl")
         }
         try AtomicFile.write(Data(description.utf8), to: file.deletingPathExtension().appendingPathExtension("source"))
     }
 
-    /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` at a damaged vector: an export holds none.
+    /// - Throws: ``ProviderError/cacheMisuse(path:reason:)`` for a damaged vector, which must not be exported.
     private func eachVector(_ body: (Data, [Float]) throws -> Void) throws {
         let cursor = try Row.fetchCursor(
             database, sql: "SELECT id, key, checksum, precision, value FROM vector WHERE +source = ? ORDER BY id",
@@ -141,22 +141,22 @@ private struct CacheExport {
     }
 }
 
-/// Vectors that were paid for elsewhere, presented as the answers of a provider, so that they are stored in the cache under its key.
+/// Stored vectors presented as the answers of a provider, so that the cache stores them under the provider's keys.
 public struct AdoptedVectors: BlackBox {
-    /// That of the provider.
+    /// The identity of the provider's model.
     public let identity: BlackBoxIdentity
     private let vectors: StoredVectors
 
     /// - Parameters:
-    ///   - vectors: answers by the ids of a collection.
-    ///   - identity: whose answers they are. Nobody can check that they are.
+    ///   - vectors: the vectors by the ids of a collection.
+    ///   - identity: the model that they come from. This cannot be checked.
     public init(_ vectors: StoredVectors, as identity: BlackBoxIdentity) {
         self.vectors = vectors
         self.identity = identity
     }
 
     /// Vectors of the items by their ids.
-    /// - Throws: `BlackBoxError` for an id that has none.
+    /// - Throws: `BlackBoxError` for an id without a vector.
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         try await vectors.embed(items, as: role)
     }

@@ -5,29 +5,29 @@ import MafinBlackBox
 import MafinNumerics
 
 extension EmbeddingCache {
-    /// How many vectors there are.
+    /// The number of vectors.
     public func count() async throws -> Int {
         try await read { try Int.fetchOne($0, sql: "SELECT count(*) FROM vector") ?? 0 }
     }
 
     // MARK: - Reading
 
-    /// How many keys are looked up at a time. It bounds the memory while a corpus is read.
+    /// How many keys are looked up at a time, to bound memory while a corpus is read.
     static let readingWindow = 1024
     /// Windows that are read at a time.
     private static let windowsAtOnce = 3
 
-    /// Hands over the vectors that are there for many keys, window by window.
+    /// Hands over the cached vectors of many keys, window by window.
     /// - Parameters:
-    ///   - wanted: positions among the keys; those of the rows that are handed over are among them.
-    /// - Returns: positions of the keys for which there is none, ascending.
+    ///   - wanted: positions of the wanted keys. Rows are handed over with these positions.
+    /// - Returns: positions of the keys without a vector, ascending.
     func deliver(
         _ wanted: [Int], of keys: [EmbeddingKey], source: EmbeddingKey.Source,
         _ receive: (AnsweredRows) async throws -> Void
     ) async throws -> [Int] {
         var starts = stride(from: 0, to: wanted.count, by: Self.readingWindow).makeIterator()
         var missing: [Int] = []
-        // Looking up, checking and copying take as long as reading, so several windows at a time keep the disk busy.
+        // Look-up, checking and copying take as long as reading, so several windows at a time keep the disk busy.
         try await withThrowingTaskGroup(of: (window: [Int], found: AnsweredRows, absent: [Int]).self) { group in
             func read() {
                 guard let start = starts.next() else { return }
@@ -49,10 +49,10 @@ extension EmbeddingCache {
         return missing.sorted()
     }
 
-    /// The vectors that are there for some keys of one source.
-    /// - Parameter keys: not more than ``readingWindow`` for bounded memory.
-    /// - Returns: the vectors with the positions of their keys, and the positions of keys for which there is none.
-    /// - Complexity: O(keys · log(size)). Rows are read in the order in which they lie in the file, neighbours in one go.
+    /// The cached vectors of some keys of one source.
+    /// - Parameter keys: at most ``readingWindow``, to bound memory.
+    /// - Returns: the vectors with the positions of their keys, and the positions of keys without a vector.
+    /// - Complexity: O(keys · log(size)). Rows are read in the order of the file, neighbours in one query.
     func vectors(
         for keys: some RandomAccessCollection<EmbeddingKey> & Sendable, of source: EmbeddingKey.Source
     ) async throws -> (found: AnsweredRows, missing: [Int]) {
@@ -63,7 +63,7 @@ extension EmbeddingCache {
         let read = try await self.read { try VectorReading(keys: keys, dimension: dimension).run($0) }
         if !read.damaged.isEmpty {
             logger?.warning(
-                "damaged vectors in the cache are dropped and asked again",
+                "damaged vectors in the cache are removed, and their texts are sent again",
                 metadata: ["cache": "\(path)", "vectors": "\(read.damaged.count)"])
             try await remove(read.damaged)
         }
@@ -73,7 +73,7 @@ extension EmbeddingCache {
         return (found, read.missing)
     }
 
-    /// Positions of the keys for which there is no vector; values are not looked at.
+    /// Positions of the keys without a vector. Values are not read.
     func absent(_ keys: [EmbeddingKey]) async throws -> [Int] {
         try await read { database in
             let statement = try database.cachedStatement(sql: "SELECT 1 FROM vector WHERE key = ?")
@@ -81,7 +81,7 @@ extension EmbeddingCache {
         }
     }
 
-    /// Numbers in a vector of a source, or nil where there is none of it yet.
+    /// Numbers in a vector of a source, or nil if it has no vectors yet.
     func dimension(of source: EmbeddingKey.Source) async throws -> Int? {
         try await read {
             try Int.fetchOne(
@@ -89,7 +89,7 @@ extension EmbeddingCache {
         }
     }
 
-    /// UTF-8 bytes of a source's answered texts, and the tokens that the provider has counted for them; (0, 0) where it never said.
+    /// UTF-8 bytes of a source's answered texts, and the tokens that the provider has counted for them; (0, 0) if it has counted none.
     func counted(by source: EmbeddingKey.Source) async throws -> (bytes: Int, tokens: Int) {
         try await read { database in
             let row = try Row.fetchOne(
@@ -101,11 +101,11 @@ extension EmbeddingCache {
 
     // MARK: - Writing
 
-    /// Writes a batch of answers in one transaction; it is on disk when this returns. What is there already stays as it is.
+    /// Writes a batch of answers in one transaction, which is on disk when this returns. Existing vectors stay as they are.
     /// - Parameters:
     ///   - rows: the vectors.
     ///   - keys: the key of each row.
-    ///   - source: what all of them come from; its vectors have one dimension.
+    ///   - source: the source of all rows. Its vectors have one dimension.
     ///   - isEvictable: whether ``evict(toBytes:)`` may remove them.
     /// - Throws: ``ProviderError/cacheFull(path:)`` (nothing of the batch is stored), ``ProviderError/cacheUnusable(path:reason:)``
     func store(
@@ -126,7 +126,7 @@ extension EmbeddingCache {
             }
             guard stored == dimension else {
                 throw ProviderError.cacheUnusable(
-                    path: path, reason: "\(dimension) numbers in a vector where \(stored) are stored")
+                    path: path, reason: "a vector has \(dimension) numbers, but the stored ones have \(stored)")
             }
             let statement = try database.cachedStatement(
                 sql: """
@@ -145,7 +145,7 @@ extension EmbeddingCache {
         }
     }
 
-    /// Adds to what a source has counted.
+    /// Adds to the bytes and tokens that a source has counted.
     func note(bytes: Int, tokens: Int, source: EmbeddingKey.Source) async throws {
         guard tokens > 0 else { return }
         try await write { database in
@@ -178,7 +178,7 @@ private struct VectorReading {
     let keys: [EmbeddingKey]
     let dimension: Int
 
-    /// Rows that lie at most so far apart are read in one go, those between them skipped.
+    /// Rows that are at most this far apart are read in one query; the rows between them are skipped.
     private static let largestGap: Int64 = 8
 
     func run(_ database: Database) throws -> Result {
@@ -204,7 +204,7 @@ private struct VectorReading {
             var next = start
             while let row = try cursor.next() {
                 let id: Int64 = row[0]
-                while next < end, rows[next].id < id {  // another process has removed it meanwhile
+                while next < end, rows[next].id < id {  // another process has removed it in the meantime
                     result.missing.append(rows[next].position)
                     next += 1
                 }

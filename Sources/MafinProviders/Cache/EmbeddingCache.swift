@@ -5,30 +5,30 @@ import MafinBlackBox
 import MafinNumerics
 import MafinPipeline
 
-/// Vectors that have been paid for, in one SQLite file, found again by ``EmbeddingKey``.
+/// A cache of paid vectors and replies in one SQLite file. Vectors are found by ``EmbeddingKey``.
 ///
-/// - A batch of answers is one transaction, and on disk when it is stored: after a kill or on a full disk it is there as a whole or not at all.
-/// - Each vector carries a checksum over key and value; one that does not match is removed with a warning and asked again.
-/// - Several processes may use one file at a time (write-ahead log; writers wait for each other). A text that one is asking the others
-///   wait for, and they keep to an account's rates together.
+/// - A batch of answers is one transaction. After a kill, or if the disk is full, it is stored completely or not at all.
+/// - Each vector has a checksum over key and value. If it does not match, the vector is removed with a warning, and its text is sent again.
+/// - Several processes may use one file at a time (write-ahead log; writers wait for each other). If one has sent a text, the others wait for
+///   its answer. They share the account's rates.
 public final class EmbeddingCache: Sendable {
-    /// Where the file is.
+    /// The path of the file.
     public let path: String
-    /// How exactly vectors are kept that are stored from now on.
+    /// The precision of new vectors.
     public let precision: VectorPrecision
     let pool: DatabasePool
     let ledgerQueue: DatabaseQueue
     let logger: Logger?
-    /// What the ledger holds in memory because the disk had no room for it.
+    /// Entries of the ledger that are in memory because the disk is full.
     let unwritten = LocalLedger()
     let losses = CacheLosses()
 
-    /// Opens a cache, and makes the file and its folder where there is none. A new file can be read by its owner only: texts can be guessed from
-    /// vectors, and replies of language models stand in it. Complexity: O(1), however large the file.
+    /// Opens a cache. The file and its folder are created if needed. A new file can be read by its owner only, because texts can be guessed from
+    /// vectors, and it holds replies of language models. Complexity: O(1) in the size of the file.
     /// - Parameters:
     ///   - file: the SQLite file.
-    ///   - precision: how exactly vectors are kept that are stored from now on; those in the file stay as they are.
-    ///   - busyTimeout: how long to wait for other processes that are writing.
+    ///   - precision: the precision of new vectors. Those in the file stay as they are.
+    ///   - busyTimeout: how many seconds to wait for other processes that are writing.
     ///   - logger: told of damaged vectors.
     /// - Throws: ``ProviderError/cacheUnusable(path:reason:)``, ``ProviderError/cacheFull(path:)``
     public init(
@@ -42,7 +42,7 @@ public final class EmbeddingCache: Sendable {
             try FileManager.default.createDirectory(
                 at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
         } catch {
-            throw ProviderError.cacheUnusable(path: file.path, reason: "its folder cannot be made")
+            throw ProviderError.cacheUnusable(path: file.path, reason: "its folder cannot be created")
         }
         // SQLite gives its log the permissions of the file.
         let descriptor = open(file.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0o600)
@@ -63,27 +63,27 @@ public final class EmbeddingCache: Sendable {
         UserFolder.caches(environment).appendingPathComponent("embeddings.sqlite")
     }
 
-    /// For tests: no more than so many pages, as on a disk without room.
+    /// For tests: limits the file to a number of pages, as on a full disk.
     func limitPages(_ count: Int) throws {
         try pool.writeWithoutTransaction { _ = try Int.fetchOne($0, sql: "PRAGMA max_page_count = \(count)") }
     }
 
-    /// For tests: commits that need not survive a power cut.
+    /// For tests: commits do not wait for the disk.
     func trustDisk() throws {
         try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = OFF") }
     }
 
     // MARK: - Transactions
 
-    /// Reads from what is there at one moment.
+    /// Reads from one consistent state of the file.
     /// - Parameter connection: nil: one of ``pool``.
     func read<Result: Sendable>(
         _ connection: (any DatabaseReader)? = nil, _ body: @escaping @Sendable (Database) throws -> Result
     ) async throws -> Result { try await naming { try await (connection ?? pool).read(body) } }
 
-    /// One transaction. It takes the write lock at its start, so that it never fails half-way because of another process. It runs to its end even
-    /// if the task that waits for it is cancelled, because what it writes is paid.
-    /// - Parameter connection: nil: that of ``pool``, whose commits survive a power cut.
+    /// Runs one transaction. It takes the write lock at its start, so it never fails half-way because of another process. It runs to its end even
+    /// if the waiting task is cancelled, because what it writes is paid.
+    /// - Parameter connection: nil: the writer of ``pool``, whose commits survive a power cut.
     func write<Result: Sendable>(
         _ connection: (any DatabaseWriter)? = nil, _ body: @escaping @Sendable (Database) throws -> Result
     ) async throws -> Result {
@@ -102,10 +102,10 @@ public final class EmbeddingCache: Sendable {
         switch error.resultCode {
         case .SQLITE_FULL: .cacheFull(path: path)
         case .SQLITE_NOTADB, .SQLITE_CORRUPT:
-            .cacheUnusable(path: path, reason: "it is damaged or no cache; move it away to start a new one")
+            .cacheUnusable(path: path, reason: "it is damaged or not a cache; move it away to start a new one")
         case .SQLITE_BUSY: .cacheUnusable(path: path, reason: "another process kept it locked for too long")
         case .SQLITE_CANTOPEN: .cacheUnusable(path: path, reason: "it cannot be opened")
-        case .SQLITE_READONLY: .cacheUnusable(path: path, reason: "it may not be written to")
+        case .SQLITE_READONLY: .cacheUnusable(path: path, reason: "it cannot be written: it is read-only")
         default: .cacheUnusable(path: path, reason: error.message ?? "\(error.resultCode)")
         }
     }

@@ -2,10 +2,10 @@ import Foundation
 import MafinBlackBox
 import MafinNumerics
 
-/// What a cached vector is found by: SHA-256 over everything that determines it.
+/// The key of a cached vector: SHA-256 over everything that determines it.
 ///
 /// The fields are hashed with their lengths, so that two different lists of fields never give the same bytes. The role is not
-/// a field: if queries and documents are asked in the same way, a text has one vector and is paid for once. Texts are compared by their bytes:
+/// a field: if queries and documents are sent in the same way, a text has one vector and is paid for once. Texts are compared by their bytes:
 /// "é" as one scalar and as two scalars are equal Swift strings, but two texts to a tokenizer.
 public struct EmbeddingKey: Sendable, Hashable {
     /// The 32 bytes of the hash.
@@ -16,9 +16,9 @@ public struct EmbeddingKey: Sendable, Hashable {
         self = Source(identity: identity, role: role).key(of: text)
     }
 
-    /// Everything that determines a vector, except for the text: hashed once, used for many texts.
+    /// Everything that determines a vector except the text. It is hashed once for many texts.
     struct Source: Sendable {
-        /// The same in words, for whoever looks into the cache.
+        /// The same as text, for people who read the cache file.
         let description: String
         /// nil: it is only described.
         private let hash: ContentHash?
@@ -44,20 +44,20 @@ public struct EmbeddingKey: Sendable, Hashable {
             description = fields.compactMap { name, value in value.map { "\(name)=\($0)" } }.joined(separator: "\n")
         }
 
-        /// A source as the cache describes it, to which vectors with known keys belong.
+        /// A source from its description, for vectors whose keys are known. It cannot make keys.
         init(description: String) {
             self.description = description
             hash = nil
         }
 
-        /// Names of the fields of a description, in their order; those of jobs of replies first.
+        /// Names of the fields of a description, in the order in which they occur. `kind` and `maximum_tokens` are those of jobs of replies.
         private static let names = [
             "kind", "format", "provider", "endpoint", "model", "maximum_tokens", "dimension", "inputType", "prefix",
             "normalisation", "truncation", "contentHash", "request",
         ]
 
-        /// The fields of a description. A value may hold ends of lines, as prefixes do ("Instruct: …\nQuery: "): a line is a field of its own only
-        /// where it begins with the name of a field that may follow.
+        /// The fields of a description. A value may contain line breaks, as prefixes do ("Instruct: …\nQuery: "). So a line is a new field only if
+        /// it begins with the name of a field that may follow.
         static func fields(of description: String) -> [String: String] {
             var fields: [String: String] = [:]
             var (current, next): (String?, Int) = (nil, 0)
@@ -73,7 +73,7 @@ public struct EmbeddingKey: Sendable, Hashable {
         }
 
         func key(of text: String) -> EmbeddingKey {
-            guard var hash else { preconditionFailure("a source that is only described makes no keys") }
+            guard var hash else { preconditionFailure("a source from a description makes no keys") }
             Self.update(&hash, with: text)
             return EmbeddingKey(bytes: Data(hash.finalize()))
         }
@@ -89,7 +89,7 @@ public struct EmbeddingKey: Sendable, Hashable {
 
     init(bytes: Data) { self.bytes = bytes }
 
-    /// The key that is written so; nil for anything but 64 hexadecimal digits.
+    /// Reads a key; nil for anything but 64 hexadecimal digits.
     init?(hexadecimal text: String) {
         guard text.utf8.count == 64 else { return nil }
         var bytes = Data(capacity: 32)

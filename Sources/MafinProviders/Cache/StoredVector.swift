@@ -1,14 +1,14 @@
 import Foundation
 import MafinNumerics
 
-/// How exactly the cache keeps vectors.
+/// The precision of vectors in the cache.
 public enum VectorPrecision: String, Sendable, Hashable, CaseIterable, Codable {
-    /// 32-bit floats: bit by bit as answered.
+    /// 32-bit floats: exactly as answered.
     case float32
     /// 16-bit floats: half the size; the cosine of two unit vectors is off by less than 0.001.
     case float16
 
-    /// How it is written in the cache's table.
+    /// Its number in the cache's table.
     var code: Int { self == .float32 ? 0 : 1 }
 
     init?(code: Int) {
@@ -20,13 +20,13 @@ public enum VectorPrecision: String, Sendable, Hashable, CaseIterable, Codable {
     var width: Int { self == .float32 ? 4 : 2 }
 }
 
-/// A vector as the cache keeps it: little-endian floats.
+/// Reads and writes vectors in the cache's format: little-endian floats.
 enum StoredVector {
     #if _endian(big)
         #error("the cache stores little-endian floats; a big-endian machine would need a conversion here")
     #endif
 
-    /// What is stored for a vector. Numbers beyond the range of 16-bit floats are kept with 32 bits.
+    /// The stored value of a vector. A vector with numbers beyond the range of 16-bit floats is stored with 32 bits.
     static func value(of vector: some Collection<Float>, as precision: VectorPrecision) -> (Data, VectorPrecision) {
         if precision == .float16 {
             let bits = Float16Bits.bits(Array(vector))
@@ -48,7 +48,7 @@ enum StoredVector {
         }
     }
 
-    /// Appends the numbers of a row's value, or says what is wrong with it.
+    /// Appends the numbers of a row's value, or returns what is wrong with it.
     static func fault(
         in value: Data?, key: Data, checksum: Int64, code: Int, dimension: Int, to numbers: inout [Float]
     ) -> String? {
@@ -61,7 +61,7 @@ enum StoredVector {
         return nil
     }
 
-    /// Vectors as they will be read back, so that a first run and a later one see the same.
+    /// Vectors as they will be read back, so that a first run and a later one get the same numbers.
     static func asStored(_ vectors: Matrix, _ precision: VectorPrecision) -> Matrix {
         guard precision == .float16 else { return vectors }
         var stored: [Float] = []

@@ -1,9 +1,9 @@
-/// How a provider's chat API is asked: the `[chat]` table of a profile.
+/// Describes a provider's chat API: the `[chat]` table of a profile.
 ///
 /// ```toml
 /// [chat]
 /// dialect = "openai"
-/// endpoint = { path = "/chat/completions" }   # laid over [endpoint]
+/// endpoint = { path = "/chat/completions" }   # overrides [endpoint]
 /// ```
 public struct ChatForm: Sendable, Hashable {
     /// The families of chat APIs.
@@ -16,14 +16,14 @@ public struct ChatForm: Sendable, Hashable {
         case ollama
     }
 
-    /// Which family.
+    /// The family of the API.
     public let dialect: Dialect
-    /// What stands as `url` in each line of a batch; nil: no batch API for chats is known.
+    /// The `url` of each line of a batch; nil: no batch API for chats is known.
     public let batchRequestPath: String?
-    /// Keys laid over the profile's `[endpoint]`.
+    /// Keys that override the profile's `[endpoint]`.
     let endpoint: [String: ProfileValue]
 
-    /// nil where the table or its `dialect` is absent.
+    /// nil if the table or its `dialect` is absent.
     init?(_ table: inout ProfileTable) throws {
         guard let dialect = try table.choice("dialect", Dialect.self) else {
             table.ignoreRest()
@@ -36,8 +36,8 @@ public struct ChatForm: Sendable, Hashable {
 }
 
 extension ProviderProfile {
-    /// The profile with the endpoint of its chat API in the place of that for vectors.
-    /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` where no chat API is known; ``ProviderError/badProfile(source:place:reason:)``
+    /// The profile with the endpoint of its chat API instead of that for vectors.
+    /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` if no chat API is known; ``ProviderError/badProfile(source:place:reason:)``
     func forChat() throws -> (profile: ProviderProfile, form: ChatForm) {
         guard let chat else {
             throw ProviderError.badEndpoint(

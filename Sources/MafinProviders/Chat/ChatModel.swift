@@ -4,15 +4,15 @@ import MafinGeneration
 import NIOCore
 import NIOHTTP1
 
-/// A model behind a chat API, whichever the provider.
+/// A model behind a chat API of any provider.
 ///
-/// It repeats requests as ``ProviderBlackBox`` does, shares the account's rates with all processes on the machine, keeps to the limit on money, and
-/// leaves out what a server does not know (schemas, temperature, seeds). It stores nothing: wrap it in
-/// ``CachedLanguageModel`` so that no reply is paid for twice.
+/// It repeats requests as ``ProviderBlackBox`` does, shares the account's rates with all processes on the machine, keeps the limit on spending,
+/// and leaves out fields that a server does not support (schemas, temperature, seeds). It stores nothing: wrap it in ``CachedLanguageModel``
+/// so that no reply is paid for twice.
 public struct ChatModel: LanguageModel, ProviderClient {
-    /// How to ask; none of it changes a reply.
+    /// How requests are sent. None of it changes a reply.
     public struct Options: Sendable {
-        /// Requests in flight at a time, at most.
+        /// Maximum number of requests in flight.
         public var maximumConcurrentRequests: Int
         /// Pauses and attempts.
         public var retry: RetryPolicy
@@ -20,21 +20,21 @@ public struct ChatModel: LanguageModel, ProviderClient {
         public var connection: ConnectionSettings
         /// Further headers, besides those of the profile.
         public var headers: [String: String]
-        /// Requests a minute of the account; nil: unknown.
+        /// The account's requests per minute; nil: unknown.
         public var requestsPerMinute: Int?
-        /// Tokens a minute of the account; nil: unknown.
+        /// The account's tokens per minute; nil: unknown.
         public var tokensPerMinute: Int?
         /// What tokens cost.
         public var price: ChatPrice
-        /// Requests that may be sent in all, failing ones included.
+        /// Maximum number of requests, failed ones included.
         public var maximumRequests: Int?
-        /// In all, in the currency of ``price``.
+        /// Maximum cost of all requests, in the currency of ``price``.
         public var maximumCost: Double?
-        /// On one day (UTC), by all who use the same cache file; in the same currency.
+        /// Maximum cost on one day (UTC) of all who use the same cache file, in the same currency.
         public var maximumCostPerDay: Double?
         /// What has been spent already by others under the same limits (``ChatModel/spending(requests:cost:)``); nil: this model counts for itself.
         public var sharedSpending: Spending?
-        /// The cache through which all processes on this machine keep to the account's rates together.
+        /// The cache through which all processes on this machine share the account's rates.
         public var sharing: EmbeddingCache?
         /// Told of retries.
         public var logger: Logger?
@@ -81,17 +81,17 @@ public struct ChatModel: LanguageModel, ProviderClient {
         RateLimits(requestsPerMinute: options.requestsPerMinute, tokensPerMinute: options.tokensPerMinute)
     }
 
-    /// The call ends after this many refused prompts if nothing was ever answered: then the prompts are not the cause.
+    /// The call ends after this many refused prompts if nothing was ever answered, because then the prompts are not the cause.
     static let refusalsBeforeDoubt = 3
-    /// The call ends if this many first replies are all empty or cut off: then the bound on their length is too low for this model.
+    /// The call ends if the first replies, this many, are all empty or cut off. Then the limit on their length is too low for this model.
     static let repliesBeforeDoubt = 10
 
     private static func allLost(_ count: Int, tokens: Int) -> String {
         "the first \(count) replies are empty or cut off at \(tokens) tokens: a model that reasons before it writes needs more, "
-            + "say --llm-max-tokens \(max(4096, 4 * tokens))"
+            + "for example --llm-max-tokens \(max(4096, 4 * tokens))"
     }
 
-    /// Why a reply brings nothing that was cut off before its first word.
+    /// The message for a reply that was cut off before its first word.
     static func lostReply(tokens: Int?) -> String {
         "cut off before its first word" + (tokens.map { ", after \($0) tokens" } ?? "")
             + ": a model that reasons before it writes needs more (--llm-max-tokens)"
@@ -99,10 +99,10 @@ public struct ChatModel: LanguageModel, ProviderClient {
 
     /// A model of a provider.
     /// - Parameters:
-    ///   - profile: what the provider is like; it must have a chat API.
+    ///   - profile: describes the provider's API; it must have a chat API.
     ///   - baseURL: the address; nil: the provider's own.
-    ///   - environment: for headers that the profile takes from there.
-    /// - Throws: ``ProviderError``: no chat API, an address or header that makes no sense, a bound on the cost without a price.
+    ///   - environment: variables that the profile's headers name.
+    /// - Throws: ``ProviderError``: no chat API, an invalid address or header, a limit on the cost without a price.
     public init(
         _ profile: ProviderProfile, model: String, baseURL: String? = nil, apiKey: APIKey? = nil,
         options: Options = Options(), environment: [String: String] = ProcessInfo.processInfo.environment
@@ -122,7 +122,7 @@ public struct ChatModel: LanguageModel, ProviderClient {
         let address = try profile.endpoint.resolved(baseURL, model: model, profile: profile.name)
         if options.maximumCost != nil || options.maximumCostPerDay != nil, options.price.isUnknown {
             throw ProviderError.badEndpoint(
-                "\(profile.name):\(model)", reason: "a bound on the cost needs the price of tokens in and out")
+                "\(profile.name):\(model)", reason: "a limit on the cost needs the prices of prompts and of replies")
         }
         identity = LanguageModelIdentity(provider: profile.name, model: model, endpoint: address.base)
         self.profile = profile
@@ -140,9 +140,9 @@ public struct ChatModel: LanguageModel, ProviderClient {
         ledger = options.sharing.map { $0.ledger } ?? LocalLedger(time: time)
     }
 
-    /// What several models may spend together.
+    /// A limit on spending that several models share.
     public static func spending(requests: Int?, cost: Double?, costPerDay: Double? = nil) -> Spending {
-        // In millionths of the currency, so that one bound holds for two prices.
+        // Counted in millionths of the currency, so that one limit holds for two prices.
         Spending(
             limit: SpendingLimit(requests: requests, cost: cost, costPerDay: costPerDay, pricePerMillionTokens: 1),
             purpose: .replies)
@@ -151,16 +151,16 @@ public struct ChatModel: LanguageModel, ProviderClient {
     /// Where requests go.
     public var url: String { exchange.url }
 
-    /// The server that prompts and key go to, for people.
+    /// The server that prompts and key are sent to, in a form for people.
     public var server: String { exchange.server }
 
-    /// What the provider's batch API takes off; nil: there is none.
+    /// The discount of the provider's batch API, 0…1; nil: there is none.
     public var batchDiscount: Double? {
         profile.batch == nil || form.batchRequestPath == nil ? nil : profile.price.batchDiscount
     }
 
-    /// Requests that were sent so far, by all who share the limits, and what they cost, in the currency of the price: by the server's count of
-    /// tokens, else the most that they can cost.
+    /// Requests sent so far by all who share the limits, and their cost in the currency of the price: by the server's count of tokens, else an
+    /// upper bound.
     public var spent: (requests: Int, cost: Double) {
         let (requests, millionths) = spending.soFar
         return (requests, Double(millionths) / 1e6)
@@ -171,13 +171,13 @@ public struct ChatModel: LanguageModel, ProviderClient {
         [prompt.system, prompt.user, prompt.schema ?? ""].reduce(16) { $0 + TokenEstimate.upperBound(of: $1) }
     }
 
-    /// The most that a prompt and its reply can cost.
+    /// An upper bound on the cost of a prompt and its reply, in millionths of the currency.
     func mostMillionths(of prompt: LanguagePrompt) -> Int {
         options.price.millionths(input: Self.estimatedTokens(of: prompt), output: prompt.maximumTokens)
     }
 
-    /// Refuses prompts that may go beyond what is left of the limits; nothing is sent.
-    /// - Parameter cost: the most that they can cost; nil: no price is known.
+    /// Throws if some prompts may exceed what is left of the limits. Nothing is sent.
+    /// - Parameter cost: an upper bound on their cost; nil: no price is known.
     /// - Throws: ``ProviderError/overBudget(endpoint:reason:)``
     public func require(prompts: Int, cost: Double?) async throws {
         guard prompts > 0 else { return }
@@ -191,8 +191,8 @@ public struct ChatModel: LanguageModel, ProviderClient {
         case failed(any Error)
     }
 
-    /// Asks all prompts, several at a time, and hands over the replies as they come.
-    /// - Throws: ``ProviderError``; `CancellationError` where the task was cancelled, once what was in flight is handed over
+    /// Sends all prompts, several at a time, and hands over the replies as they arrive.
+    /// - Throws: ``ProviderError``; `CancellationError` if the task was cancelled, after the replies in flight are handed over
     ///   (``RetryPolicy/finishing``).
     public func answer(
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
@@ -229,7 +229,7 @@ public struct ChatModel: LanguageModel, ProviderClient {
                 guard inFlight > 0, let event = try await group.next() else { break }
                 inFlight -= 1
                 switch event {
-                // What is in flight is paid: it is waited for.
+                // Replies in flight are paid, so the call waits for them.
                 case .failed(let error): failure = failure ?? error
                 case .replied(let index, let reply, let wasOverloaded, let number):
                     if wasOverloaded { window.overloaded(number: number) } else { window.answered() }
@@ -257,7 +257,7 @@ public struct ChatModel: LanguageModel, ProviderClient {
         if let failure { throw failure }
     }
 
-    /// The reply to one prompt, asked again where that can help.
+    /// The reply to one prompt. It is sent again if that can help.
     private func reply(
         to prompt: LanguagePrompt, until stop: StopSignal, _ wasOverloaded: inout Bool
     ) async throws -> LanguageReply {
@@ -285,7 +285,7 @@ public struct ChatModel: LanguageModel, ProviderClient {
             case .failure(let failed):
                 try await settle(booking, actual: failed.mayBeBilled ? booked : 0)
                 if failed.verdict == .cancelled { throw CancellationError() }
-                // Another request may have learned it meanwhile.
+                // Another request may have learned it in the meantime.
                 let isWorthIt = { (now: inout ChatAbilities) in now != known || now.stepBack(from: failed.message) }
                 if failed.verdict == .stepBack, abilities.update(isWorthIt) { continue }
                 if failed.isAboutPrompt { return LanguageReply(text: "", refusal: failed.message) }
@@ -316,16 +316,16 @@ public struct ChatModel: LanguageModel, ProviderClient {
 
     // MARK: - One attempt
 
-    /// Why an attempt has brought no reply.
+    /// Why an attempt got no reply.
     private struct Failure: Error {
         enum Verdict { case retry, stepBack, final, cancelled }
         var verdict: Verdict
         var status = 0
         var message = ""
         var delay: Duration?
-        /// Whether another prompt may well be answered.
+        /// Whether the prompt may be the cause, so that other prompts may be answered.
         var isAboutPrompt = false
-        /// Whether the vendor may bill it all the same.
+        /// Whether the vendor may bill it nevertheless.
         var mayBeBilled = true
     }
 
@@ -346,11 +346,11 @@ public struct ChatModel: LanguageModel, ProviderClient {
         let complaint = exchange.complaint(in: answer, isSuccess ? .inSuccess(body: body) : nil)
         var failed = Failure(
             verdict: .final, status: complaint.status, message: complaint.message, delay: complaint.retryDelay)
-        // A 200 that holds neither a reply nor an error may have been worked on.
+        // The server may have worked on a 200 without a reply or an error.
         failed.mayBeBilled = complaint.mayBeBilled || (isSuccess && complaint.labels.isEmpty)
         switch complaint.verdict(profile.errors) {
         case .retry: failed.verdict = .retry
-        // "This model does not support temperature" reads like a complaint about the model.
+        // "This model does not support temperature" is read as a complaint about the model, but it is one about a field.
         case .final: failed.verdict = [400, 422, 500].contains(complaint.status) ? .stepBack : .final
         case .noEncoding, .refused, .tooLarge:
             failed.verdict = [400, 422, 500, 501].contains(complaint.status) ? .stepBack : .final
@@ -360,11 +360,11 @@ public struct ChatModel: LanguageModel, ProviderClient {
     }
 }
 
-/// What a million tokens cost, in the user's currency; nil: unknown.
+/// The price of a million tokens, in the user's currency; nil: unknown.
 public struct ChatPrice: Sendable, Hashable, Codable {
-    /// Of a prompt.
+    /// The price of prompts.
     public var input: Double?
-    /// Of a reply.
+    /// The price of replies.
     public var output: Double?
 
     /// A price.
@@ -373,10 +373,10 @@ public struct ChatPrice: Sendable, Hashable, Codable {
         self.output = output
     }
 
-    /// Whether no cost can be told.
+    /// Whether a price is missing, so that no cost can be computed.
     public var isUnknown: Bool { input == nil || output == nil }
 
-    /// The cost of some tokens; nil where the price is unknown.
+    /// The cost of some tokens; nil if the price is unknown.
     public func cost(input tokensIn: Int, output tokensOut: Int) -> Double? {
         guard let input, let output else { return nil }
         return (Double(tokensIn) * input + Double(tokensOut) * output) / 1e6

@@ -2,9 +2,9 @@ import Foundation
 import MafinGeneration
 import NIOCore
 
-/// What a chat server has shown not to know; nothing is asked of it twice.
+/// Which fields a chat server supports. A field that it has refused is not sent again.
 struct ChatAbilities: Sendable, Equatable {
-    /// How a structured reply is asked for, the strictest first.
+    /// The ways to request a structured reply, the strictest first.
     enum Structure: Int, Sendable {
         case schema, json, none
     }
@@ -12,11 +12,11 @@ struct ChatAbilities: Sendable, Equatable {
     var structure = Structure.schema
     var hasTemperature = true
     var hasSeed = true
-    /// Whether the bound on a reply goes by its newer name, not by `max_tokens`.
+    /// Whether the limit on a reply's tokens is named `max_completion_tokens`, and not `max_tokens`.
     var hasNewBound = true
 
-    /// Steps back from what a refusal complains about.
-    /// - Returns: whether anything was left to step back from.
+    /// Drops the field that a refusal complains about.
+    /// - Returns: whether there was a field to drop.
     mutating func stepBack(from complaint: String) -> Bool {
         let words = complaint.lowercased()
         func drop(_ ability: WritableKeyPath<ChatAbilities, Bool>, _ any: String) -> Bool {
@@ -50,7 +50,7 @@ struct ChatRequest {
             case .anthropic: anthropic(prompt, abilities)
             case .ollama: ollama(prompt, abilities)
             }
-        // Text and numbers of ours: always JSON.
+        // It holds only text and numbers, so encoding never fails.
         let data =
             (try? JSONSerialization.data(withJSONObject: object, options: [.sortedKeys, .withoutEscapingSlashes]))
             ?? Data()
@@ -88,7 +88,7 @@ struct ChatRequest {
         return body
     }
 
-    /// Its older models know no structured output: the prompt itself asks for JSON.
+    /// Anthropic's older models do not support structured output. The prompt itself asks for JSON.
     private func anthropic(_ prompt: LanguagePrompt, _ abilities: ChatAbilities) -> [String: Any] {
         var body: [String: Any] = [
             "model": model, "max_tokens": prompt.maximumTokens, "messages": messages(prompt, hasSystem: false),
@@ -99,7 +99,7 @@ struct ChatRequest {
     }
 
     private func ollama(_ prompt: LanguagePrompt, _ abilities: ChatAbilities) -> [String: Any] {
-        // Its context is 4,096 tokens or less unless it is told otherwise, and longer prompts are cut silently.
+        // By default Ollama's context is at most 4,096 tokens, and longer prompts are cut without an error.
         let length = ChatModel.estimatedTokens(of: prompt)
         var options: [String: Any] = [
             "num_predict": prompt.maximumTokens, "num_ctx": max(2048, length + prompt.maximumTokens),
@@ -119,7 +119,7 @@ struct ChatRequest {
         return body
     }
 
-    /// The reply in an answer, in whichever dialect it comes; nil where there is none.
+    /// Reads the reply from an answer in any of the dialects; nil if there is none.
     static func reply(in body: some Collection<UInt8>) -> LanguageReply? {
         guard let object = (try? JSONSerialization.jsonObject(with: Data(body))) as? [String: Any] else { return nil }
         let usage = object["usage"] as? [String: Any] ?? [:]
@@ -141,7 +141,7 @@ struct ChatRequest {
         return reply
     }
 
-    /// Content as a string, or as a list of parts of which those of type `text` count.
+    /// Reads content that is a string, or a list of parts. Only parts of type `text` are used.
     private static func text(_ content: Any?) -> String? {
         if let text = content as? String { return text }
         guard let parts = content as? [[String: Any]] else { return nil }

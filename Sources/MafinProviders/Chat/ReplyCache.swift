@@ -5,8 +5,8 @@ import MafinGeneration
 import MafinNumerics
 
 extension EmbeddingKey {
-    /// What a cached reply is found by: SHA-256 over model and prompt, but not the bound on the reply's length, which is kept beside it:
-    /// a reply that has ended by itself is the same under any bound.
+    /// The key of a cached reply: SHA-256 over model and prompt, without the limit on the reply's length. The limit is stored beside the reply,
+    /// because a reply that has ended by itself is the same under any limit.
     init(_ prompt: LanguagePrompt, of identity: LanguageModelIdentity) {
         var hash = ContentHash()
         let fields: [String] = [
@@ -21,10 +21,10 @@ extension EmbeddingKey {
     }
 }
 
-/// A prompt as the cache looks for its reply.
+/// What the cache needs of a prompt to find its reply.
 struct ReplyRequest: Sendable {
     let key: EmbeddingKey
-    /// Tokens that the reply may have: one that was cut off at fewer is no answer to it.
+    /// Maximum number of tokens of the reply. A cached reply that was cut off at fewer does not count.
     let maximumTokens: Int
 
     init(_ prompt: LanguagePrompt, of identity: LanguageModelIdentity) {
@@ -33,15 +33,15 @@ struct ReplyRequest: Sendable {
     }
 }
 
-/// A reply as it lies in the cache.
+/// A reply as it is stored in the cache.
 private struct StoredReply: Codable {
     var reply: LanguageReply
-    /// Tokens that it was allowed.
+    /// The limit on its tokens when it was requested.
     var maximumTokens: Int
 }
 
 extension EmbeddingCache {
-    /// The cached replies to some prompts, by their positions. A reply that was cut off counts only where no more tokens are allowed now.
+    /// The cached replies to some prompts, by their positions. A reply that was cut off counts only if no more tokens are allowed now.
     func replies(for requests: [ReplyRequest]) async throws -> [Int: LanguageReply] {
         try await read { [logger] database in
             var found: [Int: LanguageReply] = [:]
@@ -53,7 +53,7 @@ extension EmbeddingCache {
                 guard checksum == StoredVector.checksum(key: key, value: value),
                     let stored = try? JSONDecoder().decode(StoredReply.self, from: value)
                 else {
-                    logger?.warning("a cached reply is damaged and asked again")
+                    logger?.warning("a cached reply is damaged; its prompt is sent again")
                     continue
                 }
                 if stored.reply.isCutOff, stored.maximumTokens < request.maximumTokens { continue }
@@ -63,8 +63,8 @@ extension EmbeddingCache {
         }
     }
 
-    /// Keeps a reply; it is on disk on return.
-    /// - Parameter maximumTokens: that it was allowed.
+    /// Stores a reply, which is on disk when this returns.
+    /// - Parameter maximumTokens: the limit on its tokens when it was requested.
     func store(_ reply: LanguageReply, key: EmbeddingKey, maximumTokens: Int, model: String) async throws {
         let value = try JSONEncoder().encode(StoredReply(reply: reply, maximumTokens: maximumTokens))
         let checksum = StoredVector.checksum(key: key.bytes, value: value)
@@ -76,30 +76,30 @@ extension EmbeddingCache {
     }
 }
 
-/// A language model that is never asked for the same reply twice: not within a call, not in a later one, not by another process.
+/// A language model whose replies are cached. No prompt is sent twice: not within a call, not in a later one, and not by another process.
 public struct CachedLanguageModel: LanguageModel {
     private let base: any LanguageModel
     private let cache: EmbeddingCache
 
-    /// A model with a memory.
+    /// Wraps a model.
     public init(_ base: any LanguageModel, cache: EmbeddingCache) {
         self.base = base
         self.cache = cache
     }
 
-    /// That of the model behind it: a cached reply is no other reply.
+    /// The identity of the wrapped model: the cache does not change replies.
     public var identity: LanguageModelIdentity { base.identity }
 
     private var model: String { "\(identity.provider):\(identity.model)" }
 
-    /// Which of some prompts have no reply yet, each once.
+    /// The prompts without a cached reply, each once.
     public func missing(_ prompts: [LanguagePrompt]) async throws -> [LanguagePrompt] {
         let (distinct, places) = distinct(prompts)
         let found = try await cache.replies(for: distinct)
         return distinct.indices.filter { found[$0] == nil }.map { prompts[places[$0][0]] }
     }
 
-    /// What is asked, each once, and which of the prompts ask it.
+    /// The distinct requests, and for each the positions of its prompts.
     private func distinct(_ prompts: [LanguagePrompt]) -> (requests: [ReplyRequest], places: [[Int]]) {
         var positions: [EmbeddingKey: [Int]] = [:]
         var requests: [ReplyRequest] = []
@@ -111,7 +111,8 @@ public struct CachedLanguageModel: LanguageModel {
         return (requests, requests.map { positions[$0.key] ?? [] })
     }
 
-    /// A refusal is not kept, nor a reply that was cut off before its first word: it may be asked again.
+    /// Hands over cached replies, then the others as they arrive. Refusals and replies that were cut off before their first word are not stored,
+    /// so that their prompts can be sent again.
     public func answer(
         _ prompts: [LanguagePrompt], answered: @escaping @Sendable (Int, LanguageReply) async throws -> Void
     ) async throws {

@@ -1,8 +1,8 @@
 import Foundation
 
-/// An advisory lock on a file, as `huggingface_hub` takes it (`flock`): one process pulls, the others wait.
+/// An advisory lock on a file (`flock`), compatible with `huggingface_hub`: one process downloads, the others wait.
 ///
-/// Released when it is deinitialised, and by the system when the process ends.
+/// It is released when it is deinitialised, and by the system when the process ends.
 final class FileLock: Sendable {
     private let descriptor: Int32
 
@@ -17,7 +17,7 @@ final class FileLock: Sendable {
         guard descriptor >= 0 else { throw fault() }
         self.descriptor = descriptor
         var said = false
-        // Tried repeatedly, because a blocked thread could not be cancelled.
+        // Polled, because a blocked thread could not be cancelled.
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             guard errno == EWOULDBLOCK || errno == EINTR else { throw fault() }
             if !said { waiting() }

@@ -1,20 +1,20 @@
 import Foundation
 import MafinPipeline
 
-/// Where models come from and where they are kept: the settings that Python's `huggingface_hub` reads, read in the same way.
+/// Where models come from and where they are stored: the same settings, with the same meaning, as in Python's `huggingface_hub`.
 public struct HubLocation: Sendable {
     /// Address of the hub (`HF_ENDPOINT`).
     public var endpoint: String
     /// Folder of the cache (`HF_HUB_CACHE`, else `HUGGINGFACE_HUB_CACHE`, else `HF_HOME/hub`).
     public var cache: URL
-    /// Sent to the hub, and to no other host.
+    /// The token. It is sent to the hub and to no other host.
     public var token: APIKey?
-    /// Nothing is asked over the network (`HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`).
+    /// Whether the network must not be used (`HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`).
     public var isOffline: Bool
-    /// Further folders in which models lie under their plain names (`MAFIN_MODELS`).
+    /// Further folders, in which each model is a folder with its plain name (`MAFIN_MODELS`).
     public var modelFolders: [URL]
 
-    /// A hub and a cache of one's own.
+    /// A location from its parts.
     public init(
         endpoint: String = "https://huggingface.co", cache: URL, token: APIKey? = nil, isOffline: Bool = false,
         modelFolders: [URL] = []
@@ -29,7 +29,7 @@ public struct HubLocation: Sendable {
     /// Where models are found without the hub.
     var folders: ModelFolders { ModelFolders(cache: cache, plain: modelFolders) }
 
-    /// What the environment says: `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN` or the file `HF_TOKEN_PATH` (else `HF_HOME/token`),
+    /// The location that the environment names: `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN` or the file `HF_TOKEN_PATH` (else `HF_HOME/token`),
     /// `HF_HUB_OFFLINE`, `MAFIN_MODELS`.
     /// - Throws: ``ProviderError/badKey(source:reason:)``, ``ProviderError/badEndpoint(_:reason:)``
     public init(environment: [String: String] = ProcessInfo.processInfo.environment) throws {
@@ -44,7 +44,7 @@ public struct HubLocation: Sendable {
         guard let parts = URLComponents(string: endpoint), parts.host != nil, ["http", "https"].contains(parts.scheme)
         else {
             throw ProviderError.badEndpoint(
-                endpoint, reason: "HF_ENDPOINT must be a whole address, like https://huggingface.co")
+                endpoint, reason: "HF_ENDPOINT must be a complete address, like https://huggingface.co")
         }
         self.endpoint = endpoint
         let tokenFile = hub.value("HF_TOKEN_PATH").map(hub.url) ?? hub.home.appendingPathComponent("token")

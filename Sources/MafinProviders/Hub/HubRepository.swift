@@ -1,9 +1,9 @@
 import Foundation
 import MafinPipeline
 
-/// What is written into the cache when a model is pulled.
+/// The files of the cache that a download writes.
 extension HubRepository {
-    /// Whether a path of a file stays below its folder.
+    /// Whether a file's path stays below its folder.
     static func isSafePath(_ path: String) -> Bool {
         !path.isEmpty
             && path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy {
@@ -15,10 +15,10 @@ extension HubRepository {
 
     func lock(_ etag: String) -> URL { locks.appendingPathComponent("\(etag).lock") }
 
-    /// Record of what was pulled for a commit; it lies beside `snapshots`, so that it is not mistaken for a file of the model.
+    /// The record of a downloaded commit. It is beside `snapshots`, so that it is not taken for a file of the model.
     func record(_ commit: String) -> URL { folder.appendingPathComponent("mafin-\(commit).json") }
 
-    /// `snapshots/<commit>/<path> -> ../../blobs/<etag>`, replaced where it is there already.
+    /// Creates or replaces the link `snapshots/<commit>/<path> -> ../../blobs/<etag>`.
     func link(_ path: String, to etag: String, in commit: String) throws {
         let pointer = snapshot(commit).appendingPathComponent(path)
         let depth = path.split(separator: "/").count + 1
@@ -27,7 +27,7 @@ extension HubRepository {
         if (try? files.destinationOfSymbolicLink(atPath: pointer.path)) == target { return }
         do {
             try files.createDirectory(at: pointer.deletingLastPathComponent(), withIntermediateDirectories: true)
-            // Made under another name and renamed, so that a reader never finds the name missing.
+            // Created under another name and renamed, so that the name always exists for readers.
             let temporary = pointer.deletingLastPathComponent().appendingPathComponent(".\(UUID().uuidString)")
             try files.createSymbolicLink(atPath: temporary.path, withDestinationPath: target)
             guard rename(temporary.path, pointer.path) == 0 else {
@@ -35,20 +35,20 @@ extension HubRepository {
                 throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
             }
         } catch {
-            throw ProviderError.cannotStore(path: pointer.path, reason: "the link to its content cannot be made")
+            throw ProviderError.cannotStore(path: pointer.path, reason: "the link to its content cannot be created")
         }
     }
 }
 
-/// Which files of a repository make an encoder.
+/// Selects the files of a repository that an encoder needs.
 enum ModelFiles {
-    /// The files to pull: settings, vocabularies and weights at the top and in the folders of modules (`1_Pooling`, `2_Dense` …).
-    /// - Throws: ``ProviderError/unusableRepository(_:reason:)`` where there are no weights that can be read.
+    /// The files to download: settings, vocabularies and weights at the top and in the folders of modules (`1_Pooling`, `2_Dense` …).
+    /// - Throws: ``ProviderError/unusableRepository(_:reason:)`` if there are no weights that can be read.
     static func wanted(of files: [String], repository: String) throws -> [String] {
         let wanted = files.filter { path in
             let parts = path.split(separator: "/")
             guard HubRepository.isSafePath(path), let file = parts.last, parts.count <= 2 else { return false }
-            // How sentence-transformers names the folders of its modules: `1_Pooling`, `2_Normalize`, `3_Dense`.
+            // sentence-transformers names the folders of its modules like this: `1_Pooling`, `2_Normalize`, `3_Dense`.
             if parts.count == 2, parts[0].prefixMatch(of: /[0-9]+_/) == nil { return false }
             return file == "model.safetensors" || file == "vocab.txt"
                 || (file.hasSuffix(".json") && !file.hasSuffix(".index.json"))

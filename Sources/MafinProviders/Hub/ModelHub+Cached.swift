@@ -3,11 +3,11 @@ import MafinBlackBox
 import MafinNumerics
 import MafinPipeline
 
-/// An encoder that lies on this machine.
+/// An encoder on this machine.
 public struct CachedModel: Sendable, Hashable {
-    /// The name under which ``ModelHub/resolve(_:revision:)`` finds it: `ORGANISATION/NAME`, or that of a plain folder.
+    /// The name under which ``ModelHub/resolve(_:revision:)`` finds it: `ORGANISATION/NAME`, or the name of a plain folder.
     public var name: String
-    /// Branches and tags that stand for this commit, sorted; empty for a commit that none stands for, and for a plain folder.
+    /// Branches and tags that point to this commit, sorted; empty for a commit without any, and for a plain folder.
     public var revisions: [String]
     /// The commit; nil for a plain folder.
     public var commit: String?
@@ -28,9 +28,9 @@ extension ModelHub {
                 proxy: ConnectionSettings.proxy(for: location.endpoint, environment: environment)))
     }
 
-    /// All encoders in the cache, whoever pulled them, and those in ``HubLocation/modelFolders``; sorted by name and commit.
+    /// All encoders in the cache, also those that other programs downloaded, and those in ``HubLocation/modelFolders``; sorted by name and commit.
     ///
-    /// A snapshot without `config.json` or `model.safetensors` is no encoder and is left out.
+    /// A snapshot without `config.json` or `model.safetensors` is not an encoder and is left out.
     public func models() -> [CachedModel] {
         let cached = Self.names(in: location.cache).flatMap { folder -> [CachedModel] in
             guard folder.hasPrefix("models--") else { return [] }
@@ -54,7 +54,7 @@ extension ModelHub {
         return (cached + plain).sorted { ($0.name, $0.commit ?? "") < ($1.name, $1.commit ?? "") }
     }
 
-    /// What a snapshot consists of: the record that ``pull(_:revision:)`` left, or, where Python pulled it, one made by hashing its files.
+    /// The record of a snapshot's files: the one that ``pull(_:revision:)`` wrote. If another program downloaded it, its files are hashed.
     /// - Throws: ``ProviderError/cannotStore(path:reason:)`` for a file that cannot be read.
     public func record(of snapshot: URL, repository: String, revision: String = "main") throws -> ModelRecord {
         let commit = snapshot.lastPathComponent
@@ -62,7 +62,7 @@ extension ModelHub {
         if let data = FileManager.default.contents(atPath: target.record(commit).path),
             var record = try? JSONDecoder().decode(ModelRecord.self, from: data)
         {
-            // One commit may have been pulled under several names.
+            // One commit may have been downloaded under several names.
             record.revision = revision
             return record
         }
@@ -81,7 +81,7 @@ extension ModelHub {
         ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).sorted()
     }
 
-    /// Paths of all files below a folder, which may itself be a link; links to files are followed.
+    /// Paths of all files below a folder. The folder may be a link, and links to files are followed.
     private static func files(of folder: URL) -> [String] {
         let files = FileManager.default
         let paths = (try? files.subpathsOfDirectory(atPath: folder.resolvingSymlinksInPath().path)) ?? []
@@ -98,7 +98,7 @@ extension ModelHub {
 }
 
 extension HubRepository {
-    /// Commits by the names of revisions that stand for them.
+    /// Commits by the names of the branches and tags that point to them.
     var references: [String: String] {
         let root = folder.appendingPathComponent("refs")
         let names = (try? FileManager.default.subpathsOfDirectory(atPath: root.path)) ?? []

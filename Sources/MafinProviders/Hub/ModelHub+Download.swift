@@ -8,14 +8,14 @@ import NIOCore
 import NIOHTTP1
 
 extension ModelHub {
-    /// Makes sure that a file's content lies in the cache, whole and checked; returns what to record of it.
-    /// - Parameter progress: bytes of this file that are there.
+    /// Makes sure that a file's content is in the cache, complete and checked. Returns its record.
+    /// - Parameter progress: told the bytes of this file that are present.
     func store(
         _ file: HubFile, in target: HubRepository, progress: @escaping @Sendable (Int64) -> Void
     ) async throws -> ModelRecord.File {
         let blob = target.blob(file.etag)
         let lock = try await FileLock(target.lock(file.etag)) { [logger] in
-            logger?.notice("another process pulls this file, waiting", metadata: ["file": "\(file.path)"])
+            logger?.notice("another process is downloading this file; waiting", metadata: ["file": "\(file.path)"])
         }
         defer { withExtendedLifetime(lock) {} }
         if let size = Self.size(of: blob) {
@@ -31,15 +31,15 @@ extension ModelHub {
                 at: blob.deletingLastPathComponent(), withIntermediateDirectories: true)
         } catch {
             throw ProviderError.cannotStore(
-                path: blob.deletingLastPathComponent().path, reason: "the folder cannot be made")
+                path: blob.deletingLastPathComponent().path, reason: "the folder cannot be created")
         }
         let part = blob.appendingPathExtension("incomplete")
-        // What an earlier pull left may be damaged: then once more from the start.
+        // The part that an earlier download left may be damaged. Then the download starts again.
         let isResumed = (Self.size(of: part) ?? 0) > 0
         do {
             return try await download(file, in: target, part: part, blob: blob, progress: progress)
         } catch ProviderError.corruptDownload where isResumed {
-            logger?.warning("what an earlier pull left is damaged, starting again", metadata: ["file": "\(file.path)"])
+            logger?.warning("the earlier part is damaged; starting again", metadata: ["file": "\(file.path)"])
             return try await download(file, in: target, part: part, blob: blob, progress: progress)
         }
     }
@@ -49,7 +49,7 @@ extension ModelHub {
     ) async throws -> ModelRecord.File {
         let start = resolveURL(file.path, commit: file.commit, in: target)
         try await retrying(target) { () async throws -> Attempt<Void> in
-            // From the hub's own address each time: the one that it redirects to is signed and expires.
+            // Each attempt starts at the hub's own address, because the address that it redirects to is signed and expires.
             var url = start
             for _ in 0..<10 {
                 let fetched = try await HTTPTransport.namingFailures {
@@ -60,7 +60,7 @@ extension ModelHub {
                 case .redirect(let next): url = next
                 case .restart:
                     try? FileManager.default.removeItem(at: part)
-                    return .again(reason: "the range that was missing is not given", after: nil)
+                    return .again(reason: "the server does not send the missing range", after: nil)
                 case .refused(let answer): return try attempt(failedWith: answer, target)
                 }
             }
@@ -86,7 +86,7 @@ extension ModelHub {
         case refused(HTTPAnswer)
     }
 
-    /// One request for what is missing of a file; what arrives is appended to `part` at once.
+    /// Requests the missing rest of a file and appends it to `part` as it arrives.
     private func fetch(
         _ url: String, of file: HubFile, into part: URL, _ progress: @Sendable (Int64) -> Void
     ) async throws -> Fetch {
@@ -101,7 +101,7 @@ extension ModelHub {
         case 200, 206: break
         case 300..<400:
             guard let next = response.headers.first(name: "location").flatMap({ Self.target(of: $0, from: url) }) else {
-                throw ProviderError.badAnswer(endpoint: url, reason: "a redirect to nowhere")
+                throw ProviderError.badAnswer(endpoint: url, reason: "a redirect without an address")
             }
             return .redirect(next)
         case 416: return .restart
@@ -118,7 +118,7 @@ extension ModelHub {
             try writer.append(&piece)
             progress(bytes)
         }
-        try Task.checkCancellation()  // a cancelled body ends like a complete one
+        try Task.checkCancellation()  // the body of a cancelled request ends as if it were complete
         try writer.close()
         if let size = file.size, bytes < size {
             throw ConnectionFailure(description: "\(file.path) ended after \(bytes) of \(size) bytes")
@@ -126,7 +126,7 @@ extension ModelHub {
         return .complete
     }
 
-    /// Whether a `Content-Range` (`bytes 5-9/10`) begins where it should; servers that leave it out are believed.
+    /// Whether a `Content-Range` (`bytes 5-9/10`) begins at an offset. If it is absent, the range is assumed to be right.
     private static func starts(_ range: String?, at offset: Int64) -> Bool {
         guard let range else { return true }
         return range.prefixMatch(of: /bytes ([0-9]+)-/).map { Int64($0.1) == offset } ?? false
@@ -134,7 +134,7 @@ extension ModelHub {
 
     /// Compares a downloaded file with what the hub announced, and returns its SHA-256.
     ///
-    /// The name of a large file's content is its SHA-256, that of a small one git's hash of it (SHA-1 over a header and the content).
+    /// The hub's ETag of a large file is its SHA-256. That of a small file is git's hash of it (SHA-1 over a header and the content).
     private func verify(_ part: URL, is file: HubFile) throws -> String {
         let size = Self.size(of: part) ?? 0
         if let expected = file.size, expected != size {
@@ -145,7 +145,7 @@ extension ModelHub {
         switch file.etag.count {
         case 64: found = sha256
         case 40: found = try Self.gitHash(part, size: size)
-        default: return sha256  // a mirror's own kind of ETag says nothing about the content
+        default: return sha256  // an ETag of a mirror's own kind says nothing about the content
         }
         guard found == file.etag.lowercased() else {
             throw ProviderError.corruptDownload(file: file.path, expected: "hash \(file.etag)", found: "hash \(found)")
@@ -168,14 +168,14 @@ extension ModelHub {
         return ContentHash.hexadecimal(hash.finalize())
     }
 
-    /// Size of a file, links followed, or nil where there is none.
+    /// Size of a file, links followed, or nil if it does not exist.
     static func size(of file: URL) -> Int64? {
         let attributes = try? FileManager.default.attributesOfItem(atPath: file.resolvingSymlinksInPath().path)
         return (attributes?[.size] as? NSNumber)?.int64Value
     }
 }
 
-/// The end of an unfinished file, written as bytes arrive, so that a cut or killed download can go on from there.
+/// Appends to an unfinished file as bytes arrive, so that an interrupted download can continue.
 private final class PartWriter {
     private let path: String
     private var descriptor: Int32
@@ -197,7 +197,7 @@ private final class PartWriter {
         }
     }
 
-    /// Brings everything to disk, so that the renamed file is whole even after a power cut.
+    /// Syncs everything to disk, so that the renamed file is complete even after a power cut.
     func close() throws {
         guard fsync(descriptor) == 0 else { throw fault }
     }

@@ -9,13 +9,13 @@ import NIOHTTP1
 struct HubFile: Sendable {
     let path: String
     let commit: String
-    /// Name of its content.
+    /// The hub's hash of its content.
     let etag: String
     let size: Int64?
 }
 
 extension ModelHub {
-    /// What the hub says of a revision.
+    /// The hub's description of a revision.
     struct Listing: Decodable, Sendable {
         struct Sibling: Decodable, Sendable {
             let rfilename: String
@@ -26,11 +26,11 @@ extension ModelHub {
         let siblings: [Sibling]
     }
 
-    /// The commit that a revision stands for, and its files.
+    /// The commit of a revision, and its files.
     func listing(of target: HubRepository) async throws -> Listing {
         let url =
             "\(location.endpoint)/api/models/\(target.name)/revision/\(Self.escaped(target.revision, slash: true))"
-        // The first thing asked of the hub: where there is no network, that should be known at once.
+        // This is the first request to the hub. Without a network, it should fail at once.
         let answer = try await request(.GET, url, for: target, connectionAttempts: 2)
         guard let listing = try? JSONDecoder().decode(Listing.self, from: Data(answer.body.readableBytesView)),
             HubRepository.isCommit(listing.sha)
@@ -43,14 +43,14 @@ extension ModelHub {
         return listing
     }
 
-    /// Name and size of a file's content, asked without its content.
+    /// Requests hash and size of a file's content, without the content.
     func metadata(of path: String, commit: String, in target: HubRepository) async throws -> HubFile {
         let url = resolveURL(path, commit: commit, in: target)
         let answer = try await request(.HEAD, url, for: target)
         if let other = answer.headers.first(name: "x-repo-commit"), other != commit {
-            throw ProviderError.badAnswer(endpoint: url, reason: "it is of commit \(other), asked for \(commit)")
+            throw ProviderError.badAnswer(endpoint: url, reason: "it is of commit \(other), not \(commit)")
         }
-        // The linked one names the content of a large file; the plain one only names the pointer to it.
+        // For a large file, the linked ETag is the hash of its content, and the plain one that of the pointer to it.
         let given = answer.headers.first(name: "x-linked-etag") ?? answer.headers.first(name: "etag") ?? ""
         let etag = given.replacingOccurrences(of: "W/", with: "").trimmingCharacters(in: ["\""])
         guard HubRepository.isBlobName(etag) else {
@@ -67,9 +67,9 @@ extension ModelHub {
         "\(location.endpoint)/\(target.name)/resolve/\(commit)/\(Self.escaped(path, slash: false))"
     }
 
-    /// Headers of a request: the token goes to the hub itself and to nobody else, whatever a redirect says.
+    /// Headers of a request. The token is sent to the hub only, never to the target of a redirect elsewhere.
     func headers(for url: String) -> HTTPHeaders {
-        // Identity, since the size of the content is to be known.
+        // Without compression, so that the size of the content is known.
         var headers = HTTPHeaders([("accept-encoding", "identity"), ("user-agent", "mafin")])
         if let token = location.token, Self.isSameOrigin(url, location.endpoint) {
             headers.add(name: "authorization", value: "Bearer \(token.secret)")
@@ -83,21 +83,21 @@ extension ModelHub {
             && one.port == other.port
     }
 
-    /// Where a redirect leads.
+    /// The absolute address that a redirect leads to.
     static func target(of location: String, from url: String) -> String? {
         guard let base = URL(string: url) else { return nil }
         return URL(string: location, relativeTo: base)?.absoluteString
     }
 
-    /// Percent-encoded as a part of a path.
+    /// The text percent-encoded for a path.
     private static func escaped(_ text: String, slash: Bool) -> String {
         var allowed = CharacterSet.alphanumerics.intersection(CharacterSet(charactersIn: "\u{20}"..."\u{7E}"))
         allowed.insert(charactersIn: slash ? "-._~" : "-._~/")
         return text.addingPercentEncoding(withAllowedCharacters: allowed) ?? text
     }
 
-    /// A small request to the hub, tried until it is answered. Redirects on the hub itself are followed (a renamed repository); one
-    /// that leads elsewhere is the answer to a HEAD request, since it carries what is asked for.
+    /// Sends a small request to the hub, and repeats it until it is answered. Redirects on the hub itself are followed (a renamed repository).
+    /// A redirect elsewhere is the answer to a HEAD request, because it carries the headers that are needed.
     private func request(
         _ method: HTTPMethod, _ start: String, for target: HubRepository, connectionAttempts: Int = .max
     ) async throws -> HTTPAnswer {
@@ -120,14 +120,14 @@ extension ModelHub {
         }
     }
 
-    /// What one attempt came to.
+    /// The outcome of one attempt.
     enum Attempt<Result> {
         case done(Result)
         case again(reason: String, after: Duration?)
     }
 
-    /// Attempts until one is done, with pauses.
-    /// - Parameter connectionAttempts: attempts that may end without any answer, where that is fewer than the policy's.
+    /// Repeats attempts, with pauses, until one is done.
+    /// - Parameter connectionAttempts: maximum number of attempts without any answer, if that is lower than the policy's.
     func retrying<Result>(
         _ target: HubRepository, connectionAttempts: Int = .max, _ body: () async throws -> Attempt<Result>
     ) async throws -> Result {
@@ -151,12 +151,12 @@ extension ModelHub {
                 throw ProviderError.hubUnavailable(
                     repository: target.name, endpoint: location.endpoint, attempts: failures, reason: reason)
             }
-            logger?.warning("asking the hub again", metadata: ["reason": "\(reason)", "after": "\(delay.logText)"])
+            logger?.warning("repeating the request", metadata: ["reason": "\(reason)", "after": "\(delay.logText)"])
             try await Task.sleep(for: delay)
         }
     }
 
-    /// An answer that is no success: to be tried again, or an error.
+    /// Decides whether a request that failed with this answer is repeated, or throws.
     func attempt<Result>(failedWith answer: HTTPAnswer, _ target: HubRepository) throws -> Attempt<Result> {
         let status = answer.status
         let complaint = ServerComplaint(status: status, body: answer.body.readableBytesView)
@@ -165,7 +165,7 @@ extension ModelHub {
         switch status {
         case 408, 429, 500, 502, 503, 504, 520..<600:
             return .again(reason: "\(status) \(message)", after: answer.retryDelay)
-        // The hub does not say whether a repository is private or not there to someone without a token.
+        // Without a token, the hub does not say whether a repository is private or does not exist.
         case 404,
             401 where location.token == nil && answer.headers.first(name: "x-error-code") != "GatedRepo":
             throw ProviderError.notOnHub(

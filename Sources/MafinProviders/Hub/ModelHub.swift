@@ -3,15 +3,15 @@ import Logging
 import MafinNumerics
 import MafinPipeline
 
-/// Pulls encoders from a Hugging Face hub, and finds those that are there already.
+/// Downloads encoders from a Hugging Face hub, and finds those that are on this machine already.
 ///
-/// The cache is that of Python's `huggingface_hub`, byte for byte and link for link: what one has pulled the other finds.
+/// The cache has the same layout as that of Python's `huggingface_hub`, so each finds what the other has downloaded.
 /// ```swift
 /// let hub = try ModelHub(location: HubLocation())
 /// let folder = try await hub.pull("sentence-transformers/all-MiniLM-L6-v2")
 /// ```
 public struct ModelHub: Sendable {
-    /// Where models come from and are kept.
+    /// Where models come from and are stored.
     public let location: HubLocation
     let retry: RetryPolicy
     let logger: Logger?
@@ -20,11 +20,11 @@ public struct ModelHub: Sendable {
 
     /// A hub.
     /// - Parameters:
-    ///   - location: where models come from and are kept.
-    ///   - retry: for 429, 5xx and connections that are cut; each new attempt goes on where the last one stopped.
+    ///   - location: where models come from and are stored.
+    ///   - retry: for 429, 5xx and lost connections. Each new attempt continues where the last one stopped.
     ///   - logger: told of retries and of waiting for another process.
     ///   - connection: how the hub is reached; nil: through the proxy that the environment names for it, if it names one.
-    ///   - progress: told of the bytes that are there.
+    ///   - progress: told the bytes that are present.
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` for a malformed proxy, ``ProviderError/badCertificates(path:reason:)``
     public init(
         location: HubLocation, retry: RetryPolicy = RetryPolicy(), logger: Logger? = nil,
@@ -39,11 +39,11 @@ public struct ModelHub: Sendable {
             idleSeconds: 30)
     }
 
-    /// Pulls what an encoder needs (settings, vocabulary, `model.safetensors`, the settings of its modules) and returns the snapshot's folder.
+    /// Downloads the files that an encoder needs (settings, vocabulary, `model.safetensors`, the settings of its modules) and returns the snapshot's folder.
     ///
     /// Only what is missing is downloaded. Each file is checked against the hash that the hub gives for it, and `mafin-<commit>.json`
-    /// beside the snapshots records the SHA-256 of all. The name of the revision is written last: a pull that was cut short is not
-    /// mistaken for a model.
+    /// beside the snapshots records the SHA-256 of all. The name of the revision is written last, so that an incomplete
+    /// download is not taken for a model.
     /// - Parameters:
     ///   - repository: `ORGANISATION/NAME`.
     ///   - revision: branch, tag or commit.
@@ -53,7 +53,7 @@ public struct ModelHub: Sendable {
         if location.isOffline {
             guard let snapshot = target.cachedSnapshot else {
                 throw ModelError.notFound(
-                    name: repository, reason: "not in \(location.cache.path), and HF_HUB_OFFLINE forbids to pull it")
+                    name: repository, reason: "not in \(location.cache.path), and HF_HUB_OFFLINE forbids the download")
             }
             return snapshot
         }
@@ -88,8 +88,8 @@ public struct ModelHub: Sendable {
         return target.snapshot(listing.sha)
     }
 
-    /// The folder of an encoder: a local one, a plain name in one of ``HubLocation/modelFolders``, or a snapshot in the cache. Asks no network.
-    /// - Throws: `ModelError.notFound`, which says how to get it.
+    /// The folder of an encoder: a local one, a plain name in one of ``HubLocation/modelFolders``, or a snapshot in the cache. It does not use the network.
+    /// - Throws: `ModelError.notFound`, which says how to download it.
     public func resolve(_ nameOrPath: String, revision: String = "main") throws -> URL {
         try location.folders.resolve(nameOrPath, revision: revision)
     }
@@ -105,23 +105,23 @@ public struct ModelHub: Sendable {
     }
 }
 
-/// How far a pull has got.
+/// The progress of a download.
 public struct HubProgress: Sendable, Hashable {
-    /// What is being pulled.
+    /// The repository.
     public var repository: String
-    /// The file at hand; empty before the first.
+    /// The current file; empty before the first.
     public var file = ""
     /// Files that are complete.
     public var filesDone = 0
     /// Files in all.
     public var files: Int
-    /// Bytes that are there, those of earlier pulls included.
+    /// Bytes that are present, those of earlier downloads included.
     public var bytes: Int64 = 0
-    /// Bytes in all, as far as the hub tells sizes.
+    /// Bytes in all, as far as the hub states sizes.
     public var totalBytes: Int64
 }
 
-/// What was pulled: written beside the snapshots as `mafin-<commit>.json`.
+/// The record of a downloaded commit, written beside the snapshots as `mafin-<commit>.json`.
 public struct ModelRecord: Sendable, Codable, Hashable {
     /// One file.
     public struct File: Sendable, Codable, Hashable {
@@ -129,15 +129,15 @@ public struct ModelRecord: Sendable, Codable, Hashable {
         public var sha256: String
         /// Its size.
         public var bytes: Int64
-        /// The hub's name for the content: SHA-256 of large files, git's hash of small ones.
+        /// The hub's hash of the content: SHA-256 for large files, git's hash for small ones.
         public var etag: String
     }
 
     /// `ORGANISATION/NAME`.
     public var repository: String
-    /// Branch, tag or commit as it was asked for.
+    /// Branch, tag or commit as requested.
     public var revision: String
-    /// The commit that it stood for.
+    /// The commit that it pointed to.
     public var commit: String
     /// The files by their paths.
     public var files: [String: File]

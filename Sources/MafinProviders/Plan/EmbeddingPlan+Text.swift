@@ -2,12 +2,12 @@ import Foundation
 import MafinBlackBox
 
 extension EmbeddingPlan {
-    /// One line: what is there, what would be asked, how long and for how much.
+    /// One line: what is cached, what would be sent, how long it would take and what it would cost.
     public var summary: String {
         let distinct = parts.reduce(0) { $0 + $1.distinct }
-        guard toAsk > 0 else { return "\(model): all \(distinct) distinct texts are cached, nothing is asked" }
+        guard toAsk > 0 else { return "\(model): all \(distinct) distinct texts are cached, nothing is sent" }
         var words = [
-            "\(toAsk) of \(distinct) distinct texts to ask", tokenText,
+            "\(toAsk) of \(distinct) distinct texts to send", tokenText,
             "\(requests) request\(requests == 1 ? "" : "s")",
         ]
         if let minutes, minutes >= 0.5 { words.append("at least \(Self.time(minutes))") }
@@ -15,18 +15,18 @@ extension EmbeddingPlan {
         return "\(model) at \(server): " + words.joined(separator: ", ")
     }
 
-    /// How many tokens, and how surely.
+    /// The number of tokens, and whether it is exact.
     public var tokenText: String {
         let expected = expectedTokens.map { ", about \($0) by earlier counts" } ?? ""
         return basis == .exact ? "\(tokens) tokens" : "at most \(tokens) tokens (estimated)" + expected
     }
 
-    /// Facts by name, in the order in which one asks for them.
+    /// The plan's facts by name, in the order in which they are shown.
     public var rows: [(name: String, value: String)] {
         var rows = parts.map { part in
             (
                 name: part.role.plural,
-                value: "\(part.texts) texts, \(part.distinct) distinct, \(part.cached) cached, \(part.toAsk) to ask"
+                value: "\(part.texts) texts, \(part.distinct) distinct, \(part.cached) cached, \(part.toAsk) to send"
             )
         }
         rows += [
@@ -54,7 +54,7 @@ extension EmbeddingPlan {
     }
 
     private var priceText: String {
-        guard let cost else { return "unknown: pass --price, what a million tokens cost" }
+        guard let cost else { return "unknown: pass --price, the price of a million tokens" }
         let expected = expectedCost.map { ", about \(Money.text($0)) by earlier counts" } ?? ""
         let batch = isInBatches && batchDiscount != nil ? " through the batch API" : ""
         return (basis == .exact ? Money.text(cost) : "at most \(Money.text(cost)) (estimated)") + expected + batch
@@ -85,7 +85,7 @@ extension EmbeddingPlan {
         return "\(dimension) + \(localDimension) local = \(joinedDimension); \(fits)"
     }
 
-    /// Minutes for people.
+    /// A duration in minutes, as text for people.
     private static func time(_ minutes: Double) -> String {
         switch minutes {
         case ..<1: "1 minute"

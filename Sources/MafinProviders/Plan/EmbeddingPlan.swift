@@ -2,38 +2,38 @@ import Foundation
 import MafinBlackBox
 import MafinNumerics
 
-/// What a job would ask of a provider, how long it would take and what it would cost; nothing is sent to know it.
+/// What a job would send to a provider, how long it would take and what it would cost. Making a plan sends nothing.
 public struct EmbeddingPlan: Sendable, Codable, Hashable {
     /// How tokens were counted.
     public enum TokenBasis: Sendable, Codable, Hashable {
         /// By the model's tokenizer.
         case exact
-        /// By rules that give more than common tokenizers count.
+        /// By rules that give more tokens than common tokenizers.
         case upperEstimate
     }
 
     /// The texts of one role.
     public struct Part: Sendable, Codable, Hashable {
-        /// What they are.
+        /// The role of the texts.
         public var role: TextRole
         /// Texts in all.
         public var texts: Int
-        /// Different texts among them.
+        /// Distinct texts among them.
         public var distinct: Int
-        /// Those of the different ones whose vectors are cached.
+        /// Distinct texts whose vectors are cached.
         public var cached: Int
-        /// Tokens of those that would be asked; see ``EmbeddingPlan/basis``.
+        /// Tokens of the texts that would be sent; see ``EmbeddingPlan/basis``.
         public var tokens: Int
-        /// UTF-8 bytes of those that would be asked, prefixes included.
+        /// UTF-8 bytes of the texts that would be sent, prefixes included.
         public var bytes: Int
-        /// Requests for them, if the server takes what the limits say.
+        /// Requests that would be sent, if the server accepts batches up to the limits.
         public var requests: Int
-        /// Texts that are certainly longer than the model takes.
+        /// Ids of texts that are certainly longer than the model accepts.
         public var overLimit: [String]
-        /// Texts that may be: only their upper estimate is longer.
+        /// Ids of texts that may be longer, because only an estimate of their length is known.
         public var mayBeOverLimit: [String]
 
-        /// Different texts that would be asked.
+        /// Distinct texts that would be sent.
         public var toAsk: Int { distinct - cached }
 
         fileprivate mutating func add(_ other: Part) {
@@ -50,41 +50,41 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
 
     /// `provider:model`
     public var model: String
-    /// The server that texts and key go to: its host, with `http://` before it where the line is not encrypted.
+    /// The server that texts and key are sent to: its host, with `http://` before it if the connection is not encrypted.
     public var server: String
-    /// Queries and documents apart.
+    /// Queries and documents separately.
     public var parts: [Part]
     /// How tokens were counted.
     public var basis: TokenBasis
-    /// Tokens that a text may have; nil: the provider states none.
+    /// Maximum number of tokens of a text; nil: the provider states none.
     public var textTokens: Int?
-    /// Tokens to be asked as the provider's own counts of earlier texts suggest; nil where there are too few.
+    /// Expected number of tokens, from the provider's own counts of earlier texts; nil if there are too few.
     public var expectedTokens: Int?
-    /// Requests and tokens a minute of the account; nil: unknown.
+    /// The account's requests per minute; nil: unknown.
     public var requestsPerMinute: Int?
-    /// Tokens a minute of the account; nil: unknown.
+    /// The account's tokens per minute; nil: unknown.
     public var tokensPerMinute: Int?
-    /// Whether each text counts as one request a minute.
+    /// Whether each text counts as one request in the account's rate.
     public var itemsAreRequests: Bool
-    /// In the user's currency; nil: no price was given.
+    /// The price in the user's currency; nil: unknown.
     public var pricePerMillionTokens: Double?
-    /// What the batch API takes off; nil: there is none.
+    /// The discount of the batch API, 0…1; nil: there is none.
     public var batchDiscount: Double?
-    /// Whether the batch API is asked.
+    /// Whether the batch API is used.
     public var isInBatches: Bool
-    /// Numbers in the provider's vectors, where that is known before the first answer, and in the local half.
+    /// Numbers in the provider's vectors; nil: unknown before the first answer.
     public var dimension: Int?
-    /// Numbers in the local half; nil: none is to be joined.
+    /// Numbers in the local half; nil: there is no local half.
     public var localDimension: Int?
 
-    /// Tokens to be asked.
+    /// Tokens to be sent.
     public var tokens: Int { parts.reduce(0) { $0 + $1.tokens } }
     /// Requests to be sent.
     public var requests: Int { parts.reduce(0) { $0 + $1.requests } }
-    /// Different texts to be asked.
+    /// Distinct texts to be sent.
     public var toAsk: Int { parts.reduce(0) { $0 + $1.toAsk } }
 
-    /// Minutes that the account's rates allow at best; nil where no rate is known.
+    /// Minimum duration in minutes under the account's rates; nil if no rate is known.
     public var minutes: Double? {
         let counted = itemsAreRequests ? toAsk : requests
         let bounds = [
@@ -93,19 +93,19 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         return bounds.max()
     }
 
-    /// What it costs at most; nil where no price is known.
+    /// Maximum cost; nil if no price is known.
     public var cost: Double? { pricePerMillionTokens.map { Double(tokens) * $0 * share / 1e6 } }
-    /// What it costs by the provider's counts of earlier texts.
+    /// Expected cost, from the provider's counts of earlier texts.
     public var expectedCost: Double? {
         guard let pricePerMillionTokens, let expectedTokens else { return nil }
         return Double(expectedTokens) * pricePerMillionTokens * share / 1e6
     }
-    /// What the batch API would save of ``cost``; nil where it is asked already.
+    /// What the batch API would save of ``cost``; nil if it is used already.
     public var batchSaving: Double? {
         guard let cost, let batchDiscount, !isInBatches else { return nil }
         return cost * batchDiscount
     }
-    /// What is paid of the price.
+    /// The share of the price that is paid.
     private var share: Double { isInBatches ? 1 - (batchDiscount ?? 0) : 1 }
 
     /// Numbers in a joined vector.
@@ -114,13 +114,13 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         return dimension + localDimension
     }
 
-    /// Indexes that would not take the joined vector.
+    /// Common indexes whose limit is below the dimension of the joined vector.
     public var indexesTooSmall: [IndexLimit] {
         guard let joinedDimension else { return [] }
         return IndexLimit.known.filter { $0.dimension < joinedDimension }
     }
 
-    /// This plan and another of the same model, one after the other. Texts that stand in both count twice.
+    /// The sum of this plan and another of the same model. Texts in both count twice.
     public func adding(_ other: EmbeddingPlan) -> EmbeddingPlan {
         var sum = self
         for part in other.parts {
@@ -134,24 +134,24 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         return sum
     }
 
-    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` where it may be more than is left of what the model may spend.
+    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` if it may exceed what is left of the model's limit on spending.
     public func require(withinLimitOf blackBox: ProviderBlackBox) async throws {
         guard toAsk > 0 else { return }
         try await blackBox.require(requests: isInBatches ? 1 : requests, tokens: Int(Double(tokens) * share))
     }
 
-    /// So many tokens must have been counted before their bytes are a measure.
+    /// Minimum number of counted tokens from which an expectation is computed.
     private static let tokensForMeasure = 500
 
     /// Plans a job.
     /// - Parameters:
-    ///   - blackBox: the provider's model; not asked.
-    ///   - cache: what is there already.
-    ///   - texts: what is to be embedded, by role.
+    ///   - blackBox: the provider's model. Nothing is sent to it.
+    ///   - cache: the cache, which may hold vectors already.
+    ///   - texts: the texts to embed, by role.
     ///   - ruler: how tokens are counted.
-    ///   - overflow: what becomes of texts that are too long: their pieces are what is asked.
-    ///   - isInBatches: whether the provider's batch API is asked.
-    ///   - localDimension: of the encoder that is to be joined.
+    ///   - overflow: how texts that are too long are cut.
+    ///   - isInBatches: whether the provider's batch API is used.
+    ///   - localDimension: the dimension of the local half; nil: there is none.
     public init(
         _ blackBox: ProviderBlackBox, cache: EmbeddingCache, texts: [(role: TextRole, items: [EmbeddingItem])],
         ruler: TokenRuler, overflow: OverflowPolicy = .error, isInBatches: Bool = false, localDimension: Int? = nil
@@ -201,7 +201,7 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         }
     }
 
-    /// What of some texts is asked, cut where it must be, and how many of them are not all in the cache.
+    /// The pieces of some texts that are not cached, and the number of texts that have such pieces.
     private static func pieces(
         _ texts: [EmbeddingItem], _ cuts: OverflowCuts, _ cache: EmbeddingCache, _ source: EmbeddingKey.Source
     ) async throws -> (asked: [EmbeddingItem], open: Int) {

@@ -1,11 +1,11 @@
-/// What an index over vectors takes, so that a joined vector that would not fit is known before it is paid for.
+/// The maximum dimension of an index over vectors. It shows before anything is paid whether a joined vector fits.
 public struct IndexLimit: Sendable, Hashable, Codable {
     /// The store and the type of its column or index.
     public let name: String
-    /// Numbers in a vector, at most.
+    /// Maximum number of numbers in a vector.
     public let dimension: Int
 
-    /// Bounds of common stores. (pgvector's were tried: "column cannot have more than 2000 dimensions for hnsw index".)
+    /// Limits of common stores. (pgvector's were tested: "column cannot have more than 2000 dimensions for hnsw index".)
     public static let known: [IndexLimit] = [
         IndexLimit(name: "pgvector vector (HNSW, IVFFlat)", dimension: 2000),
         IndexLimit(name: "pgvector halfvec (HNSW, IVFFlat)", dimension: 4000),

@@ -1,17 +1,18 @@
-/// Tokens of texts before anybody has counted them.
+/// Estimates the tokens of texts.
 ///
-/// There are two numbers, for two uses. ``typical(bytes:bytesPerToken:)`` sizes requests and keeps rates: where it is too low, the server says
-/// so and the batch is cut. ``upperBound(of:bytesPerToken:)`` books money, where too low a number breaks a promise.
+/// There are two estimates. ``typical(bytes:bytesPerToken:)`` is for the size of requests and for rates: if it is too low, the server refuses
+/// the batch, and it is cut. ``upperBound(of:bytesPerToken:)`` is for booking money: if it were too low, the limit on the cost could be
+/// exceeded.
 enum TokenEstimate {
-    /// Bytes of UTF-8 that a token of prose holds, roughly.
+    /// Approximate UTF-8 bytes of a token of prose.
     static let standardBytesPerToken = 3.0
 
-    /// Tokens of ordinary text of so many bytes.
+    /// Typical number of tokens of ordinary text with a number of bytes.
     static func typical(bytes: Int, bytesPerToken: Double = standardBytesPerToken) -> Int {
         Int(Double(bytes) / bytesPerToken) + 1
     }
 
-    /// An estimate from above: more tokens than common tokenizers make of a text.
+    /// An upper estimate: more tokens than common tokenizers make of a text.
     ///
     /// Its rules were measured with the tokenizers of OpenAI (cl100k), Mistral (tekken, and Llama's SentencePiece), Anthropic and BERT. On
     /// 1,440 documents in English and German it was never too low, and 1.8 to 2.8 times the highest count of the five. On samples of other texts
@@ -26,8 +27,8 @@ enum TokenEstimate {
     /// | Thai, Arabic, Russian | 1.8…2.5 | emoji | 1.13 |
     ///
     /// One byte in three, the earlier rule, was below the count by a factor of up to three on code, hexadecimal, base64, Amharic and emoji.
-    /// - Parameter bytesPerToken: what the profile says of its tokenizer. Where it is below the standard, the vendor's tokenizer makes more tokens
-    ///   than others, and the bound grows in proportion.
+    /// - Parameter bytesPerToken: the profile's figure for its tokenizer. If it is below the standard, the vendor's tokenizer makes more tokens
+    ///   than others, and the estimate grows in proportion.
     static func upperBound(of text: String, bytesPerToken: Double = standardBytesPerToken) -> Int {
         var text = text
         let tokens = text.withUTF8 { bound($0) }
@@ -35,7 +36,7 @@ enum TokenEstimate {
     }
 
     private static func bound(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
-        // Marks of beginning and end.
+        // Special tokens at the beginning and the end.
         var tokens = 3
         var notASCII = 0
         var index = 0
@@ -65,9 +66,9 @@ enum TokenEstimate {
         return tokens + notASCII / 8
     }
 
-    /// A run of ASCII letters and digits.
+    /// Tokens of a run of ASCII letters and digits.
     private static func word(_ run: Slice<UnsafeBufferPointer<UInt8>>) -> Int {
-        // Digits may be one token each, and what stands between them as well.
+        // Each digit may be one token, and each letter between digits too.
         if run.contains(where: isDigit) { return run.count }
         var (tokens, humps, start) = (0, 0, run.startIndex)
         for index in run.indices.dropFirst() where isUpper(run[index]) && !isUpper(run[index - 1]) {
@@ -75,11 +76,11 @@ enum TokenEstimate {
             (start, humps) = (index, humps + 1)
         }
         tokens += letters(run[start...])
-        // Humps so short are not those of an identifier but of random letters.
+        // With capitals this frequent, it is not an identifier but random letters.
         return humps * 5 >= run.count ? max(tokens, (run.count * 3 + 3) / 4) : tokens
     }
 
-    /// Letters that begin with any number of capitals. What can be pronounced has fewer tokens than what cannot.
+    /// Tokens of letters that may begin with capitals. Letters that can be pronounced have fewer tokens than random ones.
     private static func letters(_ run: Slice<UnsafeBufferPointer<UInt8>>) -> Int {
         let vowels = run.count(where: isVowel)
         let isNatural = vowels * 4 >= run.count && run.count <= 24 && !run.allSatisfy(isUpper)
@@ -102,7 +103,7 @@ enum TokenEstimate {
 struct ItemCost: Sendable {
     /// Typical tokens, for the size of a request and the rates.
     let tokens: Int
-    /// The most tokens that it can be, for money.
+    /// An upper bound on its tokens, for booking money.
     let maximumTokens: Int
     /// Bytes in the request's body.
     let bytes: Int

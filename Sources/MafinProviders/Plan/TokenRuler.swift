@@ -1,27 +1,27 @@
 import Foundation
 import MafinText
 
-/// Counts the tokens of texts before anybody is asked: exactly where the model's tokenizer is at hand, else as an estimate.
+/// Counts the tokens of texts before they are sent: exactly if the model's tokenizer is available, else as an estimate.
 public struct TokenRuler: Sendable {
     private let tokenizer: WordPieceTokenizer?
     private let bytesPerToken: Double
 
     /// A ruler that estimates.
-    /// - Parameter bytesPerToken: bytes of UTF-8 that a token holds, roughly.
+    /// - Parameter bytesPerToken: approximate UTF-8 bytes of a token.
     public init(bytesPerToken: Double = 3) {
-        precondition(bytesPerToken > 0, "a token holds something")
+        precondition(bytesPerToken > 0, "a token has at least some bytes")
         tokenizer = nil
         self.bytesPerToken = bytesPerToken
     }
 
-    /// A ruler that counts as a checkpoint's tokenizer does, special tokens included.
+    /// A ruler that counts with a checkpoint's tokenizer, special tokens included.
     public init(tokenizer: WordPieceTokenizer) {
         self.tokenizer = tokenizer
         bytesPerToken = 3
     }
 
-    /// The ruler of a profile: its tokenizer where it names a folder that holds one, else its estimate.
-    /// - Parameter tokenizer: a tokenizer's folder in place of the profile's.
+    /// The ruler of a profile: its tokenizer if the profile names a folder with one, else its estimate.
+    /// - Parameter tokenizer: a tokenizer's folder that replaces the profile's.
     /// - Throws: `TokenizerError`
     public init(_ profile: ProviderProfile, tokenizer folder: String? = nil) throws {
         if let folder = folder ?? profile.tokens.tokenizer {
@@ -35,16 +35,16 @@ public struct TokenRuler: Sendable {
     /// Whether counts are exact.
     public var isExact: Bool { tokenizer != nil }
 
-    /// Bytes that a token is taken to hold, where counts are estimates.
+    /// The assumed bytes of a token if counts are estimates; nil if they are exact.
     public var estimate: Double? { tokenizer == nil ? bytesPerToken : nil }
 
-    /// Tokens of each text, for money: exact, or an estimate from above.
+    /// Tokens of each text, for booking money: exact, or an upper estimate.
     func maximumCounts(of texts: [String]) -> [Int] {
         isExact
             ? counts(of: texts) : texts.map { TokenEstimate.upperBound(of: $0, bytesPerToken: bytesPerToken) }
     }
 
-    /// Tokens of each text: exact, or what is typical for so many bytes.
+    /// Tokens of each text: exact, or typical for its bytes.
     public func counts(of texts: [String]) -> [Int] {
         guard let tokenizer else {
             return texts.map { TokenEstimate.typical(bytes: $0.utf8.count, bytesPerToken: bytesPerToken) }
@@ -53,9 +53,9 @@ public struct TokenRuler: Sendable {
         return (0..<texts.count).map { batch.offsets[$0 + 1] - batch.offsets[$0] }
     }
 
-    /// A text cut into pieces of at most `limit` tokens with `prefix` before each; one piece where it fits.
+    /// The text cut into pieces of at most `limit` tokens each, with `prefix` before each; one piece if it fits.
     ///
-    /// Cuts are made at white space where there is some in the last quarter of a piece, and never within a Unicode scalar.
+    /// Cuts are made at white space if there is some in the last quarter of a piece, and never within a Unicode scalar.
     public func pieces(of text: String, prefix: String = "", limit: Int) -> [String] {
         guard counts(of: [prefix + text])[0] > limit else { return [text] }
         guard let tokenizer else {
@@ -72,10 +72,10 @@ public struct TokenRuler: Sendable {
         }
     }
 
-    /// A text cut into pieces of at most so many bytes of UTF-8 (a single character may be longer).
+    /// The text cut into pieces of at most `maximumBytes` UTF-8 bytes (a single character may be longer).
     static func pieces(of text: String, maximumBytes: Int) -> [String] { pieces(of: text) { _, _ in maximumBytes } }
 
-    /// - Parameter maximumBytes: of the piece that begins at a byte of so many.
+    /// - Parameter maximumBytes: the maximum length of a piece, from its first byte and the number of bytes of the text.
     private static func pieces(of text: String, maximumBytes: (Int, Int) -> Int) -> [String] {
         let bytes = Array(text.utf8)
         var pieces: [String] = []
@@ -90,18 +90,18 @@ public struct TokenRuler: Sendable {
 
     /// The first of those pieces.
     static func firstPiece(of text: String, maximumBytes: Int) -> String {
-        // A cut looks no further than its own end.
+        // A cut does not depend on what follows it.
         let bytes = Array(text.utf8.prefix(maximumBytes + 5))
         return String(decoding: bytes[..<cut(bytes, from: 0, maximumBytes: maximumBytes)], as: UTF8.self)
     }
 
-    /// Where the piece that begins at a byte ends.
+    /// The end of the piece that begins at `start`.
     private static func cut(_ bytes: [UInt8], from start: Int, maximumBytes: Int) -> Int {
         guard bytes.count - start > maximumBytes else { return bytes.count }
         func isInsideScalar(_ index: Int) -> Bool { bytes[index] & 0xC0 == 0x80 }
         var end = start + maximumBytes
         while end > start, isInsideScalar(end) { end -= 1 }
-        if end == start {  // nothing shorter than one scalar can be sent
+        if end == start {  // a piece has at least one scalar
             end = start + 1
             while end < bytes.count, isInsideScalar(end) { end += 1 }
         }

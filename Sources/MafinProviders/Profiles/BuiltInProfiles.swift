@@ -1,7 +1,7 @@
 /// The profiles that come with the library, in the format in which users write theirs.
 ///
-/// Numbers are the vendors' own where a source is named; lines marked "unverified" are what is commonly said. All of it can be
-/// overridden by a file of the same name (``ProfileCatalog``). Prices are never among them.
+/// Numbers are the vendors' own if a source is named; lines marked "unverified" are what is commonly said. A file with the same name can
+/// override all of it (``ProfileCatalog``). Profiles contain no prices.
 enum BuiltInProfiles {
     static let texts = [
         #"""
@@ -29,7 +29,7 @@ enum BuiltInProfiles {
         [limits]
         items = 2048
         tokens = 300000
-        text_tokens = 8192          # 8191 is also said (unverified)
+        text_tokens = 8192          # some sources say 8191 (unverified)
 
         [vectors]
         unit_length = "always"
@@ -96,7 +96,7 @@ enum BuiltInProfiles {
         endpoint = { path = "/deployments/$model/chat/completions" }
 
         [batch]
-        files_path = ""             # its batches are made at the v1 addresses: use azure
+        files_path = ""             # or it would inherit azure's: Azure makes batches at its v1 addresses only
         """#,
         #"""
         # Source: cohere-developer-experience 2026-08, cohere-openapi.yaml; rate-limits.mdx.
@@ -110,7 +110,7 @@ enum BuiltInProfiles {
         key_variables = ["CO_API_KEY", "COHERE_API_KEY"]
 
         [request]
-        # NONE: over-long texts are refused and not cut in silence.
+        # NONE: texts that are too long are refused, not cut without an error.
         body = '''{"model":"$model","texts":"$texts","input_type":"$input_type","embedding_types":["$encoding"],"output_dimension":"$dimensions","truncate":"NONE"}'''
         encodings = ["base64", "float"]
         query_type = "search_query"
@@ -225,7 +225,7 @@ enum BuiltInProfiles {
         native_dimension = 3072
         unit_length = "native"      # shorter outputs are not of unit length
 
-        [chat]                      # at the addresses that speak OpenAI's language
+        [chat]                      # at the addresses that are compatible with OpenAI's API
         dialect = "openai"
         endpoint = { base_url = "https://generativelanguage.googleapis.com/v1beta/openai", root = "/v1beta/openai", path = "/chat/completions", key_header = "authorization", key_format = "Bearer $key" }
 
@@ -250,7 +250,7 @@ enum BuiltInProfiles {
         encodings = ["base64", "float"]
 
         [limits]
-        items = 64                  # 512 is the hard bound
+        items = 64                  # 512 is the hard limit
         tokens = 16384
         text_tokens = 8192          # unverified
 
@@ -302,7 +302,7 @@ enum BuiltInProfiles {
         """#,
         #"""
         # Source: ollama 2026-08, docs/api.md, docs/api/errors.mdx, server/routes.go.
-        # The native address, since /v1/embeddings has returned empty vectors for arrays.
+        # The native address, because /v1/embeddings has returned empty vectors for arrays.
         name = "ollama"
         title = "Ollama"
 
@@ -314,7 +314,7 @@ enum BuiltInProfiles {
         key_required = false
 
         [request]
-        # Some versions ignore truncate; then prompt_eval_count tells that texts were cut, and a warning says so.
+        # Some versions ignore truncate. Then prompt_eval_count shows that texts were cut, and a warning is logged.
         body = '''{"model":"$model","input":"$texts","truncate":false,"dimensions":"$dimensions"}'''
 
         [answer]
@@ -366,7 +366,7 @@ enum BuiltInProfiles {
 
         [limits]
         items = 2048
-        tokens = 122880             # ours, so that one processor answers in time; its own bound is 122,880 characters of a text
+        tokens = 122880             # our choice, so that a single processor answers in time; its own limit is 122,880 characters per text
         body_bytes = 122880
 
         [batch]
@@ -404,7 +404,7 @@ enum BuiltInProfiles {
         files_path = ""
         """#,
         #"""
-        # Source: docs.anthropic.com, api/overview, messages. It has no vectors of its own.
+        # Source: docs.anthropic.com, api/overview, messages. It has no embedding API.
         name = "anthropic"
         title = "Anthropic, for writing queries (--llm)"
         embeds = false

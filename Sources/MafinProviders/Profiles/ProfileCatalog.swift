@@ -2,10 +2,10 @@ import Foundation
 import MafinBlackBox
 import MafinPipeline
 
-/// All profiles that can be named: those that come with the library, changed and extended by the user's files.
+/// All available profiles: those that come with the library, changed and extended by the user's files.
 ///
-/// Each `*.toml` in the folder is one profile. A profile with the name of a built-in one replaces the keys that it states and keeps
-/// the rest. A profile with another name is complete by itself, or extends another one with `extends = "openai"`.
+/// Each `*.toml` in the folder is one profile. A profile with the name of a built-in one overrides the keys that it contains; the others
+/// stay. A profile with another name is complete by itself, or extends another one with `extends = "openai"`.
 public struct ProfileCatalog: Sendable {
     private struct Entry: Sendable {
         let definition: [String: ProfileValue]
@@ -53,7 +53,7 @@ public struct ProfileCatalog: Sendable {
             ?? settings.appendingPathComponent("mafin/providers")
     }
 
-    /// Adds one file; what it changes is checked when a profile is asked for.
+    /// Adds one file. Its contents are checked when a profile is requested.
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public mutating func add(file: URL) throws {
         guard let toml = try? String(contentsOf: file, encoding: .utf8) else {
@@ -62,7 +62,7 @@ public struct ProfileCatalog: Sendable {
         try add(toml: toml, source: file.path)
     }
 
-    /// Adds one profile's text.
+    /// Adds a profile from its text.
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public mutating func add(toml: String, source: String) throws { try insert(toml, source: source) }
 
@@ -75,16 +75,16 @@ public struct ProfileCatalog: Sendable {
         let source = given ?? "built-in profile \(name)"
         func fault(_ reason: String) -> ProviderError { .badProfile(source: source, place: "name", reason: reason) }
         guard BlackBoxSpecification.isProviderName(name) else {
-            throw fault("a name of lower-case letters, digits and hyphens expected")
+            throw fault("expected a name of lower-case letters, digits and hyphens")
         }
-        guard !["vectors", "local"].contains(name) else { throw fault("'\(name)' means something else already") }
+        guard !["vectors", "local"].contains(name) else { throw fault("'\(name)' is reserved") }
         if entries[name] == nil { names.append(name) }
         entries[name, default: []].append(
             Entry(definition: definition, source: source, text: toml, isBuiltIn: given == nil))
         return name
     }
 
-    /// The profile in a text. It may extend one of these.
+    /// Reads a profile from a text. It may extend a profile of this catalog.
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public func reading(_ toml: String, source: String = "profile") throws -> ProviderProfile {
         var catalog = self
@@ -93,7 +93,7 @@ public struct ProfileCatalog: Sendable {
     }
 
     /// Reads every profile.
-    /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` of the first faulty one.
+    /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` for the first that is faulty.
     public func check() throws {
         for name in names { _ = try profile(name) }
     }
@@ -101,10 +101,10 @@ public struct ProfileCatalog: Sendable {
     /// Whether the user has changed or added a profile.
     public func isCustom(_ name: String) -> Bool { entries[name]?.contains { !$0.isBuiltIn } ?? false }
 
-    /// Where a profile was read, lowest layer first.
+    /// The files that a profile was read from, lowest layer first.
     public func sources(of name: String) -> [String] { entries[name]?.map(\.source) ?? [] }
 
-    /// The texts of a profile as written, comments and all, lowest layer first.
+    /// The texts of a profile as written, with comments, lowest layer first.
     public func texts(of name: String) -> [String] { entries[name]?.map(\.text) ?? [] }
 
     /// A profile by its name.
@@ -127,7 +127,7 @@ public struct ProfileCatalog: Sendable {
                     let others = names.filter { $0 != name }.joined(separator: ", ")
                     throw ProviderError.badProfile(
                         source: entry.source, place: "extends",
-                        reason: "the name of another profile expected: \(others)")
+                        reason: "expected the name of another profile: \(others)")
                 }
                 merged = ProviderProfile.merging(merged, with: try definition(of: base, above: above + [name]))
             }

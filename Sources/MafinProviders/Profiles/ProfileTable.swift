@@ -1,4 +1,4 @@
-/// One table of a profile while it is read. A key that is not read is an error, so that a misspelt limit is not silently no limit.
+/// One table of a profile while it is read. A key that nothing reads is an error, so that a misspelt limit is noticed.
 struct ProfileTable {
     /// The file or name of the profile, for messages.
     let source: String
@@ -12,29 +12,29 @@ struct ProfileTable {
         self.place = place
     }
 
-    /// An error at a key of this table.
+    /// An error that names a key of this table.
     func fault(_ key: String, _ reason: String) -> ProviderError {
         .badProfile(source: source, place: (place + [key]).joined(separator: "."), reason: reason)
     }
 
-    /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` where a key was not taken.
+    /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` if a key was not read.
     func finish() throws {
         guard let key = rest.keys.min() else { return }
         throw fault(key, "no such key")
     }
 
-    /// Takes whatever is left, unread.
+    /// Ignores the remaining keys.
     mutating func ignoreRest() { rest = [:] }
 
     private mutating func take<Value>(
         _ key: String, _ expected: String, _ convert: (ProfileValue) -> Value?
     ) throws -> Value? {
         guard let value = rest.removeValue(forKey: key) else { return nil }
-        guard let converted = convert(value) else { throw fault(key, "\(expected) expected, found \(value.kind)") }
+        guard let converted = convert(value) else { throw fault(key, "expected \(expected), found \(value.kind)") }
         return converted
     }
 
-    /// A string, or nil where the key is absent.
+    /// A string, or nil if the key is absent.
     mutating func text(_ key: String) throws -> String? { try take(key, "a string", \.text) }
 
     mutating func flag(_ key: String) throws -> Bool? {
@@ -44,7 +44,7 @@ struct ProfileTable {
     /// An integer of at least 1.
     mutating func count(_ key: String) throws -> Int? {
         guard let value = try take(key, "an integer", \.integer) else { return nil }
-        guard value >= 1 else { throw fault(key, "at least 1 expected, found \(value)") }
+        guard value >= 1 else { throw fault(key, "expected at least 1, found \(value)") }
         return value
     }
 
@@ -53,7 +53,7 @@ struct ProfileTable {
         let value = try take(key, "a number") { value -> Double? in
             if case .number(let number) = value { number } else { value.integer.map(Double.init) }
         }
-        if let value, !(value >= 0 && value.isFinite) { throw fault(key, "at least 0 expected, found \(value)") }
+        if let value, !(value >= 0 && value.isFinite) { throw fault(key, "expected at least 0, found \(value)") }
         return value
     }
 
@@ -77,7 +77,7 @@ struct ProfileTable {
         }
     }
 
-    /// A table, raw; empty where the key is absent.
+    /// The values of a table; empty if the key is absent.
     mutating func raw(_ key: String) throws -> [String: ProfileValue] {
         try take(key, "a table", \.table) ?? [:]
     }
@@ -89,12 +89,12 @@ struct ProfileTable {
         guard let text = try text(key) else { return nil }
         guard let choice = Choice(rawValue: text) else {
             throw fault(
-                key, "one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")) expected, found '\(text)'")
+                key, "expected one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")), found '\(text)'")
         }
         return choice
     }
 
-    /// A table, absent ones as empty; `body` reads it whole.
+    /// Reads a table with `body`, which must read all its keys. An absent table counts as empty.
     mutating func table<Value>(_ key: String, _ body: (inout ProfileTable) throws -> Value) throws -> Value {
         var table = ProfileTable(try raw(key), source: source, place: place + [key])
         let value = try body(&table)
@@ -102,7 +102,7 @@ struct ProfileTable {
         return value
     }
 
-    /// Tables of an array, raw.
+    /// The values of each table of an array.
     mutating func rawTables(_ key: String) throws -> [[String: ProfileValue]] {
         try take(key, "an array of tables") { $0.elements(\.table) } ?? []
     }

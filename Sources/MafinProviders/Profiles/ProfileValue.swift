@@ -1,6 +1,6 @@
 import TOMLKit
 
-/// A value of a profile file, free of the parser's own types: it can be merged, compared and written.
+/// A value of a profile file, independent of the parser's types. It can be merged, compared and written.
 enum ProfileValue: Sendable, Hashable {
     case text(String)
     case integer(Int)
@@ -9,9 +9,9 @@ enum ProfileValue: Sendable, Hashable {
     case list([ProfileValue])
     case table([String: ProfileValue])
 
-    /// The table of a TOML text.
+    /// Reads a TOML text.
     /// - Parameter source: file or name, for the error message.
-    /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` with the line of a fault of syntax.
+    /// - Throws: ``ProviderError/badProfile(source:place:reason:)`` with the line of a syntax error.
     static func table(toml: String, source: String) throws -> [String: ProfileValue] {
         let root: TOMLTable
         do {
@@ -53,7 +53,7 @@ enum ProfileValue: Sendable, Hashable {
         } else {
             throw ProviderError.badProfile(
                 source: source, place: place.joined(separator: "."),
-                reason: "dates and times have no place in a profile")
+                reason: "a profile cannot contain dates and times")
         }
     }
 
@@ -62,13 +62,13 @@ enum ProfileValue: Sendable, Hashable {
     var list: [ProfileValue]? { if case .list(let list) = self { list } else { nil } }
     var table: [String: ProfileValue]? { if case .table(let table) = self { table } else { nil } }
 
-    /// What the elements of a list are; nil where one of them is something else.
+    /// The elements of a list, converted; nil if one of them cannot be.
     func elements<Element>(_ convert: (ProfileValue) -> Element?) -> [Element]? {
         let found = list?.compactMap(convert)
         return found?.count == list?.count ? found : nil
     }
 
-    /// What the value is, for messages.
+    /// The value's type, for messages.
     var kind: String {
         switch self {
         case .text: "a string"
@@ -80,7 +80,7 @@ enum ProfileValue: Sendable, Hashable {
         }
     }
 
-    /// One table laid over another: tables are merged key by key, everything else is replaced, arrays too.
+    /// Merges two tables: tables inside them are merged key by key, everything else is replaced, arrays too.
     static func merging(
         _ lower: [String: ProfileValue], with upper: [String: ProfileValue]
     ) -> [String: ProfileValue] {
@@ -90,7 +90,7 @@ enum ProfileValue: Sendable, Hashable {
         }
     }
 
-    /// TOML of a table that ``table(toml:source:)`` reads back as it was, keys sorted.
+    /// The table as TOML with sorted keys. ``table(toml:source:)`` reads the same table from it.
     static func toml(_ table: [String: ProfileValue]) -> String {
         Self.converted(table).convert(to: .toml, options: [.allowMultilineStrings, .allowUnicodeStrings]) + "\n"
     }

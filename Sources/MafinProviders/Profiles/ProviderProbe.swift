@@ -2,28 +2,28 @@ import Foundation
 import MafinBlackBox
 import MafinNumerics
 
-/// Finds out what a server is like, by a few small requests.
+/// Finds out the properties of a server by a few small requests.
 ///
 /// It sends two short texts alone and together, one text that is far too long, and one request for shorter vectors: about ten requests. They
-/// hold a few dozen tokens, and 140,000 more if the server takes the long text. What may be spent holds for all of them.
+/// hold a few dozen tokens, and 140,000 more if the server accepts the long text. The limit on spending applies to all of them.
 public struct ProviderProbe: Sendable {
-    /// What was learned.
+    /// The properties of the server.
     public struct Report: Sendable, Codable, Hashable {
-        /// What becomes of a text that is far too long.
+        /// What the server does with a text that is far too long.
         public enum Truncation: String, Sendable, Codable {
-            /// The server says no.
+            /// The server refuses it.
             case refused
-            /// The server answers and tells by its count of tokens that it has cut it.
+            /// The server answers, and its count of tokens shows that it has cut the text.
             case counted
-            /// The server answers, and nothing shows whether it has cut it.
+            /// The server answers, and nothing shows whether it has cut the text.
             case unknown
         }
 
         /// The profile that the server understands.
         public var profile: String
-        /// The model asked.
+        /// The name of the model.
         public var model: String
-        /// Where requests went.
+        /// The address of the requests.
         public var url: String
         /// Numbers in a vector.
         public var dimension: Int
@@ -31,39 +31,39 @@ public struct ProviderProbe: Sendable {
         public var length: Double
         /// Whether vectors are of unit length.
         public var isUnitLength: Bool
-        /// Encodings of the profile that the server gives, in the profile's words.
+        /// Encodings of the profile that the server supports, by their names in the profile.
         public var encodings: [String]
-        /// The cosine of a text's vectors, asked alone and together with another: far from 1 where rows are mixed up.
+        /// The cosine of a text's vectors, sent alone and together with another: far from 1 if rows are mixed up.
         public var agreement: Double
-        /// Whether it says how many tokens it has counted.
+        /// Whether it reports the number of tokens.
         public var countsTokens: Bool
-        /// Whether shorter vectors can be asked for, and whether those are of unit length; nil where it was not tried.
+        /// Whether shorter vectors can be requested; nil if it was not tried.
         public var canShorten: Bool?
-        /// Whether shortened vectors have unit length; nil: none came.
+        /// Whether shortened vectors have unit length; nil: there were none.
         public var isShortUnitLength: Bool?
-        /// What becomes of texts that are too long.
+        /// What the server does with texts that are too long.
         public var truncation: Truncation
-        /// Tokens that a text may have, in the server's words.
+        /// Maximum number of tokens of a text, as named or shown by the server.
         public var textTokens: Int?
-        /// Texts that a request may hold, in the server's words; only where limits were asked for.
+        /// Maximum number of texts in a request, as named or shown by the server; only if limits were requested.
         public var items: Int?
-        /// Requests that were sent.
+        /// The number of requests sent.
         public var requests: Int
     }
 
     private let box: ProviderBlackBox
 
     private static let texts = ["the quick brown fox", "a stitch in time saves nine"]
-    /// More than any model's window, in words of one token.
+    /// More than the context of any model, in words of one token.
     private static let longWords = 140_000
     private static let itemCounts = [33, 65, 97, 129, 257, 513, 1025, 2049]
 
-    /// - Parameter box: the server and the profile that it is to be compared with.
+    /// - Parameter box: the server, and the profile to compare it with.
     public init(_ box: ProviderBlackBox) { self.box = box }
 
-    /// Asks.
-    /// - Parameter limits: also send growing batches, to find how many texts a request may hold (a few thousand tokens).
-    /// - Throws: ``ProviderError`` where the server does not answer in this profile's way, or more would be spent than may be.
+    /// Sends the requests.
+    /// - Parameter limits: whether to send growing batches too, to find how many texts a request may hold (a few thousand tokens).
+    /// - Throws: ``ProviderError`` if the server does not answer as the profile says, or the limit on spending would be exceeded.
     public func run(limits: Bool = false) async throws -> Report {
         var asking = Questions(box: box)
         let first = try await asking.vectors([Self.texts[0]], encoding: 0)
@@ -92,7 +92,7 @@ public struct ProviderProbe: Sendable {
 
     private func tryLongText(_ asking: inout Questions, _ report: inout Report) async throws {
         let text = String(repeating: "word ", count: Self.longWords)
-        // Once: a slow server may need longer for it than anybody waits.
+        // One attempt only, because a slow server may need very long for it.
         switch try await asking.ask([text], encoding: asking.encoding, attemptsToReach: 1) {
         case .answered(let vectors, _):
             guard let tokens = vectors.tokens, tokens < Self.longWords * 9 / 10 else { return }
@@ -141,11 +141,11 @@ public struct ProviderProbe: Sendable {
 
     private static func isUnit(_ vector: ArraySlice<Float>) -> Bool { abs(length(vector) - 1) < 1e-3 }
 
-    /// Single requests, repeated while the server wants to be asked later.
+    /// Sends single requests, and repeats them if the server asks for it.
     private struct Questions {
         let box: ProviderBlackBox
         var requests = 0
-        /// Position of the encoding that the server knows.
+        /// The encoding that the server supports, as a position in the profile's list.
         var encoding = 0
 
         mutating func ask(
@@ -209,7 +209,7 @@ public struct ProviderProbe: Sendable {
             }
         }
 
-        /// Whether the server answers in an encoding with the vector that is expected. Some take `base64` and send numbers.
+        /// Whether the server answers in an encoding. Some accept `base64` but send numbers.
         mutating func gives(_ text: String, encoding: Int, asBase64: Bool, dimension: Int) async throws -> Bool {
             guard case .answered(let vectors, _) = try await ask([text], encoding: encoding) else { return false }
             return vectors.faults.isEmpty && vectors.rows.columns == dimension && (vectors.isBase64 || !asBase64)
@@ -218,11 +218,11 @@ public struct ProviderProbe: Sendable {
 }
 
 extension ProviderProbe.Report {
-    /// A profile that says what was learned, upon the one that was compared.
+    /// A profile with the properties of the server, which extends the one that was compared.
     /// - Parameters:
-    ///   - name: of the new profile.
-    ///   - baseURL: the address that was asked.
-    ///   - date: when.
+    ///   - name: the name of the new profile.
+    ///   - baseURL: the address of the server.
+    ///   - date: the date of the probe.
     public func toml(name: String, baseURL: String?, date: Date = Date()) -> String {
         let unit: VectorFacts.UnitLength =
             !isUnitLength ? .never : isShortUnitLength == false ? .native : .always
@@ -243,10 +243,10 @@ extension ProviderProbe.Report {
         switch truncation {
         case .refused: comments.append("# A text that is too long is refused.")
         case .counted:
-            comments.append("# A text that is too long is cut in silence; only the count of tokens shows it.")
-        case .unknown: comments.append("# What becomes of a text of 140,000 words is not known.")
+            comments.append("# A text that is too long is cut without an error; only the count of tokens shows it.")
+        case .unknown: comments.append("# What the server does with a text of 140,000 words is not known.")
         }
-        if canShorten == false { comments.append("# Shorter vectors cannot be asked for.") }
+        if canShorten == false { comments.append("# Shorter vectors cannot be requested.") }
         return comments.joined(separator: "\n") + "\n" + ProfileValue.toml(definition)
     }
 }

@@ -1,21 +1,21 @@
 import MafinBlackBox
 
-/// What is sent to a provider.
+/// The form of a request.
 public struct RequestForm: Sendable, Hashable {
     /// JSON with variables; see ``RequestTemplate``.
     let template: RequestTemplate
-    /// What `$encoding` may be, the first to be tried first; an empty text leaves the member out.
+    /// Values of `$encoding`, in the order in which they are tried; an empty text leaves the member out.
     public let encodings: [String]
-    /// The provider's word for texts that search.
+    /// The provider's name for queries.
     public let queryType: String?
-    /// The provider's word for texts that are searched for.
+    /// The provider's name for documents.
     public let documentType: String?
     /// Put before each query.
     public let queryPrefix: String
     /// Put before each document.
     public let documentPrefix: String
 
-    /// OpenAI's body, which most servers understand.
+    /// OpenAI's body, which most servers accept.
     static let standardBody =
         #"{"input":"$texts","model":"$model","dimensions":"$dimensions","encoding_format":"$encoding"}"#
 
@@ -32,21 +32,21 @@ public struct RequestForm: Sendable, Hashable {
         queryPrefix = try table.text("query_prefix") ?? ""
         documentPrefix = try table.text("document_prefix") ?? ""
         if (queryType == nil) != (documentType == nil) {
-            throw table.fault("query_type", "query_type and document_type go together")
+            throw table.fault("query_type", "query_type and document_type must be given together")
         }
         if queryType != nil, !template.variables.contains(.inputType) {
-            throw table.fault("body", "$input_type is missing in it, though there are input types")
+            throw table.fault("body", "it must contain $input_type, because there are input types")
         }
         if !encodings.isEmpty, !template.variables.contains(.encoding) {
-            throw table.fault("body", "$encoding is missing in it, though there are encodings")
+            throw table.fault("body", "it must contain $encoding, because there are encodings")
         }
     }
 
-    /// Whether a number of dimensions can be asked for.
+    /// Whether a number of dimensions can be requested.
     public var hasDimensions: Bool { template.variables.contains(.dimensions) }
 }
 
-/// Where in an answer things stand.
+/// The form of an answer.
 public struct AnswerForm: Sendable, Hashable {
     let shape: AnswerShape
 
@@ -74,7 +74,7 @@ extension ErrorWords {
     }
 }
 
-/// What one request, and one minute, may hold; nil: nothing is stated.
+/// Limits of one request, and of one minute; nil: none is stated.
 public struct ProviderLimits: Sendable, Hashable {
     /// Texts in a request.
     public let items: Int?
@@ -84,11 +84,11 @@ public struct ProviderLimits: Sendable, Hashable {
     public let textTokens: Int?
     /// Bytes of a request's body.
     public let bodyBytes: Int?
-    /// Requests a minute.
+    /// Requests per minute.
     public let requestsPerMinute: Int?
-    /// Tokens a minute.
+    /// Tokens per minute.
     public let tokensPerMinute: Int?
-    /// Whether each text counts as one request a minute.
+    /// Whether each text counts as one request in the rate.
     public let itemsAreRequests: Bool
 
     init(_ table: inout ProfileTable) throws {
@@ -102,25 +102,25 @@ public struct ProviderLimits: Sendable, Hashable {
     }
 }
 
-/// What a provider's vectors are like.
+/// The properties of a provider's vectors.
 public struct VectorFacts: Sendable, Hashable {
-    /// Whether vectors come with length 1.
+    /// Whether received vectors have length 1.
     public enum UnitLength: String, Sendable, CaseIterable {
-        /// All of them.
+        /// All have it.
         case always
-        /// Only those of the native dimension: shortened ones do not.
+        /// Only those of the native dimension have it; shortened ones do not.
         case native
-        /// None.
+        /// None has it.
         case never
-        /// Nobody knows.
+        /// It is not known.
         case unknown
     }
 
-    /// Numbers in a vector when no dimension is asked for.
+    /// Numbers in a vector if no dimension is requested.
     public let nativeDimension: Int?
-    /// Dimensions that may be asked for; empty: any, or unknown.
+    /// Dimensions that can be requested; empty: any, or unknown.
     public let dimensions: [Int]
-    /// Whether vectors come with length 1, according to the vendor. They are scaled to it in any case.
+    /// Whether received vectors have length 1, according to the vendor. They are scaled to it in any case.
     public let unitLength: UnitLength
 
     init(_ table: inout ProfileTable) throws {
@@ -130,62 +130,62 @@ public struct VectorFacts: Sendable, Hashable {
     }
 }
 
-/// How tokens are counted before anything is asked.
+/// How tokens are counted before texts are sent.
 public struct TokenFacts: Sendable, Hashable {
-    /// Bytes of UTF-8 that a token holds on average over a text, roughly: what estimates divide by.
+    /// Approximate mean of UTF-8 bytes per token, by which estimates divide.
     public let bytesPerToken: Double
-    /// Folder of a tokenizer that counts as the provider does, if there is one.
+    /// Folder of a tokenizer with the same counts as the provider's, if there is one.
     public let tokenizer: String?
 
     init(_ table: inout ProfileTable) throws {
         bytesPerToken = try table.number("bytes_per_token") ?? TokenEstimate.standardBytesPerToken
         tokenizer = try table.text("tokenizer")
-        guard bytesPerToken >= 0.25 else { throw table.fault("bytes_per_token", "at least 0.25 expected") }
+        guard bytesPerToken >= 0.25 else { throw table.fault("bytes_per_token", "expected at least 0.25") }
     }
 }
 
-/// What a provider costs. Prices change and differ between accounts, so none comes with the library.
+/// A provider's price. Prices change and differ between accounts, so the library contains none.
 public struct PriceFacts: Sendable, Hashable {
-    /// In the user's currency.
+    /// The price of a million tokens, in the user's currency.
     public let perMillionTokens: Double?
-    /// What the batch API takes off: 0.5 is half price.
+    /// The discount of the batch API: 0.5 is half price.
     public let batchDiscount: Double?
 
     init(_ table: inout ProfileTable) throws {
         perMillionTokens = try table.number("per_million_tokens")
         batchDiscount = try table.number("batch_discount")
-        if let batchDiscount, batchDiscount > 1 { throw table.fault("batch_discount", "at most 1 expected") }
+        if let batchDiscount, batchDiscount > 1 { throw table.fault("batch_discount", "expected at most 1") }
     }
 }
 
-/// An API for large jobs: requests are sent together, and answered within a day.
+/// An API for large jobs: requests are sent together and answered within a day.
 public struct BatchForm: Sendable, Hashable {
     /// The families of batch APIs.
     public enum Shape: String, Sendable, CaseIterable {
-        /// OpenAI's: a file of requests is uploaded, a batch is begun over it, files of answers are downloaded.
+        /// OpenAI's: a file of requests is uploaded, a batch is begun for it, and files of answers are downloaded.
         case files
-        /// Anthropic's message batches: requests go up with the batch, and it carries nothing else of ours.
+        /// Anthropic's message batches: requests are sent with the batch, which can carry no metadata.
         case messages
     }
 
-    /// Which family.
+    /// The family of the API.
     public let shape: Shape
-    /// After the base address: where files go; empty in a shape without files.
+    /// The path of files after the base address; empty in a shape without files.
     public let filesPath: String
-    /// After the base address: where batches are made and asked for.
+    /// The path of batches after the base address.
     public let batchesPath: String
-    /// What stands as `url` in each line and as `endpoint` of the batch.
+    /// The `url` of each line and the `endpoint` of the batch.
     public let requestPath: String
-    /// Texts of all lines together.
+    /// Maximum number of texts in all lines together.
     public let items: Int
-    /// Lines of a file.
+    /// Maximum number of lines of a file.
     public let lines: Int
-    /// Bytes of a file.
+    /// Maximum number of bytes of a file.
     public let bytes: Int
-    /// Time that the vendor may take.
+    /// The time that the vendor may take, in its own format.
     public let window: String
 
-    /// nil where the table is absent, or names neither a `files_path` nor a shape without files.
+    /// nil if the table is absent, or names neither a `files_path` nor a shape without files.
     init?(_ table: inout ProfileTable) throws {
         shape = try table.choice("shape", Shape.self) ?? .files
         filesPath = try table.text("files_path") ?? ""

@@ -1,10 +1,10 @@
 import Foundation
 import MafinBlackBox
 
-/// What a provider's embedding API is like: address, request, answer, limits. One client asks all providers; only the profile differs.
+/// Describes a provider's embedding API: address, request, answer, limits. One client serves all providers; only the profile differs.
 ///
-/// Profiles are TOML, also those that come with the library (``ProfileCatalog``). A user's file may change single keys of one, or describe another
-/// server. What a vendor does not state is left out, not guessed.
+/// Profiles are TOML, also those that come with the library (``ProfileCatalog``). A user's file can change single keys of one, or describe
+/// another server. What a vendor does not state is left out.
 /// ```toml
 /// name = "house"
 /// extends = "openai"
@@ -15,35 +15,35 @@ import MafinBlackBox
 /// items = 64
 /// ```
 public struct ProviderProfile: Sendable, Hashable {
-    /// What stands before the colon in `--black-box NAME:MODEL`.
+    /// The name before the colon in `--black-box NAME:MODEL`.
     public let name: String
-    /// One line for people.
+    /// A title of one line, for people.
     public let title: String
-    /// Where requests go.
+    /// The address of requests.
     public let endpoint: Endpoint
-    /// What is sent.
+    /// The form of requests.
     public let request: RequestForm
-    /// What comes back.
+    /// The form of answers.
     public let answer: AnswerForm
-    /// The vendor's way to say no, where it is an uncommon one.
+    /// Error messages of the vendor that are not among the common ones.
     public let errors: ErrorWords
-    /// What one request, and one minute, may hold.
+    /// Limits of one request, and of one minute.
     public let limits: ProviderLimits
-    /// What the vectors are like.
+    /// The properties of the vectors.
     public let vectors: VectorFacts
-    /// How tokens are counted beforehand.
+    /// How tokens are counted before texts are sent.
     public let tokens: TokenFacts
-    /// What it costs.
+    /// The price.
     public let price: PriceFacts
-    /// The API for large jobs at a discount, where there is one.
+    /// The batch API; nil: there is none.
     public let batch: BatchForm?
-    /// How its chat API is asked, where it has one.
+    /// The chat API; nil: there is none.
     public let chat: ChatForm?
-    /// Whether it gives vectors at all.
+    /// Whether it has an embedding API.
     public let embeds: Bool
-    /// Where it was read; for error messages.
+    /// The file that it was read from, for error messages.
     let source: String
-    /// The whole of it, merged.
+    /// All its values, merged.
     let definition: [String: ProfileValue]
 
     /// Reads a profile that extends nothing.
@@ -57,7 +57,7 @@ public struct ProviderProfile: Sendable, Hashable {
         var table = ProfileTable(definition, source: source)
         guard let name = try table.text("name") else { throw table.fault("name", "it is missing") }
         guard BlackBoxSpecification.isProviderName(name) else {
-            throw table.fault("name", "lower-case letters, digits and hyphens expected, found '\(name)'")
+            throw table.fault("name", "expected lower-case letters, digits and hyphens, found '\(name)'")
         }
         self.name = name
         title = try table.text("title") ?? name
@@ -83,7 +83,7 @@ public struct ProviderProfile: Sendable, Hashable {
         }
     }
 
-    /// The profile as it is for one model: what its `[[model]]` tables change, later ones last.
+    /// The profile for one model: the `[[model]]` tables that match it are applied in order.
     /// - Throws: ``ProviderError/badProfile(source:place:reason:)``
     public func adapted(to model: String) throws -> ProviderProfile {
         guard case .list(let overrides)? = definition["model"] else { return self }
@@ -108,7 +108,7 @@ public struct ProviderProfile: Sendable, Hashable {
             source: source)
     }
 
-    /// One profile laid over another; the `[[model]]` tables of both hold, those of the upper one last.
+    /// Merges two profiles. The `[[model]]` tables of both apply, those of the upper one last.
     static func merging(
         _ lower: [String: ProfileValue], with upper: [String: ProfileValue]
     ) -> [String: ProfileValue] {
@@ -122,7 +122,7 @@ public struct ProviderProfile: Sendable, Hashable {
     /// The profile as TOML, merged, without comments.
     public var toml: String { ProfileValue.toml(definition) }
 
-    /// Whether a model's name fits a pattern in which `*` stands for anything; case does not count.
+    /// Whether a model's name matches a pattern in which `*` stands for anything. Case is ignored.
     static func matches(_ model: String, _ pattern: String) -> Bool {
         let parts = pattern.lowercased().split(separator: "*", omittingEmptySubsequences: false)
         var rest = model.lowercased()[...]

@@ -2,9 +2,9 @@ import MafinBlackBox
 import MafinNumerics
 import NIOCore
 
-/// Whatever in a request, besides its texts, may change their vectors: literals of the body, the query, headers.
+/// Everything in a request, besides its texts, that may change their vectors: literals of the body, the query, headers.
 ///
-/// Encodings are left out, because they change no vector, and so are headers that only say who asks.
+/// Encodings are left out because they change no vector. Headers that only identify the sender are left out too.
 struct RequestVariant: Hashable {
     private let name: String
     private let body: String
@@ -27,7 +27,8 @@ struct RequestVariant: Hashable {
         self.headers = headers
     }
 
-    /// Sixteen digits that stand for it; nil where the library's own profile of the name (any of them, for a name of the user's) asks in the same way.
+    /// 16 hexadecimal digits of a hash of it; nil if the built-in profile of that name sends the same request (for a user's own name: if any
+    /// built-in profile does).
     func difference(model: String, dimensions: Int?) -> String? {
         let catalog = ProfileCatalog.builtIn
         let names = catalog.names.contains(name) ? [name] : catalog.names

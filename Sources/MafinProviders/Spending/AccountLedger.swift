@@ -2,69 +2,69 @@ import Foundation
 import MafinNumerics
 import Synchronization
 
-/// What those who share an account at a provider have to agree on: how much may be sent a minute, until when nothing may be, what the server
-/// has taught about its bounds, and what was spent today.
+/// The state that all users of an account share: how much may be sent per minute, pauses, limits learned from the server, and the spending of
+/// the day.
 ///
-/// `account` stands for provider, address, model and key; it holds no secret.
+/// `account` identifies provider, address, model and key. It contains no secret.
 protocol AccountLedger: Sendable {
-    /// Books a request, and returns for how long it has to wait until it may be sent.
+    /// Reserves a request. Returns how long it must wait before it may be sent.
     func reserve(_ cost: RequestCost, account: String, rates: RateLimits) async throws -> Duration
-    /// Gives back tokens that were estimated too high, or books those that were estimated too low.
+    /// Corrects a reservation: adds tokens, or returns them if negative.
     func correct(tokens: Int, account: String, rates: RateLimits) async throws
-    /// Nobody sends anything for a time.
+    /// Stops all users of the account from sending for a time.
     func pause(account: String, for duration: Duration) async throws
-    /// What the server has taught.
+    /// What was learned from the server.
     func lessons(account: String) async throws -> ServerLessons
-    /// Remembers what the server has taught.
+    /// Stores what was learned from the server.
     func remember(_ lessons: ServerLessons, account: String) async throws
 
-    /// Days since 1970 (UTC).
+    /// Today, in days since 1970 (UTC).
     var today: Int { get }
-    /// What all accounts have spent on a day.
+    /// The spending of all accounts on a day.
     func spent(on day: Int, for purpose: Spending.Purpose) async throws -> DailySpending
-    /// Adds to what is spent on a day, unless the sum over all accounts would then be above a limit.
+    /// Adds to the spending of a day, unless the sum over all accounts would exceed the limit.
     /// - Returns: whether it was added.
     func spend(
         _ amount: DailySpending, by account: String, for purpose: Spending.Purpose, on day: Int, limit: Double?
     ) async throws -> Bool
 }
 
-/// What a request counts for.
+/// What a request takes from the account's rates.
 struct RequestCost: Sendable, Equatable {
     var requests: Int
     var tokens: Int
 }
 
-/// What an account may send in a minute; nil: nobody knows a bound.
+/// What an account may send per minute; nil: no limit is known.
 struct RateLimits: Sendable, Equatable {
     var requestsPerMinute: Int?
     var tokensPerMinute: Int?
 }
 
-/// What a server has taught by refusing; nil: nothing.
+/// Limits learned from a server's refusals; nil: none.
 struct ServerLessons: Sendable, Equatable {
     var items: Int?
     var tokens: Int?
     var bytes: Int?
-    /// Position of the encoding that it knows.
+    /// The encoding that it supports, as a position in the profile's list.
     var encoding: Int?
 }
 
-/// A bucket from which requests are taken and which fills at the rate of the account.
+/// A token bucket: requests take from it, and it fills at the rate of the account.
 ///
-/// The level may go below zero: each request books its share at once and waits until the bucket would have been full enough, so that
-/// processes that share a bucket take turns. It holds what one second brings, and fills at 59/60 of the rate, so that no minute of
-/// any phase sees more than the rate.
+/// The level may fall below zero: each request takes its share at once and waits for the time until the bucket would have been full enough, so
+/// that processes which share a bucket take turns. Its capacity is the rate of one second, and it fills at 59/60 of the rate, so that no
+/// period of a minute exceeds the rate.
 struct TokenBucket: Sendable, Equatable {
     var level: Double
-    /// When the level held, in seconds.
+    /// The time of the level, in seconds.
     var time: Double
 
     fileprivate static func capacity(_ rate: Int) -> Double { max(1, Double(rate) / 60) }
 
     private static func perSecond(_ rate: Int) -> Double { Double(rate) / 60 * 59 / 60 }
 
-    /// Takes an amount and returns the seconds until it is there.
+    /// Takes an amount. Returns the seconds until the level is no longer negative.
     mutating func take(_ amount: Double, perMinute rate: Int, at now: Double) -> Double {
         level = min(Self.capacity(rate), level + max(0, now - time) * Self.perSecond(rate))
         time = now
@@ -82,10 +82,10 @@ extension TokenBucket {
 struct AccountRates: Sendable {
     var requests: TokenBucket?
     var tokens: TokenBucket?
-    /// In seconds of the same clock as the buckets.
+    /// The end of the pause, in seconds of the buckets' clock.
     var pausedUntil = -Double.infinity
 
-    /// Takes a request's share, and returns for how long it has to wait.
+    /// Takes a request's share. Returns how long it must wait.
     mutating func reserve(_ cost: RequestCost, _ rates: RateLimits, at now: Double) -> Duration {
         var wait = max(0, pausedUntil - now)
         func take(_ bucket: inout TokenBucket?, _ amount: Int, _ rate: Int?) {

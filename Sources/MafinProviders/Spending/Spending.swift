@@ -1,15 +1,15 @@
 import Foundation
 import Synchronization
 
-/// What may be spent; nothing is sent that could go beyond it.
+/// A limit on spending. Nothing is sent that could exceed it.
 public struct SpendingLimit: Sendable, Hashable {
-    /// Requests, those that fail included.
+    /// Maximum number of requests, failed ones included.
     public var requests: Int?
-    /// In all, in the currency of ``pricePerMillionTokens``.
+    /// Maximum cost in all, in the currency of ``pricePerMillionTokens``.
     public var cost: Double?
-    /// On one day (UTC), by all who use the same cache file, earlier runs included; in the same currency.
+    /// Maximum cost on one day (UTC) of all who use the same cache file, earlier runs included, in the same currency.
     public var costPerDay: Double?
-    /// Without it a bound on the cost cannot be kept.
+    /// The price. A limit on the cost needs it.
     public var pricePerMillionTokens: Double?
 
     /// A limit; nil: none.
@@ -22,7 +22,7 @@ public struct SpendingLimit: Sendable, Hashable {
         self.pricePerMillionTokens = pricePerMillionTokens
     }
 
-    /// Tokens that ``cost`` pays for; nil: as many as one likes.
+    /// Tokens that ``cost`` pays for; nil: any number.
     var tokens: Int? {
         guard let cost, let price = pricePerMillionTokens, price > 0 else { return nil }
         let tokens = cost / price * 1e6
@@ -32,13 +32,13 @@ public struct SpendingLimit: Sendable, Hashable {
     func cost(of tokens: Int) -> Double { Double(tokens) * (pricePerMillionTokens ?? 0) / 1e6 }
 }
 
-/// What has been spent, over all calls of one model, or of several that share it: one limit then holds for them together.
+/// The spending of all calls of one model, or of several models that share it and its limit.
 ///
-/// A request is booked before it is sent, at the most that it can cost. The booking is corrected when the server says how many tokens it has
-/// counted, and given back when the server refuses the request or not a byte of its body was sent. Whatever else happens (no answer, an
-/// answer that cannot be used, a call that is cancelled), the vendor may bill it, so the booking stays.
+/// A request is booked before it is sent, with an upper bound on its cost. The booking is corrected when the server reports the number of
+/// tokens, and removed if the server refuses the request or nothing of its body was sent. In all other cases (no answer, an answer that cannot
+/// be used, a cancelled call) the vendor may bill it, so the booking stays.
 public final class Spending: Sendable {
-    /// What money is spent on. A limit for a day holds for each apart.
+    /// What money is spent on. A limit per day applies to each separately.
     public enum Purpose: String, Sendable, Codable, CaseIterable {
         /// Vectors of texts.
         case vectors
@@ -46,7 +46,7 @@ public final class Spending: Sendable {
         case replies
     }
 
-    /// What was booked for one request.
+    /// The booking of one request.
     struct Booking: Sendable {
         var tokens: Int
         var account: String
@@ -54,13 +54,13 @@ public final class Spending: Sendable {
         var day: Int
     }
 
-    /// What may be spent in all.
+    /// The limit.
     public let limit: SpendingLimit
     let purpose: Purpose
-    /// Tokens as the server counts them where it says so, else the most that they can be. Those of requests in flight are included.
+    /// Tokens as counted by the server, else an upper bound. Requests in flight are included.
     private let state = Mutex((requests: 0, tokens: 0))
 
-    /// Nothing yet.
+    /// Starts at zero.
     public init(limit: SpendingLimit, purpose: Purpose = .vectors) {
         self.limit = limit
         self.purpose = purpose
@@ -69,10 +69,10 @@ public final class Spending: Sendable {
     /// Requests and tokens so far.
     var soFar: (requests: Int, tokens: Int) { state.withLock { $0 } }
 
-    /// Refuses a job that may go beyond the limit, before its first request.
+    /// Throws if a job may exceed the limit. To be called before its first request.
     /// - Parameters:
-    ///   - requests: needed at least.
-    ///   - tokens: needed at most.
+    ///   - requests: minimum number of requests of the job.
+    ///   - tokens: maximum number of tokens of the job.
     /// - Throws: ``ProviderError/overBudget(endpoint:reason:)``
     func require(requests: Int, tokens: Int, ledger: any AccountLedger, endpoint: String) async throws {
         let (usedRequests, usedTokens) = soFar
@@ -83,7 +83,7 @@ public final class Spending: Sendable {
             let left = max(0, allowed - usedRequests)
             throw over("\(requests) requests are needed and \(left) are left of the \(allowed) allowed")
         }
-        // What replies cost is not counted in tokens, but in millionths of the currency.
+        // For replies, `tokens` are millionths of the currency.
         let counted = purpose == .vectors ? " (\(tokens) tokens at most)" : ""
         let needed = "up to \(Money.text(limit.cost(of: tokens))) may be needed\(counted)"
         if let allowed = limit.tokens, usedTokens + tokens > allowed {
@@ -100,8 +100,8 @@ public final class Spending: Sendable {
     }
 
     /// Books one request.
-    /// - Parameter tokens: the most that it can take.
-    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` where it must not be sent.
+    /// - Parameter tokens: the maximum that it can take.
+    /// - Throws: ``ProviderError/overBudget(endpoint:reason:)`` if it must not be sent.
     func book(tokens: Int, account: String, ledger: any AccountLedger, endpoint: String) async throws -> Booking {
         func tooMuch(of allowed: Double?) -> String {
             "the next request could cost more than is left of the \(Money.text(allowed ?? 0)) allowed"
@@ -135,7 +135,7 @@ public final class Spending: Sendable {
         }
     }
 
-    /// Corrects a booking to the tokens that the request has really taken.
+    /// Corrects a booking to the actual number of tokens.
     func settle(_ booking: Booking, actual: Int, ledger: any AccountLedger) async throws {
         guard actual != booking.tokens else { return }
         state.withLock { $0.tokens += actual - booking.tokens }
@@ -145,11 +145,11 @@ public final class Spending: Sendable {
     }
 }
 
-/// What was spent on one day (UTC).
+/// The spending of one day (UTC).
 public struct DailySpending: Sendable, Hashable, Codable {
-    /// Requests that were sent.
+    /// The number of requests sent.
     public var requests = 0
-    /// In the currency of the prices that were given; requests without a price count as 0.
+    /// The cost in the currency of the given prices. Requests without a price count as 0.
     public var cost = 0.0
 
     static func + (one: DailySpending, other: DailySpending) -> DailySpending {
@@ -157,9 +157,9 @@ public struct DailySpending: Sendable, Hashable, Codable {
     }
 }
 
-/// Amounts of money in whatever currency the user thinks.
+/// Formats amounts of money, in the user's currency.
 package enum Money {
-    /// `0.0042`, `1.25`, `1340.00`: two decimals, or as many as show two digits.
+    /// `0.0042`, `1.25`, `1340.00`: two decimals, or more to show two significant digits.
     package static func text(_ amount: Double) -> String {
         var (decimals, scaled) = (2, amount == 0 ? 1 : abs(amount))
         while scaled < 0.1, decimals < 8 { (decimals, scaled) = (decimals + 1, scaled * 10) }

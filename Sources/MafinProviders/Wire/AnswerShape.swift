@@ -1,15 +1,15 @@
-/// Where in an answer the vectors stand, compiled from paths such as `data[].embedding`.
+/// Where an answer holds its vectors, compiled from paths such as `data[].embedding`.
 ///
-/// A path is a list of member names and `[]` for "each element"; the empty path is the answer itself. An answer may be read with
-/// several paths for the same thing, whichever it holds: `embeddings.float[]` and `embeddings.base64[]`.
+/// A path is a list of member names and `[]` for "each element"; the empty path is the answer itself. There may be
+/// several paths for the same item, for example `embeddings.float[]` and `embeddings.base64[]`; those that the answer contains are read.
 struct AnswerShape: Sendable, Hashable {
-    /// What stands at the end of a path.
+    /// What a path leads to.
     enum Item: Sendable, Hashable {
         /// One vector: an array of numbers or a base64 string.
         case vector
         /// The position of its text in the request.
         case index
-        /// How many tokens the server has counted (and charges).
+        /// The number of tokens that the server has counted (and charges).
         case tokens
     }
 
@@ -22,7 +22,7 @@ struct AnswerShape: Sendable, Hashable {
 
     private(set) var nodes = [Node()]
 
-    /// Shapes of all dialects that we know: any of them may come from a server whose profile is wrong or missing.
+    /// Paths of all known dialects, for profiles that name none.
     static let knownVectors = [
         "data[].embedding", "embeddings[]", "embeddings[].values", "embeddings.float[]", "embeddings.base64[]", "[]",
         "[].embedding", "embedding", "embedding.values",
@@ -33,7 +33,7 @@ struct AnswerShape: Sendable, Hashable {
         "usageMetadata.promptTokenCount",
     ]
 
-    /// Why a path is none.
+    /// Why a path is invalid.
     struct Fault: Error, CustomStringConvertible {
         let description: String
     }
@@ -56,17 +56,17 @@ struct AnswerShape: Sendable, Hashable {
             }
             guard !name.contains("["), !name.contains("]") else {
                 throw Fault(
-                    description: "'\(path)' is no path: write names and [] separated by dots, like data[].embedding")
+                    description: "'\(path)' is not a path: write names and [] separated by dots, like data[].embedding")
             }
             if !name.isEmpty {
                 node = child(of: node, at: \.members[String(name)])
             } else if depth == 0 {
-                throw Fault(description: "'\(path)' holds an empty name")
+                throw Fault(description: "'\(path)' contains an empty name")
             }
             for _ in 0..<depth { node = child(of: node, at: \.element) }
         }
         if let known = nodes[node].item, known != item {
-            throw Fault(description: "'\(path)' cannot be two things at once")
+            throw Fault(description: "'\(path)' is given for two different items")
         }
         nodes[node].item = item
     }

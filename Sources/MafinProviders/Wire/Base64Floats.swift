@@ -8,9 +8,9 @@ enum Base64Floats {
         return table
     }()
 
-    /// Appends the floats; returns how many there were, or nil where the text is not base64 or its bytes are not whole floats.
+    /// Appends the floats. Returns their number, or nil if the text is not base64 or its bytes are not complete floats.
     ///
-    /// `text` is the inside of a JSON string as it is written: some servers write `\/` for `/`. Padding may be missing.
+    /// `text` is the content of a JSON string without unescaping: some servers write `\/` for `/`. Padding may be missing.
     static func append(_ text: UnsafeBufferPointer<UInt8>, to values: inout [Float]) -> Int? {
         var group: UInt32 = 0
         var sextetsInGroup = 0

@@ -2,13 +2,13 @@ import Foundation
 
 /// How servers are reached: proxy, certificates, time limits. None of it changes a vector.
 public struct ConnectionSettings: Sendable, Hashable {
-    /// `http://host:port` of a proxy, with `user:password@` where it wants that; nil: straight to the server.
+    /// `http://host:port` of a proxy, with `user:password@` if needed; nil: no proxy.
     public var proxy: String?
     /// A PEM file of certificate authorities that are trusted besides those of the system.
     public var certificateAuthorities: URL?
-    /// For making a connection.
+    /// Time limit for making a connection.
     public var connectTimeout: Duration
-    /// For one request and its whole answer.
+    /// Time limit for one request and its complete answer.
     public var timeout: Duration
 
     /// Settings; the defaults suit hosted APIs.
@@ -50,11 +50,11 @@ public struct ConnectionSettings: Sendable, Hashable {
         guard let parts = URLComponents(string: text), let host = parts.host, !host.isEmpty, parts.scheme == "http"
         else {
             let shown = proxy.split(separator: "@").last.map(String.init) ?? ""
-            throw ProviderError.badEndpoint(shown, reason: "a proxy is written http://host:port")
+            throw ProviderError.badEndpoint(shown, reason: "write the proxy as http://host:port")
         }
         return (host, parts.port ?? 80, parts.user, parts.password)
     }
 
-    /// What must not be shown.
+    /// Texts that must not be shown.
     var secrets: [String] { (try? proxyParts()?.password).map { [$0] } ?? [] }
 }

@@ -1,10 +1,10 @@
 import MafinBlackBox
 import MafinNumerics
 
-/// The body of an answer, decoded by what came and not by what was asked for.
+/// The body of an answer. Its content decides how it is decoded, whatever was requested.
 enum EmbeddingAnswer: Sendable {
     case vectors(Vectors)
-    /// A well-formed answer without any vector: some servers give that when they are asked for base64.
+    /// A well-formed answer without any vector. Some servers send this if base64 was requested.
     case noVectors
     /// An error, though the status was 200.
     case complaint(ServerComplaint)
@@ -17,9 +17,9 @@ enum EmbeddingAnswer: Sendable {
         var rows: Matrix
         /// The texts whose vector cannot be used.
         var faults: [VectorFault]
-        /// Tokens that the server has counted, where it says so.
+        /// Tokens that the server has counted; nil if it does not say.
         var tokens: Int?
-        /// Whether any of them came as base64.
+        /// Whether any of them was in base64.
         var isBase64 = false
     }
 
@@ -28,23 +28,23 @@ enum EmbeddingAnswer: Sendable {
         /// Position of the text in the request.
         let item: Int
         let reason: String
-        /// It has another length than all earlier ones. Then another model has answered, and no vector of the answer can be trusted.
+        /// Whether it has another length than all earlier ones. Then another model has answered, and no vector of the answer can be used.
         var isDimension = false
     }
 
     /// What is wrong with an answer as a whole.
     struct Fault: Error, Equatable {
         let reason: String
-        /// Whether it is somebody else's page: no text is to blame for it.
+        /// Whether it is a web page, for example of a proxy, which no text has caused.
         var isPage = false
     }
 
-    /// Reads the vectors at the places that `shape` names: numbers or base64 (each row for itself), any order of `index`.
+    /// Reads the vectors at the paths of `shape`: numbers or base64, which may differ from row to row, in any order of `index`.
     /// - Parameters:
-    ///   - shape: where things stand.
-    ///   - count: how many texts were asked.
-    ///   - dimension: numbers that a vector must have, and in whose words; nil: those of the first.
-    /// - Throws: ``Fault``: not JSON, other than one vector per text, an index that is missing, double or out of range.
+    ///   - shape: the paths of the answer's items.
+    ///   - count: the number of texts in the request.
+    ///   - dimension: the required dimension, and the end of a sentence that says why; nil: the dimension of the first vector.
+    /// - Throws: ``Fault``: not JSON, not exactly one vector per text, an index that is missing, repeated or out of range.
     static func decode(
         _ bytes: UnsafeBufferPointer<UInt8>, shape: AnswerShape, count: Int,
         dimension: (expected: Int, why: String)? = nil
@@ -68,11 +68,11 @@ enum EmbeddingAnswer: Sendable {
     }
 }
 
-/// One pass over an answer: rows as they arrive, end to end in one buffer.
+/// Reads an answer in one pass, all rows into one buffer.
 private struct AnswerReader {
     private let nodes: [AnswerShape.Node]
     private let capacity: Int
-    /// Numbers in each row; nil: its base64 holds no floats.
+    /// Numbers in each row; nil: its base64 does not contain floats.
     private(set) var lengths: [Int?] = []
     private var values: [Float] = []
     private var indices: [Int?] = []
@@ -115,7 +115,7 @@ private struct AnswerReader {
         }
     }
 
-    /// Elements of an array; an index belongs to the vector of the same element.
+    /// Reads the elements of an array. An index belongs to the vector of the same element.
     private mutating func readElements(_ scanner: inout JSONScanner, node: Int, depth: Int) throws {
         try scanner.elements { scanner in
             let (outerIndex, before) = (index, lengths.count)
@@ -183,10 +183,10 @@ private struct AnswerReader {
         return EmbeddingAnswer.Vectors(items: good, rows: rows, faults: faults, tokens: tokens, isBase64: isBase64)
     }
 
-    /// For each text, which row is its own.
+    /// The row of each text.
     private func order() throws -> [Int] {
         let given = indices.compactMap { $0 }
-        if given.isEmpty { return Array(lengths.indices) }  // no index anywhere: the order of the request
+        if given.isEmpty { return Array(lengths.indices) }  // without any index, the order is that of the request
         guard given.count == lengths.count else {
             throw EmbeddingAnswer.Fault(
                 reason: "'index' is missing on \(lengths.count - given.count) of \(lengths.count) vectors")

@@ -21,19 +21,19 @@ struct HTTPAnswer: Sendable {
     }
 }
 
-/// A request that got no whole answer: no connection, cut off, too slow. Asking again may help.
+/// A request without a complete answer: no connection, cut off, too slow. Sending it again may help.
 struct ConnectionFailure: Error, CustomStringConvertible {
     let description: String
-    /// Whether something of the request's body has left this machine: then the server may have worked on it, and may bill it.
+    /// Whether part of the request's body was sent. Then the server may have worked on it and may bill it.
     var wasSent = true
 }
 
-/// Sends requests to a server and returns whole answers. Tests use their own.
+/// Sends requests to a server and returns complete answers. Tests use their own implementation.
 protocol RequestTransport: Sendable {
-    /// One request and its whole answer.
+    /// Sends one request and returns its complete answer.
     /// - Parameters:
     ///   - timeout: for the whole exchange.
-    ///   - maximumBytes: longer bodies fail.
+    ///   - maximumBytes: a longer body is an error.
     /// - Throws: ``ConnectionFailure``, `CancellationError`
     func send(
         _ method: HTTPMethod, _ url: String, headers: HTTPHeaders, body: ByteBuffer?, timeout: Duration,
@@ -41,7 +41,7 @@ protocol RequestTransport: Sendable {
     ) async throws -> HTTPAnswer
 }
 
-/// Sends requests over the network; knows nothing of what they mean.
+/// Sends requests over the network.
 struct HTTPTransport: RequestTransport {
     let client: HTTPClient
 
@@ -52,9 +52,9 @@ struct HTTPTransport: RequestTransport {
 
     private static let clients = Mutex<[Way: HTTPClient]>([:])
 
-    /// One client for each way of reaching servers, for as long as the process lives. Redirects are returned to the caller. A connection is tried
-    /// once, because the caller decides about pauses between attempts.
-    /// - Parameter idleSeconds: for how long a server may be silent: APIs may think for minutes before the first byte.
+    /// There is one client for each combination of settings while the process lives. Redirects are returned to the caller. A connection is tried
+    /// once, because the caller decides about further attempts.
+    /// - Parameter idleSeconds: how long a server may send nothing. APIs may work for minutes before the first byte.
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` for a malformed proxy, ``ProviderError/badCertificates(path:reason:)``
     init(_ settings: ConnectionSettings, idleSeconds: Int64 = 600) throws {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
@@ -93,7 +93,7 @@ struct HTTPTransport: RequestTransport {
         request.method = method
         request.headers = headers
         if let trace = OutgoingTrace.header { request.headers.replaceOrAdd(name: "traceparent", value: trace) }
-        // The client takes the body once it has a connection and has sent the request's head.
+        // The client reads the body after it has connected and has sent the request's head.
         let isTaken = Atomic(body == nil)
         if let body {
             request.body = .stream(
@@ -102,7 +102,7 @@ struct HTTPTransport: RequestTransport {
         }
         let prepared = request
         do {
-            return try await Self.within(timeout) {
+            return try await withDeadline(timeout) {
                 try await Self.namingFailures {
                     let response = try await client.execute(prepared, timeout: .hours(24))
                     let expected = response.headers.first(name: "content-length").flatMap { Int($0) }
@@ -117,6 +117,8 @@ struct HTTPTransport: RequestTransport {
                     }
                     return HTTPAnswer(status: Int(response.status.code), headers: response.headers, body: collected)
                 }
+            } late: {
+                ConnectionFailure(description: "no complete answer within \(timeout)")
             }
         } catch var failure as ConnectionFailure {
             failure.wasSent = isTaken.load(ordering: .relaxed)
@@ -124,7 +126,7 @@ struct HTTPTransport: RequestTransport {
         }
     }
 
-    /// Runs `body` and turns whatever the client throws into a sentence.
+    /// Runs `body` and converts the client's errors to a ``ConnectionFailure``.
     static func namingFailures<Result: Sendable>(_ body: () async throws -> Result) async throws -> Result {
         do {
             return try await body()
@@ -144,30 +146,14 @@ struct HTTPTransport: RequestTransport {
         if let error = error as? IOError { return "connection failed: \(String(cString: strerror(error.errnoCode)))" }
         if error is NIOSSLExtraError { return "the server's certificate is not for this address" }
         if let error = error as? NIOSSLError, case .handshakeFailed = error {
-            return "no trusted TLS connection (\(error)); for a certificate authority of your own, name its file"
+            return "no trusted TLS connection (\(error)); for your own certificate authority, pass its file (--ca-file)"
         }
         switch error as? HTTPClientError {
         case .remoteConnectionClosed?: return "the server closed the connection before its answer was complete"
         case .connectTimeout?: return "the connection was not made in time"
-        case .readTimeout?: return "the server fell silent"
-        case .proxyAuthenticationRequired?: return "the proxy wants a name and password"
+        case .readTimeout?: return "the server stopped answering"
+        case .proxyAuthenticationRequired?: return "the proxy requires a name and password"
         default: return "\(error)"
-        }
-    }
-
-    /// `body`'s result, or a ``ConnectionFailure`` when it takes longer.
-    private static func within<Result: Sendable>(
-        _ limit: Duration, _ body: @escaping @Sendable () async throws -> Result
-    ) async throws -> Result {
-        try await withThrowingTaskGroup(of: Result.self) { group in
-            group.addTask { try await body() }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                throw ConnectionFailure(description: "no whole answer within \(limit)")
-            }
-            defer { group.cancelAll() }
-            guard let result = try await group.next() else { throw CancellationError() }
-            return result
         }
     }
 }

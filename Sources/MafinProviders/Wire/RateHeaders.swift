@@ -1,20 +1,20 @@
 import NIOHTTP1
 
-/// What a server's header says about what is left of the minute: `x-ratelimit-remaining-requests`, `x-ratelimit-reset-tokens` and so on.
+/// What is left of the account's rates according to an answer's header: `x-ratelimit-remaining-requests`, `x-ratelimit-reset-tokens` and so on.
 ///
-/// Many servers send none of it, some only a part; what is absent is nil.
+/// Many servers send none of these fields, some only a part. What is absent is nil.
 struct RateHeaders: Sendable, Equatable {
-    /// One of the two things that are counted.
+    /// What is left of one of the two rates.
     struct Allowance: Sendable, Equatable {
         var limit: Int?
         var remaining: Int?
-        /// Until it is full again.
+        /// The time until it is full again.
         var reset: Duration?
     }
 
     var requests: Allowance
     var tokens: Allowance
-    /// The server's own opinion on asking again.
+    /// Whether the server says that the request should be sent again.
     var shouldRetry: Bool?
 
     init(_ headers: HTTPHeaders) {
@@ -29,7 +29,7 @@ struct RateHeaders: Sendable, Equatable {
         shouldRetry = headers.first(name: "x-should-retry").flatMap { ["true": true, "false": false][$0.lowercased()] }
     }
 
-    /// How long to wait before a request of so many tokens, as far as the header tells.
+    /// How long to wait before a request with a number of tokens; nil if the header does not say.
     func pause(beforeTokens needed: Int) -> Duration? {
         var pauses: [Duration] = []
         if let remaining = requests.remaining, remaining <= 0, let reset = requests.reset { pauses.append(reset) }

@@ -1,23 +1,23 @@
 import MafinNumerics
 import NIOCore
 
-/// The body of a provider's requests: JSON as the vendor's own page shows it, with variables in its strings.
+/// The body of a provider's requests: JSON as in the vendor's documentation, with variables in its strings.
 ///
 /// ```json
 /// {"model": "$model", "input": "$texts", "dimensions": "$dimensions", "encoding_format": "$encoding"}
 /// {"requests": [{"model": "models/$model", "content": {"parts": [{"text": "$text"}]}, "taskType": "$input_type"}]}
 /// ```
-/// - `"$texts"` becomes the array of all texts. An array of one element in which `$text` stands repeats that element for each text.
+/// - `"$texts"` becomes the array of all texts. An array of one element that contains `$text` repeats that element for each text.
 /// - `"$dimensions"` becomes an integer; `$model`, `$input_type` and `$encoding` strings, also within a longer string.
-/// - A member whose variable has no value is left out, and so is a table or array that is empty after that.
+/// - A member whose variable has no value is left out, and so is an object or array that becomes empty by this.
 struct RequestTemplate: Sendable, Hashable {
-    /// What a template may name.
+    /// The variables of a template.
     enum Variable: String, Sendable, CaseIterable {
         case model, texts, text, dimensions, encoding
         case inputType = "input_type"
     }
 
-    /// Why a template is none.
+    /// Why a template is invalid.
     struct Fault: Error, CustomStringConvertible {
         let description: String
     }
@@ -41,10 +41,10 @@ struct RequestTemplate: Sendable, Hashable {
     }
 
     private let root: Node
-    /// Which variables stand in it.
+    /// The variables that it contains.
     let variables: Set<Variable>
 
-    /// - Throws: ``Fault``: no JSON, an unknown variable, not exactly one place for the texts.
+    /// - Throws: ``Fault``: not JSON, an unknown variable, not exactly one place for the texts.
     init(_ json: String) throws {
         var json = json
         (root, variables) = try json.withUTF8 { bytes in
@@ -60,11 +60,11 @@ struct RequestTemplate: Sendable, Hashable {
         }
         let places = Self.textPlaces(root)
         guard places == 1 else {
-            throw Fault(description: "\"$texts\" or \"$text\" must stand in it exactly once, found \(places)")
+            throw Fault(description: "it must contain \"$texts\" or \"$text\" exactly once, found \(places)")
         }
         let all = Dictionary(uniqueKeysWithValues: Variable.allCases.map { ($0, "1") })
         guard bound([:]).isComplete, bound(all).isComplete else {
-            throw Fault(description: "\"$text\" must stand within an array of one element, which is repeated")
+            throw Fault(description: "\"$text\" must be inside an array of one element, which is repeated")
         }
     }
 
@@ -117,14 +117,14 @@ struct RequestTemplate: Sendable, Hashable {
         }
     }
 
-    /// The template with everything but the texts filled in.
+    /// The template with everything filled in except the texts.
     func bound(_ values: [Variable: String]) -> BoundRequest {
         var writer = Writer()
         if let filled = Self.filled(root, values) { writer.write(filled) }
         return BoundRequest(writer.parts)
     }
 
-    /// A node with all variables but the texts filled in; nil where one of its own has no value, or nothing is left in it.
+    /// A node with all variables filled in except the texts; nil if one of its variables has no value, or nothing is left in it.
     private static func filled(_ node: Node, _ values: [Variable: String]) -> Node? {
         switch node {
         case .literal, .string([.variable(.texts)]): return node
@@ -147,7 +147,7 @@ struct RequestTemplate: Sendable, Hashable {
     }
 
     private struct Writer {
-        /// Head, before each text, after each text, tail.
+        /// The bytes at the start, before each text, after each text, and at the end.
         private(set) var parts: [[UInt8]] = [[]]
         private var isRepeating = false
 

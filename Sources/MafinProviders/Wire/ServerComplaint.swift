@@ -1,28 +1,28 @@
 import Foundation
 
-/// What a server says when it does not answer with vectors, in any of the common shapes.
+/// The error message of a server, read from any of the common forms.
 struct ServerComplaint: Sendable, Equatable {
     /// What to do about it.
     enum Verdict: Sendable, Equatable {
-        /// Ask again later.
+        /// Send it again later.
         case retry
-        /// Ask for less at a time.
+        /// Send smaller requests.
         case tooLarge(BatchLimits.Cause)
-        /// Ask for another encoding of the vectors.
+        /// Request another encoding of the vectors.
         case noEncoding
-        /// Something in the request is refused; perhaps one of its texts.
+        /// The request is refused, perhaps because of one of its texts.
         case refused
         /// Give up.
         case final
     }
 
-    /// HTTP status, or what stands for it in the body of a 200.
+    /// The HTTP status, or the status that the body of a 200 names.
     var status: Int
-    /// The vendor's words.
+    /// The vendor's message.
     var message: String
     /// The vendor's code and type of error, as far as given.
     var labels: [String] = []
-    /// The pause that the body asks for, or the header that came with it.
+    /// The pause that the body or the header asks for.
     var retryDelay: Duration?
 
     /// Reads `{"error":{"message","type","code"}}` (also as the only element of an array), `{"error":".."}`,
@@ -52,10 +52,10 @@ struct ServerComplaint: Sendable, Equatable {
         retryDelay = Self.delay(inDetails: inner["details"]) ?? Self.delay(inWords: message)
     }
 
-    /// Whether the request may be billed although it was not answered: the status comes from a gateway whose server was too slow.
+    /// Whether the request may be billed although it was not answered. These statuses come from gateways whose server was too slow.
     var mayBeBilled: Bool { [502, 504, 520, 524].contains(status) }
 
-    /// An error that came with status 200: its status is read from its code or type.
+    /// An error with status 200. Its status is derived from its code, type and message.
     static func inSuccess(body: some Collection<UInt8>) -> ServerComplaint {
         var complaint = ServerComplaint(status: 400, body: body)
         if let code = complaint.labels.compactMap({ Int($0) }).first(where: { (400..<600).contains($0) }) {
@@ -68,8 +68,8 @@ struct ServerComplaint: Sendable, Equatable {
         return complaint
     }
 
-    /// What to do about it, by status and by the words of the vendors that we know.
-    /// - Parameter words: what a profile adds to those words; they come first.
+    /// What to do about it, by the status and by the known messages of vendors.
+    /// - Parameter words: further messages from a profile, which take precedence.
     func verdict(_ words: ErrorWords = ErrorWords()) -> Verdict {
         if mentions(words.final) { return .final }
         if mentions(words.retry) { return .retry }
@@ -78,7 +78,7 @@ struct ServerComplaint: Sendable, Equatable {
         if [400, 422].contains(status), mentions(words.noEncoding + Self.noEncodingWords) { return .noEncoding }
         if status == 429 {
             if isOutOfQuota { return .final }
-            // One request alone is above the limit of a minute: waiting would not help.
+            // A single request exceeds the limit per minute, so waiting would not help.
             if mentions(["request too large"]) { return .tooLarge(.tokens) }
             return .retry
         }
@@ -90,7 +90,7 @@ struct ServerComplaint: Sendable, Equatable {
         }
     }
 
-    /// Whether a 400 has nothing to do with the text: the model, the key, the quota.
+    /// Whether a 400 is about the model, the key or the quota, and not about the texts.
     private var isAboutTheAccount: Bool {
         if mentions(Self.quotaWords + ["api key", "api_key", "model_not_found", "unauthorized", "authentication"]) {
             return true
@@ -99,8 +99,8 @@ struct ServerComplaint: Sendable, Equatable {
             && mentions(["not found", "does not exist", "no such model", "unknown model", "invalid model"])
     }
 
-    /// Whether waiting does not help after a 429. Vendors also speak of quotas and billing when they mean the rate of a minute: a message that names a
-    /// time to come back, or a rate, is not final.
+    /// Whether waiting does not help after a 429. Vendors also mention quotas and billing when they mean the rate per minute, so a message that
+    /// names a pause or a rate is not final.
     private var isOutOfQuota: Bool {
         if labels.contains(where: { $0.lowercased().contains("insufficient_quota") }) { return true }
         return mentions(Self.quotaWords) && retryDelay == nil && !mentions(Self.rateWords)
@@ -114,7 +114,7 @@ struct ServerComplaint: Sendable, Equatable {
     private static let noEncodingWords = ["encoding_format", "base64", "embedding_type", "encoding format"]
 
     private func sizeCause(_ words: ErrorWords) -> BatchLimits.Cause? {
-        // llama.cpp calls what one text must fit into its physical batch.
+        // One text must fit into what llama.cpp calls its physical batch.
         let causes: [(BatchLimits.Cause, [String])] = [
             (.text, Self.physicalBatchWords), (.tokens, words.tooManyTokens + Self.tokenWords),
             (.items, words.tooManyItems + Self.itemWords), (.text, words.tooLong + Self.lengthWords),
@@ -144,7 +144,7 @@ struct ServerComplaint: Sendable, Equatable {
 
     // MARK: - Numbers in the vendor's words
 
-    /// The bound that the message names, and what was sent: "Requested 453357 tokens, max 300000 tokens per request".
+    /// The limit that the message names, and what was sent: "Requested 453357 tokens, max 300000 tokens per request".
     var namedLimit: (allowed: Int, sent: Int?)? {
         func number(after words: Regex<(Substring, Substring)>) -> Int? {
             message.firstMatch(of: words.ignoresCase()).flatMap { Int($0.1.filter(\.isNumber)) }
@@ -176,7 +176,7 @@ struct ServerComplaint: Sendable, Equatable {
 
     // MARK: - Readable text
 
-    /// A page of HTML without its tags, plain text as it is.
+    /// An HTML page without its tags; plain text as it is.
     private static func readableText(_ text: String) -> String {
         guard text.contains("<") else {
             return text.allSatisfy(\.isWhitespace) ? "no explanation (empty body)" : shortened(text)
@@ -188,18 +188,19 @@ struct ServerComplaint: Sendable, Equatable {
         return "HTML page: " + shortened(kept)
     }
 
-    /// White space run together, at most 300 characters.
+    /// The text with each run of white space replaced by one space, at most 300 characters.
     private static func shortened(_ text: String) -> String {
         let words = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
         return words.count > 300 ? words.prefix(300) + "…" : words
     }
 }
 
-/// What a profile says about its vendor's error messages, besides the words that are common to the vendors; each list is searched for in message, code and type, in any case.
+/// A vendor's error messages, from its profile, besides those that are known for all vendors. Each list holds texts that are searched for in
+/// message, code and type, ignoring case.
 public struct ErrorWords: Sendable, Hashable {
-    /// Asking again would not help.
+    /// Sending the request again would not help.
     public var final: [String] = []
-    /// Asking again later helps, whatever the status.
+    /// Sending the request again later helps, whatever the status.
     public var retry: [String] = []
     /// The request holds too many texts.
     public var tooManyItems: [String] = []
@@ -207,6 +208,6 @@ public struct ErrorWords: Sendable, Hashable {
     public var tooManyTokens: [String] = []
     /// One text alone is too long.
     public var tooLong: [String] = []
-    /// The encoding asked for is not known.
+    /// The requested encoding is not supported.
     public var noEncoding: [String] = []
 }

@@ -13,16 +13,12 @@ struct BalancePlot {
     var summary = ""
     var rows: [Row]
 
-    private static let narrow = 520.0
-
     func svg(width: Double, isNamed: Bool) -> Markup {
-        let isNarrow = width < Self.narrow
+        let isNarrow = width < PlotFrame.narrow
         let rowHeight = isNarrow ? 44.0 : 28.0
-        let labels = rows.map { TextMetrics.width($0.label, fontSize: 13) }.max() ?? 0
-        let number =
-            (rows.flatMap { [Number.count($0.losses), Number.count($0.wins)] }.map {
-                TextMetrics.width($0, fontSize: 12)
-            }.max() ?? 0) + 10
+        let labels = TextMetrics.widest(rows.map(\.label), fontSize: 13)
+        let counts = rows.flatMap { [Number.count($0.losses), Number.count($0.wins)] }
+        let number = TextMetrics.widest(counts, fontSize: PlotFrame.fontSize) + 10
         let left = (isNarrow ? 0 : min(labels + 20, width * 0.34)) + number
         let right = width - number
         let top = PlotFrame.lineHeight + 12

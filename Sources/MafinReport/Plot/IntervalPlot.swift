@@ -20,14 +20,11 @@ struct IntervalPlot {
     /// A range around 0 that is shaded, because its values are too small to be shown; `nil` for no shading.
     var indifference: ClosedRange<Double>?
 
-    /// Below this width names and figures are above their line, not beside it.
-    private static let narrow = 520.0
-
     func svg(width: Double, isNamed: Bool) -> Markup {
-        let isNarrow = width < Self.narrow
+        let isNarrow = width < PlotFrame.narrow
         let rowHeight = isNarrow ? 46.0 : 30.0
         func widest(_ texts: [String], _ most: Double) -> Double {
-            min(most, texts.map { TextMetrics.width($0, fontSize: 13) }.max() ?? 0)
+            min(most, TextMetrics.widest(texts, fontSize: 13))
         }
         let left = isNarrow ? 8 : (widest(rows.map(\.label), width * 0.34) + 20).rounded()
         let right = isNarrow ? width - 8 : (width - widest(rows.map(\.text), width * 0.34) - 24).rounded()

@@ -3,6 +3,8 @@ struct PlotFrame {
     static let fontSize = 12.0
     /// Distance between the baselines of two lines of text.
     static let lineHeight = 16.0
+    /// Narrower drawings put the name of a row above its marks instead of beside them.
+    static let narrow = 520.0
 
     let size: (width: Double, height: Double)
     let left: Double
@@ -14,9 +16,7 @@ struct PlotFrame {
 
     /// Leaves room around the area of the data for the texts of the ticks, the axes' labels, and labels at the ends of lines.
     init(_ plot: Plot, width: Double, yTickTexts: [String], endLabels: [String]) {
-        func widest(_ texts: [String]) -> Double {
-            texts.map { TextMetrics.width($0, fontSize: Self.fontSize) }.max() ?? 0
-        }
+        func widest(_ texts: [String]) -> Double { TextMetrics.widest(texts, fontSize: Self.fontSize) }
         size = (width, (width * plot.aspect).rounded())
         left = (widest(yTickTexts) + 10).rounded(.up)
         // Labels take at most a third of the width. They get a tenth more than estimated, because text beyond the edge would be cut.

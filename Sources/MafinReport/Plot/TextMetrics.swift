@@ -14,6 +14,11 @@ enum TextMetrics {
         return Double(thousandths) / 1000 * fontSize
     }
 
+    /// The width of the widest of the texts; 0 where there are none.
+    static func widest(_ texts: [String], fontSize: Double) -> Double {
+        texts.map { width($0, fontSize: fontSize) }.max() ?? 0
+    }
+
     /// The text if it fits, else as much of its start as fits, with an ellipsis.
     static func fitted(_ text: String, into room: Double, fontSize: Double) -> String {
         guard width(text, fontSize: fontSize) > room else { return text }

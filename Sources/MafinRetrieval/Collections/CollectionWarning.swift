@@ -1,4 +1,4 @@
-/// Something in a collection that is no error, but that its owner should know.
+/// Something in a collection that is not an error, but that its owner should know.
 public struct CollectionWarning: Sendable, Equatable, CustomStringConvertible {
     /// What was noticed.
     public enum Kind: String, Sendable {
@@ -16,9 +16,9 @@ public struct CollectionWarning: Sendable, Equatable, CustomStringConvertible {
     public var line: Int
     /// What was noticed.
     public var kind: Kind
-    /// The text it was noticed at.
+    /// The id of the document or query.
     public var identifier: String
 
-    /// Where, what, and at which text.
+    /// File, line, what was noticed, and the id.
     public var description: String { "\(path):\(line): \(kind.rawValue) (id \"\(identifier)\")" }
 }

@@ -2,7 +2,7 @@
 public struct Document: Sendable, Hashable, Codable, Identifiable {
     /// Unique within its corpus.
     public var id: String
-    /// Empty where the source gives none.
+    /// The title; empty if the source has none.
     public var title: String
     /// The body.
     public var text: String
@@ -14,8 +14,8 @@ public struct Document: Sendable, Hashable, Codable, Identifiable {
         self.text = text
     }
 
-    /// The text that is embedded and indexed: `title + " " + text`, the body alone where there is no title, without
-    /// white space at either end. (BEIR: `(title + sep + text).strip()`.)
+    /// The text that is embedded and indexed: `title + " " + text`, or the body alone if there is no title. White space
+    /// at both ends is removed, as in BEIR's `(title + sep + text).strip()`.
     public var textForEncoding: String {
         (title.isEmpty ? text : title + " " + text).trimmedWhitespace
     }
@@ -25,7 +25,7 @@ public struct Document: Sendable, Hashable, Codable, Identifiable {
 public struct Query: Sendable, Hashable, Codable, Identifiable {
     /// Unique within its collection.
     public var id: String
-    /// What is asked.
+    /// The text of the query.
     public var text: String
 
     /// A query from its parts.
@@ -36,7 +36,7 @@ public struct Query: Sendable, Hashable, Codable, Identifiable {
 }
 
 extension String {
-    /// Without Unicode white space at either end; the string itself (no copy) where there is none.
+    /// The string without Unicode white space at both ends. If there is none, it is the string itself without a copy.
     var trimmedWhitespace: String {
         let scalars = unicodeScalars
         var start = scalars.startIndex

@@ -1,8 +1,8 @@
 import Foundation
 
 extension RetrievalCollection {
-    /// Reads a BEIR folder: `corpus.jsonl`, `queries.jsonl` (or `.gz`) and `qrels/{split}.tsv` (or `.txt`, `.qrels`, `.gz`).
-    /// Labels are read when they are asked for.
+    /// Reads a BEIR folder: `corpus.jsonl`, `queries.jsonl` (or `.gz`) and `qrels/{split}.tsv` (or `.txt`, `.qrels`,
+    /// `.gz`). Labels are read when they are needed.
     init(beirFolder folder: URL) throws {
         let corpusFile = folder.plainOrCompressed("corpus.jsonl")
         guard corpusFile.exists else {
@@ -16,7 +16,8 @@ extension RetrievalCollection {
             labels: try Self.qrelsFiles(in: folder.appendingPathComponent("qrels")).mapValues(Labels.file))
     }
 
-    /// The label files of a folder by the name of their split. A folder without labels is a corpus to search.
+    /// The label files of a folder, by name of their split. Empty if the folder has no labels, because a corpus can be
+    /// searched without labels.
     private static func qrelsFiles(in folder: URL) throws -> [String: URL] {
         guard folder.isFolder else { return [:] }
         let names: [String]
@@ -30,7 +31,7 @@ extension RetrievalCollection {
             let plain = name.hasSuffix(".gz") ? String(name.dropLast(3)) : name
             guard let ending = [".tsv", ".txt", ".qrels"].first(where: plain.hasSuffix) else { continue }
             let split = String(plain.dropLast(ending.count))
-            // Sorted order puts `dev.tsv` before `dev.tsv.gz`: the plain file is the one that is meant.
+            // In sorted order `dev.tsv` comes before `dev.tsv.gz`, so the plain file is used.
             if files[split] == nil { files[split] = folder.appendingPathComponent(name) }
         }
         return files

@@ -3,8 +3,9 @@ import MafinNumerics
 
 extension RetrievalCollection {
     /// Reads LlamaIndex's `EmbeddingQAFinetuneDataset`:
-    /// `{"queries": {id: text}, "corpus": {id: text}, "relevant_docs": {query id: [document id, …]}}`, in any order of the
-    /// three; other members are passed over. Every listed document has grade 1. Texts keep the order of the file.
+    /// `{"queries": {id: text}, "corpus": {id: text}, "relevant_docs": {query id: [document id, …]}}`. The three
+    /// members may be in any order, and other members are ignored. Every listed document has grade 1. Texts keep the
+    /// order of the file.
     init(llamaIndex url: URL) throws {
         let bytes = try LineReader.contents(of: url, expected: "a JSON file of queries, corpus and relevant_docs")
         var reader = LlamaIndexReader(path: url.path)
@@ -39,7 +40,7 @@ private struct LlamaIndexReader {
                     return try scanner.skipValue()
                 }
                 guard sections.insert(section).inserted else {
-                    throw scanner.failure("the member \"\(section)\" stands twice")
+                    throw scanner.failure("the member \"\(section)\" appears twice")
                 }
                 try scanner.members { scanner, identifier in
                     let line = lines.line(at: scanner.offset, in: bytes)
@@ -93,7 +94,7 @@ private struct LlamaIndexReader {
     }
 }
 
-/// Line numbers of growing offsets, each byte looked at once.
+/// Line numbers of ascending offsets. Each byte is read once.
 private struct LineCounter {
     private var counted = 0
     private var line = 1

@@ -4,9 +4,10 @@ import MafinNumerics
 extension RetrievalCollection {
     /// Reads lines of pairs, `{"query": text, "document": text}`.
     ///
-    /// The document may also be called `positive` or `text`, with an optional `title`; a list gives several documents.
-    /// `query_id`, `document_id` and an integer `grade` (or `score`, 1 where absent) are optional. Without identifiers equal
-    /// texts are one text, named `q1`, `q2`, … and `d1`, `d2`, … in the order of their first appearance.
+    /// The document may also be called `positive` or `text`, with an optional `title`. A list stands for several
+    /// documents. `query_id`, `document_id` and an integer `grade` (or `score`; 1 if both are absent) are optional.
+    /// Without identifiers, equal texts count as one text, and texts are named `q1`, `q2`, … and `d1`, `d2`, … in the
+    /// order of their first appearance.
     init(pairs url: URL) throws {
         var reader = PairsReader(path: url.path)
         var lines = try JSONLines(
@@ -32,7 +33,7 @@ private struct PairsReader {
     var warnings: [CollectionWarning] = []
     private var queryIdOfText: [String: String] = [:]
     private var documentIdOfText: [DocumentText: String] = [:]
-    /// Lines of the labels, for the error where one contradicts another.
+    /// Line of each label, for the error if another label contradicts it.
     private var labelLines: [LabelKey: Int] = [:]
 
     private struct DocumentText: Hashable {

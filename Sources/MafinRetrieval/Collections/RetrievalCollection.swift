@@ -1,9 +1,9 @@
 import Foundation
 
-/// Documents, queries and where their labels are: a test collection.
+/// A test collection: documents, queries and their labels.
 ///
-/// Read from a path whose kind says the format: a BEIR folder, a `.json` file as LlamaIndex writes it, or a `.jsonl` file
-/// of pairs (each also `.gz`). Labels are loaded split by split with ``qrels(split:)``.
+/// The format follows from the path: a BEIR folder, a `.json` file of LlamaIndex, or a `.jsonl` file of pairs. Files
+/// may be compressed (`.gz`). Labels are loaded split by split with ``qrels(split:)``.
 public struct RetrievalCollection: Sendable {
     /// The formats that are read.
     public enum Format: String, Sendable, Codable {
@@ -17,17 +17,18 @@ public struct RetrievalCollection: Sendable {
         case memory
     }
 
-    /// Where it was read from.
+    /// The file or folder that it was read from; `nil` for a collection made in memory.
     public let source: URL?
-    /// How it was written.
+    /// The format of the source.
     public let format: Format
     /// The corpus, in the order of its file.
     public let documents: [Document]
     /// The queries of all splits, in the order of their file.
     public let queries: [Query]
-    /// What the user should know though it is no error: empty texts, repeated labels.
+    /// Things that are not errors, but that the user should know: empty texts, repeated labels.
     public let warnings: [CollectionWarning]
-    /// Names of the splits that have labels, `train`, `dev`, `test` first, then by name. A single file has one: `all`.
+    /// Names of the splits that have labels: `train`, `dev` and `test` first, then the others by name. A single file
+    /// has one split, `all`.
     public let splits: [String]
     /// Row of each document.
     public let documentIndex: [String: Int]
@@ -36,7 +37,7 @@ public struct RetrievalCollection: Sendable {
 
     private let labels: [String: Labels]
 
-    /// Where the labels of a split are.
+    /// The place of the labels of a split.
     enum Labels: Sendable {
         case file(URL)
         case value(Qrels)
@@ -45,9 +46,9 @@ public struct RetrievalCollection: Sendable {
     /// Name of the only split of a single-file collection.
     public static let wholeSplit = "all"
 
-    /// Reads a collection; the format follows from the path.
-    /// - Throws: ``RetrievalError``, naming file, line and identifier, for a missing or damaged file, malformed JSON, a missing
-    ///   field, an identifier used twice, a label of an unknown text, or an empty corpus.
+    /// Reads a collection. The format follows from the path.
+    /// - Throws: ``RetrievalError`` with file, line and identifier, for a missing or damaged file, malformed JSON, a
+    ///   missing field, an identifier that is used twice, a label of an unknown text, or an empty corpus.
     public init(contentsOf url: URL) throws {
         var name = url.lastPathComponent.lowercased()
         if name.hasSuffix(".gz") { name.removeLast(3) }
@@ -66,7 +67,7 @@ public struct RetrievalCollection: Sendable {
     }
 
     /// A collection in memory.
-    /// - Parameter qrels: labels by name of their split; every text they name is here.
+    /// - Parameter qrels: labels by name of their split.
     /// - Precondition: identifiers are unique, and labels name texts of the collection.
     public init(documents: [Document], queries: [Query], qrels: [String: Qrels]) {
         self.init(
@@ -112,9 +113,10 @@ public struct RetrievalCollection: Sendable {
 
 extension RetrievalCollection {
     /// The labels of a split.
-    /// - Throws: ``RetrievalError/unknownSplit(path:split:available:)``; ``RetrievalError/noJudgedQueries(path:)`` where none of
-    ///   its labels is relevant; for files also what `Qrels(contentsOf:)` throws, and
-    ///   ``RetrievalError/unknownIdentifier(path:line:kind:identifier:)`` for a label of a text that is not here.
+    /// - Throws: ``RetrievalError/unknownSplit(path:split:available:)``; ``RetrievalError/noJudgedQueries(path:)`` if
+    ///   no label is relevant; for files also what `Qrels(contentsOf:)` throws, and
+    ///   ``RetrievalError/unknownIdentifier(path:line:kind:identifier:)`` for a label of a text that the collection
+    ///   does not have.
     public func qrels(split: String) throws -> Qrels {
         let qrels: Qrels
         switch labels[split] {
@@ -129,9 +131,9 @@ extension RetrievalCollection {
         return qrels
     }
 
-    /// Reads qrels of any file against this collection.
-    /// - Throws: what `Qrels(contentsOf:)` throws, and ``RetrievalError/unknownIdentifier(path:line:kind:identifier:)`` for a
-    ///   label of a text that is not here.
+    /// Reads qrels from any file, and checks them against this collection.
+    /// - Throws: what `Qrels(contentsOf:)` throws, and ``RetrievalError/unknownIdentifier(path:line:kind:identifier:)``
+    ///   for a label of a text that the collection does not have.
     public func qrels(contentsOf url: URL) throws -> Qrels {
         try Qrels(contentsOf: url) { path, line, query, document, _ in
             guard queryIndex[query] != nil else {
@@ -143,13 +145,14 @@ extension RetrievalCollection {
         }
     }
 
-    /// The file that holds a split's labels; the source itself for a single-file collection, `nil` in memory.
+    /// The file that holds a split's labels. For a single-file collection it is the source itself. `nil` for a
+    /// collection in memory, and for an unknown split of a BEIR folder.
     public func file(ofSplit split: String) -> URL? {
         if case .file(let url) = labels[split] { return url }
         return format == .beir ? nil : source
     }
 
-    /// All files of the collection, in a fixed order. A fingerprint of the data covers them.
+    /// All files of the collection, in a fixed order.
     public var sourceFiles: [URL] {
         guard let source else { return [] }
         guard format == .beir else { return [source] }

@@ -1,25 +1,25 @@
 import Foundation
 
-/// A document or a query, as files hold them one to a line.
+/// A document or a query, of which files hold one per line.
 protocol CollectionText: Identifiable, Equatable where ID == String {
     static var kind: RetrievalError.TextKind { get }
 
-    /// The lines of a file, or of the file of a BEIR folder.
+    /// The lines of a file, with the fields of this kind of text.
     static func lines(of url: URL) throws -> JSONLines
 
     /// The text of a line.
     init(_ object: JSONLines.Object) throws
 
-    /// What an encoder reads; empty where there is nothing but white space.
+    /// The text that an encoder reads; empty if the source has only white space.
     var content: String { get }
 }
 
 extension CollectionWarning.Kind {
-    /// A text of a kind without content.
+    /// The warning for a text of this kind without content.
     static func empty(_ kind: RetrievalError.TextKind) -> Self { kind == .document ? .emptyDocument : .emptyQuery }
 }
 
-/// Texts with unique identifiers, and the line each was read from.
+/// Texts with unique identifiers, and the line from which each was read.
 struct TextTable<Text: CollectionText> {
     let path: String
     private(set) var texts: [Text] = []
@@ -28,7 +28,7 @@ struct TextTable<Text: CollectionText> {
 
     init(path: String) { self.path = path }
 
-    /// The texts of a file of lines; at least one.
+    /// Reads the texts of a file of lines.
     init(lines url: URL, warnings: inout [CollectionWarning]) throws {
         self.init(path: url.path)
         var lines = try Text.lines(of: url)
@@ -50,8 +50,8 @@ struct TextTable<Text: CollectionText> {
         }
     }
 
-    /// Adds a text that may be there already, under the identifier that is given. Without one, the text keeps the name by which it is
-    /// `known`, or gets the next that is free: `prefix` and a number.
+    /// Adds a text, unless it is there already. It gets the given identifier. If none is given, it keeps the name by
+    /// which it is `known`, or gets the next free name: `prefix` and a number.
     /// - Returns: its identifier.
     mutating func keep(
         _ given: String?, orNamed prefix: String, known: inout String?, line: Int,
@@ -71,7 +71,7 @@ struct TextTable<Text: CollectionText> {
         return name
     }
 
-    /// - Throws: ``RetrievalError/emptyCollection(path:kind:)`` where there is no text at all.
+    /// - Throws: ``RetrievalError/emptyCollection(path:kind:)`` if there is no text.
     func requireAny() throws {
         guard !texts.isEmpty else { throw RetrievalError.emptyCollection(path: path, kind: Text.kind) }
     }

@@ -8,7 +8,7 @@ public struct MetricDifference: Sendable, Equatable, Codable {
     public var high: Double
     /// Two-sided p of the paired randomization test.
     public var p: Double
-    /// `p` after Holm's correction over all systems compared in this metric.
+    /// `p` after Holm's correction over all systems that are compared in this metric.
     public var pHolm: Double
 
     /// A difference from its parts.
@@ -27,7 +27,7 @@ public struct SystemEvaluation: Sendable, Equatable, Codable {
     public var name: String
     /// Mean of each metric over the judged queries.
     public var metrics: [Metric: Double]
-    /// Difference to the baseline in each metric; absent for the baseline itself.
+    /// Difference to the baseline in each metric; `nil` for the baseline itself.
     public var difference: [Metric: MetricDifference]?
 
     /// A row from its parts.
@@ -38,17 +38,17 @@ public struct SystemEvaluation: Sendable, Equatable, Codable {
     }
 }
 
-/// Several systems on one split, each against one baseline: what `mafin evaluate --json` prints.
+/// Several systems on one split, each compared with the same baseline. `mafin evaluate --json` prints it.
 public struct EvaluationReport: Sendable, Equatable, Codable {
     /// The split that was measured.
     public var split: String
-    /// Name of the system to which differences are taken.
+    /// Name of the system that is subtracted from the others.
     public var baseline: String
     /// Number of queries in every mean.
     public var queries: Int
-    /// Judged queries left out because nothing is relevant for them.
+    /// Number of judged queries that are left out because they have no relevant document.
     public var queriesWithoutRelevantDocument: Int
-    /// The systems, in the order given.
+    /// The systems, in the given order.
     public var systems: [SystemEvaluation]
 
     /// A report from its parts.
@@ -64,9 +64,9 @@ public struct EvaluationReport: Sendable, Equatable, Codable {
 
     /// Measures the systems and compares each with the baseline.
     /// - Parameters:
-    ///   - runs: the systems by name, the baseline among them.
-    ///   - baseline: name of the system to which differences are taken.
-    ///   - metrics: in each metric, all differences share the resampled queries.
+    ///   - runs: the systems by name, including the baseline.
+    ///   - baseline: name of the system that is subtracted from the others.
+    ///   - metrics: the metrics to compute. All differences use the same resampled queries.
     /// - Throws: ``RetrievalError/noJudgedQueries(path:)`` where no query has a relevant document.
     public init(
         split: String, runs: [(name: String, run: Run)], qrels: Qrels, baseline: String,
@@ -79,7 +79,7 @@ public struct EvaluationReport: Sendable, Equatable, Codable {
             baseline: baseline, metrics: metrics, bootstrap: bootstrap, test: test)
     }
 
-    /// Compares systems that are measured already, all on the same qrels, once each.
+    /// Compares systems that have been measured once each, on the same qrels.
     /// - Throws: ``RetrievalError/noJudgedQueries(path:)`` where no query has a relevant document.
     public init(
         split: String, evaluations: [(name: String, evaluation: RunEvaluation)], baseline: String,
@@ -91,8 +91,8 @@ public struct EvaluationReport: Sendable, Equatable, Codable {
             baseline: baseline, metrics: metrics, bootstrap: bootstrap, test: test)
     }
 
-    /// Compares systems that are measured already, all on the same qrels. Intervals and p of a system that has several seeds include
-    /// the variance between them.
+    /// Compares systems that have been measured on the same qrels. For a system with several seeds, interval and p
+    /// include the variance between seeds.
     /// - Throws: ``RetrievalError/noJudgedQueries(path:)`` where no query has a relevant document.
     public init(
         split: String, evaluations: [(name: String, evaluation: SeededEvaluation)], baseline: String,
@@ -104,7 +104,7 @@ public struct EvaluationReport: Sendable, Equatable, Codable {
         }
         guard !reference.mean.queryIds.isEmpty else { throw RetrievalError.noJudgedQueries(path: split) }
         let others = evaluations.indices.filter { evaluations[$0].name != baseline }
-        // One column per system and metric, so that all share one set of resamples.
+        // One column per system and metric, so that all use the same resamples.
         let columns = metrics.flatMap { metric in
             others.map { evaluations[$0].evaluation.mean.differences(from: reference.mean, in: metric) }
         }

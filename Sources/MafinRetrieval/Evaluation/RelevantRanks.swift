@@ -1,15 +1,16 @@
 import MafinNumerics
 
-/// A metric of one query's ranking, from the scores of all documents; the documents are not sorted.
+/// Computes a metric of one query's ranking from the scores of all documents, without sorting the documents.
 ///
-/// Only the ranks of the relevant documents are counted, in one pass over the scores.
+/// It computes only the ranks of the relevant documents, in one pass over the scores.
 package struct RelevantRanks: Sendable {
     /// Place of each document among equal scores.
     private let tieOrder: [Int32]
     private let metric: Metric
     private let cutoff: Int
 
-    /// trec_eval's place of each document among equal scores: by id, descending bytewise, as in ``Run``.
+    /// The place of each document among equal scores in trec_eval's order: by the bytes of the id, descending, as in
+    /// ``Run``.
     /// - Complexity: O(documents · log documents).
     package static func tieOrder(documentIds: [String]) -> [Int32] {
         let order = documentIds.indices.sorted {
@@ -20,7 +21,7 @@ package struct RelevantRanks: Sendable {
         return places
     }
 
-    /// - Parameter tieOrder: place of each document among equal scores; lower ranks first.
+    /// - Parameter tieOrder: place of each document among equal scores. The lower place ranks first.
     package init(tieOrder: [Int32], metric: Metric) {
         self.tieOrder = tieOrder
         self.metric = metric
@@ -31,20 +32,21 @@ package struct RelevantRanks: Sendable {
         }
     }
 
-    /// The metric of the ranking that `scores` make, one score a document.
-    /// - Parameter judged: the relevant documents of the query with their grades, each document once.
+    /// The metric of the ranking by `scores`, which has one score per document.
+    /// - Parameter judged: the relevant documents of the query with their grades. Each document is named once.
     package func value(of scores: UnsafeBufferPointer<Float>, judged: [(document: Int, grade: Int)]) -> Double {
         func precedes(_ a: Int, _ b: Int) -> Bool {
             scores[a] > scores[b] || (scores[a] == scores[b] && tieOrder[a] < tieOrder[b])
         }
-        // Documents below the last rank that counts do not matter.
+        // Documents below the last rank that counts are ignored.
         let least = threshold(scores)
         let relevant = judged.filter { scores[$0.document] >= least }.sorted { precedes($0.document, $1.document) }
         let judgedGrades = judged.map(\.grade)
         guard let last = relevant.last?.document else {
             return metric.value(of: JudgedRanking(grades: [], judgedGrades: judgedGrades))
         }
-        // between[i]: documents that rank right before relevant[i], itself not counted.
+        // between[i]: number of documents that rank between relevant[i − 1] and relevant[i]. It includes relevant[i −
+        // 1] itself, so that the sums are ranks from 0.
         var between = [Int](repeating: 0, count: relevant.count)
         let lowest = scores[last]
         for document in scores.indices where scores[document] >= lowest {
@@ -68,7 +70,7 @@ package struct RelevantRanks: Sendable {
         return metric.value(of: JudgedRanking(grades: grades, judgedGrades: judgedGrades))
     }
 
-    /// The metric of each row of a score matrix, `(queries, documents)`, on all threads.
+    /// The metric of each row of a score matrix, `(queries, documents)`. Runs on all threads.
     /// - Parameter judged: the relevant documents of each row.
     package func values(of scores: Matrix, judged: [[(document: Int, grade: Int)]]) -> [Double] {
         let columns = scores.columns
@@ -80,11 +82,12 @@ package struct RelevantRanks: Sendable {
         }
     }
 
-    /// The score of the last rank that counts; −∞ where the cutoff is so deep that finding it would not pay.
+    /// The score at the last rank that counts; −∞ if the cutoff is so deep that finding the score would cost more than
+    /// it saves.
     private func threshold(_ scores: UnsafeBufferPointer<Float>) -> Float {
         guard cutoff < min(scores.count, 1_000) else { return -.infinity }
         return withUnsafeTemporaryAllocation(of: Float.self, capacity: cutoff) { best in
-            // The best so far, falling; most scores are below the last of them and cost one comparison.
+            // The best scores so far, descending. Most scores are below the last of them and cost one comparison.
             best.initialize(repeating: -.infinity)
             for score in scores where score > best[cutoff - 1] {
                 var place = cutoff - 1

@@ -6,9 +6,9 @@ public struct RunEvaluation: Sendable, Equatable, Codable {
     public let values: [Metric: [Double]]
     /// The mean over all of ``queryIds``.
     public let means: [Metric: Double]
-    /// Judged queries that were left out because nothing is relevant for them.
+    /// Number of judged queries that were left out because they have no relevant document.
     public let queriesWithoutRelevantDocument: Int
-    /// Measured queries without a result list in the run; they count 0.
+    /// Number of measured queries without a ranking in the run. They count as 0.
     public let queriesWithoutResult: Int
 
     /// The differences of a metric, query by query: this run minus `baseline`.
@@ -21,7 +21,8 @@ public struct RunEvaluation: Sendable, Equatable, Codable {
         return zip(mine, theirs).map { $0 - $1 }
     }
 
-    /// The values of those queries for which `isIncluded` holds, and their means. Counts of queries left out stay those of the whole.
+    /// The values of the queries for which `isIncluded` returns `true`, and their means. The counts of queries left out
+    /// do not change.
     public func filter(_ isIncluded: (_ queryId: String) -> Bool) -> RunEvaluation {
         let kept = queryIds.indices.filter { isIncluded(queryIds[$0]) }
         let values = values.mapValues { column in kept.map { column[$0] } }
@@ -34,8 +35,8 @@ public struct RunEvaluation: Sendable, Equatable, Codable {
 
 /// Measures a run.
 ///
-/// The mean is over every judged query with a relevant document: one that the run does not answer counts 0 (trec_eval
-/// `-c`). Queries that only the run names are ignored.
+/// The mean is over every judged query with a relevant document. A query that the run does not answer counts as 0
+/// (trec_eval `-c`). Queries that only the run has are ignored.
 /// - Complexity: linear in the rankings' length.
 public func evaluate(_ run: Run, against qrels: Qrels, metrics: [Metric] = Metric.standard) -> RunEvaluation {
     var queryIds: [String] = []

@@ -1,11 +1,11 @@
-/// How one query's scores are brought to a scale that other systems' scores share, before they are added.
+/// How the scores of one query are normalised before they are added to those of another system.
 public enum ScoreNormalization: String, Sendable, Codable, CaseIterable {
-    /// `(s − mean) / standard deviation` over the list: how many standard deviations a score is above the mean.
+    /// `(s − mean) / standard deviation` over the list.
     case zScore = "z-score"
     /// `(s − least) / (greatest − least)`, within 0…1 (Lee 1997).
     case minMax = "min-max"
 
-    /// Normalises one query's scores in place. Where all are equal they become 0: the list says nothing.
+    /// Normalises one query's scores in place. If all are equal, they become 0.
     ///
     /// Sums are in double precision.
     /// - Complexity: O(count), two passes.
@@ -28,7 +28,7 @@ public enum ScoreNormalization: String, Sendable, Codable, CaseIterable {
             }
             (offset, width) = (Double(least), Double(greatest) - Double(least))
         }
-        // A spread of rounding errors is none.
+        // Differences of the size of rounding errors count as equal scores.
         guard width > 1e-7 * max(abs(offset), 1e-30) else {
             scores.update(repeating: 0)
             return

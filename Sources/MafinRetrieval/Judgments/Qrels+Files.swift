@@ -2,17 +2,17 @@ import Foundation
 import MafinNumerics
 
 extension Qrels {
-    /// Reads qrels (plain or gzip).
+    /// Reads qrels from a plain or gzip file.
     ///
-    /// BEIR's three columns `query document grade`, with or without a header line, or TREC's four
-    /// `query iteration document grade`; separated by tabs or white space.
-    /// - Throws: ``RetrievalError``, naming file and line, for a missing file, a line with too few or too many columns,
-    ///   a grade that is no integer, or a pair that is listed twice.
+    /// A line has BEIR's three columns `query document grade` or TREC's four columns `query iteration document grade`,
+    /// separated by tabs or white space. BEIR's header line is optional.
+    /// - Throws: ``RetrievalError`` with file and line, for a missing file, a line with too few or too many columns, a
+    ///   grade that is not an integer, or a pair that is listed twice.
     public init(contentsOf url: URL) throws {
         try self.init(contentsOf: url) { _, _, _, _, _ in }
     }
 
-    /// As above; `check` is called with path, line, query and document and grade of each label before it is kept.
+    /// The same. `check` is called for each label before it is kept.
     init(
         contentsOf url: URL,
         check: (_ path: String, _ line: Int, _ query: String, _ document: String, _ grade: Int) throws -> Void
@@ -54,7 +54,7 @@ extension Qrels {
         }
     }
 
-    /// How a qrels file is laid out.
+    /// The format of a qrels file.
     public enum FileFormat: Sendable {
         /// `query <tab> document <tab> grade`, with BEIR's header.
         case beir
@@ -62,8 +62,10 @@ extension Qrels {
         case trec
     }
 
-    /// Writes qrels, whole or not at all: queries in their order, documents of a query by grade and identifier.
-    /// - Throws: ``RetrievalError/unwritableIdentifier(identifier:)``, or `NumericsError` where the file cannot be written.
+    /// Writes qrels, whole or not at all. Queries keep their order. The documents of a query are sorted by grade,
+    /// descending, then by identifier.
+    /// - Throws: ``RetrievalError/unwritableIdentifier(identifier:)``, or `NumericsError` if the file cannot be
+    ///   written.
     public func write(to url: URL, as format: FileFormat = .beir) throws {
         var text = format == .beir ? "query-id\tcorpus-id\tscore\n" : ""
         for query in queryIds {
@@ -76,12 +78,5 @@ extension Qrels {
             }
         }
         try AtomicFile.write(Data(text.utf8), to: url)
-    }
-}
-
-/// Refuses an identifier that would break a file whose columns are separated by white space.
-func requireWritable(_ identifier: String) throws {
-    guard !identifier.isEmpty, !identifier.unicodeScalars.contains(where: { $0.properties.isWhitespace }) else {
-        throw RetrievalError.unwritableIdentifier(identifier: identifier)
     }
 }

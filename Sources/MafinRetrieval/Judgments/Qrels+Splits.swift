@@ -1,16 +1,17 @@
 import MafinNumerics
 
 extension Qrels {
-    /// Cuts the labels into parts such that no query and no relevant document of one part has the same content as one of another.
+    /// Cuts the labels into parts, so that no two parts share a query or a relevant document of the same content.
     ///
-    /// Queries that share their text or a relevant document, directly or through others, form a group. The largest group is dealt out first,
-    /// equal ones in an order that `seed` decides, each to the part that lacks most queries.
+    /// Queries that share their text or a relevant document, directly or through other queries, form a group. Groups
+    /// are assigned in order of falling size; `seed` determines the order of groups of equal size. Each group goes to
+    /// the part that lacks the most queries.
     /// - Parameters:
     ///   - shares: name and relative size of each part, for instance `[("train", 0.7), ("dev", 0.1), ("test", 0.2)]`.
     ///   - identity: which queries and documents have the same content.
-    ///   - seed: the same seed, the same labels: the same parts.
-    /// - Returns: for each name its labels, queries in their order here.
-    /// - Throws: ``RetrievalError/inseparableLabels(queries:largestComponent:parts:)`` where a part would stay empty.
+    ///   - seed: equal seeds and labels give equal parts.
+    /// - Returns: for each name the labels of its part. Queries keep their order.
+    /// - Throws: ``RetrievalError/inseparableLabels(queries:largestComponent:parts:)`` if a part would stay empty.
     public func split(
         into shares: [(name: String, share: Double)], identity: ContentIdentity, seed: UInt64
     ) throws -> [String: Qrels] {
@@ -22,7 +23,8 @@ extension Qrels {
         let targets = shares.map { $0.share / total * Double(queryIds.count) }
         var filled = [Double](repeating: 0, count: shares.count)
         var part: [String: Int] = [:]
-        // Large groups first, while there is room for them; `sort` is not promised to be stable, so the shuffle decides ties.
+        // Large groups come first, while there is room for them. The sort includes the shuffled position, because
+        // `sort` is not guaranteed to be stable.
         let bySize = groups.enumerated().sorted { ($1.element.count, $0.offset) < ($0.element.count, $1.offset) }
         for (_, group) in bySize {
             let neediest = shares.indices.max { targets[$0] - filled[$0] < targets[$1] - filled[$1] } ?? 0
@@ -39,7 +41,8 @@ extension Qrels {
             })
     }
 
-    /// The queries in groups that share a text or relevant documents; groups and their members in the order of ``queryIds``.
+    /// The groups of queries that share a text or relevant documents. Groups and their members are in the order of
+    /// ``queryIds``.
     private func connectedQueries(_ identity: ContentIdentity) -> [[String]] {
         var parent = Array(queryIds.indices)
         func root(_ index: Int) -> Int {
@@ -51,7 +54,7 @@ extension Qrels {
             return index
         }
         func join(_ index: Int, _ other: Int) {
-            // The earlier query stays root, whatever order a dictionary has.
+            // The earlier query stays the root, so that the result does not depend on the order of a dictionary.
             let (a, b) = (root(index), root(other))
             parent[max(a, b)] = min(a, b)
         }

@@ -1,6 +1,6 @@
 /// Relevance judgments: for each judged query, the grade of each judged document.
 ///
-/// A document is relevant where its grade is 1 or more (trec_eval's `-l 1`); an unjudged document counts as grade 0.
+/// A document is relevant if its grade is 1 or more (trec_eval's `-l 1`). An unjudged document counts as grade 0.
 /// Queries keep the order in which they were first named, so that everything derived from qrels is reproducible.
 public struct Qrels: Sendable, Equatable {
     /// The judged queries, in the order of their first label.
@@ -13,14 +13,14 @@ public struct Qrels: Sendable, Equatable {
         grades = [:]
     }
 
-    /// Judgments from `(query, document, grade)`; a later grade of the same pair replaces the earlier one.
+    /// Judgments from `(query, document, grade)`. A later grade of the same pair replaces the earlier one.
     public init(_ labels: [(query: String, document: String, grade: Int)]) {
         self.init()
         for label in labels { insert(query: label.query, document: label.document, grade: label.grade) }
     }
 
     /// Sets the grade of one document for one query.
-    /// - Returns: the grade that the pair had before, if any.
+    /// - Returns: the grade that the pair had before; `nil` if there was none.
     @discardableResult
     public mutating func insert(query: String, document: String, grade: Int) -> Int? {
         if let previous = grades[query, default: [:]].updateValue(grade, forKey: document) { return previous }
@@ -31,10 +31,10 @@ public struct Qrels: Sendable, Equatable {
     /// The grades of one query's judged documents; `nil` for a query without judgments.
     public subscript(queryId: String) -> [String: Int]? { grades[queryId] }
 
-    /// The grade of a document for a query; `nil` where the pair is not judged.
+    /// The grade of a document for a query; `nil` if the pair is not judged.
     public func grade(query: String, document: String) -> Int? { grades[query]?[document] }
 
-    /// The relevant documents (grade ≥ 1) of a query, best grade first, equal grades by identifier.
+    /// The relevant documents (grade ≥ 1) of a query, by grade, descending, then by identifier.
     public func relevantDocuments(of queryId: String) -> [(document: String, grade: Int)] {
         (grades[queryId] ?? [:]).filter { $0.value > 0 }
             .map { (document: $0.key, grade: $0.value) }
@@ -52,7 +52,7 @@ public struct Qrels: Sendable, Equatable {
     /// Whether nothing is judged.
     public var isEmpty: Bool { queryIds.isEmpty }
 
-    /// The judgments of those queries for which `isIncluded` holds, in the same order.
+    /// The judgments of the queries for which `isIncluded` returns `true`, in the same order.
     public func filter(_ isIncluded: (_ queryId: String) throws -> Bool) rethrows -> Qrels {
         var kept = Qrels()
         kept.queryIds = try queryIds.filter(isIncluded)

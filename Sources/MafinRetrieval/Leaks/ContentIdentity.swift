@@ -1,15 +1,15 @@
-/// Which queries, and which documents, have the same content under different identifiers.
+/// Tells which queries and which documents have the same content under different identifiers.
 ///
-/// Texts that differ only in case, punctuation and white space (``TextShingles/normalized(_:)``) are the same content. A text without any
-/// word is the same as no other.
+/// Texts that differ only in case, punctuation and white space (``TextShingles/normalized(_:)``) have the same content.
+/// A text without any word has the same content as no other text.
 public struct ContentIdentity: Sendable {
     private let queries: [String: Int]
     private let documents: [String: Int]
 
-    /// What stands for a content: equal for equal contents.
+    /// A key that is equal for equal contents.
     package enum Key: Hashable {
         case content(Int)
-        /// The text is unknown or holds no word: the identifier is all there is.
+        /// For a text that is unknown or has no word, the identifier.
         case identifier(String)
     }
 
@@ -19,7 +19,7 @@ public struct ContentIdentity: Sendable {
         self.documents = Self.numbers(documents.lazy.map { ($0.id, $0.textForEncoding) })
     }
 
-    /// The contents of a collection's queries and documents as far as these labels name them.
+    /// The contents of those queries and documents of a collection that these labels name.
     public init(_ collection: RetrievalCollection, labelledBy qrels: [Qrels]) {
         var documents = Set<String>()
         for labels in qrels {

@@ -1,13 +1,16 @@
 import Foundation
 import MafinNumerics
 
-/// The queries that a system learned from or was chosen on, by their texts: what queries to measure on must not be among.
+/// The texts of the queries that a system learned from or was chosen on. It must not be measured on queries with these
+/// texts.
 ///
-/// A system that has learned a query's answer is rewarded for memory when it is asked the same text again. That is the leak that every
-/// command guards against: the same text, but for case, punctuation and white space, whatever the identifiers are. That a *document* is
-/// relevant on both sides is no leak, since new questions about known documents are what is measured (``QueryPartition`` reports them apart).
+/// A system that has learned a query's answer is rewarded for memory when the same text is asked again. Every command
+/// guards against this leak. Texts count as the same if they differ only in case, punctuation and white space;
+/// identifiers are ignored. A *document* that is relevant on both sides is not a leak, because new questions about
+/// known documents are to be measured (``QueryPartition`` reports them separately).
 ///
-/// Texts are kept as 64-bit fingerprints, so that an artefact can carry them and nobody can read them.
+/// Texts are kept as 64-bit fingerprints, so that an artefact does not contain the texts. A fingerprint can still
+/// confirm a guessed text.
 public struct KnownQueries: Sendable, Equatable {
     private let fingerprints: Set<UInt64>
 
@@ -16,13 +19,13 @@ public struct KnownQueries: Sendable, Equatable {
         fingerprints = Set(queries.map { Self.fingerprint($0.text) })
     }
 
-    /// Those of `queries` whose text is known, in their order.
+    /// The members of `queries` whose text is known, in their order.
     public func among(_ queries: [Query]) -> [Query] {
         queries.filter { fingerprints.contains(Self.fingerprint($0.text)) }
     }
 
-    /// Does nothing where no query to measure on is known.
-    /// - Parameter split: where the queries come from, for the error.
+    /// Checks that none of the queries is known.
+    /// - Parameter split: name of the split of the queries, for the error.
     /// - Throws: ``RetrievalError/knownQueries(split:known:measured:identifier:text:)``.
     public func requireNone(among queries: [Query], split: String) throws {
         let known = among(queries)
@@ -31,7 +34,7 @@ public struct KnownQueries: Sendable, Equatable {
             split: split, known: known.count, measured: queries.count, identifier: first.id, text: first.text)
     }
 
-    /// The first 64 bits of the normalised text's SHA-256; of the text itself where it holds no word.
+    /// The first 64 bits of the SHA-256 of the normalised text, or of the text itself if it has no word.
     private static func fingerprint(_ text: String) -> UInt64 {
         let normalized = TextShingles.normalized(text)
         let digest = ContentHash.sha256(Array((normalized.isEmpty ? text : normalized).utf8))
@@ -40,7 +43,7 @@ public struct KnownQueries: Sendable, Equatable {
 
     // MARK: As a file
 
-    /// One fingerprint a line, sixteen hexadecimal digits, ascending.
+    /// One fingerprint per line, as sixteen hexadecimal digits, ascending.
     package var lines: Data {
         Data(
             fingerprints.sorted().map { fingerprint in

@@ -1,38 +1,39 @@
-/// Texts to measure on that are, word for word or nearly, also among those that were learned from or chosen on.
+/// Texts of the measured split that are equal or similar to texts that were learned from or chosen on.
 ///
-/// Only equal query texts are refused (``KnownQueries``). What is nearly equal is for people to judge: a claim and its negation are alike and
-/// are two questions.
+/// Only equal query texts are refused (``KnownQueries``). People have to judge similar texts: a claim and its negation
+/// are similar, but they are two different questions.
 public struct LeakReport: Sendable {
-    /// A text on either side of the split, and how alike they are.
+    /// A text of each side of the split, and their similarity.
     public struct Pair<Text: Sendable>: Sendable {
-        /// Learned from, or chosen on.
+        /// The text that was learned from or chosen on.
         public let learned: Text
-        /// To measure on.
+        /// The text of the measured split.
         public let measured: Text
-        /// Jaccard coefficient of their shingles; 1 where they are equal.
+        /// Jaccard coefficient of their shingles; 1 if they are equal.
         public let similarity: Double
-        /// Whether they are equal but for case, punctuation and white space.
+        /// Whether they differ at most in case, punctuation and white space.
         public let isEqual: Bool
     }
 
-    /// Pairs of queries, those that are equal first, then by similarity.
+    /// Pairs of queries. Equal pairs come first, then the others by similarity, descending.
     public let queries: [Pair<Query>]
-    /// Pairs of relevant documents with different identifiers: one relevant for learned queries, the other for measured ones only.
+    /// Pairs of documents with different identifiers. One is relevant for a learned query, the other only for measured
+    /// queries.
     public let documents: [Pair<Document>]
     /// Number of queries that were learned from or chosen on.
     public let learnedQueries: Int
-    /// Number of queries to measure on.
+    /// Number of queries of the measured split.
     public let measuredQueries: Int
 
-    /// What queries are compared by.
+    /// How queries are compared.
     public static let comparisonOfQueries = SimilarTexts()
-    /// What documents are compared by.
+    /// How documents are compared.
     public static let comparisonOfDocuments = SimilarTexts(shingles: .words(3), threshold: 0.8)
 
     /// Compares both sides.
     /// - Parameters:
-    ///   - learned: labels that are learned from and chosen on.
-    ///   - measured: labels to measure on.
+    ///   - learned: labels that are learned from or chosen on.
+    ///   - measured: labels of the measured split.
     public init(_ collection: RetrievalCollection, learned: [Qrels], measured: Qrels) {
         let learnedQueries = collection.queries.filter { query in learned.contains { $0[query.id] != nil } }
         let measuredQueries = collection.queries(judgedIn: measured)
@@ -66,6 +67,6 @@ public struct LeakReport: Sendable {
             }
     }
 
-    /// Ids of the queries to measure on that have a twin on the other side.
+    /// Ids of the measured queries that have an equal or similar text on the other side.
     public var affectedQueries: Set<String> { Set(queries.map(\.measured.id)) }
 }

@@ -1,27 +1,27 @@
-/// Test queries by whether training saw their answers.
+/// The test queries, partitioned by whether training saw their answers.
 ///
-/// NUDGE, memories of queries and the popularity of documents help only where a document was the answer of a training query. What they gain
-/// there says nothing about documents that are added later, so both kinds are reported apart.
+/// NUDGE, query memories and the popularity of documents help only for documents that answer a training query. Such a
+/// gain says nothing about documents that are added later, so both kinds of queries are reported separately.
 public struct QueryPartition: Sendable, Codable, Hashable {
     /// A kind of test query.
     public enum Part: String, Sendable, Codable, CaseIterable {
-        /// The content of every relevant document was relevant for some training query.
+        /// Every relevant document has the content of a document that is relevant for some training query.
         case seenDocuments = "seen documents"
-        /// The content of some relevant document, or of all, never was.
+        /// At least one relevant document has no such content.
         case newDocuments = "new documents"
     }
 
-    /// Queries whose relevant documents were all labelled in training, in the order of the qrels.
+    /// Queries whose relevant documents were all relevant in training, in the order of the qrels.
     public let seenDocuments: [String]
     /// The other queries that have a relevant document.
     public let newDocuments: [String]
-    /// For each of ``newDocuments`` the share of its relevant documents that training saw, below 1.
+    /// For each query of ``newDocuments``, the share of its relevant documents that training saw; below 1.
     public let seenShares: [Double]
 
-    /// Parts the queries of `measured` that have a relevant document.
+    /// Partitions the queries of `measured` that have a relevant document.
     /// - Parameters:
     ///   - learned: the labels that systems learn from.
-    ///   - identity: which documents have the same content: the twin of a document that training saw is not new.
+    ///   - identity: which documents have the same content. A copy of a document that training saw is not new.
     public init(_ measured: Qrels, learned: Qrels, identity: ContentIdentity) {
         var known = Set<ContentIdentity.Key>()
         for query in learned.queryIds {
@@ -44,7 +44,7 @@ public struct QueryPartition: Sendable, Codable, Hashable {
     /// The queries of a part.
     public func queries(_ part: Part) -> [String] { part == .seenDocuments ? seenDocuments : newDocuments }
 
-    /// The comparison of all systems within each part that has queries; a part without queries is left out.
+    /// The comparison of all systems within each part. A part without queries is left out.
     public func reports(
         split: String, evaluations: [(name: String, evaluation: SeededEvaluation)], baseline: String,
         metrics: [Metric] = Metric.standard, bootstrap: PairedBootstrap = PairedBootstrap(),

@@ -1,36 +1,39 @@
 import MafinNumerics
 
-/// Two texts, by their rows in two lists, that are alike.
+/// Two similar texts, by their rows in two lists.
 public struct SimilarPair: Sendable, Hashable, Codable {
     /// Row in the first list.
     public let first: Int
     /// Row in the second list.
     public let second: Int
-    /// Jaccard coefficient of their shingles, `|A ∩ B| / |A ∪ B|`; 1 for equal texts.
+    /// Jaccard coefficient of their shingles, `|A ∩ B| / |A ∪ B|`. It is 1 for equal texts.
     public let similarity: Double
-    /// Whether both texts are equal once normalised (``TextShingles/normalized(_:)``).
+    /// Whether both texts are equal after normalisation (``TextShingles/normalized(_:)``).
     public let isEqual: Bool
 }
 
 /// Finds all pairs of texts whose shingles have a Jaccard coefficient of at least a threshold.
 ///
-/// Exact, not by sketches: only texts that share one of their rarest shingles can reach the threshold, so an inverted index of those finds all
-/// candidates, and each is then counted out (prefix filtering: Chaudhuri, Ganti and Kaushik 2006; Bayardo, Ma and Srikant 2007).
+/// The result is exact, not estimated from sketches. Only texts that share one of their rarest shingles can reach the
+/// threshold. An inverted index of these shingles finds all candidates, and the coefficient of each candidate is then
+/// computed (prefix filtering: Chaudhuri, Ganti and Kaushik 2006; Bayardo, Ma and Srikant 2007).
 public struct SimilarTexts: Sendable {
-    /// What texts are compared by.
+    /// The shingles by which texts are compared.
     public var shingles: TextShingles
-    /// The least Jaccard coefficient of a pair, above 0, at most 1.
+    /// The least Jaccard coefficient of a pair; above 0 and at most 1.
     public var threshold: Double
 
-    /// Five-character shingles and a threshold of 0.8: a question in other words stays apart, its plural or an added article does not.
+    /// The default is five-character shingles and a threshold of 0.8. A question in other words is then not similar;
+    /// its plural, or the question with an added article, is.
     public init(shingles: TextShingles = .characters(5), threshold: Double = 0.8) {
         precondition(threshold > 0 && threshold <= 1, "a threshold of \(threshold)")
         self.shingles = shingles
         self.threshold = threshold
     }
 
-    /// All pairs of a text of `first` and one of `second`, by row of `second`, then of `first`. Texts without a word are alike to none.
-    /// - Complexity: of the order of the pairs that share a rare shingle, on all threads.
+    /// All similar pairs of a text of `first` and a text of `second`, by row of `second`, then of `first`. Texts
+    /// without a word are similar to no text.
+    /// - Complexity: proportional to the number of pairs that share a rare shingle, on all threads.
     public func pairs(_ first: [String], _ second: [String]) -> [SimilarPair] {
         let normalized = (first.map(TextShingles.normalized), second.map(TextShingles.normalized))
         let sets = ranked(normalized.0, normalized.1)
@@ -64,12 +67,13 @@ public struct SimilarTexts: Sendable {
         return found.flatMap { $0 }
     }
 
-    /// Shingles of a set, rarest first, of which a set with enough of them in common must share one.
+    /// The number of rarest shingles of a set of `count`, of which any set that reaches the threshold must share at
+    /// least one.
     private func prefixLength(_ count: Int) -> Int {
         count == 0 ? 0 : count - Int((threshold * Double(count) - 1e-9).rounded(.up)) + 1
     }
 
-    /// The coefficient where it reaches the threshold.
+    /// The coefficient; `nil` if it is below the threshold.
     private func similarity(_ a: [Int32], _ b: [Int32]) -> Double? {
         let least = threshold * Double(max(a.count, b.count)) - 1e-9
         guard Double(min(a.count, b.count)) >= least else { return nil }
@@ -89,7 +93,7 @@ public struct SimilarTexts: Sendable {
         return similarity >= threshold - 1e-9 ? similarity : nil
     }
 
-    /// Both lists as sets of shingle numbers, ascending; the rarer a shingle, the smaller its number.
+    /// Both lists as sets of shingle numbers, ascending. Rarer shingles have smaller numbers.
     private func ranked(
         _ first: [String], _ second: [String]
     ) -> (first: [[Int32]], second: [[Int32]], distinct: Int) {

@@ -1,11 +1,12 @@
 import MafinNumerics
 
-/// What two texts are compared by: the set of short overlapping pieces that each is made of (Broder 1997, "On the resemblance and
+/// The set of short overlapping pieces of a text, by which texts are compared (Broder 1997, "On the resemblance and
 /// containment of documents").
 public enum TextShingles: Sendable, Hashable, CustomStringConvertible {
-    /// Runs of so many characters of the normalised text: for queries, which are too short for words and differ by an ending.
+    /// Runs of this many characters of the normalised text. For queries, which are too short for runs of words and may
+    /// differ only in an ending.
     case characters(Int)
-    /// Runs of so many words: for passages and documents.
+    /// Runs of this many words. For passages and documents.
     case words(Int)
 
     /// `5-character shingles` or `3-word shingles`.
@@ -16,8 +17,8 @@ public enum TextShingles: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// A text in lower case, its words (letters, digits and underscores, single ones too) with one space between them: texts that differ in
-    /// case, punctuation or white space alone become equal.
+    /// A text in lower case, reduced to its words (letters, digits and underscores, also single ones) with one space
+    /// between them. Texts that differ only in case, punctuation or white space become equal.
     public static func normalized(_ text: String) -> String {
         var bytes: [UInt8] = []
         TextAnalyzer.forEachWord(in: text, minimumLength: 1) { word in
@@ -27,8 +28,8 @@ public enum TextShingles: Sendable, Hashable, CustomStringConvertible {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The hashes of the distinct pieces of a normalised text, ascending; one piece where the text is shorter than a piece, none where it is
-    /// empty. Two pieces share a hash with a chance of 2⁻⁶⁴.
+    /// The hashes of the distinct pieces of a normalised text, ascending. A text that is shorter than a piece has one
+    /// piece, and an empty text has none. Two different pieces have the same hash with a probability of about 2⁻⁶⁴.
     func hashes(ofNormalized text: String) -> [UInt64] {
         var tokens: [UInt64] = []
         let length: Int

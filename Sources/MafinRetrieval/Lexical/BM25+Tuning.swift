@@ -1,22 +1,22 @@
 import MafinNumerics
 
 extension BM25 {
-    /// Settings that are tried where `k1` and `b` are chosen on labels: around the defaults of Lucene (1.2, .75), of bm25s (1.5, .75) and of
-    /// Anserini (.9, .4).
+    /// Values of `k1` and `b` that are tried when they are chosen on labels. They surround the defaults of Lucene (1.2,
+    /// .75), bm25s (1.5, .75) and Anserini (.9, .4).
     public static let tunedSettings: [(k1: Double, b: Double)] = [0.6, 0.9, 1.2, 1.5, 2, 3].flatMap { k1 in
         [0.2, 0.4, 0.6, 0.75, 0.9].map { (k1, $0) }
     }
 
-    /// The setting that is best on labelled queries, which must not be those that are reported.
+    /// The setting that is best on labelled queries. These must not be the queries on which results are reported.
     ///
-    /// Of equal settings the first wins.
+    /// Of equally good settings the first wins.
     /// - Parameters:
-    ///   - index: weighted anew for each setting, never made again.
-    ///   - queries: texts by id; those that `qrels` does not judge are left out.
-    ///   - documentIds: one a document of the index.
+    ///   - index: the index. It is weighted for each setting, but not made again.
+    ///   - queries: the queries. Those without a relevant document in `qrels` are left out.
+    ///   - documentIds: one per document of the index.
     ///   - settings: at least one.
-    /// - Returns: the weighted index and the metric there.
-    /// - Throws: ``RetrievalError/noJudgedQueries(path:)`` where no query has a relevant document.
+    /// - Returns: the weighted index, and the metric with it.
+    /// - Throws: ``RetrievalError/noJudgedQueries(path:)`` if no query has a relevant document.
     public static func tuned(
         index: InvertedIndex, queries: [Query], qrels: Qrels, documentIds: [String],
         metric: Metric = .nDCG(cutoff: 10), settings: [(k1: Double, b: Double)] = tunedSettings
@@ -39,8 +39,9 @@ extension BM25 {
         return best
     }
 
-    /// The scores of all documents for each query, `(queries, documents)`, 0 where they share no term; for fusion with scores of vectors.
-    /// - Complexity: O(queries × documents) memory; in blocks for large corpora.
+    /// The scores of all documents for each query, `(queries, documents)`, for fusion with vector scores. A document
+    /// that shares no term with the query has score 0.
+    /// - Complexity: O(queries × documents) memory, so call it in blocks of queries for a large corpus.
     public func scores(of queries: [String]) -> Matrix {
         postings.scores(of: queries) { terms(of: $0) }
     }

@@ -1,19 +1,19 @@
-/// Which terms stand how often in which documents: flat arrays, the postings of a term side by side.
+/// How often each term occurs in each document, in flat arrays in which the postings of a term are adjacent.
 ///
-/// Weights are not part of it, so that BM25 with any k1 and b and TF-IDF share one index.
+/// It has no weights, so that TF-IDF and BM25 with any k1 and b can share one index.
 public struct InvertedIndex: Sendable {
-    /// How texts, of documents and of queries, become terms.
+    /// How the texts of documents and queries are split into terms.
     public let analyzer: TextAnalyzer
-    /// Number of terms of each document, repetitions included.
+    /// Number of terms of each document, including repetitions.
     public let documentLengths: [Int32]
     /// `termCount + 1` offsets: the postings of term `t` are `offsets[t] ..< offsets[t + 1]`.
     let offsets: [Int]
     /// The document of each posting, ascending within a term.
     let postingDocuments: [Int32]
-    /// How often the term stands in that document.
+    /// Number of occurrences of the term in that document.
     let frequencies: [Int32]
 
-    /// The words that were met, and for each its term; −1 for stop words.
+    /// The words of the documents, and the term of each; −1 for stop words.
     private let words: TermTable
     private let termOfWord: [Int32]
     private let terms: TermTable
@@ -23,8 +23,8 @@ public struct InvertedIndex: Sendable {
     /// Number of distinct terms.
     public var termCount: Int { offsets.count - 1 }
 
-    /// Indexes texts; document `i` is `texts[i]`.
-    /// - Complexity: linear in the text; each distinct word is stemmed once.
+    /// Indexes texts. Document `i` is `texts[i]`.
+    /// - Complexity: linear in the length of the texts. Each distinct word is stemmed once.
     public init(texts: some Sequence<String>, analyzer: TextAnalyzer = TextAnalyzer()) {
         var words = TermTable()
         var terms = TermTable()
@@ -51,7 +51,7 @@ public struct InvertedIndex: Sendable {
         (offsets, postingDocuments, frequencies) = Self.transpose(stream, lengths: lengths, termCount: terms.count)
     }
 
-    /// From the terms of each document to the documents of each term, in two passes of counting.
+    /// Converts the terms of each document to the documents of each term, by counting in two passes.
     private static func transpose(
         _ stream: [Int32], lengths: [Int32], termCount: Int
     ) -> (offsets: [Int], documents: [Int32], frequencies: [Int32]) {
@@ -87,20 +87,20 @@ public struct InvertedIndex: Sendable {
         }
     }
 
-    /// The terms of a query that stand in some document, in the query's order, repetitions kept.
+    /// The terms of a query that occur in some document, in the query's order, including repetitions.
     func terms(ofQuery text: String) -> [Int] {
         var found: [Int] = []
         TextAnalyzer.forEachWord(in: text) { bytes in
             if let word = words.find(bytes) {
                 if termOfWord[word] >= 0 { found.append(Int(termOfWord[word])) }
             } else if let term = analyzer.term(of: bytes)?.withUnsafeBufferPointer({ terms.find($0) }) {
-                // A word that no document has, but whose stem some have.
+                // No document has this word, but some have its stem.
                 found.append(term)
             }
         }
         return found
     }
 
-    /// Number of documents in which a term stands.
+    /// Number of documents in which a term occurs.
     func documentFrequency(_ term: Int) -> Int { offsets[term + 1] - offsets[term] }
 }

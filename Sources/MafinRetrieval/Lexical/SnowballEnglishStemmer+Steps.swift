@@ -1,5 +1,5 @@
-/// The steps, in their order. Each looks at the longest of its suffixes only: where that one's condition fails, nothing
-/// happens, even if a shorter suffix would do.
+/// The steps, in their order. Each step considers only the longest of its suffixes that the word ends in. If its
+/// condition fails, nothing happens, even if a shorter suffix would match.
 extension SnowballEnglishWord {
     /// Apostrophes and plurals.
     mutating func step1a() {
@@ -20,7 +20,7 @@ extension SnowballEnglishWord {
         }
     }
 
-    /// Past forms and participles.
+    /// Past tenses and participles.
     mutating func step1b() {
         typealias Rule = (suffix: StaticString, isEED: Bool)
         let rules: [Rule] = [
@@ -49,14 +49,14 @@ extension SnowballEnglishWord {
         repairEnd()
     }
 
-    /// Behind a removed `ed` or `ing`: luxuriat → luxuriate, hopp → hop, hop → hope.
+    /// After `ed` or `ing` was removed: luxuriat → luxuriate, hopp → hop, hop → hope.
     private mutating func repairEnd() {
         if ends(in: "at") || ends(in: "bl") || ends(in: "iz") {
             letters.append(UInt8(ascii: "e"))
         } else if letters.count >= 2, letters[letters.count - 1] == letters[letters.count - 2],
             Self.isOne(letters[letters.count - 1], of: "bdfgmnprt")
         {
-            // added → add, egged → egg: a vowel (not i, u) and a double letter may be a whole word.
+            // added → add, egged → egg: a vowel other than i and u with a double consonant is a whole word.
             if letters.count == 3, Self.isOne(letters[0], of: "aeo") { return }
             drop(1)
         } else if endsAtR1, endsInShortSyllable(before: letters.count) {

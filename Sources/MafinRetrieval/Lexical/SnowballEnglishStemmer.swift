@@ -1,9 +1,9 @@
-/// The Snowball English stemmer ("Porter2"), as of Snowball 3.1: what PyStemmer and bm25s use for English.
+/// The Snowball English stemmer ("Porter2") of Snowball 3.1, which PyStemmer and bm25s use for English.
 ///
-/// Martin Porter and Richard Boulton, https://snowballstem.org/algorithms/english/stemmer.html. The names of steps and
-/// regions are those of that description. Words are expected in lower case; characters beyond ASCII count as consonants.
+/// Martin Porter and Richard Boulton, https://snowballstem.org/algorithms/english/stemmer.html. Steps and regions have
+/// the names of that description. Words must be in lower case. Characters outside ASCII count as consonants.
 public struct SnowballEnglishStemmer: Sendable {
-    /// A stemmer; it has no state.
+    /// A stemmer. It has no state.
     public init() {}
 
     /// The stem of a lower-case word.
@@ -21,7 +21,7 @@ public struct SnowballEnglishStemmer: Sendable {
             word = state.letters
             return
         }
-        // The rules count characters and change ASCII only, so each other character is stood in for by one byte.
+        // The rules count characters and change only ASCII, so one byte stands for each other character.
         let scalars = Array(String(decoding: word, as: UTF8.self).unicodeScalars)
         var state = SnowballEnglishWord(scalars.map { $0.isASCII ? UInt8($0.value) : SnowballEnglishWord.standIn })
         state.stem()
@@ -33,11 +33,11 @@ public struct SnowballEnglishStemmer: Sendable {
     }
 }
 
-/// A word on its way through the steps.
+/// A word while the steps are applied.
 ///
-/// `y` is a vowel and `Y` a consonant; R1 and R2 are the parts of the word from `r1` and `r2` on.
+/// `y` is a vowel and `Y` a consonant. R1 and R2 are the parts of the word that begin at `r1` and `r2`.
 struct SnowballEnglishWord {
-    /// Stands for one character beyond ASCII.
+    /// Stands for one character outside ASCII.
     static let standIn: UInt8 = 0xFF
 
     var letters: [UInt8]
@@ -66,7 +66,7 @@ struct SnowballEnglishWord {
 
     // MARK: Before the steps
 
-    /// Words that the rules would get wrong; a word is its own stem where it equals its replacement.
+    /// Words for which the rules give a wrong stem, and their stems.
     private static let specialWords: [(word: StaticString, stem: StaticString)] = [
         ("skis", "ski"), ("skies", "sky"),
         ("idly", "idl"), ("gently", "gentl"), ("ugly", "ugli"), ("early", "earli"), ("only", "onli"),
@@ -83,7 +83,7 @@ struct SnowballEnglishWord {
         return true
     }
 
-    /// Drops an initial apostrophe; marks `y` as a consonant at the start and behind a vowel.
+    /// Drops an initial apostrophe. Marks `y` as a consonant at the start of the word and after a vowel.
     private mutating func markConsonantY() -> Bool {
         if letters.first == UInt8(ascii: "'") { letters.removeFirst() }
         var hasMarks = false
@@ -94,7 +94,8 @@ struct SnowballEnglishWord {
         return hasMarks
     }
 
-    /// Stems behind which R1 begins, against the rule: `general` and `generous` are not to meet.
+    /// Prefixes after which R1 begins, as exceptions to the rule. Without them `general` and `generous` would have the
+    /// same stem.
     private static let prefixes: [StaticString] = [
         "arsen", "commun", "emerg", "gener", "inter", "later", "organ", "past", "univers",
     ]
@@ -107,7 +108,7 @@ struct SnowballEnglishWord {
         r2 = regionBehindSyllable(from: r1)
     }
 
-    /// Behind the first consonant that follows a vowel; the word's end where there is none.
+    /// The position after the first consonant that follows a vowel; the end of the word if there is none.
     private func regionBehindSyllable(from start: Int) -> Int {
         guard let vowel = (start..<letters.count).first(where: isVowel),
             let consonant = (vowel..<letters.count).first(where: { !isVowel($0) })
@@ -137,8 +138,8 @@ struct SnowballEnglishWord {
 
     func hasVowel(before end: Int) -> Bool { (0..<max(0, end)).contains(where: isVowel) }
 
-    /// Whether the first `end` letters end in a short syllable: consonant, vowel, consonant other than w, x, Y; or a vowel and
-    /// a consonant that are the whole word; or `past`.
+    /// Whether the first `end` letters end in a short syllable. That is a consonant, a vowel and a consonant other than
+    /// w, x and Y; or a vowel and a consonant that are the whole word; or `past`.
     func endsInShortSyllable(before end: Int) -> Bool {
         guard end >= 2, !isVowel(end - 1), isVowel(end - 2) else { return ends(in: "past", before: end) }
         if end == 2 { return true }
@@ -154,7 +155,7 @@ struct SnowballEnglishWord {
         text.withUTF8Buffer { letters.append(contentsOf: $0) }
     }
 
-    /// The first entry whose suffix the word ends in; tables name longer suffixes first.
+    /// The first entry whose suffix the word ends in. Tables list longer suffixes first.
     func longestSuffix<Entry>(_ table: [(suffix: StaticString, entry: Entry)]) -> (length: Int, entry: Entry)? {
         table.first { ends(in: $0.suffix) }.map { ($0.suffix.utf8CodeUnitCount, $0.entry) }
     }

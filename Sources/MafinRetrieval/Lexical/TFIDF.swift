@@ -1,10 +1,10 @@
 import Foundation
 import MafinNumerics
 
-/// Cosine of TF-IDF vectors, as scikit-learn's `TfidfVectorizer` weighs them by default.
+/// Cosine of TF-IDF vectors with the default weights of scikit-learn's `TfidfVectorizer`.
 ///
-/// Component `t` of a text is `tf · (ln((1 + N) / (1 + df)) + 1)`; vectors have unit length. A query's norm counts only its
-/// terms that the corpus knows.
+/// Component `t` of a text is `tf · (ln((1 + N) / (1 + df)) + 1)`. Vectors have unit length. The norm of a query
+/// includes only terms that occur in the corpus.
 public struct TFIDF: Sendable {
     let postings: WeightedPostings
     private let inverseDocumentFrequencies: [Double]
@@ -30,36 +30,37 @@ public struct TFIDF: Sendable {
         postings = WeightedPostings(index: index, weights: weights)
     }
 
-    /// Indexes and weights texts; document `i` is `texts[i]`.
+    /// Indexes texts and weights the index. Document `i` is `texts[i]`.
     public init(texts: some Sequence<String>, analyzer: TextAnalyzer = TextAnalyzer()) {
         self.init(index: InvertedIndex(texts: texts, analyzer: analyzer))
     }
 
-    /// The best documents of a query, best first; fewer than `count` where fewer share a term with it.
+    /// The best documents of a query, best first. There are fewer than `count` if fewer documents share a term with the
+    /// query.
     public func ranking(of query: String, count: Int) -> [ScoredIndex] {
         var accumulator = postings.makeAccumulator()
         return postings.ranking(of: terms(of: query), count: count, with: &accumulator)
     }
 
-    /// The best documents of each query; row `i` belongs to `queries[i]`. Runs on all threads.
+    /// The best documents of each query. Row `i` belongs to `queries[i]`. Runs on all threads.
     public func rankings(of queries: [String], count: Int) -> Rankings {
         postings.rankings(of: queries, count: count) { terms(of: $0) }
     }
 
-    /// The cosine of every document with a query; 0 where they share no term.
+    /// The cosine of every document with a query; 0 if they share no term.
     public func scores(of query: String) -> [Float] { postings.scores(of: terms(of: query)) }
 
-    /// The cosines of all documents with each query, `(queries, documents)`, 0 where they share no term.
+    /// The cosines of all documents with each query, `(queries, documents)`; 0 if they share no term.
     /// - Complexity: O(queries × documents) memory.
     public func scores(of queries: [String]) -> Matrix {
         postings.scores(of: queries) { terms(of: $0) }
     }
 
-    /// The query's unit vector, a component for each distinct term.
+    /// The query's unit vector, with a component for each distinct term.
     func terms(of query: String) -> [(term: Int, factor: Float)] {
         var frequencies: [Int: Double] = [:]
         for term in index.terms(ofQuery: query) { frequencies[term, default: 0] += 1 }
-        // In a fixed order, so that sums round alike in every run.
+        // The order is fixed, so that sums are rounded in the same way in every run.
         let components = frequencies.sorted { $0.key < $1.key }.map {
             ($0.key, $0.value * inverseDocumentFrequencies[$0.key])
         }

@@ -1,9 +1,10 @@
-/// Numbers for byte strings, in the order of their first appearance. Open addressing over one arena of bytes: no string is
-/// made to look one up.
+/// Numbers byte strings in the order of their first appearance. A hash table with open addressing whose keys lie in one
+/// array of bytes, so that a lookup makes no string.
 struct TermTable: Sendable {
     private var arena: [UInt8] = []
     private var ends: [Int] = []
-    /// Number of the term in each slot, −1 where there is none; a power of two long, at most half full.
+    /// Number of the term in each slot; −1 for a free slot. The length is a power of two, and at most half of the slots
+    /// are used.
     private var slots = [Int32](repeating: -1, count: 1024)
 
     var count: Int { ends.count }
@@ -11,13 +12,13 @@ struct TermTable: Sendable {
     /// The bytes of a term.
     subscript(term: Int) -> ArraySlice<UInt8> { arena[(term == 0 ? 0 : ends[term - 1])..<ends[term]] }
 
-    /// The number of a term, if it has one.
+    /// The number of a term; `nil` if it is not in the table.
     func find(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
         let number = slots[slot(of: bytes)]
         return number < 0 ? nil : Int(number)
     }
 
-    /// The number of a term, a new one where it has none.
+    /// The number of a term. A term that is not in the table is added.
     mutating func insert(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
         let slot = slot(of: bytes)
         if slots[slot] >= 0 { return Int(slots[slot]) }
@@ -28,7 +29,7 @@ struct TermTable: Sendable {
         return ends.count - 1
     }
 
-    /// Where the term is, or the free slot where it would be.
+    /// The slot of the term, or the free slot for it.
     private func slot(of bytes: UnsafeBufferPointer<UInt8>) -> Int {
         let mask = slots.count - 1
         var slot = Self.hash(bytes) & mask
@@ -54,7 +55,7 @@ struct TermTable: Sendable {
         slots = larger
     }
 
-    /// FNV-1a, its high bits folded down.
+    /// FNV-1a, with the high bits folded into the low ones.
     private static func hash(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }

@@ -1,20 +1,20 @@
-/// From text to index terms: lower-case words of two characters or more, without stop words, stemmed.
+/// Splits a text into index terms: lower-case words of two or more characters, without stop words, stemmed.
 ///
-/// A word is a run of letters, digits and underscores, as Python's `\b\w\w+\b` finds it in the lower-cased text, which is how
-/// bm25s and scikit-learn tokenise. Stop words are looked up before stemming.
+/// A word is a run of letters, digits and underscores, as Python's `\b\w\w+\b` finds it in the lower-cased text. bm25s
+/// and scikit-learn tokenise in this way. Stop words are removed before stemming.
 public struct TextAnalyzer: Sendable {
     /// Lower-case words that are left out.
     public var stopWords: Set<String>
     /// Whether words are reduced by ``SnowballEnglishStemmer``.
     public var stems: Bool
 
-    /// English stop words and stemming unless said otherwise.
+    /// The default is English stop words and stemming.
     public init(stopWords: Set<String> = StopWords.english, stems: Bool = true) {
         self.stopWords = stopWords
         self.stems = stems
     }
 
-    /// The terms of a text, in its order.
+    /// The terms of a text, in order.
     public func terms(in text: String) -> [String] {
         var terms: [String] = []
         Self.forEachWord(in: text) { word in
@@ -31,7 +31,8 @@ public struct TextAnalyzer: Sendable {
         return bytes
     }
 
-    /// Calls `body` with each lower-case word of `minimumLength` characters or more; the bytes are valid only inside it.
+    /// Calls `body` with each lower-case word of at least `minimumLength` characters. The bytes are valid only inside
+    /// `body`.
     static func forEachWord(in text: String, minimumLength: Int = 2, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
         var text = text
         text.withUTF8 { bytes in
@@ -41,12 +42,12 @@ public struct TextAnalyzer: Sendable {
     }
 }
 
-/// One pass over UTF-8: a table for ASCII, Unicode properties for the rest.
+/// Splits UTF-8 into words in one pass, with a table for ASCII and Unicode properties for the rest.
 private struct WordSplitter {
     let minimumLength: Int
     private var word: [UInt8] = []
     private var length = 0
-    /// Whether the last character of the word has case, and whether it is a capital sigma after such a one.
+    /// Whether the last character of the word is cased, and whether it is a capital sigma after a cased character.
     private var endsInCased = false
     private var endsInSigma = false
 
@@ -89,7 +90,7 @@ private struct WordSplitter {
     }
 
     private mutating func append(_ encoded: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
-        // Lower-casing comes first: "İ" becomes "i" and a combining dot, which ends the word.
+        // Lower-casing comes first, because "İ" becomes "i" and a combining dot, and the dot ends the word.
         for scalar in String(decoding: encoded, as: UTF8.self).unicodeScalars {
             for lower in scalar.properties.lowercaseMapping.unicodeScalars {
                 if Self.isWordCharacter(lower) {
@@ -105,7 +106,8 @@ private struct WordSplitter {
     }
 
     private mutating func finish(_ body: (UnsafeBufferPointer<UInt8>) -> Void) {
-        // At the end of a word a capital sigma after another letter becomes the final small one (Unicode's "Final_Sigma").
+        // At the end of a word, a capital sigma after another letter becomes a final small sigma (Unicode's
+        // "Final_Sigma").
         if endsInSigma { word.replaceSubrange((word.count - 2)..., with: "ς".utf8) }
         (endsInSigma, endsInCased) = (false, false)
         if length >= minimumLength { word.withUnsafeBufferPointer(body) }
@@ -113,7 +115,7 @@ private struct WordSplitter {
         length = 0
     }
 
-    /// Python's `\w`: what `str.isalnum` accepts, and the underscore.
+    /// Whether Python's `\w` matches: characters that `str.isalnum` accepts, and the underscore.
     private static func isWordCharacter(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .decimalNumber,

@@ -1,14 +1,14 @@
 import MafinNumerics
 
-/// An inverted index with a weight for each posting; a score is a sum of weights over the query's terms.
+/// An inverted index with a weight for each posting. A score is the sum of the weights of the query's terms.
 ///
-/// Weights are above 0. A query touches the postings of its terms and nothing else of the index.
+/// Weights are above 0. A query reads only the postings of its terms.
 struct WeightedPostings: Sendable {
     let index: InvertedIndex
-    /// Parallel to the index' postings.
+    /// One weight per posting, in the order of the index.
     let weights: [Float]
 
-    /// Scores of the documents in which some term of a query stands, kept between queries by one thread.
+    /// Scores of the documents that share a term with a query. A thread reuses it for its next query.
     struct Accumulator {
         fileprivate var scores: [Float]
         fileprivate var touched: [Int32] = []
@@ -16,7 +16,7 @@ struct WeightedPostings: Sendable {
 
     func makeAccumulator() -> Accumulator { Accumulator(scores: [Float](repeating: 0, count: index.documentCount)) }
 
-    /// Adds `factor × weight` for each posting of each term, in the order given.
+    /// Adds `factor × weight` for each posting of each term, in the given order.
     private func accumulate(_ query: [(term: Int, factor: Float)], into accumulator: inout Accumulator) {
         for (term, factor) in query {
             for posting in index.offsets[term]..<index.offsets[term + 1] {
@@ -27,7 +27,7 @@ struct WeightedPostings: Sendable {
         }
     }
 
-    /// The best documents of a query, of those that share a term with it.
+    /// The best of the documents that share a term with a query.
     func ranking(
         of query: [(term: Int, factor: Float)], count: Int, with accumulator: inout Accumulator
     ) -> [ScoredIndex] {
@@ -41,7 +41,7 @@ struct WeightedPostings: Sendable {
         return selector.take()
     }
 
-    /// The score of every document; 0 where it shares no term with the query.
+    /// The score of every document; 0 if it shares no term with the query.
     func scores(of query: [(term: Int, factor: Float)]) -> [Float] {
         var accumulator = makeAccumulator()
         accumulate(query, into: &accumulator)

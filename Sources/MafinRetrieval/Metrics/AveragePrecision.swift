@@ -1,7 +1,7 @@
 extension JudgedRanking {
     /// Average precision: the sum of the precisions at the ranks of relevant documents within `cutoff`, divided by the
-    /// number of all relevant documents (trec_eval's `map`, and `map_cut_k`). Its mean over queries is MAP.
-    /// 0 where nothing is relevant.
+    /// number of all relevant documents (trec_eval's `map`, and `map_cut_k`). Its mean over queries is MAP. 0 if no
+    /// document is relevant.
     public func averagePrecision(cutoff: Int? = nil) -> Double {
         guard relevantCount > 0 else { return 0 }
         var found = 0

@@ -1,6 +1,6 @@
-/// One query's ranking as the metrics see it: the grade at each rank, and what could have been found.
+/// One query's ranking as the metrics need it: the grade at each rank, and the grades of all relevant documents.
 public struct JudgedRanking: Sendable {
-    /// `grades[i]` is the grade of the document at rank `i + 1`; 0 where it is not judged.
+    /// `grades[i]` is the grade of the document at rank `i + 1`; 0 if it is not judged.
     public let grades: [Int]
     /// All positive grades of the query's judgments, best first: the ideal ranking.
     public let idealGrades: [Int]
@@ -10,8 +10,8 @@ public struct JudgedRanking: Sendable {
 
     /// The ranking of one query against its judgments.
     /// - Parameters:
-    ///   - documents: best first; empty for a query without a result list.
-    ///   - judgments: grade of each judged document.
+    ///   - documents: the ranking, best first; empty for a query without a result list.
+    ///   - judgments: the grade of each judged document.
     public init(_ documents: some Sequence<ScoredDocument>, judgments: [String: Int]) {
         grades = documents.map { judgments[$0.id] ?? 0 }
         idealGrades = judgments.values.filter { $0 > 0 }.sorted(by: >)

@@ -1,9 +1,9 @@
 extension Metric: LosslessStringConvertible, CustomStringConvertible {
-    /// The metric of a name as trec_eval, ir-measures or ranx users write it; capitals do not matter.
+    /// The metric with a name of trec_eval, ir-measures or ranx. Upper and lower case are the same.
     ///
     /// `nDCG@10`, `Recall@100` or `R@100`, `P@5`, `MRR@10` or `RR@10`, `MAP` or `AP` (with or without a cutoff),
-    /// `Success@1` or `Hit@1`, `Rprec`; of trec_eval also `ndcg_cut_10`, `recall_100`, `P_5`, `map_cut_10`, `success_1` and `recip_rank`.
-    /// `nil` for any other name, and where a cutoff is missing or below 1.
+    /// `Success@1` or `Hit@1`, `Rprec`; of trec_eval also `ndcg_cut_10`, `recall_100`, `P_5`, `map_cut_10`, `success_1`
+    /// and `recip_rank`. `nil` for any other name, and if a required cutoff is missing or below 1.
     public init?(_ name: String) {
         let name = Self.underscored(name) ?? name
         let parts = name.split(separator: "@", omittingEmptySubsequences: false)
@@ -27,7 +27,7 @@ extension Metric: LosslessStringConvertible, CustomStringConvertible {
         }
     }
 
-    /// trec_eval's name with underscores as one with `@`; `nil` for all others.
+    /// Converts a name of trec_eval with underscores to one with `@`; `nil` for any other name.
     private static func underscored(_ name: String) -> String? {
         let name = name.lowercased()
         if name == "recip_rank" { return "mrr" }
@@ -36,7 +36,7 @@ extension Metric: LosslessStringConvertible, CustomStringConvertible {
         return families[String(name[..<last])].map { "\($0)@\(name[name.index(after: last)...])" }
     }
 
-    /// The metric of a name.
+    /// The metric with a name; see ``init(_:)``.
     /// - Throws: ``RetrievalError/unknownMetric(name:)``.
     public init(parsing name: String) throws {
         guard let metric = Metric(name) else { throw RetrievalError.unknownMetric(name: name) }
@@ -58,7 +58,7 @@ extension Metric: LosslessStringConvertible, CustomStringConvertible {
     }
 }
 
-/// Stored as its name, also where it is the key of a dictionary: `{"nDCG@10": 0.329}`.
+/// Stored as its name, also as the key of a dictionary: `{"nDCG@10": 0.329}`.
 extension Metric: Codable, CodingKeyRepresentable {
     /// A key that is any string.
     private struct Key: CodingKey {
@@ -71,7 +71,7 @@ extension Metric: Codable, CodingKeyRepresentable {
     /// The name as a key.
     public var codingKey: any CodingKey { Key(stringValue: description) }
 
-    /// The metric named by a key.
+    /// The metric whose name is a key.
     public init?(codingKey: some CodingKey) { self.init(codingKey.stringValue) }
 
     /// Reads the name.

@@ -1,19 +1,20 @@
 /// A measure of a ranking, as trec_eval computes it. Relevant means grade ≥ 1.
 ///
-/// Values equal those of trec_eval. Means are over the judged queries that have a relevant document, one without a result list
-/// counting 0; `trec_eval -c` also counts the queries for which nothing is relevant, as 0.
+/// Values equal those of trec_eval. Means are over the judged queries that have a relevant document; a query without a
+/// result list counts as 0. `trec_eval -c` also counts queries without a relevant document, as 0.
 public enum Metric: Hashable, Sendable {
-    /// Normalised discounted cumulative gain of the first `cutoff` ranks (all, where `nil`).
+    /// Normalised discounted cumulative gain of the first `cutoff` ranks; `nil`: all ranks.
     case nDCG(cutoff: Int?)
     /// Share of the relevant documents that are in the first `cutoff` ranks.
     case recall(cutoff: Int)
-    /// Share of the first `cutoff` ranks that hold relevant documents; missing ranks count as not relevant.
+    /// Share of relevant documents in the first `cutoff` ranks. Missing ranks count as not relevant.
     case precision(cutoff: Int)
-    /// 1 / rank of the first relevant document, 0 where it is beyond `cutoff`; its mean is MRR.
+    /// 1 / rank of the first relevant document; 0 if there is none within `cutoff`. Its mean is MRR.
     case reciprocalRank(cutoff: Int?)
-    /// Mean over the relevant documents of the precision at their rank, over the first `cutoff` ranks; its mean is MAP.
+    /// Mean over all relevant documents of the precision at their rank, or 0 for documents beyond `cutoff`. Its mean is
+    /// MAP.
     case averagePrecision(cutoff: Int?)
-    /// 1 where a relevant document is in the first `cutoff` ranks, else 0 (hit rate).
+    /// 1 if a relevant document is in the first `cutoff` ranks, otherwise 0 (hit rate).
     case success(cutoff: Int)
     /// Precision at rank R, where R is the number of relevant documents.
     case rPrecision

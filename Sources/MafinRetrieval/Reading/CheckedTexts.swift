@@ -1,8 +1,9 @@
 import Foundation
 
-/// The documents or queries of a file one at a time, checked as those of a collection are: no identifier twice, empty texts noticed.
+/// Reads the documents or queries of a file one at a time, with the checks of a collection: repeated identifiers are
+/// errors, empty texts are warnings.
 ///
-/// Memory is that of the identifiers, whatever the texts are.
+/// Memory: the identifiers, but not the texts.
 /// ```swift
 /// var texts = try CheckedTexts(documents: url)
 /// while let text = try texts.next() { print(texts.line, text.id) }
@@ -12,18 +13,18 @@ public struct CheckedTexts {
     public struct Text: Sendable {
         /// The identifier.
         public var id: String
-        /// What an encoder reads: of a document its title too.
+        /// The text that an encoder reads. For a document it includes the title.
         public var text: String
     }
 
     private let kind: RetrievalError.TextKind
     private var objects: JSONLines
     private var lines: [String: Int] = [:]
-    /// Line of the text returned last, from 1.
+    /// Line of the last returned text, from 1.
     public private(set) var line = 0
-    /// What was noticed so far that is no error.
+    /// Warnings so far.
     public private(set) var warnings: [CollectionWarning] = []
-    /// Number of texts so far.
+    /// Number of texts that were read so far.
     public var count: Int { lines.count }
 
     /// Opens a file of documents, or the corpus of a BEIR folder.
@@ -41,8 +42,8 @@ public struct CheckedTexts {
     }
 
     /// The next text; `nil` at the end of the file.
-    /// - Throws: ``RetrievalError`` for a malformed line, a missing field, an identifier that was used before, and at the end of a file
-    ///   without any text.
+    /// - Throws: ``RetrievalError`` for a malformed line, a missing field, a repeated identifier, and at the end of a
+    ///   file without any text.
     public mutating func next() throws -> Text? {
         guard let object = try objects.next() else {
             if lines.isEmpty { throw RetrievalError.emptyCollection(path: objects.path, kind: kind) }

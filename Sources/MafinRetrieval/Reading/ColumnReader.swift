@@ -1,6 +1,6 @@
 import Foundation
 
-/// The columns of a tabular file (qrels, run), line by line; empty lines are skipped.
+/// Reads the columns of a tabular file (qrels, run) line by line. Empty lines are skipped.
 struct ColumnReader {
     private let reader: LineReader
     var path: String { reader.path }
@@ -10,7 +10,8 @@ struct ColumnReader {
         reader = try LineReader(contentsOf: url, expected: expected)
     }
 
-    /// The columns of the next line that holds any: separated by tabs where it has tabs, else by runs of white space.
+    /// The columns of the next line that is not empty; `nil` at the end of the file. Columns are separated by tabs if
+    /// the line has tabs, otherwise by runs of spaces.
     mutating func next() throws -> [String]? {
         while true {
             guard let columns = try reader.next({ try split($0) }) else { return nil }
@@ -37,7 +38,8 @@ struct ColumnReader {
         }
     }
 
-    /// The error for a pair that is listed twice. The line of the first is looked up only now, so that reading keeps no line numbers.
+    /// The error for a pair that is listed twice. The line of the first occurrence is searched for only now, so that
+    /// reading keeps no line numbers.
     static func duplicatePair(
         _ query: String, _ document: String, path: String, line: Int,
         forEachPair: (_ body: (_ line: Int, _ query: String, _ document: String) -> Void) throws -> Void

@@ -1,13 +1,13 @@
 import Foundation
 import MafinNumerics
 
-/// The objects of a JSON Lines file (one to a line, plain or gzip), read one at a time in bounded memory.
+/// Reads the objects of a JSON Lines file (one per line, plain or gzip), one at a time in bounded memory.
 ///
 /// ```swift
 /// var lines = try JSONLines(contentsOf: url, fields: ["_id", "text"])
 /// while let object = try lines.next() { print(object.line, try object.string("text")) }
 /// ```
-/// Only the named fields are kept; the rest of an object is checked and passed over. Empty lines are skipped.
+/// Only the named fields are kept. The rest of an object is checked and skipped. Empty lines are skipped.
 public struct JSONLines {
     private let reader: LineReader
     private let fields: [String]
@@ -16,7 +16,7 @@ public struct JSONLines {
     /// Opens a file.
     /// - Parameters:
     ///   - fields: the members of each object that the caller wants.
-    ///   - expected: what the file is, for the error where it is missing.
+    ///   - expected: what the file is, for the error if it is missing.
     /// - Throws: ``RetrievalError/missingFile(path:expected:)``, ``RetrievalError/unreadableFile(path:reason:)``.
     public init(contentsOf url: URL, fields: [String], expected: String = "a file of JSON lines") throws {
         reader = try LineReader(contentsOf: url, expected: expected)
@@ -41,7 +41,7 @@ public struct JSONLines {
             try scanner.membersWithRawKeys { scanner, key in
                 var index = fields.firstIndex { scanner.equals(key, $0) }
                 if index == nil {
-                    // A key may be written with escapes; any other is only checked.
+                    // A key may contain escapes. Any other key is only checked.
                     let name = try scanner.text(of: key)
                     index = fields.firstIndex(of: name)
                 }
@@ -57,14 +57,14 @@ public struct JSONLines {
 
     /// The wanted members of one line.
     public struct Object {
-        /// The file, as errors name it.
+        /// Path of the file, for errors.
         public let path: String
         /// Number of the line in its file, from 1.
         public let line: Int
         fileprivate let fields: [String]
         fileprivate let values: [JSONValue?]
 
-        /// A member; `nil` where it is missing or `null`.
+        /// A member; `nil` if it is missing or `null`.
         public subscript(field: String) -> JSONValue? {
             guard let index = fields.firstIndex(of: field) else {
                 preconditionFailure("the field \(field) was not asked for")
@@ -72,14 +72,14 @@ public struct JSONLines {
             return values[index] == .null ? nil : values[index]
         }
 
-        /// A member that must be there and a string.
+        /// A member that must exist and be a string.
         /// - Throws: ``RetrievalError/missingField(path:line:field:)``, ``RetrievalError/wrongType(path:line:field:expected:found:)``.
         public func string(_ field: String) throws -> String {
             guard let text = try optionalString(field) else { throw missing(field) }
             return text
         }
 
-        /// A member that is a string where it is there.
+        /// A member that must be a string; `nil` if it is missing or `null`.
         /// - Throws: ``RetrievalError/wrongType(path:line:field:expected:found:)``.
         public func optionalString(_ field: String) throws -> String? {
             switch self[field] {
@@ -89,15 +89,16 @@ public struct JSONLines {
             }
         }
 
-        /// A member that must be there and serve as an identifier: a string or a number, not empty.
+        /// A member that must exist and be an identifier: a number, or a string that is not empty.
         /// - Throws: ``RetrievalError/missingField(path:line:field:)``, ``RetrievalError/wrongType(path:line:field:expected:found:)``.
         public func identifier(_ field: String) throws -> String {
             guard let identifier = try optionalIdentifier(field) else { throw missing(field) }
             return identifier
         }
 
-        /// A member that serves as an identifier where it is there.
-        /// - Throws: ``RetrievalError/wrongType(path:line:field:expected:found:)``.
+        /// A member that must be an identifier; `nil` if it is missing or `null`.
+        /// - Throws: ``RetrievalError/wrongType(path:line:field:expected:found:)``, and
+        ///   ``RetrievalError/missingField(path:line:field:)`` for an empty string.
         public func optionalIdentifier(_ field: String) throws -> String? {
             guard let value = self[field] else { return nil }
             guard let identifier = value.identifier else {

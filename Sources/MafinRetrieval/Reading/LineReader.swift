@@ -1,14 +1,15 @@
 import CZlib
 import Foundation
 
-/// The lines of a file, plain or gzip, in bounded memory: one buffer, as long as the longest line at least.
+/// Reads the lines of a plain or gzip file in bounded memory: one buffer, which grows to the length of the longest
+/// line.
 ///
-/// Whether a file is compressed is seen from its first bytes, not from its name. A byte order mark at the start and a
-/// carriage return at the end of a line are left out.
+/// The first bytes of a file tell whether it is compressed, not its name. A byte order mark at the start of the file
+/// and a carriage return at the end of a line are removed.
 final class LineReader {
-    /// The path as errors name it.
+    /// The path, for errors.
     let path: String
-    /// Number of the line returned last, from 1.
+    /// Number of the last returned line, from 1.
     private(set) var line = 0
 
     private let file: gzFile
@@ -18,14 +19,11 @@ final class LineReader {
     private var atEnd = false
 
     /// Opens a file.
-    /// - Parameter expected: what the file is, for the error where it is missing.
+    /// - Parameter expected: what the file is, for the error if it is missing.
     init(contentsOf url: URL, expected: String, bufferSize: Int = 1 << 20) throws {
         path = url.path
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw RetrievalError.missingFile(path: path, expected: expected)
-        }
-        guard !isFolder.boolValue else { throw RetrievalError.unreadableFile(path: path, reason: "it is a folder") }
+        guard url.exists else { throw RetrievalError.missingFile(path: path, expected: expected) }
+        guard !url.isFolder else { throw RetrievalError.unreadableFile(path: path, reason: "it is a folder") }
         guard let file = gzopen(path, "rb") else {
             throw RetrievalError.unreadableFile(path: path, reason: String(cString: strerror(errno)))
         }
@@ -36,9 +34,9 @@ final class LineReader {
 
     deinit { gzclose(file) }
 
-    /// Hands the next line, without its end, to `body`; the bytes are valid only inside it.
-    /// - Returns: what `body` returned; `nil` at the end of the file.
-    /// - Throws: ``RetrievalError/unreadableFile(path:reason:)`` for a damaged stream, or what `body` throws.
+    /// Calls `body` with the next line, without its end. The bytes are valid only inside `body`.
+    /// - Returns: the result of `body`; `nil` at the end of the file.
+    /// - Throws: ``RetrievalError/unreadableFile(path:reason:)`` for a damaged file, or whatever `body` throws.
     func next<Result>(_ body: (UnsafeBufferPointer<UInt8>) throws -> Result) throws -> Result? {
         guard let range = try nextRange() else { return nil }
         return try buffer.withUnsafeBufferPointer { try body(UnsafeBufferPointer(rebasing: $0[range])) }
@@ -72,8 +70,8 @@ final class LineReader {
         return first..<last
     }
 
-    /// Reads on behind what is not consumed yet.
-    /// - Returns: by how many bytes the unconsumed part moved toward the start of the buffer.
+    /// Reads more bytes, after those that are not consumed yet.
+    /// - Returns: the number of bytes by which the unconsumed part moved toward the start of the buffer.
     private func fill() throws -> Int {
         let moved = start
         if start > 0 {
@@ -90,7 +88,7 @@ final class LineReader {
         }
         var status: Int32 = Z_OK
         let message = gzerror(file, &status)
-        // A stream cut off in the middle ends with Z_BUF_ERROR, after all its good bytes.
+        // A stream that was cut off ends with Z_BUF_ERROR, after all its good bytes.
         if count < 0 || (count == 0 && status != Z_OK && status != Z_STREAM_END) {
             let reason = status == Z_ERRNO ? String(cString: strerror(errno)) : message.map { String(cString: $0) }
             throw RetrievalError.unreadableFile(path: path, reason: reason ?? "zlib error \(status)")
@@ -102,7 +100,7 @@ final class LineReader {
 }
 
 extension LineReader {
-    /// A whole file, plain or gzip.
+    /// The content of a plain or gzip file.
     static func contents(of url: URL, expected: String) throws -> [UInt8] {
         let reader = try LineReader(contentsOf: url, expected: expected)
         while !reader.atEnd {

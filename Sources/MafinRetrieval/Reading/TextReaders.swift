@@ -1,12 +1,13 @@
 import Foundation
 
-/// The documents of a `corpus.jsonl` (or `.jsonl.gz`), one at a time: a corpus of any size in bounded memory.
+/// Reads the documents of a `corpus.jsonl` (or `.jsonl.gz`) one at a time, so that a corpus of any size takes bounded
+/// memory.
 ///
-/// Fields `_id` and `text`, optionally `title`. Duplicate identifiers are not looked for, since that takes memory for every
-/// one; ``RetrievalCollection`` does look.
+/// The fields are `_id`, `text` and optionally `title`. Repeated identifiers are not detected, because that takes
+/// memory for each of them. ``RetrievalCollection`` and ``CheckedTexts`` detect them.
 public struct DocumentReader {
     private var lines: JSONLines
-    /// Line of the document returned last, from 1.
+    /// Line of the last returned document, from 1.
     public private(set) var line = 0
 
     /// Opens a file, or the corpus of a BEIR folder.
@@ -41,10 +42,10 @@ extension Document: CollectionText {
     }
 }
 
-/// The queries of a `queries.jsonl` (or `.jsonl.gz`), one at a time. Fields `_id` and `text`.
+/// Reads the queries of a `queries.jsonl` (or `.jsonl.gz`) one at a time. The fields are `_id` and `text`.
 public struct QueryReader {
     private var lines: JSONLines
-    /// Line of the query returned last, from 1.
+    /// Line of the last returned query, from 1.
     public private(set) var line = 0
 
     /// Opens a file, or the queries of a BEIR folder.
@@ -74,21 +75,5 @@ extension Query: CollectionText {
 
     init(_ object: JSONLines.Object) throws {
         self.init(id: try object.identifier("_id"), text: try object.string("text"))
-    }
-}
-
-extension URL {
-    var isFolder: Bool {
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
-    }
-
-    var exists: Bool { FileManager.default.fileExists(atPath: path) }
-
-    /// The file `name` in this folder, or `name.gz` where only that is there.
-    func plainOrCompressed(_ name: String) -> URL {
-        let plain = appendingPathComponent(name)
-        let compressed = appendingPathComponent(name + ".gz")
-        return !plain.exists && compressed.exists ? compressed : plain
     }
 }

@@ -2,11 +2,11 @@ import Foundation
 import MafinNumerics
 
 extension Run {
-    /// Reads a TREC run file (plain or gzip): `query Q0 document rank score tag` on each line.
+    /// Reads a TREC run file (plain or gzip). A line is `query Q0 document rank score tag`.
     ///
-    /// As for trec_eval, the score decides, not the rank nor the order of lines.
-    /// - Throws: ``RetrievalError``, naming file and line, for a missing file, a line without six columns, a score that is
-    ///   no finite number, or a document that is listed twice for a query.
+    /// As in trec_eval, scores determine the ranking; ranks and the order of lines are ignored.
+    /// - Throws: ``RetrievalError`` with file and line, for a missing file, a line that does not have six columns, a
+    ///   score that is not a finite number, or a document that is listed twice for a query.
     public init(contentsOf url: URL) throws {
         var answers: [String: [ScoredDocument]] = [:]
         var seen: [String: Set<String>] = [:]
@@ -36,11 +36,12 @@ extension Run {
         }
     }
 
-    /// Writes a TREC run file, whole or not at all: `query Q0 document rank score tag`, ranks from 1.
+    /// Writes a TREC run file, whole or not at all. A line is `query Q0 document rank score tag`, with ranks from 1.
     ///
-    /// Scores are written so that reading gives the same `Float` again.
+    /// Scores have enough digits that reading gives the same `Float`.
     /// - Parameter tag: name of the system; one word.
-    /// - Throws: ``RetrievalError/unwritableIdentifier(identifier:)``, or `NumericsError` where the file cannot be written.
+    /// - Throws: ``RetrievalError/unwritableIdentifier(identifier:)``, or `NumericsError` if the file cannot be
+    ///   written.
     public func write(to url: URL, tag: String = "mafin") throws {
         try requireWritable(tag)
         try AtomicFile.write(to: url) { writer in
@@ -51,7 +52,7 @@ extension Run {
                     try requireWritable(document.id)
                     text += "\(query) Q0 \(document.id) \(index + 1) \(document.score) \(tag)\n"
                 }
-                // One query's lines at a time, so that a long run is never held twice.
+                // The lines of one query are written at a time, so that a long run is not in memory twice.
                 try writer.write(Data(text.utf8))
                 text.removeAll(keepingCapacity: true)
             }

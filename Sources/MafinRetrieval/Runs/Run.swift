@@ -1,8 +1,9 @@
-/// A document of a ranking, with the score that placed it.
+/// A document of a ranking, with its score.
 public struct ScoredDocument: Sendable, Hashable {
-    /// The document.
+    /// Id of the document.
     public var id: String
-    /// Larger is better. Single precision, as trec_eval keeps it: scores that agree in `Float` are ties.
+    /// The score; larger is better. It has single precision as in trec_eval, so scores that are equal as `Float` are
+    /// ties.
     public var score: Float
 
     /// A document with its score.
@@ -11,7 +12,8 @@ public struct ScoredDocument: Sendable, Hashable {
         self.score = score
     }
 
-    /// trec_eval's order: score descending, equal scores by document id descending (bytewise). NaN ranks last.
+    /// trec_eval's order: by score, descending; equal scores by the bytes of the document id, descending. NaN ranks
+    /// last.
     static func ranksBefore(_ a: ScoredDocument, _ b: ScoredDocument) -> Bool {
         if a.score > b.score { return true }
         if a.score < b.score { return false }
@@ -20,9 +22,9 @@ public struct ScoredDocument: Sendable, Hashable {
     }
 }
 
-/// The answer of one system: for each query a ranking of documents.
+/// The result of one system: a ranking of documents for each query.
 ///
-/// Rankings are always in trec_eval's order, whatever order the documents were given in.
+/// Rankings are always in trec_eval's order, in whatever order the documents were given.
 public struct Run: Sendable, Equatable {
     /// The answered queries, in the order in which they were added.
     public private(set) var queryIds: [String]
@@ -37,18 +39,18 @@ public struct Run: Sendable, Equatable {
     /// The ranking of one query, best first; `nil` for a query without a result list.
     public subscript(queryId: String) -> [ScoredDocument]? { rankings[queryId] }
 
-    /// Sets the result list of a query, and sorts it. Each document is in it at most once.
+    /// Sets and sorts the ranking of a query. A document must not be named twice.
     public mutating func setRanking(_ documents: [ScoredDocument], for queryId: String) {
         assert(
-            Set(documents.map(\.id)).count == documents.count, "a document stands twice in the ranking of \(queryId)")
+            Set(documents.map(\.id)).count == documents.count, "a document appears twice in the ranking of \(queryId)")
         if rankings.updateValue(documents.sorted(by: ScoredDocument.ranksBefore), forKey: queryId) == nil {
             queryIds.append(queryId)
         }
     }
 
-    /// A run from rankings by index, as ``VectorIndex`` and ``BM25`` give them.
+    /// A run from rankings by row number, as ``VectorIndex`` and ``BM25`` return them.
     /// - Parameters:
-    ///   - rankings: row `i` belongs to `queryIds[i]`; its indices point into `documentIds`.
+    ///   - rankings: row `i` belongs to `queryIds[i]`. Its indices refer to `documentIds`.
     public init(_ rankings: Rankings, queryIds: [String], documentIds: [String]) {
         precondition(rankings.count == queryIds.count, "\(rankings.count) rankings for \(queryIds.count) queries")
         self.init()

@@ -1,17 +1,18 @@
 import Foundation
 import MafinNumerics
 
-/// Student's t distribution, as far as tests and their planning need it.
+/// The parts of Student's t distribution that tests and their planning need.
 enum StudentT {
-    /// The value below which a variable of the distribution lies with probability `p`, to about ten digits.
+    /// The `p`-quantile of the distribution, to about ten digits.
     ///
-    /// The distribution function is integrated over θ with t = √ν tan θ, where its density is cos^(ν−1) θ up to a constant and smooth, and inverted
-    /// by bisection: planning needs a few of them, and no table of coefficients is easier to check.
+    /// With t = √ν tan θ the density over θ is proportional to cos^(ν−1) θ, which is smooth. It is integrated
+    /// numerically, and the integral is inverted by bisection. Only few quantiles are needed, and this is easier to
+    /// verify than tables of coefficients.
     static func quantile(_ p: Double, degreesOfFreedom: Double) -> Double {
         precondition(p > 0 && p < 1 && degreesOfFreedom > 0, "no quantile \(p) with \(degreesOfFreedom) degrees")
         guard p != 0.5 else { return 0 }
         guard p > 0.5 else { return -quantile(1 - p, degreesOfFreedom: degreesOfFreedom) }
-        // A solution is bracketed by angles: θ = π/2 is t = ∞.
+        // Bisection over angles; θ = π/2 is t = ∞.
         let whole = exp(
             0.5 * log(Double.pi) + lgamma(degreesOfFreedom / 2) - lgamma((degreesOfFreedom + 1) / 2))
         let wanted = (p - 0.5) * whole
@@ -23,7 +24,7 @@ enum StudentT {
         return degreesOfFreedom.squareRoot() * tan((low + high) / 2)
     }
 
-    /// A draw: a standard normal variable over the root of a mean of squares of others.
+    /// A random draw: a standard normal variable, divided by the root of the mean square of `degreesOfFreedom` others.
     static func draw(_ degreesOfFreedom: Int, _ generator: inout RandomGenerator) -> Double {
         let normal = Double(generator.normal())
         var squares = 0.0
@@ -34,7 +35,8 @@ enum StudentT {
         return normal / (squares / Double(degreesOfFreedom)).squareRoot()
     }
 
-    /// `∫₀^angle cos^(ν−1) θ dθ` by Simpson's rule. The integrand is negligible beyond 12/√ν, so the steps need not go further.
+    /// `∫₀^angle cos^(ν−1) θ dθ` by Simpson's rule. The integral ends at 12/√ν, because the integrand is negligible
+    /// beyond.
     private static func integral(to angle: Double, _ degreesOfFreedom: Double) -> Double {
         let end = min(angle, 12 / degreesOfFreedom.squareRoot())
         let steps = 400

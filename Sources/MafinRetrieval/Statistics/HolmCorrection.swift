@@ -1,7 +1,8 @@
-/// Holm's step-down adjustment of p values for testing all of them at once (Holm 1979).
+/// Holm's step-down adjustment of p values for several tests (Holm 1979).
 ///
-/// The i-th smallest of m is multiplied by m − i + 1, made monotone, and held at 1 or below. Rejecting where the adjusted
-/// value is below α keeps the chance of any false rejection below α, whatever the dependence between the tests.
+/// The i-th smallest of m values is multiplied by m − i + 1. The results are made monotone and limited to 1. If tests
+/// are rejected whose adjusted value is at most α, the probability of any false rejection is at most α, for any
+/// dependence between the tests.
 /// - Returns: the adjusted values, in the order of `pValues`.
 public func holmAdjusted(_ pValues: [Double]) -> [Double] {
     var adjusted = pValues

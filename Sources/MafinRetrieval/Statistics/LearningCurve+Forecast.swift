@@ -4,18 +4,20 @@ import MafinNumerics
 extension LearningCurve {
     /// A gain that was not measured, with its uncertainty.
     public struct Forecast: Sendable, Codable, Equatable {
-        /// Labelled queries it is for.
+        /// The number of labelled queries.
         public let labelledQueries: Int
-        /// Gain over the baseline there.
+        /// The gain over the baseline with that number.
         public let gain: PairedBootstrap.Interval
-        /// Gain there minus gain with all labels that there are, both as the curve has them.
+        /// This gain minus the gain with all present labels, both from the fitted curve.
         public let increase: PairedBootstrap.Interval
-        /// Whether the intervals include how much the choice of the labelled queries matters: each smaller size was measured with several
-        /// subsets. With one subset a size, that variance is unknown, and the intervals are too narrow.
+        /// Whether the intervals include the variance between subsets of labelled queries, because each smaller size
+        /// was measured with several subsets. With one subset per size that variance is unknown, and the intervals are
+        /// too narrow.
         public let includesSubsets: Bool
     }
 
-    /// A curve `gain(n) = level + slope · φ(n)` with `φ(n) = (1 − (n/n₀)^−α) / α`, and ln(n/n₀) at α = 0; n₀ is the smallest size.
+    /// A curve `gain(n) = level + slope · φ(n)` with `φ(n) = (1 − (n/n₀)^−α) / α`, or ln(n/n₀) at α = 0. n₀ is the
+    /// smallest size, and sizes are given as n/n₀.
     struct Fit {
         var exponent: Double
         var level: Double
@@ -27,7 +29,7 @@ extension LearningCurve {
 
         func value(at size: Double) -> Double { level + slope * Self.basis(size, exponent: exponent) }
 
-        /// Least squares over the points; of the exponents the one that leaves the least.
+        /// Fits level and slope by least squares for each exponent, and keeps the exponent with the smallest error.
         init(sizes: [Double], gains: [Double], exponents: [Double]) {
             var best: (error: Double, fit: (Double, Double, Double)) = (.infinity, (0, 0, 0))
             for exponent in exponents {
@@ -51,16 +53,18 @@ extension LearningCurve {
         }
     }
 
-    /// 0, which is a straight line over the logarithm of n, to 1.5, which has all but ended at ten times the smallest size.
+    /// From 0, a straight line over the logarithm of n, to 1.5, a curve that is nearly flat at ten times the smallest
+    /// size.
     static let exponents: [Double] = (0...15).map { Double($0) / 10 }
 
-    /// The gain expected with `labelledQueries` labels.
+    /// The gain that is expected with `labelledQueries` labelled queries.
     ///
-    /// An inverse power law through the measured points (Figueroa et al. 2012, "Predicting sample size required for classification
-    /// performance"; Hestness et al. 2017), whose exponent is free where there are four sizes or more; with fewer, a straight line over log n. The
-    /// interval is the bootstrap's over test queries and repeats, each resample fitted anew: it knows how sure the measured gains are
-    /// and not whether the law still holds further out, so go no further than a few times the largest size.
-    /// - Returns: `nil` where fewer than two sizes were measured.
+    /// The curve is an inverse power law through the measured points (Figueroa et al. 2012, "Predicting sample size
+    /// required for classification performance"; Hestness et al. 2017). Its exponent is fitted if there are at least
+    /// four sizes. With fewer it is a straight line over log n. The interval comes from a bootstrap over test queries
+    /// and repeats, with a new fit for each resample. It covers the uncertainty of the measured gains, but not whether
+    /// the law holds for larger sizes, so do not extrapolate beyond a few times the largest size.
+    /// - Returns: `nil` if fewer than two sizes were measured.
     public func forecast(labelledQueries wanted: Int) -> Forecast? {
         guard points.count >= 2, let first = points.first, let last = points.last, wanted > 0 else { return nil }
         let unit = Double(first.labelledQueries)
@@ -86,10 +90,11 @@ extension LearningCurve {
             includesSubsets: points.dropLast().allSatisfy { $0.differences.count > 1 })
     }
 
-    /// The gain expected with twice the labels.
+    /// The gain that is expected with twice the labels.
     public var doubled: Forecast? { points.last.flatMap { forecast(labelledQueries: 2 * $0.labelledQueries) } }
 
-    /// For each resample the mean gain at each size: test queries drawn once for all sizes, repeats for each size.
+    /// For each resample, the mean gain at each size. Test queries are drawn once for all sizes, repeats separately for
+    /// each size.
     private func resampledGains() -> [[Double]] {
         let columns = points.flatMap(\.differences)
         let queries = Double(columns.first?.count ?? 1)

@@ -1,17 +1,17 @@
 import MafinNumerics
 
-/// The gain over a baseline as a function of the number of labelled queries, and what more labels would bring.
+/// The gain over a baseline as a function of the number of labelled queries, and a forecast for more labels.
 ///
-/// What is trained is not known here: a closure trains on some of the labelled queries and returns the difference to the
-/// baseline for each query of a fixed test set.
+/// A closure does the training: it learns from some of the labelled queries, and returns the difference to the baseline
+/// for each query of a fixed test set.
 public struct LearningCurve: Sendable, Codable {
     /// The gain at one number of labelled queries.
     public struct Point: Sendable, Codable {
-        /// Queries that were learned from.
+        /// Number of queries that were learned from.
         public let labelledQueries: Int
-        /// For each repeat, trained on another subset, the difference to the baseline for each test query.
+        /// For each repeat, which uses a different subset, the difference to the baseline for each test query.
         public let differences: [[Double]]
-        /// Mean gain over repeats and queries, with its paired bootstrap interval over queries.
+        /// Mean gain over repeats and queries, with the paired bootstrap interval over queries.
         public let gain: PairedBootstrap.Interval
 
         init(labelledQueries: Int, differences: [[Double]], bootstrap: PairedBootstrap) {
@@ -26,9 +26,9 @@ public struct LearningCurve: Sendable, Codable {
         }
     }
 
-    /// The points, fewest labelled queries first.
+    /// The points, by number of labelled queries, ascending.
     public let points: [Point]
-    /// How intervals are drawn.
+    /// Settings of the bootstrap.
     let resamples: Int
     let level: Double
     let seed: UInt64
@@ -36,13 +36,14 @@ public struct LearningCurve: Sendable, Codable {
     /// 50, 100, 200, 500 and 1,000.
     public static let standardSizes = [50, 100, 200, 500, 1_000]
 
-    /// Of the standard sizes those below `total`, then `total` itself: all labels there are.
+    /// The standard sizes below `total`, then `total` itself, which is all labels.
     public static func sizes(upTo total: Int, _ standard: [Int] = standardSizes) -> [Int] {
         standard.filter { $0 < total && $0 > 0 }.sorted() + (total > 0 ? [total] : [])
     }
 
-    /// The queries to learn from at one size: the first of a shuffle that depends on seed and repeat alone, so that each size
-    /// holds the smaller ones and the curve shows labels, not luck of the draw.
+    /// The queries to learn from at one size. They are the first of a random order that depends only on seed and
+    /// repeat. Each subset therefore contains the smaller ones, so that the curve shows the effect of more labels and
+    /// not of different ones.
     /// - Returns: `size` of the queries, in their order in `queries`.
     public static func subset<Query>(of queries: [Query], size: Int, seed: UInt64, repeated: Int) -> [Query] {
         precondition(size <= queries.count, "\(size) of \(queries.count) queries")
@@ -53,14 +54,15 @@ public struct LearningCurve: Sendable, Codable {
     /// Trains and measures at each size.
     ///
     /// - Parameters:
-    ///   - labelled: all labelled queries, whatever names them.
+    ///   - labelled: all labelled queries, in any representation.
     ///   - sizes: numbers of queries to learn from; see ``sizes(upTo:_:)``.
-    ///   - repeats: subsets at each size; more narrow the intervals where results depend on which queries are labelled. All labels are
-    ///     one subset, but may be trained on with several seeds.
-    ///   - seed: of the subsets and of the resampling.
-    ///   - differences: trains on the given queries, with the number of the repeat as its seed; returns for each query of a test set that
-    ///     stays the same the metric minus the baseline's.
-    /// - Throws: what the closure throws.
+    ///   - repeats: number of subsets at each size. More subsets give narrower intervals if results depend on which
+    ///     queries are labelled. For the size of all labels the subset is always the same, but the closure can train
+    ///     with several seeds.
+    ///   - seed: the seed of the subsets. The resampling uses the seed of `bootstrap`.
+    ///   - differences: trains on the given queries, with the number of the repeat as its seed. Returns the metric
+    ///     minus that of the baseline for each query of a fixed test set.
+    /// - Throws: whatever the closure throws.
     public init<Query>(
         labelled: [Query], sizes: [Int], repeats: Int = 1, seed: UInt64 = 1,
         bootstrap: PairedBootstrap = PairedBootstrap(),

@@ -1,37 +1,39 @@
 import Foundation
 
-/// The smallest true gain that a test set finds with the wanted probability: what can be said of it before any training.
+/// The smallest true gain that a test set shows with a given probability. It can be computed before any training.
 ///
-/// `δ = (t_{1−α/2} + t_{power}) · σ / √n` with n − 1 degrees of freedom, where σ is the standard deviation over queries of the difference
-/// between both systems (Bloom 1995, "Minimum Detectable Effects", Evaluation Review 19(5), equation 1; Sakai 2016,
-/// "Topic set size design", Information Retrieval 19(3), for retrieval). A gain below it may be real, and this test set would
-/// more often than not fail to show it.
+/// `δ = (t_{1−α/2} + t_{power}) · σ / √n` with n − 1 degrees of freedom, where σ is the standard deviation over queries
+/// of the difference between both systems (Bloom 1995, "Minimum Detectable Effects", Evaluation Review 19(5), equation
+/// 1; Sakai 2016, "Topic set size design", Information Retrieval 19(3), for retrieval). A smaller gain may be real, but
+/// the test set shows it with a lower probability.
 ///
-/// Before anything is trained, σ follows from the spread s of the baseline's own values and the correlation ρ of two systems' values over
-/// queries: `σ = s √(2 (1 − ρ))`, both systems spreading alike.
+/// Before anything is trained, σ is estimated from the standard deviation s of the baseline's values and the
+/// correlation ρ of two systems' values over queries: `σ = s √(2 (1 − ρ))`, if both systems have the same s.
 public struct MinimumDetectableDifference: Sendable, Codable, Hashable {
-    /// Queries of the test set.
+    /// Number of queries of the test set.
     public let queries: Int
     /// σ, the standard deviation over queries of the difference of two systems.
     public let standardDeviation: Double
-    /// α, the chance of finding a difference where there is none, of all comparisons together.
+    /// α, the probability that any of the comparisons shows a difference although there is none.
     public let significance: Double
-    /// The wanted chance of finding a difference of ``difference``.
+    /// The probability with which a difference of ``difference`` is shown.
     public let power: Double
-    /// Systems that are tested; each is tested at α / comparisons (Bonferroni, which is the first and hardest step of Holm's correction).
+    /// Number of systems that are tested. Each is tested at α / comparisons (Bonferroni, the first and strictest step
+    /// of Holm's correction).
     public let comparisons: Int
-    /// δ, the smallest mean difference that is found with probability ``power``; in the unit of the metric.
+    /// δ, the smallest mean difference that is shown with probability ``power``, in the unit of the metric.
     public let difference: Double
 
-    /// A correlation between two systems' values over queries that is usual where one builds on the other. NFCorpus, nDCG@10, the
-    /// black box against NUDGE, fusions with BM25, Mafin and compositions of them: .68 to .91.
+    /// A usual correlation over queries between the values of two systems of which one builds on the other. On NFCorpus
+    /// (nDCG@10) the correlations of the black box with NUDGE, fusions with BM25, Mafin and compositions of them are
+    /// .68 to .91.
     public static let usualCorrelation = 0.8
 
     /// From the standard deviation of the difference.
     /// - Parameters:
-    ///   - standardDeviation: σ over queries; not of the mean.
-    ///   - queries: of the test set, 2 or more.
-    ///   - comparisons: systems that will be compared with the baseline.
+    ///   - standardDeviation: σ of the difference over queries, not of its mean.
+    ///   - queries: number of queries of the test set; at least 2.
+    ///   - comparisons: number of systems that will be compared with the baseline.
     public init(
         standardDeviation: Double, queries: Int, significance: Double = 0.05, power: Double = 0.8, comparisons: Int = 1
     ) {
@@ -47,10 +49,11 @@ public struct MinimumDetectableDifference: Sendable, Codable, Hashable {
         difference = Self.factor(queries, significance / Double(comparisons), power) * standardDeviation
     }
 
-    /// Before anything is trained: from the baseline's value for each query of the test set.
+    /// Before anything is trained: from the baseline's value for each query.
     ///
-    /// The values may be those of dev where test shall not be touched; then `queries` says how many test has.
-    /// - Parameter correlation: ρ, of the values of the baseline and of another system over queries.
+    /// The values may be those of dev if test must not be used yet. `queries` is then the number of test queries.
+    /// - Parameter correlation: ρ, the correlation over queries between the values of the baseline and of another
+    ///   system.
     public init(
         baseline values: [Double], correlation: Double = usualCorrelation, queries: Int? = nil,
         significance: Double = 0.05, power: Double = 0.8, comparisons: Int = 1
@@ -61,8 +64,8 @@ public struct MinimumDetectableDifference: Sendable, Codable, Hashable {
             queries: queries ?? values.count, significance: significance, power: power, comparisons: comparisons)
     }
 
-    /// From the differences that some system shows, such as the untrained concatenation, which costs no training.
-    /// - Parameter queries: of the test set, where the differences are of another one.
+    /// From the differences of a system to the baseline, for instance of the untrained concatenation.
+    /// - Parameter queries: number of queries of the test set; `nil`: that of the differences.
     public init(
         differences: [Double], queries: Int? = nil, significance: Double = 0.05, power: Double = 0.8,
         comparisons: Int = 1
@@ -72,7 +75,7 @@ public struct MinimumDetectableDifference: Sendable, Codable, Hashable {
             significance: significance, power: power, comparisons: comparisons)
     }
 
-    /// How many queries of the same spread would show a gain of `wanted`; at least 2.
+    /// The number of queries, with the same σ, that would show a gain of `wanted`; at least 2.
     public func queriesNeeded(for wanted: Double) -> Int {
         precondition(wanted > 0, "a gain of \(wanted) cannot be shown")
         func shows(_ count: Int) -> Bool {

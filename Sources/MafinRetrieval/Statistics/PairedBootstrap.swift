@@ -3,23 +3,25 @@ import MafinNumerics
 
 /// Percentile bootstrap interval of a mean difference over queries (Efron 1979; Sakai 2006 for retrieval).
 ///
-/// Queries are drawn with replacement, as many as there are; the interval holds the central ``level`` of the resampled
-/// means. Pairing is in the input: one difference per query, never two independent samples.
+/// Each resample draws as many queries as there are, with replacement. The interval contains the central ``level`` of
+/// the resampled means. The input is one difference per query, so the comparison is paired.
 ///
-/// Of few queries that interval is too narrow, as resampling divides by n and not by n − 1, and as its tails are a normal distribution's: of 56
-/// queries it holds the true mean 92.6 times in 100. So its quantiles are moved outward to where Student's t has them (the expanded percentile
-/// interval, Hesterberg 2015, "What Teachers Should Know About the Bootstrap", The American Statistician 69(4), section 4.3).
+/// With few queries that interval is too narrow, because resampling divides by n instead of n − 1 and has the tails of
+/// a normal distribution. With 56 queries it contains the true mean 92.6 times in 100. The quantiles are therefore
+/// moved outward to match Student's t (the expanded percentile interval: Hesterberg 2015, "What Teachers Should Know
+/// About the Bootstrap", The American Statistician 69(4), section 4.3).
 public struct PairedBootstrap: Sendable {
     /// Number of resamples.
     public var resamples: Int
     /// Nominal coverage of the interval.
     public var level: Double
-    /// Same seed, same data, same interval, on any number of threads.
+    /// The seed. Equal seeds and data give equal intervals, on any number of threads.
     public var seed: UInt64
-    /// Whether quantiles are moved outward for few queries; without it the interval is Efron's own, as scipy's `percentile`.
+    /// Whether quantiles are moved outward for few queries. If `false`, the interval is Efron's, like scipy's
+    /// `percentile`.
     public var isExpanded = true
 
-    /// 10,000 resamples and 95 % unless said otherwise.
+    /// The default is 10,000 resamples and 95 %.
     public init(resamples: Int = 10_000, level: Double = 0.95, seed: UInt64 = 1) {
         precondition(
             resamples > 0 && level > 0 && level < 1, "no interval from \(resamples) resamples at level \(level)")
@@ -41,12 +43,12 @@ public struct PairedBootstrap: Sendable {
     /// The interval of one system's differences.
     public func interval(of differences: [Double]) -> Interval { intervals(of: [differences])[0] }
 
-    /// The intervals of several systems' differences on the same queries; all share their resamples.
+    /// The intervals of several systems' differences on the same queries, with the same resamples for all.
     ///
-    /// Bounds are interpolated linearly between order statistics, as numpy's and scipy's are.
+    /// Bounds are interpolated linearly between order statistics, as in numpy and scipy.
     /// - Parameters:
     ///   - columns: for each system one difference per query, at least one query.
-    ///   - seeds: for each system what its seeds add to the uncertainty; empty: nothing for any.
+    ///   - seeds: for each system the errors that are due to seeds; empty: none.
     /// - Complexity: O(resamples × queries × systems), on all threads.
     public func intervals(of columns: [[Double]], seeds: [[SeedError]] = []) -> [Interval] {
         guard let queries = columns.first?.count else { return [] }
@@ -64,7 +66,7 @@ public struct PairedBootstrap: Sendable {
         }
     }
 
-    /// The share of resampled means below the interval, and above it.
+    /// The share of resampled means below the interval, which is also the share above it.
     private func tail(_ queries: Int) -> Double {
         guard isExpanded, queries > 1 else { return (1 - level) / 2 }
         let count = Double(queries)
@@ -72,12 +74,13 @@ public struct PairedBootstrap: Sendable {
         return 0.5 * erfc(t / 2.0.squareRoot())
     }
 
-    /// `result[c][r]`: the sum of column c over the r-th resample of the queries, which all columns share.
+    /// `result[c][r]`is the sum of column c over the r-th resample of the queries. All columns share the resamples.
     static func resampledSums(of columns: [[Double]], resamples: Int, seed: UInt64) -> [[Double]] {
         Resampling.weightedSums(of: columns, count: resamples, seed: seed) { generator, weights in
             weights.update(repeating: 0)
             let count = UInt64(weights.count)
-            // Two indices from 64 bits: (32 random bits × count) / 2³², off uniform by less than count / 2³².
+            // Two indices from 64 random bits, each (32 bits × count) / 2³². They deviate from uniform by less than
+            // count / 2³².
             var remaining = weights.count
             while remaining > 0 {
                 let bits = generator.next()

@@ -1,6 +1,6 @@
-/// The mean difference of two systems on the same queries, with its interval and its own p: one hypothesis, corrected for no other.
+/// The mean difference of two systems on the same queries, with its interval and its uncorrected p.
 public struct PairedDifference: Sendable, Equatable, Codable {
-    /// Mean over queries of the system minus the other.
+    /// Mean over queries of the first system minus the second.
     public var mean: Double
     /// Lower bound of the interval (``PairedBootstrap``).
     public var low: Double
@@ -8,7 +8,8 @@ public struct PairedDifference: Sendable, Equatable, Codable {
     public var high: Double
     /// Two-sided p (``PairedRandomizationTest``).
     public var p: Double
-    /// Whether interval and p include the variance between seeds: at least one of both was measured under several.
+    /// Whether interval and p include the variance between seeds, because at least one of the systems was measured with
+    /// several seeds.
     public var includesSeeds: Bool
 
     /// A difference from its parts.

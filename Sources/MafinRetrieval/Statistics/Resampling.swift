@@ -1,17 +1,18 @@
 import MafinNumerics
 
-/// Weighted sums of columns under many random weightings, the common core of bootstrap and randomization test.
+/// Weighted sums of columns with many random weightings, used by both the bootstrap and the randomization test.
 ///
-/// One weighting of the queries serves every column (system, metric): it is drawn once, and the comparison of the
-/// columns stays paired. 10,000 weightings of 5,000 queries for 10 columns are 5·10⁸ multiply-adds.
+/// A weighting of the queries is drawn once and used for all columns (systems, metrics), so that columns stay paired.
+/// 10,000 weightings of 5,000 queries for 10 columns take 5·10⁸ multiply-adds.
 enum Resampling {
-    /// Weightings drawn from one generator; each block has its own, so that the result does not depend on threads.
+    /// Number of weightings that are drawn from one generator. Each block has its own generator, so that the result
+    /// does not depend on the number of threads.
     private static let blockLength = 64
     private typealias Lanes = SIMD4<Double>
 
     /// `result[c][r] = Σ_q weight[r][q] · columns[c][q]`.
     /// - Parameters:
-    ///   - columns: one value per query each, all of one length.
+    ///   - columns: one value per query each, all of the same length.
     ///   - count: number of weightings `r`.
     ///   - draw: fills the weights of one weighting, one per query.
     static func weightedSums(
@@ -20,7 +21,7 @@ enum Resampling {
     ) -> [[Double]] {
         let length = columns.first?.count ?? 0
         precondition(columns.allSatisfy { $0.count == length }, "columns of unequal length")
-        // Rows are padded with zeros to whole vectors.
+        // Columns are padded with zeros to whole vectors.
         let stride = (length + Lanes.scalarCount - 1) / Lanes.scalarCount * Lanes.scalarCount
         var padded = [Double](repeating: 0, count: columns.count * stride)
         for (index, column) in columns.enumerated() {
@@ -51,13 +52,13 @@ enum Resampling {
         return columns.indices.map { Array(flat[$0 * count..<($0 + 1) * count]) }
     }
 
-    /// Adds to each sum over `queries` a draw of the error of the mean that is due to seeds.
-    /// - Parameter errors: of each column; none at all is the same as none for each.
+    /// Adds to each sum over `queries` a random draw of the error that is due to seeds.
+    /// - Parameter errors: the errors of each column; empty: no column has any.
     static func add(_ errors: [[SeedError]], to sums: inout [[Double]], queries: Int, seed: UInt64) {
         precondition(errors.isEmpty || errors.count == sums.count, "\(errors.count) errors of \(sums.count) columns")
         for (column, errors) in errors.enumerated() {
             for (index, error) in errors.enumerated() where error.standardError > 0 {
-                // Each system alone or with others: the same draws.
+                // A system gets the same draws whether it is computed alone or with others.
                 var generator = RandomGenerator(seed: RandomGenerator.mix(seed) &+ UInt64.max / 3 &+ UInt64(index))
                 let scale = error.standardError * Double(queries)
                 for row in sums[column].indices {
@@ -67,8 +68,8 @@ enum Resampling {
         }
     }
 
-    /// Inner product of `a`, whole vectors, with as many bytes of `b` from `bOffset` on. Four accumulators hide the
-    /// latency of the additions.
+    /// Inner product of `a` and the same number of bytes of `b` from `bOffset` on. Both are whole vectors. Four
+    /// accumulators hide the latency of the additions.
     private static func dot(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer, bOffset: Int) -> Double {
         precondition(bOffset + a.count <= b.count)
         func product(_ offset: Int) -> Lanes {

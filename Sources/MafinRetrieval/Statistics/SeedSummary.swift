@@ -1,12 +1,12 @@
-/// A figure under several seeds: how much of it is luck.
+/// The values of a figure with several seeds, and how much they vary.
 public struct SeedSummary: Sendable, Codable, Hashable {
     /// The figure of each seed, in the order of the seeds.
     public let values: [Double]
     /// Their mean.
     public let mean: Double
-    /// Their standard deviation (divisor n − 1); `nil` for one seed, which says nothing of spread.
+    /// Their standard deviation (divisor n − 1); `nil` for one seed.
     public let standardDeviation: Double?
-    /// The part of the mean's standard error that is due to the seeds, see ``SeededEvaluation``; `nil` where it is not known.
+    /// The part of the mean's standard error that is due to the seeds (``SeededEvaluation``); `nil` if it is not known.
     public let standardError: Double?
 
     /// The smallest figure.
@@ -22,106 +22,5 @@ public struct SeedSummary: Sendable, Codable, Hashable {
         self.mean = mean
         self.standardError = standardError
         standardDeviation = MafinRetrieval.standardDeviation(values)
-    }
-}
-
-/// One system measured on the same queries under one or several seeds.
-///
-/// Its values are the means over the seeds, query by query, so that a lucky seed decides nothing. A value of query q under seed s is taken for
-/// `μ + a_q + b_s + e_qs` (two crossed random effects, as in Brennan 2001, "Generalizability Theory", chapter 2). The variance of the
-/// mean over k seeds and n queries is then `σ_a²/n + σ_b²/k + σ_e²/(nk)`. Resampling the means of queries covers the first and the last
-/// term; the second is estimated here by analysis of variance, `max(0, s²/k − MS_e/(nk))` with s the standard deviation of the seeds' means
-/// and MS_e the mean square of the residuals, and is added by ``PairedBootstrap`` and ``PairedRandomizationTest``. Two seeds are too few to
-/// tell the second term from the last: there `s²/k` is taken whole, which counts the last twice. (By simulation, subtracting would let
-/// 89 of 100 intervals hold the mean where 95 are meant.)
-public struct SeededEvaluation: Sendable, Equatable {
-    /// The evaluation of each seed; all of the same queries and metrics.
-    public let seeds: [RunEvaluation]
-    /// The mean over the seeds, query by query.
-    public let mean: RunEvaluation
-    /// The means of the seeds in each metric.
-    public let spread: [Metric: SeedSummary]
-
-    /// A system's evaluations under at least one seed.
-    /// - Precondition: all were measured on the same queries in the same metrics.
-    public init(_ seeds: [RunEvaluation]) {
-        guard let first = seeds.first else { preconditionFailure("no seed") }
-        var values: [Metric: [Double]] = [:]
-        var means: [Metric: Double] = [:]
-        var spread: [Metric: SeedSummary] = [:]
-        for metric in first.values.keys {
-            let columns = seeds.map { seed in
-                precondition(seed.queryIds == first.queryIds, "the seeds were measured on different queries")
-                guard let column = seed.values[metric] else { preconditionFailure("\(metric) is missing for a seed") }
-                return column
-            }
-            let average = first.queryIds.indices.map { query in
-                columns.reduce(0) { $0 + $1[query] } / Double(columns.count)
-            }
-            let seedMeans = seeds.map { $0.means[metric] ?? 0 }
-            let summary = SeedSummary(
-                seedMeans, standardError: Self.standardError(columns, means: seedMeans, average: average))
-            values[metric] = average
-            means[metric] = summary.mean
-            spread[metric] = summary
-        }
-        self.seeds = seeds
-        self.spread = spread
-        mean = RunEvaluation(
-            queryIds: first.queryIds, values: values, means: means,
-            queriesWithoutRelevantDocument: first.queriesWithoutRelevantDocument,
-            queriesWithoutResult: seeds.map(\.queriesWithoutResult).max() ?? 0)
-    }
-
-    /// `√max(0, s²/k − MS_e/(nk))`, of two seeds `s/√k`; `nil` for one seed or one query, which do not tell the two terms apart.
-    private static func standardError(_ columns: [[Double]], means: [Double], average: [Double]) -> Double? {
-        let (seeds, queries) = (Double(columns.count), Double(average.count))
-        guard seeds > 1, queries > 1 else { return nil }
-        let whole = means.reduce(0, +) / seeds
-        let deviation = MafinRetrieval.standardDeviation(means) ?? 0
-        if seeds == 2 { return deviation / seeds.squareRoot() }
-        var residual = 0.0
-        for (column, mean) in zip(columns, means) {
-            for (value, average) in zip(column, average) {
-                let rest = value - average - mean + whole
-                residual += rest * rest
-            }
-        }
-        residual /= (seeds - 1) * (queries - 1)
-        return max(0, deviation * deviation / seeds - residual / (queries * seeds)).squareRoot()
-    }
-
-    /// The same on those queries for which `isIncluded` holds.
-    public func filter(_ isIncluded: (_ queryId: String) -> Bool) -> SeededEvaluation {
-        SeededEvaluation(seeds.map { $0.filter(isIncluded) })
-    }
-
-    /// What the seeds add to the uncertainty of the difference between two systems in a metric; empty where neither has several.
-    func seedErrors(minus other: SeededEvaluation, in metric: Metric) -> [SeedError] {
-        [self, other].compactMap { system in
-            system.spread[metric].flatMap { spread in
-                spread.standardError.map { SeedError(standardError: $0, degreesOfFreedom: spread.values.count - 1) }
-            }
-        }
-    }
-}
-
-/// What the choice of seeds adds to the uncertainty of a mean difference.
-///
-/// Three seeds are too few to resample. So each resample of the queries adds `standardError · t`, with t drawn from Student's distribution: the
-/// sum of a resampled and a t-distributed part is the Behrens-Fisher solution for two sources of error (Fisher 1935, "The Fiducial
-/// Argument in Statistical Inference"), whose coverage by simulation is in the tests.
-public struct SeedError: Sendable, Equatable {
-    /// Standard error of the mean over the seeds.
-    public var standardError: Double
-    /// Seeds less one.
-    public var degreesOfFreedom: Int
-
-    /// An error from its parts.
-    public init(standardError: Double, degreesOfFreedom: Int) {
-        precondition(
-            standardError >= 0 && degreesOfFreedom >= 1, "\(standardError) with \(degreesOfFreedom) degrees of freedom")
-        self.standardError = standardError
-        self.degreesOfFreedom = degreesOfFreedom
     }
 }

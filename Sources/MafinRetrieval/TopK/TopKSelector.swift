@@ -1,22 +1,23 @@
-/// Keeps the best `count` of the scores it is offered: score descending, equal scores by index ascending.
+/// Keeps the best `count` of the scores that it is offered, by score, descending; equal scores by index, ascending.
 ///
-/// Takes what may be among the best until twice `count` are there, then throws the worse half out: one comparison for a
-/// score that does not get in, O(1) on average for one that does. NaN counts as −∞, and −0 as 0. No index is offered twice.
+/// It collects candidates until there are twice `count`, then discards the worse half. A score that is rejected costs
+/// one comparison, and one that is accepted O(1) on average. NaN counts as −∞, and −0 as 0. No index may be offered
+/// twice.
 struct TopKSelector {
     private let capacity: Int
-    /// Score and index as one number, the better the larger.
+    /// Score and index as one number; better entries have larger keys.
     private var keys: [UInt64] = []
-    /// The worst key of the best `capacity` that were there when the worse half was last thrown out; 0 before.
+    /// The smallest key that was kept when the worse half was last discarded; 0 before that.
     private var limit: UInt64 = 0
 
-    /// - Parameter count: at most as many as there will be scores: it is what memory is taken for.
+    /// - Parameter count: number of entries to keep, at most the number of scores. Memory is reserved for this many.
     init(count: Int) {
         capacity = count
         keys.reserveCapacity(count)
     }
 
-    /// For scores that are offered by index, ascending: those at or below this one do not get in. NaN, to which no score
-    /// compares, where every score does.
+    /// If scores are offered by ascending index, scores at or below this one are rejected. NaN if every score is
+    /// accepted, because comparisons with NaN are false.
     var threshold: Float { limit == 0 ? .nan : Self.entry(limit).score }
 
     mutating func offer(_ score: Float, at index: Int) {
@@ -28,7 +29,7 @@ struct TopKSelector {
         guard capacity > 0 else { return }
         let raw = UnsafeRawBufferPointer(scores)
         var index = 0
-        // Eight at a time once there is a limit: nearly all of a long row is below it.
+        // Once there is a limit, eight scores are tested at a time, because nearly all of a long row is below it.
         while index < scores.count {
             let threshold = SIMD8<Float>(repeating: threshold)
             while limit > 0, index + 8 <= scores.count,
@@ -43,12 +44,12 @@ struct TopKSelector {
         }
     }
 
-    /// Offers what another selector has kept.
+    /// Offers the entries that another selector has kept.
     mutating func offer(contentsOf other: TopKSelector) {
         for key in other.keys { offer(key: key) }
     }
 
-    /// The kept entries, best first; the selector is as new afterwards.
+    /// The kept entries, best first. The selector is empty afterwards.
     mutating func take() -> [ScoredIndex] {
         if keys.count > capacity { keepBest() }
         keys.sort(by: >)
@@ -71,14 +72,15 @@ struct TopKSelector {
         keys.removeLast(keys.count - capacity)
     }
 
-    /// Moves the `count` largest keys to the front, in any order, and returns the least of them (quickselect, Hoare 1961).
+    /// Moves the `count` largest keys to the front, in any order, and returns the smallest of them (quickselect, Hoare
+    /// 1961).
     private static func select(_ keys: UnsafeMutableBufferPointer<UInt64>, best count: Int) -> UInt64 {
         var (start, end) = (0, keys.count)
-        // The smallest of the wanted keys is in start ..< end; keys before it are larger, keys behind it smaller.
+        // The smallest wanted key is in start ..< end. Keys before that range are larger, keys after it are smaller.
         for _ in 0..<64 where end - start > 1 {
             let (first, middle, last) = (keys[start], keys[(start + end) / 2], keys[end - 1])
             let pivot = max(min(first, middle), min(max(first, middle), last))
-            // Branch-free: the outcome of the comparison is unpredictable.
+            // Without a branch, because the comparison is unpredictable.
             var larger = start
             for place in start..<end {
                 let key = keys[place]
@@ -89,7 +91,7 @@ struct TopKSelector {
             if larger >= count {
                 end = larger
             } else {
-                // The pivot is the largest of the rest.
+                // The pivot is the largest of the remaining keys.
                 var place = larger
                 while keys[place] != pivot { place += 1 }
                 keys.swapAt(place, larger)
@@ -97,12 +99,12 @@ struct TopKSelector {
                 start = larger + 1
             }
         }
-        // One key is left, or 64 pivots in a row were bad.
+        // One key is left, or 64 pivots were bad.
         if end - start > 1 { keys[start..<end].sort(by: >) }
         return keys[count - 1]
     }
 
-    /// A number that is ordered as the score is: the bits of the float, inverted where it is negative.
+    /// A number with the order of the scores: the bits of the float, inverted if it is negative.
     private static func key(_ score: Float, _ index: Int) -> UInt64 {
         let bits = (score.isNaN ? -.infinity : score + 0).bitPattern
         let ordered = bits ^ (bits >> 31 == 0 ? 0x8000_0000 : 0xFFFF_FFFF)

@@ -1,27 +1,27 @@
 import CMafinKernels
 import MafinNumerics
 
-/// Scores of blocks of an index's rows against queries that are laid out once.
+/// Computes scores of blocks of an index's rows for queries whose layout is prepared once.
 ///
-/// Holds addresses, which are good only inside ``VectorIndex/withScorer(_:rows:_:)``.
+/// It holds addresses that are valid only inside ``VectorIndex/withScorer(_:rows:_:)``.
 struct BlockScorer {
     fileprivate struct Part {
         var rows: UnsafeRawPointer
         var element: VectorRows.Element
         var stride: Int
         var columns: Int
-        /// As `mafin_prepare_queries` lays them out, `queryStride` floats from one to the next.
+        /// The queries in the layout of `mafin_prepare_queries`, at a distance of `queryStride` floats.
         var queries: UnsafePointer<Float>
         var queryStride: Int
         var approximation: RowApproximation?
-        /// Not below each query's norm.
+        /// Upper bounds of the queries' norms.
         var norms: [Float]
     }
 
     let queryCount: Int
     fileprivate let parts: [Part]
 
-    /// Floats of scratch that scoring or bounding `rows` rows takes beside the result.
+    /// Number of floats of scratch memory for scoring or bounding `rows` rows, in addition to the result.
     func scratchSize(rows: Int) -> Int { parts.count > 1 || parts[0].approximation != nil ? queryCount * rows : 0 }
 
     /// scores[q · rows.count + i] = score of row `rows.lowerBound + i` for query q.
@@ -30,12 +30,12 @@ struct BlockScorer {
     ) {
         for place in parts.indices {
             score(rows, part: place, into: place == 0 ? scores : scratch)
-            // Parts are summed apart and then added, so that each is what it would be without the others.
+            // Each part is summed separately and then added, so that its score does not depend on the other parts.
             if place > 0 { mafin_axpy(queryCount * rows.count, 1, scratch, scores) }
         }
     }
 
-    /// One part's share of the scores.
+    /// The scores of one part.
     func score(_ rows: Range<Int>, part place: Int, into scores: UnsafeMutablePointer<Float>) {
         let part = parts[place]
         let from = part.rows + rows.lowerBound * part.stride * part.element.size
@@ -44,7 +44,7 @@ struct BlockScorer {
             scores, rows.count)
     }
 
-    /// The score of one row for one query: the bits that ``score(_:into:scratch:)`` gives.
+    /// The score of one row for one query, bit for bit as from ``score(_:into:scratch:)``.
     func score(row: Int, query: Int) -> Float {
         var sum: Float = 0
         for (place, part) in parts.enumerated() {
@@ -57,8 +57,8 @@ struct BlockScorer {
         return sum
     }
 
-    /// Whether ``bound(_:into:scratch:)`` may be asked: there are approximations, and no query is so long or short that
-    /// rounding would be beyond them.
+    /// Whether ``bound(_:into:scratch:)`` may be called: there are approximations, and the norm of each query is 0 or
+    /// in a range in which the bounds cover rounding errors.
     var hasBounds: Bool {
         parts.allSatisfy { part in
             part.approximation != nil && part.norms.allSatisfy { $0 == 0 || (1e-15...1e15).contains($0) }
@@ -88,7 +88,7 @@ extension VectorIndex {
         _ queries: Matrix, rows: Range<Int>, _ body: (BlockScorer) throws -> Result
     ) rethrows -> Result {
         precondition(queries.columns == columns, "queries of \(queries.columns) columns, rows of \(columns)")
-        // Each part's queries begin at a cache line.
+        // The queries of each part begin at a cache line.
         let sizes = parts.map { (mafin_prepared_size(rows.count, $0.columns) + 15) / 16 * 16 }
         let bytes = max(1, sizes.reduce(0, +)) * MemoryLayout<Float>.stride
         return try withUnsafeTemporaryAllocation(byteCount: bytes, alignment: 64) { memory in
@@ -99,7 +99,7 @@ extension VectorIndex {
                     return try body(BlockScorer(queryCount: rows.count, parts: made))
                 }
                 let part = parts[place]
-                // There is at least one float, whatever the shape.
+                // There is at least one float, even for an empty shape.
                 guard let room = prepared.baseAddress.map({ $0 + min(offset, prepared.count - 1) }) else {
                     preconditionFailure("temporary memory has an address")
                 }
@@ -125,7 +125,7 @@ extension VectorIndex {
 }
 
 extension Matrix {
-    /// A number not below the norm of `count` elements of a row, and near it; 0 only where all are.
+    /// A tight upper bound of the norm of `count` elements of a row; 0 only if all elements are 0.
     fileprivate func norm(row: Int, column: Int, _ count: Int) -> Float {
         let start = row * columns + column
         let sum = values[start..<start + count].reduce(0.0) { $0 + Double($1) * Double($1) }

@@ -1,12 +1,13 @@
 import CMafinKernels
 import MafinNumerics
 
-/// Rows in a byte an element, with a scale a row, and how far a score from them can lie below the true one.
+/// Rows with one byte per element, a scale per row, and a bound of the error of their scores.
 ///
-/// A search reads these instead of the rows, a quarter of float32's bytes, and looks at a row itself only where its score may
-/// be among the best: the VA-file of Weber, Schek and Blott (1998), with bounds by Cauchy and Schwarz.
+/// A search reads these instead of the rows, which is a quarter of the bytes of float32. It reads a row itself only if
+/// its score may be among the best. This is the VA-file of Weber, Schek and Blott (1998), with bounds from the
+/// Cauchy-Schwarz inequality.
 final class RowApproximation: @unchecked Sendable {
-    // Written while it is made, only read afterwards.
+    // The memory is written only in `init`.
     let codes: UnsafeMutablePointer<Int8>
     let scales: UnsafeMutablePointer<Float>
     let margins: UnsafeMutablePointer<Float>
@@ -14,7 +15,7 @@ final class RowApproximation: @unchecked Sendable {
 
     init(_ rows: VectorRows) {
         let elements = rows.count * rows.columns
-        // Lines of a cache, so that reading ahead asks for each but once.
+        // Aligned to cache lines, so that each line is prefetched only once.
         let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, elements), alignment: 64)
         codes = memory.bindMemory(to: Int8.self, capacity: max(1, elements))
         scales = .allocate(capacity: max(1, rows.count))

@@ -1,11 +1,14 @@
 import CMafinKernels
 import MafinNumerics
+import Synchronization
 
 extension VectorIndex {
-    /// Each part's share in the scores of some rows for one query, `(rows.count, parts.count)`.
+    /// The score of each part for some rows and one query, `(rows.count, parts.count)`.
     ///
-    /// Added from left to right they are the scores that ``search(queries:count:)`` gives, bit for bit: what a joined score is
-    /// made of, for the rows that a person looks at. Complexity: O(rows.count × columns).
+    /// Their sum from left to right equals the score in ``search(queries:count:check:)`` bit for bit. It shows a user what
+    /// a joined score is made of.
+    ///
+    /// - Complexity: O(rows.count × columns).
     public func partScores(of rows: [Int], query: [Float]) -> Matrix {
         precondition(rows.allSatisfy { $0 >= 0 && $0 < count }, "a row outside of 0 ..< \(count)")
         var scores = Matrix(rows: rows.count, columns: parts.count)
@@ -22,31 +25,51 @@ extension VectorIndex {
         return scores
     }
 
-    /// The ranks of some rows among all rows for one query, from 1: the ranks that ``search(queries:count:)`` with all rows would
-    /// give them, without sorting them.
+    /// The ranks of some rows among all rows for one query, from 1. They equal the ranks in a
+    /// ``search(queries:count:check:)`` for all rows, but nothing is sorted.
     ///
-    /// With the index of one half, for instance, the black box's own places of the joint ranking's winners. Runs on all threads.
+    /// With the index of one part, for instance, it gives the black box's ranks of the best documents of the joint
+    /// ranking. Runs on all threads.
     /// - Complexity: O(count × (columns + rows.count)).
     public func places(of rows: [Int], query: [Float]) -> [Int] {
+        places(of: rows, query: query) { () throws(Never) in }
+    }
+
+    /// The same, until `check` throws. It is called again and again, by every thread, at most some ten thousand rows apart.
+    package func places<Failure: Error>(
+        of rows: [Int], query: [Float], check: @Sendable () throws(Failure) -> Void
+    ) throws(Failure) -> [Int] {
         let own = partScores(of: rows, query: query)
         let targets = rows.enumerated().map { place, row in
             ScoredIndex(index: row, score: (0..<parts.count).dropFirst().reduce(own[place, 0]) { $0 + own[place, $1] })
         }
-        let block = 256
+        let (block, blocksPerCheck) = (256, 64)
         let blocks = (count + block - 1) / block
+        let failure = Mutex<Failure?>(nil)
+        let isStopped = Atomic(false)
         let queries = Matrix(rows: 1, columns: query.count, values: query)
         let better = withScorer(queries, rows: 0..<1) { scorer in
             let shared = UnsafeTransfer(scorer)
             return parallelMap(blocks) { number in
-                shared.value.count(before: targets, in: number * block..<min(count, (number + 1) * block))
+                if number % blocksPerCheck == 0 {
+                    do throws(Failure) {
+                        try check()
+                    } catch {
+                        failure.withLock { $0 = error }
+                        isStopped.store(true, ordering: .relaxed)
+                    }
+                }
+                guard !isStopped.load(ordering: .relaxed) else { return [Int](repeating: 0, count: targets.count) }
+                return shared.value.count(before: targets, in: number * block..<min(count, (number + 1) * block))
             }
         }
+        if let error = failure.withLock({ $0 }) { throw error }
         return targets.indices.map { target in better.reduce(1) { $0 + $1[target] } }
     }
 }
 
 extension BlockScorer {
-    /// How many rows of a block rank before each target; NaN ranks as −∞.
+    /// The number of rows of a block that rank before each target. NaN ranks as −∞.
     fileprivate func count(before targets: [ScoredIndex], in rows: Range<Int>) -> [Int] {
         let floats = rows.count + scratchSize(rows: rows.count)
         return withUnsafeTemporaryAllocation(of: Float.self, capacity: floats) { memory in

@@ -2,25 +2,29 @@ import CMafinKernels
 import MafinNumerics
 import Synchronization
 
-/// How a search is cut into pieces. No ranking depends on it: tests try many.
+/// How a search is divided. Rankings do not depend on it, and tests try many values.
 struct SearchTiling {
-    /// Queries at most that share one pass over the rows: what of them is in use stays in the second-level cache.
+    /// Largest number of queries that share one pass over the rows, so that they fit into the second-level cache.
     var queries = 128
-    /// Rows that are scored at a time; `nil` is chosen for the number of queries.
+    /// Number of rows that are scored at a time; `nil`: chosen by the number of queries.
     var rows: Int?
-    /// Queries at most, and entries kept of so many rows at most, for which approximations are read instead of rows: more
-    /// queries are bound by arithmetic, not by memory, and of too few rows most are among the best.
+    /// Approximations are used for at most this many queries, and if at most this share of the rows is kept. More
+    /// queries are limited by arithmetic instead of memory. If a larger share is kept, too many rows have to be read
+    /// anyway.
     var approximatedQueries = 4
     var approximatedShare = 1.0 / 32
-    /// Bytes at most of the entries that all threads keep.
+    /// Largest number of bytes of the entries that all threads keep.
     var entryBytes = 256 << 20
+    /// Rows at most that a thread takes before it asks whether to go on.
+    var rowsPerPiece = 16_384
 
     func rowsPerBlock(queries: Int, rowBytes: Int) -> Int {
         if let rows { return rows }
-        // Many queries: the rows' pieces and the scores fit the second-level cache beside the queries. A multiple of the
-        // kernels' tiles and of two of their vectors.
+        // With many queries, a block of rows and its scores must fit into the second-level cache together with the
+        // queries. 96 is a multiple of the kernels' tiles and of two of their vectors.
         guard queries == 1 else { return 96 }
-        // One query: long enough to forget the cost of the loop, short enough that a second part finds its rows cached.
+        // With one query, a block is long enough that the cost of the loop is small, and short enough that it stays in
+        // the cache for the second part.
         return max(1, min(32, (256 << 10) / max(1, rowBytes) / 16)) * 16
     }
 }
@@ -28,17 +32,23 @@ struct SearchTiling {
 extension VectorIndex {
     /// The `count` best rows for each query by inner product, exactly: best first, equal scores by index, ascending.
     ///
-    /// Row `i` of the result belongs to row `i` of `queries`; where there are fewer rows than `count`, all are ranked. For
-    /// cosines, normalise rows and queries first. A score that overflows to NaN counts as −∞. Scores are never held beyond a
-    /// block: most fall to one vector comparison with what the query has already found. Runs on all threads. Few queries are
-    /// bound by how fast memory gives the rows: ``init(parts:isApproximated:)`` says what helps.
+    /// Row `i` of the result belongs to row `i` of `queries`. If there are fewer rows than `count`, all are ranked. For
+    /// cosines, normalise rows and queries first. A score that overflows to NaN counts as −∞. Only the scores of one
+    /// block are in memory at a time, and most are rejected by one vector comparison. Runs on all threads. With few
+    /// queries the speed of memory is the limit; see ``init(parts:isApproximated:)``.
     /// - Complexity: O(queries × rows × columns); memory O(queries × count × threads), at most 256 MiB at a time.
-    /// - Throws: ``RetrievalError/invalidElement(source:row:column:expected:found:)`` for a query that holds an infinity or NaN.
-    public func search(queries: Matrix, count: Int) throws -> Rankings {
-        try search(queries: queries, count: count, tiling: SearchTiling())
+    /// - Parameter check: called by every thread, at most some ten thousand rows apart. If it throws, the search ends.
+    /// - Throws: ``RetrievalError/invalidElement(source:row:column:expected:found:)`` for a query with an infinite
+    ///   element or NaN; whatever `check` throws.
+    public func search(
+        queries: Matrix, count: Int, check: @Sendable () throws -> Void = {}
+    ) throws -> Rankings {
+        try search(queries: queries, count: count, tiling: SearchTiling(), check: check)
     }
 
-    func search(queries: Matrix, count: Int, tiling: SearchTiling) throws -> Rankings {
+    func search(
+        queries: Matrix, count: Int, tiling: SearchTiling, check: @Sendable () throws -> Void = {}
+    ) throws -> Rankings {
         precondition(queries.columns == columns, "queries of \(queries.columns) columns, rows of \(columns)")
         precondition(count >= 0, "\(count) entries asked for")
         if let fault = queries.values.firstIndex(where: { !$0.isFinite }) {
@@ -53,30 +63,31 @@ extension VectorIndex {
         // Blocks of about equal size.
         let blocks = (queries.rows + most - 1) / most
         return Rankings(
-            (0..<blocks).flatMap { block in
+            try (0..<blocks).flatMap { block in
                 let rows = block * queries.rows / blocks..<(block + 1) * queries.rows / blocks
-                return best(kept, queries: queries, rows, tiling)
+                return try best(kept, queries: queries, rows, tiling, check)
             })
     }
 
     private func best(
-        _ count: Int, queries: Matrix, _ range: Range<Int>, _ tiling: SearchTiling
-    ) -> [[ScoredIndex]] {
+        _ count: Int, queries: Matrix, _ range: Range<Int>, _ tiling: SearchTiling, _ check: @Sendable () throws -> Void
+    ) throws -> [[ScoredIndex]] {
         let isApproximated =
             !approximations.isEmpty && range.count <= tiling.approximatedQueries
             && Double(count) <= tiling.approximatedShare * Double(self.count)
         let rowBytes = parts.reduce(0) { $0 + $1.columns * (isApproximated ? 1 : $1.element.size) }
         let block = tiling.rowsPerBlock(queries: range.count, rowBytes: rowBytes)
-        // Several pieces a thread even out what else runs on the cores.
-        let share = self.count / (16 * Parallelism.threads)
+        // Several pieces per thread balance the load if other programs use the cores.
+        let share = min(self.count / (16 * Parallelism.threads), tiling.rowsPerPiece)
         let piece = max(1, share / block) * block
         let pieces = (self.count + piece - 1) / piece
         let workers = min(Parallelism.threads, pieces)
         let next = Atomic<Int>(0)
-        // Those of worker w for query q lie at w · queries + q.
+        let failure = Mutex<(any Error)?>(nil)
+        // The selector of worker w for query q is at w · queries + q.
         var selectors = (0..<workers * range.count).map { _ in TopKSelector(count: count) }
-        return withScorer(queries, rows: range) { scorer in
-            selectors.withUnsafeMutableBufferPointer { selectors in
+        return try withScorer(queries, rows: range) { scorer in
+            try selectors.withUnsafeMutableBufferPointer { selectors in
                 let shared = UnsafeTransfer((scorer: scorer, selectors: selectors))
                 parallelFor(workers) { worker in
                     let (scorer, selectors) = shared.value
@@ -85,10 +96,17 @@ extension VectorIndex {
                         UnsafeMutableBufferPointer(rebasing: selectors[own]), block: block,
                         isBounded: isApproximated && scorer.hasBounds
                     ) {
+                        do {
+                            try check()
+                        } catch {
+                            failure.withLock { $0 = error }
+                            return nil
+                        }
                         let taken = next.wrappingAdd(1, ordering: .relaxed).oldValue
                         return taken < pieces ? taken * piece..<min((taken + 1) * piece, self.count) : nil
                     }
                 }
+                if let error = failure.withLock({ $0 }) { throw error }
                 return parallelMap(range.count) { query in
                     let selectors = shared.value.selectors
                     for worker in 1..<max(1, workers) {
@@ -104,9 +122,9 @@ extension VectorIndex {
 extension BlockScorer {
     /// Offers every score to its query's selector.
     /// - Parameters:
-    ///   - block: rows that are scored at a time.
-    ///   - isBounded: whether bounds are computed first, and scores only where they leave a chance.
-    ///   - nextPiece: the rows to go on with, each time behind all that were given before; `nil` at the end.
+    ///   - block: number of rows that are scored at a time.
+    ///   - isBounded: whether bounds are computed first, and scores only for rows whose bounds are high enough.
+    ///   - nextPiece: gives the next rows, which come after all rows that it gave before; `nil` at the end.
     fileprivate func collect(
         _ selectors: UnsafeMutableBufferPointer<TopKSelector>, block: Int, isBounded: Bool,
         nextPiece: () -> Range<Int>?
@@ -136,7 +154,7 @@ extension BlockScorer {
                             let row = Int(hits[place].row)
                             var score = scores[query * rows.count + row]
                             if isBounded {
-                                // The threshold may have risen since.
+                                // The threshold may have risen since the comparison.
                                 if score <= thresholds[query] { continue }
                                 score = self.score(row: start + row, query: query)
                             }

@@ -3,9 +3,9 @@ import Foundation
 import MafinNumerics
 import Synchronization
 
-/// Vectors to search among, one a row: in memory or mapped from a `.npy` file, as float32 or as float16.
+/// Vectors to search, one per row, in memory or in a mapped `.npy` file, as float32 or float16.
 ///
-/// A value that shares its storage: copies and ``selecting(columns:)`` cost nothing. Every element is a finite number.
+/// Copies and ``selecting(columns:)`` share the storage and cost nothing. Every element is finite.
 public struct VectorRows: Sendable {
     /// How elements are stored.
     public enum Element: String, Sendable, CaseIterable {
@@ -26,7 +26,7 @@ public struct VectorRows: Sendable {
     }
 
     private let storage: Storage
-    /// First element of row 0, and elements from one row to the next, in the storage.
+    /// Position of the first element of row 0 in the storage, and the number of elements from one row to the next.
     private let offset: Int
     let stride: Int
     /// Number of rows.
@@ -36,7 +36,7 @@ public struct VectorRows: Sendable {
     /// How the elements are stored.
     public let element: Element
 
-    /// What errors call these rows.
+    /// Name of these rows in errors.
     var source: String {
         if case .file(let array) = storage { return array.path }
         return "the vectors"
@@ -45,9 +45,9 @@ public struct VectorRows: Sendable {
     /// Bytes that the rows take, in memory or in the file.
     public var byteCount: Int { count * columns * element.size }
 
-    /// Rows in memory; float32 rows share the matrix's storage.
-    /// - Throws: ``RetrievalError/invalidElement(source:row:column:expected:found:)`` for an element that is infinite, NaN, or
-    ///   beyond what `element` holds.
+    /// Rows in memory. Rows of float32 share the storage of the matrix.
+    /// - Throws: ``RetrievalError/invalidElement(source:row:column:expected:found:)`` for an element that is infinite,
+    ///   NaN, or outside the range of `element`.
     public init(_ matrix: Matrix, as element: Element = .float32) throws {
         let storage: Storage
         switch element {
@@ -58,10 +58,11 @@ public struct VectorRows: Sendable {
         if element == .float32 { try requireFinite() }
     }
 
-    /// The rows of a `.npy` file of float32 or float16, mapped: searches read them from the file's own pages.
+    /// The rows of a `.npy` file of float32 or float16. The file is mapped, so searches read its pages directly.
     ///
-    /// Reads the file once, to check it. While it is in use, replace it only as ``AtomicFile`` does, never in place.
-    /// - Throws: `NumericsError` naming the file: unreadable, not of that format, or of another element type;
+    /// Reads the file once, to check it. While the file is in use, replace it only by renaming, as ``AtomicFile`` does,
+    /// and never write into it.
+    /// - Throws: `NumericsError` with the file, if it cannot be read, has another format or another element type;
     ///   ``RetrievalError/invalidElement(source:row:column:expected:found:)`` for an element that is infinite or NaN.
     public init(contentsOf url: URL) throws {
         let array = try NumPyFile.map(url)
@@ -93,16 +94,17 @@ public struct VectorRows: Sendable {
         self.element = element
     }
 
-    /// A view of some columns of the same rows, such as one source of joined vectors. Complexity: O(1), shares storage.
+    /// A view of some columns of the same rows, such as one source of joined vectors. O(1); shares the storage.
     public func selecting(columns range: Range<Int>) -> VectorRows {
         precondition(range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(columns)")
         return VectorRows(storage, offset: offset + range.lowerBound, stride: stride, count, range.count, element)
     }
 
-    /// Calls `body` with the address of row 0; the next row is `stride` elements behind it. Good until `body` returns.
+    /// Calls `body` with the address of row 0. The next row is `stride` elements further. The address is valid until
+    /// `body` returns.
     func withUnsafeRows<Result>(_ body: (UnsafeRawPointer) throws -> Result) rethrows -> Result {
         func call(_ bytes: UnsafeRawBufferPointer) throws -> Result {
-            // Without elements there is no address, and none is read.
+            // Without elements there is no address, and nothing is read.
             guard let base = bytes.baseAddress else { return try withUnsafeBytes(of: 0) { try call($0) } }
             return try body(base + min(offset * element.size, bytes.count))
         }
@@ -113,7 +115,7 @@ public struct VectorRows: Sendable {
         }
     }
 
-    /// Row `row`, as floats.
+    /// The elements of row `row` as floats.
     public func row(_ row: Int) -> [Float] {
         precondition(row >= 0 && row < count, "row \(row) of \(count)")
         return [Float](unsafeUninitializedCapacity: columns) { values, initialized in
@@ -122,7 +124,7 @@ public struct VectorRows: Sendable {
         }
     }
 
-    /// Writes rows as floats, one behind the other.
+    /// Copies rows as floats, one after the other.
     func copy(rows: Range<Int>, to values: UnsafeMutableBufferPointer<Float>) {
         guard let out = values.baseAddress, columns > 0 else { return }
         withUnsafeRows { base in
@@ -153,8 +155,8 @@ public struct VectorRows: Sendable {
             source: source, row: row, column: column, expected: "a finite number", found: "\(self.row(row)[column])")
     }
 
-    /// Rows rounded to float16, to nearest, ties to even.
-    /// - Parameter firstRow: number of the first of these rows among all.
+    /// Rounds rows to float16: to nearest, ties to even.
+    /// - Parameter firstRow: row number of the first of these rows, for errors.
     static func halves(of matrix: Matrix, source: String = "the vectors", firstRow: Int = 0) throws -> [UInt16] {
         let (values, columns) = (matrix.values, matrix.columns)
         return try [UInt16](unsafeUninitializedCapacity: values.count) { halves, initialized in
@@ -175,7 +177,8 @@ public struct VectorRows: Sendable {
     }
 }
 
-/// The first element that one of the parallel calls of `prefix` stopped at: it gives the number of good elements of a range.
+/// The first bad element, found in parallel; `nil` if all are good. `prefix` returns the number of good elements at the
+/// start of a range.
 private func firstUnfit(of count: Int, _ prefix: @Sendable (Range<Int>) -> Int) -> Int? {
     let first = Atomic<Int>(Int.max)
     parallelRanges(count, grain: 1 << 14) { range in

@@ -1,11 +1,13 @@
 import Dispatch
+import MafinBlackBox
 import MafinNumerics
 import Synchronization
 
 /// Runs searches one at a time, because each uses all cores. They have a thread of their own, so that Swift's threads stay free.
 ///
 /// The queue is bounded by time, not by number. A search is refused if those before it will take longer than a search may wait; the estimate
-/// comes from how long recent searches took. If a client has left, its search is not begun, or stops at its next check.
+/// comes from how long recent searches took. If a client has left, its search is not begun, or stops at its next check, also within a long pass
+/// over the index.
 final class SearchQueue: Sendable {
     private struct State {
         /// Searches that wait or run.
@@ -27,10 +29,11 @@ final class SearchQueue: Sendable {
     var count: Int { state.withLock { $0.count } }
 
     /// Runs a search when its turn has come.
-    /// - Parameter body: gets a check that throws once the search is no longer wanted. It should call the check between its steps.
+    /// - Parameter body: gets a check that throws once the search is no longer wanted. It should call the check between its steps and within long
+    ///   steps.
     /// - Throws: ``ServiceError`` 429 with the seconds of work that wait; `CancellationError`; what `body` throws.
     func run<Value: Sendable>(
-        _ body: @escaping @Sendable (_ check: () throws -> Void) throws -> Value
+        _ body: @escaping @Sendable (_ check: @Sendable () throws -> Void) throws -> Value
     ) async throws -> Value {
         try enter()
         let first = FirstResult<Value>()

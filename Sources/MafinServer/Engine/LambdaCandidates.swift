@@ -26,7 +26,8 @@ struct LambdaCandidates: Sendable {
     ///   - check: throws once the result is no longer wanted.
     /// - Throws: `RetrievalError` for a query that is not finite; what `check` throws.
     init(
-        index: VectorIndex, query: [Float], split: Int, count: Int, lambda: Float = 0, check: () throws -> Void = {}
+        index: VectorIndex, query: [Float], split: Int, count: Int, lambda: Float = 0,
+        check: @Sendable () throws -> Void = {}
     ) throws {
         var depth = max(64, 4 * count)
         while true {
@@ -36,7 +37,8 @@ struct LambdaCandidates: Sendable {
                 MixtureWeights(lambda: Float(knot) / Float(Self.knots)).weighting(query, split: split)
             }
             let lists = try index.search(
-                queries: Matrix(rows: Self.knots + 1, columns: query.count, values: queries), count: depth)
+                queries: Matrix(rows: Self.knots + 1, columns: query.count, values: queries), count: depth,
+                check: check)
             let known = Array(Set(lists.entries.map(\.index))).sorted()
             let parts = index.partScores(of: known, query: query)
             var needed = Set<Int>()
@@ -44,8 +46,7 @@ struct LambdaCandidates: Sendable {
             for lambda in (0...Self.steps).map({ Float($0) / Float(Self.steps) }) + [lambda] {
                 let weights = MixtureWeights(lambda: lambda)
                 let best = topK(
-                    (0..<known.count).map { weights.blackBox * parts[$0, 0] + weights.local * parts[$0, 1] },
-                    count: count)
+                    (0..<known.count).map { weights.mix(blackBox: parts[$0, 0], local: parts[$0, 1]) }, count: count)
                 needed.formUnion(best.map(\.index))
                 let left = min(Int(lambda * Float(Self.knots)), Self.knots - 1)
                 let share = lambda * Float(Self.knots) - Float(left)

@@ -125,12 +125,13 @@ private struct Searching: Sendable {
 
     /// - Parameter check: throws once the answer is no longer wanted.
     func answer(
-        _ request: ServedModel.SearchRequest, degraded: String?, tokens: Int, _ check: () throws -> Void
+        _ request: ServedModel.SearchRequest, degraded: String?, tokens: Int,
+        _ check: @Sendable () throws -> Void
     ) throws -> ServedModel.SearchAnswer {
         let count = min(request.count, index.count)
         let depth = request.lexicalWeight == nil ? count : max(count, min(Self.fusionDepth, index.count))
         let query = Matrix(rows: 1, columns: halves.count, values: weighted)
-        var ranking = Array(try index.joined.search(queries: query, count: depth)[0])
+        var ranking = Array(try index.joined.search(queries: query, count: depth, check: check)[0])
         var lexicalScores: [Int: Float] = [:]
         try check()
         if let weight = request.lexicalWeight, let lexical {
@@ -141,7 +142,7 @@ private struct Searching: Sendable {
                 .ranking(of: [ranking, Array(words)], count: count)
         }
         let rows = ranking.map(\.index)
-        let places: [Int]? = blackBox.map { index.blackBox.places(of: rows, query: $0) }
+        let places = try blackBox.map { try index.blackBox.places(of: rows, query: $0, check: check) }
         var hits = try self.hits(rows, scores: ranking.map(\.score))
         for place in hits.indices {
             hits[place].rank = place + 1
@@ -153,8 +154,8 @@ private struct Searching: Sendable {
         var own: [ServedModel.Hit] = []
         if let blackBox {
             let query = Matrix(rows: 1, columns: blackBox.count, values: blackBox)
-            let best = try index.blackBox.search(queries: query, count: count)[0]
-            let joinedPlaces = index.joined.places(of: best.map(\.index), query: weighted)
+            let best = try index.blackBox.search(queries: query, count: count, check: check)[0]
+            let joinedPlaces = try index.joined.places(of: best.map(\.index), query: weighted, check: check)
             own = try self.hits(best.map(\.index), scores: best.map(\.score))
             for place in own.indices {
                 own[place].rank = place + 1

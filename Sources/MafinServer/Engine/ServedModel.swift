@@ -23,6 +23,7 @@ final class ServedModel: Sendable {
     let searching: SearchQueue
     let readiness: ReadinessCheck
     let cache: (@Sendable () -> CacheFigures)?
+    let spending: (@Sendable () async -> SpendingFigures?)?
     /// `/openapi.json` and the page: they depend on nothing but the model and the options.
     let description: String
     let page: String
@@ -54,7 +55,7 @@ final class ServedModel: Sendable {
         engine = LocalEngine(
             loaded.model, limits: .init(batchTokens: options.batchTokens, queueTokens: options.queueTokens),
             observer: { metrics.recordBatch(rows: $0, tokens: $1, seconds: $2) })
-        cache = loaded.cache
+        (cache, spending) = (loaded.cache, loaded.spending)
         readiness = ReadinessCheck(
             engine, BlackBoxProbe(upstream), cache: loaded.cache, degrades: options.degrades, log: log)
         description = try ServiceDescription(manifest, name: name, hasBM25: index?.lexical != nil, options).text()

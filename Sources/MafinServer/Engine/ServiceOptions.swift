@@ -13,11 +13,27 @@ package struct LoadedArtefact {
     package var index: URL?
     /// The present state of the black box's cache; `nil` if there is none.
     package var cache: (@Sendable () -> CacheFigures)?
+    /// What the black box has cost today; `nil` where no price is known.
+    package var spending: (@Sendable () async -> SpendingFigures?)?
 
     package init(
-        model: ArtefactModel, blackBox: any BlackBox, index: URL? = nil, cache: (@Sendable () -> CacheFigures)? = nil
+        model: ArtefactModel, blackBox: any BlackBox, index: URL? = nil, cache: (@Sendable () -> CacheFigures)? = nil,
+        spending: (@Sendable () async -> SpendingFigures?)? = nil
     ) {
-        (self.model, self.blackBox, self.index, self.cache) = (model, blackBox, index, cache)
+        (self.model, self.blackBox, self.index) = (model, blackBox, index)
+        (self.cache, self.spending) = (cache, spending)
+    }
+}
+
+/// What has been spent on the black box today (UTC), in the currency of the price that was given.
+package struct SpendingFigures: Sendable {
+    /// By all who use the same cache.
+    package var today: Double
+    /// What may be spent on a day; `nil`: nobody has set a limit.
+    package var limitPerDay: Double?
+
+    package init(today: Double, limitPerDay: Double? = nil) {
+        (self.today, self.limitPerDay) = (today, limitPerDay)
     }
 }
 
@@ -78,7 +94,7 @@ package struct ServiceOptions: Sendable {
     /// Origins that browsers may ask from; none: CORS stays off.
     package var allowedOrigins: [String] = []
     /// Host names (`Host` without its port) that requests without a key may use; `nil` for any.
-    package var hosts: Set<String>?
+    package var allowedHosts: Set<String>?
     /// Folder that marks of relevance are written to; `nil`: the page cannot mark.
     package var feedbackFolder: URL?
     /// An evaluation report that the page links to.

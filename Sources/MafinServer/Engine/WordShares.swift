@@ -1,5 +1,6 @@
 import MafinBlackBox
 import MafinNumerics
+import MafinPipeline
 import MafinText
 
 /// What each word adds to the local half's cosine: the score of the whole text minus the score of the text without the word. The shortened
@@ -40,7 +41,8 @@ struct WordShares: Sendable {
     ///   - other: the text of the other role that it is compared with.
     init(of text: String, as role: TextRole, against other: String, engine: LocalEngine) {
         (self.engine, self.role) = (engine, role)
-        words = WordRanges(text, engine.tokenizer(role))
+        let mine = engine.tokenizer(role)
+        words = WordRanges(text, prefix: mine.prefix, tokenizer: mine.tokenizer, maximumLength: mine.maximumLength)
         otherRole = role == .query ? .document : .query
         self.other = TokenBatch(rows: [engine.tokenizer(otherRole).tokens(other)])
     }
@@ -57,8 +59,7 @@ struct WordShares: Sendable {
         let fixed = try await engine.embed(other, as: otherRole).normalizedRows().matrix
         var (texts, tokens) = (1, other.tokenCount)
         func scores(without ranges: [Range<Int>]) async throws -> [Float] {
-            var batch = TokenBatch(rows: [words.ids])
-            for range in ranges { batch.append(words.ids[..<range.lowerBound] + words.ids[range.upperBound...]) }
+            let batch = words.batch(without: ranges)
             texts += batch.count
             tokens += batch.tokenCount
             let rows = try await engine.embed(batch, as: role).normalizedRows().matrix
@@ -79,52 +80,7 @@ struct WordShares: Sendable {
         let found = try await scores(without: chosen.map { words.words[$0].tokens })
         var shares: [Int: Float] = [:]
         for (place, word) in chosen.enumerated() { shares[word] = found[0] - found[place + 1] }
-        return Found(score: found[0], pieces: words.pieces(shares), texts: texts, tokens: tokens)
-    }
-}
-
-/// The words of a text as the encoder reads them.
-private struct WordRanges: Sendable {
-    let ids: [Int32]
-    /// The range of each word among the token ids and among the text's bytes.
-    private(set) var words: [(tokens: Range<Int>, bytes: Range<Int>)] = []
-    private let bytes: [UInt8]
-
-    init(_ text: String, _ tokenizer: RoleTokenizer) {
-        let encoding = tokenizer.tokenizer.encodeWithOffsets(
-            tokenizer.prefix + text, maxLength: tokenizer.maximumLength)
-        ids = encoding.ids
-        bytes = Array(text.utf8)
-        let prefixLength = tokenizer.prefix.utf8.count
-        for (place, range) in encoding.byteRanges.enumerated() where range.lowerBound >= prefixLength && !range.isEmpty
-        {
-            let range = range.lowerBound - prefixLength..<range.upperBound - prefixLength
-            if let last = words.last, last.tokens.upperBound == place,
-                tokenizer.tokenizer.continuesWord(encoding.ids[place]) || range.lowerBound < last.bytes.upperBound
-            {
-                words[words.count - 1] = (
-                    last.tokens.lowerBound..<place + 1,
-                    last.bytes.lowerBound..<max(last.bytes.upperBound, range.upperBound)
-                )
-            } else {
-                words.append((place..<place + 1, range))
-            }
-        }
-    }
-
-    func pieces(_ shares: [Int: Float]) -> [WordShares.Piece] {
-        var pieces: [WordShares.Piece] = []
-        func append(_ range: Range<Int>, _ share: Float?) {
-            guard !range.isEmpty else { return }
-            pieces.append(.init(text: String(decoding: bytes[range], as: UTF8.self), share: share))
-        }
-        var end = 0
-        for (word, place) in words.enumerated() {
-            append(end..<place.bytes.lowerBound, nil)
-            append(place.bytes, shares[word])
-            end = place.bytes.upperBound
-        }
-        append(end..<bytes.count, nil)
-        return pieces
+        let pieces = words.pieces(shares).map { Piece(text: $0.text, share: $0.share) }
+        return Found(score: found[0], pieces: pieces, texts: texts, tokens: tokens)
     }
 }

@@ -21,11 +21,12 @@ extension MafinService {
     }
 
     /// `GET /metrics`, in Prometheus' text format. As in ``readiness(_:_:)``, it names the artefact only to a request with a key.
-    func metrics(_ request: ServedRequest, _ model: ServedModel) -> Reply {
-        Reply(
+    func metrics(_ request: ServedRequest, _ model: ServedModel) async -> Reply {
+        let spending = await model.spending?()
+        return Reply(
             metrics.text(
                 requestsInFlight: requestsInFlight, queueTokens: model.engine.load, searches: model.searching.count,
-                cache: model.cache?(), namesArtefact: mayKnow(request)),
+                cache: model.cache?(), spending: spending, namesArtefact: mayKnow(request)),
             type: "text/plain; version=0.0.4; charset=utf-8")
     }
 }

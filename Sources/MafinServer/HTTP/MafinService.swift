@@ -1,7 +1,6 @@
 import Foundation
 import HTTPTypes
 import MafinBlackBox
-import MafinNumerics
 import Synchronization
 
 /// A trained artefact behind HTTP. Each request is answered by the ``ServedModel`` that is current when it begins.
@@ -27,7 +26,7 @@ package final class MafinService: Sendable {
     let explanations: Budget
     /// The watched files as they were before the artefact was loaded first.
     let stamps: [FileStamp?]
-    private let load: @Sendable (ServiceMetrics) async throws -> UnsafeTransfer<LoadedArtefact>
+    private let load: @Sendable (ServiceMetrics) async throws -> sending LoadedArtefact
     private let loading = LoadingThread()
     private let inFlight = Atomic<Int>(0)
     private let state: Mutex<State>
@@ -63,9 +62,9 @@ package final class MafinService: Sendable {
         // A quarter of the local queue, so that explanations leave room for everybody else's texts.
         explanations = Budget(options.queueTokens / 4)
         stamps = options.watched.map(FileStamp.init)
-        self.load = { UnsafeTransfer(try await load($0)) }
-        let first = try await withTaskExecutorPreference(loading) { [load = self.load, options] in
-            try ServedModel(try await load(metrics).value, options: options, metrics: metrics, log: log)
+        self.load = load
+        let first = try await withTaskExecutorPreference(loading) { [options] in
+            try ServedModel(try await load(metrics), options: options, metrics: metrics, log: log)
         }
         feedback = try options.feedbackFolder.map { try FeedbackLog($0) }
         metrics.describe(first)
@@ -121,7 +120,7 @@ package final class MafinService: Sendable {
             let before = current
             let new = try await withTaskExecutorPreference(loading) { [load, metrics, options, log] in
                 try ServedModel(
-                    try await load(metrics).value, options: options, metrics: metrics, log: log, sharing: before.index)
+                    try await load(metrics), options: options, metrics: metrics, log: log, sharing: before.index)
             }
             guard new.dimension == before.dimension || new.name != before.name else {
                 throw ServiceError(
@@ -158,11 +157,11 @@ package final class MafinService: Sendable {
     func endRequest() { inFlight.subtract(1, ordering: .relaxed) }
 
     /// Records a request's key. For the report, a ticket counts as its key.
-    /// - Throws: ``ServiceError`` 401 if the endpoint needs a key and the request has none that is accepted.
-    func authenticate(_ request: ServedRequest, _ endpoint: Endpoint) throws {
+    /// - Throws: ``ServiceError`` 401 if the route needs a key and the request has none that is accepted.
+    func authenticate(_ request: ServedRequest, _ route: Route) throws {
         guard keys.areRequired else { return }
         let headers = request.headers
-        if endpoint == .report, request.method != .post, let key = tickets.key(in: headers), keys.contains(key) {
+        if route == .report, request.method != .post, let key = tickets.key(in: headers), keys.contains(key) {
             return request.facts.withLock { $0.key = key }
         }
         var secret = headers[.apiKey] ?? headers[.xAPIKey]
@@ -173,7 +172,7 @@ package final class MafinService: Sendable {
             }
         }
         if let key = secret.flatMap(keys.key(of:)) { return request.facts.withLock { $0.key = key } }
-        guard endpoint.needsKey else { return }
+        guard route.needsKey else { return }
         throw secret == nil
             ? ServiceError(
                 .unauthorized, .authentication, "a key is needed: send it as 'Authorization: Bearer KEY'",
@@ -192,7 +191,7 @@ package final class MafinService: Sendable {
     func requireOwnOrigin(_ request: ServedRequest) throws {
         guard !keys.areRequired else { return }
         let host = request.authority
-        if let hosts = options.hosts {
+        if let hosts = options.allowedHosts {
             let name = host.map { host in
                 host.last == "]" ? host : host.lastIndex(of: ":").map { String(host[..<$0]) } ?? host
             }
@@ -213,9 +212,9 @@ package final class MafinService: Sendable {
         }
     }
 
-    func answer(_ request: ServedRequest, _ endpoint: Endpoint) async throws -> Reply {
+    func answer(_ request: ServedRequest, _ route: Route) async throws -> Reply {
         let model = current
-        switch endpoint {
+        switch route {
         case .embeddings: return try await embeddings(request, model)
         case .cohere: return try await cohere(request, model)
         case .models: return try models(model)
@@ -227,7 +226,7 @@ package final class MafinService: Sendable {
         case .feedback: return try await feedback(request, model)
         case .live: return Reply("ok\n")
         case .ready: return try await readiness(request, model)
-        case .metrics: return metrics(request, model)
+        case .metrics: return await metrics(request, model)
         case .openAPI: return Reply(model.description, type: "application/json")
         case .page: return try page(model)
         case .report: return request.method == .post ? reportTicket(request) : try report()

@@ -20,21 +20,21 @@ final class ServedRequest: Sendable {
     let id: String
     let trace: RequestTrace
     let path: String
-    /// The part of the path behind the endpoint's own.
+    /// The part of the path behind the route's own.
     let rest: String
     let facts = Mutex(Facts())
     /// Errors are written in the client's own shape.
     let dialect: Reply.Dialect
     private let request: Request
 
-    init(_ request: Request, endpoint: Endpoint?, rest: String) {
+    init(_ request: Request, route: Route?, rest: String) {
         self.request = request
         path = request.uri.path
         self.rest = rest
         let given = request.headers[.requestID]
         id = given.flatMap { Self.isUsable($0) ? $0 : nil } ?? RequestTrace.random(16)
         trace = RequestTrace(continuing: request.headers[.traceparent])
-        dialect = endpoint?.dialect ?? .openAI
+        dialect = route?.dialect ?? .openAI
     }
 
     var method: HTTPRequest.Method { request.method }

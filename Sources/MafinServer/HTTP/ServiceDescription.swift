@@ -35,17 +35,17 @@ struct ServiceDescription {
         let template = try JSONSerialization.jsonObject(with: Data(PackageResources.openapi_json))
         guard var description = filled(template) as? [String: Any], var paths = description["paths"] as? [String: Any]
         else { preconditionFailure("openapi.json is an object with paths") }
-        for endpoint in Endpoint.allCases {
-            guard var operations = paths[endpoint.path] as? [String: Any] else { continue }
-            for method in endpoint.methods {
+        for route in Route.allCases {
+            guard var operations = paths[route.path] as? [String: Any] else { continue }
+            for method in route.methods {
                 let name = method.rawValue.lowercased()
                 guard var operation = operations[name] as? [String: Any] else { continue }
                 let own = operation["responses"] as? [String: Any] ?? [:]
-                operation["responses"] = own.merging(Self.refusals(endpoint, method)) { own, _ in own }
-                if endpoint.needsKey { operation["security"] = [[:], ["key": [String]()]] as [[String: [String]]] }
+                operation["responses"] = own.merging(Self.refusals(route, method)) { own, _ in own }
+                if route.needsKey { operation["security"] = [[:], ["key": [String]()]] as [[String: [String]]] }
                 operations[name] = operation
             }
-            paths[endpoint.path] = operations
+            paths[route.path] = operations
         }
         description["paths"] = paths
         let data = try JSONSerialization.data(
@@ -53,15 +53,15 @@ struct ServiceDescription {
         return String(decoding: data, as: UTF8.self)
     }
 
-    /// The errors that an endpoint may answer with, as references to the template's descriptions.
-    private static func refusals(_ endpoint: Endpoint, _ method: HTTPRequest.Method) -> [String: Any] {
+    /// The errors that a route may answer with, as references to the template's descriptions.
+    private static func refusals(_ route: Route, _ method: HTTPRequest.Method) -> [String: Any] {
         var statuses = [403, 500, 503, 504]
-        if endpoint.isCounted { statuses.append(429) }
-        if endpoint.needsKey { statuses += [401, 404] }
-        if endpoint == .document { statuses.append(400) }
+        if route.isCounted { statuses.append(429) }
+        if route.needsKey { statuses += [401, 404] }
+        if route == .document { statuses.append(400) }
         // `POST /report` alone has no body.
-        if method == .post, endpoint != .report { statuses += [400, 413, 415, 422, 502, 507] }
-        let dialect = endpoint.dialect == .cohere ? "Cohere" : ""
+        if method == .post, route != .report { statuses += [400, 413, 415, 422, 502, 507] }
+        let dialect = route.dialect == .cohere ? "Cohere" : ""
         return Dictionary(
             uniqueKeysWithValues: statuses.map { status in
                 let kind = [429, 503].contains(status) ? "Busy" : "Error"

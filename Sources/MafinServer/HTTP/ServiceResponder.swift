@@ -6,7 +6,7 @@ import MafinNumerics
 import NIOCore
 import Synchronization
 
-/// Answers all requests. It handles keys, bounds, time limits, errors, metrics and the log. Each endpoint has its own file.
+/// Answers all requests. It handles keys, bounds, time limits, errors, metrics and the log. Each route has its own file.
 struct ServiceResponder: HTTPResponder {
     typealias Context = ConnectionContext
 
@@ -15,12 +15,12 @@ struct ServiceResponder: HTTPResponder {
 
     func respond(to request: Request, context: ConnectionContext) async throws -> Response {
         let start = ContinuousClock.now
-        let (endpoint, rest) = Endpoint.find(request.uri.path)
-        let served = ServedRequest(request, endpoint: endpoint, rest: rest)
-        let ending = Ending(service, served, endpoint, remote: context.channel.remoteAddress?.ipAddress, start: start)
+        let (route, rest) = Route.find(request.uri.path)
+        let served = ServedRequest(request, route: route, rest: rest)
+        let ending = Ending(service, served, route, remote: context.channel.remoteAddress?.ipAddress, start: start)
         var reply: Reply
         do {
-            reply = try await answer(served, endpoint: endpoint, context: context)
+            reply = try await answer(served, route: route, context: context)
         } catch {
             reply = refusal(of: served, error, ending)
         }
@@ -95,22 +95,22 @@ struct ServiceResponder: HTTPResponder {
     }
 
     private func answer(
-        _ request: ServedRequest, endpoint: Endpoint?, context: ConnectionContext
+        _ request: ServedRequest, route: Route?, context: ConnectionContext
     ) async throws -> Reply {
-        guard let endpoint else { throw ServiceError.notFound(request.path) }
+        guard let route else { throw ServiceError.notFound(request.path) }
         if request.method == .options, !service.options.allowedOrigins.isEmpty { return Reply(status: .noContent) }
-        guard endpoint.methods.contains(request.method) || (request.method == .head && endpoint.methods.contains(.get))
+        guard route.methods.contains(request.method) || (request.method == .head && route.methods.contains(.get))
         else {
             var error = ServiceError(
                 .methodNotAllowed, .invalidRequest,
-                "\(request.path.clipped) takes \(endpoint.methods.map(\.rawValue).joined(separator: " and ")), not \(Endpoint.known(request.method))"
+                "\(request.path.clipped) takes \(route.methods.map(\.rawValue).joined(separator: " and ")), not \(Route.known(request.method))"
             )
-            error.allowed = endpoint.methods.map(\.rawValue)
+            error.allowed = route.methods.map(\.rawValue)
             throw error
         }
         try service.requireOwnOrigin(request)
-        try service.authenticate(request, endpoint)
-        guard service.requestsInFlight <= service.options.maximumRequests || !endpoint.isCounted else {
+        try service.authenticate(request, route)
+        guard service.requestsInFlight <= service.options.maximumRequests || !route.isCounted else {
             throw ServiceError(
                 .tooManyRequests, .rateLimit,
                 "more than \(service.options.maximumRequests) requests are being answered; ask again in a second",
@@ -120,7 +120,7 @@ struct ServiceResponder: HTTPResponder {
         let work = OutgoingTrace.$header.withValue(request.trace.header) {
             Task {
                 try await withDeadline(service.options.deadline) {
-                    try await service.answer(request, endpoint)
+                    try await service.answer(request, route)
                 } late: {
                     ServiceError.deadline(seconds: service.options.deadline.inSeconds)
                 }
@@ -161,16 +161,16 @@ private final class Ending: Sendable {
 
     private let service: MafinService
     private let request: ServedRequest
-    private let endpoint: Endpoint?
+    private let route: Route?
     private let remote: String?
     private let start: ContinuousClock.Instant
     let state = Mutex(State())
 
     init(
-        _ service: MafinService, _ request: ServedRequest, _ endpoint: Endpoint?, remote: String?,
+        _ service: MafinService, _ request: ServedRequest, _ route: Route?, remote: String?,
         start: ContinuousClock.Instant
     ) {
-        (self.service, self.request, self.endpoint) = (service, request, endpoint)
+        (self.service, self.request, self.route) = (service, request, route)
         (self.remote, self.start) = (remote, start)
         service.beginRequest()
     }
@@ -188,12 +188,12 @@ private final class Ending: Sendable {
         let seconds = (ContinuousClock.now - start).inSeconds
         // Unknown paths share one label, else a client could make any number of series.
         service.metrics.recordRequest(
-            path: endpoint?.path ?? "other", method: Endpoint.known(request.method), status: state.status.code,
+            path: route?.path ?? "other", method: Route.known(request.method), status: state.status.code,
             seconds: seconds, reason: state.failure.map { $0.code ?? $0.kind.rawValue })
         let facts = request.facts.withLock { $0 }
         var fields: [(String, ServiceLog.Value)] = [
             ("id", .text(request.id)), ("trace_id", .text(request.trace.traceID)),
-            ("method", .text(Endpoint.known(request.method))), ("path", .text(request.path.clipped)),
+            ("method", .text(Route.known(request.method))), ("path", .text(request.path.clipped)),
             ("status", .integer(state.status.code)), ("ms", .number((seconds * 1e5).rounded() / 100)),
             ("bytes_in", .integer(facts.bytesIn)), ("bytes_out", .integer(state.written)),
         ]

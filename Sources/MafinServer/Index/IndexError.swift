@@ -27,7 +27,7 @@ package enum IndexError: Error, Equatable, CustomStringConvertible {
         case .wrongFile(let path, let expected, let found):
             "\(path): expected \(expected), found \(found); the file was cut or changed"
         case .otherArtefact(let path, let differences):
-            "\(path) was made with another artefact: " + differences.joined(separator: ", ")
+            "\(path) holds other vectors than the artefact makes: " + differences.joined(separator: ", ")
                 + "; run 'mafin index' again"
         case .normForm(let artefact):
             "\(artefact) is of the norm form, where each text has a weight of its own; an index of two halves cannot hold that"

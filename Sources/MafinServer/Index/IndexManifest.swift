@@ -1,4 +1,5 @@
 import MafinBlackBox
+import MafinEncoder
 import MafinPipeline
 
 /// `index.json`: what an index holds, and which artefacts can search it.
@@ -28,6 +29,8 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     package var blackBox: BlackBoxIdentity
     /// The encoder whose vectors `local.npy` holds.
     package var documentEncoder: EncoderRecord
+    /// `TextEncoder.encodingVersion` of the program that made the vectors; `nil` in an index from before this was recorded, which is 1.
+    package var encodingVersion: Int?
     /// `float32` or `float16`.
     package var element: String
     /// Number of documents.
@@ -39,22 +42,12 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     /// Name of the collection, without its path.
     package var collection: String
     /// Every other file of the folder.
-    package var files: [File]
+    package var files: [ArtefactManifest.FileRecord]
 
-    /// One file of the folder.
-    package struct File: Sendable, Codable, Equatable {
-        /// Its name.
-        package var path: String
-        /// Length.
-        package var bytes: Int
-        /// SHA-256 of the content, lower-case hexadecimal.
-        package var sha256: String
-    }
-
-    /// How an artefact's document vectors differ from those in the index; empty if they are the same.
+    /// How the document vectors that an artefact makes with this program differ from those in the index; empty if they are the same.
     ///
-    /// If an artefact is trained again beside the same black box and with the same document encoder (as in query mode), it still fits the old
-    /// index.
+    /// An artefact that is trained again beside the same black box and with the same document encoder (as in query mode) still fits an
+    /// index that was made before.
     package func differences(from artefact: ArtefactManifest) -> [String] {
         var found = blackBox.differences(from: artefact.blackBox)
         func compare(_ name: String, _ mine: String, _ theirs: String) {
@@ -62,6 +55,7 @@ package struct IndexManifest: Sendable, Codable, Equatable {
         }
         let (mine, theirs) = (documentEncoder, artefact.documentEncoder)
         compare("weights of the document encoder", mine.weightsSHA256, theirs.weightsSHA256)
+        compare("encoding version", "\(encodingVersion ?? 1)", "\(TextEncoder.encodingVersion)")
         compare("document prefix", "'\(mine.documentPrefix)'", "'\(theirs.documentPrefix)'")
         compare(
             "maximum length", mine.maximumLength.map(String.init) ?? "none",

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -41,73 +42,54 @@ extension SearchIndex {
         }
         try requireReplaceable(folder)
         try model.artefact.require(blackBox: blackBox.identity)
-        let parent = folder.standardizedFileURL.deletingLastPathComponent()
-        try FileManager.default.createDirectory(at: parent, withIntermediateDirectories: true)
-        // In the same folder as the target, so that the finished files are moved, not copied.
-        let work = parent.appendingPathComponent(".\(folder.lastPathComponent).\(UUID().uuidString.prefix(8)).tmp")
-        try FileManager.default.createDirectory(at: work, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: work) }
-
-        let remote = try NumPyFile.PendingRows(
-            to: work.appendingPathComponent(blackBoxFile), columns: model.manifest.blackBoxDimension,
-            as: options.element)
-        let local = try NumPyFile.PendingRows(
-            to: work.appendingPathComponent(localFile), columns: model.manifest.documentEncoder.dimension,
-            as: options.element)
-        for start in stride(from: 0, to: documents.count, by: options.blockSize) {
-            if isCancelled() { throw CancellationError() }
-            let block = documents[start..<min(start + options.blockSize, documents.count)]
-            let items = block.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
-            let answers = try await blackBox.embed(items, as: .document)
-            try model.artefact.require(blackBoxDimension: answers.columns)
-            let ids = items.map(\.id)
-            try remote.append(UnitRows.make(answers, source: .blackBox, ids: ids))
-            let made = try model.localVectors(
-                of: items.map(\.text), as: .document, isCancelled: isCancelled, progress: { progress(start + $0) })
-            try local.append(UnitRows.make(made, source: .local, ids: ids))
-        }
-        try remote.commit()
-        try local.commit()
-        try writeTexts(documents, to: work)
-
-        var manifest = IndexManifest(
-            formatVersion: IndexManifest.currentFormatVersion, library: .current,
-            artefactSHA256: try ContentHash.sha256(
-                of: model.artefact.folder.appendingPathComponent(Artefact.manifestName)),
-            blackBox: model.manifest.blackBox, documentEncoder: model.manifest.documentEncoder,
-            element: options.element == .float16 ? "float16" : "float32", documents: documents.count,
-            blackBoxDimension: model.manifest.blackBoxDimension,
-            localDimension: model.manifest.documentEncoder.dimension, collection: collection, files: [])
-        // A path of this machine means nothing on another.
-        manifest.documentEncoder.path = nil
-        for name in [blackBoxFile, localFile, corpusFile, offsetsFile, lookupFile] {
-            let url = work.appendingPathComponent(name)
-            let size = try FileManager.default.attributesOfItem(atPath: url.path)[.size] as? NSNumber
-            manifest.files.append(
-                .init(path: name, bytes: size?.intValue ?? 0, sha256: try ContentHash.sha256(of: url)))
-        }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let data = try encoder.encode(manifest)
-        try AtomicFile.replaceDirectory(at: folder) { temporary in
-            for file in manifest.files {
-                try FileManager.default.moveItem(
-                    at: work.appendingPathComponent(file.path), to: temporary.appendingPathComponent(file.path))
+        try await AtomicFile.replaceDirectory(at: folder) { work in
+            let remote = try NumPyFile.PendingRows(
+                to: work.appendingPathComponent(blackBoxFile), columns: model.manifest.blackBoxDimension,
+                as: options.element)
+            let local = try NumPyFile.PendingRows(
+                to: work.appendingPathComponent(localFile), columns: model.manifest.documentEncoder.dimension,
+                as: options.element)
+            for start in stride(from: 0, to: documents.count, by: options.blockSize) {
+                if isCancelled() { throw CancellationError() }
+                let block = documents[start..<min(start + options.blockSize, documents.count)]
+                let items = block.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+                let answers = try await blackBox.embed(items, as: .document)
+                try model.artefact.require(blackBoxDimension: answers.columns)
+                let ids = items.map(\.id)
+                try remote.append(UnitRows.make(answers, source: .blackBox, ids: ids))
+                let made = try model.localVectors(
+                    of: items.map(\.text), as: .document, isCancelled: isCancelled, progress: { progress(start + $0) })
+                try local.append(UnitRows.make(made, source: .local, ids: ids))
             }
-            try AtomicFile.write(data, to: temporary.appendingPathComponent(IndexManifest.fileName))
+            try remote.commit()
+            try local.commit()
+            try writeTexts(documents, to: work)
+
+            var manifest = IndexManifest(
+                formatVersion: IndexManifest.currentFormatVersion, library: .current,
+                artefactSHA256: try ContentHash.sha256(
+                    of: model.artefact.folder.appendingPathComponent(Artefact.manifestName)),
+                blackBox: model.manifest.blackBox, documentEncoder: model.manifest.documentEncoder,
+                encodingVersion: TextEncoder.encodingVersion,
+                element: options.element == .float16 ? "float16" : "float32", documents: documents.count,
+                blackBoxDimension: model.manifest.blackBoxDimension,
+                localDimension: model.manifest.documentEncoder.dimension, collection: collection,
+                files: try ArtefactManifest.FileRecord.all(in: work))
+            // A path of this machine means nothing on another.
+            manifest.documentEncoder.path = nil
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            try AtomicFile.write(
+                encoder.encode(manifest), to: work.appendingPathComponent(IndexManifest.fileName))
         }
     }
 
     /// Only a folder that is empty or holds an index may be replaced.
     /// - Throws: ``IndexError/occupied(path:)`` for any other folder.
     package static func requireReplaceable(_ folder: URL) throws {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder) else { return }
-        if isFolder.boolValue {
-            let contents = try FileManager.default.contentsOfDirectory(atPath: folder.path)
-            if contents.isEmpty || contents.contains(IndexManifest.fileName) { return }
+        guard try AtomicFile.canReplaceDirectory(at: folder, holding: IndexManifest.fileName) else {
+            throw IndexError.occupied(path: folder.path)
         }
-        throw IndexError.occupied(path: folder.path)
     }
 
     /// `corpus.jsonl` with its offsets and look-up.

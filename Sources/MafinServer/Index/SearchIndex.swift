@@ -36,12 +36,9 @@ package final class SearchIndex: Sendable {
     /// Maps an index and checks its files against the manifest: their lengths, or all their content.
     /// - Throws: ``IndexError``, `NumericsError`, `RetrievalError`, naming the file.
     package init(readingFrom folder: URL, verification: Artefact.Verification = .length) throws {
-        let url = folder.appendingPathComponent(IndexManifest.fileName)
-        guard let data = FileManager.default.contents(atPath: url.path) else {
-            throw IndexError.notAnIndex(path: folder.path)
-        }
-        let manifest = try Self.decode(data, path: url.path)
-        for file in manifest.files { try Self.verify(file, in: folder, verification) }
+        let manifest = try Self.decode(
+            Self.manifestData(in: folder), path: folder.appendingPathComponent(IndexManifest.fileName).path)
+        for file in manifest.files { try file.verify(in: folder, verification, orThrow: IndexError.wrongFile) }
         func file(_ name: String) -> URL { folder.appendingPathComponent(name) }
         let remote = try VectorRows(contentsOf: file(Self.blackBoxFile))
         let local = try VectorRows(contentsOf: file(Self.localFile))
@@ -121,6 +118,17 @@ package final class SearchIndex: Sendable {
         file.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: 8 * row, as: UInt64.self)) }
     }
 
+    /// The bytes of `index.json`. An index that an interrupted writer has moved aside is put back first.
+    /// - Throws: ``IndexError/notAnIndex(path:)``.
+    static func manifestData(in folder: URL) throws -> Data {
+        AtomicFile.recoverDirectory(at: folder)
+        let url = folder.appendingPathComponent(IndexManifest.fileName)
+        guard let data = FileManager.default.contents(atPath: url.path) else {
+            throw IndexError.notAnIndex(path: folder.path)
+        }
+        return data
+    }
+
     private static func decode(_ data: Data, path: String) throws -> IndexManifest {
         /// The format version alone, which says whether the rest can be read.
         struct Format: Decodable { let formatVersion: Int }
@@ -139,23 +147,6 @@ package final class SearchIndex: Sendable {
             return manifest
         } catch let error as DecodingError {
             throw IndexError.malformedManifest(path: path, reason: error.sentence)
-        }
-    }
-
-    private static func verify(
-        _ file: IndexManifest.File, in folder: URL, _ verification: Artefact.Verification
-    ) throws {
-        let url = folder.appendingPathComponent(file.path)
-        let attributes = try? FileManager.default.attributesOfItem(atPath: url.path)
-        let size = (attributes?[.size] as? NSNumber)?.intValue
-        guard size == file.bytes else {
-            throw IndexError.wrongFile(
-                path: url.path, expected: "\(file.bytes) bytes", found: size.map { "\($0)" } ?? "no file")
-        }
-        guard verification == .content else { return }
-        let hash = try ContentHash.sha256(of: url)
-        guard hash == file.sha256 else {
-            throw IndexError.wrongFile(path: url.path, expected: "SHA-256 \(file.sha256)", found: hash)
         }
     }
 }

@@ -23,11 +23,7 @@ final class ServedIndex: Sendable {
     /// Opens an index, or returns the open one if its files are the same.
     /// - Throws: ``IndexError``; file errors.
     static func open(_ folder: URL, holdsBM25: Bool, sharing open: ServedIndex?) throws -> ServedIndex {
-        let manifest = folder.appendingPathComponent(IndexManifest.fileName)
-        guard FileManager.default.fileExists(atPath: manifest.path) else {
-            throw IndexError.notAnIndex(path: folder.path)
-        }
-        let hash = try ContentHash.sha256(of: manifest)
+        let hash = ContentHash.hexadecimal(ContentHash.sha256(try SearchIndex.manifestData(in: folder)))
         if let open, open.hash == hash, (open.lexical != nil) == holdsBM25 { return open }
         return try ServedIndex(folder, hash, holdsBM25: holdsBM25)
     }

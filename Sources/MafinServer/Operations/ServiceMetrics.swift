@@ -123,7 +123,8 @@ package final class ServiceMetrics: Sendable {
     /// All metrics in Prometheus' text format.
     /// - Parameter namesArtefact: whether to say which artefact is served.
     func text(
-        requestsInFlight: Int, queueTokens: Int, searches: Int, cache figures: CacheFigures?, namesArtefact: Bool
+        requestsInFlight: Int, queueTokens: Int, searches: Int, cache figures: CacheFigures?,
+        spending: SpendingFigures?, namesArtefact: Bool
     ) -> String {
         var text = ""
         for family in (namesArtefact ? [info] : []) + [
@@ -132,8 +133,11 @@ package final class ServiceMetrics: Sendable {
         ] {
             family.write(to: &text)
         }
-        func write(_ name: String, _ kind: MetricFamily.Kind, _ help: String, _ value: Int) {
-            MetricFamily.write(name, kind, help, Double(value), to: &text)
+        func write(_ name: String, _ kind: MetricFamily.Kind, _ help: String, _ value: some BinaryInteger) {
+            write(name, kind, help, Double(value))
+        }
+        func write(_ name: String, _ kind: MetricFamily.Kind, _ help: String, _ value: Double) {
+            MetricFamily.write(name, kind, help, value, to: &text)
         }
         write(
             "mafin_http_requests_in_flight", .gauge, "Requests being answered, up to the last piece of the answer.",
@@ -150,6 +154,16 @@ package final class ServiceMetrics: Sendable {
             write(
                 "mafin_cache_evicted_vectors_total", .counter, "Vectors of queries removed for want of room.",
                 figures.evictedVectors)
+        }
+        if let spending {
+            write(
+                "mafin_black_box_spent_today", .gauge,
+                "Money spent on the black box since midnight UTC, by all who use the same cache.", spending.today)
+            if let limit = spending.limitPerDay {
+                write(
+                    "mafin_black_box_budget_today", .gauge, "Money that may be spent on the black box on one day.",
+                    limit)
+            }
         }
         if pricePerMillionTokens != nil { cost.write(to: &text) }
         ProcessMetrics.write(to: &text)

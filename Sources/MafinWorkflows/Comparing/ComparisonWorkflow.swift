@@ -78,7 +78,7 @@ package struct ComparisonWorkflow {
 
         let comparison = try Comparison(
             training, plan: plan, store: store, qrels: labels.measured, source: source,
-            isCancelled: context.isCancelled, onEvent: onEvent)
+            allowsLeaks: allowsLeaks, isCancelled: context.isCancelled, onEvent: onEvent)
         let result = try comparison.run()
         return try write(comparison, result, collection, splits, vectors, detectable, leaks)
     }

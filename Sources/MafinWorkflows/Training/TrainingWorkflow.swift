@@ -104,7 +104,7 @@ package struct TrainingWorkflow {
         try LeakGuard.announce(splits, context)
         let blackBox = try await openBlackBox(nil)
         // Faults of the encoder or the labels are found before anything is paid for.
-        let (released, encoder) = try await loading.value
+        let (released, encoder) = try await loading
         try tuning.limitMemory(of: encoder.encoder)
         let checkpoints = try prepareCheckpoints()
         // Removes the folder if it is empty, because then there is nothing to resume.
@@ -142,9 +142,9 @@ package struct TrainingWorkflow {
     }
 
     /// Loads the encoder and hashes its weights, on another core, while the collection is read.
-    private static func load(_ choice: EncoderChoice) async throws -> UnsafeTransfer<(ReleasedEncoder, TextEncoder)> {
+    private static func load(_ choice: EncoderChoice) async throws -> sending (ReleasedEncoder, TextEncoder) {
         let released = try choice.resolve()
-        return UnsafeTransfer((released, try choice.load(released)))
+        return (released, try choice.load(released))
     }
 
     /// Makes the folder of checkpoints beside the artefact. This is done before anything is paid for or trained, so that a place that cannot be

@@ -1,5 +1,6 @@
 import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 import MafinTestSupport
 import Testing
@@ -120,6 +121,44 @@ import Testing
                 return asked > 5
             }
         }
+    }
+
+    /// Training queries by topic, the easy ones first. The temperature is that of a sample of all, not of the first.
+    @Test func theStartTemperatureIsThatOfASample() throws {
+        var generator = RandomGenerator(seed: 4)
+        func vector(near center: ArraySlice<Float>?, _ spread: Float) -> [Float] {
+            (0..<8).map { column in
+                (center.map { $0[$0.startIndex + column] } ?? 0) + spread * generator.normal()
+            }
+        }
+        let documents = Matrix(rows: 40, columns: 8, values: (0..<40).flatMap { _ in vector(near: nil, 1) })
+            .normalizedRows().matrix
+        let queries = (0..<1_064).flatMap { vector(near: documents.row($0 % 40), $0 < 512 ? 0.1 : 0.8) }
+        let system = VectorSystem(
+            queries: Matrix(rows: 1_064, columns: 8, values: queries).normalizedRows().matrix, documents: documents)
+        let data = try RivalData(
+            labels: (0..<1_064).map { [Judgement(column: $0 % 40)] }, documentCount: 40,
+            trainQueries: Array(0..<1_024), devQueries: Array(1_024..<1_064))
+        func temperature(of rows: Range<Int>) throws -> Double {
+            let fit = try ScaleFit.fit(
+                queries: Array(rows), local: system.queries.selecting(rows: rows), documents: documents, scores: nil,
+                index: data.index, byteBudget: 1 << 20)
+            return Double(fit.scale.temperature)
+        }
+        let (first, all) = (try temperature(of: 0..<512), try temperature(of: 0..<1_024))
+        #expect(first < 0.5 * all)
+        var options = AdapterRival.Options()
+        (options.learningRates, options.weightDecays, options.strengths) = ([1e-3], [0.01], [1])
+        options.maximumSteps = 1
+        let rival = AdapterRival(system, sides: .query, name: "adapter", options: options)
+        let found = try [UInt64(1), 2].map { seed -> Double in
+            let choices = try rival.fit(to: data, seed: seed, isCancelled: { false }).choices
+            #expect(choices["temperatureQueries"] == .integer(512))
+            guard case .number(let temperature) = choices["temperature"] else { return .nan }
+            return temperature
+        }
+        for temperature in found { #expect(abs(temperature - all) < 0.2 * all, "\(temperature), of all \(all)") }
+        #expect(found[0] != found[1])
     }
 
     /// Where no label can be learned from, the adapter stays what the black box is.

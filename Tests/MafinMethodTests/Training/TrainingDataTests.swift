@@ -130,6 +130,36 @@ import Testing
         #expect(run["q"]?.map(\.id) == ["d", "c", "b", "a"])
     }
 
+    /// Scores on dev are full of ties, and grades are between the whole numbers.
+    @Test(arguments: [Metric.nDCG(cutoff: 10), .nDCG(cutoff: 3), .reciprocalRank(cutoff: nil)])
+    func theEvaluatorMeasuresAsAReportDoes(metric: Metric) throws {
+        let ids = ["d10", "d9", "é", "d1", "d2", "a"]
+        let vectors = Matrix(rows: 6, columns: 2, values: [1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 0, 1])
+        let queries = Matrix(rows: 3, columns: 2, values: [1, 0, 1, 0, 0, 1])
+        let data = try TrainingData(
+            queries: ToyInputs(rows: [[0], [1], [2]]), documents: ToyInputs(rows: (0..<6).map { [$0] }),
+            labels: [
+                [Judgement(column: 4)], [Judgement(column: 0, grade: 1.2), Judgement(column: 3, grade: 2)],
+                [Judgement(column: 5, grade: 1.2), Judgement(column: 1, grade: 0.3)],
+            ], trainQueries: [0], devQueries: [1, 2], blackBoxQueries: queries, blackBoxDocuments: vectors,
+            documentIds: ids)
+        let found = try DevelopmentEvaluator(data: data, byteBudget: 1 << 20, metric: metric, fitsScale: false)
+            .evaluate(
+                DevelopmentState(
+                    step: 0, queries: LocalRows(vectors: Matrix(rows: 2, columns: 1, repeating: 1), weights: []),
+                    documents: LocalRows(vectors: Matrix(rows: 6, columns: 1, repeating: 1), weights: []),
+                    scale: .paper, form: .fixed))
+        // Both sources' scores are 0 or 1, so the black box's decide.
+        let run = Run(
+            rank(scores: Matrix.multiply(queries.selecting(rows: 1...2), transposed: vectors), count: 6),
+            queryIds: ["q1", "q2"], documentIds: ids)
+        let report = evaluate(
+            run, against: Qrels([("q1", "d10", 1), ("q1", "d1", 2), ("q2", "a", 1), ("q2", "d9", 1)]),
+            metrics: [metric])
+        #expect(abs(found.metric - (report.means[metric] ?? -1)) < 1e-12)
+        #expect(found.queries?.metric == report.values[metric]?.map { Float($0) })
+    }
+
     @Test func fewerLabels() throws {
         let data = try TrainingFixture.random()
         let kept = Array(data.index.trainQueries.prefix(3))

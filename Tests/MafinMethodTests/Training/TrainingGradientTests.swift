@@ -48,7 +48,9 @@ import Testing
             step = StepPlan(queries: queries, targets: targets, documents: targets).againstDocuments(index)
         case .mined:
             let others = queries.flatMap { index.labels[$0].map(\.column) } + [0, 9, 13]
-            step = plan.againstDocuments(index, others: others) { $0 == 1 ? [9] : [] }
+            // All that query 1 is compared with is suspect but for one document.
+            step = plan.againstDocuments(
+                index, others: others, mined: MinedNegatives(negatives: [1: [9]], thresholds: [1: -2]))
         }
         return Setup(
             data: data, query: query, document: document, engine: engine, step: step,
@@ -128,6 +130,45 @@ import Testing
         let (a, b) = (try Self.value(each, head, seed: 3), try Self.value(once, head, seed: 3))
         #expect(fixed.texts.rows.count > 5 && a.loss == b.loss && a.blackBoxScale == b.blackBoxScale)
         #expect(each.query.gradient == once.query.gradient)
+    }
+
+    /// The loops of the norm form add up in the order of the rows and columns, on however many threads.
+    @Test func theNormFormIsTheSameOnAnyThreads() {
+        let form = LocalForm.norm(factor: 0.7)
+        let head = ScoreHead(scale: MixtureWeights(lambda: 0.5, temperature: 0.2), form: form)
+        let queries = form.prepare(TrainingFixture.vectors(37, 6, seed: 1))
+        let documents = form.prepare(TrainingFixture.vectors(53, 6, seed: 2))
+        let (blackBox, gradient) = (
+            TrainingFixture.vectors(37, 53, seed: 3), TrainingFixture.vectors(37, 53, seed: 4)
+        )
+        let fresh = [52, 0, 7, 8, 7] + Array(10..<40)
+        var weighted = blackBox
+        var queryWeights = [Float](repeating: 0, count: 37)
+        var columnWeights = [Float](repeating: 0, count: 53)
+        for row in 0..<37 {
+            for column in 0..<53 {
+                weighted[row, column] *= queries.weights[row] * documents.weights[column]
+                let product = gradient[row, column] * blackBox[row, column]
+                queryWeights[row] += product * documents.weights[column]
+                columnWeights[column] += product * queries.weights[row]
+            }
+        }
+        let columns = (0..<53).map { column in (0..<37).map { gradient[$0, column] } }
+        for threads in [1, 2, 7] {
+            Parallelism.withThreads(threads) {
+                let pass = head.forward(queries: queries, documents: documents, blackBox: blackBox)
+                let weights = MixtureWeights(blackBox: head.blackBoxFactor, local: head.localFactor)
+                #expect(pass.logits == weights.mix(blackBox: weighted, local: pass.local))
+                let found = head.backward(
+                    gradient: gradient, pass: pass, queries: queries, documents: documents, freshColumns: fresh)
+                #expect(found.queryWeights == queryWeights.map { head.blackBoxFactor * $0 })
+                #expect(found.documentWeights == fresh.map { head.blackBoxFactor * columnWeights[$0] })
+                var documentGradient = Matrix.multiply(
+                    Matrix(rows: fresh.count, columns: 37, values: fresh.flatMap { columns[$0] }), queries.vectors)
+                documentGradient.scale(by: head.localFactor)
+                #expect(found.documents == documentGradient)
+            }
+        }
     }
 
     @Test func scaleOfTheLearnedForm() throws {

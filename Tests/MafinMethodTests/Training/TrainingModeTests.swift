@@ -1,3 +1,4 @@
+import Foundation
 import MafinNumerics
 import Testing
 
@@ -67,12 +68,25 @@ import Testing
         let index = try TrainingFixture.random().index
         let other = try #require((0..<11).first { document in !index.labels[0].contains { $0.column == document } })
         let step = StepPlan(queries: [0, 0], targets: [11, 11], documents: [12, 11])
-            .againstDocuments(index, others: [other, 11, other]) { _ in [other] }
+            .againstDocuments(index, others: [other, 11, other], mined: MinedNegatives(thresholds: [0: 0.5]))
         #expect(step.candidates == .documents([12, other]))
         #expect(step.encoded == [12])
         // The label of document 11 is found at the column of its text.
         #expect(step.labels.relevant == [[Judgement(column: 0)], [Judgement(column: 0)]])
-        #expect(step.labels.masked == [[1], [1]])
+        // In the second row the other document scores above the threshold.
+        let logits = Matrix(rows: 2, columns: 2, values: [9, 4, 9, 6])
+        #expect(step.labels(of: logits, mixedScorePerLogit: 0.1).masked == [[], [1]])
+    }
+
+    /// What was mined stays a negative when its score rises; any other document above the threshold is masked.
+    @Test func minedNegativesStay() throws {
+        let index = try TrainingDataTests.index(labels: [[Judgement(column: 0)]], train: [0], documents: 4)
+        let mined = MinedNegatives(negatives: [0: [2]], thresholds: [0: 0.3])
+        let step = StepPlan(queries: [0]).againstDocuments(index, others: [0, 1, 2, 3], mined: mined)
+        #expect(step.candidates == .documents([0, 1, 2, 3]))
+        let logits = Matrix(rows: 1, columns: 4, values: [0.9, 0.4, 0.5, 0.2])
+        let labels = step.labels(of: logits, mixedScorePerLogit: 1)
+        #expect(labels.relevant == [[Judgement(column: 0)]] && labels.masked == [[1]])
     }
 
     @Test func pairsMaskOtherPositives() throws {
@@ -143,43 +157,54 @@ import Testing
                 queries: [0], queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
                 byteBudget: 1 << 20), head: ScoreHead(scale: MixtureWeights(blackBox: 6, local: 14), form: .unit),
             index: data.index, count: 2, margin: 0.05, byteBudget: 1 << 20)
-        #expect(mined.suspects == [0: [1]])
+        // Of all documents, number 1 alone is above.
+        #expect(mined.thresholds.keys.sorted() == [0] && abs((mined.thresholds[0] ?? 0) - 0.85) < 1e-5)
         #expect(mined.negatives == [0: [2, 3]])
         var generator = RandomGenerator(seed: 1)
         let candidates = mined.candidates(of: [0], index: data.index, random: 4, using: &generator)
         #expect(Array(candidates.prefix(3)) == [0, 2, 3] && candidates.count == 7)
     }
 
-    /// A weak positive at the end of a long list of documents above it: the query gets its negatives all the same, and none of the documents
-    /// above is a negative when another query or the random draw brings it among the candidates.
+    /// A weak positive at the end of a long list of documents above it: the query gets its negatives all the same, the list takes no space, and
+    /// none of the documents above is a negative when another query or the random draw brings it among the candidates.
     @Test func manySuspectsLeaveTheWantedNegatives() throws {
         func vector(_ cosine: Float) -> [Float] { [cosine, (1 - cosine * cosine).squareRoot()] }
+        let last = 100_000
         var cosines: [Float] = [0.2]
-        for rank in 0..<40 { cosines.append(0.3 + 0.01 * Float(rank)) }
+        for rank in 0..<last { cosines.append(0.3 + 0.4 * Float(rank) / Float(last)) }
         for rank in 0..<10 { cosines.append(0.19 - 0.01 * Float(rank)) }
-        let documents = Matrix(rows: 51, columns: 2, values: cosines.flatMap(vector))
+        let documents = Matrix(rows: last + 11, columns: 2, values: cosines.flatMap(vector))
         let query = Matrix(rows: 1, columns: 2, values: [1, 0])
         // The best two negatives share a text, so that one of them is no further candidate.
-        var identities = Array(0..<51)
-        identities[42] = 41
+        var identities = Array(0..<last + 11)
+        identities[last + 2] = last + 1
         let data = try TrainingData(
             queries: ToyInputs(rows: [[0]]), documents: ToyInputs(rows: identities.map { [$0] }),
             labels: [[Judgement(column: 0)]], trainQueries: [0], devQueries: [], blackBoxQueries: query,
             blackBoxDocuments: documents, documentIdentities: identities)
+        let (local, bank) = (LocalForm.unit.prepare(query), LocalForm.unit.prepare(documents))
+        let scores = ScoreSource(
+            queries: [0], queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
+            byteBudget: 1 << 20)
+        let head = ScoreHead(scale: MixtureWeights(blackBox: 6, local: 14), form: .unit)
         let mined = MinedNegatives.mine(
-            queries: [0], local: LocalForm.unit.prepare(query), bank: LocalForm.unit.prepare(documents),
-            scores: ScoreSource(
-                queries: [0], queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
-                byteBudget: 1 << 20), head: ScoreHead(scale: MixtureWeights(blackBox: 6, local: 14), form: .unit),
-            index: data.index, count: 8, margin: 0.05, byteBudget: 1 << 20)
-        #expect(mined.suspects == [0: Array(1...40)])
-        #expect(mined.negatives == [0: [41, 43, 44, 45, 46, 47, 48, 49]])
-        let step = StepPlan(queries: [0]).againstDocuments(data.index, others: [0, 50] + Array(30...45)) {
-            mined.suspects[$0] ?? []
-        }
+            queries: [0], local: local, bank: bank, scores: scores, head: head, index: data.index, count: 8,
+            margin: 0.05, byteBudget: 1 << 20)
+        #expect(mined.negatives == [0: [1, 3, 4, 5, 6, 7, 8, 9].map { last + $0 }])
+        #expect(mined.thresholds.count == 1 && abs((mined.thresholds[0] ?? 0) - 0.25) < 1e-5)
+        let stored = try JSONEncoder().encode(mined)
+        #expect(stored.count < 200, "\(String(decoding: stored, as: UTF8.self))")
+        let step = StepPlan(queries: [0]).againstDocuments(
+            data.index, others: [0, last + 10] + Array(last - 10...last + 5), mined: mined)
         guard case .documents(let columns) = step.candidates else { fatalError("columns are a list") }
-        #expect(step.labels.masked[0].map { columns[$0] } == Array(30...40))
-        #expect(columns.count == 2 + 15, "documents 41 and 42 are one column")
+        let logits = head.forward(
+            queries: local, documents: bank.selecting(rows: columns),
+            blackBox: scores.block(queries: [0], columns: columns)
+        ).logits
+        let labels = step.labels(of: logits, mixedScorePerLogit: head.mixedScorePerLogit)
+        #expect(labels.masked[0].map { columns[$0] } == Array(last - 10...last))
+        #expect(labels.relevant[0].map { columns[$0.column] } == [0])
+        #expect(columns.count == 2 + 15, "the two documents of one text are one column")
     }
 
     @Test func theScaleIsFittedOnAllQueriesWhateverFits() throws {
@@ -187,7 +212,7 @@ import Testing
         let encoder = TrainingRunTests.jargonEncoder()
         let queries = Array(0..<data.queries.count)
         func fit(_ queries: [Int], bytes: Int) throws -> Calibration {
-            try ScaleFit.fit(
+            try Calibration.fit(
                 queries: queries,
                 local: LocalForm.unit.prepare(try encoder.embed(data.queries.selecting(rows: queries))).vectors,
                 documents: LocalForm.unit.prepare(try encoder.embed(data.documents)).vectors,

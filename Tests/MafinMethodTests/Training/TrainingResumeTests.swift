@@ -211,6 +211,27 @@ import Testing
             message(try Self.life(.query, folder: scratch.url)).contains("latest.json: expected the state of a run"))
     }
 
+    /// Earlier versions wrote lists of suspects instead of thresholds. Without either, suspects would be pushed away as negatives.
+    @Test func aCheckpointWithListsOfSuspectsIsRefused() throws {
+        let scratch = try ScratchFolder()
+        let log = EventLog()
+        let life = try Self.life(.mined, folder: scratch.url)
+        _ = try life.trainer.run(isCancelled: { (log.steps.last?.step ?? 0) >= 7 }, onEvent: log.add)
+        let names = try FileManager.default.contentsOfDirectory(atPath: scratch.url.path)
+        let step = try #require(names.first { $0.hasPrefix("step-7-") })
+        let file = scratch.url.appendingPathComponent("\(step)/negatives.json")
+        #expect(try String(contentsOf: file, encoding: .utf8).contains("thresholds"))
+        try Data(#"{"negatives": {"0": [3]}, "suspects": {"0": [1, 2]}}"#.utf8).write(to: file)
+        let error = #expect(throws: TrainingError.self) {
+            try Self.life(.mined, folder: scratch.url).trainer.run(resume: true)
+        }
+        let message = try #require(error).description
+        #expect(
+            message.hasSuffix(
+                "negatives.json: expected the state of a run, as this version writes it, "
+                    + "found the field \"thresholds\" is missing"), "\(message)")
+    }
+
     @Test func cancellingBeforeTheFirstEvaluationLeavesNothing() throws {
         let scratch = try ScratchFolder()
         let life = try Self.life(.block, folder: scratch.url)

@@ -1,22 +1,23 @@
 import MafinNumerics
 
-/// Documents and the queries that they are relevant to, each distinct text encoded once a step; with a bank, against the whole corpus.
+/// A step takes a block of documents and the queries that they are relevant to, and encodes each distinct text once.
+/// With a bank, the queries are compared with all ``TrainingOptions/candidates``.
 ///
-/// The documents of a step are fresh (gradient flows to them), the rest of the bank is stale: cross-batch memory (Wang et al.,
-/// "Cross-Batch Memory for Embedding Learning", 2020), so that the loss sees all documents. Without a bank the candidates are the
-/// documents of the block alone: cheaper, but too easy to learn much from.
+/// Gradient flows to the documents of the step. All other vectors of the bank come from earlier steps (cross-batch
+/// memory: Wang et al. 2020, "Cross-Batch Memory for Embedding Learning"). Without a bank, only the documents of the
+/// block are candidates. That is cheaper, but these candidates are too easy to learn much from.
 public struct BlockMode: TrainingMode {
-    /// Documents of a step.
+    /// Number of documents in a step.
     public var documents: BatchSize
-    /// The most queries of a step; if there are more, they are drawn at random.
+    /// Largest number of queries in a step. If a block has more, this many are drawn at random.
     public var maximumQueries: Int
-    /// Whether the loss sees the whole corpus through the bank.
+    /// Whether queries are compared with the documents of the bank, not only with those of the block.
     public var usesBank: Bool
 
     /// - Parameters:
-    ///   - documents: documents of a step.
-    ///   - maximumQueries: the most queries of a step.
-    ///   - usesBank: whether the loss sees the whole corpus through the bank.
+    ///   - documents: number of documents in a step.
+    ///   - maximumQueries: largest number of queries in a step.
+    ///   - usesBank: whether queries are compared with the documents of the bank.
     public init(documents: BatchSize = .meanRows(32), maximumQueries: Int = 192, usesBank: Bool = true) {
         precondition(maximumQueries >= 1, "a block needs a query")
         self.documents = documents
@@ -24,7 +25,7 @@ public struct BlockMode: TrainingMode {
         self.usesBank = usesBank
     }
 
-    /// The name, and what a step holds.
+    /// The name and the parameters.
     public var summary: TrainingModeSummary {
         var parameters = documents.parameters("documents")
         parameters["maximumQueries"] = Double(maximumQueries)
@@ -32,10 +33,11 @@ public struct BlockMode: TrainingMode {
         return TrainingModeSummary(name: "block", parameters: parameters)
     }
 
-    /// Yes: the documents of each block.
+    /// `true`: the documents of each block are trained.
     public var trainsDocuments: Bool { true }
 
-    /// All documents that are relevant to a training query once, shuffled, and with each block the queries that its documents are relevant to.
+    /// The blocks of one epoch: each document that is relevant to a training query once, in random order. Each block
+    /// has the queries that its documents are relevant to.
     public func steps(of index: TrainingIndex, using generator: inout RandomGenerator) -> [StepPlan] {
         var known = (0..<index.documentCount).filter { !index.queriesOfDocument[$0].isEmpty }
         known.shuffle(using: &generator)

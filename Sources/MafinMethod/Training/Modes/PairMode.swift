@@ -1,26 +1,28 @@
 import MafinNumerics
 
-/// (query, positive document) pairs with the other documents of the batch as negatives: the usual way to train.
+/// A step takes (query, positive document) pairs. The other documents of the batch are the negatives. This is the usual
+/// way to train.
 ///
-/// A document that is another positive of the row, or has the text of one, is masked: two queries of one document in a batch can
-/// reach loss 0. It encodes a document again for every query that it is relevant to, and is here to compare with.
+/// A document that is another positive of the row, or has the text of one, is masked, so two queries with the same
+/// document can reach loss 0 in one batch. The mode encodes a document once for every query that it is relevant to. It
+/// is offered for comparison.
 public struct PairMode: TrainingMode {
-    /// Pairs of a step.
+    /// Number of pairs in a step.
     public var batch: BatchSize
 
-    /// - Parameter batch: pairs of a step; 32 unless given.
+    /// - Parameter batch: number of pairs in a step.
     public init(batch: BatchSize = .rows(32)) {
         self.batch = batch
     }
 
-    /// The name, and what a step holds.
+    /// The name and the parameters.
     public var summary: TrainingModeSummary { TrainingModeSummary(name: "pair", parameters: batch.parameters("batch")) }
-    /// Yes: the document of each pair.
+    /// `true`: the document of each pair is trained.
     public var trainsDocuments: Bool { true }
-    /// No: the candidates are the documents of the batch.
+    /// `false`: the candidates are the documents of the batch.
     public var usesBank: Bool { false }
 
-    /// All pairs once, shuffled anew every epoch; the last batch may be smaller.
+    /// The batches of one epoch: each pair once, in random order. The last batch may be smaller.
     public func steps(of index: TrainingIndex, using generator: inout RandomGenerator) -> [StepPlan] {
         var pairs: [(query: Int, document: Int)] = []
         pairs.reserveCapacity(index.pairCount)

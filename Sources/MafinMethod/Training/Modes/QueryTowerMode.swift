@@ -1,28 +1,29 @@
 import MafinNumerics
 
-/// Only the query side is trained, listwise, against all documents of ``TrainingOptions/candidates``.
+/// Only the query side is trained. Each query is compared with all documents of ``TrainingOptions/candidates``.
 ///
-/// The documents' vectors are a bank made once by the released encoder and frozen, so a step costs query tokens only, every label
-/// counts in each step, there is no sampling bias, and the index does not change when the model is trained again.
+/// The released encoder makes the document vectors once, and they stay as they are. So a step encodes only queries,
+/// every label of its queries counts, and the document index stays valid when the model is trained again. No candidates
+/// are sampled unless the corpus exceeds ``TrainingOptions/wholeCorpusLimit``.
 public struct QueryTowerMode: TrainingMode {
-    /// Queries of a step.
+    /// Number of queries in a step.
     public var batch: BatchSize
 
-    /// - Parameter batch: queries of a step; as many tokens as 64 queries of mean length unless given.
+    /// - Parameter batch: number of queries in a step. The default is as many tokens as 64 queries of mean length have.
     public init(batch: BatchSize = .meanRows(64)) {
         self.batch = batch
     }
 
-    /// The name, and what a step holds.
+    /// The name and the parameters.
     public var summary: TrainingModeSummary {
         TrainingModeSummary(name: "query", parameters: batch.parameters("batch"))
     }
-    /// No: the bank stays as the released encoder made it.
+    /// `false`: the document vectors stay as the released encoder made them.
     public var trainsDocuments: Bool { false }
-    /// Yes.
+    /// `true`: queries are compared with the documents of the bank.
     public var usesBank: Bool { true }
 
-    /// All training queries once, shuffled; the last batch may be smaller.
+    /// The batches of one epoch: each training query once, in random order. The last batch may be smaller.
     public func steps(of index: TrainingIndex, using generator: inout RandomGenerator) -> [StepPlan] {
         let order = index.trainQueries.shuffled(using: &generator)
         return batch.batches(of: order) { index.queryLengths[$0] }.map { StepPlan(queries: Array($0)) }

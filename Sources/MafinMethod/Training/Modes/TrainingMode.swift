@@ -7,17 +7,19 @@ public protocol TrainingMode: Sendable {
     /// The mode by name with its parameters, for checkpoints and the artefact.
     var summary: TrainingModeSummary { get }
 
-    /// Whether documents are encoded with gradient. If not, the bank never changes and plans name no documents.
+    /// Whether documents are encoded with gradient. If `false`, the bank never changes, and plans name no documents.
     var trainsDocuments: Bool { get }
 
-    /// Whether a query is compared with the documents of the bank; if not, with the documents of the step alone.
+    /// Whether a query is compared with the documents of the bank. If `false`, it is compared only with the documents
+    /// of the step.
     var usesBank: Bool { get }
 
-    /// The steps of one epoch, in order. A function of its arguments alone, so that a resumed run makes the same steps.
+    /// The steps of one epoch, in order. The result must depend only on the arguments, so that a resumed run makes the
+    /// same steps.
     func steps(of index: TrainingIndex, using generator: inout RandomGenerator) -> [StepPlan]
 }
 
-/// A mode by name, with every parameter by name.
+/// The name of a mode, and all its parameters by name.
 public struct TrainingModeSummary: Sendable, Codable, Equatable {
     /// `"query"`, `"block"` or `"pair"`, or the name of a mode of your own.
     public var name: String
@@ -35,9 +37,10 @@ public struct TrainingModeSummary: Sendable, Codable, Equatable {
 public struct StepPlan: Sendable, Equatable {
     /// The query of each row of the score block. A query may have several rows.
     public var queries: [Int]
-    /// For each row its one target document, the row's other positives being masked; `nil`: all positives are targets.
+    /// For each row its only target document; the other positives of the row are masked. `nil`: all positives are
+    /// targets.
     public var targets: [Int]?
-    /// Documents to encode with gradient; texts named twice are encoded once.
+    /// Documents to encode with gradient. A text that is named twice is encoded once.
     public var documents: [Int]
 
     /// A plan of one step.
@@ -60,13 +63,14 @@ public struct StepPlan: Sendable, Equatable {
 public enum BatchSize: Sendable, Codable, Equatable {
     /// This many rows.
     case rows(Int)
-    /// As many rows as do not exceed this many tokens together, at least one: steps of about equal cost, whatever the lengths.
+    /// As many rows as have no more than this many tokens together, but at least one row. Steps then cost about the
+    /// same, however long the rows are.
     case tokens(Int)
-    /// Rows with as many tokens together as this many rows of mean length.
+    /// Rows that have as many tokens together as this many rows of mean length.
     case meanRows(Int)
 
-    /// Cuts `items` in order into batches.
-    /// - Parameter length: tokens of an item.
+    /// Cuts `items` into batches, in order.
+    /// - Parameter length: number of tokens of an item.
     func batches<Item>(of items: [Item], length: (Item) -> Int) -> [ArraySlice<Item>] {
         var result: [ArraySlice<Item>] = []
         switch self {

@@ -1,7 +1,7 @@
 import HTTPTypes
 
-/// The paths of the service.
-enum Endpoint: String, CaseIterable, Sendable {
+/// The paths that the service answers, and what holds for each.
+enum Route: String, CaseIterable, Sendable {
     case embeddings = "/v1/embeddings"
     case cohere = "/v2/embed"
     case models = "/v1/models"
@@ -38,17 +38,17 @@ enum Endpoint: String, CaseIterable, Sendable {
     var dialect: Reply.Dialect? { self == .cohere ? .cohere : nil }
 
     /// Other paths of the endpoints, for clients whose base URL has no version, or one too many.
-    private static let secondNames: [String: Endpoint] = [
+    private static let secondNames: [String: Route] = [
         "/embeddings": .embeddings, "/models": .models, "/v1/search": .search, "": .page,
     ]
 
-    /// The endpoint of a path, and the part of the path that is its parameter.
-    static func find(_ path: String) -> (Endpoint?, String) {
+    /// The route of a path, and the part of the path that is its parameter.
+    static func find(_ path: String) -> (Route?, String) {
         let prefix = "/v1/models/"
         guard !path.hasPrefix(prefix) else {
             return path.count > prefix.count ? (.model, String(path.dropFirst(prefix.count))) : (nil, "")
         }
-        return (Endpoint(rawValue: path) ?? secondNames[path], "")
+        return (Route(rawValue: path) ?? secondNames[path], "")
     }
 
     /// A method's name, or one word for all unknown methods.

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// A result that several tasks may set. The first one counts; later ones are dropped.
-final class FirstResult<Value: Sendable>: Sendable {
+/// The first result that one of several tasks delivers. Later ones are dropped.
+package final class FirstResult<Value: Sendable>: Sendable {
     private struct State {
         var result: Result<Value, any Error>?
         var continuation: CheckedContinuation<Value, any Error>?
@@ -9,13 +9,15 @@ final class FirstResult<Value: Sendable>: Sendable {
 
     private let state = Mutex(State())
 
-    /// Whether there is a result.
-    var isFinished: Bool { state.withLock { $0.result != nil } }
+    package init() {}
 
-    /// Sets the result, if there is none yet.
+    /// Whether there is a result.
+    package var isFinished: Bool { state.withLock { $0.result != nil } }
+
+    /// Delivers a result.
     /// - Returns: whether it was the first.
     @discardableResult
-    func finish(_ result: Result<Value, any Error>) -> Bool {
+    package func finish(_ result: Result<Value, any Error>) -> Bool {
         let (isFirst, continuation) = state.withLock { state -> (Bool, CheckedContinuation<Value, any Error>?) in
             guard state.result == nil else { return (false, nil) }
             state.result = result
@@ -26,8 +28,8 @@ final class FirstResult<Value: Sendable>: Sendable {
         return isFirst
     }
 
-    /// Waits for the result. May be called once. Cancelling the calling task does not end the wait.
-    func value() async throws -> Value {
+    /// Waits for the result. Call it once. Cancelling the waiting task does not end the wait.
+    package func value() async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
             let result = state.withLock { state in
                 if state.result == nil { state.continuation = continuation }
@@ -40,8 +42,9 @@ final class FirstResult<Value: Sendable>: Sendable {
 
 /// The result of `body`, or the error of `late` once `limit` has passed.
 ///
-/// At the limit, or when the calling task is cancelled, `body` is cancelled too. This function does not wait until `body` has ended.
-func withDeadline<Value: Sendable>(
+/// At the limit, or when the calling task is cancelled, `body` is cancelled too. The call returns at once and does not wait for `body` to
+/// end.
+package func withDeadline<Value: Sendable>(
     _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value,
     late: @escaping @Sendable () -> any Error
 ) async throws -> Value {

@@ -1,0 +1,98 @@
+import Foundation
+import MafinBlackBox
+import MafinPipeline
+import MafinProviders
+import MafinRetrieval
+import MafinServer
+import MafinWorkflows
+import Synchronization
+
+/// What `mafin serve` serves: an artefact, and its black box as it is asked where somebody waits for each answer.
+package struct ServingWorkflow: Sendable {
+    /// Folder of the artefact.
+    package var artefact: String
+    /// The black box that is meant, given the artefact's own.
+    package var source: @Sendable (BlackBoxSource?) throws -> BlackBoxSource
+    package var factory: BlackBoxFactory
+    /// Where warnings go.
+    package var context: WorkflowContext
+    /// Folder of the index that is searched.
+    package var index: URL?
+    /// The collection of a black box of stored answers.
+    package var data: URL?
+    /// Whether queries are answered by the local encoder alone while the black box is away.
+    package var degrades = false
+    /// What the vectors of clients' queries may take in the cache; nil: all are kept.
+    package var maximumQueryBytes: Int?
+
+    package init(
+        artefact: String, source: @escaping @Sendable (BlackBoxSource?) throws -> BlackBoxSource,
+        factory: BlackBoxFactory, context: WorkflowContext
+    ) {
+        (self.artefact, self.source) = (artefact, source)
+        (self.factory, self.context) = (factory, context)
+    }
+
+    /// What a million tokens of the black box cost; nil where nobody says.
+    package func price() throws -> Double? {
+        let manifest = try Artefact(readingFrom: URL(fileURLWithPath: artefact)).manifest
+        return try factory.price(of: source(manifest.blackBoxSource))
+    }
+
+    /// Opens everything but the index, which the service opens only when it has changed.
+    package func load(_ metrics: ServiceMetrics) async throws -> sending LoadedArtefact {
+        let model = try ArtefactOpening.model(at: artefact, context)
+        let source = try source(model.manifest.blackBoxSource)
+        let opened = Mutex<EmbeddingCache?>(nil)
+        let use = BlackBoxUse.service(
+            retry: retry, maximumQueryBytes: maximumQueryBytes,
+            cacheOpened: { cache in opened.withLock { $0 = cache } },
+            progress: { counts in
+                // The first report of a call says how many texts are in the cache, and so how many will be asked.
+                if counts.asked == 0 { metrics.recordCache(hits: counts.cached, asked: counts.remaining) }
+            })
+        let blackBox = try await ArtefactOpening.blackBox(of: model) { _ in try await factory.open(source, use: use) }
+        var loaded = LoadedArtefact(model: model, blackBox: try askedByText(blackBox), index: index)
+        guard let cache = opened.withLock({ $0 }) else { return loaded }
+        loaded.cache = {
+            CacheFigures(
+                bytes: cache.fileBytes, writeFailures: cache.writeFailures, evictedVectors: cache.evictedVectors,
+                isWritable: cache.isWritable)
+        }
+        if try factory.price(of: source) != nil {
+            let limit = factory.settings.maximumCost?.perDay
+            loaded.spending = {
+                // A ledger that cannot be read is told by the requests that need it.
+                guard let spent = try? await cache.spentToday(for: .vectors) else { return nil }
+                return SpendingFigures(today: spent.cost, limitPerDay: limit)
+            }
+        }
+        return loaded
+    }
+
+    /// Clients wait for each answer. So a failed call is tried once more at once, and the service does not wait for a black box that asks to come
+    /// back later. If the local half can answer alone, there is no second attempt.
+    private var retry: RetryPolicy {
+        degrades
+            ? RetryPolicy(maximumAttempts: 1, longestServerDelay: .zero, patience: .zero)
+            : RetryPolicy(
+                maximumAttempts: 2, firstDelay: .milliseconds(200), longestDelay: .seconds(1),
+                longestServerDelay: .seconds(1), patience: .seconds(2))
+    }
+
+    /// Lets a black box of stored vectors be asked by text, because clients send texts and no ids.
+    func askedByText(_ blackBox: any BlackBox) throws -> any BlackBox {
+        guard blackBox is StoredVectors else { return blackBox }
+        if let data {
+            let collection = try RetrievalCollection(contentsOf: data)
+            return KnownTexts(
+                blackBox, queries: collection.queries.map { ($0.id, $0.text) },
+                documents: collection.documents.map { ($0.id, $0.textForEncoding) })
+        }
+        context.warn(
+            "the black box is a file of stored answers, which are known by id only; "
+                + (degrades ? "queries are answered with the local half alone" : "no text can be embedded")
+                + " unless --data names its collection")
+        return KnownTexts(blackBox, queries: [], documents: [])
+    }
+}

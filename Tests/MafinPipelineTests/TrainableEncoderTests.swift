@@ -1,0 +1,28 @@
+import MafinEncoder
+import MafinPipeline
+import Testing
+
+@Suite struct TrainableEncoderTests {
+    /// A checkpoint is resumed only with an encoder of the same identity.
+    @Test func theIdentityTellsWhatAnEncoderIs() {
+        let base = EncoderConfiguration(
+            hiddenSize: 8, layerCount: 2, headCount: 2, intermediateSize: 16, vocabularySize: 10)
+        var changed = base
+        changed.layerNormEpsilon = 1e-5
+        func identity(
+            _ configuration: EncoderConfiguration? = nil, _ pooling: Pooling = .mean, seed: UInt64 = 1,
+            frozenLayers: Int = 0, freezesEmbeddings: Bool = false
+        ) -> String {
+            BERTEncoder(
+                configuration: configuration ?? base, pooling: pooling, seed: seed, frozenLayers: frozenLayers,
+                freezesEmbeddings: freezesEmbeddings
+            ).identity
+        }
+        let all = [
+            identity(), identity(changed), identity(nil, .firstToken), identity(frozenLayers: 1),
+            identity(frozenLayers: 2), identity(freezesEmbeddings: true),
+        ]
+        #expect(Set(all).count == all.count, "\(all)")
+        #expect(identity(seed: 2) == identity(), "weights have a hash of their own")
+    }
+}
