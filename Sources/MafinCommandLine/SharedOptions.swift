@@ -61,7 +61,7 @@ package struct OutputOptions: ParsableArguments {
 }
 
 extension ArgumentHelp {
-    /// What `--data` takes.
+    /// The help of `--data`.
     package static let collection: ArgumentHelp =
         "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz)."
 

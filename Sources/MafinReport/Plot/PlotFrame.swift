@@ -3,7 +3,7 @@ struct PlotFrame {
     static let fontSize = 12.0
     /// Distance between the baselines of two lines of text.
     static let lineHeight = 16.0
-    /// Narrower drawings put the name of a row above its marks instead of beside them.
+    /// In narrower drawings the name of a row is above its marks, not beside them.
     static let narrow = 520.0
 
     let size: (width: Double, height: Double)

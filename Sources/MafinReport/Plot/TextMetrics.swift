@@ -14,7 +14,7 @@ enum TextMetrics {
         return Double(thousandths) / 1000 * fontSize
     }
 
-    /// The width of the widest of the texts; 0 where there are none.
+    /// The width of the widest text; 0 if there are none.
     static func widest(_ texts: [String], fontSize: Double) -> Double {
         texts.map { width($0, fontSize: fontSize) }.max() ?? 0
     }

@@ -13,7 +13,7 @@ package struct LoadedArtefact {
     package var index: URL?
     /// The present state of the black box's cache; `nil` if there is none.
     package var cache: (@Sendable () -> CacheFigures)?
-    /// What the black box has cost today; `nil` where no price is known.
+    /// Gives the money spent on the black box today; `nil` if no price is known.
     package var spending: (@Sendable () async -> SpendingFigures?)?
 
     package init(
@@ -25,11 +25,11 @@ package struct LoadedArtefact {
     }
 }
 
-/// What has been spent on the black box today (UTC), in the currency of the price that was given.
+/// Money spent on the black box today (UTC), in the currency of the given price.
 package struct SpendingFigures: Sendable {
-    /// By all who use the same cache.
+    /// Money that all processes with the same cache have spent.
     package var today: Double
-    /// What may be spent on a day; `nil`: nobody has set a limit.
+    /// Limit of a day; `nil` if none is set.
     package var limitPerDay: Double?
 
     package init(today: Double, limitPerDay: Double? = nil) {

@@ -1,6 +1,6 @@
 import HTTPTypes
 
-/// The paths that the service answers, and what holds for each.
+/// The paths that the service answers, and the rules of each.
 enum Route: String, CaseIterable, Sendable {
     case embeddings = "/v1/embeddings"
     case cohere = "/v2/embed"

@@ -20,7 +20,7 @@ final class ServedRequest: Sendable {
     let id: String
     let trace: RequestTrace
     let path: String
-    /// The part of the path behind the route's own.
+    /// The rest of the path after the route's own path.
     let rest: String
     let facts = Mutex(Facts())
     /// Errors are written in the client's own shape.

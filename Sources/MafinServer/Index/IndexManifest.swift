@@ -29,7 +29,7 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     package var blackBox: BlackBoxIdentity
     /// The encoder whose vectors `local.npy` holds.
     package var documentEncoder: EncoderRecord
-    /// `TextEncoder.encodingVersion` of the program that made the vectors; `nil` in an index from before this was recorded, which is 1.
+    /// `TextEncoder.encodingVersion` of the program that made the vectors; `nil`, in indexes that do not record it, means 1.
     package var encodingVersion: Int?
     /// `float32` or `float16`.
     package var element: String
@@ -44,7 +44,7 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     /// Every other file of the folder.
     package var files: [ArtefactManifest.FileRecord]
 
-    /// How the document vectors that an artefact makes with this program differ from those in the index; empty if they are the same.
+    /// How an artefact's document vectors by this program differ from those in the index; empty if they are the same.
     ///
     /// An artefact that is trained again beside the same black box and with the same document encoder (as in query mode) still fits an
     /// index that was made before.

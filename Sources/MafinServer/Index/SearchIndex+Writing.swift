@@ -75,7 +75,7 @@ extension SearchIndex {
                 blackBoxDimension: model.manifest.blackBoxDimension,
                 localDimension: model.manifest.documentEncoder.dimension, collection: collection,
                 files: try ArtefactManifest.FileRecord.all(in: work))
-            // A path of this machine means nothing on another.
+            // A path of this machine has no meaning on another.
             manifest.documentEncoder.path = nil
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

@@ -158,7 +158,7 @@ package final class ServiceMetrics: Sendable {
         if let spending {
             write(
                 "mafin_black_box_spent_today", .gauge,
-                "Money spent on the black box since midnight UTC, by all who use the same cache.", spending.today)
+                "Money spent on the black box since midnight UTC, by all users of the same cache.", spending.today)
             if let limit = spending.limitPerDay {
                 write(
                     "mafin_black_box_budget_today", .gauge, "Money that may be spent on the black box on one day.",
