@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Measures everything, each beside its peers in the same run, and writes a table of each into a folder. Best on an idle machine.
+# Runs the benchmarks, each beside its peers in the same run, and writes the tables into a folder. Run it on an idle machine.
 #
-#   Scripts/bench.sh [NAME …]     of: training embedding queries tokenizer search operations start growth statistics losses guard; without a name, all;
-#                                 cache, which needs 7 GB of disk, only by name
+#   Scripts/bench.sh [NAME …]     names: training embedding queries tokenizer search operations start growth statistics losses guard. Without a name
+#                                 all of these run. "cache" needs 7 GB of disk and runs only if it is named.
 #   MAFIN_SHARED                  the folder with collections and peers (default ../shared)
-#   PEER_HOME                     where its bench/setup.sh put the Python peers (default ~/.cache/mafin-peers)
-#   BENCH_OUTPUT                  where the tables go (default .cache/bench)
+#   PEER_HOME                     the folder into which bench/setup.sh of the shared folder put the Python peers (default ~/.cache/mafin-peers)
+#   BENCH_OUTPUT                  the folder for the tables (default .cache/bench)
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -21,7 +21,7 @@ say "building"
 swift build -c release --package-path Benchmarks >&2
 mkdir -p "$output"
 
-# Where Tools/NAME.py needs the peers, says so before anything is measured.
+# Runs Tools/NAME.py with the peers' Python. Stops with a message if the peers are missing.
 peer() {
     [ -x "$peers/venv/bin/python" ] || die "no Python peers at $peers: run $shared/bench/setup.sh, or set PEER_HOME"
     [ -d "$shared/bench" ] || die "no folder $shared/bench: set MAFIN_SHARED"

@@ -1,4 +1,4 @@
-# Sourced by the scripts that open pages: finds Chromium (CHROMIUM, else what is installed, else from apt) and makes a Python with
+# Sourced by the scripts that open pages. Finds Chromium (CHROMIUM, else an installed one, else installs it with apt) and makes a Python with
 # playwright and axe-core in .cache/pages. Sets `chromium` and `python`.
 
 find_chromium() {

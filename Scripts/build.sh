@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds a program in release mode: .build/release/PROGRAM. Says how long that takes where it was not built yet.
+# Builds a program in release mode: .build/release/PROGRAM. Before the first build it says how long that takes.
 #
 #   Scripts/build.sh PROGRAM      mafin, or mafin-demo: the demo alone, without its network parts
 set -euo pipefail

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The modules that do the work must be usable in an app without a network stack: fails when one of them reaches a
-# network package, directly or through another module or package, or asks Foundation for the network.
+# Most modules must be usable in an app without a network stack. Fails when one of them uses a network package, directly
+# or through another module or package, or uses Foundation's network classes.
 # Arguments go to `swift package` (for instance --scratch-path .build-test).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"

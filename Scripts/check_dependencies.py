@@ -1,6 +1,6 @@
-"""Fails when a module imports what it does not declare, declares what it does not import, or reaches the network though it must not.
+"""Fails when a module imports a module that it does not declare, declares one that it does not import, or uses the network although it must not.
 
-Called by check-dependencies.sh with two files: the output of `swift package dump-package`, and that of
+check-dependencies.sh calls it with two files: the output of `swift package dump-package`, and that of
 `swift package show-dependencies --format json`.
 """
 
@@ -9,7 +9,7 @@ import pathlib
 import re
 import sys
 
-# The modules that may use the network, SQLite and TOML. All others must work in an app that has no such package.
+# The modules that may use the network, SQLite and TOML. All others must work in an app without such packages.
 NETWORKED = {"MafinProviders", "MafinServer", "MafinProviderWorkflows", "MafinCLI"}
 HEAVY_PACKAGE = re.compile(r"(swift-nio.*|async-http-client|grpc-swift.*|hummingbird.*|vapor|flyingfox|grdb.*|tomlkit)", re.IGNORECASE)
 NETWORK_SOURCE = re.compile(
@@ -19,7 +19,7 @@ NETWORK_SOURCE = re.compile(
 IMPORT = re.compile(
     r"(?:@\w+(?:\(\w+\))? +|public |package |internal |private |fileprivate )*"
     r"import +(?:(?:struct|class|enum|protocol|func|var|let|typealias) +)?(\w+)")
-# What comes with Swift and its platforms.
+# Modules that come with Swift and its platforms.
 SYSTEM = {
     "Accelerate", "CryptoKit", "Darwin", "Dispatch", "Foundation", "FoundationNetworking", "FoundationXML", "Glibc", "Musl", "Synchronization",
     "Testing", "XCTest",
@@ -27,7 +27,7 @@ SYSTEM = {
 
 
 def dependencies_of_targets(package):
-    """For each target: the targets of this package, and the products of others as {product: package}, that it names."""
+    """For each target its declared dependencies: targets of this package, and products of other packages as {product: package}."""
     names = {target["name"] for target in package["targets"]}
     result = {}
     for target in package["targets"]:
@@ -38,7 +38,7 @@ def dependencies_of_targets(package):
                 outside[name] = rest[0].lower()
             elif name in names:
                 inside.add(name)
-            else:  # by name: a product of a package that bears the same name
+            else:  # by name: a product of a package with the same name
                 outside[name] = name.lower()
         result[target["name"]] = (inside, outside)
     return result
@@ -70,14 +70,14 @@ def reached_targets(name, direct):
 
 
 def folder_of(target):
-    """Where the sources of a target are, by SwiftPM's rules."""
+    """The folder of a target's sources, by SwiftPM's rules."""
     if target.get("path"):
         return pathlib.Path(target["path"])
     return pathlib.Path("Tests" if target["type"] == "test" else "Sources", target["name"])
 
 
 def imports_of(folder):
-    """For each module that Swift sources below a folder import: the first source that does. Imports stand before all declarations."""
+    """For each module that Swift sources below a folder import, the first source that imports it. Imports come before all declarations."""
     found = {}
     for source in sorted(folder.rglob("*.swift")):
         for line in source.read_text().splitlines():
@@ -100,7 +100,7 @@ def undeclared_and_unused(package, direct):
         for module, source in sorted(imported.items()):
             if module not in declared | SYSTEM | {name}:
                 faults.append(f"{source}: imports {module}, which {name} does not declare in Package.swift")
-        # A test target is given all that its module has, needed or not.
+        # A test target gets all dependencies of its module, so it need not import all of them.
         if target["type"] != "test":
             for module in sorted(declared - set(imported)):
                 faults.append(f"Package.swift: {name} declares {module} and imports it nowhere")

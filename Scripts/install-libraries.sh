@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the system libraries that the package links, where they are missing: zlib (.gz collections), SQLite (the
-# cache of paid vectors) and pkg-config (with which SwiftPM finds them). Silent when there is nothing to do.
+# Installs the system libraries that the package links, if they are missing: zlib (for .gz collections), SQLite (for the
+# cache of paid vectors) and pkg-config (with which SwiftPM finds them). Prints nothing if there is nothing to do.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Prints the path of a Python that has sentence-transformers, for the tests that load our exports in it; prints
-# nothing, and says why on stderr, where that would cost gigabytes. Made once, at .cache/venv.
+# Prints the path of a Python that has sentence-transformers, for the tests that load our exports in it. The Python is made
+# once, in .cache/venv. If that would download gigabytes, the script prints nothing and gives the reason on stderr.
 #
-#   MAFIN_PYTHON   a Python that has sentence-transformers already; used as it is
+#   MAFIN_PYTHON   a Python that has sentence-transformers already
 #   TORCH_WHEEL    a wheel of a CPU build of torch
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -33,14 +33,14 @@ mkdir -p "$cache"
 rm -rf "$venv"
 python3 -m venv "$venv" >/dev/null 2>&1 || skip "'python3 -m venv' does not work here"
 
-# PyPI's torch is a small CPU build on macOS; on Linux it brings several gigabytes of CUDA, so there only a CPU wheel
-# will do: the one named, or one that this machine's pip finds without an index.
+# PyPI's torch is a small CPU build on macOS. On Linux it brings several gigabytes of CUDA, so there only a CPU wheel is
+# used: the one that TORCH_WHEEL names, or one that this machine's pip finds without an index.
 if [ -n "${TORCH_WHEEL:-}" ]; then
     install "$TORCH_WHEEL" || die "cannot install TORCH_WHEEL=$TORCH_WHEEL"
 elif [ "$(uname -s)" = Darwin ]; then
     install torch || skip "torch could not be installed"
 else
-    # Without its dependencies, which come from the index with sentence-transformers.
+    # Its dependencies are installed later from the index, with sentence-transformers.
     install --no-index --no-deps torch 2>/dev/null \
         || skip "no CPU wheel of torch is at hand (name one with TORCH_WHEEL, or a Python that has it with MAFIN_PYTHON)"
 fi

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Asks `mafin serve` with the clients that people use (openai, cohere, voyageai, LangChain, LlamaIndex, curl) and compares every vector
-# with what `mafin embed` writes, to 1e-5; promtool reads /metrics. Part of `make test-service`. The clients are installed into .cache.
+# with that of `mafin embed`, to 1e-5. promtool checks /metrics. Part of `make test-service`. The clients are installed into .cache.
 #
 #   Scripts/test-clients.sh [MAFIN]      the built program (default: .build-test/release/mafin)
-#   ARTEFACT                             an artefact with a black box that can be asked; default: one is trained for some seconds
+#   ARTEFACT                             an artefact with a black box that can be asked (default: one that is trained for some seconds)
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Has schemathesis ask a running `mafin serve` what its /openapi.json allows and what it does not, and compare every answer with the
-# description. Part of `make test-service`. schemathesis is installed into .cache.
+# Runs schemathesis against `mafin serve`. It sends requests that /openapi.json allows and requests that it does not allow, and compares every
+# answer with the description. Part of `make test-service`. schemathesis is installed into .cache.
 #
 #   Scripts/test-openapi.sh [MAFIN]      the built program (default: .build-test/release/mafin)
-#   EXAMPLES                             examples an operation (default: 30)
+#   EXAMPLES                             number of examples for each operation (default: 30)
 #   SCHEMATHESIS                         a schemathesis to use
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -36,7 +36,7 @@ for _ in $(seq 100); do
 done
 [ -n "$url" ] || die "the service did not begin: $(cat "$work/log")"
 
-# It leaves a folder where it runs.
+# It runs in the temporary folder, because it leaves files where it runs.
 (cd "$work" && "$schemathesis" run "$url/openapi.json" --header "Authorization: Bearer a-key-for-the-test" --max-examples "${EXAMPLES:-30}" \
     --seed 1 --request-timeout 30 --phases examples,coverage,fuzzing --checks all --exclude-checks missing_required_header \
     --continue-on-failure)

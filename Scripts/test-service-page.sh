@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Uses the page of `mafin serve` in headless Chromium as a person would: asks, moves λ, opens results, marks them, on a desktop in light and
-# dark and on a phone; console, network, accessibility (axe-core). Not part of `make test`, for the browser's sake. Chromium comes
-# from apt where there is none, Python's playwright and axe-core go to .cache/pages. Screenshots are left in .cache/service-page.
+# Uses the page of `mafin serve` in headless Chromium as a person would: searches, moves λ, opens results and marks them, on a desktop in light
+# and dark mode and on a phone. Checks console, network and accessibility (axe-core). Not part of `make test`, because it needs a browser. apt
+# installs Chromium if there is none. Python's playwright and axe-core go to .cache/pages. Screenshots are kept in .cache/service-page.
 #
 #   Scripts/test-service-page.sh [MAFIN]      the built program (default: .build-test/release/mafin)
 #   CHROMIUM                                  a Chromium or Chrome to use
@@ -28,7 +28,7 @@ serve() {
         --port 0 "$@" &
 }
 
-# Where the service of a log listens, once it does.
+# Waits until a service listens, and prints the address from its log.
 address() {
     local url
     for _ in $(seq 100); do

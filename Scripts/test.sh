@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Lint, build, all tests, in release mode; arguments go to `swift test`. Ends with the test runner's own lines and status.
-# With --build-only, only the build.
+# Lint, build, all tests, in release mode. Arguments go to `swift test`. The last output and the status are those of `swift test`.
+# With --build-only it only builds.
 # The build has a folder of its own (.build-test), because testable code is compiled with other flags than the program.
 #
-#   MAFIN_SLOW_TESTS=1   the slow suites too (`make test-slow`)
+#   MAFIN_SLOW_TESTS=1   run the slow suites too (`make test-slow`)
 #   MAFIN_SHARED         the folder of shared collections, if not ../shared
 #   MAFIN_PYTHON         see Scripts/python-environment.sh
 set -euo pipefail
@@ -23,7 +23,7 @@ swift build --build-tests "${build[@]}"
 Scripts/fetch-model.sh
 MAFIN_PYTHON=$(Scripts/python-environment.sh)
 export MAFIN_PYTHON
-# Hundreds of tests that all begin at once make those wait that look at a clock. (A version that does not know it runs them so.)
+# If hundreds of tests begin at once, tests with time limits wait too long. (Swift versions without this variable ignore it.)
 export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=${SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH:-$((2 * $(getconf _NPROCESSORS_ONLN)))}
 say "test"
 exec swift test --skip-build --disable-xctest "${build[@]}" "$@"

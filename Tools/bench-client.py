@@ -1,13 +1,13 @@
-"""How fast embedding answers are taken in: ours against the official `openai` client, from the same local server, taking turns.
+"""Measures how fast our client and the official `openai` client read embedding answers from the same local server. They take turns.
 
     swift build -c release --package-path Benchmarks --product bench-providers
     python3 -m venv VENV && VENV/bin/pip install openai numpy
     VENV/bin/python Tools/bench-client.py [--texts 100000] [--dimension 1536] [--batch 1000] [--rounds 3]
 
-The server runs in a process of its own and only sends: each answer is made once, before the clock starts, and holds random unit rows.
-The peer is used as its page shows it: one call a batch, `response.data[i].embedding` of all rows kept as they come (base64 is its
-default); "numpy" also turns them into one matrix. Seconds are of the wall; processor seconds and peak memory are the client process's.
-The second part asks a server that thinks for 50 ms before each answer, and compares with the best that the allowed concurrency admits.
+The server runs in its own process. Each answer is made once, before the clock starts, and holds random unit rows.
+The peer is used as its documentation shows: one call for each batch, keeping `response.data[i].embedding` of all rows (base64 is its
+default). "numpy" also turns them into one matrix. Seconds are by the clock; processor seconds and peak memory are those of the client's process.
+In the second part the server waits for 50 ms before each answer. The time is compared with the best that the allowed concurrency makes possible.
 """
 
 import argparse
@@ -105,7 +105,7 @@ def serve(arguments):
 
 
 def peer(arguments):
-    """The official client, one call a batch."""
+    """The official client, one call for each batch."""
     import concurrent.futures
 
     from openai import OpenAI
@@ -177,7 +177,7 @@ def main():
     parser.add_argument("--encoding", default="base64")
     parser.add_argument("--latency", type=float, default=0)
     parser.add_argument("--keep", action="store_true", help="the peer keeps all rows")
-    parser.add_argument("--latency-only", action="store_true", help="only the server that thinks for 50 ms")
+    parser.add_argument("--latency-only", action="store_true", help="only the server that waits for 50 ms")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
@@ -212,7 +212,7 @@ def main():
     finally:
         server.terminate()
 
-    # A server that thinks: how full is the allowed concurrency kept?
+    # A server that waits before each answer: how much of the allowed concurrency is used?
     latency, batch, requests = 0.05, 16, 400
     server, port = start_server(arguments.dimension, batch, latency)
     try:

@@ -1,17 +1,18 @@
-"""Embedding speed, and the time of single queries, against OpenVINO, ONNX Runtime and PyTorch, in one run, taking turns.
+"""Compares embedding speed, and the time of single queries, with OpenVINO, ONNX Runtime and PyTorch. All take turns in one run.
 
     swift build -c release --package-path Benchmarks --product bench-embedding
     PEER-HOME/venv/bin/python Tools/bench-embedding.py --shared ../shared [--model bge-small]
     PEER-HOME/venv/bin/python Tools/bench-embedding.py --shared ../shared --queries
 
-The peers are `bench/infer_speed.py` of the shared folder, in fp32; of ONNX Runtime the faster of the plain and the fused
-graph counts. They embed batches of 32 documents sorted by length, each timed by itself, the best of some; we embed all at once, as
-they come, the best of as many. Tokenizing counts on both sides. Medians over the rounds are printed.
+The peers are `bench/infer_speed.py` of the shared folder, in fp32. For ONNX Runtime the faster of the plain and the fused
+graph counts. The peers embed batches of 32 documents sorted by length. Each batch is timed by itself, and its best time counts. We embed
+all documents in one call, in their own order, and the best of as many calls counts. The time includes tokenizing on both sides. Medians over
+the rounds are printed.
 
-"Share" is 2 · (weights of the linear layers) · (real tokens a second) over the rate of matrix products alone: the faster of
+"Share" is 2 · (weights of the linear layers) · (real tokens a second), divided by the rate of matrix products alone. That rate is the faster of
 numpy's and our own, measured before and after each of our runs. "CPU" is by processor seconds.
 
-With --queries, queries come one by one, and waiting threads spin, in the peers too: for an idle machine.
+With --queries, queries come one by one. Waiting threads spin, in the peers too, so run this on an idle machine.
 """
 
 import argparse
@@ -56,7 +57,7 @@ def main():
 
 
 def measure(peers, arguments, text, threads, documents, queries):
-    """Rows of every engine, and ours with numpy's rate beside it."""
+    """Rows of every engine; our rows also have numpy's rate."""
     rows = {name: [] for name in ENGINES} | {"mafin": []}
     for _ in range(arguments.rounds):
         for name, engines in ENGINES.items():

@@ -1,4 +1,4 @@
-"""Where the time of training and of embedding goes: a table of every operation, with its share of the machine's products.
+"""Prints where the time of training and of embedding goes: for each operation its time and its share of the speed of this machine's products.
 
     swift build -c release --package-path Benchmarks --product bench-operations
     PEER-HOME/venv/bin/python Tools/bench-operations.py --shared ../shared [--text fae-10k] [--max-length 256] [--dropout 0.1]

@@ -1,13 +1,13 @@
-"""Speed and memory of exact top-100 search against faiss, numpy and usearch on the same vectors, all taking turns.
+"""Compares speed and memory of exact top-100 search with faiss, numpy and usearch on the same vectors. All take turns.
 
     swift build -c release --package-path Benchmarks --product bench-search
     PEER-HOME/venv/bin/python Tools/bench-search.py --shared ../shared [--shapes 50000x1920 1000000x384] [--threads 1 2] [--rounds 3]
 
-The peers are `bench/search_speed.py` of the shared folder: random unit rows in memory, float32, 100 queries. Ours are the
-same rows in a `.npy` file that is mapped: float32, float32 with a byte of every element beside it ("approximated", for
-few queries), and float16. Each process warms up and counts its best round of 15;
-the medians of these over the rounds here are compared. Products (1,536 cubed) and reading the file are timed in our own
-process: "of GEMM" and "of read" are shares of them. What was found is held against numpy's products.
+The peers are `bench/search_speed.py` of the shared folder: random unit rows in memory, float32, 100 queries. We search the
+same rows in a mapped `.npy` file: float32, float32 with one byte of every element in memory ("approximated", for
+few queries), and float16. Each process warms up, and its best round of 15 counts. The medians of these over the rounds are compared.
+Our own process also times matrix products (1,536 cubed) and reading the file: "of GEMM" and "of read" are shares of these. The results
+are checked against numpy's products.
 """
 
 import argparse
@@ -33,7 +33,7 @@ HEADER = ["vectors", "threads", "", "one query, ms", "a query of 100, ms", "memo
 
 
 def cells(line, peers):
-    """A line of the table; times of one process, so ratios are of the same run."""
+    """A line of the table. Its ratios are of times in the same run."""
     row = [line["shape"].replace("x", " × "), line["threads"], line["engine"], f"{line['wall 1']:.2f}", f"{line['wall 100'] / 100:.3f}",
            f"{line['memory']:,.0f}"]
     if not line["engine"].startswith("mafin"):
@@ -65,7 +65,7 @@ def make_vectors(folder, rows, columns):
 
 
 def check(folder, name, best):
-    """The largest difference between the scores of what we found (in double precision) and of the best there are."""
+    """The largest difference between the scores of the rows that we found (in double precision) and the best scores."""
     vectors = np.load(folder / "rows.npy", mmap_mode="r")
     queries = np.load(folder / "queries.npy").astype(np.float64)
     found = np.load(folder / name).astype(np.int64)
@@ -75,7 +75,7 @@ def check(folder, name, best):
 
 
 def shares(batches, row):
-    """Our speed as a share of what reading and products reach, by the clock and by processor seconds."""
+    """Our speed as a share of the speed of reading and of products, by the clock and by processor seconds."""
     figures = {}
     for name, clock in [("", "gigaPerSecond"), (" by CPU", "gigaPerCPUSecond")]:
         figures["of read" + name] = batches[1]["bytes"][clock] / row["read"][clock]
@@ -101,7 +101,7 @@ def main():
         with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
             folder = pathlib.Path(folder)
             best = make_vectors(folder, rows, columns)
-            # A process of its own, so that its memory is not counted.
+            # In a separate process, so that its memory is not counted.
             last_json([ours, folder / "rows.npy", folder / "queries.npy", "--float16", folder / "half.npy", "--rounds", 1])
             for threads in arguments.threads:
                 environment = dict(os.environ, PEER_THREADS=str(threads))

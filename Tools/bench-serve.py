@@ -1,15 +1,15 @@
-"""Load on loopback: `mafin serve` against a ten-line sentence-transformers + FastAPI server and, where it installs, infinity-emb.
+"""Compares `mafin serve` under load on loopback with a ten-line sentence-transformers + FastAPI server and, if it is installed, infinity-emb.
 
     bench-serve.py --mafin .build/release/mafin --model FOLDER [--seconds 10] [--infinity PYTHON] [--json OUT]
 
-Run by a Python with torch, sentence-transformers, fastapi, uvicorn and numpy; `wrk` makes the load. One server at a time, the same
-encoder (all-MiniLM-L6-v2, 384-d, 32-bit floats), the same machine, one run. Requests hold one text: a query of 16 tokens, or a document
-of 256. Each server gets every text anew, in a fixed random order out of 2,000.
+It needs a Python with torch, sentence-transformers, fastapi, uvicorn and numpy. `wrk` makes the load. One server runs at a time, with the same
+encoder (all-MiniLM-L6-v2, 384-d, 32-bit floats), on the same machine, in one run. A request has one text: a query of 16 tokens, or a document
+of 256. Each server gets the same 2,000 texts in the same random order.
 
-"local" is the local half alone: for mafin a query with lambda 1 (the black box is not asked), for documents the black box's half comes from the
-cache. "upstream" is with a black box that takes 50 ms to answer, whose half mafin joins; peers have no such thing, and what a client would
-have to do is ask both itself. Bars (issue 6): at 64 clients on queries 1.5 times the better peer's requests a second; p99 with one client
-under twice p50; ready in under 0.5 s; at most half of the peers' memory.
+"local" is the local half alone. A query has lambda 1, so mafin does not ask the black box; for documents the black box's half comes from the
+cache. "upstream" has a black box that takes 50 ms to answer, and mafin joins both halves. The peers have no black box: there a client would
+have to ask it by itself. Goals: with 64 clients on queries, 1.5 times as many requests a second as the better peer; with one client, p99
+below twice p50; ready in less than 0.5 s; at most half of the peers' memory.
 """
 
 import argparse
@@ -124,7 +124,7 @@ class Server:
         self.ready = None
 
     def wait(self, body):
-        # Importing torch on a cold machine takes its time.
+        # Importing torch takes long if it is not in the page cache.
         for _ in range(12_000):
             if self.process.poll() is not None:
                 self.log.seek(0)
@@ -152,7 +152,7 @@ class Server:
 
 
 def load(server, bodies, clients, seconds, folder):
-    """wrk with so many connections; requests a second, and percentiles in milliseconds."""
+    """Runs wrk. Returns requests a second, and percentiles in milliseconds."""
     lines = ",\n".join("[==[" + json.dumps(body) + "]==]" for body in bodies)
     script = folder / "load.lua"
     script.write_text(
@@ -178,7 +178,7 @@ end
 
 
 def texts(model, tokens, count, seed):
-    """Texts of exactly so many tokens, special ones included."""
+    """Texts with exactly the given number of tokens, special tokens included."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(pathlib.Path(model) / "tokenizer.json"))
@@ -257,7 +257,7 @@ def main():
 
         server = started()
         for kind, some in [("query", queries), ("document", documents)]:
-            if kind == "document":  # The first half from the cache, as in an index that is made again.
+            if kind == "document":  # The first half comes from the cache, as when an index is made again.
                 for start in range(0, len(some), 100):
                     server.ask({"input": some[start:start + 100], "input_type": "document"})
             extra = {"lambda": 1} if kind == "query" else {}

@@ -1,10 +1,10 @@
-"""How long the command takes to begin: `mafin --help`, and from the command line to the first step of a training.
+"""Measures how long the command takes to begin: `mafin --help`, and the time from the command line to the first step of a training.
 
     make setup
     python3 Tools/bench-start.py [--mafin .build/release/mafin] [--rounds 9] [--data DIR --black-box vectors:DIR --encoder ID]
 
-The training is on the bundled sample, or on another collection. It learns the query side beside the released encoder's vectors of the documents, which
-the first of all trainings makes and later ones find in a cache: that first one is timed by itself, with an empty cache.
+The training is on the bundled sample, or on another collection. It trains the query side and needs the released encoder's vectors of the documents.
+The first training computes them, and later ones find them in a cache. So a first training, with an empty cache, is timed separately.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main():
 
     report("`mafin --help`", [help_seconds(arguments.mafin) for _ in range(arguments.rounds)])
     with tempfile.TemporaryDirectory() as cache:
-        report("command line to first training step, the documents' vectors to be made", [first_step_seconds(arguments, cache)])
+        report("from the command line to the first training step, documents' vectors not yet in the cache", [first_step_seconds(arguments, cache)])
         report("the same, with them in the cache", [first_step_seconds(arguments, cache) for _ in range(arguments.rounds)])
 
 

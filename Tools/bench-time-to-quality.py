@@ -1,13 +1,13 @@
-"""The dev nDCG@10 that plain PyTorch reaches on pairs, minute by minute: what `mafin train` is timed against.
+"""Measures the dev nDCG@10 that plain PyTorch reaches on pairs after each few minutes, to compare the time of `mafin train` with.
 
     PEER-HOME/venv/bin/python Tools/bench-time-to-quality.py train --shared ../shared --states FOLDER [--minutes 60] [--mode pair]
     PEER-HOME/venv/bin/python Tools/bench-time-to-quality.py evaluate --shared ../shared --states FOLDER
 
-`train` runs `bench/mafin.py` of the shared folder as it is, but for two lines: its clock counts the process's CPU seconds divided by the
-threads (so that work beside it costs the peer nothing), and instead of evaluating on test it saves its weights.
-`evaluate` prints for each saved state nDCG@10 on **dev** of the half-and-half mix, of the best lambda of a sweep on dev, and of the (a, b)
-fitted by likelihood on dev, which is the figure that `mafin train` shows. Encoding the corpus takes the peer minutes, so it is not part of
-the hour.
+`train` runs `bench/mafin.py` of the shared folder with two changes. Its clock counts the process's CPU seconds divided by the number of
+threads, so that other work on the machine does not slow the peer. And it saves its weights, and does not evaluate on test.
+`evaluate` prints for each saved state the nDCG@10 on **dev** of the half-and-half mix, of the best lambda of a sweep on dev, and of the (a, b)
+fitted by likelihood on dev, which is the figure that `mafin train` shows. Encoding the corpus takes the peer some minutes. The hour does not
+include them.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main():
              "    print(tag, flush=True)\n    return\n"))
         exec(compile(source, "mafin.py", "exec"), {"__name__": "__main__", "STATES": str(states)})
         return
-    # Only the definitions: the training below them is not wanted here.
+    # Only the definitions. The training below them must not run here.
     definitions = source[:source.index("model = C.bert(")]
     names = {"__name__": "__main__"}
     exec(compile(definitions, "mafin.py", "exec"), names)

@@ -1,11 +1,10 @@
-"""Speed of MafinText against Python `tokenizers` (Rust), on the same texts, in one run, and whether all ids are equal.
+"""Compares the speed of MafinText with Python `tokenizers` (Rust) on the same texts in one run, and checks that all ids are equal.
 
     swift build -c release --package-path Benchmarks --product bench-tokenizer
     python Tools/bench-tokenizer.py --model MODEL-FOLDER [--shared ../shared] [--threads 1 2] [--rounds 7]
 
-Both sides keep the tokenizer and the texts in memory; a round encodes them all, once; sides take turns, and the best round
-of each counts. `encode_batch` is what sentence-transformers calls; `encode_batch_fast` keeps no offsets, as our
-`batchEncode` does not.
+Both sides keep the tokenizer and the texts in memory. A round encodes all texts once. The sides take turns, and the best round
+of each counts. sentence-transformers calls `encode_batch`. `encode_batch_fast` keeps no offsets, like our `batchEncode`.
 """
 
 import argparse
@@ -36,7 +35,7 @@ def texts_of(folder, files):
 
 
 def peer(arguments):
-    """One process of Python `tokenizers`: its thread pool is set up once. Prints seconds per round as JSON."""
+    """One process of Python `tokenizers`, because its thread pool is set up once. Prints seconds per round as JSON."""
     import numpy
     from tokenizers import Tokenizer
 

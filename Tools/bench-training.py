@@ -1,14 +1,14 @@
-"""Training speed and memory against plain PyTorch on the same batches, in one run, the two taking turns.
+"""Compares training speed and memory with plain PyTorch on the same batches. The two take turns in one run.
 
     swift build -c release --package-path Benchmarks --product bench-training
     PEER-HOME/venv/bin/python Tools/bench-training.py --shared ../shared [--model bge-small] [--quick]
 
 The peer is `bench/train_speed.py --mode loop` of the shared folder: batches of 32 (query, document) pairs of a collection,
-InfoNCE, clipping, AdamW, sdpa. Tokens are real tokens, without padding; the best step of each run counts, and the medians over
-the rounds are printed. "CPU" is by processor seconds, which other work on the machine does not slow as it does the clock.
+InfoNCE, clipping, AdamW, sdpa. Tokens are real tokens, without padding. The best step of each run counts, and the medians over
+the rounds are printed. "CPU" is by processor seconds, which depend less on other work on the machine.
 
-"Share" is 6 · (weights of the linear layers) · (real tokens a second) over the rate of matrix products alone: the faster of
-numpy's and our own, which are measured before and after each of our runs, on the encoder's shapes.
+"Share" is 6 · (weights of the linear layers) · (real tokens a second), divided by the rate of matrix products alone. That rate is the faster of
+numpy's and our own, measured before and after each of our runs, on the encoder's shapes.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import random
 
 import peers as P
 
-# (text, tokens of a text at most, dropout)
+# (text, maximum number of tokens, dropout)
 ALL = [("fae-10k", 256, 0), ("fae-10k", 512, 0), ("nfcorpus", 256, 0), ("scifact", 256, 0),
        ("fae-10k", 256, 0.1), ("nfcorpus", 256, 0.1)]
 QUICK = [("fae-10k", 256, 0), ("nfcorpus", 256, 0), ("nfcorpus", 256, 0.1)]
@@ -32,7 +32,7 @@ def main():
     parser.add_argument("--threads", type=int, nargs="+", default=[2, 1])
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--sort", action="store_true", help="pairs of like length together, so that the peer pads little")
+    parser.add_argument("--sort", action="store_true", help="batches of pairs of similar length, so that the peer pads little")
     parser.add_argument("--quick", action="store_true", help="three cases instead of six")
     arguments = parser.parse_args()
     peers = P.Peers(arguments.shared)

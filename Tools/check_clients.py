@@ -4,7 +4,7 @@
     check_clients.py ask FOLDER URL KEY     needs query.npy and document.npy there
     check_clients.py curl FOLDER            compares curl.answer
 
-Called by Scripts/test-clients.sh. Fails with the first difference above 1e-5, or the first error that a client does not understand.
+Scripts/test-clients.sh calls it. It fails at the first difference above 1e-5, or at the first error that a client does not understand.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ def ask_openai(checks, url, key):
 
     client = openai.OpenAI(base_url=url + "/v1", api_key=key, max_retries=0)
     for role in ROLES:
-        # The client asks for base64 by itself.
+        # The client asks for base64 by default.
         answer = client.embeddings.create(model=f"toy:{role}", input=TEXTS[role])
         checks.same("openai, suffix, base64", role, [row.embedding for row in answer.data])
         assert answer.usage.total_tokens > len(TEXTS[role])
@@ -131,7 +131,7 @@ def ask_frameworks(checks, url, key):
     from llama_index.embeddings.openai import OpenAIEmbedding
 
     def langchain(role):
-        # It would otherwise send numbers of OpenAI's tokens.
+        # By default it would send token numbers of OpenAI's tokenizer.
         return OpenAIEmbeddings(
             model=f"toy:{role}", base_url=url + "/v1", api_key=key, check_embedding_ctx_length=False)
 
@@ -141,7 +141,7 @@ def ask_frameworks(checks, url, key):
     def llama(role):
         return OpenAIEmbedding(model_name=f"toy:{role}", api_base=url + "/v1", api_key=key)
 
-    # It replaces line ends and strips nothing else; these texts have none.
+    # This client replaces line ends and changes nothing else. These texts have no line ends.
     checks.same("llama-index", "document", llama("document").get_text_embedding_batch(TEXTS["document"]))
     checks.same("llama-index", "query", [llama("query").get_query_embedding(text) for text in TEXTS["query"]])
 

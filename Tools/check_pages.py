@@ -1,8 +1,8 @@
-"""Opens report pages in headless Chromium and fails on whatever a reader would stumble over.
+"""Opens report pages in headless Chromium and fails if it finds a fault that a reader would notice.
 
-For each page, on a desktop in light and dark and on a phone: no message on the console, no request, nothing wider than the
-screen, no violation that axe-core finds (WCAG 2.2 A and AA, and its best practices), with every part of the page open. Then sorting, the page without
-its script, and the page on paper. Screenshots and PDFs are left for people to look at.
+Each page is opened on a desktop in light and dark mode and on a phone, with every part of it open. There must be no message on the console, no
+request, nothing wider than the screen, and no violation that axe-core finds (WCAG 2.2 A and AA, and its best practices). Then sorting, the page without
+its script, and the page on paper are checked. Screenshots and PDFs are kept for people to look at.
 
 Run: python Tools/check_pages.py FOLDER-OF-PAGES CHROMIUM        (make test-pages does all of it)
 """
@@ -31,7 +31,7 @@ def fault(page, screen, text):
 
 
 class Balance(html.parser.HTMLParser):
-    """Python's own parser: every tag is closed by its own end, in order."""
+    """Checks with Python's own parser that every tag is closed by its own end tag, in order."""
 
     def __init__(self):
         super().__init__()
@@ -63,7 +63,7 @@ def check_screen(browser, page_file, screen, options, shots):
     context = browser.new_context(**options)
     page = watch(context, page_file, screen)
     width = options["viewport"]["width"]
-    # Chromium cannot picture the whole of a page of hostile texts, which is 80,000 pixels high on a phone.
+    # Chromium cannot take a picture of the whole page of hostile texts, which is 80,000 pixels high on a phone.
     is_short = page.evaluate("document.documentElement.scrollHeight") < 30_000
     page.screenshot(path=shots / f"{page_file.stem}-{screen}.png", full_page=is_short)
     if (found := page.evaluate("document.documentElement.scrollWidth")) > width:
@@ -112,7 +112,7 @@ def check_without_script(browser, page_file):
 
 
 def check_links_into_texts(browser, page_file):
-    """A document of a ranking leads to its text, which lies in a closed part."""
+    """The link from a document in a ranking opens the closed part that holds its text."""
     context = browser.new_context()
     page = watch(context, page_file, "links")
     link = page.locator("details.example[open] .doc[href]")
@@ -137,7 +137,7 @@ def main(folder, chromium):
     shots = pathlib.Path(folder).resolve() / "screenshots"
     shots.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        # Its sandbox does not work for root, which containers run as; the pages are our own.
+        # Chromium's sandbox does not work for root, and containers run as root. The pages are our own.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for page in pages:
             parser = Balance()

@@ -1,10 +1,10 @@
-"""Uses the page of a running `mafin serve` in headless Chromium with real clicks and keys, and fails where it is not as it should be.
+"""Uses the page of a running `mafin serve` in headless Chromium with real clicks and keys, and fails at the first fault.
 
     check_service_page.py URL CHROMIUM FOLDER-FOR-SCREENSHOTS KEYED-URL KEY COLLECTION     (Scripts/test-service-page.sh runs it)
 
-The service has the sample handbook's index, BM25, marks and a report. Rankings are compared with what /search says for the same λ; the slider
-must ask nothing. The service at KEYED-URL is the same but asks for a key. At the end the training labels of COLLECTION are marked, so
-that the marks can be trained on.
+The service has the sample handbook's index, BM25, marks and a report. Rankings are compared with the results of /search for the same λ. The slider
+must send no request. The service at KEYED-URL is the same but needs a key. At the end the training labels of COLLECTION are marked, so
+that a training on the marks can be tested.
 """
 
 import json
@@ -67,7 +67,7 @@ def use(page, url, screen, folder):
     expect(page.locator("#skip")).to_be_hidden()
     accessible(page, screen, "empty")
 
-    # Asking, by keyboard.
+    # A search by keyboard.
     page.keyboard.press("/") if not page.locator("#query").evaluate("e => e === document.activeElement") else None
     page.locator("#query").fill(QUERY)
     page.keyboard.press("Enter")
@@ -87,7 +87,7 @@ def use(page, url, screen, folder):
         expect(page.locator("#moves path")).to_have_count(10 + len(fresh))
         assert page.locator("#moves path.up, #moves path.down").count() > 0 or moved == 0, f"{screen}: no movement drawn"
 
-    # The slider ranks anew without asking anything.
+    # The slider ranks again without a request.
     before = len(asked)
     for value in [0, 0.05, 0.35, 0.5, 0.77, 1]:
         page.locator("#lambda").fill(str(value))
@@ -108,7 +108,7 @@ def use(page, url, screen, folder):
     page.locator("#lambda-reset").click()
     assert ids(page, "right") == [hit["id"] for hit in truth["results"]], f"{screen}: not as trained again"
 
-    # A result: its text, its words, a mark.
+    # A result: its text, the shares of its words, a mark.
     first = page.locator("#right > li").first
     (first.locator(".head").tap if screen == "phone" else first.locator(".head").click)()
     expect(first.locator(".head")).to_have_attribute("aria-expanded", "true")
@@ -148,7 +148,7 @@ def use(page, url, screen, folder):
     expect(page.locator("#right > li.relevant")).to_have_count(0)
     page.locator(f'#right > li[data-id="{identifier}"] .head').click()
 
-    # Fusion is asked for, and the slider rests meanwhile.
+    # With BM25 the slider is disabled.
     page.locator("#bm25").check()
     expect(page.locator("#right-head")).to_contain_text("BM25")
     expect(page.locator("#lambda")).to_be_disabled()
@@ -157,7 +157,7 @@ def use(page, url, screen, folder):
     page.locator("#bm25").uncheck()
     expect(page.locator("#lambda")).to_be_enabled()
 
-    # A query that the stored black box does not know: the local half alone, and the page says so.
+    # The black box has no stored vector of this query. The local half answers alone, and the page says so.
     page.locator("#query").fill("something <b>nobody</b> asked & \"quoted\"")
     page.locator("#search button[type=submit]").click()
     expect(page.locator("#notice")).to_contain_text("local encoder alone")
@@ -173,19 +173,19 @@ def use(page, url, screen, folder):
 
 
 def use_key(page, url, key):
-    """A service with keys: the page asks for one, and with it the report is a click away too."""
+    """A service with keys: the page asks for a key. With it, the link opens the report too."""
     page.on("pageerror", lambda error: fault("keyed", f"script: {error}"))
     page.goto(url)
     page.locator("#report").click()
     expect(page.locator("#key-form")).to_be_visible()
     page.locator("#key").fill("a-wrong-key-of-the-test")
     page.keyboard.press("Enter")
-    expect(page.locator("#error")).to_contain_text("not known")
+    expect(page.locator("#error")).to_contain_text("unknown")
     page.locator("#key").fill(key)
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("Report")
     assert page.url == url + "/report", page.url
-    # A report's scripts are sandboxed: they may not even ask for cookies.
+    # A report's scripts are sandboxed, so they cannot read cookies.
     read = page.evaluate("() => { try { return document.cookie } catch (error) { return error.name } }")
     assert read in ("", "SecurityError"), f"a script of the report reads {read}"
     page.goto(url)
@@ -221,7 +221,7 @@ def mark_and_search(page, url):
 
 
 def overtaking(page, url):
-    """A search that another one overtakes does not clear its status; an answer that is not JSON is said to be one; texts come when needed."""
+    """An older search does not clear the status of a newer one. An answer that is not JSON is reported. Texts are fetched when needed."""
     page.goto(url)
     held = []
     page.route("**/search", lambda route: held.append(route))
@@ -235,7 +235,7 @@ def overtaking(page, url):
         try:
             route.abort()
         except Exception:
-            pass  # The page gave it up.
+            pass  # The page has aborted this request.
     page.route("**/search", lambda route: route.fulfill(status=502, content_type="text/html", body="<h1>Bad gateway</h1>"))
     page.locator("#query").fill("third")
     page.keyboard.press("Enter")
@@ -266,7 +266,7 @@ def overtaking(page, url):
 
 
 def mark_collection(url, collection):
-    """Marks the labels of a collection's training queries, as people would over some weeks."""
+    """Marks the labels of a collection's training queries, as people would do over time."""
     collection = pathlib.Path(collection)
     texts = {}
     for line in (collection / "queries.jsonl").read_text().splitlines():

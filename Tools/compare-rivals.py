@@ -1,11 +1,11 @@
-"""Holds what `mafin compare` reports of rivals against the rivals' own code, on the same texts, vectors and labels: nDCG@10 and Recall@100 on test.
+"""Compares the figures of `mafin compare` for rivals with those of the rivals' own code, on the same texts, vectors and labels: nDCG@10 and Recall@100 on test.
 
     python3 -m venv VENV && VENV/bin/pip install torch nudge-ft bm25s PyStemmer pytrec-eval-terrier
     VENV/bin/python Tools/compare-rivals.py --data ../shared/data/nfcorpus --vectors ../shared/vectors/nfcorpus [--report OUT] [--answers-only] [--check 0.003]
 
-NUDGE-N and NUDGE-M are the authors' package, BM25 is bm25s with the same stop words and stemmer. `--report` is what `mafin compare` wrote.
-`--check` ends with status 1 where one of ours is further than that below its peer in nDCG@10, or BM25 further from it on either side.
-`--answers-only` measures among the documents that the test labels name, as some do; of OUT the rankings in runs/ are cut to them.
+NUDGE-N and NUDGE-M are the authors' package. BM25 is bm25s with the same stop words and stemmer. `--report` is the folder that `mafin compare` wrote.
+`--check` ends with status 1 if one of our systems is below its peer by more than this in nDCG@10, or if BM25 differs by more in either direction.
+`--answers-only` ranks only the documents that the test labels name, as some papers do. The rankings in runs/ of OUT are cut to these documents.
 """
 
 import argparse

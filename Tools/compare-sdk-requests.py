@@ -1,11 +1,11 @@
-"""Holds our requests against those of the vendors' own Python SDKs, byte by byte, as a server on loopback receives them.
+"""Compares our requests with those of the vendors' own Python SDKs, byte by byte, as a server on loopback receives them.
 
     python3 -m venv VENV && VENV/bin/pip install openai cohere voyageai mistralai
     VENV/bin/python Tools/compare-sdk-requests.py --program .build/release/mafin
 
-Each SDK and `mafin generate` embed the same three documents and two queries. Printed: whether the bodies are equal as bytes, equal as
-JSON, or in which members they differ, and the path. Differences that are meant: we ask for base64 where a vendor has it, and have
-over-long texts refused where SDKs have them cut in silence.
+Each SDK and `mafin generate` embed the same three documents and two queries. The script prints the path, and whether the bodies are equal as
+bytes, equal as JSON, or in which members they differ. Two differences are intended: we ask for base64 if a vendor has it, and we ask the
+server to refuse texts that are too long, which SDKs let it cut silently.
 """
 
 import argparse
@@ -141,7 +141,7 @@ def main():
                 recorder = Recorder()
                 try:
                     ask(recorder.url, texts, kind)
-                except Exception as error:  # an SDK may dislike the stub's answer; its request is there all the same
+                except Exception as error:  # an SDK may fail on the stub's answer, but its request was recorded
                     if not recorder.seen:
                         print(f"{provider} {kind}: the SDK sent nothing: {error}")
                         continue

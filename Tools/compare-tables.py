@@ -1,4 +1,4 @@
-"""The tables of Documentation/results.md from what `mafin compare` wrote: one of all collections side by side, and one for each.
+"""Prints the tables of Documentation/results.md from the reports of `mafin compare`: one with all collections, and one for each.
 
     python3 Tools/compare-tables.py REPORT-FOLDER …
 """
@@ -38,7 +38,7 @@ def whole(reports):
     metric = reports[0]["metric"]
     names = list(dict.fromkeys(system["name"] for report in reports for system in report["systems"]))
     order = {name: place for report in reversed(reports) for place, name in enumerate(rows(report))}
-    # The method that is best on dev stands in front of what is built on it: one row for all.
+    # "METHOD+SUFFIX" is built on the method that is best on dev, which differs between collections. They share one row.
     merged = {}
     for name in sorted(names, key=lambda name: order[name]):
         base, plus, suffix = name.partition("+")
@@ -98,9 +98,11 @@ def single(report):
         beaten = [o for o in versus["opponents"] if o["difference"]["pHolm"] < 0.05 and o["difference"]["mean"] > 0]
         rest = [o for o in versus["opponents"] if o not in beaten]
         names = {name: title(system) for name, system in rows(report).items()}
-        print(f"{names[versus['system']]}, the best on dev, is better than {len(beaten)} of {len(versus['opponents'])} others (Holm over them)"
-              + (": not than " + ", ".join(f"{names[o['name']]} ({signed(o['difference']['mean'])}, p {probability(o['difference']['pHolm'])})"
-                                            for o in rest) if rest else "") + ".")
+        print(f"{names[versus['system']]}, the best on dev, is significantly better than {len(beaten)} of {len(versus['opponents'])} other systems "
+              + "(p after Holm's correction over them)."
+              + (" It is not significantly better than: "
+                 + ", ".join(f"{names[o['name']]} ({signed(o['difference']['mean'])}, p {probability(o['difference']['pHolm'])})"
+                             for o in rest) + "." if rest else ""))
         print()
     for omission in report.get("omissions") or []:
         print(f"Left out: {omission['what']}. {omission['reason']}")

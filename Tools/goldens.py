@@ -1,4 +1,4 @@
-"""What the writers of golden files share: the check of the installed versions, and the record of them."""
+"""Shared by the writers of golden files: the check of the installed versions, and the record of them."""
 
 import pathlib
 import platform
@@ -22,7 +22,7 @@ def check(*packages):
     found = {}
     for package in packages:
         try:
-            # Without the build's name, as in 2.13.0+cpu.
+            # Removes the name of the build, as in 2.13.0+cpu.
             found[package] = version(package).split("+")[0]
         except PackageNotFoundError:
             found[package] = "missing"
@@ -33,7 +33,7 @@ def check(*packages):
 
 
 def record(folder, script, versions, *files):
-    """Writes into README.md of `folder` which script made `files`, and with which versions."""
+    """Records in README.md of `folder` which script made `files`, and with which versions."""
     readme = folder / "README.md"
     rows = {}
     if readme.exists():

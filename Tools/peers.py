@@ -1,4 +1,4 @@
-"""What the benchmark drivers share: running the Python peers of the shared folder and our own programs in turn, and tables."""
+"""Shared by the benchmark drivers: running the Python peers of the shared folder and our own programs in turn, and printing tables."""
 
 import json
 import os
@@ -37,7 +37,7 @@ class Peers:
         hidden, inner = WIDTHS[model]
         rates = self.run("gemm.py", "numpy", threads, 0.15, threads=threads)["gflops"]
         shapes = [(3 * hidden, hidden), (hidden, hidden), (inner, hidden), (hidden, inner)]
-        # gemm.py has no (768, 768); its neighbours say enough.
+        # gemm.py does not measure (768, 768). The other shapes are close enough.
         known = [(n * k, rates[f"8192x{n}x{k}"]) for n, k in shapes if f"8192x{n}x{k}" in rates]
         return sum(size for size, _ in known) / sum(size / rate for size, rate in known)
 

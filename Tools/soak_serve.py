@@ -1,22 +1,22 @@
-"""Hammers `mafin serve` with good and bad requests at the same time, and checks every answer.
+"""Sends good and bad requests to `mafin serve` at the same time, as fast as it answers, and checks every answer.
 
     soak_serve.py --mafin .build/release/mafin [--requests 20000] [--processes 2] [--clients 16] [--seed 1] [--keep FOLDER]
 
-Python 3.11 or later and nothing else. 1,000,000 requests take about ten minutes on 16 cores: `--requests 1000000 --processes 10`.
+It needs Python 3.11 or later and nothing else. 1,000,000 requests take about ten minutes on 16 cores: `--requests 1000000 --processes 10`.
 
-The encoder is tiny (one layer of 32 numbers, written here) and so are the vectors of the black box (16 numbers, drawn from the text). Most
-texts were never asked before: they are spelled with capitals in other places each time, which the encoder does not see and the black
-box does. So what each answer must be is known: the local half was computed once by a service that had nothing else to do, the other
-half is drawn from the text, and both are put together here. `mafin embed` must agree with that.
+The encoder is tiny (one layer of 32 numbers, written here), and so are the vectors of the black box (16 numbers, drawn from the text). Most
+texts are new: their capitals are in other places each time. The encoder ignores case, the black box does not. So the right answer to each
+request is known: the local half was computed once by an idle service, the other half is drawn from the text, and this script joins both.
+`mafin embed` must agree with that.
 
-The black box answers, is slow, refuses, hangs up or says garbage, by turns. A good request must be answered with the right vector, to
-1e-5, or with 429 or 503 and Retry-After; one whose texts have all been answered before must be answered whatever the black box does. Searches
-must find what scoring all documents finds. Bad requests (no key, JSON cut or damaged, huge bodies, slow writers and readers, sudden
-disconnects, unknown paths and methods, texts that the black box refuses) must be refused with the status that they deserve. Meanwhile a
-link is turned from one artefact to another and back: what is asked after /readyz names the new one must be its answer. At the end every
-client has a request under way, /metrics confirms that all are there, and the service gets SIGTERM: each must be answered rightly.
-Memory is read as it goes; from 250,000 requests on it must be as much at the end as at a third, within a tenth. Any violation ends with
-status 1.
+In turn, the black box answers, is slow, refuses, closes the connection or sends garbage. A good request must be answered with the right vector, to
+1e-5, or with 429 or 503 and Retry-After. If all its texts have been answered before, it must be answered whatever the black box does. Searches
+must find the same as scoring all documents. Bad requests (no key, JSON cut or damaged, huge bodies, slow writers and readers, sudden
+disconnects, unknown paths and methods, texts that the black box refuses) must be refused with the right status. Meanwhile a
+link is changed from one artefact to another and back. Once /readyz names the new artefact, answers must be its own. At the end every
+client has a running request, /metrics confirms that all are there, and the service gets SIGTERM: each must be answered correctly.
+Memory is read during the run. With 250,000 requests or more, memory at the end must be within a tenth of that at a third. Any violation ends
+with status 1.
 """
 
 import argparse
@@ -49,7 +49,7 @@ SYLLABLES = ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "
 WORDS = [a + b + c for a in SYLLABLES for b in SYLLABLES for c in ("n", "st")]
 
 
-# ---- what is true
+# ---- the right answers
 
 def unit(row):
     norm = math.sqrt(sum(x * x for x in row))
@@ -62,7 +62,7 @@ def drawn(text):
 
 
 def box_floats(text):
-    """The black box's vector of a text as it is sent: what its words mean, and half as much of how it is spelled."""
+    """The black box's vector of a text, as it is sent: a part that depends on its words, and half as much that depends on its spelling."""
     words = text.lower().split()
     meaning = [sum(column) for column in zip(*map(drawn, words))]
     spelling = hashlib.shake_128(text.encode()).digest(BOX)
@@ -169,7 +169,7 @@ def upstream(port, mood, calls):
 # ---- clients
 
 class Connection:
-    """A connection that is kept, and opened again when it is gone."""
+    """A connection that is kept open, and opened again after it was closed."""
 
     def __init__(self, port):
         self.port = port
@@ -220,7 +220,7 @@ def request(body, path="/v1/embeddings", method="POST", length=None, key=KEY, ki
 
 
 class Worker:
-    """A process's clients."""
+    """The clients of one process."""
 
     def __init__(self, number, given, port, truth, epoch, done, phase):
         self.number, self.given, self.port, self.truth = number, given, port, truth
@@ -241,17 +241,17 @@ class Worker:
         self.statuses[kind, str(status)] += 1
 
     def text(self):
-        """A place in the pool, and a spelling of that text that nobody has asked."""
+        """A position in the pool, and a new spelling of the text there."""
         self.fresh += self.given.processes
         place = self.random.randrange(POOL)
         return place, spelled(self.truth.texts[place], self.fresh)
 
     def artefacts(self, before):
-        """Which artefacts may have answered what was asked at that epoch."""
+        """Which artefacts may have answered a request that was sent at this epoch."""
         return [before // 2 % 2] if before % 2 == 0 and self.epoch.value == before else [0, 1]
 
     def check(self, rows, role, asked, share, before):
-        """Whether all rows are right, and right for the same artefact."""
+        """Checks that all rows are those of one and the same artefact."""
         for artefact in self.artefacts(before):
             if len(rows) == len(asked) and all(
                     self.near(row, self.truth.vector(artefact, role, place, text, share)) for row, (place, text) in zip(rows, asked)):
@@ -347,7 +347,7 @@ class Worker:
         if status != 200:
             return self.refused_for_now(status, headers, answer)
         if json.loads(answer)["grades"].get(body["document"]) != body["grade"]:
-            # Another client may have marked the same.
+            # Another client may have marked the same document.
             self.statuses["mark", "overtaken"] += 1
 
     # ---- bad ones
@@ -401,7 +401,7 @@ class Worker:
         else:
             path = self.random.choice(["/", "/metrics", "/openapi.json", "/livez", "/readyz", "/v1/models"])
             raw, wanted = request(b"", path=path, method="GET"), {200, 503} if path == "/readyz" else {200}
-        # Some of these end the connection: one of their own, so that the faults of others are not mistaken for theirs.
+        # Some of these end the connection. They get one of their own, so that they cause no faults in other requests.
         own = Connection(self.port) if leave or kind in ("huge", "announced", "path", "damaged", "deep", "method") else connection
         try:
             await own.send(raw, pause)
@@ -414,7 +414,7 @@ class Worker:
                 elif status in busy and "retry-after" not in headers:
                     self.fault(f"{kind}: {status} without retry-after")
         except (asyncio.IncompleteReadError, ConnectionError):
-            # A body that is too long may be met by a closed door.
+            # The service may close the connection before it has read a body that is too long.
             if kind not in ("huge", "announced", "noise", "path", "method"):
                 raise
             status = "closed"
@@ -432,7 +432,7 @@ class Worker:
             draw = self.random.random()
             work = self.embed if draw < 0.68 else self.search if draw < 0.8 else self.explain if draw < 0.81 \
                 else self.mark if draw < 0.815 else self.bad
-            # The service closes a connection that has been idle; only a fresh one says something about the service.
+            # The service closes idle connections, so a lost connection is a fault only if it was in use.
             try:
                 await asyncio.wait_for(work(connection), 90)
             except (asyncio.IncompleteReadError, ConnectionError) as error:
@@ -446,7 +446,7 @@ class Worker:
         return connection
 
     async def last(self, connection):
-        """A request that is under way when the service is told to end."""
+        """A request that is running when the service gets SIGTERM."""
         place, text = self.text()
         before = self.epoch.value
         try:
@@ -482,10 +482,10 @@ def work(number, given, port, truth, epoch, done, phase, results):
     results.put((worker.kinds, worker.statuses, worker.served, worker.wrong, len(worker.faults), worker.faults[:20]))
 
 
-# ---- what is served
+# ---- the model and the service
 
 def write_model(folder, seed=7):
-    """A BERT of one layer with random weights that knows the pool's words."""
+    """Writes a BERT of one layer with random weights and a vocabulary of the pool's words."""
     source = random.Random(seed)
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + WORDS
     width, inner = LOCAL, 2 * LOCAL
@@ -641,7 +641,7 @@ def soak(given, folder):
     while phase.value < given.processes and service.process.poll() is None:
         time.sleep(0.25)
         tick += 1
-        # A second of trouble in eight, of a kind that changes.
+        # In one second of eight the black box has a fault, of a random kind.
         mood.value = 0 if tick % 32 >= 4 else MOODS.index(source.choice(MOODS[1:5])) if tick % 32 == 0 else mood.value
         now = time.monotonic()
         if epoch.value % 2 == 0 and now - switched > given.reload_every:
@@ -680,7 +680,7 @@ def soak(given, folder):
     for _ in range(200):
         time.sleep(0.02)
         text = service.ask("/metrics").decode()
-        # This question counts too.
+        # The request for /metrics is counted too.
         under_way = int(re.search(r"^mafin_http_requests_in_flight (\d+)", text, re.M).group(1)) - 1
         if under_way >= wanted:
             break
@@ -710,7 +710,7 @@ def soak(given, folder):
         faults.append("a key is in the log")
     early = [mb for share, mb in memory if share in ("20%", "30%", "40%")] or [memory[0][1]]
     late = [mb for share, mb in memory if share in ("90%", "100%")] or [memory[-1][1]]
-    # The first tens of thousands of requests fill the caches of the allocator and of SQLite; after that it must be flat.
+    # The first tens of thousands of requests fill the caches of the allocator and of SQLite. After that memory must not grow.
     isWarm = given.requests >= 250_000
     if sum(late) / len(late) > (1.1 * sum(early) / len(early) + 10 if isWarm else memory[0][1] + 150):
         faults.append(f"memory grows: {memory}")

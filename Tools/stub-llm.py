@@ -1,10 +1,10 @@
-"""A server that stands for a language model and an embedding API at once, on a collection whose answers are known.
+"""A server that takes the place of a language model and of an embedding API, for a collection with known queries.
 
     python3 Tools/stub-llm.py --data ../shared/data/fae-10k [--vectors ../shared/vectors/fae-10k] [--port 8765]
 
 `POST /v1/chat/completions` finds the passage in the prompt and "writes" the collection's own questions for it (those whose label names it,
-in any split), as a model that asks just what people ask; a passage without questions gets none. `POST /v1/embeddings` gives stored
-vectors by text. It is what the unlabelled path is measured with, since no language model runs here.
+in any split). A passage without questions gets none. `POST /v1/embeddings` gives stored vectors by text. The path without labels is measured
+with this server, because no language model runs here.
 """
 
 import argparse
@@ -21,7 +21,7 @@ def lines(path):
 
 
 def plain(text):
-    """White space run together, as queries are written."""
+    """The text with each run of white space as one space."""
     return " ".join(text.split())
 
 
@@ -42,7 +42,7 @@ def main():
             query, document, grade = row.split("\t")
             if int(grade) > 0:
                 asked[document].append(queries[query])
-    # By the beginning of the text, which every prompt shows (long passages apart).
+    # By their texts. A prompt may cut a long passage, so `chat` also looks for a passage that contains the text.
     passages = {row["text"].strip(): document for document, row in corpus.items()}
 
     vectors = {}

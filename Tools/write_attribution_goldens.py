@@ -1,7 +1,7 @@
 """Writes Tests/MafinPipelineTests/Goldens/attribution.json: leave-one-out shares of words from Python's sentence-transformers.
 
-Each word is taken out of the text itself and the rest is encoded anew; the words are given here as texts, so that the tokenizer's own
-idea of a word is tested along.
+Each word is removed from the text, and the rest is encoded again. The words are given here as texts, so that the test also covers how the
+tokenizer finds words.
 
 Run: python Tools/write_attribution_goldens.py FOLDER-OF-all-MiniLM-L6-v2
 """
@@ -15,8 +15,8 @@ from sentence_transformers import SentenceTransformer
 
 TARGET = pathlib.Path(__file__).parent.parent / "Tests/MafinPipelineTests/Goldens/attribution.json"
 
-# Texts in pieces: (piece, whether it is a word). Joined they are the text; a word left out leaves the spaces around it, which no
-# BERT tokenizer sees.
+# Texts in pieces: (piece, whether it is a word). Joined, the pieces are the text. If a word is left out, the spaces around it stay. A BERT
+# tokenizer ignores them.
 QUERY = [("Do", True), (" ", False), ("statins", True), (" ", False), ("cause", True), (" ", False),
          ("immunodeficiency", True), ("?", True)]
 DOCUMENT = [("Statins", True), ("  ", False), ("lower", True), (" ", False), ("cholesterol", True), (",", True), (" ", False),
@@ -28,7 +28,7 @@ def shares(model, pieces, other):
     texts = [text]
     for index, (_, is_word) in enumerate(pieces):
         if is_word:
-            # A space takes its place, or its neighbours would become one word.
+            # A space replaces the word, else its neighbours would become one word.
             texts.append("".join(" " if place == index else piece for place, (piece, _) in enumerate(pieces)))
     vectors = model.encode(texts + [other], normalize_embeddings=True)
     scores = vectors[:-1] @ vectors[-1]

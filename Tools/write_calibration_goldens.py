@@ -1,7 +1,7 @@
 """Writes Tests/MafinMethodTests/Goldens/calibration.json: scales of both halves fitted by scipy.
 
-The likelihood is written down here once more (float64, autograd), minimised by L-BFGS-B within the bounds, and where both weights
-are above zero polished by a root finder on the gradient. Standard errors come from autograd's Hessian.
+This script has its own implementation of the likelihood (float64, autograd). It minimises it by L-BFGS-B within the bounds. If both weights
+are above zero, a root finder on the gradient refines the result. Standard errors come from autograd's Hessian.
 Run: python Tools/write_calibration_goldens.py
 """
 
@@ -86,7 +86,7 @@ def fit(case):
 
 
 def make(seed, rows, columns, black_box, local, target_temperature=None):
-    """black_box, local: (mean, spread, how much a relevant document stands out)."""
+    """black_box, local: (mean, spread, how far relevant documents lie above the mean)."""
     generator = np.random.default_rng(seed)
     relevant, masked = [], []
     grades = np.zeros((rows, columns))

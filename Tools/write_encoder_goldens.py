@@ -2,18 +2,18 @@
 
     python Tools/write_encoder_goldens.py --model FOLDER --texts Samples/handbook [--only small bge minilm]
 
-Needs numpy, torch, transformers, safetensors. FOLDER holds all-MiniLM-L6-v2; the texts come from a BEIR folder
-(corpus.jsonl). Nothing of the model is written but what it computes.
+Needs numpy, torch, transformers, safetensors. FOLDER holds all-MiniLM-L6-v2. The texts come from a BEIR folder
+(corpus.jsonl). The model's outputs are written, not the model itself.
 
-Each golden is a safetensors file of float32 tensors (token ids too: they are exact). Two losses are taken of a batch of
+Each golden is a safetensors file of float32 tensors (also the token ids, which float32 holds exactly). Two losses are computed for a batch of
 n queries and then n documents, from scores = cosine / temperature:
 
     infoNCE    mean over the queries of −log softmax(scores)[own document]
     listwise   mean over the queries of the cross-entropy between softmax(grades) and softmax(scores)
 
-A tensor too large to keep is kept as its norm and 16 projections on ±1 vectors: the mean square of the projections of a
+For a tensor that is too large to store, its norm and 16 projections on ±1 vectors are stored: the mean square of the projections of a
 difference is an unbiased estimate of its squared norm. The signs, and the weights of the bge shapes, come from SplitMix64,
-so that both sides can make them.
+so that the Swift tests can make them too.
 """
 
 import argparse
@@ -111,7 +111,7 @@ def gradients(model, rows, pooling, grades, kind):
 
 
 def curve(model, batches, pooling, grades, kind, rates, clip, decay):
-    """Losses and gradient norms of AdamW steps over the batches in turn; the model is changed."""
+    """Losses and gradient norms of AdamW steps over the batches in turn. Changes the model."""
     groups = {True: [], False: []}
     for name, parameter in model.named_parameters():
         groups[not (name.endswith("bias") or "LayerNorm" in name)].append(parameter)
@@ -169,7 +169,7 @@ def write_module_files(folder, pooling, width):
 
 
 def random_rows(generator, lengths, vocabulary):
-    # Id 0 is the padding of PyTorch's embedding, which gets no gradient there.
+    # Id 0 is the padding of PyTorch's embedding, which gets no gradient in PyTorch.
     return [torch.randint(1, vocabulary, (length,), generator=generator).tolist() for length in lengths]
 
 
@@ -256,7 +256,7 @@ def write_minilm(path, texts):
     def ids(text, length):
         return tokenizer(text, truncation=True, max_length=length)["input_ids"]
 
-    # 200 texts whose lengths are spread evenly on a logarithmic scale, with the edges in number.
+    # 200 texts whose lengths are evenly spaced on a logarithmic scale, with several at both ends.
     everything = " ".join(passage["text"] for passage in passages)
     stream = tokenizer(everything, truncation=False)["input_ids"][1:-1]
     lengths = [1, 1, 2, 3] + [round(3 * (512 / 3) ** (index / 187)) for index in range(188)] + [511] * 2 + [512] * 6

@@ -1,4 +1,4 @@
-"""Writes Tests/MafinRetrievalTests/Goldens/evidence.json: what scipy and ranx say of planning, tests and fusion.
+"""Writes Tests/MafinRetrievalTests/Goldens/evidence.json: results of scipy and ranx for planning, tests and fusion.
 
     python Tools/write_evidence_goldens.py
 

@@ -1,6 +1,6 @@
 """Writes Tests/MafinMethodTests/Goldens/losses.json: values and gradients of every loss from PyTorch's autograd.
 
-Each loss is written down here once more, straight from its definition and row by row, in float64.
+This script has its own implementation of each loss, directly from the definition and row by row, in float64.
 Run: python Tools/write_loss_goldens.py
 """
 

@@ -1,5 +1,5 @@
-"""Writes the goldens of Tests/MafinNumericsTests: files as NumPy and safetensors write them, what they hold, and the
-random numbers of an implementation of its own.
+"""Writes the goldens of Tests/MafinNumericsTests: files that NumPy and safetensors write, their contents, and the
+random numbers of this script's own generator.
 
     python Tools/write_numerics_goldens.py
 
@@ -45,7 +45,7 @@ def write_numpy(expected):
         with open(GOLDENS / f"version{version[0]}.npy", "wb") as file:
             np.lib.format.write_array(file, plain, version=version)
         expected[f"version{version[0]}"] = expected["float32"]
-    # What must be refused.
+    # Files that must be refused.
     np.save(GOLDENS / "fortran.npy", np.asfortranarray(plain))
     np.save(GOLDENS / "int32.npy", np.arange(6, dtype=np.int32).reshape(2, 3))
     np.save(GOLDENS / "big_endian.npy", plain.astype(">f4"))

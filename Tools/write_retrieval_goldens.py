@@ -2,8 +2,8 @@
 
     python Tools/write_retrieval_goldens.py [--shared ../shared]
 
-Needs pytrec-eval-terrier, scipy, bm25s, PyStemmer and scikit-learn. All inputs are made here from fixed seeds; of the
-collections in `--shared` only mean values are written (yardsticks.json, kept as it is where the folder is absent).
+Needs pytrec-eval-terrier, scipy, bm25s, PyStemmer and scikit-learn. All inputs are made here from fixed seeds. For the
+collections in `--shared` only mean values are written (yardsticks.json, which stays as it is if the folder is absent).
 
 Our metrics and the measures of trec_eval they are compared with:
 
@@ -39,7 +39,7 @@ REQUESTED = {"ndcg", "ndcg_cut.1,5,10", "recall.5,10", "P.5,10", "recip_rank", "
 
 
 def trec_order(ranking):
-    """Score descending in single precision, then document id descending: what trec_eval sorts by."""
+    """Sorts like trec_eval: by score descending in single precision, then by document id descending."""
     return sorted(ranking.items(), key=lambda item: (np.float32(item[1]), item[0].encode()), reverse=True)
 
 
@@ -58,7 +58,7 @@ def metrics():
     qrels, run = {}, {}
     for number in range(240):
         query = f"q{number}"
-        # Ids whose order by bytes, by letters and by number differ.
+        # Ids whose orders by bytes, by letters and by number differ.
         pool = [rng.choice(["d", "D", "doc-", "é", "0"]) + str(i) for i in rng.sample(range(120), 40)]
         judged = rng.sample(pool, rng.randint(1, 9))
         grades = {
@@ -159,7 +159,7 @@ def vocabulary():
     for root in ROOTS:
         for suffix in rng.sample(SUFFIXES, 13):
             words["%s%s" % (root, "" if suffix == "-" else suffix)] = None
-    # Words that no list would hold: every order of vowels, consonants, y and suffixes.
+    # Made-up words with every order of vowels, consonants, y and suffixes.
     for _ in range(2_500):
         stem = "".join(rng.choice("aeiouyybcdfglmnprstwxz'") for _ in range(rng.randint(1, 7)))
         words[stem + rng.choice(SUFFIXES).replace("-", "") + rng.choice(["", "", rng.choice(SUFFIXES).replace("-", "")])] = None
@@ -236,7 +236,7 @@ def yardsticks(shared):
                 ("bm25", index.get_scores(known) if known else np.zeros(len(ids))),
                 ("tfidf", np.asarray((asked[row] @ vectors.T).todense()).ravel()),
             ):
-                # Documents that share no term with the query are no answer; the 1,000 best as trec_eval orders them.
+                # Documents that share no term with the query are left out. The 1,000 best are in trec_eval's order.
                 found = {ids[i]: float(scores[i]) for i in np.nonzero(scores)[0]}
                 runs[system][query] = dict(trec_order(found)[:1000])
         result[name] = {}

@@ -1,9 +1,9 @@
-"""Writes Tests/MafinComparisonTests/Goldens/rivals.json: vectors moved by the authors' NUDGE, and adapters' losses and gradients by PyTorch.
+"""Writes Tests/MafinComparisonTests/Goldens/rivals.json: vectors that the authors' NUDGE moved, and adapters' losses and gradients by PyTorch.
 
     python Tools/write_rival_goldens.py
 
-Needs torch, numpy and nudge-ft (PyPI). All inputs are made here from fixed seeds. What NUDGE reaches on NFCorpus, which
-RivalSharedDataTests holds as constants, Tools/compare-rivals.py prints.
+Needs torch, numpy and nudge-ft (PyPI). All inputs are made here from fixed seeds. RivalSharedDataTests has NUDGE's figures on NFCorpus
+as constants. Tools/compare-rivals.py prints them.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ def moved(method, documents, train, dev):
 
 
 def nudge():
-    """Topics of documents; queries lie near a second centre of their topic, so that moving documents toward them pays."""
+    """Topics of documents. Queries lie near a second centre of their topic, so that moving documents toward them helps."""
     cases = []
     for seed, (documents, queries, width) in enumerate([(40, 60, 8), (25, 30, 5)]):
         rng = np.random.default_rng(seed)
@@ -53,7 +53,7 @@ def nudge():
         answers[0] = [0]
         split = queries * 2 // 3
         sets = [
-            # In double precision: the package's formula loses digits where a document lies close to its queries.
+            # In double precision, because the package's formula loses digits if a document lies close to its queries.
             {"q_embs": query_vectors[part].astype(np.float64), "q_ans_indx": answers[part]}
             for part in (slice(0, split), slice(split, None))
         ]

@@ -3,8 +3,8 @@ by products in double precision.
 
     python Tools/write_search_goldens.py
 
-Needs numpy. Elements are multiples of 1/8 up to 4, so that every product is exact in any order of summation, many scores
-are equal, and a ranking has one right answer: score descending, equal scores by index.
+Needs numpy. Elements are multiples of 1/8 up to 4. So every product is exact in any order of summation, and many scores
+are equal. A ranking has one right answer: by score descending, equal scores by index.
 """
 
 import json
@@ -37,7 +37,7 @@ def main():
     }
     (GOLDENS / "search.json").write_text(json.dumps(answer, separators=(",", ":")) + "\n")
 
-    # Rounding to float16: random bits over its whole range, the midpoints between neighbours, and both sides of them.
+    # Rounding to float16: random bits over its whole range, the midpoints between neighbouring values, and values on both sides of these.
     bits = rng.integers(0, 0x7BFF, 200, dtype=np.uint16)
     low = bits.view(np.float16).astype(np.float32)
     high = (bits + 1).view(np.float16).astype(np.float32)

@@ -1,10 +1,10 @@
-"""Writes Tests/MafinProvidersTests/Goldens/tokens.json: texts of many scripts, and how many tokens real tokenizers make of them.
+"""Writes Tests/MafinProvidersTests/Goldens/tokens.json: texts of many scripts, and their numbers of tokens by real tokenizers.
 
     pip install tiktoken tokenizers sentencepiece
     pip install --no-deps litellm mistral-common      # for the vocabularies that they carry
     python3 Tools/write_token_goldens.py [FOLDER OF A BERT TOKENIZER]
 
-The highest count of all tokenizers is what an estimate from above must not be below.
+An estimate from above must not be below the highest count of all tokenizers.
 """
 
 import base64

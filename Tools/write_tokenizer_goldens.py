@@ -1,11 +1,11 @@
-"""Writes what Python `tokenizers` makes of some 2,800 texts, and of every Unicode scalar, for Tests/MafinTextTests.
+"""Writes the results of Python `tokenizers` for some 2,800 texts, and for every Unicode scalar, for Tests/MafinTextTests.
 
     python Tools/write_tokenizer_goldens.py --model all-MiniLM-L6-v2-FOLDER --shared ../shared
 
 Files in Tests/MafinTextTests/Goldens:
     generated.json  self-made and seeded random texts: ids, and UTF-8 byte offsets for a part of them
-    shared.json     texts of the shared collections by id: hashes only, so that no text (nor ids, which are text) is committed
-    scalars.json    a hash per 1,024 scalars of the ids of "a<scalar>b <scalar>", and of texts normalized in several ways
+    shared.json     texts of the shared collections by id: hashes only, because neither a text nor its token ids may be committed
+    scalars.json    a hash for each 1,024 scalars, of the ids of "a<scalar>b <scalar>" and of texts normalized in several ways
     variants.json   small tokenizers of other settings (cased, other prefixes, added tokens, ...) with their files, ids, offsets
     decoding.json   ids back to text
 """
@@ -158,7 +158,7 @@ def scalar_hashes(tokenizer):
 
 
 def small_vocabulary(texts):
-    """Specials, every character of the texts in the forms that normalizers make of it, and some longer pieces."""
+    """Special tokens, every character of the texts in its normalized forms, and some longer pieces."""
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "wor", "##ld", "##ing", "hello", "Hello", "caf", "##é", "##e\u0301", "##e", "é", "e\u0301",
               "na", "##ï", "##i", "##ve", "##ve##", "@@ld", "ld", "東京", "##京", "ο", "##δυσσ", "##ευσ", "##ευς", "##σ", "Å", "A\u030a", "a\u030a", "가", "ᄀ", "##ᅡ"]
     characters = set()
@@ -167,7 +167,7 @@ def small_vocabulary(texts):
             for strip in [False, True]:
                 characters |= set(normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=strip, lowercase=False).normalize_str(form))
     for index, character in enumerate(sorted(characters)):
-        if character.isspace() or index % 11 == 0:  # Some are left out, for unknown words.
+        if character.isspace() or index % 11 == 0:  # Some are left out, so that there are unknown words.
             continue
         tokens += [character, "##" + character, "@@" + character]
     return {token: id for id, token in enumerate(dict.fromkeys(tokens))}
@@ -230,7 +230,7 @@ def variants():
     for name, tokenizer in made.items():
         file = json.loads(tokenizer.to_str())
         assert file["model"]["vocab"] == vocabulary
-        file["model"]["vocab"] = {}  # The test puts it back: it is written once for all variants.
+        file["model"]["vocab"] = {}  # It is written once for all variants, and the test inserts it again.
         result.append({"name": name, "files": {"tokenizer.json": json.dumps(file, separators=(",", ":"))}, "cases": [case(tokenizer, text, True) for text in VARIANT_TEXTS]})
     return {"vocabulary": list(vocabulary), "variants": result + vocabulary_variants(vocabulary)}
 

@@ -1,10 +1,10 @@
-"""Writes Sources/MafinText/UnicodeTables.swift: what Python `tokenizers` (Rust) does to every Unicode scalar.
+"""Writes Sources/MafinText/UnicodeTables.swift: how Python `tokenizers` (Rust) treats every Unicode scalar.
 
 The Rust library takes white space, lower case, decomposition, nonspacing marks, punctuation and "other" characters from
-five crates of different ages, so that no single Unicode version describes it (and Swift's own tables change with the
-operating system). The tables are therefore measured: every scalar goes through each step of BertNormalizer and
-BertPreTokenizer, and what comes out is written down as ranges. What Unicode promises never to change (decompositions and
-combining classes of assigned scalars) is only compared.
+five crates of different ages. So no single Unicode version describes it, and Swift's own tables change with the
+operating system. The tables are therefore measured: every scalar goes through each step of BertNormalizer and
+BertPreTokenizer, and the results are written as ranges. Unicode never changes decompositions and combining classes of
+assigned scalars, so these are only compared.
 
     python Tools/write_unicode_tables.py
 """
@@ -27,7 +27,7 @@ def step(**chosen):
 
 
 def ranges(scalars):
-    """Inclusive ranges; one may run over the surrogates, which no text holds."""
+    """Inclusive ranges. A range may include the surrogates, which no text holds."""
     out = []
     for c in sorted(scalars):
         if out and (out[-1][1] == c - 1 or (out[-1][1] == 0xD7FF and c == 0xE000)):
@@ -55,13 +55,13 @@ def progressions(mapping):
 
 
 def combining_classes(decompose):
-    """The canonical combining class that NFD sorts by, found by trying which known marks a scalar changes places with."""
+    """The canonical combining class that NFD sorts by. It is found by testing with which known marks a scalar changes places."""
     swaps = lambda a, b: a != b and decompose(a + b) == b + a
     lowest, highest = "\u0334", "\u0345"  # classes 1 and 240, in Unicode from the start
     known = {1: lowest, 240: highest}
     for c in SCALARS:
         k = unicodedata.combining(chr(c))
-        # A representative must be unchanged alone, and known as a mark by the (older) table in use.
+        # A representative alone must stay unchanged, and the (older) table in use must have it as a mark.
         if k and k not in known and decompose(chr(c)) == chr(c) and swaps(chr(c), lowest) and swaps(highest, chr(c)):
             known[k] = chr(c)
     levels = sorted(known)
@@ -111,7 +111,7 @@ def main():
         elif strip(ch) == "":
             marks.append(c)
     mark_set = set(marks)
-    for c in SCALARS:  # Stripping is decomposition, then dropping the marks: nothing else.
+    for c in SCALARS:  # Stripping accents decomposes and then drops the marks, and does nothing else.
         ch = chr(c)
         assert strip(ch) == "".join(x for x in decomposed.get(c, ch) if ord(x) not in mark_set), hex(c)
 
@@ -119,13 +119,13 @@ def main():
     assert special == {0x130: [0x69, 0x307]}, special
     single = {c: ord(s) for c, s in lowered.items() if len(s) == 1}
 
-    for c in HANGUL:  # By the algorithm of the Unicode standard, so not in the table.
+    for c in HANGUL:  # Decomposed by the algorithm of the Unicode standard, so not in the table.
         index = c - 0xAC00
         jamo = [0x1100 + index // 588, 0x1161 + index % 588 // 28] + ([0x11A7 + index % 28] if index % 28 else [])
         assert [ord(x) for x in decomposed.pop(c)] == jamo
 
-    # Swift's own Unicode data say into what a scalar decomposes and what its class is: both never change once it is assigned. Which
-    # scalars the Rust library knows is measured.
+    # A scalar's decomposition and class never change once it is assigned, so Swift's own Unicode data have them. Which scalars the Rust
+    # library knows is measured.
     classes = combining_classes(decompose)
     for c, nfd in decomposed.items():
         assert nfd == unicodedata.normalize("NFD", chr(c)), hex(c)

@@ -3,7 +3,7 @@ import Foundation
 import MafinCommandLine
 import MafinProviders
 
-/// Where the API key is. Never the key itself: other users see arguments of a process, and shells keep them.
+/// Where the API key is. A flag never holds the key itself, because other users can see a process's arguments, and shells record them.
 struct APIKeyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -19,12 +19,12 @@ struct APIKeyOptions: ParsableArguments {
             throw ValidationError("--api-key-env and --api-key-file cannot both be given.")
         }
         if let apiKeyEnv, !Self.isVariable(apiKeyEnv) {
-            // Someone put the key itself here; it must not be printed.
+            // This may be the key itself, so it must not be printed.
             throw ValidationError("--api-key-env takes the name of an environment variable, not the key.")
         }
     }
 
-    /// What the flags name.
+    /// The source that the flags name.
     var source: APIKeySource {
         APIKeySource(file: apiKeyFile.map { URL(fileURLWithPath: $0) }, variable: apiKeyEnv)
     }

@@ -4,7 +4,7 @@ import MafinProviders
 import MafinServer
 import MafinWorkflows
 
-// How a command ends on an error of the modules that the demo does without.
+// Exit statuses for errors of the modules that the demo does not have.
 
 extension ProviderError: CommandStatusProviding {
     package var commandStatus: CommandStatus {
@@ -36,6 +36,6 @@ extension KeyError: CommandStatusProviding {
 }
 
 extension IndexError: CommandStatusProviding {
-    // The folder to write to is the wrong one; nothing is wrong with what lies in it.
+    // The folder to write to is the wrong one. Its content is not at fault.
     package var commandStatus: CommandStatus { if case .occupied = self { .usage } else { .data } }
 }

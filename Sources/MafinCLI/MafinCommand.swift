@@ -2,7 +2,7 @@ import ArgumentParser
 import MafinCommandLine
 import MafinPipeline
 
-/// The command `mafin`: its subcommands.
+/// The command `mafin` with its subcommands.
 @main
 struct MafinCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

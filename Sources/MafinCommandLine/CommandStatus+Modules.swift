@@ -11,15 +11,15 @@ import MafinText
 import MafinWorkflows
 
 extension CommandStatus {
-    /// How a command ends on an error of one of mafin's modules; nil for any other error. What is not singled out is a fault of the data. A module
-    /// that is added needs its errors here, or lets them conform to ``CommandStatusProviding``.
+    /// The status of an error of one of mafin's modules; nil for any other error. Errors that are not listed one by one are faults of the data. The
+    /// errors of a new module must be added here, or conform to ``CommandStatusProviding``.
     init?(of error: any Error) {
         switch error {
         case NumericsError.file(_, let reason)
         where [ENOSPC, EDQUOT].contains { reason == String(cString: strerror($0)) }:
             self = .failure
         case TrainingError.notFinite, ArtefactError.incompleteEncoder: self = .failure
-        // The folder to write to is the wrong one; nothing is wrong with what lies in it.
+        // The folder to write to is the wrong one. Its content is not at fault.
         case ArtefactError.occupied, ComparisonError.occupied: self = .usage
         case RetrievalError.unknownMetric, BlackBoxError.badSpecification, TrainingError.option,
             ComparisonError.differs, is NameError, is ModelError:

@@ -1,11 +1,11 @@
-/// How a command ended, as its exit status tells scripts. Most numbers are those of sysexits(3); 130 is 128 + SIGINT.
+/// The exit status of a command. Most numbers are those of sysexits(3); 130 is 128 + SIGINT.
 package enum CommandStatus: Int32, CaseIterable, Sendable {
     case success = 0
-    /// A condition of `mafin compare --fail-if` holds; everything was done and written.
+    /// A condition of `mafin compare --fail-if` holds. The comparison is done and its report is written.
     case conditionMet = 3
     /// A limit of money or requests was reached.
     case budget = 4
-    /// A wrong flag or argument; also argument-parser's own number for it.
+    /// A wrong flag or argument. ArgumentParser uses the same number.
     case usage = 64
     /// An input that is missing, malformed or does not fit another.
     case data = 65
@@ -13,9 +13,9 @@ package enum CommandStatus: Int32, CaseIterable, Sendable {
     case network = 69
     /// A fault of mafin itself, or of the machine (no memory, disk full).
     case failure = 70
-    /// Not done yet, and nothing is wrong: batches are pending.
+    /// Batches are pending. Nothing is wrong, but the work is not finished.
     case tryAgain = 75
-    /// Ended by Ctrl-C or SIGTERM; what is needed to resume was written.
+    /// Ended by Ctrl-C or SIGTERM. The state that is needed to resume was written.
     case interrupted = 130
 
     /// What the status means, in a few words for `--help`.
@@ -23,7 +23,7 @@ package enum CommandStatus: Int32, CaseIterable, Sendable {
         switch self {
         case .success: "success"
         case .conditionMet: "a condition of 'mafin compare --fail-if' holds; the report is written"
-        case .budget: "--max-cost, --max-requests or their --llm- twins are reached; what was paid for is kept"
+        case .budget: "--max-cost, --max-requests or their --llm- forms are reached; what was paid for is kept"
         case .usage: "wrong flags or arguments"
         case .data: "an input is missing, malformed or does not fit another"
         case .network: "a server cannot be reached, or refuses"
@@ -58,11 +58,11 @@ package enum CommandStatus: Int32, CaseIterable, Sendable {
     }
 }
 
-/// An error that knows how the command should end. ``CommandStatus/init(of:)`` knows it of the errors of the modules below this one; those of
-/// further modules conform to this. All others count as ``CommandStatus/failure``, except those of the file system.
+/// An error with an exit status. ``CommandStatus/init(of:)`` has the statuses of the errors of the modules below this one. Errors of
+/// other modules conform to this. All other errors count as ``CommandStatus/failure``, except those of the file system.
 package protocol CommandStatusProviding: Error {
     var commandStatus: CommandStatus { get }
-    /// What the user reads.
+    /// The message for the user.
     var commandMessage: String { get }
 }
 

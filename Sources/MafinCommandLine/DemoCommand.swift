@@ -7,10 +7,11 @@ import MafinWorkflows
 
 /// `mafin demo` and `mafin-demo`: the whole path on the bundled sample.
 package struct DemoCommand: AsyncParsableCommand {
-    // Without its type, the parser's own default would be taken in its place.
+    // The type is needed. Without it the parser's default configuration would be used.
     package static let configuration: CommandConfiguration = configuration(of: "mafin demo")
 
-    /// The help of the demo, where somebody types these words to run it.
+    /// The help of the demo.
+    /// - Parameter words: the words that run it.
     package static func configuration(of words: String) -> CommandConfiguration {
         CommandConfiguration(
             commandName: words.split(separator: " ").last.map(String.init),
@@ -50,7 +51,7 @@ package struct DemoCommand: AsyncParsableCommand {
     }
 
     /// Runs the demo.
-    /// - Parameter next: what the last line proposes to do then.
+    /// - Parameter next: the last line, which proposes the next step.
     package func run(then next: String) async throws {
         try computing.begin()
         let start = ContinuousClock.now

@@ -46,12 +46,12 @@ package struct EncoderOptions: ParsableArguments {
 
     package func validate() throws {
         if encoder.isEmpty { throw ValidationError("--encoder names no encoder.") }
-        // Two special tokens and one of the text.
+        // Two special tokens and at least one token of the text.
         try require(["--max-length": maxLength], atLeast: 3)
         try require(["--freeze-layers": freezeLayers], atLeast: 0)
     }
 
-    /// What the flags say.
+    /// The choice that the flags make.
     package var choice: EncoderChoice {
         var choice = EncoderChoice()
         choice.name = encoder

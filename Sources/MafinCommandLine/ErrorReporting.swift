@@ -2,12 +2,12 @@ import ArgumentParser
 import Foundation
 import MafinNumerics
 
-/// What the user sees of an error: one line, and how the process ends.
+/// An error as the user sees it: one line, and the exit status.
 package struct ErrorReport: Equatable {
     package var message: String
     var status: CommandStatus
 
-    /// The report of any error that a command threw while it ran.
+    /// The report of an error that a running command threw.
     package init(_ error: any Error) {
         switch error {
         case let error as any CommandStatusProviding:
@@ -28,14 +28,14 @@ package struct ErrorReport: Equatable {
             message = String(describing: error)
             status = CommandStatus(of: error) ?? .failure
         }
-        // One line, whatever a module or a server put into its message.
+        // The message of a module or a server may have several lines. They become one.
         message = message.split(whereSeparator: \.isNewline)
             .map { $0.trimmingCharacters(in: .whitespaces) }
             .filter { !$0.isEmpty }
             .joined(separator: " ")
     }
 
-    /// What `--json` prints in place of a result: `{"error": {"kind": …, "message": …, "status": …}}`.
+    /// The output of `--json` in place of a result: `{"error": {"kind": …, "message": …, "status": …}}`.
     var json: String {
         struct Answer: Encodable {
             struct Fields: Encodable {
@@ -49,7 +49,7 @@ package struct ErrorReport: Equatable {
         return (try? JSONOutput.text(of: Answer(error: fields))) ?? "{}"
     }
 
-    /// Foundation's file errors print as domain, code and dictionary; this says path and reason.
+    /// Path and reason of one of Foundation's file errors, whose own text is a domain, a code and a dictionary.
     private static func describe(_ error: CocoaError) -> String {
         let reason =
             switch error.code {
@@ -71,8 +71,8 @@ extension CocoaError {
 }
 
 extension ParsableCommand {
-    /// Ends the process after an error in the command line: help and the version go to standard output, a fault to standard error, with the
-    /// usage of the command.
+    /// Ends the process after an error in the command line. Help and the version go to standard output. Other errors go to standard error, with
+    /// the usage of the command.
     static func exitReportingUsage(_ error: any Error) -> Never {
         let text = fullMessage(for: error)
         guard exitCode(for: error) != .success else { exit(withError: error) }
@@ -81,10 +81,10 @@ extension ParsableCommand {
         Foundation.exit(CommandStatus.usage.rawValue)
     }
 
-    /// Ends the process as an error of a running command asks: one line `error: …` on standard error, and its ``CommandStatus``. With `--json`
-    /// the error is also printed as JSON on standard output, unless the result is there already.
+    /// Ends the process after an error of a running command: prints one line `error: …` on standard error and exits with its ``CommandStatus``.
+    /// With `--json` the error is also printed as JSON on standard output, unless the result was already printed.
     static func exitReporting(_ error: any Error) -> Never {
-        // Help and the version are "errors" of a command that the parser runs for them.
+        // For help and the version the parser runs a command of its own, which ends by throwing.
         if error is ExitCode || exitCode(for: error) == .success { exit(withError: error) }
         let report = ErrorReport(error)
         if isJSONWanted, report.status != .conditionMet { print(report.json) }
@@ -92,7 +92,7 @@ extension ParsableCommand {
         Foundation.exit(report.status.rawValue)
     }
 
-    /// Whether the command line asks for JSON. It may be faulty, so it is not parsed for this.
+    /// Whether the command line has `--json`. The line may be faulty, so it is not parsed.
     private static var isJSONWanted: Bool {
         CommandLine.arguments.prefix { $0 != "--" }.contains(OutputOptions.jsonFlag)
     }

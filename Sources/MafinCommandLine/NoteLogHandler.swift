@@ -1,10 +1,10 @@
 import Logging
 
-/// Shows log messages as notes to the person at the terminal: no time, no level, metadata in brackets.
+/// Shows log messages as notes at the terminal, without time and level, with metadata in brackets.
 struct NoteLogHandler: LogHandler {
     var logLevel: Logger.Level
     var metadata: Logger.Metadata = [:]
-    /// Takes one line, without its newline.
+    /// Gets one line, without its newline.
     var write: @Sendable (String) -> Void = StandardError.writeLine
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {

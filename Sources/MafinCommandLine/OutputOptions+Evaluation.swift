@@ -2,7 +2,7 @@ import MafinReport
 import MafinWorkflows
 
 extension OutputOptions {
-    /// Prints the table; what could not be measured is a note.
+    /// Prints the table. Systems that could not be measured are named in notes.
     package func print(
         _ evaluation: EvaluationWorkflow.Result, asMarkdown: Bool = false, _ shared: SharedOptions
     ) throws {

@@ -2,7 +2,7 @@ import MafinReport
 import MafinWorkflows
 import Synchronization
 
-/// The progress of one job on standard error: one line that is rewritten on a terminal, and a plain line now and then in a log file.
+/// The progress of one job on standard error: on a terminal one line that is rewritten, in a log file a plain line now and then.
 ///
 /// May be updated from any thread.
 package final class ProgressBar: ProgressReporter {
@@ -29,15 +29,17 @@ package final class ProgressBar: ProgressReporter {
     private let start: ContinuousClock.Instant
     private let state: Mutex<State>
 
-    /// Starts the clock; the first line appears with the first update.
+    /// Starts the clock. The first line appears with the first update.
     package init(title: String, total: Int, unit: String, output: Output = .standardError()) {
         self.output = output
         start = .now
         state = Mutex(State(line: ProgressLine(title: title, completed: 0, total: total, unit: unit, elapsed: .zero)))
     }
 
-    /// Tells how much is done by now, and anything more to show. Drawn at most ten times a second.
-    /// - Parameter skipped: part of it that was there before the job began.
+    /// Reports how much is done. The line is drawn at most ten times a second.
+    /// - Parameters:
+    ///   - skipped: the part of `completed` that was done before the job began.
+    ///   - detail: more to show; nil leaves the old detail.
     package func update(completed: Int, skipped: Int = 0, detail: String? = nil) {
         state.withLock { state in
             guard !state.isFinished else { return }
@@ -58,7 +60,7 @@ package final class ProgressBar: ProgressReporter {
         }
     }
 
-    /// Prints a line of its own above the bar.
+    /// Prints a separate line above the bar.
     package func note(_ text: String) {
         state.withLock { state in
             let isDrawn = output.terminal.isInteractive && state.lastDrawn != nil && !state.isFinished

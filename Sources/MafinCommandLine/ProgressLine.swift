@@ -2,26 +2,26 @@ import Foundation
 import MafinNumerics
 import MafinReport
 
-/// How far a job has got, and the lines that say so. It has no clock and no stream; ``ProgressBar`` has them.
+/// The progress of a job, and the lines that show it. ``ProgressBar`` adds the clock and the stream.
 struct ProgressLine: Equatable, Sendable {
     var title: String
     var completed: Int
     var total: Int
-    /// The part of `completed` that was there before the job began (cached, resumed). It counts as done, not as speed.
+    /// The part of `completed` that was done before the job began (cached, resumed). It does not count for the rate.
     var skipped = 0
-    /// What is counted, for the rate: "texts", "queries", "tokens".
+    /// The unit that is counted: "texts", "queries", "tokens".
     var unit: String
     /// Time since the job began.
     var elapsed: Duration
-    /// More to say, such as the loss.
+    /// More to show, such as the loss.
     var detail: String = ""
 
-    /// Done so far, in 0…1; a job of nothing is done.
+    /// The part that is done, in 0…1; 1 for an empty job.
     var fraction: Double {
         total > 0 ? min(1, max(0, Double(completed) / Double(total))) : 1
     }
 
-    /// Units a second on average, or nil before anything is done.
+    /// Units a second on average; nil before anything is done.
     var rate: Double? {
         completed > skipped && elapsed.inSeconds > 0 ? Double(completed - skipped) / elapsed.inSeconds : nil
     }
@@ -50,7 +50,7 @@ struct ProgressLine: Equatable, Sendable {
         "\(title): " + (["\(percent.drop { $0 == " " }) of \(total) \(unit)"] + facts).joined(separator: ", ")
     }
 
-    /// The last line: what was done, how long it took, how fast it was.
+    /// The last line: amount, time and rate.
     var summary: String {
         var words = "\(title): \(completed) \(unit) in \(elapsed.shortText)"
         if let rate { words += ", \(Self.short(rate)) \(unit)/s" }
@@ -83,12 +83,12 @@ struct ProgressLine: Equatable, Sendable {
     }
 }
 
-/// Which updates are worth a line in a log file: each tenth of the job, at most one every two seconds, at least one every thirty.
+/// Decides which updates get a line in a log file: each tenth of the job, at most one every two seconds, at least one every thirty.
 struct ProgressThrottle: Equatable, Sendable {
     private var lastTenth = 0
     private var lastTime: Duration = .zero
 
-    /// Whether to print now; remembers it if so.
+    /// Whether to print now. If so, the time is remembered.
     mutating func shouldPrint(_ line: ProgressLine) -> Bool {
         let tenth = Int(line.fraction * 10)
         let waited = line.elapsed - lastTime

@@ -1,7 +1,7 @@
 import ArgumentParser
 import MafinNumerics
 
-/// A length of time given as `90s`, `10m`, `1h30m` or `1.5h`.
+/// A duration, written as `90s`, `10m`, `1h30m` or `1.5h`.
 package struct TimeLimit: Equatable, Sendable, CustomStringConvertible {
     package let duration: Duration
 
@@ -9,8 +9,9 @@ package struct TimeLimit: Equatable, Sendable, CustomStringConvertible {
         self.duration = duration
     }
 
-    /// Units `h`, `m`, `s`, `ms`, each at most once and in that order; only the last number may have a fraction.
-    /// - Throws: `ValidationError`, which says what to write, for anything else. A bare number is refused too: `10` may mean seconds or minutes.
+    /// The units are `h`, `m`, `s`, `ms`, each at most once and in that order. Only the last number may have a fraction.
+    /// - Throws: `ValidationError`, which says what to write, for anything else. A number without a unit is refused too, because `10` may mean seconds
+    ///   or minutes.
     @Sendable package init(parsing text: String) throws {
         guard let duration = Self.duration(text) else {
             let isBareNumber = !text.isEmpty && text.utf8.allSatisfy { (48...57).contains($0) }
@@ -36,7 +37,7 @@ package struct TimeLimit: Equatable, Sendable, CustomStringConvertible {
             total += number * units[unit].seconds
             nextUnit = unit + 1
         }
-        // A year is more than anybody means, and keeps later sums far from overflow.
+        // A year is longer than any real limit, and it keeps later sums far from overflow.
         guard total > 0, total < 366 * 86_400 else { return nil }
         return .milliseconds(Int((total * 1000).rounded()))
     }
@@ -51,7 +52,7 @@ package struct TimeLimit: Equatable, Sendable, CustomStringConvertible {
     package var description: String { duration.shortText }
 }
 
-/// An amount of memory given as `4GiB`, `512MiB`, `2GB`, `800M` or a number of bytes.
+/// An amount of memory, written as `4GiB`, `512MiB`, `2GB`, `800M` or a number of bytes.
 package struct MemorySize: Equatable, Sendable, CustomStringConvertible {
     package let bytes: Int
 
@@ -59,9 +60,9 @@ package struct MemorySize: Equatable, Sendable, CustomStringConvertible {
         self.bytes = bytes
     }
 
-    /// `KiB`, `MiB`, … and the bare letters `K`, `M`, … are powers of 1024, `kB`, `MB`, … powers of 1000, in any case; the number may have a
-    /// fraction.
-    /// - Throws: `ValidationError` for anything else, for zero, and for more than 64 bits can hold.
+    /// `KiB`, `MiB`, … and the letters `K`, `M`, … alone are powers of 1024; `kB`, `MB`, … are powers of 1000. Upper and lower case are the same.
+    /// The number may have a fraction.
+    /// - Throws: `ValidationError` for anything else, for zero, and for amounts that do not fit 64 bits.
     @Sendable package init(parsing text: String) throws {
         let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         let suffix = text.dropFirst(digits.count).drop { $0 == " " }.lowercased()

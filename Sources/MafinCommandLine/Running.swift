@@ -1,11 +1,11 @@
 import ArgumentParser
 import Foundation
 
-/// When the program began.
+/// The time at which the program began.
 let programStart = ContinuousClock.now
 
 extension ParsableCommand {
-    /// Runs the program whose root this command is: the one place where errors become a line and an exit status.
+    /// Runs the program with this root command. Here alone errors become a line and an exit status.
     package static func runAsProgram() async {
         _ = programStart
         findModelsOfTheCheckout()
@@ -23,13 +23,13 @@ extension ParsableCommand {
         }
     }
 
-    /// A program that runs from the checkout where it was built also finds the encoder that `make setup` put there, from whichever
-    /// folder it is called. `MAFIN_MODELS` overrides this.
+    /// Lets a program in the checkout where it was built find the encoder that `make setup` put there, whatever the working
+    /// directory. `MAFIN_MODELS` overrides this.
     private static func findModelsOfTheCheckout() {
         guard var folder = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent() else {
             return
         }
-        // The program lies at .build/PLATFORM/release/mafin.
+        // The program is .build/PLATFORM/release/mafin.
         for _ in 0..<4 {
             let models = folder.appendingPathComponent(".cache/models")
             let manifest = folder.appendingPathComponent("Package.swift")

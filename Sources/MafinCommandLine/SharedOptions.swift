@@ -4,27 +4,27 @@ import Logging
 import MafinNumerics
 import MafinWorkflows
 
-/// The flag that every command has, and what a command says to the person at the terminal.
+/// The flag that every command has, and a command's messages at the terminal.
 package struct SharedOptions: ParsableArguments {
     package init() {}
 
     @Flag(name: .shortAndLong, help: "Show no progress and no notes. Warnings and errors still appear.")
     package var quiet = false
 
-    /// Says something to the person at the terminal, unless `--quiet`.
+    /// Writes a note to the terminal, unless `--quiet`.
     package func note(_ text: String) {
         if !quiet { StandardError.writeLine(text) }
     }
 
-    /// Says something that may spoil the result, `--quiet` or not.
+    /// Warns of something that may spoil the result, also with `--quiet`.
     package func warn(_ text: String) {
         StandardError.writeLine("warning: \(text)")
     }
 
-    /// Where progress goes.
+    /// The output for progress.
     package var progressOutput: ProgressBar.Output { quiet ? .silent : .standardError() }
 
-    /// What the modules have to say (retries, waiting, damaged entries), as notes. With `--quiet` nothing but errors.
+    /// Writes the modules' log messages (retries, waiting, damaged entries) as notes. With `--quiet` only errors.
     package var logger: Logger {
         Logger(label: "mafin") { _ in NoteLogHandler(logLevel: quiet ? .error : .notice) }
     }
@@ -34,7 +34,7 @@ package struct SharedOptions: ParsableArguments {
         ProgressBar(title: title, total: total, unit: unit, output: progressOutput)
     }
 
-    /// What a workflow reports to: the terminal. Ctrl-C ends it.
+    /// The context of a workflow at the terminal. Ctrl-C ends it.
     package var context: WorkflowContext {
         WorkflowContext(
             note: note, warn: warn, beginProgress: { progressBar($0, total: $1, unit: $2) },
@@ -42,9 +42,9 @@ package struct SharedOptions: ParsableArguments {
     }
 }
 
-/// The flag of every command that prints a result which programs may read.
+/// The flag of every command whose result programs may read.
 package struct OutputOptions: ParsableArguments {
-    /// Its name, which is looked for when a command ends with an error.
+    /// The flag's name. The command line is searched for it when a command ends with an error.
     static let jsonFlag = "--json"
 
     package init() {}
@@ -52,7 +52,7 @@ package struct OutputOptions: ParsableArguments {
     @Flag(help: "Print the result as JSON instead of a table. An error is then printed as {\"error\": …}.")
     package var json = false
 
-    /// Prints a result: as JSON where that is wanted, else as people read it.
+    /// Prints a result: as JSON with `--json`, else as text.
     package func print(_ result: some Encodable, or text: @autoclosure () throws -> String) throws {
         if json { return try JSONOutput.print(result) }
         let text = try text()
@@ -61,7 +61,7 @@ package struct OutputOptions: ParsableArguments {
 }
 
 extension ArgumentHelp {
-    /// What `--data` takes.
+    /// The help of `--data`.
     package static let collection: ArgumentHelp =
         "Collection: a BEIR folder, a LlamaIndex .json, or a .jsonl of query-document pairs (also .gz)."
 
@@ -72,14 +72,14 @@ extension ArgumentHelp {
 }
 
 extension ParsableArguments {
-    /// Refuses flags whose values are below a bound; nil is a flag that is not given.
+    /// Refuses flags whose values are below a bound. A flag that is not given is nil.
     package func require<Number: Comparable>(_ flags: KeyValuePairs<String, Number?>, atLeast bound: Number) throws {
         for case (let flag, let value?) in flags where !(value >= bound) {
             throw ValidationError("\(flag) must be at least \(bound), found \(value).")
         }
     }
 
-    /// So many finite numbers from 0 on, separated by commas; nil for anything else.
+    /// `count` finite numbers of at least 0, separated by commas; nil for anything else.
     package static func amounts(_ text: String, count: Int) -> [Double]? {
         let parts = text.split(separator: ",", omittingEmptySubsequences: false)
         let numbers = parts.compactMap { Double($0.trimmingCharacters(in: .whitespaces)) }
@@ -107,7 +107,7 @@ package struct ComputingOptions: ParsableArguments {
         try require(["--threads": threads], atLeast: 1)
     }
 
-    /// The threads given by the flag, otherwise by `MAFIN_THREADS`, otherwise nil: one a core.
+    /// The number of threads of the flag, or else of `MAFIN_THREADS`, or else nil, which means one for each core.
     /// - Throws: `ValidationError` if the variable holds no positive number.
     func threadCount(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> Int? {
         if let threads { return threads }
@@ -123,17 +123,17 @@ package struct ComputingOptions: ParsableArguments {
         if let count = try threadCount() { Parallelism.threads = count }
     }
 
-    /// The same, and takes over Ctrl-C: the first thing that a command does which can be interrupted in an orderly way.
+    /// Sets the number of threads and handles Ctrl-C. A command that can be resumed calls this first.
     package func begin() throws {
         try apply()
         Interruption.install()
     }
 }
 
-/// JSON on standard output, as `--json` promises it: keys sorted, one value, a newline at its end.
+/// The JSON of `--json` on standard output: one value with sorted keys, and a newline at its end.
 package enum JSONOutput {
     /// The text that ``print(_:)`` prints.
-    /// - Throws: `EncodingError` if a number is not finite, which JSON cannot hold.
+    /// - Throws: `EncodingError` if a number is not finite, because JSON has no such numbers.
     static func text(of value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

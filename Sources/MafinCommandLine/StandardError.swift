@@ -4,20 +4,20 @@ import Synchronization
 
 /// Standard error, for everything that is not a result: progress, notes, errors.
 package enum StandardError {
-    /// Goes to the start of the line and empties it.
+    /// Moves to the start of the line and clears it.
     static let clearLine = "\r\u{1B}[2K"
 
-    /// Whether the last line is not finished: it holds a progress bar.
+    /// Whether the last line is unfinished because it shows a progress bar.
     private static let isLineOpen = Atomic(false)
 
-    /// Where lines go instead, where something takes them.
+    /// Gets all lines in place of standard error, if it is set.
     private static let taker = Mutex<(@Sendable (String) -> Void)?>(nil)
 
-    /// Gives all further lines to `take`: a service's log is JSON, and no other line may stand between.
+    /// Gives all further lines to `take`. A service needs this, because its log must have only lines of JSON.
     package static func redirectLines(to take: @escaping @Sendable (String) -> Void) { taker.withLock { $0 = take } }
 
-    /// Writes a line of its own. A progress bar in the current line is erased, and comes back with its next update. Characters that steer the
-    /// terminal are replaced: the text may hold the words of a server or of a document.
+    /// Writes a separate line. A progress bar in the current line is erased, and appears again with its next update. Characters that control the
+    /// terminal are replaced, because the text may come from a server or a document.
     package static func writeLine(_ text: String) {
         if let take = taker.withLock({ $0 }) { return take(text) }
         write((isLineOpen.load(ordering: .relaxed) ? clearLine : "") + text.safeForTerminal + "\n")
@@ -31,13 +31,13 @@ package enum StandardError {
     }
 }
 
-/// What a stream can show: whether it is a terminal, how wide, and whether colour is wanted.
+/// The abilities of a stream: whether it is a terminal, how wide it is, and whether it uses colour.
 struct Terminal: Sendable, Equatable {
     /// Whether lines can be rewritten in place.
     var isInteractive: Bool
-    /// Columns in a line.
+    /// Number of columns in a line.
     var columns: Int
-    /// Whether to use colour: on a terminal, unless `NO_COLOR` is set and not empty (no-color.org).
+    /// Whether to use colour. It is used on a terminal, unless `NO_COLOR` is set and not empty (no-color.org).
     var usesColour: Bool
 
     /// A file or pipe.

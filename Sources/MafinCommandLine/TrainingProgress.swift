@@ -6,7 +6,7 @@ import MafinWorkflows
 
 /// The progress of trainings on standard error: loss, figures on dev, tokens a second, time left.
 package final class TrainingProgress {
-    /// When the first step of the command began, and how long it took: what somebody waits before training is under way.
+    /// When the first step of the command began, and how long it took.
     struct FirstStep {
         /// Seconds from the start of the command to the beginning of the step.
         var began: Double?
@@ -19,7 +19,7 @@ package final class TrainingProgress {
     private var bar: ProgressBar?
     private(set) var firstStep = FirstStep()
 
-    /// - Parameter resuming: how an interrupted training is continued.
+    /// - Parameter resuming: the note that tells how to resume an interrupted training.
     package init(_ shared: SharedOptions, resuming: String = "the same command with --resume continues from here") {
         self.shared = shared
         self.resuming = resuming
@@ -81,7 +81,7 @@ package final class TrainingProgress {
         guard firstStep.took == nil else { return }
         let now = (ContinuousClock.now - programStart).inSeconds
         switch event {
-        // The last of them before the step counts.
+        // The last such event before the step counts.
         case .evaluated, .epoch, .resumed:
             firstStep.began = now
         case .step:

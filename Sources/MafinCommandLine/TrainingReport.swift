@@ -5,14 +5,14 @@ import MafinReport
 import MafinRetrieval
 import MafinWorkflows
 
-/// A training that a command ran, with its progress on the terminal, and what is printed of it.
+/// A training that a command ran with progress on the terminal, and its output.
 package struct TrainingReport {
-    /// What `--json` prints.
+    /// The output of `--json`.
     package struct Summary: Encodable {
         var artefact: String
         var mode: ModeChoice.Mode
         var modeReason: String
-        /// From the start of the command until the first step began, and what that step took. Nil where a resumed run had made all its steps.
+        /// Seconds from the start of the command until the first step began, and the duration of that step. Nil if a resumed run had no step left.
         var secondsToFirstStep: Double?
         var secondsOfFirstStep: Double?
         var verdict: Verdict
@@ -37,17 +37,17 @@ package struct TrainingReport {
             workflow: workflow, development: result.development)
     }
 
-    /// What is printed for people: the figures on dev and the judgement.
+    /// The output for people: the figures on dev and the judgement.
     package var text: String {
         var combined = development[0]
         for report in development.dropFirst() { combined.systems += report.systems.suffix(1) }
         let verdict = summary.verdict
-        // The line below says it of the method itself.
+        // For the method itself, the last line says it.
         let idle = summary.contenders.dropFirst().filter { $0.bestStep == 0 }.map(\.name)
         let note =
             idle.isEmpty
             ? ""
-            : "\nNo state of training was better on dev than the encoder as released: \(idle.joined(separator: ", ")).\n"
+            : "\nNo state of training was better on dev than the released encoder: \(idle.joined(separator: ", ")).\n"
         return """
             On dev, where every choice was made:
             \(EvaluationSummary(combined).text())
@@ -57,7 +57,7 @@ package struct TrainingReport {
             """
     }
 
-    /// What to do then, for people.
+    /// The proposed next step, for people.
     package var next: String {
         let line = ShellText.line(
             "mafin", "evaluate", ShellText.path(workflow.output), "--data", ShellText.path(workflow.data), "--split",

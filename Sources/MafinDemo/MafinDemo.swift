@@ -1,7 +1,7 @@
 import ArgumentParser
 import MafinCommandLine
 
-/// The program `mafin-demo`: `mafin demo` without what it has no need of, so that it is built in a fraction of the time.
+/// The program `mafin-demo`: `mafin demo` without the network modules, so that it builds in a fraction of the time.
 @main
 struct MafinDemo: AsyncParsableCommand {
     static let configuration = DemoCommand.configuration(of: "mafin-demo")

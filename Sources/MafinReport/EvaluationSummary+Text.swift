@@ -1,14 +1,14 @@
 import MafinRetrieval
 
 extension EvaluationSummary {
-    /// For a terminal. The standard five metrics fit 80 columns.
+    /// The summary as text for a terminal. The five standard metrics fit 80 columns.
     public func text() -> String {
         var parts = [heading + "\n", means().text()]
         if let differences = differences() { parts += [legend + "\n", differences.text()] }
         return parts.joined(separator: "\n").safeForTerminal
     }
 
-    /// For a README or an issue: the same facts, with each cell's difference, interval and p.
+    /// The summary as Markdown, for a README or an issue: the same facts, with each cell's difference, interval and p.
     public func markdown() -> String {
         let table = Table(
             columns: ["system"] + metrics.map { .number($0.description) },
@@ -18,7 +18,7 @@ extension EvaluationSummary {
         return heading + "\n\n" + table.markdown() + (comparisons > 0 ? "\n" + legendOfMarkdown + "\n" : "")
     }
 
-    /// A cell: the mean, bold where it is better; below it the difference with its interval and p.
+    /// A cell: the mean, bold if it is better; below it the difference with its interval and p.
     func markdown(_ mean: Double?, _ difference: MetricDifference?) -> String {
         let mean = Number.mean(mean)
         guard let difference else { return mean }
@@ -38,7 +38,7 @@ extension EvaluationSummary {
         return words
     }
 
-    /// Two lines a system: the means, and below each the interval of its difference.
+    /// Two lines for each system: the means, and below each mean the interval of its difference.
     private func means() -> Table {
         var table = Table(columns: ["system"] + metrics.map { .number($0.description) })
         for system in report.systems {
@@ -56,7 +56,7 @@ extension EvaluationSummary {
         return table
     }
 
-    /// The first metric in full, and in words.
+    /// The differences in the first metric, in figures and in words.
     private func differences() -> Table? {
         guard let metric = metrics.first, comparisons > 0 else { return nil }
         return Table(

@@ -1,10 +1,10 @@
 import MafinRetrieval
 
-/// An evaluation as people read it: one table of systems × metrics, then what the first metric says in words.
+/// An evaluation for people to read: one table of systems × metrics, then the differences in the first metric in words.
 ///
 /// The JSON of ``MafinRetrieval/EvaluationReport`` holds the same facts at full precision.
 public struct EvaluationSummary: Sendable {
-    /// What a difference to the baseline amounts to.
+    /// What a difference to the baseline shows.
     public enum Finding: String, Sendable {
         /// Higher, and unlikely by chance.
         case better
@@ -15,7 +15,7 @@ public struct EvaluationSummary: Sendable {
         /// Not significant.
         case notShown = "no difference shown"
 
-        /// Its mark, for readers who do not see colour, with a space before it.
+        /// Its mark, for readers who cannot see colour, after a space.
         var mark: String {
             switch self {
             case .better: " ▲"
@@ -35,12 +35,12 @@ public struct EvaluationSummary: Sendable {
 
     /// The facts.
     public let report: EvaluationReport
-    /// A difference counts as shown where its p, corrected by Holm for the number of systems, is below this.
+    /// A difference counts as shown if its p, corrected by Holm for the number of systems, is below this.
     public let significanceLevel: Double
-    /// What the legend says of seeds; `nil`: nothing.
+    /// The legend's sentence about seeds; `nil` if it has none.
     private(set) var seedNote: String?
 
-    /// A summary of `report`; differences are marked where p after Holm's correction is below `significanceLevel`.
+    /// A summary of `report`. A difference is marked if its p after Holm's correction is below `significanceLevel`.
     public init(_ report: EvaluationReport, significanceLevel: Double = 0.05) {
         precondition(significanceLevel > 0 && significanceLevel < 1)
         self.report = report
@@ -53,7 +53,7 @@ public struct EvaluationSummary: Sendable {
         seedNote = facts.seedNote
     }
 
-    /// The metrics that the report holds: those of the standard table in its order, then all others by name.
+    /// The report's metrics: those of the standard table in its order, then all others by name.
     public var metrics: [Metric] {
         let found = Set(report.systems.flatMap(\.metrics.keys))
         let others = found.subtracting(Metric.standard).sorted { $0.description < $1.description }

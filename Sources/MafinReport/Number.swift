@@ -1,13 +1,13 @@
 import Foundation
 
-/// Numbers of a table as papers of the field print them: three decimals, no zero before the point.
+/// Numbers of a table in the style of the field's papers: three decimals, no zero before the point.
 enum Number {
-    /// A mean between 0 and 1: `.375`, `1.000`; a dash where there is none.
+    /// A mean between 0 and 1: `.375`, `1.000`; a dash for `nil`.
     static func mean(_ value: Double?) -> String {
         value.map { withoutLeadingZero(String(format: "%.3f", $0)) } ?? "–"
     }
 
-    /// A difference, always with a sign: `+.046`, `-.012`, `±.000` for what rounds to nothing.
+    /// A difference, always with a sign: `+.046`, `-.012`, `±.000` for values that round to 0.
     static func signed(_ value: Double) -> String {
         let digits = withoutLeadingZero(String(format: "%.3f", abs(value)))
         return (digits == ".000" ? "±" : value < 0 ? "-" : "+") + digits
@@ -26,7 +26,7 @@ enum Number {
         withoutLeadingZero("\(value)")
     }
 
-    /// A score or quantity with so many decimals: `0.374`, `1,204`.
+    /// A score or quantity with `decimals` decimals: `0.374`, `1,204`.
     static func decimal(_ value: Double, _ decimals: Int = 3) -> String {
         let text = String(format: "%.\(decimals)f", value)
         return decimals == 0 ? count(Int(value.rounded())) : text
@@ -46,7 +46,7 @@ enum Number {
         return value < 0 ? "−" + text : text
     }
 
-    /// A share in per cent, without decimals but for what would round to 0 or 100: `38 %`, `0.4 %`.
+    /// A share in per cent. It has decimals only if it would round to 0 or 100: `38 %`, `0.4 %`.
     static func percent(_ share: Double) -> String {
         let percent = share * 100
         let isNearEnd = (percent > 0 && percent < 1) || (percent > 99 && percent < 100)
@@ -72,7 +72,7 @@ enum Number {
         return total / 60 % 60 == 0 ? "\(total / 3600) h" : "\(total / 3600) h \(total / 60 % 60) min"
     }
 
-    /// Milliseconds with two digits that count: `0.8 ms`, `12 ms`.
+    /// Milliseconds with about two significant digits: `0.80 ms`, `12 ms`.
     static func milliseconds(_ value: Double) -> String {
         String(format: value < 0.95 ? "%.2f ms" : value < 9.5 ? "%.1f ms" : "%.0f ms", value)
     }

@@ -2,9 +2,9 @@ import MafinNumerics
 
 /// Why a report cannot be read or compared.
 public enum ReportError: Error, Equatable, Sendable {
-    /// Not the JSON of a report.
+    /// The file is not the JSON of a report.
     case notAReport(path: String, found: String)
-    /// Written by a newer mafin.
+    /// The report was written by a newer mafin.
     case unknownVersion(path: String, found: Int, newest: Int)
     /// A field of the JSON is missing or of another type than expected.
     case field(path: String, field: String, reason: String)

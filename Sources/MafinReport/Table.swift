@@ -21,7 +21,7 @@ public struct Table: Sendable, Equatable {
         /// How its cells are aligned.
         public var alignment: Alignment
 
-        /// A column with a title, to the left unless told otherwise.
+        /// A column with a title, aligned to the left by default.
         public init(_ title: String, _ alignment: Alignment = .left) {
             self.title = title
             self.alignment = alignment
@@ -54,8 +54,8 @@ public struct Table: Sendable, Equatable {
         rows.append(cells)
     }
 
-    /// The table for a terminal: titles, a rule, the rows; columns two spaces apart, no line ends in spaces.
-    /// Widths are terminal columns (``Swift/String/displayWidth``). Each line, the last too, ends in a newline. Cells come from anywhere, so
+    /// The table for a terminal: titles, a rule, the rows. Columns are two spaces apart, and no line ends in spaces.
+    /// Widths are terminal columns (``Swift/String/displayWidth``). Each line, the last too, ends in a newline. Cells may hold any text, so
     /// their control characters are replaced (``Swift/String/safeForTerminal``), and each cell is one line.
     public func text() -> String {
         let rows = rows.map { $0.map(\.singleTerminalLine) }

@@ -1,7 +1,7 @@
 extension Character {
     /// The number of terminal columns that this character takes: 0, 1 or 2.
     ///
-    /// East Asian wide and full-width characters (UAX #11) and emoji take two; combining marks, zero-width and control
+    /// East Asian wide and full-width characters (UAX #11) and emoji take two. Combining marks, zero-width characters and control
     /// characters on their own take none.
     public var displayWidth: Int {
         var width = 0
@@ -16,11 +16,11 @@ extension Character {
 }
 
 extension String {
-    /// This text without characters that steer a terminal, for everything that is printed and was not written by us: texts of a collection,
-    /// identifiers, words of a server.
+    /// This text without characters that control a terminal. Everything that is printed and was not written by us goes through it: texts of a
+    /// collection, identifiers, messages of a server.
     ///
-    /// Each control character (escape sequences begin with one) and each character that reverses the direction of what follows it becomes
-    /// U+FFFD. Newlines and tabs stay; a carriage return before a newline goes.
+    /// Each control character (escape sequences begin with one) and each character that reverses the direction of the following text becomes
+    /// U+FFFD. Newlines and tabs stay. A carriage return before a newline is removed.
     public var safeForTerminal: String {
         if utf8.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == 0x0A || $0 == 0x09 }) { return self }
         var safe = String.UnicodeScalarView()
@@ -36,7 +36,7 @@ extension String {
         return reduce(0) { $0 + $1.displayWidth }
     }
 
-    /// This text cut to at most `width` columns; a cut one ends in an ellipsis.
+    /// This text cut to at most `width` columns. If it is cut, it ends in an ellipsis.
     public func truncated(toWidth width: Int) -> String {
         if displayWidth <= width { return self }
         guard width > 0 else { return "" }

@@ -2,7 +2,7 @@ import Foundation
 import MafinBlackBox
 import MafinPipeline
 
-/// Opens a black box; told the artefact's own, or nil, which is meant unless something else is named.
+/// Opens a black box. Its argument is the artefact's own black box, or nil, which is used unless the user names another.
 package typealias BlackBoxOpening = (BlackBoxSource?) async throws -> any BlackBox
 
 /// How an artefact, the encoder that it names and its black box are opened.
@@ -15,14 +15,14 @@ package enum ArtefactOpening {
         return model
     }
 
-    /// Opens the black box of an artefact. One that the artefact was not trained beside is refused before it is asked.
+    /// Opens the black box of an artefact. A black box that the artefact was not trained beside is refused before it is asked.
     package static func blackBox(of model: ArtefactModel, _ open: BlackBoxOpening) async throws -> any BlackBox {
         let blackBox = try await open(model.manifest.blackBoxSource)
         try model.artefact.require(blackBox: blackBox.identity)
         return blackBox
     }
 
-    /// The folder of the released checkpoint that an artefact names: where it lay, otherwise the hub's folder on this machine.
+    /// The folder of the released checkpoint that an artefact names: its folder during training, or else the hub's folder on this machine.
     package static func releasedFolder(_ record: EncoderRecord) throws -> URL {
         if let path = record.path, FileManager.default.fileExists(atPath: path) { return URL(fileURLWithPath: path) }
         return try ModelFolders().resolve(record.name, revision: record.revision ?? "main")

@@ -4,27 +4,27 @@ import MafinPipeline
 
 /// Which open encoder is trained, how it reads texts, and how much of it may change.
 package struct EncoderChoice: Sendable {
-    /// The encoder where none is named: 22 M parameters, 384 dimensions, fast on a CPU.
+    /// The default encoder: 22 M parameters, 384 dimensions, fast on a CPU.
     package static let standardName = "sentence-transformers/all-MiniLM-L6-v2"
 
     /// `ORGANISATION/NAME` of the model hub, or a folder.
     package var name = Self.standardName
-    /// Branch, tag or commit; nil: `main`.
+    /// Branch, tag or commit; nil for `main`.
     package var revision: String?
-    /// Text before each query; nil: the checkpoint's prompt.
+    /// Text before each query; nil for the checkpoint's prompt.
     package var queryPrefix: String?
-    /// Text before each document; nil: the checkpoint's prompt.
+    /// Text before each document; nil for the checkpoint's prompt.
     package var documentPrefix: String?
-    /// Texts are cut to this many tokens; nil: as the checkpoint says.
+    /// Texts are cut to this many tokens; nil for the checkpoint's limit.
     package var maximumLength: Int?
-    /// The lowest layers that do not train, embeddings included.
+    /// Number of the lowest layers that are not trained, embeddings included.
     package var frozenLayers = 0
-    /// Whether the embedding matrix does not train.
+    /// Whether the embedding matrix is not trained.
     package var freezesEmbeddings = false
 
     package init() {}
 
-    /// Finds the encoder on this machine and reads its prefixes. Nothing is asked over the network.
+    /// Finds the encoder on this machine and reads its prefixes. The network is not used.
     /// - Throws: `ModelError.notFound`, which says what to pull; `EncoderError` for a damaged file of prompts.
     package func resolve(in folders: ModelFolders = ModelFolders()) throws -> ReleasedEncoder {
         let folder = try folders.resolve(name, revision: revision ?? "main")
@@ -41,7 +41,7 @@ package struct EncoderChoice: Sendable {
 }
 
 extension LocalVectorCache {
-    /// The local encoder's vectors of documents, beside the cache of paid vectors (see `MAFIN_CACHE`).
+    /// The cache of the local encoder's vectors of documents. It lies beside the cache of paid vectors (see `MAFIN_CACHE`).
     package static var shared: LocalVectorCache {
         LocalVectorCache(folder: UserFolder.caches().appendingPathComponent("local-vectors"))
     }

@@ -1,4 +1,4 @@
-/// The progress of encoding a corpus; it is shown from the first report on.
+/// The progress of encoding a corpus. It is shown from the first report on.
 final class EncodingProgress {
     private let context: WorkflowContext
     private var reporter: (any ProgressReporter)?

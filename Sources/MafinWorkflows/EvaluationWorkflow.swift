@@ -3,7 +3,7 @@ import MafinPipeline
 import MafinReport
 import MafinRetrieval
 
-/// One `mafin evaluate`: measures an artefact and everything simpler on one split.
+/// One `mafin evaluate`: measures an artefact and all simpler systems on one split.
 package struct EvaluationWorkflow {
     /// The folder of the artefact.
     package var artefact: String
@@ -11,13 +11,13 @@ package struct EvaluationWorkflow {
     package var data: String
     package var split = JudgedSplits.Part.test.rawValue
     package var metrics = Metric.standard
-    /// Whether queries are measured that the artefact learned from or was chosen on.
+    /// Whether queries are measured even if the artefact was trained or chosen on them.
     package var allowsLeaks = false
-    /// A folder for each system's ranking, as a TREC run file; nil: none is written.
+    /// A folder for each system's ranking, as a TREC run file; nil to write none.
     package var runs: String?
 
-    /// The figures, and the systems that could not be measured. Its JSON is that of the report, with fields
-    /// `omitted` and, where leaks are allowed, `knownQueries`.
+    /// The figures, and the systems that could not be measured. Its JSON is that of the report, with the fields
+    /// `omitted` and, if leaks are allowed, `knownQueries`.
     package struct Result: Sendable, Encodable {
         package struct Omission: Sendable, Encodable {
             package var name: String
@@ -28,7 +28,7 @@ package struct EvaluationWorkflow {
 
         package var report: EvaluationReport
         package var omitted: [Omission]
-        /// Ids of measured queries that the artefact learned from or was chosen on.
+        /// Ids of measured queries that the artefact was trained or chosen on.
         package var knownQueries: [String]
 
         package func encode(to encoder: any Encoder) throws {
@@ -49,7 +49,7 @@ package struct EvaluationWorkflow {
         (self.context, self.openBlackBox) = (context, openBlackBox)
     }
 
-    /// Measures, and writes the rankings where they are wanted.
+    /// Measures, and writes the rankings if they are wanted.
     package func run() async throws -> Result {
         let runs = self.runs.map { URL(fileURLWithPath: $0) }
         if let runs { try FileManager.default.createDirectory(at: runs, withIntermediateDirectories: true) }

@@ -1,9 +1,9 @@
 import MafinPipeline
 import MafinRetrieval
 
-/// What is said and done about queries that are both learned from and measured.
+/// Handles queries that are both in training and in the measured split.
 package enum LeakGuard {
-    /// Says which queries of train and dev are left out, or kept, because a measured query has the same text.
+    /// Tells which queries of train and dev are left out or kept because a measured query has the same text.
     /// - Throws: `RetrievalError` for labels that cannot be read.
     static func announce(_ splits: JudgedSplits, _ context: WorkflowContext) throws {
         let leaks = try splits.leaks()
@@ -18,8 +18,8 @@ package enum LeakGuard {
         }
     }
 
-    /// A split to measure an artefact on. If leaks are allowed, warns about the queries that the artefact knows.
-    /// - Throws: ``WorkflowError/knownQueries(reason:)`` if the artefact knows some of them and that is not allowed; `RetrievalError`,
+    /// A split to measure an artefact on. If leaks are allowed, warns about queries that the artefact was trained or chosen on.
+    /// - Throws: ``WorkflowError/knownQueries(reason:)`` if there are such queries and leaks are not allowed; `RetrievalError`,
     ///   `ArtefactError`.
     static func measured(
         _ name: String, of collection: RetrievalCollection, for artefact: Artefact, allowsLeaks: Bool,
@@ -39,6 +39,6 @@ package enum LeakGuard {
         }
     }
 
-    /// The beginning of a query, for a line about it.
+    /// The beginning of a query, for messages.
     static func short(_ text: String) -> String { text.count > 60 ? text.prefix(59) + "…" : text }
 }

@@ -1,12 +1,12 @@
 import MafinRetrieval
 
-/// A name that is not known, with the name that was probably meant and all that are known.
+/// An unknown name, with the known name that was probably meant, and all known names.
 package struct NameError: Error, Equatable, CustomStringConvertible {
     private let kind: String
     private let name: String
     private let known: [String]
 
-    /// - Parameter kind: what is named: `metric`, `rival`, `system`, `provider`.
+    /// - Parameter kind: the kind of name: `metric`, `rival`, `system`, `provider`.
     package init(_ kind: String, _ name: String, known: [String]) {
         (self.kind, self.name, self.known) = (kind, name, known)
     }
@@ -25,7 +25,8 @@ package struct NameError: Error, Equatable, CustomStringConvertible {
         return best.name
     }
 
-    /// Insertions, deletions, replacements and swaps of neighbours that turn one text into another (optimal string alignment distance).
+    /// The smallest number of insertions, deletions, replacements and swaps of neighbours that turn one text into another (optimal string
+    /// alignment distance).
     private static func edits(_ first: [Character], _ second: [Character]) -> Int {
         var rows = [Array(0...second.count)]
         for i in 1..<(first.count + 1) {
@@ -52,8 +53,8 @@ package struct NameError: Error, Equatable, CustomStringConvertible {
         return metric
     }
 
-    /// Names separated by commas, each known and none twice.
-    /// - Parameter named: the value of a name; nil where it is not known.
+    /// The values of names separated by commas. Each name must be known, and none may occur twice.
+    /// - Parameter named: gives the value of a name; nil for an unknown name.
     package static func list<Value>(
         _ text: String, of kind: String, known: [String], named: (String) throws -> Value?
     ) throws -> [Value] {
@@ -68,7 +69,7 @@ package struct NameError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// A name that a list holds twice.
+/// A name that occurs twice in a list.
 package struct RepeatedNameError: Error, Equatable, CustomStringConvertible {
     var name: String
 

@@ -12,9 +12,9 @@ package struct SearchWorkflow {
     /// The collection.
     package var data: String
     package var query: String
-    /// Results, at most.
+    /// Maximum number of results.
     package var count = 10
-    /// Share of the local encoder; nil: the artefact's.
+    /// Share of the local encoder; nil for the artefact's.
     package var lambda: Float?
 
     /// The ranking.
@@ -60,8 +60,8 @@ package struct SearchWorkflow {
             results: hits)
     }
 
-    /// The black box's vector of the query. Stored answers know only the queries that they were made for: any other is ranked by the local
-    /// encoder alone, and the user is told so.
+    /// The black box's vector of the query. A file of stored vectors has only those of its own queries. For any other query this is nil: the
+    /// local encoder ranks alone, and the user is told so.
     private func queryVector(_ blackBox: any BlackBox, _ collection: RetrievalCollection) async throws -> [Float]? {
         let item = EmbeddingItem(id: "query", text: query)
         guard blackBox is StoredVectors else { return try await blackBox.embed([item], as: .query).values }

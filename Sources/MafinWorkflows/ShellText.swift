@@ -1,18 +1,18 @@
 import Foundation
 
-/// Command lines as people type them into a shell.
+/// Command lines for people to type into a shell.
 package enum ShellText {
-    /// A command line, each argument quoted where it must be.
+    /// A command line. Arguments are quoted if they must be.
     package static func line(_ arguments: String...) -> String { line(arguments) }
 
     package static func line(_ arguments: [String]) -> String { arguments.map(quoted).joined(separator: " ") }
 
-    /// The command that runs, without the password of an address. Keys are never flags.
+    /// The running command, without passwords in addresses. Keys are never flags.
     package static var current: String {
         line(["mafin"] + CommandLine.arguments.dropFirst().map(withoutPassword))
     }
 
-    /// An argument as a shell reads it back.
+    /// An argument, quoted so that a shell reads it unchanged.
     package static func quoted(_ argument: String) -> String {
         let isPlain =
             !argument.isEmpty
@@ -20,7 +20,7 @@ package enum ShellText {
         return isPlain ? argument : "'" + argument.replacingOccurrences(of: "'", with: "'\\''") + "'"
     }
 
-    /// A path as an argument: one that begins with a dash would be read as a flag.
+    /// A path as an argument. `./` is put before a path that begins with a dash, which would be read as a flag.
     package static func path(_ path: String) -> String { path.hasPrefix("-") ? "./" + path : path }
 
     /// `https://user:password@host` without the user and the password.

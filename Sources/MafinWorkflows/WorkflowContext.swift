@@ -1,22 +1,22 @@
 import Logging
 import MafinRetrieval
 
-/// How a workflow talks to whoever runs it: what it says, how its progress is shown, and when it is asked to end.
+/// The callbacks of a workflow: its messages, its progress, and whether it should end.
 ///
-/// The command line prints; another program may log, draw or ignore.
+/// The command line prints them. Another program may log, draw or ignore them.
 package struct WorkflowContext: Sendable {
-    /// Takes one line about what is being done.
+    /// Gets one line about the current work.
     package var note: @Sendable (String) -> Void
-    /// Takes one line about something that may spoil the result.
+    /// Gets one line about something that may spoil the result.
     package var warn: @Sendable (String) -> Void
     /// Begins to show the progress of one job of `total` units.
     package var beginProgress: @Sendable (_ title: String, _ total: Int, _ unit: String) -> any ProgressReporter
-    /// Whether the user has asked to end. Polled every step, so it must be cheap.
+    /// Whether the user has asked to end. It is polled in every step, so it must be cheap.
     package var isCancelled: @Sendable () -> Bool
-    /// Takes what the modules log: retries, waiting, damaged entries.
+    /// Gets the modules' log messages: retries, waiting, damaged entries.
     package var logger: Logger
 
-    /// A context that says nothing and never asks to end, except for what is given.
+    /// A context. Callbacks that are not given ignore their messages, and without `isCancelled` the workflow is never asked to end.
     package init(
         note: @escaping @Sendable (String) -> Void = { _ in },
         warn: @escaping @Sendable (String) -> Void = { _ in },
@@ -28,7 +28,7 @@ package struct WorkflowContext: Sendable {
         (self.isCancelled, self.logger) = (isCancelled, logger)
     }
 
-    /// Warns of what was noticed in a collection and is no error: the first few, and how many more there are.
+    /// Warns of findings in a collection that are not errors: the first few, and how many more there are.
     package func warn(of warnings: [CollectionWarning]) {
         let shown = 5
         for warning in warnings.prefix(shown) { warn("\(warning)") }
@@ -40,8 +40,8 @@ package struct WorkflowContext: Sendable {
         if isCancelled() { throw CancellationError() }
     }
 
-    /// Runs `body` as a task that is cancelled when the user asks to end. Meant for work that waits for others and polls nothing.
-    /// - Throws: `CancellationError` after that, once `body` has ended; otherwise what `body` throws.
+    /// Runs `body` as a task that is cancelled when the user asks to end. Meant for work that waits and does not poll ``isCancelled``.
+    /// - Throws: `CancellationError` if the user asked to end, once `body` has ended; otherwise what `body` throws.
     package func cancelling<Result: Sendable>(
         _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
@@ -61,12 +61,12 @@ package struct WorkflowContext: Sendable {
 
 /// Shows the progress of one job. May be updated from any thread.
 package protocol ProgressReporter: Sendable {
-    /// Tells how much is done by now.
+    /// Reports how much is done.
     /// - Parameters:
-    ///   - skipped: the part of it that was there before the job began; it does not count as speed.
-    ///   - detail: more to show, such as the loss; nil leaves what was shown.
+    ///   - skipped: the part of `completed` that was done before the job began. It does not count for the speed.
+    ///   - detail: more to show, such as the loss; nil leaves the old detail.
     func update(completed: Int, skipped: Int, detail: String?)
-    /// Says a line of its own without disturbing the progress.
+    /// Shows a separate line without disturbing the progress.
     func note(_ text: String)
     /// Ends the job. Later updates are ignored; a second call does nothing.
     func finish()

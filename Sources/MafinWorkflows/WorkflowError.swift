@@ -1,6 +1,6 @@
 /// Why a workflow cannot be started, resumed or finished.
 package enum WorkflowError: Error, Equatable, CustomStringConvertible {
-    /// The folder holds an interrupted training, and nobody asked to resume it.
+    /// The folder holds an interrupted training, and resuming was not requested.
     case interruptedTraining(path: String)
     /// There is no training to resume: it is finished.
     case nothingToResume(path: String)
@@ -8,16 +8,16 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
     case resumeDiffers(path: String, what: String, then: String, now: String)
     /// There are too few queries to estimate how much the difference of two systems varies.
     case tooFewQueries(dev: Int, split: String, measured: Int)
-    /// A condition of `--fail-if` names a system that was not measured. A check that cannot be made has not passed.
+    /// A condition of `--fail-if` names a system that was not measured. A check that cannot be made counts as failed.
     case undecidableCondition(condition: String, system: String)
     /// The collection has no labels of its own to keep.
     case noLabelsToKeep(path: String)
-    /// An artefact is to be measured on queries that it learned from or was chosen on.
+    /// An artefact would be measured on queries that it was trained or chosen on.
     case knownQueries(reason: String)
     /// λ cannot be changed for this artefact.
     case lambdaNotChangeable
 
-    /// Whether the options are wrong rather than the data.
+    /// Whether the options are wrong, and not the data.
     package var isWrongUse: Bool {
         switch self {
         case .interruptedTraining, .nothingToResume, .resumeDiffers, .noLabelsToKeep, .lambdaNotChangeable: true
@@ -28,9 +28,9 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .interruptedTraining(let path):
-            "\(path) holds an interrupted training: continue it with --resume, or remove that folder to start anew"
+            "\(path) holds an interrupted training: continue it with --resume, or remove that folder to start again"
         case .nothingToResume(let path):
-            "\(path) is finished, there is nothing to resume; leave out --resume to train anew"
+            "\(path) is finished, there is nothing to resume; leave out --resume to train again"
         case .resumeDiffers(let path, let what, let then, let now):
             "\(path) was started with other options: \(what) was \(then), now it is \(now)"
         case .tooFewQueries(let dev, let split, let measured):

@@ -6,7 +6,7 @@ import MafinProviderWorkflows
 import MafinReport
 import MafinWorkflows
 
-/// `mafin adapt`: the whole path for a corpus without labels.
+/// `mafin adapt`: everything from a corpus without labels to an evaluation.
 struct AdaptCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "adapt",
@@ -81,7 +81,7 @@ struct AdaptCommand: AsyncParsableCommand {
         training.seed = seed
         training.rivals = rivals.contenders
         training.allowsLeaks = leaks.allowLeak
-        // An interrupted training is continued; its checkpoints say whether they fit.
+        // An interrupted training is resumed. It checks that its checkpoints fit.
         training.resumes = TrainingWorkflow.isInterrupted(training.output)
         let trained = try await TrainingReport.of(training, shared)
         if !format.json { shared.note(trained.text + "\n") }

@@ -7,7 +7,7 @@ import MafinProviderWorkflows
 import MafinProviders
 import MafinWorkflows
 
-/// The artefact that a command works with, and how its black box is reached.
+/// The artefact that a command uses, and how its black box is asked.
 struct ArtefactOptions: ParsableArguments {
     @Argument(help: "Folder that 'mafin train' wrote.")
     var artefact: String
@@ -21,7 +21,7 @@ struct ArtefactOptions: ParsableArguments {
         try ArtefactOpening.model(at: artefact, shared.context)
     }
 
-    /// The black box of the artefact, or the one named by flags. One that the artefact was not trained beside is refused before it is asked.
+    /// The black box of the artefact, or the one that flags name. A black box that the artefact was not trained beside is refused before it is asked.
     /// - Parameter use: what it is used for.
     func makeBlackBox(
         _ model: ArtefactModel, _ shared: SharedOptions, use: BlackBoxUse = BlackBoxUse()
@@ -33,9 +33,9 @@ struct ArtefactOptions: ParsableArguments {
 }
 
 extension ArtefactOptions {
-    /// With `--batch`, has the jobs of all texts begun, which are then asked for block by block.
-    /// - Parameter texts: gives the next so many texts; nil at the end.
-    /// - Throws: `ProviderError.batchPending` of all of them with `--no-wait`.
+    /// With `--batch`, begins the jobs of all texts. Their vectors are then asked for block by block.
+    /// - Parameter texts: gives the next texts, as many as its argument says; nil at the end.
+    /// - Throws: with `--no-wait` a `ProviderError.batchPending` for all jobs.
     func beginBatches(
         _ model: ArtefactModel, _ shared: SharedOptions, as role: TextRole, announcesPlan: Bool,
         texts: (_ count: Int) throws -> [EmbeddingItem]?
@@ -45,7 +45,7 @@ extension ArtefactOptions {
         else { return }
         var options = self
         options.blackBox.asking.noWait = true
-        // Whoever asks block by block looks for drift: here it would be paid twice.
+        // The check for drift is made when the blocks are asked. Here it would be paid for twice.
         options.blackBox.asking.driftCheck = nil
         let box = try await options.makeBlackBox(
             model, shared, use: BlackBoxUse(announcesPlans: announcesPlan, progress: { _ in }))
@@ -58,6 +58,7 @@ extension ArtefactOptions {
         }
     }
 
-    /// Texts of a block that is asked for at a time: with `--batch` as many as a job takes, where the provider has no room for several.
+    /// Number of texts that are asked for at a time. With `--batch` it is the number that a job takes, in case the provider has no room for several
+    /// jobs.
     func blockSize(otherwise size: Int) -> Int { blackBox.asking.batch ? BatchedBlackBox.maximumTexts : size }
 }

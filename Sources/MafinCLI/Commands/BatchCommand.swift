@@ -6,7 +6,7 @@ import MafinProviderWorkflows
 import MafinProviders
 import MafinReport
 
-/// `mafin batch`: jobs of providers' batch APIs.
+/// `mafin batch`: the jobs of providers' batch APIs.
 struct BatchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "batch",

@@ -20,7 +20,7 @@ struct CacheCommand: AsyncParsableCommand {
         ])
 }
 
-/// Which cache.
+/// The flag that names the cache.
 struct CacheOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("File of the cache. (default: the user's own, see 'mafin cache --help')", valueName: "file"),

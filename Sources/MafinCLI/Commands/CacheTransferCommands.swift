@@ -31,7 +31,7 @@ struct CacheExportCommand: AsyncParsableCommand {
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
-    /// Vectors that are held in memory at a time.
+    /// Number of vectors that are held in memory at a time.
     private static let blockSize = 8192
 
     func validate() throws {
@@ -136,7 +136,7 @@ struct CacheImportCommand: AsyncParsableCommand {
     }
 }
 
-/// A collection, and the model whose vectors are meant.
+/// A collection, and the model whose vectors are exported or imported.
 struct CacheCollectionOptions: ParsableArguments {
     @Option(help: "Collection that holds the texts: a BEIR folder, a LlamaIndex .json, or a .jsonl of pairs.")
     var data: String?

@@ -9,7 +9,7 @@ import MafinReport
 import MafinRetrieval
 import MafinWorkflows
 
-/// `mafin compare`: every system trained and measured on one split, and the page with the verdict.
+/// `mafin compare`: trains and measures every system on one split, and writes the page with the verdict.
 struct CompareCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
@@ -138,7 +138,7 @@ struct CompareCommand: AsyncParsableCommand {
         if !met.isEmpty { throw ConditionMet(conditions: met.map(\.description)) }
     }
 
-    /// The table, the verdict, where the report is.
+    /// The output for people: the table, the verdict, and where the report is.
     private func text(_ facts: ComparisonFacts) -> String {
         var parts = [EvaluationSummary(facts).text()]
         if let verdict = facts.verdict, let answer = facts.answer {
@@ -153,7 +153,7 @@ struct CompareCommand: AsyncParsableCommand {
 }
 
 extension ComparedSystem.Kind {
-    /// What the kind is called in `--help`.
+    /// The kind's name in `--help`.
     fileprivate var heading: String {
         switch self {
         case .baseline: "always"
@@ -167,7 +167,7 @@ extension ComparedSystem.Kind {
     }
 }
 
-/// `--systems`: names of systems.
+/// The value of `--systems`: names of systems.
 struct SystemList: Equatable {
     var names: [String]
 
@@ -177,7 +177,7 @@ struct SystemList: Equatable {
     }
 }
 
-/// A condition of `--fail-if` holds: the report is written, and the command says so by its status.
+/// A condition of `--fail-if` holds. The report is written, and the command's status tells it.
 struct ConditionMet: CommandStatusProviding, CustomStringConvertible {
     var conditions: [String]
 

@@ -25,7 +25,7 @@ final class CompareProgress {
             training.report(contender, event)
         case .made(let rows, let seconds, let isKept):
             finish()
-            // Figures on dev only: nobody should choose by those of the measured split.
+            // Only figures on dev are shown, because nobody should choose by figures of the measured split.
             for row in rows {
                 shared.note(
                     String(format: "  %@: dev %.4f", row.name, row.development)

@@ -11,7 +11,7 @@ import MafinWorkflows
 struct DiffCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "diff",
-        abstract: "Compare two TREC runs, or two reports: per-query changes, paired tests, queries that flip.",
+        abstract: "Compare two TREC runs, or two reports: changes of single queries, and paired tests.",
         discussion: """
             A run is a TREC file of any tool: 'query Q0 document rank score tag' on each line (also .gz). Labels come from --qrels, or from \
             --data and --split. Without labels only ranks are compared. A report is the JSON of 'mafin evaluate' or 'mafin compare'. Paired \

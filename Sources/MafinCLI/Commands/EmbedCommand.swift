@@ -10,7 +10,7 @@ import MafinRetrieval
 import MafinWorkflows
 import Synchronization
 
-/// `mafin embed`: joined vectors of texts, as files that NumPy and vector databases read.
+/// `mafin embed`: writes joined vectors of texts to files that NumPy and vector databases read.
 struct EmbedCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "embed",
@@ -42,7 +42,7 @@ struct EmbedCommand: AsyncParsableCommand {
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
-    /// Texts that are held at a time, with their vectors: some hundred megabytes at the widths of today's black boxes.
+    /// Number of texts that are held at a time with their vectors. That takes some hundred megabytes with the dimensions of today's black boxes.
     private static let blockSize = 4096
 
     func validate() throws {
@@ -52,7 +52,7 @@ struct EmbedCommand: AsyncParsableCommand {
     func run() async throws {
         try computing.begin()
         let model = try options.load(shared)
-        // Whatever is wrong with the texts or the place of the output is found before anything is asked or computed.
+        // Faults of the texts or of the output's place are found before anything is asked or computed.
         let count = try checkTexts()
         let file = URL(fileURLWithPath: output)
         try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
@@ -90,7 +90,7 @@ struct EmbedCommand: AsyncParsableCommand {
             or: "\(vectors.count) × \(vectors.dimension) to \(output), ids to \(vectors.idsFile.relativePath)")
     }
 
-    /// Says what an embedding API will be asked in all, and stops where that is more than is allowed. A pipe is planned block by block.
+    /// Tells what an embedding API will be asked in all, and stops if that is above a limit. A pipe is planned block by block.
     private func announce(_ model: ArtefactModel, count: Int?) async throws {
         let stored = model.manifest.blackBoxSource
         guard count != nil, let opened = try options.blackBox.openedProvider(shared, default: stored) else { return }
@@ -121,7 +121,7 @@ struct EmbedCommand: AsyncParsableCommand {
         return try self.as == .query ? CheckedTexts(queries: url) : CheckedTexts(documents: url)
     }
 
-    /// Reads all texts once, keeping none. A pipe can be read once only: its texts are checked as they come.
+    /// Reads and checks all texts without keeping them. A pipe can be read only once, so its texts are checked as they come.
     /// - Returns: their number; nil for a pipe.
     private func checkTexts() throws -> Int? {
         var status = stat()
@@ -142,12 +142,12 @@ struct EmbedCommand: AsyncParsableCommand {
     }
 }
 
-/// The progress of embedding block by block, one bar for both halves: a text is done when both are.
+/// The progress of embedding block by block. One bar shows both halves: a text is done when both halves are.
 private final class JoiningProgress: Sendable {
     private struct State {
         /// Texts of earlier blocks.
         var before = 0
-        /// Texts of this block, and for how many of them each half is there.
+        /// Number of texts of this block, and for how many of them each half is done.
         var texts = 0
         var asked = 0
         var computed = 0
@@ -164,14 +164,14 @@ private final class JoiningProgress: Sendable {
         state.withLock { $0 = State(before: $0.before + $0.texts, texts: texts) }
     }
 
-    /// What the black box has answered of this block.
+    /// Reports the texts of this block that the black box has answered.
     @Sendable func asked(_ counts: EmbeddingCounts) {
         update {
             $0.asked = counts.distinct == 0 ? 0 : $0.texts * (counts.distinct - counts.remaining) / counts.distinct
         }
     }
 
-    /// What the local encoder has made of this block; it begins when the black box has answered all.
+    /// Reports the texts of this block that the local encoder has computed. It begins when the black box has answered all of them.
     func computed(_ texts: Int) {
         update { ($0.asked, $0.computed) = ($0.texts, texts) }
     }

@@ -5,11 +5,11 @@ import MafinReport
 import MafinRetrieval
 import MafinWorkflows
 
-/// `mafin evaluate`: every system on one split, each against the black box.
+/// `mafin evaluate`: measures every system on one split and compares each with the black box.
 struct EvaluateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "evaluate",
-        abstract: "Compare an artefact with the black box, and with everything simpler, on one split.",
+        abstract: "Compare an artefact and all simpler systems with the black box, on one split.",
         usage: "mafin evaluate <artefact> --data <path> [<options>]",
         discussion: """
             Each system is compared with the black box, query by query: the difference, its 95 % paired-bootstrap interval, and the p-value of a \
@@ -58,7 +58,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     }
 }
 
-/// `--metrics`: a list of metric names.
+/// The value of `--metrics`: a list of metric names.
 struct MetricList: Equatable, CustomStringConvertible {
     var metrics: [Metric]
 

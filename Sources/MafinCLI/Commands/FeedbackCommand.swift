@@ -15,10 +15,10 @@ struct FeedbackCommand: AsyncParsableCommand {
 struct FeedbackExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
-        abstract: "Make a collection of the marks, to train on.",
+        abstract: "Make a collection of the marks, for training.",
         discussion: """
-            Where several keys marked the same document for a query, most of them decide, and the latest in a tie. Marks of documents that \
-            the index does not hold are left out and counted. The service may go on while this runs.
+            If several keys marked the same document for a query, the majority decides, and in a tie the latest mark. Marks of documents that \
+            the index does not hold are left out and counted. The service can keep running meanwhile.
             """)
 
     @Argument(help: "Folder that 'mafin serve --feedback' writes to.", completion: .directory)

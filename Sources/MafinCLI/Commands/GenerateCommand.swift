@@ -6,7 +6,7 @@ import MafinGeneration
 import MafinProviderWorkflows
 import MafinReport
 
-/// `mafin generate`: queries for a corpus that has none.
+/// `mafin generate`: writes queries for a corpus that has none.
 struct GenerateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate",
@@ -69,7 +69,7 @@ struct GenerateCommand: AsyncParsableCommand {
         try format.print(report, or: "\(Self.table(report).text())written to \(output)")
     }
 
-    /// What came of it, for people.
+    /// The counts, for people.
     static func table(_ report: GenerationReport) -> Table {
         func list(_ counts: [String: Int]) -> String {
             counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) \($0.key)" }.joined(

@@ -8,7 +8,7 @@ import MafinRetrieval
 import MafinServer
 import MafinWorkflows
 
-/// `mafin index`: a collection's documents, embedded by both encoders, ready to be searched by `mafin serve`.
+/// `mafin index`: embeds a collection's documents with both encoders and writes the index that `mafin serve` searches.
 struct IndexCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "index",
@@ -56,7 +56,7 @@ struct IndexCommand: AsyncParsableCommand {
             begun += block.count
             return block.isEmpty ? nil : block.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
         }
-        // What has been begun is announced and booked already: said again, it would count against the limit twice.
+        // Batches that were begun are already announced and counted. Announcing them again would count them twice against the limit.
         let blackBox = try await options.makeBlackBox(
             model, shared,
             use: BlackBoxUse(announcesPlans: !options.blackBox.asking.batch, progress: { _ in }))

@@ -6,7 +6,7 @@ import MafinMethod
 import MafinPipeline
 import MafinReport
 
-/// `mafin inspect`: what an artefact is.
+/// `mafin inspect`: describes an artefact.
 struct InspectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",

@@ -29,7 +29,7 @@ struct ModelPullCommand: AsyncParsableCommand {
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
 
-    /// What `--json` prints.
+    /// The output of `--json`.
     private struct Summary: Encodable {
         struct File: Encodable {
             var name: String
@@ -87,7 +87,7 @@ final class PullProgress: Sendable {
     private struct State {
         var bar: ProgressBar?
         var last: HubProgress?
-        /// Bytes downloaded so far; the others were there already.
+        /// Bytes downloaded so far. The other bytes were on this machine before.
         var downloaded: Int64 = 0
     }
 
@@ -102,7 +102,7 @@ final class PullProgress: Sendable {
 
     func update(_ now: HubProgress) {
         state.withLock { state in
-            // The first report of a file says what was there of it. Only what comes after was downloaded.
+            // The first report of a file says how much of it was there before. Only later bytes were downloaded.
             if let last = state.last, last.file == now.file, last.filesDone == now.filesDone, now.bytes > last.bytes {
                 state.downloaded += now.bytes - last.bytes
             }

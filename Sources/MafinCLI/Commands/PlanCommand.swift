@@ -6,7 +6,7 @@ import MafinProviderWorkflows
 import MafinProviders
 import MafinReport
 
-/// `mafin plan`: what a collection would cost, before anything is sent.
+/// `mafin plan`: tells what a collection would cost. Nothing is sent.
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
@@ -44,7 +44,7 @@ struct PlanCommand: AsyncParsableCommand {
         }
     }
 
-    /// The plan, and the sums that follow from it, for programs.
+    /// The plan and its sums, for programs.
     private struct Summary: Encodable {
         var plan: EmbeddingPlan
         var toAsk: Int

@@ -71,7 +71,7 @@ struct ProviderShowCommand: AsyncParsableCommand {
         let catalog = try ProfileCatalog()
         var profile = try catalog.profile(name)
         if let model { profile = try profile.adapted(to: model) }
-        // Printed as it was written, with its comments, unless it builds on other profiles.
+        // The profile is printed as it was written, with its comments, unless it extends other profiles.
         let texts = catalog.texts(of: name)
         let standsAlone = texts.count == 1 && !texts[0].contains("\nextends")
         try format.print(

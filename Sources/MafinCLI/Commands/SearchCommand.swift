@@ -5,7 +5,7 @@ import MafinPipeline
 import MafinReport
 import MafinWorkflows
 
-/// `mafin search`: one query against a collection, with both parts of each score.
+/// `mafin search`: ranks a collection's documents for one query, with both parts of each score.
 struct SearchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "search",

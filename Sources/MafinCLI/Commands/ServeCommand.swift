@@ -6,7 +6,7 @@ import MafinPipeline
 import MafinProviderWorkflows
 import MafinServer
 
-/// `mafin serve`: a trained artefact behind the endpoints that clients already call, and a page that shows what it does.
+/// `mafin serve`: serves a trained artefact with the endpoints of other embedding APIs, and with a page that shows its effect.
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
@@ -110,14 +110,14 @@ struct ServeCommand: AsyncParsableCommand {
         try access.requireKeys(keys, host: host)
         let workflow = try workflow()
         var service = try serviceOptions()
-        // The price of the artefact that is there now, until the next start.
+        // The price of the present artefact's black box. It stays until the next start.
         service.pricePerMillionTokens = try workflow.price()
         try await run(workflow, service, keys)
     }
 
-    /// What is served.
+    /// The workflow that opens the artefact and its black box.
     func workflow() throws -> ServingWorkflow {
-        // What each call will ask is in the metrics, not in the log.
+        // The texts of each call are counted in the metrics. They are not announced in the log.
         var silent = shared
         silent.quiet = true
         var workflow = ServingWorkflow(
@@ -171,9 +171,9 @@ struct ServeCommand: AsyncParsableCommand {
     }
 }
 
-/// Who may ask, and how the connection is encrypted.
+/// Which clients may send requests, and how connections are encrypted.
 struct AccessOptions: ParsableArguments {
-    /// Where keys are looked for besides the file.
+    /// The variable that may hold keys in addition to the file.
     static let keysVariable = "MAFIN_SERVE_KEYS"
 
     @Option(
@@ -221,7 +221,7 @@ struct AccessOptions: ParsableArguments {
         if noKeys, keysFile != nil { throw ValidationError("--no-keys does not go with --keys-file.") }
     }
 
-    /// Refuses to let strangers ask by mistake.
+    /// Stops a service that other machines can reach without keys, unless `--no-keys` allows it.
     func requireKeys(_ keys: KeyRing, host: String) throws {
         guard !keys.areRequired, !isOfThisMachine(host), !noKeys else { return }
         throw ValidationError(
@@ -229,8 +229,8 @@ struct AccessOptions: ParsableArguments {
         )
     }
 
-    /// Names that requests may call the service by. A service for this machine alone could be reached by a page in a browser here, under a
-    /// name that the page's author chose, so its names are limited. A service for other machines may have any name, unless names are given.
+    /// The host names that requests may use; nil for any. A web page in a browser on this machine could reach a service for this machine alone
+    /// under a name that the page's author chose, so its names are limited. A service for other machines may have any name, unless names are given.
     func allowedHosts(boundTo host: String) -> Set<String>? {
         guard isOfThisMachine(host) || !allowedHost.isEmpty else { return nil }
         let names = [host] + allowedHost
@@ -248,7 +248,7 @@ struct AccessOptions: ParsableArguments {
     }
 }
 
-/// The bounds on what clients may take.
+/// The limits for clients.
 struct ServingBounds: ParsableArguments {
     @Option(
         help: .expert(

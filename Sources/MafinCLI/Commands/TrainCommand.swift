@@ -5,7 +5,7 @@ import MafinPipeline
 import MafinRetrieval
 import MafinWorkflows
 
-/// `mafin train`: from texts, labels and a black box to an artefact.
+/// `mafin train`: trains an artefact from texts, labels and a black box.
 struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
@@ -112,7 +112,7 @@ extension ModeChoice.Mode: ExpressibleByArgument {}
 extension Contender: ExpressibleByArgument {}
 extension Mixture.Layout: ExpressibleByArgument {}
 
-/// `--rivals`: a list of methods.
+/// The value of `--rivals`: a list of methods.
 struct RivalList: Equatable, CustomStringConvertible {
     var contenders: [Contender]
 
@@ -139,7 +139,7 @@ struct RivalList: Equatable, CustomStringConvertible {
     var description: String { contenders.isEmpty ? "none" : contenders.map(\.rawValue).joined(separator: ",") }
 }
 
-/// Flags of the optimiser and the objective; all of them for experts.
+/// Flags of the optimiser and the objective. All of them are for experts.
 struct TuningOptions: ParsableArguments {
     @Option(
         help: .expert(
@@ -185,7 +185,7 @@ struct TuningOptions: ParsableArguments {
         try require(["--epochs": epochs, "--patience": patience], atLeast: 1)
     }
 
-    /// What the flags say.
+    /// The settings that the flags give.
     var tuning: TrainingTuning {
         var tuning = TrainingTuning()
         tuning.loss = loss

@@ -5,7 +5,7 @@ import MafinCommandLine
 import MafinProviderWorkflows
 import MafinProviders
 
-/// How an embedding API is asked, and for how much money. None of it changes the vector of a text that fits the model.
+/// How an embedding API is asked, and for how much money. No flag here changes the vector of a text that fits the model.
 struct AskingOptions: ParsableArguments {
     @Option(
         help: .expert(
@@ -122,7 +122,7 @@ struct AskingOptions: ParsableArguments {
     /// How servers are reached.
     var connection: ConnectionChoice { server.choice(timeout: requestTimeout.duration) }
 
-    /// What the flags say.
+    /// The settings that the flags give.
     func settings(key: APIKeySource) throws -> ProviderSettings {
         var settings = ProviderSettings()
         settings.key = key

@@ -6,7 +6,7 @@ import MafinProviderWorkflows
 import MafinProviders
 import MafinWorkflows
 
-/// Whose vectors the first half is, and how they are asked for.
+/// The black box whose vectors are the first half, and how it is asked.
 ///
 /// ```swift
 /// let blackBox = try await options.blackBox.make(shared: shared, default: manifest.blackBoxSource)
@@ -63,7 +63,7 @@ struct BlackBoxOptions: ParsableArguments {
         if let blackBox { try requireFit(to: blackBox) }
     }
 
-    /// What the flags name, or nil without `--black-box`: the artefact's own black box is meant.
+    /// The black box that the flags name; nil without `--black-box`, which means the artefact's own.
     var source: BlackBoxSource? {
         blackBox.map {
             BlackBoxSource(
@@ -72,8 +72,8 @@ struct BlackBoxOptions: ParsableArguments {
         }
     }
 
-    /// The black box that is meant: that of the flags, else the one given, with what single flags change of it.
-    /// - Throws: `ValidationError` where there is neither, or a flag does not fit its kind.
+    /// The black box of the flags, or else the stored one with the changes of single flags.
+    /// - Throws: `ValidationError` if there is neither, or if a flag does not fit its kind.
     func source(default stored: BlackBoxSource?) throws -> BlackBoxSource {
         if let source { return source }
         guard var source = stored else {
@@ -81,7 +81,7 @@ struct BlackBoxOptions: ParsableArguments {
                 "--black-box is missing: vectors:PATH, local:NAME-OR-FOLDER or PROVIDER:MODEL such as openai:MODEL.")
         }
         try requireFit(to: source.specification)
-        // A path of the command line is taken as it is; one of an artefact is looked for.
+        // A path from the command line is used as it is. A path from an artefact is looked for.
         source.resolvedPath = try source.currentPath()
         source.baseURL = try baseURL ?? trustedAddress(of: source)
         source.dimensions = dimensions ?? source.dimensions
@@ -95,7 +95,7 @@ struct BlackBoxOptions: ParsableArguments {
         get throws { try BlackBoxFactory(settings, context: WorkflowContext()).catalog() }
     }
 
-    /// The address of an artefact's black box, or nil for the provider's own. Artefacts can come from strangers, so nothing in one decides
+    /// The address of an artefact's black box; nil for the provider's own. Artefacts can come from strangers, so nothing in an artefact decides
     /// where texts and keys go.
     /// - Throws: `ProviderError.untrustedAddress` for any other address.
     private func trustedAddress(of source: BlackBoxSource) throws -> String? {
@@ -108,7 +108,7 @@ struct BlackBoxOptions: ParsableArguments {
         return nil
     }
 
-    /// What opens black boxes and caches as the flags say.
+    /// Opens black boxes and caches as the flags say.
     func factory(
         _ shared: SharedOptions, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws -> BlackBoxFactory {
@@ -124,7 +124,7 @@ struct BlackBoxOptions: ParsableArguments {
         }
     }
 
-    /// The black box, ready to be asked: that of the flags, else the one given.
+    /// Opens the black box of the flags, or else the stored one.
     func make(
         shared: SharedOptions, default stored: BlackBoxSource? = nil, use: BlackBoxUse = BlackBoxUse(),
         environment: [String: String] = ProcessInfo.processInfo.environment
@@ -134,11 +134,11 @@ struct BlackBoxOptions: ParsableArguments {
         return try await factory(shared, environment: environment).open(source(default: stored), use: use)
     }
 
-    /// Opens it, for a workflow.
+    /// A closure that opens the black box, for a workflow.
     func opening(_ shared: SharedOptions) -> BlackBoxOpening { { try await make(shared: shared, default: $0) } }
 
     /// The provider's model that the flags name.
-    /// - Throws: `ValidationError` where they name something else.
+    /// - Throws: `ValidationError` if they name something else.
     func openedProvider(_ shared: SharedOptions) throws -> BlackBoxFactory.OpenedProvider {
         guard let opened = try openedProvider(shared, default: nil) else {
             throw ValidationError(
@@ -147,7 +147,7 @@ struct BlackBoxOptions: ParsableArguments {
         return opened
     }
 
-    /// The provider's model that the flags name, else the one stored; nil for anything that is no provider's.
+    /// The provider's model that the flags name, or else the stored one; nil if the black box is not a provider's.
     func openedProvider(
         _ shared: SharedOptions, default stored: BlackBoxSource?
     ) throws -> BlackBoxFactory.OpenedProvider? {
@@ -156,7 +156,7 @@ struct BlackBoxOptions: ParsableArguments {
         return try factory(shared).provider(name, model: model, source: source)
     }
 
-    /// Refuses flags that make no sense where somebody waits for the answer.
+    /// Refuses flags that make no sense in a command whose user waits for the answer.
     func refuseBatches(of command: String) throws {
         for (flag, isGiven, reason) in [
             ("--batch", asking.batch, "a batch is answered within a day"),
@@ -167,7 +167,7 @@ struct BlackBoxOptions: ParsableArguments {
         }
     }
 
-    /// Refuses flags that would have to change vectors and cannot. Flags that only say how to ask do no harm.
+    /// Refuses flags that should change vectors but cannot for this kind of black box. Flags that only say how to ask are harmless.
     private func requireFit(to specification: BlackBoxSpecification) throws {
         let isServer = if case .provider = specification { true } else { false }
         if case .provider(let name, _) = specification, !(try catalog.names.contains(name)) {

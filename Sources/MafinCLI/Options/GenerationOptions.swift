@@ -6,7 +6,7 @@ import MafinGeneration
 import MafinProviderWorkflows
 import MafinWorkflows
 
-/// What queries are made, and which are kept.
+/// Which queries are made, and which of them are kept.
 struct GenerationOptions: ParsableArguments {
     @OptionGroup var languageModel: LanguageModelOptions
 
@@ -78,7 +78,7 @@ struct GenerationOptions: ParsableArguments {
         }
     }
 
-    /// The generation that the flags ask for.
+    /// The workflow that the flags ask for.
     func workflow(
         data: String, output: String, seed: UInt64, blackBox: BlackBoxOptions, shared: SharedOptions
     ) -> GenerationWorkflow {
@@ -116,7 +116,7 @@ struct GenerationOptions: ParsableArguments {
     }
 }
 
-/// `--pieces`: kinds of pieces of a passage.
+/// The value of `--pieces`: kinds of pieces of a passage.
 struct PieceList: Equatable, CustomStringConvertible {
     var kinds: [GeneratedQuery.Origin]
 

@@ -126,7 +126,7 @@ struct LanguageModelOptions: ParsableArguments {
         return ChatPrice(input: parts[0], output: parts[1])
     }
 
-    /// What may be spent, and how fast.
+    /// The limits of money, requests and rates.
     var limits: ChatLimits {
         var limits = ChatLimits()
         limits.price = price
@@ -137,7 +137,7 @@ struct LanguageModelOptions: ParsableArguments {
         return limits
     }
 
-    /// A model, ready to be asked, with the cache and the connection of the black box.
+    /// Opens a language model, with the cache and the connection of the black box.
     func open(
         _ specification: Specification, blackBox: BlackBoxOptions, shared: SharedOptions
     ) throws -> LanguageModelFactory.Opened {
@@ -145,7 +145,7 @@ struct LanguageModelOptions: ParsableArguments {
         return try factory.open(specification.provider, model: specification.model)
     }
 
-    /// What the flags say. Address, key and headers of the flags are the writer's: no other provider is sent them.
+    /// The settings that the flags give. Address, key and headers of the flags belong to the writer. No other provider is sent them.
     private func settings(asking: AskingOptions) throws -> LanguageModelFactory.Settings {
         var settings = LanguageModelFactory.Settings()
         settings.provider = llm?.provider

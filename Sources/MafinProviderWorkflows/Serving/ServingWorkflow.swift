@@ -48,7 +48,7 @@ package struct ServingWorkflow: Sendable {
             retry: retry, maximumQueryBytes: maximumQueryBytes,
             cacheOpened: { cache in opened.withLock { $0 = cache } },
             progress: { counts in
-                // The first report of a call says what the cache holds, and so what will be asked.
+                // The first report of a call says how many texts are in the cache, and so how many will be asked.
                 if counts.asked == 0 { metrics.recordCache(hits: counts.cached, asked: counts.remaining) }
             })
         let blackBox = try await ArtefactOpening.blackBox(of: model) { _ in try await factory.open(source, use: use) }
@@ -70,8 +70,8 @@ package struct ServingWorkflow: Sendable {
         return loaded
     }
 
-    /// Clients wait for each answer: there is one more attempt at once, and no waiting for a black box that asks to come back later. Where
-    /// the local half can answer alone, there is not even that.
+    /// Clients wait for each answer. So a failed call is tried once more at once, and the service does not wait for a black box that asks to come
+    /// back later. If the local half can answer alone, there is no second attempt.
     private var retry: RetryPolicy {
         degrades
             ? RetryPolicy(maximumAttempts: 1, longestServerDelay: .zero, patience: .zero)
@@ -80,7 +80,7 @@ package struct ServingWorkflow: Sendable {
                 longestServerDelay: .seconds(1), patience: .seconds(2))
     }
 
-    /// Stored answers are known by id; clients send texts.
+    /// Lets a black box of stored vectors be asked by text, because clients send texts and no ids.
     func askedByText(_ blackBox: any BlackBox) throws -> any BlackBox {
         guard blackBox is StoredVectors else { return blackBox }
         if let data {

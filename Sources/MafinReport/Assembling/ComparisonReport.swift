@@ -22,7 +22,7 @@ public struct ComparisonReport {
     public let scores: PairScores?
     /// The commands that put the artefact to use, with or without BM25.
     public let shippingCommand: (_ usesBM25: Bool) -> String
-    /// How the figures were made; choices of each system are added here. Its machine is the one on which times were measured.
+    /// How the figures were made. ``facts(onProgress:)`` adds each system's choices. Its machine is the one on which times were measured.
     public let provenance: ProvenanceFacts
 
     /// All parts.
@@ -45,7 +45,7 @@ public struct ComparisonReport {
     private var collection: RetrievalCollection { splits.collection }
     private var plan: ComparisonPlan { comparison.plan }
 
-    /// Computes the facts. It takes seconds to minutes, because words are left out of texts one by one.
+    /// Computes the facts. It takes seconds to minutes, because texts are encoded again without each of their words.
     /// - Parameter onProgress: called with each step.
     /// - Throws: errors of labels, encoders and files.
     public func facts(onProgress: (String) -> Void = { _ in }) throws -> ComparisonFacts {
@@ -158,7 +158,7 @@ public struct ComparisonReport {
         }
     }
 
-    /// What the groups say about a system's gain: whether it holds for documents that were not in training, and for queries without twins.
+    /// Sentences on a system's gain by group: for documents that were not answers in training, and for queries without twins.
     private func subsetNotes(_ facts: ComparisonFacts, of system: String) -> [String] {
         guard let results = facts.system(named: system)?.subsets else { return [] }
         func figure(_ name: String) -> String? {
@@ -186,7 +186,7 @@ public struct ComparisonReport {
         return notes
     }
 
-    /// With fewer queries an interval says little.
+    /// With fewer queries an interval is too wide to predict anything.
     private static let fewQueries = 30
 
     private var sweeps: [LambdaSweepFacts]? {
@@ -217,7 +217,7 @@ public struct ComparisonReport {
         let found = try comparison.suspectedNegatives(labels: [qrels, try splits.qrels(.dev), try splits.qrels(.train)])
         return SuspectFacts(
             method:
-                "Unlabelled documents that the black box and the encoder as released both rank first, over the queries of all splits.",
+                "Unlabelled documents that the black box and the released encoder both rank first, over the queries of all splits.",
             found: found.count,
             suspects: found.prefix(Self.shownSuspects).map { query, document in
                 .init(
@@ -226,7 +226,8 @@ public struct ComparisonReport {
             })
     }
 
-    /// Wins and losses whose words are explained, for the first few also the document's: each word is a text to encode.
+    /// Number of wins, and of losses, whose words are explained. For the first few the document's words are explained too. Each word costs one
+    /// text to encode.
     private static let attributedQueries = 5
     private static let attributedDocuments = 2
 
@@ -240,7 +241,7 @@ public struct ComparisonReport {
         let words = LeaveOneOut(model)
         func attribute(_ list: inout [QueryExample]) throws {
             for index in list.indices.prefix(Self.attributedQueries) {
-                // The first relevant document, or else the first of all.
+                // The first relevant document, or the first document if none is relevant.
                 let ranking = list[index].systemRanking
                 guard let shown = ranking.first(where: \.isRelevant) ?? ranking.first,
                     let found = collection.document(shown.id)

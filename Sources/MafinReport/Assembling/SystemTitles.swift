@@ -70,7 +70,7 @@ enum SystemTitles {
                 .sorted { ($1.1, $0.0) < ($0.1, $1.0) }
                 .map { "\($0) \(Number.mean($1))" }.joined(separator: ", ")
         }
-        // The weight of a query memory means nothing without its scale.
+        // The weight of a query memory has no meaning without its scale.
         let isMemory = choices["bandwidth"] != nil
         return words.compactMap { key, text in
             guard let value = choices[key]?.number, !(isMemory && key == "weight") else { return nil }

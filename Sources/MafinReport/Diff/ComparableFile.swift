@@ -1,7 +1,7 @@
 import Foundation
 import MafinRetrieval
 
-/// What a file that is to be compared holds.
+/// The content of a file that is to be compared.
 public enum ComparableFile: Sendable {
     /// A TREC run.
     case run(Run)
@@ -14,14 +14,14 @@ public enum ComparableFile: Sendable {
         guard let head = try? FileHandle(forReadingFrom: url).read(upToCount: 64) else {
             throw RetrievalError.missingFile(path: url.path, expected: "a TREC run, or a report as JSON")
         }
-        // The byte order mark of UTF-8 is no white space.
+        // UTF-8's byte order mark does not count as white space.
         let first = head.first { ![0x20, 0x09, 0x0A, 0x0D, 0xEF, 0xBB, 0xBF].contains($0) }
         guard first == UInt8(ascii: "{") else {
             self = .run(try Run(contentsOf: url))
             return
         }
         let data = try Data(contentsOf: url)
-        // Reports of comparisons say what they are; evaluations do not.
+        // Reports of comparisons name their schema. Evaluations do not.
         let schema = try? JSONDecoder().decode(ComparisonFacts.Head.self, from: data).schema
         if schema == nil, let report = try? JSONDecoder().decode(EvaluationReport.self, from: data) {
             self = .report(ComparisonFacts(title: url.deletingPathExtension().lastPathComponent, report))

@@ -3,14 +3,14 @@ import MafinRetrieval
 extension ComparisonFacts {
     /// Two runs as a comparison, to be shown as a page: the first is the baseline.
     /// - Parameters:
-    ///   - metric: what says who won; the standard metrics are there too.
+    ///   - metric: the metric that decides which run is better on a query. The page has the standard metrics too.
     ///   - collection: texts of queries and documents; `nil`: identifiers are shown.
-    /// - Throws: `RetrievalError/noJudgedQueries(path:)` where no query has a relevant document.
+    /// - Throws: `RetrievalError/noJudgedQueries(path:)` if no query has a relevant document.
     public init(
         first: (name: String, run: Run), second: (name: String, run: Run), qrels: Qrels, split: String, metric: Metric,
         collection: RetrievalCollection? = nil
     ) throws {
-        // Both may bear one name, such as two folders' mafin.run.
+        // Both may have the same name, such as mafin.run in two folders.
         let second = first.name == second.name ? (name: "\(second.name) (second)", run: second.run) : second
         let metrics = [metric] + Metric.standard.filter { $0 != metric }
         let evaluations = [first, second].map {
@@ -30,7 +30,7 @@ extension ComparisonFacts {
 
     /// One system of two reports as a comparison, to be shown as a page: the first report is the baseline.
     /// - Parameter difference: the reports' difference; its metric is shown, over the queries of both.
-    /// - Returns: `nil` where a report holds no values of single queries of this system.
+    /// - Returns: `nil` if a report has no values of single queries for this system.
     public init?(
         _ difference: ReportDifference, system name: String, first: ComparisonFacts, second: ComparisonFacts
     ) {

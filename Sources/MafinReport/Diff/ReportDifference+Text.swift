@@ -1,7 +1,7 @@
 import MafinRetrieval
 
 extension ReportDifference {
-    /// For a terminal.
+    /// The difference as text for a terminal.
     public func text(shown: Int = RunDifference.shownQueries) -> String {
         var parts = ["\(first) → \(second)\n"]
         if !notes.isEmpty { parts.append(notes.joined(separator: "\n") + "\n") }

@@ -26,7 +26,7 @@ public struct ReportDifference: Sendable, Equatable, Codable {
         public var changes: [QueryChange]
     }
 
-    /// One system that stands in both reports.
+    /// One system that is in both reports.
     public struct System: Sendable, Equatable, Codable {
         /// ``SystemFacts/name``.
         public var name: String
@@ -34,7 +34,7 @@ public struct ReportDifference: Sendable, Equatable, Codable {
         public var first: [Metric: Double]
         /// Means in the second report.
         public var second: [Metric: Double]
-        /// Query by query in the metric that decides; `nil` where a report holds no values of single queries.
+        /// Query by query in the metric that decides; `nil` if a report has no values of single queries.
         public var paired: Paired?
     }
 
@@ -56,13 +56,13 @@ public struct ReportDifference: Sendable, Equatable, Codable {
     public var systemsOnlyInFirst: [String]
     /// Systems of the second report alone.
     public var systemsOnlyInSecond: [String]
-    /// What else differs and may explain a change, each in a sentence.
+    /// Other differences of the reports that may explain a change, each in a sentence.
     public var notes: [String]
 
     /// Compares two reports.
-    /// - Parameter metric: what is compared query by query; `nil`: the metric that decides in the second report.
-    /// - Throws: ``ReportError/incomparable(first:second:reason:)`` where no system is in both, where no common system has the metric, or where both hold
-    ///   values of single queries, but of none in common.
+    /// - Parameter metric: what is compared query by query; `nil` for the metric that decides in the second report.
+    /// - Throws: ``ReportError/incomparable(first:second:reason:)`` if no system is in both reports, if no common system has the metric, or if both
+    ///   have values of single queries but no query in common.
     public init(
         first: (name: String, facts: ComparisonFacts), second: (name: String, facts: ComparisonFacts),
         metric: Metric? = nil, bootstrap: PairedBootstrap = PairedBootstrap(),
@@ -100,7 +100,7 @@ public struct ReportDifference: Sendable, Equatable, Codable {
         systemsOnlyInSecond = second.facts.systems.map(\.name).filter { !names.0.contains($0) }
         notes = Self.notes(first.facts, second.facts)
 
-        // One column a system, so that all share their resamples.
+        // One column for each system, so that all systems share the resamples.
         let columns = common.map { name -> (first: [Double], second: [Double])? in
             guard let mine = first.facts.perQuery?.values(of: name, in: metric),
                 let theirs = second.facts.perQuery?.values(of: name, in: metric), !queries.isEmpty

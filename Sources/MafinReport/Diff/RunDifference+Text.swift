@@ -1,10 +1,10 @@
 import MafinRetrieval
 
 extension RunDifference {
-    /// Queries to list on either side, and names to list of those in one run only.
+    /// How many queries are listed on either side, and how many of those that are in one run only.
     public static let shownQueries = 10
 
-    /// For a terminal.
+    /// The difference as text for a terminal.
     public func text(shown: Int = shownQueries) -> String {
         var parts = [summary]
         for (name, missing, queries) in [(first, second, onlyInFirst), (second, first, onlyInSecond)]

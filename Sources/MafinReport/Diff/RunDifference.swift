@@ -1,8 +1,8 @@
 import MafinRetrieval
 
-/// What changed from one run to another, query by query. Runs of any tool will do.
+/// What changed from one run to another, query by query. The runs may come from any tool.
 public struct RunDifference: Sendable, Equatable, Codable {
-    /// A relevant document that came into the first ranks, or left them.
+    /// A relevant document that entered the first ranks or left them.
     public struct Move: Sendable, Equatable, Codable {
         /// The document.
         public var document: String
@@ -26,20 +26,20 @@ public struct RunDifference: Sendable, Equatable, Codable {
         public var firstTop: String?
         /// The first document of the second run; `nil` where it has no result list.
         public var secondTop: String?
-        /// Documents that stand in the first ranks of both.
+        /// Number of documents that are in the first ranks of both.
         public var overlap: Int
-        /// Relevant documents that came into the first ranks.
+        /// Relevant documents that entered the first ranks.
         public var gained: [Move]
         /// Relevant documents that left the first ranks.
         public var lost: [Move]
 
         /// Second minus first; 0 without labels.
         public var change: Double { (second ?? 0) - (first ?? 0) }
-        /// Whether the first document is another.
+        /// Whether the first document changed.
         public var isTopChanged: Bool { firstTop != secondTop }
     }
 
-    /// What the labels say.
+    /// The difference in a metric, by labels.
     public struct Measured: Sendable, Equatable, Codable {
         /// The metric.
         public var metric: Metric
@@ -59,7 +59,7 @@ public struct RunDifference: Sendable, Equatable, Codable {
     public var first: String
     /// Name of the second run.
     public var second: String
-    /// Ranks that count as the first ones.
+    /// How many ranks count as the first ranks.
     public var depth: Int
     /// Queries that only the first run answers. With labels they count 0 for the second.
     public var onlyInFirst: [String]
@@ -67,14 +67,14 @@ public struct RunDifference: Sendable, Equatable, Codable {
     public var onlyInSecond: [String]
     /// Queries that both runs answer.
     public var commonQueries: Int
-    /// The queries that are compared: with labels all judged ones with a relevant document, else those that both runs answer.
+    /// The queries that are compared: with labels all judged queries with a relevant document, without labels those that both runs answer.
     public var queries: [QueryChange]
-    /// What the labels say; `nil` without labels.
+    /// The difference in a metric; `nil` without labels.
     public var measured: Measured?
 
     /// Compares two runs.
     /// - Parameter qrels: labels; `nil`: only ranks are compared.
-    /// - Throws: ``ReportError/incomparable(first:second:reason:)`` where the runs have no query in common, or the labels know
+    /// - Throws: ``ReportError/incomparable(first:second:reason:)`` if the runs have no query in common, or the labels have a relevant document for
     ///   none of their queries.
     public init(
         first: (name: String, run: Run), second: (name: String, run: Run), qrels: Qrels? = nil,
@@ -144,10 +144,10 @@ public struct RunDifference: Sendable, Equatable, Codable {
             lost: standing(in: before, notIn: after))
     }
 
-    /// Queries whose first document is another.
+    /// Number of queries whose first document changed.
     public var changedTops: Int { queries.count(where: \.isTopChanged) }
 
-    /// Mean number of documents that stand in the first ranks of both.
+    /// Mean number of documents that are in the first ranks of both.
     public var meanOverlap: Double {
         queries.isEmpty ? 0 : Double(queries.reduce(0) { $0 + $1.overlap }) / Double(queries.count)
     }

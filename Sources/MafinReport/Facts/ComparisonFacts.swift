@@ -6,20 +6,20 @@ import MafinRetrieval
 /// They are plain values. Sections that were not measured are `nil`, and ``omissions`` says why. The JSON holds all fields of an
 /// ``MafinRetrieval/EvaluationReport`` under the same names, so a program that reads one reads the other.
 public struct ComparisonFacts: Sendable, Equatable, Codable {
-    /// What ``schema`` holds.
+    /// The value of ``schema``.
     public static let schemaName = "mafin-comparison"
     /// The version that this library writes, and the newest that it reads. Since version 2 the verdict has its own tests, and intervals and p of
     /// systems with several seeds include the variance between seeds.
     public static let currentSchemaVersion = 2
 
-    /// Says what the JSON is.
+    /// Marks the JSON as a report of this schema.
     public private(set) var schema = schemaName
     /// Version of the JSON's layout.
     public private(set) var schemaVersion = currentSchemaVersion
 
     /// What was compared, in a few words: the heading of the page.
     public var title: String
-    /// When, as ISO 8601 writes it.
+    /// When it was made, in the format of ISO 8601.
     public var created: String?
     /// The split that was measured.
     public var split: String
@@ -40,7 +40,7 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
     public var headToHead: HeadToHeadFacts?
     /// How differences were tested.
     public var statistics: StatisticsFacts?
-    /// Groups of queries that are reported apart.
+    /// Groups of queries that have figures of their own.
     public var subsets: [QuerySubset]?
     /// Every query's values.
     public var perQuery: PerQueryFacts?
@@ -50,7 +50,7 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
     public var lambdaSweeps: [LambdaSweepFacts]?
     /// The gain by the number of labelled queries.
     public var learningCurve: LearningCurveFacts?
-    /// Queries that gained and lost most.
+    /// The queries that gained and lost most.
     public var examples: ExampleFacts?
     /// How scores are distributed.
     public var scoreHistograms: [ScoreHistogramFacts]?
@@ -82,7 +82,7 @@ extension ComparisonFacts {
         verdict.map { VerdictFacts.answer($0.decision, title(of: $0.system)) }
     }
 
-    /// Whether intervals and p include the variance between seeds; `nil` where nothing was trained.
+    /// A sentence on whether intervals and p include the variance between seeds; `nil` if nothing was trained.
     var seedNote: String? {
         guard trainingCurves != nil || systems.contains(where: { $0.seeds != nil }) else { return nil }
         return systems.contains { $0.seeds != nil }
@@ -90,7 +90,7 @@ extension ComparisonFacts {
             : "Each method was trained with one seed: the variance between seeds is not included."
     }
 
-    /// The facts without texts, curves and values of single queries: what a program reads first.
+    /// The facts without texts, curves and values of single queries: the part that programs need first.
     public var summary: ComparisonFacts {
         var facts = self
         facts.perQuery = nil
@@ -111,7 +111,7 @@ extension ComparisonFacts {
             systems: systems.map { SystemEvaluation(name: $0.name, metrics: $0.metrics, difference: $0.difference) })
     }
 
-    /// The system of a name.
+    /// The system with this name.
     public func system(named name: String) -> SystemFacts? { systems.first { $0.name == name } }
 
     func title(of name: String) -> String { system(named: name)?.displayName ?? name }
@@ -133,14 +133,14 @@ public struct Omission: Sendable, Equatable, Codable {
 
 extension ComparisonFacts {
     /// The facts as JSON at full precision, keys sorted.
-    /// - Throws: `EncodingError` where a number is not finite.
+    /// - Throws: `EncodingError` if a number is not finite.
     public func json() throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
     }
 
-    /// What every version has.
+    /// The fields that every version has.
     struct Head: Decodable {
         var schema: String?
         var schemaVersion: Int?
@@ -148,7 +148,7 @@ extension ComparisonFacts {
 
     /// Reads what ``json()`` wrote.
     /// - Parameter path: where the JSON was, for errors.
-    /// - Throws: ``ReportError`` for other JSON, for none, and for a version that this library does not know.
+    /// - Throws: ``ReportError`` if the data is not JSON or not a report, or if it has a version that this library does not know.
     public init(json data: Data, path: String) throws {
         let decoder = JSONDecoder()
         guard let head = try? decoder.decode(Head.self, from: data) else {

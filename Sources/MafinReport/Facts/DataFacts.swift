@@ -3,18 +3,18 @@ import MafinRetrieval
 
 /// Facts about the collection.
 public struct DataFacts: Sendable, Equatable, Codable {
-    /// Smallest, middle, mean and largest of a quantity.
+    /// Minimum, median, mean and maximum of a quantity.
     public struct Distribution: Sendable, Equatable, Codable {
         /// The smallest.
         public var minimum: Double
-        /// The middle one; the mean of two where their number is even.
+        /// The middle value, or the mean of the two middle values.
         public var median: Double
         /// The mean.
         public var mean: Double
         /// The largest.
         public var maximum: Double
 
-        /// The distribution of values; `nil` where there are none.
+        /// The distribution of values; `nil` if there are none.
         public init?(_ values: [Double]) {
             let sorted = values.sorted()
             guard let first = sorted.first, let last = sorted.last else { return nil }
@@ -40,7 +40,7 @@ public struct DataFacts: Sendable, Equatable, Codable {
         public var grades: [String: Int]
     }
 
-    /// Name of the collection; no path of the machine.
+    /// Name of the collection, without a path.
     public var name: String
     /// Documents in the corpus.
     public var documents: Int
@@ -58,7 +58,7 @@ public struct DataFacts: Sendable, Equatable, Codable {
 
 extension DataFacts {
     /// The facts of a collection.
-    /// - Parameter name: what it is called; `nil`: the last part of its path.
+    /// - Parameter name: its name; `nil` for the last part of its path.
     public init(_ collection: RetrievalCollection, name: String? = nil, splits: [(name: String, qrels: Qrels)]) {
         self.init(
             name: name ?? collection.source?.lastPathComponent ?? "in memory", documents: collection.documents.count,
@@ -69,7 +69,7 @@ extension DataFacts {
             warnings: collection.warnings.isEmpty
                 ? nil
                 : collection.warnings.map { warning in
-                    // The file's name alone: a report says nothing of the machine's folders.
+                    // The file's name alone, because a report must not show the machine's folders.
                     let file = URL(fileURLWithPath: warning.path).lastPathComponent
                     return "\(file):\(warning.line): \(warning.kind.rawValue) (id \"\(warning.identifier)\")"
                 })

@@ -44,7 +44,7 @@ public struct QueryExample: Sendable, Equatable, Codable {
     /// System minus baseline.
     public var change: Double { systemValue - baselineValue }
 
-    /// Title or start of a document's text on one line; its identifier where there is neither.
+    /// Title or start of a document's text on one line; its identifier if it has neither.
     func line(of document: String, _ limit: Int) -> String {
         let text = documents[document].map { $0.title.isEmpty ? $0.text : $0.title } ?? ""
         let line = singleLine(text, limit)
@@ -58,13 +58,13 @@ public struct RankedDocument: Sendable, Equatable, Codable {
     public var id: String
     /// Its place, from 1.
     public var rank: Int
-    /// The score that placed it.
+    /// The score that it is ranked by.
     public var score: Double?
     /// What the black box and the local encoder add to the joined score.
     public var parts: ScoreParts?
     /// Its grade; `nil` if it was not judged.
     public var grade: Int?
-    /// Its place in the other ranking, from 1; `nil` where that does not hold it.
+    /// Its rank in the other ranking, from 1; `nil` if it is not in that ranking.
     public var otherRank: Int?
 
     /// Whether it was judged relevant.
@@ -73,7 +73,7 @@ public struct RankedDocument: Sendable, Equatable, Codable {
 
 /// The text of a document, for the report.
 public struct DocumentText: Sendable, Equatable, Codable {
-    /// Empty where it has none.
+    /// The title; empty if it has none.
     public var title: String
     /// The text, or its start.
     public var text: String
@@ -82,7 +82,7 @@ public struct DocumentText: Sendable, Equatable, Codable {
 }
 
 extension DocumentText {
-    /// A document, its text cut where it has more than `limit` characters.
+    /// A document. Its text is cut after `limit` characters.
     public init(_ document: Document, limit: Int) {
         let start = document.text.prefix(limit)
         let omitted = document.text[start.endIndex...].count
@@ -107,7 +107,7 @@ extension ExampleFacts {
         public var count = 20
         /// Documents of each ranking.
         public var depth = 10
-        /// Characters of a document's text; what is beyond is counted.
+        /// Characters of a document's text; those beyond are only counted.
         public var textLength = 4_000
 
         /// 20 wins and losses, 10 documents, 4,000 characters.
@@ -119,9 +119,9 @@ extension ExampleFacts {
 
     /// The queries whose metric changed most between two systems, with both rankings.
     ///
-    /// Equal changes are in the order of the labels. A query that does not change is no example, so there may be fewer than requested.
+    /// Equal changes are in the order of the labels. A query that does not change is not an example, so there may be fewer than requested.
     /// - Parameters:
-    ///   - query, document: what a query asks, and a document; `nil` where that is not known: its identifier is shown.
+    ///   - query, document: the text of a query, and a document; `nil` if it is not known, and then its identifier is shown.
     ///   - parts: what the black box and the local encoder add to the system's score.
     public init(
         system: System, baseline: System, qrels: Qrels, metric: Metric, limits: Limits = Limits(),
@@ -151,7 +151,7 @@ extension ExampleFacts {
                 relevantDocuments: qrels.relevantDocuments(of: id).count, baselineRanking: before,
                 systemRanking: after, documents: Dictionary(uniqueKeysWithValues: documents))
         }
-        /// The largest changes in the direction of a sign; ties in the order of the labels: `sort` is not promised to be stable.
+        /// The largest changes in the direction of a sign. Ties are put in the order of the labels, because `sort` need not be stable.
         func examples(_ sign: Double) -> [QueryExample] {
             differences.indices.filter { sign * differences[$0] > Balance.tolerance }
                 .sorted { (-sign * differences[$0], $0) < (-sign * differences[$1], $1) }

@@ -1,6 +1,6 @@
 import MafinRetrieval
 
-/// One system against every other: does it beat them all?
+/// One system compared with every other.
 public struct HeadToHeadFacts: Sendable, Equatable, Codable {
     /// Another system.
     public struct Opponent: Sendable, Equatable, Codable {
@@ -20,7 +20,7 @@ public struct HeadToHeadFacts: Sendable, Equatable, Codable {
 
 extension HeadToHeadFacts {
     /// Tests a system against all others.
-    /// - Throws: `RetrievalError` where there is no query.
+    /// - Throws: `RetrievalError` if there is no query.
     public init(
         _ system: String, among evaluations: [(name: String, evaluation: SeededEvaluation)], split: String,
         metric: Metric
@@ -30,7 +30,7 @@ extension HeadToHeadFacts {
             system: system, metric: metric,
             opponents: report.systems.compactMap { other in
                 other.difference?[metric].map {
-                    // The report has the others minus the system.
+                    // The report's differences are the others minus the system.
                     Opponent(
                         name: other.name,
                         difference: MetricDifference(

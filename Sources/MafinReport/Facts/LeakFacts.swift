@@ -4,15 +4,15 @@ import MafinRetrieval
 public struct LeakFacts: Sendable, Equatable, Codable {
     /// Two texts that are the same, or nearly.
     public struct Finding: Sendable, Equatable, Codable {
-        /// What the texts are.
+        /// The kinds of texts.
         public enum Kind: String, Sendable, Codable {
             /// Two queries.
             case query
-            /// Two documents that are relevant on either side.
+            /// Two documents: one is relevant in training, the other in the measured split.
             case document
         }
 
-        /// What the texts are.
+        /// The kind of the texts.
         public var kind: Kind
         /// Identifier of the text in training.
         public var trainingId: String
@@ -22,15 +22,15 @@ public struct LeakFacts: Sendable, Equatable, Codable {
         public var trainingText: String
         /// The text in the measured split.
         public var testText: String
-        /// Share of shingles in common; 1: the same text.
+        /// Share of shingles in common; 1 for the same text.
         public var similarity: Double
     }
 
     /// What was compared and how, in a sentence.
     public var method: String
-    /// Pairs of texts that are too alike, in all.
+    /// Number of pairs of texts that are too similar.
     public var found: Int
-    /// Some of them, the most alike first.
+    /// Some of the pairs, the most similar first.
     public var findings: [Finding]
     /// Whether the user chose to measure in spite of them (`--allow-leak`).
     public var isAllowed: Bool
@@ -49,7 +49,7 @@ extension LeakFacts {
     private static let textLength = 2_000
     private static let shown = 50
 
-    /// The facts of a comparison of both sides.
+    /// The facts of a search for leaks.
     /// - Parameters:
     ///   - leftOut: queries of train and dev that were left out because a measured query has their text.
     ///   - isAllowed: whether the user chose to measure in spite of equal queries on both sides.
@@ -93,9 +93,9 @@ public struct SuspectFacts: Sendable, Equatable, Codable {
         public var documentId: String
         /// Its text.
         public var document: DocumentText
-        /// Its place in the black box's ranking, from 1.
+        /// Its rank by the black box, from 1.
         public var blackBoxRank: Int
-        /// Its place in the local encoder's ranking, from 1.
+        /// Its rank by the local encoder, from 1.
         public var localRank: Int
     }
 

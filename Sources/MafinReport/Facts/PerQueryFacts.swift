@@ -6,24 +6,24 @@ public struct PerQueryFacts: Sendable, Equatable, Codable {
     public struct System: Sendable, Equatable, Codable {
         /// ``SystemFacts/name``.
         public var name: String
-        /// For each metric one value a query, in the order of ``PerQueryFacts/queryIds``.
+        /// For each metric one value for each query, in the order of ``PerQueryFacts/queryIds``.
         public var values: [Metric: [Double]]
     }
 
     /// The queries.
     public var queryIds: [String]
-    /// Their texts, in the same order; `nil`: not kept.
+    /// Their texts, in the same order; `nil` if they are not kept.
     public var texts: [String]?
     /// The systems.
     public var systems: [System]
 
-    /// The values of one system in one metric; `nil` where they are not here, or not as many as queries.
+    /// The values of one system in one metric; `nil` if they are missing, or if there are not as many as queries.
     public func values(of system: String, in metric: Metric) -> [Double]? {
         let values = systems.first { $0.name == system }?.values[metric]
         return values?.count == queryIds.count ? values : nil
     }
 
-    /// How many queries one system answers worse, equally well and better than another; `nil` where values are missing.
+    /// How many queries one system answers worse, equally well and better than another; `nil` if values are missing.
     public func balance(of system: String, against baseline: String, in metric: Metric) -> Balance? {
         guard let mine = values(of: system, in: metric), let theirs = values(of: baseline, in: metric) else {
             return nil
@@ -41,7 +41,7 @@ public struct Balance: Sendable, Equatable, Codable {
     /// Better.
     public var wins = 0
 
-    /// Differences that are rounding errors of one and the same value.
+    /// Differences up to this are rounding errors and count as 0.
     public static let tolerance = 1e-9
 
     /// Counts differences by their sign.
@@ -57,7 +57,7 @@ extension PerQueryFacts {
     /// The values of systems that were measured on the same labels.
     /// - Parameters:
     ///   - evaluations: by name, at least one.
-    ///   - texts: what a query asks; `nil`: texts are not kept.
+    ///   - texts: gives the text of a query; `nil` if texts are not kept.
     public init(
         _ evaluations: [(name: String, evaluation: RunEvaluation)], metrics: [Metric],
         texts: ((_ queryId: String) -> String)? = nil

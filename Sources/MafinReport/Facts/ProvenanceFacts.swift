@@ -2,9 +2,9 @@ import MafinPipeline
 
 /// How the figures were made: everything that is needed to reproduce them.
 public struct ProvenanceFacts: Sendable, Equatable, Codable {
-    /// Settings that belong together.
+    /// A group of settings.
     public struct Group: Sendable, Equatable, Codable {
-        /// What they belong to: the comparison, the black box, training.
+        /// Name of the group: the comparison, the black box, training.
         public var title: String
         /// The settings, in order.
         public var settings: [Setting]
@@ -34,23 +34,23 @@ public struct ProvenanceFacts: Sendable, Equatable, Codable {
     public var command: String?
     /// Every option by group.
     public var configuration: [Group]?
-    /// Every seed by what it was for.
+    /// Every seed, by its purpose.
     public var seeds: [String: UInt64]?
     /// Programs and libraries with their versions.
     public var versions: [Setting]?
     /// The input files, with their hashes.
     public var inputs: [ArtefactManifest.DataRecord]?
-    /// What it ran on.
+    /// The machine that it ran on.
     public var machine: String?
     /// Seconds of the whole comparison.
     public var seconds: Double?
 
-    /// Nothing yet.
+    /// Empty facts.
     public init() {}
 }
 
 extension ProvenanceFacts {
-    /// Everything but the command and the inputs, in groups that are not empty.
+    /// All facts except the command and the inputs, in groups that are not empty.
     var groups: [(title: String, rows: [(name: String, value: String, isCode: Bool)])] {
         var rows = (seeds ?? [:]).sorted { $0.key < $1.key }.map { ("Seed of \($0.key)", "\($0.value)", true) }
         rows += (versions ?? []).map { ($0.name, $0.value, true) }

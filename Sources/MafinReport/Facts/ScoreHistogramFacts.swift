@@ -1,8 +1,8 @@
-/// How one half's or one system's scores are distributed over groups of query-document pairs.
+/// The distribution of the scores of one half or one system, by groups of query-document pairs.
 public struct ScoreHistogramFacts: Sendable, Equatable, Codable {
     /// A group of pairs.
     public struct Group: Sendable, Equatable, Codable {
-        /// What the pairs have in common: `relevant`, `other`.
+        /// Name of the group: `relevant`, `other`.
         public var name: String
         /// How many pairs lie between each edge and the next.
         public var counts: [Int]
@@ -11,9 +11,9 @@ public struct ScoreHistogramFacts: Sendable, Equatable, Codable {
         public var total: Int { counts.reduce(0, +) }
     }
 
-    /// Whose scores.
+    /// Name of the half or system whose scores they are.
     public var title: String
-    /// Borders of the bins, ascending: one more than there are bins. The last bin holds its upper border too.
+    /// Borders of the bins, ascending: one more than there are bins. The last bin includes its upper border.
     public var edges: [Double]
     /// The groups, over the same bins.
     public var groups: [Group]
@@ -30,7 +30,7 @@ public struct ScoreHistogramFacts: Sendable, Equatable, Codable {
 
     /// Counts scores in about `bins` bins of round width that cover all finite ones.
     /// - Parameter groups: name and scores of each; scores that are not finite are left out.
-    /// - Returns: `nil` where there is no finite score.
+    /// - Returns: `nil` if there is no finite score.
     public init?(title: String, groups: [(name: String, scores: [Double])], bins: Int = 40) {
         let finite = groups.map { (name: $0.name, scores: $0.scores.filter(\.isFinite)) }
         let all = finite.lazy.flatMap(\.scores)
@@ -60,7 +60,7 @@ public struct ScoreHistogramFacts: Sendable, Equatable, Codable {
         let width = (edges[edges.count - 1] - low) / Double(counts.count)
         for score in scores {
             var bin = min(max(Int((score - low) / width), 0), counts.count - 1)
-            // Division may land beside the border that a score lies on.
+            // By rounding, the division may give the bin beside that of a score that lies on a border.
             if bin + 1 < counts.count, score >= edges[bin + 1] { bin += 1 }
             if bin > 0, score < edges[bin] { bin -= 1 }
             counts[bin] += 1

@@ -12,9 +12,9 @@ public struct SystemFacts: Sendable, Equatable, Codable {
     public var metrics: [Metric: Double]
     /// Difference to the baseline in each metric; absent for the baseline itself.
     public var difference: [Metric: MetricDifference]?
-    /// Means of the single seeds, where there are several.
+    /// Means of the single seeds, if there are several.
     public var seeds: [Metric: SeedSummary]?
-    /// The same on groups of queries.
+    /// Its figures on groups of queries.
     public var subsets: [SubsetResult]?
     /// Seconds that it took to make and measure.
     public var seconds: Double?
@@ -23,15 +23,15 @@ public struct SystemFacts: Sendable, Equatable, Codable {
     public var displayName: String { title ?? name }
 }
 
-/// A group of queries that is reported apart.
+/// A group of queries that has figures of its own.
 public struct QuerySubset: Sendable, Equatable, Codable {
     /// The name in JSON: `seen-documents`, `new-documents`, …
     public var name: String
-    /// The head of its column.
+    /// The heading of its column.
     public var title: String
     /// Which queries are in it, in a sentence.
     public var summary: String
-    /// How many they are.
+    /// Number of its queries.
     public var queries: Int
 }
 
@@ -56,7 +56,7 @@ public struct StatisticsFacts: Sendable, Equatable, Codable {
         /// The probability of finding a gain of that size.
         public var power: Double
 
-        /// The standard deviation over queries of the difference of two systems that it was computed from; `nil` where it is not known.
+        /// The standard deviation over queries of two systems' difference, from which the gain was computed; `nil` if it is not known.
         public var standardDeviation: Double?
     }
 

@@ -15,7 +15,7 @@ public struct TrainingCurve: Sendable, Equatable, Codable {
 
     /// ``SystemFacts/name``.
     public var system: String
-    /// The seed, where there are several.
+    /// The seed, if there are several.
     public var seed: UInt64?
     /// Moving mean of the training loss, in nats.
     public var loss: [Point]
@@ -23,14 +23,14 @@ public struct TrainingCurve: Sendable, Equatable, Codable {
     public var development: [Point]
     /// Name of the metric on dev.
     public var metric: String
-    /// Updates before the state that was kept.
+    /// Number of updates before the state that was kept.
     public var keptStep: Int?
 }
 
 extension TrainingCurve {
     init(_ record: TrainingRecord, metric: Metric) {
         self.init(
-            // An encoder that is trained alone is evaluated alone on dev.
+            // An encoder that is trained alone is also evaluated alone on dev.
             system: record.contender.rawValue, seed: record.seed,
             loss: record.history.compactMap { entry in
                 entry.smoothedLoss.map { Point(step: entry.step, value: Double($0)) }
@@ -44,7 +44,7 @@ extension TrainingCurve {
 public struct LambdaSweepFacts: Sendable, Equatable, Codable {
     /// ``SystemFacts/name`` of the system.
     public var system: String
-    /// The split that was swept.
+    /// The split on which it was measured.
     public var split: String
     /// The metric at each λ.
     public var sweep: LambdaSweep

@@ -9,18 +9,18 @@ public struct VerdictFacts: Sendable, Equatable, Codable {
     public var system: String
     /// Why, in one or two sentences with the figures.
     public var reason: String
-    /// What else a careful reader wants to know, a sentence each.
+    /// Further facts that qualify the answer, one sentence each.
     public var notes: [String]?
-    /// The first hypothesis, at its own p; `nil` in reports of schema version 1.
+    /// The first test, with its uncorrected p; `nil` in reports of schema version 1.
     public var againstBlackBox: ComparisonVerdict.Test?
-    /// The second hypothesis, at its own p; `nil` where no system without an encoder was better on dev than the black box.
+    /// The second test, with its uncorrected p; `nil` if no system without an encoder was better on dev than the black box.
     public var againstBestWithoutEncoder: ComparisonVerdict.Test?
     /// What it costs to use.
     public var costs: CostFacts?
     /// The command line that puts it to use.
     public var command: String?
 
-    /// The answer in a few words, with a system's name for people.
+    /// The answer in a few words. `system` is the system's name for people.
     static func answer(_ decision: ComparisonVerdict.Decision, _ system: String) -> String {
         switch decision {
         case .ship: "Ship \(system)"

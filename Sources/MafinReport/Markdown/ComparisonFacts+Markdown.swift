@@ -7,7 +7,7 @@ extension ComparisonFacts {
     public func markdown() -> String { MarkdownReport(page: ReportPage(facts: self)).text }
 }
 
-/// Writes the facts as Markdown; sections as in ``ReportPage``.
+/// Writes the facts as Markdown, with the sections of ``ReportPage``.
 struct MarkdownReport {
     let page: ReportPage
 
@@ -206,7 +206,7 @@ struct MarkdownReport {
         section("Left out", [list(facts.allOmissions.map { "\($0.what): \($0.reason)".inlineMarkdown })])
     }
 
-    /// A section of those parts that are not empty; `nil` where there is none.
+    /// A section of the parts that are not empty; `nil` if all are empty.
     func section(_ title: String, _ parts: [String]) -> String? {
         let parts = parts.map(\.trimmingNewlines).filter { !$0.isEmpty }
         return parts.isEmpty ? nil : (["## \(title)"] + parts).joined(separator: "\n\n")
@@ -214,12 +214,12 @@ struct MarkdownReport {
 }
 
 extension String {
-    /// A text that is shown as it is: no character of it is taken for Markdown or HTML, and it is one line.
+    /// The text on one line, escaped so that no character of it counts as Markdown or HTML.
     var inlineMarkdown: String {
         var escaped = ""
         for (index, scalar) in unicodeScalars.enumerated() {
             switch scalar {
-            // A list's own dash at the start of a line stays one.
+            // A dash at the start is the list's own. A `#` is a heading only at the start.
             case "-" where index == 0, "#" where index > 0: escaped.unicodeScalars.append(scalar)
             case "\\", "`", "*", "_", "[", "]", "<", ">", "&", "#":
                 escaped += "\\"
@@ -231,12 +231,12 @@ extension String {
         return escaped
     }
 
-    /// A text between backticks: it holds none itself.
+    /// The text for use between backticks: its own backticks are replaced.
     var inlineCode: String {
         replacing("`", with: "'").split(whereSeparator: \.isNewline).joined(separator: " ")
     }
 
-    /// A block of code whose fence is longer than any row of backticks in it.
+    /// A block of code. Its fence is longer than any run of backticks in the text.
     var codeBlock: String {
         let longest = split { $0 != "`" }.map(\.count).max() ?? 0
         let fence = String(repeating: "`", count: max(3, longest + 1))

@@ -3,7 +3,7 @@ import MafinMethod
 import MafinPipeline
 
 extension MarkdownReport {
-    /// The biggest wins and losses, a line each.
+    /// The biggest wins and losses, one line each.
     var examples: String? {
         guard let examples = facts.examples else { return nil }
         func table(_ list: [QueryExample]) -> String {
@@ -29,7 +29,7 @@ extension MarkdownReport {
         return parts.count > 1 ? section("Wins and losses", parts) : nil
     }
 
-    /// Both rankings of each, the score in its two parts, and the words that contribute most; folded, because they are long.
+    /// For each example both rankings, the parts of the scores, and the words that contribute most. They are folded, because they are long.
     var rankings: String? {
         guard let examples = facts.examples, !(examples.wins + examples.losses).isEmpty else { return nil }
         let lists = (examples.wins + examples.losses).map { example in
@@ -62,7 +62,7 @@ extension MarkdownReport {
         return section("Rankings of wins and losses", lists)
     }
 
-    /// How scores are distributed, in tenths of their pairs.
+    /// The distribution of scores, by tenths of the pairs.
     var scores: String? {
         guard let histograms = facts.scoreHistograms, !histograms.isEmpty else { return nil }
         let table = Table(

@@ -1,6 +1,6 @@
 /// HTML or SVG that is well-formed by construction, as HTML and as XML alike.
 ///
-/// It is made of ``element(_:_:_:)`` and of texts, which are escaped on their way in: no text, however hostile, becomes a tag.
+/// It is made of ``element(_:_:_:)`` and of texts. Texts are escaped when they are added, so that no text, however hostile, becomes a tag.
 struct Markup: Sendable, Equatable {
     private(set) var source: String
 
@@ -8,7 +8,7 @@ struct Markup: Sendable, Equatable {
 
     static func text(_ text: String) -> Markup { Markup(source: text.escapedForMarkup) }
 
-    /// Style sheets and scripts of this module's own, which must not hold `<` or `&`.
+    /// For this module's own style sheets and scripts, which must not hold `<` or `&`.
     static func trusted(_ source: String) -> Markup {
         precondition(!source.utf8.contains { $0 == UInt8(ascii: "<") || $0 == UInt8(ascii: "&") })
         return Markup(source: source)
@@ -27,8 +27,8 @@ struct Markup: Sendable, Equatable {
     var document: String { "<!DOCTYPE html>\n\(source)\n" }
 }
 
-/// An element. Attributes stand in the order given, their values escaped; one without a value (`nil`) is left out. A `String` among the
-/// children is a text.
+/// An element. Attributes are written in the given order, and their values are escaped. An attribute without a value (`nil`) is left out. A
+/// `String` among the children is a text.
 func element(
     _ name: StaticString, _ attributes: KeyValuePairs<StaticString, String?> = [:],
     @MarkupBuilder _ content: () -> Markup = { .empty }
@@ -44,7 +44,7 @@ func element(
     return Markup(source: source + ">" + content + "</" + name + ">")
 }
 
-/// Elements that are written `<br/>`: those that HTML knows as void, and SVG's shapes. Every other element needs its end tag in HTML.
+/// Elements that are written like `<br/>`: HTML's void elements, and SVG's shapes. In HTML every other element needs its end tag.
 private let emptyElements: Set<String> = [
     "br", "col", "hr", "link", "meta", "circle", "line", "path", "polygon", "rect",
 ]
@@ -61,9 +61,9 @@ private let emptyElements: Set<String> = [
 }
 
 extension String {
-    /// The text between tags and in quoted attributes. Control characters, which neither HTML nor XML can hold, become U+FFFD.
+    /// The text, escaped for use between tags and in quoted attributes. Control characters, which neither HTML nor XML allows, become U+FFFD.
     var escapedForMarkup: String {
-        // Most texts need nothing. Non-ASCII has a look of its own: U+0080…U+009F and U+FFFE are among it.
+        // Most texts need no change. Non-ASCII characters are checked in full, because U+0080…U+009F and U+FFFE are among them.
         guard utf8.contains(where: { $0 < 0x20 || $0 >= 0x7F || [0x22, 0x26, 0x27, 0x3C, 0x3E].contains($0) }) else {
             return self
         }

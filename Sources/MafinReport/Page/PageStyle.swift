@@ -1,20 +1,20 @@
 import Foundation
 import MafinNumerics
 
-/// The look of the page: one style sheet, on light and dark ground, on wide and narrow screens, and on paper.
+/// The page's style sheet, for light and dark mode, wide and narrow screens, and paper.
 enum PageStyle {
-    /// Everything that goes into the page's `style` element.
+    /// The content of the page's `style` element.
     static let source: String =
         [PlotTheme.properties, tints, base, PlotTheme.plotRules, contents, media]
         .joined(separator: "\n")
 
-    /// The strongest tint of a word, as a share of the colour over the page: its text keeps a contrast of 4.5.
+    /// The strongest tint of a word, as the colour's share over the page's ground. The word's text keeps a contrast of 4.5.
     static let strongestTint = 0.42
 
     /// A class for each strength of a word's tint, in per cent of its colour.
     private static let tints = (0...Int(strongestTint * 100)).map { ".t\($0){--t:\($0)}" }.joined(separator: "\n")
 
-    /// The page may use its own style sheet and script, both known by their hashes, and nothing else, whatever a collection's texts hold.
+    /// The page may use only its own style sheet and script, which the policy names by hash. Nothing in a collection's texts can run or load.
     static let policy =
         "default-src 'none'; style-src \(hash(of: source)); script-src \(hash(of: script)); img-src data:; base-uri 'none'; "
         + "form-action 'none'"
@@ -194,7 +194,7 @@ enum PageStyle {
         }
         """
 
-    /// Sorting of tables, and printing with all examples open. The page says all it has to say without it.
+    /// Sorts tables, and opens all examples for printing. Without it the page still shows everything.
     static let script = """
         document.querySelectorAll("table.sortable").forEach(function(table){
         var body=table.tBodies[0],heads=Array.from(table.tHead.rows[0].cells),original=Array.from(body.rows);

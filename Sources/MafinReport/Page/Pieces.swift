@@ -30,7 +30,7 @@ extension Drawing {
     func svgFile(width: Double = 720) -> String { SVG.file(svg(width: width, isNamed: true)) }
 }
 
-/// A drawing twice, for wide and narrow screens; the style sheet shows one of them. Screen readers meet its name once, with or without it.
+/// A drawing in two widths, for wide and narrow screens. The style sheet shows one of them. Screen readers read the name once in any case.
 func figure(
     _ caption: String, note: String? = nil, wide: Double = 1048, narrow: Double = 358, _ drawing: some Drawing
 ) -> Markup {
@@ -54,7 +54,7 @@ func figure(
 
 struct PageCell {
     var content: Markup
-    /// What the cell is sorted by; `nil`: its text. Of a cell without a value: an empty text.
+    /// The value that the cell is sorted by; `nil` for its text, and an empty string for a cell without a value.
     var value: String?
 
     init(_ content: Markup, value: Double? = nil) {
@@ -74,7 +74,7 @@ struct PageCell {
     }
 }
 
-/// A table in a box of its own that scrolls where the table is wider than the page. The first cell of a row is its head.
+/// A table in a box that scrolls if the table is wider than the page. The first cell of a row is its header.
 /// - Parameter chosen: the row that stands out.
 func pageTable(
     _ caption: String, note: String? = nil, columns: [Table.Column], rows: [[PageCell]], chosen: Int? = nil,
@@ -107,7 +107,7 @@ func pageTable(
     }
 }
 
-/// The caption stays in sight where its table scrolls to the side.
+/// The caption stays visible when its table scrolls to the side.
 private func scrolling(
     _ caption: String, _ note: String?, class name: String, @MarkupBuilder _ content: () -> Markup
 ) -> Markup {
@@ -137,7 +137,7 @@ func factsTable(_ caption: String, note: String? = nil, _ rows: [(name: String, 
     }
 }
 
-/// A text of somebody else's, in its own direction, with its end on demand where it is long.
+/// A text of the collection, in its own direction. The end of a long text is shown on demand.
 func foreignText(_ text: String, showing limit: Int) -> Markup {
     let start = text.prefix(limit)
     guard start.endIndex < text.endIndex else { return element("span", ["dir": "auto"]) { text } }
@@ -149,9 +149,9 @@ func foreignText(_ text: String, showing limit: Int) -> Markup {
         }
 }
 
-/// White space of any length as one space: what a line of a list shows.
+/// The text for one line of a list: each run of white space becomes one space.
 func singleLine(_ text: String, _ limit: Int) -> String {
-    // Looked at no further than needed: a passage may be very long.
+    // Reads no further than needed, because a passage may be very long.
     let start = text.prefix(limit * 2).split(whereSeparator: \.isWhitespace).joined(separator: " ")
     return start.count > limit ? start.prefix(limit - 1) + "…" : start
 }

@@ -29,7 +29,7 @@ extension ReportPage {
             shares.enumerated().map { (edges[$0], edges[$0 + 1], $1) }
         }
         let marks = zip(histogram.groups, shares).enumerated().map { index, group -> Plot.Mark in
-            // The first group is what matters (relevant pairs): filled. Others are outlines over it.
+            // The first group (relevant pairs) matters most and is filled. The others are outlines over it.
             index == 0
                 ? .columns(columns(group.1), .accent, label: group.0.name)
                 : .outline(columns(group.1), index == 1 ? .blackBox : .series(index), label: group.0.name)

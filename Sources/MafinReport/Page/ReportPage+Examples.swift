@@ -63,7 +63,7 @@ extension ReportPage {
 
     private func rankings(_ example: QueryExample, id: String, of examples: ExampleFacts) -> Markup {
         let bars = ScoreBars(example)
-        // Where every grade is 1, it says nothing.
+        // If every grade is 1, grades are not shown.
         let isGraded = (examples.wins + examples.losses).contains { example in
             (example.baselineRanking + example.systemRanking).contains { ($0.grade ?? 0) > 1 }
         }
@@ -100,7 +100,7 @@ extension ReportPage {
                 case nil: ""
                 }
             }
-            // A drawing, as the page's policy allows no style of a single element.
+            // The bar is a drawing, because the page's policy allows no style on a single element.
             element(
                 "svg", ["class": "bar", "aria-hidden": "true", "viewBox": "0 0 100 8", "preserveAspectRatio": "none"]
             ) {
@@ -112,7 +112,7 @@ extension ReportPage {
         }
     }
 
-    /// A part of a bar, in shares of its room; a little is left free before it.
+    /// A part of a bar, in shares of the bar's room, with a small gap before it.
     private func bar(from start: Double, to end: Double, _ color: String) -> Markup {
         let x = start > 0 ? start * 100 + 0.4 : 0
         return SVG.rect(x: x, y: 0, width: end * 100 - x, height: 8, class: color)
@@ -130,7 +130,7 @@ extension ReportPage {
         Number.typographic(Number.withoutLeadingZero(Number.decimal(value)))
     }
 
-    /// Lines between the places of a document in both rankings.
+    /// Lines between the ranks of a document in both rankings.
     private func slopes(_ example: QueryExample) -> Markup {
         let rows = Double(max(example.baselineRanking.count, example.systemRanking.count, 1))
         func y(_ rank: Int) -> Double { Double(rank) - 0.5 }
@@ -148,7 +148,7 @@ extension ReportPage {
                     "height": "\(Int(rows) * 54)",
                 ]
             ) {
-                // Relevant documents lie above the others.
+                // Relevant documents are drawn over the others.
                 for isRelevant in [false, true] {
                     for entry in example.baselineRanking where entry.isRelevant == isRelevant {
                         if let place = places[entry.id] {
@@ -185,13 +185,13 @@ extension ReportPage {
         }
     }
 
-    /// Share of the strongest word below which a word is left plain: most words matter a little.
+    /// A word below this share of the strongest word has no tint, because most words matter a little.
     private static let faintest = 0.1
 
-    /// Words of a text that are shown at once; the rest is among the full texts.
+    /// Number of words of a text that are shown with tints. The rest is shown with the full texts.
     private static let shownPieces = 320
 
-    /// Each text by its own strongest word: a query of two words has far stronger ones than a page of text.
+    /// Tints are relative to the text's own strongest word, because a word of a short query matters far more than one of a page of text.
     private func tinted(_ attribution: ScoreAttribution, name: String) -> Markup {
         let strongest = attribution.pieces.compactMap(\.contribution).max { abs($0) < abs($1) } ?? 0
         return note(
@@ -272,8 +272,8 @@ extension ReportPage {
 
 /// The lengths of an example's bars.
 ///
-/// Cosines of one query often lie within a few hundredths; bars from 0 would all look alike. So each half counts from its lowest part
-/// among the documents shown. Taking the same number from every document of a query leaves their order as it is.
+/// Cosines of one query often lie within a few hundredths of each other, so bars from 0 would all look alike. So each half counts from its
+/// lowest part among the documents shown. Subtracting the same number from every document of a query does not change their order.
 struct ScoreBars {
     private let floor: ScoreParts
     private let longest: Double
@@ -285,7 +285,7 @@ struct ScoreBars {
         longest = parts.map { $0.total - floor.total }.max() ?? 0
     }
 
-    /// Lengths as shares of the room. The baseline's ranking knows the black box's part alone.
+    /// Lengths as shares of the room. The baseline's ranking has only the black box's part.
     func widths(_ entry: RankedDocument, isBaseline: Bool) -> (blackBox: Double, local: Double) {
         guard let parts = entry.parts, longest > 0 else { return (0, 0) }
         return (

@@ -5,7 +5,7 @@ extension ReportPage {
     var perQuery: Section? {
         let balances = balances
         guard let perQuery = facts.perQuery, !balances.isEmpty else { return nil }
-        // The system that the page is about; else the one with the largest difference.
+        // The verdict's system, or else the one with the largest difference.
         let chosen =
             balances.first { $0.0.name == facts.verdict?.system }
             ?? balances.max { ($0.0.metrics[facts.metric] ?? 0) < ($1.0.metrics[facts.metric] ?? 0) }
@@ -21,7 +21,7 @@ extension ReportPage {
         return Section(id: "queries", title: "Query by query", content: content)
     }
 
-    /// Each system's queries better and worse than with the baseline.
+    /// For each system the number of queries that are better and worse than with the baseline.
     var balances: [(SystemFacts, Balance)] {
         facts.systems.compactMap { system in
             system.name == facts.baseline

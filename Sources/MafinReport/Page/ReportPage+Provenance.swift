@@ -36,7 +36,7 @@ extension ReportPage {
 }
 
 extension ComparisonFacts {
-    /// What is missing: the stated omissions and, in a comparison with a verdict, sections without facts.
+    /// Everything that is missing: the stated omissions and, in a comparison with a verdict, sections without facts.
     var allOmissions: [Omission] {
         let stated = omissions ?? []
         guard verdict != nil else { return stated }

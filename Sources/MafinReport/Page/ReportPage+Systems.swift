@@ -88,7 +88,7 @@ extension ReportPage {
             value: value)
     }
 
-    /// The mark of a finding, with room kept where there is none so that figures stay in line.
+    /// The mark of a finding. Without one its room stays empty, so that figures stay aligned.
     private func mark(_ finding: EvaluationSummary.Finding?) -> Markup {
         guard let finding, !finding.mark.isEmpty else {
             return element("span", ["class": "space", "aria-hidden": "true"]) { " ▲" }
@@ -132,7 +132,7 @@ extension ReportPage {
             text: signed(difference.mean) + text, color: finding(difference).color, isStrong: isStrong)
     }
 
-    /// The smallest difference in the metric that decides that these queries could have shown.
+    /// The smallest difference that these queries could have shown, in the metric that decides.
     private var detectable: Double? {
         facts.statistics?.detectable.flatMap { $0.metric == facts.metric ? $0.difference : nil }
     }
@@ -177,7 +177,7 @@ extension ReportPage {
                     note: "Blue: \(name) is better. Orange: the other is. Grey: no difference shown.", plot))
     }
 
-    /// Groups of queries, such as those whose answers training had seen.
+    /// Groups of queries, such as those whose answers were answers in training.
     var subsets: Section? {
         guard let subsets = facts.subsets, !subsets.isEmpty else { return nil }
         let columns: [Table.Column] = subsets.flatMap {
@@ -208,7 +208,7 @@ extension ReportPage {
                     }
                 }
             }
-                // One group of all queries has the figures of the table above.
+                // If one group has all queries, its figures are those of the table above.
                 + (subsets.contains { $0.queries < facts.queries }
                     ? pageTable(
                         "\(facts.metric) by group of queries", columns: ["System"] + columns, rows: rows,

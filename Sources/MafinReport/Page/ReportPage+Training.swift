@@ -26,7 +26,7 @@ extension ReportPage {
     ) -> Plot? {
         let shown = curves.filter { !points($0).isEmpty }
         guard !shown.isEmpty else { return nil }
-        // One colour a system; its seeds share it, and only the first has the name at its end.
+        // One colour for each system. Its seeds share the colour, and only the first line has the name at its end.
         let systems = shown.reduce(into: [String]()) { if !$0.contains($1.system) { $0.append($1.system) } }
         var marks: [Plot.Mark] = []
         var named: Set<String> = []
@@ -93,7 +93,7 @@ extension ReportPage {
                 + figure("\(first.sweep.metric) by λ on \(first.split)", wide: 720, plot))
     }
 
-    /// The value of a sweep between its points.
+    /// The value of a sweep at any λ, interpolated between its points.
     private static func value(at lambda: Double, in points: [LambdaSweep.Point]) -> Double? {
         guard let upper = points.firstIndex(where: { Double($0.lambda) >= lambda - 1e-6 }) else { return nil }
         let high = points[upper]

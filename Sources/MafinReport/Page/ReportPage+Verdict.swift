@@ -52,7 +52,7 @@ extension ReportPage {
         return parts
     }
 
-    /// `2026-11-24 04:00 UTC` of `2026-11-24T04:00:47Z`; anything else as it is.
+    /// `2026-11-24 04:00 UTC` for `2026-11-24T04:00:47Z`; any other text unchanged.
     static func time(_ text: String) -> String {
         guard text.utf8.count == 20, text.hasSuffix("Z"), let middle = text.firstIndex(of: "T") else { return text }
         return "\(text[..<middle]) \(text[text.index(after: middle)...].prefix(5)) UTC"

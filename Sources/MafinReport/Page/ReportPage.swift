@@ -1,10 +1,10 @@
 import MafinRetrieval
 
 extension ComparisonFacts {
-    /// The facts as one self-contained page that loads no other file and nothing from the network; it works without its script.
+    /// The facts as one self-contained page. It loads no other file and nothing from the network, and it works without its script.
     public func html() -> String { ReportPage(facts: self).markup.document }
 
-    /// The main figures that there are facts for, as SVG files for slides and documents; they follow the reader's light or dark mode.
+    /// The main figures, as far as there are facts for them, as SVG files for slides and documents. They follow the reader's light or dark mode.
     public func figures() -> [(name: String, svg: String)] {
         let page = ReportPage(facts: self)
         return [
@@ -42,7 +42,7 @@ struct ReportPage {
                 element("meta", ["http-equiv": "Content-Security-Policy", "content": PageStyle.policy])
                 element("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"])
                 element("meta", ["name": "generator", "content": "mafin"])
-                // An icon of its own, or browsers ask for /favicon.ico.
+                // Without an icon of its own, browsers request /favicon.ico.
                 element("link", ["rel": "icon", "href": "data:,"])
                 element("title") { facts.title }
                 element("style") { Markup.trusted(PageStyle.source) }

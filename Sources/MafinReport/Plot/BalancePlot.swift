@@ -1,6 +1,6 @@
-/// How often each of several things won and lost: bars to the right and to the left of one line.
+/// How often each system won and lost: bars to the right and to the left of one line.
 struct BalancePlot {
-    /// How many cases one thing lost and won, and in how many it did neither.
+    /// How many queries one system won and lost, and how many were equal.
     struct Row {
         var label: String
         var losses: Int
@@ -22,7 +22,7 @@ struct BalancePlot {
         let left = (isNarrow ? 0 : min(labels + 20, width * 0.34)) + number
         let right = width - number
         let top = PlotFrame.lineHeight + 12
-        // Both sides share one scale; the line is where the longest bars on either side just fit.
+        // Both sides share one scale. The line is placed so that the longest bars on either side just fit.
         let most = (losses: rows.map(\.losses).max() ?? 0, wins: rows.map(\.wins).max() ?? 0)
         let unit = (right - left) / Double(max(1, most.losses + most.wins))
         let middle = left + Double(most.losses) * unit

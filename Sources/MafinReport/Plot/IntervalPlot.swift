@@ -1,4 +1,4 @@
-/// Estimates with their intervals, one a row, along one axis (a forest plot).
+/// Estimates with their intervals, one in each row, along one axis (a forest plot).
 struct IntervalPlot {
     struct Row {
         var label: String
@@ -8,7 +8,7 @@ struct IntervalPlot {
         var high: Double
         /// The figures in words, at the end of the row.
         var text: String
-        /// What the estimate amounts to.
+        /// The colour of what the estimate shows.
         var color: PlotColor
         var isStrong = false
     }
@@ -17,7 +17,7 @@ struct IntervalPlot {
     var summary = ""
     var label: String
     var rows: [Row]
-    /// A range around 0 to be shaded: values that mean nothing. `nil`: none.
+    /// A range around 0 that is shaded, because its values are too small to be shown; `nil` for no shading.
     var indifference: ClosedRange<Double>?
 
     func svg(width: Double, isNamed: Bool) -> Markup {

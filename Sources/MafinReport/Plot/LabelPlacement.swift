@@ -1,9 +1,9 @@
 enum LabelPlacement {
-    /// Places at least `gap` apart and inside `range`, in the order of `wanted`, as near to the wanted ones as that allows
+    /// Positions at least `gap` apart and inside `range`, in the order of `wanted`, as near to the wanted positions as possible
     /// (least squares).
     ///
-    /// With `q_i = r_i + i · gap` the distances become "never decreasing", so the best `r` is the isotonic regression of
-    /// `wanted_i − i · gap`, found by pooling adjacent violators. Where the range is too short for all gaps, they shrink.
+    /// With `q_i = r_i + i · gap` the condition on the gaps says that `r` never decreases. So the best `r` is the isotonic regression of
+    /// `wanted_i − i · gap`, found by pooling adjacent violators. If the range is too short for all gaps, they shrink.
     static func spread(_ wanted: [Double], gap: Double, in range: ClosedRange<Double>) -> [Double] {
         guard !wanted.isEmpty else { return [] }
         let span = range.upperBound - range.lowerBound

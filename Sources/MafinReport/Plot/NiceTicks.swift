@@ -2,9 +2,9 @@ import Foundation
 
 /// Round values along an axis: multiples of 1, 2 or 5 times a power of ten (Heckbert 1990, "Nice numbers for graph labels").
 enum NiceTicks {
-    /// The distance between ticks where about `count` of them shall cover `span`, as `multiple · 10^exponent`.
+    /// The distance between ticks so that about `count` of them cover `span`, as `multiple · 10^exponent`.
     ///
-    /// Of 1, 2, 5 and 10 the nearest by ratio is taken: the borders are the geometric means √2, √10 and √50.
+    /// The multiple is the nearest of 1, 2, 5 and 10 by ratio. The borders between them are the geometric means √2, √10 and √50.
     static func step(span: Double, count: Int) -> (multiple: Double, exponent: Int) {
         precondition(span > 0 && span.isFinite && count > 0, "no ticks for a span of \(span)")
         let rough = span / Double(count)
@@ -18,7 +18,7 @@ enum NiceTicks {
         }
     }
 
-    /// The round values inside `domain`, ascending; about `count` of them. A single one where the domain is a point.
+    /// About `count` round values inside `domain`, ascending. If the domain is a point, a single one.
     static func ticks(in domain: ClosedRange<Double>, count: Int) -> [Double] {
         let span = domain.upperBound - domain.lowerBound
         guard span > 0 else { return [domain.lowerBound] }
@@ -31,16 +31,16 @@ enum NiceTicks {
         return stride(from: first, through: last, by: 1).map { value($0, multiple: multiple, exponent: exponent) }
     }
 
-    /// `index · multiple · 10^exponent`, for a whole index as near to the decimal number as a `Double` gets.
+    /// `index · multiple · 10^exponent`; for a whole index this is the `Double` nearest to the decimal number.
     static func value(_ index: Double, multiple: Double, exponent: Int) -> Double {
-        // Negative powers of ten divide: 3 / 10 is .3, while 3 × .1 is .30000000000000004.
+        // For a negative exponent it divides: 3 / 10 is .3, while 3 × .1 is .30000000000000004.
         let power = pow(10, Double(abs(exponent)))
-        // `+ 0` makes a zero of −0.
+        // `+ 0` turns −0 into 0.
         return (exponent < 0 ? index * multiple / power : index * multiple * power) + 0
     }
 
-    /// The values 1, 2 and 5 times a power of ten inside a positive `domain`, thinned to powers of ten where they are more than
-    /// `count`, and to every second, third … power where those are too many still.
+    /// The values 1, 2 and 5 times a power of ten inside a positive `domain`. If they are more than `count`, only the powers of ten; if these
+    /// are still too many, every second, third … power.
     static func logarithmicTicks(in domain: ClosedRange<Double>, count: Int) -> [Double] {
         precondition(domain.lowerBound > 0, "a logarithmic axis from \(domain.lowerBound)")
         let tolerance = 1e-9

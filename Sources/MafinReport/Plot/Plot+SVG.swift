@@ -1,11 +1,11 @@
 extension Plot {
-    /// The plot as a file of its own: with its colours, light and dark.
+    /// The plot as a file of its own, with its colours for light and dark mode.
     /// - Parameter width: in pixels; the height follows from ``aspect``.
     public func svgFile(width: Double = 640) -> String {
         SVG.file(svg(width: width, isNamed: true))
     }
 
-    /// - Parameter isNamed: whether title and description are in the drawing; a page has them once, beside its two drawings.
+    /// - Parameter isNamed: whether title and description are in the drawing. A page has them once, beside its two drawings.
     func svg(width: Double, isNamed: Bool) -> Markup {
         let ticks = (x: xTicks(width: width), y: y.ticks ?? y.scale.ticks(count: 5))
         let yTexts = y.format.texts(ticks.y)
@@ -88,7 +88,7 @@ extension Plot {
             let x = frame.x(value)
             var rule = SVG.line((x, frame.top), (x, frame.bottom), class: "rule dashed")
             if let label {
-                // On the side that has room.
+                // The label is on the side that has room.
                 let isLeft = x > (frame.left + frame.right) / 2
                 rule += SVG.text(
                     label, at: (isLeft ? x - 6 : x + 6, frame.top + PlotFrame.fontSize), anchor: isLeft ? .end : .start)
@@ -102,7 +102,7 @@ extension Plot {
         }
     }
 
-    /// Dots with notes are elements of their own. Beyond a thousand they are one path without, which keeps pages light.
+    /// Up to a thousand dots are elements of their own, with notes. More are one path without notes, to keep pages small.
     private func dots(_ points: [Point], _ color: PlotColor, _ frame: PlotFrame) -> Markup {
         if points.count > 1000 {
             let path = points.map { "M\(coordinate(frame.x($0.x))) \(coordinate(frame.y($0.y)))h0" }
@@ -122,7 +122,7 @@ extension Plot {
         let base = coordinate(frame.baseline)
         let path = columns.map { column in
             let (from, to) = (frame.x(column.from), frame.x(column.to))
-            // A hair of ground between neighbours, where there is room for it.
+            // A thin gap between neighbours, if there is room for it.
             let gap = to - from > 4 ? 0.5 : 0
             return
                 "M\(coordinate(from + gap)) \(base)V\(coordinate(frame.y(column.y)))H\(coordinate(to - gap))V\(base)Z"
@@ -130,7 +130,7 @@ extension Plot {
         return SVG.path(path.joined(), class: "f \(color.name)")
     }
 
-    /// Names beside the ends of lines, moved apart where they would touch.
+    /// Names beside the ends of lines. Names that would touch are moved apart.
     private func endLabels(_ frame: PlotFrame) -> Markup {
         let labels = marks.compactMap(\.endLabel)
         let places = LabelPlacement.spread(
@@ -144,7 +144,7 @@ extension Plot {
 }
 
 extension Plot.Mark {
-    /// The label that stands beside the end of the mark, at the height of its last value.
+    /// The label beside the end of the mark, at the height of its last value.
     fileprivate var endLabel: (text: String, y: Double, color: PlotColor)? {
         switch self {
         case .line(let points, let color, let label?, _), .points(let points, let color, let label?):

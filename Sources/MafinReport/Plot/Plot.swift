@@ -6,16 +6,16 @@
 /// let file = plot.svgFile(width: 640)
 /// ```
 public struct Plot: Sendable {
-    /// A place in the plot, in the units of its axes.
+    /// A point in the plot, in the units of its axes.
     public struct Point: Sendable, Equatable {
         /// Along the horizontal axis.
         public var x: Double
         /// Along the vertical axis.
         public var y: Double
-        /// What a pointer that rests here is told; `nil`: nothing.
+        /// The text that is shown when the pointer rests here; `nil` for none.
         public var note: String?
 
-        /// A place.
+        /// A point.
         public init(_ x: Double, _ y: Double, note: String? = nil) {
             self.x = x
             self.y = y
@@ -27,11 +27,11 @@ public struct Plot: Sendable {
     public struct Axis: Sendable {
         /// What is measured, with its unit.
         public var label: String
-        /// Where values stand.
+        /// Maps values to positions.
         public var scale: PlotScale
         /// How values are written.
         public var format: TickFormat
-        /// The values to write; `nil`: round ones, as many as fit.
+        /// The values at the ticks; `nil` for round values, as many as fit.
         public var ticks: [Double]?
 
         /// An axis.
@@ -53,13 +53,13 @@ public struct Plot: Sendable {
         case points([Point], PlotColor, label: String? = nil)
         /// Whiskers from `low` to `high` at `x`.
         case whiskers([(x: Double, low: Double, high: Double)], PlotColor)
-        /// Columns that stand side by side, from 0 or the edge of the plot to `y`, each over its own range of x.
+        /// Columns side by side, from 0 or the edge of the plot to `y`, each over its own range of x.
         case columns([(from: Double, to: Double, y: Double)], PlotColor, label: String? = nil)
-        /// The outline of such columns, to lie over others.
+        /// The outline of such columns, to be drawn over others.
         case outline([(from: Double, to: Double, y: Double)], PlotColor, label: String? = nil)
-        /// A line across the plot at this y.
+        /// A horizontal line at this y.
         case horizontalRule(Double, label: String? = nil)
-        /// A line up the plot at this x.
+        /// A vertical line at this x.
         case verticalRule(Double, label: String? = nil)
         /// The line on which x and y are equal.
         case diagonal
@@ -67,7 +67,7 @@ public struct Plot: Sendable {
 
     /// What the plot shows, in a few words: its accessible name.
     public var title: String
-    /// What is to be seen in it, in a sentence or two, for who cannot see it.
+    /// What can be seen in it, in a sentence or two, for readers who cannot see it.
     public var summary: String
     /// The horizontal axis.
     public var x: Axis
@@ -78,7 +78,7 @@ public struct Plot: Sendable {
     /// Height as a share of the width.
     public var aspect: Double
 
-    /// An empty plot, or one of these marks.
+    /// A plot of these marks.
     public init(title: String, summary: String = "", x: Axis, y: Axis, marks: [Mark] = [], aspect: Double = 0.5) {
         self.title = title
         self.summary = summary

@@ -1,9 +1,9 @@
 /// The geometry of a plot, in pixels of the drawing; y grows downwards.
 struct PlotFrame {
     static let fontSize = 12.0
-    /// From the baseline of one line of text to the next.
+    /// Distance between the baselines of two lines of text.
     static let lineHeight = 16.0
-    /// Narrower drawings put the name of a row above its marks instead of beside them.
+    /// In narrower drawings the name of a row is above its marks, not beside them.
     static let narrow = 520.0
 
     let size: (width: Double, height: Double)
@@ -14,12 +14,12 @@ struct PlotFrame {
     let xScale: PlotScale
     let yScale: PlotScale
 
-    /// Leaves room around the area of the data: for the texts of the ticks, the axes' labels, and labels at the ends of lines.
+    /// Leaves room around the area of the data for the texts of the ticks, the axes' labels, and labels at the ends of lines.
     init(_ plot: Plot, width: Double, yTickTexts: [String], endLabels: [String]) {
         func widest(_ texts: [String]) -> Double { TextMetrics.widest(texts, fontSize: Self.fontSize) }
         size = (width, (width * plot.aspect).rounded())
         left = (widest(yTickTexts) + 10).rounded(.up)
-        // Labels take at most a third of the width. A tenth more than estimated, because text beyond the edge would be cut.
+        // Labels take at most a third of the width. They get a tenth more than estimated, because text beyond the edge would be cut.
         right = width - max(14, min(1.1 * widest(endLabels) + 12, width / 3)).rounded(.up)
         top = Self.lineHeight + 12
         bottom = size.height - 2 * Self.lineHeight - 10
@@ -38,7 +38,7 @@ struct PlotFrame {
     }
 }
 
-/// Coordinates as SVG writes them: at most two decimals, which is finer than any screen.
+/// A coordinate for SVG, with at most two decimals, which is finer than any screen.
 func coordinate(_ value: Double) -> String {
     guard value.isFinite else { return "0" }
     let hundredths = Int((value * 100).rounded())

@@ -1,18 +1,18 @@
-/// A colour of a plot, by what it stands for; ``PlotTheme`` says what it looks like on light and on dark ground.
+/// A colour of a plot, by its meaning. ``PlotTheme`` has its values for light and dark mode.
 public enum PlotColor: Sendable, Hashable {
-    /// What is shown first and foremost.
+    /// The main thing that is shown.
     case accent
     /// The black box.
     case blackBox
-    /// The local encoder; the accent, because it is what mafin adds.
+    /// The local encoder. It has the accent colour, because it is what mafin adds.
     case local
-    /// Something better than what it is compared with.
+    /// A value that is better than the one that it is compared with.
     case gain
-    /// Something worse.
+    /// A worse value.
     case loss
-    /// Neither.
+    /// A value that is neither.
     case neutral
-    /// One of several things of equal rank, from 0 on; beyond the palette it starts again.
+    /// One of several equal series, from 0; after the last colour the palette starts again.
     case series(Int)
 
     /// Name of the CSS class, and of the custom property that holds the colour.
@@ -27,16 +27,16 @@ public enum PlotColor: Sendable, Hashable {
     }
 }
 
-/// The colours of plots and pages on one ground, as `#rrggbb`.
+/// The colours of plots and pages for light or for dark mode, as `#rrggbb`.
 ///
-/// Chosen so that texts reach a contrast of 4.5 and marks one of 3 (WCAG 2.2, 1.4.3 and 1.4.11), and so that blue and vermilion, which people of every
-/// kind of colour vision tell apart, carry what matters.
+/// Texts reach a contrast of 4.5 and marks one of 3 (WCAG 2.2, 1.4.3 and 1.4.11). The important differences are in blue and vermilion, which
+/// people with every kind of colour vision can tell apart.
 struct PlotPalette: Sendable, Equatable {
     var page: String
-    /// Blocks of code, and rows that stand out.
+    /// The ground of blocks of code and of highlighted rows.
     var panel: String
     var ink: String
-    /// Text of second rank.
+    /// Less important text.
     var muted: String
     /// Rules between rows, and axes.
     var hairline: String
@@ -71,7 +71,7 @@ enum PlotTheme {
 
     static let seriesCount = light.series.count
 
-    /// The custom properties of both grounds, dark where the reader's system is; paper is always light.
+    /// The custom properties of both modes. The reader's system decides between them; paper is always light.
     static var properties: String {
         """
         :root{color-scheme:light dark;\(light.declarations)}

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Maps values to places along an axis.
+/// Maps values to positions along an axis.
 public struct PlotScale: Sendable, Equatable {
     /// How values are spread.
     public enum Kind: Sendable, Equatable {
@@ -15,7 +15,7 @@ public struct PlotScale: Sendable, Equatable {
     /// How values are spread.
     public let kind: Kind
 
-    /// A scale over exactly `domain`. A domain of one point is widened, so that the point stands in its middle.
+    /// A scale over exactly `domain`. A domain of one point is widened, so that the point is in its middle.
     public init(_ domain: ClosedRange<Double>, _ kind: Kind = .linear) {
         precondition(domain.lowerBound.isFinite && domain.upperBound.isFinite, "an axis over \(domain)")
         precondition(kind == .linear || domain.lowerBound > 0, "a logarithmic axis from \(domain.lowerBound)")
@@ -32,7 +32,7 @@ public struct PlotScale: Sendable, Equatable {
 
     /// A scale that holds all finite `values` (for a logarithmic one, all above zero), with some room on both sides.
     /// - Parameters:
-    ///   - landmarks: values that must be seen too, and that get no room of their own: 0 as an end of the axis is the end.
+    ///   - landmarks: further values that the axis must include. They get no margin: if 0 is the end of the axis, the axis ends at 0.
     ///   - margin: room on either side, as a share of the span.
     public init(
         covering values: some Sequence<Double>, _ kind: Kind = .linear, landmarks: [Double] = [], margin: Double = 0.05
@@ -41,7 +41,7 @@ public struct PlotScale: Sendable, Equatable {
         var low = usable.min() ?? landmarks.min() ?? (kind == .linear ? 0 : 1)
         var high = usable.max() ?? landmarks.max() ?? 1
         if usable.isEmpty {
-            // Nothing to leave room for.
+            // Without a span there is no margin.
         } else if kind == .linear {
             let room = (high - low) * margin
             (low, high) = (low - room, high + room)
@@ -57,7 +57,7 @@ public struct PlotScale: Sendable, Equatable {
         self.init(low...max(low, high), kind)
     }
 
-    /// The place of a value: 0 at the axis' start, 1 at its end, beyond for values outside.
+    /// The position of a value: 0 at the axis' start, 1 at its end, below 0 or above 1 for values outside.
     public func fraction(_ value: Double) -> Double {
         switch kind {
         case .linear: (value - domain.lowerBound) / (domain.upperBound - domain.lowerBound)

@@ -1,10 +1,10 @@
 enum SVG {
-    /// At which end of a text its place lies.
+    /// Which point of a text lies at its position.
     enum Anchor: String {
         case start, middle, end
     }
 
-    /// - Parameter name: title and description; `nil` where the element around it has them, and screen readers skip the drawing.
+    /// - Parameter name: title and description; `nil` if the element around the drawing has them, so that screen readers skip the drawing.
     static func root(
         size: (width: Double, height: Double), name: (title: String, summary: String)?,
         @MarkupBuilder _ content: () -> Markup
@@ -29,7 +29,7 @@ enum SVG {
 
     /// A drawing as a file of its own, with its style sheet.
     static func file(_ drawing: Markup) -> String {
-        // The style sheet goes in behind the opening tag.
+        // The style sheet is inserted after the opening tag.
         guard let end = drawing.source.firstIndex(of: ">") else { return drawing.source }
         let style = element("style") {
             Markup.trusted(PlotTheme.properties + "\nsvg.plot{background:var(--page)}\n" + PlotTheme.plotRules)

@@ -2,7 +2,7 @@ import Foundation
 
 /// How the values of an axis are written.
 public enum TickFormat: Sendable, Equatable {
-    /// In the way of the field's tables, with no zero before the point: `.35`.
+    /// As in the field's tables, with no zero before the point: `.35`.
     case share
     /// The same with a sign: `+.05`, `0`, `−.05`.
     case difference
@@ -10,10 +10,10 @@ public enum TickFormat: Sendable, Equatable {
     case count
     /// As many decimals as the ticks need: `0.5`, `12`.
     case decimal
-    /// Seconds, in the unit that suits the largest: `30 s`, `5 min`, `1.5 h`.
+    /// Seconds, in a unit that fits the largest value: `30 s`, `5 min`, `1.5 h`.
     case duration
 
-    /// The texts of all ticks of one axis; fractions have one number of decimals throughout.
+    /// The texts of all ticks of one axis. All fractions have the same number of decimals.
     func texts(_ ticks: [Double]) -> [String] {
         let decimals = ticks.map(Self.neededDecimals).max() ?? 0
         func fixed(_ value: Double) -> String { String(format: "%.\(decimals)f", value) }
@@ -37,7 +37,7 @@ public enum TickFormat: Sendable, Equatable {
         return seconds == 0 ? "0" : (value == value.rounded() ? "\(Int(value))" : "\(value)") + " " + unit
     }
 
-    /// Decimals after which nothing of a round value is left, at most 6.
+    /// Number of decimals that a round value needs, at most 6.
     private static func neededDecimals(_ value: Double) -> Int {
         var scaled = abs(value)
         for decimals in 0..<6 {

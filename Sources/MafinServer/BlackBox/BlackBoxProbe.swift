@@ -3,8 +3,9 @@ import Synchronization
 
 /// Finds out whether the black box answers.
 ///
-/// An answer to any call counts for half a minute. After that, before the first call, and every few seconds after a failure, the probe asks
-/// for one word, past the cache. That question goes on even if its asker has left, and all who ask meanwhile wait for it, a few seconds.
+/// An answer to any call shows for half a minute that the black box is there. After that, before the first call, and every few seconds after a
+/// failure, the probe asks for the vector of one word, without the cache. That call goes on even if the request that wanted it has gone. Other
+/// requests that need its outcome wait for it, for a few seconds at most.
 final class BlackBoxProbe: Sendable {
     private struct State {
         var running: Task<UpstreamFailure?, Never>?
@@ -19,17 +20,17 @@ final class BlackBoxProbe: Sendable {
 
     /// - Parameters:
     ///   - belief: how long an answer shows that the black box is there.
-    ///   - pause: time between two questions while it fails.
+    ///   - pause: time between two calls while it fails.
     init(_ upstream: UpstreamBatcher, belief: Duration = .seconds(30), pause: Duration = .seconds(5)) {
         (self.upstream, self.belief, self.pause) = (upstream, belief, pause)
     }
 
-    /// Why the black box cannot be asked; `nil` where it can.
+    /// Why the black box cannot be asked; `nil` if it can.
     func failure() async -> UpstreamFailure? {
         let (running, known) = state.withLock { state -> (Task<UpstreamFailure?, Never>?, UpstreamFailure?) in
             let now = ContinuousClock.now
             let failed = upstream.lastFailure
-            // Only an answer that came after a failure takes it back.
+            // Only an answer that came after the failure cancels it.
             if failed == nil, let asked = state.asked, let answer = upstream.lastAnswer, answer > asked {
                 state.failure = nil
             }
@@ -41,7 +42,7 @@ final class BlackBoxProbe: Sendable {
             return (state.running, known)
         }
         guard let running else { return known }
-        // Where nothing is known yet there is nothing else to say, so it is worth a longer wait.
+        // Before the first outcome there is nothing to report, so waiting longer is worth it.
         let wait: Duration = known == nil ? .seconds(5) : .seconds(1)
         let late = known ?? UpstreamFailure(.unavailable, "the black box did not answer within 5 s")
         do {
@@ -65,9 +66,9 @@ final class BlackBoxProbe: Sendable {
         do {
             try await upstream.probe(EmbeddingItem(id: "readiness", text: "ready"), as: .query)
         } catch let error as UpstreamFailure where error.kind == .unknownText {
-            // Stored answers, which do not hold that word: they are there.
+            // The black box is a file of stored vectors that does not hold this word. The file is there.
         } catch let error as UpstreamFailure where error.kind == .textRefused {
-            // Nothing is wrong with this word: whatever refuses it refuses every text.
+            // Nothing is wrong with this word, so a black box that refuses it refuses every text.
             failure = UpstreamFailure(.refused, "the black box refuses the word 'ready': \(error)")
         } catch {
             failure = error as? UpstreamFailure ?? UpstreamFailure(.unavailable, "\(error)")

@@ -4,9 +4,9 @@ import Synchronization
 
 /// Asks the black box on behalf of all requests: requests that wait while calls are under way go into the next call together.
 ///
-/// Texts whose vectors are remembered are answered first. They wait for no call, and the black box may be away.
-/// When the black box refuses a text, the requests of that call are asked again in calls of half as many, so that only the request with that
-/// text fails. After failures for which no text is at fault, the black box is left alone for a while and requests fail at once.
+/// Texts whose vectors are in the cache are answered first. They wait for no call, even if the black box is unavailable.
+/// When the black box refuses a text, the requests of that call are sent again in calls of half as many, so that only the request with that
+/// text fails. After failures for which no text is at fault, the batcher pauses: it sends no calls for a while, and requests fail at once.
 final class UpstreamBatcher: Sendable {
     /// How to ask.
     struct Limits: Sendable {
@@ -22,11 +22,11 @@ final class UpstreamBatcher: Sendable {
         var longestPause: Duration = .seconds(30)
     }
 
-    /// Told what happens, for the metrics.
+    /// Is told what happens, for the metrics.
     struct Observer: Sendable {
         /// Each call: texts, seconds, and why it failed.
         var call: @Sendable (Int, Double, UpstreamFailure.Kind?) -> Void = { _, _, _ in }
-        /// Texts that were remembered.
+        /// Number of texts whose vectors were in the cache.
         var known: @Sendable (Int) -> Void = { _ in }
     }
 
@@ -41,10 +41,10 @@ final class UpstreamBatcher: Sendable {
         var calls = 0
         var failures = 0
         var pausedUntil: ContinuousClock.Instant?
-        /// Until when one request tries after a pause; `nil`: none does.
+        /// After a pause one request tries, until this instant; `nil` if none does.
         var triedUntil: ContinuousClock.Instant?
         var lastFailure: UpstreamFailure?
-        /// When the black box itself asked to be asked again.
+        /// When the black box itself wants the next call.
         var wanted: ContinuousClock.Instant?
         var lastAnswer: ContinuousClock.Instant?
     }
@@ -54,7 +54,7 @@ final class UpstreamBatcher: Sendable {
         let items: [EmbeddingItem]
         let role: TextRole
         let vectors = FirstResult<Matrix>()
-        /// Requests that may be in one call with this one, itself included: halved each time that such a call was refused.
+        /// Number of requests that one call with this one may hold, itself included. It is halved each time that such a call was refused.
         let company = Mutex(Int.max)
 
         init(_ items: [EmbeddingItem], _ role: TextRole) { (self.items, self.role) = (items, role) }
@@ -67,10 +67,10 @@ final class UpstreamBatcher: Sendable {
         (self.blackBox, self.limits, self.observer, self.classify) = (blackBox, limits, observer, classify)
     }
 
-    /// The last failure, where nothing has been answered since.
+    /// The last failure, if nothing has been answered since.
     var lastFailure: UpstreamFailure? { state.withLock { $0.lastFailure } }
 
-    /// When it last answered a call; what is remembered does not count.
+    /// When it last answered a call. Vectors from the cache do not count.
     var lastAnswer: ContinuousClock.Instant? { state.withLock { $0.lastAnswer } }
 
     /// Vectors of the items, `(items.count, dimension)`.
@@ -98,14 +98,14 @@ final class UpstreamBatcher: Sendable {
         return vectors.selecting(rows: rows.compactMap { $0 })
     }
 
-    /// Asks for a text even if it is remembered, to find out whether the black box answers now.
+    /// Asks for a text even if it is in the cache, to find out whether the black box answers now.
     /// - Throws: ``UpstreamFailure``. A refused text changes nothing here: it does not show that other texts would be answered.
     func probe(_ item: EmbeddingItem, as role: TextRole) async throws {
         if let pause = pause() { throw pause }
         _ = try await call(1) { try await $0.embedAnew([item], as: role) }
     }
 
-    /// One call, with all that is noted of it.
+    /// Makes one call and records it.
     private func call(
         _ texts: Int, _ body: @escaping @Sendable (any BlackBox) async throws -> Matrix
     ) async throws(UpstreamFailure) -> Matrix {
@@ -141,7 +141,7 @@ final class UpstreamBatcher: Sendable {
         }
     }
 
-    /// The failure to answer with at once while the black box is left alone.
+    /// The failure to answer with at once during a pause.
     private func pause() -> UpstreamFailure? {
         state.withLock { state in
             guard let until = state.pausedUntil, let failure = state.lastFailure else { return nil }
@@ -157,7 +157,7 @@ final class UpstreamBatcher: Sendable {
         }
     }
 
-    /// Begins calls as long as something waits and there may be another.
+    /// Begins calls as long as requests wait and the limit allows another call.
     private func pump() {
         while let requests = nextCall() {
             Task {
@@ -211,11 +211,11 @@ final class UpstreamBatcher: Sendable {
         }
     }
 
-    /// What a failed call says about the black box.
+    /// Records what a failed call shows about the black box.
     private func record(_ failure: UpstreamFailure) {
         switch failure.kind {
         case .unknownText: recordAnswer()
-        // Somebody is there. Whether other texts are answered is not known: an API that refuses all of them says the same.
+        // The black box answers, but it is not known whether it would answer other texts: one that refuses all texts fails in the same way.
         case .textRefused: state.withLock { ($0.pausedUntil, $0.triedUntil, $0.lastFailure) = (nil, nil, nil) }
         case .unavailable, .refused, .overBudget: leaveAlone(after: failure)
         }

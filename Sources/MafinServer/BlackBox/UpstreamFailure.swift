@@ -1,15 +1,15 @@
 import HTTPTypes
 import MafinBlackBox
 
-/// Why the black box did not answer, as the service has to treat it.
+/// Why the black box did not answer.
 package struct UpstreamFailure: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Who can mend it.
+    /// The kinds of failure, by who can mend them.
     package enum Kind: Sendable, Equatable {
         /// It does not answer, or asks to come back later.
         case unavailable
         /// It refuses a text.
         case textRefused
-        /// It answers stored texts only, and this is none of them.
+        /// It has stored vectors only, and none for this text.
         case unknownText
         /// It refuses the service: a key, a model or an address is wrong.
         case refused
@@ -17,11 +17,11 @@ package struct UpstreamFailure: Error, Sendable, Equatable, CustomStringConverti
         case overBudget
     }
 
-    /// Who can mend it.
+    /// The kind of failure.
     package var kind: Kind
     /// What happened, in the black box's words. For the log only: it may name addresses that clients should not see.
     package var detail: String
-    /// Seconds until it is worth asking again, where that is known.
+    /// Seconds until it is worth asking again, if that is known.
     package var retryAfter: Int?
 
     package init(_ kind: Kind, _ detail: String, retryAfter: Int? = nil) {
@@ -31,7 +31,7 @@ package struct UpstreamFailure: Error, Sendable, Equatable, CustomStringConverti
     /// The detail.
     package var description: String { detail }
 
-    /// Whether one text is at fault, so that other texts may be answered all the same.
+    /// Whether one text is at fault, so that other texts may still be answered.
     var isOfText: Bool { kind == .textRefused || kind == .unknownText }
 
     /// One sentence for clients.
@@ -69,7 +69,7 @@ package struct UpstreamFailure: Error, Sendable, Equatable, CustomStringConverti
 }
 
 extension KnownTexts {
-    /// Stored answers of a service, which refuses all other texts.
+    /// A service's black box of stored vectors. It refuses all texts other than these.
     package init(
         _ base: any BlackBox, queries: [(id: String, text: String)], documents: [(id: String, text: String)]
     ) {

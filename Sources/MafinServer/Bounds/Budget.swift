@@ -10,13 +10,13 @@ final class Budget: Sendable {
     /// What is held now.
     var inUse: Int { used.withLock { $0 } }
 
-    /// Takes a share; `nil` where there is no room. A request that is alone gets any amount, so that nothing is refused for ever.
+    /// Takes a share; `nil` if there is no room. If nothing is held, any amount is granted, so that no request is refused for ever.
     func share(_ amount: Int) -> Share? {
         let share = Share(of: self)
         return share.grow(by: amount) ? share : nil
     }
 
-    /// What one request holds; it is given back when nothing refers to the share any more.
+    /// The amount that one request holds. It is given back when nothing refers to the share any more.
     final class Share: Sendable {
         private let budget: Budget
         private let held = Mutex(0)
@@ -28,7 +28,7 @@ final class Budget: Sendable {
             budget.used.withLock { $0 -= held }
         }
 
-        /// Takes more; false, and nothing is taken, where there is no room.
+        /// Takes more. Returns false and takes nothing if there is no room.
         func grow(by amount: Int) -> Bool {
             held.withLock { held in
                 let mine = held

@@ -1,6 +1,6 @@
 import Dispatch
 
-/// Where an artefact is loaded: reading weights and building BM25 takes seconds of computing, which would keep Swift's few threads from
+/// The thread on which artefacts are loaded. Reading weights and building BM25 computes for seconds, which would keep Swift's few threads from
 /// answering requests.
 final class LoadingThread: TaskExecutor {
     private let queue = DispatchQueue(label: "mafin.loading", qos: .utility)

@@ -3,17 +3,18 @@ import MafinBlackBox
 import MafinNumerics
 import Synchronization
 
-/// Runs searches one at a time, because each uses all cores, and on a thread that is none of Swift's.
+/// Runs searches one at a time, because each uses all cores. They have a thread of their own, so that Swift's threads stay free.
 ///
-/// The queue is bounded by work, not by number: a search is refused when those before it will take longer than a search may wait, measured
-/// by how long recent ones took. A search whose client has left is not begun, and one that runs stops at its next check, also within a long pass over the index.
+/// The queue is bounded by time, not by number. A search is refused if those before it will take longer than a search may wait; the estimate
+/// comes from how long recent searches took. If a client has left, its search is not begun, or stops at its next check, also within a long pass
+/// over the index.
 final class SearchQueue: Sendable {
     private struct State {
         /// Searches that wait or run.
         var count = 0
         /// Mean time of recent searches.
         var seconds = 0.0
-        /// When the one that runs began.
+        /// When the search that runs now began.
         var began: ContinuousClock.Instant?
     }
 
@@ -21,14 +22,15 @@ final class SearchQueue: Sendable {
     private let longestWait: Double
     private let state = Mutex(State())
 
-    /// - Parameter longestWait: how much work may lie before a search.
+    /// - Parameter longestWait: how long a search may have to wait.
     init(longestWait: Duration) { self.longestWait = longestWait.inSeconds }
 
     /// Searches that wait or run.
     var count: Int { state.withLock { $0.count } }
 
     /// Runs a search when its turn has come.
-    /// - Parameter body: gets a check that throws once the search is no longer wanted; to be called between its steps and within long ones.
+    /// - Parameter body: gets a check that throws once the search is no longer wanted. It should call the check between its steps and within long
+    ///   steps.
     /// - Throws: ``ServiceError`` 429 with the seconds of work that wait; `CancellationError`; what `body` throws.
     func run<Value: Sendable>(
         _ body: @escaping @Sendable (_ check: @Sendable () throws -> Void) throws -> Value
@@ -57,7 +59,7 @@ final class SearchQueue: Sendable {
     }
 
     private func finish<Value: Sendable>(_ first: FirstResult<Value>, _ result: Result<Value, any Error>) {
-        // Counted out before the answer, so that whoever has it finds the queue as it is.
+        // The count falls before the answer is given, so that a caller with its answer sees the new count.
         guard !first.isFinished else { return }
         state.withLock { $0.count -= 1 }
         if !first.finish(result) { state.withLock { $0.count += 1 } }
@@ -66,7 +68,7 @@ final class SearchQueue: Sendable {
     private func enter() throws {
         try Task.checkCancellation()
         try state.withLock { state in
-            // The first search of all has no mean yet: what it has taken so far stands for it.
+            // During the first search there is no mean yet. The time that it has taken so far is used instead.
             let each = max(state.seconds, state.began.map { (ContinuousClock.now - $0).inSeconds } ?? 0)
             let work = Double(state.count) * each
             guard state.count == 0 || work <= longestWait else {

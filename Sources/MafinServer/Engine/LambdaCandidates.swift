@@ -2,19 +2,18 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// All documents that some λ of a grid brings among a query's best, with both halves' scores. Whoever has them can rank for any such
-/// λ without asking again.
+/// All documents that are among a query's best at some λ of a grid. With them a client can rank for any such λ without another request.
 ///
-/// The score `(1 − λ) b + λ u` of a document is a line over λ. The lists of the best `depth` at a few λ bound all others: between two
-/// of these λ, a document that is in neither list lies below the chord through the lists' last scores. Where the best
-/// `count` of the known documents lie above that chord, no unknown one is missing; where not, the lists are made twice as long.
+/// The score `(1 − λ) b + λ u` of a document is a line over λ. The lists of the best `depth` at a few λ bound the scores of all other
+/// documents: between two of these λ, a document that is in neither list lies below the chord through the lists' last scores. If the best
+/// `count` of the known documents lie above that chord, no document is missing. If not, the lists are made twice as long.
 struct LambdaCandidates: Sendable {
-    /// Rankings are complete at so many steps of λ: 0, 0.01 … 1.
+    /// Steps of the grid of λ at which rankings are complete: 0, 0.01 … 1.
     static let steps = 100
-    /// Lists are made at so many steps of λ: 0, ⅛ … 1.
+    /// Steps of λ at which lists are made: 0, ⅛ … 1.
     private static let knots = 8
 
-    /// Rows of the documents, in no order that matters.
+    /// Rows of the documents, in no particular order.
     let rows: [Int]
     /// Depth of the lists that were needed.
     let depth: Int
@@ -22,7 +21,7 @@ struct LambdaCandidates: Sendable {
     /// - Parameters:
     ///   - query: both halves of the query, unweighted.
     ///   - split: columns of the first half.
-    ///   - count: how many best of each ranking are wanted.
+    ///   - count: how many documents of each ranking are wanted.
     ///   - lambda: one more λ beside those of the grid.
     ///   - check: throws once the result is no longer wanted.
     /// - Throws: `RetrievalError` for a query that is not finite; what `check` throws.
@@ -52,7 +51,7 @@ struct LambdaCandidates: Sendable {
                 let left = min(Int(lambda * Float(Self.knots)), Self.knots - 1)
                 let share = lambda * Float(Self.knots) - Float(left)
                 let bound = (1 - share) * (lists[left].last?.score ?? 0) + share * (lists[left + 1].last?.score ?? 0)
-                // Rounding of a sum of two halves of unit vectors.
+                // Allows for rounding in the sum of two inner products of unit vectors.
                 if let last = best.last, last.score < bound + 1e-5 { isComplete = false }
             }
             if isComplete || depth == index.count {

@@ -7,11 +7,11 @@ import MafinPipeline
 import MafinText
 import Synchronization
 
-/// Computes the local half of all requests: rows of the requests that wait go into one batch, up to a number of tokens.
+/// Computes the local half of all requests. Rows of the requests that wait go into one batch, up to a number of tokens.
 ///
-/// Nothing waits for a batch to fill: a request that comes while one is computed is in the next. Each waiting request has a share of
-/// every batch, so that a query overtakes a thousand documents. A thread of its own drives the encoders, whose loops use all
-/// cores; the threads of Swift's tasks are never blocked.
+/// Nothing waits for a batch to fill: a request that comes while a batch is computed is in the next one. Each waiting request has a share of
+/// every batch, so that a single query need not wait for a thousand documents. The encoders run on a thread of their own, and their loops use
+/// all cores. The threads of Swift's tasks are never blocked.
 final class LocalEngine: Sendable {
     /// Bounds of the queue.
     struct Limits: Sendable {
@@ -26,9 +26,9 @@ final class LocalEngine: Sendable {
 
     /// Numbers in a vector.
     let dimension: Int
-    /// Tokens waiting and in work.
+    /// Tokens that wait or are computed.
     var load: Int { core.state.withLock { $0.tokens } }
-    /// Seconds of work that wait; at least one.
+    /// Estimated seconds until the work that waits is done; at least 1.
     var seconds: Int { core.seconds }
     /// Whether a batch has been computed for so long that it will probably never end.
     var isStuck: Bool {
@@ -57,7 +57,7 @@ final class LocalEngine: Sendable {
     // MARK: Work
 
     /// Vectors of rows of tokens as the encoder emits them, `(rows.count, dimension)`.
-    /// - Throws: ``ServiceError`` where the queue is full or a vector is not finite; `CancellationError`.
+    /// - Throws: ``ServiceError`` if the queue is full or a vector is not finite; `CancellationError`.
     func embed(_ rows: TokenBatch, as role: TextRole) async throws -> Matrix {
         guard !rows.isEmpty else { return Matrix(rows: 0, columns: dimension) }
         try Task.checkCancellation()
@@ -73,8 +73,8 @@ final class LocalEngine: Sendable {
         return job
     }
 
-    /// The vectors of a job; to be called once. A task that is cancelled takes its job out of the queue.
-    /// - Throws: ``ServiceError`` where a vector is not finite; `CancellationError`.
+    /// The vectors of a job. May be called once. If the calling task is cancelled, its job leaves the queue.
+    /// - Throws: ``ServiceError`` if a vector is not finite; `CancellationError`.
     func vectors(of job: Job) async throws -> Matrix {
         try await withTaskCancellationHandler {
             try await job.outcome.value()
@@ -105,7 +105,7 @@ final class LocalEngine: Sendable {
     }
 }
 
-/// The queue and its thread. They are apart from ``LocalEngine`` so that the thread does not keep the engine alive.
+/// The queue and its thread. They are separate from ``LocalEngine``, so that the thread does not keep the engine alive.
 private final class Core: @unchecked Sendable {
     struct State {
         var jobs: [LocalEngine.Job] = []
@@ -114,7 +114,7 @@ private final class Core: @unchecked Sendable {
         var lastRole: TextRole?
         /// Tokens a second, of recent batches.
         var rate = 0.0
-        /// When the batch that is computed began.
+        /// When the batch that is computed now began.
         var began: ContinuousClock.Instant?
     }
 
@@ -131,7 +131,7 @@ private final class Core: @unchecked Sendable {
     func submit(_ job: LocalEngine.Job) throws {
         try state.withLock { state in
             if state.isStopped { throw ServiceError(.serviceUnavailable, .unavailable, "the server is ending") }
-            // A request that fits the queue by itself is not refused for its size as long as nothing else waits.
+            // If nothing else waits, a request is never refused for its size.
             if !state.jobs.isEmpty, state.tokens + job.rows.tokenCount > limits.queueTokens {
                 throw ServiceError.overloaded(retryAfter: Self.seconds(of: state))
             }
@@ -141,7 +141,7 @@ private final class Core: @unchecked Sendable {
         wake.signal()
     }
 
-    /// Seconds until what waits has been computed, at the rate of recent batches; at least one.
+    /// Seconds until the work that waits is done, at the rate of recent batches; at least 1.
     private static func seconds(of state: State) -> Int {
         max(1, Int((Double(state.tokens) / max(state.rate, 100)).rounded(.up)))
     }
@@ -183,7 +183,7 @@ private final class Core: @unchecked Sendable {
         state.withLock { state in
             let waiting = state.jobs.filter { $0.next < $0.rows.count }
             guard let first = waiting.first else { return nil }
-            // Both encoders in turn where both are asked for.
+            // If both encoders have work, they take turns.
             let role =
                 waiting.contains { $0.role != state.lastRole } && waiting.contains { $0.role == state.lastRole }
                 ? (state.lastRole == .query ? .document : .query) : first.role
@@ -196,7 +196,7 @@ private final class Core: @unchecked Sendable {
                 var tokens = 0
                 while job.next < job.rows.count {
                     let length = job.rows.length(of: job.next)
-                    // A row at least for everybody, as long as there is room, and one at least in every batch.
+                    // At least one row for each request, as long as there is room, and at least one row in every batch.
                     guard tokens + length <= share || tokens == 0,
                         tokens + length <= left || pieces.isEmpty && tokens == 0
                     else { break }
@@ -208,7 +208,7 @@ private final class Core: @unchecked Sendable {
             }
             let share = left / mine.count
             for job in mine where left > 0 { take(from: job, upTo: share) }
-            // What small requests leave goes to the first ones.
+            // The room that small requests leave goes to the first requests.
             for job in mine where left > 0 { take(from: job, upTo: left) }
             return (role, pieces)
         }
@@ -235,7 +235,7 @@ private final class Core: @unchecked Sendable {
                 row += piece.rows.count
             }
         } catch  where pieces.count > 1 {
-            // One request may be to blame: each by itself, so that the others are answered.
+            // One request may be the cause. Each is computed by itself, so that the others are answered.
             for piece in pieces { compute([piece], role) }
         } catch {
             for piece in pieces { finish(piece.job, .failure(error)) }

@@ -14,7 +14,7 @@ struct RoleTokenizer: Sendable {
         maximumLength = encoder.maximumLength
     }
 
-    /// The tokens that the encoder reads of a text.
+    /// The tokens of a text that the encoder reads.
     func tokens(_ text: String) -> [Int32] { tokenizer.encode(prefix + text, maxLength: maximumLength) }
 
     /// Tokens that the encoder would read if it cut nothing off.
@@ -23,7 +23,7 @@ struct RoleTokenizer: Sendable {
     /// Tokens of a text by itself.
     func count(_ text: String) -> Int { tokenizer.encode(text, addSpecialTokens: false, maxLength: .max).count }
 
-    /// The beginning of a text that has at most so many tokens, cut at the end of a word.
+    /// The longest beginning of a text that has at most `tokens` tokens and ends at the end of a word.
     func beginning(of text: String, tokens: Int) -> String {
         let encoding = tokenizer.encodeWithOffsets(text, addSpecialTokens: false, maxLength: .max)
         guard encoding.ids.count > tokens else { return text }

@@ -11,13 +11,13 @@ extension ServedModel {
         var query: String
         /// Results wanted.
         var count = 10
-        /// Instead of the artefact's λ.
+        /// λ of this search; `nil` for the artefact's.
         var lambda: Float?
-        /// Weight of BM25, 0…1, beside the joined ranking; `nil`: none.
+        /// Weight of BM25, 0…1, beside the joined ranking; `nil` for a search without BM25.
         var lexicalWeight: Float?
-        /// Whether to give everything that some λ can bring to the top.
+        /// Whether the answer has all documents that some λ ranks among the best.
         var withCandidates = false
-        /// Whether candidates have their whole texts; else only a beginning where there is no title.
+        /// Whether candidates have their whole texts. If not, only those without a title have the beginning of their text.
         var withCandidateTexts = true
     }
 
@@ -29,7 +29,7 @@ extension ServedModel {
         var text: String
         /// The score that it is ranked by.
         var score: Float
-        /// The cosines of both halves; the black box's is missing where it was not asked.
+        /// The cosines of both halves. The black box's is `nil` if it was not asked.
         var blackBoxScore: Float?
         var localScore: Float
         /// Each half's part of the joined score.
@@ -38,10 +38,10 @@ extension ServedModel {
         /// Places in the black box's own ranking and in this one, from 1.
         var blackBoxRank: Int?
         var joinedRank: Int?
-        /// BM25's score, where it was asked for.
+        /// BM25's score, if it was asked for.
         var lexicalScore: Float?
 
-        /// Leaves no more of the text than it takes to show a document that has no title.
+        /// Removes the text. Of a document without a title, the beginning stays, so that a page can show it.
         mutating func leaveOutText() { text = title.isEmpty ? text.clipped(to: 200) : "" }
 
         enum CodingKeys: String, CodingKey {
@@ -60,9 +60,9 @@ extension ServedModel {
     struct SearchAnswer: Sendable {
         var lambda: Float
         var hits: [Hit]
-        /// The black box's own best, in its order; empty where it was not asked.
+        /// The black box's own best, in its order; empty if it was not asked.
         var blackBoxRanking: [Hit]
-        /// Everything that some λ brings among the best, with both cosines.
+        /// All documents that some λ ranks among the best, with both cosines.
         var candidates: [Hit]?
         var degraded: String?
         var tokens: Int
@@ -73,7 +73,7 @@ extension ServedModel {
     func search(_ request: SearchRequest, maximumTokens: Int) async throws -> SearchAnswer {
         let index = try requireIndex()
         if request.lexicalWeight != nil, index.lexical == nil {
-            throw ServiceError.invalid("BM25 is not held: start the service with --bm25", parameter: "bm25")
+            throw ServiceError.invalid("BM25 is not loaded: start the service with --bm25", parameter: "bm25")
         }
         let own = manifest.mixing.lambda ?? 0.5
         let wanted = request.lambda ?? own
@@ -114,7 +114,7 @@ private struct Searching: Sendable {
     /// Depth of the lists that are fused.
     private static let fusionDepth = 1000
 
-    /// The query as the index is asked: unweighted halves.
+    /// The query's vector for the index: unweighted halves.
     private var halves: [Float] {
         (blackBox ?? [Float](repeating: 0, count: index.manifest.blackBoxDimension)) + local
     }
@@ -137,7 +137,7 @@ private struct Searching: Sendable {
         if let weight = request.lexicalWeight, let lexical {
             let words = lexical.ranking(of: request.query, count: depth)
             lexicalScores = Dictionary(uniqueKeysWithValues: words.map { ($0.index, $0.score) })
-            // Convex: the weights add up to 1.
+            // A convex combination: the weights add up to 1.
             ranking = Fusion.weightedSum(weights: [1 - Double(weight), Double(weight)], .minMax)
                 .ranking(of: [ranking, Array(words)], count: count)
         }
@@ -180,7 +180,7 @@ private struct Searching: Sendable {
         )
     }
 
-    /// Results without places.
+    /// Results without ranks.
     private func hits(_ rows: [Int], scores: [Float]) throws -> [ServedModel.Hit] {
         let parts = index.joined.partScores(of: rows, query: halves)
         return try rows.enumerated().map { place, row in

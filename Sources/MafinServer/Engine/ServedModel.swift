@@ -7,14 +7,14 @@ import MafinPipeline
 import MafinRetrieval
 import MafinText
 
-/// An artefact with everything that answers for it: what a reload replaces as one.
+/// An artefact with everything that answers its requests. A reload replaces it as a whole.
 ///
-/// A request keeps the model that it began with; an old model goes when its last request has been answered.
+/// A request keeps the model that it began with. An old model is freed when its last request has been answered.
 final class ServedModel: Sendable {
     /// The name that clients call the model by.
     let name: String
     let manifest: ArtefactManifest
-    /// SHA-256 of the artefact's manifest: says which state of the files is served.
+    /// SHA-256 of the artefact's manifest. It shows which version of the artefact is served.
     let hash: String
     let created: Date
     let engine: LocalEngine
@@ -30,7 +30,7 @@ final class ServedModel: Sendable {
     private let degrades: Bool
     private let metrics: ServiceMetrics
 
-    /// - Parameter index: that of the model before, which is used again if its files are still the same.
+    /// - Parameter index: the index of the model before. It is used again if its files are still the same.
     /// - Throws: ``IndexError`` for an index that does not fit; file errors.
     init(
         _ loaded: sending LoadedArtefact, options: ServiceOptions, metrics: ServiceMetrics, log: ServiceLog,
@@ -62,7 +62,7 @@ final class ServedModel: Sendable {
         page = try PageSource.page([
             "model": name, "lambda": manifest.mixing.lambda ?? 0.5, "documents": index?.search.count ?? 0,
             "hasIndex": index != nil, "hasFeedback": options.feedbackFolder != nil, "hasReport": options.report != nil,
-            // The weight is BM25's where the page fuses with it.
+            // BM25's weight when the page adds it.
             "hasBM25": index?.lexical != nil, "bm25Weight": Float(1) / 3, "hasKeys": options.hasKeys,
         ])
         degrades = options.degrades
@@ -94,7 +94,7 @@ final class ServedModel: Sendable {
 
     /// Both halves of some texts.
     struct Halves: Sendable {
-        /// The black box's rows; `nil` where it was not asked, or gave no answer and the service does without.
+        /// The black box's rows; `nil` if it was not asked, or if it did not answer and the service goes on without it.
         var blackBox: Matrix?
         /// The local rows, as the encoder emits them.
         var local: Matrix
@@ -104,9 +104,9 @@ final class ServedModel: Sendable {
         var degraded: String?
     }
 
-    /// Both halves, at the same time: it takes as long as the slower one. A request for which the queue has no room costs nothing,
-    /// and an error of one half ends the work on the other.
-    /// - Parameter asksBlackBox: false where only the local half is wanted.
+    /// Computes both halves at the same time, so it takes as long as the slower one. If the queue has no room, the request is refused before
+    /// the black box is asked. An error of one half ends the work on the other.
+    /// - Parameter asksBlackBox: false if only the local half is wanted.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func halves(
         of texts: [String], as role: TextRole, asksBlackBox: Bool = true, maximumTokens: Int
@@ -195,7 +195,7 @@ final class ServedModel: Sendable {
         _ texts: [String], as role: TextRole, lambda: Float?, maximumTokens: Int
     ) async throws -> Joined {
         let mixture = try self.mixture(lambda: lambda, role: role)
-        // With λ = 1 the black box's half counts for nothing, so it is not paid for.
+        // With λ = 1 the black box's half has no weight, so it is not paid for.
         let isLocalOnly = role == .query && mixture.lambda == 1
         let halves = try await halves(
             of: texts, as: role, asksBlackBox: !isLocalOnly, maximumTokens: maximumTokens)
@@ -215,7 +215,7 @@ final class ServedModel: Sendable {
         }
     }
 
-    /// The artefact's mixture, with another λ where one is asked for.
+    /// The artefact's mixture, with another λ if the request gives one.
     func mixture(lambda: Float?, role: TextRole) throws -> Mixture {
         let own = manifest.mixing
         guard let lambda else { return own }

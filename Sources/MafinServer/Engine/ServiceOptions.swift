@@ -3,17 +3,17 @@ import MafinBlackBox
 import MafinNumerics
 import MafinPipeline
 
-/// What a ``ServedModel`` is made from. Whoever loads it gives all of it away.
+/// What a ``ServedModel`` is made from. After loading, only the model may use it.
 package struct LoadedArtefact {
     /// The artefact with its encoders.
     package var model: ArtefactModel
-    /// Its black box, behind whatever cache there is.
+    /// Its black box, with its cache if there is one.
     package var blackBox: any BlackBox
     /// Folder of the index that is searched.
     package var index: URL?
-    /// How the black box's cache is now; `nil` where there is none.
+    /// The present state of the black box's cache; `nil` if there is none.
     package var cache: (@Sendable () -> CacheFigures)?
-    /// What the black box has cost today; `nil` where no price is known.
+    /// Gives the money spent on the black box today; `nil` if no price is known.
     package var spending: (@Sendable () async -> SpendingFigures?)?
 
     package init(
@@ -25,11 +25,11 @@ package struct LoadedArtefact {
     }
 }
 
-/// What has been spent on the black box today (UTC), in the currency of the price that was given.
+/// Money spent on the black box today (UTC), in the currency of the given price.
 package struct SpendingFigures: Sendable {
-    /// By all who use the same cache.
+    /// Money that all processes with the same cache have spent.
     package var today: Double
-    /// What may be spent on a day; `nil`: nobody has set a limit.
+    /// Limit of a day; `nil` if none is set.
     package var limitPerDay: Double?
 
     package init(today: Double, limitPerDay: Double? = nil) {
@@ -37,11 +37,11 @@ package struct SpendingFigures: Sendable {
     }
 }
 
-/// How the cache of the black box's vectors is.
+/// The state of the cache of the black box's vectors.
 package struct CacheFigures: Sendable {
     /// Size of its file, its log included.
     package var bytes: Int
-    /// Writes that failed while answers were delivered, and vectors removed for want of room, since the artefact was loaded.
+    /// Since the artefact was loaded: writes that failed while answers were delivered, and vectors that were removed to keep the size limit.
     package var writeFailures: Int
     package var evictedVectors: Int
     /// Whether the last write succeeded.
@@ -57,11 +57,11 @@ package struct CacheFigures: Sendable {
 package struct ServiceOptions: Sendable {
     /// The model's name for clients; `nil`: the artefact folder's.
     package var name: String?
-    /// What a text is taken for where the request does not say.
+    /// The role of a text if the request does not say it.
     package var defaultRole: TextRole = .document
-    /// Whether queries are answered by the local half alone while the black box is away.
+    /// Whether queries are answered by the local half alone while the black box is unavailable.
     package var degrades = false
-    /// Whether BM25 is held over the index, for fusion.
+    /// Whether BM25 over the index is loaded, for fusion.
     package var usesBM25 = false
     /// Whether clients need a key; set by the service, for the page.
     var hasKeys = false
@@ -79,9 +79,9 @@ package struct ServiceOptions: Sendable {
     package var responseBytes = 256 << 20
     /// Longest that a request may take, from its first byte to the last of its answer.
     package var deadline: Duration = .seconds(60)
-    /// Longest that a client may read nothing of its answer.
+    /// Longest time in which a client reads nothing of its answer.
     package var writeTimeout: Duration = .seconds(10)
-    /// Work that may lie before a search; beyond it 429.
+    /// How long a search may have to wait; beyond it 429.
     package var longestSearchWait: Duration = .seconds(10)
     /// Requests that are answered at a time; beyond them 429.
     package var maximumRequests = 1024
@@ -93,15 +93,15 @@ package struct ServiceOptions: Sendable {
     package var pricePerMillionTokens: Double?
     /// Origins that browsers may ask from; none: CORS stays off.
     package var allowedOrigins: [String] = []
-    /// Names that requests without a key may call the service by (`Host`, less its port); `nil`: any.
+    /// Host names (`Host` without its port) that requests without a key may use; `nil` for any.
     package var allowedHosts: Set<String>?
     /// Folder that marks of relevance are written to; `nil`: the page cannot mark.
     package var feedbackFolder: URL?
     /// An evaluation report that the page links to.
     package var report: URL?
-    /// Files that are looked at every second. When one of them changes, the artefact is loaded again. Symbolic links are followed.
+    /// Files that are checked every second. When one of them changes, the artefact is loaded again. Symbolic links are followed.
     package var watched: [URL] = []
-    /// Which kind of failure an error of the black box is.
+    /// Gives the failure that an error of the black box is.
     package var classify: @Sendable (any Error) -> UpstreamFailure = { error in
         error as? UpstreamFailure ?? UpstreamFailure(.unavailable, "\(error)")
     }

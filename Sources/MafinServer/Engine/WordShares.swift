@@ -3,20 +3,20 @@ import MafinNumerics
 import MafinPipeline
 import MafinText
 
-/// What each word adds to the local half's cosine: the score with the whole text minus the score without the word, encoded again
-/// (as `LeaveOneOut` does offline), in the service's queue beside all other texts.
+/// What each word adds to the local half's cosine: the score of the whole text minus the score of the text without the word. The shortened
+/// texts are encoded (as `LeaveOneOut` does offline) in the service's queue, beside all other texts.
 ///
-/// A long text is looked at in two steps, because leaving out each of its words would cost minutes: first stretches of words, then
-/// the words of those stretches that matter most. The words of the other stretches have no share of their own.
+/// Leaving out each word of a long text would cost minutes. So stretches of words are left out first, and then the words of those stretches
+/// that matter most. The words of the other stretches have no share of their own.
 struct WordShares: Sendable {
-    /// A stretch of the text; all of them end to end are the text.
+    /// A stretch of the text. All stretches, end to end, are the text.
     struct Piece: Sendable, Equatable, Encodable {
         var text: String
-        /// What it adds; `nil` for what lies between words, and for words that were not left out by themselves.
+        /// What it adds; `nil` for text between words, and for words that were not left out by themselves.
         var share: Float?
     }
 
-    /// The cosine of both texts, the pieces of the explained one, and what finding them took.
+    /// The cosine of both texts, the pieces of the explained text, and how many texts and tokens were encoded.
     struct Found: Sendable {
         var score: Float
         var pieces: [Piece]
@@ -24,9 +24,9 @@ struct WordShares: Sendable {
         var tokens: Int
     }
 
-    /// Words that are left out one by one at most.
+    /// Most words that are left out one by one.
     private static let maximumWords = 40
-    /// Words of a stretch.
+    /// Number of words in a stretch.
     private static let stretch = 12
 
     private let engine: LocalEngine

@@ -1,31 +1,31 @@
 import Foundation
 
-/// A mark of relevance as somebody made it, or took it back: one line of `marks.jsonl`.
+/// One line of `marks.jsonl`: somebody made a mark of relevance or took it back.
 struct FeedbackEvent: Codable, Equatable, Sendable {
-    /// When, in UTC as RFC 3339 writes it.
+    /// When it was made, in UTC, in the format of RFC 3339.
     var time = Date().ISO8601Format(.init(includingFractionalSeconds: true))
     /// Name of the key that it was made with; `nil` without keys.
     var key: String?
     var query: String
     /// Id of the document.
     var document: String
-    /// 1 relevant, 0 wrong; `nil`: the mark is taken back.
+    /// 1 for relevant, 0 for wrong; `nil` takes the mark back.
     var grade: Int?
     /// SHA-256 of the `index.json` that was searched.
     var index: String
 }
 
-/// The marks that events leave: of each query and document the last grade of each key.
+/// The marks that result from a sequence of events: the last grade that each key gave, for each query and document.
 struct FeedbackMarks {
     /// The marks of one query.
     struct Query {
-        /// As it was asked first.
+        /// The query as it was first marked.
         var text: String
         /// Grades in the order in which they were made, by document.
         var grades: [String: [(key: String?, grade: Int)]] = [:]
     }
 
-    /// In the order in which they were marked first, by their text without needless white space.
+    /// By their text without needless white space.
     private(set) var queries: [String: Query] = [:]
     private(set) var order: [String] = []
 
@@ -46,7 +46,7 @@ struct FeedbackMarks {
         (queries[Self.folded(query)]?.grades ?? [:]).compactMapValues { $0.last { $0.key == key }?.grade }
     }
 
-    /// One grade of a document: what most keys say, and the latest of them where as many say the other.
+    /// One grade of a document: the grade that most keys gave; in a tie, the latest.
     static func grade(_ grades: [(key: String?, grade: Int)]) -> Int? {
         let relevant = grades.count { $0.grade == 1 }
         if 2 * relevant == grades.count { return grades.last?.grade }

@@ -3,10 +3,10 @@ import MafinBlackBox
 import MafinNumerics
 import MafinRetrieval
 
-/// A collection made of the marks that a service wrote, for `mafin train --data`: labels that grow from use.
+/// Makes a collection for `mafin train --data` of the marks that a service wrote.
 ///
 /// `queries.jsonl` holds the marked queries, `qrels/train.tsv` one grade for each marked document (1 relevant, 0 wrong), and
-/// `corpus.jsonl` the documents of an index. Where several keys marked the same document, most of them decide, and the latest in a tie.
+/// `corpus.jsonl` the documents of an index. If several keys marked the same document, the majority decides, and in a tie the latest mark.
 package struct FeedbackExport: Sendable, Equatable, Encodable {
     /// Labels written.
     package var labels = 0
@@ -14,15 +14,15 @@ package struct FeedbackExport: Sendable, Equatable, Encodable {
     package var queries = 0
     /// Marks left out because the index does not hold their document.
     package var marksOfOtherDocuments = 0
-    /// Lines of the file of marks that are no events.
+    /// Lines of the file of marks that are not events.
     package var damagedLines = 0
 
     /// Writes the collection, whole or not at all.
     /// - Parameters:
     ///   - marks: the folder that the service wrote marks to.
-    ///   - index: its documents become the corpus.
+    ///   - index: the index whose documents become the corpus.
     ///   - folder: must not exist, or be empty.
-    /// - Throws: `NumericsError` and file errors, also where there are no marks.
+    /// - Throws: `NumericsError` and file errors, also if there are no marks.
     package static func write(
         marks: URL, documentsOf index: SearchIndex, to folder: URL
     ) throws -> FeedbackExport {

@@ -2,12 +2,12 @@ import Foundation
 import HTTPTypes
 import MafinNumerics
 
-/// The marks of relevance that people make, in a file of events, `marks.jsonl`, that is only ever appended to.
+/// The marks of relevance that people make. They are events in a file, `marks.jsonl`, that is only ever appended to.
 ///
 /// Each event is one write of one line, so several services can share the folder, and each of them sees the others' marks. A mark is on disk
-/// when it has been answered. ``FeedbackExport`` makes a collection of the events that `mafin train --data` reads.
+/// before its request is answered. ``FeedbackExport`` makes a collection of the events for `mafin train --data`.
 actor FeedbackLog {
-    /// Bytes of a query that may be marked.
+    /// Most bytes that a marked query may have.
     static let maximumQueryBytes = 10_000
     /// Name of the file in its folder.
     static let fileName = "marks.jsonl"
@@ -15,18 +15,18 @@ actor FeedbackLog {
     private let file: URL
     private let maximumBytes: Int
     private var marks = FeedbackMarks()
-    /// The file as far as it has been read.
+    /// The file that has been read, and how far.
     private var identity: UInt64?
     private var length = 0
 
-    /// Opens the folder, and makes it where it is not there.
-    /// - Parameter maximumBytes: length of the file beyond which no mark is taken.
+    /// Opens the folder, and makes it if there is none.
+    /// - Parameter maximumBytes: once the file is this long, no more marks are accepted.
     /// - Throws: file errors.
     init(_ folder: URL, maximumBytes: Int = 64 << 20) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         file = folder.appendingPathComponent(Self.fileName)
         self.maximumBytes = maximumBytes
-        // Found out now rather than at the first mark.
+        // A file that cannot be opened is an error now, not at the first mark.
         let descriptor = try Self.descriptor(of: file)
         close(descriptor)
     }
@@ -39,8 +39,8 @@ actor FeedbackLog {
         return (grades, marked.reduce(0) { $0 + $1.grades.count }, marked.count)
     }
 
-    /// Appends an event; it is on disk when this returns.
-    /// - Throws: ``ServiceError`` where the file is full; `NumericsError` where it cannot be written.
+    /// Appends an event. It is on disk when this returns.
+    /// - Throws: ``ServiceError`` if the file is full; `NumericsError` if it cannot be written.
     func append(_ event: FeedbackEvent) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -55,7 +55,7 @@ actor FeedbackLog {
                 "the file of marks is full: export it with 'mafin feedback export' and begin another folder",
                 code: "feedback_full")
         }
-        // A line that a full disk cut short must not spoil the next one.
+        // If a full disk cut the last line short, it must not spoil this one.
         if end > 0 {
             var last: UInt8 = 0
             if pread(descriptor, &last, 1, end - 1) == 1, last != UInt8(ascii: "\n") {
@@ -69,13 +69,13 @@ actor FeedbackLog {
         }
     }
 
-    /// Reads what has been appended, by whichever process.
+    /// Reads the lines that this or another process has appended.
     private func readOn() throws {
         let handle = FileHandle(fileDescriptor: try Self.descriptor(of: file), closeOnDealloc: true)
         let size = Int(try handle.seekToEnd())
         let number = try FileManager.default.attributesOfItem(atPath: file.path)[.systemFileNumber] as? NSNumber
         if identity != number?.uint64Value || size < length {
-            // Another file has taken its place.
+            // The file was replaced by another one.
             (identity, length, marks) = (number?.uint64Value, 0, FeedbackMarks())
         }
         guard size > length else { return }
@@ -87,7 +87,7 @@ actor FeedbackLog {
         length += data.distance(from: data.startIndex, to: end) + 1
     }
 
-    /// Readable and writable for its owner alone: queries say much about those who ask.
+    /// Only its owner can read and write the file, because queries tell much about the people who ask.
     private static func descriptor(of file: URL) throws -> Int32 {
         let descriptor = open(file.path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
@@ -97,7 +97,7 @@ actor FeedbackLog {
     }
 
     /// Calls `body` for each event of some lines.
-    /// - Returns: how many lines are no events: a full disk or a kill can leave some.
+    /// - Returns: how many lines are not events. A full disk or a killed process can leave some.
     static func forEachEvent(in data: Data, _ body: (FeedbackEvent) -> Void) -> Int {
         let decoder = JSONDecoder()
         var damaged = 0

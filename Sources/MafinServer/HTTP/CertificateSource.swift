@@ -3,8 +3,8 @@ import NIOCore
 import NIOSSL
 import Synchronization
 
-/// The certificate chain and private key of the service. They are read again when their files change: new connections then get the new ones,
-/// and those that are open go on.
+/// The certificate chain and private key of the service. They are read again when their files change. New connections then use the new ones,
+/// and open connections stay open.
 final class CertificateSource: Sendable {
     private struct Pair {
         var chain: [NIOSSLCertificateSource]
@@ -20,7 +20,7 @@ final class CertificateSource: Sendable {
     private let key: URL
     private let state: Mutex<State>
 
-    /// - Throws: where one of the files cannot be read, or the key is not the certificate's.
+    /// - Throws: if one of the files cannot be read, or the key does not belong to the certificate.
     init(certificate: URL, key: URL) throws {
         (self.certificate, self.key) = (certificate, key)
         let stamps = [certificate, key].map(FileStamp.init)
@@ -40,9 +40,9 @@ final class CertificateSource: Sendable {
         return configuration
     }
 
-    /// Reads the files again where one of them changed. What cannot be used leaves certificate and key as they are: one of the two
+    /// Reads the files again if one of them changed. If they cannot be used, certificate and key stay as they are: one of the two
     /// files may not have been written yet.
-    /// - Returns: what to tell the operator; `nil` where nothing changed.
+    /// - Returns: what to tell the operator; `nil` if nothing changed.
     func refresh() -> String? {
         let stamps = [certificate, key].map(FileStamp.init)
         guard stamps != state.withLock({ $0.stamps }) else { return nil }
@@ -60,7 +60,7 @@ final class CertificateSource: Sendable {
         let pair = Pair(
             chain: try NIOSSLCertificate.fromPEMFile(certificate.path).map { .certificate($0) },
             key: .privateKey(try NIOSSLPrivateKey(file: key.path, format: .pem)))
-        // Fails where the two do not belong together.
+        // Fails if the two do not belong together.
         _ = try NIOSSLContext(configuration: configuration(pair))
         return pair
     }

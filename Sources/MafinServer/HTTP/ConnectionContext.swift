@@ -1,7 +1,7 @@
 import Hummingbird
 import NIOCore
 
-/// A request's connection, for its handling.
+/// A request's context, with its connection.
 struct ConnectionContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     let channel: any Channel

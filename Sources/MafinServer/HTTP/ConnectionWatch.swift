@@ -3,9 +3,9 @@ import NIOCore
 import NIOHTTPTypes
 import Synchronization
 
-/// Tells a request's handling that its client has left, and closes connections after an answer that says `connection: close`.
+/// Notices that a request's client has left, and closes connections after an answer that says `connection: close`.
 ///
-/// A client that closes its sending side only (as `nc -N` does) counts as having left, as in nginx.
+/// A client that closes only its sending side (as `nc -N` does) counts as having left, as in nginx.
 final class ConnectionWatch: Sendable {
     private struct Connection {
         var isOpen = true
@@ -26,7 +26,7 @@ final class ConnectionWatch: Sendable {
         if !isOpen { body() }
     }
 
-    /// Ends what ``onLeave(of:_:)`` began.
+    /// Removes the callback of ``onLeave(of:_:)``.
     func forget(_ channel: any Channel) {
         connections.withLock { $0[ObjectIdentifier(channel)]?.onLeave = nil }
     }
@@ -89,8 +89,8 @@ final class ConnectionWatch: Sendable {
                 context.write(data, promise: promise)
             case .end where closesAfterAnswer:
                 closesAfterAnswer = false
-                // The client may still be sending. Its bytes are read and dropped for a moment, because closing a connection with
-                // unread bytes resets it, and the answer would be lost.
+                // The client may still be sending. Its bytes are read and dropped for a moment: closing a connection with
+                // unread bytes resets it, and then the answer would be lost.
                 let channel = context.channel
                 context.write(data, promise: promise)
                 context.flush()

@@ -1,11 +1,11 @@
 import HTTPTypes
 import Hummingbird
 
-/// What browsers are told about requests from pages of other origins (CORS).
+/// The headers that tell browsers about requests from pages of other origins (CORS).
 struct CrossOrigin {
     private let allowed: [String]
 
-    /// - Parameter allowed: origins; `*` is every one, and none at all turns CORS off.
+    /// - Parameter allowed: origins; `*` allows all, and an empty array turns CORS off.
     init(_ allowed: [String]) { self.allowed = allowed }
 
     func allows(_ origin: String) -> Bool { allowed.contains("*") || allowed.contains(origin) }

@@ -21,7 +21,7 @@ extension MafinService {
             let number = sources.count + 1
             let head = "[\(number)] " + (hit.title.isEmpty ? "" : hit.title + "\n")
             let left = budget - used - tokenizer.count(head)
-            // A few words of a passage help nobody, unless there is nothing else.
+            // A few words of a passage are of no use, unless there is nothing else.
             guard left >= 16 || (left > 0 && (sources.isEmpty || tokenizer.count(hit.text) <= left)) else { break }
             let text = tokenizer.beginning(of: hit.text, tokens: left)
             let passage = head + text

@@ -3,9 +3,9 @@ import MafinRetrieval
 import Synchronization
 
 extension MafinService {
-    /// `POST /explain`: the words of a query and a passage that carry the local half's score.
+    /// `POST /explain`: how much each word of a query and a passage adds to the local half's score.
     ///
-    /// Explanations cost thousands of tokens each. They are counted as such, and all of them together may hold a part of the queue only.
+    /// Each explanation encodes thousands of tokens. These are counted, and all explanations together may hold only a part of the queue.
     func explain(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         let fields = try await fields(request)
         let query = try fields.query()

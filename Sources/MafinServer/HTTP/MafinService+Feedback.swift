@@ -2,7 +2,7 @@ import HTTPTypes
 import Synchronization
 
 extension MafinService {
-    /// `POST /feedback` marks a result; `GET /feedback?query=…` says which marks this client has made.
+    /// `POST /feedback` marks a result; `GET /feedback?query=…` gives the marks that this client has made.
     func feedback(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         guard let feedback else {
             throw ServiceError(

@@ -1,7 +1,7 @@
 import HTTPTypes
 
 extension MafinService {
-    /// `GET /readyz`: whether the service can do its work. Where there are keys, only a request with one is told more than that.
+    /// `GET /readyz`: whether the service can do its work. If the service has keys, only a request with a key gets the details.
     func readiness(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         let readiness = await model.readiness.now()
         let isDraining = isDraining
@@ -20,7 +20,7 @@ extension MafinService {
         return reply
     }
 
-    /// `GET /metrics`, in Prometheus' text format. Which artefact is served is left out as in ``readiness(_:_:)``.
+    /// `GET /metrics`, in Prometheus' text format. As in ``readiness(_:_:)``, it names the artefact only to a request with a key.
     func metrics(_ request: ServedRequest, _ model: ServedModel) async -> Reply {
         let spending = await model.spending?()
         return Reply(

@@ -6,7 +6,7 @@ extension MafinService {
     /// `GET /`: the page, one file that loads nothing from elsewhere.
     func page(_ model: ServedModel) throws -> Reply {
         var reply = Reply(model.page, type: "text/html; charset=utf-8")
-        // Nothing but what lies in this page may run, and it may ask nobody but this server.
+        // Only the page's own script may run, and it may send requests only to this server.
         reply.headers[.contentSecurityPolicy] = PageSource.policy
         reply.headers[.cacheControl] = "no-cache"
         return reply
@@ -20,7 +20,7 @@ enum PageSource {
     private static let whole: String = String(decoding: PackageResources.page_html, as: UTF8.self)
         .replacing("/*STYLE*/", with: style).replacing("/*SCRIPT*/", with: script)
 
-    /// - Parameter facts: what the page has to know before it asks anything.
+    /// - Parameter facts: what the page has to know before its first request.
     static func page(_ facts: JSONObject) throws -> String {
         let config = try String(decoding: JSONEncoder().encode(facts), as: UTF8.self).replacing("<", with: "\\u003c")
         return whole.replacing("/*CONFIG*/", with: config)

@@ -6,8 +6,8 @@ import Synchronization
 extension MafinService {
     /// `GET /report`: the evaluation report that the service was started with.
     ///
-    /// It runs in a sandbox: its scripts can sort its tables, but reach neither this service nor what the page keeps in the browser,
-    /// whatever the file holds.
+    /// It runs in a sandbox. Its scripts can sort its tables. Whatever the file holds, they cannot reach this service, nor the data that the page
+    /// keeps in the browser.
     func report() throws -> Reply {
         guard let file = options.report, let data = FileManager.default.contents(atPath: file.path) else {
             throw ServiceError(
@@ -22,16 +22,16 @@ extension MafinService {
         return reply
     }
 
-    /// `POST /report`: a cookie that opens the report for some minutes, because a link cannot bring a key.
+    /// `POST /report`: gives a cookie that opens the report for some minutes, because a link cannot send a key.
     func reportTicket(_ request: ServedRequest) -> Reply {
-        // Where there are no keys, the link is enough.
+        // Without keys the link is enough.
         guard let key = request.facts.withLock({ $0.key }) else { return Reply(status: .noContent) }
         return Reply(status: .noContent, headers: [.setCookie: tickets.cookie(for: key, isSecure: isSecure)])
     }
 }
 
-/// Lets a browser that has shown a key open `/report`: a random cookie, which this process remembers for some minutes and which is sent
-/// to no other path. It is worth nothing once its key is no longer accepted.
+/// Cookies that let a browser that has shown a key open `/report`. A cookie is random, this process remembers it for some minutes, and browsers
+/// send it to no other path. It is refused once its key is no longer accepted.
 final class ReportTickets: Sendable {
     private struct Ticket {
         var key: KeyRing.Key
@@ -39,7 +39,7 @@ final class ReportTickets: Sendable {
     }
 
     private static let cookieName = "mafin-report"
-    /// Tickets that are remembered at a time; beyond them the oldest goes.
+    /// Most tickets that are remembered; beyond them the oldest is removed.
     private static let maximumTickets = 1000
     private let lifetime: Duration
     private let tickets = Mutex<[String: Ticket]>([:])
@@ -62,7 +62,7 @@ final class ReportTickets: Sendable {
             + (isSecure ? "; Secure" : "")
     }
 
-    /// The key that a request's ticket was given for; `nil` without a ticket that holds.
+    /// The key for which a request's ticket was given; `nil` without a valid ticket.
     func key(in headers: HTTPFields) -> KeyRing.Key? {
         for pair in headers[values: .cookie].flatMap({ $0.split(separator: ";") }) {
             let sides = pair.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }

@@ -9,7 +9,7 @@ import ServiceLifecycle
 import UnixSignals
 
 extension MafinService {
-    /// Where the service listens, and how it ends.
+    /// Where the service listens, and how it stops.
     package struct Listening: Sendable {
         /// Host name or address.
         package var host: String
@@ -19,15 +19,15 @@ extension MafinService {
         package var certificate: URL?
         /// Private key, PEM.
         package var privateKey: URL?
-        /// Silence after which a connection is closed.
+        /// A connection that is silent for so long is closed.
         package var idleTimeout: Duration = .seconds(75)
-        /// Time between the first signal to end and refusing connections, for load balancers to notice.
+        /// Time between the first signal to end and refusing connections, so that load balancers notice.
         package var drainDelay: Duration = .zero
-        /// Longest that requests may take to end after that.
+        /// Longest time that requests may take to end after that.
         package var drainTimeout: Duration = .seconds(60)
         /// Connections at a time.
         package var maximumConnections = 4096
-        /// Whether signals are this service's: SIGTERM and SIGINT end it, SIGHUP reloads.
+        /// Whether the service handles signals: SIGTERM and SIGINT end it, SIGHUP reloads.
         package var handlesSignals = true
 
         package init(host: String = "127.0.0.1", port: Int = 8080) { (self.host, self.port) = (host, port) }
@@ -38,9 +38,9 @@ extension MafinService {
         }
     }
 
-    /// Listens and answers until SIGTERM or SIGINT, then ends what has begun and returns.
+    /// Listens and answers until SIGTERM or SIGINT, then finishes running requests and returns.
     /// - Parameter onRunning: called with the port once requests are answered.
-    /// - Throws: where the address cannot be had, or certificate and key not be read.
+    /// - Throws: if the service cannot listen on the address, or certificate and key cannot be read.
     package func run(
         _ listening: Listening = Listening(), onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) async throws {
@@ -53,14 +53,14 @@ extension MafinService {
             services: [
                 .init(service: Watcher(service: self, listening: listening, certificates: certificates)),
                 .init(service: application, successTerminationBehavior: .gracefullyShutdownGroup),
-                // Services end in the reverse order: this one keeps the service open for a moment.
+                // Services end in the reverse order, so this one keeps the service open for a moment.
                 .init(service: DrainGate(service: self, delay: listening.drainDelay)),
             ], gracefulShutdownSignals: listening.handlesSignals ? [.sigterm, .sigint] : [], logger: quiet)
         configuration.maximumGracefulShutdownDuration = listening.drainDelay + listening.drainTimeout
         do {
             try await ServiceGroup(configuration: configuration).run()
         } catch let error as ServiceGroupError where error == .serviceFinishedUnexpectedly() {
-            // Answers that took too long were cut off. There is nothing to do about it.
+            // Answers that took too long were cut off. Nothing is left to do for them.
         }
     }
 
@@ -124,12 +124,12 @@ extension MafinService {
         }
 
         private func watchFiles() async {
-            // As they were before the artefact was loaded: a file that has changed since is loaded now.
+            // The files' state before the artefact was loaded, so that a file that has changed since is loaded now.
             var stamps = service.stamps
             while (try? await Task.sleep(for: .seconds(1))) != nil {
                 refresh()
                 let now = service.options.watched.map(FileStamp.init)
-                // A file that is missing is about to be replaced.
+                // A file that is missing will probably be replaced soon.
                 let hasChanged = now != stamps && !now.contains(nil)
                 guard hasChanged || service.isReloadDue else { continue }
                 if hasChanged { stamps = now }

@@ -13,7 +13,7 @@ extension MafinService {
         asked.count = try fields.integer("top", in: 1...(asked.withCandidates ? 100 : 1000)) ?? 10
         let answer = try await model.search(asked, maximumTokens: options.queueTokens)
         request.facts.withLock { ($0.inputs, $0.tokens) = (1, answer.tokens) }
-        // For λ of 0, 1/steps … 1 the best results are among the candidates.
+        // For each λ of 0, 1/steps … 1 the best results are among the candidates.
         let candidates = answer.candidates.map { hits -> JSONObject in
             ["steps": LambdaCandidates.steps, "count": answer.hits.count, "documents": hits]
         }
@@ -37,7 +37,7 @@ extension MafinService {
         ])
     }
 
-    /// What `/search` and `/v1/context` have in common.
+    /// The fields that `/search` and `/v1/context` share.
     func searchRequest(_ fields: RequestFields) throws -> ServedModel.SearchRequest {
         var request = ServedModel.SearchRequest(query: try fields.query())
         request.lambda = try fields.number("lambda")

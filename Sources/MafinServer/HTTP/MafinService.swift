@@ -15,11 +15,11 @@ package final class MafinService: Sendable {
     let options: ServiceOptions
     let keys: KeyRing
     let log: ServiceLog
-    /// What has happened.
+    /// Counts of what has happened.
     package let metrics: ServiceMetrics
     let feedback: FeedbackLog?
     let tickets = ReportTickets()
-    /// Bytes of bodies that are being read or in use, and of answers that have not been read by their clients.
+    /// Bytes of bodies that are being read or in use, and of answers that their clients have not read yet.
     let bodies: Budget
     let responses: Budget
     /// Tokens of explanations that are computed.
@@ -34,10 +34,10 @@ package final class MafinService: Sendable {
     private struct State {
         var current: ServedModel
         var isDraining = false
-        /// Whether the line is encrypted.
+        /// Whether connections are encrypted.
         var isSecure = false
         var isReloading = false
-        /// Whether something may have changed since the reload that is under way began.
+        /// Whether files may have changed since the running reload began.
         var isReloadWanted = false
         /// Reloads that failed in a row, and when the next one is due.
         var failures = 0
@@ -71,16 +71,16 @@ package final class MafinService: Sendable {
         state = Mutex(State(current: first))
     }
 
-    /// What new requests are answered by.
+    /// The model that answers new requests.
     var current: ServedModel { state.withLock { $0.current } }
 
     /// Whether the service is ending.
     var isDraining: Bool { state.withLock { $0.isDraining } }
 
-    /// Says that no new work should be sent here. Requests are still answered.
+    /// Tells load balancers to send no new requests. Requests are still answered.
     func drain() { state.withLock { $0.isDraining = true } }
 
-    /// Whether the service speaks HTTPS.
+    /// Whether the service uses HTTPS.
     var isSecure: Bool {
         get { state.withLock { $0.isSecure } }
         set { state.withLock { $0.isSecure = newValue } }
@@ -88,9 +88,9 @@ package final class MafinService: Sendable {
 
     // MARK: Reloading
 
-    /// Loads the artefact again and answers with it from then on. If that fails, all stays as it was, and ``isReloadDue`` says when to
-    /// try again. A reload that is asked for while one is under way follows it, because that one may have read the files too early.
-    /// - Returns: whether it succeeded, or will be made by the one that is under way.
+    /// Loads the artefact again and answers with it from then on. If that fails, the old one stays in use, and ``isReloadDue`` says when to
+    /// try again. A reload that is asked for while another runs is made after it, because the running one may have read the files too early.
+    /// - Returns: whether it succeeded, or will be made after the running one.
     @discardableResult
     package func reload() async -> Bool {
         let isMine = state.withLock { state in
@@ -110,7 +110,7 @@ package final class MafinService: Sendable {
         }
     }
 
-    /// Whether a reload failed and it is time to try again: after 1 s, 2 s … 60 s.
+    /// Whether a reload failed and the next is due: after 1 s, 2 s … 60 s.
     var isReloadDue: Bool {
         state.withLock { state in state.retry.map { $0 <= .now } ?? false }
     }
@@ -134,7 +134,7 @@ package final class MafinService: Sendable {
             log.note("serving artefact \(new.hash.prefix(12))")
             return true
         } catch {
-            // Another length of vectors stays wrong. Anything else may be files that are still being written.
+            // A changed vector length will not become right by itself. Any other error may come from files that are still being written.
             state.withLock { state in
                 state.failures += 1
                 state.retry =
@@ -156,8 +156,8 @@ package final class MafinService: Sendable {
 
     func endRequest() { inFlight.subtract(1, ordering: .relaxed) }
 
-    /// Notes the key that a request brings; for the report, a ticket is as good.
-    /// - Throws: ``ServiceError`` 401 where the route needs a key and there is none.
+    /// Records a request's key. For the report, a ticket counts as its key.
+    /// - Throws: ``ServiceError`` 401 if the route needs a key and the request has none that is accepted.
     func authenticate(_ request: ServedRequest, _ route: Route) throws {
         guard keys.areRequired else { return }
         let headers = request.headers
@@ -177,16 +177,16 @@ package final class MafinService: Sendable {
             ? ServiceError(
                 .unauthorized, .authentication, "a key is needed: send it as 'Authorization: Bearer KEY'",
                 code: "missing_api_key")
-            : ServiceError(.unauthorized, .authentication, "the key is not known here", code: "invalid_api_key")
+            : ServiceError(.unauthorized, .authentication, "the key is unknown", code: "invalid_api_key")
     }
 
-    /// Whether a request may see what is served: where there are keys, it has to bring one.
+    /// Whether a request may see what is served: if the service has keys, it must send one.
     func mayKnow(_ request: ServedRequest) -> Bool {
         !keys.areRequired || request.facts.withLock { $0.key } != nil
     }
 
-    /// Refuses what a page of another origin sends, also a page whose name an attacker made to point here (DNS rebinding). Where there
-    /// are no keys, nothing else keeps a page in a browser on this machine from asking, and paying, with what its visitor may reach.
+    /// Refuses requests from pages of other origins, also from a page whose host name an attacker has pointed at this machine (DNS rebinding).
+    /// Without keys, nothing else stops a web page in a browser on this machine from sending requests that cost money.
     /// - Throws: ``ServiceError`` 403.
     func requireOwnOrigin(_ request: ServedRequest) throws {
         guard !keys.areRequired else { return }
@@ -207,7 +207,7 @@ package final class MafinService: Sendable {
         guard let host, place.map(String.init) == host else {
             throw ServiceError(
                 .forbidden, .invalidRequest,
-                "pages of the origin '\(origin.clipped)' may not ask here: start the service with --cors-origin for it, or with keys",
+                "pages of the origin '\(origin.clipped)' may not send requests: start the service with --cors-origin for it, or with keys",
                 code: "foreign_origin")
         }
     }

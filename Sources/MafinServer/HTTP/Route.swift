@@ -1,6 +1,6 @@
 import HTTPTypes
 
-/// The paths that the service answers, and what holds for each.
+/// The paths that the service answers, and the rules of each.
 enum Route: String, CaseIterable, Sendable {
     case embeddings = "/v1/embeddings"
     case cohere = "/v2/embed"
@@ -29,15 +29,15 @@ enum Route: String, CaseIterable, Sendable {
         }
     }
 
-    /// Whether a key is needed where there are keys. The page itself holds nothing that needs one; what it asks for does.
+    /// Whether requests need a key if the service has keys. The page itself holds nothing secret. Its requests need a key.
     var needsKey: Bool { ![.live, .ready, .metrics, .openAPI, .page].contains(self) }
 
-    /// Whether the bound on requests at a time applies. Paths that say how the service is are always answered.
+    /// Whether the bound on requests at a time applies. Health and metrics are always answered.
     var isCounted: Bool { ![.live, .ready, .metrics].contains(self) }
 
     var dialect: Reply.Dialect? { self == .cohere ? .cohere : nil }
 
-    /// For clients whose base URL lacks the version, or has one where there is none.
+    /// Other paths of the endpoints, for clients whose base URL has no version, or one too many.
     private static let secondNames: [String: Route] = [
         "/embeddings": .embeddings, "/models": .models, "/v1/search": .search, "": .page,
     ]

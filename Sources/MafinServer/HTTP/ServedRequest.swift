@@ -4,23 +4,23 @@ import Hummingbird
 import NIOCore
 import Synchronization
 
-/// A request with what is found out about it while it is answered.
+/// A request, with facts that are recorded while it is answered.
 final class ServedRequest: Sendable {
     /// What is learned while it is answered.
     struct Facts {
         var inputs = 0
         var tokens = 0
         var bytesIn = 0
-        /// The key that it brought.
+        /// The key that it sent.
         var key: KeyRing.Key?
-        /// Its part of what all bodies may hold, given back when the request has been answered.
+        /// Its share of the bytes of all bodies. It is given back when the request has been answered.
         var share: Budget.Share?
     }
 
     let id: String
     let trace: RequestTrace
     let path: String
-    /// The part of the path behind the route's own.
+    /// The rest of the path after the route's own path.
     let rest: String
     let facts = Mutex(Facts())
     /// Errors are written in the client's own shape.
@@ -39,13 +39,13 @@ final class ServedRequest: Sendable {
 
     var method: HTTPRequest.Method { request.method }
     var headers: HTTPFields { request.headers }
-    /// Host and port as the client calls them.
+    /// Host and port as the client wrote them.
     var authority: String? { request.head.authority?.lowercased() }
 
     /// A parameter of the query behind the path.
     func parameter(_ name: String) -> String? { request.uri.queryParameters[Substring(name)].map { String($0) } }
 
-    /// Whether much of the body was not read: it would be, to its end, before the next request of the connection.
+    /// Whether much of the body is unread. Before the next request of the connection, all of it would have to be read.
     func leavesMuch(after error: ServiceError) -> Bool {
         if error.status == .contentTooLarge || error.status == .gatewayTimeout { return true }
         guard facts.withLock({ $0.bytesIn }) == 0 else { return false }
@@ -55,10 +55,10 @@ final class ServedRequest: Sendable {
     /// The fields of the body.
     /// - Parameters:
     ///   - maximum: bytes that a body may have.
-    ///   - budget: bytes that all bodies may have that are being read or still in use.
+    ///   - budget: bytes that all bodies together may have while they are read or in use.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func fields(maximum: Int, budget: Budget) async throws -> RequestFields {
-        // Pages from elsewhere can send any other type without asking the service first.
+        // Only this type makes browsers ask the service first whether a page of another origin may send the request (CORS).
         let type = headers[.contentType] ?? ""
         guard type.prefix(while: { $0 != ";" }).trimmingCharacters(in: .whitespaces).lowercased() == "application/json"
         else {
@@ -81,7 +81,7 @@ final class ServedRequest: Sendable {
                     )
                 }
                 guard share.grow(by: piece.readableBytes) else { throw Self.noRoom }
-                // Pages of memory that are not written to are not there, so an announced length costs nothing yet.
+                // Memory pages take no memory before they are written to, so an announced length costs nothing yet.
                 if body.capacity == 0 { body.reserveCapacity(max(length ?? 0, piece.readableBytes)) }
                 body.writeImmutableBuffer(piece)
             }
@@ -97,7 +97,7 @@ final class ServedRequest: Sendable {
     private static var noRoom: ServiceError {
         ServiceError(
             .serviceUnavailable, .unavailable,
-            "the requests being answered hold as many bytes as they may together; ask again in a second",
+            "the bodies of running requests have reached their limit of memory; ask again in a second",
             code: "too_many_bytes", retryAfter: 1)
     }
 

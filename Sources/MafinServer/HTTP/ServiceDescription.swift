@@ -6,15 +6,15 @@ import MafinPipeline
 
 /// `/openapi.json` of one service: the template with this service's bounds and the lengths of this artefact's vectors.
 ///
-/// In the template a string `MAFIN_…` stands for a value. A string that is nothing else becomes that value, of whatever type; within a longer
-/// string the value's text is put in its place. `MAFIN_JSON Name` is the content of a body that is JSON of the schema `Name`.
+/// In the template `MAFIN_…` stands for a value. A string that consists of it alone becomes that value, of whatever type. In a longer
+/// string the value's text replaces it. `MAFIN_JSON Name` is the content of a body that is JSON of the schema `Name`.
 struct ServiceDescription {
     private let values: [String: Any]
 
     init(_ manifest: ArtefactManifest, name: String, hasBM25: Bool, _ options: ServiceOptions) {
         let share: [String: Any] = ["type": ["number", "null"], "minimum": 0, "maximum": 1]
         let none: [String: Any] = ["type": "null"]
-        // λ can be given by request only where it is in the query's vector alone.
+        // A request can give λ only if λ is in the query's vector alone.
         let isFree = manifest.mixing.isLambdaFree
         values = [
             "MAFIN_BLACK_BOX_DIMENSION": manifest.blackBoxDimension, "MAFIN_DIMENSION": manifest.joinedDimension,
@@ -22,7 +22,7 @@ struct ServiceDescription {
             "MAFIN_BM25": (hasBM25 ? share : none).merging([
                 "description": hasBM25
                     ? "Weight of BM25 beside the joined ranking (convex, min-max normalised)."
-                    : "BM25 is not held: the service was started without --bm25."
+                    : "BM25 is not loaded: the service was started without --bm25."
             ]) { $1 },
             "MAFIN_LAMBDA": isFree ? share : none,
             "MAFIN_DEFAULT_LAMBDA": isFree && options.defaultRole == .query ? share : none,
@@ -53,13 +53,13 @@ struct ServiceDescription {
         return String(decoding: data, as: UTF8.self)
     }
 
-    /// The errors that a route may answer with, as references to those that the template describes.
+    /// The errors that a route may answer with, as references to the template's descriptions.
     private static func refusals(_ route: Route, _ method: HTTPRequest.Method) -> [String: Any] {
         var statuses = [403, 500, 503, 504]
         if route.isCounted { statuses.append(429) }
         if route.needsKey { statuses += [401, 404] }
         if route == .document { statuses.append(400) }
-        // Only a ticket for the report is asked for without a body.
+        // `POST /report` alone has no body.
         if method == .post, route != .report { statuses += [400, 413, 415, 422, 502, 507] }
         let dialect = route.dialect == .cohere ? "Cohere" : ""
         return Dictionary(
@@ -80,7 +80,7 @@ struct ServiceDescription {
                 return ["application/json": ["schema": schema]]
             }
             guard text.contains("MAFIN_") else { return text }
-            // Longest first: one name may begin like another.
+            // The longest names first, because one name may be the beginning of another.
             return values.keys.sorted { $0.count > $1.count }.reduce(text) {
                 $0.replacing($1, with: "\(values[$1] ?? "")")
             }

@@ -6,7 +6,7 @@ import MafinNumerics
 import NIOCore
 import Synchronization
 
-/// Answers all requests. What is common to them is here (keys, bounds, time, errors, metrics, log); each route has its own file.
+/// Answers all requests. It handles keys, bounds, time limits, errors, metrics and the log. Each route has its own file.
 struct ServiceResponder: HTTPResponder {
     typealias Context = ConnectionContext
 
@@ -24,12 +24,12 @@ struct ServiceResponder: HTTPResponder {
         } catch {
             reply = refusal(of: served, error, ending)
         }
-        // The answer is held until its reader has taken it, and all answers together may hold so much.
+        // An answer takes memory until its client has read it. The memory of all answers together has a bound.
         var share = service.responses.share(reply.body.readableBytes)
         if share == nil {
             let error = ServiceError(
                 .serviceUnavailable, .unavailable,
-                "answers that their clients have not read yet take all the memory that they may; ask again in a second",
+                "answers that clients have not read yet have reached their limit of memory; ask again in a second",
                 code: "too_many_bytes", retryAfter: 1)
             reply = refusal(of: served, error, ending)
             share = service.responses.share(reply.body.readableBytes)
@@ -61,8 +61,9 @@ struct ServiceResponder: HTTPResponder {
         return reply
     }
 
-    /// A body that is written piece by piece, as the client reads it. The connection is closed when the client reads nothing for a while,
-    /// or has not read all of it at the end of the request's time (or a while after the answer began, if that is later).
+    /// A body that is written piece by piece, as the client reads it. The connection is closed when the client reads nothing for
+    /// `writeTimeout`. It is also closed if the client has not read all of it by the request's deadline, or by `writeTimeout` after the answer
+    /// began if that is later.
     private func writing(
         _ body: ByteBuffer, _ share: Budget.Share?, _ ending: Ending, to channel: any Channel,
         since start: ContinuousClock.Instant
@@ -77,13 +78,13 @@ struct ServiceResponder: HTTPResponder {
             let whole = close(after: max(patience, deadline - (ContinuousClock.now - start)))
             defer {
                 whole.cancel()
-                // Held until here, and given back with the body.
+                // Keeps the share of memory until the body is written.
                 withExtendedLifetime(share) { ending.end() }
             }
             var rest = body
             while let piece = rest.readSlice(length: min(rest.readableBytes, 1 << 16)), piece.readableBytes > 0 {
                 ending.state.withLock { $0.written += piece.readableBytes }
-                // Before the last piece: a client that has its answer finds it counted.
+                // Before the last piece, so that a client that has its whole answer finds it counted.
                 if rest.readableBytes == 0 { ending.end() }
                 let stall = close(after: patience)
                 defer { stall.cancel() }
@@ -134,22 +135,22 @@ struct ServiceResponder: HTTPResponder {
         }
     }
 
-    /// Any error as the client is told of it.
+    /// Any error, as the client gets it.
     private static func serviceError(_ error: any Error) -> ServiceError {
         switch error {
         case let error as ServiceError: error
         case is CancellationError:
-            // Nobody reads it; for the log.
+            // No client reads it. It is for the log.
             ServiceError(
                 .init(code: 499, reasonPhrase: "Client Closed Request"), .invalidRequest, "the client has left")
         default:
             ServiceError(
-                .internalServerError, .server, "a fault of the server; its log says more under this request's id")
+                .internalServerError, .server, "a fault of the server; its log has the details under this request's id")
         }
     }
 }
 
-/// The end of a request: counted and logged once, when all but the last piece of its answer has been written, or nothing more can be.
+/// Counts and logs the end of a request, once: when all but the last piece of its answer has been written, or when no more can be written.
 private final class Ending: Sendable {
     struct State {
         var status = HTTPResponse.Status.internalServerError
@@ -185,7 +186,7 @@ private final class Ending: Sendable {
         guard let state else { return }
         service.endRequest()
         let seconds = (ContinuousClock.now - start).inSeconds
-        // Other paths than ours would make as many series as somebody can think of.
+        // Unknown paths share one label, else a client could make any number of series.
         service.metrics.recordRequest(
             path: route?.path ?? "other", method: Route.known(request.method), status: state.status.code,
             seconds: seconds, reason: state.failure.map { $0.code ?? $0.kind.rawValue })

@@ -1,7 +1,7 @@
 import Foundation
 import MafinNumerics
 
-/// Finds the row of an identifier in a mapped file of rows sorted by hash. A look-up touches a few pages, whatever the number of documents.
+/// Finds the row of an identifier in a mapped file of rows that are sorted by hash. A look-up reads a few pages, however many documents there are.
 struct IdentifierLookup: Sendable {
     private let file: MappedFile
     /// Number of identifiers.
@@ -35,7 +35,7 @@ struct IdentifierLookup: Sendable {
         }
     }
 
-    /// The bytes of the file for identifiers in the order of their rows.
+    /// The file's content for identifiers in the order of their rows.
     static func data(for ids: some Sequence<String>) -> Data {
         let entries = ids.enumerated().map { (hash: hash($0.element), row: UInt64($0.offset)) }
             .sorted { ($0.hash, $0.row) < ($1.hash, $1.row) }

@@ -8,7 +8,7 @@ package enum IndexError: Error, Equatable, CustomStringConvertible {
     case unknownFormat(path: String, newestKnown: Int, found: Int)
     /// A file is missing, or not as long as the manifest says.
     case wrongFile(path: String, expected: String, found: String)
-    /// The artefact makes other document vectors than those in the index.
+    /// The artefact's document vectors are not those in the index.
     case otherArtefact(path: String, differences: [String])
     /// Each text of the artefact has a weight of its own, so no λ can rank its halves again.
     case normForm(artefact: String)
@@ -32,7 +32,7 @@ package enum IndexError: Error, Equatable, CustomStringConvertible {
         case .normForm(let artefact):
             "\(artefact) is of the norm form, where each text has a weight of its own; an index of two halves cannot hold that"
         case .occupied(let path):
-            "\(path) holds files that are not an index's; nothing was written: choose another folder or empty it"
+            "\(path) holds files of something else than an index; nothing was written: choose another folder or empty it"
         }
     }
 }

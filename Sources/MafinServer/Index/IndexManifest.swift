@@ -2,7 +2,7 @@ import MafinBlackBox
 import MafinEncoder
 import MafinPipeline
 
-/// `index.json`: what an index holds, and which artefacts it can be searched with.
+/// `index.json`: what an index holds, and which artefacts can search it.
 ///
 /// | file | holds |
 /// |---|---|
@@ -12,7 +12,7 @@ import MafinPipeline
 /// | `corpus.offsets` | where each line begins, and the file's length: 64-bit little-endian |
 /// | `corpus.lookup` | hash of the id and row, 64-bit little-endian each, by ascending hash |
 ///
-/// The halves lie apart and unweighted, so that any λ ranks them without touching the index.
+/// The halves are stored separately and unweighted, so that any λ can rank them without a change of the index.
 package struct IndexManifest: Sendable, Codable, Equatable {
     /// Name of the manifest's file.
     package static let fileName = "index.json"
@@ -29,7 +29,7 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     package var blackBox: BlackBoxIdentity
     /// The encoder whose vectors `local.npy` holds.
     package var documentEncoder: EncoderRecord
-    /// `TextEncoder.encodingVersion` of the program that made the vectors; `nil` in an index from before this was recorded, which is 1.
+    /// `TextEncoder.encodingVersion` of the program that made the vectors; `nil`, in indexes that do not record it, means 1.
     package var encodingVersion: Int?
     /// `float32` or `float16`.
     package var element: String
@@ -44,7 +44,7 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     /// Every other file of the folder.
     package var files: [ArtefactManifest.FileRecord]
 
-    /// How the document vectors that an artefact makes with this program differ from those in the index; empty if they are the same.
+    /// How an artefact's document vectors by this program differ from those in the index; empty if they are the same.
     ///
     /// An artefact that is trained again beside the same black box and with the same document encoder (as in query mode) still fits an
     /// index that was made before.

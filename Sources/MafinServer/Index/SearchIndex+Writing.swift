@@ -11,10 +11,10 @@ extension SearchIndex {
     package struct WritingOptions: Sendable {
         /// How elements are stored.
         package var element: NumPyFile.ElementType
-        /// Documents that are embedded and held at a time.
+        /// Number of documents that are embedded and held at a time.
         package var blockSize: Int
 
-        /// Options; 16-bit floats take half the space and move scores by about 0.0002.
+        /// Options. 16-bit floats take half the space and change scores by about 0.0002.
         package init(element: NumPyFile.ElementType = .float32, blockSize: Int = 4096) {
             precondition(element != .float64 && blockSize > 0, "float32 or float16, and at least one document a block")
             (self.element, self.blockSize) = (element, blockSize)
@@ -23,12 +23,12 @@ extension SearchIndex {
 
     /// Embeds a collection's documents with both halves and writes the index, whole or not at all.
     ///
-    /// An existing index is replaced when the new one is complete. Memory: the documents' texts, and the vectors of a block.
+    /// An existing index is replaced when the new one is complete. It takes the memory of the documents' texts and of the vectors of a block.
     /// - Parameters:
-    ///   - model: the artefact; of a form with λ.
-    ///   - documents: ids unique.
-    ///   - collection: its name, for the manifest.
-    ///   - blackBox: that of the artefact.
+    ///   - model: the artefact, of a form with λ.
+    ///   - documents: documents with unique ids.
+    ///   - collection: the collection's name, for the manifest.
+    ///   - blackBox: the artefact's black box.
     ///   - progress: told how many documents are done.
     /// - Throws: ``IndexError``, `ArtefactError`, what the black box throws, `NumericsError`; `CancellationError` when cancelled.
     package static func write(
@@ -75,7 +75,7 @@ extension SearchIndex {
                 blackBoxDimension: model.manifest.blackBoxDimension,
                 localDimension: model.manifest.documentEncoder.dimension, collection: collection,
                 files: try ArtefactManifest.FileRecord.all(in: work))
-            // A path of this machine means nothing on another.
+            // A path of this machine has no meaning on another.
             manifest.documentEncoder.path = nil
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

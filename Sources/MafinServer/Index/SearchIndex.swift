@@ -8,8 +8,8 @@ import Synchronization
 
 /// An index that `mafin index` wrote, mapped into memory: both halves of every document's vector, and the texts.
 ///
-/// Rows and texts are read from the files' own pages, which all processes share. The files must be replaced, never overwritten in place, while
-/// they are mapped: reading a page that is no longer there ends the process. ``approximate()`` adds a byte of memory for each number.
+/// Rows and texts are read from the files' own pages, which all processes share. While the files are mapped, replace them and never overwrite
+/// them in place: reading a page that no longer exists ends the process. ``approximate()`` adds a byte of memory for each number.
 package final class SearchIndex: Sendable {
     static let blackBoxFile = "black-box.npy"
     static let localFile = "local.npy"
@@ -33,7 +33,7 @@ package final class SearchIndex: Sendable {
     /// Number of documents.
     package var count: Int { manifest.documents }
 
-    /// Maps an index and checks that its files are as its manifest says: their lengths, or all their content.
+    /// Maps an index and checks its files against the manifest: their lengths, or all their content.
     /// - Throws: ``IndexError``, `NumericsError`, `RetrievalError`, naming the file.
     package init(readingFrom folder: URL, verification: Artefact.Verification = .length) throws {
         let manifest = try Self.decode(
@@ -72,15 +72,15 @@ package final class SearchIndex: Sendable {
         }
     }
 
-    /// Reads all rows once and holds a byte of each number, so that single searches read a quarter of the memory. Their results stay the
-    /// same. Until it is done, searches go on as before.
+    /// Reads all rows once and holds one byte of each number, so that single searches read a quarter of the memory. Their results stay the
+    /// same. Until it is done, searches read the full rows.
     package func approximate() {
         let parts = joined.parts
         let approximated = VectorIndex(parts: parts, isApproximated: true)
         halves.withLock { $0 = approximated }
     }
 
-    /// Checks that an artefact makes the vectors of documents that are in the index.
+    /// Checks that an artefact's document vectors are those of the index.
     /// - Throws: ``IndexError/otherArtefact(path:differences:)``, ``IndexError/normForm(artefact:)``.
     package func require(_ artefact: Artefact) throws {
         guard artefact.manifest.mixing.lambda != nil else {
@@ -93,7 +93,7 @@ package final class SearchIndex: Sendable {
     }
 
     /// The document of a row.
-    /// - Throws: ``IndexError/wrongFile(path:expected:found:)`` where its line is not what was written.
+    /// - Throws: ``IndexError/wrongFile(path:expected:found:)`` if its line is not a document.
     package func document(_ row: Int) throws -> Document {
         precondition((0..<count).contains(row), "row \(row) of \(count)")
         let (start, end) = (Int(Self.offset(row, in: offsets)), Int(Self.offset(row + 1, in: offsets)))
@@ -107,7 +107,7 @@ package final class SearchIndex: Sendable {
         }
     }
 
-    /// The row of an id; `nil` where the index does not hold it. Complexity: O(log n) pages.
+    /// The row of an id; `nil` if the index does not hold it. Complexity: O(log n) pages.
     package func row(of id: String) -> Int? {
         lookup.candidates(for: id).first { row in
             (0..<count).contains(row) && (try? document(row).id) == id
@@ -130,7 +130,7 @@ package final class SearchIndex: Sendable {
     }
 
     private static func decode(_ data: Data, path: String) throws -> IndexManifest {
-        /// Enough to know whether the rest can be understood.
+        /// The format version alone, which says whether the rest can be read.
         struct Format: Decodable { let formatVersion: Int }
         do {
             let version = try JSONDecoder().decode(Format.self, from: data).formatVersion

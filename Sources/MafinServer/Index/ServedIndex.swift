@@ -2,12 +2,12 @@ import Foundation
 import MafinNumerics
 import MafinRetrieval
 
-/// An index with what is computed from it once. A reload of the artefact uses it again as long as the index's files are the same.
+/// An index, and the tables that are computed from it once. A reload of the artefact uses it again if the index's files are the same.
 final class ServedIndex: Sendable {
-    /// SHA-256 of `index.json`, which holds that of every other file.
+    /// SHA-256 of `index.json`, which holds the hash of every other file.
     let hash: String
     let search: SearchIndex
-    /// `nil` where BM25 is not held.
+    /// `nil` if BM25 is not loaded.
     let lexical: BM25?
 
     private init(_ folder: URL, _ hash: String, holdsBM25: Bool) throws {
@@ -20,7 +20,7 @@ final class ServedIndex: Sendable {
         DispatchQueue.global(qos: .utility).async { [weak search] in search?.approximate() }
     }
 
-    /// Opens an index, or gives the one that is open if it holds the same.
+    /// Opens an index, or returns the open one if its files are the same.
     /// - Throws: ``IndexError``; file errors.
     static func open(_ folder: URL, holdsBM25: Bool, sharing open: ServedIndex?) throws -> ServedIndex {
         let hash = ContentHash.hexadecimal(ContentHash.sha256(try SearchIndex.manifestData(in: folder)))

@@ -1,13 +1,13 @@
 import Foundation
 
-/// Enough of a file to see that it was replaced or written to.
+/// A file's attributes that change when it is replaced or written to.
 struct FileStamp: Equatable, Sendable {
     private let path: String
     private let number: Int?
     private let size: Int?
     private let modified: Date?
 
-    /// Symbolic links are followed; `nil` where there is no file.
+    /// Symbolic links are followed; `nil` if there is no file.
     init?(_ url: URL) {
         path = url.resolvingSymlinksInPath().path
         guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else { return nil }

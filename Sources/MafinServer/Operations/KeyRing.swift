@@ -2,14 +2,14 @@ import Foundation
 import MafinNumerics
 import Synchronization
 
-/// The keys that the service takes. Only their hashes are kept, and none is ever printed.
+/// The keys that the service accepts. Only their hashes are kept, and no key is ever printed.
 ///
-/// The file is read again when it changes. A key is rotated by adding the new one, moving clients over, and removing the old one. A file
-/// that is emptied locks everybody out.
+/// The file is read again when it changes. To rotate a key, add the new one, change the clients, and remove the old one. An empty file
+/// locks all clients out.
 package final class KeyRing: Sendable {
     /// A key without its secret.
     struct Key: Hashable, Sendable {
-        /// How the log calls it.
+        /// Its name in the log.
         var name: String
         fileprivate var digest: [UInt8]
     }
@@ -45,7 +45,7 @@ package final class KeyRing: Sendable {
         if areRequired && all.isEmpty { throw KeyError.none(source: file?.path ?? "the environment") }
     }
 
-    /// The key that a secret is; `nil` where it is none of these. The time does not depend on how much of it is right.
+    /// The key with this secret; `nil` if there is none. The time does not depend on how much of the secret is right.
     func key(of secret: String) -> Key? {
         let digest = ContentHash.sha256(Data(secret.utf8))
         var found: Key?
@@ -62,8 +62,8 @@ package final class KeyRing: Sendable {
 
     private var all: [Key] { fixed + state.withLock { $0.fromFile } }
 
-    /// Reads the file again where it changed. A file that is missing or malformed leaves the keys as they are.
-    /// - Returns: what to tell the operator; `nil` where nothing changed.
+    /// Reads the file again if it changed. If the file is missing or malformed, the keys stay as they are.
+    /// - Returns: what to tell the operator; `nil` if nothing changed.
     func refresh() -> String? {
         guard let file else { return nil }
         let stamp = FileStamp(file)
@@ -106,13 +106,13 @@ package final class KeyRing: Sendable {
     }
 }
 
-/// Why keys cannot be used. It says where they stand, never what they are.
+/// Why keys cannot be used. It names their source, never a key.
 package enum KeyError: Error, Equatable, CustomStringConvertible {
     /// The file cannot be read.
     case unreadable(path: String)
-    /// There is no key where keys were promised.
+    /// The source has no key.
     case none(source: String)
-    /// Something is not a key.
+    /// The source has something that is not a key.
     case malformed(source: String)
 
     /// One sentence.

@@ -2,7 +2,7 @@ import Synchronization
 
 /// One metric of Prometheus' text format (version 0.0.4) with all its label values.
 final class MetricFamily: Sendable {
-    /// What is counted.
+    /// The types of metrics.
     enum Kind: Sendable {
         case counter, gauge
         /// Cumulative counts at these upper bounds, in ascending order.
@@ -36,7 +36,7 @@ final class MetricFamily: Sendable {
 
     init(_ name: String, _ kind: Kind, _ help: String, labels: [String] = []) {
         (self.name, self.kind, self.help, self.labels) = (name, kind, help, labels)
-        // Without labels there is one value, and it is there from the beginning.
+        // A metric without labels has one value, which is reported from the beginning.
         if labels.isEmpty {
             state.withLock { state in
                 if case .histogram(let bounds) = kind {
@@ -73,7 +73,7 @@ final class MetricFamily: Sendable {
         }
     }
 
-    /// A counter's or gauge's value; 0 where it was never touched.
+    /// A counter's or gauge's value; 0 if it was never set.
     func value(_ values: String...) -> Double { state.withLock { $0.values[values] ?? 0 } }
 
     /// Appends the lines of this metric.

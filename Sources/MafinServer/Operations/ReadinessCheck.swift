@@ -5,12 +5,12 @@ import Synchronization
 
 /// Whether an artefact can be served.
 struct Readiness: Sendable {
-    /// How the local half is.
+    /// `ok`, or why the local half does not work.
     var local: String
     var isLocalWell: Bool
-    /// Why the black box cannot be asked; `nil` where it can.
+    /// Why the black box cannot be asked; `nil` if it can.
     var blackBox: UpstreamFailure?
-    /// How the cache is; `nil` where there is none.
+    /// The state of the cache; `nil` if there is none.
     var cache: CacheFigures?
     /// Whether queries are answered without the black box.
     var degrades: Bool
@@ -20,18 +20,18 @@ struct Readiness: Sendable {
         isReady ? (blackBox == nil && cache?.isWritable != false ? "ready" : "degraded") : "not ready"
     }
 
-    /// What is said of the cache.
+    /// What `/readyz` says about the cache.
     var cacheText: String? {
         cache.map {
-            $0.isWritable ? "ok" : "it cannot be written: vectors are delivered, and will have to be paid again"
+            $0.isWritable ? "ok" : "it cannot be written: vectors are delivered, but they must be paid for again later"
         }
     }
 }
 
-/// Finds out whether an artefact can be served, by doing its work, at most once a second: whoever asks more often is told what was found.
+/// Finds out whether an artefact can be served by using it, at most once a second. In between it gives the last result.
 ///
-/// The local half embeds a word through the queue of all requests. A full queue shows that it is busy, not that it is broken. The
-/// black box is asked by ``BlackBoxProbe``.
+/// The local half embeds a word in the queue of all requests. A full queue shows that it is busy, not that it is broken.
+/// ``BlackBoxProbe`` asks the black box.
 final class ReadinessCheck: Sendable {
     private struct State {
         var last: Readiness?
@@ -62,7 +62,7 @@ final class ReadinessCheck: Sendable {
             return (nil, running)
         }
         if let last { return last }
-        // One of both is there.
+        // One of the two is set.
         guard let running else { return await find() }
         return await running.value
     }

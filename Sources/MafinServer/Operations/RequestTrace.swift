@@ -1,4 +1,4 @@
-/// A place in a distributed trace: W3C's `traceparent` (Trace Context, level 1).
+/// A position in a distributed trace: W3C's `traceparent` (Trace Context, level 1).
 struct RequestTrace: Sendable, Equatable {
     /// 32 hexadecimal digits, the same through all services.
     let traceID: String
@@ -7,7 +7,7 @@ struct RequestTrace: Sendable, Equatable {
     /// Two hexadecimal digits.
     let flags: String
 
-    /// Continues the trace of a header, or begins one where there is none, or none that is valid.
+    /// Continues the trace of a header, or begins a new one if there is no valid header.
     init(continuing header: String?) {
         spanID = Self.random(16)
         if let header, let (trace, flags) = Self.parse(header) {
@@ -20,7 +20,7 @@ struct RequestTrace: Sendable, Equatable {
     /// The header to send on.
     var header: String { "00-\(traceID)-\(spanID)-\(flags)" }
 
-    /// Trace and flags of a header; `nil` where it is none of version 00, or of a later version with the same beginning.
+    /// Trace and flags of a header; `nil` unless it is of version 00, or of a later version with the same beginning.
     static func parse(_ header: String) -> (trace: String, flags: String)? {
         let parts = header.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count >= 4, parts[0].utf8.count == 2, parts[1].utf8.count == 32, parts[2].utf8.count == 16,
@@ -32,7 +32,7 @@ struct RequestTrace: Sendable, Equatable {
         return (String(parts[1]), String(parts[3]))
     }
 
-    /// So many random hexadecimal digits, not all zero.
+    /// `digits` random hexadecimal digits, not all zero.
     static func random(_ digits: Int) -> String {
         var text = ""
         while text.utf8.count < digits {

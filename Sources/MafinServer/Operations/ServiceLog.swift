@@ -1,7 +1,7 @@
 import Foundation
 import MafinNumerics
 
-/// The service's log: a JSON object a line. It never holds a key or a text of a request.
+/// The service's log: one JSON object a line. It never holds a key or a text of a request.
 package struct ServiceLog: Sendable {
     private let write: @Sendable (String) -> Void
     private let hasErrorsOnly: Bool
@@ -9,7 +9,7 @@ package struct ServiceLog: Sendable {
     /// A log.
     /// - Parameters:
     ///   - errorsOnly: whether only errors and warnings are written.
-    ///   - write: gets each line, without its end.
+    ///   - write: gets each line, without the newline.
     package init(errorsOnly: Bool = false, _ write: @escaping @Sendable (String) -> Void) {
         (hasErrorsOnly, self.write) = (errorsOnly, write)
     }
@@ -21,7 +21,7 @@ package struct ServiceLog: Sendable {
         }
     }
 
-    /// Nothing is written.
+    /// A log that writes nothing.
     package static let none = ServiceLog { _ in }
 
     /// A value of a field.
@@ -46,7 +46,7 @@ package struct ServiceLog: Sendable {
         write(line + "}")
     }
 
-    /// Writes a line that holds a sentence.
+    /// Writes a line with a message.
     package func note(_ message: String, level: String = "info") {
         record("note", level: level, [("message", .text(message))])
     }

@@ -3,7 +3,7 @@ import MafinBlackBox
 import MafinNumerics
 import MafinPipeline
 
-/// What `/metrics` reports.
+/// The metrics that `/metrics` reports.
 package final class ServiceMetrics: Sendable {
     /// The parts of a request's time.
     enum Stage: String, Sendable {
@@ -52,7 +52,7 @@ package final class ServiceMetrics: Sendable {
         "Estimated cost of the texts sent to the black box, from the price given and the local encoder's count of tokens."
     )
     private let degraded = MetricFamily(
-        "mafin_degraded_total", .counter, "Queries answered by the local half alone because the black box was away.")
+        "mafin_degraded_total", .counter, "Queries answered by the local half alone, without the black box.")
     private let reloads = MetricFamily(
         "mafin_reloads_total", .counter, "Reloads of the artefact, by outcome.", labels: ["outcome"])
     private let info = MetricFamily(
@@ -60,12 +60,12 @@ package final class ServiceMetrics: Sendable {
 
     private let pricePerMillionTokens: Double?
 
-    /// - Parameter pricePerMillionTokens: of the black box, for the estimate of money.
+    /// - Parameter pricePerMillionTokens: the black box's price, for the estimate of money.
     package init(pricePerMillionTokens: Double? = nil) {
         self.pricePerMillionTokens = pricePerMillionTokens
     }
 
-    /// Counts texts whose vectors came from the cache, and those that the black box was asked.
+    /// Counts texts whose vectors came from the cache, and texts that were sent to the black box.
     package func recordCache(hits: Int, asked: Int) {
         if hits > 0 { cache.add(Double(hits), "cache") }
         guard asked > 0 else { return }
@@ -120,7 +120,7 @@ package final class ServiceMetrics: Sendable {
         info.set(1, LibraryVersion.current.version, model.name, String(model.hash.prefix(12)))
     }
 
-    /// All of it in Prometheus' text format.
+    /// All metrics in Prometheus' text format.
     /// - Parameter namesArtefact: whether to say which artefact is served.
     func text(
         requestsInFlight: Int, queueTokens: Int, searches: Int, cache figures: CacheFigures?,
@@ -158,7 +158,7 @@ package final class ServiceMetrics: Sendable {
         if let spending {
             write(
                 "mafin_black_box_spent_today", .gauge,
-                "Money spent on the black box since midnight UTC, by all who use the same cache.", spending.today)
+                "Money spent on the black box since midnight UTC, by all users of the same cache.", spending.today)
             if let limit = spending.limitPerDay {
                 write(
                     "mafin_black_box_budget_today", .gauge, "Money that may be spent on the black box on one day.",
@@ -183,7 +183,7 @@ enum ProcessMetrics {
             MetricFamily.write(name, kind, help, value, to: &text)
         }
         line("process_start_time_seconds", .gauge, "Start of the process, in seconds since 1970.", start)
-        // clock(3) counts microseconds everywhere (POSIX).
+        // clock(3) counts microseconds on every POSIX system.
         line("process_cpu_seconds_total", .counter, "Time on all cores, user and system.", Double(clock()) * 1e-6)
         if let resident = residentBytes() {
             line(
@@ -195,7 +195,7 @@ enum ProcessMetrics {
         }
     }
 
-    /// Resident memory; `nil` where the system does not tell.
+    /// Resident memory in bytes; `nil` if the system does not tell it.
     static func residentBytes() -> Int? {
         guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return nil }
         let fields = text.split(separator: " ")

@@ -6,7 +6,7 @@
   const narrow = matchMedia('(max-width: 44rem)');
   const still = matchMedia('(prefers-reduced-motion: reduce)');
 
-  // The last answer. Everything that the slider does is computed from it.
+  // The last answer. The slider computes its rankings from it.
   let answer = null;
   let fused = null;
   let marks = {};
@@ -71,7 +71,7 @@
       element('results').hidden = false;
       element('skip').hidden = false;
       element('notice').hidden = !answer.degraded;
-      if (answer.degraded) element('notice').textContent = 'The black box is away; this is the local encoder alone. ' + answer.degraded;
+      if (answer.degraded) element('notice').textContent = 'The black box is unavailable. These are the results of the local encoder alone. ' + answer.degraded;
       element('lambda').disabled = Boolean(fused) || !answer.candidates;
       render(false);
       element('status').textContent = summary() + ' ' + Math.round(performance.now() - begun) + ' ms.';
@@ -84,13 +84,13 @@
     }
   }
 
-  // ---- ranking, without asking
+  // ---- ranking, without requests
 
-  // Not the slider's own value: its steps may miss the λ of the artefact.
+  // Not the slider's own value, because the λ of the artefact may lie between its steps.
   let share = config.lambda;
   const lambda = () => share;
 
-  // The best at a λ, from both cosines of every document that some λ brings up.
+  // The best at a λ, from both cosines of every candidate.
   function ranking() {
     if (fused) return fused.results;
     if (!answer.candidates) return answer.results;
@@ -112,7 +112,7 @@
     if (!answer.black_box_ranking.length) return after.length + ' results of the local encoder.';
     const moved = after.filter(hit => before.get(hit.id) !== hit.rank).length;
     const fresh = after.filter(hit => !before.has(hit.id)).length;
-    return `${after.length} results at λ = ${lambda().toFixed(2)}: ${moved} stand elsewhere than with the black box alone, ${fresh} of them new.`;
+    return `${after.length} results at λ = ${lambda().toFixed(2)}: ${moved} have another rank than with the black box alone, ${fresh} of them are new.`;
   }
 
   // ---- drawing
@@ -124,12 +124,12 @@
     return node;
   }
 
-  // Whole characters: a cut in the middle of one would show a replacement mark.
+  // Cuts between characters. A cut within one would show a replacement character.
   const shown = hit => hit.title || [...(texts.get(hit.id) || hit.text).slice(0, 300)].slice(0, 120).join('');
   const number = value => (value === undefined || value === null ? '–' : value.toFixed(3));
 
   function movement(before, after) {
-    if (before === undefined) return ['up', '▲ new', 'new: not among the black box\'s ' + count];
+    if (before === undefined) return ['up', '▲ new', 'new: not among the first ' + count + ' of the black box'];
     if (after === undefined) return ['down', '▼ out', 'falls out of the first ' + count];
     if (after < before) return ['up', '▲ ' + (before - after), 'up by ' + (before - after)];
     if (after > before) return ['down', '▼ ' + (after - before), 'down by ' + (after - before)];
@@ -189,7 +189,7 @@
     body.append(foreign(make('p', '', texts.has(hit.id) ? texts.get(hit.id) : '…')));
     body.append(make('span', 'id', 'id ' + hit.id));
     const actions = make('div', 'actions');
-    // Their names let the focus stay where it is when the cards are drawn again.
+    // By these names the focus stays in place when the cards are drawn again.
     const button = (className, text, action) => {
       const node = make('button', className, text);
       node.type = 'button';
@@ -197,7 +197,7 @@
       actions.append(node);
       return node;
     };
-    button('explain', 'Which words carried the local half?', 'explain');
+    button('explain', 'Which words matter for the local score?', 'explain');
     if (config.hasFeedback) {
       for (const [grade, text] of [[1, 'Relevant'], [0, 'Wrong']]) {
         const isMarked = marks[hit.id] === grade;
@@ -217,7 +217,7 @@
       return block;
     }
     for (const side of found.sides) {
-      block.append(make('div', 'caption', (side.side === 'query' ? 'Query' : 'Passage') + ': each word by what the score loses without it'));
+      block.append(make('div', 'caption', (side.side === 'query' ? 'Query' : 'Passage') + ': how much the score falls without each word'));
       const text = foreign(make('div'));
       const most = Math.max(1e-6, ...side.pieces.map(piece => Math.abs(piece.share || 0)));
       for (const piece of side.pieces) {
@@ -267,14 +267,14 @@
     draw(beforeRanks, afterRanks);
   }
 
-  // Lines from each place in the black box's ranking to the place in ours.
+  // Lines from each document's rank by the black box to its rank by mafin.
   function draw(before, after) {
     const svg = element('moves');
     if (narrow.matches || !answer.black_box_ranking.length) return svg.replaceChildren();
     const frame = svg.getBoundingClientRect();
     const middle = item => {
       const head = item.querySelector('.head').getBoundingClientRect();
-      // Where it will be, not where an animation has it now.
+      // The position at the end of a running animation.
       const shift = item.style.transform ? parseFloat(item.style.transform.slice(11)) || 0 : 0;
       return head.top - shift + head.height / 2 - frame.top;
     };
@@ -288,7 +288,7 @@
       path.dataset.id = id;
       return path;
     };
-    // Who leaves, and who is new, goes down out of the picture, or comes up from there.
+    // The line of a document that is in one column only bends down and ends.
     const paths = [...element('left').children].map(item => {
       const id = item.dataset.id;
       const from = middle(item);
@@ -350,7 +350,7 @@
     render(false);
   }
 
-  // A link cannot bring a key, so the key is exchanged for a cookie that opens the report.
+  // A link cannot send a key, so the key is exchanged for a cookie that opens the report.
   async function openReport() {
     afterKey = openReport;
     if (!key) return askForKey();

@@ -2,7 +2,7 @@ extension StringProtocol {
     /// What a client sent, as answers and the log show it: 100 Unicode scalars at most.
     var clipped: String { clipped(to: 100) }
 
-    /// At most so many Unicode scalars, with an ellipsis where something is left out. Not characters, each of which may be long.
+    /// At most `count` Unicode scalars, with an ellipsis if something is left out. Characters are not counted, because one may be very long.
     func clipped(to count: Int) -> String {
         let scalars = unicodeScalars
         guard let end = scalars.index(scalars.startIndex, offsetBy: count, limitedBy: scalars.endIndex),

@@ -4,10 +4,10 @@ import MafinBlackBox
 struct CohereRequest: Sendable {
     var texts: [String]
     var role: TextRole
-    /// In the order asked for.
+    /// The encodings asked for, in the request's order.
     var encodings: [VectorEncoding]
     var lambda: Float?
-    /// Whether an over-long text is an error (`truncate: NONE`) rather than cut.
+    /// Whether a text that is too long is an error (`truncate: NONE`). If not, it is cut.
     var refusesLongTexts: Bool
 
     /// - Throws: ``ServiceError`` with the field that is wrong.

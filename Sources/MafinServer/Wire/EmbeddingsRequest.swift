@@ -1,7 +1,7 @@
 import HTTPTypes
 import MafinBlackBox
 
-/// A request for vectors in OpenAI's shape, or Voyage's, whose fields stand beside them: `POST /v1/embeddings`.
+/// A request for vectors in OpenAI's shape, also with Voyage's fields: `POST /v1/embeddings`.
 struct EmbeddingsRequest: Sendable {
     var model: String
     var texts: [String]
@@ -47,7 +47,7 @@ struct EmbeddingsRequest: Sendable {
         lambda = try fields.number("lambda")
     }
 
-    /// The role that `input_type` names, as OpenAI's imitators, Voyage and Cohere write it; the model's name may not say another.
+    /// The role that `input_type` names, as Voyage, Cohere and servers with OpenAI's API write it. The model's name must not say the other role.
     static func role(_ fields: RequestFields, _ named: ModelName) throws -> TextRole? {
         guard let text = try fields.text("input_type") else { return nil }
         func wrong(_ reason: String) -> ServiceError { .invalid("input_type \(reason)", parameter: "input_type") }
@@ -63,7 +63,7 @@ struct EmbeddingsRequest: Sendable {
         throw wrong("says \(text.clipped), the model's name says \(suffix.rawValue)")
     }
 
-    /// A joined vector cannot be cut: its second half is what was trained.
+    /// Refuses to cut a joined vector, because its second half is what was trained.
     static func requireWhole(_ asked: Int?, dimension: Int, parameter: String) throws {
         guard let asked, asked != dimension else { return }
         throw ServiceError.invalid(

@@ -1,4 +1,4 @@
-/// A JSON object as an answer states it. Fields that are nil are left out.
+/// A JSON object of an answer. Fields that are nil are left out.
 struct JSONObject: Encodable, ExpressibleByDictionaryLiteral {
     private let fields: [(name: String, value: (any Encodable)?)]
 

@@ -75,7 +75,7 @@ struct Reply: Sendable {
         return Reply(buffer, type: "application/json").flagged(degraded: joined.degraded != nil)
     }
 
-    /// With the header that says that the black box's half is missing, where it is.
+    /// Adds the header that says that the black box's half is missing, if it is.
     func flagged(degraded: Bool) -> Reply {
         var reply = self
         if degraded { reply.headers[.mafinDegraded] = "black_box" }
@@ -96,7 +96,7 @@ struct Reply: Sendable {
             func optional(_ text: String?) -> String { text.map(JSONText.quoted) ?? "null" }
             text =
                 "{\"error\":{\"message\":\(message),\"type\":\"\(error.kind.rawValue)\",\"param\":\(optional(error.parameter)),\"code\":\(optional(error.code))}"
-                // Voyage's client looks for the message here, and cannot be told apart from OpenAI's.
+                // Voyage's client looks for the message here, and its requests look like those of OpenAI's client.
                 + ",\"detail\":\(message)}\n"
         }
         var reply = Reply(text, type: "application/json", status: error.status)

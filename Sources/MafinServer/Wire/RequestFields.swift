@@ -3,17 +3,17 @@ import NIOCore
 
 /// The fields of a request's JSON object. Every fault is reported with the field's name.
 ///
-/// The body is scanned once and only the place of each field is kept; a value is read when it is asked for, and what nobody asks for is
-/// never built. So a body costs its own size and, for the texts that are read, at most twice that size again while they are read.
+/// The body is scanned once, and only the position of each field is kept. A value is built when it is first used. So a body takes its own
+/// size in memory and, while texts are read from it, at most twice the size of these texts again.
 struct RequestFields {
     private let body: ByteBuffer
     /// Where the value of each field begins.
     private let places: [String: Int]
 
-    /// More fields than any request has.
+    /// Most fields that a body may have: more than any valid request has.
     private static let maximumFields = 64
 
-    /// - Throws: ``ServiceError`` where the body is no JSON object; `CancellationError`.
+    /// - Throws: ``ServiceError`` if the body is not a JSON object; `CancellationError`.
     init(_ body: ByteBuffer) throws {
         guard body.readableBytes > 0 else { throw ServiceError.invalid("the body is empty: expected a JSON object") }
         self.body = body
@@ -49,7 +49,7 @@ struct RequestFields {
         }
     }
 
-    /// What a search, an explanation or a mark is about.
+    /// The query of a search, an explanation or a mark.
     func query(maximumBytes: Int? = nil) throws -> String {
         guard let query = try text("query"), !query.allSatisfy(\.isWhitespace), query.utf8.count <= maximumBytes ?? .max
         else {
@@ -100,12 +100,12 @@ struct RequestFields {
         }
     }
 
-    /// An array of strings, of which there may be so many.
+    /// An array of at most `maximum` strings.
     func texts(_ name: String, maximum: Int) throws -> [String]? {
         try read(name) { scanner, _ in try texts(name, "an array of strings", maximum: maximum, &scanner) }
     }
 
-    /// Texts to embed: one, or an array of at least one; none of them empty.
+    /// Texts to embed: one string, or an array of at least one. No string may be empty.
     func inputs(_ name: String, maximum: Int, mayBeOne: Bool = true) throws -> [String] {
         let expected = "\(mayBeOne ? "a string or " : "")an array of strings"
         let texts = try read(name) { scanner, first in
@@ -121,7 +121,7 @@ struct RequestFields {
         return texts
     }
 
-    /// The strings of the array that is the next value. Beyond the maximum they are counted and not built.
+    /// The strings of the array that is the next value. Strings beyond the maximum are counted and not built.
     private func texts(
         _ name: String, _ expected: String, maximum: Int, _ scanner: inout JSONScanner
     ) throws -> [String] {
@@ -174,7 +174,7 @@ struct RequestFields {
         }
     }
 
-    /// A number, where the next value is one; the scanner then stands behind it.
+    /// Reads the next value if it is a number; else `nil`, and the scanner does not move.
     private static func number(_ scanner: inout JSONScanner) throws -> Double? {
         guard try kind(&scanner) == "a number" else { return nil }
         return Double(try scanner.literal())
@@ -188,7 +188,7 @@ struct RequestFields {
         .invalid("\(name) must be \(expected), found \(found)", parameter: name)
     }
 
-    /// What the next value is; the scanner stays before it.
+    /// The kind of the next value. The scanner does not move.
     private static func kind(_ scanner: inout JSONScanner) throws -> String {
         switch scanner.peek() {
         case UInt8(ascii: "\""): return "a string"

@@ -1,12 +1,12 @@
 import HTTPTypes
 
-/// Why a request is not answered with what it asked for: a status, and one sentence that says what to do.
+/// Why a request is refused: a status, and one sentence that says what to do.
 ///
-/// It is written in the shape of the API that the request speaks. It never holds a key.
+/// It is written in the shape of the request's API. It never holds a key.
 package struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The kinds of OpenAI's `type`.
     package enum Kind: String, Sendable {
-        /// The request is wrong, and will be wrong again.
+        /// The request is wrong. Sending it again will not help.
         case invalidRequest = "invalid_request_error"
         /// No key, or an unknown one.
         case authentication = "authentication_error"
@@ -30,7 +30,7 @@ package struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible
     package var message: String
     /// The field that is wrong, if a field is.
     package var parameter: String?
-    /// A word for programs.
+    /// A code for programs.
     package var code: String?
     /// Seconds after which it is worth asking again.
     package var retryAfter: Int?
@@ -61,7 +61,7 @@ package struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible
 
     static func notFound(_ path: String) -> ServiceError {
         ServiceError(
-            .notFound, .invalidRequest, "there is nothing at \(path.clipped); GET /openapi.json says what is where")
+            .notFound, .invalidRequest, "there is nothing at \(path.clipped); GET /openapi.json lists the paths")
     }
 
     static func overloaded(retryAfter: Int) -> ServiceError {

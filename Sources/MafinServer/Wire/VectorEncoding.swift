@@ -2,7 +2,7 @@ import Foundation
 import MafinNumerics
 import NIOCore
 
-/// How vectors are written. By hand: general encoders are slow.
+/// How vectors are written. The code does not use a general encoder, because that is slow.
 enum VectorEncoding: String, Sendable {
     /// An array of numbers, each the shortest digits that give the same float back.
     case float
@@ -29,6 +29,6 @@ enum VectorEncoding: String, Sendable {
         }
     }
 
-    /// Bytes that a vector takes at most.
+    /// Most bytes that a vector takes.
     func size(columns: Int) -> Int { self == .float ? columns * 16 + 2 : (columns * 4 + 2) / 3 * 4 + 2 }
 }

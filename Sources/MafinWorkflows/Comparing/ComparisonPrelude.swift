@@ -7,8 +7,8 @@ import MafinPipeline
 import MafinReport
 import MafinRetrieval
 
-/// What a comparison says before it trains: the data, texts on both sides of the split, the smallest gain that these queries could show, and
-/// what will be done.
+/// The output of a comparison before it trains: the data, texts that are both in training and in the measured split, the smallest gain that
+/// these queries could show, and the plan.
 struct ComparisonPrelude {
     private let split: String
     private let collection: RetrievalCollection
@@ -31,7 +31,7 @@ struct ComparisonPrelude {
         }
     }
 
-    /// Pairs that are listed on standard error.
+    /// Number of pairs that are listed on standard error.
     private static let shownPairs = 20
 
     /// Lists texts that are the same, or nearly, in training and in the measured split.
@@ -63,7 +63,7 @@ struct ComparisonPrelude {
         guard values.count >= 2, queries >= 2 else {
             throw WorkflowError.tooFewQueries(dev: values.count, split: split, measured: queries)
         }
-        // The verdict rests on one test at its own p, however many systems are in the table.
+        // The verdict's tests are not corrected for the number of systems in the table.
         let detectable = MinimumDetectableDifference(baseline: values, queries: queries)
         context.note(
             String(
@@ -75,7 +75,7 @@ struct ComparisonPrelude {
         return detectable
     }
 
-    /// What will be trained, for how long, and what not.
+    /// Tells what will be trained, for how long, and what is left out.
     func announce(_ plan: ComparisonPlan, _ training: CollectionTraining) {
         guard !plan.contenders.isEmpty else { return }
         let names = plan.contenders.map(\.rawValue).joined(separator: ", ")

@@ -16,9 +16,9 @@ package struct ComparisonWorkflow {
     package var output: String
     package var encoder = EncoderChoice()
     package var tuning = TrainingTuning()
-    /// Systems, metrics, split, seeds, time and mode; what else decides is added to its facts.
+    /// Systems, metrics, split, seeds, time and mode. ``run(onEvent:)`` adds the other settings that the results depend on to its facts.
     package var request = ComparisonPlan.Request()
-    /// Whether queries of train and dev stay that are also in the measured split.
+    /// Whether queries of train and dev are kept if they are also in the measured split.
     package var allowsLeaks = false
     /// The command that is written into the report.
     package var commandLine = ""
@@ -28,7 +28,7 @@ package struct ComparisonWorkflow {
     private let openBlackBox: BlackBoxOpening
     private var store: ComparisonStore { ComparisonStore(folder: URL(fileURLWithPath: output)) }
 
-    /// - Parameter source: how the artefact's black box is opened again later; written into the artefact.
+    /// - Parameter source: how to open the artefact's black box later. It is written into the artefact.
     package init(
         data: String, output: String, source: BlackBoxSource?, context: WorkflowContext,
         openBlackBox: @escaping BlackBoxOpening
@@ -38,7 +38,7 @@ package struct ComparisonWorkflow {
     }
 
     /// Compares, and writes the report into the folder.
-    /// - Parameter onEvent: told what is trained and measured.
+    /// - Parameter onEvent: is called with what is trained and measured.
     /// - Throws: ``WorkflowError``, errors of the modules; `CancellationError` when the user asks to end: the same call resumes.
     package func run(onEvent: @escaping (Comparison.Event) -> Void = { _ in }) async throws -> ComparisonFacts {
         let stored = try store.storedPlan()
@@ -83,7 +83,7 @@ package struct ComparisonWorkflow {
         return try write(comparison, result, collection, splits, vectors, detectable, leaks)
     }
 
-    /// What is asked for, with all flags that decide what comes out.
+    /// The request, with all settings that the results depend on.
     private func request(of released: ReleasedEncoder) throws -> ComparisonPlan.Request {
         var request = request
         func text(_ value: (some Any)?) -> String { value.map { "\($0)" } ?? "default" }
@@ -99,7 +99,7 @@ package struct ComparisonWorkflow {
         return request
     }
 
-    /// SHA-256 of what went in, by role.
+    /// SHA-256 of the inputs, by role.
     private func hashes(_ collection: RetrievalCollection) throws -> [String: String] {
         var hashes: [String: String] = [:]
         for file in collection.sourceFiles { hashes[file.lastPathComponent] = try ContentHash.sha256(of: file) }
@@ -133,7 +133,7 @@ package struct ComparisonWorkflow {
         _ splits: JudgedSplits,
         _ vectors: BlackBoxVectors, _ detectable: MinimumDetectableDifference, _ leaks: LeakReport
     ) throws -> ComparisonFacts {
-        context.note("writing the report: finding the words that carried wins and losses")
+        context.note("writing the report: measuring what each word adds in wins and losses")
         let model = try result.chosen.map { _ in
             try ArtefactModel(artefact: store.artefact, released: ArtefactOpening.releasedFolder)
         }
@@ -158,7 +158,7 @@ package struct ComparisonWorkflow {
         return facts
     }
 
-    /// The documents into an index, and the service.
+    /// The commands that index the documents and start the service.
     private func shippingCommand(usesBM25: Bool) -> String {
         let artefact = ShellText.path(output + "/artefact")
         let index = ShellText.path(output + "/index")
@@ -195,7 +195,7 @@ package struct ComparisonWorkflow {
                 .init(
                     title: "Local encoder",
                     settings: [
-                        Setting("name", record.name), Setting("revision", record.revision ?? "as it lies here"),
+                        Setting("name", record.name), Setting("revision", record.revision ?? "unknown"),
                         Setting("SHA-256 of its weights", record.weightsSHA256),
                         Setting("prefix of a query", "'\(record.queryPrefix)'"),
                         Setting("prefix of a document", "'\(record.documentPrefix)'"),
@@ -233,7 +233,7 @@ package struct ComparisonWorkflow {
 
 /// The machine that figures were measured on.
 private enum Machine {
-    /// Cores and processor, where the system says.
+    /// Cores and processor, as far as the system tells them.
     static let description: String = {
         let cores = ProcessInfo.processInfo.activeProcessorCount
         let text = "\(cores) \(cores == 1 ? "core" : "cores")"

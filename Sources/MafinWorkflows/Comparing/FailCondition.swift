@@ -3,7 +3,7 @@ import MafinComparison
 import MafinReport
 import MafinRetrieval
 
-/// A condition on a finished comparison, as `--fail-if` states it: `[SYSTEM] METRIC < SYSTEM-OR-NUMBER`.
+/// A condition on a finished comparison, in the form of `--fail-if`: `[SYSTEM] METRIC < SYSTEM-OR-NUMBER`.
 package struct FailCondition: CustomStringConvertible, Equatable, Sendable {
     enum Comparison: String, CaseIterable, Sendable {
         case lessOrEqual = "<="
@@ -26,7 +26,7 @@ package struct FailCondition: CustomStringConvertible, Equatable, Sendable {
         case number(Double)
     }
 
-    /// The system on the left; nil: the artefact of the comparison.
+    /// The system on the left; nil for the comparison's artefact.
     package var system: String?
     package var metric: Metric
     var comparison: Comparison
@@ -36,7 +36,7 @@ package struct FailCondition: CustomStringConvertible, Equatable, Sendable {
     /// Reads a condition.
     /// - Throws: ``NameError`` for an unknown metric or system, ``FailConditionSyntaxError`` for anything else.
     package init(parsing text: String) throws {
-        // Two-character signs come first among the cases.
+        // The two-character signs are the first cases, so that `<=` is not read as `<`.
         let found = Comparison.allCases.lazy.compactMap { sign in text.range(of: sign.rawValue).map { (sign, $0) } }
             .first
         guard let (comparison, range) = found else { throw FailConditionSyntaxError(text: text) }
@@ -67,7 +67,7 @@ package struct FailCondition: CustomStringConvertible, Equatable, Sendable {
     package func holds(in facts: ComparisonFacts) throws -> Bool {
         func value(_ name: String) throws -> Double {
             var name = name
-            // As in --systems, mafin+… is built on the method that is best on dev.
+            // As in --systems, mafin+… stands for the system that is built on the method that is best on dev.
             let prefix = ComparedSystem.chosenPrefix + "+"
             if facts.system(named: name) == nil, name.hasPrefix(prefix), let chosen = facts.examples?.system {
                 name = "\(chosen)+\(name.dropFirst(prefix.count))"

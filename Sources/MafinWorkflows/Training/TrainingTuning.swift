@@ -24,11 +24,11 @@ package struct TrainingTuning: Sendable {
     /// Peak learning rate.
     package var learningRate: Float?
     package var dropout: Float?
-    /// Passes over the training labels, at most.
+    /// Maximum number of passes over the training labels.
     package var epochs: Int?
-    /// Bytes that training the encoder may take.
+    /// Maximum memory of training the encoder, in bytes.
     package var memory: Int?
-    /// Evaluations without a gain on dev after which training ends early.
+    /// Training ends early after this many evaluations without a gain on dev.
     package var patience: Int?
     /// Time between checkpoints.
     package var checkpointInterval = Duration.seconds(30)
@@ -45,7 +45,7 @@ package struct TrainingTuning: Sendable {
         settings.options.checkpointSeconds = checkpointInterval.inSeconds
     }
 
-    /// Applies the limit of memory, before anything is paid for: it may be too small.
+    /// Applies the limit of memory. Called before anything is paid for, because the limit may be too small.
     /// - Throws: `EncoderError.memory`.
     func limitMemory(of encoder: BERTEncoder) throws {
         var settings = CollectionTraining.Settings()

@@ -6,9 +6,10 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// One `mafin train`: reads a collection, asks the black box, trains the method and the rivals asked for, and writes an artefact for each.
+/// One `mafin train`: reads a collection, asks the black box, trains the method and the requested rivals, and writes an artefact for each.
 ///
-/// Checkpoints lie in `OUTPUT.training` until the artefacts are written, so an interrupted training can be resumed bit for bit.
+/// Checkpoints are in `OUTPUT.training` until the artefacts are written. A resumed training gives the same weights, bit for bit, as one that was
+/// not interrupted.
 package struct TrainingWorkflow {
     /// The collection.
     package var data: String
@@ -19,7 +20,7 @@ package struct TrainingWorkflow {
     /// Time for all trainings together.
     package var time = Duration.seconds(600)
     package var seed: UInt64 = 1
-    /// Nil: chosen from the data and the time.
+    /// How the encoder is trained; nil to choose from the data and the time.
     package var mode: ModeChoice.Mode?
     package var method = Contender.mafin
     /// Methods to train for comparison, each for the same time.
@@ -27,9 +28,9 @@ package struct TrainingWorkflow {
     package var form = Mixture.Layout.querySided
     /// Whether an interrupted training is continued.
     package var resumes = false
-    /// Whether queries of train and dev stay that are also in test.
+    /// Whether queries of train and dev are kept if they are also in test.
     package var allowsLeaks = false
-    /// Whether the artefact is marked as usable even where dev says that it does not beat the black box.
+    /// Whether the artefact is marked as usable even if it does not beat the black box on dev.
     package var isForced = false
 
     /// A method that was trained, and its artefact.
@@ -46,15 +47,15 @@ package struct TrainingWorkflow {
         package var verdict: Verdict
     }
 
-    /// What came of it.
+    /// The results of the training.
     package struct Result: Sendable {
         package var mode: ModeChoice.Mode
         package var modeReason: String
-        /// The method asked for comes first, then its rivals.
+        /// The requested method, then its rivals.
         package var methods: [TrainedMethod]
         /// The figures on dev of each of ``methods``.
         package var development: [EvaluationReport]
-        /// The judgement of the method asked for.
+        /// The judgement of the requested method.
         package var verdict: Verdict
     }
 
@@ -64,7 +65,7 @@ package struct TrainingWorkflow {
     private var folder: URL { URL(fileURLWithPath: output) }
 
     /// - Parameters:
-    ///   - source: how the artefact's black box is opened again later; written into the artefact.
+    ///   - source: how to open the artefact's black box later. It is written into the artefact.
     ///   - openBlackBox: called once the collection has been read.
     package init(
         data: String, output: String, source: BlackBoxSource?, context: WorkflowContext,
@@ -86,7 +87,7 @@ package struct TrainingWorkflow {
     }
 
     /// Trains and writes.
-    /// - Parameter onEvent: told what each training does.
+    /// - Parameter onEvent: is called with the events of each training.
     /// - Throws: ``WorkflowError``, errors of the modules; `CancellationError` when the user asks to end, with checkpoints kept.
     package func run(onEvent: @escaping (Contender, TrainingEvent) -> Void = { _, _ in }) async throws -> Result {
         try Artefact.requireReplaceable(folder)
@@ -106,7 +107,7 @@ package struct TrainingWorkflow {
         let (released, encoder) = try await loading
         try tuning.limitMemory(of: encoder.encoder)
         let checkpoints = try prepareCheckpoints()
-        // Removes the folder if it is empty: the run came to nothing.
+        // Removes the folder if it is empty, because then there is nothing to resume.
         defer { rmdir(checkpoints.path) }
         let stored = try storedPlan(checkpoints)
         let vectors = try await BlackBoxVectors(asking: blackBox, documents: collection.documents, queries: queries)
@@ -140,14 +141,14 @@ package struct TrainingWorkflow {
         return result
     }
 
-    /// Loads the encoder and hashes its weights, on another core than what is read beside it.
+    /// Loads the encoder and hashes its weights, on another core, while the collection is read.
     private static func load(_ choice: EncoderChoice) async throws -> sending (ReleasedEncoder, TextEncoder) {
         let released = try choice.resolve()
         return (released, try choice.load(released))
     }
 
-    /// The folder of checkpoints beside the artefact. It is made before anything is paid for or trained, which also shows that the artefact can
-    /// be written there.
+    /// Makes the folder of checkpoints beside the artefact. This is done before anything is paid for or trained, so that a place that cannot be
+    /// written to is noticed early.
     private func prepareCheckpoints() throws -> URL {
         let checkpoints = Self.checkpoints(of: output)
         let files = FileManager.default
@@ -157,7 +158,7 @@ package struct TrainingWorkflow {
             if files.fileExists(atPath: folder.appendingPathComponent(Artefact.manifestName).path) {
                 throw WorkflowError.nothingToResume(path: folder.path)
             }
-            context.note("nothing to resume; starting anew")
+            context.note("nothing to resume; starting a new training")
         }
         try files.createDirectory(at: checkpoints, withIntermediateDirectories: true)
         return checkpoints
@@ -212,10 +213,10 @@ package struct TrainingWorkflow {
 extension TrainingWorkflow {
     private static let planName = "plan.json"
 
-    /// What is decided at the start and must not change when a run is resumed.
+    /// The settings that must not change when a run is resumed.
     private struct Plan: Codable {
         var contenders: [Contender]
-        /// The mode as asked for, nil where it was chosen; and what it was then.
+        /// The requested mode, nil if none was requested; and the mode that was used.
         var askedMode: ModeChoice.Mode?
         var mode: ModeChoice.Mode
         var modeReason: String
@@ -223,7 +224,7 @@ extension TrainingWorkflow {
         var encoder: EncoderFacts
         var form: Mixture.Layout
 
-        /// What the trained weights start from.
+        /// The encoder that training starts from.
         struct EncoderFacts: Codable, Equatable {
             var weights: String
             var queryPrefix: String?
@@ -233,7 +234,7 @@ extension TrainingWorkflow {
             var freezesEmbeddings: Bool
         }
 
-        /// The first thing in which a resumed run differs from the one that was interrupted.
+        /// The first setting in which a resumed run differs from the interrupted one.
         func difference(from now: Plan) -> (name: String, then: String, now: String)? {
             func names(_ plan: Plan) -> String { plan.contenders.map(\.rawValue).joined(separator: ", ") }
             if contenders != now.contenders { return ("methods", names(self), names(now)) }
@@ -249,7 +250,7 @@ extension TrainingWorkflow {
         }
     }
 
-    /// The plan of this run; that of the interrupted run must agree with it.
+    /// The plan of this run. It must agree with the plan of the interrupted run.
     private func plan(
         _ training: CollectionTraining, _ released: ReleasedEncoder, _ stored: Plan?, _ checkpoints: URL
     ) throws -> Plan {
