@@ -8,6 +8,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// Tests call optimized code and need no optimization themselves. Without it they compile in half the time.
+let unoptimized: [SwiftSetting] = [.unsafeFlags(["-Onone"])]
+
 /// A module and its test target, which may import everything that the module may import.
 func module(
     _ name: String, _ dependencies: [Target.Dependency], isProgram: Bool = false, resources: [Resource] = [],
@@ -21,7 +24,7 @@ func module(
             name: "\(name)Tests",
             dependencies: [.target(name: name), "MafinTestSupport"] + dependencies + tests,
             resources: goldens ? [.copy("Goldens")] : [],
-            swiftSettings: strict),
+            swiftSettings: strict + unoptimized),
     ]
 }
 

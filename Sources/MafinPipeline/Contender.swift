@@ -23,10 +23,10 @@ public enum Contender: String, Sendable, Codable, CaseIterable {
     /// The name of its joined vectors in tables and JSON.
     package var joinedName: String { self == .tunedAlone ? "tuned-alone-mixed" : rawValue }
 
-    /// The name of its local half alone.
+    /// The name of its local encoder alone.
     package var aloneName: String { self == .tunedAlone ? rawValue : "\(rawValue)-local-half" }
 
-    /// The name of both halves joined half and half, where that is not what ``joinedName`` means: what the paper's Mafin has to beat.
+    /// The name of both sources joined half and half, where that is not what ``joinedName`` means: what the paper's Mafin has to beat.
     package var concatenatedName: String? { self == .tunedAlone ? "\(rawValue)-concatenated" : nil }
 
     /// Names of all rows that its training gives.

@@ -142,12 +142,12 @@ struct EmbedCommand: AsyncParsableCommand {
     }
 }
 
-/// The progress of embedding block by block. One bar shows both halves: a text is done when both halves are.
+/// The progress of embedding block by block. One bar shows both sources: a text is done when both sources are.
 private final class JoiningProgress: Sendable {
     private struct State {
         /// Texts of earlier blocks.
         var before = 0
-        /// Number of texts of this block, and for how many of them each half is done.
+        /// Number of texts of this block, and for how many of them each source is done.
         var texts = 0
         var asked = 0
         var computed = 0

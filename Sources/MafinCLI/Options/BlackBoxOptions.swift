@@ -6,7 +6,7 @@ import MafinProviderWorkflows
 import MafinProviders
 import MafinWorkflows
 
-/// The black box whose vectors are the first half, and how it is asked.
+/// The black box whose vectors are the first part, and how it is asked.
 ///
 /// ```swift
 /// let blackBox = try await options.blackBox.make(shared: shared, default: manifest.blackBoxSource)

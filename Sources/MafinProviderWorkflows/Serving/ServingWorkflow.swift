@@ -71,7 +71,7 @@ package struct ServingWorkflow: Sendable {
     }
 
     /// Clients wait for each answer. So a failed call is tried once more at once, and the service does not wait for a black box that asks to come
-    /// back later. If the local half can answer alone, there is no second attempt.
+    /// back later. If the local encoder can answer alone, there is no second attempt.
     private var retry: RetryPolicy {
         degrades
             ? RetryPolicy(maximumAttempts: 1, longestServerDelay: .zero, patience: .zero)
@@ -91,7 +91,7 @@ package struct ServingWorkflow: Sendable {
         }
         context.warn(
             "the black box is a file of stored answers, which are known by id only; "
-                + (degrades ? "queries are answered with the local half alone" : "no text can be embedded")
+                + (degrades ? "queries are answered with the local encoder alone" : "no text can be embedded")
                 + " unless --data names its collection")
         return KnownTexts(blackBox, queries: [], documents: [])
     }

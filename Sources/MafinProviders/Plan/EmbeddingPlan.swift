@@ -74,7 +74,7 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     public var isInBatches: Bool
     /// Numbers in the provider's vectors; nil: unknown before the first answer.
     public var dimension: Int?
-    /// Numbers in the local half; nil: there is no local half.
+    /// Numbers in the local vector; nil: there is no local encoder.
     public var localDimension: Int?
 
     /// Tokens to be sent.
@@ -151,7 +151,7 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     ///   - ruler: how tokens are counted.
     ///   - overflow: how texts that are too long are cut.
     ///   - isInBatches: whether the provider's batch API is used.
-    ///   - localDimension: the dimension of the local half; nil: there is none.
+    ///   - localDimension: the dimension of the local encoder; nil: there is none.
     public init(
         _ blackBox: ProviderBlackBox, cache: EmbeddingCache, texts: [(role: TextRole, items: [EmbeddingItem])],
         ruler: TokenRuler, overflow: OverflowPolicy = .error, isInBatches: Bool = false, localDimension: Int? = nil

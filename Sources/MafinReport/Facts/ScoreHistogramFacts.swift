@@ -1,4 +1,4 @@
-/// The distribution of the scores of one half or one system, by groups of query-document pairs.
+/// The distribution of the scores of one source or one system, by groups of query-document pairs.
 public struct ScoreHistogramFacts: Sendable, Equatable, Codable {
     /// A group of pairs.
     public struct Group: Sendable, Equatable, Codable {
@@ -11,7 +11,7 @@ public struct ScoreHistogramFacts: Sendable, Equatable, Codable {
         public var total: Int { counts.reduce(0, +) }
     }
 
-    /// Name of the half or system whose scores they are.
+    /// Name of the source or system whose scores they are.
     public var title: String
     /// Borders of the bins, ascending: one more than there are bins. The last bin includes its upper border.
     public var edges: [Double]

@@ -19,8 +19,8 @@ struct LambdaCandidates: Sendable {
     let depth: Int
 
     /// - Parameters:
-    ///   - query: both halves of the query, unweighted.
-    ///   - split: columns of the first half.
+    ///   - query: both parts of the query, unweighted.
+    ///   - split: columns of the first part.
     ///   - count: how many documents of each ranking are wanted.
     ///   - lambda: one more λ beside those of the grid.
     ///   - check: throws once the result is no longer wanted.

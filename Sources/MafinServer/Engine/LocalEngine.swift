@@ -7,7 +7,7 @@ import MafinPipeline
 import MafinText
 import Synchronization
 
-/// Computes the local half of all requests. Rows of the requests that wait go into one batch, up to a number of tokens.
+/// Computes the local vectors of all requests. Rows of the requests that wait go into one batch, up to a number of tokens.
 ///
 /// Nothing waits for a batch to fill: a request that comes while a batch is computed is in the next one. Each waiting request has a share of
 /// every batch, so that a single query need not wait for a thousand documents. The encoders run on a thread of their own, and their loops use

@@ -29,10 +29,10 @@ extension ServedModel {
         var text: String
         /// The score that it is ranked by.
         var score: Float
-        /// The cosines of both halves. The black box's is `nil` if it was not asked.
+        /// The cosines of both sources. The black box's is `nil` if it was not asked.
         var blackBoxScore: Float?
         var localScore: Float
-        /// Each half's part of the joined score.
+        /// Each source's part of the joined score.
         var blackBoxPart: Float?
         var localPart: Float
         /// Places in the black box's own ranking and in this one, from 1.
@@ -80,15 +80,15 @@ extension ServedModel {
         guard (0...1).contains(wanted) else {
             throw ServiceError.invalid("lambda must lie between 0 and 1, found \(wanted)", parameter: "lambda")
         }
-        let halves = try await halves(
+        let sources = try await sourceVectors(
             of: [request.query], as: .query, asksBlackBox: wanted < 1 || request.withCandidates,
             maximumTokens: maximumTokens)
-        let lambda = halves.blackBox == nil ? 1 : wanted
+        let lambda = sources.blackBox == nil ? 1 : wanted
         let unit: (blackBox: [Float]?, local: [Float])
         do {
             unit = (
-                try halves.blackBox.map { try UnitRows.make($0, source: .blackBox).values },
-                try UnitRows.make(halves.local, source: .local).values
+                try sources.blackBox.map { try UnitRows.make($0, source: .blackBox).values },
+                try UnitRows.make(sources.local, source: .local).values
             )
         } catch let error as CombinationError {
             throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "query")
@@ -97,13 +97,13 @@ extension ServedModel {
             index: index.search, blackBox: unit.blackBox, local: unit.local, lambda: lambda, lexical: index.lexical)
         return try await measured(.search) { [searching] in
             try await searching.run { check in
-                try search.answer(request, degraded: halves.degraded, tokens: halves.tokens, check)
+                try search.answer(request, degraded: sources.degraded, tokens: sources.tokens, check)
             }
         }
     }
 }
 
-/// One search over the mapped halves.
+/// One search over the mapped vectors.
 private struct Searching: Sendable {
     let index: SearchIndex
     let blackBox: [Float]?
@@ -114,14 +114,14 @@ private struct Searching: Sendable {
     /// Depth of the lists that are fused.
     private static let fusionDepth = 1000
 
-    /// The query's vector for the index: unweighted halves.
-    private var halves: [Float] {
+    /// The query's vector for the index: both parts, unweighted.
+    private var unweighted: [Float] {
         (blackBox ?? [Float](repeating: 0, count: index.manifest.blackBoxDimension)) + local
     }
 
     private var weights: MixtureWeights { MixtureWeights(lambda: lambda) }
 
-    private var weighted: [Float] { weights.weighting(halves, split: index.manifest.blackBoxDimension) }
+    private var weighted: [Float] { weights.weighting(unweighted, split: index.manifest.blackBoxDimension) }
 
     /// - Parameter check: throws once the answer is no longer wanted.
     func answer(
@@ -130,7 +130,7 @@ private struct Searching: Sendable {
     ) throws -> ServedModel.SearchAnswer {
         let count = min(request.count, index.count)
         let depth = request.lexicalWeight == nil ? count : max(count, min(Self.fusionDepth, index.count))
-        let query = Matrix(rows: 1, columns: halves.count, values: weighted)
+        let query = Matrix(rows: 1, columns: unweighted.count, values: weighted)
         var ranking = Array(try index.joined.search(queries: query, count: depth, check: check)[0])
         var lexicalScores: [Int: Float] = [:]
         try check()
@@ -166,7 +166,7 @@ private struct Searching: Sendable {
         var candidates: [ServedModel.Hit]?
         if request.withCandidates, blackBox != nil {
             let found = try LambdaCandidates(
-                index: index.joined, query: halves, split: index.manifest.blackBoxDimension, count: count,
+                index: index.joined, query: unweighted, split: index.manifest.blackBoxDimension, count: count,
                 lambda: lambda, check: check)
             try check()
             var hits = try self.hits(found.rows, scores: found.rows.map { _ in 0 })
@@ -182,7 +182,7 @@ private struct Searching: Sendable {
 
     /// Results without ranks.
     private func hits(_ rows: [Int], scores: [Float]) throws -> [ServedModel.Hit] {
-        let parts = index.joined.partScores(of: rows, query: halves)
+        let parts = index.joined.partScores(of: rows, query: unweighted)
         return try rows.enumerated().map { place, row in
             let document = try index.document(row)
             let (remote, local) = (parts[place, 0], parts[place, 1])

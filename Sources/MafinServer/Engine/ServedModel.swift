@@ -92,25 +92,25 @@ final class ServedModel: Sendable {
 
     // MARK: Vectors
 
-    /// Both halves of some texts.
-    struct Halves: Sendable {
+    /// The vectors of both sources for some texts.
+    struct SourceVectors: Sendable {
         /// The black box's rows; `nil` if it was not asked, or if it did not answer and the service goes on without it.
         var blackBox: Matrix?
         /// The local rows, as the encoder emits them.
         var local: Matrix
         /// Tokens of all texts, as the local encoder reads them.
         var tokens: Int
-        /// Why the black box's half is missing.
+        /// Why the black box's vector is missing.
         var degraded: String?
     }
 
-    /// Computes both halves at the same time, so it takes as long as the slower one. If the queue has no room, the request is refused before
-    /// the black box is asked. An error of one half ends the work on the other.
-    /// - Parameter asksBlackBox: false if only the local half is wanted.
+    /// Computes both sources at the same time, so it takes as long as the slower one. If the queue has no room, the request is refused before
+    /// the black box is asked. An error of one source ends the work on the other.
+    /// - Parameter asksBlackBox: false if only the local encoder is wanted.
     /// - Throws: ``ServiceError``; `CancellationError`.
-    func halves(
+    func sourceVectors(
         of texts: [String], as role: TextRole, asksBlackBox: Bool = true, maximumTokens: Int
-    ) async throws -> Halves {
+    ) async throws -> SourceVectors {
         let begin = ContinuousClock.now
         let tokenizer = engine.tokenizer(role)
         let batch = TokenBatch(rows: texts.map(tokenizer.tokens))
@@ -122,30 +122,30 @@ final class ServedModel: Sendable {
         }
         let job = try engine.submit(batch, as: role)
         metrics.recordInputs(role, texts: texts.count, tokens: batch.tokenCount)
-        return try await withThrowingTaskGroup(of: Half.self) { group in
+        return try await withThrowingTaskGroup(of: SourceAnswer.self) { group in
             group.addTask {
                 .local(try await self.measured(.local) { try await self.engine.vectors(of: job) })
             }
-            if asksBlackBox { group.addTask { try await self.blackBoxHalf(of: texts, as: role) } }
-            var halves = Halves(local: Matrix(rows: 0, columns: 0), tokens: batch.tokenCount)
-            for try await half in group {
-                switch half {
-                case .local(let matrix): halves.local = matrix
-                case .blackBox(let matrix): halves.blackBox = matrix
-                case .degraded(let reason): halves.degraded = reason
+            if asksBlackBox { group.addTask { try await self.blackBoxAnswer(of: texts, as: role) } }
+            var sources = SourceVectors(local: Matrix(rows: 0, columns: 0), tokens: batch.tokenCount)
+            for try await answer in group {
+                switch answer {
+                case .local(let matrix): sources.local = matrix
+                case .blackBox(let matrix): sources.blackBox = matrix
+                case .degraded(let reason): sources.degraded = reason
                 }
             }
-            return halves
+            return sources
         }
     }
 
-    private enum Half: Sendable {
+    private enum SourceAnswer: Sendable {
         case local(Matrix), blackBox(Matrix)
-        /// The black box's half is left out, and why.
+        /// The black box's vector is left out, and why.
         case degraded(String)
     }
 
-    private func blackBoxHalf(of texts: [String], as role: TextRole) async throws -> Half {
+    private func blackBoxAnswer(of texts: [String], as role: TextRole) async throws -> SourceAnswer {
         do {
             return .blackBox(try await ask(texts, as: role))
         } catch let failure as UpstreamFailure {
@@ -153,7 +153,7 @@ final class ServedModel: Sendable {
                 let isOfDocument = degrades && role == .document && failure.kind == .unavailable
                 throw failure.serviceError(
                     note: isOfDocument
-                        ? "; a document's vector without its first half would stay wrong in an index, so it is not made"
+                        ? "; a document's vector without the black box's part would stay wrong in an index, so it is not made"
                         : "")
             }
             metrics.recordDegraded()
@@ -195,21 +195,21 @@ final class ServedModel: Sendable {
         _ texts: [String], as role: TextRole, lambda: Float?, maximumTokens: Int
     ) async throws -> Joined {
         let mixture = try self.mixture(lambda: lambda, role: role)
-        // With λ = 1 the black box's half has no weight, so it is not paid for.
+        // With λ = 1 the black box's vector has no weight, so it is not paid for.
         let isLocalOnly = role == .query && mixture.lambda == 1
-        let halves = try await halves(
+        let sources = try await sourceVectors(
             of: texts, as: role, asksBlackBox: !isLocalOnly, maximumTokens: maximumTokens)
         let start = ContinuousClock.now
         defer { metrics.recordStage(.join, since: start) }
         do {
             let vectors =
-                if let remote = halves.blackBox {
-                    try mixture.join(blackBox: remote, local: halves.local, as: role)
+                if let remote = sources.blackBox {
+                    try mixture.join(blackBox: remote, local: sources.local, as: role)
                 } else {
                     try mixture.joinQueries(
-                        localOnly: halves.local, blackBoxDimension: manifest.blackBoxDimension)
+                        localOnly: sources.local, blackBoxDimension: manifest.blackBoxDimension)
                 }
-            return Joined(vectors: vectors, tokens: halves.tokens, degraded: halves.degraded)
+            return Joined(vectors: vectors, tokens: sources.tokens, degraded: sources.degraded)
         } catch let error as CombinationError {
             throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "input")
         }

@@ -59,7 +59,7 @@ package struct ServiceOptions: Sendable {
     package var name: String?
     /// The role of a text if the request does not say it.
     package var defaultRole: TextRole = .document
-    /// Whether queries are answered by the local half alone while the black box is unavailable.
+    /// Whether queries are answered by the local encoder alone while the black box is unavailable.
     package var degrades = false
     /// Whether BM25 over the index is loaded, for fusion.
     package var usesBM25 = false

@@ -3,7 +3,7 @@ import MafinRetrieval
 import Synchronization
 
 extension MafinService {
-    /// `POST /explain`: how much each word of a query and a passage adds to the local half's score.
+    /// `POST /explain`: how much each word of a query and a passage adds to the local encoder's score.
     ///
     /// Each explanation encodes thousands of tokens. These are counted, and all explanations together may hold only a part of the queue.
     func explain(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {

@@ -10,7 +10,7 @@ package enum IndexError: Error, Equatable, CustomStringConvertible {
     case wrongFile(path: String, expected: String, found: String)
     /// The artefact's document vectors are not those in the index.
     case otherArtefact(path: String, differences: [String])
-    /// Each text of the artefact has a weight of its own, so no λ can rank its halves again.
+    /// Each text of the artefact has a weight of its own, so no λ can rank its parts again.
     case normForm(artefact: String)
     /// The folder to be written holds something other than an index.
     case occupied(path: String)
@@ -30,7 +30,7 @@ package enum IndexError: Error, Equatable, CustomStringConvertible {
             "\(path) holds other vectors than the artefact makes: " + differences.joined(separator: ", ")
                 + "; run 'mafin index' again"
         case .normForm(let artefact):
-            "\(artefact) is of the norm form, where each text has a weight of its own; an index of two halves cannot hold that"
+            "\(artefact) is of the norm form, where each text has a weight of its own; an index of two parts cannot hold that"
         case .occupied(let path):
             "\(path) holds files of something else than an index; nothing was written: choose another folder or empty it"
         }

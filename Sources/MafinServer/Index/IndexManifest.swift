@@ -12,7 +12,7 @@ import MafinPipeline
 /// | `corpus.offsets` | where each line begins, and the file's length: 64-bit little-endian |
 /// | `corpus.lookup` | hash of the id and row, 64-bit little-endian each, by ascending hash |
 ///
-/// The halves are stored separately and unweighted, so that any λ can rank them without a change of the index.
+/// The vectors of both sources are stored separately and unweighted, so that any λ can rank them without a change of the index.
 package struct IndexManifest: Sendable, Codable, Equatable {
     /// Name of the manifest's file.
     package static let fileName = "index.json"

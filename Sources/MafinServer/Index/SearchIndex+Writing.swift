@@ -21,7 +21,7 @@ extension SearchIndex {
         }
     }
 
-    /// Embeds a collection's documents with both halves and writes the index, whole or not at all.
+    /// Embeds a collection's documents with both sources and writes the index, whole or not at all.
     ///
     /// An existing index is replaced when the new one is complete. It takes the memory of the documents' texts and of the vectors of a block.
     /// - Parameters:

@@ -6,7 +6,7 @@ import MafinPipeline
 import MafinRetrieval
 import Synchronization
 
-/// An index that `mafin index` wrote, mapped into memory: both halves of every document's vector, and the texts.
+/// An index that `mafin index` wrote, mapped into memory: both sources' vectors of every document, and the texts.
 ///
 /// Rows and texts are read from the files' own pages, which all processes share. While the files are mapped, replace them and never overwrite
 /// them in place: reading a page that no longer exists ends the process. ``approximate()`` adds a byte of memory for each number.
@@ -21,11 +21,11 @@ package final class SearchIndex: Sendable {
     package let folder: URL
     /// Its manifest.
     package let manifest: IndexManifest
-    /// Both halves side by side, the black box's first.
-    var joined: VectorIndex { halves.withLock { $0 } }
-    /// The black box's half alone.
+    /// Both parts side by side, the black box's first.
+    var joined: VectorIndex { bothSources.withLock { $0 } }
+    /// The black box's vector alone.
     var blackBox: VectorIndex { joined.part(0) }
-    private let halves: Mutex<VectorIndex>
+    private let bothSources: Mutex<VectorIndex>
     private let corpus: MappedFile
     private let offsets: MappedFile
     private let lookup: IdentifierLookup
@@ -59,7 +59,7 @@ package final class SearchIndex: Sendable {
         }
         self.folder = folder
         self.manifest = manifest
-        halves = Mutex(VectorIndex(parts: [remote, local]))
+        bothSources = Mutex(VectorIndex(parts: [remote, local]))
         var last: UInt64 = 0
         for row in 0...manifest.documents {
             let offset = Self.offset(row, in: offsets)
@@ -77,7 +77,7 @@ package final class SearchIndex: Sendable {
     package func approximate() {
         let parts = joined.parts
         let approximated = VectorIndex(parts: parts, isApproximated: true)
-        halves.withLock { $0 = approximated }
+        bothSources.withLock { $0 = approximated }
     }
 
     /// Checks that an artefact's document vectors are those of the index.

@@ -5,7 +5,7 @@ import Synchronization
 
 /// Whether an artefact can be served.
 struct Readiness: Sendable {
-    /// `ok`, or why the local half does not work.
+    /// `ok`, or why the local encoder does not work.
     var local: String
     var isLocalWell: Bool
     /// Why the black box cannot be asked; `nil` if it can.
@@ -30,7 +30,7 @@ struct Readiness: Sendable {
 
 /// Finds out whether an artefact can be served by using it, at most once a second. In between it gives the last result.
 ///
-/// The local half embeds a word in the queue of all requests. A full queue shows that it is busy, not that it is broken.
+/// The local encoder embeds a word in the queue of all requests. A full queue shows that it is busy, not that it is broken.
 /// ``BlackBoxProbe`` asks the black box.
 final class ReadinessCheck: Sendable {
     private struct State {

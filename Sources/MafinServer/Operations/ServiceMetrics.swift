@@ -52,7 +52,7 @@ package final class ServiceMetrics: Sendable {
         "Estimated cost of the texts sent to the black box, from the price given and the local encoder's count of tokens."
     )
     private let degraded = MetricFamily(
-        "mafin_degraded_total", .counter, "Queries answered by the local half alone, without the black box.")
+        "mafin_degraded_total", .counter, "Queries answered by the local encoder alone, without the black box.")
     private let reloads = MetricFamily(
         "mafin_reloads_total", .counter, "Reloads of the artefact, by outcome.", labels: ["outcome"])
     private let info = MetricFamily(

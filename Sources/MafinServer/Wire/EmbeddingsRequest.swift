@@ -63,11 +63,11 @@ struct EmbeddingsRequest: Sendable {
         throw wrong("says \(text.clipped), the model's name says \(suffix.rawValue)")
     }
 
-    /// Refuses to cut a joined vector, because its second half is what was trained.
+    /// Refuses to cut a joined vector, because its second part is what was trained.
     static func requireWhole(_ asked: Int?, dimension: Int, parameter: String) throws {
         guard let asked, asked != dimension else { return }
         throw ServiceError.invalid(
-            "\(parameter) must be \(dimension), found \(asked): a joined vector is the black box's half followed by the local half, "
+            "\(parameter) must be \(dimension), found \(asked): a joined vector is the black box's vector followed by the local encoder's, "
                 + "and cutting it would cut off what was trained",
             parameter: parameter, code: "dimensions_not_supported")
     }

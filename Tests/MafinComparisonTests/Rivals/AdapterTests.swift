@@ -141,10 +141,10 @@ import Testing
             labels: (0..<1_064).map { [Judgement(column: $0 % 40)] }, documentCount: 40,
             trainQueries: Array(0..<1_024), devQueries: Array(1_024..<1_064))
         func temperature(of rows: Range<Int>) throws -> Double {
-            let fit = try ScaleFit.fit(
+            let fit = try Calibration.fit(
                 queries: Array(rows), local: system.queries.selecting(rows: rows), documents: documents, scores: nil,
                 index: data.index, byteBudget: 1 << 20)
-            return Double(fit.scale.temperature)
+            return fit.temperature
         }
         let (first, all) = (try temperature(of: 0..<512), try temperature(of: 0..<1_024))
         #expect(first < 0.5 * all)
