@@ -5,7 +5,7 @@ import Testing
 @testable import MafinReport
 @testable import MafinRetrieval
 
-/// What a user is told of each verdict.
+/// The text that a user gets for each verdict.
 @Suite struct VerdictFactsTests {
     private static let metric = Metric.nDCG(cutoff: 10)
     private static let means = [
