@@ -64,7 +64,7 @@ import Testing
         #expect(wrong.isEmpty, "\(wrong.prefix(5))")
     }
 
-    @Test func whatIsNoNumberIsFoundLater() throws {
+    @Test func numbersThatAreNotFiniteAreRead() throws {
         var values: [Float] = []
         #expect(try scan("[1, null, NaN, Infinity, -Infinity]") { try $0.appendFloats(to: &values) } == 5)
         #expect(values[0] == 1 && values[1].isNaN && values[2].isNaN)

@@ -211,7 +211,7 @@ import Testing
     /// The answer to the request that begins a batch is lost: the client finds out whether the batch has begun before
     /// it pays again.
     @Test(arguments: [(true, 0), (true, 250), (false, 0)])
-    func lostBeginnings(hasBegun: Bool, others: Int) async throws {
+    func aLostAnswerToTheBeginningIsNotPaidTwice(hasBegun: Bool, others: Int) async throws {
         let isLost = Mutex(true)
         let server = try BatchServer(
             course: { _ in

@@ -135,7 +135,7 @@ import Testing
     ]
 
     @Test(arguments: Dialect.allCases)
-    func stormsOf429AreSatOut(dialect: Dialect) async throws {
+    func repeated429sAreWaitedFor(dialect: Dialect) async throws {
         // Three refusals of each kind in a row before every answer: more than the attempts of one batch, since the server names times.
         let outcome = try await outcome(dialect, concurrency: 3) { call in
             let number = call.request.number
@@ -262,7 +262,7 @@ import Testing
     }
 
     @Test(arguments: Dialect.allCases)
-    func fewerVectorsThanTextsAreTrustedWithNothing(dialect: Dialect) async throws {
+    func anAnswerWithTooFewVectorsIsNotStored(dialect: Dialect) async throws {
         let outcome = try await outcome(dialect) { call in
             .text(dialect.answer(call.texts.dropLast().map { EmbeddingServer.vector($0) }, base64: call.wantsBase64))
         }

@@ -236,7 +236,7 @@ import Testing
         }
     }
 
-    @Test func whatIsNoCacheIsNamed() async throws {
+    @Test func aFileThatIsNotACacheIsNamed() async throws {
         try await TemporaryFolder.with { folder in
             let file = try folder.write(String(repeating: "no database ", count: 200), to: "cache.sqlite")
             let text = await message { _ = try EmbeddingCache(file: file) }

@@ -60,7 +60,7 @@ import Testing
     /// The answer to the request that begins a batch is lost. The account has another batch of the same size. No prompt
     /// is paid for twice.
     @Test(arguments: [true, false], [1, 4])
-    func lostBeginnings(hasBegun: Bool, polls: Int) async throws {
+    func aLostAnswerToTheBeginningIsNotPaidTwice(hasBegun: Bool, polls: Int) async throws {
         let isLost = Mutex(true)
         let server = try MessageBatchServer(
             foreign: 8,

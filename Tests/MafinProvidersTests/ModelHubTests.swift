@@ -125,7 +125,7 @@ import Testing
     @Test(
         .enabled(
             if: Python.path != nil, "no Python with huggingface_hub at MAFIN_PYTHON or in ~/.cache/mafin-peers/venv"))
-    func whatPythonPulledIsFound() async throws {
+    func filesPulledByPythonAreFound() async throws {
         let python = try #require(Python.path)
         try await TemporaryFolder.with { folder in
             let server = try HubServer()
@@ -253,7 +253,7 @@ import Testing
         }
     }
 
-    @Test func passingFailuresAreAskedAgain() async throws {
+    @Test func temporaryFailuresAreRetried() async throws {
         try await TemporaryFolder.with { folder in
             let server = try HubServer { request in
                 switch request.number {

@@ -155,7 +155,7 @@ import Testing
         #expect(words.contains("nothing was sent") && server.requests.isEmpty, "\(words)")
     }
 
-    @Test func whatIsSpentTogetherIsLimitedTogether() async throws {
+    @Test func blackBoxesWithSharedSpendingHaveOneLimit() async throws {
         let server = try EmbeddingServer()
         defer { server.stop() }
         let spending = Spending(limit: SpendingLimit(requests: 1))

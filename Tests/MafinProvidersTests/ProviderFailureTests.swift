@@ -102,7 +102,7 @@ import Testing
     // MARK: - Trap 6: overload, dead connections, success that is none
 
     @Test(arguments: [408, 409, 429, 499, 500, 502, 503, 504, 529])
-    func passingFailuresAreAskedAgain(status: Int) async throws {
+    func temporaryFailuresAreRetried(status: Int) async throws {
         try await expectAnswered { call in
             call.request.number % 2 == 0 ? .text("<html>upstream</html>", status: status, type: "text/html") : nil
         }
@@ -163,7 +163,7 @@ import Testing
     }
 
     /// One HTML page of a proxy, after the first answers, does not end the call; repeated pages do.
-    @Test func pagesAmongAnswersAreAskedAgain() async throws {
+    @Test func htmlPagesInsteadOfAnswersAreRetried() async throws {
         let server = try EmbeddingServer { call in
             [3, 5, 6].contains(call.request.number) ? .text("<html>Please log in</html>") : nil
         }
@@ -265,7 +265,7 @@ import Testing
         }
     }
 
-    @Test func cutConnectionsAreAskedAgain() async throws {
+    @Test func requestsOnBrokenConnectionsAreRetried() async throws {
         try await expectAnswered { call in
             switch call.request.number % 3 {
             case 0: .text(EmbeddingServer.answer(call.texts, base64: true), delivery: .cut(after: 60))
@@ -283,7 +283,7 @@ import Testing
         }
     }
 
-    @Test func silenceIsGivenUpAndAskedAgain() async throws {
+    @Test func requestsWithoutAnswerTimeOutAndAreRetried() async throws {
         try await expectAnswered(timeout: .milliseconds(400)) { call in
             call.request.number == 0 ? .text("", delivery: .silence(seconds: 3)) : nil
         }
@@ -299,7 +299,7 @@ import Testing
 
     // MARK: - Ends
 
-    @Test func whatWasInFlightWhenOneFailsIsStillHandedOver() async throws {
+    @Test func answersInFlightAtAFailureAreDelivered() async throws {
         let server = try EmbeddingServer { call in
             if call.texts.contains("bad") { return .text(#"{"error":"no"}"#, status: 403) }
             Thread.sleep(forTimeInterval: 0.2)  // answered after the refusal

@@ -21,7 +21,7 @@ import Testing
     }
 
     @Test(arguments: ["", "soon", "1x", "-3", "s", "1s2"])
-    func whatIsNoLengthOfTime(text: String) { #expect(RetryPolicy.duration(text) == nil) }
+    func invalidDurations(text: String) { #expect(RetryPolicy.duration(text) == nil) }
 
     @Test func retryHints() {
         let now = Date(timeIntervalSince1970: 784_111_777 - 30)  // half a minute before the date below
@@ -249,7 +249,7 @@ import Testing
         }
     }
 
-    @Test func whatAServerHasTaughtIsKnownToLaterRuns() async throws {
+    @Test func limitsLearnedFromAServerAreStoredForLaterRuns() async throws {
         try await TemporaryFolder.with { folder in
             let server = try EmbeddingServer { call in
                 if call.texts.count > 2 { return .text(#"{"error":"batch size too large"}"#, status: 413) }

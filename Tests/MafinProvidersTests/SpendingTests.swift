@@ -43,7 +43,7 @@ import Testing
         #expect(server.requests.count == 1)
     }
 
-    @Test func aProbeKeepsToTheLimit() async throws {
+    @Test func aProbeStopsAtTheLimit() async throws {
         let server = try EmbeddingServer()
         defer { server.stop() }
         let box = try server.blackBox { $0.spending = SpendingLimit(requests: 1) }
@@ -108,7 +108,7 @@ import Testing
     }
 
     @Test(arguments: Outcome.allCases)
-    func whatIsNotAnsweredCountsAsSpentUnlessItIsRefused(outcome: Outcome) async throws {
+    func unansweredRequestsCountAsSpentUnlessRefused(outcome: Outcome) async throws {
         let server = try EmbeddingServer { _ in outcome.response }
         defer { server.stop() }
         let box = try server.blackBox(attempts: 1, timeout: .milliseconds(300)) {

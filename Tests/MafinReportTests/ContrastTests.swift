@@ -65,7 +65,7 @@ import Testing
     }
 
     @Test(arguments: [PlotTheme.light, PlotTheme.dark])
-    func wordsStayLegibleOnTheStrongestTint(_ palette: PlotPalette) throws {
+    func textIsLegibleOnTheStrongestTint(_ palette: PlotPalette) throws {
         for tint in [palette.accent, palette.loss] {
             let ground = try Color(tint).mixed(PageStyle.strongestTint, over: Color(palette.page))
             #expect(try Color(palette.ink).contrast(ground) >= 4.5)

@@ -62,7 +62,7 @@ import Testing
         #expect(difference.text().contains("without labels only ranks are compared"))
     }
 
-    @Test func nothingInCommonIsAnError() {
+    @Test func runsWithoutCommonQueriesAreAnError() {
         let other = Self.run([("x", ["a"])])
         #expect(
             throws: ReportError.incomparable(

@@ -35,7 +35,7 @@ import Testing
         #expect((facts.balance.wins, facts.balance.ties, facts.balance.losses) == (1, 1, 2))
     }
 
-    @Test func rankingsKnowEachOther() {
+    @Test func rankingsHaveTheRanksOfTheOtherSystem() {
         let win = examples().wins[0]
         #expect(win.query == "text of q1" && win.relevantDocuments == 1)
         #expect(win.systemRanking.map(\.id) == ["c", "b", "a"])

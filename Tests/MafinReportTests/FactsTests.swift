@@ -63,7 +63,7 @@ import Testing
         #expect(error.description.hasPrefix("r.json: "))
     }
 
-    @Test func numbersThatAreNoneAreRefused() {
+    @Test func nanCannotBeWrittenAsJSON() {
         var facts = SampleFacts.minimal
         facts.systems[0].metrics[SampleFacts.nDCG] = .nan
         #expect(throws: EncodingError.self) { try facts.json() }

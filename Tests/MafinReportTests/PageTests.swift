@@ -33,7 +33,7 @@ import Testing
         #expect(page.all("svg").isEmpty)
     }
 
-    @Test func whatAWholeComparisonLacksIsNamed() throws {
+    @Test func missingSectionsAreListed() throws {
         var facts = facts
         (facts.learningCurve, facts.leaks, facts.examples) = (nil, nil, nil)
         let left = try #require(try page(facts).all("section").first { $0.attributes["id"] == "left-out" })

@@ -71,7 +71,7 @@ import Testing
         #expect(TickFormat.duration.texts([0, 5400, 7200]) == ["0", "1.5 h", "2 h"])
     }
 
-    @Test func labelsKeepTheirDistance() {
+    @Test func labelsHaveAMinimumDistance() {
         var generator = SystemRandomNumberGenerator()
         for count in 1...12 {
             let wanted = (0..<count).map { _ in Double.random(in: -20...220, using: &generator) }

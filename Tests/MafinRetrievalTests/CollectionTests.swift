@@ -235,7 +235,7 @@ import Testing
         }
     }
 
-    @Test func nothingThereIsSaid() {
+    @Test func aMissingPathIsNamed() {
         let nowhere = URL(fileURLWithPath: "/nonexistent/data")
         #expect(
             throws: RetrievalError.missingFile(

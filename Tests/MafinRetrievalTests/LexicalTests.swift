@@ -111,7 +111,7 @@ import Testing
         #expect(BM25(texts: ["pump"]).ranking(of: "pumps", count: 0).isEmpty)
     }
 
-    @Test func aTermTableKeepsWhatItIsGiven() {
+    @Test func aTermTableReturnsTheInsertedTerms() {
         var table = TermTable()
         let words = (0..<5_000).map { Array("term\($0 * 7919 % 5_000)".utf8) }
         for word in words + words {

@@ -85,7 +85,7 @@ import Testing
         #expect(abs(PairedRandomizationTest(permutations: 1_000, seed: 3).pValue(of: values) - 147 / 1_001) < 1e-12)
     }
 
-    @Test func extremes() {
+    @Test func pValuesOfExtremeInputs() {
         let test = PairedRandomizationTest(permutations: 999)
         #expect(test.pValue(of: [Double](repeating: 0, count: 30)) == 1)
         #expect(test.pValue(of: [Double](repeating: 0.1, count: 40)) == 1.0 / 1_000)

@@ -236,7 +236,7 @@ private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
         }
     }
 
-    @Test func placesAreThoseOfTheWholeRanking() throws {
+    @Test func placesAreRanksInTheWholeRanking() throws {
         let golden = try SearchGolden.read()
         let index = VectorIndex(try VectorRows(contentsOf: Golden.url("search_rows.npy")))
         for (number, query) in golden.queries.enumerated() {

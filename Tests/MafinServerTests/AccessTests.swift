@@ -145,7 +145,7 @@ import Testing
         }
     }
 
-    @Test func whatClientsSendIsShownInPart() async throws {
+    @Test func longInputIsShortenedInMessages() async throws {
         let long = String(repeating: "x", count: 100_000)
         let lines = Mutex<[String]>([])
         try await toy.service(log: ServiceLog { line in lines.withLock { $0.append(line) } }).serving { client in

@@ -169,7 +169,7 @@ import Testing
     }
 
     /// The answer comes at the deadline, although the call to the black box continues.
-    @Test func theDeadlineWaitsForNobody() async throws {
+    @Test func theAnswerComesAtTheDeadline() async throws {
         let queue = SearchQueue(longestWait: .seconds(60))
         let gate = DispatchSemaphore(value: 0)
         do {

@@ -19,7 +19,7 @@ import Testing
         TokenBatch(rows: texts.map(engine.tokenizer(role).tokens))
     }
 
-    @Test func requestsTogetherAreWhatEachIsAlone() async throws {
+    @Test func batchedRequestsGetTheSameVectorsAsAlone() async throws {
         let toy = try ToyArtefact()
         let engine = try engine(toy)
         let alone = try toy.model()
@@ -55,7 +55,7 @@ import Testing
         #expect(try await engine.embed(rows(engine, ["w1"]), as: .query).rows == 1)
     }
 
-    @Test func whoLeavesIsNotComputed() async throws {
+    @Test func rowsOfAClientThatLeftAreNotComputed() async throws {
         let toy = try ToyArtefact()
         // The first batch runs until the test lets it end.
         let gate = DispatchSemaphore(value: 0)
@@ -123,7 +123,7 @@ import Testing
         UpstreamBatcher(box, limits: limits, classify: { UpstreamFailure(.unavailable, "\($0)") })
     }
 
-    @Test func whatWaitsGoesTogether() async throws {
+    @Test func waitingTextsShareCalls() async throws {
         let box = ToyBlackBox()
         box.behaviour.withLock { $0.delay = .milliseconds(50) }
         let batcher = batcher(box, .init(calls: 2, textsPerCall: 40))
@@ -184,7 +184,7 @@ import Testing
         #expect(batcher.lastAnswer != nil)
     }
 
-    @Test func whileItIsAwayNobodyWaits() async throws {
+    @Test func callsFailAtOnceWhileTheBlackBoxIsUnavailable() async throws {
         let box = ToyBlackBox()
         box.behaviour.withLock { $0.isAway = true }
         let batcher = batcher(box, .init(firstPause: .seconds(60), longestPause: .seconds(60)))
@@ -225,7 +225,7 @@ import Testing
         }
     }
 
-    @Test func whatIsRememberedIsAnsweredWhateverElseGoesOn() async throws {
+    @Test func cachedTextsAreAnsweredDuringCallsAndPauses() async throws {
         let box = ToyBlackBox()
         let batcher = UpstreamBatcher(
             Remembering(base: box, texts: ["a", "b"]), limits: .init(calls: 1, firstPause: .seconds(60)),

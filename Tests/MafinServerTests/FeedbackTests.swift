@@ -99,7 +99,7 @@ import Testing
     }
 
     /// A full disk or a kill leaves an incomplete line: only that mark is lost.
-    @Test func halfALineSpoilsNoOther() async throws {
+    @Test func anIncompleteLineLosesOnlyItsMark() async throws {
         let log = try FeedbackLog(marks)
         try await log.append(event("w1", "d1", 1))
         let handle = try FileHandle(forWritingTo: file)

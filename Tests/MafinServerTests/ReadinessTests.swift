@@ -16,7 +16,7 @@ import Testing
                 classify: { UpstreamFailure(.unavailable, "\($0)") }), belief: belief, pause: .seconds(60))
     }
 
-    @Test func whoeverAsksFirstAllWait() async throws {
+    @Test func callsAtTheSameTimeShareOneProbe() async throws {
         let box = ToyBlackBox()
         box.behaviour.withLock { ($0.delay, $0.isAway) = (.milliseconds(100), true) }
         let ill = probe(box)
@@ -53,7 +53,7 @@ import Testing
         #expect(box.calls.count == 1)
     }
 
-    @Test func whoHangsUpChangesNothing() async throws {
+    @Test func aClientThatHangsUpDoesNotChangeReadiness() async throws {
         let box = ToyBlackBox()
         box.behaviour.withLock { $0.delay = .milliseconds(200) }
         let probe = probe(box)
@@ -65,7 +65,7 @@ import Testing
     }
 
     /// A black box that refuses every text, including the probe's word, is not ready.
-    @Test func whatRefusesEveryTextIsNotReady() async throws {
+    @Test func aBlackBoxThatRefusesEveryTextIsNotReady() async throws {
         let toy = try ToyArtefact()
         toy.blackBox.behaviour.withLock { $0.refusesAll = true }
         let lines = Mutex<[String]>([])
@@ -99,7 +99,7 @@ import Testing
     }
 
     /// If the cache cannot be written, the service still answers, but pays again.
-    @Test func aCacheThatCannotBeWrittenIsNoIllness() async throws {
+    @Test func theServiceIsReadyIfTheCacheCannotBeWritten() async throws {
         let toy = try ToyArtefact()
         let figures = Mutex(CacheFigures(bytes: 4096, writeFailures: 0, evictedVectors: 3, isWritable: true))
         try await toy.service(cache: { figures.withLock { $0 } }).serving { client in
@@ -125,7 +125,7 @@ import Testing
     }
 
     /// If there are keys, only clients with a key are told what is served.
-    @Test func strangersAreToldTheStatusOnly() async throws {
+    @Test func clientsWithoutAKeyGetOnlyTheStatus() async throws {
         let toy = try ToyArtefact()
         try await toy.service(keys: try KeyRing(keys: "a-key-of-the-test")).serving { client in
             let key = ["authorization": "Bearer a-key-of-the-test"]
@@ -139,7 +139,7 @@ import Testing
     }
 
     /// A full queue causes no paid call, and the service stays ready for the load balancer.
-    @Test func aFullQueueIsNoIllness() async throws {
+    @Test func theServiceIsReadyIfTheQueueIsFull() async throws {
         let toy = try ToyArtefact()
         var options = ServiceOptions()
         (options.batchTokens, options.queueTokens) = (16, 500)

@@ -69,7 +69,7 @@ import Testing
     }
 
     /// A client that leaves in the middle of a body is not an error of the service.
-    @Test func aBodyThatEndsEarlyIsNoFault() async throws {
+    @Test func aBodyThatEndsEarlyIsNotAServerError() async throws {
         let lines = Mutex<[String]>([])
         let service = try await toy.service(log: ServiceLog { line in lines.withLock { $0.append(line) } })
         try await service.serving { client in

@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    @Test func beginsAsTheBlackBox() throws {
+    @Test func anUntrainedAdapterIsTheIdentity() throws {
         let world = try RivalFixture.world()
         for shape in [Adapter.Shape.linear, .twoLayer(hidden: 7)] {
             let adapter = Adapter(shape: shape, dimension: 12, seed: 1)
