@@ -123,7 +123,7 @@ struct FaultEndToEndTests {
         Fault(testDescription: "an unknown command", status: .usage, says: ["fly"], arguments: ["fly"]),
         // Artefacts.
         Fault(
-            testDescription: "no artefact", says: ["{}/data is no artefact"],
+            testDescription: "no artefact", says: ["{}/data is not an artefact"],
             arguments: ["evaluate", "data", "--data", "data"]),
     ]
 
@@ -193,7 +193,7 @@ struct FaultEndToEndTests {
         try bad.write(to: weights)
         try await expect(["inspect", "ART"], .data, weights.path, "it was changed")
         try bad.dropLast(4).write(to: weights)
-        try await expect(evaluate, .data, weights.path, "it was cut or changed")
+        try await expect(evaluate, .data, weights.path, "it was truncated or changed")
         try good.write(to: weights)
 
         let vectors = world.url("vectors/corpus.npy")

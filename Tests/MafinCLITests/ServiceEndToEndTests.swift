@@ -272,7 +272,7 @@ struct ServiceEndToEndTests {
                     outcome.status == CommandStatus.usage.rawValue && outcome.error.contains(words), "\(outcome.error)")
             }
             let missing = try await Program.run(["serve", "ART"], in: folder)
-            #expect(missing.status == CommandStatus.data.rawValue && missing.error.contains("no artefact"))
+            #expect(missing.status == CommandStatus.data.rawValue && missing.error.contains("not an artefact"))
             let keys = try await Program.run(["serve", "ART", "--keys-file", "none"], in: folder)
             #expect(keys.status == CommandStatus.usage.rawValue && keys.error.contains("cannot be read"))
             try folder.write("x", to: "full/file")

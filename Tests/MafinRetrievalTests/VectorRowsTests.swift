@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [Float.nan, .infinity, -.infinity]) func namesTheRowOfANonFiniteNumber(_ value: Float) async throws {
+    @Test(arguments: [Float.nan, .infinity, -.infinity]) func namesRowsOfNonFiniteNumbers(_ value: Float) async throws {
         var matrix = Matrix(rows: 2_000, columns: 33, repeating: 0.5)
         matrix[1_234, 5] = value
         matrix[1_999, 0] = value

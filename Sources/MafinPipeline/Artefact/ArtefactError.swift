@@ -29,7 +29,7 @@ public enum ArtefactError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .notAnArtefact(let path):
-            "\(path) is no artefact: it holds no manifest.json"
+            "\(path) is not an artefact: it has no manifest.json"
         case .unknownFormat(let path, let newestKnown, let found):
             "\(path) is of format version \(found); \(LibraryVersion.current) reads version"
                 + (newestKnown == 1 ? " 1" : "s 1 to \(newestKnown)")
@@ -40,17 +40,17 @@ public enum ArtefactError: Error, Equatable, CustomStringConvertible {
         case .missingFile(let path):
             "\(path) is missing: the artefact's manifest names it"
         case .wrongLength(let path, let expected, let found):
-            "\(path) has \(found) bytes, \(expected) by the artefact's manifest: it was cut or changed"
+            "\(path) has \(found) bytes, but \(expected) in the artefact's manifest: it was truncated or changed"
         case .wrongContent(let path, let expected, let found):
-            "\(path) has SHA-256 \(found), \(expected) by the artefact's manifest: it was changed"
+            "\(path) has SHA-256 \(found), but \(expected) in the artefact's manifest: it was changed"
         case .releasedUnknown(let path):
             "\(path) was written by an older version, which did not record the released encoder's hash: train it again to compare"
         case .otherBlackBox(let path, let differences):
-            "\(path) was trained beside another black box: " + differences.joined(separator: ", ")
+            "\(path) was trained with another black box: " + differences.joined(separator: ", ")
         case .dimension(let path, let of, let expected, let found):
             "\(path): vectors of \(of) have \(found) numbers, expected \(expected)"
         case .occupied(let path):
-            "\(path) holds files that are not an artefact's; nothing was written: choose another folder or empty it"
+            "\(path) holds files that do not belong to an artefact; nothing was written: choose another folder or empty it"
         case .incompleteEncoder(let path, let missing):
             "the encoder saved for \(path) has no \(missing)"
         }
