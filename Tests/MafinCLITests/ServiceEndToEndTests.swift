@@ -134,7 +134,7 @@ struct ServiceEndToEndTests {
 
     // MARK: A server as the black box
 
-    /// OpenAI's embeddings with vectors drawn from the text, or whatever `mood` says instead.
+    /// OpenAI's embeddings with vectors drawn from the text, or the answer that `mood` sets.
     private final class Provider: Sendable {
         let mood = Mutex<StubHTTPServer.Response?>(nil)
         let asked = Mutex<[String]>([])

@@ -113,7 +113,7 @@ import Testing
         #expect(offset(Array(#"  [1, "open"#.utf8)) == 6)
     }
 
-    /// What is skipped is checked as strictly as what is read.
+    /// Skipped values are checked as strictly as values that are read.
     @Test(arguments: [
         #"{"skipped": "\u+1AB"}"#, #"{"k\u00zz": 1}"#, #"{"skipped": [1 2]}"#, #"{"skipped": {"a":}}"#, #"[01]"#,
         #"["\q"]"#,

@@ -239,7 +239,7 @@ import Testing
         #expect(path(["HOME": "/h"]) == "/h/.config/mafin/providers")
     }
 
-    // MARK: - A server of which nobody here has heard
+    // MARK: - A server without a built-in profile
 
     @Test func aProfileAloneIsEnoughForAStrangeServer() async throws {
         let server = try StubHTTPServer { request in

@@ -99,7 +99,7 @@ import Testing
         #expect(server.requests.isEmpty)
     }
 
-    // MARK: - Trap 6: overload, dead connections, success that is none
+    // MARK: - Trap 6: overload, broken connections, errors with status 200
 
     @Test(arguments: [408, 409, 429, 499, 500, 502, 503, 504, 529])
     func temporaryFailuresAreRetried(status: Int) async throws {

@@ -40,7 +40,7 @@ import Testing
         #expect(try Self.lastLoss(data, QueryTowerMode(batch: .rows(8)), ListNet()) < 0.01)
     }
 
-    /// The same where a second document repeats a positive's text without being labelled.
+    /// The same for a second document that has a positive's text but no label.
     @Test func aTextEqualToAPositiveIsNotANegative() throws {
         let documents = [[0], [1], [2], [0]]
         let vectors = TrainingFixture.vectors(3, 6, seed: 2)
