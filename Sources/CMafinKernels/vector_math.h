@@ -21,7 +21,7 @@ INLINE uint32_t bits_of_float(float x) {
 INLINE float vector_exp(float x) {
     x = x < -87.0f ? -87.0f : x;
     x = x > 88.0f ? 88.0f : x;
-    // 1.5 · 2^23: adding it rounds to an integer n, which then stands in the lowest bits.
+    // 1.5 · 2^23: adding it rounds to an integer n, which is then in the lowest bits.
     const float t = x * 1.44269504f + 12582912.0f, n = t - 12582912.0f;
     // ln 2 in two parts, the first exact in few bits, so that n · ln 2 is subtracted without rounding.
     const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
@@ -42,7 +42,7 @@ INLINE float vector_exp(float x) {
 INLINE double vector_exp_double(double x) {
     const int underflows = x < -708;
     x = underflows ? -708 : x;
-    // 1.5 · 2^52: adding it rounds to an integer n, which then stands in the lowest bits.
+    // 1.5 · 2^52: adding it rounds to an integer n, which is then in the lowest bits.
     union { double value; uint64_t bits; } t = {x * 1.4426950408889634 + 6755399441055744.0};
     const double n = t.value - 6755399441055744.0;
     const double r = (x - n * 0.693145751953125) - n * 1.4286068203094173e-6;

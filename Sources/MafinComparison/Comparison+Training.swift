@@ -159,7 +159,7 @@ extension Comparison {
                     guard let joined else { preconditionFailure("the vectors were not read") }
                     let rivals = StandardRivals(blackBox: training.blackBoxSystem, lexical: lexical, joined: joined)
                     guard let rival = rivals.rivals.first(where: { $0.name == name }) else {
-                        return ComparisonUnit(failure: "It cannot be made from what there is.")
+                        return ComparisonUnit(failure: "The data that it needs are not available.")
                     }
                     return try unit(fitting: rival, seed: seed, isCancelled: isCancelled)
                 }

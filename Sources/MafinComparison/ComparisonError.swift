@@ -11,7 +11,7 @@ public enum ComparisonError: Error, Sendable, Equatable, CustomStringConvertible
     public var description: String {
         switch self {
         case .occupied(let path):
-            "\(path) holds files that are not of a comparison; name another folder, or empty it"
+            "\(path) holds files that do not belong to a comparison; name another folder, or empty it"
         case .damaged(let path, let reason):
             "\(path) cannot be read (\(reason)); remove the report's folder to start over"
         case .differs(let path, let what, let then, let now):

@@ -68,6 +68,10 @@ public struct EncoderConfiguration: Sendable, Equatable {
         maximumPositions = try json.size("max_position_embeddings")
         tokenTypeCount = try json.size("type_vocab_size", default: 2)
         layerNormEpsilon = Float(json.number("layer_norm_eps") ?? 1e-12)
+        guard layerNormEpsilon > 0, layerNormEpsilon < 1 else {
+            throw EncoderError.configuration(
+                path: url.path, key: "layer_norm_eps", expected: "a number between 0 and 1", found: "\(layerNormEpsilon)")
+        }
         hiddenDropout = try json.probability("hidden_dropout_prob", default: 0.1)
         attentionDropout = try json.probability("attention_probs_dropout_prob", default: 0.1)
         guard hiddenSize % headCount == 0 else {

@@ -53,6 +53,7 @@ public struct ArtefactSearch {
     public func hits(
         _ query: String, blackBoxVector: [Float]?, count: Int, lambda: Float? = nil
     ) throws -> [Hit] {
+        precondition(lambda == nil || model.manifest.mixing.lambda != nil, "the norm form has no λ to replace")
         let local = try model.localVectors(of: [query], as: .query)
         let queries: MixtureIndex.Queries
         let weights: MixtureWeights

@@ -5,8 +5,8 @@ import MafinNumerics
 
 /// Keeps a frozen local encoder's vectors of corpora and lists of queries on disk, so that they are made only once.
 ///
-/// The key is the SHA-256 of everything that determines a vector: the code's version (`TextEncoder.encodingVersion`), weights, tokenizer,
-/// prefix, length, and all texts in order.
+/// The key is the SHA-256 of everything that determines a vector: the code's version (`TextEncoder.encodingVersion`), weights,
+/// configuration, tokenizer, prefix, length, and all texts in order.
 public struct LocalVectorCache: Sendable {
     private let folder: URL?
     /// Of the code that makes vectors.
@@ -68,7 +68,7 @@ public struct LocalVectorCache: Sendable {
         }
         for part in ["\(version)", weights, encoder.encoder.pooling.rawValue, prefix] { add(part) }
         add("\(encoder.maximumLength)")
-        for name in ["tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
+        for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
             let file = encoder.folder.appendingPathComponent(name)
             if FileManager.default.fileExists(atPath: file.path) { add(try ContentHash.sha256(of: file)) }
         }

@@ -140,7 +140,7 @@ struct TokenizerFolder {
         if let length = encoder?.maximumLength {
             settings.maximumLength = length
         } else if let length = configuration?.maximumLength, length < Double(Int32.max) {
-            settings.maximumLength = Int(length)
+            settings.maximumLength = Int(max(length, 0))
         }
         if let positions = limits?.maximumPositions, positions > 0 {
             settings.maximumLength = min(settings.maximumLength, positions)

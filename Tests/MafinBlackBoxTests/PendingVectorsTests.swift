@@ -5,7 +5,7 @@ import MafinTestSupport
 import Testing
 
 @Suite struct PendingVectorsTests {
-    @Test func whatIsWrittenInBlocksIsReadAsStoredVectors() async throws {
+    @Test func vectorsWrittenInBlocksAreReadAsStoredVectors() async throws {
         try await TemporaryFolder.with { folder in
             let url = folder.url.appendingPathComponent("out.npy")
             let pending = try PendingVectors(to: url, dimension: 2)

@@ -169,7 +169,7 @@ struct CompareEndToEndTests {
         try await withWorld { world in
             try world.folder.write("mine", to: "REPORT/notes.txt")
             let outcome = try await world.mafin(Self.flags)
-            #expect(outcome.status == CommandStatus.usage.rawValue && outcome.error.contains("not of a comparison"))
+            #expect(outcome.status == CommandStatus.usage.rawValue && outcome.error.contains("to a comparison"))
             for (flags, reason) in [
                 (["--fail-if", "nDCG@10 <"], "--fail-if"), (["--systems", "mafin,nonsense"], "--systems"),
                 (["--split", "dev"], "used for training or for choices"), (["--seeds", "0"], "--seeds"),

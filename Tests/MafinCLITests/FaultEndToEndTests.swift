@@ -123,7 +123,7 @@ struct FaultEndToEndTests {
         Fault(testDescription: "an unknown command", status: .usage, says: ["fly"], arguments: ["fly"]),
         // Artefacts.
         Fault(
-            testDescription: "no artefact", says: ["{}/data is no artefact"],
+            testDescription: "no artefact", says: ["{}/data is not an artefact"],
             arguments: ["evaluate", "data", "--data", "data"]),
     ]
 

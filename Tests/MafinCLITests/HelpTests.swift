@@ -103,7 +103,7 @@ import Testing
     }
 
     @Test(arguments: ["serve", "search"])
-    func whatAnswersAtOnceHasNoBatches(_ command: String) {
+    func serveAndSearchRefuseBatchFlags(_ command: String) {
         let arguments =
             command == "serve" ? ["serve", "ART"] : ["search", "ART", "--data", "data", "question"]
         for flag in [["--batch"], ["--batch", "--no-wait"], ["--drift-check", "1"]] {

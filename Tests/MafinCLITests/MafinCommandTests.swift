@@ -12,7 +12,7 @@ import Testing
     }
 
     /// Artefacts record the version that `--version` prints.
-    @Test func thereIsOneVersion() {
+    @Test func artefactsRecordTheVersionOfTheCommand() {
         #expect(MafinCommand.configuration.version == LibraryVersion.current.version)
     }
 }

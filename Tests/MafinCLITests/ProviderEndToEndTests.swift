@@ -71,7 +71,7 @@ struct ProviderEndToEndTests {
             "\(plan.error)\(plan.output)")
     }
 
-    @Test func aProbeKeepsToItsLimit() async throws {
+    @Test func aProbeStopsAtItsLimit() async throws {
         let folder = try TemporaryFolder()
         defer { try? FileManager.default.removeItem(at: folder.url) }
         let server = try Self.server()

@@ -140,7 +140,7 @@ struct ServiceEndToEndTests {
 
     // MARK: A server as the black box
 
-    /// OpenAI's embeddings with vectors drawn from the text, or whatever `mood` says instead.
+    /// OpenAI's embeddings with vectors drawn from the text, or the answer that `mood` sets.
     private final class Provider: Sendable {
         let mood = Mutex<StubHTTPServer.Response?>(nil)
         let asked = Mutex<[String]>([])
@@ -277,7 +277,7 @@ struct ServiceEndToEndTests {
                     outcome.status == CommandStatus.usage.rawValue && outcome.error.contains(words), "\(outcome.error)")
             }
             let missing = try await Program.run(["serve", "ART"], in: folder)
-            #expect(missing.status == CommandStatus.data.rawValue && missing.error.contains("no artefact"))
+            #expect(missing.status == CommandStatus.data.rawValue && missing.error.contains("not an artefact"))
             let keys = try await Program.run(["serve", "ART", "--keys-file", "none"], in: folder)
             #expect(keys.status == CommandStatus.usage.rawValue && keys.error.contains("cannot be read"))
             try folder.write("x", to: "full/file")

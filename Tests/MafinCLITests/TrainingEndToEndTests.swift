@@ -106,7 +106,7 @@ struct TrainingEndToEndTests {
     }
 
     /// With the least memory that the error message names, activations are recomputed, and the result is the same.
-    @Test func littleMemoryChangesNothing() async throws {
+    @Test func recomputingWithLittleMemoryGivesTheSameResult() async throws {
         try await withWorld { world in
             let train = ["train"] + TinyWorld.training + ["--mode", "block", "--epochs", "3", "--rivals", "none"]
             let refused = try await world.mafin(train + ["--output", "NONE", "--memory", "64KiB"])
@@ -172,7 +172,7 @@ struct TrainingEndToEndTests {
         #expect(released["name"] as? String == "model" && (released["weightsSHA256"] as? String)?.count == 64)
     }
 
-    @Test func whatTrainingDidNotGainIsSaid() async throws {
+    @Test func aTrainingWithoutGainIsReported() async throws {
         try await withWorld { world in
             // No weight moves at this rate.
             let flags = ["--output", "ART", "--rivals", "none", "--quiet"] + Self.short + ["--learning-rate", "1e-30"]

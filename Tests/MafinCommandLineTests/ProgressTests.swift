@@ -109,7 +109,7 @@ import Testing
         #expect(!written.text.contains("\u{1B}") && !written.text.contains("\r"))
     }
 
-    @Test func whatWasThereBeforeIsNoSpeed() {
+    @Test func cachedTextsDoNotCountInTheRate() {
         var resumed = line(600, after: 10)
         resumed.skipped = 500
         #expect(resumed.plain == "embedding: 60% of 1000 texts, 10.0 texts/s, 40s left")

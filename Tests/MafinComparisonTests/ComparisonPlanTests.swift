@@ -45,7 +45,7 @@ import Testing
         #expect(plan { $0.systems = ["nudge-n"] }.contenders.isEmpty)
     }
 
-    @Test func roundsShareWhatIsLeft() {
+    @Test func roundsShareTheRemainingTime() {
         let plan = plan()
         // 18 trainings, and two shares for the learning curve. The overhead of a training is not known yet.
         #expect(plan.secondsOfTraining(round: 0, left: 2_000, overhead: nil) == 90)

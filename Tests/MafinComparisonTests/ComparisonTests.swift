@@ -50,7 +50,7 @@ import Testing
 
     /// A kill between writing a record and removing files that are no longer needed. The next run removes them, but
     /// nothing of the current training.
-    @Test func whatAKillLeftIsRemovedLater() async throws {
+    @Test func filesLeftByAKillAreRemovedByTheNextRun() async throws {
         let toy = try await ToyComparison()
         defer { toy.remove() }
         let block = toy.url("state/units/tuned-alone.1.json/in-the-way")

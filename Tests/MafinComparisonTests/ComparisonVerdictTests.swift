@@ -16,7 +16,7 @@ import Testing
             metric: MadeUpOutcome.metric)
     }
 
-    @Test func whatBeatsBothIsShipped() throws {
+    @Test func aCandidateBetterThanBothIsShipped() throws {
         let found = try #require(
             verdict([
                 .init("black-box", 0.3), .init("black-box+bm25", 0.34), .init("mafin", 0.4),
@@ -64,7 +64,7 @@ import Testing
     }
 
     /// No command can serve a composition, so it is never the candidate.
-    @Test func whatCannotBeServedIsNoCandidate() throws {
+    @Test func aSystemThatCannotBeServedIsNeverTheCandidate() throws {
         let found = try #require(
             verdict([
                 .init("black-box", 0.3), .init("nudge-n", 0.4), .init("mafin", 0.36), .init("composition", 0.46),
@@ -80,7 +80,7 @@ import Testing
         #expect(below.decision == .doNotShip && below.secondary == nil && below.queriesNeeded == nil)
     }
 
-    @Test func notBeingAbleToTell() throws {
+    @Test func aDifferenceThatIsNotSignificantGivesCannotTell() throws {
         let found = try #require(
             verdict([.init("black-box", 0.3), .init("linear-adapter", 0.36), .init("mafin", 0.363)]))
         #expect(found.decision == .cannotTell)
@@ -103,7 +103,7 @@ import Testing
     }
 
     /// With pure noise, the decision is "ship" in at most one of twenty comparisons.
-    @Test func noiseIsSeldomShipped() {
+    @Test func noiseAloneIsRarelyShipped() {
         var generator = RandomGenerator(seed: 41)
         func noise() -> RunEvaluation {
             let values = (0..<100).map { _ in Double(generator.normal()) }

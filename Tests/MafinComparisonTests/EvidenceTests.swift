@@ -12,7 +12,7 @@ import Testing
         return ScoreFunction(documentCount: matrix.columns) { matrix.selecting(rows: $0) }
     }
 
-    @Test func suspectsAreWhatBothRankFirst() throws {
+    @Test func suspectsAreUnlabelledDocumentsThatBothRankFirst() throws {
         // Query 0: both systems rank the unlabelled document 2 first. 1: both rank the labelled document first. 2: they
         // disagree. 3: as 0, with a larger margin. 4: document 2 is judged irrelevant. 5: there is no label. 6:
         // document 3 has the text of the labelled document 2.

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct MafinDemoTests {
     /// The same flags as `mafin demo`, under its own name.
-    @Test func itsHelpNamesItself() throws {
+    @Test func theHelpHasTheNameOfTheDemo() throws {
         let help = MafinDemo.helpMessage(columns: 120)
         #expect(help.contains("USAGE: mafin-demo ") && help.contains("mafin-demo --help-hidden"), "\(help)")
         #expect(help.contains("--sample") && !help.contains("mafin demo"))

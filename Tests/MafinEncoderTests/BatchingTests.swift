@@ -95,7 +95,7 @@ import Testing
         #expect(relativeDifference(few, from: many) < 1e-5)
     }
 
-    @Test func theSameTwice() throws {
+    @Test func repeatedCallsGiveTheSameResult() throws {
         let encoder = try BERTEncoder.small()
         try Parallelism.withThreads(3) {
             let first = try encoder.gradients(loss, batch, dropoutSeed: 3)

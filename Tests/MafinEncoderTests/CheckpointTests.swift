@@ -33,6 +33,7 @@ import Testing
             ("hidden_act", "relu", "activation (hidden_act) 'relu' is not supported (supported: gelu)"),
             ("position_embedding_type", "relative_key", "position_embedding_type 'relative_key' is not supported"),
             ("hidden_size", 33, "'hidden_size' should be a multiple of num_attention_heads (4), found 33"),
+            ("layer_norm_eps", -1, "'layer_norm_eps' should be a number between 0 and 1, found -1.0"),
             ("hidden_size", "32", "'hidden_size' should be a whole number above 0, found 32"),
             ("num_hidden_layers", 0, "'num_hidden_layers' should be a whole number above 0, found 0"),
             ("vocab_size", 10.5, "'vocab_size' should be a whole number above 0, found 10.5"),

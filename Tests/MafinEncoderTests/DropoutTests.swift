@@ -22,7 +22,7 @@ import Testing
         #expect(try embeddings(nil) == embeddings(nil))
     }
 
-    @Test func everySiteHasItsOwnMask() {
+    @Test func everyDropoutSiteHasItsOwnMask() {
         let dropout = Dropout(seed: 3, hidden: 0.1, attention: 0.2)
         var sites: [Dropout.Site] = [.embeddings]
         for layer in 0..<12 {

@@ -67,7 +67,7 @@ import Testing
         }
     }
 
-    @Test func theFirstOfTwinsStays() {
+    @Test func theFirstOfEqualQueriesIsKept() {
         var filtering = QueryFiltering([
             Self.query("How tall is the harbour tower?", 0), Self.query("how tall is the harbour tower", 1),
             Self.query("Who built the harbour tower, and when?", 2), Self.query("How tall is the harbour tower??", 3),

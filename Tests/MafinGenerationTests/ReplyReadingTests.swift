@@ -32,7 +32,7 @@ import Testing
     }
 
     @Test(arguments: [#"{"queries":[]}"#, "[]", "", "<think>nothing</think>"])
-    func noneIsNone(reply: String) {
+    func aReplyWithoutQueriesGivesNone(reply: String) {
         #expect(ReplyReading.queries(in: reply).isEmpty)
     }
 
@@ -45,7 +45,7 @@ import Testing
         #expect(ReplyReading.grades(in: reply) == grades)
     }
 
-    @Test func noGradesAreNone() {
+    @Test func aReplyWithoutGradesGivesNil() {
         #expect(ReplyReading.grades(in: "I cannot say") == nil)
     }
 }

@@ -138,7 +138,7 @@ import Testing
         }
     }
 
-    @Test func aConstantHalfGetsNoWeight() throws {
+    @Test func aHalfWithEqualScoresGetsNoWeight() throws {
         var informative = noise(seed: 5)
         for (row, judgements) in labels.relevant.enumerated() {
             for judgement in judgements { informative[row, judgement.column] += 0.15 }
@@ -156,7 +156,7 @@ import Testing
         #expect(alone.scale == first.scale)
     }
 
-    @Test func copiesOfOneHalfAreNoProblem() throws {
+    @Test func aCopyOfOneHalfGivesTheSameTemperature() throws {
         var informative = noise(seed: 5)
         for (row, judgements) in labels.relevant.enumerated() {
             for judgement in judgements { informative[row, judgement.column] += 0.15 }

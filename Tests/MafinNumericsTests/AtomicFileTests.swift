@@ -184,7 +184,7 @@ import Testing
         }
     }
 
-    @Test func whatADeadWriterLeftIsSwept() async throws {
+    @Test func filesOfADeadWriterAreRemoved() async throws {
         try await TemporaryFolder.with { folder in
             let url = folder.url.appendingPathComponent("artefact")
             let old = [FileAttributeKey.modificationDate: Date(timeIntervalSinceNow: -3_600)]

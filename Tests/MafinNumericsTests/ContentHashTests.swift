@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func piecesDoNotMatter() {
+    @Test func hashesDoNotDependOnThePieces() {
         let bytes = (0..<1000).map { UInt8(truncatingIfNeeded: $0 * 7 + 3) }
         let whole = ContentHash.sha256(bytes)
         var random = RandomGenerator(seed: 8)

@@ -64,7 +64,7 @@ import Testing
         #expect(wrong.isEmpty, "\(wrong.prefix(5))")
     }
 
-    @Test func whatIsNoNumberIsFoundLater() throws {
+    @Test func numbersThatAreNotFiniteAreRead() throws {
         var values: [Float] = []
         #expect(try scan("[1, null, NaN, Infinity, -Infinity]") { try $0.appendFloats(to: &values) } == 5)
         #expect(values[0] == 1 && values[1].isNaN && values[2].isNaN)
@@ -113,7 +113,7 @@ import Testing
         #expect(offset(Array(#"  [1, "open"#.utf8)) == 6)
     }
 
-    /// What is skipped is checked as strictly as what is read.
+    /// Skipped values are checked as strictly as values that are read.
     @Test(arguments: [
         #"{"skipped": "\u+1AB"}"#, #"{"k\u00zz": 1}"#, #"{"skipped": [1 2]}"#, #"{"skipped": {"a":}}"#, #"[01]"#,
         #"["\q"]"#,

@@ -128,7 +128,7 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         #expect(!text.contains(folder.url.path))
     }
 
-    @Test func oneTowerServesBothSides() throws {
+    @Test func oneEncoderForQueriesAndDocuments() throws {
         try Artefact.write(manifest(towers: 1), to: url, saveDocumentEncoder: save("one"))
         let read = try Artefact(readingFrom: url)
         #expect(read.manifest.queryEncoder == nil && read.encoder(.query) == read.encoder(.document))
@@ -372,7 +372,7 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         )
     }
 
-    @Test func nothingGainedIsNotShipped() {
+    @Test func aMixtureWithoutGainIsNotShipped() {
         #expect(verdict(0, 0.1, 0.05, 0.2).decision == .doNotShip)
         #expect(verdict(0, 0.1, 0.05, 0.2).reason.contains("λ = 0"))
         #expect(verdict(0.3, 0, 0, 0).decision == .doNotShip)
@@ -384,7 +384,7 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
     }
 
     /// The mixture is better than the black box, but not by training, because the untrained mixture is as good.
-    @Test func whatTrainingDidNotGainIsNotShipped() {
+    @Test func aGainThatIsNotFromTrainingIsNotShipped() {
         func verdict(_ mean: Double, p: Double, low: Double = 0.03) -> Verdict {
             Verdict(
                 lambda: 0.4, metric: "nDCG@10", difference: (0.04, low, 0.05), queries: 324,

@@ -56,5 +56,10 @@ import Testing
         _ = try vectors(one, version: 1, weights: "a", texts: ["fox", "red"])
         _ = try vectors(encoder(seed: 1, query: "red "), version: 1, weights: "a")
         #expect(try files() == 5)
+        // The same weights in another configuration are another encoder.
+        let configuration = one.folder.appendingPathComponent("config.json")
+        try (Data(contentsOf: configuration) + Data("\n".utf8)).write(to: configuration)
+        _ = try vectors(TextEncoder(modelFolder: one.folder), version: 1, weights: "a")
+        #expect(try files() == 6)
     }
 }

@@ -88,8 +88,8 @@ private func normForm(_ factor: Float) -> Mixture { Mixture(normForm: factor, tr
         }
     }
 
-    /// Each row has its own norm, whatever rows are beside it: a ragged last batch gives the same vectors.
-    @Test func aRaggedLastBatchChangesNothing() throws {
+    /// Each row has its own norm, independent of the other rows: a shorter last batch gives the same vectors.
+    @Test func aShorterLastBatchGivesTheSameVectors() throws {
         let mixture = Mixture(MixtureWeights(lambda: 0.5), layout: .symmetric)
         let whole = try mixture.join(blackBox: documents.blackBox, local: documents.local, as: .document)
         for batch in [0..<16, 16..<29, 28..<29] {

@@ -254,7 +254,7 @@ struct JudgedSplitsTests {
     }
 
     @Test("Queries of equal text in a single file are in one part")
-    func twins() throws {
+    func queriesOfEqualTextAreInOnePart() throws {
         let documents = (0..<40).map { Document(id: "d\($0)", text: "text \($0 / 2)") }
         let queries = (0..<80).map { Query(id: "q\($0)", text: "query \($0 % 40)") }
         let labels = Qrels((0..<80).map { ("q\($0)", "d\($0 % 40)", 1) })

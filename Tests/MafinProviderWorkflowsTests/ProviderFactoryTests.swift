@@ -25,7 +25,7 @@ import Testing
     }
 
     /// Address, key and headers of the writer go to no other provider.
-    @Test func whatIsMeantForTheWriterGoesToNobodyElse() async throws {
+    @Test func settingsOfTheWriterAreNotSentToOtherProviders() async throws {
         let (writer, other) = (try Self.chatServer(), try Self.chatServer())
         defer {
             writer.stop()
@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    @Test func whatTakesADayIsNotForAService() async throws {
+    @Test func batchesAndDriftChecksAreRefusedForAService() async throws {
         try await TemporaryFolder.with { folder in
             let source = BlackBoxSource(.openAI(model: "m"), baseURL: "http://127.0.0.1:1")
             func flag(_ change: (inout ProviderSettings) -> Void) async throws -> String? {

@@ -4,7 +4,8 @@ import Synchronization
 
 @testable import MafinProviders
 
-/// A server with OpenAI's batch API: takes files and batches, is in no hurry, and can misbehave in each step.
+/// A server with OpenAI's batch API: it takes files and batches, answers after some polls, and can misbehave at each
+/// step.
 final class BatchServer: Sendable {
     struct Batch {
         var id: String
@@ -20,23 +21,23 @@ final class BatchServer: Sendable {
         var batches: [Batch] = []
         var paid: [String] = []
         var requests: [String] = []
-        /// Batches of others that were begun later than those here.
+        /// The number of later batches that other users of the account have begun.
         var others = 0
     }
 
-    /// How a batch goes.
+    /// What happens to a batch.
     struct Course: Sendable {
-        /// Polls until it has ended.
+        /// The number of polls until the batch has ended.
         var polls = 1
-        /// What it ends as.
+        /// The final status.
         var end = "completed"
-        /// Lines that are answered; nil: all. The others expire with the batch.
+        /// The lines that are answered; nil: all. The other lines expire with the batch.
         var answered: (@Sendable (Int) -> Bool)?
-        /// Lines for which the server was overloaded.
+        /// The lines that fail because the server was overloaded.
         var overloads: (@Sendable (Int) -> Bool)?
-        /// What the batch fails with before any line: message and code.
+        /// The message and the code of a failure before any line is answered.
         var objection: (message: String, code: String)?
-        /// The answer to the request that begins it is lost: before it has begun, or after.
+        /// Whether the answer to the request that begins the batch is lost: before the batch has begun, or after.
         var losesBegin: Bool?
     }
 
@@ -48,16 +49,16 @@ final class BatchServer: Sendable {
     }
 
     var url: String { stub.url + "/v1" }
-    /// Texts or prompts that were answered, in batches and by themselves.
+    /// The texts or prompts that were answered, in batches and in single requests.
     var paid: [String] { state.value.withLock { $0.paid } }
     /// `METHOD /path` of all requests.
     var requests: [String] { state.value.withLock { $0.requests } }
     var batches: [Batch] { state.value.withLock { $0.batches } }
 
     /// - Parameters:
-    ///   - course: of the batch with a number, from 0.
-    ///   - refuses: texts for which a line is refused.
-    ///   - others: later batches of others on the same account.
+    ///   - course: what happens to the batch with the given number, counted from 0.
+    ///   - refuses: whether the line of a text is refused.
+    ///   - others: the number of later batches of other users of the account.
     init(
         course: @escaping @Sendable (Int) -> Course = { _ in Course() },
         refuses: @escaping @Sendable (String) -> Bool = { _ in false }, others: Int = 0

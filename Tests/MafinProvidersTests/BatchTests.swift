@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    /// A line that met an overloaded server goes into the next batch.
+    /// A line that failed because the server was overloaded goes into the next batch.
     @Test func overloadedLinesAreAskedInTheNextBatch() async throws {
         let server = try BatchServer(course: { number in number == 0 ? .init(overloads: { $0 < 2 }) : .init() })
         try await withServer(server) { cache in
@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    /// What the batch API does not answer is not asked at the full price.
+    /// Texts that the batch API does not answer are not sent to the ordinary API at the full price.
     @Test func batchesThatFailAreNotAskedInTheOrdinaryWay() async throws {
         let key = Dialect.key
         let refusing = try BatchServer(course: { _ in
@@ -108,7 +108,8 @@ import Testing
         code: "token_limit_exceeded"
     )
 
-    /// There is room for one job: the others wait until it has ended, and what was booked for them is given back.
+    /// The server's queue takes one job: the other jobs wait until it has ended, and the money reserved for them is
+    /// released.
     @Test func jobsForWhichThereIsNoRoomAreHeld() async throws {
         let server = try BatchServer(course: { number in
             [1, 2].contains(number) ? .init(objection: Self.full) : .init(polls: 3)
@@ -122,7 +123,7 @@ import Testing
         }
     }
 
-    /// A long input is asked for block by block, but all its jobs are under way before the first is waited for.
+    /// A long input is sent block by block, and all its jobs are begun before the call waits for the first.
     @Test func jobsOfAllBlocksAreBegunFirst() async throws {
         let server = try BatchServer(course: { _ in .init(polls: 5) })
         try await withServer(server) { cache in
@@ -140,7 +141,7 @@ import Testing
                 expect(try await box.embed(block, as: .document), block.map(\.text))
             }
             #expect(server.paid.sorted() == Self.texts.sorted() && server.batches.count == 3)
-            // A second time there is nothing to begin.
+            // A second call begins no job.
             left = all[...]
             #expect(
                 try await BatchedBlackBox.begin(
@@ -149,7 +150,7 @@ import Testing
         }
     }
 
-    /// Others fill the queue: it is waited for, and tried with less.
+    /// Batches of other users fill the queue: the call waits, and tries again with a smaller batch.
     @Test func aFullQueueIsWaitedFor() async throws {
         let server = try BatchServer(course: { $0 < 6 ? .init(objection: Self.full) : .init() })
         try await withServer(server) { cache in
@@ -158,7 +159,7 @@ import Testing
         }
     }
 
-    /// Drift is looked for at the server itself, not by another batch.
+    /// The drift check sends ordinary requests, not another batch.
     @Test func driftIsCheckedWithoutABatch() async throws {
         let server = try BatchServer()
         try await withServer(server) { cache in
@@ -182,7 +183,7 @@ import Testing
         }
     }
 
-    /// The command ends, or is killed; another one takes the job up.
+    /// A command ends, or is killed; another command continues its job.
     @Test func anotherRunCollects() async throws {
         let server = try BatchServer(course: { _ in .init(polls: 3) })
         try await withServer(server) { cache in
@@ -193,7 +194,7 @@ import Testing
                 first.contains("10 texts are in 1 batch that the provider has not answered yet ('batch-0')"), "\(first)"
             )
             #expect(try await cache.pendingJobs().map(\.state) == [.running])
-            // `batch resume` of another model leaves it alone; that of this one brings it in.
+            // `batch resume` of another model leaves the job alone; `batch resume` of this model collects it.
             let box = try blackBox(server, cache)
             let other = try ProviderBlackBox(
                 ProfileCatalog.builtIn.profile("openai"), model: "other", baseURL: server.url,
@@ -207,9 +208,10 @@ import Testing
         }
     }
 
-    /// The answer to the request that begins a batch is lost: whether it has begun is found out before anything is paid again.
+    /// The answer to the request that begins a batch is lost: the client finds out whether the batch has begun before
+    /// it pays again.
     @Test(arguments: [(true, 0), (true, 250), (false, 0)])
-    func lostBeginnings(hasBegun: Bool, others: Int) async throws {
+    func aLostAnswerToTheBeginningIsNotPaidTwice(hasBegun: Bool, others: Int) async throws {
         let isLost = Mutex(true)
         let server = try BatchServer(
             course: { _ in
@@ -265,7 +267,7 @@ import Testing
                     && replies[4].refusal == "cannot embed this")
             #expect(server.paid.sorted() == (0..<8).filter { $0 != 4 }.map { "p\($0)" } && server.batches.count == 2)
             #expect(server.batches.allSatisfy { $0.endpoint == "/v1/chat/completions" })
-            // Vectors are not read from them.
+            // Vectors are not read from batches of replies.
             let box = try ProviderBlackBox(
                 ProfileCatalog.builtIn.profile("openai"), model: "writer", baseURL: server.url,
                 apiKey: try APIKey(Dialect.key))

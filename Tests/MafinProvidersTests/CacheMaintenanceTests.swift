@@ -80,7 +80,7 @@ import Testing
             let read = try await other.importVectors(from: file)
             #expect(read.vectors == 30 && read.added == 30)
             #expect(try await other.verify().isSound)
-            // Nobody is asked: all are there, and as they were.
+            // No request is sent: all vectors are in the cache, unchanged.
             let server = try EmbeddingServer { _ in .text("{}", status: 500) }
             defer { server.stop() }
             let source = EmbeddingKey.Source(
@@ -111,14 +111,14 @@ import Testing
         try await TemporaryFolder.with { folder in
             let cache = try await filled(folder)
             let server = try EmbeddingServer { call in
-                // Another model under the same name: half of the texts get another's vector.
+                // Another model under the same name: half of the texts get a different vector.
                 .text(EmbeddingServer.answer(call.texts.map { $0.hasSuffix("3") ? $0 + "'" : $0 }, base64: true))
             }
             defer { server.stop() }
             let same = try EmbeddingServer()
             defer { same.stop() }
             let texts = items((0..<30).map { "t\($0)" })
-            // The address is part of what a vector is known by: the same profile at another port is another server.
+            // The address is part of a vector's key: the same profile at another port is another server.
             let good = CachedBlackBox(
                 Renamed(try same.blackBox(), as: try await identity(cache)), cache: cache, drift: DriftCheck(rate: 0.2))
             let counts = try await good.answer(texts, as: .document).counts
@@ -131,7 +131,7 @@ import Testing
         }
     }
 
-    /// Queries come one by one: a hundredth of them is asked again, not each.
+    /// Queries come one at a time: a hundredth of them is sent again, not every one.
     @Test func smallCallsKeepToTheRateTogether() {
         var random = RandomGenerator(seed: 7)
         let check = DriftCheck(rate: 0.01)
@@ -141,7 +141,7 @@ import Testing
         #expect(DriftCheck(rate: 1).sample(of: [4, 5], using: &random) == [4, 5])
     }
 
-    /// The identity under which a cache's first vectors are known.
+    /// The identity in the keys of a cache's first vectors.
     private func identity(_ cache: EmbeddingCache) async throws -> BlackBoxIdentity {
         let fields = try #require(try await cache.statistics().sources.first?.fields)
         return BlackBoxIdentity(

@@ -6,7 +6,7 @@ import Testing
 
 @testable import MafinProviders
 
-/// How answers are kept by a service, whose disk may be full and whose queries have no end.
+/// How a service stores answers when its disk is full, and how it limits the number of stored queries.
 @Suite struct CachePolicyTests {
     private static let dimension = 512
 
@@ -38,14 +38,14 @@ import Testing
             let vectors = try await box.embed(items(texts), as: .query)
             #expect(vectors.values == texts.flatMap { EmbeddingServer.vector($0, dimension: Self.dimension) })
             #expect(server.paid.count == 200 && cache.writeFailures > 0 && !cache.isWritable)
-            // A store that succeeds takes the word back, not the count.
+            // After a successful write the cache is writable again; the count of failures stays.
             try cache.limitPages(100_000)
             _ = try await box.embed(items(["later"]), as: .query)
             #expect(cache.writeFailures > 0 && cache.isWritable)
         }
     }
 
-    /// What was paid reaches whoever asked, also where the call then ends with the error.
+    /// The caller gets the vectors that were paid for, even if the call then ends with the error.
     @Test func aJobDeliversWhatItCouldNotStoreAndStops() async throws {
         try await withCache { server, cache in
             try cache.limitPages(40)
@@ -75,7 +75,7 @@ import Testing
             let service = CachedBlackBox(
                 try server.blackBox(), cache: cache, policy: CachePolicy(maximumQueryBytes: 50 * row))
             let training = CachedBlackBox(try server.blackBox(), cache: cache)
-            // Queries of a training, and documents of the service, are kept whatever comes.
+            // Queries of a training and documents of the service are never removed.
             _ = try await training.embed(items((0..<30).map { "training \($0)" }), as: .query)
             _ = try await service.embed(items((0..<30).map { "document \($0)" }), as: .document)
             for start in stride(from: 0, to: 300, by: 10) {
@@ -84,7 +84,8 @@ import Testing
             }
             let left = try await cache.count() - 60
             #expect((40...50).contains(left) && cache.evictedVectors == 300 - left)
-            // The latest are there, the first are asked again. Answers of one call may be stored in any order.
+            // The latest queries are in the cache; the first were removed. Answers of one call may be stored in any
+            // order.
             let known = try await service.known(items((0..<300).map { "query \($0)" }), as: .query)
             #expect(known.indices.count == left && known.indices.allSatisfy { $0 >= 240 })
             #expect(Set(known.indices).isSuperset(of: 260..<300))
@@ -104,7 +105,7 @@ import Testing
         }
     }
 
-    /// Prefixes may hold ends of lines, and words that look like fields.
+    /// Prefixes may contain line breaks, and words that look like fields.
     @Test func prefixesOfSeveralLinesAreShownWhole() {
         let prefix = "Instruct: find the passage\nmodel=x\nQuery: "
         var identity = BlackBoxIdentity(provider: "p", model: "m", endpoint: "https://h", queryPrefix: prefix)

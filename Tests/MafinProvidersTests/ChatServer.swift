@@ -6,17 +6,18 @@ import Synchronization
 
 @testable import MafinProviders
 
-/// A chat server of each dialect that keeps a bill: what it answers is "reply to <prompt>", unless it is told to misbehave.
+/// A chat server for each dialect that records what it answered. Its answer is "reply to <prompt>", unless it is told
+/// to misbehave.
 final class ChatServer: Sendable {
     static let key = "sk-very-secret-key"
 
-    /// A request as it was understood.
+    /// A request, parsed.
     struct Call {
         var request: StubHTTPServer.Request
         var json: [String: Any]
-        /// The user's words.
+        /// The user's message.
         var prompt: String
-        /// How many requests there were before.
+        /// The number of earlier requests.
         var number: Int
     }
 
@@ -27,12 +28,12 @@ final class ChatServer: Sendable {
         let prompts = Mutex<[String]>([])
     }
 
-    /// Prompts that were answered, in order.
+    /// The answered prompts, in order.
     var paid: [String] { bill.prompts.withLock { $0 } }
     var url: String { server.url }
     var requests: [StubHTTPServer.Request] { server.requests }
 
-    /// - Parameter misbehave: what to answer instead; nil: properly.
+    /// - Parameter misbehave: another answer to a request; nil: the right one.
     init(
         _ dialect: ChatForm.Dialect = .openAI,
         misbehave: @escaping @Sendable (Call) -> StubHTTPServer.Response? = { _ in nil },
@@ -82,7 +83,7 @@ final class ChatServer: Sendable {
         return String(decoding: data, as: UTF8.self)
     }
 
-    /// A model that asks this server, with hardly any pause between attempts.
+    /// A model that uses this server, with very short pauses between attempts.
     func model(
         _ provider: String = "openai", options given: ChatModel.Options = ChatModel.Options()
     ) throws -> ChatModel {
@@ -96,7 +97,7 @@ final class ChatServer: Sendable {
     }
 }
 
-/// Prompts that say who they are.
+/// Prompts that contain their own number.
 func prompts(_ texts: [String], schema: Bool = true) -> [LanguagePrompt] {
     texts.map {
         LanguagePrompt(

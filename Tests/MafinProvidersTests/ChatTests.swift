@@ -87,7 +87,7 @@ import Testing
         let model = try server.model(options: ChatModel.Options(maximumConcurrentRequests: 1))
         #expect(
             try await model.replies(prompts(["a", "b", "c"])).map(\.text) == ["reply to a", "reply to b", "reply to c"])
-        // Four steps back for the first, none for the others.
+        // The first prompt is refused four times, each time for one setting; the others are sent once.
         #expect(server.requests.count == 4 + 3)
     }
 
@@ -130,7 +130,7 @@ import Testing
         #expect(server.requests.count <= 4)
     }
 
-    /// Vendors speak of quotas and billing when they mean a minute's rate.
+    /// Some vendors write "quota" and "billing" in the message of a rate limit per minute.
     @Test(arguments: RateTests.rates) func ratesAreNoEndOfTheAccount(body: String, header: String?) async throws {
         let server = try ChatServer { call in
             call.number > 0
@@ -145,7 +145,7 @@ import Testing
         #expect(try await server.model(options: options).replies(prompts(["a"])).map(\.text) == ["reply to a"])
     }
 
-    /// Reasoning models spend a low bound on their thoughts.
+    /// Reasoning models can use up a low token limit before the reply begins.
     @Test func emptyCutOffRepliesAreNoticedAndNotKept() async throws {
         let server = try ChatServer { call in
             (call.json["max_completion_tokens"] as? Int ?? 0) < 100
@@ -172,7 +172,7 @@ import Testing
         }
     }
 
-    /// A reply that ended by itself is the same under any bound; one that was cut off is not.
+    /// A reply that ended by itself would be the same under any token limit; one that was cut off would not.
     @Test func anotherBoundAsksOnlyWhatWasCutOff() async throws {
         let server = try ChatServer { call in
             call.prompt == "long" && (call.json["max_completion_tokens"] as? Int ?? 0) < 100
@@ -196,7 +196,7 @@ import Testing
         }
     }
 
-    /// Writer and judge under one limit.
+    /// The writer and the judge share one limit.
     @Test func modelsShareWhatMayBeSpent() async throws {
         let server = try ChatServer()
         defer { server.stop() }
@@ -230,7 +230,8 @@ import Testing
         await #expect(throws: ProviderError.self) {
             try await model.answer(prompts(["a", "b", "c", "d"])) { _, _ in count.withLock { $0 += 1 } }
         }
-        // 11 tokens in and 7 out cost less than was booked for each, so a few fit; what they cost is below the limit.
+        // 11 input and 7 output tokens cost less than was reserved for each request, so a few requests fit; their cost
+        // is below the limit.
         #expect(model.spent.cost <= one * 1.05 && count.withLock { $0 } == server.requests.count)
         #expect(throws: ProviderError.self) {
             _ = try server.model(options: ChatModel.Options(maximumCost: 1))
@@ -254,7 +255,7 @@ import Testing
                     "reply to a", "reply to b", "reply to a", "", "reply to c",
                 ])
             #expect(server.paid.sorted() == ["a", "b", "c"])
-            // Another process, later: only what was refused is asked again.
+            // A later process sends only the prompts that were refused.
             let second = CachedLanguageModel(try server.model(), cache: try EmbeddingCache(file: file))
             _ = try await second.replies(asked)
             #expect(server.paid.count == 3 && server.requests.count == 5)

@@ -2,8 +2,8 @@ import Foundation
 import MafinTestSupport
 import Testing
 
-/// The embedding APIs as their vendors describe them, written by hand from their pages and not from our profiles: what a request
-/// must look like, what an answer and a refusal look like.
+/// The embedding APIs as their vendors describe them: the form of a request, of an answer and of a refusal. Written by
+/// hand from the vendors' pages, not from our profiles.
 enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case openAI = "openai"
     case azure
@@ -15,16 +15,16 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
 
     static let key = "sk-test-secret-0123456789"
 
-    /// What a server understands of a request.
+    /// The parts of a request that a server reads.
     struct Call: Sendable {
         var texts: [String]
-        /// The words for query and document, where the vendor has some.
+        /// The vendor's values for query and document, if there are any.
         var inputType: String?
         var wantsBase64 = false
         var dimensions: Int?
     }
 
-    /// What is wrong with a request, in the server's eyes.
+    /// The reason for which the server would refuse a request; nil: none.
     struct Objection: Error {
         let status: Int
         let message: String
@@ -51,7 +51,7 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// The most texts that the vendor takes.
+    /// The largest number of texts in one request.
     var cap: Int? {
         switch self {
         case .cohere: 96
@@ -76,7 +76,7 @@ enum Dialect: String, CaseIterable, Sendable, CustomTestStringConvertible {
 
     var hasBase64: Bool { ![.gemini, .ollama, .textEmbeddingsInference].contains(self) }
 
-    /// Members of a body that the vendor's page knows.
+    /// The members of a body that the vendor's page lists.
     private var members: Set<String> {
         switch self {
         case .openAI, .azure: ["model", "input", "dimensions", "encoding_format", "user"]

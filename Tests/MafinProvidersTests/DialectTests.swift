@@ -6,13 +6,14 @@ import MafinTestSupport
 import Synchronization
 import Testing
 
-/// Every trap in every dialect: what the user gets, and that each distinct text is paid for exactly once.
+/// Every compatibility trap in every dialect: checks the user's result, and that each distinct text is paid for exactly
+/// once.
 @Suite struct DialectTests {
     typealias Response = StubHTTPServer.Response
 
     static let texts = (0..<9).map { "text number \($0)" } + ["tab\t\"quote\" \\ \u{1} line\n é 日本 😀 \u{2028}"]
 
-    /// A server, a black box behind a cache, and what came of one call.
+    /// The result of one call to a black box with a cache, and the server that it used.
     private func outcome(
         _ dialect: Dialect, texts: [String] = Self.texts, as role: TextRole = .document, concurrency: Int = 1,
         attempts: Int = 6, timeout: Duration = .seconds(20),
@@ -112,7 +113,7 @@ import Testing
 
     // MARK: - Waiting
 
-    /// Every way in which servers say when to come back.
+    /// Every form in which servers say when to try again.
     static let comeBack: [@Sendable (Dialect) -> Response] = [
         { .text($0.refusal("slow down", status: 429), status: 429, headers: ["retry-after-ms": "20"]) },
         { .text($0.refusal("slow down", status: 429), status: 429, headers: ["Retry-After": "0.02"]) },
@@ -134,7 +135,7 @@ import Testing
     ]
 
     @Test(arguments: Dialect.allCases)
-    func stormsOf429AreSatOut(dialect: Dialect) async throws {
+    func repeated429sAreWaitedFor(dialect: Dialect) async throws {
         // Three refusals of each kind in a row before every answer: more than the attempts of one batch, since the server names times.
         let outcome = try await outcome(dialect, concurrency: 3) { call in
             let number = call.request.number
@@ -193,7 +194,7 @@ import Testing
         #expect(server.requests.count <= 3 + Self.texts.count)
         let before = server.requests.count
         _ = try await box.embed(items(Self.texts.map { $0 + "!" }), as: .document)
-        // Nothing that is too large is sent again.
+        // A request that is too large is not sent again.
         #expect(server.paid.count == 2 * Self.texts.count && server.requests.count - before <= Self.texts.count)
     }
 
@@ -261,7 +262,7 @@ import Testing
     }
 
     @Test(arguments: Dialect.allCases)
-    func fewerVectorsThanTextsAreTrustedWithNothing(dialect: Dialect) async throws {
+    func anAnswerWithTooFewVectorsIsNotStored(dialect: Dialect) async throws {
         let outcome = try await outcome(dialect) { call in
             .text(dialect.answer(call.texts.dropLast().map { EmbeddingServer.vector($0) }, base64: call.wantsBase64))
         }
@@ -294,7 +295,7 @@ import Testing
         let outcome = try await outcome(dialect) { call in
             call.request.number % 2 == 0 ? .text(dialect.refusal("The server is overloaded", status: 503)) : nil
         }
-        // The bill of the server counts every 200, which this one is not.
+        // The server's bill counts every answer with status 200. These hold errors, so the bill is not compared.
         #expect(outcome.vectors?.rows == Self.texts.count && outcome.stored == Self.texts.count, "\(outcome.message)")
     }
 }

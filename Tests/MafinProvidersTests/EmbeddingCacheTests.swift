@@ -16,7 +16,7 @@ import Testing
         try EmbeddingCache(file: folder.url.appendingPathComponent(name))
     }
 
-    /// Changes the file behind the cache's back.
+    /// Changes the file directly, without the cache.
     private func execute(_ sql: String, _ arguments: StatementArguments = [], on cache: EmbeddingCache) throws {
         try DatabaseQueue(path: cache.path).write { try $0.execute(sql: sql, arguments: arguments) }
     }
@@ -54,7 +54,8 @@ import Testing
         }
     }
 
-    /// What is there can be had without asking, also behind a policy for long texts; and it can be asked past the cache.
+    /// Cached vectors can be read without a request, also with a policy for long texts; and the server can be asked
+    /// without the cache.
     @Test func whatIsKnownIsThereWithoutAsking() async throws {
         try await TemporaryFolder.with { folder in
             let server = try EmbeddingServer()
@@ -76,7 +77,7 @@ import Testing
             #expect(server.requests.count == paid + 1)
             _ = try await box.embedAnew(items(["new"]), as: .document)
             #expect(try await box.cache.count() == 2)
-            // Where cached texts are to be asked again now and then, all go the usual way.
+            // With a drift check, cached texts are sometimes sent again, so `known` returns none.
             let drifting = CachedBlackBox(try server.blackBox(), cache: box.cache, drift: DriftCheck(rate: 0.5))
             #expect(try await drifting.known(items(["a"]), as: .document).indices.isEmpty)
         }
@@ -102,7 +103,7 @@ import Testing
         }
     }
 
-    /// Seeded schedules of faults: whatever happens, every distinct text is paid exactly once, over as many runs as it takes.
+    /// Seeded schedules of faults: every distinct text is paid for exactly once, over as many runs as are needed.
     @Test(arguments: 0..<40)
     func randomFaultSchedules(seed: Int) async throws {
         try await TemporaryFolder.with { folder in
@@ -146,7 +147,7 @@ import Testing
 
     // MARK: - Keys
 
-    /// Written down when caches began: what has been paid for must be found for good.
+    /// Recorded with the first version of the cache: vectors that were paid for must always be found again.
     @Test func keysStayWhatTheyWere() {
         let key = EmbeddingKey(identity: Self.identity, role: .query, text: "a")
         #expect(key == EmbeddingKey(hexadecimal: "f0acbb3d62fda87d496fc87688867210c7c2d9a9e7eacb24f709793a9b9ab55c"))
@@ -235,7 +236,7 @@ import Testing
         }
     }
 
-    @Test func whatIsNoCacheIsNamed() async throws {
+    @Test func aFileThatIsNotACacheIsNamed() async throws {
         try await TemporaryFolder.with { folder in
             let file = try folder.write(String(repeating: "no database ", count: 200), to: "cache.sqlite")
             let text = await message { _ = try EmbeddingCache(file: file) }
@@ -316,7 +317,8 @@ import Testing
         )
     }
 
-    /// How many batches, from the first on, are there whole and right; the others must not be there at all.
+    /// The number of batches, from the first, that are complete and correct. Of the other batches nothing may be in the
+    /// cache.
     private static func wholeBatches(_ cache: EmbeddingCache, of process: Int = 0, upTo limit: Int) async throws -> Int
     {
         var whole = 0
@@ -333,7 +335,7 @@ import Testing
         return whole
     }
 
-    /// A process that stores batch after batch is killed (SIGKILL, no clean-up of any kind) while it writes.
+    /// A process that stores batch after batch is killed (SIGKILL, no clean-up) while it writes.
     @Test func killedAtAnyMoment() async throws {
         let folder = try TemporaryFolder()
         defer { try? FileManager.default.removeItem(at: folder.url) }
@@ -358,7 +360,7 @@ import Testing
             let acknowledged = try Data(contentsOf: stored).count
             let cache = try cache(folder)
             let found = try await Self.wholeBatches(cache, upTo: whole + acknowledged + 3)
-            // One more may be on disk whose acknowledgement the kill prevented.
+            // One more batch may be on disk: the kill can come between the write and its acknowledgement.
             #expect(found - whole - acknowledged == 0 || found - whole - acknowledged == 1)
             #expect(try await cache.count() == found * 20)
             whole = found
@@ -371,7 +373,7 @@ import Testing
         defer { try? FileManager.default.removeItem(at: folder.url) }
         async let other = #expect(processExitsWith: .success) { [folder = folder.url as URL] in
             let cache = try EmbeddingCache(file: folder.appendingPathComponent("cache.sqlite"))
-            // Half of it is the same as this process's.
+            // Half of these batches are the same as those of the other process.
             for batch in 0..<60 {
                 let (rows, keys, source) = EmbeddingCacheTests.rows(batch, of: batch % 2)
                 try await cache.store(rows, keys: keys, source: source)
@@ -388,7 +390,8 @@ import Testing
         #expect(try await cache.count() == 90 * 20)
     }
 
-    /// Two processes want vectors of the same texts at the same time: each text is paid once, and both get all.
+    /// Two processes ask for vectors of the same texts at the same time: each text is paid for once, and both get all
+    /// vectors.
     @Test func twoProcessesPayOnce() async throws {
         let folder = try TemporaryFolder()
         defer { try? FileManager.default.removeItem(at: folder.url) }
@@ -453,7 +456,8 @@ import Testing
         }
     }
 
-    /// What is under way when Ctrl-C comes is paid: it is received and kept, and nothing new is sent.
+    /// Requests that are running when Ctrl-C is pressed are paid for: their answers are received and stored, and no new
+    /// request is sent.
     @Test func aCancelledCallKeepsWhatIsInFlight() async throws {
         try await TemporaryFolder.with { folder in
             let server = try EmbeddingServer { call in

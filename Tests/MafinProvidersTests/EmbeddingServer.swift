@@ -4,9 +4,10 @@ import MafinProviders
 import MafinTestSupport
 import Synchronization
 
-/// A server for tests that speaks a vendor's dialect: answers rightly unless told otherwise, and keeps a bill.
+/// A test server that speaks a vendor's dialect. It gives right answers unless it is told otherwise, and records what
+/// was paid for.
 final class EmbeddingServer: Sendable {
-    /// One request, as a misbehaving answer needs it.
+    /// One request, with the facts that a misbehaving answer needs.
     struct Call: Sendable {
         let request: StubHTTPServer.Request
         let texts: [String]
@@ -26,9 +27,9 @@ final class EmbeddingServer: Sendable {
     }
 
     /// - Parameters:
-    ///   - dialect: whose server it plays; requests that the vendor would not take are refused in the vendor's way.
-    ///   - misbehave: the answer to a request, or nil for the right one. Texts are paid for where the status is 200 and the answer
-    ///     is sent whole.
+    ///   - dialect: the vendor's API; requests that the vendor would refuse are refused in the same form.
+    ///   - misbehave: the answer to a request, or nil for the right one. Texts are paid for if the status is 200 and
+    ///     the whole answer is sent.
     init(
         _ dialect: Dialect = .openAI, misbehave: @escaping @Sendable (Call) -> StubHTTPServer.Response? = { _ in nil }
     ) throws {
@@ -62,17 +63,17 @@ final class EmbeddingServer: Sendable {
         }
     }
 
-    /// As many as a server would count: words and a little.
+    /// A token count as a server might give it: the number of words and a few more.
     static func tokens(_ text: String) -> Int { text.split(separator: " ").count + 2 }
 
     var url: String { stub.url }
     var requests: [StubHTTPServer.Request] { stub.requests }
-    /// Every text that was answered and so paid for, in order.
+    /// Every text that was answered and therefore paid for, in order.
     var paid: [String] { paidTexts.texts.withLock { $0 } }
 
     func stop() { stub.stop() }
 
-    /// The vector of a text: unit length, the same every time, another for another text.
+    /// The vector of a text: of unit length, the same every time, different for different texts.
     static func vector(_ text: String, dimension: Int = dimension) -> [Float] {
         var state: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in text.utf8 { state = (state ^ UInt64(byte)) &* 0x100_0000_01B3 }
@@ -109,7 +110,7 @@ final class EmbeddingServer: Sendable {
             + #"], "model": "m", "usage": {"prompt_tokens": 8, "total_tokens": 8}}"#
     }
 
-    /// A black box that asks this server, with pauses too short to notice.
+    /// A black box that uses this server, with very short pauses between attempts.
     func blackBox(
         key: String? = Dialect.key, dimensions: Int? = nil, limits: BatchLimits = BatchLimits(items: 4),
         concurrency: Int = 3,
@@ -134,7 +135,7 @@ func items(_ texts: [String]) -> [EmbeddingItem] {
     texts.enumerated().map { EmbeddingItem(id: "d\($0)", text: $1) }
 }
 
-/// What a failing call tells the user.
+/// The error message of a failing call.
 func message(_ body: () async throws -> Void) async -> String {
     do {
         try await body()

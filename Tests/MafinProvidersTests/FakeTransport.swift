@@ -7,7 +7,7 @@ import Synchronization
 
 @testable import MafinProviders
 
-/// Time that passes as fast as it is slept.
+/// A clock for tests: a sleep ends at once and moves the time forward.
 final class VirtualTime: TimeSource {
     private let clock = Mutex(Duration.zero)
 
@@ -20,12 +20,13 @@ final class VirtualTime: TimeSource {
     }
 }
 
-/// A vendor's server within the process, for thousands of runs: what it answers is decided by a closure, and it keeps a bill.
+/// A vendor's server within the process, for thousands of runs. A closure decides the answers; the server records what
+/// was paid for.
 final class FakeTransport: RequestTransport {
     enum Reaction: Sendable {
         /// The right answer.
         case answer
-        /// Something else, for which nothing is paid.
+        /// Another answer, for which nothing is paid.
         case respond(status: Int, headers: [String: String] = [:], body: String)
         /// No answer arrives.
         case fail(String)

@@ -7,9 +7,9 @@ import Testing
 
 @testable import MafinProviders
 
-/// Seeded schedules of faults, over as many runs as it takes: nothing that was answered is lost or asked again.
+/// Seeded schedules of faults, over as many runs as are needed: no answer is lost, and no answered text is sent again.
 @Suite struct FaultScheduleTests {
-    /// All of them in the slow suite (about three minutes), a share always.
+    /// The slow suite runs all of them (about three minutes); every other run a part of them.
     static let isSlow = ProcessInfo.processInfo.environment["MAFIN_SLOW_TESTS"] == "1"
     static let blocks = isSlow ? 100 : 5
     static let schedulesInBlock = 100
@@ -56,7 +56,7 @@ import Testing
             batch = 1 + random.index(below: 12)
         }
 
-        /// What the server does with a request: caps first, then chance.
+        /// The server's answer to a request: limits are checked first, then a fault may be drawn at random.
         func reaction(_ number: Int, _ call: Dialect.Call) -> FakeTransport.Reaction {
             var random = RandomGenerator(seed: UInt64(seed) &* 1_000_003 &+ UInt64(number))
             func refuse(_ words: String, _ status: Int, _ headers: [String: String] = [:]) -> FakeTransport.Reaction {
@@ -102,7 +102,7 @@ import Testing
                     apiKey: APIKey(Dialect.key), options: options, transport: transport, time: VirtualTime())
                 let cached = CachedBlackBox(box, cache: cache)
                 let asking = Task { try await cached.embed(items(texts), as: .document) }
-                // Some runs are interrupted, at a moment that nobody chooses.
+                // Some runs are interrupted, at a random moment.
                 if (seed + attempt) % 5 == 0 { Task { asking.cancel() } }
                 do {
                     vectors = try await asking.value
@@ -114,7 +114,8 @@ import Testing
                 } catch ProviderError.refused(_, 403, "not today") {
                     continue
                 } catch ProviderError.refused(_, 400...422, "cannot process") where good.count < 2 || attempt < 150 {
-                    // Nothing was answered before the poison, twice in a row: taken for a mistake of the whole call.
+                    // Two texts in a row are refused before any text is answered: the client takes the whole call to be
+                    // at fault.
                     if good.isEmpty { break }
                     continue
                 } catch ProviderError.badAnswer(_, let reason) where reason.contains("sign in") {

@@ -3,13 +3,14 @@ import MafinNumerics
 import MafinTestSupport
 import Synchronization
 
-/// A model hub for tests: lists a repository, tells name and size of contents by HEAD, gives small files itself and redirects
-/// large ones to a content server of another origin, with ranges, as the real one does.
+/// A model hub for tests. Like the real hub, it lists a repository, answers HEAD with the name and the size of a
+/// content, serves small files itself, redirects large files to a content server of another origin, and supports
+/// ranges.
 final class HubServer: Sendable {
     static let commit = "0123456789abcdef0123456789abcdef01234567"
     static let repository = "org/tiny-encoder"
 
-    /// Files of the repository; those of a kilobyte and more are "large".
+    /// The files of the repository. Files of a kilobyte or more are "large".
     let files: [String: [UInt8]]
     let hub: StubHTTPServer
     let contents: StubHTTPServer
@@ -58,7 +59,7 @@ final class HubServer: Sendable {
         ContentHash.hexadecimal(ContentHash.sha256(bytes))
     }
 
-    /// What `git hash-object` gives.
+    /// The hash that `git hash-object` gives.
     static func gitHash(_ bytes: [UInt8]) -> String {
         var hash = ContentHash(.sha1)
         hash.update("blob \(bytes.count)\0")

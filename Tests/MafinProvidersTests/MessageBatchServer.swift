@@ -4,15 +4,16 @@ import Synchronization
 
 @testable import MafinProviders
 
-/// A server with Anthropic's message batches: requests come with the batch, which carries no mark of whose it is.
+/// A server with Anthropic's message batches: the requests are in the body that begins the batch, and a batch has no
+/// field that tells who began it.
 final class MessageBatchServer: Sendable {
-    /// How a batch goes.
+    /// What happens to a batch.
     struct Course: Sendable {
-        /// Polls until it has ended.
+        /// The number of polls until the batch has ended.
         var polls = 1
-        /// What a prompt's line ends as; nil: it is answered.
+        /// The result type of a prompt's line; nil: it is answered.
         var result: (@Sendable (String) -> String?)?
-        /// The answer to the request that begins it is lost: before it has begun, or after.
+        /// Whether the answer to the request that begins the batch is lost: before the batch has begun, or after.
         var losesBegin: Bool?
     }
 
@@ -32,7 +33,7 @@ final class MessageBatchServer: Sendable {
     private struct State {
         var batches: [Batch] = []
         var paid: [String] = []
-        /// Batches whose results have been read.
+        /// The batches whose results have been read.
         var read: Set<String> = []
         var requests: [StubHTTPServer.Request] = []
     }
@@ -45,12 +46,12 @@ final class MessageBatchServer: Sendable {
     private let stub: StubHTTPServer
 
     var url: String { stub.url + "/v1" }
-    /// Prompts that were answered.
+    /// The answered prompts.
     var paid: [String] { state.value.withLock { $0.paid } }
     var batches: Int { state.value.withLock { $0.batches.count } }
     /// `METHOD /path` of all requests.
     var requests: [String] { state.value.withLock { $0.requests.map { "\($0.method) \($0.target)" } } }
-    /// The names of lines in all batches.
+    /// The names of the lines of all batches.
     var names: [String] {
         state.value.withLock { $0.batches.flatMap(\.lines).map(\.name) }
     }
@@ -64,8 +65,8 @@ final class MessageBatchServer: Sendable {
     }
 
     /// - Parameters:
-    ///   - foreign: requests of a batch that somebody else has begun; it has ended.
-    ///   - course: of the batch with a number, from 0.
+    ///   - foreign: the requests of a finished batch that another client began.
+    ///   - course: what happens to the batch with the given number, counted from 0.
     init(foreign: Int = 0, course: @escaping @Sendable (Int) -> Course = { _ in Course() }) throws {
         let shared = Shared()
         state = shared
@@ -135,7 +136,7 @@ final class MessageBatchServer: Sendable {
             isEnded
             ? #""processing":0,"succeeded":\#(count),"errored":0,"canceled":0,"expired":0"#
             : #""processing":\#(count),"succeeded":0,"errored":0,"canceled":0,"expired":0"#
-        // The vendor's own address, which a gateway between does not know.
+        // The vendor's own address, which is not that of a gateway in between.
         let results = isEnded ? #""https://elsewhere.invalid/v1/messages/batches/\#(batch.id)/results""# : "null"
         let created = Date().formatted(.iso8601.time(includingFractionalSeconds: true))
         return

@@ -7,7 +7,7 @@ import Testing
 
 @testable import MafinProviders
 
-/// Anthropic's message batches: no file goes up, and a batch carries no tag to know it again by.
+/// Anthropic's message batches: no file is uploaded, and a batch has no tag by which it could be found again.
 @Suite struct MessageBatchTests {
     private func model(_ server: MessageBatchServer, _ cache: EmbeddingCache) throws -> CachedLanguageModel {
         let model = try ChatModel(
@@ -27,7 +27,7 @@ import Testing
 
     private static let asked = prompts((0..<8).map { "p\($0)" })
 
-    /// What expired or met an overloaded server goes into the next batch; what is refused does not.
+    /// Lines that expired or failed at an overloaded server go into the next batch; refused lines do not.
     @Test func repliesComeInMessageBatches() async throws {
         let server = try MessageBatchServer(course: { number in
             .init(
@@ -57,9 +57,10 @@ import Testing
         }
     }
 
-    /// The answer to the request that begins a batch is lost. Another batch of the same size is there; nothing is paid twice.
+    /// The answer to the request that begins a batch is lost. The account has another batch of the same size. No prompt
+    /// is paid for twice.
     @Test(arguments: [true, false], [1, 4])
-    func lostBeginnings(hasBegun: Bool, polls: Int) async throws {
+    func aLostAnswerToTheBeginningIsNotPaidTwice(hasBegun: Bool, polls: Int) async throws {
         let isLost = Mutex(true)
         let server = try MessageBatchServer(
             foreign: 8,

@@ -4,7 +4,7 @@ import MafinProviders
 import MafinTestSupport
 import Testing
 
-/// Tests in which a black box asks a server that answers as it is told.
+/// Tests in which a black box uses a server whose answers the test chooses.
 protocol MisbehavingServer {}
 
 extension MisbehavingServer {
@@ -12,7 +12,7 @@ extension MisbehavingServer {
         (0..<11).map { "text number \($0)" } + ["tab\t\"quote\" \\ \u{1} line\n é 日本 😀"]
     }
 
-    /// The call succeeds, every text was paid once, and every vector is where it belongs.
+    /// Checks that the call succeeds, that every text was paid for once, and that every vector is in its row.
     func expectAnswered(
         _ texts: [String] = Self.texts, concurrency: Int = 3, limits: BatchLimits = BatchLimits(items: 4),
         timeout: Duration = .seconds(20),
@@ -27,7 +27,7 @@ extension MisbehavingServer {
         #expect(server.paid.sorted() == texts.sorted(), sourceLocation: sourceLocation)
     }
 
-    /// What the user sees when the call fails.
+    /// The error message when the call fails.
     func failure(
         _ texts: [String] = Self.texts, key: String? = Dialect.key, dimensions: Int? = nil, attempts: Int = 3,
         timeout: Duration = .seconds(20),

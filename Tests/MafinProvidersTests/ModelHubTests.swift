@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    /// Python's own library is the judge of the layout.
+    /// Python's `huggingface_hub` must find the files in the layout that we write.
     @Test(
         .enabled(
             if: Python.path != nil, "no Python with huggingface_hub at MAFIN_PYTHON or in ~/.cache/mafin-peers/venv"))
@@ -125,7 +125,7 @@ import Testing
     @Test(
         .enabled(
             if: Python.path != nil, "no Python with huggingface_hub at MAFIN_PYTHON or in ~/.cache/mafin-peers/venv"))
-    func whatPythonPulledIsFound() async throws {
+    func filesPulledByPythonAreFound() async throws {
         let python = try #require(Python.path)
         try await TemporaryFolder.with { folder in
             let server = try HubServer()
@@ -174,7 +174,8 @@ import Testing
             let server = try HubServer(contents: cutting(3, after: 50_000))
             defer { server.stop() }
             try expectWhole(try await hub(server, folder).pull(HubServer.repository))
-            // A client may drop what had arrived and was not yet read when the connection broke, never more.
+            // When the connection breaks, a client may lose the bytes that had arrived and were not yet read, and no
+            // others.
             let starts = server.contents.requests.map { request in
                 request.headers["range"].flatMap { Int($0.dropFirst("bytes=".count).dropLast()) } ?? 0
             }
@@ -252,7 +253,7 @@ import Testing
         }
     }
 
-    @Test func passingFailuresAreAskedAgain() async throws {
+    @Test func temporaryFailuresAreRetried() async throws {
         try await TemporaryFolder.with { folder in
             let server = try HubServer { request in
                 switch request.number {
@@ -447,7 +448,7 @@ import Testing
                 location: HubLocation(endpoint: "http://hub.invalid", cache: folder.url),
                 connection: ConnectionSettings(proxy: proxy.url))
             await #expect(throws: ProviderError.self) { try await hub.pull("org/tiny-encoder") }
-            // The client tunnels plain HTTP too.
+            // The client uses a CONNECT tunnel for plain HTTP, too.
             #expect(proxy.requests.first?.method == "CONNECT" && proxy.requests.first?.target == "hub.invalid:80")
         }
     }
@@ -460,7 +461,7 @@ import Testing
             let plain = try location(["HOME": folder.url.path])
             #expect(plain.endpoint == "https://huggingface.co" && plain.token == nil && !plain.isOffline)
             #expect(plain.cache.path == folder.url.path + "/.cache/huggingface/hub")
-            // Encoders are found or not, wherever the command is run.
+            // Whether an encoder is found does not depend on the working directory.
             #expect(plain.modelFolders.isEmpty)
 
             try folder.write("hf_file\n", to: "home/token")

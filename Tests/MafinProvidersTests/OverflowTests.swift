@@ -9,7 +9,7 @@ import Testing
 @testable import MafinProviders
 
 @Suite struct OverflowTests {
-    /// A server that takes so many words.
+    /// A server with a limit on the number of words.
     private func server(_ limit: Int) throws -> EmbeddingServer {
         try EmbeddingServer { call in
             call.texts.contains { $0.split(separator: " ").count > limit }
@@ -98,7 +98,7 @@ import Testing
         }
     }
 
-    /// Nobody knows a limit: refusals tell, and pieces shrink until they are taken.
+    /// The limit is not known: after each refusal the pieces get shorter, until the server accepts them.
     @Test(arguments: [OverflowPolicy.truncate, .splitMean])
     func limitsThatOnlyRefusalsTell(policy: OverflowPolicy) async throws {
         try await TemporaryFolder.with { folder in
@@ -125,7 +125,7 @@ import Testing
         }
     }
 
-    /// Nobody knows the limit and most texts are beyond it: what refusals teach holds for all.
+    /// The limit is not known and most texts exceed it: what one refusal shows is used for all texts.
     @Test(arguments: [OverflowPolicy.truncate, .splitMean])
     func aLimitThatMostTextsExceedIsLearned(policy: OverflowPolicy) async throws {
         try await TemporaryFolder.with { folder in
@@ -135,7 +135,7 @@ import Testing
             let vectors = try await box(server, folder, policy, limit: nil).embed(items(texts), as: .document)
             #expect(vectors.rows == 800 && Set(server.paid).count == server.paid.count)
             #expect(server.paid.allSatisfy { $0.split(separator: " ").count <= 20 })
-            // The pieces that are taken are not much shorter than they must be.
+            // The accepted pieces are not much shorter than necessary.
             let pieces = server.paid.filter { !$0.hasPrefix("short") }
             #expect(policy == .splitMean || pieces.allSatisfy { $0.split(separator: " ").count >= 8 })
             #expect(server.requests.count - server.paid.count / 4 < 5000)
@@ -175,7 +175,7 @@ import Testing
         #expect(pieces == expected && pieces.joined() == text)
     }
 
-    /// Ollama's trap: long texts are cut without a word, and only the count of tokens shows it.
+    /// Ollama's trap: the server truncates long texts without an error, and only the token count shows it.
     @Test func silentTruncationIsWarnedOf() async throws {
         let messages = Messages()
         let server = try EmbeddingServer(.ollama) { call in

@@ -34,7 +34,7 @@ import Testing
             }
             #expect(plan.toAsk == 501 && plan.parts.map(\.distinct) == [500, 1])
             #expect(plan.requests == 6 + 1)  // 96 texts to a request
-            // 2,000 texts a minute, each counted as a request.
+            // The limit is 2,000 texts a minute, each counted as a request.
             #expect(abs((plan.minutes ?? 0) - 501.0 / 2000) < 1e-9)
             #expect(abs((plan.cost ?? 0) - Double(plan.tokens) * 0.12 / 1e6) < 1e-12)
             #expect(plan.summary.contains("at most \(plan.tokens) tokens (estimated)"), "\(plan.summary)")
@@ -90,7 +90,7 @@ import Testing
         }
     }
 
-    /// A run whose pieces are all cached plans nothing, and asks nothing.
+    /// A run whose pieces are all cached plans no cost, and sends no request.
     @Test(arguments: [OverflowPolicy.truncate, .splitMean], [nil, 12, 40])
     func piecesOfLongTextsAreFoundAgain(policy: OverflowPolicy, limit: Int?) async throws {
         try await TemporaryFolder.with { folder in
@@ -100,7 +100,7 @@ import Testing
                     ? .text(#"{"error":{"message":"maximum context length is 10 tokens"}}"#, status: 400) : nil
             }
             defer { server.stop() }
-            // Some are too long by their bytes, some only by the server's count, and parts of some by both.
+            // Some texts are too long by their bytes, some only by the server's count, and parts of some by both.
             let texts =
                 (0..<20).map { "short \($0)" }
                 + (0..<20).map { n in (0..<13).map { "\(n)a\($0)" }.joined(separator: " ") }
@@ -155,7 +155,7 @@ import Testing
         #expect(words.contains("nothing was sent") && server.requests.isEmpty, "\(words)")
     }
 
-    @Test func whatIsSpentTogetherIsLimitedTogether() async throws {
+    @Test func blackBoxesWithSharedSpendingHaveOneLimit() async throws {
         let server = try EmbeddingServer()
         defer { server.stop() }
         let spending = Spending(limit: SpendingLimit(requests: 1))
@@ -166,7 +166,7 @@ import Testing
         #expect(boxes[1].spent.requests == 1 && boxes[1].spendingLimit.requests == 1)
     }
 
-    /// A server that wants to be asked later than anybody waits for: the error says when.
+    /// The server asks for a wait longer than the client's limit: the error says when to try again.
     @Test func theDelayThatAServerAsksForIsInTheError() async throws {
         let server = try EmbeddingServer { _ in
             .text(#"{"error":{"message":"slow down"}}"#, status: 429, headers: ["retry-after": "7"])

@@ -74,7 +74,8 @@ import Testing
         #expect(usual.identity == other.identity)  // the same vectors: nothing is paid twice
     }
 
-    /// What is sent besides the texts is part of what a vector is known by, where it is not what the library sends.
+    /// Fields of a request other than the texts are part of a vector's key, unless they are those that the library
+    /// sends by default.
     @Test func requestsOfOnesOwnHaveVectorsOfTheirOwn() throws {
         func request(_ profile: ProviderProfile, _ headers: [String: String] = [:], model: String = "m") throws
             -> String?
@@ -98,7 +99,7 @@ import Testing
         #expect(try request(openAI, ["X-Revision": "2"]) != nil)
         #expect(try request(openAI, ["X-Revision": "2"]) != request(openAI, ["x-revision": "3"]))
         #expect(try request(openAI, ["Authorization": "Bearer abc", "OpenAI-Organization": "org"]) == nil)
-        // One of the user's own that asks as the library does.
+        // A profile of the user's whose requests equal those of the library.
         let house = try ProfileCatalog.builtIn.reading("name = \"house\"\nextends = \"cohere\"")
         #expect(try request(house) == nil)
         var (old, new) = (EmbeddingCacheTests.identity, EmbeddingCacheTests.identity)
@@ -238,7 +239,7 @@ import Testing
         #expect(path(["HOME": "/h"]) == "/h/.config/mafin/providers")
     }
 
-    // MARK: - A server of which nobody here has heard
+    // MARK: - A server without a built-in profile
 
     @Test func aProfileAloneIsEnoughForAStrangeServer() async throws {
         let server = try StubHTTPServer { request in

@@ -6,7 +6,8 @@ import MafinTestSupport
 import Synchronization
 import Testing
 
-/// What servers really do (see the list of compatibility traps): for each, what the user gets, and that nothing is paid for twice.
+/// Behaviour of real servers (see the list of compatibility traps). Each test checks the user's result, and that
+/// nothing is paid for twice.
 @Suite struct ProviderBlackBoxTests: MisbehavingServer {
     typealias Response = StubHTTPServer.Response
 
@@ -80,7 +81,7 @@ import Testing
         let gauge = Gauge()
         let server = try EmbeddingServer { _ in
             gauge.enter()
-            // Nobody is answered before the sixth is there (or has had ten seconds to come).
+            // No request is answered before the sixth has arrived, or ten seconds have passed.
             for _ in 0..<1000 where gauge.highest < 6 { Thread.sleep(forTimeInterval: 0.01) }
             Thread.sleep(forTimeInterval: 0.02)
             gauge.leave()
@@ -124,7 +125,7 @@ import Testing
         let box = try server.blackBox(concurrency: 1)
         let vectors = try await box.embed(items(Self.texts), as: .document)
         #expect(close(vectors.values, EmbeddingServer.vectors(Self.texts)))
-        // Only the first batch had to find out.
+        // Only the first batch was sent twice.
         #expect(server.requests.filter { $0.json?["encoding_format"] as? String == "base64" }.count == 1)
         #expect(server.requests.count == 4)
     }
@@ -242,7 +243,8 @@ import Testing
             #expect(text.hasSuffix("/v1/embeddings answered \(status): \(words)"), "\(text)")
             #expect(requests == 1)
         }
-        // A text could be to blame for a 400: when two of them are refused alone and nothing is answered, it is not the texts.
+        // One text may be the reason for a status 400. If two texts are each refused alone and no text is answered, the
+        // client takes the whole call to be at fault.
         let (text, requests) = try await failure { _ in .text(body, status: 400) }
         #expect(text.hasSuffix("/v1/embeddings answered 400: \(words)"), "\(text)")
         #expect(requests <= 4)

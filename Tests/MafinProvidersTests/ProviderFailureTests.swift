@@ -6,7 +6,7 @@ import MafinTestSupport
 import Synchronization
 import Testing
 
-/// What servers really do when they cannot or will not answer, and how calls end: what the user sees, and what is paid for.
+/// Failures of real servers, and the end of calls: checks the user's error message and what is paid for.
 @Suite struct ProviderFailureTests: MisbehavingServer {
     typealias Response = StubHTTPServer.Response
 
@@ -99,10 +99,10 @@ import Testing
         #expect(server.requests.isEmpty)
     }
 
-    // MARK: - Trap 6: overload, dead connections, success that is none
+    // MARK: - Trap 6: overload, broken connections, errors with status 200
 
     @Test(arguments: [408, 409, 429, 499, 500, 502, 503, 504, 529])
-    func passingFailuresAreAskedAgain(status: Int) async throws {
+    func temporaryFailuresAreRetried(status: Int) async throws {
         try await expectAnswered { call in
             call.request.number % 2 == 0 ? .text("<html>upstream</html>", status: status, type: "text/html") : nil
         }
@@ -162,8 +162,8 @@ import Testing
         #expect(requests == 1)
     }
 
-    /// A proxy's page long after the first answer ends nothing; one that stays does.
-    @Test func pagesAmongAnswersAreAskedAgain() async throws {
+    /// One HTML page of a proxy, after the first answers, does not end the call; repeated pages do.
+    @Test func htmlPagesInsteadOfAnswersAreRetried() async throws {
         let server = try EmbeddingServer { call in
             [3, 5, 6].contains(call.request.number) ? .text("<html>Please log in</html>") : nil
         }
@@ -179,7 +179,7 @@ import Testing
         #expect(broken.requests.count < 20)
     }
 
-    /// One vector too few, again and again, for whichever request holds one text.
+    /// Each request that contains a certain text gets one vector too few.
     @Test func aTextThatMakesAnswersUnusableIsFound() async throws {
         let server = try EmbeddingServer { call in
             guard call.texts.contains("t21") else { return nil }
@@ -196,7 +196,7 @@ import Testing
         #expect(text.contains("'d21'") && got.withLock { $0 } == 39, "\(text)")
     }
 
-    /// Ollama answers a text that it takes for empty with 200 and no vector.
+    /// Ollama answers a text that it considers empty with status 200 and no vector.
     @Test func successWithoutAVectorNamesTheText() async throws {
         let server = try EmbeddingServer(.ollama) { call in
             guard call.texts.contains(" ") else { return nil }
@@ -216,7 +216,7 @@ import Testing
         #expect(text.contains("'d7'") && got.withLock { $0 } == 8, "\(text)")
     }
 
-    /// vLLM shortens vectors of Matryoshka models alone: no text is at fault.
+    /// vLLM shortens vectors only for Matryoshka models: no text is at fault.
     @Test func dimensionsThatAModelCannotGiveAreNoFaultOfTheTexts() async throws {
         let (text, requests) = try await failure(dimensions: 64) { _ in
             .text(
@@ -226,7 +226,7 @@ import Testing
         #expect(text.contains("does not support matryoshka representation") && requests <= 8, "\(text) \(requests)")
     }
 
-    /// Servers quote a key without the word before it; versions are no secrets.
+    /// Servers quote a key without the word "Bearer"; version numbers are not secret.
     @Test func keysInHeadersAreInNoMessage() async throws {
         let server = try EmbeddingServer(.ollama) { _ in
             .text(
@@ -244,7 +244,7 @@ import Testing
         #expect(text.hasSuffix("bad key [key] or [key] or [key], version 2023-06-01"), "\(text)")
     }
 
-    /// Openings of one model in one command share its limit.
+    /// Black boxes of one model in one command share its limit.
     @Test func modelsShareWhatMayBeSpent() async throws {
         let server = try EmbeddingServer()
         defer { server.stop() }
@@ -265,7 +265,7 @@ import Testing
         }
     }
 
-    @Test func cutConnectionsAreAskedAgain() async throws {
+    @Test func requestsOnBrokenConnectionsAreRetried() async throws {
         try await expectAnswered { call in
             switch call.request.number % 3 {
             case 0: .text(EmbeddingServer.answer(call.texts, base64: true), delivery: .cut(after: 60))
@@ -283,7 +283,7 @@ import Testing
         }
     }
 
-    @Test func silenceIsGivenUpAndAskedAgain() async throws {
+    @Test func requestsWithoutAnswerTimeOutAndAreRetried() async throws {
         try await expectAnswered(timeout: .milliseconds(400)) { call in
             call.request.number == 0 ? .text("", delivery: .silence(seconds: 3)) : nil
         }
@@ -299,7 +299,7 @@ import Testing
 
     // MARK: - Ends
 
-    @Test func whatWasInFlightWhenOneFailsIsStillHandedOver() async throws {
+    @Test func answersInFlightAtAFailureAreDelivered() async throws {
         let server = try EmbeddingServer { call in
             if call.texts.contains("bad") { return .text(#"{"error":"no"}"#, status: 403) }
             Thread.sleep(forTimeInterval: 0.2)  // answered after the refusal

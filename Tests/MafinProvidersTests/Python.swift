@@ -1,8 +1,8 @@
 import Foundation
 
-/// The Python of the comparison tools, where it is installed.
+/// The Python of the comparison tools, if it is installed.
 enum Python {
-    /// One that has `huggingface_hub`: at `MAFIN_PYTHON`, or in the environment that the benchmarks set up.
+    /// A Python that has `huggingface_hub`: at `MAFIN_PYTHON`, or in the environment that the benchmarks set up.
     static let path: String? = {
         let environment = ProcessInfo.processInfo.environment
         let candidates = [
@@ -16,7 +16,8 @@ enum Python {
 
     struct Failure: Error { let output: String }
 
-    /// Standard output of a run. On a thread of its own: Python takes seconds to start, and a test must not block the others.
+    /// The standard output of a run. It uses a thread of its own, because Python takes seconds to start and a test must
+    /// not block the others.
     static func run(_ python: String, _ arguments: [String]) async throws -> String {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {

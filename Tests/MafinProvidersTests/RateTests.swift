@@ -21,7 +21,7 @@ import Testing
     }
 
     @Test(arguments: ["", "soon", "1x", "-3", "s", "1s2"])
-    func whatIsNoLengthOfTime(text: String) { #expect(RetryPolicy.duration(text) == nil) }
+    func invalidDurations(text: String) { #expect(RetryPolicy.duration(text) == nil) }
 
     @Test func retryHints() {
         let now = Date(timeIntervalSince1970: 784_111_777 - 30)  // half a minute before the date below
@@ -71,7 +71,7 @@ import Testing
         #expect(complaint.namedLimit?.allowed == allowed && complaint.namedLimit?.sent == sent)
     }
 
-    /// What vendors call a quota or billing and mean a rate; in their own words.
+    /// Messages of vendors that say "quota" or "billing" but are about a rate limit.
     static let rates: [(body: String, header: String?)] = [
         (
             #"{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details. For more information on this error, head over to: https://ai.google.dev/gemini-api/docs/rate-limits. * Quota exceeded for metric: generativelanguage.googleapis.com/embed_content_free_tier_requests, limit: 100","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.Help","links":[]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"26s"}]}}"#,
@@ -112,7 +112,7 @@ import Testing
         #expect(ServerComplaint(status: 429, body: body.utf8).verdict() == .final)
     }
 
-    /// llama.cpp, tools/server: one text is longer than what it computes at once; status 500.
+    /// llama.cpp, tools/server: status 500 for a text that is longer than the server's physical batch.
     @Test func physicalBatchesAreABoundOfTexts() throws {
         let complaint = ServerComplaint(
             status: 500,
@@ -173,7 +173,7 @@ import Testing
 
     // MARK: - Buckets
 
-    /// Whatever is asked when, no window of a minute sees more than the rate, and the rate is used.
+    /// For any times of the requests, no window of a minute has more than the rate allows, and the rate is used fully.
     @Test(arguments: 0..<20)
     func noMinuteSeesMoreThanTheRate(seed: Int) {
         var random = RandomNumbers(seed: seed)
@@ -190,7 +190,7 @@ import Testing
         }
         for start in sent.indices {
             let minute = sent[start...].prefix { $0.time < sent[start].time + 60 }.reduce(0) { $0 + $1.amount }
-            // One request that is larger than what is left may straddle the border.
+            // One request larger than the remaining amount may cross the border of the window.
             #expect(minute <= Double(rate) + max(1, Double(rate) / 20), "\(minute) of \(rate)")
         }
         let total = sent.reduce(0) { $0 + $1.amount }
@@ -219,7 +219,7 @@ import Testing
                 options: options, transport: transport, time: time, ledger: ledger)
         }
         for box in boxes { _ = try await box.embed(items((0..<30).map { "t\($0)" }), as: .document) }
-        // 60 requests at 60 a minute: the first is free, the others a second (and a sixtieth) each.
+        // 60 requests at 60 a minute: the first does not wait, each of the others waits a second (and a sixtieth).
         #expect(time.now >= .seconds(58) && time.now < .seconds(64))
     }
 
@@ -235,7 +235,8 @@ import Testing
                     RequestCost(requests: 1, tokens: 100), account: "a", rates: rates)
                 waits.append(wait.inSeconds)
             }
-            // Ten requests a second, of which ten are there at once: the thirtieth waits about two seconds, whoever sends it.
+            // Ten requests a second, ten of them available at once: the thirtieth waits about two seconds, whichever
+            // task sends it.
             let passed = (ContinuousClock.now - start).inSeconds
             #expect(waits[..<8].allSatisfy { $0 == 0 } && waits[29] > 1.5 - passed && waits[29] < 2.2, "\(waits)")
             let sum = zip(waits, waits.dropFirst()).reduce(0) { $0 + max(0, $1.1 - $1.0) }
@@ -248,7 +249,7 @@ import Testing
         }
     }
 
-    @Test func whatAServerHasTaughtIsKnownToLaterRuns() async throws {
+    @Test func limitsLearnedFromAServerAreStoredForLaterRuns() async throws {
         try await TemporaryFolder.with { folder in
             let server = try EmbeddingServer { call in
                 if call.texts.count > 2 { return .text(#"{"error":"batch size too large"}"#, status: 413) }

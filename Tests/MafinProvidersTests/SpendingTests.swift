@@ -7,12 +7,12 @@ import Testing
 
 @testable import MafinProviders
 
-/// A limit on money holds whatever a server does, and what was never sent costs nothing.
+/// A spending limit holds whatever a server does, and requests that were never sent cost nothing.
 @Suite struct SpendingTests {
     private static let text = "how do statins work"
     private static let answer = EmbeddingServer.answer([text], base64: true)
 
-    /// At this price one request with the text costs 4 at most.
+    /// At this price one request with the text costs at most 4.
     private static var price: Double { 4e6 / Double(TokenEstimate.upperBound(of: text)) }
 
     // MARK: - Limits
@@ -43,7 +43,7 @@ import Testing
         #expect(server.requests.count == 1)
     }
 
-    @Test func aProbeKeepsToTheLimit() async throws {
+    @Test func aProbeStopsAtTheLimit() async throws {
         let server = try EmbeddingServer()
         defer { server.stop() }
         let box = try server.blackBox { $0.spending = SpendingLimit(requests: 1) }
@@ -55,7 +55,7 @@ import Testing
         #expect(words.contains("allowed") && server.requests.count == 1, "\(words)")
     }
 
-    /// What was begun before a limit was met is said.
+    /// The error names the jobs that were begun before the limit was reached.
     @Test func aBatchThatWouldCostTooMuchIsNotBegun() async throws {
         let server = try BatchServer()
         defer { server.stop() }
@@ -98,7 +98,7 @@ import Testing
             }
         }
 
-        /// Whether the vendor may bill a request that ends so, though nothing was counted.
+        /// Whether the vendor may bill a request that ends in this way, although it reported no token count.
         var isSpent: Bool {
             switch self {
             case .silence, .hangUp, .cut, .page, .noVectors, .gatewayTimeout: true
@@ -108,7 +108,7 @@ import Testing
     }
 
     @Test(arguments: Outcome.allCases)
-    func whatIsNotAnsweredCountsAsSpentUnlessItIsRefused(outcome: Outcome) async throws {
+    func unansweredRequestsCountAsSpentUnlessRefused(outcome: Outcome) async throws {
         let server = try EmbeddingServer { _ in outcome.response }
         defer { server.stop() }
         let box = try server.blackBox(attempts: 1, timeout: .milliseconds(300)) {
@@ -144,7 +144,7 @@ import Testing
 
     // MARK: - Days
 
-    /// A limit for a day holds for all who use a cache file, and after a restart.
+    /// A daily limit holds for all processes that use a cache file, and after a restart.
     @Test func aDayHasOneBudget() async throws {
         let server = try EmbeddingServer { _ in StubHTTPServer.Response(delivery: .silence(seconds: 5)) }
         defer { server.stop() }
@@ -172,7 +172,7 @@ import Testing
         }
     }
 
-    /// A budget is not the next day's, and a correction counts for the day of its request.
+    /// An amount counts only for its day, and a correction counts for the day of its request.
     @Test func daysAreCountedApart() async throws {
         try await TemporaryFolder.with { folder in
             let cache = try EmbeddingCache(file: folder.url.appendingPathComponent("cache.sqlite"))

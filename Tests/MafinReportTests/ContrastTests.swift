@@ -3,7 +3,7 @@ import Testing
 
 @testable import MafinReport
 
-/// WCAG 2.2: 1.4.3 (texts, 4.5 : 1) and 1.4.11 (marks, 3 : 1), computed from the colours themselves.
+/// WCAG 2.2: 1.4.3 (texts, 4.5 : 1) and 1.4.11 (marks, 3 : 1), computed from the colours.
 @Suite struct ContrastTests {
     struct Color {
         var red: Double
@@ -43,7 +43,7 @@ import Testing
 
     @Test func theFormulaIsWCAGs() throws {
         #expect(abs(try Color("#ffffff").contrast(Color("#000000")) - 21) < 1e-9)
-        // As webaim.org's checker says.
+        // Values of webaim.org's contrast checker.
         #expect(abs(try Color("#777777").contrast(Color("#ffffff")) - 4.48) < 0.005)
     }
 
@@ -60,12 +60,12 @@ import Testing
         for mark in [palette.blackBox, palette.neutral] {
             #expect(try Color(mark).contrast(grounds[0]) >= 3, "\(mark)")
         }
-        // Both parts of a bar lie side by side.
+        // The two parts of a bar are adjacent.
         #expect(try Color(palette.blackBox).contrast(Color(palette.accent)) >= 1.4)
     }
 
     @Test(arguments: [PlotTheme.light, PlotTheme.dark])
-    func wordsStayLegibleOnTheStrongestTint(_ palette: PlotPalette) throws {
+    func textIsLegibleOnTheStrongestTint(_ palette: PlotPalette) throws {
         for tint in [palette.accent, palette.loss] {
             let ground = try Color(tint).mixed(PageStyle.strongestTint, over: Color(palette.page))
             #expect(try Color(palette.ink).contrast(ground) >= 4.5)

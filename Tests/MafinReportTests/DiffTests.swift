@@ -35,11 +35,11 @@ import Testing
         #expect(difference.queries.map(\.isTopChanged) == [true, false, true, true])
         #expect(difference.changedTops == 3)
         #expect(difference.queries.map(\.overlap) == [1, 1, 1, 0])
-        // q1's c came from rank 3 to 1; q3's c left the first two.
+        // Document c rose from rank 3 to 1 for q1, and left the first two for q3.
         #expect(difference.queries[0].gained.map { [$0.firstRank, $0.secondRank] } == [[3, 1]])
         #expect(difference.queries[2].lost.map { [$0.firstRank, $0.secondRank] } == [[1, 4]])
         #expect(difference.queries[3].lost.map { [$0.firstRank, $0.secondRank] } == [[1, nil]])
-        // The tests are those of an evaluation.
+        // The statistical tests are those of an evaluation.
         let measured = try #require(difference.measured)
         let report = try EvaluationReport(
             split: "test", runs: [("a", before), ("b", after)], qrels: labels, baseline: "a", metrics: [metric])
@@ -62,7 +62,7 @@ import Testing
         #expect(difference.text().contains("without labels only ranks are compared"))
     }
 
-    @Test func nothingInCommonIsAnError() {
+    @Test func runsWithoutCommonQueriesAreAnError() {
         let other = Self.run([("x", ["a"])])
         #expect(
             throws: ReportError.incomparable(
@@ -74,7 +74,7 @@ import Testing
     }
 
     @Test func aPageOfTwoRuns() throws {
-        // Two runs of one name, as two folders hold them.
+        // Two runs with the same name, from two folders.
         let facts = try ComparisonFacts(
             first: ("mafin.run", before), second: ("mafin.run", after), qrels: labels, split: "test",
             metric: .reciprocalRank(cutoff: 10))

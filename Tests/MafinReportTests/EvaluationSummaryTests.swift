@@ -4,7 +4,7 @@ import MafinRetrieval
 import Testing
 
 @Suite struct EvaluationSummaryTests {
-    /// As `mafin evaluate --json` prints it, so that the names which scripts rely upon are tested along.
+    /// As `mafin evaluate --json` prints it. So the field names that scripts rely on are tested, too.
     private static let json = """
         {"split": "test", "baseline": "black-box", "queries": 323, "queriesWithoutRelevantDocument": 2, "systems": [
           {"name": "bm25", "metrics": {"nDCG@10": 0.3101, "Recall@100": 0.2500, "Success@1": 0.4},
@@ -72,7 +72,7 @@ import Testing
         #expect(try finding(0, "nDCG@10") == .worse)
         #expect(try finding(0, "Success@1") == .same)
         #expect(try finding(2, "nDCG@10") == .better)
-        // p = .03 alone would count; after the correction for two systems it does not.
+        // p = .03 would be significant alone; after the correction for two systems it is not.
         #expect(try finding(2, "Recall@100") == .notShown)
     }
 

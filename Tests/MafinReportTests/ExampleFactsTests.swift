@@ -29,13 +29,13 @@ import Testing
     @Test func winsAndLossesByTheirSize() {
         let facts = examples()
         #expect(facts.wins.map(\.queryId) == ["q1"])
-        // q4 has no answer any more: from 1 to 0; q3 from 1 to ¼.
+        // q4 loses its answer: from 1 to 0. q3 falls from 1 to ¼.
         #expect(facts.losses.map(\.queryId) == ["q4", "q3"])
         #expect(facts.losses.map(\.change) == [-1, -0.75])
         #expect((facts.balance.wins, facts.balance.ties, facts.balance.losses) == (1, 1, 2))
     }
 
-    @Test func rankingsKnowEachOther() {
+    @Test func rankingsHaveTheRanksOfTheOtherSystem() {
         let win = examples().wins[0]
         #expect(win.query == "text of q1" && win.relevantDocuments == 1)
         #expect(win.systemRanking.map(\.id) == ["c", "b", "a"])
@@ -54,7 +54,7 @@ import Testing
         (limits.count, limits.depth, limits.textLength) = (1, 2, 4)
         let facts = examples(limits)
         #expect(facts.losses.map(\.queryId) == ["q4"])
-        // Beyond the documents shown, places are known all the same.
+        // Ranks beyond the displayed documents are known, too.
         #expect(facts.wins[0].systemRanking.map(\.id) == ["c", "b"])
         #expect(facts.wins[0].systemRanking[0].otherRank == 3)
         #expect(facts.wins[0].documents["b"] == DocumentText(title: "", text: "docu", omittedCharacters: 6))

@@ -13,7 +13,7 @@ import Testing
         #expect(try ComparisonFacts(json: Data(minimal.utf8), path: "a.json") == SampleFacts.minimal)
     }
 
-    /// The names that scripts rely upon.
+    /// The field names that scripts rely on.
     @Test func jsonHasItsNames() throws {
         let object = try #require(
             JSONSerialization.jsonObject(with: Data(try SampleFacts.whole().json().utf8)) as? [String: Any])
@@ -35,7 +35,7 @@ import Testing
         #expect(Set(spread.keys) == ["values", "mean", "standardDeviation", "standardError"])
     }
 
-    /// What reads `mafin evaluate --json` reads a comparison too.
+    /// A script that reads `mafin evaluate --json` can read a comparison, too.
     @Test func aComparisonIsAnEvaluation() throws {
         let facts = SampleFacts.whole()
         let report = try JSONDecoder().decode(EvaluationReport.self, from: Data(try facts.json().utf8))
@@ -63,13 +63,13 @@ import Testing
         #expect(error.description.hasPrefix("r.json: "))
     }
 
-    @Test func numbersThatAreNoneAreRefused() {
+    @Test func nanCannotBeWrittenAsJSON() {
         var facts = SampleFacts.minimal
         facts.systems[0].metrics[SampleFacts.nDCG] = .nan
         #expect(throws: EncodingError.self) { try facts.json() }
     }
 
-    /// A prediction from one subset of labels a size says what its range does not include.
+    /// A prediction from one subset of labels per size says which variance its interval does not include.
     @Test(arguments: [1, 2]) func learningCurvesSayWhatIsUnknown(repeats: Int) throws {
         let curve = LearningCurve(
             labelled: Array(0..<100), sizes: [50, 100], repeats: repeats, bootstrap: PairedBootstrap(resamples: 50)
@@ -79,7 +79,7 @@ import Testing
         #expect(text.contains("how much the choice of labels matters") == (repeats == 1))
     }
 
-    /// Counts as numpy.histogram gives them for these borders.
+    /// Counts from numpy.histogram for these bin edges.
     @Test func histograms() throws {
         let scores = [0.11, 0.2, 0.25, 0.3, 0.35, 0.399, 0.4, 0.5, .nan]
         let histogram = try #require(ScoreHistogramFacts(title: "h", groups: [("a", scores), ("b", [0.6])], bins: 5))

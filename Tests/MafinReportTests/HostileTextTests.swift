@@ -4,7 +4,7 @@ import Testing
 
 @testable import MafinReport
 
-/// Texts that somebody else wrote.
+/// Hostile texts in the data.
 enum Hostile {
     static let texts = [
         "<script>alert('x')</script>", "\"'><img src=x onerror=alert(1)>", "</style></title><h1>taken over</h1>",
@@ -14,7 +14,7 @@ enum Hostile {
         "]]> <!-- --> <![CDATA[", "| `a` | *b* _c_ [d](javascript:alert(1)) \\ # e",
     ]
 
-    /// The text with all of them around it, and 10,000 characters without a space behind it.
+    /// The text with all of them around it, followed by 10,000 characters without a space.
     static func mangled(_ text: String) -> String {
         texts.joined(separator: " ") + " " + text + " " + String(repeating: "long<&", count: 1_700)
     }
@@ -28,7 +28,7 @@ enum Hostile {
         let page = try PageTree(html).root
         #expect(page.all("script").count == 1 && page.all("img").isEmpty && page.all("h1").count == 1)
         #expect(page.all("style").count == 1)
-        // The same elements as with harmless texts, but for the ends on demand of what is now long.
+        // The same elements as with harmless texts, except for the collapsed rest of long texts.
         func names(_ page: PageTree.Node) -> [String: Int] {
             var counts: [String: Int] = [:]
             for node in page.descendants
@@ -50,7 +50,7 @@ enum Hostile {
         let rest = try #require(passage.all("details").first)
         #expect(rest.attributes["open"] == nil)
         #expect(passage.all("span")[0].text.count == 600)
-        // Nothing is lost: start and rest are the whole, with control characters replaced.
+        // Nothing is lost: the start and the rest make the whole text, with control characters replaced.
         let whole = passage.all("span")[0].text + rest.all("span")[0].text
         #expect(whole.count > 10_000 && whole.contains("long<&long<&") && whole.contains("<script>alert('x')</script>"))
     }
@@ -64,7 +64,7 @@ enum Hostile {
                 guard let node else { return false }
                 return node.attributes["dir"] == "auto" || isIsolated(node.parent)
             }
-            // Headings, settings and reasons are the user's own words; what the data brought stands by itself.
+            // Headings, settings and reasons are the user's own words and need no isolation; texts of the data do.
             guard ["dd", "dt", "span", "p", "a"].contains(node.name), node.parent?.name != "caption" else { continue }
             #expect(isIsolated(node), "\(node.name) \(node.attributes)")
         }
@@ -74,7 +74,7 @@ enum Hostile {
         let lines = SampleFacts.whole(foreign: Hostile.mangled).markdown().split(
             separator: "\n", omittingEmptySubsequences: false)
         for line in lines {
-            // Outside code, no tag and no link begins.
+            // Outside code, no tag and no link may begin.
             #expect(!line.replacing("\\<", with: "").replacing(/<br>/, with: "").contains("<script"))
             #expect(!line.contains("[d](javascript"))
         }

@@ -30,7 +30,7 @@ import Testing
         #expect(LeakFacts(report, leftOut: 3, isAllowed: false).method.contains("3 queries were left out"))
     }
 
-    @Test func whatIsApartIsClean() throws {
+    @Test func splitsWithoutCommonTextsHaveNoLeak() throws {
         let report = LeakReport(
             collection, learned: [try collection.qrels(split: "train")], measured: try collection.qrels(split: "clean"))
         let facts = LeakFacts(report, leftOut: 0, isAllowed: true)

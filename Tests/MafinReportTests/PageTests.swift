@@ -33,7 +33,7 @@ import Testing
         #expect(page.all("svg").isEmpty)
     }
 
-    @Test func whatAWholeComparisonLacksIsNamed() throws {
+    @Test func missingSectionsAreListed() throws {
         var facts = facts
         (facts.learningCurve, facts.leaks, facts.examples) = (nil, nil, nil)
         let left = try #require(try page(facts).all("section").first { $0.attributes["id"] == "left-out" })
@@ -73,7 +73,7 @@ import Testing
             for row in table.all("tbody")[0].all("tr") { #expect(row.children.first?.name == "th") }
             let widths = Set(table.all("tr").map(\.children.count))
             #expect(widths.count == 1, "rows of \(widths) cells in \(table.all("caption")[0].text)")
-            // It scrolls in a box of its own, which the keyboard reaches.
+            // It scrolls in its own box, which can be reached with the keyboard.
             #expect(
                 table.parent?.attributes["tabindex"] == "0" && table.parent?.attributes["aria-label"]?.isEmpty == false)
         }
@@ -97,7 +97,7 @@ import Testing
         }
     }
 
-    /// Whatever a collection's texts hold, the browser runs nothing but the page's own script.
+    /// Whatever the texts of a collection contain, the browser runs only the page's own script.
     @Test(arguments: [false, true]) func policyAllowsNothingButItsOwn(isHostile: Bool) throws {
         let page = try page(isHostile ? SampleFacts.whole(foreign: Hostile.mangled) : facts)
         let head = page.all("head")[0]
@@ -110,7 +110,7 @@ import Testing
             let digest = Data(ContentHash.sha256(Data(element.text.utf8))).base64EncodedString()
             #expect(policy.contains("\(directive) 'sha256-\(digest)'"))
         }
-        // The policy comes first, and nothing in the page needs more than it allows.
+        // The content security policy comes first, and the page needs nothing that it forbids.
         #expect(head.children.firstIndex { $0.attributes["http-equiv"] != nil } ?? 9 < 2)
         #expect(page.descendants.allSatisfy { $0.attributes["style"] == nil })
     }
@@ -118,7 +118,7 @@ import Testing
     @Test func nothingComesFromTheNetwork() throws {
         let page = try page(facts)
         for node in page.descendants {
-            // The digests of a policy are in base 64, which knows slashes.
+            // The digests of a policy are in base64, which can contain slashes.
             for (name, value) in node.attributes where !name.hasPrefix("xmlns") && !value.hasPrefix("default-src") {
                 #expect(!value.contains("//"), "\(node.name) \(name)=\(value)")
             }
@@ -130,7 +130,7 @@ import Testing
         }
     }
 
-    /// Every figure of the facts, as the page writes it.
+    /// Every number of the facts, as the page writes it.
     @Test func everyFigureIsThere() throws {
         let page = try page(facts)
         func text(_ id: String) throws -> String {
@@ -206,7 +206,7 @@ import Testing
                 return widths.blackBox + widths.local
             }
             longest = max(longest, lengths[0], lengths[1])
-            // As the totals differ, so do the lengths.
+            // The lengths differ in proportion to the totals.
             let totals = [a, b].map { $0.parts?.total ?? 0 }
             #expect((totals[0] < totals[1]) == (lengths[0] < lengths[1] - 1e-12))
         }

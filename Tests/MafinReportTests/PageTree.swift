@@ -4,14 +4,14 @@ import Foundation
     import FoundationXML
 #endif
 
-/// A page as a tree, read by an XML parser: what is not well-formed is an error.
+/// A page as a tree, read by an XML parser: a page that is not well-formed is an error.
 final class PageTree: NSObject, XMLParserDelegate {
     /// An element with its children and the text between them.
     final class Node {
         let name: String
         let attributes: [String: String]
         var children: [Node] = []
-        /// All text inside, that of children too.
+        /// All text inside, including that of children.
         var text = ""
         let parent: Node?
 
@@ -21,7 +21,7 @@ final class PageTree: NSObject, XMLParserDelegate {
             self.parent = parent
         }
 
-        /// All elements of a name inside, in the order of the page.
+        /// All descendants with the given name, in the order of the page.
         func all(_ name: String) -> [Node] { descendants.filter { $0.name == name } }
 
         var descendants: [Node] { children.flatMap { [$0] + $0.descendants } }

@@ -26,7 +26,7 @@ import Testing
                 let ticks = NiceTicks.ticks(in: low * scale...high * scale, count: count)
                 let span = (high - low) * scale
                 #expect(ticks.allSatisfy { $0 >= low * scale - 1e-9 * span && $0 <= high * scale + 1e-9 * span })
-                // Between half and twice as many as asked for, one more for the end.
+                // Between half and twice as many as requested, and one more for the end.
                 #expect(ticks.count >= count / 2 && ticks.count <= 2 * count + 1)
                 let steps = zip(ticks, ticks.dropFirst()).map { $1 - $0 }
                 #expect(steps.allSatisfy { abs($0 - steps[0]) < 1e-6 * steps[0] })
@@ -46,7 +46,7 @@ import Testing
         #expect([-1, 1, 3].map(linear.fraction) == [0, 0.5, 1])
         let logarithmic = PlotScale(10...1000, .logarithmic)
         #expect(abs(logarithmic.fraction(100) - 0.5) < 1e-12)
-        // One value stands in the middle.
+        // A single value is in the middle.
         #expect(PlotScale(0.4...0.4).fraction(0.4) == 0.5)
         #expect(abs(PlotScale(7...7, .logarithmic).fraction(7) - 0.5) < 1e-12)
         #expect(PlotScale(0...0).fraction(0) == 0.5)
@@ -56,7 +56,7 @@ import Testing
         let scale = PlotScale(covering: [2, 4, .nan, .infinity], margin: 0.25)
         #expect(scale.domain == 1.5...4.5)
         #expect(PlotScale(covering: [2, 4], landmarks: [0], margin: 0).domain == 0...4)
-        // Room below the smallest value does not go below a landmark.
+        // The margin below the smallest value does not go below a reference value.
         #expect(PlotScale(covering: [1, 101], landmarks: [0], margin: 0.1).domain == 0...111)
         #expect(PlotScale(covering: []).domain == 0...1)
         #expect(PlotScale(covering: [0, 10, 1000], .logarithmic, margin: 0).domain == 10...1000)
@@ -72,7 +72,7 @@ import Testing
         #expect(TickFormat.duration.texts([0, 5400, 7200]) == ["0", "1.5 h", "2 h"])
     }
 
-    @Test func labelsKeepTheirDistance() {
+    @Test func labelsHaveAMinimumDistance() {
         var generator = RandomGenerator(seed: 1)
         for count in 1...12 {
             let wanted = (0..<count).map { _ in Double.random(in: -20...220, using: &generator) }
@@ -81,10 +81,10 @@ import Testing
             for (a, b) in zip(sorted, sorted.dropFirst()) { #expect(b - a >= 12 - 1e-9, "\(wanted)") }
             #expect(places.allSatisfy { $0 >= -1e-9 && $0 <= 200 + 1e-9 })
         }
-        // Labels that do not touch stay where they are; those that do move by as much up as down.
+        // Labels that do not overlap stay in place; labels that overlap move up and down by equal amounts.
         #expect(LabelPlacement.spread([10, 150, 60], gap: 12, in: 0...200) == [10, 150, 60])
         #expect(LabelPlacement.spread([100, 100, 100], gap: 10, in: 0...200) == [90, 100, 110])
-        // More than the range holds: evenly.
+        // More labels than the range has room for: evenly spaced.
         #expect(LabelPlacement.spread([5, 5, 5, 5, 5], gap: 100, in: 0...200) == [0, 50, 100, 150, 200])
         #expect(LabelPlacement.spread([], gap: 1, in: 0...1).isEmpty)
     }
@@ -98,7 +98,7 @@ import Testing
     }
 
     @Test func textsAreMeasured() {
-        // As Pillow measures them in Liberation Sans at 100 px: 222.3 and 334.
+        // Pillow measures 222.3 and 334 in Liberation Sans at 100 px.
         #expect(abs(TextMetrics.width("1234", fontSize: 100) - 222.4) < 0.5)
         #expect(TextMetrics.width("日本", fontSize: 10) == 20)
         #expect(TextMetrics.width("", fontSize: 10) == 0)
@@ -139,7 +139,7 @@ import Testing
             }
         }
         #expect(numbers > 50)
-        // Labels at the ends of lines do not run out of the drawing.
+        // Labels at the ends of lines stay inside the drawing.
         for label in root.all("text").filter({ ["first", "second"].contains($0.text) }) {
             let x = try #require(Double(label.attributes["x"] ?? ""))
             #expect(x + TextMetrics.width(label.text, fontSize: 12) <= width)
@@ -155,7 +155,7 @@ import Testing
         let root = try PageTree(plot.svgFile(width: 640)).root
         let line = try #require(root.all("path").first { $0.classes.isSuperset(of: ["line", "accent"]) })
         #expect(line.attributes["d"]?.hasPrefix("M\(coordinate(frame.x(0))) \(coordinate(frame.y(-1)))L") == true)
-        // Two lines that end almost together have names that do not touch.
+        // The names of two lines that end close together do not overlap.
         let names = root.all("text").filter { ["first", "second"].contains($0.text) }
             .compactMap { Double($0.attributes["y"] ?? "") }
         #expect(names.count == 2 && abs(names[0] - names[1]) >= PlotFrame.lineHeight - 0.01)
@@ -189,7 +189,7 @@ import Testing
             rows: [.init(label: "a", losses: 10, ties: 5, wins: 30), .init(label: "b", losses: 0, ties: 45, wins: 0)])
         let root = try PageTree(balance.svg(width: 700, isNamed: false).source).root
         let widths = root.all("rect").compactMap { Double($0.attributes["width"] ?? "") }
-        // A bar is as long as its count says, but for the hair of ground at the line.
+        // The length of a bar is proportional to its count, except for the narrow gap at the line.
         #expect(widths.count == 4 && abs((widths[1] + 1) / (widths[0] + 1) - 3) < 0.01 && widths[2] == 0)
     }
 }

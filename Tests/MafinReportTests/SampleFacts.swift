@@ -7,11 +7,11 @@ import MafinRetrieval
 @testable import MafinPipeline
 @testable import MafinReport
 
-/// A comparison with every section, made up: no number of it was measured.
+/// An invented comparison with every section: none of its numbers was measured.
 enum SampleFacts {
     static let nDCG = Metric.nDCG(cutoff: 10)
 
-    /// All sections; `foreign` passes through every text that comes from somebody else's data.
+    /// All sections; `foreign` is applied to every text that comes from the data.
     static func whole(queries count: Int = 60, foreign: (String) -> String = { $0 }) -> ComparisonFacts {
         let values = perQuery(count)
         var facts = ComparisonFacts(
@@ -41,7 +41,7 @@ enum SampleFacts {
         return facts
     }
 
-    /// No more than what there always is.
+    /// Only the sections that every comparison has.
     static var minimal: ComparisonFacts {
         ComparisonFacts(
             title: "Nothing but means", split: "dev", baseline: "black-box", queries: 1,
@@ -190,7 +190,7 @@ enum SampleFacts {
         ].compactMap(\.self)
     }
 
-    /// A curve that nears `last`.
+    /// A curve that approaches `last`.
     private static func course(_ start: Int, from first: Double, to last: Double, every scale: Double)
         -> [TrainingCurve.Point]
     {

@@ -29,7 +29,7 @@ import Testing
         #expect(Set(widths) == [7])
     }
 
-    /// A document or a server must not be able to clear the screen, set the title, or turn a line around.
+    /// A document or a server must not be able to clear the screen, set the title, or reverse a line.
     @Test func cellsCannotSteerTheTerminal() {
         var table = Table(columns: [.init("text"), .init("n", .right)])
         table.append(["\u{1B}[2J\u{1B}]0;title\u{7}\r\u{9B}31m\u{202E}abc\u{7F}", "1"])
@@ -71,7 +71,7 @@ import Testing
         #expect(table.markdown().contains("| x\\|y<br>z |"))
     }
 
-    /// Widths as the terminals' own tables have them (Unicode East Asian Width, wcwidth).
+    /// Widths from the tables that terminals use (Unicode East Asian Width, wcwidth).
     @Test(arguments: [
         ("", 0), ("abc", 3), ("é", 1), ("e\u{301}", 1), ("ﬁ", 1), ("日本語", 6), ("한글", 4), ("ｱ", 1), ("Ａ", 2), ("…", 1),
         ("█░", 2),

@@ -5,7 +5,7 @@ import Testing
 @testable import MafinReport
 @testable import MafinRetrieval
 
-/// What a user is told of each verdict.
+/// The text that a user gets for each verdict.
 @Suite struct VerdictFactsTests {
     private static let metric = Metric.nDCG(cutoff: 10)
     private static let means = [
@@ -84,7 +84,7 @@ import Testing
             found.reason.contains("Mafin is worse than NUDGE-N, the best on dev that trains no encoder (.450): −.050"))
     }
 
-    @Test func notBeingAbleToTell() {
+    @Test func aDifferenceThatIsNotSignificantGivesCannotTell() {
         let found = words(
             ComparisonVerdict(
                 decision: .cannotTell, artefact: "mafin", primary: test("mafin", "black-box", p: 0.055),
@@ -97,7 +97,7 @@ import Testing
             found.notes?.last == "About 2,345 labelled test queries would be needed to show a difference of this size.")
     }
 
-    @Test func whatNoCommandServesIsSaid() {
+    @Test func theTextSaysThatNoCommandServesAComposition() {
         let found = words(
             ComparisonVerdict(
                 decision: .ship, artefact: "mafin", primary: test("mafin", "black-box"),

@@ -83,7 +83,7 @@ import Testing
             #expect(try reader.next()?.id == "2")
             #expect(try reader.next() == nil)
 
-            // A download that was cut off must not pass for a smaller corpus.
+            // A truncated download must not be read as a smaller corpus.
             let file = folder.appendingPathComponent("corpus.jsonl.gz")
             try compressed.dropLast(12).write(to: file)
             #expect(
@@ -235,7 +235,7 @@ import Testing
         }
     }
 
-    @Test func nothingThereIsSaid() {
+    @Test func aMissingPathIsNamed() {
         let nowhere = URL(fileURLWithPath: "/nonexistent/data")
         #expect(
             throws: RetrievalError.missingFile(

@@ -1,7 +1,7 @@
 import MafinRetrieval
 import Testing
 
-/// Another evaluation package on the same runs: its metrics, its randomization test, its fusions.
+/// Compares metrics, randomization tests and fusions with another evaluation package on the same runs.
 @Suite struct ComparisonWithRanxTests {
     private static func run(_ rankings: [String: [String: Float]]) -> Run {
         var run = Run()
@@ -32,7 +32,7 @@ import Testing
             let differences = second.differences(from: first, in: metric)
             let p = PairedRandomizationTest(permutations: 100_000, seed: 3).pValue(of: differences)
             for (package, theirs) in try #require(golden.p[metric.description]) {
-                // Five standard errors of both shares.
+                // Five standard errors of the difference of the two p.
                 let tolerance = 5 * (theirs * (1 - theirs) * (1 / 100_000 + 1 / 200_000)).squareRoot() + 2e-5
                 #expect(abs(p - theirs) < tolerance, "\(metric): \(p), \(package) \(theirs)")
             }
@@ -65,7 +65,7 @@ import Testing
         let fused = Run(reciprocalRankFusion: [a, b])
         #expect(fused["q"]?.map(\.id) == ["y", "x"] && fused["r"]?.map(\.id) == ["z"])
         #expect(Run(reciprocalRankFusion: [a, b], count: 1)["q"]?.map(\.id) == ["y"])
-        // The lists are cut to what each holds: y has the least score of a and x none of b.
+        // Each score is normalized within its own list: y has the least score of a, and x no score in b.
         let weighted = Run(weightedSum: [a, b], weights: [0.4, 0.6])
         #expect(weighted["q"]?.map(\.id) == ["x", "y"])
     }

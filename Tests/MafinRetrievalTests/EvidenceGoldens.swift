@@ -1,4 +1,4 @@
-/// What scipy and ranx say, written by Tools/write_evidence_goldens.py.
+/// Results of scipy and ranx, written by Tools/write_evidence_goldens.py.
 struct EvidenceGoldens: Decodable {
     struct Planning: Decodable {
         struct Quantile: Decodable {

@@ -133,7 +133,7 @@ import Testing
         #expect(Set(all.keys) == [.seenDocuments])
     }
 
-    @Test func theTwinOfAKnownDocumentIsNotNew() throws {
+    @Test func aDocumentWithTheTextOfALearnedOneIsNotNew() throws {
         let learned = try collection.qrels(split: "train")
         let measured = try collection.qrels(split: "test")
         let partition = QueryPartition(

@@ -33,14 +33,15 @@ import Testing
         #expect(abs(line.level - 0.011222289709862387) < 1e-12)
     }
 
-    /// A world in which the gain is known at every size: its forecasts must hold the truth.
+    /// Simulated data whose true gain is known at every size: the forecast intervals must contain it as often as they
+    /// say.
     @Test func forecastsHoldTheTruth() throws {
         func truth(_ size: Int) -> Double { 0.06 - 0.25 * pow(Double(size), -0.4) }
         var generator = RandomGenerator(seed: 17)
         let (trials, queries) = (60, 150)
         var (held, heldIncrease) = (0, 0)
         for trial in 0..<trials {
-            // What is easy for one size is easy for the others: errors of the points go together.
+            // A query's difficulty is the same at all sizes, so the errors of the points are correlated.
             let ease = (0..<queries).map { _ in 0.1 * Double(generator.normal()) }
             let curve = LearningCurve(
                 labelled: Array(0..<1_000), sizes: LearningCurve.sizes(upTo: 1_000), repeats: 2,
@@ -67,9 +68,9 @@ import Testing
         }
         #expect(curve([100]).doubled == nil)
         let doubled = curve([25, 100]).doubled
-        // One subset a size says nothing of the variance between subsets.
+        // One subset per size does not show the variance between subsets.
         #expect(doubled?.includesSubsets == false)
-        // On a straight line over log n the forecast is the line itself, and all resamples agree.
+        // If the gains lie on a straight line over log n, the forecast is on that line and all resamples agree.
         #expect(abs((doubled?.gain.mean ?? 0) - log(200)) < 1e-9)
         #expect(abs((doubled?.increase.low ?? 0) - log(2)) < 1e-9 && abs((doubled?.increase.high ?? 0) - log(2)) < 1e-9)
     }

@@ -37,7 +37,8 @@ import Testing
             TextAnalyzer(stopWords: [], stems: false).terms(in: "The Pumps of a pump") == [
                 "the", "pumps", "of", "pump",
             ])
-        // As Python's str.lower: a capital sigma ends a word in its final form, but only after another letter.
+        // As Python's str.lower: a capital sigma at the end of a word becomes a final sigma, but only after another
+        // letter.
         let analyzer = TextAnalyzer(stopWords: [], stems: false)
         #expect(analyzer.terms(in: "ΟΔΟΣ, ΣΟΦΟΣ 1Σ ΣΣ") == ["οδος", "σοφος", "1σ", "σς"])
         #expect(StopWords.english.count == 33)
@@ -72,7 +73,7 @@ import Testing
         let index = InvertedIndex(texts: goldens.texts)
         let ids = goldens.texts.indices.map { "d\($0)" }
         let queries = goldens.queries.enumerated().map { Query(id: "q\($0)", text: $1) }
-        // Labels that the setting (.9, .4) ranks best by construction: its own first document.
+        // The relevant document of each query is the first one under the setting (.9, .4), so this setting is the best.
         var qrels = Qrels()
         for (row, scores) in goldens.tuned.enumerated() where (scores.max() ?? 0) > 0 {
             let best = scores.indices.max { (scores[$0], -$0) < (scores[$1], -$1) } ?? 0
@@ -83,7 +84,7 @@ import Testing
             index: index, queries: queries, qrels: qrels, documentIds: ids, metric: metric,
             settings: [(3, 1), (0.9, 0.4), (1.5, 0.75)])
         #expect(found.value == 1)
-        // The first of equal ones; every setting before it is worse.
+        // The first of equal settings is chosen; every earlier setting is worse.
         for (k1, b) in [(3.0, 1.0), (0.9, 0.4), (1.5, 0.75)] {
             let run = Run(
                 BM25(index: index, k1: k1, b: b).rankings(of: goldens.queries, count: 10),
@@ -110,7 +111,7 @@ import Testing
         #expect(BM25(texts: ["pump"]).ranking(of: "pumps", count: 0).isEmpty)
     }
 
-    @Test func aTermTableKeepsWhatItIsGiven() {
+    @Test func aTermTableReturnsTheInsertedTerms() {
         var table = TermTable()
         let words = (0..<5_000).map { Array("term\($0 * 7919 % 5_000)".utf8) }
         for word in words + words {

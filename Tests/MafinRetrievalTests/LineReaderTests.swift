@@ -42,7 +42,8 @@ import Testing
         }
     }
 
-    /// A corpus several times larger than what reading it may take. In a process of its own: here, other tests take memory too.
+    /// A corpus several times larger than the memory that reading may use. It runs in a separate process, because other
+    /// tests in this one use memory, too.
     @Test func streamingTakesBoundedMemory() async {
         await #expect(processExitsWith: .success) { try Self.streamInBoundedMemory() }
     }

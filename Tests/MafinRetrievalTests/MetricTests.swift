@@ -30,7 +30,7 @@ import Testing
             let values = try #require(evaluation.values[metric])
             var sum = 0.0
             for (query, value) in zip(evaluation.queryIds, values) {
-                // trec_eval leaves out what the run does not answer; with -c such a query counts 0.
+                // trec_eval leaves out queries that the run does not answer; with -c such a query counts 0.
                 let expected = goldens.values[query]?[name] ?? 0
                 #expect(abs(value - expected) < 1e-6, "\(metric) of \(query): \(value), trec_eval \(expected)")
                 sum += expected

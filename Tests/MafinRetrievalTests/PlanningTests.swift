@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    /// Where the true gain is δ, the randomization test finds it as often as was asked for.
+    /// If the true gain is δ, the randomization test finds it with the requested power.
     @Test(arguments: [(30, 1), (120, 1), (120, 5)])
     func powerBySimulation(queries: Int, comparisons: Int) {
         let plan = MinimumDetectableDifference(
@@ -39,12 +39,13 @@ import Testing
         }
         let pValues = PairedRandomizationTest(permutations: 1_999, seed: 4).pValues(of: columns)
         let found = pValues.count { $0 <= 0.05 / Double(comparisons) }
-        // Four standard errors of a share of .8 in 800 trials are .057.
+        // Four standard errors of a proportion of .8 in 800 trials are .057.
         #expect(abs(Double(found) / Double(trials) - 0.8) < 0.057, "\(found) of \(trials)")
     }
 
     @Test func spreadFromTheBaselineAlone() {
-        // Two systems whose values correlate by .8: the spread of their difference is what the baseline's values foretell.
+        // Two systems whose values have the correlation .8: the standard deviation of their difference is that
+        // predicted from the baseline's values.
         var generator = RandomGenerator(seed: 2)
         let baseline = (0..<20_000).map { _ in Double(generator.normal()) }
         let differences = baseline.map { value in
@@ -56,10 +57,10 @@ import Testing
         #expect(foretold.queries == 300)
     }
 
-    @Test func queriesForAGain() {
+    @Test func queriesForAGain() throws {
         let plan = MinimumDetectableDifference(standardDeviation: 0.25, queries: 300)
         for gain in [0.5, 0.1, 0.02, plan.difference] {
-            let needed = plan.queriesNeeded(for: gain)
+            let needed = try #require(plan.queriesNeeded(for: gain))
             func difference(_ queries: Int) -> Double {
                 MinimumDetectableDifference(standardDeviation: 0.25, queries: queries).difference
             }
@@ -67,6 +68,7 @@ import Testing
             #expect(needed == 2 || difference(needed - 1) > gain)
         }
         #expect(plan.queriesNeeded(for: plan.difference) == 300)
+        #expect(plan.queriesNeeded(for: 1e-17) == nil)
     }
 
     @Test func seeds() {

@@ -52,11 +52,11 @@ import Testing
     }
 
     @Test func partsOfASplitShareNoRelevantDocument() throws {
-        // 60 documents, two queries each, and a chain that ties the first ten documents together.
+        // 60 documents with two queries each, and a chain of queries that connects the first ten documents.
         var qrels = Qrels()
         for query in 0..<120 { qrels.insert(query: "q\(query)", document: "d\(query / 2)", grade: 1) }
         for document in 1..<10 { qrels.insert(query: "q\(2 * document)", document: "d\(document - 1)", grade: 2) }
-        // A judged document that is not relevant ties nothing.
+        // A document judged not relevant connects no queries.
         for query in 0..<120 { qrels.insert(query: "q\(query)", document: "everybody", grade: 0) }
         let shares: [(name: String, share: Double)] = [("train", 0.7), ("dev", 0.1), ("test", 0.2)]
         let ids = ContentIdentity(queries: [], documents: [])
@@ -77,7 +77,7 @@ import Testing
             let count = try #require(parts[name]).queryIds.count
             #expect(abs(Double(count) - share * 120) <= 2, "\(name) has \(count) queries")
         }
-        // All queries share one document: there is nothing to split.
+        // All queries share one document, so they cannot be split.
         let tied = Qrels((0..<9).map { (query: "q\($0)", document: "d", grade: 1) })
         #expect(
             throws: RetrievalError.inseparableLabels(queries: 9, largestComponent: 9, parts: ["train", "dev", "test"])
@@ -86,10 +86,11 @@ import Testing
         }
     }
 
-    /// Equal texts under two identifiers are one text: of a query as of a document.
+    /// Equal texts with two identifiers are one text, both for queries and for documents.
     @Test(arguments: UInt64(1)...20)
     func partsOfASplitShareNoText(seed: UInt64) throws {
-        // Queries a and b ask the same; c and d are about documents of one text; the others have nothing in common.
+        // Queries a and b have equal texts; the documents of c and d have equal texts; the others have nothing in
+        // common.
         let texts = ["a": "what is it", "b": "What is it?", "c": "who was there", "d": "where was that"]
         var queries = texts.sorted { $0.key < $1.key }.map { Query(id: $0.key, text: $0.value) }
         queries += (0..<6).map { Query(id: "f\($0)", text: "filler \($0)") }

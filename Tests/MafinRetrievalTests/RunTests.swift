@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    @Test func scoresDecideNotRanks() throws {
+    @Test func runsAreOrderedByScoreNotByRank() throws {
         try withFiles(["run": "q 0 low 1 0.5 t\n\nq\tQ0\thigh\t2\t7e-1\tt\r\n"]) { folder in
             let run = try Run(contentsOf: folder.appendingPathComponent("run"))
             #expect(run["q"]?.map(\.id) == ["high", "low"])

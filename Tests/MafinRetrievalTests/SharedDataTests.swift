@@ -4,7 +4,7 @@ import MafinRetrieval
 import MafinTestSupport
 import Testing
 
-/// Real collections, against what bm25s, scikit-learn and pytrec_eval give for the same files.
+/// Real collections: compares with bm25s, scikit-learn and pytrec_eval on the same files.
 @Suite(.enabled(if: SharedData.isThere, SharedData.absence)) struct SharedDataTests {
     struct Yardstick: Decodable {
         let bm25: [String: Double]
@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    /// A stored black box's ranking, against what the description of its vectors says; float16 costs nothing.
+    /// The ranking of stored black-box vectors has the quality that their description gives; float16 does not lower it.
     @Test(arguments: [("nfcorpus", 0.329, 0.334), ("fae-10k", 0.676, 0.976)])
     func halfPrecisionRanksAsWell(name: String, gain: Double, recall: Double) async throws {
         let folder = try SharedData.vectors(name)

@@ -28,7 +28,7 @@ import Testing
             #expect(abs(interval.high - golden.high) < tolerance, "\(name): \(interval.high), scipy \(golden.high)")
             #expect(abs(interval.mean - golden.differences.reduce(0, +) / Double(golden.differences.count)) < 1e-12)
             let p = PairedRandomizationTest(permutations: 100_000, seed: 12).pValue(of: golden.differences)
-            // Five standard errors of both shares.
+            // Five standard errors of the difference of the two p.
             let spread = 5 * (golden.p * (1 - golden.p) * (1 / 100_000 + 1 / 200_000)).squareRoot() + 2e-5
             #expect(abs(p - golden.p) < spread, "\(name): \(p), scipy \(golden.p)")
         }
@@ -43,7 +43,7 @@ import Testing
         #expect(holmAdjusted([]) == [])
     }
 
-    /// The quantiles are those at which Student's t of the mean would lie, for values of a normal distribution.
+    /// For normally distributed values the chosen quantiles of the resamples give the interval of Student's t.
     @Test func fewQueriesWidenIntervals() {
         // 0.5 * erfc(t.ppf(.975, n - 1) * sqrt(n / (n - 1)) / sqrt(2)) of scipy, for 5, 20 and 100.
         let tails = [5: 9.541e-4, 20: 1.5881e-2, 100: 2.3064e-2]
@@ -62,7 +62,7 @@ import Testing
         let columns = (0..<3).map { _ in (0..<101).map { _ in Double(generator.normal()) } }
         let bootstrap = PairedBootstrap(resamples: 1_000, seed: 3)
         let together = bootstrap.intervals(of: columns)
-        // Alone or with others: the resamples are the same.
+        // A comparison has the same resamples alone and together with others.
         #expect(columns.map { bootstrap.interval(of: $0) } == together)
         let test = PairedRandomizationTest(permutations: 1_000, seed: 3)
         let pValues = test.pValues(of: columns)
@@ -76,7 +76,8 @@ import Testing
         #expect(PairedBootstrap(resamples: 1_000, seed: 4).intervals(of: columns) != together)
     }
 
-    /// The same numbers on every machine, whatever its cores: computed in Python by one loop over the documented generator.
+    /// The same numbers on every machine with any number of cores. They were computed in Python by one loop over the
+    /// documented generator.
     @Test func resultsAreTheSameOnEveryMachine() {
         let values = (0..<101).map { (Double($0 * $0 % 7) - 2.2) / 10 }
         let interval = PairedBootstrap(resamples: 1_000, seed: 3).interval(of: values)
@@ -84,7 +85,7 @@ import Testing
         #expect(abs(PairedRandomizationTest(permutations: 1_000, seed: 3).pValue(of: values) - 147 / 1_001) < 1e-12)
     }
 
-    @Test func extremes() {
+    @Test func pValuesOfExtremeInputs() {
         let test = PairedRandomizationTest(permutations: 999)
         #expect(test.pValue(of: [Double](repeating: 0, count: 30)) == 1)
         #expect(test.pValue(of: [Double](repeating: 0.1, count: 40)) == 1.0 / 1_000)
@@ -99,7 +100,8 @@ import Testing
     func coverageAndUniformity(queries: Int) {
         var generator = RandomGenerator(seed: 99)
         let trials = 1_000
-        // Differences of metrics are often 0 and otherwise lopsided: 30 % ties, the rest exponential around the mean.
+        // Differences of metrics are often 0 and otherwise skewed: 30 % ties, the rest exponentially distributed around
+        // the mean.
         let columns = (0..<trials).map { _ in
             (0..<queries).map { _ in
                 generator.uniform() < 0.3 ? 0 : 0.2 * (-log(1 - Double(generator.uniform())) - 1)
@@ -116,12 +118,12 @@ import Testing
         #expect(distance < 1.95 / Double(trials).squareRoot(), "largest distance to uniform \(distance)")
     }
 
-    /// One system's made-up evaluations: values of query q under seed s are `mean + a_q + b_s + e_qs`.
+    /// Simulated evaluations of one system: the value of query q under seed s is `mean + a_q + b_s + e_qs`.
     private static func seeded(
         _ count: Int, queries: Int, mean: Double = 0, query: Double, seed: Double, residual: Double,
         _ generator: inout RandomGenerator
     ) -> SeededEvaluation {
-        // Differences of metrics are often 0 and otherwise lopsided.
+        // Differences of metrics are often 0 and otherwise skewed.
         func lopsided(_ generator: inout RandomGenerator) -> Double {
             if generator.uniform() < 0.3 { return 0 }
             return (-log(1 - Double(generator.uniform())) - 1) / 0.7.squareRoot()
@@ -150,7 +152,8 @@ import Testing
         var testDescription: String { "\(queries) queries, \(seeds) seeds, σ \(query), \(seed), \(residual)" }
     }
 
-    /// However much seeds differ, 95 % intervals must hold the true mean, and p must not find differences where there are none.
+    /// For any variance between seeds, 95 % intervals must contain the true mean in 95 % of the trials, and p must not
+    /// be too small without a true difference.
     @Test(arguments: [
         Trial(queries: 300, seeds: 3, query: 0.2, seed: 0, residual: 0.1),
         Trial(queries: 300, seeds: 3, query: 0.2, seed: 0.02, residual: 0.1),
@@ -178,16 +181,17 @@ import Testing
             if alone.low <= 0, 0 <= alone.high { plain += 1 }
         }
         let share = Double(covered) / Double(trials)
-        // Three standard errors of 95 % of 600 are .027; the estimate errs on the wide side where seeds are few, two most of all.
+        // Three standard errors of a proportion of 95 % in 600 trials are .027. With few seeds the intervals are too
+        // wide, most of all with two.
         let most = trial.seeds == 2 ? 0.995 : 0.985
         #expect(
             (0.92...most).contains(share), "\(share) of the intervals hold the true mean, \(plain) without seeds")
         #expect(Double(found) / Double(trials) < 0.08, "\(found) of \(trials) differences found where there are none")
-        // Without the seeds' part, intervals are too narrow as soon as seeds differ.
+        // Without the variance of the seeds, intervals are too narrow if seeds differ.
         if trial.seed > 0 { #expect(plain < covered && Double(plain) / Double(trials) < 0.92) }
     }
 
-    /// Several seeds that all agree are as good as one.
+    /// Several seeds with equal results give the interval of one seed.
     @Test func seedsThatAgreeChangeNothing() {
         var generator = RandomGenerator(seed: 3)
         let one = Self.seeded(1, queries: 50, mean: 0.05, query: 0.2, seed: 0.1, residual: 0.1, &generator)

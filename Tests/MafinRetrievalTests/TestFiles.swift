@@ -2,7 +2,7 @@ import Foundation
 import MafinRetrieval
 import Testing
 
-/// The frozen answers of other programs, written by Tools/write_retrieval_goldens.py.
+/// Stored results of other programs, written by Tools/write_retrieval_goldens.py.
 enum Golden {
     static func url(_ name: String) throws -> URL {
         try #require(Bundle.module.url(forResource: "Goldens", withExtension: nil)).appendingPathComponent(name)
@@ -17,7 +17,7 @@ enum Golden {
     }
 }
 
-/// The collections that lie beside the repository where it is developed; a user's clone has none.
+/// The collections beside the developers' repository; a user's clone has none.
 enum SharedData {
     static let folder: URL? = {
         let shared =
@@ -30,7 +30,7 @@ enum SharedData {
 
     static let isThere = folder != nil
 
-    /// Stored answers of a black box, beside the collections.
+    /// Stored vectors of a black box, beside the collections.
     static func vectors(_ name: String) throws -> URL {
         try #require(folder).deletingLastPathComponent().appendingPathComponent("vectors/\(name)")
     }
@@ -42,7 +42,7 @@ enum SharedData {
     }
 }
 
-/// Runs `body` with the URL of a fresh folder that holds the given files, and removes it.
+/// Runs `body` with the URL of a new folder that holds the given files, and then removes the folder.
 func withFiles<Result>(_ files: [String: String], _ body: (URL) throws -> Result) throws -> Result {
     try withFiles(files.mapValues { Data($0.utf8) }, body)
 }
@@ -59,7 +59,7 @@ func withFiles<Result>(_ files: [String: Data], _ body: (URL) throws -> Result) 
     return try body(folder)
 }
 
-/// The ``RetrievalError`` that `body` throws, with the folder's name taken out of its sentence.
+/// The message of the ``RetrievalError`` that `body` throws, without the folder's name.
 func errorMessage(in folder: URL, _ body: () throws -> Void) -> String {
     do {
         try body()

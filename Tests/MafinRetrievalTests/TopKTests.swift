@@ -25,7 +25,7 @@ import Testing
         #expect(topK(repeatElement(1 as Float, count: 20), count: 2).map(\.index) == [0, 1])
     }
 
-    /// Orders that make bad pivots, and offers that come back to front.
+    /// Orders that lead to bad pivots, and candidates in reverse order.
     @Test(arguments: [1, 3, 50, 700]) func anyOrderOfOffers(count: Int) {
         var generator = RandomGenerator(seed: 9)
         let orders: [[Float]] = [

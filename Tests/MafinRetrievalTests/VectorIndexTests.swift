@@ -65,7 +65,7 @@ private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
         }
     }
 
-    /// Every way of cutting the work, on scores whose last bits differ between orders of summation.
+    /// All partitions of the work, on scores whose last bits depend on the order of summation.
     @Test func rankingsDependOnNoTilingBatchOrThread() throws {
         let rows = randomMatrix(1_003, 401, seed: 1)
         let queries = randomMatrix(11, 401, seed: 2)
@@ -84,7 +84,7 @@ private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
                     #expect(found == whole, "\(set), \(threads) threads, \(perPass) × \(perBlock)")
                 }
             }
-            // No more than one query's entries at a time fit into this.
+            // This limit allows the entries of only one query at a time.
             #expect(try search(4, SearchTiling(entryBytes: 1)) == whole)
             for query in 0..<queries.rows {
                 let scores = (0..<rows.rows).map { row in
@@ -156,7 +156,8 @@ private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
     /// Bytes in the place of rows change no bit of a result, for few queries and many, rows of every size, ties included.
     @Test(arguments: VectorRows.Element.allCases) func approximationsFindTheSame(element: VectorRows.Element) throws {
         var first = randomMatrix(2_003, 130, seed: 11)
-        // Near the top all alike, so that bounds tell nothing; copies; rows of zeros; large and small ones.
+        // Cases: the best rows are almost equal, so that bounds exclude none; copies; rows of zeros; large and small
+        // rows.
         for row in stride(from: 0, to: 600, by: 3) {
             for column in 0..<130 { first[row, column] = Float(column % 7) + first[row, column] * 1e-3 }
         }
@@ -225,7 +226,7 @@ private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
         #expect(try flat.search(queries: Matrix(rows: 1, columns: 0), count: 2).entries.map(\.index) == [0, 1])
     }
 
-    /// Sums that overflow: infinity − infinity is NaN, and ranked as −∞.
+    /// Sums that overflow: infinity − infinity is NaN, which ranks as −∞.
     @Test func overflowToNaNRanksLast() throws {
         let huge = Float.greatestFiniteMagnitude
         let rows = Matrix(
@@ -259,7 +260,7 @@ private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
         for (place, entry) in ranking.prefix(20).enumerated() {
             #expect(parts[place, 0] + parts[place, 1] == entry.score)
         }
-        // Each part is what an index of that half alone gives.
+        // Each part of a score equals the score of an index of that half alone.
         let ranges = [0..<390, 390..<427]
         for (part, rangeOfPart) in ranges.enumerated() {
             let own = Matrix(rows: 1, columns: rangeOfPart.count, values: Array(query.values[rangeOfPart]))
@@ -267,7 +268,7 @@ private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
             let byRow = Dictionary(uniqueKeysWithValues: scores.map { ($0.index, $0.score) })
             #expect(rows.enumerated().allSatisfy { byRow[$1] == parts[$0, part] })
         }
-        // A weight of 0 leaves the other half's ranking, bit for bit.
+        // With a weight of 0 the ranking is that of the other half, bit for bit.
         var weighted = query
         for column in ranges[0] { weighted[0, column] = 0 }
         let local = try VectorIndex(halves[1]).search(
@@ -291,7 +292,7 @@ private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
         }
     }
 
-    @Test func placesAreThoseOfTheWholeRanking() throws {
+    @Test func placesAreRanksInTheWholeRanking() throws {
         let golden = try SearchGolden.read()
         let index = VectorIndex(try VectorRows(contentsOf: Golden.url("search_rows.npy")))
         for (number, query) in golden.queries.enumerated() {

@@ -15,7 +15,7 @@ import Testing
             let single = folder.url.appendingPathComponent("single.npy")
             try rows.write(to: single, as: .float32)
             #expect(try Data(contentsOf: single) == Golden.data("rounding.npy"))
-            // Back from float16, exactly; and in memory as in the file.
+            // Values come back from float16 exactly, in memory as from the file.
             let halves = try VectorRows(contentsOf: half)
             #expect(halves.element == .float16 && 2 * halves.byteCount == rows.byteCount)
             let inMemory = try VectorRows(NumPyFile.read(Golden.url("rounding.npy")), as: .float16)
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [Float.nan, .infinity, -.infinity]) func namesTheRowOfWhatIsNoNumber(_ value: Float) async throws {
+    @Test(arguments: [Float.nan, .infinity, -.infinity]) func namesRowsOfNonFiniteNumbers(_ value: Float) async throws {
         var matrix = Matrix(rows: 2_000, columns: 33, repeating: 0.5)
         matrix[1_234, 5] = value
         matrix[1_999, 0] = value
@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test func namesTheRowThatFloat16CannotHold() async throws {
-        // Over several pieces, so that the row counts from the first of all.
+        // Several pieces: the row number counts from the first row of the first piece.
         var matrix = Matrix(rows: 9_000, columns: 1_000)
         matrix[8_765, 432] = -65_520
         let rows = try VectorRows(matrix)

@@ -19,7 +19,7 @@ import Testing
             func status(_ headers: [String: String]) async throws -> Int {
                 try await client.send("POST", "/v1/embeddings", headers, body).status
             }
-            // What a page can send without asking first has one of three types, or none.
+            // Without a CORS preflight a page can send only three content types, or none.
             #expect(try await status([:]) == 415)
             for type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp"]
             {
@@ -43,7 +43,7 @@ import Testing
             #expect(answer.status == 200)
             let exposed = try #require(answer.header("access-control-expose-headers"))
             #expect(exposed.contains("Retry-After") && exposed.contains("X-Request-Id"))
-            // OpenAI's client in a browser says what it is in headers of its own.
+            // OpenAI's client in a browser sends headers of its own.
             let wanted = "api-key,authorization,content-type,x-stainless-lang,x-stainless-package-version,x-evil"
             let asked = try await client.send(
                 "OPTIONS", "/v1/embeddings",
@@ -53,7 +53,7 @@ import Testing
                 #expect(allowed.contains(name) == (name != "x-evil"), "\(name)")
             }
         }
-        // A key is what such a page does not have.
+        // Such a page does not have a key.
         try await toy.service(keys: try KeyRing(keys: "a-key-of-the-test")).serving { client in
             let headers = ["origin": "https://a.example", "authorization": "Bearer a-key-of-the-test"]
             let answer = try await client.post("/v1/embeddings", ["input": "w1"], headers)
@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    /// A name that an attacker makes to point at this machine is the same origin to a browser.
+    /// DNS rebinding: if an attacker's host name resolves to this machine, the browser takes both for the same origin.
     @Test func onlyItsOwnNamesAreAnsweredWithoutKeys() async throws {
         var options = ServiceOptions()
         options.allowedHosts = ["127.0.0.1", "localhost", "[::1]"]
@@ -100,11 +100,11 @@ import Testing
             let pair = String(cookie.prefix { $0 != ";" })
             let report = try await client.get("/report", ["cookie": "other=1; \(pair)"])
             #expect(report.status == 200 && report.text == "<h1>Report</h1>")
-            // Whatever the file holds, it runs apart from the page and asks nobody.
+            // Whatever the file contains, it runs in a sandbox and can send no request.
             let policy = try #require(report.header("content-security-policy"))
             #expect(policy.hasPrefix("sandbox allow-scripts;") && policy.contains("default-src 'none'"))
             #expect(!policy.contains("allow-same-origin") && !policy.contains("connect-src"))
-            // It opens nothing else, and only as it was given.
+            // The cookie opens nothing else, and is refused if it was changed.
             #expect(try await client.get("/v1/models", ["cookie": pair]).status == 401)
             #expect(try await client.send("POST", "/report", ["cookie": pair]).status == 401)
             for wrong in [
@@ -113,7 +113,7 @@ import Testing
                 #expect(try await client.get("/report", ["cookie": wrong]).status == 401, "\(wrong)")
             }
         }
-        // A ticket is worth nothing in another process, after its time, and after its key.
+        // A ticket is not valid in another process, after it has expired, or after its key was removed.
         let ring = try KeyRing(keys: "a-key-of-the-test")
         let alice = try #require(ring.key(of: "a-key-of-the-test"))
         let tickets = ReportTickets()
@@ -134,7 +134,7 @@ import Testing
             #expect(keys.refresh() != nil)
             #expect(try await client.get("/report", ["cookie": pair]).status == 401)
         }
-        // Where there are no keys the link is enough.
+        // Without keys the link is enough.
         try await toy.service(options).serving { client in
             let report = try await client.get("/report")
             #expect(report.status == 200)
@@ -145,7 +145,7 @@ import Testing
         }
     }
 
-    @Test func whatClientsSendIsShownInPart() async throws {
+    @Test func longInputIsShortenedInMessages() async throws {
         let long = String(repeating: "x", count: 100_000)
         let lines = Mutex<[String]>([])
         try await toy.service(log: ServiceLog { line in lines.withLock { $0.append(line) } }).serving { client in

@@ -28,7 +28,7 @@ import Testing
         try await BlackBoxVectors(asking: toy.blackBox, documents: collection.documents, queries: queries)
     }
 
-    /// The black box's own ranking of all documents, by exact search over its vectors alone.
+    /// The black box's own ranking of all documents, by exact search over only its vectors.
     private func expected(_ vectors: BlackBoxVectors) throws -> Run {
         let rankings = try VectorIndex(VectorRows(vectors.documentVectors))
             .search(queries: vectors.queryVectors, count: collection.documents.count)
@@ -106,7 +106,7 @@ import Testing
             Run(rankings, queryIds: queries.map(\.id), documentIds: collection.documentIds) == (try expected(vectors)))
     }
 
-    /// The report of a training says of dev what an evaluation of its artefact says.
+    /// The report of a training has the same dev metrics as an evaluation of its artefact.
     @Test func trainReportsWhatEvaluateDoes() async throws {
         let released = toy.folder.url.appendingPathComponent("released")
         let source = toy.folder.url.appendingPathComponent("source")

@@ -11,7 +11,7 @@ import Testing
 
 @testable import MafinServer
 
-/// What requests may take of memory and time, all of them together.
+/// Limits on the memory and the time that all requests together may use.
 @Suite struct BoundsTests {
     // MARK: Bodies
 
@@ -21,8 +21,9 @@ import Testing
         return text?.firstMatch(of: #/VmHWM:\s+(\d+) kB/#).flatMap { Int($0.1) }.map { $0 << 10 }
     }
 
-    /// An array of numbers takes forty times its size where each becomes an object. What nobody asks for must cost nothing.
-    /// In a process of its own, because other tests take memory at the same time.
+    /// An array of numbers takes forty times its size if each number becomes an object. A member that the service does
+    /// not read must take no memory. The test runs in a separate process, because other tests use memory at the same
+    /// time.
     @Test func aBodyCostsNoMoreThanItsSize() async {
         await #expect(processExitsWith: .success) {
             let size = 48 << 20
@@ -102,13 +103,13 @@ import Testing
         #expect(!second.grow(by: 1))
         first = nil
         #expect(second.grow(by: 6) && budget.inUse == 10)
-        // One that is alone gets what it needs.
+        // A request that runs alone gets the memory that it needs.
         #expect(second.grow(by: 100) && budget.share(1) == nil)
     }
 
     // MARK: Searches
 
-    /// Searches that nobody waits for any more are not made, and their time is not waited for.
+    /// A search whose client has left is not run, and other searches do not wait for its time.
     @Test func searchesWhoseClientHasLeftAreNotMade() async throws {
         let queue = SearchQueue(longestWait: .seconds(60))
         let gate = DispatchSemaphore(value: 0)
@@ -128,7 +129,7 @@ import Testing
         #expect(made.all.withLock { $0 } == [50] && queue.count == 0)
     }
 
-    /// A search that runs stops at its next step when its client leaves.
+    /// A running search stops at its next step after its client has left.
     @Test func aSearchStopsBetweenItsSteps() async throws {
         let queue = SearchQueue(longestWait: .seconds(60))
         let gate = DispatchSemaphore(value: 0)
@@ -149,7 +150,7 @@ import Testing
         #expect(steps.withLock { $0 } == 1)
     }
 
-    /// More work than a search may wait for is refused, with the seconds that it takes.
+    /// A search that would wait too long is refused, and the answer tells the waiting time in seconds.
     @Test func searchesAreRefusedByTheWorkBeforeThem() async throws {
         let queue = SearchQueue(longestWait: .milliseconds(100))
         try await queue.run { _ in Thread.sleep(forTimeInterval: 0.06) }
@@ -168,8 +169,8 @@ import Testing
         try await queue.run { _ in }
     }
 
-    /// At the deadline the answer comes, although what was asked goes on.
-    @Test func theDeadlineWaitsForNobody() async throws {
+    /// The answer comes at the deadline, although the call to the black box continues.
+    @Test func theAnswerComesAtTheDeadline() async throws {
         let queue = SearchQueue(longestWait: .seconds(60))
         let gate = DispatchSemaphore(value: 0)
         do {
@@ -205,7 +206,8 @@ import Testing
 
     // MARK: Answers
 
-    /// Clients that do not read are cut off, and until then all of them together hold no more than they may.
+    /// Clients that do not read their answers are disconnected. Until then all of them together use no more memory than
+    /// the limit.
     @Test func answersThatNobodyReadsAreBounded() async throws {
         let toy = try ToyArtefact()
         let file = toy.folder.url.appendingPathComponent("report.html")
@@ -232,11 +234,11 @@ import Testing
                 try await Task.sleep(for: .milliseconds(5))
             }
             #expect(most > 0 && most <= 2 * size + 1000, "\(most)")
-            // They are cut off, and what they held is given back.
+            // They are disconnected, and their memory is released.
             while service.requestsInFlight > 0 || service.responses.inUse > 0 {
                 try await Task.sleep(for: .milliseconds(10))
             }
-            // Others are answered all the while.
+            // Other clients are answered in the meantime.
             #expect(try await client.embed("w1").status == 200)
             for channel in channels { try? await channel.close() }
         }

@@ -78,7 +78,8 @@ import Testing
         return certificate
     }
 
-    /// A renewed certificate is served to new connections, without a restart; half a renewal changes nothing.
+    /// New connections get a renewed certificate without a restart. While only one of certificate and key is replaced,
+    /// nothing changes.
     @Test func certificatesAreReadAgain() async throws {
         let toy = try ToyArtefact()
         var listening = MafinService.Listening(port: 0)
@@ -99,7 +100,7 @@ import Testing
                 break
             }
             #expect(try await shown(by: port) == der(Self.first.certificate) && service.isSecure)
-            // The certificate is there, its key is not yet.
+            // The new certificate is there, the new key is not yet.
             try toy.folder.write(Self.second.certificate, to: "tls.crt")
             while !lines.withLock({ $0.contains { $0.contains("certificate stays as it was") } }) {
                 try await Task.sleep(for: .milliseconds(20))

@@ -7,7 +7,7 @@ import Testing
 
 @testable import MafinServer
 
-/// What a client sees of an answer.
+/// An answer as a client sees it.
 struct Answer: Sendable {
     let status: Int
     let headers: HTTPHeaders

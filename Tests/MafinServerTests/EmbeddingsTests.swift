@@ -64,7 +64,7 @@ import Testing
         }
     }
 
-    @Test func whatCannotBeAnsweredIsRefusedInWords() async throws {
+    @Test func refusedRequestsGetAMessage() async throws {
         var options = ServiceOptions()
         options.maximumInputs = 3
         options.maximumBodyBytes = 2000

@@ -19,7 +19,7 @@ import Testing
         TokenBatch(rows: texts.map(engine.tokenizer(role).tokens))
     }
 
-    @Test func requestsTogetherAreWhatEachIsAlone() async throws {
+    @Test func batchedRequestsGetTheSameVectorsAsAlone() async throws {
         let toy = try ToyArtefact()
         let engine = try engine(toy)
         let alone = try toy.model()
@@ -55,9 +55,9 @@ import Testing
         #expect(try await engine.embed(rows(engine, ["w1"]), as: .query).rows == 1)
     }
 
-    @Test func whoLeavesIsNotComputed() async throws {
+    @Test func rowsOfAClientThatLeftAreNotComputed() async throws {
         let toy = try ToyArtefact()
-        // The first batch takes as long as the test wants.
+        // The first batch runs until the test lets it end.
         let gate = DispatchSemaphore(value: 0)
         let isFirst = Mutex(true)
         let rowsComputed = Mutex(0)
@@ -87,7 +87,8 @@ import Testing
         await #expect(throws: CancellationError.self) { try await late.value }
     }
 
-    /// Whatever came while a batch was computed goes into the next ones, as many rows as their tokens allow.
+    /// Rows that arrive while a batch is computed go into the next batches, each with as many rows as the token limit
+    /// allows.
     @Test func rowsOfSeveralRequestsShareABatch() async throws {
         let toy = try ToyArtefact()
         let gate = DispatchSemaphore(value: 0)
@@ -122,7 +123,7 @@ import Testing
         UpstreamBatcher(box, limits: limits, classify: { UpstreamFailure(.unavailable, "\($0)") })
     }
 
-    @Test func whatWaitsGoesTogether() async throws {
+    @Test func waitingTextsShareCalls() async throws {
         let box = ToyBlackBox()
         box.behaviour.withLock { $0.delay = .milliseconds(50) }
         let batcher = batcher(box, .init(calls: 2, textsPerCall: 40))
@@ -154,12 +155,12 @@ import Testing
         #expect(batcher.lastFailure == nil)
     }
 
-    /// One text that is refused costs its neighbours a few further calls, not one call each.
+    /// One refused text causes a few further calls for its batch, not one call per text.
     @Test func aRefusedCallIsHalvedUntilTheTextIsAlone() async throws {
         let box = ToyBlackBox()
         box.behaviour.withLock { ($0.delay, $0.refusedWord) = (.milliseconds(50), "bad") }
         let batcher = batcher(box, .init(calls: 1))
-        // The first call holds the others back, so that they go together.
+        // The first call delays the others, so that they are sent together.
         async let first = batcher.embed(items("first"), as: .query)
         while box.calls.isEmpty { try await Task.sleep(for: .milliseconds(1)) }
         let answered = try await (0..<64).concurrentMap { number in
@@ -167,12 +168,12 @@ import Testing
         }
         _ = try await first
         #expect(answered.indices.filter { !answered[$0] } == [40])
-        // The first one, all 64, and two calls for each of six halvings.
+        // The first call, one call with all 64, and two calls for each of six halvings.
         #expect(box.calls.count <= 14, "\(box.calls.map(\.count))")
         #expect(box.calls.map(\.count).max() == 64)
     }
 
-    /// An API that refuses every text shows nothing about whether it works: what is known of it stays.
+    /// Refusals of every text do not show whether the API works: the known state stays.
     @Test func aRefusedTextIsNoAnswer() async throws {
         let box = ToyBlackBox()
         box.behaviour.withLock { $0.refusedWord = "a" }
@@ -183,7 +184,7 @@ import Testing
         #expect(batcher.lastAnswer != nil)
     }
 
-    @Test func whileItIsAwayNobodyWaits() async throws {
+    @Test func callsFailAtOnceWhileTheBlackBoxIsUnavailable() async throws {
         let box = ToyBlackBox()
         box.behaviour.withLock { $0.isAway = true }
         let batcher = batcher(box, .init(firstPause: .seconds(60), longestPause: .seconds(60)))
@@ -197,7 +198,7 @@ import Testing
             }
         }
         #expect(box.calls.count == 1)
-        // After a pause one may try.
+        // After a pause one call may try again.
         let short = self.batcher(box, .init(firstPause: .milliseconds(1)))
         await #expect(throws: UpstreamFailure.self) { try await short.embed(self.items("a"), as: .query) }
         box.behaviour.withLock { $0.isAway = false }
@@ -206,7 +207,7 @@ import Testing
         #expect(short.lastFailure == nil)
     }
 
-    /// A black box that remembers some texts.
+    /// A black box with some cached texts.
     private struct Remembering: BlackBox {
         let base: ToyBlackBox
         let texts: Set<String>
@@ -224,24 +225,24 @@ import Testing
         }
     }
 
-    @Test func whatIsRememberedIsAnsweredWhateverElseGoesOn() async throws {
+    @Test func cachedTextsAreAnsweredDuringCallsAndPauses() async throws {
         let box = ToyBlackBox()
         let batcher = UpstreamBatcher(
             Remembering(base: box, texts: ["a", "b"]), limits: .init(calls: 1, firstPause: .seconds(60)),
             classify: { UpstreamFailure(.unavailable, "\($0)") })
-        // Only what is not known is asked, and the rows are in order.
+        // Only uncached texts are sent, and the rows are in order.
         let mixed = try await batcher.embed(items("c", "a", "d", "b", "a"), as: .query)
         for (row, text) in ["c", "a", "d", "b", "a"].enumerated() {
             #expect(Array(mixed.row(row)) == ToyBlackBox.vector(text, .query))
         }
         #expect(box.calls == [["c", "d"]])
-        // Nobody waits for a slow call.
+        // Cached texts do not wait for a slow call.
         box.behaviour.withLock { $0.delay = .seconds(20) }
         let slow = Task { try await batcher.embed(self.items("e"), as: .query) }
         while box.calls.count < 2 { try await Task.sleep(for: .milliseconds(1)) }
         #expect(try await batcher.embed(items("b", "a"), as: .query).rows == 2)
         slow.cancel()
-        // While it is left alone, what is known is still there.
+        // During the pause without calls, cached vectors are still returned.
         let away = UpstreamBatcher(
             Remembering(base: box, texts: ["a"]), limits: .init(firstPause: .seconds(60)),
             classify: { UpstreamFailure(.unavailable, "\($0)") })
@@ -250,7 +251,7 @@ import Testing
         #expect(try await away.embed(items("a"), as: .query).row(0).elementsEqual(ToyBlackBox.vector("a", .query)))
     }
 
-    /// When to come back is what the black box said, less what has passed.
+    /// The waiting time is the one that the black box gave, less the time that has passed.
     @Test func theDelayThatItAsksForIsPassedOn() async throws {
         let box = ToyBlackBox()
         box.behaviour.withLock { ($0.isAway, $0.retryAfter) = (true, 40) }

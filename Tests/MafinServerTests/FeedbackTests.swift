@@ -50,9 +50,9 @@ import Testing
         #expect(collection.documents == ToyArtefact.documents && collection.queries.map(\.text) == ["w1  w2", "w5"])
         let qrels = try collection.qrels(split: "train")
         #expect(qrels[collection.queries[0].id] == ["d3": 1, "d4": 0] && qrels[collection.queries[1].id] == ["d5": 1])
-        // Nothing is overwritten.
+        // An export does not overwrite a file.
         #expect(throws: (any Error).self) { try export() }
-        // The next service goes on where this one ended.
+        // A new service continues with the marks of the last one.
         try await toy.service(options, withIndex: true).serving { client in
             let state = try await client.get("/feedback")
             #expect(state.json["labels"] as? Int == 3)
@@ -98,8 +98,8 @@ import Testing
         #expect(try collection.qrels(split: "train")[collection.queries[0].id] == ["d1": 0, "d2": 1])
     }
 
-    /// A full disk or a kill leaves half a line: it costs that mark and no other.
-    @Test func halfALineSpoilsNoOther() async throws {
+    /// A full disk or a kill leaves an incomplete line: only that mark is lost.
+    @Test func anIncompleteLineLosesOnlyItsMark() async throws {
         let log = try FeedbackLog(marks)
         try await log.append(event("w1", "d1", 1))
         let handle = try FileHandle(forWritingTo: file)

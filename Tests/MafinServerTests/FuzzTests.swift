@@ -7,9 +7,10 @@ import Testing
 
 @testable import MafinServer
 
-/// Input from outside is read, or refused with a sentence; nothing else happens. Seeded, so that a failure can be repeated.
+/// Input from outside is either read or refused with an error message. The inputs are seeded, so a failure can be
+/// repeated.
 @Suite struct FuzzTests {
-    /// Inputs of each parser; more with `MAFIN_FUZZ_INPUTS`.
+    /// The number of inputs for each parser; `MAFIN_FUZZ_INPUTS` changes it.
     private static let inputs = ProcessInfo.processInfo.environment["MAFIN_FUZZ_INPUTS"].flatMap { Int($0) } ?? 20_000
 
     private static let seeds = [
@@ -57,7 +58,7 @@ import Testing
             } catch let error as ServiceError {
                 refused += 1
                 #expect([400, 404].contains(error.status.code) && !error.message.isEmpty)
-                // An error can always be written.
+                // Every error can be written as a reply.
                 let reply = Reply.error(error, in: .openAI, id: "x")
                 #expect(reply.status == error.status)
             }

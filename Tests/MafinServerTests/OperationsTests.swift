@@ -51,11 +51,11 @@ import Testing
             #expect(keys.refresh() == "1 keys read from \(file.path)" && keys.refresh() == nil)
             #expect(try await status(["authorization": "Bearer secret-three"]) == 200)
             #expect(try await status(["authorization": "Bearer secret-one"]) == 401)
-            // A damaged file takes nobody's key away.
+            // With a damaged file all keys stay valid.
             try Data("bob three words here\n".utf8).write(to: file)
             #expect(keys.refresh()?.contains("stay as they were") == true)
             #expect(try await status(["authorization": "Bearer secret-three"]) == 200)
-            // An emptied file locks out all whose keys it held; the service does not open.
+            // The keys of an emptied file are no longer valid, and the service does not become open to everyone.
             try Data("# nobody\n".utf8).write(to: file)
             #expect(keys.refresh() != nil)
             #expect(try await status(["authorization": "Bearer secret-three"]) == 401)
@@ -67,7 +67,7 @@ import Testing
             #expect(!text.contains(secret))
         }
         #expect(text.contains("\"key\":\"alice\""))
-        // A '#' within a key is part of it.
+        // A '#' inside a key is part of the key.
         try Data("alice abcd1234#rest # her key\n#no-key-at-all\n".utf8).write(to: file)
         let ring = try KeyRing(file: file)
         #expect(ring.key(of: "abcd1234#rest")?.name == "alice" && ring.key(of: "abcd1234") == nil)
@@ -96,7 +96,7 @@ import Testing
             #expect(ready.json["local"] as? String == "ok")
             #expect(try await client.get("/livez").status == 200)
         }
-        // What the black box said is for the operator.
+        // The black box's message is for the operator only.
         #expect(lines.all.contains { $0.contains("the toy is away") })
         var options = ServiceOptions()
         options.degrades = true
@@ -108,7 +108,7 @@ import Testing
             #expect(vector.prefix(ToyBlackBox.dimension).allSatisfy { $0 == 0 })
             #expect(distance(vector, try toy.expected("w1", .query, lambda: 1)) < 1e-5)
             #expect((answer.json["degraded"] as? [String: Any])?["half"] as? String == "black_box")
-            // A document's vector would stay wrong in an index.
+            // An index would keep a wrong vector of a document.
             let document = try await client.post("/v1/embeddings", ["input": "w1", "input_type": "document"])
             #expect(document.status == 503)
             let search = try await client.post("/search", ["query": "w3"])
@@ -203,7 +203,7 @@ import Testing
         #expect(RequestTrace.parse(trace + "-more") == nil)
     }
 
-    /// The black box is asked with the trace of the request.
+    /// Calls to the black box carry the trace of the request.
     @Test func theTraceGoesOnToTheBlackBox() async throws {
         let seen = Mutex<[String]>([])
         let toy = toy
@@ -251,7 +251,7 @@ import Testing
     }
 }
 
-/// A black box that tells which trace it is asked with.
+/// A black box that records the trace of each call.
 private struct TracedBlackBox: BlackBox {
     let base: ToyBlackBox
     let trace: @Sendable (String?) -> Void
@@ -264,7 +264,7 @@ private struct TracedBlackBox: BlackBox {
 }
 
 extension ToyArtefact {
-    /// Writes the index although the black box is set to be away.
+    /// Writes the index. The black box is set to be available for the time of writing.
     func writeIndexWhileAwake() async throws {
         blackBox.behaviour.withLock { $0.isAway = false }
         try await writeIndex()

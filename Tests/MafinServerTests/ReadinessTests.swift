@@ -16,7 +16,7 @@ import Testing
                 classify: { UpstreamFailure(.unavailable, "\($0)") }), belief: belief, pause: .seconds(60))
     }
 
-    @Test func whoeverAsksFirstAllWait() async throws {
+    @Test func callsAtTheSameTimeShareOneProbe() async throws {
         let box = ToyBlackBox()
         box.behaviour.withLock { ($0.delay, $0.isAway) = (.milliseconds(100), true) }
         let ill = probe(box)
@@ -48,12 +48,12 @@ import Testing
         box.behaviour.withLock { $0.delay = .seconds(30) }
         let probe = probe(box, timeout: .milliseconds(50))
         #expect(await probe.failure()?.detail.contains("0.05 s") == true)
-        // Nobody has asked anything else: what was found out is still true.
+        // There was no other call, so the result of the probe is still valid.
         for _ in 0..<3 { #expect(await probe.failure() != nil) }
         #expect(box.calls.count == 1)
     }
 
-    @Test func whoHangsUpChangesNothing() async throws {
+    @Test func aClientThatHangsUpDoesNotChangeReadiness() async throws {
         let box = ToyBlackBox()
         box.behaviour.withLock { $0.delay = .milliseconds(200) }
         let probe = probe(box)
@@ -64,8 +64,8 @@ import Testing
         #expect(box.record.withLock { $0.cancelled } == 0 && box.calls.count == 1)
     }
 
-    /// A black box that refuses every text, the probe's word among them, is not there.
-    @Test func whatRefusesEveryTextIsNotReady() async throws {
+    /// A black box that refuses every text, including the probe's word, is not ready.
+    @Test func aBlackBoxThatRefusesEveryTextIsNotReady() async throws {
         let toy = try ToyArtefact()
         toy.blackBox.behaviour.withLock { $0.refusesAll = true }
         let lines = Mutex<[String]>([])
@@ -76,7 +76,7 @@ import Testing
             #expect((ready.json["black_box"] as? String)?.contains("refuses the service's requests") == true)
         }
         #expect(lines.withLock { $0 }.contains { $0.contains("\"event\":\"readiness\"") && $0.contains("no text") })
-        // A file of answers that does not hold the word is there.
+        // A file of stored vectors is ready, even without a vector of the probe's word.
         let stored = BlackBoxProbe(
             UpstreamBatcher(
                 KnownTexts(toy.blackBox, queries: [], documents: []),
@@ -84,7 +84,7 @@ import Testing
         #expect(await stored.failure() == nil)
     }
 
-    /// However often it is asked, readiness is found out once a second.
+    /// Readiness is checked at most once a second, however often clients ask.
     @Test func readinessIsRemembered() async throws {
         let toy = try ToyArtefact()
         try await toy.service().serving { client in
@@ -98,8 +98,8 @@ import Testing
         }
     }
 
-    /// A cache that cannot be written costs money, not answers.
-    @Test func aCacheThatCannotBeWrittenIsNoIllness() async throws {
+    /// If the cache cannot be written, the service still answers, but pays again.
+    @Test func theServiceIsReadyIfTheCacheCannotBeWritten() async throws {
         let toy = try ToyArtefact()
         let figures = Mutex(CacheFigures(bytes: 4096, writeFailures: 0, evictedVectors: 3, isWritable: true))
         try await toy.service(cache: { figures.withLock { $0 } }).serving { client in
@@ -107,7 +107,7 @@ import Testing
             #expect(well.status == 200 && well.json["status"] as? String == "ready", "\(well.text)")
             #expect(well.json["cache"] as? String == "ok")
             figures.withLock { ($0.writeFailures, $0.isWritable) = (2, false) }
-            // What was found out is told for a second.
+            // The result of a check is valid for a second.
             try await Task.sleep(for: .milliseconds(1100))
             let full = try await client.get("/readyz")
             #expect(full.status == 200 && full.json["status"] as? String == "degraded", "\(full.text)")
@@ -124,8 +124,8 @@ import Testing
         }
     }
 
-    /// Where there are keys, only who has one is told what is served.
-    @Test func strangersAreToldTheStatusOnly() async throws {
+    /// If there are keys, only clients with a key are told what is served.
+    @Test func clientsWithoutAKeyGetOnlyTheStatus() async throws {
         let toy = try ToyArtefact()
         try await toy.service(keys: try KeyRing(keys: "a-key-of-the-test")).serving { client in
             let key = ["authorization": "Bearer a-key-of-the-test"]
@@ -138,8 +138,8 @@ import Testing
         }
     }
 
-    /// A queue that is full costs nothing, neither money nor the place behind the load balancer.
-    @Test func aFullQueueIsNoIllness() async throws {
+    /// A full queue causes no paid call, and the service stays ready for the load balancer.
+    @Test func theServiceIsReadyIfTheQueueIsFull() async throws {
         let toy = try ToyArtefact()
         var options = ServiceOptions()
         (options.batchTokens, options.queueTokens) = (16, 500)

@@ -15,7 +15,8 @@ import Testing
 
     init() throws { toy = try ToyArtefact() }
 
-    /// Sends bytes on a connection of its own and gives everything that comes until the other side closes, or `wait` has passed.
+    /// Sends bytes on a new connection and returns everything that is received until the other side closes or `wait`
+    /// has passed.
     private func raw(_ port: Int, _ text: String, wait: Duration = .seconds(10)) async throws -> String {
         let channel = try await connect(port)
         return try await channel.executeThenClose { inbound, outbound in
@@ -67,8 +68,8 @@ import Testing
         }
     }
 
-    /// Who leaves in the middle of a body is no fault of the service.
-    @Test func aBodyThatEndsEarlyIsNoFault() async throws {
+    /// A client that leaves in the middle of a body is not an error of the service.
+    @Test func aBodyThatEndsEarlyIsNotAServerError() async throws {
         let lines = Mutex<[String]>([])
         let service = try await toy.service(log: ServiceLog { line in lines.withLock { $0.append(line) } })
         try await service.serving { client in
@@ -94,7 +95,7 @@ import Testing
             // A body that never comes.
             let slow = try await self.raw(client.port, self.request("{\"input\":", length: 100))
             #expect(slow.hasPrefix("HTTP/1.1 504"), "\(slow)")
-            // One that is announced as too long, and one that is.
+            // A body whose announced length is too long, and one that turns out to be too long.
             let announced = try await self.raw(client.port, self.request("{", length: 1001))
             #expect(announced.hasPrefix("HTTP/1.1 413") && announced.contains("1001 bytes"), "\(announced)")
             let chunk = "\(String(600, radix: 16))\r\n\(String(repeating: " ", count: 600))\r\n"
@@ -103,14 +104,14 @@ import Testing
                 "POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
                     + chunk + chunk + chunk)
             #expect(long.hasPrefix("HTTP/1.1 413") && long.contains("send fewer texts"), "\(long)")
-            // No HTTP at all.
+            // Bytes that are not HTTP.
             let garbage = try await self.raw(client.port, "\u{1}\u{2} nonsense\r\n\r\n", wait: .seconds(1))
             #expect(garbage.hasPrefix("HTTP/1.1 400"), "\(garbage)")
             toy.blackBox.behaviour.withLock { $0.delay = .seconds(20) }
             let late = try await client.post("/v1/embeddings", ["input": "w1"])
             #expect(late.status == 504 && late.message.contains("0.3 s"), "\(late.text)")
             toy.blackBox.behaviour.withLock { $0.delay = .zero }
-            // A busy machine may need the 0.3 s for itself.
+            // A busy machine may delay the test by more than 0.3 s.
             var status = 0
             for _ in 0..<30 where status != 200 {
                 status = try await client.post("/v1/embeddings", ["input": "w1"]).status
@@ -156,7 +157,7 @@ import Testing
             #expect(distance(before, after) > 1e-3)
             let last = try await client.embed("w1", as: .query)
             #expect(distance(try last.vectors()[0], after) < 1e-5)
-            // What cannot be loaded is not served.
+            // An artefact that cannot be loaded is not served.
             try toy.folder.write("{", to: "ART/manifest.json")
             #expect(await service.reload() == false)
             isEnding.withLock { $0 = true }
@@ -184,7 +185,7 @@ import Testing
         #expect(service.current.index !== before.index)
     }
 
-    /// Loading takes seconds of computing: it must not take a thread that answers requests.
+    /// Loading computes for seconds: it must not block a thread that answers requests.
     @Test func loadingHasAThreadOfItsOwn() async throws {
         let toy = toy
         let isOwn = Mutex<[Bool]>([])
@@ -196,7 +197,7 @@ import Testing
         #expect(isOwn.withLock { $0 } == [true, true])
     }
 
-    /// What changes while the artefact is read is read after that.
+    /// A change made while the artefact is read is read afterwards.
     @Test func aReloadThatIsAskedForMeanwhileFollows() async throws {
         let toy = toy
         let gate = AsyncStream<Void>.makeStream()
@@ -252,7 +253,7 @@ import Testing
         var listening = MafinService.Listening(port: 0)
         listening.handlesSignals = false
         let hash = service.current.hash
-        // What changes before the service listens counts too.
+        // A change before the service listens is read, too.
         try toy.write(seed: 77)
         try await withThrowingTaskGroup(of: Void.self) { [listening] group in
             group.addTask { try await service.run(listening) }

@@ -119,7 +119,7 @@ import Testing
     }
 
     @Test func listsAreDeepenedWhereTheyDoNotSuffice() throws {
-        // A cloud of documents that are good at both, behind many that are good at one.
+        // Documents with two good cosines rank behind many documents with one very good cosine.
         var random = RandomGenerator(seed: 5)
         let rows = (0..<4000).map { number -> [Float] in
             let noise = 0.001 * random.uniform()
@@ -174,7 +174,7 @@ import Testing
         while try texts.next() != nil { count += 1 }
         #expect(count == index.count)
 
-        // Another encoder of queries is no other index; another encoder of documents is.
+        // A change of the query encoder keeps the index valid; a change of the document encoder does not.
         try toy.write(seed: 99)
         try index.require(try Artefact(readingFrom: toy.artefact))
         var manifest = try Artefact(readingFrom: toy.artefact).manifest
@@ -232,7 +232,7 @@ import Testing
         try await toy.writeIndex()
         let index = try SearchIndex(readingFrom: toy.index)
         #expect(index.joined.approximationByteCount == 0)
-        // So few rows that only the first place is worth bounding.
+        // With so few rows, bounds save work only for the first rank.
         let queries = (0..<40).map { number -> Matrix in
             var random = RandomGenerator(seed: UInt64(number))
             return Matrix(rows: 1, columns: 48, values: (0..<48).map { _ in random.normal() })
@@ -286,7 +286,7 @@ import Testing
                 let context = try #require(answer.json["context"] as? String)
                 let sources = try #require(answer.json["sources"] as? [[String: Any]])
                 #expect(!sources.isEmpty && sources.count <= 30)
-                // Each word and each bracket or number of the toy is a token of its own.
+                // In the toy tokenizer each word, each bracket and each number is one token.
                 let tokens = context.split(whereSeparator: \.isWhitespace).reduce(0) {
                     $0 + ($1.hasPrefix("[") ? 3 : 1)
                 }
@@ -326,7 +326,7 @@ import Testing
         try await service.serving { client in
             let answer = try await client.post("/explain", ["query": "w3, W4", "document": "d29"])
             #expect(answer.status == 200, "\(answer.text)")
-            // What it cost is counted.
+            // Its tokens are counted.
             let tokens = try await client.get("/metrics").text.firstMatch(
                 of: #/\nmafin_tokens_total\{role="document"\} (\d+)/#)
             #expect(tokens.flatMap { Int($0.1) } ?? 0 > 100)
@@ -337,7 +337,7 @@ import Testing
                 #expect(pieces.contains { $0["share"] is NSNumber })
             }
         }
-        // A short text: exactly what leaving out each word offline says.
+        // For a short text, the contributions equal those of the offline computation, which leaves out each word.
         let model = try toy.model()
         let offline = try LeaveOneOut(model).query("w3 w4 w5", document: "w4 w9")
         let online = try await WordShares(
@@ -346,7 +346,7 @@ import Testing
         #expect(online.pieces.map(\.text) == offline.pieces.map(\.text))
         for (mine, theirs) in zip(online.pieces, offline.pieces) {
             #expect((mine.share == nil) == (theirs.contribution == nil))
-            // Offline shares are of λ times the cosine.
+            // Offline contributions are parts of λ times the cosine.
             #expect(abs(Double(mine.share ?? 0) * 0.3 - (theirs.contribution ?? 0)) < 1e-5)
         }
     }

@@ -39,8 +39,8 @@ final class ToyArtefact: Sendable {
 
     deinit { try? FileManager.default.removeItem(at: folder.url) }
 
-    /// Writes the artefact, in place of one that is there.
-    /// - Parameter seed: of the encoder of queries; that of documents is always the same.
+    /// Writes the artefact and replaces an existing one.
+    /// - Parameter seed: the seed of the query encoder; the document encoder is always the same.
     func write(seed: UInt64, isPoisoned: Bool = false) throws {
         let source = folder.url.appendingPathComponent("source")
         try Self.writeTokenizer(folder)
@@ -93,7 +93,7 @@ final class ToyArtefact: Sendable {
         }
     }
 
-    /// The joined vector of a text, put together by hand from one text's half at a time.
+    /// The joint vector of a text, put together by hand from the halves of this one text.
     func expected(_ text: String, _ role: TextRole, lambda: Float? = nil) throws -> [Float] {
         let model = try model()
         let local = try model.localVectors(of: [text], as: role).values

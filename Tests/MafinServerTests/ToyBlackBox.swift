@@ -3,16 +3,17 @@ import MafinNumerics
 import MafinServer
 import Synchronization
 
-/// A black box whose vectors are known: each is drawn from the text's bytes alone. It can be slow, refuse texts, or be away.
+/// A black box with known vectors: each depends only on the text's bytes. It can be slow, refuse texts, or be
+/// unavailable.
 final class ToyBlackBox: BlackBox {
     static let dimension = 16
 
     struct Behaviour: Sendable {
         var delay: Duration = .zero
         var isAway = false
-        /// When to come back, as it says while it is away.
+        /// The waiting time that it gives while it is unavailable.
         var retryAfter: Int?
-        /// Texts that hold this word are refused, with all that are asked with them.
+        /// A call with a text that contains this word is refused as a whole.
         var refusedWord: String?
         /// Whether every text is refused.
         var refusesAll = false

@@ -5,7 +5,7 @@ import MafinNumerics
 public struct InstructionSet: Sendable, CustomStringConvertible {
     private let number: Int32
 
-    /// All of this processor, from the one that every processor of the architecture has to the widest.
+    /// All instruction sets of this processor, from the baseline of the architecture to the widest.
     public static let all = (0..<mafin_instruction_sets()).map { InstructionSet(number: $0) }
 
     /// The name, such as `AVX2`.

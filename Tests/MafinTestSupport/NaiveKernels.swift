@@ -1,6 +1,6 @@
 import Foundation
 
-/// The kernels in the plainest form, in `Double`, loop by loop: what the fast ones are held against.
+/// The kernels in their simplest form, as loops in `Double`: the reference for the fast kernels.
 public enum NaiveKernels {
     /// alpha · op(A) · op(B) + beta · C over row-major storage with strides; C is not read if beta is 0.
     public static func product(

@@ -2,9 +2,11 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// A small HTTP/1.1 server on loopback for tests: a closure answers each request, and can answer as badly as real servers do.
+/// A small HTTP/1.1 server on loopback for tests: a closure answers each request, and can imitate the faults of real
+/// servers.
 ///
-/// Blocking sockets and one thread per connection, so that a cut connection or a slow drip is exactly what is written below.
+/// It uses blocking sockets and one thread per connection, so that broken connections and slow answers happen exactly
+/// as written below.
 public final class StubHTTPServer: Sendable {
     /// A request as it arrived.
     public struct Request: Sendable {
@@ -44,7 +46,8 @@ public final class StubHTTPServer: Sendable {
     public enum Delivery: Sendable {
         /// All at once; the connection stays open for further requests.
         case whole
-        /// All at once; the connection is then closed without a word, as an idle keep-alive connection dies.
+        /// All at once; the connection is then closed without `Connection: close`, as when an idle keep-alive
+        /// connection ends.
         case wholeThenClose
         /// `Transfer-Encoding: chunked` in pieces of so many bytes.
         case chunked(Int)

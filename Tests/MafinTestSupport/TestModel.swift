@@ -2,17 +2,17 @@ import Foundation
 
 /// The encoder that the tests read: sentence-transformers/all-MiniLM-L6-v2. It is not committed.
 public enum TestModel {
-    /// What a skipped test says.
+    /// The message of a skipped test.
     public static let skipMessage: String =
         "all-MiniLM-L6-v2 was not found: set MAFIN_TEST_MODEL to its folder, or put it in .cache/models/all-MiniLM-L6-v2"
 
-    /// Whether the model is here; for `.enabled(if:)`.
+    /// Whether the model is installed; for `.enabled(if:)`.
     public static var isAvailable: Bool { folder() != nil }
 
     /// The folder of the model; nil if it is in none of the places where it may be.
     ///
-    /// Looked for in `MAFIN_TEST_MODEL`, then `~/.cache/mafin-peers/all-MiniLM-L6-v2`, then the Hugging Face cache
-    /// (`HF_HOME`, else `~/.cache/huggingface`), then `.cache/models/all-MiniLM-L6-v2` in the repository. A folder counts if
+    /// Searched in this order: `MAFIN_TEST_MODEL`, `~/.cache/mafin-peers/all-MiniLM-L6-v2`, the Hugging Face cache
+    /// (`HF_HOME`, else `~/.cache/huggingface`), `.cache/models/all-MiniLM-L6-v2` in the repository. A folder counts if
     /// it holds a vocabulary and the weights.
     public static func folder() -> URL? {
         let environment = ProcessInfo.processInfo.environment

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Takes what is written, from any thread.
+/// Collects written text, from any thread.
 public final class Written: Sendable {
     private let storage = Mutex("")
 
@@ -10,6 +10,6 @@ public final class Written: Sendable {
     /// All that was written.
     public var text: String { storage.withLock { $0 } }
 
-    /// Takes more.
+    /// Adds text.
     public func append(_ more: String) { storage.withLock { $0 += more } }
 }

@@ -14,7 +14,7 @@ enum GoldenFiles {
     /// The tokenizer of the test model, read once.
     static let miniLM = Result { try WordPieceTokenizer(modelFolder: #require(TestModel.folder())) }
 
-    /// The shared data sets, which are no part of the repository: `MAFIN_SHARED`, else `shared` beside it.
+    /// The shared data sets, which are not part of the repository: `MAFIN_SHARED`, else `shared` beside it.
     static let sharedData: URL? = {
         let shared =
             ProcessInfo.processInfo.environment["MAFIN_SHARED"].map { URL(fileURLWithPath: $0) }

@@ -68,7 +68,8 @@ struct ParityTests {
         }
     }
 
-    /// Random sequences of scalars: the fast path against the stepwise encoder, which the goldens compare with Python.
+    /// Random sequences of scalars: compares the fast path with the stepwise encoder. The golden files compare the
+    /// stepwise encoder with Python.
     @Test(arguments: 1...6 as ClosedRange<UInt64>) func fastPathEqualsStepwiseEncoder(seed: UInt64) {
         var source = RandomGenerator(seed: seed)
         let seeds = ["word ", "[SEP]", " ", ".", "é", "e\u{301}", "東", "한", "\u{302E}", "\u{200D}", "[MA", "x"]

@@ -107,7 +107,7 @@ struct ReadingTests {
             let message = Self.message(files)
             #expect(message.contains(expected), "\(message)")
         }
-        // Cut off anywhere, a file is an error and never a crash.
+        // A file truncated at any byte is an error and never a crash.
         let whole = Array(Self.file().utf8)
         for length in stride(from: 0, to: whole.count, by: 5) {
             #expect(Self.message(["tokenizer.json": String(decoding: whole[..<length], as: UTF8.self)]) != "no error")
@@ -116,6 +116,9 @@ struct ReadingTests {
 
     @Test func lengthLimits() throws {
         let tokenizer = Self.file()
+        #expect(
+            Self.message(["tokenizer.json": tokenizer, "tokenizer_config.json": #"{"model_max_length":-1e300}"#])
+                .contains("0 tokens have no room for the 2 special ones"))
         let truncated = Self.file(
             rest: #","truncation":{"direction":"Right","max_length":128,"strategy":"LongestFirst","stride":0}"#)
         let configuration = #"{"model_max_length":512}"#
@@ -150,7 +153,7 @@ struct ReadingTests {
         for (expected, files) in cases { #expect(try Self.read(files).maxLength == expected) }
     }
 
-    /// bge's checkpoints ask for it although their tokenizer lower-cases already; sentence-transformers then does both.
+    /// bge's checkpoints set it although their tokenizer lower-cases already; sentence-transformers then does both.
     @Test func lowercasingBySentenceTransformers() throws {
         let files = ["tokenizer.json": Self.file(), "sentence_bert_config.json": #"{"do_lower_case":true}"#]
         #expect(try Self.read(files).encode("A \u{C9}") == [2, 5, 7, 3])

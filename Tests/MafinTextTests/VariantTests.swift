@@ -56,7 +56,7 @@ struct VariantTests {
         ]
         for (settings, hashes) in settings {
             for (block, hash) in hashes.enumerated() {
-                // Neither letter joins a combining sequence, so that all texts of a block may stand in one.
+                // Neither letter joins a combining sequence, so one text can hold all cases of a block.
                 var texts: [UInt32] = []
                 for scalar in UInt32(block * 1024)..<UInt32(block * 1024 + 1024) where Unicode.Scalar(scalar) != nil {
                     texts += [0x61, scalar, 0x42]
@@ -81,7 +81,7 @@ struct VariantTests {
         // The "token id" of an isolated scalar is the scalar, so that it can be read back from the action.
         let table = ScalarActions(settings: settings, unicode: unicode) { Int32(bitPattern: $0) }
         var examined = 0
-        // Beyond, there are only tags, variation selectors and characters without meaning, in whole blocks.
+        // Higher blocks have only tags, variation selectors and characters without special treatment.
         for scalar in UInt32(0)..<0x30000 where Unicode.Scalar(scalar) != nil {
             let action = table.actions[Int(table.blocks[Int(scalar >> 8)]) << 8 | Int(scalar & 0xFF)]
             var text: [UInt32] = []
@@ -108,7 +108,7 @@ struct VariantTests {
             case .separate: isRight = text.count == 1 && unicode[text[0]].contains(.whitespace)
             case .drop: isRight = text.isEmpty
             case .examine:
-                // Correct, but slow: it must be rare.
+                // This path is correct but slow, so it must be rare.
                 isRight = true
                 examined += 1
             }

@@ -36,7 +36,7 @@ import Testing
     ])
     func isRefused(_ text: String) { #expect(throws: (any Error).self) { try FailCondition(parsing: text) } }
 
-    @Test func whatWasNotMeasuredIsNoPass() throws {
+    @Test func aSystemThatWasNotMeasuredIsAnError() throws {
         let condition = try FailCondition(parsing: "nDCG@10 < nudge-n")
         #expect(
             throws: WorkflowError.undecidableCondition(condition: "nDCG@10 < nudge-n", system: "nudge-n")

@@ -15,7 +15,7 @@ import Testing
     }
 
     @Test(arguments: ["", "banana", "x", "llamafile"])
-    func aStrangeNameGetsNoSuggestion(_ name: String) {
+    func aVeryDifferentNameGetsNoSuggestion(_ name: String) {
         #expect(NameError.closest(to: name, among: ["openai", "cohere"]) == nil)
     }
 

@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 
 @Suite struct WorkflowContextTests {
-    @Test func undisturbedWorkEndsByItself() async throws {
+    @Test func workWithoutASignalEndsNormally() async throws {
         struct Fault: Error, Equatable {}
         let context = WorkflowContext()
         #expect(try await context.cancelling { 3 } == 3)

@@ -43,7 +43,7 @@ public struct Calibration: Sendable, Codable, Hashable {
         case both
         /// b = 0, λ = 0: the local encoder does not help.
         case blackBoxOnly = "black-box-only"
-        /// a = 0, λ = 1: the black box does not help beside the local encoder.
+        /// a = 0, λ = 1: the black box does not improve the local encoder's ranking.
         case localOnly = "local-only"
     }
 

@@ -16,7 +16,10 @@ struct LearnedScale: Sendable, Codable, Equatable {
         parameters = [log(lambda / (1 - lambda)), log(scale.temperature)]
     }
 
-    var scale: MixtureWeights { MixtureWeights(lambda: 1 / (1 + exp(-parameters[0])), temperature: exp(parameters[1])) }
+    var scale: MixtureWeights {
+        MixtureWeights(
+            lambda: 1 / (1 + exp(-parameters[0])), temperature: max(exp(parameters[1]), .leastNormalMagnitude))
+    }
 
     /// ∂L/∂(logit of λ) and ∂L/∂(log τ) from ∂L/∂a and ∂L/∂b, with a = (1−λ)/τ, b = λ/τ.
     static func gradient(scale: MixtureWeights, blackBox: Double, local: Double) -> (

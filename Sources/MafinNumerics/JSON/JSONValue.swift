@@ -12,7 +12,7 @@ public enum JSONValue: Sendable, Equatable {
     case null
     /// An array.
     case array([JSONValue])
-    /// An object, in the order of the file; a key may stand twice.
+    /// An object, in the order of the file; a key may occur twice.
     case object([Member])
 
     /// One member of an object.

@@ -25,7 +25,7 @@ public enum ArtefactError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .notAnArtefact(let path):
-            "\(path) is no artefact: it holds no manifest.json"
+            "\(path) is not an artefact: it has no manifest.json"
         case .unknownFormat(let path, let newestKnown, let found):
             "\(path) is of format version \(found); \(LibraryVersion.current) reads version"
                 + (newestKnown == 1 ? " 1" : "s 1 to \(newestKnown)")
@@ -38,11 +38,11 @@ public enum ArtefactError: Error, Equatable, CustomStringConvertible {
         case .releasedUnknown(let path):
             "\(path) was written by an older version, which did not record the released encoder's hash: train it again to compare"
         case .otherBlackBox(let path, let differences):
-            "\(path) was trained beside another black box: " + differences.joined(separator: ", ")
+            "\(path) was trained with another black box: " + differences.joined(separator: ", ")
         case .dimension(let path, let of, let expected, let found):
             "\(path): vectors of \(of) have \(found) numbers, expected \(expected)"
         case .occupied(let path):
-            "\(path) holds files that are not an artefact's; nothing was written: choose another folder or empty it"
+            "\(path) holds files that do not belong to an artefact; nothing was written: choose another folder or empty it"
         case .incompleteEncoder(let path, let missing):
             "the encoder saved for \(path) has no \(missing)"
         }

@@ -75,14 +75,18 @@ public struct MinimumDetectableDifference: Sendable, Codable, Hashable {
             significance: significance, power: power, comparisons: comparisons)
     }
 
-    /// The number of queries, with the same σ, that would show a gain of `wanted`; at least 2.
-    public func queriesNeeded(for wanted: Double) -> Int {
+    /// The number of queries, with the same σ, that would show a gain of `wanted`; at least 2. `nil` if a billion
+    /// would be too few.
+    public func queriesNeeded(for wanted: Double) -> Int? {
         precondition(wanted > 0, "a gain of \(wanted) cannot be shown")
         func shows(_ count: Int) -> Bool {
             Self.factor(count, significance / Double(comparisons), power) * standardDeviation <= wanted
         }
         var high = 2
-        while !shows(high) { high *= 2 }
+        while !shows(high) {
+            guard high < 1_000_000_000 else { return nil }
+            high *= 2
+        }
         var low = high / 2
         while high - low > 1 {
             let middle = (low + high) / 2

@@ -70,7 +70,8 @@ struct Reply: Sendable {
         buffer.writeString("},\"texts\":[" + texts.map(JSONText.quoted).joined(separator: ",") + "]")
         buffer.writeString(
             ",\"meta\":{\"api_version\":{\"version\":\"2\"},\"billed_units\":{\"input_tokens\":\(joined.tokens)}"
-                + (joined.degraded.map { ",\"warnings\":[\(JSONText.quoted("local encoder alone: \($0)"))]" } ?? "") + "}")
+                + (joined.degraded.map { ",\"warnings\":[\(JSONText.quoted("local encoder alone: \($0)"))]" } ?? "")
+                + "}")
         buffer.writeString(",\"response_type\":\"embeddings_by_type\"}\n")
         return Reply(buffer, type: "application/json").flagged(degraded: joined.degraded != nil)
     }

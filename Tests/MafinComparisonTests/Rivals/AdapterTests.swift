@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    @Test func beginsAsTheBlackBox() throws {
+    @Test func anUntrainedAdapterIsTheIdentity() throws {
         let world = try RivalFixture.world()
         for shape in [Adapter.Shape.linear, .twoLayer(hidden: 7)] {
             let adapter = Adapter(shape: shape, dimension: 12, seed: 1)
@@ -144,7 +144,7 @@ import Testing
             let fit = try Calibration.fit(
                 queries: Array(rows), local: system.queries.selecting(rows: rows), documents: documents, scores: nil,
                 index: data.index, byteBudget: 1 << 20)
-            return fit.temperature
+            return Double(fit.scale.temperature)
         }
         let (first, all) = (try temperature(of: 0..<512), try temperature(of: 0..<1_024))
         #expect(first < 0.5 * all)

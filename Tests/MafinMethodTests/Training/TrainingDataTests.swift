@@ -118,7 +118,7 @@ import Testing
             let index = try TrainingIndex(
                 labels: [[Judgement(column: 1, grade: 0.3)], [Judgement(column: 0)]], trainQueries: [1],
                 devQueries: [0], queryLengths: [1, 1], documentLengths: [1, 1, 1, 1], documentIds: ids)
-            // A grade between 0 and ½ is relevant all the same.
+            // A grade between 0 and ½ counts as relevant.
             return try [index, index.limited(toTrainQueries: [1])].flatMap {
                 RelevantRanks(tieOrder: $0.tieOrder, metric: .reciprocalRank(cutoff: nil))
                     .values(of: Matrix(rows: 1, columns: 4), judged: $0.judged([0]))

@@ -40,8 +40,8 @@ import Testing
         #expect(try Self.lastLoss(data, QueryTowerMode(batch: .rows(8)), ListNet()) < 0.01)
     }
 
-    /// The same where a second document repeats a positive's text without being labelled.
-    @Test func aRepeatedTextIsNoNegative() throws {
+    /// The same for a second document that has a positive's text but no label.
+    @Test func aTextEqualToAPositiveIsNotANegative() throws {
         let documents = [[0], [1], [2], [0]]
         let vectors = TrainingFixture.vectors(3, 6, seed: 2)
         let data = try TrainingData(
@@ -69,7 +69,7 @@ import Testing
     }
 
     /// Fault 2: vectors divided by the norm of the batch give a ragged last batch another weight.
-    @Test(arguments: [LocalForm.unit, .norm(factor: 0.7)]) func rowsAreReadyWhateverTheirBatch(form: LocalForm) throws {
+    @Test(arguments: [LocalForm.unit, .norm(factor: 0.7)]) func preparedRowsIgnoreTheBatch(form: LocalForm) throws {
         let rows = TrainingFixture.vectors(5, 6, seed: 3)
         let whole = form.prepare(rows)
         let parts = [form.prepare(rows.selecting(rows: 0..<4)), form.prepare(rows.selecting(rows: 4..<5))]
@@ -85,7 +85,7 @@ import Testing
 
     /// Fault 2 in training: five rows in one batch give the same gradient as batches of four rows and one row, weighted
     /// by rows.
-    @Test func aRaggedLastBatchWeighsByItsRows() throws {
+    @Test func aShorterLastBatchIsWeightedByItsRows() throws {
         func gradient(_ queries: [Int], factor: Float, into encoder: ToyEncoder) throws {
             let data = try TrainingFixture.random()
             let engine = StepEngine(

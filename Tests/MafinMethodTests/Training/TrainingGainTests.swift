@@ -36,7 +36,7 @@ import Testing
 
     /// By noise alone the best of thirteen evaluations is above the start in nearly every run, but a gain is shown in
     /// at most one of twenty.
-    @Test(arguments: [20, 100]) func noiseIsNoGain(queries: Int) throws {
+    @Test(arguments: [20, 100]) func noiseAloneShowsNoGain(queries: Int) throws {
         var generator = RandomGenerator(seed: 5)
         var risen = 0
         for _ in 0..<50 {
@@ -107,7 +107,7 @@ import Testing
         #expect(outcome.history.allSatisfy { $0.result.queries == nil }, "the record keeps means only")
     }
 
-    @Test func statesThatEqualTheStartGainNothing() throws {
+    @Test func statesEqualToTheStartHaveNoGain() throws {
         let figures = DevelopmentResult.QueryFigures(metric: [0.1, 0.5, 1], logLikelihood: [-1, -2, -3])
         for count in [1, 4] {
             let gain = try #require(

@@ -36,7 +36,7 @@ import Testing
     }
 
     /// A mean with a higher likelihood but a worse metric than the best state is not kept.
-    @Test func aLikelierMeanOfAWorseMetricIsNotKept() throws {
+    @Test func aMeanWithAHigherLikelihoodButAWorseMetricIsNotKept() throws {
         let (outcome, encoder, seen) = try run(
             metrics: [0.30, 0.31, 0.36, 0.35, 0.29], likelihoods: [-2.1, -2.05, -2, -2.2, -1.9], shares: [0.5])
         #expect(outcome.trainedShare == 1 && outcome.best.result.metric == 0.36 && encoder.parameters == seen[2])
@@ -51,13 +51,13 @@ import Testing
         #expect(found.outcome.trainedShare == 0.75 && found.outcome.best.result.logLikelihood == -1)
     }
 
-    @Test func trainedWeightsStayWhereNoMeanIsBetter() throws {
+    @Test func trainedWeightsAreKeptIfNoMeanIsBetter() throws {
         let (outcome, encoder, seen) = try run(likelihoods: [-4, -3, -2, -3, -2, .nan], shares: [0.75, 0.25])
         #expect(outcome.trainedShare == 1 && outcome.best.result.metric == 0.4)
         #expect(encoder.parameters == seen[2])
     }
 
-    @Test func notWhereDocumentsTrain() throws {
+    @Test func noInterpolationIfTheDocumentEncoderIsTrained() throws {
         let (outcome, _, seen) = try run(
             likelihoods: [-4, -3, -2, -3, 0, 0], shares: [0.75], mode: PairMode(batch: .rows(4)))
         #expect(seen.count == 4 && outcome.trainedShare == 1)

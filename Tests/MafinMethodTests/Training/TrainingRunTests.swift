@@ -336,7 +336,7 @@ final class EventLog {
         #expect(given[1] == .paper && given[3] == .paper)
     }
 
-    @Test func localOnlyNeverLooksAtTheBlackBox() throws {
+    @Test func localOnlyDoesNotUseTheBlackBox() throws {
         let data = try TrainingFixture.jargon()
         let outcome = try Trainer(
             queryEncoder: Self.jargonEncoder(), data: data, mode: QueryTowerMode(batch: .rows(24)), loss: ListNet(),

@@ -49,7 +49,7 @@ struct LeaveOneOutTests {
         #expect(attribution.side == .query && attribution.method == .leaveOneOut)
     }
 
-    @Test("A prefix is encoded, but is no piece of the text")
+    @Test("A prefix is encoded, but is not a piece of the text")
     func prefixesAreNoPieces() throws {
         let encoder = try Self.encoder(prefixes: TextPrefixes(query: "query: ", document: "passage: "))
         let attribution = try LeaveOneOut(queryEncoder: encoder, documentEncoder: encoder)
