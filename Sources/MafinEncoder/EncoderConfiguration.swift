@@ -70,7 +70,8 @@ public struct EncoderConfiguration: Sendable, Equatable {
         layerNormEpsilon = Float(json.number("layer_norm_eps") ?? 1e-12)
         guard layerNormEpsilon > 0, layerNormEpsilon < 1 else {
             throw EncoderError.configuration(
-                path: url.path, key: "layer_norm_eps", expected: "a number between 0 and 1", found: "\(layerNormEpsilon)")
+                path: url.path, key: "layer_norm_eps", expected: "a number between 0 and 1",
+                found: "\(layerNormEpsilon)")
         }
         hiddenDropout = try json.probability("hidden_dropout_prob", default: 0.1)
         attentionDropout = try json.probability("attention_probs_dropout_prob", default: 0.1)

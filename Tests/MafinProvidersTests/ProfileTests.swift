@@ -212,7 +212,7 @@ import Testing
         ("name = \"x\"\n[answer]\nvectors = \"data[0]\"", "answer.vectors: 'data[0]' is not a path"),
         (
             "name = \"x\"\n[vectors]\nunit_length = \"maybe\"",
-            "vectors.unit_length: one of always, native, never, unknown expected"
+            "vectors.unit_length: expected one of always, native, never, unknown"
         ),
         ("name = \"x\"\n[endpoint]\nkey_format = \"Bearer\"", "endpoint.key_format: $key is missing in it"),
         ("name = \"x\"\n[[model]]\nlimits = { items = 1 }", "model.match: it is missing"),
