@@ -7,11 +7,11 @@ import MafinServer
 import MafinWorkflows
 import Synchronization
 
-/// What `mafin serve` serves: an artefact, and its black box as it is asked where somebody waits for each answer.
+/// Loads what `mafin serve` serves: an artefact, and its black box with the limits of a service, whose clients wait for each answer.
 package struct ServingWorkflow: Sendable {
     /// Folder of the artefact.
     package var artefact: String
-    /// The black box that is meant, given the artefact's own.
+    /// Returns the black box to ask, from the one that the artefact names.
     package var source: @Sendable (BlackBoxSource?) throws -> BlackBoxSource
     package var factory: BlackBoxFactory
     /// Where warnings go.
@@ -22,7 +22,7 @@ package struct ServingWorkflow: Sendable {
     package var data: URL?
     /// Whether queries are answered by the local encoder alone while the black box is away.
     package var degrades = false
-    /// What the vectors of clients' queries may take in the cache; nil: all are kept.
+    /// Largest number of bytes of clients' query vectors in the cache; nil: all are kept.
     package var maximumQueryBytes: Int?
 
     package init(
@@ -33,13 +33,13 @@ package struct ServingWorkflow: Sendable {
         (self.factory, self.context) = (factory, context)
     }
 
-    /// What a million tokens of the black box cost; nil where nobody says.
+    /// The price of a million tokens of the black box; nil if it is unknown.
     package func price() throws -> Double? {
         let manifest = try Artefact(readingFrom: URL(fileURLWithPath: artefact)).manifest
         return try factory.price(of: source(manifest.blackBoxSource))
     }
 
-    /// Opens everything but the index, which the service opens only when it has changed.
+    /// Opens everything except the index. The service opens the index only if it has changed.
     package func load(_ metrics: ServiceMetrics) async throws -> sending LoadedArtefact {
         let model = try ArtefactOpening.model(at: artefact, context)
         let source = try source(model.manifest.blackBoxSource)
@@ -62,7 +62,7 @@ package struct ServingWorkflow: Sendable {
         if try factory.price(of: source) != nil {
             let limit = factory.settings.maximumCost?.perDay
             loaded.spending = {
-                // A ledger that cannot be read is told by the requests that need it.
+                // If the ledger cannot be read, the requests that need it report the error.
                 guard let spent = try? await cache.spentToday(for: .vectors) else { return nil }
                 return SpendingFigures(today: spent.cost, limitPerDay: limit)
             }
