@@ -252,6 +252,21 @@ import Testing
         #expect(found.loss == found.uniformLoss && abs(found.loss - log(40)) < 1e-12)
     }
 
+    @Test func fewerStandardErrorsKeepMore() throws {
+        let problem = Self.drawn(seed: 8, weights: [1, 0.3, 0, 0, 0])
+        var before: WeightFit.Selection?
+        for standardErrors in [0.0, 0.5, 1, 2, 1000] {
+            let found = try WeightFit.select(problem.blocks, labels: problem.labels, standardErrors: standardErrors)
+            let selection = try #require(found.selection)
+            if let before {
+                #expect(selection.penalty >= before.penalty && selection.crossFittedLoss >= before.crossFittedLoss)
+            }
+            before = selection
+        }
+        // Everything is within so many standard errors, so the penalty is the one that leaves nothing.
+        #expect(try WeightFit.select(problem.blocks, labels: problem.labels, standardErrors: 1000).dropped.count == 5)
+    }
+
     @Test func groupsAreNeverCut() throws {
         let groups = [4, 1, 4, 2, 1, 9, 9, 9, 3, 4]
         let parts = WeightProblem.parts([0, 1, 2, 3, 4, 5, 6, 8, 9], groups: groups, count: 3)

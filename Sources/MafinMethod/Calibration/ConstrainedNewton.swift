@@ -187,4 +187,5 @@ private struct Cholesky {
     }
 }
 
+/// `Σ_k x_k y_k`.
 func dot(_ x: [Double], _ y: [Double]) -> Double { zip(x, y).reduce(0) { $0 + $1.0 * $1.1 } }
