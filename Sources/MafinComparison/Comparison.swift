@@ -118,7 +118,7 @@ public final class Comparison {
         result.omissions.removeAll { made[$0.name] != nil || !named.insert($0.name).inserted }
         for (name, count) in made.sorted(by: { $0.key < $1.key }) where count < plan.seeds.count {
             let reason = reasons[name] ?? "There was no time left."
-            result.omissions.append((name, "\(count) of \(plan.seeds.count) seeds: \(reason)"))
+            result.omissions.append((name, "Only \(count) of \(plan.seeds.count) seeds could be measured. \(reason)"))
         }
         result.seconds = secondsOf.mapValues { $0.reduce(0, +) / Double($0.count) }
         return result

@@ -202,7 +202,7 @@ import Testing
         #expect(outcome.omissions.map(\.name) == ["mafin", "tuned-alone-mixed"])
         #expect(
             outcome.omissions.allSatisfy {
-                $0.reason == "1 of 3 seeds: The seeds before it used up the time."
+                $0.reason == "Only 1 of 3 seeds could be measured. The seeds before it used up the time."
             }, "\(outcome.omissions)")
     }
 }
