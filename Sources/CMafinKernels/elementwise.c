@@ -236,32 +236,70 @@ KERNEL(double, sum, (ptrdiff_t count, const float *restrict x), (count, x)) {
     return total;
 }
 
-KERNEL(mafin_moments, softmax_moments,
-       (ptrdiff_t count, const double *restrict logits, const float *restrict x, const float *restrict y),
-       (count, logits, x, y)) {
-    const double top = largest_double(count, logits);
-    // Sums are taken of differences to the first value. The cosines of one query are close together, so sums of their
-    // squares would lose digits.
-    const double origin_x = x[0], origin_y = y[0];
-    double total = 0, sum_x = 0, sum_y = 0, sum_xx = 0, sum_xy = 0, sum_yy = 0;
-    for (ptrdiff_t i = 0; i < count; i++) {
-        const double weight = vector_exp_double(logits[i] - top);
-        const double dx = x[i] - origin_x, dy = y[i] - origin_y;
-        const double wx = weight * dx, wy = weight * dy;
-        total += weight;
-        sum_x += wx;
-        sum_y += wy;
-        sum_xx += wx * dx;
-        sum_xy += wx * dy;
-        sum_yy += wy * dy;
+KERNEL(double, softmax_moments,
+       (ptrdiff_t count, ptrdiff_t sources, const float *const *x, const double *origins, const double *weights,
+        ptrdiff_t masked_count, const ptrdiff_t *masked, double *restrict mean, double *restrict covariance),
+       (count, sources, x, origins, weights, masked_count, masked, mean, covariance)) {
+    enum { CHUNK = 256 };
+    double w[CHUNK], along[CHUNK];
+    double top = -INFINITY, total = 0;
+    const ptrdiff_t *const masked_end = masked + masked_count;
+    for (ptrdiff_t k = 0; k < sources; k++) mean[k] = 0;
+    for (ptrdiff_t k = 0; k < sources * sources; k++) covariance[k] = 0;
+    // The scores are read once, a chunk at a time: the largest logit is that of the chunks so far.
+    for (ptrdiff_t start = 0; start < count; start += CHUNK) {
+        const ptrdiff_t length = count - start < CHUNK ? count - start : CHUNK;
+        for (ptrdiff_t i = 0; i < length; i++) w[i] = 0;
+        for (ptrdiff_t k = 0; k < sources; k++) {
+            const float *const from = x[k] + start;
+            const double origin = origins[k], weight = weights[k];
+            for (ptrdiff_t i = 0; i < length; i++) w[i] += weight * (from[i] - origin);
+        }
+        for (; masked < masked_end && *masked < start + length; masked++) w[*masked - start] = -INFINITY;
+        const double largest = largest_double(length, w);
+        if (largest == -INFINITY) continue;
+        if (largest > top) {
+            const double rescale = exp(top - largest);
+            total *= rescale;
+            for (ptrdiff_t k = 0; k < sources; k++) mean[k] *= rescale;
+            for (ptrdiff_t k = 0; k < sources * sources; k++) covariance[k] *= rescale;
+            top = largest;
+        }
+        double sum = 0;
+        for (ptrdiff_t i = 0; i < length; i++) {
+            w[i] = vector_exp_double(w[i] - top);
+            sum += w[i];
+        }
+        total += sum;
+        for (ptrdiff_t j = 0; j < sources; j++) {
+            const float *const from = x[j] + start;
+            const double origin = origins[j];
+            double first = 0, second = 0;
+            for (ptrdiff_t i = 0; i < length; i++) {
+                const double d = from[i] - origin;
+                along[i] = w[i] * d;
+                first += along[i];
+                second += along[i] * d;
+            }
+            mean[j] += first;
+            covariance[j * sources + j] += second;
+            for (ptrdiff_t k = 0; k < j; k++) {
+                const float *const other = x[k] + start;
+                const double other_origin = origins[k];
+                double product = 0;
+                for (ptrdiff_t i = 0; i < length; i++) product += along[i] * (other[i] - other_origin);
+                covariance[j * sources + k] += product;
+            }
+        }
     }
-    const double mean_x = sum_x / total, mean_y = sum_y / total;
-    return (mafin_moments){.log_sum = top + log(total),
-                           .mean_x = origin_x + mean_x,
-                           .mean_y = origin_y + mean_y,
-                           .variance_x = fmax(0, sum_xx / total - mean_x * mean_x),
-                           .covariance = sum_xy / total - mean_x * mean_y,
-                           .variance_y = fmax(0, sum_yy / total - mean_y * mean_y)};
+    for (ptrdiff_t j = 0; j < sources; j++) {
+        mean[j] /= total;
+        for (ptrdiff_t k = 0; k <= j; k++) {
+            const double value = covariance[j * sources + k] / total - mean[j] * mean[k];
+            covariance[j * sources + k] = covariance[k * sources + j] = j == k ? fmax(0, value) : value;
+        }
+    }
+    return top + log(total);
 }
 
 // MARK: Vectors and the optimiser

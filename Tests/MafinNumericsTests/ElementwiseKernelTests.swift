@@ -58,22 +58,71 @@ import Testing
         }
     }
 
-    @Test(arguments: InstructionSet.all, [1, 3, 4, 5, 33, 500])
+    /// What ``mafin_softmax_moments`` writes.
+    private struct Moments {
+        var logSum = Double.nan
+        var mean: [Double]
+        var covariance: [Double]
+
+        init(_ x: [[Float]], count: Int, origins: [Double], weights: [Double], masked: [Int] = []) {
+            let sources = x.count
+            mean = [Double](repeating: .nan, count: sources)
+            covariance = [Double](repeating: .nan, count: sources * sources)
+            let flat = x.flatMap { $0 }
+            logSum = flat.withUnsafeBufferPointer { flat in
+                let rows = (0..<sources).map { source in flat.baseAddress.map { $0 + source * count } }
+                return mafin_softmax_moments(
+                    count, sources, rows, origins, weights, masked.count, masked, &mean, &covariance)
+            }
+        }
+    }
+
+    /// 256 candidates are processed at a time; the counts are around one and several times that.
+    @Test(arguments: InstructionSet.all, [1, 3, 4, 5, 33, 255, 256, 257, 700])
     func momentsOfASoftmax(_ set: InstructionSet, _ count: Int) {
         set.run {
-            var logits = Self.values(count, seed: 1, scale: 9).map(Double.init)
-            if count > 3 { logits[1] = -.infinity }
-            // Cosines that lie close together.
-            let (x, y) = (Self.values(count, seed: 2).map { 0.7 + 0.01 * $0 }, Self.values(count, seed: 3))
-            let found = mafin_softmax_moments(count, logits, x, y)
-            let weights = NaiveKernels.softmax(logits)
-            func mean(_ values: (Int) -> Double) -> Double { (0..<count).reduce(0) { $0 + weights[$1] * values($1) } }
-            let (meanX, meanY) = (mean { Double(x[$0]) }, mean { Double(y[$0]) })
-            #expect(abs(found.log_sum - NaiveKernels.logSumExp(logits)) < 1e-13)
-            #expect(abs(found.mean_x - meanX) < 1e-14 && abs(found.mean_y - meanY) < 1e-13)
-            #expect(abs(found.variance_x - mean { (Double(x[$0]) - meanX) * (Double(x[$0]) - meanX) }) < 1e-15)
-            #expect(abs(found.covariance - mean { (Double(x[$0]) - meanX) * (Double(y[$0]) - meanY) }) < 1e-14)
-            #expect(abs(found.variance_y - mean { (Double(y[$0]) - meanY) * (Double(y[$0]) - meanY) }) < 1e-12)
+            for sources in [0, 1, 2, 3, 7, 20] {
+                // Half of the sources are cosines that lie close together.
+                let x = (0..<sources).map { source -> [Float] in
+                    let values = Self.values(count, seed: UInt64(source))
+                    return source % 2 == 0 ? values.map { (value: Float) -> Float in 0.7 + 0.01 * value } : values
+                }
+                let weights = (0..<sources).map { source -> Double in source % 2 == 0 ? 300 / Double(source + 1) : 2 }
+                let origins = x.map { Double($0[0]) + 0.001 }
+                // The whole first chunk, as long as something is left.
+                let masked: [Int] = count == 257 ? Array(0..<256) : count > 3 ? [1, count - 1] : []
+                var logits = (0..<count).map { column -> Double in
+                    (0..<sources).reduce(0.0) { $0 + weights[$1] * (Double(x[$1][column]) - origins[$1]) }
+                }
+                for column in masked { logits[column] = -.infinity }
+                let found = Moments(x, count: count, origins: origins, weights: weights, masked: masked)
+                let shares = NaiveKernels.softmax(logits)
+                func mean(_ value: (Int) -> Double) -> Double { (0..<count).reduce(0) { $0 + shares[$1] * value($1) } }
+                #expect(abs(found.logSum - NaiveKernels.logSumExp(logits)) < 1e-12)
+                for j in 0..<sources {
+                    let average = mean { Double(x[j][$0]) - origins[j] }
+                    #expect(abs(found.mean[j] - average) < 1e-13)
+                    for k in 0..<sources {
+                        let other = mean { Double(x[k][$0]) - origins[k] }
+                        let expected = mean { column -> Double in
+                            let first = Double(x[j][column]) - origins[j] - average
+                            return first * (Double(x[k][column]) - origins[k] - other)
+                        }
+                        let scale: Double = j % 2 + k % 2 == 0 ? 1e-4 : j % 2 + k % 2 == 1 ? 0.01 : 1
+                        #expect(abs(found.covariance[j * sources + k] - expected) < 1e-12 * scale)
+                        #expect(found.covariance[j * sources + k] == found.covariance[k * sources + j])
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(arguments: InstructionSet.all) func equalScoresHaveNoVariance(_ set: InstructionSet) {
+        set.run {
+            let x = [Float](repeating: 0.3, count: 300)
+            let found = Moments([x], count: 300, origins: [Double(x[0])], weights: [1e6], masked: [0])
+            #expect(found.mean == [0] && found.covariance == [0])
+            #expect(abs(found.logSum - log(299.0)) < 1e-14)
         }
     }
 
@@ -82,7 +131,7 @@ import Testing
         set.run {
             for step in 0...71_000 {
                 let z = -Double(step) / 100
-                let found = mafin_softmax_moments(2, [0, z], [0, 1], [0, 0]).mean_x
+                let found = Moments([[0, 1]], count: 2, origins: [0], weights: [z]).mean[0]
                 if z < -708 {
                     #expect(found == 0)
                 } else if abs(found * (1 + exp(z)) / exp(z) - 1) > 2e-15 {

@@ -194,14 +194,15 @@ double mafin_exponentials(ptrdiff_t count, float *x, float shift);
 /// Σ x in double precision.
 double mafin_sum(ptrdiff_t count, const float *x);
 
-/// Log-sum-exp of a row of logits, and moments of two variables x and y under its softmax.
-typedef struct {
-    double log_sum, mean_x, mean_y, variance_x, covariance, variance_y;
-} mafin_moments;
-
-/// The moments for `count` ≥ 1 logits, in double precision. A logit of −∞ excludes an element; at least one must be
-/// finite.
-mafin_moments mafin_softmax_moments(ptrdiff_t count, const double *logits, const float *x, const float *y);
+/// The log-sum-exp of `count` ≥ 1 logits `Σ_k weights[k] · (x[k][i] − origins[k])`, and the moments under their softmax of
+/// the differences `x[k] − origins[k]`, all in double precision. Sums of squares lose digits if `origins` are far from the
+/// scores compared with the scores' spread.
+///
+/// x: `sources` rows of `count` scores; masked: `masked_count` ascending indices that are left out, not all;
+/// mean: `(sources)`; covariance: `(sources, sources)`. The logits are not stored, so each score is read once from memory.
+double mafin_softmax_moments(ptrdiff_t count, ptrdiff_t sources, const float *const *x, const double *origins,
+                             const double *weights, ptrdiff_t masked_count, const ptrdiff_t *masked, double *mean,
+                             double *covariance);
 
 /// y += a · x.
 void mafin_axpy(ptrdiff_t count, float a, const float *x, float *y);

@@ -5,8 +5,7 @@ import MafinNumerics
 /// query's full candidate list.
 ///
 /// The cosines of two encoders differ in spread. At equal weights, the source whose cosines vary more decides the
-/// ranking, even if it is the worse one. The fit minimises the mean over labelled queries of `−Σ_d Q_d log P_d`, with Q
-/// as in ``ListNet/Target``. This function is convex in a and b, so every local minimum is the global one.
+/// ranking, even if it is the worse one. This is ``WeightFit`` for two sources, in terms of λ and τ.
 ///
 /// There are two constraints. The weights satisfy `a ≥ 0` and `b ≥ 0`, because a negative weight would rank by
 /// *dis*similarity; a source that only adds noise gets weight 0, and λ is then 0 or 1. The temperature `τ = 1/(a+b)` is
@@ -50,38 +49,28 @@ public struct Calibration: Sendable, Codable, Hashable {
     /// Fits the weights to labels.
     ///
     /// - Parameters:
-    ///   - blocks: both sources' scores of the queries against all candidates. They are read once per iteration, about
-    ///     ten times in all.
+    ///   - blocks: the scores of the queries by two sources, the black box first. They are read once per iteration,
+    ///     about ten times in all.
     ///   - labels: one row per query. Masked columns are not candidates. Rows without a relevant column are left out.
     ///   - target: how grades become label distributions.
     ///   - minimumTemperature: lower bound of τ, above 0.
     ///   - start: where to begin, such as the weights of the last fit. It changes the time of the fit, not its result.
     /// - Throws: ``CalibrationError``, ``CombinationError/notFinite(source:row:column:id:)``, and whatever the closure
     ///   that computes the blocks throws.
-    /// - Complexity: O(queries · documents) per pass, in double precision, on all threads. Memory: one block, and one
-    ///   row per thread.
+    /// - Complexity: O(queries · documents) per pass, in double precision, on all threads. Memory: one block.
     public static func fit(
         _ blocks: ScoreBlocks, labels: BlockLabels, target: ListNet.Target = .exponentialGain,
         minimumTemperature: Float = 0.001, startingAt start: MixtureWeights? = nil
     ) throws -> Calibration {
         precondition(minimumTemperature > 0, "minimum temperature \(minimumTemperature)")
-        let objective = try CalibrationObjective(blocks: blocks, labels: labels, target: target)
-        let bound = 1 / Double(minimumTemperature)
-        var minimizer = ScaleMinimizer(bound: bound, isFixed: (!objective.blackBoxVaries, !objective.localVaries))
-        if let start { minimizer.begin(at: (Double(start.blackBox), Double(start.local))) }
-        var best = try minimizer.minimize { try objective.evaluate(blackBox: $0.0, local: $0.1) }
-        let sum = best.point.0 + best.point.1
-        guard sum > 1e-6 else { throw CalibrationError.uninformative(labelledRows: objective.labelledRows) }
-        var passes = best.evaluations + 1
-        if best.value.loss - objective.labelEntropy < 1e-9, sum < bound {
-            // The scores explain all labels. Every lower temperature is as good, so τ is set to its bound.
-            let point = (best.point.0 / sum * bound, best.point.1 / sum * bound)
-            best.value = try objective.evaluate(blackBox: point.0, local: point.1)
-            best.point = point
-            passes += 1
+        precondition(blocks.sources.count == 2, "λ weighs two sources, not \(blocks.sources.count)")
+        let fit = try WeightFit.fit(
+            blocks, labels: labels, target: target, bound: .sum(1 / Double(minimumTemperature)),
+            startingAt: start.map { [Double($0.blackBox), Double($0.local)] })
+        guard fit.weights[0] + fit.weights[1] > 1e-6 else {
+            throw CalibrationError.uninformative(labelledRows: fit.labelledRows)
         }
-        return Calibration(
-            best.point, best.value, objective: objective, minimumTemperature: minimumTemperature, passes: passes)
+        return Calibration(fit, minimumTemperature: minimumTemperature)
     }
 
     /// Fits the weights to labels, from two cached score matrices `(queries, documents)`.
@@ -98,26 +87,22 @@ public struct Calibration: Sendable, Codable, Hashable {
             minimumTemperature: minimumTemperature, startingAt: start)
     }
 
-    private init(
-        _ point: (Double, Double), _ value: CalibrationObjective.Value, objective: CalibrationObjective,
-        minimumTemperature: Float, passes: Int
-    ) {
-        let (a, b) = point
-        let bound = 1 / Double(minimumTemperature)
-        let isAtBound = a + b >= bound * (1 - 1e-9)
+    private init(_ fit: WeightFit, minimumTemperature: Float) {
+        let (a, b) = (fit.weights[0], fit.weights[1])
         scale = MixtureWeights(blackBox: Float(a), local: Float(b))
-        loss = value.loss
-        labelEntropy = objective.labelEntropy
-        labelledRows = objective.labelledRows
+        loss = fit.loss
+        labelEntropy = fit.labelEntropy
+        labelledRows = fit.labelledRows
         outcome = b <= 0 ? .blackBoxOnly : a <= 0 ? .localOnly : .both
-        isTemperatureAtMinimum = isAtBound
+        isTemperatureAtMinimum = fit.isAtBound
         self.minimumTemperature = minimumTemperature
-        self.passes = passes
-        let hessian = value.hessian
-        let count = Double(objective.labelledRows)
+        passes = fit.passes
+        let bound = 1 / Double(minimumTemperature)
+        let hessian = (fit.hessian[0], fit.hessian[1], fit.hessian[3])
+        let count = Double(fit.labelledRows)
         /// `1 / √(count · curvature)`; `nil` if the curvature is not above 0.
         func error(_ curvature: Double) -> Double? { curvature > 0 ? 1 / (count * curvature).squareRoot() : nil }
-        switch (outcome, isAtBound) {
+        switch (outcome, fit.isAtBound) {
         case (.both, false):
             let determinant = hessian.0 * hessian.2 - hessian.1 * hessian.1
             guard determinant > 1e-12 * hessian.0 * hessian.2 else {
@@ -142,7 +127,7 @@ public struct Calibration: Sendable, Codable, Hashable {
         case (.blackBoxOnly, _), (.localOnly, _):
             lambdaStandardError = nil
             let curvature = outcome == .blackBoxOnly ? a * a * hessian.0 : b * b * hessian.2
-            logTemperatureStandardError = isAtBound ? nil : error(curvature)
+            logTemperatureStandardError = fit.isAtBound ? nil : error(curvature)
         }
     }
 }

@@ -39,6 +39,9 @@ public struct BlockLabels: Sendable {
     /// Number of rows (queries).
     public var rows: Int { relevant.count }
 
+    /// The rows that have at least one relevant column, in order.
+    var rowsWithLabels: [Int] { relevant.indices.filter { !relevant[$0].isEmpty } }
+
     /// Number of rows that have at least one relevant column: the divisor of a loss's mean.
     public var labelledRows: Int { relevant.count { !$0.isEmpty } }
 }

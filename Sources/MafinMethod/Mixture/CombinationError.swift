@@ -1,11 +1,17 @@
-/// Where a vector comes from.
-public enum VectorSource: String, Sendable, Codable, Hashable, CustomStringConvertible {
-    /// The black box, which is frozen.
-    case blackBox = "black-box"
-    /// The local encoder.
-    case local
+/// The name of what vectors or scores come from.
+public struct VectorSource: RawRepresentable, Sendable, Codable, Hashable, CustomStringConvertible {
+    /// The name, as errors and files have it.
+    public let rawValue: String
 
-    /// `black-box` or `local`.
+    /// A source of the given name.
+    public init(rawValue: String) { self.rawValue = rawValue }
+
+    /// The black box, which is frozen.
+    public static let blackBox = VectorSource(rawValue: "black-box")
+    /// The local encoder.
+    public static let local = VectorSource(rawValue: "local")
+
+    /// The name.
     public var description: String { rawValue }
 }
 

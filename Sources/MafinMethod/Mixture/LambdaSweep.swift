@@ -46,7 +46,7 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
     /// Only the ranks of the relevant documents are computed, in one pass over a row per λ. Memory: one block of
     /// scores, and one row of mixed scores per thread. Masks of the labels are ignored, so every document is ranked.
     /// - Parameters:
-    ///   - blocks: both sources' scores of the held-out queries.
+    ///   - blocks: the scores of the held-out queries by two sources, the black box first.
     ///   - labels: their relevant documents, one row per query. Rows without a relevant document are left out.
     ///   - documentIds: one a column.
     ///   - metric: any metric of a ranking.
@@ -61,22 +61,22 @@ public struct LambdaSweep: Sendable, Codable, Hashable {
         precondition(!lambdas.isEmpty, "a sweep over no λ")
         precondition(labels.rows == blocks.rows, "labels of \(labels.rows) rows for \(blocks.rows) rows of scores")
         guard labels.labelledRows > 0 else { throw CalibrationError.noLabelledRow(rows: labels.rows) }
+        precondition(blocks.sources.count == 2, "λ weighs two sources, not \(blocks.sources.count)")
         let ranker = RelevantRanks(tieOrder: RelevantRanks.tieOrder(documentIds: documentIds), metric: metric)
         // For each labelled query the metric at each λ.
         var values: [[Double]] = []
-        try blocks.forEach { range, blackBox, local in
+        try blocks.forEachRow(labels.rowsWithLabels, checkingFinite: true) { row, scores in
             precondition(
-                local.columns == documentIds.count, "\(documentIds.count) identifiers for \(local.columns) documents")
-            try ScoreBlocks.requireFinite(range, blackBox, local)
-            values += ScoreBlocks.mapLabelledRows(range, blackBox, local, labels) { blackBox, local, relevant, _ in
-                let judged = relevant.map(\.graded)
-                return withUnsafeTemporaryAllocation(of: Float.self, capacity: local.count) { mixed in
-                    lambdas.map { lambda in
-                        MixtureWeights(lambda: lambda).mix(blackBox: blackBox, local: local, into: mixed)
-                        return ranker.value(of: UnsafeBufferPointer(mixed), judged: judged)
-                    }
+                scores.count == documentIds.count, "\(documentIds.count) identifiers for \(scores.count) documents")
+            let judged = labels.relevant[row].map(\.graded)
+            return withUnsafeTemporaryAllocation(of: Float.self, capacity: scores.count) { mixed in
+                lambdas.map { lambda in
+                    MixtureWeights(lambda: lambda).mix(blackBox: scores[0], local: scores[1], into: mixed)
+                    return ranker.value(of: UnsafeBufferPointer(mixed), judged: judged)
                 }
             }
+        } then: {
+            values.append($0)
         }
         let count = Double(labels.labelledRows)
         self.metric = metric.description
