@@ -40,6 +40,17 @@ public struct Matrix: Sendable, Equatable {
         values[row * columns..<(row + 1) * columns]
     }
 
+    /// Some adjacent columns.
+    package func selecting(columns range: Range<Int>) -> Matrix {
+        if range == 0..<columns { return self }
+        var selected: [Float] = []
+        selected.reserveCapacity(rows * range.count)
+        for index in 0..<rows {
+            selected.append(contentsOf: values[index * columns + range.lowerBound..<index * columns + range.upperBound])
+        }
+        return Matrix(rows: rows, columns: range.count, values: selected)
+    }
+
     /// The given rows, in the given order. A row may be named more than once.
     public func selecting(rows selection: some Collection<Int>) -> Matrix {
         var selected: [Float] = []

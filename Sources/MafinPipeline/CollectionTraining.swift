@@ -264,7 +264,7 @@ public struct CollectionTraining {
             return Mixture(normForm: factor, trainedWith: outcome.trainingScale)
         }
         let dev = data.index.devQueries
-        let scores = ScoreSource(
+        let scores = BlackBoxScores(
             queries: dev, queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
             byteBudget: byteBudget)
         do {

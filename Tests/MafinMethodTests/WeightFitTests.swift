@@ -45,7 +45,7 @@ import Testing
         var labels: BlockLabels
 
         var blocks: ScoreBlocks {
-            ScoreBlocks(sources: block.scores.indices.map { VectorSource(rawValue: "source \($0)") }, block)
+            ScoreBlocks(sources: block.scores.indices.map { SourceName(rawValue: "source \($0)") }, block)
         }
         /// The sources in another order, each multiplied by a factor.
         func selecting(_ sources: [Int], factors: [Float]? = nil) -> Problem {
@@ -162,7 +162,7 @@ import Testing
         let found = try WeightFit.fit(problem.blocks, labels: problem.labels)
         #expect(Self.agree(found.weights[0] + found.weights[2], alone.weights[0], 1e-6))
         #expect(Self.agree(found.weights[1], alone.weights[1], 1e-6))
-        #expect(found.weights[3] == 0 && found.spreads[3] == 0 && found.dropped == [VectorSource(rawValue: "source 3")])
+        #expect(found.weights[3] == 0 && found.spreads[3] == 0 && found.dropped == [SourceName(rawValue: "source 3")])
         #expect(abs(found.loss - alone.loss) < 1e-11)
     }
 
@@ -309,7 +309,7 @@ import Testing
         problem.block = ScoreBlock(candidates: problem.candidates, scores: scores)
         #expect(
             throws: CombinationError.notFinite(
-                source: VectorSource(rawValue: "source 1"), row: 3, column: 7, id: nil)
+                source: SourceName(rawValue: "source 1"), row: 3, column: 7, id: nil)
         ) { try WeightFit.fit(problem.blocks, labels: problem.labels) }
     }
 }

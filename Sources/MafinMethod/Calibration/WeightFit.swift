@@ -9,7 +9,7 @@
 /// ``Calibration`` is the fit for a black box and a local encoder, in terms of λ and τ.
 public struct WeightFit: Sendable, Codable, Hashable {
     /// The names of the sources, in the order of ``weights``.
-    public let sources: [VectorSource]
+    public let sources: [SourceName]
     /// One weight per source, at least 0. All are 0 if no source ranks the labels better than chance.
     public let weights: [Double]
     /// Mean over the labelled queries of the cross entropy between labels and scores, in nats.
@@ -54,7 +54,7 @@ public struct WeightFit: Sendable, Codable, Hashable {
     }
 
     /// The sources of weight 0.
-    public var dropped: [VectorSource] { zip(sources, weights).filter { $0.1 == 0 }.map(\.0) }
+    public var dropped: [SourceName] { zip(sources, weights).filter { $0.1 == 0 }.map(\.0) }
 
     /// Fits the weights of all sources.
     ///

@@ -2,7 +2,7 @@ import Foundation
 
 /// The likelihood as a function of `u_k = w_k σ_k`, so that nothing depends on the sources' units.
 struct WeightProblem {
-    let sources: [VectorSource]
+    let sources: [SourceName]
     let likelihood: LabelLikelihood
     /// σ.
     let spreads: [Double]

@@ -1,26 +1,9 @@
-/// The name of what vectors or scores come from.
-public struct VectorSource: RawRepresentable, Sendable, Codable, Hashable, CustomStringConvertible {
-    /// The name, as errors and files have it.
-    public let rawValue: String
-
-    /// A source of the given name.
-    public init(rawValue: String) { self.rawValue = rawValue }
-
-    /// The black box, which is frozen.
-    public static let blackBox = VectorSource(rawValue: "black-box")
-    /// The local encoder.
-    public static let local = VectorSource(rawValue: "local")
-
-    /// The name.
-    public var description: String { rawValue }
-}
-
 /// Vectors or scores that cannot be combined.
 public enum CombinationError: Error, Equatable, CustomStringConvertible {
     /// A vector has length 0, so it has no direction.
-    case zeroVector(source: VectorSource, row: Int, id: String?)
+    case zeroVector(source: SourceName, row: Int, id: String?)
     /// A vector or a score is NaN or infinite.
-    case notFinite(source: VectorSource, row: Int, column: Int, id: String?)
+    case notFinite(source: SourceName, row: Int, column: Int, id: String?)
     /// The two sources do not have the same number of rows.
     case rowCount(blackBox: Int, local: Int)
     /// There are more or fewer identifiers than rows.

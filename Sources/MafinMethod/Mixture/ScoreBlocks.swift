@@ -58,7 +58,7 @@ struct ScoreRow {
 /// memory as a whole.
 public struct ScoreBlocks {
     /// The names of the sources, in the order of their scores in each block.
-    public let sources: [VectorSource]
+    public let sources: [SourceName]
     /// Number of queries.
     public let rows: Int
     /// Number of queries in a block. The last block may have fewer.
@@ -72,7 +72,7 @@ public struct ScoreBlocks {
     ///   - rowsPerBlock: number of queries that are computed at a time.
     ///   - scores: the scores of a range of queries, from all sources.
     public init(
-        sources: [VectorSource], rows: Int, rowsPerBlock: Int, scores: @escaping (Range<Int>) throws -> ScoreBlock
+        sources: [SourceName], rows: Int, rowsPerBlock: Int, scores: @escaping (Range<Int>) throws -> ScoreBlock
     ) {
         precondition(rowsPerBlock > 0, "a block of \(rowsPerBlock) rows")
         self.sources = sources
@@ -82,7 +82,7 @@ public struct ScoreBlocks {
     }
 
     /// Scores that are in memory, as one block without a copy.
-    public init(sources: [VectorSource], _ block: ScoreBlock) {
+    public init(sources: [SourceName], _ block: ScoreBlock) {
         self.init(sources: sources, rows: block.rows, rowsPerBlock: max(1, block.rows)) { _ in block }
     }
 

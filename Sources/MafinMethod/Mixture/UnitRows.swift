@@ -10,7 +10,7 @@ public enum UnitRows {
     ///   - ids: one per row, for error messages; may be empty.
     /// - Throws: ``CombinationError`` for the first row that is all zeros or not finite, and for a wrong number of ids.
     /// - Complexity: O(rows · columns).
-    public static func make(_ matrix: Matrix, source: VectorSource, ids: [String] = []) throws -> Matrix {
+    public static func make(_ matrix: Matrix, source: SourceName, ids: [String] = []) throws -> Matrix {
         guard ids.isEmpty || ids.count == matrix.rows else {
             throw CombinationError.identifierCount(rows: matrix.rows, ids: ids.count)
         }
@@ -30,11 +30,11 @@ public enum UnitRows {
 
     /// Checks rows whose lengths stay as they are, and may be 0.
     /// - Throws: ``CombinationError`` for the first value that is not finite.
-    static func requireFinite(_ matrix: Matrix, source: VectorSource, ids: [String]) throws {
+    static func requireFinite(_ matrix: Matrix, source: SourceName, ids: [String]) throws {
         for row in 0..<matrix.rows { try requireFinite(matrix.row(row), row: row, source: source, ids: ids) }
     }
 
-    private static func requireFinite(_ values: ArraySlice<Float>, row: Int, source: VectorSource, ids: [String]) throws
+    private static func requireFinite(_ values: ArraySlice<Float>, row: Int, source: SourceName, ids: [String]) throws
     {
         guard let column = values.firstIndex(where: { !$0.isFinite }) else { return }
         throw CombinationError.notFinite(

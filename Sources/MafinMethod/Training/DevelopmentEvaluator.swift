@@ -67,7 +67,7 @@ public struct DevelopmentResult: Sendable, Codable, Equatable {
 /// (``TrainingIndex/tieOrder``).
 public struct DevelopmentEvaluator: Sendable {
     private let index: TrainingIndex
-    private let scores: ScoreSource
+    private let scores: BlackBoxScores
     private let byteBudget: Int
     private let ranks: RelevantRanks
     private let fitsScale: Bool
@@ -86,7 +86,7 @@ public struct DevelopmentEvaluator: Sendable {
                 reason: "without them no state can be chosen; hold some of the training queries out")
         }
         index = data.index
-        scores = ScoreSource(
+        scores = BlackBoxScores(
             queries: data.index.devQueries, queryVectors: data.blackBoxQueries,
             documentVectors: data.blackBoxDocuments, byteBudget: byteBudget)
         self.byteBudget = byteBudget

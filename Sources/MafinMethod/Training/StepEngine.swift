@@ -9,7 +9,7 @@ struct StepEngine<Encoder: TrainableEncoder> {
     let data: TrainingData<Encoder.Inputs>
     /// The black box's scores of the training queries, for the columns of ``fixed`` if there are fixed columns,
     /// otherwise for all documents.
-    let scores: ScoreSource
+    let scores: BlackBoxScores
     let loss: any Loss
     /// The columns of steps whose candidates are ``CandidateSet/fixed``.
     var fixed: FixedColumns?

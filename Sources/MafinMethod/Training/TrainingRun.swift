@@ -67,7 +67,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         let fixed = trainer.hasFixedColumns ? StepEngine<Encoder>.FixedColumns(data.index, bank: bank) : nil
         engine = StepEngine(
             queryEncoder: trainer.queryEncoder, documentEncoder: trainer.documentEncoder, data: data,
-            scores: ScoreSource(
+            scores: BlackBoxScores(
                 queries: data.index.trainQueries, queryVectors: data.blackBoxQueries,
                 documentVectors: fixed.map { data.blackBoxDocuments.selecting(rows: $0.texts.rows) }
                     ?? data.blackBoxDocuments,

@@ -38,7 +38,7 @@ struct TrainingStart {
             let scores =
                 form == .localOnly
                 ? nil
-                : ScoreSource(
+                : BlackBoxScores(
                     queries: sample, queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
                     byteBudget: options.scoreByteBudget)
             scale = try Calibration.fit(

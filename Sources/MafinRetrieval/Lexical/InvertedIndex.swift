@@ -101,6 +101,9 @@ public struct InvertedIndex: Sendable {
         return found
     }
 
+    /// The characters of a term.
+    func term(_ term: Int) -> String { String(decoding: terms[term], as: UTF8.self) }
+
     /// Number of documents in which a term occurs.
     func documentFrequency(_ term: Int) -> Int { offsets[term + 1] - offsets[term] }
 }

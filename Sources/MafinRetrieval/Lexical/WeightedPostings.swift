@@ -41,6 +41,18 @@ struct WeightedPostings: Sendable {
         return selector.take()
     }
 
+    /// Calls `body` with the score of each document that shares a term with a query, in no order.
+    func forEachScore(
+        of query: [(term: Int, factor: Float)], with accumulator: inout Accumulator, _ body: (Int, Float) -> Void
+    ) {
+        accumulate(query, into: &accumulator)
+        for document in accumulator.touched {
+            body(Int(document), accumulator.scores[Int(document)])
+            accumulator.scores[Int(document)] = 0
+        }
+        accumulator.touched.removeAll(keepingCapacity: true)
+    }
+
     /// The score of every document; 0 if it shares no term with the query.
     func scores(of query: [(term: Int, factor: Float)]) -> [Float] {
         var accumulator = makeAccumulator()

@@ -46,11 +46,24 @@ extension VectorIndex {
         try search(queries: queries, count: count, tiling: SearchTiling(), check: check)
     }
 
+    /// The same, where each score is an inner product plus a given number, such as the weighted score of BM25. The sums
+    /// are exact in the same sense.
+    /// - Parameter sums: `(queries.rows, count)`, finite.
+    package func search(
+        queries: Matrix, adding sums: Matrix, count: Int, check: @Sendable () throws -> Void = {}
+    ) throws -> Rankings {
+        try search(queries: queries, adding: sums, count: count, tiling: SearchTiling(), check: check)
+    }
+
     func search(
-        queries: Matrix, count: Int, tiling: SearchTiling, check: @Sendable () throws -> Void = {}
+        queries: Matrix, adding sums: Matrix? = nil, count: Int, tiling: SearchTiling,
+        check: @Sendable () throws -> Void = {}
     ) throws -> Rankings {
         precondition(queries.columns == columns, "queries of \(queries.columns) columns, rows of \(columns)")
         precondition(count >= 0, "\(count) entries asked for")
+        precondition(
+            sums.map { $0.rows == queries.rows && $0.columns == self.count } ?? true,
+            "sums of another shape than \(queries.rows) × \(self.count)")
         if let fault = queries.values.firstIndex(where: { !$0.isFinite }) {
             throw RetrievalError.invalidElement(
                 source: "the queries", row: fault / columns, column: fault % columns, expected: "a finite number",
@@ -65,12 +78,13 @@ extension VectorIndex {
         return Rankings(
             try (0..<blocks).flatMap { block in
                 let rows = block * queries.rows / blocks..<(block + 1) * queries.rows / blocks
-                return try best(kept, queries: queries, rows, tiling, check)
+                return try best(kept, queries: queries, adding: sums, rows, tiling, check)
             })
     }
 
     private func best(
-        _ count: Int, queries: Matrix, _ range: Range<Int>, _ tiling: SearchTiling, _ check: @Sendable () throws -> Void
+        _ count: Int, queries: Matrix, adding sums: Matrix?, _ range: Range<Int>, _ tiling: SearchTiling,
+        _ check: @Sendable () throws -> Void
     ) throws -> [[ScoredIndex]] {
         let isApproximated =
             !approximations.isEmpty && range.count <= tiling.approximatedQueries
@@ -86,6 +100,7 @@ extension VectorIndex {
         let failure = Mutex<(any Error)?>(nil)
         // The selector of worker w for query q is at w · queries + q.
         var selectors = (0..<workers * range.count).map { _ in TopKSelector(count: count) }
+        let added = sums.map { $0.values[range.lowerBound * self.count..<range.upperBound * self.count] } ?? []
         return try withScorer(queries, rows: range) { scorer in
             try selectors.withUnsafeMutableBufferPointer { selectors in
                 let shared = UnsafeTransfer((scorer: scorer, selectors: selectors))
@@ -93,8 +108,8 @@ extension VectorIndex {
                     let (scorer, selectors) = shared.value
                     let own = worker * range.count..<(worker + 1) * range.count
                     scorer.collect(
-                        UnsafeMutableBufferPointer(rebasing: selectors[own]), block: block,
-                        isBounded: isApproximated && scorer.hasBounds
+                        UnsafeMutableBufferPointer(rebasing: selectors[own]), adding: added, of: self.count,
+                        block: block, isBounded: isApproximated && scorer.hasBounds
                     ) {
                         do {
                             try check()
@@ -122,15 +137,17 @@ extension VectorIndex {
 extension BlockScorer {
     /// Offers every score to its query's selector.
     /// - Parameters:
+    ///   - sums: numbers that are added to the scores, `columns` for each query; empty: none.
     ///   - block: number of rows that are scored at a time.
     ///   - isBounded: whether bounds are computed first, and scores only for rows whose bounds are high enough.
     ///   - nextPiece: gives the next rows, which come after all rows that it gave before; `nil` at the end.
     fileprivate func collect(
-        _ selectors: UnsafeMutableBufferPointer<TopKSelector>, block: Int, isBounded: Bool,
-        nextPiece: () -> Range<Int>?
+        _ selectors: UnsafeMutableBufferPointer<TopKSelector>, adding sums: ArraySlice<Float>, of columns: Int,
+        block: Int, isBounded: Bool, nextPiece: () -> Range<Int>?
     ) {
         let room = queryCount * block
         let floats = room + scratchSize(rows: block) + queryCount
+        sums.withUnsafeBufferPointer { sums in
         withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { memory in
             withUnsafeTemporaryAllocation(of: mafin_hit.self, capacity: room) { hits in
                 guard let scores = memory.bindMemory(to: Float.self).baseAddress, let hits = hits.baseAddress else {
@@ -147,6 +164,12 @@ extension BlockScorer {
                         } else {
                             score(rows, into: scores, scratch: scratch)
                         }
+                        if let sums = sums.baseAddress {
+                            for query in 0..<queryCount {
+                                let (scores, sums) = (scores + query * rows.count, sums + query * columns + start)
+                                for place in 0..<rows.count { scores[place] += sums[place] }
+                            }
+                        }
                         let count = mafin_scores_above(
                             queryCount, rows.count, scores, rows.count, thresholds, hits)
                         for place in 0..<count {
@@ -157,6 +180,7 @@ extension BlockScorer {
                                 // The threshold may have risen since the comparison.
                                 if score <= thresholds[query] { continue }
                                 score = self.score(row: start + row, query: query)
+                                if let sums = sums.baseAddress { score += sums[query * columns + start + row] }
                             }
                             selectors[query].offer(score, at: start + row)
                             thresholds[query] = selectors[query].threshold
@@ -164,6 +188,7 @@ extension BlockScorer {
                     }
                 }
             }
+        }
         }
     }
 }

@@ -124,6 +124,18 @@ public struct VectorRows: Sendable {
         }
     }
 
+    /// All rows. Rows of float32 in memory share the storage.
+    package var matrix: Matrix {
+        if case .floats(let values) = storage, offset == 0, stride == columns, values.count == count * columns {
+            return Matrix(rows: count, columns: columns, values: values)
+        }
+        let values = [Float](unsafeUninitializedCapacity: count * columns) { values, initialized in
+            copy(rows: 0..<count, to: values)
+            initialized = count * columns
+        }
+        return Matrix(rows: count, columns: columns, values: values)
+    }
+
     /// Copies rows as floats, one after the other.
     func copy(rows: Range<Int>, to values: UnsafeMutableBufferPointer<Float>) {
         guard let out = values.baseAddress, columns > 0 else { return }

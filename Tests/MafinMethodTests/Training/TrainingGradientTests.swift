@@ -28,7 +28,7 @@ import Testing
         let index = data.index
         let engine = StepEngine(
             queryEncoder: query, documentEncoder: document, data: data,
-            scores: ScoreSource(
+            scores: BlackBoxScores(
                 queries: index.trainQueries, queryVectors: data.blackBoxQueries,
                 documentVectors: data.blackBoxDocuments, byteBudget: 1 << 20),
             loss: loss)
@@ -123,7 +123,7 @@ import Testing
         once.step = plan.againstFixedColumns(fixed.texts, once.data.index)
         once.engine = StepEngine(
             queryEncoder: once.query, documentEncoder: nil, data: once.data,
-            scores: ScoreSource(
+            scores: BlackBoxScores(
                 queries: once.data.index.trainQueries, queryVectors: once.data.blackBoxQueries,
                 documentVectors: once.data.blackBoxDocuments.selecting(rows: fixed.texts.rows), byteBudget: 1 << 20),
             loss: ListNet(), fixed: fixed)

@@ -4,7 +4,7 @@ import MafinNumerics
 ///
 /// If the score matrix fits the byte budget, it is computed once and kept. Otherwise blocks of it are computed when
 /// they are needed.
-public struct ScoreSource: Sendable {
+public struct BlackBoxScores: Sendable {
     private let queryVectors: Matrix
     private let documentVectors: Matrix
     private let rowOfQuery: [Int: Int]

@@ -20,7 +20,7 @@ public struct Adapter: Sendable, Equatable {
     /// The strength r.
     public var strength: Float = 1
     /// `linear`: W, `(dimension, dimension)`. `twoLayer`: W₁, `(hidden, dimension)`, then W₂, `(dimension, hidden)`. Row-major.
-    var weights: [Float]
+    package var weights: [Float]
 
     /// An adapter that changes nothing yet.
     /// - Parameter seed: seed of the first layer of a two-layer adapter.
@@ -47,15 +47,15 @@ public struct Adapter: Sendable, Equatable {
     public func callAsFunction(_ vectors: Matrix) -> Matrix { forward(vectors).unit }
 
     /// The values of a forward pass that ``backward(gradient:pass:)`` needs.
-    struct Pass {
-        var input: Matrix
+    package struct Pass {
+        package var input: Matrix
         /// The hidden layer after its relu; empty for a linear map.
-        var hidden: Matrix
-        var unit: Matrix
-        var norms: [Float]
+        package var hidden: Matrix
+        package var unit: Matrix
+        package var norms: [Float]
     }
 
-    func forward(_ input: Matrix) -> Pass {
+    package func forward(_ input: Matrix) -> Pass {
         precondition(input.columns == dimension, "\(input.columns) columns for an adapter of \(dimension)")
         var hidden = Matrix(rows: 0, columns: 0)
         var sum: Matrix
@@ -79,7 +79,7 @@ public struct Adapter: Sendable, Equatable {
     /// Adds the gradient of the weights to `total`.
     ///
     /// - Parameter gradient: the gradient of the loss with respect to the unit rows.
-    func backward(gradient: Matrix, pass: Pass, into total: inout [Float]) {
+    package func backward(gradient: Matrix, pass: Pass, into total: inout [Float]) {
         var inner = Matrix.normalizedRowsBackward(gradient: gradient, unit: pass.unit, norms: pass.norms)
         inner.scale(by: strength)
         switch shape {
@@ -109,14 +109,6 @@ public struct Adapter: Sendable, Equatable {
             part.values.withUnsafeBufferPointer { part in
                 for index in part.indices { total[offset + index] += part[index] }
             }
-        }
-    }
-}
-
-extension Matrix {
-    mutating func scale(by factor: Float) {
-        values.withUnsafeMutableBufferPointer { values in
-            for index in values.indices { values[index] *= factor }
         }
     }
 }

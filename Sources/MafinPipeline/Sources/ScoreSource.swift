@@ -1,0 +1,170 @@
+import Foundation
+import MafinMethod
+import MafinNumerics
+import MafinRetrieval
+
+/// One term of the score `s(q, d) = Σ_k w_k s_k(q, d)` of a query and a document.
+///
+/// A source is a model: it belongs to no collection, and scores any query against any documents. It has one of three
+/// faces. A ``DenseSource`` is an inner product of vectors, a ``SparseSource`` one of weighted terms; both fit into any
+/// vector database, with the weights on the query's side. Any other ``ScoringSource`` can be computed by this library
+/// alone.
+public protocol ScoreSource: Sendable {
+    /// Its name in weights, manifests, reports and parts of scores.
+    var name: SourceName { get }
+    /// What it reads of a query.
+    var queryInputs: SourceInputs { get }
+    /// What it reads of a document.
+    var documentInputs: SourceInputs { get }
+    /// How it is stored: the record for the manifest, without its folder.
+    var record: SourceRecord { get }
+    /// Writes its files into an empty folder. Called only if ``record`` names a folder.
+    func write(to folder: URL) throws
+}
+
+extension ScoreSource {
+    /// A source without files.
+    public func write(to folder: URL) throws {}
+}
+
+/// What a source reads of a text.
+public struct SourceInputs: OptionSet, Sendable, Hashable {
+    /// The bits.
+    public let rawValue: Int
+
+    /// From bits.
+    public init(rawValue: Int) { self.rawValue = rawValue }
+
+    /// The black box's vector.
+    public static let blackBox = SourceInputs(rawValue: 1)
+    /// The local encoder's vector.
+    public static let local = SourceInputs(rawValue: 2)
+    /// The text.
+    public static let text = SourceInputs(rawValue: 4)
+    /// The identifier.
+    public static let identifier = SourceInputs(rawValue: 8)
+}
+
+/// A source whose score is the inner product of a query vector and a document vector.
+public protocol DenseSource: ScoreSource {
+    /// Columns of its vectors.
+    var dimension: Int { get }
+    /// The source whose document vectors these are. Sources that share document vectors are searched as one, with the
+    /// weighted sum of their query vectors.
+    var documentVectors: SourceName { get }
+    /// Query vectors, `(queries.count, dimension)`.
+    /// - Throws: `CombinationError` for a vector that cannot be used.
+    func vectors(of queries: SourceQueries) throws -> Matrix
+    /// Document vectors, `(documents.count, dimension)`.
+    /// - Throws: `CombinationError` for a vector that cannot be used.
+    func vectors(of documents: SourceDocuments) throws -> Matrix
+}
+
+/// A source whose scores this library computes document by document. Most documents have score 0.
+public protocol ScoringSource: ScoreSource {
+    /// Prepares documents.
+    func scorer(of documents: SourceDocuments) throws -> any DocumentScorer
+}
+
+/// A source whose score is the inner product of weighted terms.
+public protocol SparseSource: ScoringSource {
+    /// The weighted terms of a query, each once.
+    func terms(ofQuery text: String) -> [SparseTerm]
+    /// The weighted terms of a document, each once.
+    func terms(ofDocument text: String) -> [SparseTerm]
+    /// Number of different terms. ``SparseTerm/index`` is below it.
+    var termCount: Int { get }
+}
+
+/// A component of a sparse vector.
+public struct SparseTerm: Sendable, Hashable {
+    /// Its place in the vocabulary.
+    public var index: Int
+    /// The term itself, a stem.
+    public var term: String
+    /// Above 0.
+    public var weight: Float
+}
+
+/// Scores of documents that a ``ScoringSource`` has prepared.
+public protocol DocumentScorer: Sendable {
+    /// Adds `weight · s(q, d)` to the element of each document d whose score is not 0.
+    /// - Parameters:
+    ///   - row: the query, a row of `queries`.
+    ///   - sums: one element per document.
+    func add(_ weight: Float, row: Int, of queries: SourceQueries, to sums: UnsafeMutableBufferPointer<Float>)
+}
+
+/// Queries as sources read them. What no source reads may be missing.
+public struct SourceQueries: Sendable {
+    /// Identifiers, for error messages; may be empty.
+    public let ids: [String]
+    /// The texts; may be empty.
+    public let texts: [String]
+    /// The black box's unit rows.
+    public let blackBox: Matrix?
+    /// The local encoder's rows, prepared in the form of the mixture.
+    public let local: LocalRows?
+    /// Number of queries.
+    public let count: Int
+
+    /// Queries with vectors that are ready to be compared.
+    /// - Precondition: lists that are not empty, and vectors that are given, have the same number of rows.
+    public init(ids: [String] = [], texts: [String] = [], blackBox: Matrix? = nil, local: LocalRows? = nil) {
+        (self.ids, self.texts, self.blackBox, self.local) = (ids, texts, blackBox, local)
+        count = SourceRows.count(ids, texts, blackBox, local)
+    }
+
+    /// Queries with vectors of any length, which are scaled and checked here.
+    /// - Throws: `CombinationError` for a vector that is all zeros or not finite.
+    public init(ids: [String] = [], texts: [String] = [], blackBox: Matrix?, local: Matrix?, form: LocalForm) throws {
+        self.init(
+            ids: ids, texts: texts, blackBox: try blackBox.map { try UnitRows.make($0, source: .blackBox, ids: ids) },
+            local: try local.map { try form.prepare(checking: $0, ids: ids) })
+    }
+
+    /// Some of the queries, in the given order.
+    public func selecting(rows: [Int]) -> SourceQueries {
+        SourceQueries(
+            ids: ids.isEmpty ? [] : rows.map { ids[$0] }, texts: texts.isEmpty ? [] : rows.map { texts[$0] },
+            blackBox: blackBox?.selecting(rows: rows), local: local?.selecting(rows: rows))
+    }
+}
+
+/// Documents as sources read them. What no source reads may be missing.
+public struct SourceDocuments: Sendable {
+    /// Identifiers.
+    public let ids: [String]
+    /// The texts, titles included; may be empty.
+    public let texts: [String]
+    /// The black box's unit rows.
+    public let blackBox: Matrix?
+    /// The local encoder's rows, prepared in the form of the mixture.
+    public let local: LocalRows?
+    /// Number of documents.
+    public let count: Int
+
+    /// Documents with vectors that are ready to be compared.
+    /// - Precondition: lists that are not empty, and vectors that are given, have the same number of rows.
+    public init(ids: [String] = [], texts: [String] = [], blackBox: Matrix? = nil, local: LocalRows? = nil) {
+        (self.ids, self.texts, self.blackBox, self.local) = (ids, texts, blackBox, local)
+        count = SourceRows.count(ids, texts, blackBox, local)
+    }
+
+    /// Documents with vectors of any length, which are scaled and checked here.
+    /// - Throws: `CombinationError` for a vector that is all zeros or not finite.
+    public init(ids: [String] = [], texts: [String] = [], blackBox: Matrix?, local: Matrix?, form: LocalForm) throws {
+        self.init(
+            ids: ids, texts: texts, blackBox: try blackBox.map { try UnitRows.make($0, source: .blackBox, ids: ids) },
+            local: try local.map { try form.prepare(checking: $0, ids: ids) })
+    }
+}
+
+private enum SourceRows {
+    static func count(_ ids: [String], _ texts: [String], _ blackBox: Matrix?, _ local: LocalRows?) -> Int {
+        let counts = [ids.isEmpty ? nil : ids.count, texts.isEmpty ? nil : texts.count, blackBox?.rows, local?.vectors.rows]
+            .compactMap { $0 }
+        precondition(Set(counts).count <= 1, "parts of \(counts) rows")
+        return counts.first ?? 0
+    }
+}

@@ -1,0 +1,253 @@
+import Foundation
+import MafinMethod
+import MafinNumerics
+import MafinRetrieval
+
+/// How a source of an artefact is stored.
+public struct SourceRecord: Sendable, Codable, Hashable {
+    /// The kinds of sources that this version reads.
+    public enum Kind: String, Sendable, Codable {
+        /// The black box; see ``BlackBoxVectorSource``.
+        case blackBox = "black-box"
+        /// The local encoder; see ``LocalVectorSource``.
+        case local
+        /// See ``LexicalSource``.
+        case bm25
+        /// See ``AdapterSource``.
+        case adapter
+        /// See ``MovedDocuments``.
+        case movedDocuments = "moved-documents"
+        /// See ``QueryMemory``.
+        case queryMemory = "query-memory"
+    }
+
+    /// Its name, which the weights use.
+    public var name: SourceName
+    /// What it is.
+    public var kind: Kind
+    /// Columns of its vectors; `nil` for a source without vectors.
+    public var dimension: Int?
+    /// The folder inside the artefact that holds its files; `nil` for a source without files of its own. Sources may share
+    /// a folder.
+    public var folder: String?
+    /// Its settings.
+    public var settings: [String: ManifestValue] = [:]
+
+    /// A record.
+    public init(
+        name: SourceName, kind: Kind, dimension: Int? = nil, folder: String? = nil,
+        settings: [String: ManifestValue] = [:]
+    ) {
+        (self.name, self.kind, self.dimension) = (name, kind, dimension)
+        (self.folder, self.settings) = (folder, settings)
+    }
+
+    /// A setting that must be a number.
+    func number(_ setting: String) throws -> Double {
+        guard let value = settings[setting]?.number else { throw fault("settings.\(setting)", "a number", "none") }
+        return value
+    }
+
+    /// An error about a field of this record.
+    func fault(_ field: String, _ expected: String, _ found: String) -> SourceFault {
+        SourceFault(field: "sources.\(name).\(field)", expected: expected, found: found)
+    }
+}
+
+/// A field or a file of a source that cannot be used. ``Artefact`` adds the path.
+struct SourceFault: Error {
+    var field: String
+    var expected: String
+    var found: String
+}
+
+extension SourceRecord {
+    /// Makes the source.
+    /// - Parameters:
+    ///   - artefact: the artefact's folder.
+    ///   - form: the form of the local encoder's vectors.
+    /// - Throws: ``SourceFault``; file errors.
+    func load(in artefact: URL, form: LocalForm) throws -> any ScoreSource {
+        func dimensions() throws -> Int {
+            guard let dimension, dimension > 0 else {
+                throw fault("dimension", "at least 1", dimension.map(String.init) ?? "none")
+            }
+            return dimension
+        }
+        func files() throws -> URL {
+            guard let folder else { throw fault("folder", "a folder of the artefact", "none") }
+            return artefact.appendingPathComponent(folder, isDirectory: true)
+        }
+        switch kind {
+        case .blackBox: return BlackBoxVectorSource(dimension: try dimensions(), form: form)
+        case .local: return LocalVectorSource(dimension: try dimensions())
+        case .bm25: return try LexicalSource(self, in: files())
+        case .adapter: return try AdapterSource(self, dimension: dimensions(), in: files())
+        case .movedDocuments: return try MovedDocuments(self, dimension: dimensions(), in: files())
+        case .queryMemory: return try QueryMemory(self, dimension: dimensions(), in: files())
+        }
+    }
+
+    /// Reads a file of JSON.
+    fileprivate func json<Value: Decodable>(_ file: URL) throws -> Value {
+        do {
+            return try JSONDecoder().decode(Value.self, from: Data(contentsOf: file))
+        } catch let error as DecodingError {
+            throw fault("folder", "a readable \(file.lastPathComponent)", error.fault.reason)
+        }
+    }
+
+    /// Reads a matrix and checks its columns.
+    fileprivate func matrix(_ file: URL, rows: Int, columns: Int) throws -> Matrix {
+        let matrix = try NumPyFile.read(file)
+        guard matrix.rows == rows, matrix.columns == columns else {
+            throw fault(
+                "folder", "\(file.lastPathComponent) of \(rows) × \(columns)", "\(matrix.rows) × \(matrix.columns)")
+        }
+        guard matrix.values.allSatisfy(\.isFinite) else {
+            throw fault("folder", "finite numbers in \(file.lastPathComponent)", "others")
+        }
+        return matrix
+    }
+}
+
+private func write(_ value: some Encodable, to file: URL) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    try AtomicFile.write(try encoder.encode(value), to: file)
+}
+
+// MARK: Files of each kind
+
+/// `lexical/`: `statistics.json` with the terms of the corpus, and how texts are split into terms.
+extension LexicalSource {
+    private struct Stored: Codable {
+        var documents: Int
+        var meanLength: Double
+        var terms: [String]
+        var documentFrequencies: [Int]
+        var stopWords: [String]
+        var stems: Bool
+    }
+
+    private static let file = "statistics.json"
+
+    /// See ``ScoreSource/record``.
+    public var record: SourceRecord {
+        SourceRecord(
+            name: name, kind: .bm25, folder: "lexical",
+            settings: ["k1": .number(weighting.k1), "b": .number(weighting.b), "normalization": .text("query-mass")])
+    }
+
+    /// See ``ScoreSource/write(to:)``.
+    public func write(to folder: URL) throws {
+        let statistics = weighting.statistics
+        try MafinPipeline.write(
+            Stored(
+                documents: statistics.documentCount, meanLength: statistics.meanLength, terms: statistics.terms,
+                documentFrequencies: statistics.documentFrequencies, stopWords: analyzer.stopWords.sorted(),
+                stems: analyzer.stems), to: folder.appendingPathComponent(Self.file))
+    }
+
+    init(_ record: SourceRecord, in folder: URL) throws {
+        let stored: Stored = try record.json(folder.appendingPathComponent(Self.file))
+        let (k1, b) = (try record.number("k1"), try record.number("b"))
+        guard k1 >= 0, (0...1).contains(b), stored.terms.count == stored.documentFrequencies.count,
+            Set(stored.terms).count == stored.terms.count
+        else { throw record.fault("settings", "k1 of at least 0, b in 0…1, and one frequency per term", "others") }
+        self.init(
+            BM25Weighting(
+                LexicalStatistics(
+                    documentCount: stored.documents, meanLength: stored.meanLength, terms: stored.terms,
+                    documentFrequencies: stored.documentFrequencies), k1: k1, b: b),
+            analyzer: TextAnalyzer(stopWords: Set(stored.stopWords), stems: stored.stems))
+    }
+}
+
+/// `adapter/`: `weights.npy`, one row.
+extension AdapterSource {
+    private static let file = "weights.npy"
+
+    /// See ``ScoreSource/record``.
+    public var record: SourceRecord {
+        var settings: [String: ManifestValue] = [
+            "mapsDocuments": .boolean(mapsDocuments), "strength": .number(Double(adapter.strength)),
+        ]
+        if case .twoLayer(let hidden) = adapter.shape { settings["hidden"] = .integer(Int64(hidden)) }
+        return SourceRecord(name: name, kind: .adapter, dimension: dimension, folder: name.rawValue, settings: settings)
+    }
+
+    /// See ``ScoreSource/write(to:)``.
+    public func write(to folder: URL) throws {
+        try NumPyFile.write(
+            Matrix(rows: 1, columns: adapter.weights.count, values: adapter.weights),
+            to: folder.appendingPathComponent(Self.file))
+    }
+
+    init(_ record: SourceRecord, dimension: Int, in folder: URL) throws {
+        let hidden = try record.settings["hidden"].map { _ in Int(try record.number("hidden")) }
+        guard case .boolean(let mapsDocuments)? = record.settings["mapsDocuments"] else {
+            throw record.fault("settings.mapsDocuments", "true or false", "none")
+        }
+        if let hidden, hidden < 1 { throw record.fault("settings.hidden", "at least 1", "\(hidden)") }
+        var adapter = Adapter(
+            shape: hidden.map { .twoLayer(hidden: $0) } ?? .linear, dimension: dimension, seed: 0)
+        adapter.weights = try record.matrix(
+            folder.appendingPathComponent(Self.file), rows: 1, columns: adapter.weights.count
+        ).values
+        adapter.strength = Float(try record.number("strength"))
+        self.init(adapter, mapsDocuments: mapsDocuments, name: record.name)
+    }
+}
+
+/// `moved-documents/`: `vectors.npy` and `ids.json`.
+extension MovedDocuments {
+    /// See ``ScoreSource/record``.
+    public var record: SourceRecord {
+        SourceRecord(name: name, kind: .movedDocuments, dimension: dimension, folder: name.rawValue)
+    }
+
+    /// See ``ScoreSource/write(to:)``.
+    public func write(to folder: URL) throws {
+        try NumPyFile.write(moved, to: folder.appendingPathComponent("vectors.npy"))
+        try MafinPipeline.write(ids, to: folder.appendingPathComponent("ids.json"))
+    }
+
+    init(_ record: SourceRecord, dimension: Int, in folder: URL) throws {
+        let ids: [String] = try record.json(folder.appendingPathComponent("ids.json"))
+        guard Set(ids).count == ids.count else { throw record.fault("folder", "each id once in ids.json", "others") }
+        self.init(
+            ids: ids,
+            vectors: try record.matrix(
+                folder.appendingPathComponent("vectors.npy"), rows: ids.count, columns: dimension), name: record.name)
+    }
+}
+
+/// `memory/`: `queries.npy` and `answers.json`, the ids of each query's answers. Memories of different τ share it.
+extension QueryMemory {
+    /// See ``ScoreSource/record``.
+    public var record: SourceRecord {
+        SourceRecord(
+            name: name, kind: .queryMemory, dimension: known.queries.columns, folder: "memory",
+            settings: ["bandwidth": .number(Double(bandwidth)), "sharing": .number(sharing)])
+    }
+
+    /// See ``ScoreSource/write(to:)``.
+    public func write(to folder: URL) throws {
+        try NumPyFile.write(known.queries, to: folder.appendingPathComponent("queries.npy"))
+        try MafinPipeline.write(known.answers, to: folder.appendingPathComponent("answers.json"))
+    }
+
+    init(_ record: SourceRecord, dimension: Int, in folder: URL) throws {
+        let answers: [[String]] = try record.json(folder.appendingPathComponent("answers.json"))
+        let (bandwidth, sharing) = (Float(try record.number("bandwidth")), try record.number("sharing"))
+        guard bandwidth > 0, (0...1).contains(sharing) else {
+            throw record.fault("settings", "a bandwidth above 0 and a sharing in 0…1", "\(bandwidth) and \(sharing)")
+        }
+        self.init(
+            Known(
+                queries: try record.matrix(
+                    folder.appendingPathComponent("queries.npy"), rows: answers.count, columns: dimension),
+                answers: answers), bandwidth: bandwidth, sharing: sharing, name: record.name)
+    }
+}
