@@ -123,6 +123,12 @@ public struct SourceQueries: Sendable {
             local: try local.map { try form.prepare(checking: $0, ids: ids) })
     }
 
+    /// Whether what a source reads is there.
+    func has(_ inputs: SourceInputs) -> Bool {
+        (!inputs.contains(.blackBox) || blackBox != nil) && (!inputs.contains(.local) || local != nil)
+            && (!inputs.contains(.text) || !texts.isEmpty)
+    }
+
     /// Some of the queries, in the given order.
     public func selecting(rows: [Int]) -> SourceQueries {
         SourceQueries(
