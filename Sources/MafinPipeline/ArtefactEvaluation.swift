@@ -77,7 +77,9 @@ public struct ArtefactEvaluation {
             let rival = try model.rival(contender, released: released)
             let prepared = try prepared(rival)
             if contender == .tunedAlone {
-                add(contender.aloneName, try prepared.index.rankings(by: .local, of: prepared.queries, count: Self.depth))
+                add(
+                    contender.aloneName,
+                    try prepared.index.rankings(by: .local, of: prepared.queries, count: Self.depth))
             }
             try add(contender.joinedName, prepared, rival.manifest.mixing.rankingWeights)
         }

@@ -84,8 +84,9 @@ extension ArtefactModel {
     package func usable(_ weights: SourceWeights, for queries: SourceQueries) throws -> SourceWeights {
         var left = zip(weights.sources, weights.values).map { (source: $0, weight: $1) }
         for (place, source) in sources.enumerated() where !queries.has(source.queryInputs) { left[place].weight = 0 }
-        if queries.blackBox == nil, left.filter({ $0.weight > 0 }).map(\.source) == [.local]
-            || left.allSatisfy({ $0.weight == 0 }) && queries.local != nil
+        if queries.blackBox == nil,
+            left.filter({ $0.weight > 0 }).map(\.source) == [.local]
+                || left.allSatisfy({ $0.weight == 0 }) && queries.local != nil
         {
             left = left.map { ($0.source, $0.source == .local ? 1 : 0) }
         }

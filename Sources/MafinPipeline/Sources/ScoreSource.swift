@@ -168,8 +168,10 @@ public struct SourceDocuments: Sendable {
 
 private enum SourceRows {
     static func count(_ ids: [String], _ texts: [String], _ blackBox: Matrix?, _ local: LocalRows?) -> Int {
-        let counts = [ids.isEmpty ? nil : ids.count, texts.isEmpty ? nil : texts.count, blackBox?.rows, local?.vectors.rows]
-            .compactMap { $0 }
+        let counts = [
+            ids.isEmpty ? nil : ids.count, texts.isEmpty ? nil : texts.count, blackBox?.rows, local?.vectors.rows,
+        ]
+        .compactMap { $0 }
         precondition(Set(counts).count <= 1, "parts of \(counts) rows")
         return counts.first ?? 0
     }

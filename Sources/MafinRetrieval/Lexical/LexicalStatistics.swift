@@ -27,7 +27,8 @@ public struct LexicalStatistics: Sendable, Equatable {
         self.init(
             documentCount: index.documentCount,
             meanLength: max(1, index.documentLengths.reduce(0.0) { $0 + Double($1) }) / max(1, count),
-            terms: (0..<index.termCount).map(index.term), documentFrequencies: (0..<index.termCount).map(index.documentFrequency))
+            terms: (0..<index.termCount).map(index.term),
+            documentFrequencies: (0..<index.termCount).map(index.documentFrequency))
     }
 
     /// The place of a term; `nil` for a term that the corpus does not have.
