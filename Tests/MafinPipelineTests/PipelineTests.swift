@@ -73,6 +73,7 @@ struct PipelineTests {
         #expect(abs((ndcg["local"] ?? 0) - 0.420) < 0.001)
         #expect(abs((ndcg["concatenation"] ?? 0) - 0.517) < 0.001)
         #expect((ndcg["artefact"] ?? 0) > (ndcg["black-box"] ?? 0) + 0.02)
+        #expect(ndcg["mafin"] == ndcg["artefact"] && ndcg["artefact-dense"] == nil)
         #expect(Set(evaluation.omitted.map(\.name)) == ["tuned-alone", "paper-mafin", "lambda-mafin"])
 
         try searches(model, trained)
