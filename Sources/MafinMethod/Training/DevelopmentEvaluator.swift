@@ -49,8 +49,7 @@ public struct DevelopmentResult: Sendable, Codable, Equatable {
     func limited(to places: [Int]) -> DevelopmentResult? {
         guard let queries else { return nil }
         func mean(_ values: [Float]) -> Double { values.reduce(0) { $0 + Double($1) } / Double(max(1, values.count)) }
-        let kept = QueryFigures(
-            metric: places.map { queries.metric[$0] }, logLikelihood: places.map { queries.logLikelihood[$0] })
+        let kept = queries.limited(to: places)
         var limited = self
         limited.metric = mean(kept.metric)
         limited.logLikelihood = mean(kept.logLikelihood)
@@ -72,6 +71,11 @@ public struct DevelopmentResult: Sendable, Codable, Equatable {
                 metric.count == logLikelihood.count, "\(metric.count) metrics, \(logLikelihood.count) likelihoods")
             self.metric = metric
             self.logLikelihood = logLikelihood
+        }
+
+        /// The figures of some of the queries, by their places.
+        func limited(to places: [Int]) -> QueryFigures {
+            QueryFigures(metric: places.map { metric[$0] }, logLikelihood: places.map { logLikelihood[$0] })
         }
     }
 }

@@ -91,8 +91,7 @@ extension TrainingRun {
         }
         if sample != nil {
             encoder.restore(weights: weights)
-            var whole = try measure(step: record.step, scale: state.scaleAtBest, sample: nil)
-            whole.result.queries = nil
+            let whole = try measure(step: record.step, scale: state.scaleAtBest, sample: nil)
             vectors = whole.vectors
             state.wholeBest = whole.result
         }
@@ -105,12 +104,26 @@ extension TrainingRun {
     private func limitStart(to places: [Int]) {
         guard state.history.count == 1, state.wholeStart == nil, let figures = state.queryFigures.first else { return }
         var start = state.history[0].result
-        state.wholeStart = start
         start.queries = figures
         guard var limited = start.limited(to: places) else { return }
+        state.wholeStart = start
         state.queryFigures = [limited.queries].compactMap { $0 }
         limited.queries = nil
         state.history[0].result = limited
+    }
+
+    /// The gain of training on queries that did not choose the state; `nil` if the figures of single queries are not
+    /// known.
+    var gain: TrainingGain? {
+        var evaluations = state.queryFigures
+        if let places = sample, let start = state.wholeStart?.queries, let best = state.wholeBest?.queries {
+            let chose = Set(places)
+            let others = index.devQueries.indices.filter { !chose.contains($0) }
+            evaluations = [start, best].map { $0.limited(to: others) }
+        } else if evaluations.count != state.history.count {
+            return nil
+        }
+        return TrainingGain(evaluations: evaluations, selection: options.selection, seed: options.seed)
     }
 
     /// Places in the development queries of those that evaluations measure; `nil`: all. They depend only on the seed

@@ -382,9 +382,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         var (start, best) = (state.history[0], state.history[state.best])
         if let measured = state.wholeBest ?? state.interpolation?.result { best.result = measured }
         if state.wholeBest != nil, let whole = state.wholeStart { start.result = whole }
-        let gain =
-            state.queryFigures.count == state.history.count
-            ? TrainingGain(evaluations: state.queryFigures, selection: options.selection, seed: options.seed) : nil
+        (start.result.queries, best.result.queries) = (nil, nil)
         return TrainingOutcome(
             reason: reason, steps: state.step, start: start, best: best, history: state.history, gain: gain,
             trainedShare: state.interpolation?.trainedShare ?? 1, trainingScale: state.scaleAtBest,

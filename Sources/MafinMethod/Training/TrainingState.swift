@@ -32,8 +32,8 @@ struct TrainingState: Codable {
     var stopped: StopReason?
     /// The mean of best and released weights that was kept when training was over; `nil`: the best weights were kept.
     var interpolation: Interpolation?
-    /// The figures of the start and of the kept state on all development queries; `nil` if all evaluations of
-    /// ``history`` are.
+    /// The figures of the start and of the kept state on all development queries, those of each query included; `nil`
+    /// if all evaluations of ``history`` measure all queries.
     var wholeStart: DevelopmentResult?
     var wholeBest: DevelopmentResult?
 

@@ -84,12 +84,17 @@ import Testing
                     stepSeconds: 1, evaluationSeconds: 8, means: 3, developmentQueries: sampling ? 1_100 : nil),
                 time: time)
         }
-        // 24 s hold three evaluations of all queries. Less one of them at the end, they hold eleven of 200 queries
-        // (1.4545 s each): nine evaluations and two means.
-        #expect(plan(240).outside == .init(sample: 200, means: 2))
+        // 24 s hold three evaluations of all queries. Less one of them at the end, they hold 15 of (24 − 8) / 15 s: 146
+        // queries.
+        #expect(plan(240).outside == .init(sample: 146, means: 3))
+        // 16 s hold two of all queries, or eight of the least sample (128 queries, .93 s): six evaluations and two means.
+        #expect(plan(160).outside == .init(sample: 128, means: 2))
+        #expect(plan(160).evaluateEvery == (plan(160).totalSteps + 5) / 6)
         #expect(plan(240, sampling: false).outside == .init(sample: nil, means: 0))
         // 60 s hold seven of all queries, or 15 of (60 − 8) / 15 s: 476 queries.
         #expect(plan(600).outside == .init(sample: 476, means: 3))
+        // 96 s hold twelve of all queries. No sample allows twice as many.
+        #expect(plan(960).outside == .init(sample: nil, means: 3))
         // 120 s hold all that is wanted.
         #expect(plan(1_200).outside == .init(sample: nil, means: 3))
         // 8 s hold the last evaluation of all queries, and nothing else.
