@@ -33,12 +33,13 @@ package struct SourceIndex: Sendable {
         }
     }
 
-    /// Prepares documents for all sources.
+    /// Prepares documents for all sources. A dense source whose vectors are missing can take no part in a ranking.
     /// - Throws: `CombinationError` for vectors that cannot be used.
     package init(_ sources: [any ScoreSource], documents: SourceDocuments) throws {
         let dense = sources.compactMap { $0 as? any DenseSource }
         var rows: [(source: SourceName, rows: VectorRows)] = []
-        for source in dense where !rows.contains(where: { $0.source == source.documentVectors }) {
+        for source in dense
+        where documents.has(source.documentInputs) && !rows.contains(where: { $0.source == source.documentVectors }) {
             rows.append((source.documentVectors, try VectorRows(source.vectors(of: documents))))
         }
         try self.init(sources, documents: documents, vectors: rows)
@@ -73,11 +74,13 @@ package struct SourceIndex: Sendable {
         SourceIndex(self, vectors: vectors.map { VectorIndex(parts: $0.parts, isApproximated: true) })
     }
 
-    /// Prepares queries for all sources.
+    /// Prepares queries for all sources. A source whose vectors are missing can take no part in a ranking.
     /// - Throws: `CombinationError` for vectors that cannot be used.
     package func queries(_ inputs: SourceQueries) throws -> Queries {
         var rows: [SourceName: Matrix] = [:]
-        for case let source as any DenseSource in sources { rows[source.name] = try source.vectors(of: inputs) }
+        for case let source as any DenseSource in sources where inputs.has(source.queryInputs) {
+            rows[source.name] = try source.vectors(of: inputs)
+        }
         return Queries(inputs: inputs, rows: rows)
     }
 
