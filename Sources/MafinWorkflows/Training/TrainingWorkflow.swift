@@ -37,8 +37,8 @@ package struct TrainingWorkflow {
     package struct TrainedMethod: Sendable, Encodable {
         package var name: String
         package var artefact: String
-        package var lambda: Float
-        package var temperature: Float
+        package var lambda: Float?
+        package var temperature: Float?
         package var steps: Int
         package var bestStep: Int
         package var stopped: StopReason
@@ -202,7 +202,7 @@ package struct TrainingWorkflow {
     private func row(_ trained: TrainedEncoder, _ artefact: Artefact) -> TrainedMethod {
         TrainedMethod(
             name: trained.contender.rawValue, artefact: artefact.folder.path, lambda: trained.mixing.weights.lambda,
-            temperature: trained.mixing.weights.temperature, steps: trained.outcome.steps,
+            temperature: trained.mixing.weights.pair?.temperature, steps: trained.outcome.steps,
             bestStep: trained.outcome.best.step, stopped: trained.outcome.reason, seconds: trained.outcome.elapsed,
             tokens: trained.outcome.tokens, verdict: artefact.manifest.verdict)
     }
