@@ -137,7 +137,7 @@ extension Comparison {
     }
 
     /// Fits the systems that are built on the chosen method, for each of its seeds.
-    func derive(from contender: Contender, lexical: any RankingSystem) throws {
+    func derive(from contender: Contender, lexical: SourceSystem) throws {
         for seed in plan.seeds where record(of: contender, seed: seed) != nil {
             // The vectors are read only if a part is missing, because a finished comparison has removed those of most
             // seeds.

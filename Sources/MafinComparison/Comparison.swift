@@ -72,7 +72,7 @@ public final class Comparison {
             let measured = training.collection.queries(judgedIn: qrels)
             try training.knownQueries.requireNone(among: measured, split: plan.request.split)
         }
-        data = try RivalData(index: training.data.index, metric: plan.metric)
+        data = try RivalData(training, metric: plan.metric)
     }
 
     /// Makes and measures every system for which there is time.
