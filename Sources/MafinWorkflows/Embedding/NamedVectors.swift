@@ -103,22 +103,24 @@ package final class NamedVectors {
     /// - Throws: `BlackBoxError` for an id that the files cannot hold; `NumericsError`, for instance when the disk is full.
     package func append(_ joined: Matrix, _ items: [EmbeddingItem]) throws {
         precondition(joined.rows == items.count, "\(joined.rows) vectors of \(items.count) texts")
-        let role = role
+        let (role, texts) = (role, items.map(\.text))
         let terms = sparse.map { source, factor in
-            parallelMap(items.count) { row in
-                (role == .query ? source.terms(ofQuery: items[row].text) : source.terms(ofDocument: items[row].text))
-                    .map { term in
-                        var weighted = term
-                        weighted.weight *= factor
-                        return weighted
-                    }.filter { $0.weight > 0 }
-            }
+            parallelMap(texts.count) { Self.terms(of: texts[$0], as: role, source, factor: factor) }
         }
         try files.append(
             ids: items.map(\.id),
             dense: dense.map { ($0.source.rawValue, joined.selecting(columns: $0.columns)) },
             sparse: zip(sparse, terms).map { ($0.source.name.rawValue, $1) })
         description.rows += items.count
+    }
+
+    /// The terms of a text with the weights that are written. Databases refuse weights of 0.
+    private static func terms(
+        of text: String, as role: TextRole, _ source: any SparseSource, factor: Float
+    ) -> [SparseTerm] {
+        var terms = role == .query ? source.terms(ofQuery: text) : source.terms(ofDocument: text)
+        for place in terms.indices { terms[place].weight *= factor }
+        return terms.filter { $0.weight > 0 }
     }
 
     /// Writes what is left. Nothing can be added afterwards.
