@@ -5,6 +5,7 @@ import MafinCommandLine
 import MafinMethod
 import MafinPipeline
 import MafinReport
+import MafinRetrieval
 import MafinWorkflows
 
 /// `mafin inspect`: describes an artefact.

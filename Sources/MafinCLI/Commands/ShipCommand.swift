@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
 import MafinCommandLine
+import MafinMethod
+import MafinPipeline
 import MafinReport
 import MafinWorkflows
 
@@ -49,7 +51,8 @@ struct ShipCommand: ParsableCommand {
         let parts = weights.sources.map { "\($0) \(String(format: "%.4f", weights[$0]))" }.joined(separator: ", ")
         var text = "\(shipped.system) to \(output): \(parts)\n"
         if !shipped.leftOutOfVectors.isEmpty {
-            text += "Joined vectors (embed, /v1/embeddings) leave out "
+            text +=
+                "Joined vectors (embed, /v1/embeddings) leave out "
                 + shipped.leftOutOfVectors.map(\.rawValue).joined(separator: ", ") + ".\n"
         }
         return text

@@ -137,7 +137,7 @@ package final class NamedVectors {
 
 extension SourceName {
     /// Artefacts can come from strangers, so a name must not lead out of a folder.
-    fileprivate var canBeFileName: Bool {
+    var canBeFileName: Bool {
         !rawValue.isEmpty && rawValue.first != "."
             && rawValue.utf8.allSatisfy { byte in
                 switch byte {
