@@ -1,6 +1,8 @@
 import Foundation
+import MafinMethod
 import MafinPipeline
 import MafinRetrieval
+import MafinTestSupport
 import Testing
 
 @testable import MafinWorkflows

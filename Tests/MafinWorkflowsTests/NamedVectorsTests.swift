@@ -3,6 +3,7 @@ import MafinBlackBox
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
+import MafinRetrieval
 import MafinTestSupport
 import Testing
 

@@ -1,5 +1,8 @@
 import MafinMethod
+import MafinNumerics
 import MafinPipeline
+import MafinRetrieval
+import MafinTestSupport
 import Testing
 
 @testable import MafinWorkflows

@@ -1,8 +1,12 @@
 import Foundation
+import MafinComparison
+import MafinMethod
 import MafinPipeline
+import MafinRetrieval
 import MafinTestSupport
 import Testing
 
+@testable import MafinReport
 @testable import MafinWorkflows
 
 @Suite struct ShippingWorkflowTests {
@@ -58,5 +62,40 @@ import Testing
         #expect(throws: ArtefactError.self) { try ship(toy) }
         #expect(
             try String(contentsOf: toy.folder.url.appendingPathComponent("OUT/notes.txt"), encoding: .utf8) == "mine")
+    }
+
+    /// The folder of a comparison is known by the report that is written at its end.
+    @Test func aReportTellsWhatWasMeasured() throws {
+        let toy = try ToySources()
+        defer { toy.remove() }
+        let folder = toy.folder.url.appendingPathComponent("REPORT")
+        let missing = try FinishedComparison.open(folder) { _ in nil }
+        #expect(missing == nil)
+        var facts = ComparisonFacts(
+            title: "t", split: "test", baseline: "black-box", queries: 2,
+            systems: ["black-box", "black-box+bm25-rrf", "black-box+bm25"].map {
+                SystemFacts(name: $0, metrics: [.nDCG(cutoff: 10): 0.3])
+            })
+        facts.verdict = VerdictFacts(decision: .ship, system: "black-box+bm25", reason: "because")
+        try toy.folder.write(facts.json(), to: "REPORT/report.json")
+        let old = try #require(try FinishedComparison.open(folder) { _ in nil })
+        #expect(old.candidate == "black-box+bm25" && old.shippable.isEmpty)
+        #expect(old.measured == ["black-box", "black-box+bm25-rrf", "black-box+bm25"])
+        #expect(old.refusal(of: "black-box+bm25").contains("earlier version"))
+        let kept = FinishedComparison.Kept(names: ["black-box+bm25"]) { _, folder in
+            try FileManager.default.copyItem(at: URL(fileURLWithPath: toy.artefact), to: folder)
+            return try Artefact(readingFrom: folder)
+        }
+        let output = toy.folder.url.appendingPathComponent("OUT").path
+        let result = try ShippingWorkflow(report: folder.path, output: output) {
+            try FinishedComparison.open($0) { _ in kept }
+        }.run()
+        #expect(result.system == "black-box+bm25" && result.artefact == output)
+        var ranks = ShippingWorkflow(report: folder.path, output: output) {
+            try FinishedComparison.open($0) { _ in kept }
+        }
+        ranks.system = "black-box+bm25-rrf"
+        let error = #expect(throws: WorkflowError.self) { try ranks.run() }
+        #expect(error?.description.contains("it adds ranks") == true)
     }
 }

@@ -140,7 +140,10 @@ struct EmbedCommand: AsyncParsableCommand {
                 title: "Embedding", total: count ?? 0, unit: "texts",
                 output: count == nil ? .silent : shared.progressOutput))
         var blackBox: (any BlackBox)?
-        if model.joinedDimension > 0 {
+        let inputs = model.sources.filter { $0.face == .dense }.map {
+            self.as == .query ? $0.queryInputs : $0.documentInputs
+        }
+        if inputs.contains(where: { $0.contains(.blackBox) }) {
             try await announce(model, count: count)
             blackBox = try await options.makeBlackBox(
                 model, shared, use: BlackBoxUse(announcesPlans: count == nil, progress: progress.asked))
@@ -156,16 +159,28 @@ struct EmbedCommand: AsyncParsableCommand {
         while let block = try Self.block(&texts, size: blockSize) {
             if Interruption.isRequested { throw CancellationError() }
             progress.begin(block.count)
-            var joined = Matrix(rows: block.count, columns: 0)
-            if let blackBox {
-                joined = try await model.embed(
-                    block, as: self.as, asking: blackBox, isCancelled: { Interruption.isRequested },
-                    progress: progress.computed)
-            }
-            try append(joined, block)
+            try append(try await joined(block, model, blackBox, progress), block)
         }
         if count == nil { shared.context.warn(of: texts.warnings) }
         progress.finish()
+    }
+
+    /// Joined vectors of a block. Without a black box they are those of the local encoder, or have no columns.
+    private func joined(
+        _ block: [EmbeddingItem], _ model: ArtefactModel, _ blackBox: (any BlackBox)?, _ progress: JoiningProgress
+    ) async throws -> Matrix {
+        if let blackBox {
+            return try await model.embed(
+                block, as: self.as, asking: blackBox, isCancelled: { Interruption.isRequested },
+                progress: progress.computed)
+        }
+        let local =
+            model.encoder == nil
+            ? nil
+            : try model.localVectors(
+                of: block.map(\.text), as: self.as, isCancelled: { Interruption.isRequested },
+                progress: progress.computed)
+        return try model.join(blackBox: nil, local: local, as: self.as, ids: block.map(\.id))
     }
 
     /// Tells what an embedding API will be asked in all, and stops if that is above a limit. A pipe is planned block by block.

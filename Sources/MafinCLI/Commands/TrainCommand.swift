@@ -92,10 +92,12 @@ struct TrainCommand: AsyncParsableCommand {
         _ = try blackBox.source(default: nil)
         try requireFolder(output: output)
         if compose, method == .normMafin {
-            throw ValidationError("--compose cannot be used with norm-mafin: there the length of each vector is its weight.")
+            throw ValidationError(
+                "--compose cannot be used with norm-mafin: there the length of each vector is its weight.")
         }
         if compose, form == .symmetric {
-            throw ValidationError("--compose needs --form query-sided: in the symmetric form documents hold the weights of two sources.")
+            throw ValidationError(
+                "--compose needs --form query-sided: in the symmetric form documents hold the weights of two sources.")
         }
     }
 

@@ -18,7 +18,7 @@ package final class NamedVectors {
         /// of version 5 of the text's id in the namespace OID, and the id itself is in the payload, as `_id`.
         case qdrant
         /// `documents.jsonl`: one document of Elasticsearch a line, with `dense_vector` and `sparse_vector` (or
-        /// `rank_features`) fields. It is what the bulk helpers of Elasticsearch's clients take.
+        /// `rank_features`) fields. It is what the bulk helpers of Elasticsearch's Python client take.
         case elasticsearch
     }
 

@@ -53,7 +53,8 @@ package struct ShippingWorkflow {
         }
         let shippable = comparison.shippable
         guard let name = system ?? comparison.candidate ?? shippable.first else {
-            throw WorkflowError.notShippable(system: "this report", reason: "it measured no sum of sources", shippable: [])
+            throw WorkflowError.notShippable(
+                system: "this report", reason: "it measured no sum of sources", shippable: [])
         }
         if !shippable.contains(name) {
             guard comparison.measured.contains(name) else { throw NameError("system", name, known: shippable) }

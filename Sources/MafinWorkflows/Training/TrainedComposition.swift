@@ -19,7 +19,7 @@ package struct TrainedComposition: Sendable, Encodable {
         package var newDocuments: Double
     }
 
-    /// The sources that have a weight.
+    /// The sources that have a weight, in the unit of ``MafinPipeline/Mixture/rankingWeights``.
     package var weights: SourceWeights
     package var development: Development
     /// Why memories are not among the sources; nil if they are, or if they bring nothing.
@@ -50,7 +50,6 @@ package struct TrainedComposition: Sendable, Encodable {
         let fitted = try fit.fit(to: data, seed: seed, isCancelled: isCancelled)
         guard let sum = fitted.sum else { preconditionFailure("a fit of sources gives a sum of sources") }
         let remembers = sum.sources.contains { $0.record.kind == .queryMemory }
-        weights = sum.weights
         development = Development(
             metric: metric, known: fitted.developmentKnown, new: fitted.developmentNew,
             newDocuments: data.newDocuments)
@@ -60,5 +59,6 @@ package struct TrainedComposition: Sendable, Encodable {
             mixture: Mixture(
                 sum.weights, origin: .calibrated, fittedQueries: data.index.devQueries.count,
                 newDocuments: remembers ? data.newDocuments : nil))
+        weights = sources.mixture.rankingWeights
     }
 }

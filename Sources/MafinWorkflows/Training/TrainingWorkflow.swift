@@ -207,7 +207,8 @@ package struct TrainingWorkflow {
 
     /// Fits the weights of the trained encoder beside other sources.
     private func compose(_ trained: TrainedEncoder, _ training: CollectionTraining) throws -> TrainedComposition {
-        context.note("composing: fitting the weights of the black box, the encoder, BM25 and the labelled queries on dev")
+        context.note(
+            "composing: fitting the weights of the black box, the encoder, BM25 and the labelled queries on dev")
         let composition = try TrainedComposition(
             of: trained, training, seed: seed, isCancelled: context.isCancelled)
         if !composition.sources.usesLocalEncoder {
