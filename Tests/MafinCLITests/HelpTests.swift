@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MafinMethod
 import MafinProviderWorkflows
 import Testing
 
