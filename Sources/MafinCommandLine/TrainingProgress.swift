@@ -37,6 +37,9 @@ package final class TrainingProgress {
             say(name, "resumed after step \(step)")
         case .planned(let plan):
             bar = shared.progressBar(name, total: plan.totalSteps, unit: "steps")
+            if let queries = plan.outside.sample {
+                say(name, "from now on dev is measured on a sample of \(queries) queries, at the end on all")
+            }
         case .step(let report):
             bar?.update(
                 completed: report.step,

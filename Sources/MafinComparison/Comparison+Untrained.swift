@@ -60,7 +60,8 @@ extension Comparison {
             var unit = ComparisonUnit(rows: [
                 try row(
                     of: FittedRival(
-                        LocalVectorSource(dimension: documents.columns), name: "local", data: data.adding(local: local))),
+                        LocalVectorSource(dimension: documents.columns), name: "local", data: data.adding(local: local))
+                ),
                 try row("concatenation", training.concatenation(of: local, lambda: 0.5)),
             ])
             let dev = data.index.devQueries

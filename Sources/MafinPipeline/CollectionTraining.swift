@@ -181,11 +181,14 @@ public struct CollectionTraining {
     }
 
     /// Trains one contender.
-    /// - Parameter resume: whether to continue from the checkpoint in the folder.
+    /// - Parameters:
+    ///   - base: the frozen scores beside which the encoder is trained, by row of ``data``; `nil`: the black box's. The
+    ///     mixture of black box and encoder is fitted afterwards in either case.
+    ///   - resume: whether to continue from the checkpoint in the folder.
     /// - Throws: ``TrainingError``, whatever the encoder and files throw, and `CancellationError` when cancelled. A
     ///   cancelled run leaves a checkpoint once its start was evaluated.
     public func train(
-        _ contender: Contender, checkpointFolder: URL?, resume: Bool = false,
+        _ contender: Contender, base: TrainingBase? = nil, checkpointFolder: URL?, resume: Bool = false,
         isCancelled: @escaping () -> Bool = { false }, onEvent: @escaping (TrainingEvent) -> Void = { _ in }
     ) throws -> TrainedEncoder {
         var options = contender.options(from: settings.options)
@@ -211,11 +214,14 @@ public struct CollectionTraining {
             }
         let trainer = try Trainer(
             queryEncoder: encoder.encoder, data: data, mode: mode,
-            loss: contender.objective(from: settings.loss), options: options, documentBank: documentBank,
+            loss: contender.objective(from: settings.loss), base: base, options: options, documentBank: documentBank,
             checkpointFolder: checkpointFolder, untrainedQueries: untrainedQueries)
         let outcome = try trainer.run(resume: resume, isCancelled: isCancelled, onEvent: onEvent)
         if outcome.reason == .cancelled { throw CancellationError() }
-        return try finish(contender, encoder: encoder, outcome: outcome, mode: mode, options: options)
+        var trained = try finish(contender, encoder: encoder, outcome: outcome, mode: mode, options: options)
+        trained.manifest.training?.hyperparameters["base"] = base.map { .text($0.name) }
+        trained.manifest.training?.hyperparameters["stepSeconds"] = .number(outcome.stepSeconds)
+        return trained
     }
 
     /// Mixes a trained encoder with the black box and measures it on dev.
@@ -226,7 +232,7 @@ public struct CollectionTraining {
         let dev = data.index.devQueries
         let ids = dev.map { queries[$0].id }
         let form = outcome.localForm
-        let local = try encoder.encoder.embed(data.queries.selecting(rows: dev))
+        let local = try outcome.developmentVectors ?? encoder.encoder.embed(data.queries.selecting(rows: dev))
         let documents = mode.trainsDocuments ? try encoder.encoder.embed(data.documents) : documentBank
         let mixture = try mixture(
             of: contender, outcome, local: local, documents: documents, byteBudget: options.scoreByteBudget)
@@ -274,7 +280,7 @@ public struct CollectionTraining {
             return Mixture(normForm: factor, trainedWith: outcome.trainingScale)
         }
         let dev = data.index.devQueries
-        let scores = BlackBoxScores(
+        let scores = FrozenScores(
             queries: dev, queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
             byteBudget: byteBudget)
         do {

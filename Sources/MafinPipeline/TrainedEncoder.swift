@@ -12,7 +12,7 @@ public struct TrainedEncoder {
     /// The outcome of the training.
     public let outcome: TrainingOutcome
     /// The manifest, except for how to reach the black box again.
-    public let manifest: ArtefactManifest
+    public internal(set) var manifest: ArtefactManifest
     /// The comparison with the black box on dev, where everything was chosen.
     public let development: EvaluationReport
     let knownQueries: KnownQueries

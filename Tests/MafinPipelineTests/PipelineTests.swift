@@ -118,7 +118,13 @@ struct PipelineTests {
             collection: collection, splits: splits, vectors: vectors,
             released: ReleasedEncoder(name: "all-MiniLM-L6-v2", folder: released), settings: settings,
             cache: Self.cache)
-        let trained = try training.train(.hybridMafin, checkpointFolder: nil)
+        let (blackBoxQueries, blackBoxDocuments) = (training.data.blackBoxQueries, training.data.blackBoxDocuments)
+        let base = TrainingBase(name: "black box again", identity: "1") {
+            Matrix.multiply(blackBoxQueries.selecting(rows: $0), transposed: blackBoxDocuments)
+        }
+        let trained = try training.train(.hybridMafin, base: base, checkpointFolder: nil)
+        let hyperparameters = try #require(trained.manifest.training).hyperparameters
+        #expect(hyperparameters["base"] == .text("black box again") && hyperparameters["stepSeconds"] != nil)
         let systems = try training.systems(of: trained)
         #expect(systems.name == "hybrid-mafin")
         let dev = try splits.qrels(.dev)

@@ -40,7 +40,8 @@ struct HeldOutScores {
         folds = WeightFit.parts(queries, groups: identities, count: Self.foldCount)
         let rows =
             recipes.isEmpty
-            ? [:] : Dictionary(data.documents.ids.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+            ? [:]
+            : Dictionary(data.documents.ids.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         let labelled = data.labelledQueries
         memories = try folds.map { fold in
             if isCancelled() { throw CancellationError() }

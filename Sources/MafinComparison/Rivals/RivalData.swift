@@ -36,7 +36,8 @@ public struct RivalData: Sendable {
         let documents = documents ?? SourceDocuments(ids: (0..<index.documentCount).map(String.init))
         precondition(
             documents.count == index.documentCount && documents.ids.count == documents.count,
-            "\(documents.count) documents with \(documents.ids.count) identifiers, and labels of \(index.documentCount)")
+            "\(documents.count) documents with \(documents.ids.count) identifiers, and labels of \(index.documentCount)"
+        )
         (self.index, self.metric, self.newDocuments) = (index, metric, newDocuments)
         (self.queries, self.documents) = (queries ?? SourceQueries(), documents)
     }

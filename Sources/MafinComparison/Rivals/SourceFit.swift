@@ -10,7 +10,7 @@ import MafinRetrieval
 /// ``RivalData/newDocuments``, in the fit and in ``FittedRival/development``.
 ///
 /// No sum may be worse for new documents than the same sum without the sources that remember. If the metric of the second
-/// versions is, at p < .05 in a paired randomization test, ρ is raised in the fit, and at last these sources are left out.
+/// versions is, in a paired randomization test at ``level``, ρ is raised in the fit, and at last these sources are left out.
 ///
 /// The value on dev is cross-fitted: each query is measured with weights that were fitted to other folds. Only which
 /// sources have a weight at all is chosen with all queries. The final sources remember all labels of train and dev.
@@ -27,13 +27,16 @@ public struct SourceFit: Rival {
     public let fitsTrainingQueries: Bool
     /// How many standard errors of the loss a smaller sum may cost; see ``WeightFit``.
     public var standardErrors = standardErrors
+    /// The level of the test that new documents are not worse off. At 0 nothing is tested, and ρ in the fit alone weighs
+    /// what known documents gain against what new ones lose.
+    public var level = level
 
     /// The standard errors of all sums.
     package static let standardErrors = 0.5
+    /// The level of all sums.
+    package static let level = 0.05
     /// ρ in further fits, where new documents would be worse off.
-    static let higherShares = [0.5, 0.75]
-    /// The level of the test of new documents.
-    static let level = 0.05
+    static let higherShares = [0.5, 0.75, 0.9]
 
     /// A sum of the given sources.
     public init(
@@ -50,7 +53,10 @@ public struct SourceFit: Rival {
     ///   sources.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         let data = try local.map(data.adding) ?? data
-        let fitted = sample(data, seed: seed)
+        let capacity = SourceProblem.capacity(
+            sources: sources.count + remembering.count, versions: remembering.isEmpty ? 1 : 2,
+            documents: data.index.documentCount)
+        let fitted = sample(data, capacity: capacity, seed: seed)
         let held = try HeldOutScores(
             sources, remembering: remembering, data: data, queries: fitted.union(data.index.devQueries).sorted(),
             isCancelled: isCancelled)
@@ -98,18 +104,15 @@ public struct SourceFit: Rival {
             if share != own { sum = try Candidate(held, problem, sum.sources, share, isCancelled) }
             let differences = zip(sum.values.new, plain.values.new).map { $0 - $1 }
             let isWorse =
-                differences.reduce(0, +) < 0 && PairedRandomizationTest().pValue(of: differences) < Self.level
+                differences.reduce(0, +) < 0 && PairedRandomizationTest().pValue(of: differences) < level
             if !isWorse { return sum }
         }
         return nil
     }
 
     /// The queries that weights are fitted to: all, or a sample that has as many of dev as of train, if possible.
-    private func sample(_ data: RivalData, seed: UInt64) -> Set<Int> {
+    func sample(_ data: RivalData, capacity: Int, seed: UInt64) -> Set<Int> {
         let (dev, train) = (data.index.devQueries, fitsTrainingQueries ? data.index.trainQueries : [])
-        let capacity = SourceProblem.capacity(
-            sources: sources.count + remembering.count, versions: remembering.isEmpty ? 1 : 2,
-            documents: data.index.documentCount)
         guard dev.count + train.count > capacity else { return Set(dev + train) }
         var generator = RandomGenerator(seed: RandomGenerator.mix(seed))
         let fromDev = min(dev.count, max(capacity / 2, capacity - train.count))

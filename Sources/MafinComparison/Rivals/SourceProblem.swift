@@ -30,7 +30,10 @@ struct SourceProblem {
     }
 
     /// - Parameter queries: for each fold those of its queries that the weights are fitted to.
-    init(_ held: HeldOutScores, queries: [[Int]], isCancelled: () -> Bool) throws {
+    init(
+        _ held: HeldOutScores, queries: [[Int]], fullCandidates: Int = fullCandidates, depth: Int = depth,
+        isCancelled: () -> Bool
+    ) throws {
         let (index, all) = (held.data.index, held.names.indices)
         let hasVersions = all.count > held.fixed.count
         var candidates: [Int] = []
@@ -41,7 +44,7 @@ struct SourceProblem {
         try held.forEachBlock(of: queries, isCancelled: isCancelled) { queries, fold in
             let scores = try held.scores(of: queries, fold: fold, by: all)
             let best =
-                index.documentCount > Self.fullCandidates ? scores.map { rank(scores: $0, count: Self.depth) } : []
+                index.documentCount > fullCandidates ? scores.map { rank(scores: $0, count: depth) } : []
             for (row, query) in queries.enumerated() {
                 let answers = index.labels[query]
                 var columns: [Int]?

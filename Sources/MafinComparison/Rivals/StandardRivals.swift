@@ -14,6 +14,8 @@ public struct StandardRivals: Sendable {
     public var joined: JoinedSystems?
     /// See ``SourceFit/standardErrors``.
     public var standardErrors = SourceFit.standardErrors
+    /// See ``SourceFit/level``.
+    public var level = SourceFit.level
 
     /// Rivals over the given systems.
     public init(blackBox: VectorSystem, lexical: SourceSystem? = nil, joined: JoinedSystems? = nil) {
@@ -77,7 +79,7 @@ public struct StandardRivals: Sendable {
     ) -> SourceFit {
         var fit = SourceFit(
             sources, remembering: remembering, local: encoder?.local, fitsTrainingQueries: encoder == nil, name: name)
-        fit.standardErrors = standardErrors
+        (fit.standardErrors, fit.level) = (standardErrors, level)
         return fit
     }
 }

@@ -1,20 +1,19 @@
 import MafinNumerics
 
 extension Calibration {
-    /// Fits the weights of black-box and local scores to the labels of all `queries`, over full lists of documents.
+    /// Fits the weights of frozen scores, such as the black box's, and local scores to the labels of all `queries`, over full lists of documents.
     ///
     /// Scores that do not fit the budget are computed block by block, again in each pass of the fit; a start near the optimum saves passes.
     /// - Parameters:
     ///   - queries: queries with labels.
     ///   - local: unit rows of the local encoder, one a query.
     ///   - documents: unit rows of the local encoder, all documents.
-    ///   - scores: the black box's scores; `nil`: the temperature of the local scores alone is fitted.
+    ///   - scores: the frozen scores; `nil`: the temperature of the local scores alone is fitted.
     ///   - byteBudget: bytes of both score matrices that are held at a time.
     ///   - start: where to begin, such as the last fit.
     /// - Throws: ``CalibrationError`` where the labels say nothing about the weights.
     package static func fit(
-        queries: [Int], local: Matrix, documents: Matrix, scores: BlackBoxScores?, index: TrainingIndex,
-        byteBudget: Int,
+        queries: [Int], local: Matrix, documents: Matrix, scores: FrozenScores?, index: TrainingIndex, byteBudget: Int,
         startingAt start: MixtureWeights? = nil
     ) throws -> Calibration {
         func block(_ rows: Range<Int>) -> (blackBox: Matrix, local: Matrix) {

@@ -19,8 +19,7 @@ package struct MinedNegatives: Sendable, Codable, Equatable {
     ///   - count: negatives of each query.
     /// - Complexity: O(queries · documents · width), in blocks of at most `byteBudget` bytes of scores.
     static func mine(
-        queries: [Int], local: LocalRows, bank: LocalRows, scores: BlackBoxScores, head: ScoreHead,
-        index: TrainingIndex,
+        queries: [Int], local: LocalRows, bank: LocalRows, scores: FrozenScores, head: ScoreHead, index: TrainingIndex,
         count: Int, margin: Float, byteBudget: Int
     ) -> MinedNegatives {
         var mined = MinedNegatives()

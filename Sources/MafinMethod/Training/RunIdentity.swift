@@ -1,7 +1,7 @@
 import MafinNumerics
 
-/// What a checkpoint and a run must have in common for the checkpoint to be resumed: options, mode, loss, data, and the
-/// encoders at the start of training.
+/// What a checkpoint and a run must have in common for the checkpoint to be resumed: options, mode, loss, data, base,
+/// and the encoders at the start of training.
 struct RunIdentity: Codable, Equatable {
     var options: TrainingOptions
     var mode: TrainingModeSummary
@@ -9,6 +9,15 @@ struct RunIdentity: Codable, Equatable {
     var encoders: [EncoderIdentity]
     /// ``TrainingData/contentHash``.
     var dataHash: String
+    /// `nil`: the black box.
+    var base: BaseIdentity?
+
+    /// The frozen scores beside which the encoder is trained.
+    struct BaseIdentity: Codable, Equatable {
+        var name: String
+        /// ``TrainingBase/identity``.
+        var identity: String
+    }
 
     /// An encoder before its first update.
     struct EncoderIdentity: Codable, Equatable {
@@ -20,7 +29,7 @@ struct RunIdentity: Codable, Equatable {
 
     init<Inputs, Encoder: TrainableEncoder>(
         options: TrainingOptions, mode: any TrainingMode, loss: any Loss, encoders: [Encoder],
-        data: TrainingData<Inputs>
+        data: TrainingData<Inputs>, base: TrainingBase?
     ) {
         self.options = options
         self.options.checkpointSeconds = 0  // Changes no result.
@@ -31,6 +40,7 @@ struct RunIdentity: Codable, Equatable {
             return EncoderIdentity(identity: encoder.identity, weightsHash: ContentHash.hexadecimal(hash))
         }
         dataHash = data.contentHash
+        self.base = base.map { BaseIdentity(name: $0.name, identity: $0.identity) }
     }
 }
 

@@ -7,9 +7,9 @@ struct StepEngine<Encoder: TrainableEncoder> {
     /// `nil`: the query encoder encodes documents too, in the same pass.
     let documentEncoder: Encoder?
     let data: TrainingData<Encoder.Inputs>
-    /// The black box's scores of the training queries, for the columns of ``fixed`` if there are fixed columns,
-    /// otherwise for all documents.
-    let scores: BlackBoxScores
+    /// The frozen scores of the training queries, for the columns of ``fixed`` if there are fixed columns, otherwise for
+    /// all documents.
+    let scores: FrozenScores
     let loss: any Loss
     /// The columns of steps whose candidates are ``CandidateSet/fixed``.
     var fixed: FixedColumns?

@@ -1,7 +1,7 @@
 import Foundation
 import MafinNumerics
 
-/// Trains a local encoder beside a frozen black box. A ``TrainingMode`` plans the steps, a ``Loss`` of the joint score
+/// Trains a local encoder beside a frozen black box, or beside any other frozen scores (``TrainingBase``). A ``TrainingMode`` plans the steps, a ``Loss`` of the joint score
 /// is minimised, and the state that is best on dev is kept. A run that is resumed from a checkpoint continues bit for
 /// bit as if it had never stopped.
 ///
@@ -27,7 +27,11 @@ public final class Trainer<Encoder: TrainableEncoder> {
     let releasedBank: Matrix?
     let untrainedQueries: UntrainedQueries?
     let checkpoints: TrainingCheckpoints?
+    let base: TrainingBase?
     let evaluation: Evaluation
+    /// Whether evaluations may measure only some of the development queries. An evaluation of the caller's own measures
+    /// all of them. A mode that trains documents encodes the corpus for an evaluation, so a sample would save little.
+    let samplesDevelopment: Bool
     /// What a checkpoint must match to be resumed.
     let identity: RunIdentity
 
@@ -39,6 +43,7 @@ public final class Trainer<Encoder: TrainableEncoder> {
     ///     only makes the bank.
     ///   - mode: which texts each step encodes, and with which documents it compares them.
     ///   - loss: the loss of the joint score's logits.
+    ///   - base: the frozen scores beside which the encoder is trained; `nil`: the black box's.
     ///   - documentBank: the released encoder's document vectors, not normalised, `(documents, dimension)`; `nil`: the
     ///     run starts by making them, in one pass over the corpus.
     ///   - checkpointFolder: the folder of checkpoints; `nil`: no checkpoints are written, and the run cannot be
@@ -50,7 +55,7 @@ public final class Trainer<Encoder: TrainableEncoder> {
     ///   no development queries.
     public init(
         queryEncoder: Encoder, documentEncoder: Encoder? = nil, data: TrainingData<Encoder.Inputs>,
-        mode: any TrainingMode, loss: any Loss, options: TrainingOptions = TrainingOptions(),
+        mode: any TrainingMode, loss: any Loss, base: TrainingBase? = nil, options: TrainingOptions = TrainingOptions(),
         documentBank: Matrix? = nil, checkpointFolder: URL? = nil, evaluation: Evaluation? = nil,
         untrainedQueries: UntrainedQueries? = nil
     ) throws {
@@ -68,6 +73,7 @@ public final class Trainer<Encoder: TrainableEncoder> {
         self.data = data
         self.mode = mode
         self.loss = loss
+        self.base = base
         self.options = options
         precondition(
             untrainedQueries == nil || !mode.trainsDocuments,
@@ -75,17 +81,18 @@ public final class Trainer<Encoder: TrainableEncoder> {
         releasedBank = documentBank
         self.untrainedQueries = untrainedQueries
         checkpoints = checkpointFolder.map { TrainingCheckpoints(folder: $0) }
+        samplesDevelopment = evaluation == nil && !mode.trainsDocuments
         if let evaluation {
             self.evaluation = evaluation
         } else {
             self.evaluation = try DevelopmentEvaluator(
                 data: data, byteBudget: options.scoreByteBudget, metric: options.metric,
-                fitsScale: options.fitsScaleOnDev
+                fitsScale: options.fitsScaleOnDev, base: base
             ).evaluate
         }
         identity = RunIdentity(
             options: options, mode: mode, loss: loss, encoders: [queryEncoder, documentEncoder].compactMap { $0 },
-            data: data)
+            data: data, base: base)
     }
 
     /// The encoders that are trained. The encoder of queries comes first.

@@ -152,6 +152,13 @@ package struct TrainingCheckpoints {
         if expected.dataHash != found.dataHash {
             return ("a run on this data", "one whose texts, labels, splits or black-box vectors differ")
         }
+        if expected.base != found.base {
+            if let name = expected.base?.name, name == found.base?.name {
+                return ("a run beside these scores of \(name)", "one beside other scores of that name")
+            }
+            func name(_ run: RunIdentity) -> String { run.base?.name ?? "the black box" }
+            return ("a run beside \(name(expected))", "one beside \(name(found))")
+        }
         if expected.encoders != found.encoders {
             func identities(_ run: RunIdentity) -> String { run.encoders.map(\.identity).joined(separator: "; ") }
             if identities(expected) == identities(found) {

@@ -53,6 +53,24 @@ public struct TrainingData<Inputs: EncoderInputs>: Sendable {
             queryIdentities: queryIdentities, documentIdentities: documentIdentities, documentIds: documentIds)
     }
 
+    /// The frozen scores of some queries.
+    /// - Parameters:
+    ///   - documents: the documents that are the columns; `nil`: all.
+    ///   - base: where the scores come from; `nil`: the black box's vectors.
+    func frozenScores(
+        of queries: [Int], documents: [Int]? = nil, base: TrainingBase?, byteBudget: Int
+    ) -> FrozenScores {
+        guard let base else {
+            return FrozenScores(
+                queries: queries, queryVectors: blackBoxQueries,
+                documentVectors: documents.map { blackBoxDocuments.selecting(rows: $0) } ?? blackBoxDocuments,
+                byteBudget: byteBudget)
+        }
+        return FrozenScores(
+            queries: queries, documents: documents, documentCount: index.documentCount, base: base,
+            byteBudget: byteBudget)
+    }
+
     /// The same data with only some of the training queries.
     /// - Throws: ``TrainingError`` if no query is left.
     public func limited(toTrainQueries rows: [Int]) throws -> TrainingData {

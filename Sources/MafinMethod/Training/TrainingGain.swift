@@ -13,7 +13,8 @@ import MafinNumerics
 /// and any dependence between them.
 ///
 /// Means of trained and released weights are not counted, because they are made from the state that all development
-/// queries chose.
+/// queries chose. If evaluations measure a sample of the development queries, the start and what is kept, a mean or not,
+/// are the two states, and the queries are those outside the sample, which chose neither.
 public struct TrainingGain: Sendable, Codable, Equatable {
     /// Mean difference of the metric to the untrained start, on queries that did not choose the state.
     public var mean: Double

@@ -48,11 +48,12 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
 
     /// Number of updates between evaluations; `nil`: the run is cut into ``evaluations`` parts.
     public var evaluateEvery: Int?
-    /// Number of evaluations of a run without ``evaluateEvery``. There are fewer if they would take more than
-    /// ``evaluationShare`` of the time.
+    /// Number of evaluations of a run without ``evaluateEvery``. In a run with a time budget there are fewer, or they
+    /// measure a sample of the development queries, if they would take more than ``outsideShare`` of the time.
     public var evaluations = 12
-    /// Largest share of a time budget that evaluations may take.
-    public var evaluationShare = 0.2
+    /// Largest share of a run with a time budget that is spent outside its updates: on the start, evaluations, means of
+    /// weights, mining and measuring the kept state. The start and the evaluation of the last state may exceed it.
+    public var outsideShare = 0.1
     /// The run ends after this many evaluations in a row without a new best one; `nil`: it never ends early.
     public var patience: Int? = 6
     /// The metric of ``Selection/metric``.
@@ -61,8 +62,8 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
     public var selection: Selection = .metric
 
     /// Means of trained and released weights are tried when training is over. These are the shares of the trained
-    /// weights. A mean is kept if ``selection`` prefers it to the trained weights. Applies only to modes that do not
-    /// train documents. Empty: no mean is tried.
+    /// weights, the first of them where the time is short. A mean is kept if ``selection`` prefers it to the trained
+    /// weights. Applies only to modes that do not train documents. Empty: no mean is tried.
     public var trainedShares: [Float] = [0.85, 0.7, 0.5]
 
     // MARK: Score
@@ -106,7 +107,7 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
     /// candidates are used.
     public var wholeCorpusLimit = 100_000
     /// Number of hard negatives of each query: the documents with the highest mixed scores, mined again before every
-    /// epoch.
+    /// epoch, or less often where ``outsideShare`` asks for it.
     public var minedPerQuery = 50
     /// Number of random documents among the candidates of every batch, so that the loss also has easy negatives.
     public var randomCandidates = 1_000
@@ -116,15 +117,15 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
 
     // MARK: Resources
 
-    /// Bytes up to which a matrix of black-box scores is kept in memory. Larger matrices are computed from the vectors,
-    /// block by block.
+    /// Bytes up to which a matrix of frozen scores is kept in memory. Larger matrices are computed block by block.
     public var scoreByteBudget = 512 << 20
     /// Number of tokens that are embedded between two calls of the caller's `isCancelled`, when the corpus or the
     /// development queries are encoded. Training steps are not cut into pieces, because the encoder bounds the memory
     /// of a pass itself.
     public var tokensPerPass = 32_768
-    /// Least number of seconds between checkpoints that are written at evaluations; 0: one at each evaluation. A run
-    /// that ends or is cancelled always writes one.
+    /// Least number of seconds between checkpoints that are written at evaluations; 0: one at each evaluation. It is
+    /// longer where writing a checkpoint would take more than a fiftieth of the time. A run that ends or is cancelled
+    /// always writes one.
     public var checkpointSeconds: Double = 30
 
     /// All defaults.
@@ -170,7 +171,7 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
         if let evaluateEvery { try require(evaluateEvery >= 1, "evaluateEvery", "at least 1", evaluateEvery) }
         try require(evaluations >= 1, "evaluations", "at least 1", evaluations)
         try require(
-            evaluationShare > 0 && evaluationShare < 1, "evaluationShare", "a share between 0 and 1", evaluationShare)
+            outsideShare > 0 && outsideShare < 1, "outsideShare", "a share between 0 and 1", outsideShare)
         if let patience { try require(patience >= 1, "patience", "at least 1, or none", patience) }
         for share in trainedShares {
             try require(share > 0 && share < 1, "trainedShares", "shares between 0 and 1", share)

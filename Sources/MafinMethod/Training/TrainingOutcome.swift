@@ -1,3 +1,5 @@
+import MafinNumerics
+
 /// One evaluation of a run.
 public struct EvaluationRecord: Sendable, Codable, Equatable {
     /// Updates made before it; 0 is the untrained start.
@@ -42,12 +44,12 @@ public struct TrainingOutcome: Sendable {
     public var reason: StopReason
     /// Updates made.
     public var steps: Int
-    /// The untrained start.
+    /// The untrained start, measured on all development queries.
     public var start: EvaluationRecord
-    /// The best state, or the start if no other state was better. If ``trainedShare`` is below 1, the figures are those
-    /// of the averaged weights.
+    /// The best state, or the start if no other state was better, measured on all development queries. If
+    /// ``trainedShare`` is below 1, the figures are those of the averaged weights.
     public var best: EvaluationRecord
-    /// All evaluations in order.
+    /// All evaluations in order. All measure the same queries, either all or a sample (``RunPlan/OutsideWork/sample``).
     public var history: [EvaluationRecord]
     /// The gain of training on development queries that did not choose the state; `nil` if evaluations give no figures
     /// of single queries.
@@ -63,6 +65,16 @@ public struct TrainingOutcome: Sendable {
     public var tokens: Int
     /// Duration of the run in seconds.
     public var elapsed: Double
+    /// Seconds spent in updates, encoding of the bank for them included. The rest of ``elapsed`` went into the start,
+    /// evaluations, means of weights, mining and checkpoints.
+    public var stepSeconds: Double
+    /// The kept state's vectors of the development queries, not normalised, in the order of
+    /// ``TrainingIndex/devQueries``; `nil` if the kept state comes from a checkpoint. They save the caller from making
+    /// them again.
+    public var developmentVectors: Matrix?
+
+    /// Share of ``elapsed`` that was not spent in updates; 0 for a run without duration.
+    public var outsideShare: Double { elapsed > 0 ? max(0, 1 - stepSeconds / elapsed) : 0 }
 
     /// Whether some state was better on dev than the start. Of several states one nearly always is, so use ``gain`` to
     /// judge whether training helped.

@@ -6,17 +6,19 @@ import MafinNumerics
 /// Every decision depends only on ``state``, so that a resumed run makes the same decisions. The clock matters only in
 /// a run with a time budget: once for the plan, and when the budget is exceeded.
 final class TrainingRun<Encoder: TrainableEncoder> {
-    private let trainer: Trainer<Encoder>
+    let trainer: Trainer<Encoder>
     private let engine: StepEngine<Encoder>
-    private let isCancelled: () -> Bool
-    private let onEvent: (TrainingEvent) -> Void
+    let isCancelled: () -> Bool
+    let onEvent: (TrainingEvent) -> Void
 
-    private var state: TrainingState
+    var state: TrainingState
     /// Weights of each trained encoder at the best state.
-    private var best: [[Float]]
+    var best: [[Float]]
+    /// The query vectors of the best state, not normalised; `nil` if it was measured on a sample or before a resumption.
+    var bestVectors: Matrix?
     /// Weights of the query encoder before its first update; empty if no means with them are tried.
-    private let released: [Float]
-    private var bank: DocumentBank
+    let released: [Float]
+    var bank: DocumentBank
     private var mined = MinedNegatives()
 
     /// The step plans of epoch `plannedEpoch`.
@@ -26,11 +28,13 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     private var tokensPerSecond: Double?
     private var secondsPerStep: Double?
     private var lastCheckpoint = ContinuousClock.now
+    /// Seconds that the last checkpoint took; `nil` before the first.
+    private var checkpointSeconds: Double?
     private let began = ContinuousClock.now
     private let elapsedBefore: Double
 
-    private var options: TrainingOptions { trainer.options }
-    private var index: TrainingIndex { trainer.data.index }
+    var options: TrainingOptions { trainer.options }
+    var index: TrainingIndex { trainer.data.index }
 
     init(
         trainer: Trainer<Encoder>, resume: Bool, isCancelled: @escaping () -> Bool,
@@ -67,17 +71,15 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         let fixed = trainer.hasFixedColumns ? StepEngine<Encoder>.FixedColumns(data.index, bank: bank) : nil
         engine = StepEngine(
             queryEncoder: trainer.queryEncoder, documentEncoder: trainer.documentEncoder, data: data,
-            scores: BlackBoxScores(
-                queries: data.index.trainQueries, queryVectors: data.blackBoxQueries,
-                documentVectors: fixed.map { data.blackBoxDocuments.selecting(rows: $0.texts.rows) }
-                    ?? data.blackBoxDocuments,
+            scores: data.frozenScores(
+                of: data.index.trainQueries, documents: fixed?.texts.rows, base: trainer.base,
                 byteBudget: options.form == .localOnly ? 0 : options.scoreByteBudget),
             loss: trainer.loss, fixed: fixed,
             keepsBank: trainer.mode.usesBank || options.evaluationUsesBank)
     }
 
     /// Seconds since the start of the run, including the parts before it was resumed.
-    private var elapsed: Double { elapsedBefore + seconds(since: began) }
+    var elapsed: Double { elapsedBefore + seconds(since: began) }
 
     /// Runs from the present state to the end of the run.
     func course() throws -> TrainingOutcome {
@@ -90,7 +92,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
                     if state.history.last?.step != state.step { try evaluate() }
                     return try finish(reason)
                 }
-                if evaluates, seconds(since: lastCheckpoint) >= options.checkpointSeconds { try save() }
+                if evaluates, seconds(since: lastCheckpoint) >= checkpointInterval { try save() }
                 if isCancelled() { throw CancellationError() }
                 try planIfNeeded()
                 try prepareEpoch()
@@ -123,7 +125,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         guard state.plan == nil else { return }
         let plans = stepPlans()
         let stepsPerEpoch = (plans.count + options.accumulation - 1) / options.accumulation
-        if let time = options.time {
+        if options.time != nil {
             guard state.step >= options.timingSteps else { return }
             let timing = state.timing
             let secondsPerToken = timing.stepSeconds / Double(max(1, timing.stepTokens))
@@ -131,22 +133,41 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             let perStep = secondsPerToken * Double(epochTokens) / Double(stepsPerEpoch)
             let corpus = Double(index.documentLengths.reduce(0, +)) * timing.embeddingSecondsPerToken
             let trains = trainer.mode.trainsDocuments
-            // Only the evaluation of the start was timed. If its query vectors were given, later evaluations take
-            // longer.
-            let devTokens = index.tokens(queries: index.devQueries, documents: [])
-            let queries =
-                trainer.untrainedQueries == nil
-                ? 0 : secondsPerToken * Double(devTokens) * ModeChoice.embeddingShare
+            // If the query vectors of the start were given, embedding queries was not timed.
+            func embedding(_ queries: [Int]) -> Double {
+                secondsPerToken * Double(index.tokens(queries: queries, documents: [])) * ModeChoice.embeddingShare
+            }
+            let isGiven = trainer.untrainedQueries != nil
+            let evaluation =
+                isGiven ? timing.rankingSeconds + embedding(index.devQueries) : timing.evaluationSeconds
             let refresh = trains && engine.keepsBank && options.bankRefresh == .everyEpoch ? corpus : 0
+            var costs = RunPlan.Costs(
+                stepSeconds: perStep + refresh / Double(stepsPerEpoch),
+                evaluationSeconds: evaluation + (trains && !options.evaluationUsesBank ? corpus : 0))
+            if trainer.mines {
+                costs.miningSeconds = timing.miningSeconds + (isGiven ? embedding(index.trainQueries) : 0)
+            }
+            costs.spentSeconds = elapsed - timing.allStepSeconds
+            if trainer.checkpoints != nil {
+                // Until one is written: weights, best weights and both moments, at 400 MB a second.
+                let bytes = Double(4 * MemoryLayout<Float>.stride * best.reduce(0) { $0 + $1.count })
+                costs.checkpointSeconds = checkpointSeconds ?? bytes / 400e6
+            }
+            // The caller ranks the development queries once more. If documents were trained, it encodes the corpus too.
+            costs.endSeconds = trains ? evaluation + corpus : timing.rankingSeconds
+            costs.means = released.isEmpty ? 0 : options.trainedShares.count
+            costs.developmentQueries = trainer.samplesDevelopment ? index.devQueries.count : nil
             state.plan = .byTime(
-                options: options, stepsPerEpoch: stepsPerEpoch, done: state.step, remaining: time - elapsed,
-                stepSeconds: perStep + (refresh + timing.preparationSeconds) / Double(stepsPerEpoch),
-                evaluationSeconds: timing.evaluationSeconds + queries
-                    + (trains && !options.evaluationUsesBank ? corpus : 0))
+                options: options, stepsPerEpoch: stepsPerEpoch, done: state.step, elapsed: elapsed, costs: costs)
         } else {
             state.plan = .bySteps(options: options, stepsPerEpoch: stepsPerEpoch)
         }
         if let plan = state.plan { onEvent(.planned(plan)) }
+    }
+
+    private var checkpointInterval: Double {
+        guard options.checkpointSeconds > 0 else { return 0 }
+        return max(options.checkpointSeconds, (checkpointSeconds ?? 0) / RunPlan.checkpointShare)
     }
 
     private var timeLeft: Double? {
@@ -170,28 +191,29 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     }
 
     /// What a seed is used for. Each purpose has a sequence of its own.
-    private enum Purpose: UInt64 {
+    enum Purpose: UInt64 {
         case order = 1
         case dropout = 2
         case candidates = 3
+        case development = 4
     }
 
-    private func randomSeed(_ purpose: Purpose, _ counter: Int, _ part: Int = 0) -> UInt64 {
+    func randomSeed(_ purpose: Purpose, _ counter: Int, _ part: Int = 0) -> UInt64 {
         let stream = RandomGenerator.mix(options.seed &+ purpose.rawValue &* 0x9E37_79B9_7F4A_7C15)
         return RandomGenerator.mix(RandomGenerator.mix(stream &+ UInt64(counter)) &+ UInt64(part))
     }
 
     private func prepareEpoch() throws {
         guard state.preparedEpoch != state.epoch else { return }
-        let start = ContinuousClock.now
-        if state.epoch > 0, options.bankRefresh == .everyEpoch, engine.keepsBank { try refreshBank() }
-        if trainer.mines {
+        if state.epoch > 0, options.bankRefresh == .everyEpoch, engine.keepsBank { try refreshBankForSteps() }
+        if trainer.mines, state.epoch % (state.plan?.outside.mineEvery ?? 1) == 0 {
+            let start = ContinuousClock.now
             let queries = index.trainQueries
             mined = .mine(
                 queries: queries, local: state.localForm.prepare(try embedQueries(queries)), bank: bank.rows,
                 scores: engine.scores, head: ScoreHead(scale: state.scale, form: state.localForm), index: index,
                 count: options.minedPerQuery, margin: options.miningMargin, byteBudget: options.scoreByteBudget)
-            state.timing.preparationSeconds = seconds(since: start)
+            state.timing.miningSeconds = seconds(since: start)
         }
         state.preparedEpoch = state.epoch
         onEvent(.epoch(state.epoch))
@@ -202,14 +224,21 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         switch options.bankRefresh {
         case .never, .everyEpoch: return
         case .everySteps(let steps):
-            if state.step - state.refreshedAt >= steps { try refreshBank() }
+            if state.step - state.refreshedAt >= steps { try refreshBankForSteps() }
         case .whenStale(let drift):
-            if bank.drift > drift { try refreshBank() }
+            if bank.drift > drift { try refreshBankForSteps() }
         }
     }
 
+    /// Encodes all documents for the updates that follow, within their time.
+    private func refreshBankForSteps() throws {
+        let start = ContinuousClock.now
+        try refreshBank()
+        state.timing.allStepSeconds += seconds(since: start)
+    }
+
     /// Encodes all documents with the present weights, unless the bank is already up to date.
-    private func refreshBank() throws {
+    func refreshBank() throws {
         guard trainer.mode.trainsDocuments, state.refreshedAt != state.step else { return }
         let embeddings = try trainer.embedDocuments(isCancelled: isCancelled, onEvent)
         bank = DocumentBank(rows: state.localForm.prepare(embeddings))
@@ -217,7 +246,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     }
 
     /// The query encoder's vectors without dropout, not normalised, `(queries, dimension)`.
-    private func embedQueries(_ queries: [Int]) throws -> Matrix {
+    func embedQueries(_ queries: [Int]) throws -> Matrix {
         let texts = DistinctRows(queries, identities: index.queryIdentities)
         let known = state.step == 0 ? try trainer.untrainedQueries?(texts.rows) : nil
         let embeddings =
@@ -277,6 +306,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         state.tokens += tokens
 
         let spent = seconds(since: start)
+        state.timing.allStepSeconds += spent
         // The first update is slower than the others, because it touches all memory for the first time.
         if state.plan == nil, state.step > 1 || options.timingSteps == 1 {
             state.timing.stepSeconds += spent
@@ -308,97 +338,26 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         return plan.againstDocuments(index, others: others, mined: mined)
     }
 
-    // MARK: Evaluation
-
-    /// Evaluates the present state, and keeps its weights if it is the best.
-    private func evaluate() throws {
-        let start = ContinuousClock.now
-        if !options.evaluationUsesBank { try refreshBank() }
-        let embedded = ContinuousClock.now
-        let queries = state.localForm.prepare(try embedQueries(index.devQueries))
-        if state.timing.embeddingSecondsPerToken == 0 {
-            let tokens = index.tokens(queries: index.devQueries, documents: [])
-            state.timing.embeddingSecondsPerToken = seconds(since: embedded) / Double(max(1, tokens))
-        }
-        var result = try trainer.evaluation(
-            DevelopmentState(
-                step: state.step, queries: queries, documents: bank.rows, scale: state.scale, form: options.form))
-        for (what, value) in [("metric on dev", result.metric), ("likelihood on dev", result.logLikelihood)]
-        where !value.isFinite {
-            throw notFinite(what, Float(value))
-        }
-        if let figures = result.queries { state.queryFigures.append(figures) }
-        result.queries = nil
-        let record = EvaluationRecord(
-            step: state.step, result: result, smoothedLoss: state.loss.value, tokens: state.tokens, elapsed: elapsed)
-        let isBest = state.history.isEmpty || isBetter(result, than: state.history[state.best].result)
-        state.history.append(record)
-        if isBest {
-            state.best = state.history.count - 1
-            state.scaleAtBest = state.scale
-            state.withoutGain = 0
-            // The weights of the untrained start were copied when the run was made.
-            if state.step > 0 { best = trainer.trained.map { $0.weights() } }
-        } else {
-            state.withoutGain += 1
-        }
-        if options.refitScale, options.form == .fixed, options.scale == .calibrated {
-            state.scale = result.scale.withLambda(atLeast: options.minimumLambda)
-        }
-        state.timing.evaluationSeconds = seconds(since: start)
-        onEvent(.evaluated(record, isBest: isBest))
-    }
-
-    private func isBetter(_ a: DevelopmentResult, than b: DevelopmentResult) -> Bool {
-        options.selection.prefers((a.metric, a.logLikelihood), to: (b.metric, b.logLikelihood))
-    }
-
-    /// Tries means of the best and the released weights, and keeps the best of them if it is better than the best
-    /// state.
-    ///
-    /// This is done only if the document vectors do not depend on the trained weights. Otherwise each mean would cost a
-    /// pass over the corpus. The present weights of the encoder are restored afterwards.
-    private func interpolate() throws {
-        let record = state.history[state.best]
-        guard record.step > 0, !released.isEmpty else { return }
-        let present = trainer.queryEncoder.weights()
-        defer { trainer.queryEncoder.restore(weights: present) }
-        let trained = best[0]
-        for share in options.trainedShares {
-            let mean = zip(trained, released).map { share * $0 + (1 - share) * $1 }
-            trainer.queryEncoder.restore(weights: mean)
-            var result = try trainer.evaluation(
-                DevelopmentState(
-                    step: record.step, queries: state.localForm.prepare(try embedQueries(index.devQueries)),
-                    documents: bank.rows, scale: state.scaleAtBest, form: options.form))
-            result.queries = nil
-            guard result.metric.isFinite, result.logLikelihood.isFinite,
-                isBetter(result, than: state.interpolation?.result ?? record.result)
-            else { continue }
-            best[0] = mean
-            state.interpolation = Interpolation(trainedShare: share, result: result)
-        }
-        if let kept = state.interpolation { onEvent(.interpolated(kept)) }
-    }
-
     // MARK: End
 
     /// Writes a checkpoint of the present state.
     private func save() throws {
-        guard let checkpoints = trainer.checkpoints else { return }
         state.timing.elapsed = elapsed
+        guard let checkpoints = trainer.checkpoints else { return }
+        let start = ContinuousClock.now
         state.drift = bank.driftState
         try checkpoints.write(
             TrainingCheckpoints.Contents(state: state, best: best, bank: bank, mined: mined),
             encoders: trainer.trained, bankChanges: trainer.mode.trainsDocuments)
         lastCheckpoint = .now
+        checkpointSeconds = (lastCheckpoint - start).inSeconds
         onEvent(.checkpoint(step: state.step))
     }
 
     /// Ends the run at the present state.
     private func finish(_ reason: StopReason) throws -> TrainingOutcome {
         if reason != .cancelled {
-            try interpolate()
+            try conclude()
             state.stopped = reason
             try save()
         }
@@ -408,7 +367,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
 
     /// Sets the encoders back to the best state, and returns the error for a figure that is not finite. The last
     /// checkpoint does not change.
-    private func notFinite(_ what: String, _ value: Float) -> TrainingError {
+    func notFinite(_ what: String, _ value: Float) -> TrainingError {
         restoreBest()
         return .notFinite(what: what, step: state.step + 1, value: value)
     }
@@ -420,15 +379,15 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     /// Sets the encoders back to the best state, and returns the outcome of the run.
     private func restoredOutcome(_ reason: StopReason) -> TrainingOutcome {
         restoreBest()
-        var best = state.history[state.best]
-        if let interpolation = state.interpolation { best.result = interpolation.result }
-        let gain =
-            state.queryFigures.count == state.history.count
-            ? TrainingGain(evaluations: state.queryFigures, selection: options.selection, seed: options.seed) : nil
+        var (start, best) = (state.history[0], state.history[state.best])
+        if let measured = state.wholeBest ?? state.interpolation?.result { best.result = measured }
+        if state.wholeBest != nil, let whole = state.wholeStart { start.result = whole }
+        (start.result.queries, best.result.queries) = (nil, nil)
         return TrainingOutcome(
-            reason: reason, steps: state.step, start: state.history[0], best: best, history: state.history, gain: gain,
+            reason: reason, steps: state.step, start: start, best: best, history: state.history, gain: gain,
             trainedShare: state.interpolation?.trainedShare ?? 1, trainingScale: state.scaleAtBest,
             localForm: state.localForm, tokens: state.tokens,
-            elapsed: state.stopped == nil ? elapsed : state.timing.elapsed)
+            elapsed: state.stopped == nil ? elapsed : state.timing.elapsed,
+            stepSeconds: state.timing.allStepSeconds, developmentVectors: bestVectors)
     }
 }

@@ -14,6 +14,7 @@ struct TrainingStart {
         let documents = try trainer.releasedBank ?? trainer.embedDocuments(isCancelled: isCancelled, onEvent)
         var timing = TrainingState.Timing()
         if trainer.releasedBank == nil {
+            timing.allStepSeconds = seconds(since: start)
             timing.embeddingSecondsPerToken = seconds(since: start) / Double(max(1, index.documentLengths.reduce(0, +)))
         }
 
@@ -38,9 +39,7 @@ struct TrainingStart {
             let scores =
                 form == .localOnly
                 ? nil
-                : BlackBoxScores(
-                    queries: sample, queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
-                    byteBudget: options.scoreByteBudget)
+                : data.frozenScores(of: sample, base: trainer.base, byteBudget: options.scoreByteBudget)
             scale = try Calibration.fit(
                 queries: sample, local: LocalForm.unit.prepare(queries).vectors,
                 documents: LocalForm.unit.prepare(documents).vectors, scores: scores, index: index,

@@ -32,14 +32,24 @@ struct TrainingState: Codable {
     var stopped: StopReason?
     /// The mean of best and released weights that was kept when training was over; `nil`: the best weights were kept.
     var interpolation: Interpolation?
+    /// The figures of the start and of the kept state on all development queries, those of each query included; `nil`
+    /// if all evaluations of ``history`` measure all queries.
+    var wholeStart: DevelopmentResult?
+    var wholeBest: DevelopmentResult?
 
     /// Measured times in seconds. They affect the run only through ``plan``.
     struct Timing: Codable {
         var elapsed: Double = 0
+        /// Of the updates before the plan.
         var stepSeconds: Double = 0
         var stepTokens = 0
+        /// Of all updates, encoding of the bank for them included.
+        var allStepSeconds: Double = 0
+        /// Of the last evaluation, without and with the embedding of its queries.
+        var rankingSeconds: Double = 0
         var evaluationSeconds: Double = 0
-        var preparationSeconds: Double = 0
+        /// Of the last mining.
+        var miningSeconds: Double = 0
         var embeddingSecondsPerToken: Double = 0
     }
 

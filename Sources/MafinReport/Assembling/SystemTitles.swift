@@ -17,8 +17,12 @@ enum SystemTitles {
         "nudge-n": ("NUDGE-N", "answer vectors moved toward their queries, on the unit sphere"),
         "nudge-m": ("NUDGE-M", "answer vectors moved toward their queries, all by one distance"),
         "query-memory": ("Query memory", "answers of similar training queries"),
-        "composition-stepwise": ("Composition, step by step", "a sum without encoder, weights chosen on dev one by one"),
-        "composition-without-encoder": ("Composition, no encoder", "a sum of all but a trained encoder, weights by likelihood"),
+        "composition-stepwise": (
+            "Composition, step by step", "a sum without encoder, weights chosen on dev one by one"
+        ),
+        "composition-without-encoder": (
+            "Composition, no encoder", "a sum of all but a trained encoder, weights by likelihood"
+        ),
         "linear-adapter": ("Linear adapter", "a map of query vectors"),
         "two-layer-adapter": ("Two-layer adapter", "a two-layer network over query vectors"),
         "linear-adapter-both": ("Linear adapter, both sides", "one map of query and document vectors"),

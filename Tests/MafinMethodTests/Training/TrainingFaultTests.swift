@@ -90,7 +90,7 @@ import Testing
             let data = try TrainingFixture.random()
             let engine = StepEngine(
                 queryEncoder: encoder, documentEncoder: nil, data: data,
-                scores: BlackBoxScores(
+                scores: FrozenScores(
                     queries: data.index.trainQueries, queryVectors: data.blackBoxQueries,
                     documentVectors: data.blackBoxDocuments, byteBudget: 1 << 20), loss: ListNet())
             var bank = DocumentBank(rows: LocalForm.unit.prepare(TrainingFixture.vectors(14, 5, seed: 6)))

@@ -20,7 +20,7 @@ import Testing
     }
 
     static func setup(
-        _ kind: Kind, form: LocalForm, loss: any Loss
+        _ kind: Kind, form: LocalForm, loss: any Loss, base: TrainingBase? = nil
     ) throws -> Setup {
         let data = try TrainingFixture.random()
         let query = ToyEncoder(vocabulary: TrainingFixture.vocabulary)
@@ -28,10 +28,7 @@ import Testing
         let index = data.index
         let engine = StepEngine(
             queryEncoder: query, documentEncoder: document, data: data,
-            scores: BlackBoxScores(
-                queries: index.trainQueries, queryVectors: data.blackBoxQueries,
-                documentVectors: data.blackBoxDocuments, byteBudget: 1 << 20),
-            loss: loss)
+            scores: data.frozenScores(of: index.trainQueries, base: base, byteBudget: 1 << 20), loss: loss)
         // A stale bank, from an encoder with other weights.
         let stale = try ToyEncoder(vocabulary: TrainingFixture.vocabulary, seed: 9).embed(data.documents)
         let queries = [0, 1, 3, 4, 7]
@@ -112,6 +109,22 @@ import Testing
         try Self.check(try Self.setup(kind, form: head.form, loss: InfoNCE()), head, seed: 5)
     }
 
+    /// Beside scores that are no inner products of the black box's vectors.
+    @Test(arguments: Kind.allCases, [LocalForm.unit, .norm(factor: 0.8)])
+    func besideAnyBase(kind: Kind, form: LocalForm) throws {
+        var scores = TrainingFixture.vectors(17, 14, seed: 20)
+        scores.scale(by: 0.3)
+        let base = TrainingBase(name: "made up", queries: Array(0..<17), scores: scores)
+        let scale =
+            form == .unit ? MixtureWeights(blackBox: 3, local: 4) : MixtureWeights(lambda: 0.5, temperature: 0.2)
+        let head = ScoreHead(scale: scale, form: form)
+        let loss = ListNet(target: .exponentialGain)
+        let beside = try Self.setup(kind, form: form, loss: loss, base: base)
+        try Self.check(beside, head, seed: nil)
+        let blackBox = try Self.setup(kind, form: form, loss: loss)
+        #expect(try Self.value(beside, head, seed: nil).loss != Self.value(blackBox, head, seed: nil).loss)
+    }
+
     /// Columns that are gathered once give the loss and the gradient of columns that are gathered in each step.
     @Test(arguments: [LocalForm.unit, .norm(factor: 0.8)]) func fixedColumnsAreThoseOfEachStep(form: LocalForm) throws {
         let head = ScoreHead(scale: MixtureWeights(blackBox: 3, local: 4), form: form)
@@ -123,7 +136,7 @@ import Testing
         once.step = plan.againstFixedColumns(fixed.texts, once.data.index)
         once.engine = StepEngine(
             queryEncoder: once.query, documentEncoder: nil, data: once.data,
-            scores: BlackBoxScores(
+            scores: FrozenScores(
                 queries: once.data.index.trainQueries, queryVectors: once.data.blackBoxQueries,
                 documentVectors: once.data.blackBoxDocuments.selecting(rows: fixed.texts.rows), byteBudget: 1 << 20),
             loss: ListNet(), fixed: fixed)

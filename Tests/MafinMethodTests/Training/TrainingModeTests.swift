@@ -119,8 +119,8 @@ import Testing
 
     @Test func scoresComeFromTheVectors() throws {
         let data = try TrainingFixture.random()
-        func source(_ budget: Int) -> BlackBoxScores {
-            BlackBoxScores(
+        func source(_ budget: Int) -> FrozenScores {
+            FrozenScores(
                 queries: [2, 5, 9], queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
                 byteBudget: budget)
         }
@@ -153,7 +153,7 @@ import Testing
             blackBoxDocuments: documents, documentIdentities: [0, 1, 2, 3, 4, 5, 0])
         let mined = MinedNegatives.mine(
             queries: [0], local: LocalForm.unit.prepare(query), bank: LocalForm.unit.prepare(documents),
-            scores: BlackBoxScores(
+            scores: FrozenScores(
                 queries: [0], queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
                 byteBudget: 1 << 20), head: ScoreHead(scale: MixtureWeights(blackBox: 6, local: 14), form: .unit),
             index: data.index, count: 2, margin: 0.05, byteBudget: 1 << 20)
@@ -183,7 +183,7 @@ import Testing
             labels: [[Judgement(column: 0)]], trainQueries: [0], devQueries: [], blackBoxQueries: query,
             blackBoxDocuments: documents, documentIdentities: identities)
         let (local, bank) = (LocalForm.unit.prepare(query), LocalForm.unit.prepare(documents))
-        let scores = BlackBoxScores(
+        let scores = FrozenScores(
             queries: [0], queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
             byteBudget: 1 << 20)
         let head = ScoreHead(scale: MixtureWeights(blackBox: 6, local: 14), form: .unit)
@@ -216,7 +216,7 @@ import Testing
                 queries: queries,
                 local: LocalForm.unit.prepare(try encoder.embed(data.queries.selecting(rows: queries))).vectors,
                 documents: LocalForm.unit.prepare(try encoder.embed(data.documents)).vectors,
-                scores: BlackBoxScores(
+                scores: FrozenScores(
                     queries: queries, queryVectors: data.blackBoxQueries, documentVectors: data.blackBoxDocuments,
                     byteBudget: bytes), index: data.index, byteBudget: bytes)
         }

@@ -41,7 +41,7 @@ import Testing
 
     static func life(
         _ kind: Kind, folder: URL?, options: TrainingOptions? = nil, data: TrainingData<ToyInputs>? = nil,
-        loss: any Loss = ListNet()
+        loss: any Loss = ListNet(), base: TrainingBase? = nil
     ) throws -> Life {
         let query = ToyEncoder(vocabulary: max(TrainingFixture.vocabulary, TrainingFixture.jargonVocabulary))
         let document = kind == .towers ? ToyEncoder(vocabulary: TrainingFixture.vocabulary, seed: 8) : nil
@@ -57,7 +57,7 @@ import Testing
             trainer: try Trainer(
                 queryEncoder: query, documentEncoder: document,
                 data: try data ?? (kind == .refitted ? TrainingFixture.jargon() : TrainingFixture.random()),
-                mode: mode, loss: loss, options: options ?? Self.options(kind), checkpointFolder: folder))
+                mode: mode, loss: loss, base: base, options: options ?? Self.options(kind), checkpointFolder: folder))
     }
 
     /// What is the same in equal runs: everything but the clock.
