@@ -35,15 +35,20 @@ public final class PendingVectors {
     /// - Throws: ``BlackBoxError/unwritableID(path:id:)``; `NumericsError`, for instance when the disk is full.
     public func append(_ rows: Matrix, ids newIDs: [String]) throws {
         precondition(rows.rows == newIDs.count, "\(newIDs.count) ids for \(rows.rows) vectors")
-        var text = ""
-        for id in newIDs {
-            guard !id.utf8.contains(where: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) else {
-                throw BlackBoxError.unwritableID(path: idsFile.path, id: id)
-            }
-            text += id + "\n"
-        }
+        let text = try Self.lines(ofIDs: newIDs, for: idsFile)
         try vectors.append(rows)
         try ids.write(Data(text.utf8))
+    }
+
+    /// Ids as the lines of a file.
+    /// - Throws: ``BlackBoxError/unwritableID(path:id:)`` for an id with a line break.
+    package static func lines(ofIDs ids: [String], for file: URL) throws -> String {
+        try ids.map { id in
+            guard !id.utf8.contains(where: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) else {
+                throw BlackBoxError.unwritableID(path: file.path, id: id)
+            }
+            return id + "\n"
+        }.joined()
     }
 
     /// Gives both files their names, the `.npy` file last. Call it once.

@@ -1,4 +1,7 @@
+import Foundation
+import MafinPipeline
 import MafinReport
+import MafinRetrieval
 import MafinWorkflows
 
 extension OutputOptions {
@@ -8,6 +11,25 @@ extension OutputOptions {
     ) throws {
         for omission in evaluation.omitted { shared.note("no row \(omission.name): \(omission.reason)") }
         let summary = EvaluationSummary(evaluation.report)
-        try print(evaluation, or: (asMarkdown ? summary.markdown() : summary.text()) + "\n")
+        try print(
+            evaluation,
+            or: ([asMarkdown ? summary.markdown() : summary.text()]
+                + Self.byDocuments(evaluation, summary.metrics.first))
+                .joined(separator: "\n") + "\n")
+    }
+
+    /// A line for the queries about documents that training knew, and one for those about new documents.
+    static func byDocuments(_ evaluation: EvaluationWorkflow.Result, _ metric: Metric?) -> [String] {
+        guard let documents = evaluation.documents, let metric else { return [] }
+        let names = [ArtefactEvaluation.baseline, ArtefactEvaluation.denseName, ArtefactEvaluation.artefactName]
+        func line(_ title: String, _ report: EvaluationReport) -> String {
+            let figures = names.compactMap { name in
+                report.systems.first { $0.name == name }.map {
+                    "\(name) " + String(format: "%.3f", $0.metrics[metric] ?? 0)
+                }
+            }
+            return "\(title) (\(report.queries) queries): \(metric) \(figures.joined(separator: ", "))"
+        }
+        return ["", line("Known documents", documents.known), line("New documents", documents.new)]
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import MafinBlackBox
 import MafinMethod
 import MafinPipeline
@@ -18,6 +19,8 @@ package struct TrainingReport {
         var verdict: Verdict
         var contenders: [TrainingWorkflow.TrainedMethod]
         var development: EvaluationReport
+        /// Nil without `--compose`.
+        var composition: TrainedComposition?
     }
 
     package let summary: Summary
@@ -33,7 +36,8 @@ package struct TrainingReport {
             summary: Summary(
                 artefact: result.methods[0].artefact, mode: result.mode, modeReason: result.modeReason,
                 secondsToFirstStep: progress.firstStep.began, secondsOfFirstStep: progress.firstStep.took,
-                verdict: result.verdict, contenders: result.methods, development: result.development[0]),
+                verdict: result.verdict, contenders: result.methods, development: result.development[0],
+                composition: result.composition),
             workflow: workflow, development: result.development)
     }
 
@@ -52,9 +56,21 @@ package struct TrainingReport {
             On dev, where every choice was made:
             \(EvaluationSummary(combined).text())
             \(note)
-            On dev: \(verdict.decision.words)\(verdict.isForced ? " (overridden by --force)" : ""). \(verdict.reason)
+            \(summary.composition.map { Self.text(of: $0) } ?? "")On dev: \(verdict.decision.words)\(verdict.isForced ? " (overridden by --force)" : ""). \(verdict.reason)
             Written to \(workflow.output).
             """
+    }
+
+    /// What `--compose` added, and what it is worth.
+    static func text(of composition: TrainedComposition) -> String {
+        let weights = composition.weights
+        let parts = weights.sources.map { "\($0) \(String(format: "%.3g", weights[$0]))" }.joined(separator: ", ")
+        let development = composition.development
+        let figures = String(
+            format: "%@ on dev, each query measured with weights fitted to others: %.4f, and %.4f if no label named its answers.",
+            development.metric.description, development.known, development.new)
+        let omission = composition.omission.map { " Memories of labelled queries are \($0)." } ?? ""
+        return "Composed of \(parts). \(figures)\(omission)\nThe table and the judgement are of the encoder beside the black box alone.\n"
     }
 
     /// The proposed next step, for people.

@@ -193,7 +193,7 @@ public final class PendingFile {
     /// - Throws: ``NumericsError/file(path:reason:)``
     public init(at url: URL) throws {
         let temporary = AtomicFile.temporarySibling(of: url)
-        let descriptor = open(temporary.path, O_WRONLY | O_CREAT | O_EXCL, 0o644)
+        let descriptor = open(temporary.path, O_RDWR | O_CREAT | O_EXCL, 0o644)
         guard descriptor >= 0 else { throw NumericsError.system(url.path) }
         (target, self.temporary, self.descriptor) = (url, temporary, descriptor)
     }
@@ -228,6 +228,16 @@ public final class PendingFile {
     func overwrite(_ data: Data, at offset: Int) throws {
         let count = data.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) }
         guard count == data.count else { throw NumericsError.system(target.path) }
+    }
+
+    /// Reads bytes that were written at `offset`, as many as the buffer has.
+    /// - Throws: ``NumericsError/file(path:reason:)``
+    func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws {
+        let count = pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset))
+        guard count >= 0 else { throw NumericsError.system(target.path) }
+        guard count == buffer.count else {
+            throw NumericsError.file(path: target.path, reason: "a temporary file was cut off")
+        }
     }
 
     /// Syncs the bytes to disk, still under the temporary name. This is the part of ``commit()`` that may fail if the

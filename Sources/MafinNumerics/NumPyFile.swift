@@ -98,7 +98,12 @@ public enum NumPyFile {
     /// rows is known.
     public static func header(rows: Int, columns: Int, as type: ElementType) -> Data {
         precondition(type != .float64, "float64 files are only read")
-        var text = "{'descr': '\(type.rawValue)', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
+        return arrayHeader(type.rawValue, shape: "(\(rows), \(columns))")
+    }
+
+    /// The same for any type and shape, as Python writes them.
+    static func arrayHeader(_ type: String, shape: String) -> Data {
+        var text = "{'descr': '\(type)', 'fortran_order': False, 'shape': \(shape), }"
         text += String(repeating: " ", count: headerSize - 11 - text.utf8.count) + "\n"
         return magic + Data([1, 0, UInt8(text.utf8.count & 255), UInt8(text.utf8.count >> 8)]) + Data(text.utf8)
     }

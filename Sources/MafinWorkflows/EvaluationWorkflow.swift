@@ -17,25 +17,30 @@ package struct EvaluationWorkflow {
     package var runs: String?
 
     /// The figures, and the systems that could not be measured. Its JSON is that of the report, with the fields
-    /// `omitted` and, if leaks are allowed, `knownQueries`.
+    /// `omitted`, `known` and `new` if training may know documents, and `knownQueries` if leaks are allowed.
     package struct Result: Sendable, Encodable {
         package struct Omission: Sendable, Encodable {
             package var name: String
             package var reason: String
         }
 
-        private enum CodingKeys: CodingKey { case omitted, knownQueries }
+        private enum CodingKeys: CodingKey { case omitted, knownQueries, known, new }
 
         package var report: EvaluationReport
         package var omitted: [Omission]
         /// Ids of measured queries that the artefact was trained or chosen on.
         package var knownQueries: [String]
+        /// The figures on queries whose answers are all named by the labels of train and dev, and on the other queries. Nil
+        /// if a part has no query, or the collection has no such labels.
+        package var documents: (known: EvaluationReport, new: EvaluationReport)?
 
         package func encode(to encoder: any Encoder) throws {
             try report.encode(to: encoder)
             var container = encoder.container(keyedBy: CodingKeys.self)
             try container.encode(omitted, forKey: .omitted)
             if !knownQueries.isEmpty { try container.encode(knownQueries, forKey: .knownQueries) }
+            try container.encodeIfPresent(documents?.known, forKey: .known)
+            try container.encodeIfPresent(documents?.new, forKey: .new)
         }
     }
 
@@ -75,6 +80,30 @@ package struct EvaluationWorkflow {
         }
         return Result(
             report: report, omitted: evaluation.omitted.map { Result.Omission(name: $0.name, reason: $0.reason) },
-            knownQueries: measured.known.map(\.id))
+            knownQueries: measured.known.map(\.id), documents: try byDocuments(evaluation, of: collection))
+    }
+
+    /// The figures on queries about known documents and about new ones.
+    private func byDocuments(
+        _ evaluation: ArtefactEvaluation, of collection: RetrievalCollection
+    ) throws -> (known: EvaluationReport, new: EvaluationReport)? {
+        let parts: [JudgedSplits.Part] = [.train, .dev]
+        let names = collection.splits
+        guard !parts.map(\.rawValue).contains(split),
+            names.contains(JudgedSplits.Part.train.rawValue) || names == [RetrievalCollection.wholeSplit]
+        else { return nil }
+        let splits = JudgedSplits(collection, measured: split, allowsLeaks: allowsLeaks)
+        // Labels of which the leak guard leaves nothing name no document.
+        let learned = parts.compactMap { try? splits.qrels($0) }
+        let qrels = evaluation.split.qrels
+        let (known, new) = qrels.divided(
+            byDocumentsOf: learned, identity: ContentIdentity(collection, labelledBy: learned + [qrels]))
+        guard !known.isEmpty, !new.isEmpty else { return nil }
+        func report(_ queries: Set<String>) throws -> EvaluationReport {
+            try EvaluationReport(
+                split: split, runs: evaluation.systems, qrels: qrels.filter { queries.contains($0) },
+                baseline: ArtefactEvaluation.baseline, metrics: metrics)
+        }
+        return (try report(known), try report(new))
     }
 }

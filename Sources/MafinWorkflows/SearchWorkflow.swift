@@ -14,12 +14,15 @@ package struct SearchWorkflow {
     package var query: String
     /// Maximum number of results.
     package var count = 10
-    /// Share of the local encoder; nil for the artefact's.
-    package var lambda: Float?
+    /// The weights of this search.
+    package var weights = WeightChanges()
 
     /// The ranking.
     package struct Result: Sendable, Encodable {
         package var query: String
+        /// The weights that ranked. A source that could not take part has 0.
+        package var weights: SourceWeights
+        /// Share of the local encoder in the weights of the black box and the local encoder; nil if there is none.
         package var lambda: Float?
         package var blackBoxAsked: Bool
         package var results: [ArtefactSearch.Hit]
@@ -35,43 +38,57 @@ package struct SearchWorkflow {
         (self.context, self.openBlackBox) = (context, openBlackBox)
     }
 
-    /// Embeds documents and query, and ranks.
+    /// Embeds documents and query, and ranks. The black box is opened and asked only for sources with a weight.
     package func run() async throws -> Result {
         let model = try ArtefactOpening.model(at: artefact, context)
-        let ownLambda = model.manifest.mixing.lambda
-        if lambda != nil, ownLambda == nil { throw WorkflowError.lambdaNotChangeable }
+        let changed = try weights.applied(to: model.manifest.mixing)
+        var weights = changed ?? model.manifest.mixing.rankingWeights
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
         context.warn(of: collection.warnings)
-        let blackBox = try await ArtefactOpening.blackBox(of: model, openBlackBox)
-        let documents = try await blackBox.embed(
-            collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }, as: .document)
-        try model.artefact.require(blackBox: blackBox.identity, dimension: documents.columns)
+
+        let used = model.sources.filter { weights[$0.name] > 0 }
+        var (documents, vector): (Matrix?, [Float]?)
+        let asks = used.contains { $0.queryInputs.union($0.documentInputs).contains(.blackBox) }
+        if asks {
+            let blackBox = try await ArtefactOpening.blackBox(of: model, openBlackBox)
+            if used.contains(where: { $0.documentInputs.contains(.blackBox) }) {
+                let found = try await blackBox.embed(
+                    collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }, as: .document)
+                try model.artefact.require(blackBox: blackBox.identity, dimension: found.columns)
+                documents = found
+            }
+            vector = try await queryVector(blackBox, collection)
+        }
         let progress = EncodingProgress(context)
         defer { progress.finish() }
         let search = try ArtefactSearch(
             model, documents: collection.documents, blackBox: documents, cache: .shared,
             isCancelled: context.isCancelled
         ) { progress.update("Encoding documents", $0, collection.documents.count) }
-        let vector = try await queryVector(blackBox, collection)
-        let hits = try search.hits(
-            query, blackBoxVector: vector, count: count, lambda: lambda)
+        let hits = try search.hits(query, blackBoxVector: vector, count: count, weights: changed)
+        if vector == nil { weights = try model.usable(weights, for: model.queries([query], blackBox: nil)) }
+        if asks, vector == nil {
+            let left = weights.sources.filter { weights[$0] > 0 }.map(\.rawValue).joined(separator: ", ")
+            context.warn(
+                "the black box is a file of stored answers that does not hold this query; ranked without it, by \(left)"
+            )
+        }
+        // In the norm form each text has its own weight, unless the local encoder ranks alone.
+        let hasLambda =
+            model.manifest.mixing.localForm == .unit || weights.sources.filter { weights[$0] > 0 } == [.local]
         return Result(
-            query: query, lambda: vector == nil ? 1 : lambda ?? ownLambda, blackBoxAsked: vector != nil,
+            query: query, weights: weights, lambda: hasLambda ? weights.lambda : nil, blackBoxAsked: vector != nil,
             results: hits)
     }
 
     /// The black box's vector of the query. A file of stored vectors has only those of its own queries. For any other query this is nil: the
-    /// local encoder ranks alone, and the user is told so.
+    /// other sources rank without it, and the user is told so.
     private func queryVector(_ blackBox: any BlackBox, _ collection: RetrievalCollection) async throws -> [Float]? {
         let item = EmbeddingItem(id: "query", text: query)
         guard blackBox is StoredVectors else { return try await blackBox.embed([item], as: .query).values }
         let stored = KnownTexts(
             blackBox, queries: collection.queries.map { ($0.id, $0.text) }, documents: [],
             refusal: BlackBoxError.missingIDs(path: data, role: .query, count: 1, asked: 1, first: [query]))
-        if let vector = try? await stored.embed([item], as: .query) { return vector.values }
-        context.warn(
-            "the black box is a file of stored answers that does not hold this query; "
-                + "ranked by the local encoder alone (λ = 1)")
-        return nil
+        return try? await stored.embed([item], as: .query).values
     }
 }

@@ -14,14 +14,28 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
     case noLabelsToKeep(path: String)
     /// An artefact would be measured on queries that it was trained or chosen on.
     case knownQueries(reason: String)
-    /// λ cannot be changed for this artefact.
-    case lambdaNotChangeable
+    /// The weights of this artefact cannot be changed.
+    case weightsNotChangeable
+    /// λ cannot be changed, because the black box or the local encoder is no source of this artefact.
+    case noLambda(sources: [String])
+    /// All sources would have the weight 0.
+    case noWeightLeft
+    /// The artefact has no vectors to write into one file.
+    case noJoinedVectors(path: String)
+    /// The folder of vectors would replace something else.
+    case occupied(path: String)
+    /// The folder holds no finished comparison.
+    case notAReport(path: String)
+    /// A system was measured, but no artefact can be made of it.
+    case notShippable(system: String, reason: String, shippable: [String])
 
     /// Whether the options are wrong, and not the data.
     package var isWrongUse: Bool {
         switch self {
-        case .interruptedTraining, .nothingToResume, .resumeDiffers, .noLabelsToKeep, .lambdaNotChangeable: true
-        case .tooFewQueries, .undecidableCondition, .knownQueries: false
+        case .interruptedTraining, .nothingToResume, .resumeDiffers, .noLabelsToKeep, .weightsNotChangeable, .noLambda,
+            .noWeightLeft, .noJoinedVectors, .occupied, .notShippable:
+            true
+        case .tooFewQueries, .undecidableCondition, .knownQueries, .notAReport: false
         }
     }
 
@@ -41,8 +55,20 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
             "--keep-labels: \(path) has no labels in a split 'dev' or 'test'"
         case .knownQueries(let reason):
             "\(reason). Train again on this collection, which leaves such queries out of train and dev; or measure anyway with --allow-leak"
-        case .lambdaNotChangeable:
-            "--lambda cannot be used with an artefact of norm-mafin: there the length of each vector is its weight"
+        case .weightsNotChangeable:
+            "--weight and --lambda cannot be used with an artefact of norm-mafin: there the length of each vector is its weight"
+        case .noLambda(let sources):
+            "--lambda weighs black-box against local, and the artefact has the sources \(sources.joined(separator: ", ")): use --weight"
+        case .noWeightLeft: "no source has a weight above 0"
+        case .noJoinedVectors(let path):
+            "no source of \(path) has dense vectors, so there is nothing to join; --named npy writes its sparse vectors"
+        case .occupied(let path):
+            "\(path) holds files that 'mafin embed --named' did not write; nothing was written: choose another folder or empty it"
+        case .notAReport(let path):
+            "\(path) holds no finished comparison; 'mafin compare --output \(path)' makes one, and continues one that was interrupted"
+        case .notShippable(let system, let reason, let shippable):
+            "no artefact can be made of \(system): \(reason)"
+                + (shippable.isEmpty ? "" : "; it can be made of \(shippable.joined(separator: ", "))")
         }
     }
 }

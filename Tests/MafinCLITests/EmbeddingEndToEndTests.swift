@@ -14,12 +14,22 @@ struct EmbeddingEndToEndTests {
             var id: String
             var rank: Int
             var score: Float
-            var blackBoxPart: Float?
-            var localPart: Float
+            var parts: [Part]
             var blackBoxRank: Int?
         }
 
+        struct Part: Decodable {
+            var source: String
+            var value: Float
+        }
+
+        struct Weight: Decodable {
+            var source: String
+            var weight: Float
+        }
+
         var query: String
+        var weights: [Weight]
         var lambda: Float
         var blackBoxAsked: Bool
         var results: [Hit]
@@ -69,7 +79,8 @@ struct EmbeddingEndToEndTests {
             for hit in answer.results {
                 let row = try #require(documentIds.firstIndex(of: hit.id))
                 #expect(abs(hit.score - scores[row]) < 2e-6)
-                #expect(abs((hit.blackBoxPart ?? .nan) + hit.localPart - hit.score) < 1e-6)
+                #expect(hit.parts.map(\.source) == ["black-box", "local"])
+                #expect(abs(hit.parts.reduce(0) { $0 + $1.value } - hit.score) < 1e-6)
             }
             #expect(answer.results.map(\.score) == answer.results.map(\.score).sorted(by: >))
 
@@ -77,6 +88,22 @@ struct EmbeddingEndToEndTests {
                 ["search", "ART", "--data", "data", "--lambda", "0", "--json", TinyWorld.text(ofQuery: number)])
             let alone = try JSONDecoder().decode(Answer.self, from: Data(blackBox.output.utf8))
             #expect(alone.results.map(\.blackBoxRank) == Array(1...10))
+            #expect(alone.weights.map(\.weight) == [1, 0])
+
+            // A weight has the unit in which those of the black box and the local encoder add up to 1.
+            let doubled = try await world.mafin(
+                [
+                    "search", "ART", "--data", "data", "--top", "60", "--json", "--weight",
+                    "local=\(2 * answer.weights[1].weight)", TinyWorld.text(ofQuery: number),
+                ])
+            let changed = try JSONDecoder().decode(Answer.self, from: Data(doubled.output.utf8))
+            for hit in changed.results {
+                let before = try #require(answer.results.first { $0.id == hit.id })
+                #expect(abs(hit.score - before.score - before.parts[1].value) < 2e-6)
+            }
+            let unknown = try await world.mafin(["search", "ART", "--data", "data", "--weight", "bm25=1", "w3"])
+            #expect(unknown.status == CommandStatus.usage.rawValue && unknown.output.isEmpty)
+            #expect(unknown.error.contains("there is no source 'bm25'; known: black-box, local"), "\(unknown.error)")
 
             let half = try await world.mafin(
                 [
@@ -86,6 +113,31 @@ struct EmbeddingEndToEndTests {
             #expect(half.status == 0)
             let rounded = try NumPyFile.read(world.url("half.npy"))
             #expect(zip(rounded.values, documents.values).allSatisfy { abs($0 - $1) < 1e-3 })
+        }
+    }
+
+    /// Named vectors are the columns of joined ones.
+    @Test func namedVectorsAreWrittenIntoAFolder() async throws {
+        try await withArtefact { world in
+            let embed = ["embed", "ART", "--input", "data/queries.jsonl", "--as", "query"]
+            let joined = try await world.mafin(embed + ["--output", "joined.npy"])
+            #expect(joined.status == 0, "\(joined.error)")
+            let named = try await world.mafin(embed + ["--output", "named", "--named", "npy", "--json", "--quiet"])
+            #expect(named.status == 0 && named.error.isEmpty, "\(named.error)")
+            #expect(named.output.contains("\"name\" : \"black-box\"") && named.output.contains("\"leftOut\" : ["))
+            let whole = try NumPyFile.read(world.url("joined.npy"))
+            let parts = try ["black-box", "local"].map { try NumPyFile.read(world.url("named/\($0).npy")) }
+            #expect(parts.map(\.columns) == [TinyWorld.blackBoxDimension, TinyWorld.localDimension])
+            for row in 0..<whole.rows { #expect(Array(whole.row(row)) == parts.flatMap { Array($0.row(row)) }) }
+            #expect(try ids(world.url("named/ids.txt")) == TinyWorld.queries.map(\.id))
+
+            // Only a folder that this command wrote is replaced.
+            let again = try await world.mafin(embed + ["--output", "named", "--named", "qdrant"])
+            #expect(again.status == 0, "\(again.error)")
+            let files = try FileManager.default.contentsOfDirectory(atPath: world.url("named").path)
+            #expect(files.sorted() == ["points.jsonl", "vectors.json"])
+            let refused = try await world.mafin(embed + ["--output", "data", "--named", "npy"])
+            #expect(refused.status == CommandStatus.usage.rawValue && refused.error.contains("choose another folder"))
         }
     }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MafinMethod
 import MafinProviderWorkflows
 import Testing
 
@@ -45,7 +46,7 @@ import Testing
             ("mafin compare", ["--data", "--output", "--black-box"]),
             ("mafin adapt", ["--data", "--output", "--llm"]), ("mafin generate", ["--data", "--output", "--llm"]),
             ("mafin evaluate", ["--data"]), ("mafin embed", ["--input", "--as", "--output"]),
-            ("mafin index", ["--data", "--output"]), ("mafin search", ["--data"]),
+            ("mafin index", ["--data", "--output"]), ("mafin search", ["--data"]), ("mafin ship", ["--output"]),
         ] {
             let entry = try #require(Self.commands.first { $0.words == words })
             let help = Self.help(entry)
@@ -89,6 +90,24 @@ import Testing
         _ = try MafinCommand.parseAsRoot(command)
         let error = #expect(throws: (any Error).self) { try MafinCommand.parseAsRoot(command + [flag]) }
         #expect(error.map { MafinCommand.message(for: $0) }?.hasPrefix("Unknown option") ?? false, "\(error as Any)")
+    }
+
+    @Test(arguments: [
+        (["--weight", "bm25"], "expected SOURCE=NUMBER"), (["--weight", "=1"], "expected SOURCE=NUMBER"),
+        (["--weight", "bm25=-1"], "expected SOURCE=NUMBER"), (["--weight", "bm25=nan"], "expected SOURCE=NUMBER"),
+        (["--weight", "bm25=1", "--weight", "bm25=2"], "--weight bm25 is given twice"),
+        (["--weight", "local=1", "--lambda", "0.5"], "decide the same"), (["--lambda", "1.5"], "between 0 and 1"),
+    ])
+    func faultyWeightsSayWhatIsWrong(_ flags: [String], _ hint: String) {
+        let error = #expect(throws: (any Error).self) {
+            try MafinCommand.parseAsRoot(["search", "ART", "--data", "data", "question"] + flags)
+        }
+        #expect(error.map { MafinCommand.message(for: $0) }?.contains(hint) ?? false, "\(error as Any)")
+    }
+
+    @Test func aWeightBelongsToASource() throws {
+        let search = try SearchCommand.parse(["ART", "--data", "d", "--weight", "a=b=0.5", "--weight", "bm25=0", "q"])
+        #expect(search.weight.map(\.source.rawValue) == ["a=b", "bm25"] && search.weight.map(\.weight) == [0.5, 0])
     }
 
     /// A service that nobody has configured does not fill the disk.

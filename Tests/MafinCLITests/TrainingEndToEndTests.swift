@@ -136,7 +136,7 @@ struct TrainingEndToEndTests {
         #expect(
             names == [
                 "bm25", "black-box", "local", "concatenation", "concatenation-calibrated", "tuned-alone",
-                "tuned-alone-mixed", "paper-mafin", "lambda-mafin", "mafin",
+                "tuned-alone-mixed", "paper-mafin", "lambda-mafin", "mafin", "artefact",
             ])
         let metrics: Set = ["nDCG@10", "Recall@10", "Recall@100", "MRR@10", "MAP"]
         var quality: [String: Double] = [:]
@@ -160,6 +160,9 @@ struct TrainingEndToEndTests {
         #expect((quality["mafin"] ?? 0) > (quality["black-box"] ?? 1) + 0.1)
         #expect((quality["mafin"] ?? 0) > (quality["local"] ?? 1) + 0.1)
 
+        // The artefact has no other sources than the two that its method mixes.
+        #expect(quality["artefact"] == quality["mafin"])
+
         let run = try String(contentsOf: world.url("runs/mafin.test.run"), encoding: .utf8)
         #expect(run.split(separator: "\n").count == TinyWorld.documents * TinyWorld.documents)
 
@@ -170,6 +173,37 @@ struct TrainingEndToEndTests {
         let manifest = try object(try await world.mafin(["inspect", "ART", "--json"]).output)
         let released = try #require(manifest["released"] as? [String: Any])
         #expect(released["name"] as? String == "model" && (released["weightsSHA256"] as? String)?.count == 64)
+    }
+
+    /// BM25 and the labelled queries are added to the encoder; every command reads the artefact.
+    @Test func trainComposes() async throws {
+        try await withWorld { world in
+            let train = try await world.mafin(
+                ["train", "--output", "ART", "--rivals", "none", "--compose", "--json", "--quiet"] + Self.short)
+            #expect(train.status == 0, "\(train.error)")
+            let composition = try #require(try object(train.output)["composition"] as? [String: Any])
+            let weights = try #require(composition["weights"] as? [[String: Any]])
+            let names = weights.compactMap { $0["source"] as? String }
+            #expect(names.contains("local") && weights.allSatisfy { ($0["weight"] as? Double ?? 0) > 0 })
+            #expect((composition["development"] as? [String: Any])?["new"] is Double)
+
+            let inspect = try await world.mafin(["inspect", "ART", "--json"])
+            #expect(inspect.status == 0, "\(inspect.error)")
+            let manifest = try object(inspect.output)
+            #expect(manifest["system"] as? String == "composition" && manifest["training"] != nil)
+            let ranking = try #require(manifest["ranking"] as? [[String: Any]])
+            #expect(ranking.compactMap { $0["source"] as? String } == names)
+
+            let evaluate = try await world.mafin(["evaluate", "ART", "--data", "data", "--json", "--quiet"])
+            #expect(evaluate.status == 0, "\(evaluate.error)")
+            let systems = try #require(try object(evaluate.output)["systems"] as? [[String: Any]])
+            #expect(systems.last?["name"] as? String == "artefact")
+            #expect(systems.contains { $0["name"] as? String == "mafin" })
+
+            let refused = try await world.mafin(
+                ["train", "--output", "NONE", "--compose", "--form", "symmetric"] + Self.short)
+            #expect(refused.status == CommandStatus.usage.rawValue && refused.error.contains("--form query-sided"))
+        }
     }
 
     @Test func aTrainingWithoutGainIsReported() async throws {
@@ -219,7 +253,7 @@ struct TrainingEndToEndTests {
             try FileManager.default.removeItem(at: weights)
             try FileManager.default.copyItem(at: world.url("other/model.safetensors"), to: weights)
             let changed = try await evaluate()
-            #expect(changed.names == ["bm25", "black-box", "mafin"])
+            #expect(changed.names == ["bm25", "black-box", "mafin", "artefact"])
             for name in ["local", "concatenation", "concatenation-calibrated"] {
                 #expect(changed.omitted[name]?.contains("model/model.safetensors: the artefact's") == true)
             }
@@ -229,7 +263,7 @@ struct TrainingEndToEndTests {
             manifest["released"] = nil
             try JSONSerialization.data(withJSONObject: manifest).write(to: world.url("ART/manifest.json"))
             let old = try await evaluate()
-            #expect(old.names == ["bm25", "black-box", "mafin"])
+            #expect(old.names == ["bm25", "black-box", "mafin", "artefact"])
             #expect(old.omitted["local"]?.contains("older version") == true)
         }
     }

@@ -26,14 +26,15 @@ import Testing
         for note in facts.verdict?.notes ?? [] { #expect(text.contains(note.inlineMarkdown)) }
     }
 
-    @Test func rankingsHaveBothPartsAndTheirWords() throws {
+    @Test func rankingsHaveEveryPartAndTheirWords() throws {
         let text = facts.markdown()
         let examples = try #require(facts.examples)
         for example in examples.wins + examples.losses {
             #expect(text.contains("<summary>\(singleLine(example.query, 100).inlineMarkdown): "))
             for entry in example.systemRanking.prefix(5) {
                 if let parts = entry.parts {
-                    #expect(text.contains("\(Number.decimal(parts.blackBox)) | \(Number.decimal(parts.local)) |"))
+                    let numbers = parts.parts.map { Number.decimal($0.value) }
+                    #expect(parts.parts.count == 4 && text.contains("\(numbers.joined(separator: " | ")) |"))
                 }
             }
             for attribution in example.attributions ?? [] {

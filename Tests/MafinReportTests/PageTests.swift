@@ -194,16 +194,17 @@ import Testing
         #expect(plot.text.contains("Mafin: better \(balance.wins), equal \(balance.ties), worse \(balance.losses)"))
     }
 
-    @Test func barsShowBothPartsInOrder() throws {
+    @Test func barsShowEveryPartInOrder() throws {
         let facts = SampleFacts.examples()
         let bars = ScoreBars(facts.wins[0])
         let ranking = facts.wins[0].systemRanking
         var longest = 0.0
         for (a, b) in zip(ranking, ranking.dropFirst()) {
             let lengths = [a, b].map { entry in
-                let widths = bars.widths(entry, isBaseline: false)
-                #expect(widths.blackBox >= 0 && widths.local >= 0 && widths.blackBox + widths.local <= 1 + 1e-12)
-                return widths.blackBox + widths.local
+                let segments = bars.segments(entry, isBaseline: false)
+                for (left, right) in zip(segments, segments.dropFirst()) { #expect(left.end == right.start) }
+                #expect(segments.allSatisfy { $0.end > $0.start })
+                return segments.last?.end ?? 0
             }
             longest = max(longest, lengths[0], lengths[1])
             // The lengths differ in proportion to the totals.
@@ -211,7 +212,25 @@ import Testing
             #expect((totals[0] < totals[1]) == (lengths[0] < lengths[1] - 1e-12))
         }
         #expect(longest <= 1 + 1e-12)
-        #expect(bars.widths(ranking[0], isBaseline: true).local == 0)
+        #expect(bars.segments(ranking[0], isBaseline: true).allSatisfy { $0.source == .blackBox })
+    }
+
+    /// Every source has a colour of its own and its name in the legend, however many there are.
+    @Test func everySourceIsInTheLegend() throws {
+        let examples = try #require(facts.examples)
+        let section = try #require(try page(facts).all("section").first { $0.attributes["id"] == "examples" })
+        let legend = section.descendants.filter { $0.classes.contains("keys") }.flatMap { $0.all("li") }
+        #expect(legend.map(\.text) == ["black box", "local encoder", "BM25", "memory of queries, τ = 0.05"])
+        let colors = examples.sources.map { ReportPage.color(of: $0, among: examples.sources) }
+        #expect(Set(colors).count == 4)
+        let shown = Set(section.all("rect").flatMap(\.classes)).intersection(colors)
+        #expect(shown == Set(colors))
+        let first = try #require(examples.wins[0].systemRanking[0].parts)
+        #expect(first.parts.count == 4)
+        for part in first.parts {
+            let number = Number.typographic(Number.withoutLeadingZero(Number.decimal(part.value)))
+            #expect(section.text.contains("\(part.source.title) \(number)"))
+        }
     }
 
     @Test func sortingHasTheFiguresAtFullPrecision() throws {

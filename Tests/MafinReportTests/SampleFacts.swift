@@ -114,8 +114,12 @@ enum SampleFacts {
     static func examples(_ foreign: (String) -> String = { $0 }) -> ExampleFacts {
         func ranking(_ ids: [Int], other: [Int], parts: Bool) -> [RankedDocument] {
             ids.enumerated().map { place, id in
-                let parts = ScoreParts(
-                    blackBox: 0.31 - 0.011 * Double(id % 7), local: 0.22 - 0.017 * Double(id % 5) - (id == 3 ? 0.3 : 0))
+                let parts = ScoreParts([
+                    .init(source: .blackBox, value: 0.31 - 0.011 * Double(id % 7)),
+                    .init(source: .local, value: 0.22 - 0.017 * Double(id % 5) - (id == 3 ? 0.3 : 0)),
+                    .init(source: .bm25, value: 0.013 * Double(id % 3)),
+                    .init(source: SourceName(rawValue: "query-memory-0.05"), value: id % 4 == 0 ? 0.125 : 0),
+                ])
                 return RankedDocument(
                     id: "d\(id)", rank: place + 1, score: parts.total, parts: parts,
                     grade: id % 4 == 0 ? 2 : id % 4 == 1 ? 0 : nil,

@@ -9,7 +9,7 @@ import MafinWorkflows
 
 /// The artefact that a command uses, and how its black box is asked.
 struct ArtefactOptions: ParsableArguments {
-    @Argument(help: "Folder that 'mafin train' wrote.")
+    @Argument(help: "Folder that 'mafin train', 'compare' or 'ship' wrote.")
     var artefact: String
 
     @OptionGroup var blackBox: BlackBoxOptions

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MafinBlackBox
 import MafinCommandLine
+import MafinMethod
 import MafinNumerics
 import MafinPipeline
 import MafinProviderWorkflows
@@ -14,12 +15,17 @@ import Synchronization
 struct EmbedCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "embed",
-        abstract: "Write the joined vectors of texts to a .npy file, and their ids beside it.",
-        usage: "mafin embed <artefact> --input <file> --as <query|document> --output <file> [<options>]",
+        abstract: "Write the vectors of texts to files that NumPy and vector databases read.",
+        usage: "mafin embed <artefact> --input <file> --as <query|document> --output <path> [<options>]",
         discussion: """
-            Each row is the black box's vector followed by the local encoder's. Put documents into the index, and search it with queries by \
-            inner product (or cosine). The file OUTPUT.ids holds one id a line, in the order of the rows. Both files appear when all is done. \
-            Memory does not grow with the number of texts, except for their ids.
+            OUTPUT.npy holds the joined vectors: those of all dense sources side by side, the black box's first. Put documents into the index, and \
+            search it with queries by inner product (or cosine). The file OUTPUT.ids holds one id a line, in the order of the rows.
+
+            With --named, OUTPUT is a folder that holds each source's vectors under its own name, and those of sparse sources (BM25) too. The \
+            weights are in the queries' vectors: the sum of the inner products over all names is the score.
+
+            Sources that have no vectors, such as a memory of queries, are left out and named. 'mafin serve' computes them. The files appear when \
+            all is done. Memory does not grow with the number of texts, except for their ids.
 
             --batch uses the provider's cheaper batch API. More flags: mafin embed --help-hidden
             """)
@@ -31,8 +37,16 @@ struct EmbedCommand: AsyncParsableCommand {
         help: ArgumentHelp("What the texts are. Both encoders treat the two differently.", valueName: "query|document"))
     var `as`: TextRole
 
-    @Option(name: .shortAndLong, help: "The .npy file to write. Ids go to the same name with .ids.")
+    @Option(
+        name: .shortAndLong,
+        help: "The .npy file to write. Ids go to the same name with .ids. With --named a folder.")
     var output: String
+
+    @Option(
+        help: ArgumentHelp(
+            "Write each source's vectors under its own name, sparse ones too. npy: NAME.npy, and NAME.npz for sparse vectors (CSR, as scipy.sparse.load_npz reads it). qdrant, elasticsearch: a .jsonl file in the shape of the database.",
+            valueName: "npy|qdrant|elasticsearch"))
+    var named: NamedVectors.Format?
 
     @Flag(help: "Store 16-bit floats: half the size, three digits.")
     var float16 = false
@@ -46,7 +60,13 @@ struct EmbedCommand: AsyncParsableCommand {
     private static let blockSize = 4096
 
     func validate() throws {
-        if !output.hasSuffix(".npy") { throw ValidationError("--output must end in .npy, found \(output).") }
+        if named == nil, !output.hasSuffix(".npy") {
+            throw ValidationError("--output must end in .npy, found \(output).")
+        }
+        if named != nil { try requireFolder(output: output) }
+        if float16, named != nil, named != .npy {
+            throw ValidationError("--float16 is for .npy files; JSON has the digits that a number needs.")
+        }
     }
 
     func run() async throws {
@@ -54,22 +74,84 @@ struct EmbedCommand: AsyncParsableCommand {
         let model = try options.load(shared)
         // Faults of the texts or of the output's place are found before anything is asked or computed.
         let count = try checkTexts()
-        let file = URL(fileURLWithPath: output)
-        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        let vectors = try PendingVectors(
-            to: file, dimension: model.manifest.joinedDimension, as: float16 ? .float16 : .float32)
+        let target = URL(fileURLWithPath: output)
+        try FileManager.default.createDirectory(
+            at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
+        if let named {
+            try await writeNamed(named, of: model, count: count, to: target)
+        } else {
+            try await writeJoined(of: model, count: count, to: target)
+        }
+    }
 
+    private var elementType: NumPyFile.ElementType { float16 ? .float16 : .float32 }
+
+    private func writeJoined(of model: ArtefactModel, count: Int?, to file: URL) async throws {
+        guard model.joinedDimension > 0 else { throw WorkflowError.noJoinedVectors(path: options.artefact) }
+        let vectors = try PendingVectors(to: file, dimension: model.joinedDimension, as: elementType)
+        let leftOut = NamedVectors.leftOut(of: model.sources, kept: [.dense])
+        try await embed(model, count: count) { try vectors.append($0, ids: $1.map(\.id)) }
+        try vectors.commit()
+        warn(ofLeftOut: leftOut)
+        try format.print(
+            Summary(
+                rows: vectors.count, dimension: vectors.dimension, output: file.path, ids: vectors.idsFile.path,
+                leftOut: leftOut),
+            or: "\(vectors.count) × \(vectors.dimension) to \(output), ids to \(vectors.idsFile.relativePath)")
+    }
+
+    private func writeNamed(
+        _ layout: NamedVectors.Format, of model: ArtefactModel, count: Int?, to folder: URL
+    ) async throws {
+        guard try AtomicFile.canReplaceDirectory(at: folder, holding: NamedVectors.descriptionName) else {
+            throw WorkflowError.occupied(path: output)
+        }
+        var written: NamedVectors.Description?
+        try await AtomicFile.replaceDirectory(at: folder) { temporary in
+            let vectors = try NamedVectors(of: model, as: self.as, layout, type: elementType, in: temporary)
+            try await embed(model, count: count) { try vectors.append($0, $1) }
+            written = try vectors.finish()
+        }
+        guard let written else { preconditionFailure("the folder is filled, or an error is thrown") }
+        warn(ofLeftOut: written.leftOut)
+        let parts = written.parts.map { "\($0.name) (\($0.face.rawValue), \($0.dimension)) in \($0.file)" }
+        try format.print(
+            NamedSummary(output: folder.path, description: written),
+            or: "\(written.rows) texts to \(output): \(parts.joined(separator: ", "))")
+    }
+
+    private func warn(ofLeftOut sources: [SourceName]) {
+        guard !sources.isEmpty else { return }
+        let names = sources.map(\.rawValue).joined(separator: ", ")
+        shared.warn(
+            "left out: \(names). These files give a part of the artefact's score; "
+                + "'mafin inspect' tells what \(named == nil ? "joined" : "these") vectors leave out")
+    }
+
+    /// Asks the black box and computes block by block.
+    /// - Parameters:
+    ///   - count: number of texts; nil for a pipe.
+    ///   - append: gets the joined vectors of each block and its texts.
+    private func embed(
+        _ model: ArtefactModel, count: Int?, append: (Matrix, [EmbeddingItem]) throws -> Void
+    ) async throws {
         let progress = JoiningProgress(
             ProgressBar(
                 title: "Embedding", total: count ?? 0, unit: "texts",
                 output: count == nil ? .silent : shared.progressOutput))
-        try await announce(model, count: count)
-        let blackBox = try await options.makeBlackBox(
-            model, shared, use: BlackBoxUse(announcesPlans: count == nil, progress: progress.asked))
-        if count != nil {
-            var texts = try open()
-            try await options.beginBatches(model, shared, as: self.as, announcesPlan: false) {
-                try Self.block(&texts, size: $0)
+        var blackBox: (any BlackBox)?
+        let inputs = model.sources.filter { $0.face == .dense }.map {
+            self.as == .query ? $0.queryInputs : $0.documentInputs
+        }
+        if inputs.contains(where: { $0.contains(.blackBox) }) {
+            try await announce(model, count: count)
+            blackBox = try await options.makeBlackBox(
+                model, shared, use: BlackBoxUse(announcesPlans: count == nil, progress: progress.asked))
+            if count != nil {
+                var texts = try open()
+                try await options.beginBatches(model, shared, as: self.as, announcesPlan: false) {
+                    try Self.block(&texts, size: $0)
+                }
             }
         }
         let blockSize = options.blockSize(otherwise: Self.blockSize)
@@ -77,17 +159,28 @@ struct EmbedCommand: AsyncParsableCommand {
         while let block = try Self.block(&texts, size: blockSize) {
             if Interruption.isRequested { throw CancellationError() }
             progress.begin(block.count)
-            let joined = try await model.embed(
-                block, as: self.as, asking: blackBox, isCancelled: { Interruption.isRequested },
-                progress: progress.computed)
-            try vectors.append(joined, ids: block.map(\.id))
+            try append(try await joined(block, model, blackBox, progress), block)
         }
         if count == nil { shared.context.warn(of: texts.warnings) }
-        try vectors.commit()
         progress.finish()
-        try format.print(
-            Summary(rows: vectors.count, dimension: vectors.dimension, output: file.path, ids: vectors.idsFile.path),
-            or: "\(vectors.count) × \(vectors.dimension) to \(output), ids to \(vectors.idsFile.relativePath)")
+    }
+
+    /// Joined vectors of a block. Without a black box they are those of the local encoder, or have no columns.
+    private func joined(
+        _ block: [EmbeddingItem], _ model: ArtefactModel, _ blackBox: (any BlackBox)?, _ progress: JoiningProgress
+    ) async throws -> Matrix {
+        if let blackBox {
+            return try await model.embed(
+                block, as: self.as, asking: blackBox, isCancelled: { Interruption.isRequested },
+                progress: progress.computed)
+        }
+        let local =
+            model.encoder == nil
+            ? nil
+            : try model.localVectors(
+                of: block.map(\.text), as: self.as, isCancelled: { Interruption.isRequested },
+                progress: progress.computed)
+        return try model.join(blackBox: nil, local: local, as: self.as, ids: block.map(\.id))
     }
 
     /// Tells what an embedding API will be asked in all, and stops if that is above a limit. A pipe is planned block by block.
@@ -114,6 +207,21 @@ struct EmbedCommand: AsyncParsableCommand {
         var dimension: Int
         var output: String
         var ids: String
+        /// Sources that joined vectors do not hold.
+        var leftOut: [SourceName]
+    }
+
+    private struct NamedSummary: Encodable {
+        private enum CodingKeys: CodingKey { case output }
+
+        var output: String
+        var description: NamedVectors.Description
+
+        func encode(to encoder: any Encoder) throws {
+            try description.encode(to: encoder)
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(output, forKey: .output)
+        }
     }
 
     private func open() throws -> CheckedTexts {
@@ -188,3 +296,4 @@ private final class JoiningProgress: Sendable {
 }
 
 extension TextRole: ExpressibleByArgument {}
+extension NamedVectors.Format: ExpressibleByArgument {}

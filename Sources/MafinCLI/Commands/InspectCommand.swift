@@ -5,6 +5,8 @@ import MafinCommandLine
 import MafinMethod
 import MafinPipeline
 import MafinReport
+import MafinRetrieval
+import MafinWorkflows
 
 /// `mafin inspect`: describes an artefact.
 struct InspectCommand: AsyncParsableCommand {
@@ -12,7 +14,7 @@ struct InspectCommand: AsyncParsableCommand {
         commandName: "inspect",
         abstract: "Describe an artefact, and check that its files are unchanged.")
 
-    @Argument(help: "Folder that 'mafin train' wrote.")
+    @Argument(help: "Folder that 'mafin train', 'compare' or 'ship' wrote.")
     var artefact: String
 
     @OptionGroup var computing: ComputingOptions
@@ -22,50 +24,98 @@ struct InspectCommand: AsyncParsableCommand {
     func run() async throws {
         try computing.apply()
         let artefact = try Artefact(readingFrom: URL(fileURLWithPath: artefact), verification: .content)
-        try format.print(artefact.manifest, or: Self.text(artefact.manifest).safeForTerminal + "\n")
+        let description = try ArtefactDescription(artefact)
+        try format.print(description, or: Self.text(description).safeForTerminal + "\n")
     }
 
-    static func text(_ manifest: ArtefactManifest) -> String {
+    static func text(_ description: ArtefactDescription) -> String {
+        let manifest = description.manifest
         let mixing = manifest.mixing
         let verdict = manifest.verdict
         let box = manifest.blackBox
         var table = Table(columns: [.init("what"), .init("value")])
         table.append(["written by", "\(manifest.library), format \(manifest.formatVersion)"])
-        table.append(["method", manifest.contender.rawValue])
+        if let system = manifest.system { table.append(["system of its comparison", system]) }
+        if manifest.training != nil { table.append(["method", manifest.contender.rawValue]) }
         table.append([
             "black box",
             "\(box.provider) \(box.model)\(box.endpoint.map { " at \($0)" } ?? ""), \(manifest.blackBoxDimension)-d",
         ])
-        for (name, encoder) in [
-            ("documents", manifest.documentEncoder), ("queries", manifest.queryEncoder ?? manifest.documentEncoder),
-        ] {
+        for (name, role) in [("documents", TextRole.document), ("queries", .query)] {
+            guard
+                let encoder = role == .query
+                    ? manifest.queryEncoder ?? manifest.documentEncoder : manifest.documentEncoder
+            else { continue }
             let state = encoder.folder.map { "trained, in \($0)/" } ?? "as released"
             table.append([
                 "encoder of \(name)",
                 "\(encoder.name), \(state), \(encoder.dimension)-d, at most \(encoder.maximumLength ?? 0) tokens",
             ])
         }
-        table.append(["joined vectors", "\(manifest.joinedDimension)-d"])
-        let error = mixing.lambdaStandardError.map { String(format: " ± %.3f", $0) } ?? ""
-        table.append([
-            "mixing",
-            String(
-                format: "%@, λ %.3f%@, τ %.4f", mixing.lambda == nil ? "norm" : mixing.origin.rawValue,
-                mixing.weights.lambda, error, mixing.weights.temperature),
-        ])
+        table.append(["joined vectors", vectors(description.vectors)])
+        var mixingText = mixing.localForm == .unit ? mixing.origin.rawValue : "norm"
+        if let pair = mixing.weights.pair {
+            let error = mixing.lambdaStandardError.map { String(format: " ± %.3f", $0) } ?? ""
+            mixingText += String(format: ", λ %.3f%@, τ %.4f", pair.lambda, error, pair.temperature)
+        }
+        if let queries = mixing.fittedQueries { mixingText += ", on \(queries) queries" }
+        table.append(["mixing", mixingText])
+        if let share = mixing.newDocuments {
+            table.append([
+                "new documents", String(format: "the weights expect them in %.0f %% of queries", 100 * share),
+            ])
+        }
         if let training = manifest.training {
             table.append(["training", "mode \(training.mode), best at step \(training.steps)"])
         }
-        table.append([
-            "seeds", manifest.seeds.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "),
-        ])
+        if !manifest.seeds.isEmpty {
+            let seeds = manifest.seeds.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+            table.append(["seeds", seeds.joined(separator: ", ")])
+        }
         for record in manifest.data {
             table.append([record.role, "\(record.name), SHA-256 \(record.sha256.prefix(16))…"])
         }
         table.append(["on dev", verdict.decision.words + (verdict.isForced ? " (overridden by --force)" : "")])
-        var text = table.text() + "\n\(verdict.reason)"
+        var text = table.text() + "\nSources, whose weighted scores are added:\n" + sources(description.sources).text()
+        text += "\n\(verdict.reason)"
         if let development = manifest.development {
             text += "\n\nOn dev:\n" + EvaluationSummary(development).text()
+        }
+        if let test = manifest.test { text += "\n\nOn \(test.split):\n" + EvaluationSummary(test).text() }
+        return text
+    }
+
+    private static func sources(_ sources: [ArtefactDescription.Source]) -> Table {
+        Table(
+            columns: [
+                "source", "kind", "computed by", .number("weight"), .number("share of weights"), .number("dimension"),
+                .number("files"),
+            ],
+            rows: sources.map { source in
+                let computed =
+                    switch source.face {
+                    case .dense: "any vector database"
+                    case .sparse: "databases with sparse vectors"
+                    case .ours: "mafin alone"
+                    }
+                return [
+                    source.source.rawValue, source.kind.rawValue, computed, String(format: "%.4f", source.weight),
+                    String(format: "%.1f %%", 100 * source.share), source.dimension.map(String.init) ?? "–",
+                    source.bytes.map { String(format: "%.1f MB", Double($0) / 1e6) } ?? "–",
+                ]
+            })
+    }
+
+    private static func vectors(_ vectors: ArtefactDescription.Vectors) -> String {
+        guard vectors.dimension > 0 else { return "none" }
+        var text = "\(vectors.dimension)-d"
+        if !vectors.leftOut.isEmpty {
+            text += "; embed and /v1/embeddings leave out " + vectors.leftOut.map(\.rawValue).joined(separator: ", ")
+        }
+        if let cost = vectors.cost {
+            text += String(
+                format: "; on %@ they reach %@ %.3f, all sources %.3f", cost.split, cost.metric.description, cost.dense,
+                cost.all)
         }
         return text
     }

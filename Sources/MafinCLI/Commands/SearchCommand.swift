@@ -1,17 +1,22 @@
 import ArgumentParser
 import Foundation
 import MafinCommandLine
+import MafinMethod
 import MafinPipeline
 import MafinReport
 import MafinWorkflows
 
-/// `mafin search`: ranks a collection's documents for one query, with both parts of each score.
+/// `mafin search`: ranks a collection's documents for one query, with each source's part of each score.
 struct SearchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "search",
-        abstract: "Rank a collection's documents for a query, and show what both encoders contribute to each score.",
+        abstract: "Rank a collection's documents for a query, and show what each source contributes to each score.",
         usage: "mafin search <artefact> --data <path> <query> [<options>]",
-        discussion: "More flags: mafin search --help-hidden")
+        discussion: """
+            'mafin inspect' lists the sources of an artefact and their weights. The black box is asked only if a source with a weight above 0 needs it.
+
+            More flags: mafin search --help-hidden
+            """)
 
     @Option(help: .collection)
     var data: String
@@ -21,7 +26,13 @@ struct SearchCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Share of the local encoder: 0 ranks by the black box alone, 1 by the local encoder alone. (default: the artefact's)",
+            "Weight of one source for this search. Can be repeated. The other weights stay the artefact's. bm25=0 leaves BM25 out.",
+            valueName: "source=number"), transform: SourceWeightOption.init(parsing:))
+    var weight: [SourceWeightOption] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Share of the local encoder in the weights of black-box and local: 0 gives the black box all of it, 1 the local encoder. Other weights stay. (default: the artefact's)",
             valueName: "0…1"))
     var lambda: Float?
 
@@ -39,6 +50,14 @@ struct SearchCommand: AsyncParsableCommand {
         if let lambda, !(0...1).contains(lambda) {
             throw ValidationError("--lambda must be between 0 and 1, found \(lambda).")
         }
+        for (place, weight) in weight.enumerated() {
+            if self.weight[..<place].contains(where: { $0.source == weight.source }) {
+                throw ValidationError("--weight \(weight.source) is given twice.")
+            }
+            if lambda != nil, [.blackBox, .local].contains(weight.source) {
+                throw ValidationError("--lambda and --weight \(weight.source) decide the same: use one of them.")
+            }
+        }
         try options.blackBox.refuseBatches(of: "search")
         if query.allSatisfy(\.isWhitespace) { throw ValidationError("the query is empty.") }
     }
@@ -49,25 +68,41 @@ struct SearchCommand: AsyncParsableCommand {
             artefact: options.artefact, data: data, query: query, context: shared.context,
             openBlackBox: options.blackBox.opening(shared))
         search.count = top
-        search.lambda = lambda
+        search.weights.lambda = lambda
+        search.weights.weights = Dictionary(uniqueKeysWithValues: weight.map { ($0.source, $0.weight) })
         let found = try await search.run()
-        try format.print(found, or: table(found.results) + "\n")
+        try format.print(found, or: Self.table(found) + "\n")
     }
 
-    private func table(_ hits: [ArtefactSearch.Hit]) -> String {
-        var table = Table(columns: [
-            .init("", .right), .init("score", .right), .init("black box", .right), .init("local", .right),
-            .init("black box rank", .right), .init("id"), .init("document"),
-        ])
-        func number(_ value: Float?) -> String { value.map { String(format: "%.4f", $0) } ?? "–" }
-        for hit in hits {
+    static func table(_ found: SearchWorkflow.Result) -> String {
+        let sources = found.weights.sources.filter { found.weights[$0] > 0 }
+        var table = Table(
+            columns: [.init("", .right), .init("score", .right)] + sources.map { .init($0.rawValue, .right) }
+                + [.init("black box rank", .right), .init("id"), .init("document")])
+        for hit in found.results {
             let text = (hit.title.isEmpty ? hit.text : "\(hit.title): \(hit.text)")
                 .split(whereSeparator: \.isWhitespace).joined(separator: " ")
-            table.append([
-                "\(hit.rank)", number(hit.score), number(hit.blackBoxPart), number(hit.localPart),
-                hit.blackBoxRank.map { "\($0)" } ?? "–", hit.id, text.truncated(toWidth: 60),
-            ])
+            table.append(
+                ["\(hit.rank)", String(format: "%.4f", hit.score)]
+                    + sources.map { String(format: "%.4f", hit.parts[$0]) }
+                    + [hit.blackBoxRank.map { "\($0)" } ?? "–", hit.id, text.truncated(toWidth: 60)])
         }
         return table.text()
+    }
+}
+
+/// A value of `--weight`: `SOURCE=NUMBER`.
+struct SourceWeightOption: Equatable {
+    var source: SourceName
+    var weight: Float
+
+    @Sendable init(parsing text: String) throws {
+        guard let sign = text.lastIndex(of: "="), sign > text.startIndex,
+            let weight = Float(text[text.index(after: sign)...]), weight >= 0, weight.isFinite
+        else {
+            throw ValidationError(
+                "expected SOURCE=NUMBER with a number of at least 0, such as bm25=0.5, found '\(text)'.")
+        }
+        (source, self.weight) = (SourceName(rawValue: String(text[..<sign])), weight)
     }
 }

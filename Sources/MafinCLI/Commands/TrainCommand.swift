@@ -53,6 +53,12 @@ struct TrainCommand: AsyncParsableCommand {
             valueName: "names"), transform: RivalList.init(parsing:))
     var rivals = RivalList(contenders: [])
 
+    @Flag(
+        help: ArgumentHelp(
+            "After the training, add BM25 and a memory of the labelled queries, with weights by likelihood on dev. The artefact then ranks by all of them. Joined vectors (embed, /v1/embeddings) hold the black box and the encoder alone. Takes time beyond --time."
+        ))
+    var compose = false
+
     @Option(help: "Random seed. The same seed, threads and data give the same weights.")
     var seed: UInt64 = 1
 
@@ -85,6 +91,14 @@ struct TrainCommand: AsyncParsableCommand {
     func validate() throws {
         _ = try blackBox.source(default: nil)
         try requireFolder(output: output)
+        if compose, method == .normMafin {
+            throw ValidationError(
+                "--compose cannot be used with norm-mafin: there the length of each vector is its weight.")
+        }
+        if compose, form == .symmetric {
+            throw ValidationError(
+                "--compose needs --form query-sided: in the symmetric form documents hold the weights of two sources.")
+        }
     }
 
     func run() async throws {
@@ -101,6 +115,7 @@ struct TrainCommand: AsyncParsableCommand {
         training.rivals = rivals.contenders
         training.form = form
         training.resumes = resume
+        training.composes = compose
         training.isForced = force
         training.allowsLeaks = leaks.allowLeak
         let report = try await TrainingReport.of(training, shared)

@@ -164,6 +164,12 @@ public struct SourceDocuments: Sendable {
             ids: ids, texts: texts, blackBox: try blackBox.map { try UnitRows.make($0, source: .blackBox, ids: ids) },
             local: try local.map { try form.prepare(checking: $0, ids: ids) })
     }
+
+    /// Whether what a source reads is there.
+    func has(_ inputs: SourceInputs) -> Bool {
+        (!inputs.contains(.blackBox) || blackBox != nil) && (!inputs.contains(.local) || local != nil)
+            && (!inputs.contains(.text) || !texts.isEmpty) && (!inputs.contains(.identifier) || !ids.isEmpty)
+    }
 }
 
 private enum SourceRows {

@@ -33,12 +33,13 @@ package struct SourceIndex: Sendable {
         }
     }
 
-    /// Prepares documents for all sources.
+    /// Prepares documents for all sources. A dense source whose vectors are missing can take no part in a ranking.
     /// - Throws: `CombinationError` for vectors that cannot be used.
     package init(_ sources: [any ScoreSource], documents: SourceDocuments) throws {
         let dense = sources.compactMap { $0 as? any DenseSource }
         var rows: [(source: SourceName, rows: VectorRows)] = []
-        for source in dense where !rows.contains(where: { $0.source == source.documentVectors }) {
+        for source in dense
+        where documents.has(source.documentInputs) && !rows.contains(where: { $0.source == source.documentVectors }) {
             rows.append((source.documentVectors, try VectorRows(source.vectors(of: documents))))
         }
         try self.init(sources, documents: documents, vectors: rows)

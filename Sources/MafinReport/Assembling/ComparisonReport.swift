@@ -194,7 +194,7 @@ public struct ComparisonReport {
             record.sweep.map {
                 LambdaSweepFacts(
                     system: record.name, split: JudgedSplits.Part.dev.rawValue, sweep: $0,
-                    chosen: Double(record.mixing.weights.lambda),
+                    chosen: record.mixing.lambda.map(Double.init),
                     choice: record.mixing.origin == .fixed ? "fixed" : "fitted by likelihood on dev")
             }
         }
@@ -237,8 +237,7 @@ public struct ComparisonReport {
             system: (chosen.name, rankings.chosen), baseline: (ArtefactEvaluation.baseline, rankings.blackBox),
             qrels: qrels, metric: plan.metric, query: collection.queryText, document: collection.document,
             parts: { scores?.parts(query: $0, document: $1) })
-        guard let model else { return examples }
-        let words = LeaveOneOut(model)
+        guard let words = model.flatMap({ LeaveOneOut($0) }) else { return examples }
         func attribute(_ list: inout [QueryExample]) throws {
             for index in list.indices.prefix(Self.attributedQueries) {
                 // The first relevant document, or the first document if none is relevant.

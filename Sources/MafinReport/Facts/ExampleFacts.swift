@@ -18,6 +18,15 @@ public struct ExampleFacts: Sendable, Equatable, Codable {
     public var wins: [QueryExample]
     /// The biggest losses, the biggest first.
     public var losses: [QueryExample]
+
+    /// The sources of the scores, in their order; empty if parts are not known.
+    var sources: [SourceName] {
+        var sources: [SourceName] = []
+        for entry in (wins + losses).flatMap({ $0.systemRanking + $0.baselineRanking }) {
+            for part in entry.parts?.parts ?? [] where !sources.contains(part.source) { sources.append(part.source) }
+        }
+        return sources
+    }
 }
 
 /// One query with both rankings.
@@ -60,7 +69,7 @@ public struct RankedDocument: Sendable, Equatable, Codable {
     public var rank: Int
     /// The score that it is ranked by.
     public var score: Double?
-    /// What the black box and the local encoder add to the joined score.
+    /// What each source adds to the system's score.
     public var parts: ScoreParts?
     /// Its grade; `nil` if it was not judged.
     public var grade: Int?
@@ -122,7 +131,7 @@ extension ExampleFacts {
     /// Equal changes are in the order of the labels. A query that does not change is not an example, so there may be fewer than requested.
     /// - Parameters:
     ///   - query, document: the text of a query, and a document; `nil` if it is not known, and then its identifier is shown.
-    ///   - parts: what the black box and the local encoder add to the system's score.
+    ///   - parts: what each source adds to the system's score.
     public init(
         system: System, baseline: System, qrels: Qrels, metric: Metric, limits: Limits = Limits(),
         query: (_ id: String) -> String? = { _ in nil }, document: (_ id: String) -> Document? = { _ in nil },

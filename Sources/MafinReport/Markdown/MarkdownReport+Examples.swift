@@ -32,13 +32,14 @@ extension MarkdownReport {
     /// For each example both rankings, the parts of the scores, and the words that contribute most. They are folded, because they are long.
     var rankings: String? {
         guard let examples = facts.examples, !(examples.wins + examples.losses).isEmpty else { return nil }
+        let sources = examples.sources
         let lists = (examples.wins + examples.losses).map { example in
             let places = max(example.baselineRanking.count, example.systemRanking.count)
             let table = Table(
                 columns: [
                     .number(""), .init(title(of: examples.baseline)), .init(title(of: examples.system)),
-                    .number("score"), .number("black box’s part"), .number("local part"),
-                ],
+                    .number("score"),
+                ] + sources.map { .number($0.title.inlineMarkdown) },
                 rows: (0..<min(Self.shownRanks, places)).map { place in
                     func entry(_ ranking: [RankedDocument]) -> RankedDocument? {
                         ranking.indices.contains(place) ? ranking[place] : nil
@@ -46,9 +47,8 @@ extension MarkdownReport {
                     let after = entry(example.systemRanking)
                     return [
                         "\(place + 1)", document(entry(example.baselineRanking), of: example),
-                        document(after, of: example), number(after?.score), number(after?.parts?.blackBox),
-                        number(after?.parts?.local),
-                    ]
+                        document(after, of: example), number(after?.score),
+                    ] + sources.map { source in number(after?.parts?[source]) }
                 })
             let lines = (example.attributions ?? []).flatMap { attribution in
                 [attribution.query, attribution.document].compactMap(\.self).map {
@@ -59,7 +59,9 @@ extension MarkdownReport {
             return (["<details><summary>\(summary)</summary>", table.markdown()] + lines + ["</details>"])
                 .joined(separator: "\n\n")
         }
-        return section("Rankings of wins and losses", lists)
+        let legend =
+            sources.isEmpty ? "" : "A score is the sum of its sources’ parts, which are in the columns after it."
+        return section("Rankings of wins and losses", [legend] + lists)
     }
 
     /// The distribution of scores, by tenths of the pairs.

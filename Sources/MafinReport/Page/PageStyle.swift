@@ -5,7 +5,7 @@ import MafinNumerics
 enum PageStyle {
     /// The content of the page's `style` element.
     static let source: String =
-        [PlotTheme.properties, tints, base, PlotTheme.plotRules, contents, media]
+        [PlotTheme.properties, tints, sourceRules, base, PlotTheme.plotRules, contents, media]
         .joined(separator: "\n")
 
     /// The strongest tint of a word, as the colour's share over the page's ground. The word's text keeps a contrast of 4.5.
@@ -13,6 +13,12 @@ enum PageStyle {
 
     /// A class for each strength of a word's tint, in per cent of its colour.
     private static let tints = (0...Int(strongestTint * 100)).map { ".t\($0){--t:\($0)}" }.joined(separator: "\n")
+
+    /// Classes with the colours of sources that have none of their own. The first two colours of the palette are those of gain and loss.
+    static let sourceColors = (2..<PlotTheme.seriesCount).map { "c-series-\($0)" }
+
+    private static let sourceRules = (2..<PlotTheme.seriesCount).map { ".c-series-\($0){--c:var(--series-\($0))}" }
+        .joined(separator: "\n")
 
     /// The page may use only its own style sheet and script, which the policy names by hash. Nothing in a collection's texts can run or load.
     static let policy =

@@ -6,20 +6,18 @@ extension ReportPage {
     /// The queries that changed most, with both rankings side by side.
     var examples: Section? {
         guard let examples = facts.examples, !examples.wins.isEmpty || !examples.losses.isEmpty else { return nil }
-        let hasParts = (examples.wins + examples.losses).contains { $0.systemRanking.contains { $0.parts != nil } }
+        let sources = examples.sources
         var content = lead(
             "The queries whose \(examples.metric) changed most, with both rankings: \(title(of: examples.baseline)) on the left, "
                 + "\(title(of: examples.system)) on the right. Relevant documents are bold; documents without a note were not judged."
         )
-        if hasParts {
+        if !sources.isEmpty {
             content += element("ul", ["class": "keys"]) {
-                key("c-black-box", "the black box’s part of the score")
-                key("c-accent", "the local encoder’s part")
-                element("li") {
-                    "Bars start at the lowest part among the documents shown for a query, to make differences visible; "
-                    "the numbers are the full parts."
-                }
+                for source in sources { key(Self.color(of: source, among: sources), source.title) }
             }
+            content += note(
+                "A score is the sum of its sources’ parts. Bars start at the lowest part among the documents shown for a query, to make "
+                    + "differences visible; the numbers are the full parts.")
         }
         for (title, kind, list) in [
             ("Biggest wins", "win", examples.wins), ("Biggest losses", "loss", examples.losses),
@@ -33,6 +31,14 @@ extension ReportPage {
             }
         }
         return Section(id: "examples", title: "Wins and losses", content: content)
+    }
+
+    /// The class with a source’s colour: black box and local encoder have their own, all others one of the palette’s.
+    static func color(of source: SourceName, among sources: [SourceName]) -> String {
+        if source == .blackBox { return "c-black-box" }
+        if source == .local { return "c-accent" }
+        let place = sources.filter { $0 != .blackBox && $0 != .local }.firstIndex(of: source) ?? 0
+        return PageStyle.sourceColors[place % PageStyle.sourceColors.count]
     }
 
     private func key(_ color: String, _ text: String) -> Markup {
@@ -63,6 +69,7 @@ extension ReportPage {
 
     private func rankings(_ example: QueryExample, id: String, of examples: ExampleFacts) -> Markup {
         let bars = ScoreBars(example)
+        let sources = examples.sources
         // If every grade is 1, grades are not shown.
         let isGraded = (examples.wins + examples.losses).contains { example in
             (example.baselineRanking + example.systemRanking).contains { ($0.grade ?? 0) > 1 }
@@ -75,7 +82,7 @@ extension ReportPage {
                     for entry in ranking {
                         row(
                             entry, name: example.line(of: entry.id, 160), isBaseline: isBaseline, isGraded: isGraded,
-                            bars: bars, link: ids.firstIndex(of: entry.id).map { "#\(id)-d\($0 + 1)" })
+                            bars: bars, sources: sources, link: ids.firstIndex(of: entry.id).map { "#\(id)-d\($0 + 1)" })
                     }
                 }
             }
@@ -88,7 +95,8 @@ extension ReportPage {
     }
 
     private func row(
-        _ entry: RankedDocument, name: String, isBaseline: Bool, isGraded: Bool, bars: ScoreBars, link: String?
+        _ entry: RankedDocument, name: String, isBaseline: Bool, isGraded: Bool, bars: ScoreBars,
+        sources: [SourceName], link: String?
     ) -> Markup {
         element("li", ["class": entry.isRelevant ? "relevant" : nil]) {
             element("span", ["class": "rank"]) { "\(entry.rank)" }
@@ -104,11 +112,13 @@ extension ReportPage {
             element(
                 "svg", ["class": "bar", "aria-hidden": "true", "viewBox": "0 0 100 8", "preserveAspectRatio": "none"]
             ) {
-                let widths = bars.widths(entry, isBaseline: isBaseline)
-                if widths.blackBox > 0 { bar(from: 0, to: widths.blackBox, "c-black-box") }
-                if widths.local > 0 { bar(from: widths.blackBox, to: widths.blackBox + widths.local, "c-accent") }
+                for segment in bars.segments(entry, isBaseline: isBaseline) {
+                    bar(from: segment.start, to: segment.end, Self.color(of: segment.source, among: sources))
+                }
             }
-            element("span", ["class": "score"]) { Self.score(entry, isBaseline: isBaseline) }
+            element("span", ["class": "score", "title": isBaseline ? nil : entry.parts.map(Self.sum)]) {
+                Self.score(entry, isBaseline: isBaseline)
+            }
         }
     }
 
@@ -118,12 +128,20 @@ extension ReportPage {
         return SVG.rect(x: x, y: 0, width: end * 100 - x, height: 8, class: color)
     }
 
+    /// More parts than these do not fit beside a document. They are in the bar, and with the texts.
+    private static let shownParts = 3
+
     private static func score(_ entry: RankedDocument, isBaseline: Bool) -> String {
-        if !isBaseline, let parts = entry.parts {
-            return
-                "\(decimal(parts.total)) = \(decimal(parts.blackBox)) \(parts.local < 0 ? "−" : "+") \(decimal(abs(parts.local)))"
-        }
-        return entry.score.map(decimal) ?? ""
+        guard !isBaseline, let parts = entry.parts else { return entry.score.map(decimal) ?? "" }
+        let present = parts.parts.filter { $0.value != 0 }
+        guard (2...shownParts).contains(present.count) else { return decimal(parts.total) }
+        let terms = present.dropFirst().map { "\($0.value < 0 ? "−" : "+") \(decimal(abs($0.value)))" }
+        return "\(decimal(parts.total)) = \(decimal(present[0].value)) \(terms.joined(separator: " "))"
+    }
+
+    /// `black box 0.45, local encoder 0.2`.
+    private static func sum(_ parts: ScoreParts) -> String {
+        parts.parts.map { "\($0.source.title) \(decimal($0.value))" }.joined(separator: ", ")
     }
 
     private static func decimal(_ value: Double) -> String {
@@ -264,7 +282,7 @@ extension ReportPage {
         var text =
             "\(baseline): \(place(before?.rank ?? after?.otherRank)), \(system): \(place(after?.rank ?? before?.otherRank))"
         if let parts = (after ?? before)?.parts {
-            text += ", parts \(decimal(parts.blackBox)) and \(decimal(parts.local))"
+            text += ". Parts of its score: \(sum(parts))"
         }
         return text
     }
@@ -272,24 +290,29 @@ extension ReportPage {
 
 /// The lengths of an example's bars.
 ///
-/// Cosines of one query often lie within a few hundredths of each other, so bars from 0 would all look alike. So each half counts from its
-/// lowest part among the documents shown. Subtracting the same number from every document of a query does not change their order.
+/// Cosines of one query often lie within a few hundredths of each other, so bars from 0 would all look alike. So each source's part counts from
+/// its lowest value among the documents shown. Subtracting the same number from every document of a query does not change their order.
 struct ScoreBars {
-    private let floor: ScoreParts
+    private let floor: [SourceName: Double]
     private let longest: Double
 
     init(_ example: QueryExample) {
         let parts = (example.baselineRanking + example.systemRanking).compactMap(\.parts)
-        let floor = ScoreParts(blackBox: parts.map(\.blackBox).min() ?? 0, local: parts.map(\.local).min() ?? 0)
+        let floor = Dictionary(parts.flatMap(\.parts).map { ($0.source, $0.value) }, uniquingKeysWith: min)
         self.floor = floor
-        longest = parts.map { $0.total - floor.total }.max() ?? 0
+        let total = floor.values.reduce(0, +)
+        longest = parts.map { $0.total - total }.max() ?? 0
     }
 
-    /// Lengths as shares of the room. The baseline's ranking has only the black box's part.
-    func widths(_ entry: RankedDocument, isBaseline: Bool) -> (blackBox: Double, local: Double) {
-        guard let parts = entry.parts, longest > 0 else { return (0, 0) }
-        return (
-            (parts.blackBox - floor.blackBox) / longest, isBaseline ? 0 : (parts.local - floor.local) / longest
-        )
+    /// The segments of a bar, end to end, as shares of the room. The baseline's ranking has only the black box's.
+    func segments(_ entry: RankedDocument, isBaseline: Bool) -> [(source: SourceName, start: Double, end: Double)] {
+        guard let parts = entry.parts, longest > 0 else { return [] }
+        var segments: [(source: SourceName, start: Double, end: Double)] = []
+        for part in parts.parts where !isBaseline || part.source == .blackBox {
+            let start = segments.last?.end ?? 0
+            let length = (part.value - (floor[part.source] ?? 0)) / longest
+            if length > 0 { segments.append((part.source, start, start + length)) }
+        }
+        return segments
     }
 }

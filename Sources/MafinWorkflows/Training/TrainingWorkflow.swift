@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinComparison
 import MafinEncoder
 import MafinMethod
 import MafinNumerics
@@ -30,6 +31,8 @@ package struct TrainingWorkflow {
     package var resumes = false
     /// Whether queries of train and dev are kept if they are also in test.
     package var allowsLeaks = false
+    /// Whether BM25 and memories of the labelled queries are added to the method; see ``TrainedComposition``.
+    package var composes = false
     /// Whether the artefact is marked as usable even if it does not beat the black box on dev.
     package var isForced = false
 
@@ -37,8 +40,8 @@ package struct TrainingWorkflow {
     package struct TrainedMethod: Sendable, Encodable {
         package var name: String
         package var artefact: String
-        package var lambda: Float
-        package var temperature: Float
+        package var lambda: Float?
+        package var temperature: Float?
         package var steps: Int
         package var bestStep: Int
         package var stopped: StopReason
@@ -57,6 +60,8 @@ package struct TrainingWorkflow {
         package var development: [EvaluationReport]
         /// The judgement of the requested method.
         package var verdict: Verdict
+        /// What was added to the requested method; nil without ``composes``.
+        package var composition: TrainedComposition?
     }
 
     private let context: WorkflowContext
@@ -126,12 +131,13 @@ package struct TrainingWorkflow {
                 continue
             }
             let target = isRival ? ArtefactModel.rivalFolder(contender, in: folder) : folder
-            let artefact = try trained.write(to: target, source: source, force: isForced)
+            let composition = try isRival || !composes ? nil : compose(trained, training)
+            let artefact = try write(trained, composition, to: target, checkpoints)
             var done =
                 result
                 ?? Result(
                     mode: plan.mode, modeReason: plan.modeReason, methods: [], development: [],
-                    verdict: artefact.manifest.verdict)
+                    verdict: artefact.manifest.verdict, composition: composition)
             done.methods.append(row(trained, artefact))
             done.development.append(trained.development)
             result = done
@@ -199,10 +205,39 @@ package struct TrainingWorkflow {
         ) { onEvent(contender, $0) }
     }
 
+    /// Fits the weights of the trained encoder beside other sources.
+    private func compose(_ trained: TrainedEncoder, _ training: CollectionTraining) throws -> TrainedComposition {
+        context.note(
+            "composing: fitting the weights of the black box, the encoder, BM25 and the labelled queries on dev")
+        let composition = try TrainedComposition(
+            of: trained, training, seed: seed, isCancelled: context.isCancelled)
+        if !composition.sources.usesLocalEncoder {
+            context.warn("the trained encoder adds nothing to the other sources on dev and has no weight")
+        }
+        return composition
+    }
+
+    /// Writes the artefact of a method, alone beside the black box or with the sources that were added.
+    private func write(
+        _ trained: TrainedEncoder, _ composition: TrainedComposition?, to target: URL, _ checkpoints: URL
+    ) throws -> Artefact {
+        guard let composition else { return try trained.write(to: target, source: source, force: isForced) }
+        let alone = try trained.write(
+            to: checkpoints.appendingPathComponent("alone"), source: source, force: isForced)
+        let manifest = alone.manifest
+        return try Artefact.ship(
+            composition.sources,
+            Artefact.Shipment(
+                system: ComparedSystem.composition, blackBox: manifest.blackBox, blackBoxSource: source,
+                blackBoxDimension: manifest.blackBoxDimension, data: manifest.data, development: manifest.development,
+                verdict: manifest.verdict, knownQueries: try alone.knownQueries() ?? KnownQueries([])),
+            encoderFrom: composition.sources.usesLocalEncoder ? alone : nil, to: target)
+    }
+
     private func row(_ trained: TrainedEncoder, _ artefact: Artefact) -> TrainedMethod {
         TrainedMethod(
             name: trained.contender.rawValue, artefact: artefact.folder.path, lambda: trained.mixing.weights.lambda,
-            temperature: trained.mixing.weights.temperature, steps: trained.outcome.steps,
+            temperature: trained.mixing.weights.pair?.temperature, steps: trained.outcome.steps,
             bestStep: trained.outcome.best.step, stopped: trained.outcome.reason, seconds: trained.outcome.elapsed,
             tokens: trained.outcome.tokens, verdict: artefact.manifest.verdict)
     }

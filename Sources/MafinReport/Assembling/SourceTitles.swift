@@ -1,0 +1,22 @@
+import MafinMethod
+
+extension SourceName {
+    /// The name for people, in the middle of a sentence; the name itself for a source that is not known.
+    package var title: String {
+        if let title = Self.titles[self] { return title }
+        let memory = "query-memory"
+        guard rawValue.hasPrefix(memory) else { return rawValue }
+        // Memories differ by how slowly the weight of a known query falls with its distance, τ.
+        let bandwidth = rawValue.dropFirst(memory.count).drop { $0 == "-" }
+        return "memory of queries" + (bandwidth.isEmpty ? "" : ", τ = \(bandwidth)")
+    }
+
+    private static let titles: [SourceName: String] = [
+        .blackBox: "black box", .local: "local encoder", .bm25: "BM25",
+        SourceName(rawValue: "nudge-n"): "moved documents (NUDGE-N)",
+        SourceName(rawValue: "nudge-m"): "moved documents (NUDGE-M)",
+        SourceName(rawValue: "linear-adapter"): "linear adapter",
+        SourceName(rawValue: "two-layer-adapter"): "two-layer adapter",
+        SourceName(rawValue: "linear-adapter-both"): "linear adapter of both sides",
+    ]
+}

@@ -1,0 +1,64 @@
+import MafinComparison
+import MafinMethod
+import MafinNumerics
+import MafinPipeline
+import MafinRetrieval
+
+/// A trained encoder beside the black box, BM25 and memories of the labelled queries, with weights that make the labels
+/// of dev most likely (`SourceFit`).
+package struct TrainedComposition: Sendable, Encodable {
+    /// A metric on dev. Each query is measured with weights that were fitted to other queries, and memories do not know
+    /// its labels.
+    package struct Development: Sendable, Encodable {
+        package var metric: Metric
+        /// Queries as they are.
+        package var known: Double
+        /// The same if no label had named their answers.
+        package var new: Double
+        /// The share of queries of the second kind that the weights were fitted for.
+        package var newDocuments: Double
+    }
+
+    /// The sources that have a weight, in the unit of ``MafinPipeline/Mixture/rankingWeights``.
+    package var weights: SourceWeights
+    package var development: Development
+    /// Why memories are not among the sources; nil if they are, or if they bring nothing.
+    package var omission: String?
+
+    let sources: ShippedSources
+
+    private enum CodingKeys: CodingKey { case weights, development, omission }
+
+    /// Fits the weights.
+    /// - Parameter seed: draws queries, if the scores of all take too much memory.
+    /// - Throws: `CombinationError`, `TrainingError`; `CancellationError` when cancelled.
+    init(
+        of trained: TrainedEncoder, _ training: CollectionTraining, metric: Metric = .nDCG(cutoff: 10), seed: UInt64,
+        isCancelled: () -> Bool
+    ) throws {
+        let data = try RivalData(training, metric: metric)
+        let local = try training.systems(of: trained).local
+        let statistics = LexicalStatistics(
+            of: InvertedIndex(texts: data.documents.texts, analyzer: TextAnalyzer()))
+        // The encoder has learned the training queries, so weights are fitted to those of dev alone.
+        let fit = SourceFit(
+            [
+                BlackBoxVectorSource(dimension: training.data.blackBoxDocuments.columns),
+                LocalVectorSource(dimension: local.documents.columns), LexicalSource(BM25Weighting(statistics)),
+            ], remembering: RememberedQueries.standard, local: local, fitsTrainingQueries: false,
+            name: ComparedSystem.composition)
+        let fitted = try fit.fit(to: data, seed: seed, isCancelled: isCancelled)
+        guard let sum = fitted.sum else { preconditionFailure("a fit of sources gives a sum of sources") }
+        let remembers = sum.sources.contains { $0.record.kind == .queryMemory }
+        development = Development(
+            metric: metric, known: fitted.developmentKnown, new: fitted.developmentNew,
+            newDocuments: data.newDocuments)
+        omission = fitted.choices["remembering"]?.text
+        sources = ShippedSources(
+            sum.sources,
+            mixture: Mixture(
+                sum.weights, origin: .calibrated, fittedQueries: data.index.devQueries.count,
+                newDocuments: remembers ? data.newDocuments : nil))
+        weights = sources.mixture.rankingWeights
+    }
+}

@@ -1,0 +1,16 @@
+import MafinMethod
+import Testing
+
+@testable import MafinReport
+
+@Suite struct SourceTitlesTests {
+    @Test(arguments: [
+        ("black-box", "black box"), ("local", "local encoder"), ("bm25", "BM25"),
+        ("query-memory", "memory of queries"), ("query-memory-0.05", "memory of queries, τ = 0.05"),
+        ("nudge-n", "moved documents (NUDGE-N)"), ("two-layer-adapter", "two-layer adapter"),
+        ("of-a-later-version", "of-a-later-version"),
+    ])
+    func everySourceHasAName(name: String, title: String) {
+        #expect(SourceName(rawValue: name).title == title)
+    }
+}

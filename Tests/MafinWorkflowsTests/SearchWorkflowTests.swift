@@ -1,0 +1,104 @@
+import MafinMethod
+import MafinNumerics
+import MafinPipeline
+import MafinRetrieval
+import MafinTestSupport
+import Testing
+
+@testable import MafinWorkflows
+
+@Suite struct SearchWorkflowTests {
+    private static let memory = SourceName(rawValue: "query-memory-0.1")
+
+    private func search(
+        _ toy: ToySources, _ query: String, _ weights: [SourceName: Float] = [:], lambda: Float? = nil
+    ) async throws -> SearchWorkflow.Result {
+        var search = SearchWorkflow(
+            artefact: toy.artefact, data: toy.data, query: query, context: WorkflowContext(),
+            openBlackBox: { _ in toy.blackBox })
+        search.count = toy.documents.count
+        search.weights.weights = weights
+        search.weights.lambda = lambda
+        return try await search.run()
+    }
+
+    @Test func partsOfAllSourcesAddUpToTheScore() async throws {
+        let toy = try ToySources()
+        defer { toy.remove() }
+        let found = try await search(toy, toy.queries[3].text)
+        #expect(found.blackBoxAsked && found.lambda == nil && found.results.count == 20)
+        // Without a local encoder, the black box's weight is the unit.
+        #expect(found.weights.sources == ToySources.weights.sources && found.weights.values == [1, 0.25, 0.375, 1.5])
+        for hit in found.results {
+            #expect(hit.parts.parts.map(\.source) == ToySources.weights.sources)
+            #expect(abs(hit.parts.total - Double(hit.score)) < 1e-5)
+        }
+        #expect(found.results.map(\.score) == found.results.map(\.score).sorted(by: >))
+        // The memory knows this query, and its words stand in one document.
+        let first = try #require(found.results.first { $0.id == "d3" })
+        #expect(abs(first.parts[Self.memory] - 1.5) < 1e-5)
+        #expect(first.parts[.bm25] > 0)
+    }
+
+    @Test func aWeightReplacesThatOfOneSource() async throws {
+        let toy = try ToySources()
+        defer { toy.remove() }
+        let own = try await search(toy, toy.queries[3].text)
+        let changed = try await search(toy, toy.queries[3].text, [.bm25: 0.75, Self.memory: 0])
+        #expect(changed.weights.values == [1, 0.25, 0.75, 0])
+        for hit in changed.results {
+            let before = try #require(own.results.first { $0.id == hit.id }).parts
+            #expect(abs(hit.parts[.bm25] - 2 * before[.bm25]) < 1e-5 && hit.parts[.blackBox] == before[.blackBox])
+            #expect(!hit.parts.parts.map(\.source).contains(Self.memory))
+        }
+    }
+
+    @Test func theBlackBoxIsAskedOnlyIfASourceNeedsIt() async throws {
+        let toy = try ToySources()
+        defer { toy.remove() }
+        let words: [SourceName: Float] = [.blackBox: 0, ToySources.adapterName: 0, Self.memory: 0]
+        let found = try await search(toy, toy.queries[3].text, words)
+        #expect(toy.blackBox.asked == 0 && !found.blackBoxAsked && found.results[0].id == "d3")
+        // Documents that share no word with the query are not ranked.
+        #expect(found.results.allSatisfy { $0.score > 0 } && found.results.count < 20)
+        #expect(found.results.allSatisfy { $0.blackBoxRank == nil })
+
+        // A memory compares queries, so the documents are not asked for.
+        let remembered = try await search(toy, toy.queries[3].text, [.blackBox: 0, ToySources.adapterName: 0])
+        #expect(toy.blackBox.asked == 1 && remembered.blackBoxAsked && remembered.results[0].id == "d3")
+        _ = try await search(toy, toy.queries[3].text)
+        #expect(toy.blackBox.asked == 1 + toy.documents.count + 1)
+    }
+
+    @Test func weightsThatCannotBeAreRefused() throws {
+        func applied(_ mixture: Mixture, _ weights: [SourceName: Float], lambda: Float? = nil) throws -> SourceWeights?
+        {
+            var changes = WeightChanges()
+            (changes.weights, changes.lambda) = (weights, lambda)
+            return try changes.applied(to: mixture)
+        }
+        let sum = Mixture(ToySources.weights)
+        #expect(try applied(sum, [:]) == nil)
+        let unknown = #expect(throws: NameError.self) { try applied(sum, [SourceName(rawValue: "bm52"): 1]) }
+        #expect(unknown?.description.contains("did you mean 'bm25'?") == true)
+        #expect(throws: WorkflowError.noLambda(sources: sum.weights.sources.map(\.rawValue))) {
+            try applied(sum, [:], lambda: 0.5)
+        }
+        let zeros = Dictionary(uniqueKeysWithValues: sum.weights.sources.map { ($0, Float(0)) })
+        #expect(throws: WorkflowError.noWeightLeft) { try applied(sum, zeros) }
+        let norm = Mixture(normForm: 1, trainedWith: MixtureWeights(lambda: 0.5))
+        #expect(throws: WorkflowError.weightsNotChangeable) { try applied(norm, [.local: 1]) }
+        #expect(throws: WorkflowError.weightsNotChangeable) { try applied(norm, [:], lambda: 1) }
+    }
+
+    /// λ divides the weights of the black box and the local encoder anew; the others stay.
+    @Test func lambdaIsAShorthand() throws {
+        let mixture = Mixture(SourceWeights([(.blackBox, 6), (.local, 2), (.bm25, 4)]))
+        var changes = WeightChanges()
+        changes.lambda = 0.75
+        let weights = try #require(try changes.applied(to: mixture))
+        #expect(weights.sources == [.blackBox, .local, .bm25] && weights.values == [0.25, 0.75, 0.5])
+        changes.weights = [.bm25: 0]
+        #expect(try changes.applied(to: mixture)?.values == [0.25, 0.75, 0])
+    }
+}
