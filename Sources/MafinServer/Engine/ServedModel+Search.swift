@@ -31,7 +31,7 @@ extension ServedModel {
         var score: Float
         /// What each source says. A source whose vector of the query is missing says nothing.
         var parts: [Part]
-        /// Place in the black box's own ranking, from 1; `nil` if it was not asked.
+        /// Place in the black box's own ranking, from 1; `nil` if there is none.
         var blackBoxRank: Int?
 
         /// What one source says.
@@ -54,7 +54,9 @@ extension ServedModel {
         /// The weights that ranked.
         var weights: SourceWeights
         var hits: [Hit]
-        /// The black box's own best, in its order; empty if it was not asked.
+        /// Whether the black box gave its vector of the query.
+        var isBlackBoxAsked: Bool
+        /// The black box's own best, in its order; empty if it was not asked, or if no source ranks by its vectors of documents.
         var blackBoxRanking: [Hit]
         var degraded: String?
         var tokens: Int
@@ -83,8 +85,8 @@ extension ServedModel {
             try await searching.run { check in
                 let (hits, own) = try search.results(count: request.count, check)
                 return SearchAnswer(
-                    weights: weights, hits: hits, blackBoxRanking: own, degraded: vectors.degraded,
-                    tokens: vectors.tokens)
+                    weights: weights, hits: hits, isBlackBoxAsked: vectors.blackBox != nil, blackBoxRanking: own,
+                    degraded: vectors.degraded, tokens: vectors.tokens)
             }
         }
     }

@@ -15,7 +15,7 @@ extension MafinService {
             "object": "search", "model": model.name, "query": asked.query, "weights": answer.weights.byName,
             "lambda": answer.weights.lambda, "artefact_lambda": model.manifest.mixing.lambda,
             "sources": answer.weights.described(model.sources),
-            "black_box_asked": !answer.blackBoxRanking.isEmpty, "degraded": answer.degraded, "results": answer.hits,
+            "black_box_asked": answer.isBlackBoxAsked, "degraded": answer.degraded, "results": answer.hits,
             "black_box_ranking": answer.blackBoxRanking, "usage": ["prompt_tokens": answer.tokens],
         ]).flagged(degraded: answer.degraded != nil)
     }
