@@ -34,8 +34,8 @@ extension Comparison {
         let earlier = max(0, trained.outcome.elapsed - (ended - begun).inSeconds)
         var unit = ComparisonUnit(secondsEarlier: earlier)
         let choices: [String: ManifestValue] = [
-            "lambda": .number(Double(trained.mixing.weights.lambda)),
-            "temperature": .number(Double(trained.mixing.weights.temperature)),
+            "lambda": .number(Double(trained.mixing.weights.pair?.lambda ?? 0)),
+            "temperature": .number(Double(trained.mixing.weights.pair?.temperature ?? 1)),
             "steps": .integer(Int64(trained.outcome.best.step)),
         ]
         if contender == .tunedAlone {

@@ -22,6 +22,12 @@ public struct ArtefactEvaluation {
     public let split: MeasuredSplit
     private let vectors: BlackBoxVectors
 
+    /// The name of the artefact itself: the sum of all its sources.
+    public static let artefactName = "artefact"
+
+    /// The name of the artefact's dense sources alone, which its joined vectors hold.
+    public static let denseName = "artefact-dense"
+
     /// Number of documents of a ranking that are kept, as usual with trec_eval. Metrics ignore deeper ranks.
     public static let depth = 1000
 
@@ -51,22 +57,39 @@ public struct ArtefactEvaluation {
             let index = try model.index(
                 of: collection.documents, blackBox: vectors.documentVectors, cache: cache, isCancelled: isCancelled,
                 progress: progress)
-            return try prepare(index, model.localVectors(of: queries.map(\.text), as: .query, isCancelled: isCancelled))
+            return (
+                index,
+                try index.queries(
+                    model.queries(
+                        queries.map(\.text), ids: queries.map(\.id), blackBox: vectors.queryVectors(of: queries),
+                        isCancelled: isCancelled))
+            )
         }
 
         // Only one model's encoders and vectors are in memory at a time.
-        try rankReleased(model, cache: cache, released: released, isCancelled: isCancelled, progress: progress)
+        let blackBox = VectorSystem(queries: vectors.queryVectors(of: queries), documents: vectors.documentVectors)
+        add(Self.baseline, try blackBox.rankings(queries: Array(queries.indices), count: Self.depth))
+        if model.encoder != nil {
+            try rankReleased(model, cache: cache, released: released, isCancelled: isCancelled, progress: progress)
+        }
         let rivals = model.rivals
         for contender in rivals {
             let rival = try model.rival(contender, released: released)
             let prepared = try prepared(rival)
-            if contender == .tunedAlone { try add(contender.aloneName, prepared, MixtureWeights(lambda: 1)) }
+            if contender == .tunedAlone {
+                add(
+                    contender.aloneName,
+                    try prepared.index.rankings(by: .local, of: prepared.queries, count: Self.depth))
+            }
             try add(contender.joinedName, prepared, rival.manifest.mixing.rankingWeights)
         }
-        let trained = try prepared(model)
-        add(Self.baseline, try trained.index.blackBoxRankings(of: trained.queries, count: Self.depth))
-        try add(model.manifest.contender.joinedName, trained, model.manifest.mixing.rankingWeights)
-        for rival in Contender.rivals where rival != model.manifest.contender && !rivals.contains(rival) {
+        let own = try prepared(model)
+        // The black box and the local encoder alone: what other sources add to.
+        if let pair = model.pairWeights { try add(model.manifest.contender.joinedName, own, pair) }
+        try add(Self.artefactName, own, model.manifest.mixing.rankingWeights)
+        if let dense = model.denseWeights { try add(Self.denseName, own, dense) }
+        for rival in Contender.rivals
+        where model.encoder != nil && rival != model.manifest.contender && !rivals.contains(rival) {
             omitted.append((rival.rawValue, "not trained beside this artefact (mafin train --rivals)"))
         }
         systems.sort { Self.place($0.name) < Self.place($1.name) }
@@ -81,7 +104,7 @@ public struct ArtefactEvaluation {
 
     private static let order = [
         "bm25", baseline, "local", "concatenation", "concatenation-calibrated", "tuned-alone", "tuned-alone-mixed",
-        "paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin", "mafin",
+        "paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin", "mafin", denseName, artefactName,
     ]
 
     private static func place(_ name: String) -> Int { order.firstIndex(of: name) ?? order.count }
@@ -91,17 +114,12 @@ public struct ArtefactEvaluation {
             (name, Run(rankings, queryIds: split.queries.map(\.id), documentIds: split.collection.documentIds)))
     }
 
-    private mutating func add(_ name: String, _ prepared: Prepared, _ weights: MixtureWeights) throws {
+    private mutating func add(_ name: String, _ prepared: Prepared, _ weights: SourceWeights) throws {
         add(name, try prepared.index.rankings(of: prepared.queries, weights: weights, count: Self.depth))
     }
 
-    /// The vectors of one encoder and the black box, ready for ranking.
-    private typealias Prepared = (index: MixtureIndex, queries: MixtureIndex.Queries)
-
-    private func prepare(_ index: MixtureIndex, _ local: Matrix) throws -> Prepared {
-        let blackBox = vectors.queryVectors(of: split.queries)
-        return (index, try index.queries(blackBox: blackBox, local: local, ids: split.queries.map(\.id)))
-    }
+    /// Documents and queries of some sources, ready for ranking.
+    private typealias Prepared = (index: SourceIndex, queries: SourceIndex.Queries)
 
     /// Ranks by the released encoder, alone and joined with the black box. If that checkpoint cannot be loaded, its
     /// rows are ``omitted``.
@@ -123,15 +141,27 @@ public struct ArtefactEvaluation {
         let documents = try cache.vectors(
             of: split.collection.documents.map(\.textForEncoding), as: .document, encoder: encoder, weights: weights,
             isCancelled: isCancelled, progress: progress)
-        let index = try MixtureIndex(
-            .unit, blackBox: vectors.documentVectors, local: documents, ids: split.collection.documentIds)
-        let prepared = try prepare(
+        let index = try SourceIndex(
+            [
+                BlackBoxVectorSource(dimension: vectors.dimension),
+                LocalVectorSource(dimension: encoder.encoder.dimension),
+            ],
+            documents: SourceDocuments(
+                ids: split.collection.documentIds, blackBox: vectors.documentVectors, local: documents, form: .unit))
+        let prepared = (
             index,
-            encoder.embedUnnormalized(
-                split.queries.map(\.text), prefix: encoder.prefixes.query, isCancelled: isCancelled))
-        try add("local", prepared, MixtureWeights(lambda: 1))
-        try add("concatenation", prepared, MixtureWeights(lambda: 0.5))
-        if let scale { try add("concatenation-calibrated", prepared, MixtureWeights(lambda: scale.lambda)) }
+            try index.queries(
+                SourceQueries(
+                    ids: split.queries.map(\.id), blackBox: vectors.queryVectors(of: split.queries),
+                    local: encoder.embedUnnormalized(
+                        split.queries.map(\.text), prefix: encoder.prefixes.query, isCancelled: isCancelled),
+                    form: .unit))
+        )
+        add("local", try index.rankings(by: .local, of: prepared.1, count: Self.depth))
+        try add("concatenation", prepared, SourceWeights(MixtureWeights(lambda: 0.5)))
+        if let scale {
+            try add("concatenation-calibrated", prepared, SourceWeights(MixtureWeights(lambda: scale.lambda)))
+        }
     }
 
     /// The encoder with which training began, checked by the hash of its weights, and that hash.
@@ -142,7 +172,9 @@ public struct ArtefactEvaluation {
             throw ArtefactError.releasedUnknown(path: model.artefact.folder.path)
         }
         // Loading the model has already compared its hash.
-        if model.manifest.documentEncoder.folder == nil { return (model.documentEncoder, record.weightsSHA256) }
+        if model.manifest.documentEncoder?.folder == nil, let encoder = model.encoder {
+            return (encoder.document, record.weightsSHA256)
+        }
         return (try record.load(from: Artefact.releasedFolder(of: record, released: released)), record.weightsSHA256)
     }
 }

@@ -1,20 +1,58 @@
 import Foundation
 import MafinBlackBox
 import MafinEncoder
+import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// A trained artefact in memory: its encoders, and how their vectors are joined with the black box's.
+/// An artefact in memory: its sources, its encoders, and how scores and vectors are joined.
 public final class ArtefactModel {
     /// The artefact that was read.
     public let artefact: Artefact
-    /// The encoder of queries.
-    public let queryEncoder: TextEncoder
-    /// The encoder of documents. If one encoder serves both, it is the same object as ``queryEncoder``.
-    public let documentEncoder: TextEncoder
+    /// The sources, in the order of the weights.
+    public let sources: [any ScoreSource]
+    /// The local encoder; `nil` if no source is one.
+    public let encoder: LocalEncoder?
+
+    /// The encoders of both sides. If one encoder serves both, it is the same object.
+    public struct LocalEncoder {
+        /// Encodes queries.
+        public let query: TextEncoder
+        /// Encodes documents.
+        public let document: TextEncoder
+
+        /// The encoder of one side.
+        public subscript(role: TextRole) -> TextEncoder { role == .query ? query : document }
+        /// Columns of its vectors.
+        public var dimension: Int { document.encoder.dimension }
+    }
 
     /// Its manifest.
     public var manifest: ArtefactManifest { artefact.manifest }
+
+    /// Columns of a joined vector: those of all dense sources; 0 if there is none.
+    public var joinedDimension: Int { Mixture.denseParts(of: sources).reduce(0) { $0 + $1.dimension } }
+
+    /// The weights for ranking of the black box and the local encoder alone; `nil` unless both are sources.
+    package var pairWeights: SourceWeights? {
+        let weights = manifest.mixing.rankingWeights
+        guard weights.pair != nil else { return nil }
+        let others = weights.sources.filter { $0 != .blackBox && $0 != .local }
+        return weights.replacing(Dictionary(uniqueKeysWithValues: others.map { ($0, 0) }))
+    }
+
+    /// The weights for ranking of the dense sources alone; `nil` if all sources with a weight are dense, or none is.
+    package var denseWeights: SourceWeights? {
+        let weights = manifest.mixing.rankingWeights
+        let dense = Set(sources.compactMap { ($0 as? any DenseSource)?.name })
+        let others = weights.sources.filter { weights[$0] > 0 && !dense.contains($0) }
+        return others.isEmpty ? nil : weights.replacing(Dictionary(uniqueKeysWithValues: others.map { ($0, 0) }))
+    }
+
+    /// What the sources read of queries.
+    public var queryInputs: SourceInputs { sources.reduce(into: []) { $0.formUnion($1.queryInputs) } }
+    /// What the sources read of documents.
+    public var documentInputs: SourceInputs { sources.reduce(into: []) { $0.formUnion($1.documentInputs) } }
 
     /// Loads an artefact.
     /// - Parameter released: finds the folder of a released checkpoint of which the artefact has no copy.
@@ -26,17 +64,20 @@ public final class ArtefactModel {
     /// - Parameter other: a model whose encoder of documents is shared if both use the same one.
     private init(artefact folder: URL, beside other: ArtefactModel?, released: (EncoderRecord) throws -> URL) throws {
         let artefact = try Artefact(readingFrom: folder, verification: .length)
-        func load(_ role: TextRole) throws -> TextEncoder {
-            let encoder = try artefact.encoder(role).load(from: artefact.encoderFolder(role, released: released))
+        func load(_ record: EncoderRecord, _ role: TextRole) throws -> TextEncoder {
+            let encoder = try record.load(from: artefact.encoderFolder(of: record, released: released))
             try artefact.require(encoderDimension: encoder.encoder.dimension, role)
             return encoder
         }
         self.artefact = artefact
-        let record = artefact.encoder(.document)
-        let isShared = record.folder == nil && other?.artefact.encoder(.document) == record
-        let documents = try (isShared ? other?.documentEncoder : nil) ?? load(.document)
-        documentEncoder = documents
-        queryEncoder = artefact.manifest.queryEncoder == nil ? documents : try load(.query)
+        sources = try artefact.sources()
+        encoder = try artefact.manifest.documentEncoder.map { record in
+            let isShared = record.folder == nil && other?.manifest.documentEncoder == record
+            let documents = try (isShared ? other?.encoder?.document : nil) ?? load(record, .document)
+            return LocalEncoder(
+                query: try artefact.manifest.queryEncoder.map { try load($0, .query) } ?? documents,
+                document: documents)
+        }
     }
 
     /// Checks that vectors come from the artefact's black box.
@@ -46,36 +87,66 @@ public final class ArtefactModel {
     }
 
     /// The local encoder's vectors of texts, not normalised, `(texts.count, dimension)`.
+    /// - Precondition: there is an ``encoder``.
     /// - Throws: `CancellationError` when cancelled.
     public func localVectors(
         of texts: [String], as role: TextRole, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws -> Matrix {
-        let encoder = role == .query ? queryEncoder : documentEncoder
+        guard let encoder = encoder?[role] else { preconditionFailure("the artefact has no local encoder") }
         return try encoder.embedUnnormalized(
             texts, prefix: encoder.prefixes[role], isCancelled: isCancelled, progress: progress)
     }
 
     /// An index of a corpus. Local vectors are taken from the cache if they are there.
-    /// - Parameter blackBox: the black box's vectors of the documents.
+    /// - Parameter blackBox: the black box's vectors of the documents; `nil` if no source needs them.
     /// - Throws: `CombinationError` for a vector of zeros; `CancellationError` when cancelled.
-    func index(
-        of documents: [Document], blackBox: Matrix, cache: LocalVectorCache, isCancelled: () -> Bool,
+    package func index(
+        of documents: [Document], blackBox: Matrix?, cache: LocalVectorCache, isCancelled: () -> Bool,
         progress: (Int) -> Void
-    ) throws -> MixtureIndex {
-        let local = try cache.vectors(
-            of: documents.map(\.textForEncoding), as: .document, encoder: documentEncoder,
-            weights: artefact.encoder(.document).weightsSHA256, isCancelled: isCancelled, progress: progress)
-        return try MixtureIndex(manifest.mixing.localForm, blackBox: blackBox, local: local, ids: documents.map(\.id))
+    ) throws -> SourceIndex {
+        let texts = documents.map(\.textForEncoding)
+        var local: Matrix?
+        if let encoder, let record = manifest.documentEncoder {
+            local = try cache.vectors(
+                of: texts, as: .document, encoder: encoder.document, weights: record.weightsSHA256,
+                isCancelled: isCancelled, progress: progress)
+        }
+        return try SourceIndex(
+            sources,
+            documents: SourceDocuments(
+                ids: documents.map(\.id), texts: texts, blackBox: blackBox, local: local,
+                form: manifest.mixing.localForm))
     }
 
-    /// Joined vectors, `(texts.count, joinedDimension)`. The black box's part comes first.
+    /// Queries as the sources read them. Computes the local vectors.
+    /// - Parameter blackBox: the black box's vectors; `nil` if no source needs them, or if they are missing.
+    /// - Throws: `CombinationError` for a vector of zeros; `CancellationError` when cancelled.
+    package func queries(
+        _ texts: [String], ids: [String] = [], blackBox: Matrix?, isCancelled: () -> Bool = { false }
+    ) throws -> SourceQueries {
+        try SourceQueries(
+            ids: ids, texts: texts, blackBox: blackBox,
+            local: encoder == nil ? nil : localVectors(of: texts, as: .query, isCancelled: isCancelled),
+            form: manifest.mixing.localForm)
+    }
+
+    /// Joined vectors, `(texts.count, joinedDimension)`: those of all dense sources side by side, those of the black box
+    /// first.
     /// - Parameters:
-    ///   - local: from ``localVectors(of:as:isCancelled:progress:)``.
-    ///   - ids: for error messages.
+    ///   - local: from ``localVectors(of:as:isCancelled:progress:)``; `nil` if there is no ``encoder``.
+    ///   - texts: the ids of documents, which moved documents are known by; also for error messages.
     /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``, ``CombinationError``.
-    public func join(blackBox: Matrix, local: Matrix, as role: TextRole, ids: [String]) throws -> Matrix {
-        try artefact.require(blackBoxDimension: blackBox.columns)
-        return try manifest.mixing.join(blackBox: blackBox, local: local, as: role, ids: ids)
+    public func join(blackBox: Matrix?, local: Matrix?, as role: TextRole, ids: [String]) throws -> Matrix {
+        if let blackBox { try artefact.require(blackBoxDimension: blackBox.columns) }
+        let mixture = manifest.mixing
+        return switch role {
+        case .query:
+            try mixture.join(
+                SourceQueries(ids: ids, blackBox: blackBox, local: local, form: mixture.localForm), of: sources)
+        case .document:
+            try mixture.join(
+                SourceDocuments(ids: ids, blackBox: blackBox, local: local, form: mixture.localForm), of: sources)
+        }
     }
 
     /// Joined vectors of texts, `(items.count, joinedDimension)`. Asks the black box, computes the local vectors and
@@ -93,10 +164,13 @@ public final class ArtefactModel {
         isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) async throws -> Matrix {
         try artefact.require(blackBox: blackBox.identity)
-        let answers = try await blackBox.embed(items, as: role)
-        try artefact.require(blackBoxDimension: answers.columns)
+        let inputs = role == .query ? queryInputs : documentInputs
+        let answers = inputs.contains(.blackBox) ? try await blackBox.embed(items, as: role) : nil
+        if let answers { try artefact.require(blackBoxDimension: answers.columns) }
         progress(0)
-        let local = try localVectors(of: items.map(\.text), as: role, isCancelled: isCancelled, progress: progress)
+        let local =
+            encoder == nil
+            ? nil : try localVectors(of: items.map(\.text), as: role, isCancelled: isCancelled, progress: progress)
         return try join(blackBox: answers, local: local, as: role, ids: items.map(\.id))
     }
 

@@ -1,9 +1,10 @@
+import Foundation
 import MafinBlackBox
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// Exact search over a corpus with an artefact. Each result has the two parts of its score.
+/// Exact search over a corpus with an artefact. Each result has the parts of its score.
 public struct ArtefactSearch {
     /// One result.
     public struct Hit: Sendable, Codable, Equatable {
@@ -11,12 +12,10 @@ public struct ArtefactSearch {
         public var rank: Int
         /// Id of the document.
         public var id: String
-        /// The score, the sum of both parts.
+        /// The score, the sum of all parts.
         public var score: Float
-        /// The black box's part of the score; `nil` if the black box was not asked.
-        public var blackBoxPart: Float?
-        /// The local encoder's part of the score.
-        public var localPart: Float
+        /// Each source's part of the score. A source whose vector of the query is missing has none.
+        public var parts: ScoreParts
         /// Rank by the black box alone, from 1; `nil` if the black box was not asked.
         public var blackBoxRank: Int?
         /// Title; empty if it has none.
@@ -27,54 +26,83 @@ public struct ArtefactSearch {
 
     private let model: ArtefactModel
     private let documents: [Document]
-    private let index: MixtureIndex
+    private let index: SourceIndex
+    /// The black box's own vectors, if those of the index are multiplied by the weights of the norm form.
+    private let blackBoxAlone: VectorIndex?
 
     /// Prepares a corpus.
-    /// - Parameter blackBox: the black box's vectors of the documents, `(documents, dimension)`.
+    /// - Parameter blackBox: the black box's vectors of the documents, `(documents, dimension)`; `nil` if no source needs
+    ///   them.
     /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``; `CombinationError` for a vector of zeros; `CancellationError`.
     public init(
-        _ model: ArtefactModel, documents: [Document], blackBox: Matrix, cache: LocalVectorCache,
+        _ model: ArtefactModel, documents: [Document], blackBox: Matrix?, cache: LocalVectorCache,
         isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws {
-        try model.artefact.require(blackBoxDimension: blackBox.columns)
+        if let blackBox { try model.artefact.require(blackBoxDimension: blackBox.columns) }
         self.model = model
         self.documents = documents
+        blackBoxAlone =
+            model.manifest.mixing.localForm == .unit
+            ? nil : try blackBox.map { VectorIndex(try VectorRows(UnitRows.make($0, source: .blackBox))) }
         index = try model.index(
             of: documents, blackBox: blackBox, cache: cache, isCancelled: isCancelled, progress: progress)
     }
 
     /// The best documents for a query.
     /// - Parameters:
-    ///   - blackBoxVector: the black box's vector of the query. `nil` ranks by the local score alone (λ = 1). In the
-    ///     norm form this score is not the local encoder's cosine, because a longer local vector of a document has more
+    ///   - blackBoxVector: the black box's vector of the query. `nil` ranks by the sources that do not need it. In the
+    ///     norm form the local score is then not the local encoder's cosine, because a longer local vector of a document
+    ///     has more weight.
+    ///   - weights: replace the artefact's weights. Must be `nil` for the norm form, in which each text has its own
     ///     weight.
-    ///   - lambda: replaces the artefact's λ. Must be `nil` for the norm form, in which each text has its own weight.
     /// - Throws: `CombinationError` for a query vector of zeros; whatever the encoder throws.
     public func hits(
-        _ query: String, blackBoxVector: [Float]?, count: Int, lambda: Float? = nil
+        _ query: String, blackBoxVector: [Float]?, count: Int, weights: SourceWeights? = nil
     ) throws -> [Hit] {
-        precondition(lambda == nil || model.manifest.mixing.lambda != nil, "the norm form has no λ to replace")
-        let local = try model.localVectors(of: [query], as: .query)
-        let queries: MixtureIndex.Queries
-        let weights: MixtureWeights
-        if let blackBoxVector {
-            queries = try index.queries(
-                blackBox: Matrix(rows: 1, columns: blackBoxVector.count, values: blackBoxVector), local: local)
-            weights = lambda.map { MixtureWeights(lambda: $0) } ?? model.manifest.mixing.rankingWeights
-        } else {
-            queries = try index.queries(localOnly: local)
-            weights = MixtureWeights(lambda: 1)
-        }
-        let best = try index.rankings(of: queries, weights: weights, count: count)[0]
+        let mixture = model.manifest.mixing
+        precondition(weights == nil || mixture.localForm == .unit, "the norm form has no weights to replace")
+        let inputs = try model.queries(
+            [query], blackBox: blackBoxVector.map { Matrix(rows: 1, columns: $0.count, values: $0) })
+        let usable = try model.usable(weights ?? mixture.rankingWeights, for: inputs)
+        let queries = try index.queries(inputs)
+        let best = try index.rankings(of: queries, weights: usable, count: count)[0]
         let rows = best.map(\.index)
-        let parts = index.parts(of: rows, query: 0, of: queries, weights: weights)
-        let places = blackBoxVector.map { _ in index.blackBoxPlaces(of: rows, query: 0, of: queries) }
+        let parts = index.parts(of: rows, query: 0, of: queries, weights: usable)
+        let places =
+            if let blackBoxAlone, let vector = inputs.blackBox {
+                blackBoxAlone.places(of: rows, query: vector.values)
+            } else {
+                index.places(of: rows, by: .blackBox, query: 0, of: queries) { () throws(Never) in }
+            }
         return best.enumerated().map { place, entry in
             let document = documents[entry.index]
             return Hit(
                 rank: place + 1, id: document.id, score: entry.score,
-                blackBoxPart: blackBoxVector == nil ? nil : parts[place, 0], localPart: parts[place, 1],
+                parts: ScoreParts(
+                    zip(usable.sources, parts.row(place)).filter { usable[$0.0] > 0 }.map {
+                        .init(source: $0, value: Double($1))
+                    }),
                 blackBoxRank: places?[place], title: document.title, text: document.text)
         }
+    }
+}
+
+extension ArtefactModel {
+    /// The weights without those of sources that read something which the queries do not have. If the local encoder alone
+    /// is left of the dense sources, its weight is 1, so that it ranks as it does alone.
+    /// - Throws: ``ArtefactError/noSourceLeft(path:missing:)`` if no source with a weight is left.
+    package func usable(_ weights: SourceWeights, for queries: SourceQueries) throws -> SourceWeights {
+        var left = zip(weights.sources, weights.values).map { (source: $0, weight: $1) }
+        for (place, source) in sources.enumerated() where !queries.has(source.queryInputs) { left[place].weight = 0 }
+        if queries.blackBox == nil,
+            left.filter({ $0.weight > 0 }).map(\.source) == [.local]
+                || left.allSatisfy({ $0.weight == 0 }) && queries.local != nil
+        {
+            left = left.map { ($0.source, $0.source == .local ? 1 : 0) }
+        }
+        guard left.contains(where: { $0.weight > 0 }) else {
+            throw ArtefactError.noSourceLeft(path: artefact.folder.path)
+        }
+        return SourceWeights(left)
     }
 }

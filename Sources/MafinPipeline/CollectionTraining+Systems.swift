@@ -21,6 +21,22 @@ extension CollectionTraining {
         VectorSystem(queries: data.blackBoxQueries, documents: data.blackBoxDocuments)
     }
 
+    /// All queries of the table, as sources read them.
+    /// - Parameter local: the local encoder's unit rows.
+    public func sourceQueries(local: Matrix? = nil) -> SourceQueries {
+        SourceQueries(
+            ids: queries.map(\.id), texts: queries.map(\.text), blackBox: data.blackBoxQueries,
+            local: local.map { LocalRows(vectors: $0, weights: []) })
+    }
+
+    /// All documents, as sources read them.
+    /// - Parameter local: the local encoder's unit rows.
+    public func sourceDocuments(local: Matrix? = nil) -> SourceDocuments {
+        SourceDocuments(
+            ids: collection.documentIds, texts: collection.documents.map(\.textForEncoding),
+            blackBox: data.blackBoxDocuments, local: local.map { LocalRows(vectors: $0, weights: []) })
+    }
+
     /// The released encoder alone. Its vectors are taken from the cache if they are there.
     /// - Throws: `CombinationError` for a text whose vector is all zeros or not finite; `CancellationError` when
     ///   cancelled.

@@ -237,13 +237,18 @@ public struct CollectionTraining {
         let mixture = try mixture(
             of: contender, outcome, local: local, documents: documents, byteBudget: options.scoreByteBudget)
 
-        let index = try MixtureIndex(
-            form, blackBox: data.blackBoxDocuments, local: documents, ids: collection.documentIds)
-        let rows = try index.queries(blackBox: data.blackBoxQueries.selecting(rows: dev), local: local, ids: ids)
+        let index = try SourceIndex(
+            Self.pair(blackBox: data.blackBoxDocuments.columns, local: local.columns, form: form),
+            documents: SourceDocuments(
+                ids: collection.documentIds, blackBox: data.blackBoxDocuments, local: documents, form: form))
+        let rows = try index.queries(
+            SourceQueries(ids: ids, blackBox: data.blackBoxQueries.selecting(rows: dev), local: local, form: form))
         let depth = ArtefactEvaluation.depth
+        let blackBox = VectorSystem(
+            queries: data.blackBoxQueries.selecting(rows: dev), documents: data.blackBoxDocuments)
         let rankings = [
-            (ArtefactEvaluation.baseline, try index.blackBoxRankings(of: rows, count: depth)),
-            (contender.aloneName, try index.rankings(of: rows, weights: MixtureWeights(lambda: 1), count: depth)),
+            (ArtefactEvaluation.baseline, try blackBox.rankings(queries: Array(dev.indices), count: depth)),
+            (contender.aloneName, try index.rankings(by: .local, of: rows, count: depth)),
             (contender.joinedName, try index.rankings(of: rows, weights: mixture.rankingWeights, count: depth)),
         ]
         let wanted = Set(ids)
@@ -259,6 +264,11 @@ public struct CollectionTraining {
                 of: contender, encoder: encoder, outcome: outcome, mode: mode, options: options, mixture: mixture,
                 development: development, verdict: verdict),
             development: development, knownQueries: knownQueries)
+    }
+
+    /// A black box and a local encoder as sources.
+    static func pair(blackBox: Int, local: Int, form: LocalForm) -> [any ScoreSource] {
+        [BlackBoxVectorSource(dimension: blackBox, form: form), LocalVectorSource(dimension: local)]
     }
 
     /// The mixture of a trained contender with the black box. The weights are fitted on dev unless they are given.

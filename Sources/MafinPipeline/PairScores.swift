@@ -3,12 +3,12 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// The two parts of an artefact's score for any of the given queries and any document. They show which source ranked a
+/// The parts of an artefact's score for any of the given queries and any document. They show which source ranked a
 /// document higher.
 public struct PairScores {
-    private let index: MixtureIndex
-    private let queries: MixtureIndex.Queries
-    private let weights: MixtureWeights
+    private let index: SourceIndex
+    private let queries: SourceIndex.Queries
+    private let weights: SourceWeights
     private let queryRows: [String: Int]
     private let documentRows: [String: Int]
 
@@ -23,20 +23,21 @@ public struct PairScores {
         try model.require(vectors)
         weights = model.manifest.mixing.rankingWeights
         let ids = queries.map(\.id)
-        let local = try model.localVectors(of: queries.map(\.text), as: .query, isCancelled: isCancelled)
         index = try model.index(
             of: collection.documents, blackBox: vectors.documentVectors, cache: cache, isCancelled: isCancelled,
             progress: progress)
-        self.queries = try index.queries(blackBox: vectors.queryVectors(of: queries), local: local, ids: ids)
+        self.queries = try index.queries(
+            model.queries(
+                queries.map(\.text), ids: ids, blackBox: vectors.queryVectors(of: queries), isCancelled: isCancelled))
         queryRows = Dictionary(uniqueKeysWithValues: ids.enumerated().map { ($1, $0) })
         documentRows = collection.documentIndex
     }
 
-    /// The contributions of both sources to the score of a document for a query; `nil` if the query or the document is
-    /// not known.
+    /// The contribution of each source to the score of a document for a query; `nil` if the query or the document is not
+    /// known.
     public func parts(query: String, document: String) -> ScoreParts? {
         guard let query = queryRows[query], let document = documentRows[document] else { return nil }
         let parts = index.parts(of: [document], query: query, of: queries, weights: weights)
-        return ScoreParts(blackBox: Double(parts[0, 0]), local: Double(parts[0, 1]))
+        return ScoreParts(zip(weights.sources, parts.row(0)).map { .init(source: $0, value: Double($1)) })
     }
 }

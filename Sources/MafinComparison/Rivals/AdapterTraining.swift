@@ -1,5 +1,6 @@
 import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 
 struct AdapterTraining {

@@ -218,13 +218,6 @@ public struct BestComposition: Rival {
             let moved = try NudgeN(unit, steps: Self.steps, criterion: nil).fit(
                 to: data, seed: seed, isCancelled: isCancelled)
             parts.append(("\(embedding)+nudge-n", moved.system))
-            for (bandwidth, sharing) in memories {
-                parts.append(
-                    (
-                        "\(embedding) memory τ=\(bandwidth) ν=\(sharing)",
-                        QueryMemory(unit.queries, index: data.index, bandwidth: bandwidth, sharing: sharing)
-                    ))
-            }
         }
         return try Composition(parts, name: name).fit(to: data, seed: seed, isCancelled: isCancelled)
     }

@@ -29,7 +29,6 @@ public struct StandardRivals: Sendable {
         func built(on vectors: VectorSystem, _ prefix: String = "") -> [any Rival] {
             [
                 NudgeN(vectors, name: "\(prefix)nudge-n"), NudgeM(vectors, name: "\(prefix)nudge-m"),
-                MemoryRival(vectors, queries: vectors.queries, name: "\(prefix)query-memory"),
             ]
         }
         var rivals = fusions(of: blackBox, named: Self.blackBoxName) + built(on: blackBox)

@@ -17,6 +17,14 @@ public struct LocalRows: Sendable {
     /// For each row the weight w that multiplies the black box's row in the norm form. Empty in the unit form.
     public var weights: [Float]
 
+    /// Rows that are ready to be compared.
+    /// - Parameters:
+    ///   - weights: one per row in the norm form; empty in the unit form.
+    public init(vectors: Matrix, weights: [Float]) {
+        precondition(weights.isEmpty || weights.count == vectors.rows, "\(weights.count) weights of rows")
+        (self.vectors, self.weights) = (vectors, weights)
+    }
+
     /// The rows in the given order.
     package func selecting(rows: [Int]) -> LocalRows {
         LocalRows(

@@ -112,16 +112,6 @@ extension MixtureWeights {
         }
     }
 
-    /// Multiplies each part of a query vector by its source's weight. The black box's part comes first. The inner
-    /// product of the result with an unweighted document vector is the mixture of both scores.
-    /// - Parameters:
-    ///   - split: number of columns of the black box's part.
-    ///   - blackBoxFactor: multiplies the black box's part too. In the norm form it is the query's weight.
-    package func weighting(_ query: [Float], split: Int, blackBoxFactor: Float = 1) -> [Float] {
-        let first = blackBox * blackBoxFactor
-        return query.enumerated().map { ($0.offset < split ? first : local) * $0.element }
-    }
-
     private static func scaled(_ matrix: Matrix, _ factor: Float) -> Matrix {
         map(matrix, matrix) { values, _, target in
             for index in target.indices { target[index] = factor * values[index] }
@@ -153,21 +143,4 @@ extension MixtureWeights {
         }
         return Matrix(rows: first.rows, columns: first.columns, values: values)
     }
-}
-
-/// The contribution of each source to the score of one query and one document.
-public struct ScoreParts: Sendable, Equatable, Codable {
-    /// The black box's part, such as `(1−λ) s_bb`.
-    public var blackBox: Double
-    /// The local encoder's part, such as `λ s_θ`.
-    public var local: Double
-
-    /// A score in its two parts.
-    public init(blackBox: Double, local: Double) {
-        self.blackBox = blackBox
-        self.local = local
-    }
-
-    /// The score.
-    public var total: Double { blackBox + local }
 }

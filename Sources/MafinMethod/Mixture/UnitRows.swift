@@ -34,8 +34,7 @@ public enum UnitRows {
         for row in 0..<matrix.rows { try requireFinite(matrix.row(row), row: row, source: source, ids: ids) }
     }
 
-    private static func requireFinite(_ values: ArraySlice<Float>, row: Int, source: SourceName, ids: [String]) throws
-    {
+    private static func requireFinite(_ values: ArraySlice<Float>, row: Int, source: SourceName, ids: [String]) throws {
         guard let column = values.firstIndex(where: { !$0.isFinite }) else { return }
         throw CombinationError.notFinite(
             source: source, row: row, column: column - values.startIndex, id: ids.isEmpty ? nil : ids[row])

@@ -13,7 +13,8 @@ extension Calibration {
     ///   - start: where to begin, such as the last fit.
     /// - Throws: ``CalibrationError`` where the labels say nothing about the weights.
     package static func fit(
-        queries: [Int], local: Matrix, documents: Matrix, scores: BlackBoxScores?, index: TrainingIndex, byteBudget: Int,
+        queries: [Int], local: Matrix, documents: Matrix, scores: BlackBoxScores?, index: TrainingIndex,
+        byteBudget: Int,
         startingAt start: MixtureWeights? = nil
     ) throws -> Calibration {
         func block(_ rows: Range<Int>) -> (blackBox: Matrix, local: Matrix) {

@@ -19,7 +19,8 @@ package struct MinedNegatives: Sendable, Codable, Equatable {
     ///   - count: negatives of each query.
     /// - Complexity: O(queries · documents · width), in blocks of at most `byteBudget` bytes of scores.
     static func mine(
-        queries: [Int], local: LocalRows, bank: LocalRows, scores: BlackBoxScores, head: ScoreHead, index: TrainingIndex,
+        queries: [Int], local: LocalRows, bank: LocalRows, scores: BlackBoxScores, head: ScoreHead,
+        index: TrainingIndex,
         count: Int, margin: Float, byteBudget: Int
     ) -> MinedNegatives {
         var mined = MinedNegatives()

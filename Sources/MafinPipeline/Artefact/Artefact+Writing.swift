@@ -12,6 +12,7 @@ extension Artefact {
     ///   - manifest: the manifest. An encoder that is not saved (``EncoderRecord/folder`` is `nil`) must already have
     ///     its hash.
     ///   - folder: the folder of the artefact. Its parent folders are made.
+    ///   - sources: the sources of the manifest, in its order. Their files are written.
     ///   - knownQueries: the queries that it learned from or was chosen on. It must not be measured on them.
     ///   - saveDocumentEncoder, saveQueryEncoder: write an encoder into the given empty folder. Needed if the manifest
     ///     names a folder for this encoder, and only then.
@@ -19,17 +20,20 @@ extension Artefact {
     ///   `folder` is then unchanged.
     @discardableResult
     public static func write(
-        _ manifest: ArtefactManifest, to folder: URL, knownQueries: KnownQueries? = nil,
+        _ manifest: ArtefactManifest, to folder: URL, sources: [any ScoreSource]? = nil,
+        knownQueries: KnownQueries? = nil,
         saveDocumentEncoder: ((URL) throws -> Void)? = nil,
         saveQueryEncoder: ((URL) throws -> Void)? = nil
     ) throws -> Artefact {
         precondition(
-            (manifest.documentEncoder.folder != nil) == (saveDocumentEncoder != nil),
+            (manifest.documentEncoder?.folder != nil) == (saveDocumentEncoder != nil),
             "an encoder of documents is saved if, and only if, the manifest gives it a folder")
         precondition(
             (manifest.queryEncoder?.folder != nil) == (saveQueryEncoder != nil),
             "an encoder of queries is saved if, and only if, the manifest gives it a folder")
         var written = manifest
+        written.formatVersion = ArtefactManifest.currentFormatVersion
+        written.sources = sources?.map(\.record) ?? manifest.allSources
         written.files = []
         let path = folder.appendingPathComponent(manifestName).path
         if let (field, expected, found) = written.firstContradiction() {
@@ -37,9 +41,11 @@ extension Artefact {
         }
         try requireReplaceable(folder)
         try AtomicFile.replaceDirectory(at: folder) { temporary in
-            if let saveDocumentEncoder {
-                try save(&written.documentEncoder, in: temporary, final: folder, by: saveDocumentEncoder)
+            if var encoder = written.documentEncoder, let saveDocumentEncoder {
+                try save(&encoder, in: temporary, final: folder, by: saveDocumentEncoder)
+                written.documentEncoder = encoder
             }
+            try ShippedSources.writeFiles(of: sources ?? [], to: temporary)
             if var encoder = written.queryEncoder, let saveQueryEncoder {
                 try save(&encoder, in: temporary, final: folder, by: saveQueryEncoder)
                 written.queryEncoder = encoder

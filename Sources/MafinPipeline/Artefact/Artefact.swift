@@ -3,10 +3,11 @@ import MafinBlackBox
 import MafinNumerics
 import MafinRetrieval
 
-/// A trained joined embedding on disk. `train` writes it, and the other commands read it.
+/// Sources and their weights on disk. `train` and `ship` write it, and the other commands read it.
 ///
-/// It is a folder with `manifest.json` and the folders `document-encoder/` and `query-encoder/`. A released checkpoint
-/// has no folder; the manifest names it by id and hash. This type does not save or load encoders; the caller does.
+/// It is a folder with `manifest.json`, the folders `document-encoder/` and `query-encoder/`, and a folder for each other
+/// source that has files (``SourceRecord/folder``). A released checkpoint has no folder; the manifest names it by id and
+/// hash. This type does not save or load encoders; the caller does.
 public struct Artefact: Sendable {
     /// The folder.
     public let folder: URL
@@ -37,7 +38,7 @@ public struct Artefact: Sendable {
         self.folder = folder
         manifest = try Self.decode(data, path: url.path)
         for file in manifest.files { try file.verify(in: folder, verification, orThrow: ArtefactError.wrongFile) }
-        for encoder in [manifest.documentEncoder, manifest.queryEncoder].compactMap({ $0 }) {
+        for encoder in [manifest.documentEncoder, manifest.queryEncoder].compactMap(\.self) {
             guard let name = encoder.folder else { continue }
             let weights = "\(name)/\(encoder.weightsFile)"
             guard let record = manifest.files.first(where: { $0.path == weights }) else {
@@ -61,24 +62,38 @@ public struct Artefact: Sendable {
         return try KnownQueries(lines: try Data(contentsOf: url), path: url.path)
     }
 
-    /// The record of the encoder of queries or of documents. If one encoder serves both, it is the same record.
-    public func encoder(_ role: TextRole) -> EncoderRecord {
+    /// The record of the encoder of queries or of documents. If one encoder serves both, it is the same record. `nil` if no
+    /// source is a local encoder.
+    public func encoder(_ role: TextRole) -> EncoderRecord? {
         role == .query ? manifest.queryEncoder ?? manifest.documentEncoder : manifest.documentEncoder
     }
 
-    /// The folder from which the encoder of queries or of documents is loaded.
+    /// Loads the sources, in the order of the manifest. Encoders are not loaded.
+    /// - Throws: ``ArtefactError`` for a source that cannot be used; file errors.
+    public func sources() throws -> [any ScoreSource] {
+        do {
+            return try manifest.allSources.map { try $0.load(in: folder, form: manifest.mixing.localForm) }
+        } catch let fault as SourceFault {
+            throw ArtefactError.contradiction(
+                path: folder.appendingPathComponent(Self.manifestName).path, field: fault.field,
+                expected: fault.expected, found: fault.found)
+        }
+    }
+
+    /// The folder from which an encoder of the manifest is loaded.
     /// - Parameter released: finds a released checkpoint by name and revision, for instance in the model hub's cache.
     ///   Its weights are then compared with the recorded hash.
     /// - Throws: ``ArtefactError/wrongFile(path:expected:found:)`` for a released checkpoint that is not the recorded one;
     ///   whatever `released` throws.
-    public func encoderFolder(_ role: TextRole, released: (EncoderRecord) throws -> URL) throws -> URL {
-        let record = encoder(role)
+    public func encoderFolder(
+        of record: EncoderRecord, released: (EncoderRecord) throws -> URL
+    ) throws -> URL {
         if let name = record.folder { return folder.appendingPathComponent(name, isDirectory: true) }
         return try Self.releasedFolder(of: record, released: released)
     }
 
     /// Finds the folder of a released checkpoint, and checks that its weights are the recorded ones.
-    /// - Throws: as ``encoderFolder(_:released:)``.
+    /// - Throws: as ``encoderFolder(of:released:)``.
     static func releasedFolder(of record: EncoderRecord, released: (EncoderRecord) throws -> URL) throws -> URL {
         let found = try released(record)
         let weights = found.appendingPathComponent(record.weightsFile)
@@ -114,10 +129,10 @@ public struct Artefact: Sendable {
     /// Checks that a loaded encoder's vectors have the dimension of the manifest.
     /// - Throws: ``ArtefactError/dimension(path:of:expected:found:)``.
     public func require(encoderDimension dimension: Int, _ role: TextRole) throws {
-        guard dimension == encoder(role).dimension else {
+        let expected = encoder(role)?.dimension ?? 0
+        guard dimension == expected else {
             throw ArtefactError.dimension(
-                path: folder.path, of: "the \(role.rawValue) encoder", expected: encoder(role).dimension,
-                found: dimension)
+                path: folder.path, of: "the \(role.rawValue) encoder", expected: expected, found: dimension)
         }
     }
 

@@ -16,6 +16,8 @@ public enum ArtefactError: Error, Equatable, CustomStringConvertible {
     case otherBlackBox(path: String, differences: [String])
     /// Vectors do not have the dimension of the manifest.
     case dimension(path: String, of: String, expected: Int, found: Int)
+    /// The black box did not answer, and no other source with a weight is left to rank by.
+    case noSourceLeft(path: String)
     /// The folder to write to holds files that are not an artefact.
     case occupied(path: String)
     /// An encoder was saved without the file that holds its weights.
@@ -31,6 +33,8 @@ public enum ArtefactError: Error, Equatable, CustomStringConvertible {
                 + (newestKnown == 1 ? " 1" : "s 1 to \(newestKnown)")
         case .malformedManifest(let path, let field, let reason):
             field.isEmpty ? "\(path): \(reason)" : "\(path): '\(field)': \(reason)"
+        case .noSourceLeft(let path):
+            "the black box's vector of the query is missing, and \(path) has no other source to rank by"
         case .contradiction(let path, let field, let expected, let found):
             "\(path): '\(field)': expected \(expected), found \(found)"
         case .wrongFile(let path, let expected, let found):

@@ -4,32 +4,38 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 
-/// The content of `manifest.json` of an ``Artefact``: everything that is known about a trained joined embedding.
+/// The content of `manifest.json` of an ``Artefact``: everything that is known about its sources and their weights.
 ///
 /// It states everything that determines a vector or a figure, so that nothing depends on defaults of the reader.
 public struct ArtefactManifest: Sendable, Codable, Equatable {
     /// The format version that this library writes, and the newest that it reads.
     ///
-    /// Format 1 stored λ and τ in addition to the weights that determine them. Format 2 stores only the weights
-    /// (``Mixture``).
-    public static let currentFormatVersion = 2
+    /// Format 1 stored λ and τ in addition to the weights that determine them. Format 2 stored only the weights of a
+    /// black box and a local encoder. Format 3 has any sources, each with its weight.
+    public static let currentFormatVersion = 3
 
     /// Format version of the artefact.
     public var formatVersion = currentFormatVersion
     /// The library that wrote it.
     public var library = LibraryVersion.current
-    /// The method that it was trained with.
+    /// The method that its local encoder was trained with.
     public var contender = Contender.mafin
+    /// The name that it had in the comparison that it was shipped from; `nil` if it was trained without a comparison.
+    public var system: String?
     /// The black box, whose vectors are the first part of joined vectors.
     public var blackBox: BlackBoxIdentity
     /// How to reach the black box again, if that is known. It holds no secret, and it does not affect any vector.
     public var blackBoxSource: BlackBoxSource?
     /// Dimension of the black box's vectors, the first part of joined vectors.
     public var blackBoxDimension: Int
-    /// How the vectors and the scores of the black box and the local encoder are combined.
+    /// How the vectors and the scores of the sources are combined. Its weights name the same sources as
+    /// ``sources``, in the same order.
     public var mixing: Mixture
-    /// The encoder of documents, and of queries too if ``queryEncoder`` is `nil`.
-    public var documentEncoder: EncoderRecord
+    /// The sources. `nil` in formats 1 and 2, where they are the black box and the local encoder; see
+    /// ``allSources``.
+    public var sources: [SourceRecord]?
+    /// The encoder of documents, and of queries too if ``queryEncoder`` is `nil`. `nil` if no source is a local encoder.
+    public var documentEncoder: EncoderRecord?
     /// The encoder of queries; `nil` if it is the encoder of documents.
     public var queryEncoder: EncoderRecord?
     /// The released checkpoint with which training began; comparisons call it "untrained". Its ``EncoderRecord/folder``
@@ -87,13 +93,24 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
         public var sha256: String
     }
 
-    /// Dimension of a joined vector.
-    public var joinedDimension: Int { blackBoxDimension + documentEncoder.dimension }
+    /// The sources of any format.
+    public var allSources: [SourceRecord] {
+        sources
+            ?? [
+                SourceRecord(name: .blackBox, kind: .blackBox, dimension: blackBoxDimension),
+                SourceRecord(name: .local, kind: .local, dimension: documentEncoder?.dimension),
+            ]
+    }
+
+    /// Whether some source needs the black box's vectors.
+    public var asksBlackBox: Bool {
+        allSources.contains { ![.local, .bm25].contains($0.kind) }
+    }
 
     /// The released checkpoint: ``released`` if it is recorded, otherwise an encoder that training did not change.
     /// `nil` if neither is known.
     public var releasedEncoder: EncoderRecord? {
-        released ?? [documentEncoder, queryEncoder].compactMap { $0 }.first { $0.folder == nil }
+        released ?? [documentEncoder, queryEncoder].compactMap(\.self).first { $0.folder == nil }
     }
 }
 
@@ -145,10 +162,11 @@ extension ArtefactManifest {
         if let dimension = blackBox.dimension, dimension != blackBoxDimension {
             return ("blackBoxDimension", "\(dimension), the dimension of blackBox", "\(blackBoxDimension)")
         }
-        for (field, encoder) in [
-            ("documentEncoder", documentEncoder), ("queryEncoder", queryEncoder ?? documentEncoder),
-        ] {
+        if let fault = contradictionOfSources() { return fault }
+        for (field, encoder) in [("documentEncoder", documentEncoder), ("queryEncoder", queryEncoder)] {
+            guard let encoder else { continue }
             if encoder.dimension < 1 { return ("\(field).dimension", "at least 1", "\(encoder.dimension)") }
+            guard let documentEncoder else { return (field, "none without documentEncoder", "'\(encoder.name)'") }
             if encoder.dimension != documentEncoder.dimension {
                 return ("\(field).dimension", "\(documentEncoder.dimension), as documents have", "\(encoder.dimension)")
             }
@@ -166,11 +184,47 @@ extension ArtefactManifest {
                 return ("released.weightsFile", "the name of a file of the encoder", "'\(released.weightsFile)'")
             }
         }
-        if let folder = documentEncoder.folder, folder == queryEncoder?.folder {
+        if let folder = documentEncoder?.folder, folder == queryEncoder?.folder {
             return ("queryEncoder.folder", "another folder than that of documents", "'\(folder)'")
         }
         for file in files where !Self.isInside(file.path) {
             return ("files", "paths inside the artefact", "'\(file.path)'")
+        }
+        return nil
+    }
+
+    /// The first contradiction between the sources, their weights and the encoder.
+    private func contradictionOfSources() -> (field: String, expected: String, found: String)? {
+        let records = allSources
+        let names = records.map(\.name.rawValue).joined(separator: ", ")
+        let weights = mixing.weights.sources.map(\.rawValue).joined(separator: ", ")
+        if names != weights { return ("mixing.weights", "weights of \(names)", "weights of \(weights)") }
+        let hasLocal = records.contains { $0.kind == .local }
+        if hasLocal != (documentEncoder != nil) {
+            return ("documentEncoder", hasLocal ? "the encoder of the source local" : "none", hasLocal ? "none" : "one")
+        }
+        for record in records {
+            let field = "sources.\(record.name)"
+            // The commands find the black box and the local encoder by these names.
+            let isReserved = [SourceName.blackBox, .local].contains(record.name)
+            if isReserved != [.blackBox, .local].contains(record.kind) {
+                return ("\(field).kind", isReserved ? record.name.rawValue : "another", record.kind.rawValue)
+            }
+            if let folder = record.folder, !Self.isInside(folder) || folder.contains("/") {
+                return ("\(field).folder", "the name of a folder inside the artefact", "'\(folder)'")
+            }
+            let dimension: Int? =
+                switch record.kind {
+                case .bm25: nil
+                case .local: documentEncoder?.dimension
+                case .blackBox, .adapter, .movedDocuments, .queryMemory: blackBoxDimension
+                }
+            if record.dimension != dimension {
+                return (
+                    "\(field).dimension", dimension.map(String.init) ?? "none",
+                    record.dimension.map(String.init) ?? "none"
+                )
+            }
         }
         return nil
     }

@@ -2,17 +2,19 @@ import MafinBlackBox
 import MafinMethod
 import MafinNumerics
 
-/// How the black box and the local encoder are combined into one score and one vector.
+/// How the scores of an artefact's sources are added, and how their vectors are joined.
 ///
-/// The score is `s = (1−λ) s_bb + λ s_θ`, a weighted sum of both cosines (arXiv 2402.12177, where λ = ½). It equals the
-/// inner product of the joined query and the joined document. λ = 0 gives the black box's own ranking and λ = 1 the
-/// local encoder's, bit for bit. In the norm form (``MafinMethod/LocalForm/norm(factor:)``) each text has its own
+/// The score is `s(q, d) = Σ_k w_k s_k(q, d)`. With a black box and a local encoder alone it is
+/// `(1−λ) s_bb + λ s_θ`, a weighted sum of both cosines (arXiv 2402.12177, where λ = ½). It equals the inner product of
+/// the joined query and the joined document, if all sources are dense. λ = 0 gives the black box's own ranking and λ = 1
+/// the local encoder's, bit for bit. In the norm form (``MafinMethod/LocalForm/norm(factor:)``) each text has its own
 /// weight instead of λ.
 public struct Mixture: Sendable, Hashable {
     /// Whether the query vectors alone or the vectors of both sides contain the weights.
     public enum Layout: String, Sendable, Codable, CaseIterable {
-        /// Documents are `[d_bb ; d_θ]`, queries are `[(1−λ) q_bb ; λ q_θ]`. All documents have length √2, so cosine
-        /// and inner product give the same ranking. λ may differ from query to query without a change of the index.
+        /// Documents are `[d_1 ; d_2 ; …]`, queries are `[w_1 q_1 ; w_2 q_2 ; …]`. All documents have the same length, so
+        /// cosine and inner product give the same ranking. Weights may differ from query to query without a change of the
+        /// index.
         case querySided = "query-sided"
         /// Documents and queries are `[√(1−λ) e_bb ; √λ e_θ]`. They have unit length, so documents can be compared with
         /// documents. A different λ needs a different index. The norm form uses this layout too.
@@ -23,12 +25,12 @@ public struct Mixture: Sendable, Hashable {
     public enum Origin: String, Sendable, Codable {
         /// Given by the caller, for instance λ = ½ as in the paper.
         case fixed
-        /// Fitted to labels by maximum likelihood (``MafinMethod/Calibration``).
+        /// Fitted to labels by maximum likelihood (``MafinMethod/WeightFit``).
         case calibrated
     }
 
-    /// The weights of both scores in the logit.
-    public var weights: MixtureWeights
+    /// The weights of the sources' scores in the logit.
+    public var weights: SourceWeights
     /// How the local encoder's vectors are prepared.
     public let localForm: LocalForm
     /// Which vectors contain the weights.
@@ -39,18 +41,36 @@ public struct Mixture: Sendable, Hashable {
     public var lambdaStandardError: Double?
     /// Number of queries on which the weights were fitted; `nil` if it is not known, or nothing was fitted.
     public var fittedQueries: Int?
+    /// The share of queries about documents without a label that the weights were fitted for; `nil` if no source
+    /// remembers documents.
+    public var newDocuments: Double?
 
-    /// A mixture with one λ for all texts.
+    /// A mixture with the same weights for all texts.
+    /// - Precondition: the symmetric layout is for a black box and a local encoder.
     public init(
-        _ weights: MixtureWeights, layout: Layout = .querySided, origin: Origin = .fixed,
-        lambdaStandardError: Double? = nil, fittedQueries: Int? = nil
+        _ weights: SourceWeights, layout: Layout = .querySided, origin: Origin = .fixed,
+        lambdaStandardError: Double? = nil, fittedQueries: Int? = nil, newDocuments: Double? = nil
     ) {
+        precondition(
+            layout == .querySided || Set(weights.sources) == [.blackBox, .local],
+            "the symmetric layout joins a black box and a local encoder")
         self.weights = weights
         localForm = .unit
         self.layout = layout
         self.origin = origin
         self.lambdaStandardError = lambdaStandardError
         self.fittedQueries = fittedQueries
+        self.newDocuments = newDocuments
+    }
+
+    /// A mixture of a black box and a local encoder with one λ for all texts.
+    public init(
+        _ weights: MixtureWeights, layout: Layout = .querySided, origin: Origin = .fixed,
+        lambdaStandardError: Double? = nil, fittedQueries: Int? = nil
+    ) {
+        self.init(
+            SourceWeights(weights), layout: layout, origin: origin, lambdaStandardError: lambdaStandardError,
+            fittedQueries: fittedQueries)
     }
 
     /// A mixture of the norm form: `[e_bb ; c e_θ] / √(1 + c² ‖e_θ‖²)` on both sides.
@@ -59,28 +79,35 @@ public struct Mixture: Sendable, Hashable {
     ///   - weights: the weights of training. Their temperature was used for the logits. Rankings do not depend on them.
     public init(normForm localFactor: Float, trainedWith weights: MixtureWeights) {
         precondition(localFactor > 0 && localFactor.isFinite, "the local factor \(localFactor) is not above zero")
-        self.weights = weights
+        self.weights = SourceWeights(weights)
         localForm = .norm(factor: localFactor)
         layout = .symmetric
         origin = .calibrated
     }
 
-    /// λ; `nil` in the norm form.
+    /// λ, the share of the local encoder in the weights of the black box and the local encoder; `nil` in the norm form,
+    /// and if one of the two is no source.
     public var lambda: Float? { localForm == .unit ? weights.lambda : nil }
 
-    /// Whether λ can differ from query to query with the same document vectors.
-    public var isLambdaFree: Bool { localForm == .unit && layout == .querySided }
+    /// Whether weights can differ from query to query with the same document vectors.
+    public var areWeightsFree: Bool { localForm == .unit && layout == .querySided }
 
-    /// The same mixture with another λ, and with the temperature 1.
-    /// - Precondition: not the norm form.
+    /// The same mixture with another λ. The weights of other sources stay the same.
+    /// - Precondition: there is a ``lambda``.
     public func with(lambda: Float) -> Mixture {
-        precondition(localForm == .unit, "the norm form has no λ")
-        return Mixture(MixtureWeights(lambda: lambda), layout: layout)
+        precondition(self.lambda != nil, "there is no λ to replace")
+        var result = self
+        result.weights = rankingWeights.with(lambda: lambda)
+        result.origin = .fixed
+        (result.lambdaStandardError, result.fittedQueries, result.newDocuments) = (nil, nil, nil)
+        return result
     }
 
-    /// The weights for ranking: 1−λ and λ. Both are 1 in the norm form, whose vectors contain the weights.
-    package var rankingWeights: MixtureWeights {
-        lambda.map { MixtureWeights(lambda: $0) } ?? MixtureWeights(blackBox: 1, local: 1)
+    /// The weights for ranking: 1−λ and λ, and those of other sources in the same unit. All are 1 in the norm form, whose
+    /// vectors contain the weights.
+    package var rankingWeights: SourceWeights {
+        localForm == .unit
+            ? weights.scaled(toUnitSumOf: [.blackBox, .local]) : SourceWeights(weights.sources.map { ($0, 1) })
     }
 }
 
@@ -101,12 +128,55 @@ extension Mixture {
         guard blackBox.rows == local.rows else {
             throw CombinationError.rowCount(blackBox: blackBox.rows, local: local.rows)
         }
-        let unit = try UnitRows.make(blackBox, source: .blackBox, ids: ids)
-        let rows = try localForm.prepare(checking: local, ids: ids)
-        let factors = factors(of: role)
-        return Self.concatenated(unit, rows.vectors, localFactor: factors.local) { row in
-            rows.weights.isEmpty ? factors.blackBox : rows.weights[row]
+        let sources: [any ScoreSource] = [
+            BlackBoxVectorSource(dimension: blackBox.columns, form: localForm),
+            LocalVectorSource(dimension: local.columns),
+        ]
+        return switch role {
+        case .query:
+            try join(
+                SourceQueries(ids: ids, blackBox: blackBox, local: local, form: localForm), of: sources)
+        case .document:
+            try join(
+                SourceDocuments(ids: ids, blackBox: blackBox, local: local, form: localForm), of: sources)
         }
+    }
+
+    /// Joined vectors of queries: for each part of ``denseParts(of:)`` the weighted sum of the vectors of its sources. A
+    /// source whose vectors are missing adds zeros.
+    /// - Throws: `CombinationError` for vectors that cannot be used.
+    package func join(_ queries: SourceQueries, of sources: [any ScoreSource]) throws -> Matrix {
+        var vectors: [SourceName: Matrix] = [:]
+        for source in sources.compactMap({ $0 as? any DenseSource })
+        where queries.has(source.queryInputs) { vectors[source.name] = try source.vectors(of: queries) }
+        let parts = Self.denseParts(of: sources)
+        return SourceIndex.weighted(
+            sources, vectors, parts.map(\.source), widths: parts.map(\.dimension), 0..<queries.count
+        ) { factor(of: $0.name, as: .query) }
+    }
+
+    /// Joined vectors of documents: the vectors of each part of ``denseParts(of:)``.
+    /// - Throws: `CombinationError` for vectors that cannot be used.
+    package func join(_ documents: SourceDocuments, of sources: [any ScoreSource]) throws -> Matrix {
+        var vectors: [SourceName: Matrix] = [:]
+        let parts = Self.denseParts(of: sources)
+        for part in parts { vectors[part.first.name] = try part.first.vectors(of: documents) }
+        return SourceIndex.weighted(
+            parts.map(\.first), vectors, parts.map(\.source), widths: parts.map(\.dimension), 0..<documents.count
+        ) { factor(of: $0.name, as: .document) }
+    }
+
+    /// The parts of a joined vector, one for each set of document vectors: its name, its columns, and the first source
+    /// that uses it.
+    package static func denseParts(
+        of sources: [any ScoreSource]
+    ) -> [(source: SourceName, dimension: Int, first: any DenseSource)] {
+        var parts: [(source: SourceName, dimension: Int, first: any DenseSource)] = []
+        for case let source as any DenseSource in sources
+        where !parts.contains(where: { $0.source == source.documentVectors }) {
+            parts.append((source.documentVectors, source.dimension, source))
+        }
+        return parts
     }
 
     /// Joined queries without the black box's vectors, `(rows, blackBoxDimension + local.columns)`. Its part is zeros,
@@ -121,58 +191,39 @@ extension Mixture {
     /// - Throws: `CombinationError` for the first row that is all zeros or not finite.
     public func joinQueries(localOnly local: Matrix, blackBoxDimension: Int, ids: [String] = []) throws -> Matrix {
         let unit = try UnitRows.make(local, source: .local, ids: ids)
-        return Self.concatenated(Matrix(rows: local.rows, columns: blackBoxDimension), unit, localFactor: 1) { _ in 0 }
-    }
-
-    /// The factors of both parts of joined vectors of one side.
-    private func factors(of role: TextRole) -> (blackBox: Float, local: Float) {
-        guard let lambda else { return (1, 1) }
-        return switch (layout, role) {
-        case (.symmetric, _): ((1 - lambda).squareRoot(), lambda.squareRoot())
-        case (.querySided, .query): (1 - lambda, lambda)
-        case (.querySided, .document): (1, 1)
-        }
-    }
-
-    private static func concatenated(
-        _ left: Matrix, _ right: Matrix, localFactor: Float, blackBoxFactor: @Sendable (Int) -> Float
-    ) -> Matrix {
-        var joined = Matrix(rows: left.rows, columns: left.columns + right.columns)
+        var joined = Matrix(rows: local.rows, columns: blackBoxDimension + local.columns)
         joined.forEachRow(grain: 64) { row, joined in
-            copy(left.row(row), times: blackBoxFactor(row), to: joined[..<left.columns])
-            copy(right.row(row), times: localFactor, to: joined[left.columns...])
+            _ = UnsafeMutableBufferPointer(rebasing: joined[blackBoxDimension...]).update(fromContentsOf: unit.row(row))
         }
         return joined
     }
 
-    private static func copy(
-        _ row: ArraySlice<Float>, times factor: Float, to target: Slice<UnsafeMutableBufferPointer<Float>>
-    ) {
-        let target = UnsafeMutableBufferPointer(rebasing: target)
-        row.withUnsafeBufferPointer { row in
-            if factor == 1 {
-                _ = target.update(fromContentsOf: row)
-            } else {
-                for index in row.indices { target[index] = factor * row[index] }
-            }
+    /// The factor of a source's part of joined vectors of one side.
+    private func factor(of source: SourceName, as role: TextRole) -> Float {
+        guard localForm == .unit else { return 1 }
+        return switch (layout, role) {
+        case (.symmetric, _): rankingWeights[source].squareRoot()
+        case (.querySided, .query): rankingWeights[source]
+        case (.querySided, .document): 1
         }
     }
 }
 
 // MARK: Storage
 
-/// Stored as `{"layout": "query-sided", "weights": {"blackBox": …, "local": …}, "origin": "calibrated", …}`. The norm
-/// form has `"localFactor"` instead of `"layout"`. Artefacts of format 1 can be read too; they also stored λ.
+/// Stored as `{"layout": "query-sided", "weights": [{"source": …, "weight": …}, …], "origin": "calibrated", …}`. The norm
+/// form has `"localFactor"` instead of `"layout"`. Formats 1 and 2 can be read too: format 2 had
+/// `"weights": {"blackBox": …, "local": …}`, and format 1 also stored λ.
 extension Mixture: Codable {
     private enum CodingKeys: String, CodingKey {
-        case layout, localFactor, weights, origin, lambdaStandardError, fittedQueries
+        case layout, localFactor, weights, origin, lambdaStandardError, fittedQueries, newDocuments
     }
 
     private enum Format1Keys: String, CodingKey { case combination, lambdaForm, scale, lambdaStandardError }
 
     private enum CombinationKeys: String, CodingKey { case form, lambda, localFactor }
 
-    /// Reads a mixture of format 1 or 2 and checks its numbers.
+    /// Reads a mixture of any format and checks its numbers.
     public init(from decoder: any Decoder) throws {
         let old = try decoder.container(keyedBy: Format1Keys.self)
         if old.contains(.combination) {
@@ -180,15 +231,27 @@ extension Mixture: Codable {
             return
         }
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        let weights = try container.decode(MixtureWeights.self, forKey: .weights)
+        let weights = try container.decode(SourceWeights.self, forKey: .weights)
         if container.contains(.localFactor) {
-            self.init(normForm: try Self.localFactor(in: container, forKey: .localFactor), trainedWith: weights)
+            guard weights.sources.count == 2, let pair = weights.pair else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .weights, in: container,
+                    debugDescription: "expected weights of black-box and local, as the norm form has")
+            }
+            self.init(normForm: try Self.localFactor(in: container, forKey: .localFactor), trainedWith: pair)
         } else {
-            self.init(weights, layout: try container.decode(Layout.self, forKey: .layout))
+            let layout = try container.decode(Layout.self, forKey: .layout)
+            guard layout == .querySided || Set(weights.sources) == [.blackBox, .local] else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .layout, in: container,
+                    debugDescription: "expected query-sided for other sources than black-box and local")
+            }
+            self.init(weights, layout: layout)
         }
         origin = try container.decode(Origin.self, forKey: .origin)
         lambdaStandardError = try container.decodeIfPresent(Double.self, forKey: .lambdaStandardError)
         fittedQueries = try container.decodeIfPresent(Int.self, forKey: .fittedQueries)
+        newDocuments = try container.decodeIfPresent(Double.self, forKey: .newDocuments)
     }
 
     private init(format1 container: KeyedDecodingContainer<Format1Keys>) throws {
@@ -238,5 +301,6 @@ extension Mixture: Codable {
         try container.encode(origin, forKey: .origin)
         try container.encodeIfPresent(lambdaStandardError, forKey: .lambdaStandardError)
         try container.encodeIfPresent(fittedQueries, forKey: .fittedQueries)
+        try container.encodeIfPresent(newDocuments, forKey: .newDocuments)
     }
 }

@@ -15,12 +15,13 @@ public struct LeaveOneOut {
     private let form: LocalForm
     private let weight: Double
 
-    /// For the local encoder of an artefact. Contributions are to the local part of the score.
-    public init(_ model: ArtefactModel) {
+    /// For the local encoder of an artefact; `nil` if it has none. Contributions are to the local part of the score.
+    public init?(_ model: ArtefactModel) {
+        guard let encoder = model.encoder else { return nil }
         let mixture = model.manifest.mixing
         self.init(
-            queryEncoder: model.queryEncoder, documentEncoder: model.documentEncoder, form: mixture.localForm,
-            weight: Double(mixture.rankingWeights.local))
+            queryEncoder: encoder.query, documentEncoder: encoder.document, form: mixture.localForm,
+            weight: Double(mixture.rankingWeights[.local]))
     }
 
     /// For any two encoders of the same dimension.

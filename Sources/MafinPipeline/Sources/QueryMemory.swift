@@ -48,7 +48,8 @@ public struct QueryMemory: ScoringSource {
 
     /// See ``ScoringSource/scorer(of:)``.
     public func scorer(of documents: SourceDocuments) -> any DocumentScorer {
-        let rows = Dictionary(documents.ids.enumerated().map { ($1, Int32($0)) }, uniquingKeysWith: { first, _ in first })
+        let rows = Dictionary(
+            documents.ids.enumerated().map { ($1, Int32($0)) }, uniquingKeysWith: { first, _ in first })
         let answers = known.answers.map { $0.compactMap { rows[$0] } }
         return MemoryScorer(
             queries: known.queries, answers: answers,

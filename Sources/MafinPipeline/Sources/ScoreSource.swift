@@ -123,6 +123,12 @@ public struct SourceQueries: Sendable {
             local: try local.map { try form.prepare(checking: $0, ids: ids) })
     }
 
+    /// Whether what a source reads is there.
+    func has(_ inputs: SourceInputs) -> Bool {
+        (!inputs.contains(.blackBox) || blackBox != nil) && (!inputs.contains(.local) || local != nil)
+            && (!inputs.contains(.text) || !texts.isEmpty)
+    }
+
     /// Some of the queries, in the given order.
     public func selecting(rows: [Int]) -> SourceQueries {
         SourceQueries(
@@ -162,8 +168,10 @@ public struct SourceDocuments: Sendable {
 
 private enum SourceRows {
     static func count(_ ids: [String], _ texts: [String], _ blackBox: Matrix?, _ local: LocalRows?) -> Int {
-        let counts = [ids.isEmpty ? nil : ids.count, texts.isEmpty ? nil : texts.count, blackBox?.rows, local?.vectors.rows]
-            .compactMap { $0 }
+        let counts = [
+            ids.isEmpty ? nil : ids.count, texts.isEmpty ? nil : texts.count, blackBox?.rows, local?.vectors.rows,
+        ]
+        .compactMap { $0 }
         precondition(Set(counts).count <= 1, "parts of \(counts) rows")
         return counts.first ?? 0
     }

@@ -73,11 +73,13 @@ package struct SourceIndex: Sendable {
         SourceIndex(self, vectors: vectors.map { VectorIndex(parts: $0.parts, isApproximated: true) })
     }
 
-    /// Prepares queries for all sources.
+    /// Prepares queries for all sources. A source whose vectors are missing can take no part in a ranking.
     /// - Throws: `CombinationError` for vectors that cannot be used.
     package func queries(_ inputs: SourceQueries) throws -> Queries {
         var rows: [SourceName: Matrix] = [:]
-        for case let source as any DenseSource in sources { rows[source.name] = try source.vectors(of: inputs) }
+        for case let source as any DenseSource in sources where inputs.has(source.queryInputs) {
+            rows[source.name] = try source.vectors(of: inputs)
+        }
         return Queries(inputs: inputs, rows: rows)
     }
 
@@ -95,7 +97,8 @@ package struct SourceIndex: Sendable {
     ) throws -> Rankings {
         let scoring = scorers(with: weights)
         if scoring.isEmpty, let vectors {
-            return try vectors.search(queries: weighted(queries, 0..<queries.inputs.count, weights), count: count, check: check)
+            return try vectors.search(
+                queries: weighted(queries, 0..<queries.inputs.count, weights), count: count, check: check)
         }
         let rowsAtATime = max(1, Self.scoreBytes / (MemoryLayout<Float>.stride * max(1, documentCount)))
         var rankings = Rankings()
@@ -116,7 +119,9 @@ package struct SourceIndex: Sendable {
     }
 
     /// The ranking by one dense source alone.
-    package func rankings(by source: SourceName, of queries: Queries, count: Int, check: @Sendable () throws -> Void = {})
+    package func rankings(
+        by source: SourceName, of queries: Queries, count: Int, check: @Sendable () throws -> Void = {}
+    )
         throws -> Rankings
     {
         guard let (index, rows) = own(source, of: queries) else {
@@ -227,7 +232,9 @@ package struct SourceIndex: Sendable {
 
     /// Query vectors for ``vectors``: for each part the weighted sum over the sources that share its document vectors.
     private func weighted(_ queries: Queries, _ rows: Range<Int>, _ weights: SourceWeights) -> Matrix {
-        Self.weighted(sources, queries.rows, parts, widths: vectors?.parts.map(\.columns) ?? [], rows) { weights[$0.name] }
+        Self.weighted(sources, queries.rows, parts, widths: vectors?.parts.map(\.columns) ?? [], rows) {
+            weights[$0.name]
+        }
     }
 
     /// The vectors of several dense sources side by side, those that share document vectors added up.

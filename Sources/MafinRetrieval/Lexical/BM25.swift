@@ -33,7 +33,8 @@ public struct BM25: Sendable {
             let idf = weighting.inverseDocumentFrequency(of: index.term(term))
             for posting in index.offsets[term]..<index.offsets[term + 1] {
                 let penalty = penalties[Int(index.postingDocuments[posting])]
-                weights[posting] = weighting.weight(idf: idf, frequency: Int(index.frequencies[posting]), penalty: penalty)
+                weights[posting] = weighting.weight(
+                    idf: idf, frequency: Int(index.frequencies[posting]), penalty: penalty)
             }
         }
         postings = WeightedPostings(index: index, weights: weights)

@@ -148,47 +148,47 @@ extension BlockScorer {
         let room = queryCount * block
         let floats = room + scratchSize(rows: block) + queryCount
         sums.withUnsafeBufferPointer { sums in
-        withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { memory in
-            withUnsafeTemporaryAllocation(of: mafin_hit.self, capacity: room) { hits in
-                guard let scores = memory.bindMemory(to: Float.self).baseAddress, let hits = hits.baseAddress else {
-                    return
-                }
-                let scratch = scores + room
-                let thresholds = scores + floats - queryCount
-                for query in 0..<queryCount { thresholds[query] = selectors[query].threshold }
-                while let piece = nextPiece() {
-                    for start in stride(from: piece.lowerBound, to: piece.upperBound, by: block) {
-                        let rows = start..<min(start + block, piece.upperBound)
-                        if isBounded {
-                            bound(rows, into: scores, scratch: scratch)
-                        } else {
-                            score(rows, into: scores, scratch: scratch)
-                        }
-                        if let sums = sums.baseAddress {
-                            for query in 0..<queryCount {
-                                let (scores, sums) = (scores + query * rows.count, sums + query * columns + start)
-                                for place in 0..<rows.count { scores[place] += sums[place] }
-                            }
-                        }
-                        let count = mafin_scores_above(
-                            queryCount, rows.count, scores, rows.count, thresholds, hits)
-                        for place in 0..<count {
-                            let query = Int(hits[place].query)
-                            let row = Int(hits[place].row)
-                            var score = scores[query * rows.count + row]
+            withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { memory in
+                withUnsafeTemporaryAllocation(of: mafin_hit.self, capacity: room) { hits in
+                    guard let scores = memory.bindMemory(to: Float.self).baseAddress, let hits = hits.baseAddress else {
+                        return
+                    }
+                    let scratch = scores + room
+                    let thresholds = scores + floats - queryCount
+                    for query in 0..<queryCount { thresholds[query] = selectors[query].threshold }
+                    while let piece = nextPiece() {
+                        for start in stride(from: piece.lowerBound, to: piece.upperBound, by: block) {
+                            let rows = start..<min(start + block, piece.upperBound)
                             if isBounded {
-                                // The threshold may have risen since the comparison.
-                                if score <= thresholds[query] { continue }
-                                score = self.score(row: start + row, query: query)
-                                if let sums = sums.baseAddress { score += sums[query * columns + start + row] }
+                                bound(rows, into: scores, scratch: scratch)
+                            } else {
+                                score(rows, into: scores, scratch: scratch)
                             }
-                            selectors[query].offer(score, at: start + row)
-                            thresholds[query] = selectors[query].threshold
+                            if let sums = sums.baseAddress {
+                                for query in 0..<queryCount {
+                                    let (scores, sums) = (scores + query * rows.count, sums + query * columns + start)
+                                    for place in 0..<rows.count { scores[place] += sums[place] }
+                                }
+                            }
+                            let count = mafin_scores_above(
+                                queryCount, rows.count, scores, rows.count, thresholds, hits)
+                            for place in 0..<count {
+                                let query = Int(hits[place].query)
+                                let row = Int(hits[place].row)
+                                var score = scores[query * rows.count + row]
+                                if isBounded {
+                                    // The threshold may have risen since the comparison.
+                                    if score <= thresholds[query] { continue }
+                                    score = self.score(row: start + row, query: query)
+                                    if let sums = sums.baseAddress { score += sums[query * columns + start + row] }
+                                }
+                                selectors[query].offer(score, at: start + row)
+                                thresholds[query] = selectors[query].threshold
+                            }
                         }
                     }
                 }
             }
-        }
         }
     }
 }
