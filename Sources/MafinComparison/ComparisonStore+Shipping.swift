@@ -25,7 +25,11 @@ extension ComparisonStore {
         var knownQueries: Data
     }
 
-    func write(_ common: Common) throws { try write(common, to: commonFile) }
+    func write(_ common: Common) throws {
+        // A comparison that an earlier version began has no such folder.
+        try FileManager.default.createDirectory(at: systems, withIntermediateDirectories: true)
+        try write(common, to: commonFile)
+    }
 
     /// Writes a fitted system: its sources with their weights, and its figures on dev.
     func write(_ system: ShippedSources, of name: String, seed: UInt64, development: EvaluationReport) throws {
@@ -96,7 +100,13 @@ extension ComparisonStore {
 
     /// Writes the artefact of a system, whole or not at all. An artefact that is there already is replaced.
     /// - Throws: ``ComparisonError``; ``ArtefactError``; file errors.
-    public func ship(_ name: String, to target: URL) throws {
+    @discardableResult
+    public func ship(_ name: String, to target: URL) throws -> Artefact {
+        try writeArtefact(of: name, to: target)
+        return try Artefact(readingFrom: target)
+    }
+
+    func writeArtefact(of name: String, to target: URL) throws {
         let system = try shippable(name)
         guard let sources = system.sources else {
             guard let artefact = system.artefact else {

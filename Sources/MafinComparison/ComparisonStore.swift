@@ -131,7 +131,7 @@ public struct ComparisonStore: Sendable {
     /// Writes the artefact of the chosen system, and removes files that only an unfinished comparison needs.
     func finish(_ chosen: String?) throws {
         let files = FileManager.default
-        if let chosen, !files.fileExists(atPath: artefact.path) { try ship(chosen, to: artefact) }
+        if let chosen, !files.fileExists(atPath: artefact.path) { try writeArtefact(of: chosen, to: artefact) }
         try? files.removeItem(at: state.appendingPathComponent("checkpoints"))
         try AtomicFile.write(Data(), to: finishedFile)
     }
