@@ -54,22 +54,36 @@ struct QueryGroup {
 extension ComparisonFacts {
     /// The groups of queries: those about known documents, those about new ones, and the further subsets.
     var groups: [QueryGroup] {
-        var groups: [QueryGroup] = []
-        func add(_ title: String, _ summary: String, _ result: @escaping (SystemFacts) -> GroupResult?) {
-            guard let queries = systems.lazy.compactMap({ result($0)?.queries }).first else { return }
-            groups.append(QueryGroup(title: title, summary: summary, queries: queries, result: result))
-        }
-        add("Known documents", "labels of train or dev named every relevant document") { $0.known }
-        let share = newDocuments?.namedShare.map { "; on average \(Number.percent($0)) of a query’s relevant documents were named" }
-        add("New documents", "no label of train or dev named some relevant document" + (share ?? "")) { $0.new }
+        var groups = documentGroups
         for subset in subsets ?? [] {
-            add(subset.title, subset.summary) { system in
+            add(subset.title, subset.summary, to: &groups) { system in
                 system.subsets?.first { $0.subset == subset.name }.map {
                     GroupResult(queries: subset.queries, metrics: $0.metrics, difference: $0.difference)
                 }
             }
         }
         return groups
+    }
+
+    private var documentGroups: [QueryGroup] {
+        var groups: [QueryGroup] = []
+        let share = newDocuments?.namedShare.map {
+            "; on average, labels named \(Number.percent($0)) of a query’s relevant documents"
+        }
+        add("Known documents", "labels of train or dev named every relevant document", to: &groups) { $0.known }
+        add("New documents", "labels of train or dev named not every relevant document" + (share ?? ""), to: &groups) {
+            $0.new
+        }
+        return groups
+    }
+
+    /// Adds a group if some system has figures on it.
+    private func add(
+        _ title: String, _ summary: String, to groups: inout [QueryGroup],
+        _ result: @escaping (SystemFacts) -> GroupResult?
+    ) {
+        guard let queries = systems.lazy.compactMap({ result($0)?.queries }).first else { return }
+        groups.append(QueryGroup(title: title, summary: summary, queries: queries, result: result))
     }
 
     /// Whether the groups say more than the table of all systems.
@@ -95,11 +109,11 @@ extension ComparisonFacts {
 
     /// The figures by known and new documents as text for a terminal; `nil` if they say no more than the table of all systems.
     public func groupText() -> String? {
-        let shown = Array(groups.prefix { $0.title != subsets?.first?.title })
+        let shown = documentGroups
         guard hasGroupFigures, !shown.isEmpty else { return nil }
         var columns: [Table.Column] = [.init(metric.description)]
-        for group in shown { columns += [.number(group.title), .number("gain")] }
-        if hasDevelopment { columns += [.number("dev, known"), .number("dev, new")] }
+        for group in shown { columns += [.number(group.title.replacing(" documents", with: "").lowercased()), .number("gain")] }
+        if hasDevelopment { columns += [.number("dev known"), .number("dev new")] }
         var table = Table(columns: columns)
         for system in systems {
             var cells = [system.name]
