@@ -16,35 +16,37 @@ TARGET = pathlib.Path(__file__).parent.parent / "Tests/MafinMethodTests/Goldens/
 
 
 def rows_of(case):
-    """For each labelled query the scores of its candidates, (sources, candidates), and the label distribution."""
+    """For each labelled query the scores of its candidates, (sources, candidates), the label distribution, and its weight."""
     start = 0
     scores = np.array(case["scores"], dtype=np.float32).astype(np.float64)
-    for count, relevant, masked in zip(case["candidates"], case["relevant"], case["masked"]):
+    weights = case.get("row_weights", [1] * len(case["candidates"]))
+    for count, relevant, masked, weight in zip(case["candidates"], case["relevant"], case["masked"], weights):
         kept = [c for c in range(count) if c not in masked]
         gains = np.zeros(count)
         for column, grade in relevant:
             gains[column] = 2**grade - 1
         if relevant:
-            yield scores[:, start : start + count][:, kept], (gains / gains.sum())[kept]
+            yield scores[:, start : start + count][:, kept], (gains / gains.sum())[kept], weight
         start += count
 
 
 def expansion(rows, weights):
     value, gradient, hessian = 0.0, np.zeros(len(weights)), np.zeros((len(weights), len(weights)))
-    for x, q in rows:
+    for x, q, r in rows:
         z = weights @ x
         p = np.exp(z - logsumexp(z))
-        value += logsumexp(z) - q @ z
+        value += r * (logsumexp(z) - q @ z)
         centred = x - (x @ p)[:, None]
-        gradient += x @ p - x @ q
-        hessian += (centred * p) @ centred.T
-    return value / len(rows), gradient / len(rows), hessian / len(rows)
+        gradient += r * (x @ p - x @ q)
+        hessian += r * (centred * p) @ centred.T
+    total = sum(r for _, _, r in rows)
+    return value / total, gradient / total, hessian / total
 
 
 def fit(case):
     rows = list(rows_of(case))
     n = len(case["scores"])
-    spreads = np.sqrt(np.mean([x.var(axis=1) for x, _ in rows], axis=0))
+    spreads = np.sqrt(np.average([x.var(axis=1) for x, _, _ in rows], axis=0, weights=[r for _, _, r in rows]))
     costs = spreads if case["bound_of"] == "spread" else np.ones(n)
     # In units of the spreads, as SLSQP does not rescale variables.
     found = minimize(
@@ -76,7 +78,7 @@ def fit(case):
     }
 
 
-def make(seed, queries, candidates, sources, bound=("spread", 100.0)):
+def make(seed, queries, candidates, sources, bound=("spread", 100.0), is_weighted=False):
     """candidates: from and to, per query. sources: for each the mean, the spread, and how far relevant candidates lie above the mean."""
     generator = np.random.default_rng(seed)
     counts, relevant, masked, gains = [], [], [], []
@@ -97,6 +99,8 @@ def make(seed, queries, candidates, sources, bound=("spread", 100.0)):
         for mean, spread, gain in sources
     ]
     case = {"candidates": counts, "relevant": relevant, "masked": masked, "scores": scores, "bound_of": bound[0], "bound": bound[1]}
+    if is_weighted:
+        case["row_weights"] = generator.choice([0.0, 0.25, 0.75, 1.0], size=queries).tolist()
     case["expected"] = fit(case)
     print(case["expected"]["weights"], case["expected"]["is_at_bound"])
     return case
@@ -113,6 +117,7 @@ def main():
         "six sources": make(5, 30, (10, 30), [cosine, lexical, noise, opposed, (0, 1, 0.7), (0, 1, 0)]),
         "six sources at the bound of the spread": make(
             6, 30, (10, 30), [cosine, lexical, noise, opposed, (0, 1, 0.7), (0, 1, 0)], ("spread", 1.5)),
+        "three sources, queries of different weight": make(7, 40, (10, 30), [cosine, lexical, (0, 1, 0.7)], is_weighted=True),
     }
     TARGET.write_text(json.dumps(cases) + "\n")
     goldens.record(TARGET.parent, __file__, versions, TARGET.name)

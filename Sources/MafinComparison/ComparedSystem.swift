@@ -29,7 +29,7 @@ public struct ComparedSystem: Sendable, Hashable {
     /// Prefix in the names of derived systems that stands for the trained method that is best on dev.
     public static let chosenPrefix = Contender.mafin.rawValue
 
-    /// The name of ``BestComposition`` with a trained encoder, which has no prefix.
+    /// The name of the sum of all sources with a trained encoder. It has no prefix.
     public static let composition = "composition"
 
     /// All systems, in the order of tables.
@@ -38,13 +38,12 @@ public struct ComparedSystem: Sendable, Hashable {
         let names: [(kind: Kind, names: [String])] = [
             (.lexical, ["tf-idf", "bm25", "bm25-tuned"]), (.baseline, [blackBox]),
             (.released, ["local", "concatenation", "concatenation-calibrated"]),
-            (.rival, ["\(blackBox)+bm25-rrf", "\(blackBox)+bm25", "nudge-n", "nudge-m", "query-memory"]),
-            (.rival, ["composition-without-encoder"]),
+            (.rival, ["\(blackBox)+bm25-rrf", "\(blackBox)+bm25-convex", "\(blackBox)+bm25"]),
+            (.rival, ["nudge-n", "nudge-m", "query-memory", "composition-stepwise", "composition-without-encoder"]),
             (.adapter, ["linear-adapter", "two-layer-adapter", "linear-adapter-both"]),
             (.trained, ["tuned-alone", "tuned-alone-concatenated", "tuned-alone-mixed"]),
             (.trained, ["paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin", "mafin"]),
-            (.derived, ["bm25-rrf", "bm25", "nudge-n", "nudge-m", "query-memory"].map { "\(chosenPrefix)+\($0)" }),
-            (.derived, [composition]),
+            (.derived, ["\(chosenPrefix)+bm25", "\(chosenPrefix)+query-memory", composition]),
         ]
         return names.flatMap { kind, names in names.map { ComparedSystem(name: $0, kind: kind) } }
     }()

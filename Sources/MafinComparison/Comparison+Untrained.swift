@@ -7,24 +7,14 @@ import MafinRetrieval
 extension Comparison {
     /// Measures lexical systems and the black box alone.
     /// - Returns: BM25 with the settings that are best on dev. Other systems are fused with it.
-    func measureLexical() throws -> ScoreFunction {
+    func measureLexical() throws -> SourceSystem {
         let collection = training.collection
         let index = InvertedIndex(texts: collection.documents.map(\.textForEncoding), analyzer: TextAnalyzer())
-        let measured = collection.queries(judgedIn: qrels)
-        let texts = training.queries.map(\.text)
-        let count = collection.documents.count
-        func lexicalRow(
-            _ name: String, _ rankings: ([String], Int) -> Rankings, choices: [String: ManifestValue],
-            scores: @escaping @Sendable ([String]) -> Matrix
-        ) throws -> ComparisonRow {
-            let run = Run(
-                rankings(measured.map(\.text), ArtefactEvaluation.depth), queryIds: measured.map(\.id),
-                documentIds: collection.documentIds)
-            let system = ScoreFunction(documentCount: count) { rows in scores(rows.map { texts[$0] }) }
-            return try row(name, run, development: data.development(of: system), choices: choices)
-        }
-        func choices(_ system: BM25) -> [String: ManifestValue] {
-            ["k1": .number(system.k1), "b": .number(system.b)]
+        let statistics = LexicalStatistics(of: index)
+        func fitted(_ system: BM25, _ name: String) throws -> FittedRival {
+            try FittedRival(
+                LexicalSource(BM25Weighting(statistics, k1: system.k1, b: system.b)), name: name, data: data,
+                choices: ["k1": .number(system.k1), "b": .number(system.b)])
         }
         let unit = try part("lexical", title: "bm25, tf-idf, black box") {
             let plain = BM25(index: index)
@@ -32,19 +22,32 @@ extension Comparison {
                 index: index, queries: collection.queries, qrels: training.devQrels,
                 documentIds: collection.documentIds, metric: plan.metric
             ).system
-            let tfidf = TFIDF(index: index)
+            let vectors = BlackBoxVectorSource(dimension: training.data.blackBoxDocuments.columns)
             return ComparisonUnit(rows: [
-                try lexicalRow("bm25", plain.rankings, choices: choices(plain)) { plain.scores(of: $0) },
-                try lexicalRow("bm25-tuned", tuned.rankings, choices: choices(tuned)) { tuned.scores(of: $0) },
-                try lexicalRow("tf-idf", tfidf.rankings, choices: [:]) { tfidf.scores(of: $0) },
-                try row(StandardRivals.blackBoxName, training.blackBoxSystem),
+                try row(of: fitted(plain, "bm25")), try row(of: fitted(tuned, "bm25-tuned")),
+                try measureTFIDF(index),
+                try row(of: FittedRival(vectors, name: StandardRivals.blackBoxName, data: data)),
             ])
         }
         guard let chosen = unit.rows.first(where: { $0.name == "bm25-tuned" })?.choices,
             let k1 = chosen["k1"]?.number, let b = chosen["b"]?.number
         else { throw ComparisonError.damaged(path: store.folder.path, reason: "the settings of BM25 are missing") }
-        let tuned = BM25(index: index, k1: k1, b: b)
-        return ScoreFunction(documentCount: count) { rows in tuned.scores(of: rows.map { texts[$0] }) }
+        return try SourceSystem(
+            LexicalSource(BM25Weighting(statistics, k1: k1, b: b)), queries: data.queries, documents: data.documents)
+    }
+
+    private func measureTFIDF(_ index: InvertedIndex) throws -> ComparisonRow {
+        let collection = training.collection
+        let tfidf = TFIDF(index: index)
+        let texts = training.queries.map(\.text)
+        let measured = collection.queries(judgedIn: qrels)
+        let run = Run(
+            tfidf.rankings(of: measured.map(\.text), count: ArtefactEvaluation.depth), queryIds: measured.map(\.id),
+            documentIds: collection.documentIds)
+        let system = ScoreFunction(documentCount: collection.documents.count) { rows in
+            tfidf.scores(of: rows.map { texts[$0] })
+        }
+        return try row("tf-idf", run, development: data.development(of: system))
     }
 
     /// Measures the released encoder: alone, concatenated with λ = ½, and concatenated with weights that are fitted on
@@ -55,7 +58,11 @@ extension Comparison {
             let local = try training.releasedSystem(isCancelled: isCancelled)
             let (queries, documents) = (local.queries, local.documents)
             var unit = ComparisonUnit(rows: [
-                try row("local", local), try row("concatenation", training.concatenation(of: local, lambda: 0.5)),
+                try row(
+                    of: FittedRival(
+                        LocalVectorSource(dimension: documents.columns), name: "local", data: data.adding(local: local))
+                ),
+                try row("concatenation", training.concatenation(of: local, lambda: 0.5)),
             ])
             let dev = data.index.devQueries
             do {
@@ -77,34 +84,5 @@ extension Comparison {
             }
             return unit
         }
-    }
-
-    /// Fits the requested rivals of a kind, within `seconds` in all.
-    func fit(_ rivals: [any Rival], kind: ComparedSystem.Kind, seed: UInt64, seconds: Double) throws {
-        let spentBefore = result.spent
-        for rival in rivals where ComparedSystem.named(rival.name)?.kind == kind && plan.wants(rival.name) {
-            let name = "\(rival.name).\(seed)"
-            let left = min(secondsLeft, seconds - (result.spent - spentBefore))
-            if try store.unit(name) == nil, left <= 0 || store.isFinished {
-                if seed == plan.request.seed { leaveOut(rival.name, "Cheaper systems used up the time.") }
-                continue
-            }
-            let deadline = ContinuousClock.now + .milliseconds(Int(max(0, left) * 1_000))
-            try part(name, title: rival.name, seed: kind == .adapter ? seed : nil) {
-                do {
-                    return try unit(fitting: rival, seed: seed) { isCancelled() || ContinuousClock.now > deadline }
-                } catch is CancellationError where !isCancelled() {
-                    return ComparisonUnit(failure: "It could not be fitted in the time that was left (seed \(seed)).")
-                }
-            }
-        }
-    }
-
-    func unit(fitting rival: any Rival, seed: UInt64, isCancelled: () -> Bool) throws -> ComparisonUnit {
-        let fitted = try rival.fit(to: data, seed: seed, isCancelled: isCancelled)
-        let run = try training.run(of: fitted.system, on: qrels)
-        return ComparisonUnit(rows: [
-            try row(rival.name, run, development: fitted.development, choices: fitted.choices, seed: seed)
-        ])
     }
 }

@@ -84,6 +84,8 @@ public struct ArtefactEvaluation {
             try add(contender.joinedName, prepared, rival.manifest.mixing.rankingWeights)
         }
         let own = try prepared(model)
+        // The black box and the local encoder alone: what other sources add to.
+        if let pair = model.pairWeights { try add(model.manifest.contender.joinedName, own, pair) }
         try add(Self.artefactName, own, model.manifest.mixing.rankingWeights)
         if let dense = model.denseWeights { try add(Self.denseName, own, dense) }
         for rival in Contender.rivals

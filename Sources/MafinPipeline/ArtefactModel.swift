@@ -33,6 +33,14 @@ public final class ArtefactModel {
     /// Columns of a joined vector: those of all dense sources; 0 if there is none.
     public var joinedDimension: Int { Mixture.denseParts(of: sources).reduce(0) { $0 + $1.dimension } }
 
+    /// The weights for ranking of the black box and the local encoder alone; `nil` unless both are sources.
+    package var pairWeights: SourceWeights? {
+        let weights = manifest.mixing.rankingWeights
+        guard weights.pair != nil else { return nil }
+        let others = weights.sources.filter { $0 != .blackBox && $0 != .local }
+        return weights.replacing(Dictionary(uniqueKeysWithValues: others.map { ($0, 0) }))
+    }
+
     /// The weights for ranking of the dense sources alone; `nil` if all sources with a weight are dense, or none is.
     package var denseWeights: SourceWeights? {
         let weights = manifest.mixing.rankingWeights

@@ -27,6 +27,8 @@ public struct ArtefactSearch {
     private let model: ArtefactModel
     private let documents: [Document]
     private let index: SourceIndex
+    /// The black box's own vectors, if those of the index are multiplied by the weights of the norm form.
+    private let blackBoxAlone: VectorIndex?
 
     /// Prepares a corpus.
     /// - Parameter blackBox: the black box's vectors of the documents, `(documents, dimension)`; `nil` if no source needs
@@ -39,6 +41,9 @@ public struct ArtefactSearch {
         if let blackBox { try model.artefact.require(blackBoxDimension: blackBox.columns) }
         self.model = model
         self.documents = documents
+        blackBoxAlone =
+            model.manifest.mixing.localForm == .unit
+            ? nil : try blackBox.map { VectorIndex(try VectorRows(UnitRows.make($0, source: .blackBox))) }
         index = try model.index(
             of: documents, blackBox: blackBox, cache: cache, isCancelled: isCancelled, progress: progress)
     }
@@ -63,7 +68,12 @@ public struct ArtefactSearch {
         let best = try index.rankings(of: queries, weights: usable, count: count)[0]
         let rows = best.map(\.index)
         let parts = index.parts(of: rows, query: 0, of: queries, weights: usable)
-        let places = index.places(of: rows, by: .blackBox, query: 0, of: queries) { () throws(Never) in }
+        let places =
+            if let blackBoxAlone, let vector = inputs.blackBox {
+                blackBoxAlone.places(of: rows, query: vector.values)
+            } else {
+                index.places(of: rows, by: .blackBox, query: 0, of: queries) { () throws(Never) in }
+            }
         return best.enumerated().map { place, entry in
             let document = documents[entry.index]
             return Hit(

@@ -180,6 +180,12 @@ public struct CollectionTraining {
             isCancelled: isCancelled)
     }
 
+    /// Tokens trained per second on this machine, estimated with the released encoder.
+    package func tokensPerSecond() throws -> Double {
+        let encoder = try untrained.encoder ?? released.load()
+        return try ModeChoice.measureTokensPerSecond(encoder.encoder, inputs: data.documents)
+    }
+
     /// Trains one contender.
     /// - Parameter resume: whether to continue from the checkpoint in the folder.
     /// - Throws: ``TrainingError``, whatever the encoder and files throw, and `CancellationError` when cancelled. A

@@ -23,12 +23,14 @@ import Testing
         let relevant: [[[Float]]]
         let masked: [[Int]]
         let scores: [[Float]]
+        let rowWeights: [Double]?
         let boundOf: String
         let bound: Double
         let expected: Expected
         enum CodingKeys: String, CodingKey {
             case candidates, relevant, masked, scores, bound, expected
             case boundOf = "bound_of"
+            case rowWeights = "row_weights"
         }
 
         var problem: Problem {
@@ -54,6 +56,17 @@ import Testing
             }
             return Problem(block: ScoreBlock(candidates: candidates, scores: scores), labels: labels)
         }
+        /// Each query so many times.
+        func repeating(_ times: [Int]) -> Problem {
+            let rows = times.indices.flatMap { [Int](repeating: $0, count: times[$0]) }
+            let scores = block.scores.map { values in
+                rows.flatMap { values[block.starts[$0]..<block.starts[$0 + 1]] }
+            }
+            return Problem(
+                block: ScoreBlock(candidates: rows.map { candidates[$0] }, scores: scores),
+                labels: BlockLabels(
+                    relevant: rows.map { labels.relevant[$0] }, masked: rows.map { labels.masked[$0] }))
+        }
         var candidates: [Int] { zip(block.starts.dropFirst(), block.starts).map { $0 - $1 } }
     }
 
@@ -63,10 +76,11 @@ import Testing
 
     @Test func weightsOfSciPy() throws {
         let goldens = try Goldens.read("weights.json", as: [String: Golden].self)
-        #expect(goldens.count == 6)
+        #expect(goldens.count == 7 && goldens.values.count { $0.rowWeights != nil } == 1)
         for (name, golden) in goldens {
             let (problem, expected) = (golden.problem, golden.expected)
-            let found = try WeightFit.fit(problem.blocks, labels: problem.labels, bound: golden.limit)
+            let found = try WeightFit.fit(
+                problem.blocks, labels: problem.labels, rowWeights: golden.rowWeights, bound: golden.limit)
             for (mine, theirs) in zip(found.weights, expected.weights) {
                 #expect(Self.agree(mine, theirs, 1e-6) && (mine == 0) == (theirs == 0), "\(name)")
             }
@@ -77,7 +91,8 @@ import Testing
             #expect(Self.agree(found.loss, expected.loss, 1e-11), "\(name)")
             #expect(Self.agree(found.uniformLoss, expected.uniformLoss, 1e-12), "\(name)")
             #expect(found.isAtBound == expected.isAtBound && found.passes < 20, "\(name): \(found.passes) passes")
-            #expect(found.selection == nil && found.labelledRows == problem.labels.labelledRows)
+            let counted = problem.labels.rowsWithLabels.count { golden.rowWeights?[$0] != 0 }
+            #expect(found.selection == nil && found.labelledRows == counted)
 
             // Blocks of any size and any start lead to the same optimum.
             let streamed = ScoreBlocks(sources: problem.blocks.sources, rows: golden.candidates.count, rowsPerBlock: 3)
@@ -87,8 +102,8 @@ import Testing
                     candidates: Array(golden.candidates[$0]), scores: golden.scores.map { Array($0[from..<to]) })
             }
             let again = try WeightFit.fit(
-                streamed, labels: problem.labels, bound: golden.limit, startingAt: expected.weights.map { 3 * $0 + 0.1 }
-            )
+                streamed, labels: problem.labels, rowWeights: golden.rowWeights, bound: golden.limit,
+                startingAt: expected.weights.map { 3 * $0 + 0.1 })
             for (mine, theirs) in zip(again.weights, expected.weights) {
                 #expect(Self.agree(mine, theirs, 1e-6), "\(name)")
             }
@@ -178,7 +193,45 @@ import Testing
         #expect(abs(found.weights[0] * 1.2 - 50) < 1e-6)
     }
 
+    @Test func integerWeightsAreRepetitions() throws {
+        let goldens = try Goldens.read("weights.json", as: [String: Golden].self)
+        let problem = try #require(goldens["six sources"]).problem
+        let times = problem.candidates.indices.map { $0 * 7 % 4 }
+        let repeated = problem.repeating(times)
+        let found = try WeightFit.fit(problem.blocks, labels: problem.labels, rowWeights: times.map(Double.init))
+        let expected = try WeightFit.fit(repeated.blocks, labels: repeated.labels)
+        let apart = try WeightFit.fit(problem.blocks, labels: problem.labels)
+        for (mine, theirs) in zip(found.weights, expected.weights) { #expect(Self.agree(mine, theirs, 1e-7)) }
+        for (mine, theirs) in zip(found.spreads, expected.spreads) { #expect(Self.agree(mine, theirs, 1e-12)) }
+        for (mine, theirs) in zip(found.hessian, expected.hessian) { #expect(Self.agree(mine, theirs, 1e-7)) }
+        #expect(Self.agree(found.loss, expected.loss, 1e-12) && abs(found.loss - apart.loss) > 1e-3)
+        #expect(Self.agree(found.uniformLoss, expected.uniformLoss, 1e-12))
+        #expect(Self.agree(found.labelEntropy, expected.labelEntropy, 1e-12))
+        #expect(found.labelledRows < expected.labelledRows)
+    }
+
     // MARK: Selection
+
+    @Test func selectionsByWeightAreThoseByRepetition() throws {
+        let problem = Self.drawn(seed: 8, weights: [1, 0.3, 0, 0, 0])
+        let (rows, groups) = (problem.labels.rows, Array(0..<problem.labels.rows))
+        let doubled = problem.repeating([Int](repeating: 2, count: rows))
+        let expected = try WeightFit.select(
+            doubled.blocks, labels: doubled.labels, groups: groups.flatMap { [$0, $0] }, standardErrors: 0.5)
+        let found = try WeightFit.select(
+            problem.blocks, labels: problem.labels, rowWeights: [Double](repeating: 2, count: rows), groups: groups,
+            standardErrors: 0.5)
+        for (mine, theirs) in zip(found.weights, expected.weights) { #expect(Self.agree(mine, theirs, 1e-6)) }
+        let (mine, theirs) = (try #require(found.selection), try #require(expected.selection))
+        #expect(Self.agree(mine.penalty, theirs.penalty, 1e-9) && mine.penalty > 0)
+        #expect(Self.agree(mine.crossFittedLoss, theirs.crossFittedLoss, 1e-7))
+        // Half of the queries count nothing: the same as if they were not there.
+        let some = problem.repeating(groups.map { $0 < 75 ? 1 : 0 })
+        let without = try WeightFit.select(some.blocks, labels: some.labels)
+        let left = try WeightFit.select(
+            problem.blocks, labels: problem.labels, rowWeights: groups.map { $0 < 75 ? 1 : 0 })
+        for (mine, theirs) in zip(left.weights, without.weights) { #expect(Self.agree(mine, theirs, 1e-9)) }
+    }
 
     /// `sources` scores of normal noise in different units. Labels are drawn with the given weights of unit scores.
     static func drawn(seed: UInt64, queries: Int = 150, candidates: Int = 40, weights: [Double]) -> Problem {
@@ -269,7 +322,7 @@ import Testing
 
     @Test func groupsAreNeverCut() throws {
         let groups = [4, 1, 4, 2, 1, 9, 9, 9, 3, 4]
-        let parts = WeightProblem.parts([0, 1, 2, 3, 4, 5, 6, 8, 9], groups: groups, count: 3)
+        let parts = WeightFit.parts([0, 1, 2, 3, 4, 5, 6, 8, 9], groups: groups, count: 3)
         #expect(parts.flatMap { $0 }.sorted() == [0, 1, 2, 3, 4, 5, 6, 8, 9])
         for part in parts { #expect(part.count == 3 && part == part.sorted()) }
         for group in Set(groups) {
@@ -303,6 +356,9 @@ import Testing
         let unlabelled = BlockLabels(relevant: [[Judgement]](repeating: [], count: 5))
         #expect(throws: CalibrationError.noLabelledRow(rows: 5)) {
             try WeightFit.fit(problem.blocks, labels: unlabelled)
+        }
+        #expect(throws: CalibrationError.noLabelledRow(rows: 5)) {
+            try WeightFit.fit(problem.blocks, labels: problem.labels, rowWeights: [0, 0, 0, 0, 0])
         }
         var scores = problem.block.scores
         scores[1][40 * 3 + 7] = .nan

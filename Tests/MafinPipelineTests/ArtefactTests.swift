@@ -102,7 +102,7 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         let written = try writeBoth()
         let read = try Artefact(readingFrom: url)
         #expect(read.manifest == written.manifest)
-        #expect(read.manifest.joinedDimension == 1_152)
+        #expect(read.manifest.allSources.map(\.dimension) == [768, 384])
         #expect(read.manifest.seeds["training"] == .max)
         #expect(read.manifest.development == written.manifest.development)
         #expect(
@@ -114,13 +114,13 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
             ])
         // SHA-256 of "documents", by sha256sum.
         #expect(
-            read.manifest.documentEncoder.weightsSHA256
+            read.manifest.documentEncoder?.weightsSHA256
                 == "9b16b44d0e0a5cac4f968befb0b5b5eba913f9ef3dfa1501ed728b6ead72a357")
-        #expect(
-            try read.encoderFolder(.query) { _ in throw Interruption() }.path == url.path + "/query-encoder")
+        let query = try #require(read.encoder(.query))
+        #expect(try read.encoderFolder(of: query) { _ in throw Interruption() }.path == url.path + "/query-encoder")
         let text = try String(contentsOf: url.appendingPathComponent("manifest.json"), encoding: .utf8)
         for field in [
-            #""formatVersion" : 2"#, #""origin" : "calibrated""#, #""layout" : "query-sided""#, #""cutoff" : 10"#,
+            #""formatVersion" : 3"#, #""origin" : "calibrated""#, #""layout" : "query-sided""#, #""cutoff" : 10"#,
             #""learningRate" : 0.00015"#, #""decision" : "ship""#, #""nDCG@10""#, #""fittedQueries" : 8"#,
         ] {
             #expect(text.contains(field), "\(field)")
@@ -139,36 +139,37 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         try FileManager.default.createDirectory(at: model, withIntermediateDirectories: true)
         try save("documents")(model)
         var released = try manifest()
-        released.documentEncoder.folder = nil
-        released.documentEncoder.weightsSHA256 = "9b16b44d0e0a5cac4f968befb0b5b5eba913f9ef3dfa1501ed728b6ead72a357"
+        released.documentEncoder?.folder = nil
+        released.documentEncoder?.weightsSHA256 = "9b16b44d0e0a5cac4f968befb0b5b5eba913f9ef3dfa1501ed728b6ead72a357"
         try Artefact.write(released, to: url, saveQueryEncoder: save("queries"))
         let read = try Artefact(readingFrom: url)
         #expect(!folder.contents.contains("runs/ART/document-encoder"))
-        let found = try read.encoderFolder(.document) { record in
+        let documents = try #require(read.encoder(.document))
+        let found = try read.encoderFolder(of: documents) { record in
             #expect(record.name == "sentence-transformers/all-MiniLM-L6-v2" && record.revision == "abc")
             return model
         }
         #expect(found == model)
         try save("another")(model)
-        #expect(throws: ArtefactError.self) { try read.encoderFolder(.document) { _ in model } }
+        #expect(throws: ArtefactError.self) { try read.encoderFolder(of: documents) { _ in model } }
         try FileManager.default.removeItem(at: model.appendingPathComponent("model.safetensors"))
         let weights = model.path + "/model.safetensors"
-        let hash = released.documentEncoder.weightsSHA256
+        let hash = try #require(released.documentEncoder?.weightsSHA256)
         #expect(throws: ArtefactError.wrongFile(path: weights, expected: "SHA-256 \(hash)", found: "no file")) {
-            try read.encoderFolder(.document) { _ in model }
+            try read.encoderFolder(of: documents) { _ in model }
         }
     }
 
     /// The checkpoint with which training began is known by its hash, whichever encoder was trained.
     @Test func theReleasedCheckpointIsRecorded() throws {
         var trained = try manifest(towers: 1)
-        var released = trained.documentEncoder
+        var released = try #require(trained.documentEncoder)
         released.folder = nil
         released.weightsSHA256 = "9b16b44d0e0a5cac4f968befb0b5b5eba913f9ef3dfa1501ed728b6ead72a357"
         trained.released = released
         try Artefact.write(trained, to: url, saveDocumentEncoder: save("trained"))
         let read = try Artefact(readingFrom: url)
-        #expect(read.manifest.releasedEncoder == released && read.manifest.documentEncoder.folder != nil)
+        #expect(read.manifest.releasedEncoder == released && read.manifest.documentEncoder?.folder != nil)
 
         let model = folder.url.appendingPathComponent("model")
         try FileManager.default.createDirectory(at: model, withIntermediateDirectories: true)
@@ -329,11 +330,12 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
             at: Goldens.url("manifest-format-1.json"), to: url.appendingPathComponent("manifest.json"))
         let manifest = try Artefact(readingFrom: url).manifest
         #expect(manifest.formatVersion == 1 && manifest.contender == .mafin && manifest.blackBoxDimension == 768)
-        #expect(manifest.mixing.weights == MixtureWeights(blackBox: 30.5, local: 12.25))
+        #expect(manifest.mixing.weights.pair == MixtureWeights(blackBox: 30.5, local: 12.25))
+        #expect(manifest.allSources.map(\.name) == [.blackBox, .local] && manifest.sources == nil)
         #expect(manifest.mixing.layout == .querySided && manifest.mixing.origin == .calibrated)
         #expect(manifest.mixing.lambda == 12.25 / 42.75 && manifest.mixing.lambdaStandardError == 0.02)
         #expect(manifest.untrainedScale == MixtureWeights(blackBox: 25, local: 5))
-        #expect(manifest.queryEncoder?.folder == "query-encoder" && manifest.documentEncoder.folder == nil)
+        #expect(manifest.queryEncoder?.folder == "query-encoder" && manifest.documentEncoder?.folder == nil)
         #expect(manifest.verdict.decision == .cannotTell)
     }
 

@@ -175,18 +175,24 @@ private func normForm(_ factor: Float) -> Mixture { Mixture(normForm: factor, tr
         }
         #expect(scores[0, 1] > scores[0, 0])
         // The same in a search without the black box.
-        let index = try MixtureIndex(mixture.localForm, blackBox: blackBox, local: local)
-        let found = try index.rankings(
-            of: index.queries(localOnly: query), weights: MixtureWeights(lambda: 1), count: 2)
+        let index = try sourceIndex(mixture, blackBox: blackBox, local: local)
+        let rows = try index.queries(SourceQueries(blackBox: nil, local: query, form: mixture.localForm))
+        let found = try index.rankings(of: rows, weights: SourceWeights([(.local, 1)]), count: 2)
         #expect(found[0].map(\.index) == [1, 0])
+    }
+
+    private func sourceIndex(_ mixture: Mixture, blackBox: Matrix, local: Matrix) throws -> SourceIndex {
+        try SourceIndex(
+            CollectionTraining.pair(blackBox: blackBox.columns, local: local.columns, form: mixture.localForm),
+            documents: SourceDocuments(blackBox: blackBox, local: local, form: mixture.localForm))
     }
 
     /// A search's scores are inner products of joined vectors, and each pair's parts add up to them bit for bit.
     @Test func aSearchRanksAsJoinedVectorsDo() throws {
         for mixture in mixtures(lambda: 0.3) + [normForm(0.4)] {
-            let index = try MixtureIndex(
-                mixture.localForm, blackBox: documents.blackBox, local: documents.local)
-            let rows = try index.queries(blackBox: queries.blackBox, local: queries.local)
+            let index = try sourceIndex(mixture, blackBox: documents.blackBox, local: documents.local)
+            let rows = try index.queries(
+                SourceQueries(blackBox: queries.blackBox, local: queries.local, form: mixture.localForm))
             let expected = try joinedScores(mixture)
             let found = try index.rankings(of: rows, weights: mixture.rankingWeights, count: 29)
             for query in 0..<7 {
@@ -197,11 +203,13 @@ private func normForm(_ factor: Float) -> Mixture { Mixture(normForm: factor, tr
                     #expect(parts[place, 0] + parts[place, 1] == entry.score)
                 }
             }
-            // The black box's own ranking does not use the weights of the norm form.
-            let own = try index.blackBoxRankings(of: rows, count: 29)
+            guard mixture.localForm == .unit else { continue }
+            let own = try index.rankings(by: .blackBox, of: rows, count: 29)
             let cosines = (0..<29).map { cosine(queries.blackBox.row(2), documents.blackBox.row($0)) }
             #expect(own[2].map(\.index) == cosines.indices.sorted { cosines[$0] > cosines[$1] })
-            #expect(index.blackBoxPlaces(of: own[2].map(\.index), query: 2, of: rows) == Array(1...29))
+            let places = index.places(of: own[2].map(\.index), by: .blackBox, query: 2, of: rows) { () throws(Never) in
+            }
+            #expect(places == Array(1...29))
         }
     }
 

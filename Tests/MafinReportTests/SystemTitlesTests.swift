@@ -10,9 +10,9 @@ import Testing
             #expect(SystemTitles.title(system.name) != system.name)
             #expect(ComparedSystem.named(system.name) == system)
         }
-        #expect(SystemTitles.title("lambda-mafin+nudge-n") == "λ-Mafin + NUDGE-N")
-        #expect(ComparedSystem.named("lambda-mafin+nudge-n")?.kind == .derived)
-        #expect(ComparedSystem.named("bm25+nudge-n") == nil)
+        #expect(SystemTitles.title("lambda-mafin+bm25") == "λ-Mafin + BM25")
+        #expect(ComparedSystem.named("lambda-mafin+bm25")?.kind == .derived)
+        #expect(ComparedSystem.named("bm25+bm25") == nil)
         #expect(
             SystemTitles.summary(
                 "composition", choices: ["weights": .record(["bm25": .number(0.25), "mafin": .number(0.75)])])?

@@ -44,6 +44,29 @@ import Testing
         #expect(StopWords.english.count == 33)
     }
 
+    /// Statistics of one corpus weigh the documents of another. They are the products of both sides' weighted terms.
+    @Test func statisticsOfAnotherCorpusWeighDocuments() {
+        let corpus = ["red pump", "blue pump valve", "a valve of steel", "steel steel"]
+        let weighting = BM25Weighting(LexicalStatistics(of: InvertedIndex(texts: corpus)), k1: 1.2, b: 0.5)
+        let later = ["pump pump zeppelin", "valve", "steel pump"]
+        let bm25 = BM25(index: InvertedIndex(texts: later), weighting)
+        for (row, text) in later.enumerated() {
+            let weights = Dictionary(
+                uniqueKeysWithValues: weighting.weights(ofDocument: TextAnalyzer().terms(in: text)).map {
+                    ($0.term, $0.weight)
+                })
+            for term in ["pump", "valv", "steel", "zeppelin", "red"] {
+                #expect(bm25.scores(of: term)[row] == weights[term] ?? 0, "\(term) in \(text)")
+            }
+        }
+        // ln(1 + (4 − 2 + ½) / (2 + ½)) for a term of two documents, ln(1 + (4 + ½) / ½) for one of none.
+        #expect(abs(weighting.inverseDocumentFrequency(of: "pump") - 0.693147) < 1e-6)
+        #expect(abs(weighting.inverseDocumentFrequency(of: "zeppelin") - 2.302585) < 1e-6)
+        // Of its own corpus the statistics are those that an index uses by itself.
+        let own = BM25(index: InvertedIndex(texts: corpus), weighting)
+        #expect(own.scores(of: "blue valve") == BM25(texts: corpus, k1: 1.2, b: 0.5).scores(of: "blue valve"))
+    }
+
     @Test func scoresEqualBM25SAndScikitLearn() throws {
         let goldens = try Golden.decode("lexical.json", as: Goldens.self)
         let index = InvertedIndex(texts: goldens.texts)

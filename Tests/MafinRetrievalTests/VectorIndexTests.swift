@@ -201,6 +201,24 @@ private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
         #expect(try index.search(queries: queries, count: 5_000) == plain.search(queries: queries, count: 5_000))
     }
 
+    /// Numbers are added to the scores of a search, with and without approximations, for one query and for many.
+    @Test(arguments: [1, 9]) func numbersAreAddedToScores(queries count: Int) throws {
+        let rows = randomMatrix(2_000, 24, seed: 1)
+        let queries = randomMatrix(count, 24, seed: 2)
+        var sums = randomMatrix(count, 2_000, seed: 3)
+        for index in sums.values.indices where index % 3 != 0 { sums.values[index] = 0 }
+        let plain = VectorIndex(try VectorRows(rows))
+        let all = try plain.search(queries: queries, count: 2_000)
+        for index in [plain, VectorIndex(try VectorRows(rows), isApproximated: true)] {
+            let found = try index.search(queries: queries, adding: sums, count: 30)
+            for query in 0..<count {
+                let expected = all[query].map { ScoredIndex(index: $0.index, score: $0.score + sums[query, $0.index]) }
+                    .sorted { ($1.score, $0.index) < ($0.score, $1.index) }
+                #expect(Array(found[query]) == Array(expected.prefix(30)))
+            }
+        }
+    }
+
     @Test func equalRowsAreRankedByIndex() throws {
         let rows = Matrix(rows: 500, columns: 3, values: (0..<1_500).map { $0 < 1_497 ? 0.1 : 0.2 })
         let index = VectorIndex(try VectorRows(rows))

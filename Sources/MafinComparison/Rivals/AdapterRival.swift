@@ -117,7 +117,11 @@ public struct AdapterRival: Rival {
         choices["strength"] = .number(Double(adapter.strength))
         choices["temperatureQueries"] = .integer(Int64(fittedQueries))
         choices["parameters"] = .integer(Int64(adapter.parameterCount))
-        let rival = FittedRival(name: name, system: system(adapter, base), development: value, choices: choices)
+        let source = AdapterSource(adapter, mapsDocuments: sides == .both, name: SourceName(rawValue: name))
+        let sum = try SourceSystem(
+            source, queries: SourceQueries(blackBox: base.queries),
+            documents: SourceDocuments(blackBox: base.documents))
+        let rival = FittedRival(name: name, system: sum, development: value, choices: choices)
         return (rival, adapter)
     }
 

@@ -183,41 +183,44 @@ private struct CandidateLists {
     }
 }
 
-/// The best weighted sum (``Composition``) of the given systems, of each embedding with documents moved by NUDGE-N, and
-/// of query memories over each embedding.
+/// The best weighted sum (``Composition``) of the black box, of its documents moved by NUDGE-N, of query memories, and of
+/// other systems.
 public struct BestComposition: Rival {
     /// Its name in tables and JSON.
     public let name: String
-    /// Embeddings by name.
-    public let embeddings: [(name: String, vectors: VectorSystem)]
+    /// The black box's vectors.
+    public let blackBox: VectorSystem
     /// Systems without vectors, such as BM25, by name.
     public let others: [(name: String, system: any RankingSystem)]
-    /// Values of τ and ν of the query memories. Several of them may get weight. They use near or also far queries, and
-    /// divide the weight of a query among its answers or not.
-    public var memories: [(bandwidth: Float, sharing: Double)] = [
-        (0.03, 0.5), (0.05, 0), (0.05, 0.5), (0.1, 0), (0.1, 0.5),
-    ]
-
-    /// A composition of embeddings and other systems.
-    public init(
-        embeddings: [(name: String, vectors: VectorSystem)], others: [(name: String, system: any RankingSystem)] = [],
-        name: String = "composition"
-    ) {
-        precondition(!embeddings.isEmpty || !others.isEmpty, "a composition of nothing")
-        self.embeddings = embeddings
-        self.others = others
-        self.name = name
+    /// The query memories. Several of them may get weight. They use near or also far queries, and divide the weight of a
+    /// query among its answers or not.
+    public var memories: [RememberedQueries] = [(0.03, 0.5), (0.05, 0), (0.05, 0.5), (0.1, 0), (0.1, 0.5)].map {
+        RememberedQueries(bandwidth: $0, sharing: $1)
     }
 
-    /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn.
+    /// A composition of a black box and other systems.
+    public init(
+        _ blackBox: VectorSystem, others: [(name: String, system: any RankingSystem)] = [],
+        name: String = "composition-stepwise"
+    ) {
+        (self.blackBox, self.others, self.name) = (blackBox, others, name)
+    }
+
+    /// See ``Rival/fit(to:seed:isCancelled:)``; nothing is drawn. The sources remember the training queries.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
-        var parts = others
-        for (embedding, vectors) in embeddings {
-            let unit = try vectors.normalized()
-            parts.append((embedding, vectors))
-            let moved = try NudgeN(unit, steps: Self.steps, criterion: nil).fit(
-                to: data, seed: seed, isCancelled: isCancelled)
-            parts.append(("\(embedding)+nudge-n", moved.system))
+        let moved = try NudgeN(blackBox, steps: Self.steps, criterion: nil).fit(
+            to: data, seed: seed, isCancelled: isCancelled)
+        var parts = others + [("black-box", blackBox), ("nudge-n", moved.system)]
+        let rows = Dictionary(uniqueKeysWithValues: data.documents.ids.enumerated().map { ($1, $0) })
+        let queries = data.queries
+        for memory in memories {
+            let scorer = try BatchScorer(
+                memory.source(rememberingLabelsOf: data.index.trainQueries, in: data), documents: data.documents,
+                rows: rows)
+            let system = ScoreFunction(documentCount: data.index.documentCount) {
+                try scorer.scores(queries.selecting(rows: $0))
+            }
+            parts.append(("memory τ=\(memory.bandwidth) ν=\(memory.sharing)", system))
         }
         return try Composition(parts, name: name).fit(to: data, seed: seed, isCancelled: isCancelled)
     }

@@ -13,7 +13,7 @@ public struct ConvexFusion: Rival {
     /// Both systems by name. The second has the weight w.
     public let systems: [(name: String, system: any RankingSystem)]
     /// Normalisations that are tried.
-    public let normalizations: [ScoreNormalization]
+    public let normalizations = ScoreNormalization.allCases
     /// Values of w that are tried, ascending. Of equally good values the smallest wins.
     public var weights = standardWeights
 
@@ -23,12 +23,10 @@ public struct ConvexFusion: Rival {
     /// A fusion of two systems.
     public init(
         _ first: (name: String, system: any RankingSystem), _ second: (name: String, system: any RankingSystem),
-        name: String, normalizations: [ScoreNormalization] = ScoreNormalization.allCases
+        name: String
     ) {
-        precondition(!normalizations.isEmpty, "nothing to choose from")
         self.name = name
         systems = [first, second]
-        self.normalizations = normalizations
     }
 
     /// See ``Rival/fit(to:seed:isCancelled:)``. Nothing is random.

@@ -46,7 +46,7 @@ public struct NudgeN: Rival {
     ///   queries per step.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         let base = try base.normalized()
-        let paths = GreatCirclePaths(data.index, base: base)
+        let paths = GreatCirclePaths(data.index.trainQueries, labels: data.index.labels, base: base)
         let metric = criterion ?? data.metric
         let values = try data.developments(of: base, variants: steps.count, metric: metric) {
             queries, scores, measure in
@@ -57,9 +57,9 @@ public struct NudgeN: Rival {
             }
         }
         let best = values.indices.max { values[$0] < values[$1] } ?? 0
-        let system = VectorSystem(queries: base.queries, documents: paths.documents(step: steps[best]))
-        return FittedRival(
-            name: name, system: system, development: try data.development(of: system),
+        let source = paths.source(step: steps[best], ids: data.documents.ids, name: SourceName(rawValue: name))
+        return try FittedRival(
+            source, base: base, data: data,
             choices: [
                 "gamma": .number(steps[best]), "chosenBy": .text(metric.description),
                 "movedDocuments": .integer(Int64(paths.moved.count)),
@@ -67,7 +67,21 @@ public struct NudgeN: Rival {
     }
 }
 
-/// The great circles along which documents move toward the sums of their training queries.
+extension FittedRival {
+    /// Documents that were moved by labels. Where none had moved them, they would have the vectors of `base`.
+    fileprivate init(
+        _ source: MovedDocuments, base: VectorSystem, data: RivalData, choices: [String: ManifestValue]
+    ) throws {
+        let sum = try SourceSystem(
+            source, queries: SourceQueries(blackBox: base.queries),
+            documents: SourceDocuments(ids: data.documents.ids, blackBox: base.documents))
+        self.init(
+            name: source.name.rawValue, sum: sum, development: try data.development(of: sum, forgettingTo: base),
+            choices: choices)
+    }
+}
+
+/// The great circles along which documents move toward the sums of the queries that they answer.
 struct GreatCirclePaths: Sendable {
     let moved: [Int]
     /// Unit vectors orthogonal to each moved document, in the direction of the movement, `(moved, columns)`.
@@ -76,8 +90,8 @@ struct GreatCirclePaths: Sendable {
     private let ends: [Float]
     private let base: Matrix
 
-    init(_ index: TrainingIndex, base: VectorSystem) {
-        let sums = QuerySums(index, queryVectors: base.queries)
+    init(_ queries: [Int], labels: [[Judgement]], base: VectorSystem) {
+        let sums = QuerySums(queries, labels: labels, queryVectors: base.queries)
         let columns = base.documents.columns
         var moved: [Int] = []
         var tangents: [Float] = []
@@ -111,18 +125,18 @@ struct GreatCirclePaths: Sendable {
         return ends.map { (cos(min(angle, $0)), sin(min(angle, $0))) }
     }
 
-    func documents(step: Double) -> Matrix {
-        var result = base
-        let columns = base.columns
+    /// The moved documents for a step of γ.
+    /// - Parameter ids: one per document.
+    func source(step: Double, ids: [String], name: SourceName) -> MovedDocuments {
+        var result = base.selecting(rows: moved)
         let turns = turns(step: step)
-        for (row, document) in moved.enumerated() {
+        result.forEachRow { row, vector in
             let (cosine, sine) = turns[row]
-            for column in 0..<columns {
-                result.values[document * columns + column] =
-                    cosine * base.values[document * columns + column] + sine * tangents.values[row * columns + column]
+            tangents.row(row).withUnsafeBufferPointer { tangent in
+                for column in vector.indices { vector[column] = cosine * vector[column] + sine * tangent[column] }
             }
         }
-        return result
+        return MovedDocuments(ids: moved.map { ids[$0] }, vectors: result, name: name)
     }
 
     /// Scores for a step of γ, computed without the moved vectors: the score of a moved document is
@@ -168,7 +182,7 @@ public struct NudgeM: Rival {
     /// - Complexity: O(answers of development queries × documents), plus two matrix products.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         let base = try base.normalized()
-        let sums = QuerySums(data.index, queryVectors: base.queries)
+        let sums = QuerySums(data.index.trainQueries, labels: data.index.labels, queryVectors: base.queries)
         let directions = sums.rows.normalizedRows().matrix
         var intervals: [ClosedRange<Float>] = []
         try base.forEachBlock(of: data.index.devQueries) { range, scores in
@@ -192,13 +206,15 @@ public struct NudgeM: Rival {
             intervals += found.joined()
         }
         let step = Self.mostCovered(intervals)
-        var documents = base.documents
-        for (row, document) in sums.documents.enumerated() {
-            for column in 0..<documents.columns { documents[document, column] += step * directions[row, column] }
+        var moved = base.documents.selecting(rows: sums.documents)
+        for row in 0..<moved.rows {
+            for column in 0..<moved.columns { moved[row, column] += step * directions[row, column] }
         }
-        let system = VectorSystem(queries: base.queries, documents: documents)
-        return FittedRival(
-            name: name, system: system, development: try data.development(of: system),
+        let ids = data.documents.ids
+        return try FittedRival(
+            MovedDocuments(
+                ids: sums.documents.map { ids[$0] }, vectors: moved, name: SourceName(rawValue: name)), base: base,
+            data: data,
             choices: [
                 "gamma": .number(Double(step)), "chosenBy": .text("answers at rank 1"),
                 "movedDocuments": .integer(Int64(sums.documents.count)),
@@ -248,21 +264,29 @@ public struct NudgeM: Rival {
     }
 }
 
-/// For each document that answers training queries, the sum of these queries' vectors. NUDGE moves the document in this
+/// For each document that answers some queries, the sum of these queries' vectors. NUDGE moves the document in this
 /// direction.
 struct QuerySums: Sendable {
-    /// Documents that answer a training query, ascending.
+    /// Documents that answer a query, ascending.
     let documents: [Int]
-    /// `Σ q` over the training queries that each document answers, one row per document in ``documents``. Grades are
+    /// `Σ q` over the queries that each document answers, one row per document in ``documents``. Grades are
     /// ignored.
     let rows: Matrix
 
-    /// - Parameter queryVectors: one row per query of the table.
-    init(_ index: TrainingIndex, queryVectors: Matrix) {
-        let documents = index.queriesOfDocument.indices.filter { !index.queriesOfDocument[$0].isEmpty }
+    /// - Parameters:
+    ///   - queries: rows of the table.
+    ///   - labels: one list per query of the table.
+    ///   - queryVectors: one row per query of the table.
+    init(_ queries: [Int], labels: [[Judgement]], queryVectors: Matrix) {
+        var answered: [Int: [Int]] = [:]
+        for query in queries {
+            for answer in labels[query] { answered[answer.column, default: []].append(query) }
+        }
+        let documents = answered.keys.sorted()
+        let queriesOfDocument = documents.map { answered[$0] ?? [] }
         var sums = Matrix(rows: documents.count, columns: queryVectors.columns)
         sums.forEachRow(grain: 16) { row, sum in
-            for query in index.queriesOfDocument[documents[row]] {
+            for query in queriesOfDocument[row] {
                 queryVectors.row(query).withUnsafeBufferPointer { query in
                     for column in sum.indices { sum[column] += query[column] }
                 }

@@ -6,13 +6,13 @@ import MafinRetrieval
 /// A method that improves a ranking with labels, without training an encoder. It is compared with trained encoders on
 /// the same labels.
 ///
-/// It learns from the training queries and makes every choice on the development queries. It sees no other labels. The
-/// same data and seed give the same system.
+/// It learns from the labels of the training and development queries, and sees no others. Choices are made on the
+/// development queries, or by cross-fitting. The same data and seed give the same system.
 public protocol Rival: Sendable {
     /// Its name in tables and JSON.
     var name: String { get }
 
-    /// Learns from the training queries and chooses on dev.
+    /// Learns and chooses.
     /// - Parameter seed: the seed of everything random.
     /// - Throws: `CancellationError` when cancelled; ``TrainingError`` and ``CombinationError`` for data that it cannot learn from.
     func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival
@@ -31,18 +31,55 @@ public struct FittedRival: Sendable {
     public let name: String
     /// The system that ranks.
     public let system: any RankingSystem
-    /// The metric on the development queries. Choices were made on them, so the figure is slightly too high.
+    /// The same system as a sum of sources, which can be stored and served anywhere; `nil` for a system that is none,
+    /// such as one that normalises scores for each query.
+    public let sum: SourceSystem?
+    /// The metric on the development queries: ``developmentKnown`` and ``developmentNew``, weighted by
+    /// ``RivalData/newDocuments``. If choices were made on these queries, the figure is slightly too high.
     public let development: Double
-    /// What was chosen on dev, by name.
+    /// The metric on the development queries as they are.
+    public let developmentKnown: Double
+    /// The same if no label had named the answers of these queries. Equal to ``developmentKnown`` for a system that
+    /// remembers no documents.
+    public let developmentNew: Double
+    /// What was chosen, by name.
     public let choices: [String: ManifestValue]
 
-    /// A rival from its parts.
+    /// A rival that remembers no documents.
     public init(name: String, system: any RankingSystem, development: Double, choices: [String: ManifestValue] = [:]) {
-        self.name = name
-        self.system = system
-        self.development = development
-        self.choices = choices
+        (self.name, self.system, self.choices) = (name, system, choices)
+        sum = system as? SourceSystem
+        (self.development, developmentKnown, developmentNew) = (development, development, development)
     }
+
+    /// A rival that remembers documents.
+    public init(
+        name: String, sum: SourceSystem, development: DevelopmentValues, choices: [String: ManifestValue] = [:]
+    ) {
+        (self.name, system, self.sum, self.choices) = (name, sum, sum, choices)
+        (developmentKnown, developmentNew) = (development.known, development.new)
+        self.development = development.mean
+    }
+
+    /// One source alone, which remembers no documents.
+    /// - Throws: `CombinationError` for vectors that cannot be used.
+    init(_ source: any ScoreSource, name: String, data: RivalData, choices: [String: ManifestValue] = [:]) throws {
+        let system = try SourceSystem(source, queries: data.queries, documents: data.documents)
+        self.init(name: name, system: system, development: try data.development(of: system), choices: choices)
+    }
+}
+
+/// A metric on the development queries, for documents that labels have named and for others.
+public struct DevelopmentValues: Sendable, Hashable {
+    /// The queries as they are.
+    public var known: Double
+    /// As if no label had named the answers.
+    public var new: Double
+    /// The weight of ``new`` in ``mean``.
+    public var newDocuments: Double
+
+    /// `(1 − ρ) · known + ρ · new`.
+    public var mean: Double { (1 - newDocuments) * known + newDocuments * new }
 }
 
 /// A system that has nothing to learn or choose, such as reciprocal rank fusion, as a rival.
@@ -61,64 +98,5 @@ public struct UntunedRival: Rival {
     /// See ``Rival/fit(to:seed:isCancelled:)``. Only measures the system on dev.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         FittedRival(name: name, system: system, development: try data.development(of: system))
-    }
-}
-
-/// The data that rivals learn from and choose on: labels by row, and a metric. It holds no texts and no vectors.
-public struct RivalData: Sendable {
-    /// The labels, and the split into training and development queries.
-    public let index: TrainingIndex
-    /// The metric by which choices on the development queries are made.
-    public let metric: Metric
-
-    /// - Parameter index: the index of the encoder's training, or one made only from labels.
-    /// - Throws: ``TrainingError/noQueries(list:reason:)`` if there are no development queries.
-    public init(index: TrainingIndex, metric: Metric = .nDCG(cutoff: 10)) throws {
-        guard !index.devQueries.isEmpty else {
-            throw TrainingError.noQueries(
-                list: "development queries", reason: "without them a rival cannot choose its settings")
-        }
-        self.index = index
-        self.metric = metric
-    }
-
-    /// Data from labels by row. All texts are assumed to differ.
-    /// - Parameter labels: for each query its judged documents. Grades of 0 and below are not relevant. Labels of
-    ///   queries that are neither for training nor for development are not used.
-    /// - Throws: ``TrainingError`` with the query or document that does not fit.
-    public init(
-        labels: [[Judgement]], documentCount: Int, trainQueries: [Int], devQueries: [Int],
-        metric: Metric = .nDCG(cutoff: 10)
-    ) throws {
-        try self.init(
-            index: TrainingIndex(
-                labels: labels, trainQueries: trainQueries, devQueries: devQueries,
-                queryLengths: [Int](repeating: 1, count: labels.count),
-                documentLengths: [Int](repeating: 1, count: documentCount)), metric: metric)
-    }
-
-    /// The mean of the metric over the development queries.
-    /// - Throws: whatever the system throws.
-    public func development(of system: any RankingSystem) throws -> Double {
-        try developments(of: system, variants: 1) { _, scores, measure in measure(0, scores) }[0]
-    }
-
-    /// The means of a metric over the development queries, one for each variant of a system.
-    /// - Parameters:
-    ///   - metric: the metric to compute; `nil`: ``metric``.
-    ///   - body: receives a block of queries with the system's scores, and passes the scores of each variant to
-    ///     `measure`.
-    func developments(
-        of system: any RankingSystem, variants count: Int, metric: Metric? = nil,
-        _ body: (_ queries: [Int], _ scores: Matrix, _ measure: (_ variant: Int, Matrix) -> Void) throws -> Void
-    ) throws -> [Double] {
-        let ranker = RelevantRanks(tieOrder: index.tieOrder, metric: metric ?? self.metric)
-        var sums = [Double](repeating: 0, count: count)
-        try system.forEachBlock(of: index.devQueries) { range, scores in
-            let queries = Array(index.devQueries[range])
-            let judged = index.judged(queries)
-            try body(queries, scores) { sums[$0] += ranker.values(of: $1, judged: judged).reduce(0, +) }
-        }
-        return sums.map { $0 / Double(index.devQueries.count) }
     }
 }

@@ -3,18 +3,22 @@ import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
 
-/// The rivals of a comparison. They are built on the black box's vectors, and on a lexical system and joined vectors if
-/// these are given.
+/// The rivals of a comparison. They are built on the black box's vectors, and on BM25 and a trained encoder if these are
+/// given.
 public struct StandardRivals: Sendable {
-    /// The black box's vectors.
+    /// The black box's vectors, unit rows.
     public var blackBox: VectorSystem
-    /// BM25's scores of the same queries and documents.
-    public var lexical: (any RankingSystem)?
-    /// The joined vectors of a trained encoder.
+    /// BM25 alone, over the same queries and documents.
+    public var lexical: SourceSystem?
+    /// A trained encoder.
     public var joined: JoinedSystems?
+    /// See ``SourceFit/standardErrors``.
+    public var standardErrors = SourceFit.standardErrors
+    /// See ``SourceFit/level``.
+    public var level = SourceFit.level
 
     /// Rivals over the given systems.
-    public init(blackBox: VectorSystem, lexical: (any RankingSystem)? = nil, joined: JoinedSystems? = nil) {
+    public init(blackBox: VectorSystem, lexical: SourceSystem? = nil, joined: JoinedSystems? = nil) {
         self.blackBox = blackBox
         self.lexical = lexical
         self.joined = joined
@@ -24,19 +28,34 @@ public struct StandardRivals: Sendable {
     static let blackBoxName = ArtefactEvaluation.baseline
 
     /// All rivals, the cheapest first. On NFCorpus with two cores, each adapter takes 0.5 to 2.5 minutes, and all
-    /// others together take about ten seconds.
+    /// others together take less than a minute.
     public var rivals: [any Rival] {
-        func built(on vectors: VectorSystem, _ prefix: String = "") -> [any Rival] {
-            [
-                NudgeN(vectors, name: "\(prefix)nudge-n"), NudgeM(vectors, name: "\(prefix)nudge-m"),
+        var rivals: [any Rival] = []
+        if let lexical {
+            let systems: [any RankingSystem] = [blackBox, lexical]
+            rivals = [
+                UntunedRival(ReciprocalRankFusion(systems), name: "\(Self.blackBoxName)+bm25-rrf"),
+                ConvexFusion(
+                    (Self.blackBoxName, blackBox), ("bm25", lexical), name: "\(Self.blackBoxName)+bm25-convex"),
+                sum(vectors + lexical.sources, name: "\(Self.blackBoxName)+bm25"),
             ]
         }
-        var rivals = fusions(of: blackBox, named: Self.blackBoxName) + built(on: blackBox)
+        let remembering: [any RememberingSource] = RememberedQueries.standard + [RememberedByMoving()]
+        let words = lexical?.sources ?? []
+        rivals += [
+            NudgeN(blackBox), NudgeM(blackBox),
+            sum(vectors, remembering: RememberedQueries.standard, name: "query-memory"),
+            BestComposition(blackBox, others: lexical.map { [("bm25", $0)] } ?? []),
+            sum(vectors + words, remembering: remembering, name: "composition-without-encoder"),
+        ]
         if let joined {
-            rivals += fusions(of: joined.vectors, named: joined.name) + built(on: joined.vectors, "\(joined.name)+")
-            rivals.append(StandardRivals(blackBox: blackBox, lexical: lexical).composition)
+            let both = vectors + [LocalVectorSource(dimension: joined.local.documents.columns)]
+            if lexical != nil { rivals.append(sum(both + words, joined, name: "\(joined.name)+bm25")) }
+            rivals += [
+                sum(both, remembering: RememberedQueries.standard, joined, name: "\(joined.name)+query-memory"),
+                sum(both + words, remembering: remembering, joined, name: ComparedSystem.composition),
+            ]
         }
-        rivals.append(composition)
         let hidden = min(blackBox.queries.columns, Self.largestHiddenLayer)
         rivals += [
             AdapterRival(blackBox, sides: .query, name: "linear-adapter"),
@@ -50,21 +69,17 @@ public struct StandardRivals: Sendable {
     /// dimensions.
     static let largestHiddenLayer = 768
 
-    /// The best weighted sum of all these systems. Without joined vectors, it has only systems that need no trained
-    /// encoder.
-    public var composition: BestComposition {
-        var embeddings = [(name: Self.blackBoxName, vectors: blackBox)]
-        if let joined { embeddings += [(joined.name, joined.vectors), ("\(joined.name)-local-half", joined.local)] }
-        return BestComposition(
-            embeddings: embeddings, others: lexical.map { [("bm25", $0)] } ?? [],
-            name: joined == nil ? "composition-without-encoder" : "composition")
-    }
+    private var vectors: [any ScoreSource] { [BlackBoxVectorSource(dimension: blackBox.documents.columns)] }
 
-    private func fusions(of system: any RankingSystem, named name: String) -> [any Rival] {
-        guard let lexical else { return [] }
-        return [
-            UntunedRival(ReciprocalRankFusion([system, lexical]), name: "\(name)+bm25-rrf"),
-            ConvexFusion((name, system), ("bm25", lexical), name: "\(name)+bm25"),
-        ]
+    /// - Parameter encoder: a trained encoder, if it takes part. Its scores of training queries are better than those of
+    ///   others, so weights are then fitted on dev.
+    private func sum(
+        _ sources: [any ScoreSource], remembering: [any RememberingSource] = [], _ encoder: JoinedSystems? = nil,
+        name: String
+    ) -> SourceFit {
+        var fit = SourceFit(
+            sources, remembering: remembering, local: encoder?.local, fitsTrainingQueries: encoder == nil, name: name)
+        (fit.standardErrors, fit.level) = (standardErrors, level)
+        return fit
     }
 }

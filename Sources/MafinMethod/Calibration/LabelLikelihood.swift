@@ -7,8 +7,8 @@ import MafinNumerics
 ///
 /// For one query let s_k be the scores of source k and P = softmax(Σ_k w_k s_k). The value is
 /// `−Σ_d Q_d log P_d = log Σ_d exp Σ_k w_k (s_k − E_Q[s_k])`, the gradient is `E_P[s_k] − E_Q[s_k]`, and the Hessian is
-/// the covariance of the scores under P. All are means over queries, in double precision. Rows are added in their
-/// order, so the number of threads does not change a bit of the result.
+/// the covariance of the scores under P. All are weighted means over queries, in double precision. Rows are added in
+/// their order, so the number of threads does not change a bit of the result.
 final class LabelLikelihood {
     private let blocks: ScoreBlocks
     private let labels: BlockLabels
@@ -16,7 +16,9 @@ final class LabelLikelihood {
     private var expected: [Double]
     /// For each row the entropy of Q.
     private var entropies: [Double]
-    /// Rows with a relevant candidate, ascending.
+    /// The weight of each row in the means.
+    let rowWeights: [Double]
+    /// Rows with a relevant candidate and a weight above 0, ascending.
     let rows: [Int]
     /// The function at weights of 0, where P is uniform.
     private(set) var uniform: Expansion
@@ -24,11 +26,17 @@ final class LabelLikelihood {
     private var rowsRead = 0
 
     /// Makes one pass over the scores.
-    init(blocks: ScoreBlocks, labels: BlockLabels, target: ListNet.Target) throws {
+    /// - Parameter rowWeights: one finite weight of at least 0 per row; `nil`: all count the same.
+    init(blocks: ScoreBlocks, labels: BlockLabels, target: ListNet.Target, rowWeights: [Double]? = nil) throws {
         precondition(labels.rows == blocks.rows, "labels of \(labels.rows) rows for \(blocks.rows) rows of scores")
         self.blocks = blocks
         self.labels = BlockLabels(relevant: labels.relevant, masked: labels.masked.map { $0.sorted() })
-        rows = labels.rowsWithLabels
+        let rowWeights = rowWeights ?? [Double](repeating: 1, count: labels.rows)
+        precondition(
+            rowWeights.count == labels.rows && rowWeights.allSatisfy { $0 >= 0 && $0.isFinite },
+            "\(labels.rows) rows need as many finite weights of at least 0")
+        self.rowWeights = rowWeights
+        rows = labels.rowsWithLabels.filter { rowWeights[$0] > 0 }
         guard !rows.isEmpty else { throw CalibrationError.noLabelledRow(rows: labels.rows) }
         let sources = blocks.sources.count
         expected = [Double](repeating: 0, count: labels.rows * sources)
@@ -46,9 +54,9 @@ final class LabelLikelihood {
             position += 1
             expected.replaceSubrange(row * sources..<(row + 1) * sources, with: means)
             entropies[row] = entropy
-            uniform.add(terms)
+            uniform.add(terms, weight: rowWeights[row])
         }
-        uniform.scale(by: 1 / Double(rows.count))
+        uniform.scale(by: 1 / weight(of: rows))
         rowsRead = rows.count
     }
 
@@ -56,13 +64,22 @@ final class LabelLikelihood {
     var passes: Int { (rowsRead + rows.count - 1) / rows.count }
 
     /// Mean entropy of Q over `rows`: the least that the function can be.
-    func labelEntropy(of rows: [Int]) -> Double { rows.reduce(0) { $0 + entropies[$1] } / Double(rows.count) }
+    func labelEntropy(of rows: [Int]) -> Double {
+        rows.reduce(0) { $0 + rowWeights[$1] * entropies[$1] } / weight(of: rows)
+    }
+
+    /// The sum of the weights of `rows`.
+    func weight(of rows: [Int]) -> Double { rows.reduce(0) { $0 + rowWeights[$1] } }
 
     /// The mean over `rows` at the given weights of `sources`. The other sources have weight 0.
     func evaluate(at weights: [Double], of sources: [Int], rows: [Int]) throws -> Expansion {
         var mean = Expansion.zero(variables: sources.count)
-        try forEachTerm(at: weights, of: sources, rows: rows) { mean.add($0) }
-        mean.scale(by: 1 / Double(rows.count))
+        var position = 0
+        try forEachTerm(at: weights, of: sources, rows: rows) {
+            mean.add($0, weight: rowWeights[rows[position]])
+            position += 1
+        }
+        mean.scale(by: 1 / weight(of: rows))
         return mean
     }
 
@@ -100,10 +117,10 @@ struct Expansion: Sendable {
             hessian: [Double](repeating: 0, count: variables * variables))
     }
 
-    mutating func add(_ other: Expansion) {
-        value += other.value
-        for index in gradient.indices { gradient[index] += other.gradient[index] }
-        for index in hessian.indices { hessian[index] += other.hessian[index] }
+    mutating func add(_ other: Expansion, weight: Double) {
+        value += weight * other.value
+        for index in gradient.indices { gradient[index] += weight * other.gradient[index] }
+        for index in hessian.indices { hessian[index] += weight * other.hessian[index] }
     }
 
     mutating func scale(by factor: Double) {

@@ -21,7 +21,7 @@ public struct WeightFit: Sendable, Codable, Hashable {
     /// Root mean square over the labelled queries of the standard deviation of each source's scores within a query, all
     /// candidates alike. A source whose scores do not differ within any query has 0.
     public let spreads: [Double]
-    /// Queries that had a relevant document.
+    /// Queries that had a relevant document and a weight above 0.
     public let labelledRows: Int
     /// Whether the bound holds the weights down, so that they would be larger without it.
     public let isAtBound: Bool
@@ -62,6 +62,8 @@ public struct WeightFit: Sendable, Codable, Hashable {
     ///   - blocks: the sources' scores of the queries. They are read once per iteration, about ten times in all.
     ///   - labels: one row per query. Columns are positions in the query's list of candidates. Masked columns are not
     ///     candidates. Rows without a relevant column are left out.
+    ///   - rowWeights: how much each row counts, at least 0; `nil`: all the same. A row of weight 2 counts as two equal
+    ///     rows, and one of weight 0 is left out. So a query can have several versions that count less each.
     ///   - target: how grades become label distributions.
     ///   - bound: above 0.
     ///   - start: where to begin, such as the weights of the last fit. It changes the time of the fit, not its result.
@@ -69,10 +71,11 @@ public struct WeightFit: Sendable, Codable, Hashable {
     ///   whatever the closure that computes the blocks throws.
     /// - Complexity: O(candidates · sources²) per pass, in double precision, on all threads. Memory: one block.
     public static func fit(
-        _ blocks: ScoreBlocks, labels: BlockLabels, target: ListNet.Target = .exponentialGain,
-        bound: Bound = .spread(100), startingAt start: [Double]? = nil
+        _ blocks: ScoreBlocks, labels: BlockLabels, rowWeights: [Double]? = nil,
+        target: ListNet.Target = .exponentialGain, bound: Bound = .spread(100), startingAt start: [Double]? = nil
     ) throws -> WeightFit {
-        let problem = try WeightProblem(blocks, labels: labels, target: target, bound: bound)
+        let problem = try WeightProblem(
+            blocks, labels: labels, rowWeights: rowWeights, target: target, bound: bound)
         let support = problem.varying
         var first: [Double]?
         if let start {
@@ -94,29 +97,43 @@ public struct WeightFit: Sendable, Codable, Hashable {
     /// what a source is worth.
     ///
     /// - Parameters:
-    ///   - blocks: see ``fit(_:labels:target:bound:startingAt:)``.
+    ///   - blocks: see ``fit(_:labels:rowWeights:target:bound:startingAt:)``.
+    ///   - rowWeights: see there.
     ///   - groups: one number per query. Queries of the same number stay in the same part, such as those that share a
     ///     document or a text; `nil`: each query is a group of its own.
     ///   - folds: the number of parts, at least 2. It is lower if there are fewer groups. If all labelled queries are one
-    ///     group, nothing can be selected, and the weights are those of ``fit(_:labels:target:bound:startingAt:)``.
+    ///     group, nothing can be selected, and the weights are those of ``fit(_:labels:rowWeights:target:bound:startingAt:)``.
     ///   - standardErrors: how many standard errors the loss may exceed the least by, at least 0. The fewer, the more
     ///     sources are kept.
-    /// - Throws: as ``fit(_:labels:target:bound:startingAt:)``.
+    /// - Throws: as ``fit(_:labels:rowWeights:target:bound:startingAt:)``.
     /// - Complexity: about 40 passes per fold.
     public static func select(
-        _ blocks: ScoreBlocks, labels: BlockLabels, groups: [Int]? = nil, folds: Int = 5,
-        standardErrors: Double = 1, target: ListNet.Target = .exponentialGain, bound: Bound = .spread(100)
+        _ blocks: ScoreBlocks, labels: BlockLabels, rowWeights: [Double]? = nil, groups: [Int]? = nil,
+        folds: Int = 5, standardErrors: Double = 1, target: ListNet.Target = .exponentialGain,
+        bound: Bound = .spread(100)
     ) throws -> WeightFit {
         precondition(folds >= 2, "cross-fitting over \(folds) folds")
         precondition(standardErrors >= 0, "\(standardErrors) standard errors")
         let groups = groups ?? Array(0..<labels.rows)
         precondition(groups.count == labels.rows, "\(groups.count) groups of \(labels.rows) queries")
-        let problem = try WeightProblem(blocks, labels: labels, target: target, bound: bound)
+        let problem = try WeightProblem(
+            blocks, labels: labels, rowWeights: rowWeights, target: target, bound: bound)
         guard let selection = try problem.select(groups: groups, folds: folds, standardErrors: standardErrors) else {
             return WeightFit(problem, try problem.fit(problem.varying), of: problem.varying, selection: nil)
         }
         return WeightFit(
             problem, try problem.fit(selection.support), of: selection.support, selection: selection.record)
+    }
+
+    /// Divides `rows` into at most `count` parts of about the same size. A group is never cut.
+    package static func parts(_ rows: [Int], groups: [Int], count: Int) -> [[Int]] {
+        let members = Dictionary(grouping: rows) { groups[$0] }.values.sorted { ($1.count, $0[0]) < ($0.count, $1[0]) }
+        var parts = [[Int]](repeating: [], count: min(count, members.count))
+        for group in members {
+            guard let smallest = parts.indices.min(by: { parts[$0].count < parts[$1].count }) else { break }
+            parts[smallest] += group
+        }
+        return parts.map { $0.sorted() }
     }
 
     private init(

@@ -10,9 +10,12 @@ struct WeightProblem {
     let varying: [Int]
     private let bound: WeightFit.Bound
 
-    init(_ blocks: ScoreBlocks, labels: BlockLabels, target: ListNet.Target, bound: WeightFit.Bound) throws {
+    init(
+        _ blocks: ScoreBlocks, labels: BlockLabels, rowWeights: [Double]?, target: ListNet.Target,
+        bound: WeightFit.Bound
+    ) throws {
         sources = blocks.sources
-        likelihood = try LabelLikelihood(blocks: blocks, labels: labels, target: target)
+        likelihood = try LabelLikelihood(blocks: blocks, labels: labels, target: target, rowWeights: rowWeights)
         let (count, variances) = (blocks.sources.count, likelihood.uniform.hessian)
         let spreads = (0..<count).map { variances[$0 * (count + 1)].squareRoot() }
         self.spreads = spreads
@@ -107,7 +110,7 @@ struct WeightProblem {
         groups: [Int], folds: Int, standardErrors: Double
     ) throws -> (support: [Int], record: WeightFit.Selection)? {
         let rows = likelihood.rows
-        let parts = Self.parts(rows, groups: groups, count: folds)
+        let parts = WeightFit.parts(rows, groups: groups, count: folds)
         guard parts.count > 1 else { return nil }
         let penalties = penalties
         // For each penalty the loss of each row by the weights of the other parts.
@@ -130,11 +133,15 @@ struct WeightProblem {
                 for (row, loss) in zip(part, held) { losses[index][row] = loss }
             }
         }
-        let means = losses.map { $0.reduce(0, +) / Double(rows.count) }
+        let weights = likelihood.rowWeights
+        let means = losses.map { losses in
+            rows.reduce(0) { $0 + weights[$1] * losses[$1] } / likelihood.weight(of: rows)
+        }
         guard let best = means.indices.min(by: { means[$0] < means[$1] }),
             let chosen = means.indices.first(where: { index in
                 let error = Self.standardError(
-                    rows.map { (groups[$0], losses[index][$0] - losses[best][$0]) }, mean: means[index] - means[best])
+                    rows.map { (groups[$0], weights[$0], losses[index][$0] - losses[best][$0]) },
+                    mean: means[index] - means[best])
                 return means[index] - means[best] <= standardErrors * error
             }), let point = try path(penalties.prefix(chosen + 1), rows: nil).last
         else { return nil }
@@ -144,24 +151,15 @@ struct WeightProblem {
         )
     }
 
-    /// Divides `rows` into at most `count` parts of about the same size. A group is never cut.
-    static func parts(_ rows: [Int], groups: [Int], count: Int) -> [[Int]] {
-        let members = Dictionary(grouping: rows) { groups[$0] }.values.sorted { ($1.count, $0[0]) < ($0.count, $1[0]) }
-        var parts = [[Int]](repeating: [], count: min(count, members.count))
-        for group in members {
-            guard let smallest = parts.indices.min(by: { parts[$0].count < parts[$1].count }) else { break }
-            parts[smallest] += group
-        }
-        return parts.map { $0.sorted() }
-    }
-
-    /// The standard error of the mean of `values`, which are independent between groups only.
-    private static func standardError(_ values: [(group: Int, value: Double)], mean: Double) -> Double {
+    /// The standard error of the weighted mean of `values`, which are independent between groups only.
+    private static func standardError(
+        _ values: [(group: Int, weight: Double, value: Double)], mean: Double
+    ) -> Double {
         var sums: [Int: Double] = [:]
-        for (group, value) in values { sums[group, default: 0] += value - mean }
+        for (group, weight, value) in values { sums[group, default: 0] += weight * (value - mean) }
         let count = Double(sums.count)
         // In the order of the groups, because the order of a dictionary changes the last digits of a sum.
         let squares = sums.sorted { $0.key < $1.key }.reduce(0) { $0 + $1.value * $1.value }
-        return (squares * count / (count - 1)).squareRoot() / Double(values.count)
+        return (squares * count / (count - 1)).squareRoot() / values.reduce(0) { $0 + $1.weight }
     }
 }

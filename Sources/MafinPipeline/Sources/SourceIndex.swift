@@ -73,11 +73,13 @@ package struct SourceIndex: Sendable {
         SourceIndex(self, vectors: vectors.map { VectorIndex(parts: $0.parts, isApproximated: true) })
     }
 
-    /// Prepares queries for all sources.
+    /// Prepares queries for all sources. A source whose vectors are missing can take no part in a ranking.
     /// - Throws: `CombinationError` for vectors that cannot be used.
     package func queries(_ inputs: SourceQueries) throws -> Queries {
         var rows: [SourceName: Matrix] = [:]
-        for case let source as any DenseSource in sources { rows[source.name] = try source.vectors(of: inputs) }
+        for case let source as any DenseSource in sources where inputs.has(source.queryInputs) {
+            rows[source.name] = try source.vectors(of: inputs)
+        }
         return Queries(inputs: inputs, rows: rows)
     }
 

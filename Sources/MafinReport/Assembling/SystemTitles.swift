@@ -12,11 +12,17 @@ enum SystemTitles {
         "concatenation": ("Concatenation", "untrained, λ = ½"),
         "concatenation-calibrated": ("Concatenation, calibrated", "untrained, λ fitted on dev"),
         "black-box+bm25-rrf": ("Black box + BM25 by ranks", "reciprocal rank fusion"),
-        "black-box+bm25": ("Black box + BM25", "convex fusion, weight chosen on dev"),
+        "black-box+bm25-convex": ("Black box + BM25, convex", "scores normalised per query, weight chosen on dev"),
+        "black-box+bm25": ("Black box + BM25", "a sum, weights by likelihood"),
         "nudge-n": ("NUDGE-N", "answer vectors moved toward their queries, on the unit sphere"),
         "nudge-m": ("NUDGE-M", "answer vectors moved toward their queries, all by one distance"),
         "query-memory": ("Query memory", "answers of similar training queries"),
-        "composition-without-encoder": ("Composition, no encoder", "the best weighted sum without a trained encoder"),
+        "composition-stepwise": (
+            "Composition, step by step", "a sum without encoder, weights chosen on dev one by one"
+        ),
+        "composition-without-encoder": (
+            "Composition, no encoder", "a sum of all but a trained encoder, weights by likelihood"
+        ),
         "linear-adapter": ("Linear adapter", "a map of query vectors"),
         "two-layer-adapter": ("Two-layer adapter", "a two-layer network over query vectors"),
         "linear-adapter-both": ("Linear adapter, both sides", "one map of query and document vectors"),
@@ -31,15 +37,12 @@ enum SystemTitles {
         "hybrid-mafin": ("Mafin, hybrid loss", "listwise and contrastive"),
         "mafin": ("Mafin", "trained beside the black box, calibrated"),
         ComparedSystem.composition: (
-            "Composition", "the best weighted sum of all systems, the trained encoder included"
+            "Composition", "a sum of all, the trained encoder included, weights by likelihood"
         ),
     ]
 
     private static let suffixes: [String: (title: String, summary: String)] = [
-        "bm25-rrf": ("+ BM25 by ranks", "reciprocal rank fusion"),
-        "bm25": ("+ BM25", "convex fusion, weight chosen on dev"),
-        "nudge-n": ("+ NUDGE-N", "joined answer vectors moved toward their queries"),
-        "nudge-m": ("+ NUDGE-M", "joined answer vectors moved toward their queries"),
+        "bm25": ("+ BM25", "a sum, weights by likelihood"),
         "query-memory": ("+ query memory", "answers of similar training queries"),
     ]
 

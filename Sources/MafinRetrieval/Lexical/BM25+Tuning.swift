@@ -27,8 +27,9 @@ extension BM25 {
             throw RetrievalError.noJudgedQueries(path: "the labels to choose BM25's k1 and b on")
         }
         var best: (system: BM25, value: Double)?
+        let statistics = LexicalStatistics(of: index)
         for (k1, b) in settings {
-            let system = BM25(index: index, k1: k1, b: b)
+            let system = BM25(index: index, k1: k1, b: b, statistics: statistics)
             let run = Run(
                 system.rankings(of: judged.map(\.text), count: 1_000), queryIds: judged.map(\.id),
                 documentIds: documentIds)

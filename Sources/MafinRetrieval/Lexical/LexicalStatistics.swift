@@ -4,7 +4,7 @@
 public struct LexicalStatistics: Sendable, Equatable {
     /// Number of documents.
     public let documentCount: Int
-    /// Mean number of terms of a document, at least 1.
+    /// Mean number of terms of a document, above 0.
     public let meanLength: Double
     /// The terms, each once. Their places are the columns of sparse vectors.
     public let terms: [String]
@@ -16,7 +16,8 @@ public struct LexicalStatistics: Sendable, Equatable {
     /// - Precondition: one frequency per term, and no term twice.
     public init(documentCount: Int, meanLength: Double, terms: [String], documentFrequencies: [Int]) {
         precondition(terms.count == documentFrequencies.count, "\(documentFrequencies.count) frequencies of terms")
-        (self.documentCount, self.meanLength) = (documentCount, max(1, meanLength))
+        precondition(meanLength > 0, "a mean length of \(meanLength)")
+        (self.documentCount, self.meanLength) = (documentCount, meanLength)
         (self.terms, self.documentFrequencies) = (terms, documentFrequencies)
         places = Dictionary(uniqueKeysWithValues: terms.enumerated().map { ($1, $0) })
     }

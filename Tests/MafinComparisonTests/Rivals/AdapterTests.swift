@@ -94,9 +94,10 @@ import Testing
         let after = try RivalFixture.figure(fitted.system, queries: world.testQueries, labels: world.labels)
         #expect(after > before + 0.03, "\(before) to \(after)")
         // The system ranks with the returned adapter.
-        let vectors = try #require(fitted.system as? VectorSystem)
-        #expect(differingElements(vectors.queries.values, adapter(world.system.queries).values) == 0)
-        let same = differingElements(vectors.documents.values, world.system.documents.values) == 0
+        let source = try #require(fitted.sum?.sources.first as? AdapterSource)
+        let (queries, documents) = (source.vectors(of: world.data.queries), source.vectors(of: world.data.documents))
+        #expect(differingElements(queries.values, adapter(world.system.queries).values) == 0)
+        let same = differingElements(documents.values, world.system.documents.values) == 0
         #expect(same == (sides == .query))
     }
 

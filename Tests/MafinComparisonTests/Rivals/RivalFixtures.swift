@@ -2,6 +2,7 @@ import Foundation
 import MafinComparison
 import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 
 /// Data that rivals are tested on.
@@ -38,12 +39,28 @@ enum RivalFixture {
             queries: Matrix(rows: queries, columns: width, values: queryRows).normalizedRows().matrix,
             documents: Matrix(rows: documents, columns: width, values: documentRows).normalizedRows().matrix)
         let (train, dev) = (queries / 2, queries * 3 / 4)
+        // The words tell the topic, and something of the document.
+        let documentTexts = topicOfDocument.enumerated().map { "topic\($1) item\($0 % 7)" }
+        let queryTexts = topicOfQuery.enumerated().map { "topic\($1) item\($0 % 5)" }
         return World(
             system: system,
             data: try RivalData(
-                labels: labels, documentCount: documents, trainQueries: Array(0..<train),
-                devQueries: Array(train..<dev)),
+                index: TrainingIndex(
+                    labels: labels, trainQueries: Array(0..<train), devQueries: Array(train..<dev),
+                    queryLengths: labels.map { _ in 1 }, documentLengths: documentTexts.map { _ in 1 }),
+                queries: SourceQueries(texts: queryTexts, blackBox: system.queries),
+                documents: SourceDocuments(
+                    ids: (0..<documents).map { "d\($0)" }, texts: documentTexts, blackBox: system.documents)),
             testQueries: Array(dev..<queries), labels: labels)
+    }
+
+    /// The nDCG@10 of a query, computed from sorted scores and not by the code under test.
+    static func figure(_ scores: [Float], _ labels: [Judgement]) -> Double {
+        let order = scores.indices.sorted { (scores[$1], $0) < (scores[$0], $1) }
+        let grades = Dictionary(uniqueKeysWithValues: labels.map { ($0.column, Int($0.grade)) })
+        return JudgedRanking(
+            grades: order.prefix(10).map { grades[$0] ?? 0 }, judgedGrades: Array(grades.values)
+        ).nDCG(cutoff: 10)
     }
 
     /// The mean nDCG@10 of a system, computed from whole sorted rankings and not by the code under test.

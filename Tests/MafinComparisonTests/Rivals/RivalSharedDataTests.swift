@@ -42,7 +42,13 @@ struct RivalSharedDataTests {
         }
         let (train, dev) = (try rows("train"), try rows("dev"))
         let data = try RivalData(
-            labels: labels, documentCount: collection.documents.count, trainQueries: train, devQueries: dev)
+            index: TrainingIndex(
+                labels: labels, trainQueries: train, devQueries: dev, queryLengths: labels.map { _ in 1 },
+                documentLengths: collection.documents.map { _ in 1 }),
+            queries: SourceQueries(texts: collection.queries.map(\.text), blackBox: vectors.queryVectors),
+            documents: SourceDocuments(
+                ids: collection.documentIds, texts: collection.documents.map(\.textForEncoding),
+                blackBox: vectors.documentVectors))
         let qrels = try collection.qrels(split: "test")
         let queries = collection.queries(judgedIn: qrels)
         func figures(_ system: any RankingSystem) throws -> (nDCG: Double, recall: Double) {
@@ -60,16 +66,17 @@ struct RivalSharedDataTests {
             #expect(abs(found.nDCG - nDCG) < 0.001 && abs(found.recall - recall) < 0.001, "\(rival.name): \(found)")
         }
         // Measured with other code for fusion (shared/vectors/README.md): .373 and .358.
-        let bm25 = BM25(texts: collection.documents.map(\.textForEncoding))
-        let texts = collection.queries.map(\.text)
-        let lexical = ScoreFunction(documentCount: collection.documents.count) { rows in
-            bm25.scores(of: rows.map { texts[$0] })
-        }
+        let words = LexicalSource(BM25Weighting(LexicalStatistics(of: InvertedIndex(texts: data.documents.texts))))
+        let lexical = try SourceSystem(words, queries: data.queries, documents: data.documents)
         let fused = try figures(
             ConvexFusion(("black-box", base), ("bm25", lexical), name: "fusion").fit(to: data).system)
         #expect(abs(fused.nDCG - 0.373) < 0.005 && abs(fused.recall - 0.358) < 0.005, "\(fused)")
         let composed = try figures(
-            BestComposition(embeddings: [("black-box", base)], others: [("bm25", lexical)]).fit(to: data).system)
+            BestComposition(base, others: [("bm25", lexical)]).fit(to: data).system)
         #expect(composed.nDCG > 0.42, "\(composed)")
+        // Measured with NumPy and SciPy: .374.
+        let sum = try SourceFit([BlackBoxVectorSource(dimension: base.documents.columns), words], name: "sum").fit(
+            to: data)
+        #expect(abs(try figures(sum.system).nDCG - 0.374) < 0.005)
     }
 }

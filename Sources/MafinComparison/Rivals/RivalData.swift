@@ -1,0 +1,148 @@
+import MafinMethod
+import MafinNumerics
+import MafinPipeline
+import MafinRetrieval
+
+/// The data that rivals learn from and choose on: labels by row, the queries and documents of these rows, and a metric.
+public struct RivalData: Sendable {
+    /// The labels, and the split into training and development queries.
+    public let index: TrainingIndex
+    /// The metric by which choices are made.
+    public let metric: Metric
+    /// All queries of the table, with what sources read of them.
+    public private(set) var queries: SourceQueries
+    /// All documents, with what sources read of them.
+    public private(set) var documents: SourceDocuments
+    /// ρ: the share of queries that are expected to be about documents that no label has named.
+    public let newDocuments: Double
+
+    /// ρ where nothing is known about it.
+    public static let standardNewDocuments = 0.25
+
+    /// - Parameters:
+    ///   - index: the index of the encoder's training, or one made only from labels.
+    ///   - queries: `nil`: queries without texts and vectors.
+    ///   - documents: `nil`: documents without texts and vectors, whose row numbers are their identifiers.
+    /// - Throws: ``TrainingError/noQueries(list:reason:)`` if there are no development queries.
+    public init(
+        index: TrainingIndex, metric: Metric = .nDCG(cutoff: 10), queries: SourceQueries? = nil,
+        documents: SourceDocuments? = nil, newDocuments: Double = standardNewDocuments
+    ) throws {
+        guard !index.devQueries.isEmpty else {
+            throw TrainingError.noQueries(
+                list: "development queries", reason: "without them a rival cannot choose its settings")
+        }
+        precondition((0...1).contains(newDocuments), "ρ = \(newDocuments)")
+        let documents = documents ?? SourceDocuments(ids: (0..<index.documentCount).map(String.init))
+        precondition(
+            documents.count == index.documentCount && documents.ids.count == documents.count,
+            "\(documents.count) documents with \(documents.ids.count) identifiers, and labels of \(index.documentCount)"
+        )
+        (self.index, self.metric, self.newDocuments) = (index, metric, newDocuments)
+        (self.queries, self.documents) = (queries ?? SourceQueries(), documents)
+    }
+
+    /// The data of a collection's training.
+    /// - Throws: ``TrainingError/noQueries(list:reason:)`` if there are no development queries.
+    public init(
+        _ training: CollectionTraining, metric: Metric, newDocuments: Double = standardNewDocuments
+    ) throws {
+        try self.init(
+            index: training.data.index, metric: metric,
+            queries: SourceQueries(
+                ids: training.queries.map(\.id), texts: training.queries.map(\.text),
+                blackBox: training.data.blackBoxQueries),
+            documents: SourceDocuments(
+                ids: training.collection.documentIds, texts: training.collection.documents.map(\.textForEncoding),
+                blackBox: training.data.blackBoxDocuments), newDocuments: newDocuments)
+    }
+
+    /// Data from labels by row. All texts are assumed to differ.
+    /// - Parameters:
+    ///   - labels: for each query its judged documents. Grades of 0 and below are not relevant. Labels of queries that
+    ///     are neither for training nor for development are not used.
+    ///   - vectors: the black box's unit rows of the same queries and documents.
+    /// - Throws: ``TrainingError`` with the query or document that does not fit.
+    public init(
+        labels: [[Judgement]], documentCount: Int, trainQueries: [Int], devQueries: [Int],
+        metric: Metric = .nDCG(cutoff: 10), vectors: VectorSystem? = nil,
+        newDocuments: Double = standardNewDocuments
+    ) throws {
+        try self.init(
+            index: TrainingIndex(
+                labels: labels, trainQueries: trainQueries, devQueries: devQueries,
+                queryLengths: [Int](repeating: 1, count: labels.count),
+                documentLengths: [Int](repeating: 1, count: documentCount)), metric: metric,
+            queries: vectors.map { SourceQueries(blackBox: $0.queries) },
+            documents: vectors.map {
+                SourceDocuments(ids: (0..<documentCount).map(String.init), blackBox: $0.documents)
+            }, newDocuments: newDocuments)
+    }
+
+    /// The same with a local encoder's vectors.
+    /// - Throws: `CombinationError` for vectors that cannot be used.
+    func adding(local: VectorSystem) throws -> RivalData {
+        var data = self
+        data.queries = SourceQueries(
+            ids: queries.ids, texts: queries.texts, blackBox: queries.blackBox,
+            local: try LocalForm.unit.prepare(checking: local.queries, ids: queries.ids))
+        data.documents = SourceDocuments(
+            ids: documents.ids, texts: documents.texts, blackBox: documents.blackBox,
+            local: try LocalForm.unit.prepare(checking: local.documents, ids: documents.ids))
+        return data
+    }
+
+    /// The black box's vectors.
+    /// - Precondition: they were given.
+    var blackBox: VectorSystem {
+        guard let queries = queries.blackBox, let documents = documents.blackBox else {
+            preconditionFailure("the black box's vectors are missing")
+        }
+        return VectorSystem(queries: queries, documents: documents)
+    }
+
+    /// The training and development queries, ascending.
+    var labelledQueries: [Int] { (index.trainQueries + index.devQueries).sorted() }
+
+    // MARK: Development
+
+    /// The mean of the metric over the development queries.
+    /// - Throws: whatever the system throws.
+    public func development(of system: any RankingSystem) throws -> Double {
+        try developments(of: system, variants: 1) { _, scores, measure in measure(0, scores) }[0]
+    }
+
+    /// The means of a metric over the development queries, one for each variant of a system.
+    /// - Parameters:
+    ///   - metric: the metric to compute; `nil`: ``metric``.
+    ///   - body: receives a block of queries with the system's scores, and passes the scores of each variant to
+    ///     `measure`.
+    func developments(
+        of system: any RankingSystem, variants count: Int, metric: Metric? = nil,
+        _ body: (_ queries: [Int], _ scores: Matrix, _ measure: (_ variant: Int, Matrix) -> Void) throws -> Void
+    ) throws -> [Double] {
+        let ranker = RelevantRanks(tieOrder: index.tieOrder, metric: metric ?? self.metric)
+        var sums = [Double](repeating: 0, count: count)
+        try system.forEachBlock(of: index.devQueries) { range, scores in
+            let queries = Array(index.devQueries[range])
+            let judged = index.judged(queries)
+            try body(queries, scores) { sums[$0] += ranker.values(of: $1, judged: judged).reduce(0, +) }
+        }
+        return sums.map { $0 / Double(index.devQueries.count) }
+    }
+
+    /// The mean of the metric over the development queries for a system that remembers documents.
+    /// - Parameter other: what the system would score a document that it does not remember.
+    func development(of system: any RankingSystem, forgettingTo other: any RankingSystem) throws -> DevelopmentValues {
+        let values = try developments(of: system, variants: 2) { queries, scores, measure in
+            measure(0, scores)
+            let unknown = try other.scores(queries: queries)
+            var forgotten = scores
+            for (row, query) in queries.enumerated() {
+                for answer in index.labels[query] { forgotten[row, answer.column] = unknown[row, answer.column] }
+            }
+            measure(1, forgotten)
+        }
+        return DevelopmentValues(known: values[0], new: values[1], newDocuments: newDocuments)
+    }
+}

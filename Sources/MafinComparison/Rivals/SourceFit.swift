@@ -1,0 +1,161 @@
+import MafinMethod
+import MafinNumerics
+import MafinPipeline
+import MafinRetrieval
+
+/// A weighted sum of sources, `s(q, d) = Σ_k w_k s_k(q, d)`, whose weights make labels most likely (``WeightFit``).
+///
+/// Sources that remember labels are fitted and measured on queries whose labels they have not seen, once as these queries
+/// are and once as if no label had named their answers (``HeldOutScores``). The two versions count `1 − ρ` and ρ, with ρ =
+/// ``RivalData/newDocuments``, in the fit and in ``FittedRival/development``.
+///
+/// No sum may be worse for new documents than the same sum without the sources that remember. If the metric of the second
+/// versions is, in a paired randomization test at ``level``, ρ is raised in the fit, and at last these sources are left out.
+///
+/// The value on dev is cross-fitted: each query is measured with weights that were fitted to other folds. Only which
+/// sources have a weight at all is chosen with all queries. The final sources remember all labels of train and dev.
+public struct SourceFit: Rival {
+    /// Its name in tables and JSON.
+    public let name: String
+    /// Sources that do not remember labels, such as the black box and BM25. At least one.
+    public let sources: [any ScoreSource]
+    /// Sources that do.
+    public let remembering: [any RememberingSource]
+    /// The local encoder's unit rows, if one of ``sources`` reads them.
+    public let local: VectorSystem?
+    /// Whether weights are fitted to the training queries too. Only if nothing in ``sources`` was trained on them.
+    public let fitsTrainingQueries: Bool
+    /// How many standard errors of the loss a smaller sum may cost; see ``WeightFit``.
+    public var standardErrors = standardErrors
+    /// The level of the test that new documents are not worse off. At 0 nothing is tested, and ρ in the fit alone weighs
+    /// what known documents gain against what new ones lose.
+    public var level = level
+
+    /// The standard errors of all sums.
+    package static let standardErrors = 0.5
+    /// The level of all sums.
+    package static let level = 0.05
+    /// ρ in further fits, where new documents would be worse off.
+    static let higherShares = [0.5, 0.75, 0.9]
+
+    /// A sum of the given sources.
+    public init(
+        _ sources: [any ScoreSource], remembering: [any RememberingSource] = [], local: VectorSystem? = nil,
+        fitsTrainingQueries: Bool = true, name: String
+    ) {
+        precondition(!sources.isEmpty, "a sum without a source that scores all documents")
+        (self.sources, self.remembering, self.local) = (sources, remembering, local)
+        (self.fitsTrainingQueries, self.name) = (fitsTrainingQueries, name)
+    }
+
+    /// See ``Rival/fit(to:seed:isCancelled:)``. The seed draws queries, if the scores of all would take too much memory.
+    /// - Complexity: about 300 passes over at most 128 MiB of scores, and the scores of the development queries by all
+    ///   sources.
+    public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
+        let data = try local.map(data.adding) ?? data
+        let capacity = SourceProblem.capacity(
+            sources: sources.count + remembering.count, versions: remembering.isEmpty ? 1 : 2,
+            documents: data.index.documentCount)
+        let fitted = sample(data, capacity: capacity, seed: seed)
+        let held = try HeldOutScores(
+            sources, remembering: remembering, data: data, queries: fitted.union(data.index.devQueries).sorted(),
+            isCancelled: isCancelled)
+        let problem = try SourceProblem(
+            held, queries: held.folds.map { $0.filter(fitted.contains) }, isCancelled: isCancelled)
+
+        var sum = try Candidate(held, problem, among: Array(held.fixed), standardErrors, isCancelled)
+        var choices: [String: ManifestValue] = ["fittedQueries": .integer(Int64(problem.queryCount))]
+        if !remembering.isEmpty {
+            choices["newDocuments"] = .number(data.newDocuments)
+            let guarded = try remembered(beside: sum, held, problem, isCancelled)
+            if let guarded {
+                sum = guarded
+                if guarded.share != data.newDocuments { choices["newDocumentsInFit"] = .number(guarded.share) }
+            } else {
+                choices["remembering"] = .text("left out: worse for new documents")
+            }
+        }
+
+        let weights = try problem.weights(of: sum.sources, newDocuments: sum.share).map(Float.init)
+        let used = weights.indices.filter { weights[$0] > 0 }
+        let labelled = data.labelledQueries
+        let chosen = try used.map { position in
+            held.fixed.contains(position)
+                ? sources[position]
+                : try remembering[position - sources.count].source(rememberingLabelsOf: labelled, in: data)
+        }
+        choices["weights"] = .record(
+            Dictionary(uniqueKeysWithValues: used.map { (held.names[$0].rawValue, .number(Double(weights[$0]))) }))
+        return FittedRival(
+            name: name,
+            sum: try SourceSystem(
+                chosen, weights: SourceWeights(used.map { (held.names[$0], weights[$0]) }), queries: data.queries,
+                documents: data.documents), development: sum.development(held), choices: choices)
+    }
+
+    /// The sum with the sources that remember, with the least ρ at which it is not worse for new documents; `nil` if it
+    /// always is.
+    private func remembered(
+        beside plain: Candidate, _ held: HeldOutScores, _ problem: SourceProblem, _ isCancelled: () -> Bool
+    ) throws -> Candidate? {
+        let own = held.data.newDocuments
+        var sum = try Candidate(held, problem, among: Array(held.names.indices), standardErrors, isCancelled)
+        for share in [own] + Self.higherShares.filter({ $0 > own }) {
+            if share != own { sum = try Candidate(held, problem, sum.sources, share, isCancelled) }
+            let differences = zip(sum.values.new, plain.values.new).map { $0 - $1 }
+            let isWorse =
+                differences.reduce(0, +) < 0 && PairedRandomizationTest().pValue(of: differences) < level
+            if !isWorse { return sum }
+        }
+        return nil
+    }
+
+    /// The queries that weights are fitted to: all, or a sample that has as many of dev as of train, if possible.
+    func sample(_ data: RivalData, capacity: Int, seed: UInt64) -> Set<Int> {
+        let (dev, train) = (data.index.devQueries, fitsTrainingQueries ? data.index.trainQueries : [])
+        guard dev.count + train.count > capacity else { return Set(dev + train) }
+        var generator = RandomGenerator(seed: RandomGenerator.mix(seed))
+        let fromDev = min(dev.count, max(capacity / 2, capacity - train.count))
+        return Set(
+            dev.shuffled(using: &generator).prefix(fromDev)
+                + train.shuffled(using: &generator).prefix(capacity - fromDev))
+    }
+
+    /// Some sources, and what their sum is worth on queries that did not fit its weights.
+    private struct Candidate {
+        let sources: [Int]
+        /// ρ in the fit.
+        let share: Double
+        let values: HeldOutScores.Values
+
+        /// The sources that are selected among `candidates`.
+        init(
+            _ held: HeldOutScores, _ problem: SourceProblem, among candidates: [Int], _ standardErrors: Double,
+            _ isCancelled: () -> Bool
+        ) throws {
+            let share = held.data.newDocuments
+            let selected = try problem.select(
+                among: candidates, newDocuments: share, standardErrors: standardErrors)
+            try self.init(held, problem, selected, share, isCancelled)
+        }
+
+        init(
+            _ held: HeldOutScores, _ problem: SourceProblem, _ sources: [Int], _ share: Double,
+            _ isCancelled: () -> Bool
+        ) throws {
+            (self.sources, self.share) = (sources, share)
+            values = try held.values(
+                weights: held.folds.indices.map {
+                    try problem.weights(of: sources, newDocuments: share, without: $0)
+                }, isCancelled: isCancelled)
+        }
+
+        func development(_ held: HeldOutScores) -> DevelopmentValues {
+            let isDev = Set(held.data.index.devQueries)
+            let rows = held.queries.enumerated().filter { isDev.contains($0.element) }.map(\.offset)
+            func mean(_ values: [Double]) -> Double { rows.reduce(0) { $0 + values[$1] } / Double(rows.count) }
+            return DevelopmentValues(
+                known: mean(values.known), new: mean(values.new), newDocuments: held.data.newDocuments)
+        }
+    }
+}

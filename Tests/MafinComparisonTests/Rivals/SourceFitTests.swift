@@ -1,0 +1,282 @@
+import Foundation
+import MafinMethod
+import MafinNumerics
+import MafinRetrieval
+import MafinTestSupport
+import Testing
+
+@testable import MafinComparison
+@testable import MafinPipeline
+
+/// Sums of sources whose weights are fitted to labels that the sources have not seen.
+@Suite struct SourceFitTests {
+    private static func blackBox(_ data: RivalData) -> BlackBoxVectorSource {
+        BlackBoxVectorSource(dimension: data.blackBox.documents.columns)
+    }
+
+    private static func words(_ data: RivalData) -> LexicalSource {
+        LexicalSource(BM25Weighting(LexicalStatistics(of: InvertedIndex(texts: data.documents.texts))))
+    }
+
+    private static func never() -> Bool { false }
+
+    /// The formula of a query memory in double precision.
+    private static func memory(
+        _ world: RivalFixture.World, query: Int, knowing known: [Int], bandwidth: Double
+    ) -> [Double] {
+        var sums = [Double](repeating: 0, count: world.system.documentCount)
+        for other in known {
+            let cosine = zip(world.system.queries.row(query), world.system.queries.row(other))
+                .reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+            for answer in world.labels[other] {
+                sums[answer.column] +=
+                    exp((cosine - 1) / bandwidth) / Double(world.labels[other].count).squareRoot()
+            }
+        }
+        return sums
+    }
+
+    @Test func scoresOfManyQueriesAreThoseOfTheFormulaAndOfTheIndex() throws {
+        let world = try RivalFixture.world(documents: 20, queries: 30)
+        let data = world.data
+        let rows = Dictionary(uniqueKeysWithValues: data.documents.ids.enumerated().map { ($1, $0) })
+        let asked = [25, 2]
+        for recipe in [RememberedQueries(bandwidth: 0.3), RememberedByMoving()] as [any RememberingSource] {
+            let source = try recipe.source(rememberingLabelsOf: data.index.trainQueries, in: data)
+            #expect(source.name == recipe.name)
+            let found = try BatchScorer(source, documents: data.documents, rows: rows)
+                .scores(data.queries.selecting(rows: asked))
+            let index = try SourceSystem(source, queries: data.queries, documents: data.documents)
+            #expect(largestDifference(found.values, index.scores(queries: asked).values) < 1e-5)
+            guard recipe is RememberedQueries else { continue }
+            for (row, query) in asked.enumerated() {
+                let expected = Self.memory(world, query: query, knowing: data.index.trainQueries, bandwidth: 0.3)
+                #expect(largestDifference(found.row(row), expected) < 1e-5)
+            }
+        }
+        // Nothing to remember.
+        let empty = RememberedQueries(bandwidth: 0.3).source(rememberingLabelsOf: [], in: data)
+        let silent = try BatchScorer(empty, documents: data.documents, rows: rows).scores(data.queries)
+        #expect(silent.rows == 30 && silent.values.allSatisfy { $0 == 0 })
+    }
+
+    /// Each query against a memory of the other folds, once as it is and once without its own answers.
+    @Test func heldOutQueriesAreMeasuredTwice() throws {
+        let world = try RivalFixture.world(documents: 30, queries: 60)
+        let data = world.data
+        let labelled = data.labelledQueries
+        let held = try HeldOutScores(
+            [Self.blackBox(data)], remembering: [RememberedQueries(bandwidth: 0.3), RememberedByMoving()], data: data,
+            queries: labelled, isCancelled: Self.never)
+        #expect(held.folds.count == 5 && held.queries.sorted() == labelled && held.names.count == 3)
+        let weights = [1, 0.3, 0.5]
+        let values = try held.values(weights: held.folds.map { _ in weights }, isCancelled: Self.never)
+        for (position, query) in held.queries.enumerated() {
+            let fold = try #require(held.folds.firstIndex { $0.contains(query) })
+            let others = labelled.filter { !held.folds[fold].contains($0) }
+            let remembered = Self.memory(world, query: query, knowing: others, bandwidth: 0.3)
+            let moved = RememberedByMoving().source(rememberingLabelsOf: others, in: data)
+            let system = try SourceSystem(moved, queries: data.queries, documents: data.documents)
+            let (still, shifted) = (world.system.scores(queries: [query]), system.scores(queries: [query]))
+            let known = (0..<30).map { Float(Double(still[0, $0]) + 0.3 * remembered[$0]) + 0.5 * shifted[0, $0] }
+            var new = known
+            for answer in world.labels[query] { new[answer.column] = 1.5 * still[0, answer.column] }
+            #expect(abs(values.known[position] - RivalFixture.figure(known, world.labels[query])) < 1e-9)
+            #expect(abs(values.new[position] - RivalFixture.figure(new, world.labels[query])) < 1e-9)
+        }
+        #expect(values.known.reduce(0, +) > values.new.reduce(0, +) + 1)
+        // Without sources that remember both are the same.
+        let alone = try held.values(weights: held.folds.map { _ in [1, 0, 0] }, isCancelled: Self.never)
+        #expect(alone.known == alone.new)
+    }
+
+    @Test func queriesOfOneTextStayInOneFold() throws {
+        let world = try RivalFixture.world(queries: 60)
+        let index = world.data.index
+        let identities = (0..<60).map { $0 < 20 ? $0 / 4 : $0 }
+        let data = try RivalData(
+            index: TrainingIndex(
+                labels: world.labels, trainQueries: index.trainQueries, devQueries: index.devQueries,
+                queryLengths: index.queryLengths, documentLengths: index.documentLengths,
+                queryIdentities: identities), queries: world.data.queries, documents: world.data.documents)
+        let held = try HeldOutScores(
+            [Self.blackBox(data)], remembering: [], data: data, queries: data.labelledQueries, isCancelled: Self.never)
+        for identity in Set(identities) {
+            #expect(held.folds.count { $0.contains { identities[$0] == identity } } <= 1)
+        }
+    }
+
+    @Test func weightsAreThoseOfTheLikelihood() throws {
+        let world = try RivalFixture.world()
+        let data = world.data
+        let (blackBox, words) = (Self.blackBox(data), Self.words(data))
+        let fitted = try SourceFit([blackBox, words], name: "sum").fit(to: data)
+        let labelled = data.labelledQueries
+        let lexical = try SourceSystem(words, queries: data.queries, documents: data.documents)
+        let scores = [world.system.scores(queries: labelled), lexical.scores(queries: labelled)]
+        let labels = BlockLabels(relevant: labelled.map { world.labels[$0] })
+        let expected = try WeightFit.fit(
+            ScoreBlocks(sources: [.blackBox, .bm25], ScoreBlock(scores)), labels: labels)
+        let sum = try #require(fitted.sum)
+        #expect(sum.weights.sources == [.blackBox, .bm25])
+        for (mine, theirs) in zip(sum.weights.values, expected.weights) {
+            #expect(abs(Double(mine) - theirs) < 1e-4 * theirs)
+        }
+        #expect(fitted.choices["fittedQueries"] == .integer(Int64(labelled.count)))
+        #expect(fitted.developmentKnown == fitted.developmentNew && fitted.development == fitted.developmentKnown)
+        // The value on dev is cross-fitted, and close to that of the weights of all queries.
+        #expect(abs(fitted.development - (try data.development(of: sum))) < 0.02)
+        let direct = zip(scores[0].values, scores[1].values).map {
+            sum.weights.values[0] * $0 + sum.weights.values[1] * $1
+        }
+        #expect(largestDifference(sum.scores(queries: labelled).values, direct) < 1e-3)
+    }
+
+    @Test func trainedSourcesAreFittedOnDevAlone() throws {
+        let world = try RivalFixture.world()
+        let data = world.data
+        // What a source says of a training query changes nothing.
+        var changed = world.system.queries
+        for row in data.index.trainQueries {
+            for column in 0..<changed.columns { changed[row, column] = column == 0 ? 1 : 0 }
+        }
+        func weights(_ queries: Matrix) throws -> SourceWeights {
+            let local = VectorSystem(queries: queries, documents: world.system.documents)
+            let fit = SourceFit(
+                [LocalVectorSource(dimension: queries.columns), Self.words(data)], local: local,
+                fitsTrainingQueries: false, name: "sum")
+            let fitted = try fit.fit(to: data)
+            #expect(fitted.choices["fittedQueries"] == .integer(Int64(data.index.devQueries.count)))
+            return try #require(fitted.sum?.weights)
+        }
+        #expect(try weights(changed) == weights(world.system.queries))
+    }
+
+    /// Lists of the best of each source, so long that they hold all documents, are the whole corpus.
+    @Test func listsOfTheBestLeadToTheSameWeights() throws {
+        let world = try RivalFixture.world()
+        let data = world.data
+        let held = try HeldOutScores(
+            [Self.blackBox(data), Self.words(data)],
+            remembering: [RememberedQueries(bandwidth: 0.1), RememberedByMoving()], data: data,
+            queries: data.labelledQueries, isCancelled: Self.never)
+        func weights(fullCandidates: Int, depth: Int) throws -> [Double] {
+            try SourceProblem(
+                held, queries: held.folds, fullCandidates: fullCandidates, depth: depth, isCancelled: Self.never
+            ).weights(of: [0, 1, 2, 3], newDocuments: 0.25)
+        }
+        let full = try weights(fullCandidates: 60, depth: 5)
+        for (mine, theirs) in zip(try weights(fullCandidates: 0, depth: 60), full) {
+            #expect(abs(mine - theirs) < 1e-6 * max(1, theirs))
+        }
+        #expect(try weights(fullCandidates: 0, depth: 5) != full)
+    }
+
+    @Test func samplesHoldAsManyOfDevAsOfTrain() throws {
+        let world = try RivalFixture.world()
+        let data = world.data
+        let fit = SourceFit([Self.blackBox(data)], name: "sum")
+        let dev = Set(data.index.devQueries)
+        #expect(fit.sample(data, capacity: 90, seed: 1) == Set(data.labelledQueries))
+        let some = fit.sample(data, capacity: 20, seed: 1)
+        #expect(some.count == 20 && some.intersection(dev).count == 10)
+        #expect(some == fit.sample(data, capacity: 20, seed: 1) && some != fit.sample(data, capacity: 20, seed: 2))
+        let most = fit.sample(data, capacity: 80, seed: 1)
+        #expect(most.count == 80 && most.intersection(dev).count == 30)
+        // 60 documents, two sources, two versions, four bytes each.
+        #expect(SourceProblem.capacity(sources: 2, versions: 2, documents: 60) == SourceProblem.scoreBytes / 960)
+        #expect(
+            SourceProblem.capacity(sources: 2, versions: 1, documents: 1_000_000) == SourceProblem.scoreBytes / 16_000)
+    }
+
+    @Test func memoriesHelpWithDocumentsThatTheyKnow() throws {
+        let world = try RivalFixture.world(queries: 240)
+        let data = world.data
+        let plain = try SourceFit([Self.blackBox(data)], name: "plain").fit(to: data)
+        let fit = SourceFit(
+            [Self.blackBox(data)], remembering: RememberedQueries.standard + [RememberedByMoving()], name: "sum")
+        let fitted = try fit.fit(to: data)
+        let before = try RivalFixture.figure(plain.system, queries: world.testQueries, labels: world.labels)
+        let after = try RivalFixture.figure(fitted.system, queries: world.testQueries, labels: world.labels)
+        #expect(after > before + 0.03, "\(before) to \(after): \(fitted.choices)")
+        #expect(fitted.developmentKnown > plain.development + 0.03 && fitted.developmentNew < fitted.developmentKnown)
+        // The final memories know dev too.
+        let known = try #require(fitted.sum?.sources.lazy.compactMap { $0 as? QueryMemory }.first?.known)
+        #expect(known.answers.count == data.labelledQueries.count)
+        #expect(try fit.fit(to: data).sum?.weights == fitted.sum?.weights)
+    }
+
+    /// Labels name 30 of 200 documents again and again, and half of the later queries ask for the others. A memory that
+    /// prefers documents with labels, whatever the query, helps with the former and hurts the latter.
+    @Test func newDocumentsAreNotWorseOff() throws {
+        for seed in UInt64(1)...3 {
+            var generator = RandomGenerator(seed: seed)
+            let documents = Matrix(rows: 200, columns: 16, values: (0..<3_200).map { _ in generator.normal() })
+                .normalizedRows().matrix
+            let answers = (0..<320).map { $0 < 240 ? generator.index(below: 30) : 30 + generator.index(below: 170) }
+            let vectors = answers.flatMap { documents.row($0).map { $0 + 0.3 * generator.normal() } }
+            let system = VectorSystem(
+                queries: Matrix(rows: 320, columns: 16, values: vectors).normalizedRows().matrix, documents: documents)
+            let labels = answers.map { [Judgement(column: $0)] }
+            let data = try RivalData(
+                labels: labels, documentCount: 200, trainQueries: Array(0..<80), devQueries: Array(80..<160),
+                vectors: system)
+            let (known, new) = (Array(160..<240), Array(240..<320))
+            let memory = RememberedQueries(bandwidth: 10)
+
+            // The fit alone, without the test of new documents.
+            let held = try HeldOutScores(
+                [Self.blackBox(data)], remembering: [memory], data: data, queries: data.labelledQueries,
+                isCancelled: Self.never)
+            let problem = try SourceProblem(held, queries: held.folds, isCancelled: Self.never)
+            func mean(_ weights: [Double]) throws -> Double {
+                try held.values(weights: held.folds.map { _ in weights }, isCancelled: Self.never)
+                    .new.reduce(0, +) / 160
+            }
+            let unguarded = try problem.weights(of: [0, 1], newDocuments: 0.25)
+            #expect(try mean(unguarded) < mean([1, 0]) - 0.03)
+
+            let fitted = try SourceFit([Self.blackBox(data)], remembering: [memory], name: "sum").fit(to: data)
+            #expect(fitted.choices["newDocumentsInFit"] != nil || fitted.choices["remembering"] != nil)
+            var free = SourceFit([Self.blackBox(data)], remembering: [memory], name: "sum")
+            free.level = 0
+            let unchecked = try free.fit(to: data)
+            #expect(unchecked.developmentNew < fitted.developmentNew - 0.02)
+            #expect(unchecked.choices["newDocumentsInFit"] == nil && unchecked.choices["remembering"] == nil)
+            let plain = try RivalFixture.figure(system, queries: new, labels: labels)
+            let sum = try RivalFixture.figure(fitted.system, queries: new, labels: labels)
+            #expect(sum > plain - 0.02, "seed \(seed): \(plain) to \(sum), \(fitted.choices)")
+            let before = try RivalFixture.figure(system, queries: known, labels: labels)
+            #expect(try RivalFixture.figure(fitted.system, queries: known, labels: labels) > before - 0.01)
+        }
+    }
+
+    @Test func aSumOfNothingThatHelpsIsItsFirstSource() throws {
+        let world = try RivalFixture.world()
+        // Unrelated vectors for queries.
+        var generator = RandomGenerator(seed: 3)
+        let noise = Matrix(rows: 120, columns: 12, values: (0..<1_440).map { _ in generator.normal() })
+        let system = VectorSystem(queries: noise.normalizedRows().matrix, documents: world.system.documents)
+        let data = try RivalData(
+            labels: world.labels, documentCount: 60, trainQueries: world.data.index.trainQueries,
+            devQueries: world.data.index.devQueries, vectors: system)
+        let fitted = try SourceFit(
+            [Self.blackBox(data)], remembering: [RememberedQueries(bandwidth: 0.03)], name: "sum"
+        ).fit(to: data)
+        #expect(fitted.sum?.weights.sources.first == .blackBox)
+    }
+
+    @Test func stopsWhenCancelled() throws {
+        let data = try RivalFixture.world().data
+        let fit = SourceFit([Self.blackBox(data)], remembering: RememberedQueries.standard, name: "sum")
+        for limit in [0, 3, 8, 12] {
+            var asked = 0
+            #expect(throws: CancellationError.self) {
+                try fit.fit(to: data, seed: 1) {
+                    asked += 1
+                    return asked > limit
+                }
+            }
+        }
+    }
+}
