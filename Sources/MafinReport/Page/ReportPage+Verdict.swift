@@ -50,14 +50,9 @@ extension ReportPage {
     /// The sources of the chosen system with their weights, in a sentence; `nil` if they are not known.
     var composition: String? {
         facts.chosen?.weights.map { weights in
-            let terms = zip(weights.sources, weights.values).map { "\($0.title) × \(Self.weight($1))" }
+            let terms = zip(weights.sources, weights.values).map { "\($0.title) × \(Number.weight(Double($1)))" }
             return "Its score is \(terms.joined(separator: " + "))."
         }
-    }
-
-    private static func weight(_ weight: Float) -> String {
-        let digits = weight < 1 ? 3 : weight < 100 ? 1 : 0
-        return Number.withoutLeadingZero(Number.decimal(Double(weight), digits))
     }
 
     /// How another system is shipped; `nil` if there is none.
