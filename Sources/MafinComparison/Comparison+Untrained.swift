@@ -69,7 +69,7 @@ extension Comparison {
                 let budget = training.settings.options.scoreByteBudget
                 let scale = try Calibration.fit(
                     queries: dev, local: queries.selecting(rows: dev), documents: documents,
-                    scores: BlackBoxScores(
+                    scores: FrozenScores(
                         queries: dev, queryVectors: training.data.blackBoxQueries,
                         documentVectors: training.data.blackBoxDocuments, byteBudget: budget),
                     index: data.index, byteBudget: budget
