@@ -67,6 +67,9 @@ import Testing
                 }
                 let own = try #require(answer.json["black_box_ranking"] as? [[String: Any]])
                 #expect(own.map { $0["id"] as? String } == (lambda < 1 ? Array(blackBoxOrder.prefix(12)) : []))
+                for name in ["rank", "black_box_rank"] {
+                    #expect(own.map { $0[name] as? Int } == own.indices.map { $0 + 1 })
+                }
                 #expect(answer.json["black_box_asked"] as? Bool == (lambda < 1))
                 #expect(abs(try #require(answer.json["lambda"] as? NSNumber).floatValue - lambda) < 1e-6)
             }

@@ -12,108 +12,6 @@ import Testing
 
 /// An index and a service of artefacts with any sources.
 @Suite struct SourceServingTests {
-    /// A source of each kind, and its score of a query and a document by the formula of its description, in double precision.
-    private struct Kind {
-        var source: any ScoreSource
-        var score: (_ query: String, _ document: Document) throws -> Double
-    }
-
-    private static func box(_ text: String, _ role: TextRole) -> [Double] {
-        ToyBlackBox.vector(text, role).map(Double.init)
-    }
-
-    private static func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
-
-    private static func unit(_ row: [Double]) -> [Double] {
-        let length = dot(row, row).squareRoot()
-        return row.map { $0 / length }
-    }
-
-    private static func blackBox() -> Kind {
-        Kind(source: BlackBoxVectorSource(dimension: ToyBlackBox.dimension)) {
-            dot(box($0, .query), box($1.textForEncoding, .document))
-        }
-    }
-
-    /// Needs the encoders of an artefact.
-    private static func local(_ model: ArtefactModel) -> Kind {
-        Kind(source: LocalVectorSource(dimension: ToyArtefact.localDimension)) { query, document in
-            let mine = try model.localVectors(of: [query], as: .query).values.map(Double.init)
-            let theirs = try model.localVectors(of: [document.textForEncoding], as: .document).values.map(Double.init)
-            return dot(unit(mine), unit(theirs))
-        }
-    }
-
-    private static func bm25() -> Kind {
-        let texts = ToyArtefact.documents.map(\.textForEncoding)
-        let statistics = LexicalStatistics(of: InvertedIndex(texts: texts))
-        let source = LexicalSource(BM25Weighting(statistics))
-        let lengths = texts.map { TextAnalyzer().terms(in: $0).count }
-        let mean = Double(lengths.reduce(0, +)) / Double(texts.count)
-        func idf(_ term: String) -> Double {
-            let (count, documents) = (Double(texts.count), Double(statistics.documentFrequency(of: term)))
-            return log(1 + (count - documents + 0.5) / (documents + 0.5))
-        }
-        return Kind(source: source) { query, document in
-            let asked = TextAnalyzer().terms(in: query).filter { statistics.place(of: $0) != nil }
-            let terms = TextAnalyzer().terms(in: document.textForEncoding)
-            let mass = asked.reduce(0) { $0 + idf($1) }
-            guard mass > 0 else { return 0 }
-            // Robertson's formula with k1 = 1.5 and b = 0.75, without the constant factor k1 + 1.
-            let sum = asked.reduce(0.0) { sum, term in
-                let frequency = Double(terms.count { $0 == term })
-                return sum + idf(term) * frequency
-                    / (frequency + 1.5 * (1 - 0.75 + 0.75 * Double(terms.count) / mean))
-            }
-            return sum / mass.squareRoot()
-        }
-    }
-
-    private static func adapter(mapsDocuments: Bool) -> Kind {
-        var random = RandomGenerator(seed: 3)
-        var adapter = Adapter(shape: .linear, dimension: ToyBlackBox.dimension, seed: 1)
-        adapter.weights = adapter.weights.map { _ in 0.2 * random.normal() }
-        let weights = adapter.weights.map(Double.init)
-        func mapped(_ row: [Double]) -> [Double] {
-            unit(row.indices.map { line in row[line] + dot(Array(weights[line * 16..<(line + 1) * 16]), row) })
-        }
-        let name = SourceName(rawValue: mapsDocuments ? "adapter-both" : "adapter-query")
-        return Kind(source: AdapterSource(adapter, mapsDocuments: mapsDocuments, name: name)) { query, document in
-            let theirs = box(document.textForEncoding, .document)
-            return dot(mapped(box(query, .query)), mapsDocuments ? mapped(theirs) : theirs)
-        }
-    }
-
-    private static func moved() -> Kind {
-        var random = RandomGenerator(seed: 5)
-        let ids = ["d3", "d7", "d40"]
-        let rows = ids.map { _ in (0..<ToyBlackBox.dimension).map { _ in random.normal() } }
-        let source = MovedDocuments(
-            ids: ids, vectors: Matrix(rows: 3, columns: ToyBlackBox.dimension, values: rows.flatMap(\.self)),
-            name: SourceName(rawValue: "nudge-n"))
-        return Kind(source: source) { query, document in
-            let place = ids.firstIndex(of: document.id)
-            return dot(
-                box(query, .query), place.map { rows[$0].map(Double.init) } ?? box(document.textForEncoding, .document))
-        }
-    }
-
-    private static func memory() -> Kind {
-        let queries = ["w3 w4", "w9", "f1 f2"]
-        let answers = [["d3"], ["d9", "d10"], ["d40", "none"]]
-        let known = QueryMemory.Known(
-            queries: Matrix(
-                rows: 3, columns: ToyBlackBox.dimension, values: queries.flatMap { ToyBlackBox.vector($0, .query) }),
-            answers: answers)
-        return Kind(source: QueryMemory(known, bandwidth: 0.5, sharing: 0.5)) { query, document in
-            zip(queries, answers).reduce(0.0) { sum, entry in
-                guard entry.1.contains(document.id) else { return sum }
-                let similarity = dot(box(query, .query), box(entry.0, .query))
-                return sum + exp((similarity - 1) / 0.5) / Double(entry.1.count).squareRoot()
-            }
-        }
-    }
-
     private static let queries = ["w3 w4", "w9 f1", "w50 title", "nothing"]
 
     /// What a service answers to a query for all documents.
@@ -127,7 +25,7 @@ import Testing
     private func number(_ value: Any?) throws -> Float { try #require(value as? NSNumber).floatValue }
 
     /// The ranking and the parts that are served are those of the formulas, and the ranking is that of the other commands, to the last tie.
-    private func check(_ kinds: [(kind: Kind, weight: Float)], _ toy: ToyArtefact) async throws {
+    private func check(_ kinds: [(kind: ScoredKind, weight: Float)], _ toy: ToyArtefact) async throws {
         // One block, as the other commands embed.
         try await toy.writeIndex(.init(blockSize: 100))
         let model = try toy.model()
@@ -212,10 +110,11 @@ import Testing
         // The encoders of the toy depend on a seed alone, so those of another artefact are the same.
         let other = try ToyArtefact()
         let model = try other.model()
-        let all: [String: Kind] = [
-            "black-box": Self.blackBox(), "local": Self.local(model), "bm25": Self.bm25(),
-            "adapter-query": Self.adapter(mapsDocuments: false), "adapter-both": Self.adapter(mapsDocuments: true),
-            "nudge-n": Self.moved(), "memory": Self.memory(),
+        let all: [String: ScoredKind] = [
+            "black-box": ScoredKind.blackBox(), "local": ScoredKind.local(model), "bm25": ScoredKind.bm25(),
+            "adapter-query": ScoredKind.adapter(mapsDocuments: false),
+            "adapter-both": ScoredKind.adapter(mapsDocuments: true),
+            "nudge-n": ScoredKind.moved(), "memory": ScoredKind.memory(),
         ]
         let kinds = try names.enumerated().map { place, name in
             (kind: try #require(all[name]), weight: [3, 2, 0.7, 1.1, 0.9, 1.3, 2.2][place] as Float)
@@ -225,9 +124,10 @@ import Testing
 
     @Test func anIndexHasAPartForEachSetOfDocumentVectors() async throws {
         let toy = try ToyArtefact([
-            (Self.blackBox().source, 1), (Self.adapter(mapsDocuments: false).source, 1),
-            (Self.adapter(mapsDocuments: true).source, 1), (Self.moved().source, 1), (Self.memory().source, 1),
-            (Self.bm25().source, 1),
+            (ScoredKind.blackBox().source, 1), (ScoredKind.adapter(mapsDocuments: false).source, 1),
+            (ScoredKind.adapter(mapsDocuments: true).source, 1), (ScoredKind.moved().source, 1),
+            (ScoredKind.memory().source, 1),
+            (ScoredKind.bm25().source, 1),
         ])
         try await toy.writeIndex()
         let index = try SearchIndex(readingFrom: toy.index, verification: .content)
@@ -241,7 +141,9 @@ import Testing
             index.manifest.parts[2].determinedBy.map(\.path).sorted() == ["nudge-n/ids.json", "nudge-n/vectors.npy"])
         // The index serves the artefact that made it, and others that need some of its parts.
         try index.require(toy.model().artefact, sources: toy.model().sources)
-        for fewer in [[Self.blackBox(), Self.bm25()], [Self.moved(), Self.memory()], [Self.bm25()]] {
+        for fewer in [
+            [ScoredKind.blackBox(), ScoredKind.bm25()], [ScoredKind.moved(), ScoredKind.memory()], [ScoredKind.bm25()],
+        ] {
             let model = try ToyArtefact(fewer.map { ($0.source, 1) }).model()
             try index.require(model.artefact, sources: model.sources)
         }
@@ -252,7 +154,7 @@ import Testing
             (otherwise as any ScoreSource, "another nudge-n"),
             (LocalVectorSource(dimension: ToyArtefact.localDimension), "no vectors of the source local"),
         ] {
-            let model = try ToyArtefact([(Self.blackBox().source, 1), (source, 1)]).model()
+            let model = try ToyArtefact([(ScoredKind.blackBox().source, 1), (source, 1)]).model()
             let refusal = #expect(throws: IndexError.self) {
                 try index.require(model.artefact, sources: model.sources)
             }
@@ -294,7 +196,7 @@ import Testing
         }
         let strange = MovedDocuments(
             ids: ["d3"], vectors: Matrix(rows: 1, columns: 16, repeating: 1), name: SourceName(rawValue: "a b"))
-        let other = try ToyArtefact([(Self.blackBox().source, 1), (strange, 1)])
+        let other = try ToyArtefact([(ScoredKind.blackBox().source, 1), (strange, 1)])
         await #expect(throws: IndexError.unusableName(artefact: other.artefact.path, source: "a b")) {
             try await other.writeIndex()
         }
@@ -302,7 +204,7 @@ import Testing
 
     @Test func withoutNeedOfTheBlackBoxItIsNeverAsked() async throws {
         let model = try ToyArtefact().model()
-        let toy = try ToyArtefact([(Self.local(model).source, 1), (Self.bm25().source, 0.5)])
+        let toy = try ToyArtefact([(ScoredKind.local(model).source, 1), (ScoredKind.bm25().source, 0.5)])
         toy.blackBox.behaviour.withLock { $0.isAway = true }
         try await toy.writeIndex()
         try await toy.service(withIndex: true).serving { client in
@@ -326,8 +228,8 @@ import Testing
 
     @Test func withoutALocalEncoder() async throws {
         let toy = try ToyArtefact([
-            (Self.blackBox().source, 1), (Self.moved().source, 0.5), (Self.bm25().source, 0.5),
-            (Self.memory().source, 1),
+            (ScoredKind.blackBox().source, 1), (ScoredKind.moved().source, 0.5), (ScoredKind.bm25().source, 0.5),
+            (ScoredKind.memory().source, 1),
         ])
         try await toy.writeIndex()
         var options = ServiceOptions()
@@ -373,7 +275,7 @@ import Testing
     }
 
     @Test func withoutVectors() async throws {
-        let toy = try ToyArtefact([(Self.bm25().source, 1)])
+        let toy = try ToyArtefact([(ScoredKind.bm25().source, 1)])
         try await toy.writeIndex()
         let index = try SearchIndex(readingFrom: toy.index)
         #expect(index.manifest.parts.isEmpty && index.count == 58)
@@ -397,12 +299,15 @@ import Testing
     @Test func theRuleWithoutTheBlackBoxIsThatOfSearch() throws {
         let model = try ToyArtefact().model()
         let lists: [[(any ScoreSource, Float)]] = [
-            [(Self.blackBox().source, 1), (Self.local(model).source, 0.3)],
-            [(Self.blackBox().source, 1), (Self.local(model).source, 0)],
-            [(Self.blackBox().source, 1), (Self.local(model).source, 0.3), (Self.bm25().source, 0.2)],
-            [(Self.blackBox().source, 1), (Self.local(model).source, 0), (Self.bm25().source, 0.2)],
-            [(Self.blackBox().source, 1), (Self.memory().source, 1)],
-            [(Self.blackBox().source, 1), (Self.bm25().source, 0.4)],
+            [(ScoredKind.blackBox().source, 1), (ScoredKind.local(model).source, 0.3)],
+            [(ScoredKind.blackBox().source, 1), (ScoredKind.local(model).source, 0)],
+            [
+                (ScoredKind.blackBox().source, 1), (ScoredKind.local(model).source, 0.3),
+                (ScoredKind.bm25().source, 0.2),
+            ],
+            [(ScoredKind.blackBox().source, 1), (ScoredKind.local(model).source, 0), (ScoredKind.bm25().source, 0.2)],
+            [(ScoredKind.blackBox().source, 1), (ScoredKind.memory().source, 1)],
+            [(ScoredKind.blackBox().source, 1), (ScoredKind.bm25().source, 0.4)],
         ]
         for list in lists {
             let model = try ToyArtefact(list.map { ($0.0, $0.1) }).model()

@@ -136,16 +136,19 @@ private struct Searching: Sendable {
         count wanted: Int, _ check: @Sendable () throws -> Void
     ) throws -> (hits: [ServedModel.Hit], blackBox: [ServedModel.Hit]) {
         let count = min(wanted, documents.documentCount)
-        let ranking = Array(try documents.rankings(of: queries, weights: weights, count: count, check: check)[0])
-        let alone = blackBoxAlone
-        let places = try alone.map {
-            try $0.index.places(of: ranking.map(\.index), query: Array($0.query.row(0)), check: check)
+        var ranking = Array(try documents.rankings(of: queries, weights: weights, count: count, check: check)[0])
+        let length = ranking.count
+        var blackBoxRanks: [Int]?
+        if let (index, query) = blackBoxAlone {
+            let places = try index.places(of: ranking.map(\.index), query: Array(query.row(0)), check: check)
+            let own = try index.search(queries: query, count: count, check: check)[0]
+            ranking += own
+            blackBoxRanks = places + Array(1...max(1, own.count))
         }
-        let hits = try hits(ranking, blackBoxRanks: places)
         try check()
-        guard let alone else { return (hits, []) }
-        let own = Array(try alone.index.search(queries: alone.query, count: count, check: check)[0])
-        return (hits, try self.hits(own, blackBoxRanks: Array(1...max(1, own.count))))
+        // Both lists at a time, because each source computes its scores once.
+        let hits = try hits(ranking, firstOfSecondList: length, blackBoxRanks: blackBoxRanks)
+        return (Array(hits[..<length]), Array(hits[length...]))
     }
 
     /// The black box's own vectors of documents, and its vector of the query; `nil` if one of them is missing.
@@ -156,7 +159,10 @@ private struct Searching: Sendable {
         return (vectors.part(part), query)
     }
 
-    private func hits(_ ranking: [ScoredIndex], blackBoxRanks: [Int]?) throws -> [ServedModel.Hit] {
+    /// The results of two rankings, one behind the other.
+    private func hits(
+        _ ranking: [ScoredIndex], firstOfSecondList second: Int, blackBoxRanks: [Int]?
+    ) throws -> [ServedModel.Hit] {
         let usable = documents.sources.map { queries.inputs.has($0.queryInputs) }
         // With the weight 1 a source's part is its own score.
         let own = documents.parts(
@@ -170,8 +176,8 @@ private struct Searching: Sendable {
                     source: name, score: own[place, column], part: weights[name] * own[place, column])
             }
             return ServedModel.Hit(
-                rank: place + 1, id: document.id, title: document.title, text: document.text, score: entry.score,
-                parts: parts, blackBoxRank: blackBoxRanks?[place])
+                rank: place + 1 - (place < second ? 0 : second), id: document.id, title: document.title,
+                text: document.text, score: entry.score, parts: parts, blackBoxRank: blackBoxRanks?[place])
         }
     }
 }
